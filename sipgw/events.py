@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Ending:
+class Disposition:
     """Why a call ended: a word for statistics and a sentence for people."""
 
     kind: str
@@ -118,7 +118,7 @@ class CallEnded(NamedTuple):
 
     call: str
     at: datetime
-    ending: Ending
+    ending: Disposition
     media: dict[str, Any]
     """Counts and quality of the sound, and the file of the recording."""
     replaced_by: tuple[dict[str, Any], ...] = ()

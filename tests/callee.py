@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.events import Ended
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, answer
 from tests.phone import Phone
 from tests.waiting import HANG

@@ -3,23 +3,35 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from agent import line as agent_line
 from agent.records import Outcome
-from sipgw.calls.call import Call, Connect
+from sipgw.agents.agents import Agents
+from sipgw.calls.info import CallInfo
+from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.services import CallServices
+from sipgw.calls.session import CallSession
+from sipgw.calls.sip_connection import SipConnection
+from sipgw.calls.talk import Connect
+from sipgw.calls.transfer_legs import Fields, TransferLegs, invite_on_trunk
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.config.config import Config
 from sipgw.config.trunks import TrunkOptions
-from sipgw.events import Ending
+from sipgw.events import Disposition, Watchers
+from sipgw.policy.cost.cost import Expenses
+from sipgw.policy.cost.prices import PriceTable
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
+from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.transfer.people import People, Person
-from sipgw.transfer.transfer import Dial, Reached, Ways, dialling
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
 TRUNK = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",))
@@ -27,14 +39,27 @@ OPEN = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), accept_refer=True
 """A trunk that may send the agent to somebody else."""
 
 
-def uncounted(endpoint: Endpoint, trunk: TrunkOptions) -> Dial:
-    """Calls that count nowhere."""
+class Legs(TransferLegs):
+    """Further legs that count nowhere and pass no gate."""
+
+    people: TransferTargets | None = None
+
+    @property
+    def targets(self) -> TransferTargets | None:
+        return self.people
+
+    @property
+    def music(self) -> bytes:
+        return b"\x11" * 800
 
     @contextlib.asynccontextmanager
-    async def dial(*wanted: Any) -> AsyncIterator[Reached]:
-        yield await dialling(endpoint, trunk)(*wanted)
+    async def invite(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields = ()) -> AsyncIterator[Leg]:
+        yield await invite_on_trunk(self.services.endpoint, self.context.info.trunk, uri, leg, side, fields)
 
-    return dial
+    @contextlib.asynccontextmanager
+    async def follow_refer(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Leg]:
+        async with self.invite(uri, leg, side, fields) as reached:
+            yield reached
 
 
 class FakeChannel:
@@ -117,6 +142,16 @@ class Talk:
         self.outcome.set_result(Outcome("agent_hung_up", "done"))
 
 
+class Session(CallSession):
+    """A call with a conversation that only listens."""
+
+    talk: Talk
+
+    def converse(self) -> Any:
+        self.talk = Talk(self.context.line, self.connect if self.transfers.legs.targets else None)
+        return self.talk
+
+
 class Phone:
     """Another side with a SIP endpoint of its own; what it does with calls is up to the test."""
 
@@ -153,10 +188,10 @@ class World:
         self.caller = Phone(4000)
         self.third = Phone(5000, take)
         self.trunk = trunk
-        self.ways: Ways | None = None
-        self.talk: Talk
-        self.call: Call
-        self.ending: asyncio.Task[Ending]
+        self.people: TransferTargets | None = None
+        self.legs: type[Legs] = Legs
+        self.session: Session
+        self.ending: asyncio.Task[Disposition]
         self.first: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
         """The gateway's leg of the call as it came in."""
         self.heard: list[bytes] = []
@@ -164,23 +199,23 @@ class World:
         self.endpoint = Endpoint(LOCAL, self._on_invite, lambda *_: None, self._trace)
         self._group = asyncio.TaskGroup()
 
-    def lead_to(self, person: Person) -> None:
+    def lead_to(self, person: TransferTarget) -> None:
         """Let the agent transfer callers to `person`."""
-        self.ways = Ways(people=People.of(person, self.trunk), dial=uncounted(self.endpoint, self.trunk))
+        self.people = TransferTargets.of(person, self.trunk)
 
     @contextlib.asynccontextmanager
     async def alone(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
         """The gateway and the third party; the caller is somebody else."""
         async with self.third.endpoint, self.endpoint, self._group:
             if attended is not None:
-                self.lead_to(Person(self.third.uri, "attended" if attended else "refer", await_bye))
+                self.lead_to(TransferTarget(self.third.uri, "attended" if attended else "refer", await_bye))
             yield self
 
     @contextlib.asynccontextmanager
     async def up(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
         async with self.caller.endpoint, self.alone(attended=attended, await_bye=await_bye):
             await self.caller.call(self.uri)
-            await self.talk.running.wait()
+            await self.until_talk()
             while self.call.leg.phase is not Phase.CONFIRMED:
                 await asyncio.sleep(0)
             yield self
@@ -205,15 +240,29 @@ class World:
         if traced.direction == "in":
             self.heard.append(traced.data)
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Any:
-        self.talk = Talk(line, connect)
-        return self.talk
+    @property
+    def services(self) -> CallServices:
+        prices = Expenses(PriceTable(()), lambda: datetime.now().astimezone())
+        limits: Any = SimpleNamespace(own=SimpleNamespace(budget=lambda: None))
+        nobody: Any = None
+        return CallServices(
+            Agents(Config(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits, prices, Watchers(),  # type: ignore[arg-type]
+        )  # fmt: skip
 
-    def answered(self) -> None:
-        pass
+    @property
+    def call(self) -> SipConnection:
+        """The gateway's side of the call."""
+        assert isinstance(self.session.connection, SipConnection)
+        return self.session.connection
 
-    def measured(self, quality: Any) -> None:
-        pass
+    @property
+    def talk(self) -> Talk:
+        return self.session.talk
+
+    async def until_talk(self) -> None:
+        """Wait until the conversation runs."""
+        while not (hasattr(self.session, "talk") and self.talk.running.is_set()):
+            await asyncio.sleep(0)
 
     def _on_invite(self, leg: Leg) -> None:
         if leg.replaces:
@@ -222,10 +271,11 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-        dial = uncounted(self.endpoint, self.trunk)
-        ways = self.ways or Ways(dial=dial, sent=dial)
-        self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways, srtp=self.trunk.srtp)  # type: ignore[arg-type]
-        self.ending = self._group.create_task(self.call.run())
+        self.session = Session(CallInfo(leg.id, self.trunk, Identity(), agent="agent"), self.services)
+        legs = self.session.transfers.legs = self.legs(self.services, self.session.context, self.session.setup)
+        object.__setattr__(legs, "people", self.people)
+        connection = SipConnection(leg, self.endpoint, self.session.context, self.session.transfers)
+        self.ending = self._group.create_task(self.session.accept(connection))
         self.first.set_result(leg)
 
 

@@ -12,7 +12,8 @@ from sipgw.config.gate import DAYS, GateOptions, WindowOptions
 from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Dial, Gate, Permit, Refused
+from sipgw.policy.gate.gate import Gate, Refused
+from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store import Store
 
 CALIFORNIA = "+14155550100"
@@ -54,7 +55,7 @@ class World:
                 yield self
 
     async def dial(self, number: str = CALIFORNIA, trunk: str = "us", **more: Any) -> Permit | Refused:
-        return await self.gate.permit(Dial(number, trunk, **more))
+        return await self.gate.permit(GateRequest(number, trunk, **more))
 
     async def refused(self, number: str = CALIFORNIA, trunk: str = "us", **more: Any) -> tuple[str, str]:
         """Rule and words of a refusal, as the audit has them."""

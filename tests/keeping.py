@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.records import AgentSays, CallerSaid, Times, ToolDone, ToolRun, Turn, TurnEnded
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
 from sipgw.records.store import CallRecord, Store, ToolCallRecord, TurnRecord
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -41,4 +41,4 @@ def a_call(call: str = "c", turns: Sequence[Turn] = (), ending: str = "caller_hu
         told = at(10 + number)
         reports = [CallerSaid(one.caller, True), AgentSays(one.said), *map(ToolDone, one.tools), TurnEnded(one)]
         events += [CallReported(call, told, report) for report in reports]
-    return [*events, CallEnded(call, at(60), Ending(ending, "caller: BYE"), {"packets_received": 3000})]
+    return [*events, CallEnded(call, at(60), Disposition(ending, "caller: BYE"), {"packets_received": 3000})]

@@ -19,14 +19,14 @@ import pytest
 from agent.tools import Toolbox
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL, WHAT
-from sipgw.browser import phone
+from sipgw.calls import browser_phone as phone
 from sipgw.calls.audience import Audience, Full
-from sipgw.calls.going import Going
+from sipgw.calls.registry import CallRegistry
 from sipgw.config.config import Config
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
-from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.policy.inbound.limits import Caller, Limits
@@ -182,7 +182,7 @@ async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def call_ids(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    going = Going()
+    going = CallRegistry()
     for number in range(11_000):
         going.identity(str(number))
     assert len(going._given) == 10_000
@@ -201,7 +201,7 @@ async def messages(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Whoever calls chooses the Call-ID: the same for calls without end, which share a ladder."""
-    capture, ended = SipCapture(100_000), Ending("caller_hung_up", "")
+    capture, ended = SipCapture(100_000), Disposition("caller_hung_up", "")
     for number in range(1000):
         capture.trace(message("same"))
         capture.watch(began(f"same {number}", "same"))
@@ -212,7 +212,7 @@ async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
 async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
     evidence = Evidence(CaptureOptions(folder=str(folder)), Agents(Config(), {}))
     evidence._writing = WRITERS
-    evidence.watch(CallEnded("one", datetime.now(UTC), Ending("caller_hung_up", ""), {}))
+    evidence.watch(CallEnded("one", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
     assert evidence._writing == WRITERS
 
 
@@ -259,7 +259,7 @@ BOUNDS = [
     Bound("sipgw.web.entrance:TRIES", "tries to sign in", tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
-    Bound("sipgw.calls.going:REMEMBERED", "Call-IDs", call_ids),
+    Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),
     Bound("sipgw.records.captures.capture:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),

@@ -68,18 +68,18 @@ def test_what_only_a_restart_changes_is_marked() -> None:
 def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: Path) -> None:
     async def scenario() -> tuple[bytes, bool]:
         async with cloud(tmp_path, [], []) as world:
-            config, kept = world.gateway.config, world.gateway.desk.providers[DEFAULT]
+            config, kept = world.gateway.config, world.gateway.services.providers[DEFAULT]
             with pytest.raises(ConfigError):
                 await world.gateway.reload(replace(config, routes=(RouteOptions("nobody"),)), {})
             changed = replace(config, agent=replace(config.agent, greeting="Bolt here."))
             found = await world.gateway.reload(changed, {})
             assert [change.key for change in found] == ["agent.greeting"]
             assert await world.gateway.reload(changed, {}) == []
-            await until(lambda: len(world.gateway.desk.staff) == 1)  # no call uses what was there before
+            await until(lambda: len(world.gateway.staff) == 1)  # no call uses what was there before
             async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(HANG):
                 while sound_of("Bolt here.").strip(b"\xff") not in phone.heard():
                     await asyncio.sleep(0.1)
-            return world.gateway.desk.providers[DEFAULT] is kept
+            return world.gateway.services.providers[DEFAULT] is kept
 
     assert not asyncio.run(scenario())
 

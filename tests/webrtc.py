@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from agent.ulaw import from_linear
 from media.g711 import FRAME, SILENCE
 from media.rtcp import is_rtcp
-from sipgw.browser.phone import BrowserPhone
+from sipgw.calls.browser_phone import BrowserPhone
 
 EVENTS = 126
 ENDS, LENGTHS = (0, 0, 0, 1, 1, 1), (160, 320, 480, 640, 640, 640)

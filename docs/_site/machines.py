@@ -5,10 +5,15 @@ from enum import Enum
 
 from agent import turn_table
 from media import source
+from sipgw.calls import info
 from sipgw.sip import transaction
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
+    "A call": (
+        "`sipgw/calls/info.py`: one call, from its beginning to its end.",
+        {cell: (then, ()) for cell, then in info.TRANSITIONS.items()},
+    ),
     "Whose turn it is": ("`agent/turn_table.py`: between the caller and the agent.", turn_table.TABLE),
     "Whose packets are believed": ("`media/source.py`: whom the sound of a call comes from and goes to.", source.TABLE),
     "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),

@@ -151,7 +151,7 @@ def code() -> str:
     drawn = [
         f"    {a.replace('.', '_')}[{a}] --> {b.replace('.', '_')}[{b}]"
         for a, b in arrows
-        if {a, b} <= {*packages, "sipgw.calls.call", "sipgw.gateway.gateway", "sipgw.desk", "media", "agent"}
+        if {a, b} <= {*packages, "sipgw.gateway.gateway", "media", "agent"}
     ]
     lines = [
         "# Code",

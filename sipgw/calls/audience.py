@@ -1,4 +1,4 @@
-"""Who listens to a call live: each gets both directions as mu-law stereo, and loses the oldest if slow."""
+"""The people who listen to a call live: each gets both directions as mu-law stereo; a slow one loses the oldest."""
 
 import asyncio
 import contextlib
@@ -13,21 +13,23 @@ MOST = 20
 
 
 class Full(Exception):  # noqa: N818  a state, not a fault
-    """As many listen as may."""
+    """No more people may listen."""
 
 
 class Audience:
     """The listeners of one call. Nothing is tapped while there are none."""
 
     def __init__(self, tap: Callable[[bool], None]) -> None:
-        """`tap` is told when there is somebody to listen, and when nobody is left."""
+        """`tap` is told whether somebody listens."""
         self._tap = tap
         self._queues: set[asyncio.Queue[bytes]] = set()
 
     @contextlib.contextmanager
     def listen(self) -> Iterator[AsyncIterator[bytes]]:
-        """Yield what is said from now on to the end of the call: blocks of 100 ms, left the caller, right who speaks to
-        them, interleaved mu-law at 8 kHz. Raises `Full`."""
+        """Yield the sound from now on to the end of the call: blocks of 100 ms, interleaved mu-law at 8 kHz.
+
+        The caller is on the left, the agent or the person who speaks to them on the right. Raises `Full`.
+        """
         if len(self._queues) >= MOST:
             FULL["live listeners of a call"] += 1
             raise Full(f"{MOST} people listen already")
@@ -43,7 +45,7 @@ class Audience:
                 self._tap(False)
 
     def hear(self, stereo: bytes) -> None:
-        """Give a block to everybody; an empty one says that the call is over."""
+        """Give a block to every listener; an empty one means that the call is over."""
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()

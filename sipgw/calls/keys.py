@@ -1,4 +1,4 @@
-"""One press of a key may be told twice, by RTP (RFC 4733) and by INFO; the conversation hears of it once."""
+"""A press of a key may come twice, by RTP (RFC 4733) and by INFO; the conversation gets it once."""
 
 from collections import deque
 from typing import Literal, NamedTuple
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 Way = Literal["rtp", "info"]
 
 WINDOW = 2.0
-"""Seconds within which the other way tells of the same press."""
+"""Seconds within which the same press comes by the other way."""
 REMEMBERED = 64
 
 
@@ -17,13 +17,13 @@ class _Press(NamedTuple):
 
 
 class Keys:
-    """Pairs each press with its double by the other way, so that a key pressed twice still counts twice."""
+    """Pairs each press with the same press by the other way, so that a key pressed twice still counts twice."""
 
     def __init__(self) -> None:
         self._unpaired: deque[_Press] = deque(maxlen=REMEMBERED)
 
     def press(self, key: str, way: Way, at: float) -> bool:
-        """Whether `key`, told at `at` seconds by `way`, is news."""
+        """Whether `key`, which came at `at` seconds by `way`, is a new press."""
         while self._unpaired and self._unpaired[0].at < at - WINDOW:
             self._unpaired.popleft()
         for other in self._unpaired:

@@ -1,4 +1,4 @@
-"""Agreeing on sound: with whom we called, and when the other side offers something else in a call (RFC 3264 §8)."""
+"""Agrees on sound: in calls that we make, that come in, and that the other side changes (RFC 3264 §8)."""
 
 from dataclasses import replace
 from secrets import token_bytes, token_hex
@@ -23,23 +23,25 @@ log = structlog.get_logger()
 
 
 class OurSide:
-    """Our side of a call that we make, described anew for each place that is tried: keys that one was told must not be
-    told to the next."""
+    """Our side of a call that we make.
+
+    It is described anew for each place that is tried: no place may learn the keys of another.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._local: LocalMedia | None = None
 
     def offers(self, address: str, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
-        """What is offered `there`, one after the other, where we are reached at `address`."""
+        """The offers to `there`, one after the other; `address` is where we are reached from there."""
         local = LocalMedia(address, self._port, tls=there.secure, srtp=srtp)
         self._local = local.of_leg(token_hex(8), token_bytes(SECRET), tls=there.secure)
         return offers(self._local)
 
     @property
     def local(self) -> LocalMedia:
-        """As it was described last."""
-        assert self._local is not None  # noqa: S101  nobody answers what was not offered
+        """The last description."""
+        assert self._local is not None  # noqa: S101  there is no answer without an offer
         return self._local
 
 
@@ -58,7 +60,7 @@ def describe(leg: Leg, local: LocalMedia, sdp: bytes | None) -> tuple[bytes, Neg
 
 
 def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | None:
-    """Answer an offer on `leg`, where None asks for ours; what cannot be used is refused, and all stays as it was.
+    """Answer an offer on `leg`; None asks for ours. An offer that cannot be used is refused, and nothing changes.
 
     Returns what was agreed on, if that is known already; nothing is when the answer comes too late for the offer.
     """
@@ -72,9 +74,9 @@ def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | 
 
 
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
-    """What is agreed on with whom we called; who came in to take their place (RFC 3891) is answered here.
+    """Agree on sound with the side that we called; a leg that came in to take its place (RFC 3891) is answered here.
 
-    Returns as `renegotiate`; raises `NotAcceptable`.
+    Returns our side, and what was agreed on, if that is known already. Raises `NotAcceptable`.
     """
     if leg.calling:
         return local, accept_answer(leg.local, leg.remote, local)

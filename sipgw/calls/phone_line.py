@@ -27,7 +27,7 @@ SILENCE = b"\xff"
 
 
 class Keeper(Protocol):
-    """What records a call."""
+    """Records a call, and keeps nothing of what is private."""
 
     def pressed(self, key: str, *, asked: bool = False) -> None:
         """The caller presses a key; `asked`, if it is for the agent, who asked for it, and for nobody else."""
@@ -38,14 +38,14 @@ class Keeper(Protocol):
 
 @dataclass
 class Apart:
-    """Why the agent does not hear the caller."""
+    """The reasons why the agent does not hear the caller."""
 
     held: bool = False
-    """They have put us on hold."""
+    """The caller has put us on hold."""
     aside: bool = False
-    """Somebody else speaks with them."""
+    """A person speaks with the caller in the agent's place."""
     secluded: bool = False
-    """They press what nobody may read."""
+    """The caller presses keys that nobody may read."""
 
     @property
     def any(self) -> bool:
@@ -60,11 +60,11 @@ class PhoneLine:
         """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
         self.dropped = 0
         self.gone = asyncio.Event()
-        """Whether nobody is there any more."""
+        """Set when the other side is gone."""
         self.utterance = 0
-        """The highest number that was used: a sentence may have been given up before it had any sound."""
+        """The highest utterance number in use: a sentence may have been given up before it had any sound."""
         self.keeper: Keeper | None = None
-        """Told each key that is pressed, before the conversation is, and when nothing may be kept."""
+        """Is told each key before the conversation is, and when nothing may be kept."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
@@ -72,18 +72,18 @@ class PhoneLine:
         self._keys = Keys()
         self._apart = Apart()
         self.audience = Audience(lambda on: self._live.listen(on=on))
-        """Who listens live."""
+        """The people who listen live."""
         self.joined: PhoneLine | None = None
-        """Whom the caller speaks with instead."""
+        """The line of the person with whom the caller speaks instead."""
 
     @property
     def mos(self) -> float:
-        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
+        """Quality of the sound received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if nothing was received."""
         return self._channel.mos if self._channel else 0.0
 
     @property
     def agreed(self) -> bool:
-        """Whether anything was agreed on with the other side yet."""
+        """Whether sound was agreed on with the other side yet."""
         return self._agreed is not None
 
     @property
@@ -96,7 +96,7 @@ class PhoneLine:
         self._channel = channel
 
     def exchange(self, negotiated: Negotiated) -> None:
-        """Begin to exchange sound as `negotiated`, or go on so."""
+        """Exchange sound as `negotiated` from now on."""
         if not negotiated.remote_port and self._agreed is not None:  # switched off: nothing flows until it is on again
             negotiated = replace(self._agreed, direction="inactive")
         self._agreed = negotiated
@@ -124,7 +124,7 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at):
-                heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # what is not meant for the agent
+                heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # the agent must not hear it
                 self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
@@ -136,7 +136,7 @@ class PhoneLine:
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
             case media.NoRtp() if self._apart.held:
-                pass  # who holds us may play music, but need not
+                pass  # a side that holds us may play music, but need not
             case media.NoRtp(seconds, lost):
                 reports = lost < seconds  # some phones send nothing while nobody speaks, but they report
                 log.warning("no sound comes from the caller", seconds=round(seconds), reports=reports)
@@ -146,7 +146,7 @@ class PhoneLine:
                 self.end(cause, lost=True)
 
     def press(self, key: str, way: Way, at: float) -> None:
-        """Tell the agent of a key, once for each press in whatever ways it is told; in a bridge the other side."""
+        """Tell the agent of a key, once for each press by RTP and INFO; in a bridge tell the other side."""
         if way == "info" and not self._apart.secluded:
             self._note("key", key=key)
         if not self._keys.press(key, way, at):
@@ -161,7 +161,7 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str, *, lost: bool = False) -> None:
-        """Tell the agent that nobody is there any more; `lost`, if nobody has hung up."""
+        """Tell the agent that the other side is gone; `lost` if nobody has hung up."""
         self._note("end", cause=cause, lost=lost)
         self.gone.set()
         self.audience.hear(b"")
@@ -170,7 +170,7 @@ class PhoneLine:
     # Somebody else speaks
 
     def step_aside(self, music: bytes = b"") -> None:
-        """Keep the agent from hearing and being heard; the caller hears `music`, mu-law, in a loop."""
+        """Let the agent neither hear nor be heard; the caller hears `music`, mu-law, in a loop."""
         self._note("step_aside")
         self._live.music(music)
         if not self._apart.aside:
@@ -186,12 +186,12 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Away(away=self._apart.held))
 
     def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
-        """Let the other sides of both lines speak with each other; `heard`, if this one's agent comes back later."""
+        """Bridge the other sides of both lines; `heard` if the agent of this line comes back later."""
         self.joined, other.joined = other, self
         self._live.bridge(other._live, heard=heard)  # noqa: SLF001  of our own kind
 
     def part(self) -> None:
-        """End that, and music."""
+        """End the bridge, and music."""
         if self.joined is not None:
             self.joined.joined = None
         self.joined = None
@@ -246,7 +246,7 @@ class PhoneLine:
         return agent_line.Heard(*self._live.stop())
 
     def _note(self, do: str, **values: Any) -> None:
-        """Tell the witness of the call that we are in, if it has one."""
+        """Tell the recorder of this call for `sipgw replay`, if it has one."""
         if (witness := WITNESS.get()) is not None:
             witness.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
 

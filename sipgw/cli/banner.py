@@ -11,7 +11,7 @@ import structlog
 from rich.markup import escape
 
 from sipgw import __version__
-from sipgw.browser.phone import missing
+from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config
 from sipgw.console import err, out

@@ -12,17 +12,26 @@ from rich.markup import escape
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
 from sipgw.agents.agents import VariableError
+from sipgw.calls.request import RING_TIMEOUT, OriginateRequest
 from sipgw.cli.elsewhere import found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
-from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
+from sipgw.events import (
+    AnsweredBy,
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallReported,
+    CallRinging,
+    Disposition,
+    Event,
+)
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.call_out import RING_TIMEOUT, Errand
 from sipgw.outbound.dialler import Places
 from sipgw.telemetry import log
-from sipgw.trunks.routes import NotDialled
+from sipgw.trunks.route_selector import NotDialled
 
 Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
@@ -47,14 +56,16 @@ def call(
     15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
     """
     try:
-        errand = Errand(number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring)
+        request = OriginateRequest(
+            number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring
+        )
     except ValueError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(LogOptions(level="warning"))
-        ending = asyncio.run(_call(settings, agents, errand, alone=alone))
+        ending = asyncio.run(_call(settings, agents, request, alone=alone))
     raise typer.Exit(2 if ending is None else EXIT.get(ending.kind, 0))
 
 
@@ -98,12 +109,14 @@ async def placing(config: Config, agents: Mapping[str, Config], *, alone: bool) 
             yield await stack.enter_async_context(Gateway(unregistered(config), agents))
 
 
-async def _call(config: Config, agents: Mapping[str, Config], errand: Errand, *, alone: bool) -> Ending | None:
+async def _call(
+    config: Config, agents: Mapping[str, Config], request: OriginateRequest, *, alone: bool
+) -> Disposition | None:
     """How it ended; None if it could not be made."""
     async with placing(config, agents, alone=alone) as places:
         places.watchers.add(show)
         try:
-            placed = places.place(errand)
+            placed = places.originate(request)
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, placed.stop)
             return await placed.ended()

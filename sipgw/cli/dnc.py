@@ -17,8 +17,9 @@ from sipgw.config.numbers import NumberError, check_country, e164
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.outbound.promises import zone_of
 from sipgw.policy.gate.dnc import LINE, OwnList, opened
-from sipgw.policy.gate.gate import Dial, Refused, gate_of
+from sipgw.policy.gate.gate import Refused, gate_of
 from sipgw.policy.gate.number_set import TOLD, numbers_of
+from sipgw.policy.gate.rules import GateRequest
 from sipgw.records.store import Store
 from sipgw.telemetry import log
 from sipgw.trunks.trunks import Trunks
@@ -118,7 +119,7 @@ def check(
         first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
         async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
             through = trunks.named(trunk or first)
-            verdict = await gate.judge(Dial(number, trunk or first, agent, consent=consent or None))
+            verdict = await gate.judge(GateRequest(number, trunk or first, agent, consent=consent or None))
             return verdict, through.country if through else ""
 
     with one_line_errors():

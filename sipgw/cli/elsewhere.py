@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from agent.records import AgentSays, CallerSaid
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import Config
 from sipgw.events import (
     AnsweredBy,
@@ -23,12 +24,11 @@ from sipgw.events import (
     CallEnded,
     CallReported,
     CallRinging,
-    Ending,
+    Disposition,
     Event,
     Watchers,
 )
-from sipgw.outbound.call_out import Errand
-from sipgw.trunks.routes import NoRoom, NotDialled
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web.api import KEY, PREFIX
 from sipgw.web.local_key import LocalKey, found_at, key_file
 
@@ -40,23 +40,23 @@ LIMIT = 5.0
 """Seconds for one request."""
 STRANGER = 401
 """The status for a key that the gateway does not know: it has done nothing."""
-GONE = Ending("failed", "the gateway that made the call does not tell of it any more")
+GONE = Disposition("failed", "the gateway that made the call does not tell of it any more")
 """It may have rung, or more: it counts as a call."""
 
 
 class ElsewhereCall:
     """One call. What has happened in it is told to the watchers, a little later."""
 
-    def __init__(self, house: "Elsewhere", errand: Errand) -> None:
+    def __init__(self, house: "Elsewhere", request: OriginateRequest) -> None:
         self.id = ""
         self._house = house
-        self._errand = errand
-        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._request = request
+        self._ended: asyncio.Future[Disposition] = asyncio.get_running_loop().create_future()
         self._stopping = ""
         self._events = 0
         self._told: set[str] = set()
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Disposition:
         """How it ended, once it has. Raises `NotDialled` if it was not made."""
         return await asyncio.shield(self._ended)
 
@@ -77,12 +77,12 @@ class ElsewhereCall:
         except NotDialled as error:
             self._ended.set_exception(error)
 
-    async def _run(self) -> Ending:
-        errand = self._errand
+    async def _run(self) -> Disposition:
+        request = self._request
         wanted = {
-            "to": errand.number, "agent": errand.agent, "variables": dict(errand.variables), "trunk": errand.trunk,
-            "caller_id": errand.caller_id, "consent": errand.consent, "ring": errand.ring_timeout,
-            "campaign": errand.campaign,
+            "to": request.number, "agent": request.agent, "variables": dict(request.variables), "trunk": request.trunk,
+            "caller_id": request.caller_id, "consent": request.consent, "ring": request.ring_timeout,
+            "campaign": request.campaign,
         }  # fmt: skip
         answer = await self._asked(wanted)
         if answer is None:
@@ -111,7 +111,7 @@ class ElsewhereCall:
                 return None
             await asyncio.sleep(self._house.pause)  # with the same key it is made once, however often we ask
 
-    async def _follow(self) -> Ending:
+    async def _follow(self) -> Disposition:
         loop = asyncio.get_running_loop()
         seen = loop.time()
         while loop.time() - seen < PATIENCE:
@@ -131,7 +131,7 @@ class ElsewhereCall:
             self._progress(record)
             if record["ended"]:
                 again = record.get("again")
-                ending = Ending(record["ending"], record["cause"], _moment(again) if again else None)
+                ending = Disposition(record["ending"], record["cause"], _moment(again) if again else None)
                 self._tell(CallEnded(self.id, _moment(record["ended"]), ending, record["media"], (), None))
                 return ending
         await self._stop()
@@ -191,9 +191,9 @@ class Elsewhere:
         """Let `work` be done beside."""
         self._group.create_task(work)
 
-    def place(self, errand: Errand) -> ElsewhereCall:
-        """Call somebody; see `sipgw.gateway.gateway.Gateway.place`, whose errors come from `ElsewhereCall.ended`."""
-        call = ElsewhereCall(self, errand)
+    def originate(self, request: OriginateRequest) -> ElsewhereCall:
+        """Call somebody; see `sipgw.gateway.gateway.Gateway.originate`, whose errors come from `ElsewhereCall.ended`."""
+        call = ElsewhereCall(self, request)
         self.spawn(self._make(call))
         return call
 

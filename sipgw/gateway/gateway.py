@@ -1,78 +1,94 @@
-"""The gateway: puts store, providers, media and SIP together, and lets each admitted INVITE become a call."""
+"""The gateway: builds its parts, starts them, reloads them and stops them. Calls are made in `sipgw.calls.dispatch`."""
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import NamedTuple, Self
 
 import structlog
 
 from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
-from sipgw.agents.agents import Agents, checked
+from sipgw.agents.agents import Agents
 from sipgw.agents.choice import Choice
+from sipgw.agents.orders import order_tools
 from sipgw.agents.products import prices_of
 from sipgw.agents.providers import Providers, opened
 from sipgw.agents.staff import Staff
-from sipgw.calls.call import Call
-from sipgw.calls.going import Going
-from sipgw.calls.live import LiveCall, Placed, row
+from sipgw.calls.dispatch import CallDispatcher
+from sipgw.calls.originator import Originator
+from sipgw.calls.registry import CallHandle, CallRegistry
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.services import CallServices, CallTools
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config, ConfigError
-from sipgw.config.numbers import known
-from sipgw.config.trunks import TrunkOptions
-from sipgw.desk import Desk
-from sipgw.events import Ending, Event, Watchers
+from sipgw.events import Event, Watchers
 from sipgw.gateway.reload import Change, changes
 from sipgw.gateway.upkeep import Upkeep
-from sipgw.outbound.call_out import Errand
-from sipgw.outbound.dial import Outbound
+from sipgw.outbound.callback_tools import callback_tools
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.cost.day import SharedSpent
+from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import gate_of
+from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
 from sipgw.policy.inbound.limits import Limits
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.records.artifacts.bleeps import Bleeps
+from sipgw.records.artifacts.bleeps import Bleeps, RecordedCall
+from sipgw.records.artifacts.consent import recording_tools
 from sipgw.records.artifacts.finishing import Finishing
 from sipgw.records.cdr.ledger import Ledger
 from sipgw.records.evidence import Evidence
 from sipgw.records.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import bounded
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.handover import Link
-from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.trace import Tracer
-from sipgw.transfer.people import People, Person
-from sipgw.transfer.summons import Summons
-from sipgw.trunks.channels import TrunkPlaces
-from sipgw.trunks.routes import Dialling, NoRoom, NotDialled
+from sipgw.trunks.route_selector import RouteSelector
+from sipgw.trunks.trunk_places import TrunkPlaces
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
 
 
+def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[CallTools, ...]:
+    """The tools that the gateway's features give to agents: one line for each feature."""
+    return (
+        lambda call, agent: order_tools(agent.config.agent, store),
+        callback_tools(store, originator),
+        lambda call, agent: recording_tools(call.tape),
+        lambda call, agent: stop_tools(own, lambda: call.info.other, call.info.trunk.country, call.info.id),
+    )
+
+
 def _local_now() -> datetime:
     return datetime.now().astimezone()
+
+
+class Running(NamedTuple):
+    """The parts of a gateway that there are only while it runs."""
+
+    store: Store
+    staff: Staff
+    dispatcher: CallDispatcher
 
 
 class Gateway:
@@ -99,8 +115,8 @@ class Gateway:
         self.watch = TrunkWatch(self.admission.trunks, self.admission.room.calls, Leases(cluster) if cluster else None)
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls = Going()
-        self._desk: Desk | None = None
+        self._registry = CallRegistry()
+        self._running: Running | None = None
 
     async def __aenter__(self) -> Self:
         config, cluster, enter = self.config, self._shared.cluster, self._stack.enter_async_context
@@ -113,7 +129,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
+            await enter(Bleeps(self.watchers, self._recorded, self.agents.privacy))
             ledger = await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             recordings = {one.config.recording.folder for one in self.agents.all.values()}
             await enter(Finishing(store, recordings, lambda: ledger.behind))
@@ -126,27 +142,26 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
-            ways = Dialling(self.admission.trunks.all, self.admission.room.calls, self.watch.reachable)
             expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.room.calls, cluster), gate)
-            summons = Summons(endpoint, outbound, self.registrar, self.admission)
-            self._desk = Desk(
+            calls = self.admission.room.calls
+            routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
+            originator = Originator(endpoint, routes, self.registrar, TrunkPlaces(calls, cluster), gate)
+            services = CallServices(
                 self.agents,
-                staff,
                 providers,
-                store,
                 engine,
                 endpoint,
-                outbound,
-                self.registrar,
-                self.watchers,
-                summons,
-                self._people,
-                gate.own,
+                originator,
+                TransferDialer(endpoint, originator, self.registrar, self.admission, config.people),
                 SharedLimits(Limits(config.limits, SharedSpent(expenses, cluster).spent), cluster),
                 expenses,
+                self.watchers,
+                call_tools(store, gate.own, originator),
+                store.name,
             )
+            dispatcher = CallDispatcher(self.admission, services, self._registry, self._group, staff.engage)
+            self._running = Running(store, staff, dispatcher)
             await enter(self._group)
             await enter(endpoint)  # last, for calls come at once
             if cluster:
@@ -171,9 +186,9 @@ class Gateway:
         found = changes(now[DEFAULT].config, config, before, others)
         # A provider that nothing has changed in stays as it is, with its connections.
         kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
-        hired = await self._hire(self.desk.staff, agents, kept)
-        self.desk.providers.clear()
-        self.desk.providers.update(hired)
+        hired = await self._hire(self.staff, agents, kept)
+        self.services.providers.clear()
+        self.services.providers.update(hired)
         self.agents.become(agents)
         for note in (*agents.unpriced(), *agents.unspoken()):
             log.warning("reloaded in spite of this", cause=note)
@@ -195,9 +210,40 @@ class Gateway:
         return opened(config, choice, speech)
 
     @property
+    def _parts(self) -> Running:
+        if self._running is None:
+            raise RuntimeError("the gateway is not running")
+        return self._running
+
+    @property
+    def dispatcher(self) -> CallDispatcher:
+        """Begins the calls."""
+        return self._parts.dispatcher
+
+    @property
+    def services(self) -> CallServices:
+        """What every call needs."""
+        return self.dispatcher.services
+
+    @property
     def endpoint(self) -> Endpoint:
         """The SIP endpoint."""
-        return self.desk.endpoint
+        return self.services.endpoint
+
+    @property
+    def originator(self) -> Originator:
+        """Makes calls out."""
+        return self.services.originator
+
+    @property
+    def staff(self) -> Staff:
+        """The providers of all agents."""
+        return self._parts.staff
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self._parts.store
 
     @property
     def draining(self) -> bool:
@@ -205,26 +251,21 @@ class Gateway:
         return self.admission.room.draining
 
     @property
-    def store(self) -> Store:
-        """The database."""
-        return self.desk.store
-
-    @property
-    def calls(self) -> dict[str, LiveCall]:
+    def calls(self) -> dict[str, CallSession]:
         """The calls that are going on, by their identity."""
-        return self._calls.calls
+        return self._registry.calls
 
-    @property
-    def desk(self) -> Desk:
-        """What serves the calls."""
-        if self._desk is None:
-            raise RuntimeError("the gateway is not running")
-        return self._desk
+    def originate(self, request: OriginateRequest) -> CallHandle:
+        """Call somebody, see `sipgw.calls.dispatch.CallDispatcher.originate`."""
+        return self.dispatcher.originate(request)
 
-    @property
-    def outbound(self) -> Outbound:
-        """For calls out."""
-        return self.desk.outbound
+    def stop(self, call: str, cause: str) -> None:
+        """End a call that is going on, also while it rings."""
+        self._registry.stop(call, cause)
+
+    def _recorded(self, call: str) -> RecordedCall | None:
+        session = self._registry.get(call)
+        return RecordedCall(session.info.agent, session.context.tape) if session else None
 
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}
@@ -243,15 +284,15 @@ class Gateway:
 
     def running(self) -> int:
         """How many calls go on."""
-        return len(self._calls)
+        return len(self._registry)
 
     def dismiss(self) -> int:
         """Have the agents say goodbye; returns how many do."""
-        return self._calls.dismiss_all()
+        return self._registry.dismiss_all()
 
     async def hang_up(self) -> None:
         """End all calls that are left."""
-        await self._calls.stop_all(GOODBYE_LIMIT)
+        await self._registry.stop_all(GOODBYE_LIMIT)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -263,22 +304,11 @@ class Gateway:
 
     def _here(self) -> GatewayCalls:
         return GatewayCalls(
-            self.config.cluster.called, self.draining, {call: row(live) for call, live in self.calls.items()}
+            self.config.cluster.called, self.draining, {call: session.row() for call, session in self.calls.items()}
         )
 
-    def _people(self, trunk: TrunkOptions) -> People | None:
-        """Whom callers of `trunk` can be transferred to."""
-        if not self.config.people and trunk.transfer_uri is None:
-            return None
-        return People(self.config.people, trunk, lambda: self._last(trunk))
-
-    def _last(self, trunk: TrunkOptions) -> Person | None:
-        """The `transfer_to` of a trunk; for an account the phone that it is registered with."""
-        target = trunk.transfer_uri
-        if target is not None and not target.user and target.host in self.admission.users:
-            phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
-            target = phones[0].contact if phones else None
-        return Person(target, "attended" if trunk.attended_transfer else "refer", trunk.await_bye) if target else None
+    def _on_invite(self, leg: Leg) -> None:
+        self.dispatcher.accept(leg)  # which there is only once there is the endpoint
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
@@ -297,103 +327,3 @@ class Gateway:
             known=admission.known,
             bound=self.registrar.bound,
         )
-
-    def _on_invite(self, leg: Leg) -> None:
-        trunk = self.admission.trunk_of(leg.request, leg.source)
-        if trunk is None:
-            leg.reject(403)
-            return
-        if leg.replaces:
-            self._replace(leg, trunk)
-            return
-        self._introduce(leg, trunk)
-        live = LiveCall(self._calls.identity(leg.id), trunk, self._identity(leg.request, trunk), call_id=leg.id)
-        self._follow_identity(leg, live)
-        self.begin(live, self.desk.as_now().serve(leg, live))
-
-    def _identity(self, request: Request, trunk: TrunkOptions) -> Identity:
-        identity = Identity.of(request, trusted=trunk.trust_identity)
-        return replace(identity, number=trunk.told(identity.number))
-
-    def _follow_identity(self, leg: Leg, live: LiveCall) -> None:
-        """After a transfer at their side somebody else may speak, which only a trusted trunk can tell."""
-
-        def asserted(request: Request) -> None:
-            identity = live.identity.spoken_by(request)
-            if identity is live.identity:  # its number is in our form already
-                return
-            identity = replace(identity, number=live.trunk.told(identity.number))
-            before = live.identity
-            if (identity.number, identity.withheld, identity.mark) != (before.number, before.withheld, before.mark):
-                live.spoken_by(identity)
-
-        if live.trunk.trust_identity and live.direction == "in":
-            leg.on_asserted = asserted
-
-    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
-        """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
-        trunk = live.trunk
-        self.admission.room.calls[trunk.name] += 1
-        task = self._watched(live, work, None)
-
-        def ended(_: asyncio.Task[None]) -> None:
-            self.admission.room.calls[trunk.name] -= 1
-
-        task.add_done_callback(ended)
-
-    def _watched(self, live: LiveCall, work: Coroutine[Any, Any, T], failed: T) -> asyncio.Task[T]:
-        task = self._group.create_task(bounded(work, failed, "call failed"), name=f"call {live.id}")
-        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
-        self._calls.add(live, task)
-        self.desk.staff.engage(task)
-        return task
-
-    def place(self, errand: Errand) -> Placed:
-        """Call somebody; returns the call at once, before anything is sent.
-
-        Raises `VariableError` (values that the agent does not know), `NotDialled` (no agent or trunk of that name, or
-        the gateway stops).
-        """
-        agent = self.agents.all.get(errand.agent)
-        if agent is None:
-            raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
-        if full := self.admission.room.full(asyncio.get_running_loop().time()):
-            raise NoRoom(full)
-        if (spent := self.desk.limits.own.budget()) is not None:
-            raise NoRoom(spent.reason)
-        variables = checked(agent.config.agent, errand.variables)
-        trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
-        if trunk is None:
-            name = f"trunk {errand.trunk!r}" if errand.trunk else "trunk"
-            raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
-        there = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
-        dialled = known(errand.number, country=there)
-        shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
-        live = LiveCall(errand.call or secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
-        failed = Ending("failed", "internal error")
-        return Placed(live, self._watched(live, self.desk.as_now().place(errand, live), failed))
-
-    def stop(self, call: str, cause: str) -> None:
-        """End a call that is going on, also while it rings."""
-        self._calls.stop(call, cause)
-
-    def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
-        leg.authenticate(trunk.credentials)
-        leg.known_as(trunk.proxy_uri or trunk.domain_uri)
-        if trunk.accept_refer:
-            leg.let_refer()
-
-    def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
-        for live in self.calls.values():
-            if isinstance(live.call, Call) and leg.takes(live.call.leg):
-                if live.trunk is not trunk:
-                    leg.reject(403)
-                    return
-                self._introduce(leg, trunk)
-                if live.call.replace(leg):
-                    live.spoken_by(self._identity(leg.request, trunk))
-                    self._follow_identity(leg, live)
-                return
-        self._introduce(leg, trunk)
-        self.outbound.pick_up(leg, trunk)

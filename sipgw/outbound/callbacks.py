@@ -5,8 +5,8 @@ from typing import Any, Protocol, Self
 
 import structlog
 
+from sipgw.calls.originator import Originator
 from sipgw.config.config import Config
-from sipgw.outbound.dial import Outbound
 from sipgw.outbound.dialler import Dialler, Pace, Places, new_holder
 from sipgw.outbound.jobs import Jobs
 from sipgw.records.store import Store
@@ -17,26 +17,24 @@ AGAIN = 5.0
 """Seconds from a fault until promises are dialled again."""
 
 
-class CallingGateway(Places, Protocol):
-    """A gateway that makes calls."""
+class Gateway(Places, Protocol):
+    """The gateway that makes the calls: a `sipgw.gateway.gateway.Gateway`."""
 
     config: Config
 
     @property
-    def store(self) -> Store:
-        """Its database."""
-        ...
+    def originator(self) -> Originator:
+        """Knows whether there is a trunk that dials."""
 
     @property
-    def outbound(self) -> Outbound:
-        """Its ways out."""
-        ...
+    def store(self) -> Store:
+        """The database with the promises."""
 
 
 class Callbacks:
     """Makes the calls that were promised, as long as it is entered."""
 
-    def __init__(self, gateway: CallingGateway) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None
@@ -46,7 +44,7 @@ class Callbacks:
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
         # Without a trunk that dials, promises wait for a person; they are not failed when they are due.
-        if self._gateway.config.callbacks.dial and self._gateway.outbound.first():
+        if self._gateway.config.callbacks.dial and self._gateway.originator.first():
             self._dialling = self._group.create_task(self._dial())
         return self
 

@@ -12,15 +12,15 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.agents.agents import VariableError
-from sipgw.calls.live import STOPPED
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import STOPPED
 from sipgw.config.outbound import RetryOptions
-from sipgw.events import CallAnswered, Ending, Event, Watchers
-from sipgw.outbound.call_out import Errand
+from sipgw.events import CallAnswered, Disposition, Event, Watchers
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, next_step
 from sipgw.outbound.settled import Settled
-from sipgw.trunks.routes import NoRoom, NotDialled
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
 
@@ -49,19 +49,19 @@ class Pace:
 
 
 class Made(Protocol):
-    """A call that is made: a `sipgw.calls.live.Placed`, or one of `sipgw.cli.elsewhere`."""
+    """A call that is made: a `sipgw.calls.registry.CallHandle`, or one of `sipgw.cli.elsewhere`."""
 
     @property
     def id(self) -> str:
         """The identity of the call; empty as long as it has none."""
         ...
 
-    async def ended(self) -> Ending:
-        """See `sipgw.calls.live.Placed.ended`."""
+    async def ended(self) -> Disposition:
+        """See `sipgw.calls.registry.CallHandle.ended`."""
         ...
 
     def stop(self, cause: str = "") -> None:
-        """See `sipgw.calls.live.Placed.stop`."""
+        """See `sipgw.calls.registry.CallHandle.stop`."""
 
 
 class Places(Protocol):
@@ -69,8 +69,8 @@ class Places(Protocol):
 
     watchers: Watchers[Event]
 
-    def place(self, errand: Errand) -> Made:
-        """See `sipgw.gateway.gateway.Gateway.place`."""
+    def originate(self, request: OriginateRequest) -> Made:
+        """See `sipgw.gateway.gateway.Gateway.originate`."""
 
 
 class Dialler:
@@ -176,29 +176,29 @@ class Dialler:
         try:
             refused = self._outdated(job)
             if refused is None:
-                placed = self._held[job.id] = self._places.place(errand_of(job))
+                placed = self._held[job.id] = self._places.originate(request_of(job))
                 ending = await placed.ended()
             else:
                 ending = refused
         except NoRoom as error:
-            ending = Ending("not_placed", str(error))
+            ending = Disposition("not_placed", str(error))
         except (NotDialled, VariableError) as error:
-            ending = Ending("failed", str(error))
+            ending = Disposition("failed", str(error))
         finally:
             if placed is not None and ending is STOPPED:
                 placed.stop("the gateway stops")
             self._outcomes.keep(self._jobs.outcome(job, self._judge(job, ending), placed.id if placed else ""))
 
-    def _outdated(self, job: Job) -> Ending | None:
+    def _outdated(self, job: Job) -> Disposition | None:
         """Why a job is not dialled although it is due."""
         late = self._now().timestamp() - job.due
         if self._pace.latest and late > self._pace.latest:
-            return Ending("too_late", f"it was due {late / 3600:.0f} hours ago")
+            return Disposition("too_late", f"it was due {late / 3600:.0f} hours ago")
         if job.attempts > self._pace.retry.attempts:
-            return Ending("given_up", job.reason or "its process was ended again and again")
+            return Disposition("given_up", job.reason or "its process was ended again and again")
         return None
 
-    def _judge(self, job: Job, ending: Ending) -> Settled:
+    def _judge(self, job: Job, ending: Disposition) -> Settled:
         if job.id in self._reached and ending.kind in NOT_TRIED:
             settled = Settled("done", f"answered; {ending.cause}")  # nobody is called twice for our stopping
         else:
@@ -241,9 +241,9 @@ class Dialler:
                     self._group.create_task(self._settle())
 
 
-def errand_of(job: Job) -> Errand:
+def request_of(job: Job) -> OriginateRequest:
     """What a job asks for."""
-    return Errand(
+    return OriginateRequest(
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,
         purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
     )  # fmt: skip

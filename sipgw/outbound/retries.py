@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sipgw.config.outbound import RetryOptions
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.outbound.settled import Settled
 
 SOON = 30.0
@@ -14,7 +14,7 @@ NOT_TRIED = frozenset({"not_placed", "cancelled", "gateway_stopped"})
 """Endings that say nothing of the person called."""
 
 
-def next_step(retry: RetryOptions, ending: Ending, attempts: int, now: datetime) -> Settled:
+def next_step(retry: RetryOptions, ending: Disposition, attempts: int, now: datetime) -> Settled:
     """What becomes of a job: call number `attempts` ended at `now` with `ending`."""
     reason = f"{ending.kind.replace('_', ' ')}: {ending.cause}" if ending.cause else ending.kind.replace("_", " ")
     at = now.timestamp()

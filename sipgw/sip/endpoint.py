@@ -17,9 +17,9 @@ from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.events import Phase
+from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
 from sipgw.sip.handover import Inherited, Link, inherit
-from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
+from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed

@@ -13,7 +13,8 @@ from media.engine import MediaEngine, MediaOptions
 from media.format import Format
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg, ReferRequested
+from sipgw.sip.events import Ended, ReferRequested
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri

@@ -1,4 +1,4 @@
-"""What a call that was not answered says, and of whom: of the person called or of the trunk. Sans-IO.
+"""What the status of a call that was not answered tells of the person called, or of the trunk. Sans-IO.
 
 The Q.850 cause of a Reason header (RFC 3326 §2) goes before the status: PBXs and carriers that map causes to statuses
 (RFC 3398 §7.2.4.1, §8.2.6.1) send 403 for a person who has declined as for a trunk that refuses.
@@ -13,8 +13,8 @@ DECLINED = frozenset({603, 607, 608})
 """607 and 608: the person called, or the carrier for them, does not want such calls (RFC 8197, RFC 8688)."""
 WRONG_NUMBER = frozenset({404, 410, 484, 604})
 ELSEWHERE = frozenset({401, 403, 407, 408, 500, 502, 503, 504})
-"""Statuses that say something of the trunk and nothing of the person called: the next trunk is tried. Not among them:
-404, 410, 480, 484, 486, 487, 488, 6xx."""
+"""Statuses that tell of the trunk and not of the person called: the next trunk is tried. Not among them: 404, 410, 480,
+484, 486, 487, 488, 6xx."""
 
 PERSON = {
     1: "wrong_number",  # unallocated number
@@ -26,14 +26,14 @@ PERSON = {
     22: "wrong_number",  # number changed
     28: "wrong_number",  # invalid number format
 }
-"""Causes that say something of the person called (ITU-T Q.850 §2.2.7), and how the call has ended then."""
+"""Causes that tell of the person called (ITU-T Q.850 §2.2.7), and the kind of ending of such a call."""
 TRUNK = frozenset({34, 38, 41, 42, 43, 44, 47, 58})
-"""Causes of a network that is full or out of order: the next trunk is tried. What stands in neither table, such as 16
-(normal clearing), 31 (unspecified) and 127 (interworking), says less than the status does."""
+"""Causes of a network that is full or out of order: the next trunk is tried. Causes in neither table, such as 16
+(normal clearing), 31 (unspecified) and 127 (interworking), tell less than the status does."""
 
 
 def elsewhere(ended: Ended) -> bool:
-    """Whether the next trunk is to be tried: the fault is of the trunk, the person called perhaps never asked."""
+    """Whether the next trunk is to be tried: the trunk is at fault, and the phone of the person may never have rung."""
     if ended.cause in PERSON:
         return False
     return ended.cause in TRUNK or ended.status in ELSEWHERE

@@ -10,11 +10,11 @@ from fastapi.security import HTTPBearer
 
 from agent.steering import CannotSteer, Steering
 from sipgw.agents.agents import VariableError
-from sipgw.calls.live import LiveCall, row
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
-from sipgw.outbound.call_out import Errand
 from sipgw.records.store import CallFilter
-from sipgw.trunks.routes import NoRoom, NotDialled
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sign_in import address
@@ -43,7 +43,7 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 @router.get("/live", tags=["live calls"])
 async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
-    return models.LiveCalls(calls=[_live(call, row(live)) for call, live in app.house.calls.items()])
+    return models.LiveCalls(calls=[_live(call, session.row()) for call, session in app.house.calls.items()])
 
 
 @router.get("/cluster", tags=["live calls"])
@@ -78,13 +78,13 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
     placed = PlacedCalls(app.house.store)
     if key and (before := await placed.claim(who.name, key, call)):
         return models.Placed(id=before)
-    errand = Errand(
+    wish = OriginateRequest(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
         ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
         call=call,
     )  # fmt: skip
     try:
-        made = app.house.place(errand).live.id
+        made = app.house.originate(wish).id
     except (VariableError, NotDialled) as error:
         if key:
             await placed.give_up(who.name, key)
@@ -179,7 +179,7 @@ def _live(call: str, values: dict[str, Any]) -> models.LiveCall:
     return models.LiveCall(id=call, **values)
 
 
-def _going_on(app: App, call: str) -> LiveCall:
+def _going_on(app: App, call: str) -> CallSession:
     if (live := app.house.calls.get(call)) is None:
         raise HTTPException(404, "this call is not going on")
     return live

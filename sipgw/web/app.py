@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from agent.pool import PoolFullError
 from sipgw import __version__
-from sipgw.browser.phone import BrowserPhone
+from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sipgw.calls.live import LiveCall, Row, row
+from sipgw.calls.session import CallSession, Row
 
 
 class Change(NamedTuple):
@@ -22,9 +22,9 @@ class Board:
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
 
-    def change(self, calls: Mapping[str, LiveCall]) -> Change:
+    def change(self, calls: Mapping[str, CallSession]) -> Change:
         """Look at `calls` again."""
-        now = {call: row(live) for call, live in calls.items()}
+        now = {call: session.row() for call, session in calls.items()}
         gone = [call for call in self.rows if call not in now]
         changed = {}
         for call, new in now.items():

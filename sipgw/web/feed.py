@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from sipgw.bounds import FULL
-from sipgw.calls.live import LiveCall
+from sipgw.calls.session import CallSession
 from sipgw.web.board import Board
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ ALIVE_EVERY = 15.0
 class Feed:
     """One for all browsers: a change is written once, however many look."""
 
-    def __init__(self, calls: Callable[[], Mapping[str, LiveCall]]) -> None:
+    def __init__(self, calls: Callable[[], Mapping[str, CallSession]]) -> None:
         self.dropped = 0
         """Messages that slow browsers did not get."""
         self._calls = calls

@@ -4,7 +4,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from sipgw.bounds import FULL
-from sipgw.calls.live import row
 from sipgw.web.state import Here, page, people
 from sipgw.web.who import Viewer
 
@@ -14,7 +13,7 @@ router = APIRouter()
 @router.get("/")
 async def live(request: Request, app: Here, _who: Viewer) -> Response:
     """The page; scripts keep it up to date."""
-    rows = {call: row(live) for call, live in app.house.calls.items()}
+    rows = {call: session.row() for call, session in app.house.calls.items()}
     return page(request, "live.html", title="Live", rows=rows, people=people(app))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from sipgw.outbound.call_out import RING_TIMEOUT
+from sipgw.calls.request import RING_TIMEOUT
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 VISIBLE = r"[^\s\x85]"

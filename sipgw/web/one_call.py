@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from sipgw.calls.live import LiveCall
+from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.files import BUNDLE, file_name
 from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.unfinished import waits
@@ -132,13 +132,13 @@ async def recording_of(app: App, call: str) -> Path:
     return path
 
 
-def _unrecorded(app: App, found: dict[str, Any], live: LiveCall | None) -> str:
+def _unrecorded(app: App, found: dict[str, Any], live: CallSession | None) -> str:
     """Why a call has no recording, in a sentence; empty while it is recorded."""
     told = found.get("media", {}).get("sound")
     withheld = told.get("withheld") if isinstance(told, dict) else ""
-    if live and live.tape:
-        withheld = "" if live.tape.agreed else NOT_YET
-        if live.tape.agreed and live.tape.path:
+    if live and live.context.tape:
+        withheld = "" if live.context.tape.agreed else NOT_YET
+        if live.context.tape.agreed and live.context.tape.path:
             return ""
     if withheld:
         return f"No sound is kept, captured or heard by others: {withheld}."

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.config.agent_files import DEFAULT
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP

@@ -13,11 +13,12 @@ from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
 from sipgw import __version__
-from sipgw.browser import phone as browser_phone
-from sipgw.calls.live import LiveCall, Placed
+from sipgw.calls import browser_phone
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
-from sipgw.outbound.call_out import Errand
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.evidence import Evidence
 from sipgw.records.store import Store
@@ -46,7 +47,7 @@ class House(browser_phone.House, Protocol):
         """Whether no new calls are taken."""
 
     @property
-    def calls(self) -> Mapping[str, LiveCall]:
+    def calls(self) -> Mapping[str, CallSession]:
         """The calls that are going on, by their identity."""
 
     @property
@@ -62,7 +63,7 @@ class House(browser_phone.House, Protocol):
     def stop(self, call: str, cause: str) -> None:
         """End a call, also while it rings."""
 
-    def place(self, errand: Errand) -> Placed:
+    def originate(self, request: OriginateRequest) -> CallHandle:
         """Make a call. Raises `VariableError`, `NotDialled`."""
 
 

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from agent.steering import CannotSteer
-from sipgw.browser.phone import NoCall
 from sipgw.calls.audience import Full
-from sipgw.calls.live import LiveCall
+from sipgw.calls.browser_phone import NoCall
+from sipgw.calls.session import CallSession
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.web.phone import Phone, Wish
 from sipgw.web.sign_in import address
@@ -42,11 +42,11 @@ BACK = Close(4002, "The agent has the call again.")
 REFUSED = 4003
 
 
-def _live(call: str, app: Here) -> LiveCall | None:
+def _live(call: str, app: Here) -> CallSession | None:
     return app.house.calls.get(call)
 
 
-Live = Annotated[LiveCall | None, Depends(_live)]
+Live = Annotated[CallSession | None, Depends(_live)]
 
 
 @router.websocket("/api/live/{call:path}/listen")
@@ -54,11 +54,11 @@ async def listen(socket: WebSocket, app: Here, who: Operator, live: Live) -> Non
     """Blocks of 100 ms of mu-law, left the caller, right who speaks to them; who is slow loses the oldest."""
     await socket.accept()
     if live is not None:
-        await app.entrance.accounts.note(who.name, "listened", live.id, address=address(socket))
+        await app.entrance.accounts.note(who.name, "listened", live.info.id, address=address(socket))
     await _close(socket, await _while_there(socket, _listening(socket, live)))
 
 
-async def _listening(socket: WebSocket, live: LiveCall | None) -> Close:
+async def _listening(socket: WebSocket, live: CallSession | None) -> Close:
     try:
         if live is not None:
             with live.listen() as blocks:
@@ -92,16 +92,16 @@ async def take_over(socket: WebSocket, app: Here, calls: Phone, who: Operator, l
         try:
             async with calls.operating(sdp, who.name) as page, asyncio.timeout(TAKE_LIMIT):
                 await socket.send_json({"sdp": page.answer})
-                if not await live.take_over(who.name, page.summon):
+                if not await live.take_over(who.name, page.consult):
                     return Close(REFUSED, "The browser could not be connected.")
-                await app.entrance.accounts.note(who.name, "took over", live.id, address=address(socket))
-                await socket.send_json({"taken": live.id})
+                await app.entrance.accounts.note(who.name, "took over", live.info.id, address=address(socket))
+                await socket.send_json({"taken": live.info.id})
                 await page.gone()
         except (CannotSteer, NoCall, NotAcceptable) as error:
             return Close(REFUSED, str(error))
         except TimeoutError:
             return BACK
-        return BACK if live.id in app.house.calls else OVER
+        return BACK if live.info.id in app.house.calls else OVER
 
     await _close(socket, await _while_there(socket, operating()))
 

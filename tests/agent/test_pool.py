@@ -12,7 +12,7 @@ import pytest
 from agent.pool import POOLS, Pool, PoolFullError
 from agent.tools import NOT_BEGUN, TOOLS, Toolbox, tool
 from sipgw.policy.gate.hook import HOOKS, Hook
-from sipgw.policy.gate.rules import Dial
+from sipgw.policy.gate.rules import GateRequest
 from sipgw.web.accounts import SIGN_IN
 from tests.waiting import until
 
@@ -149,8 +149,8 @@ def test_hooks_that_hang_hold_up_no_tools_and_let_nobody_be_called(tmp_path: Pat
     asyncio.run(scene())
 
 
-def dial() -> Dial:
-    return Dial("+14155550123", "office")
+def dial() -> GateRequest:
+    return GateRequest("+14155550123", "office")
 
 
 @pytest.mark.faults("A3")

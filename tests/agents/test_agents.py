@@ -16,13 +16,15 @@ from sipgw.agents.agents import OURS, Agents, call_variables, filled
 from sipgw.agents.choice import unspoken
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.providers import choose
-from sipgw.calls.live import LiveCall
+from sipgw.calls.agent_setup import AgentSetup
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import CallInfo
 from sipgw.config.agent import AgentOptions
 from sipgw.config.agent_files import load_agents, parse_agent
 from sipgw.config.config import Config, ConfigError, parse
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
-from sipgw.hosting import Hosting
+from sipgw.events import Watchers
 from sipgw.outbound.promises import callback_tool
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.records.artifacts.consent import recording_tools
@@ -257,10 +259,10 @@ def test_a_program_that_is_not_there_is_told() -> None:
 @pytest.mark.faults("C13")
 def test_the_time_that_an_agent_is_told_is_that_of_the_owner_and_not_of_the_machine() -> None:
     config = Config(callbacks=CallbackOptions(time_zone="Pacific/Kiritimati"))
-    live = LiveCall("a", LOCAL_TRUNK, Identity(), agent="agent")
-    desk: Any = SimpleNamespace(agents=Agents(config, {}))
+    context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity(), agent="agent"), Watchers())
+    services: Any = SimpleNamespace(agents=Agents(config, {}))
     before = datetime.now(ZoneInfo("Pacific/Kiritimati"))
-    told = Hosting(desk, live)._values("agent")
+    told = AgentSetup(services, context).values("agent")
     after = datetime.now(ZoneInfo("Pacific/Kiritimati"))
     assert told["time"] in {f"{at:%H:%M}" for at in (before, after)}
     assert told["weekday"] in {f"{at:%A}" for at in (before, after)}

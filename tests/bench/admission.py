@@ -8,8 +8,8 @@ from pathlib import Path
 
 import structlog
 
-from sipgw.policy.gate.gate import Permit
 from sipgw.policy.gate.number_set import parse
+from sipgw.policy.gate.rules import Permit
 from tests.bench.gate import Gate, percentile
 from tests.gating import ALWAYS, World
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from media.g711 import from_linear, to_linear
-from sipgw.outbound.who_answered import Who, WhoAnswered
+from sipgw.calls.who_answered import Who, WhoAnswered
 from sipgw.records.artifacts.wav import read_ulaw
 
 HERE = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.records.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate
-from tests.web.house import Held, Standing, Talking, live_call
+from tests.web.house import Standing, live_call
 
 AREA = "dashboard"
 CALLS, BROWSERS, SECONDS = 500, 20, 20
@@ -28,7 +28,7 @@ async def shown(folder: Path) -> float:
         store = await stack.enter_async_context(Store(StoreOptions(str(folder / "bench.db"))))
         house = Standing(config, store)
         for number in range(CALLS):
-            house.begin(live_call(number, f"+1555{number:07}", call=Held(), conversation=Talking()))
+            house.begin(live_call(number, f"+1555{number:07}"))
         dashboard = await stack.enter_async_context(Dashboard(house, config.web))
         for number in range(BROWSERS):
             file = stack.enter_context((folder / f"{number}").open("wb"))
@@ -42,8 +42,8 @@ async def shown(folder: Path) -> float:
         for _ in range(SECONDS):
             began = time.process_time()
             for live in house.calls.values():
-                live.conversation.state = random.choice(list(State))  # type: ignore[union-attr,misc]
-                live.call.mos = random.uniform(3, 4.4)  # type: ignore[union-attr,misc]
+                live.context.conversation.state = random.choice(list(State))  # type: ignore[union-attr,misc]
+                live.context.line.mos = random.uniform(3, 4.4)  # type: ignore[union-attr,misc]
             changing += time.process_time() - began
             await asyncio.sleep(1)
         for number in range(BROWSERS):

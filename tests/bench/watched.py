@@ -40,7 +40,7 @@ async def _change(calls: dict) -> None:
     while True:
         await asyncio.sleep(1)
         for live in calls.values():
-            live.call.mos = 3 + (live.call.mos + 0.1) % 1.4
+            live.context.line.mos = 3 + (live.context.line.mos + 0.1) % 1.4
 
 
 async def errors(folder: Path | None) -> list[float]:

@@ -13,8 +13,9 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from agent.steering import CannotSteer
-from sipgw.browser.phone import BrowserPhone, NoCall
-from sipgw.calls.live import GIVEN_BACK, LiveCall
+from sipgw.calls.browser_phone import BrowserPhone, NoCall
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.people import PersonOptions
 from tests.callee import Callee, callee
@@ -46,12 +47,12 @@ def frames(browser: Browser, sound: Callable[[int], bytes]) -> int:
 
 
 @contextlib.asynccontextmanager
-async def operating(gateway: Cloud, phone: BrowserPhone, call: LiveCall, who: str = "ann") -> AsyncIterator[Browser]:
+async def operating(gateway: Cloud, phone: BrowserPhone, call: CallSession, who: str = "ann") -> AsyncIterator[Browser]:
     """The operator's browser, once they speak with the caller."""
     browser = Browser(loud)
     async with phone.operating(await browser.offer(), who) as page:
         await browser.connection.setRemoteDescription(RTCSessionDescription(page.answer, "answer"))
-        assert await call.take_over(who, page.summon)
+        assert await call.take_over(who, page.consult)
         yield browser
         await browser.close()
 
@@ -65,12 +66,12 @@ def test_who_takes_a_phone_call_over_speaks_with_the_caller_and_the_agent_goes_o
             async with calling(gateway.target, murmur) as caller:
                 call, phone = await answered(gateway), BrowserPhone(gateway.gateway)
                 async with operating(gateway, phone, call) as operator:
-                    assert call.turn == "with ann"
+                    assert call.row()["turn"] == "with ann"
                     await until(lambda: heard(caller, number_of))
                     await until(lambda: frames(operator, murmur) > 100)
                     with pytest.raises(CannotSteer, match="somebody else has this call"):
                         await call.take_over("bob", lambda _: None)  # type: ignore[arg-type,return-value]
-                await until(lambda: call.turn != "with ann")
+                await until(lambda: call.row()["turn"] != "with ann")
                 await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
                 assert any(GIVEN_BACK in str(message["content"]) for message in gateway.model.requests[-1]["messages"])
             (record,) = await records(gateway.gateway)
@@ -108,7 +109,7 @@ def test_a_caller_who_hangs_up_ends_it_for_the_operator_too(tmp_path: Path) -> N
             call = await answered(gateway)
             async with phone.operating(await operator.offer(), "ann") as page:
                 await operator.connection.setRemoteDescription(RTCSessionDescription(page.answer, "answer"))
-                assert await call.take_over("ann", page.summon)
+                assert await call.take_over("ann", page.consult)
                 await caller.close()
                 async with asyncio.timeout(HANG):
                     await page.gone()
@@ -149,11 +150,11 @@ def test_operators_count_as_browser_calls_and_one_who_does_not_connect_leaves_th
                         with pytest.raises(NoCall, match="all 1 browser calls are in use"):
                             async with phone.operating(await browser.offer(), "bob"):
                                 pass
-                        taking = group.create_task(call.take_over("ann", page.summon))
-                        await until(lambda: not call.call.transfers.possible)  # type: ignore[union-attr]
+                        taking = group.create_task(call.take_over("ann", page.consult))
+                        await until(lambda: not call.transfers.possible)
                     assert await taking is False  # the page was left before it had connected
                 await browser.close()
-                assert call.turn != "with ann"
+                assert call.row()["turn"] != "with ann"
                 async with phone.operating(await Browser().offer(), "ann"):
                     pass  # nothing counts any more
             await until(lambda: nothing_left(gateway))

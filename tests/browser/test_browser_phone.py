@@ -16,8 +16,8 @@ from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
 from media.browsers import Way
-from sipgw.browser.call import BrowserCall
-from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.calls.browser_connection import BrowserConnection
+from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded
@@ -51,7 +51,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like
             await browser.place(phone, who="ann")
             answer = sound_of("Your raincoat is out for delivery.").replace(b"\x7f", b"\xff")
             await until(lambda: answer.strip(b"\xff") in browser.heard)
-            assert [live.agent for live in world.gateway.calls.values()] == ["agent"]
+            assert [live.info.agent for live in world.gateway.calls.values()] == ["agent"]
             assert not await phone.hang_up(browser.call, "bob"), "only who placed a call may end it"
             assert await phone.hang_up(browser.call, "ann")
             (record,) = await records(world.gateway)
@@ -171,7 +171,7 @@ def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
         return len(sockets), len(asyncio.all_tasks()), len(threads)
 
     def parts() -> list[object]:
-        return [one for one in gc.get_objects() if isinstance(one, BrowserCall | Way | Conversation)]
+        return [one for one in gc.get_objects() if isinstance(one, BrowserConnection | Way | Conversation)]
 
     gc.collect()
     others = parts()  # of tests before this one

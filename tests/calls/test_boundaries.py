@@ -72,13 +72,13 @@ async def a_tracer(house: House, patch: pytest.MonkeyPatch) -> None:
 @strike
 async def a_media_sink(house: House, patch: pytest.MonkeyPatch) -> None:
     """Where the sound of a call is told to."""
-    right = house.gateway.desk.engine.open
+    right = house.gateway.services.engine.open
 
     async def opened(sink: Callable[[Any], None], *args: Any, **more: Any) -> Any:
         bad = structlog.contextvars.get_contextvars().get("call") == house.bad_id()
         return await right((lambda event: bug() if isinstance(event, Frames) else sink(event)) if bad else sink)
 
-    patch.setattr(house.gateway.desk.engine, "open", opened)
+    patch.setattr(house.gateway.services.engine, "open", opened)
     ended = house.of(CallEnded).total()
     async with house.bad():
         await until(lambda: house.of(CallEnded).total() > ended)
@@ -189,12 +189,11 @@ async def a_live_listener(house: House, patch: pytest.MonkeyPatch) -> None:
     """Who listens to a call raises, and so does what they are told by."""
     async with house.bad():
         live = house.gateway.calls[house.bad_id()]
-        await until(lambda: live.answered and live.call)
+        await until(lambda: live.info.answered)
         with pytest.raises(Bug), live.listen() as blocks:
             async for _ in blocks:
                 bug()
-        assert live.call is not None
-        audience = live.call.audience
+        audience = live.context.line.audience
         struck = spoilt(patch, Audience, "hear", lambda self, stereo: self is audience)
         with live.listen():
             await until(lambda: struck)
@@ -207,7 +206,7 @@ async def a_provider(house: House, patch: pytest.MonkeyPatch) -> None:
     def of_bad(*_: Any) -> bool:
         call = structlog.contextvars.get_contextvars().get("call", "")
         live = house.gateway.calls.get(call)
-        return live is not None and live.caller == BAD
+        return live is not None and live.info.caller == BAD
 
     struck = spoilt(patch, ParrotEars, "hear", of_bad)
     spoilt(patch, ParrotModel, "reply", of_bad)

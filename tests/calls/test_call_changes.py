@@ -13,8 +13,7 @@ from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip import endpoint_options, session_timer
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.events import Phase
-from sipgw.sip.leg import Offered
+from sipgw.sip.events import Offered, Phase
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.sdp import Sdp
 from sipgw.sip.session import Session

@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from agent.records import Outcome
+from sipgw.calls.consult_leg import SipConsultLeg
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.events import Ending
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.events import Disposition
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.events import Phase
-from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
+from sipgw.sip.events import Ended, Phase, Referred, ReferRequested
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.transfer.party import Called
-from sipgw.transfer.people import People, Person
-from sipgw.transfer.transfer import Reached, Ways
-from tests.calling import OPEN, World, busy, uncounted
+from tests.calling import OPEN, Legs, World, busy
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
@@ -63,7 +62,7 @@ def test_the_agent_goes_where_it_is_sent_and_goes_on_talking() -> None:
             while world.talk.keys != "7":
                 await asyncio.sleep(0)
             leg.hangup()
-            assert (await world.ending) == Ending("caller_hung_up", "callee: BYE")
+            assert (await world.ending) == Disposition("caller_hung_up", "callee: BYE")
             assert world.engine.channels[0].closed
 
     run(scenario)
@@ -88,15 +87,16 @@ def test_the_gate_stands_before_a_number_that_the_other_side_sends_us_to() -> No
     async def scenario() -> None:
         world = World(OPEN, busy)
 
-        @contextlib.asynccontextmanager
-        async def sent(target: Uri, *rest: Any) -> AsyncIterator[Reached]:
-            asked.append(target.user)
-            if target.user.startswith("+1900"):
-                raise CallFailed(Ended("gateway", "403", "premium", 403))
-            async with uncounted(world.endpoint, world.trunk)(target, *rest) as reached:
-                yield reached
+        class Gated(Legs):
+            @contextlib.asynccontextmanager
+            async def follow_refer(self, uri: Uri, *rest: Any) -> AsyncIterator[Leg]:
+                asked.append(uri.user)
+                if uri.user.startswith("+1900"):
+                    raise CallFailed(Ended("gateway", "403", "premium", 403))
+                async with self.invite(uri, *rest) as reached:
+                    yield reached
 
-        world.ways = Ways(sent=sent)
+        world.legs = Gated
         async with world.up():
             costly = replace(world.third.uri, user="+19005550123")
             assert await world.leg.refer(costly) == Referred(False, 403, "premium")
@@ -139,7 +139,7 @@ def test_who_sends_the_agent_away_may_hang_up_at_once(answers: bool) -> None:
                 leg.hangup()
             else:
                 leg.reject(480)
-            assert await world.ending == Ending("caller_hung_up", f"{'callee' if answers else 'caller'}: BYE")
+            assert await world.ending == Disposition("caller_hung_up", f"{'callee' if answers else 'caller'}: BYE")
 
     run(scenario)
 
@@ -149,7 +149,7 @@ def test_a_call_that_ends_leaves_nobody_behind_who_has_not_hung_up_yet() -> None
         async with World(OPEN).up() as world:
             assert (await world.leg.refer(world.third.uri)).accepted
             world.third.legs[0].hangup()
-            assert await world.ending == Ending("caller_hung_up", "callee: BYE")
+            assert await world.ending == Disposition("caller_hung_up", "callee: BYE")
             assert await last(world.leg) == Ended("callee", "BYE")
 
     run(scenario)
@@ -224,7 +224,7 @@ def test_a_caller_is_transferred(theirs: bool) -> None:
             if theirs:
                 world.leg.hangup()
             assert await last(world.leg) == Ended("gateway" if theirs else "callee", "BYE")
-            assert await world.ending == Ending("transferred", f"to {world.third.uri}: 200 OK")
+            assert await world.ending == Disposition("transferred", f"to {world.third.uri}: 200 OK")
 
     run(scenario)
 
@@ -253,7 +253,7 @@ def test_a_caller_who_cannot_be_transferred_stays(let: bool) -> None:
             assert not await world.talk.connect()
             assert not world.ending.done()
             world.talk.end()
-            assert await world.ending == Ending("agent_hung_up", "done")
+            assert await world.ending == Disposition("agent_hung_up", "done")
 
     run(scenario)
 
@@ -313,25 +313,28 @@ def test_a_person_who_does_not_answer_gets_no_caller() -> None:
 async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World, list[str]]]:
     """A call whose PBX is asked to connect the caller with a person who was briefed, which it does with `status`."""
     world, did = World(), list[str]()
-    people = People((), world.trunk, lambda: Person(world.third.uri, "warm", name="anna", by_refer=True))
+    people = TransferTargets(
+        (), world.trunk, lambda: TransferTarget(world.third.uri, "warm", name="anna", by_refer=True)
+    )
 
-    @contextlib.asynccontextmanager
-    async def summon(one: Person, beside: int) -> AsyncIterator[Called]:
-        local = LocalMedia("127.0.0.1", 20_100, tls=False)
-        leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
-        line = PhoneLine()
-        line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]
-        try:
-            yield Called(leg, line, local)
-        finally:
-            leg.hangup()
-            did.append("hung up")
+    class Warm(Legs):
+        @contextlib.asynccontextmanager
+        async def consult(self, target: TransferTarget, beside: int) -> AsyncIterator[SipConsultLeg]:
+            local = LocalMedia("127.0.0.1", 20_100, tls=False)
+            leg, _ = await world.endpoint.invite(target.uri, "<sip:agent@127.0.0.1>", make_offer(local))
+            line = PhoneLine()
+            line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]
+            try:
+                yield SipConsultLeg(leg, line, local)
+            finally:
+                leg.hangup()
+                did.append("hung up")
 
-    async def told(line: PhoneLine) -> str:
-        did.append("briefed")
-        return brief
+        async def brief(self, line: PhoneLine) -> str:
+            did.append("briefed")
+            return brief
 
-    world.ways = Ways(people, uncounted(world.endpoint, world.trunk), None, summon, told, b"\x11" * 800)
+    world.people, world.legs = people, Warm
     async with world.up() as up, asyncio.TaskGroup() as tasks:
         up.leg.let_refer()
 
@@ -357,7 +360,7 @@ def test_after_the_briefing_the_pbx_connects_caller_and_person() -> None:
             world.talk.outcome.set_result(Outcome("transfer", "asked"))
             ending = await world.ending
             assert did == ["briefed", "asked", "hung up"]
-            assert ending == Ending("transferred", f"to anna ({world.third.uri}): 200 OK")
+            assert ending == Disposition("transferred", f"to anna ({world.third.uri}): 200 OK")
             assert world.engine.channels[0].did[:1] == ["music"], "and the caller heard music"
             assert "bridge" not in world.engine.channels[0].did
 

@@ -55,7 +55,7 @@ def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
                     while sound_of("¿Cuál es el número?").strip(b"\xff") not in phone.heard():
                         await asyncio.sleep(0.1)
                 (live,) = world.gateway.calls.values()
-                agent = live.agent
+                agent = live.info.agent
             (record,) = await records(world.gateway)
             return world, agent, await world.gateway.store.call(record["id"])
 

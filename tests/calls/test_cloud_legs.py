@@ -12,7 +12,8 @@ from sipgw.config.gate import GateOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg, ReferRequested
+from sipgw.sip.events import Ended, ReferRequested
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from tests.callee import Callee, callee, rejecting

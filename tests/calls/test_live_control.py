@@ -10,9 +10,10 @@ import pytest
 from agent.steering import CannotSteer
 from media.g711 import FRAME
 from sipgw.calls.audience import KEPT, MOST, Audience, Full
-from sipgw.calls.live import GIVEN_BACK, LiveCall
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.people import PersonOptions
-from sipgw.sip.leg import Ended
+from sipgw.sip.events import Ended
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import GREETING, records
 from tests.cloud import Cloud, cloud
@@ -34,13 +35,13 @@ def world(folder: Path, operator: Callee, said: Sequence[Said] = ()):
     )
 
 
-def live(gateway: Cloud) -> LiveCall:
+def live(gateway: Cloud) -> CallSession:
     (one,) = gateway.gateway.calls.values()
     return one
 
 
-async def answered(gateway: Cloud) -> LiveCall:
-    await until(lambda: gateway.gateway.calls and live(gateway).answered)
+async def answered(gateway: Cloud) -> CallSession:
+    await until(lambda: gateway.gateway.calls and live(gateway).info.answered)
     return live(gateway)
 
 

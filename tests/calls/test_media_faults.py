@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from media.engine import MediaOptions
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import Config
-from sipgw.events import CallEnded, Ending
-from sipgw.outbound.call_out import Errand
+from sipgw.events import CallEnded, Disposition
 from sipgw.sip.endpoint import CallFailed
 from tests.callee import Callee, callee
 from tests.cloud import Cloud, cloud
@@ -30,8 +30,8 @@ def room_for(calls: int) -> Callable[[Config], Config]:
     return lambda config: replace(config, media=MediaOptions("127.0.0.1", (first, first + 2 * calls - 1)))
 
 
-def endings(world: Cloud) -> list[Ending]:
-    told: list[Ending] = []
+def endings(world: Cloud) -> list[Disposition]:
+    told: list[Disposition] = []
     world.gateway.watchers.add(lambda event: told.append(event.ending) if isinstance(event, CallEnded) else None)
     return told
 
@@ -57,7 +57,7 @@ def test_when_all_ports_are_taken_nobody_is_called(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.play_early) as person, calling_out(tmp_path, person, change=room_for(1)) as (world, _):
             async with calling(world.target, quiet):
-                ending = await ended(world, Errand("+14155550100", "agent"))
+                ending = await ended(world, OriginateRequest("+14155550100", "agent"))
             assert (ending.kind, "no free pair" in ending.cause) == ("failed", True)
 
     asyncio.run(scenario())

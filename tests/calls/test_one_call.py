@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sipgw import desk
+from sipgw.calls.session import CallSession
 from sipgw.events import CallBegan, CallEnded, Event
 from sipgw.sip.endpoint import Endpoint
-from sipgw.sip.leg import Confirmed, Ended
+from sipgw.sip.events import Confirmed, Ended
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.tools.load.host import ParrotGateway
 from tests.calls.test_same_call_id import Caller, world
@@ -78,16 +78,15 @@ def test_a_call_id_that_is_no_text_is_refused_and_ends_no_other_call(tmp_path: P
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("where", ["_begun", "_call"])
+@pytest.mark.parametrize("where", ["_begin", "_hold"])
 def test_a_fault_before_a_call_is_held_ends_that_call_alone(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those who were told that it began are told that it ended, and its place on the trunk is free again."""
-    right = getattr(desk.Desk, where)
+    right = getattr(CallSession, where)
 
     def wrong(self, *args, **more):
-        lives = [one for one in args if isinstance(one, desk.LiveCall)]
-        if lives[0].caller == "1002":
+        if self.info.caller == "1002":
             raise ValueError("a fault of ours")
         return right(self, *args, **more)
 
@@ -105,9 +104,9 @@ def test_a_fault_before_a_call_is_held_ends_that_call_alone(
                     await asyncio.sleep(0)
             assert gateway.admission.room.calls.total() == 0
 
-    monkeypatch.setattr(desk.Desk, where, wrong)
+    monkeypatch.setattr(CallSession, where, wrong)
     asyncio.run(scenario())
     began, ended = ([one.call for one in told if isinstance(one, kind)] for kind in (CallBegan, CallEnded))
     assert sorted(began) == sorted(ended)
-    assert ("plain" in began) == (where == "_call")
+    assert ("plain" in began) == (where == "_hold")
     assert all(re.fullmatch(r"caller_hung_up|failed", one.ending.kind) for one in told if isinstance(one, CallEnded))

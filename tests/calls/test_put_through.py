@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.calls.live import MOST_REPLACED, LiveCall
+from sipgw.calls.info import MOST_REPLACED, CallInfo
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
@@ -41,7 +41,7 @@ def test_who_is_put_through_by_an_update_is_the_caller(tmp_path: Path, *, truste
                 )  # fmt: skip
                 leg._flush()
             await until(lambda: told == ["200", "200"])
-            assert (live.caller, live.other) == ((CALLER,) * 2 if trusted else (RECEPTION,) * 2)
+            assert (live.info.caller, live.info.other) == ((CALLER,) * 2 if trusted else (RECEPTION,) * 2)
             leg.hangup()
             (record,) = await records(world.gateway)
             assert record["caller"] == (CALLER if trusted else RECEPTION)
@@ -81,14 +81,14 @@ def test_who_is_put_through_and_withheld_stays_so_when_the_one_before_was_withhe
 
 @pytest.mark.faults("G7")
 def test_who_hides_then_is_withheld_and_the_receptionist_is_not_taken_for_them() -> None:
-    live = LiveCall("c", LOCAL_TRUNK, Identity(RECEPTION, dialled="100"))
+    live = CallInfo("c", LOCAL_TRUNK, Identity(RECEPTION, dialled="100"))
     live.spoken_by(Identity(withheld=True))
     assert (live.caller, live.other, live.identity.dialled) == ("withheld", "", "100")
 
 
 @pytest.mark.faults("G7")
 def test_however_often_the_caller_changes_what_is_kept_is_bounded() -> None:
-    live = LiveCall("c", LOCAL_TRUNK, Identity(RECEPTION))
+    live = CallInfo("c", LOCAL_TRUNK, Identity(RECEPTION))
     for number in range(100):
         live.spoken_by(replace(live.identity, number=f"+1415555{number:04}"))
     assert len(live.replaced_by) == MOST_REPLACED

@@ -6,19 +6,22 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from sipgw.calls.going import REMEMBERED, Going
-from sipgw.calls.live import LiveCall
+from sipgw.calls.info import CallInfo
+from sipgw.calls.registry import REMEMBERED, CallRegistry
+from sipgw.calls.session import CallSession
 from sipgw.config.config import Config
-from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.events import CallBegan, CallEnded, Disposition, Watchers
 from sipgw.records.captures.capture import SipCapture
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.events import Confirmed, Ended
 from sipgw.sip.identity import Identity
-from sipgw.sip.leg import Confirmed, Ended, Leg
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.tools.load.host import ParrotGateway
@@ -76,9 +79,9 @@ def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: 
             second = Caller(phone, "1002", gateway)
             await second.until(Confirmed)
             live = gateway.calls
-            assert {call: one.caller for call, one in live.items()} == {SAME: "1001", f"{SAME} 2": "1002"}
-            assert {one.call_id for one in live.values()} == {SAME}
-            assert all(one.cost is not None for one in live.values())
+            assert {call: one.info.caller for call, one in live.items()} == {SAME: "1001", f"{SAME} 2": "1002"}
+            assert {one.info.call_id for one in live.values()} == {SAME}
+            assert all(one.context.cost is not None for one in live.values())
 
             gateway.stop(SAME, "enough")
             await first.until(Ended)
@@ -106,20 +109,25 @@ def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: 
     asyncio.run(scenario())
 
 
+def session(call: str) -> CallSession:
+    services: Any = SimpleNamespace(engine=None, watchers=Watchers())
+    return CallSession(CallInfo(call, LOCAL_TRUNK, Identity()), services)
+
+
 def test_an_identity_is_given_once_whatever_call_ids_are_chosen() -> None:
     async def scenario() -> None:
-        going, forever = Going(), asyncio.get_running_loop().create_future()
+        going, forever = CallRegistry(), asyncio.get_running_loop().create_future()
 
         async def wait() -> None:
             await forever
 
         async with asyncio.TaskGroup() as group:
             for call_id in ["x", "x 2", "x", "x" * 300, "x" * 400]:
-                live = LiveCall(going.identity(call_id), LOCAL_TRUNK, Identity())
+                live = session(going.identity(call_id))
                 going.add(live, group.create_task(wait()))
             for number in range(REMEMBERED + 1):
                 going.identity(f"other {number}")
-            live = LiveCall(going.identity("x"), LOCAL_TRUNK, Identity())  # the first one is forgotten, but goes on
+            live = session(going.identity("x"))  # the first one is forgotten, but goes on
             going.add(live, group.create_task(wait()))
             assert len(set(going.calls)) == len(going) == 6
             assert max(map(len, going.calls)) < 210
@@ -137,12 +145,12 @@ def test_messages_of_calls_that_share_them_go_together() -> None:
     for call in ("a", "a 2"):
         capture.trace(message("a"))
         capture.watch(CallBegan(call, now, "in", "pbx", "agent", "100", "200", {}, "a"))
-    capture.watch(CallEnded("a", now, Ending("caller_hung_up", ""), {}))
+    capture.watch(CallEnded("a", now, Disposition("caller_hung_up", ""), {}))
     first, second = capture.of("a"), capture.of("a 2")
     assert first is not None
     assert first == second
     assert len(first.messages) == 2
-    capture.watch(CallEnded("a 2", now, Ending("caller_hung_up", ""), {}))
+    capture.watch(CallEnded("a 2", now, Disposition("caller_hung_up", ""), {}))
     capture.trace(message("b"))
     capture.watch(CallBegan("b", now, "in", "pbx", "agent", "100", "200", {}, "b"))
     capture.trace(message("b", "INFO sip:x SIP/2.0", size=9_000))

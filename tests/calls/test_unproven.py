@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from sipgw.calls import call
-from sipgw.events import Ending
+from sipgw.calls import sip_connection
+from sipgw.events import Disposition
 from sipgw.sip import unacked
 from tests.calling import World
 from tests.calls.test_one_call import invite
@@ -41,7 +41,7 @@ class Peer(asyncio.DatagramProtocol):
 
 @pytest.fixture(autouse=True)
 def from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "hidden", lambda host: False)
+    monkeypatch.setattr(sip_connection, "hidden", lambda host: False)
 
 
 async def answered(world: World) -> tuple[asyncio.DatagramTransport, Peer]:
@@ -76,7 +76,9 @@ def test_without_an_ack_it_is_over_before_anything_was_said(monkeypatch: pytest.
     async def scenario() -> None:
         async with World().alone() as world:
             transport, _ = await answered(world)
-            assert await world.ending == Ending("line_lost", "network: ACK timeout (the 200 was never acknowledged)")
+            assert await world.ending == Disposition(
+                "line_lost", "network: ACK timeout (the 200 was never acknowledged)"
+            )
             assert world.peers == []
             assert not world.talk.running.is_set()
             assert world.engine.channels[0].closed

@@ -20,7 +20,8 @@ from sipgw.events import Event
 from sipgw.records.webhooks import deliveries
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.events import Ended
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.tools.load.host import ParrotGateway
@@ -102,7 +103,7 @@ class House:
         finally:
             speaking.cancel()
             await far.hang_up()
-            await until(lambda: not any(live.caller == BAD for live in self.gateway.calls.values()))
+            await until(lambda: not any(live.info.caller == BAD for live in self.gateway.calls.values()))
 
     async def _babble(self, far: Far) -> None:
         while True:
@@ -119,7 +120,7 @@ class House:
             await asyncio.sleep(BEAT)
 
     def bad_id(self) -> str:
-        return next(call for call, live in self.gateway.calls.items() if live.caller == BAD)
+        return next(call for call, live in self.gateway.calls.items() if live.info.caller == BAD)
 
     def kinds(self, number: str) -> list[str]:
         """What the webhook was told of the call of that number."""

@@ -15,9 +15,9 @@ from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.policy.inbound.limits import Limits, Spent
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.trunks import routes
-from sipgw.trunks.channels import TrunkPlaces
-from sipgw.trunks.routes import NotDialled
+from sipgw.trunks import route_selector as routes
+from sipgw.trunks.route_selector import NotDialled
+from sipgw.trunks.trunk_places import TrunkPlaces
 from tests.cluster.test_cluster import ANN, back, joined, still
 from tests.interop.redis import Server
 
@@ -70,7 +70,7 @@ async def test_turns_of_all_gateways_together_keep_to_the_calls_per_second(
         for at in range(3):
             await places[at % 2].turn(TRUNK)
         assert asked() - began > 0.9, "two in a second, the third in the next"
-        monkeypatch.setattr("sipgw.trunks.channels.LONGEST_WAIT", 0.01)
+        monkeypatch.setattr("sipgw.trunks.trunk_places.LONGEST_WAIT", 0.01)
         with pytest.raises(NotDialled, match="more than 2 calls a second"):
             for at in range(3):
                 await places[at % 2].turn(TRUNK)

@@ -10,7 +10,7 @@ from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip import challenge, registrar, registration
 from sipgw.trunks.causes import ELSEWHERE, PERSON, TRUNK
-from sipgw.trunks.routes import LONGEST_WAIT
+from sipgw.trunks.route_selector import LONGEST_WAIT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "trunks.md").read_text()

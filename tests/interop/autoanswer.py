@@ -14,7 +14,8 @@ from dataclasses import replace
 from sipgw.sip import session_timer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Leg, Offered
+from sipgw.sip.events import Offered
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.tls import TlsOptions
 

@@ -14,7 +14,8 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Confirmed, Ended, KeyPressed, Leg, Offered
+from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered
+from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
 from tests.interop.autoanswer import describe

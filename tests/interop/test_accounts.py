@@ -119,7 +119,7 @@ def test_a_person_at_a_phone_can_be_called(tmp_path: Path, transport: str) -> No
                 # As a phone behind NAT says: an address that nobody outside can reach.
                 hidden = replace(binding, contact=replace(binding.contact, host="192.168.77.77"))
                 gateway.registrar._bindings["anna"] = (hidden,)
-                made = await gateway.outbound.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
+                made = await gateway.originator.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
                 assert made.answer is not None
                 await phone.says("Call established")
                 made.leg.hangup()
@@ -168,7 +168,7 @@ def test_nobody_at_the_phone_is_told(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with cloud(tmp_path, [], [], change=with_accounts()) as world:
             with pytest.raises(CallFailed, match="no phone of 'anna' is registered"):
-                await world.gateway.outbound.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
+                await world.gateway.originator.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
 
     asyncio.run(scenario())
 

@@ -65,7 +65,7 @@ async def calling(world: World, folder: Path, *, attended: bool | None = None) -
     async with asyncio.timeout(40), world.alone(attended=attended), Softphone(folder).running() as phone:
         await phone.order("dial", f"{world.uri}")
         await world.first
-        await world.talk.running.wait()
+        await world.until_talk()
         while b"ACK " not in {data[:4] for data in world.heard}:
             await asyncio.sleep(0.01)
         yield phone

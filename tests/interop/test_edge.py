@@ -11,7 +11,8 @@ import pytest
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Confirmed, Leg, Offered
+from sipgw.sip.events import Confirmed, Offered
+from sipgw.sip.leg import Leg
 from sipgw.sip.message import Headers, Request
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri

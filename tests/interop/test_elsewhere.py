@@ -18,13 +18,13 @@ import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.cli import elsewhere
 from sipgw.cli.elsewhere import found
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.outbound.call_out import Errand
 from sipgw.sip.leg import Leg
-from sipgw.trunks.routes import NoRoom, NotDialled
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web.accounts import Accounts
 from sipgw.web.local_key import key_file
 from sipgw.web.server import Dashboard
@@ -150,18 +150,18 @@ def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
                 async with found(ours) as running:
                     assert running is not None
                     assert await Accounts(world.gateway.store).keys() == [], "what is in memory ends with the process"
-                    placed = running.place(Errand("+14155550100", "agent"))
+                    placed = running.originate(OriginateRequest("+14155550100", "agent"))
                     while not person.phones:
                         await asyncio.sleep(0.02)
                     placed.stop("enough")
                     ending = await placed.ended()
                     assert (ending.kind, ending.cause) == ("ended_here", "enough")
-                    refused = running.place(Errand("+14155550100", "agent", {"unknown": "x"}))
+                    refused = running.originate(OriginateRequest("+14155550100", "agent", {"unknown": "x"}))
                     with pytest.raises(NotDialled, match="unknown"):
                         await refused.ended()
                     world.gateway.admission.room.draining = True
                     with pytest.raises(NoRoom, match="the gateway is stopping"):
-                        await running.place(Errand("+14155550100", "agent")).ended()
+                        await running.originate(OriginateRequest("+14155550100", "agent")).ended()
             assert await Accounts(world.gateway.store).keys() == []
 
     asyncio.run(scenario())
@@ -178,14 +178,14 @@ def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monk
                 await running.enter_async_context(Dashboard(world.gateway, ours.web))
                 async with found(ours) as there:
                     assert there is not None
-                    placed = there.place(Errand("+14155550100", "agent"))
+                    placed = there.originate(OriginateRequest("+14155550100", "agent"))
                     while not person.legs:
                         await asyncio.sleep(0.02)
                     await running.aclose()
                     ending = await placed.ended()
                     assert ending == elsewhere.GONE
                     with pytest.raises(NoRoom, match="does not answer"):
-                        await there.place(Errand("+14155550100", "agent")).ended()
+                        await there.originate(OriginateRequest("+14155550100", "agent")).ended()
 
     asyncio.run(scenario())
 
@@ -209,7 +209,7 @@ def test_a_call_is_followed_while_the_database_is_away_and_made_once_if_its_answ
                     await note(*arguments, **named)
 
                 monkeypatch.setattr(Accounts, "note", slowly)
-                placed = there.place(Errand("+14155550100", "agent"))
+                placed = there.originate(OriginateRequest("+14155550100", "agent"))
                 await asyncio.sleep(1.2)
                 late.set()
                 while not placed.id:
@@ -253,7 +253,7 @@ async def restartable(folder: Path) -> AsyncIterator[tuple[Callee, elsewhere.Els
 
 
 async def made_and_stopped(there: elsewhere.Elsewhere, number: str) -> None:
-    placed = there.place(Errand(number, "agent"))
+    placed = there.originate(OriginateRequest(number, "agent"))
     while not placed.id and not placed._ended.done():
         await asyncio.sleep(0.02)
     assert placed.id, await placed.ended()
@@ -311,8 +311,8 @@ def test_a_key_that_stays_unknown_costs_no_attempt_unless_it_may_have_rung(
                 file.write_text(json.dumps({"url": there.url, "key": "of nobody, either"}))
 
             cut_off(there, monkeypatch, unknown)
-            assert await there.place(Errand("+14155550102", "agent")).ended() == elsewhere.GONE
+            assert await there.originate(OriginateRequest("+14155550102", "agent")).ended() == elsewhere.GONE
             with pytest.raises(NoRoom, match="key"):
-                await there.place(Errand("+14155550103", "agent")).ended()
+                await there.originate(OriginateRequest("+14155550103", "agent")).ended()
 
     asyncio.run(scenario())

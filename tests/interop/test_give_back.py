@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.ulaw import level
-from sipgw.calls.live import GIVEN_BACK
+from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_live_control import ANSWER, answered
@@ -41,7 +41,7 @@ def test_the_agent_goes_on_and_knows_what_its_colleague_has_told_it(tmp_path: Pa
             calling(world.target, murmur, caller="+14155550142") as caller,
         ):
             call = await answered(world)
-            await until(lambda: call.turn == "listening")
+            await until(lambda: call.row()["turn"] == "listening")
             browser = await play.chromium.launch(executable_path=PROGRAM, args=flags(speech))
             page = await (await browser.new_context()).new_page()
             page.set_default_timeout(30_000)

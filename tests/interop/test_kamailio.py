@@ -9,7 +9,8 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Confirmed, Ended, Leg
+from sipgw.sip.events import Confirmed, Ended
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri

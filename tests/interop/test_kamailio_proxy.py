@@ -114,12 +114,12 @@ def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(sipp(tmp_path, "-sn", "uas", "-p", str(proxy.phone), "-m", "1"))
                 await asyncio.wait_for(listening(proxy.phone, "udp"), 20)
-                async with world.gateway.outbound.dial("200", lambda attempt: (OFFER,)) as made:
+                async with world.gateway.originator.originate("200", lambda attempt: (OFFER,)) as made:
                     assert made.answer is not None
                     assert made.trunk == "kamailio"
                     made.leg.hangup()
             with pytest.raises(CallFailed, match="404"):
-                async with world.gateway.outbound.dial("nobody", lambda attempt: (OFFER,)):
+                async with world.gateway.originator.originate("nobody", lambda attempt: (OFFER,)):
                     pass
             async with asyncio.timeout(20):
                 while world.gateway.status()[0].health != "up":

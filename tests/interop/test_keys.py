@@ -14,7 +14,8 @@ from media.format import Format
 from media.srtp import Keys
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Confirmed, Leg
+from sipgw.sip.events import Confirmed
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer
 from sipgw.sip.sdes import SECRET
 from tests.interop.baresip import Baresip

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.calls import phone_line
-from sipgw.outbound.call_out import Errand
+from sipgw.calls.request import OriginateRequest
 from sipgw.records.captures.explain import explain
 from sipgw.sip import endpoint_options, session_timer
 from sipgw.sip.leg import Leg
@@ -76,7 +76,7 @@ def test_who_is_called_and_not_heard_has_not_hung_up_either(tmp_path: Path) -> N
     async def run() -> None:
         async with callee(mute) as person, calling_out(tmp_path, person) as (world, _):
             async with asyncio.timeout(20):
-                ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
+                ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
             assert ending.kind == "line_lost"
             assert ending.cause.startswith("no sound arrived for ")
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent.records import Outcome
+from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.sip.uri import Uri
-from sipgw.transfer.people import Person
 from tests.calling import OPEN, World
 
 pytestmark = pytest.mark.usefixtures("quick_people")
@@ -69,7 +69,7 @@ def test_a_caller_is_connected_with_a_person_who_was_asked_first() -> None:
     async def scenario() -> None:
         world = World()
         async with asyncio.timeout(20), world.alone(), pjsua() as caller, pjsua() as person:
-            world.lead_to(Person(Uri.parse(await person.uri()), "attended"))
+            world.lead_to(TransferTarget(Uri.parse(await person.uri()), "attended"))
             await caller.uri()
             caller.order(f"call {world.uri}")
             await caller.until("1 CONFIRMED")

@@ -17,7 +17,8 @@ from sipgw.events import Watchers
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Dial, Gate, Permit, Refused
+from sipgw.policy.gate.gate import Gate, Refused
+from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.cdr import ledger
 from sipgw.records.cdr.ledger import Ledger
 from sipgw.records.store import Store
@@ -126,7 +127,7 @@ def test_who_tells_one_gateway_not_to_call_is_called_by_none_from_that_moment_on
 ) -> None:
     async def scenario() -> None:
         async with two_gates(server, tmp_path, GateOptions(consent="never", windows=ALWAYS)) as (one, two):
-            dial = Dial(CALIFORNIA, "us")
+            dial = GateRequest(CALIFORNIA, "us")
             assert isinstance(await two.judge(dial), Permit)
             await one.own.add(CALIFORNIA, "caller")
             refused = await two.judge(dial)
@@ -144,7 +145,7 @@ def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> 
     async def scenario() -> None:
         async with two_gates(server, tmp_path, options) as gates:
             one, two = gates
-            dial = Dial(CALIFORNIA, "us")
+            dial = GateRequest(CALIFORNIA, "us")
             assert isinstance(await one.permit(dial), Permit)
             assert isinstance(await two.permit(dial), Permit)
             for gate in gates:
@@ -152,12 +153,12 @@ def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> 
                 assert isinstance(refused, Refused)
                 assert refused.rule == "cap_number"
                 assert isinstance(await gate.judge(dial), Refused)
-            crowd = [Dial(f"+141555501{number:02}", "us") for number in range(20)]
+            crowd = [GateRequest(f"+141555501{number:02}", "us") for number in range(20)]
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(gates[number % 2].permit(one)) for number, one in enumerate(crowd)]
             assert sum(isinstance(each.result(), Permit) for each in asked) == 2, "of four a day two are left"
             await asyncio.to_thread(server.stop)  # noqa: TID251
-            away = await one.permit(Dial("+14155550199", "us"))
+            away = await one.permit(GateRequest("+14155550199", "us"))
             assert isinstance(away, Refused)
             assert away.rule == "failed", "who cannot count does not call"
             await asyncio.to_thread(server.start)  # noqa: TID251

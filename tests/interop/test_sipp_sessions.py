@@ -11,7 +11,8 @@ import pytest
 
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import CallEvent, Leg, Offered, Progress
+from sipgw.sip.events import CallEvent, Offered
+from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.interop.test_sipp import sipp

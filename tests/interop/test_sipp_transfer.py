@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent.records import Outcome
+from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.config.trunks import TrunkOptions
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
-from sipgw.transfer.people import Person
 from tests.calling import OPEN, TRUNK, World, busy
 from tests.interop.scenario import (
     answered,
@@ -54,11 +54,11 @@ def one_call(
     then: Callable[[World], Awaitable[None]],
     trunk: TrunkOptions = TRUNK,
     take: Callable[[Leg], None] | None = None,
-    person: Person | None = None,
-) -> Ending:
+    person: TransferTarget | None = None,
+) -> Disposition:
     """One call by SIPp to a gateway that does `then` once it is up; returns how the call ended."""
 
-    async def main() -> Ending:
+    async def main() -> Disposition:
         world = World(trunk, take)
         if person is not None:
             world.lead_to(person)
@@ -66,7 +66,7 @@ def one_call(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sipp(folder, world.endpoint.port, steps(world)))
                 await world.first
-                await world.talk.running.wait()
+                await world.until_talk()
                 while world.call.leg.phase is Phase.ANSWERED:
                     await asyncio.sleep(0.01)
                 await then(world)
@@ -96,8 +96,10 @@ def test_a_carrier_that_holds_us_while_it_rings_and_waits_for_our_bye(tmp_path: 
         CALL, REFER, reply(202, "Accepted"), notify(2, "SIP/2.0 100 Trying"), held(3),
         notify(4, "SIP/2.0 200 OK", "terminated;reason=noresource"), HANGUP,
     )  # fmt: skip
-    ending = one_call(tmp_path, lambda world: scenario(*steps), transferred, trunk, person=Person(trunk.transfer_uri))
-    assert ending == Ending("transferred", f"to {CARRIER}: 200 OK")
+    ending = one_call(
+        tmp_path, lambda world: scenario(*steps), transferred, trunk, person=TransferTarget(trunk.transfer_uri)
+    )
+    assert ending == Disposition("transferred", f"to {CARRIER}: 200 OK")
 
 
 def test_a_carrier_that_hangs_up_itself(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_a_carrier_that_hangs_up_itself(tmp_path: Path) -> None:
         CALL, REFER, reply(202, "Accepted"), notify(2, "SIP/2.0 100 Trying"),
         notify(3, "SIP/2.0 200 OK", "terminated;reason=noresource"), request("BYE", 4), response(200),
     )  # fmt: skip
-    person = Person(trunk.transfer_uri, await_bye=trunk.await_bye)
+    person = TransferTarget(trunk.transfer_uri, await_bye=trunk.await_bye)
     assert one_call(tmp_path, lambda world: scenario(*steps), transferred, trunk, person=person).kind == "transferred"
 
 
@@ -133,8 +135,10 @@ def test_a_transfer_that_is_refused_leaves_the_call_up(tmp_path: Path, answer: s
         world.talk.end()
 
     steps = scenario(CALL, REFER, answer, HANGUP)
-    ending = one_call(tmp_path, lambda world: steps, refused_and_going_on, trunk, person=Person(trunk.transfer_uri))
-    assert ending == Ending("agent_hung_up", "done")
+    ending = one_call(
+        tmp_path, lambda world: steps, refused_and_going_on, trunk, person=TransferTarget(trunk.transfer_uri)
+    )
+    assert ending == Disposition("agent_hung_up", "done")
 
 
 # A PBX refers us
@@ -165,7 +169,7 @@ def test_a_pbx_sends_the_agent_to_a_person(tmp_path: Path) -> None:
         leg.hangup()
 
     ending = one_call(tmp_path, lambda world: sent_away(world, "SIP/2.0 200 OK"), then, OPEN)
-    assert ending == Ending("caller_hung_up", "callee: BYE")
+    assert ending == Disposition("caller_hung_up", "callee: BYE")
 
 
 def test_a_pbx_hears_that_the_person_is_busy(tmp_path: Path) -> None:
@@ -173,7 +177,7 @@ def test_a_pbx_hears_that_the_person_is_busy(tmp_path: Path) -> None:
         await world.third.came.wait()
 
     ending = one_call(tmp_path, lambda world: sent_away(world, "SIP/2.0 486 Busy"), then, OPEN, busy)
-    assert ending == Ending("caller_hung_up", "caller: BYE")
+    assert ending == Disposition("caller_hung_up", "caller: BYE")
 
 
 def test_a_trunk_that_may_not_send_the_agent_away(tmp_path: Path) -> None:
@@ -190,8 +194,8 @@ def test_a_trunk_that_may_not_send_the_agent_away(tmp_path: Path) -> None:
 # An INVITE takes the place of a call
 
 
-def replaced(tmp_path: Path, named: Callable[[World], str], *steps: str) -> Ending:
-    async def main() -> Ending:
+def replaced(tmp_path: Path, named: Callable[[World], str], *steps: str) -> Disposition:
+    async def main() -> Disposition:
         async with asyncio.timeout(40), World().up() as world, asyncio.TaskGroup() as tasks:
             text = scenario(invite(f"Replaces: {named(world)}", "Require: replaces"), *steps)
             run = tasks.create_task(sipp(tmp_path, world.endpoint.port, text))
@@ -209,7 +213,7 @@ def replaced(tmp_path: Path, named: Callable[[World], str], *steps: str) -> Endi
 
 def test_sipp_takes_the_place_of_a_caller(tmp_path: Path) -> None:
     ending = replaced(tmp_path, lambda world: str(world.leg.replacement), answered(), HANGUP)
-    assert ending == Ending("agent_hung_up", "done")
+    assert ending == Disposition("agent_hung_up", "done")
 
 
 def test_sipp_cannot_take_the_place_of_nobody(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.events import Ended
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.ports import free_ports

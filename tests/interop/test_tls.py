@@ -12,7 +12,7 @@ import pytest
 
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended
+from sipgw.sip.events import Ended
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri

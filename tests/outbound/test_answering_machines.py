@@ -13,11 +13,11 @@ from agent.records import AgentSays, CallerSaid, Outcome
 from media.channel import Finished, Frames, Started
 from media.playout import Playout
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.who_answered import Who
 from sipgw.config.config import Config
 from sipgw.events import AnsweredBy, CallReported
-from sipgw.outbound.call_out import Errand
-from sipgw.outbound.screening import Screened, Screening
-from sipgw.outbound.who_answered import Who
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
 from tests.calls.test_cloud_call import records
@@ -58,7 +58,9 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
             calling_out(tmp_path, machine, change=leaving) as (world, told),
         ):
             async with asyncio.timeout(HANG):
-                ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
+                ending = await world.gateway.originate(
+                    OriginateRequest(NUMBER, "agent", {"topic": "your lamp"})
+                ).ended()
             assert (ending.kind, ending.cause) == ("message_left", "machine: a beep of 1000 Hz")
             phone = machine.phones[0]
             assert phone.received[0][0] - phone.sent_at[0] < 1.0, "the first word waits for no decision"
@@ -173,7 +175,9 @@ def test_a_machine_that_does_not_beep_is_spoken_to_after_a_silence(tmp_path: Pat
             calling_out(tmp_path, machine, change=leaving) as (world, _),
         ):
             async with asyncio.timeout(HANG):
-                ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
+                ending = await world.gateway.originate(
+                    OriginateRequest(NUMBER, "agent", {"topic": "your lamp"})
+                ).ended()
             assert (ending.kind, ending.cause) == ("message_left", "machine: it speaks on and on")
             assert message_in(machine.phones[0].heard())
 
@@ -188,7 +192,7 @@ def test_a_machine_is_hung_up_on(tmp_path: Path, sound: bytes, kind: str) -> Non
     async def scenario() -> None:
         async with callee(sound=playing(sound)) as machine, calling_out(tmp_path, machine) as (world, _):
             async with asyncio.timeout(HANG):
-                ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
+                ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
                 while not machine.ended:
                     await asyncio.sleep(0.01)
             assert ending.kind == kind
@@ -209,7 +213,9 @@ def test_a_machine_that_hangs_up_first_is_told(tmp_path: Path) -> None:
             calling_out(tmp_path, machine, change=leaving) as (world, _),
         ):
             async with asyncio.timeout(HANG):
-                ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
+                ending = await world.gateway.originate(
+                    OriginateRequest(NUMBER, "agent", {"topic": "your lamp"})
+                ).ended()
             assert ending.kind == "machine"
             assert "gone before the message: callee: BYE" in ending.cause
 
@@ -230,7 +236,7 @@ def test_who_wants_to_talk_with_machines_may(tmp_path: Path) -> None:
             calling_out(tmp_path, machine, change=ignoring) as (world, told),
         ):
             async with asyncio.timeout(HANG):
-                ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
+                ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
             assert ending.kind == "callee_hung_up"
             assert not [event for event in told if isinstance(event, AnsweredBy)]
 

@@ -10,13 +10,22 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.agents import VariableError
-from sipgw.calls.live import Placed
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import Config
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.gate import GateOptions
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
-from sipgw.outbound.call_out import Errand
-from sipgw.policy.gate.rules import Dial, Refused
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CallRinging,
+    Disposition,
+    Event,
+)
+from sipgw.policy.gate.rules import GateRequest, Refused
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.store.calls import CallFilter
 from sipgw.sip.auth import Authenticator
@@ -26,7 +35,7 @@ from sipgw.sip.hunt import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces
-from sipgw.trunks.routes import NotDialled
+from sipgw.trunks.route_selector import NotDialled
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone
 from tests.calls.test_cloud_call import records
@@ -62,14 +71,14 @@ def kinds(told: list[Event]) -> list[type]:
     return [type(event) for event in told if not isinstance(event, CallReported | CallMeasured)]
 
 
-async def ended(world: Cloud, errand: Errand) -> Ending:
+async def ended(world: Cloud, errand: OriginateRequest) -> Disposition:
     async with asyncio.timeout(HANG):
-        return await world.gateway.place(errand).ended()
+        return await world.gateway.originate(errand).ended()
 
 
-async def ringing(world: Cloud, told: list[Event]) -> Placed:
+async def ringing(world: Cloud, told: list[Event]) -> CallHandle:
     """A call that is placed and rings there."""
-    placed = world.gateway.place(Errand(NUMBER, "agent"))
+    placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
     await until(lambda: CallRinging in kinds(told))
     return placed
 
@@ -77,8 +86,8 @@ async def ringing(world: Cloud, told: list[Event]) -> Placed:
 def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.play_early) as person, calling_out(tmp_path, person) as (world, told):
-            placed = world.gateway.place(Errand(NUMBER, "agent"))
-            assert world.gateway.calls[placed.live.id] is placed.live
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            assert world.gateway.calls[placed.id].info is placed.info
             async with asyncio.timeout(HANG):
                 while not person.phones or len(person.phones[0].heard()) < len(sound_of(GREETING).strip(b"\xff")):
                     await asyncio.sleep(0.02)
@@ -108,7 +117,7 @@ def test_an_invite_with_credentials_fits_into_a_datagram(tmp_path: Path) -> None
 
     async def scenario() -> None:
         async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):
-            assert (await ended(world, Errand(NUMBER, "agent"))).kind == "busy"
+            assert (await ended(world, OriginateRequest(NUMBER, "agent"))).kind == "busy"
             (leg,) = person.legs
             assert b"a=crypto" not in (leg.offer or b"")
             auth = Authenticator(Credentials("u" * 32, "p"), lambda: "c" * 20)
@@ -128,7 +137,7 @@ def test_the_conversation_is_one_like_any_other(tmp_path: Path) -> None:
             callee() as person,
             calling_out(tmp_path, person, said=said, replies=replies) as (world, _),
         ):
-            ending = await ended(world, Errand(NUMBER, "agent"))
+            ending = await ended(world, OriginateRequest(NUMBER, "agent"))
             assert ending.kind == "agent_hung_up"
             prompt = world.model.requests[0]["messages"][0]["content"]
             assert f"You call the person at {NUMBER}; they did not call you." in prompt
@@ -144,7 +153,7 @@ def test_the_conversation_is_one_like_any_other(tmp_path: Path) -> None:
 def test_who_does_not_answer_is_told_apart(tmp_path: Path, status: int, kind: str) -> None:
     async def scenario() -> None:
         async with callee(rejecting(status)) as person, calling_out(tmp_path, person) as (world, told):
-            ending = await ended(world, Errand(NUMBER, "agent"))
+            ending = await ended(world, OriginateRequest(NUMBER, "agent"))
             assert ending.kind == kind
             assert str(status) in ending.cause
             assert kinds(told) == [CallBegan, CallEnded]
@@ -158,8 +167,8 @@ def test_who_does_not_answer_is_told_apart(tmp_path: Path, status: int, kind: st
 def test_nobody_answers(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, told):
-            ending = await ended(world, Errand(NUMBER, "agent", ring_timeout=0.3))
-            assert ending == Ending("no_answer", "gateway: CANCEL (nobody answered in time)")
+            ending = await ended(world, OriginateRequest(NUMBER, "agent", ring_timeout=0.3))
+            assert ending == Disposition("no_answer", "gateway: CANCEL (nobody answered in time)")
             assert kinds(told) == [CallBegan, CallRinging, CallEnded]
 
     asyncio.run(scenario())
@@ -171,7 +180,7 @@ def test_a_ringing_call_is_cancelled_here(tmp_path: Path) -> None:
             placed = await ringing(world, told)
             placed.stop("not needed any more")
             async with asyncio.timeout(HANG):
-                assert await placed.ended() == Ending("cancelled", "not needed any more")
+                assert await placed.ended() == Disposition("cancelled", "not needed any more")
             await until(lambda: person.ended)
             assert person.ended[0].how == "CANCEL"
 
@@ -185,11 +194,11 @@ def test_the_next_trunk_gets_an_offer_of_its_own(tmp_path: Path) -> None:
             callee(rejecting(486)) as person,
             calling_out(tmp_path, carrier, person) as (world, _),
         ):
-            placed = world.gateway.place(Errand(NUMBER, "agent"))
-            assert placed.live.trunk.name == "carrier0"
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            assert placed.info.trunk.name == "carrier0"
             async with asyncio.timeout(HANG):
                 assert (await placed.ended()).kind == "busy"
-            assert placed.live.trunk.name == "carrier1"
+            assert placed.info.trunk.name == "carrier1"
             assert carrier.legs[0].offer != person.legs[0].offer
 
     asyncio.run(scenario())
@@ -211,7 +220,7 @@ def test_the_gate_judges_the_trunk_that_a_call_really_goes_out_by(
             callee(rejecting(486)) as person,
             calling_out(tmp_path, carrier, person, change=change) as (world, _),
         ):
-            assert (await ended(world, Errand(NUMBER, "agent"))).kind == kind
+            assert (await ended(world, OriginateRequest(NUMBER, "agent"))).kind == kind
             assert (len(carrier.legs), len(person.legs)) == (1, rang)
 
     asyncio.run(scenario())
@@ -225,7 +234,7 @@ def test_an_answer_that_cannot_be_used_ends_the_call(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with callee(speaks_g729) as person, calling_out(tmp_path, person) as (world, told):
-            ending = await ended(world, Errand(NUMBER, "agent"))
+            ending = await ended(world, OriginateRequest(NUMBER, "agent"))
             assert ending.kind == "failed"
             assert "the answer cannot be used" in ending.cause
             assert CallAnswered not in kinds(told)
@@ -241,7 +250,7 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person, change=change) as (world, _):
-            placed = world.gateway.place(Errand(NUMBER, "agent", {"name": "Ann", "topic": "your order"}))
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent", {"name": "Ann", "topic": "your order"}))
             await until(lambda: world.voice.texts)
             assert world.voice.texts[0] == "Good day Ann, it is about your order."
             placed.stop()
@@ -253,37 +262,37 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
                 ({"name": "A" * 501}, "up to 500"),
             ):
                 with pytest.raises(VariableError, match=problem):
-                    world.gateway.place(Errand(NUMBER, "agent", given))
+                    world.gateway.originate(OriginateRequest(NUMBER, "agent", given))
 
     asyncio.run(scenario())
 
 
 def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> None:
     class Closed:
-        asked: Dial | None = None
+        asked: GateRequest | None = None
 
-        async def permit(self, dial: Dial) -> Refused:
+        async def permit(self, dial: GateRequest) -> Refused:
             self.asked = dial
             return Refused("do_not_call", "the number is on the do-not-call list")
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, told):
             for errand, problem in (
-                (Errand(NUMBER, "nobody"), "no agent 'nobody'"),
-                (Errand(NUMBER, "agent", trunk="moon"), "no trunk 'moon'"),
+                (OriginateRequest(NUMBER, "nobody"), "no agent 'nobody'"),
+                (OriginateRequest(NUMBER, "agent", trunk="moon"), "no trunk 'moon'"),
             ):
                 with pytest.raises(NotDialled, match=problem):
-                    world.gateway.place(errand)
-            assert (await ended(world, Errand("12", "agent"))).kind == "not_permitted"
-            world.gateway.outbound.gate = gate = Closed()
-            ending = await ended(world, Errand(NUMBER, "agent", purpose="campaign", consent=True))
-            assert ending == Ending("not_permitted", "the number is on the do-not-call list")
-            assert gate.asked == Dial(NUMBER, "carrier0", "agent", "campaign", consent=True)
+                    world.gateway.originate(errand)
+            assert (await ended(world, OriginateRequest("12", "agent"))).kind == "not_permitted"
+            world.gateway.originator.gate = gate = Closed()
+            ending = await ended(world, OriginateRequest(NUMBER, "agent", purpose="campaign", consent=True))
+            assert ending == Disposition("not_permitted", "the number is on the do-not-call list")
+            assert gate.asked == GateRequest(NUMBER, "carrier0", "agent", "campaign", consent=True)
             assert not person.legs
             assert kinds(told) == [CallBegan, CallEnded] * 2
             world.gateway.admission.room.draining = True
             with pytest.raises(NotDialled, match="stopping"):
-                world.gateway.place(Errand(NUMBER, "agent"))
+                world.gateway.originate(OriginateRequest(NUMBER, "agent"))
 
     asyncio.run(scenario())
 
@@ -328,7 +337,7 @@ def at_home(config: Config) -> Config:
 def test_a_number_without_its_country_is_charged_found_and_forgotten_like_any_other(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person, change=at_home) as (world, _):
-            ending = await ended(world, Errand("(415) 555-0100", "agent"))
+            ending = await ended(world, OriginateRequest("(415) 555-0100", "agent"))
             assert (ending.kind, ending.cause[:23]) == ("over_budget", "the call has cost 0.30 ")
             (record,) = await records(world.gateway)
             assert (record["called"], record["cost"]) == (NUMBER, pytest.approx(0.30, abs=0.01))

@@ -51,8 +51,8 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
 
     async def scenario() -> None:
         store = SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db")))
-        outbound = SimpleNamespace(first=lambda: "a trunk")
-        gateway = SimpleNamespace(config=Config(), store=store, outbound=outbound)
+        originator = SimpleNamespace(first=lambda: "a trunk")
+        gateway = SimpleNamespace(config=Config(), store=store, originator=originator)
         async with Callbacks(gateway) as dialling:  # type: ignore[arg-type]
             while len(began) < 2:
                 await asyncio.sleep(1)

@@ -13,18 +13,18 @@ from typing import ClassVar
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import Config
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
-from sipgw.outbound.call_out import Errand
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import SOON
-from sipgw.policy.gate.rules import Dial, Permit, Refused
+from sipgw.policy.gate.rules import GateRequest, Permit, Refused
 from sipgw.sip.leg import Leg
-from sipgw.trunks.routes import NoRoom
+from sipgw.trunks.route_selector import NoRoom
 from tests.callee import Callee, callee, carrier_lines, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
@@ -113,7 +113,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
             clock = [datetime.now(UTC)]
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock, gate=world.gateway.outbound.gate).run())
+            running = group.create_task(dialler(world, clock, gate=world.gateway.originator.gate).run())
             waits = await until(jobs, state="planned", attempts=0, holder="test")
             assert "registry.csv cannot be used" in waits.reason
             assert waits.due > clock[0].timestamp() + SOON
@@ -126,7 +126,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
 
 
 def dialler(world: Cloud, clock: list[datetime], campaign: str = "", gate: object = None, **pace: object) -> Dialler:
-    world.gateway.outbound.gate = gate  # type: ignore[assignment]
+    world.gateway.originator.gate = gate  # type: ignore[assignment]
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
     return Dialler(jobs, world.gateway, campaign, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
                 while world.gateway.calls:
                     await asyncio.sleep(0.02)
             with pytest.raises(NoRoom, match="minutes_per_day"):
-                world.gateway.place(Errand(NUMBER, "agent"))
+                world.gateway.originate(OriginateRequest(NUMBER, "agent"))
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
             running = group.create_task(dialler(world, clock).run())
@@ -187,7 +187,7 @@ def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path:
     opens = clock[0] + timedelta(hours=9)
 
     class Night:
-        async def permit(self, dial: Dial) -> Permit | Refused:
+        async def permit(self, dial: GateRequest) -> Permit | Refused:
             assert (dial.purpose, dial.agent) == ("callback", "agent")
             return Refused("window", "it is night there", opens) if clock[0] < opens else Permit(dial.number)
 

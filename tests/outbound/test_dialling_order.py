@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sipgw.calls.originator import disposition_of
 from sipgw.config.outbound import RetryOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.dial import ending_of
 from sipgw.outbound.retries import next_step
 from sipgw.sip.events import Ended
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.reason import cause_of
-from sipgw.trunks.routes import LONGEST_WAIT, PENALTY, Dialling, NotDialled
+from sipgw.trunks.route_selector import LONGEST_WAIT, PENALTY, NotDialled, RouteSelector
 
 NUMBER = "+14155550100"
 
@@ -31,23 +31,23 @@ def refused(status: int, cause: int = 0) -> Ended:
     return Ended("callee", str(status), "", status, (), cause)
 
 
-def order(dialling: Dialling, now: float = 0.0, number: str = NUMBER, **more: str) -> list[str]:
+def order(dialling: RouteSelector, now: float = 0.0, number: str = NUMBER, **more: str) -> list[str]:
     return [attempt.trunk.name for attempt in dialling.attempts(number, at(now), **more)]
 
 
 def test_trunks_are_tried_in_the_order_of_the_configuration() -> None:
     inbound_only = TrunkOptions("inbound", "peer", networks=("192.0.2.1/32",))
-    assert order(Dialling([trunk("one"), inbound_only, trunk("two")], Counter())) == ["one", "two"]
-    assert order(Dialling([trunk("one"), trunk("two")], Counter()), only="two") == ["two"]
+    assert order(RouteSelector([trunk("one"), inbound_only, trunk("two")], Counter())) == ["one", "two"]
+    assert order(RouteSelector([trunk("one"), trunk("two")], Counter()), only="two") == ["two"]
 
 
 def test_a_trunk_that_is_down_is_tried_last_not_left_out() -> None:
-    dialling = Dialling([trunk("one"), trunk("two")], Counter(), lambda name: name != "one")
+    dialling = RouteSelector([trunk("one"), trunk("two")], Counter(), lambda name: name != "one")
     assert order(dialling) == ["two", "one"]
 
 
 def test_a_trunk_that_said_503_rests() -> None:
-    dialling = Dialling([trunk("one"), trunk("two")], Counter())
+    dialling = RouteSelector([trunk("one"), trunk("two")], Counter())
     (first, *_) = dialling.attempts(NUMBER, at(0.0))
     assert dialling.failed(first, refused(503), 0.0)
     assert order(dialling, 1.0) == ["two", "one"]
@@ -62,7 +62,7 @@ def test_a_trunk_that_said_503_rests() -> None:
      (487, False), (603, False), (488, False), (484, False)],
 )  # fmt: skip
 def test_only_what_says_something_of_the_trunk_leads_to_the_next(status: int, next_one: bool) -> None:
-    dialling = Dialling([trunk("one")], Counter())
+    dialling = RouteSelector([trunk("one")], Counter())
     (attempt,) = dialling.attempts(NUMBER, at(0.0))
     assert dialling.failed(attempt, refused(status), 0.0) is next_one
 
@@ -79,11 +79,11 @@ def test_only_what_says_something_of_the_trunk_leads_to_the_next(status: int, ne
 )  # fmt: skip
 def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: bool, kind: str) -> None:
     """RFC 3326: the person is not rung again through the next trunk, and a campaign does not try them again."""
-    dialling = Dialling([trunk("one"), trunk("two")], Counter())
+    dialling = RouteSelector([trunk("one"), trunk("two")], Counter())
     (attempt, _) = dialling.attempts(NUMBER, at(0.0))
     assert dialling.failed(attempt, refused(status, cause), 0.0) is next_one
     assert order(dialling, 1.0) == ["one", "two"], "a trunk that brings bad news need not rest"
-    ending = ending_of(refused(status, cause))
+    ending = disposition_of(refused(status, cause))
     assert ending.kind == kind
     retried = next_step(RetryOptions(), ending, 1, datetime(2026, 11, 22, tzinfo=UTC)).state == "planned"
     assert retried is (kind not in ("declined", "wrong_number"))
@@ -104,7 +104,7 @@ def test_the_cause_in_a_reason_header(reason: str, cause: int) -> None:
 
 def test_calls_wait_for_their_turn_and_then_go_elsewhere() -> None:
     """Twilio: one call a second; what is more is not queued there but refused, so it is queued here."""
-    slow = Dialling([trunk("slow", calls_per_second=1)], Counter())
+    slow = RouteSelector([trunk("slow", calls_per_second=1)], Counter())
     waits = []
     for _ in range(6):
         (attempt,) = slow.attempts(NUMBER, at(100.0))
@@ -118,7 +118,7 @@ def test_calls_wait_for_their_turn_and_then_go_elsewhere() -> None:
 
 
 def test_no_second_has_more_calls_than_the_trunk_allows() -> None:
-    dialling = Dialling([trunk("fast", calls_per_second=20)], Counter())
+    dialling = RouteSelector([trunk("fast", calls_per_second=20)], Counter())
     sent = []
     for tenth in range(100):
         for _ in range(3):  # 30 a second
@@ -135,7 +135,7 @@ def test_no_second_has_more_calls_than_the_trunk_allows() -> None:
 def test_the_next_trunk_has_its_turn_when_it_is_tried() -> None:
     """A minute of silence on the first trunk is not counted as waiting on the second."""
     clock = [0.0]
-    dialling = Dialling([trunk("one"), trunk("two", calls_per_second=1)], Counter())
+    dialling = RouteSelector([trunk("one"), trunk("two", calls_per_second=1)], Counter())
     for _ in range(3):
         list(dialling.attempts(NUMBER, lambda: 0.0, only="two"))
     ways = dialling.attempts(NUMBER, lambda: clock[0])
@@ -146,16 +146,16 @@ def test_the_next_trunk_has_its_turn_when_it_is_tried() -> None:
 
 def test_a_full_trunk_is_passed_over() -> None:
     calls = Counter({"one": 2})
-    assert order(Dialling([trunk("one", max_calls=2), trunk("two")], calls)) == ["two"]
+    assert order(RouteSelector([trunk("one", max_calls=2), trunk("two")], calls)) == ["two"]
     with pytest.raises(NotDialled, match="one: 2 calls are up"):
-        order(Dialling([trunk("one", max_calls=2)], calls))
+        order(RouteSelector([trunk("one", max_calls=2)], calls))
 
 
 def test_without_a_way_out_that_is_told() -> None:
     with pytest.raises(NotDialled, match="no trunk has a registrar or a domain"):
-        order(Dialling([TrunkOptions("in", "peer", networks=("192.0.2.1/32",))], Counter()))
+        order(RouteSelector([TrunkOptions("in", "peer", networks=("192.0.2.1/32",))], Counter()))
     with pytest.raises(NotDialled, match="country"):
-        order(Dialling([trunk("one")], Counter()), number="4155550100")
+        order(RouteSelector([trunk("one")], Counter()), number="4155550100")
 
 
 @pytest.mark.parametrize(
@@ -168,19 +168,19 @@ def test_without_a_way_out_that_is_told() -> None:
     ],
 )
 def test_the_request_uri(more: dict[str, object], uri: str) -> None:
-    (attempt,) = Dialling([trunk("one", **more)], Counter()).attempts("+1 415 555 0100", at(0.0))
+    (attempt,) = RouteSelector([trunk("one", **more)], Counter()).attempts("+1 415 555 0100", at(0.0))
     assert str(attempt.target) == uri
 
 
 def test_the_request_uri_stays_when_everything_goes_through_a_proxy() -> None:
-    (attempt,) = Dialling([trunk("one", outbound_proxy="10.0.0.9:5070")], Counter()).attempts(NUMBER, at(0.0))
+    (attempt,) = RouteSelector([trunk("one", outbound_proxy="10.0.0.9:5070")], Counter()).attempts(NUMBER, at(0.0))
     assert str(attempt.target) == "sip:+14155550100@one.example"
     assert str(attempt.proxy) == "sip:10.0.0.9:5070"
 
 
 def test_the_caller_id_is_one_of_ours_whatever_is_asked_for() -> None:
     ours = trunk("one", caller_id="+14155550111", caller_ids=("(415) 555-0122",), country="US", caller_name="Acme")
-    dialling = Dialling([ours], Counter())
+    dialling = RouteSelector([ours], Counter())
 
     def shown(caller_id: str = "") -> tuple[str, dict[str, str]]:
         (attempt,) = dialling.attempts(NUMBER, at(0.0), caller_id=caller_id)
@@ -195,7 +195,7 @@ def test_the_caller_id_is_one_of_ours_whatever_is_asked_for() -> None:
 
 def test_without_a_caller_id_the_account_calls() -> None:
     registered = TrunkOptions("pbx", "register", registrar="10.0.0.5", user="agent", number_format="as_dialled")
-    (attempt,) = Dialling([registered], Counter()).attempts("200", at(0.0))
+    (attempt,) = RouteSelector([registered], Counter()).attempts("200", at(0.0))
     assert (attempt.from_, attempt.fields) == ("<sip:agent@10.0.0.5>", ())
     assert str(attempt.target) == "sip:200@10.0.0.5"
 
@@ -224,5 +224,5 @@ def test_a_transfer_target_is_completed_by_the_trunk() -> None:
 @pytest.mark.faults("G9")
 def test_a_trunk_without_a_number_calls_by_a_name_that_reaches_an_agent() -> None:
     pbx = TrunkOptions("pbx", "peer", networks=("10.0.0.0/8",), domain="pbx.local", number_format="as_dialled")
-    (attempt,) = Dialling((pbx,), Counter()).attempts("201", lambda: 0.0)
+    (attempt,) = RouteSelector((pbx,), Counter()).attempts("201", lambda: 0.0)
     assert attempt.from_ == "<sip:agent@pbx.local>"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import DataError, OperationalError
 
-from sipgw.calls.live import STOPPED
-from sipgw.events import CallAnswered, Ending, Watchers
-from sipgw.outbound.call_out import Errand
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import STOPPED
+from sipgw.events import CallAnswered, Disposition, Watchers
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import Job, Jobs, Outcome
 from sipgw.outbound.outcomes import LAST
@@ -69,18 +69,18 @@ class House:
         self.watchers = Watchers()
         self.placed: list[Call] = []
 
-    def place(self, errand: Errand) -> "Call":
+    def originate(self, request: OriginateRequest) -> "Call":
         self.placed.append(Call(str(len(self.placed)), asyncio.get_running_loop().create_future()))
         return self.placed[-1]
 
 
 class Call:
-    def __init__(self, call: str, over: asyncio.Future[Ending]) -> None:
+    def __init__(self, call: str, over: asyncio.Future[Disposition]) -> None:
         self.id = call
         self.over = over
         self.stopped = ""
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Disposition:
         return await asyncio.shield(self.over)
 
     def stop(self, cause: str = "") -> None:
@@ -130,7 +130,7 @@ def test_what_became_of_a_call_is_put_down_before_anybody_is_called_by_the_next_
 
     async def act(house: House, task: asyncio.Task[None]) -> None:
         table.away = True
-        house.placed[0].over.set_result(Ending("agent_hung_up", "it is said"))
+        house.placed[0].over.set_result(Disposition("agent_hung_up", "it is said"))
         await asyncio.sleep(30)
         assert table.kept == ["one 7 done"], "a kill would lose nothing"
         assert await ends(task) <= LAST
@@ -158,7 +158,7 @@ def test_who_has_answered_is_kept_while_the_database_is_away(tmp_path: Path) -> 
         await asyncio.sleep(2)
         assert table.told == ["claim 7", "one 7 done answered"]
         assert table.kept == []
-        house.placed[0].over.set_result(Ending("callee_hung_up", "BYE"))
+        house.placed[0].over.set_result(Disposition("callee_hung_up", "BYE"))
         await asyncio.sleep(1)
         assert table.told[2:] == ["one 7 done callee hung up: BYE"]
 

@@ -178,7 +178,7 @@ def test_without_a_trunk_a_promise_that_is_due_is_left_to_a_person(tmp_path: Pat
 
         config = Config()
 
-        class outbound:  # noqa: N801  as it is called there
+        class originator:  # noqa: N801  as it is called there
             @staticmethod
             def first(trunk: str = "") -> str:
                 return ""

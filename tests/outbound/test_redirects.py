@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
+from sipgw.calls.originator import Originator
+from sipgw.calls.redirects import onward
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.dial import Outbound
-from sipgw.outbound.redirects import onward
-from sipgw.policy.gate.rules import Dial, Permit, Refused
+from sipgw.policy.gate.rules import GateRequest, Permit, Refused
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.trunks.channels import TrunkPlaces
-from sipgw.trunks.routes import Dialling
+from sipgw.trunks.route_selector import RouteSelector
+from sipgw.trunks.trunk_places import TrunkPlaces
 from tests.fakes.carriers.carrier import Carrier
 from tests.recipes import OFFER
 from tests.waiting import HANG
@@ -100,7 +100,7 @@ class Gate:
     never: str = ""
     asked: list[str] = field(default_factory=list)
 
-    async def permit(self, dial: Dial) -> Permit | Refused:
+    async def permit(self, dial: GateRequest) -> Permit | Refused:
         self.asked.append(dial.number)
         return Refused("never", "not that one") if dial.number == self.never else Permit(dial.number)
 
@@ -108,11 +108,11 @@ class Gate:
 async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
     """What came of a call through a trunk at `node`: ``answered``, or the status."""
     options = EndpointOptions("127.0.0.1", 0)
-    ways = Dialling([trunk(node.place, networks=("127.0.9.2/32",), **more)], Counter())
+    ways = RouteSelector([trunk(node.place, networks=("127.0.9.2/32",), **more)], Counter())
     async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
-        out = Outbound(endpoint, ways, Registrar(), TrunkPlaces(Counter()), gate)
+        out = Originator(endpoint, ways, Registrar(), TrunkPlaces(Counter()), gate)
         try:
-            async with out.dial(NUMBER, lambda attempt: (OFFER,)) as made:
+            async with out.originate(NUMBER, lambda attempt: (OFFER,)) as made:
                 made.leg.hangup()
                 await made.leg.over(HANG)
                 return "answered"

@@ -2,10 +2,10 @@
 
 import pytest
 
+from sipgw.calls.target import Target
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.target import Target
 from sipgw.sip.uri import Uri
-from sipgw.trunks.routes import NotDialled
+from sipgw.trunks.route_selector import NotDialled
 
 pytestmark = pytest.mark.faults("C6")
 

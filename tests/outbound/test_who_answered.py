@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from media.g711 import from_linear
 from media.tones import Tone, Tones
-from sipgw.outbound.who_answered import Who, WhoAnswered
+from sipgw.calls.who_answered import Who, WhoAnswered
 from tests.bench.answering import recorded, silence, tone
 
 SPEECH = dict(recorded())

@@ -95,7 +95,7 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
         options = RecordingOptions(str(tmp_path / "calls"))
         async with cloud(tmp_path, [Said(words, 1000, 7000)], [Reply("Thank you.")], recording=options) as world:
             async with calling(world.target, lambda at: speech[at * 160 : at * 160 + 160] or SILENCE) as phone:
-                while not world.gateway.calls or not (tape := next(iter(world.gateway.calls.values())).tape):
+                while not world.gateway.calls or not (tape := next(iter(world.gateway.calls.values())).context.tape):
                     await asyncio.sleep(0.02)
                 await phone.hears(sound_of("Thank you."))
             (record,) = await records(world.gateway)

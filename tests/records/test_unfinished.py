@@ -8,17 +8,20 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import Mock
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from agent.records import AgentSays
 from media.bleep import TONE, Span
 from media.channel import Dead
-from sipgw.calls.call import sorting
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import CallInfo
+from sipgw.calls.session import CallSession
 from sipgw.config.records import PrivacyOptions, StoreOptions
-from sipgw.desk import Desk
-from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
+from sipgw.events import CallAnswered, CallEnded, CallReported, Watchers
+from sipgw.policy.inbound.limits import Caller
 from sipgw.records.artifacts import bleeps
 from sipgw.records.artifacts.bleeps import Bleeps
 from sipgw.records.artifacts.finishing import Finishing, finish
@@ -27,6 +30,8 @@ from sipgw.records.artifacts.retention import forget
 from sipgw.records.artifacts.unfinished import KILLED, NOTES, UNFINISHED, Unfinished, waits
 from sipgw.records.store import Store
 from sipgw.records.store.tables import CallRecord
+from sipgw.sip.identity import Identity
+from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.records.test_bleeps import LOUD, sides, wav
 from tests.waiting import HANG, until
 
@@ -227,8 +232,11 @@ def test_a_call_is_recorded_only_with_its_note_and_loses_it_when_it_ends(tmp_pat
 
 def test_a_recording_that_the_media_process_could_not_finish_says_so(tmp_path: Path) -> None:
     tape = Tape(str(tmp_path / "x.wav"), call="a@1")
-    asyncio.run(recorded(tape))
-    sorting(Mock(), tape, Mock())(Dead("media process ended with status -9"))
+    tape.attach(Mock())
+    tape.begin()
+    context = CallContext(CallInfo("a@1", LOCAL_TRUNK, Identity()), Watchers())
+    context.tape = tape
+    context.on_media(Dead("media process ended with status -9"))
     assert tape.as_dict()["recording"]["problem"] == "not finished: media process ended with status -9"
     tape.end()
 
@@ -288,7 +296,9 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
     """The agent says a number, and the call ends before its turn does."""
     monkeypatch.setattr(bleeps, "AFTER", 0.2)
     tape, seen = Tape(str(wav(tmp_path / "x.wav", 20)), call="a@1", bleeped=True), list[bool]()
-    live, watchers, desk = Mock(tape=tape, stopped=None), Watchers(), Mock()
+    watchers = Watchers()
+    session = CallSession(CallInfo("a@1", LOCAL_TRUNK, Identity()), Mock(watchers=watchers))
+    session.context.tape = tape
 
     async def run() -> None:
         await recorded(tape)
@@ -296,13 +306,15 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
         at = tape.began + timedelta(seconds=5)
         watchers.tell(CallAnswered("a@1", tape.began))
         watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
-        desk._begun.return_value = tape
-        desk._over.side_effect = lambda *_: watchers.tell(CallEnded("a@1", at, Ending("failed", ""), {}))
-        await Desk._hold(desk, live, Mock(side_effect=RuntimeError), Mock())
+        limits = SimpleNamespace(admit=AsyncMock(side_effect=RuntimeError))
+        session.services = SimpleNamespace(limits=limits)  # type: ignore[assignment]
+        monkeypatch.setattr(session, "_end", lambda how: watchers.tell(CallEnded("a@1", at, how, {})))
+        connection = SimpleNamespace(close=AsyncMock())
+        await session.accept(connection, Caller("", "", ""))  # type: ignore[arg-type]
         seen.append(waits(Path(tape.path)))
 
     async def entered() -> None:
-        async with Bleeps(watchers, lambda _: live, lambda _: PrivacyOptions()):
+        async with Bleeps(watchers, lambda _: session, lambda _: PrivacyOptions()):
             await run()
 
     asyncio.run(entered())

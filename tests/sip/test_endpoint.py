@@ -13,8 +13,8 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.events import Phase
-from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
+from sipgw.sip.events import Ended, KeyPressed, Phase
+from sipgw.sip.leg import EVENTS_KEPT, Leg
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri

@@ -11,8 +11,9 @@ import pytest
 
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.events import Ended
 from sipgw.sip.handover import Offer, inherit
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority

@@ -10,7 +10,8 @@ import pytest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg, Offered
+from sipgw.sip.events import Ended, Offered
+from sipgw.sip.leg import Leg
 from sipgw.sip.media_names import MAX_KEPT, MAX_NAMES, MediaNames
 from sipgw.sip.names import MAX_LOOKUPS, Names
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer

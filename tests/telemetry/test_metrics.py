@@ -20,7 +20,7 @@ from sipgw.events import (
     CallMeasured,
     CallReported,
     CallTransferred,
-    Ending,
+    Disposition,
 )
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
@@ -63,7 +63,7 @@ def hold(metrics: Metrics, call: str = "secret-call-id") -> None:
         metrics.watch(CallReported(call, later(2), report))
     metrics.watch(CallMeasured(call, later(6), quality))
     metrics.watch(CallTransferred(call, later(8), "sip:desk@pbx", False, 486, "Busy"))
-    metrics.watch(CallEnded(call, later(11.5), Ending("caller_hung_up", EVIL), {}))
+    metrics.watch(CallEnded(call, later(11.5), Disposition("caller_hung_up", EVIL), {}))
 
 
 def values(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -164,7 +164,7 @@ def test_dropped_messages_are_counted_by_what_was_wrong() -> None:
 def test_an_empty_gateway_and_a_dead_media_process_have_metrics_too() -> None:
     metrics = Metrics(list, media=lambda: [ProcessState(1, 2**22 + 1, 0, 0.0)])
     assert b"sipgw_build_info" in metrics.text()
-    metrics.watch(CallEnded("never began", NOW, Ending("failed", ""), {}))
+    metrics.watch(CallEnded("never began", NOW, Disposition("failed", ""), {}))
     assert b'ending="failed"' not in metrics.text()
 
 

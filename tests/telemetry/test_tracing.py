@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, Ending
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, Disposition
 from sipgw.telemetry.tracing import Tracing
 from tests.virtual import run
 
@@ -39,7 +39,7 @@ def spans(kind: str = "caller_hung_up", times: Times | None = None) -> list[Any]
         watch(CallReported("c@1", later(5), TurnEnded(turn)))
         watch(CallReported("c@1", later(5), ProviderFailed("voice", "words")))
         watch(CallReported("other", later(5), TurnEnded(turn)))
-        watch(CallEnded("c@1", later(9), Ending(kind, "words"), {}))
+        watch(CallEnded("c@1", later(9), Disposition(kind, "words"), {}))
 
     run(scenario())
     return list(exporter.get_finished_spans())

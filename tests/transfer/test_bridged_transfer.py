@@ -19,7 +19,7 @@ from sipgw.config.cost import PriceOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallTransferred, Event
-from sipgw.sip.leg import Ended
+from sipgw.sip.events import Ended
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import records
 from tests.cloud import Cloud, cloud
@@ -111,7 +111,7 @@ def told(gateway: Cloud) -> list[CallTransferred]:
 def nothing_left(cloud: Cloud) -> bool:
     """Whether no leg is up, no port is open and no call counts."""
     gateway = cloud.gateway
-    channels = sum(one.calls for one in gateway.desk.engine.processes)
+    channels = sum(one.calls for one in gateway.services.engine.processes)
     return not (gateway.calls or +gateway.admission.room.calls or gateway.endpoint.agent._calls or channels)
 
 

@@ -12,6 +12,8 @@ import pytest
 from media.g711 import RATE, level
 from sipgw.agents.music import hold_music
 from sipgw.agents.tune import TUNE
+from sipgw.calls.transfer_dialer import TransferDialer
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.hours import Span, on_duty
 from sipgw.config.inbound import AdmissionOptions
@@ -21,8 +23,6 @@ from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.wav import read_ulaw, write_mono
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.transfer.people import People, Person
-from sipgw.transfer.summons import Summons
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.0/24",), refer_to="sip:{e164}@sip.carrier.example")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -73,13 +73,13 @@ def test_no_hours_are_all_hours() -> None:
 # People
 
 
-def hunted(people: People, to: str = "", when: datetime = MONDAY) -> list[str]:
+def hunted(people: TransferTargets, to: str = "", when: datetime = MONDAY) -> list[str]:
     return [f"{one.name} {one.uri}" for one in people.hunt(to, when)]
 
 
 def test_people_are_tried_in_their_order_and_the_trunks_own_last() -> None:
-    last = Person(Uri("tel", "+15550199"))
-    people = People(
+    last = TransferTarget(Uri("tel", "+15550199"))
+    people = TransferTargets(
         (PersonOptions("billing", "+15550102", order=2), PersonOptions("billing", "+15550101", order=1),
          PersonOptions("anna", "sip:anna", order=3)), TRUNK, lambda: last,
     )  # fmt: skip
@@ -91,7 +91,7 @@ def test_people_are_tried_in_their_order_and_the_trunks_own_last() -> None:
 
 
 def test_who_is_not_on_duty_where_they_are_is_left_out() -> None:
-    people = People(
+    people = TransferTargets(
         (PersonOptions("anna", "sip:anna", hours=("mon-fri 09:00-17:00",), time_zone="Asia/Kolkata"),
          PersonOptions("bob", "sip:bob", hours=("mon-fri 09:00-17:00",), time_zone="America/New_York")), TRUNK,
     )  # fmt: skip
@@ -102,7 +102,9 @@ def test_who_is_not_on_duty_where_they_are_is_left_out() -> None:
 
 
 def test_a_summer_clock_is_followed() -> None:
-    people = People((PersonOptions("anna", "sip:anna", hours=("09:00-10:00",), time_zone="Europe/Berlin"),), TRUNK)
+    people = TransferTargets(
+        (PersonOptions("anna", "sip:anna", hours=("09:00-10:00",), time_zone="Europe/Berlin"),), TRUNK
+    )
     assert hunted(people, when=datetime(2026, 1, 5, 8, 30, tzinfo=UTC))
     assert hunted(people, when=datetime(2026, 7, 6, 7, 30, tzinfo=UTC))
     assert not hunted(people, when=datetime(2026, 7, 6, 8, 30, tzinfo=UTC))
@@ -118,14 +120,14 @@ def test_a_summer_clock_is_followed() -> None:
     ],
 )
 def test_where_a_person_is(mode: str, to: str, uri: str) -> None:
-    (person,) = People((PersonOptions("anna", to, mode=mode),), TRUNK).hunt("anna", MONDAY)  # type: ignore[arg-type]
+    (person,) = TransferTargets((PersonOptions("anna", to, mode=mode),), TRUNK).hunt("anna", MONDAY)  # type: ignore[arg-type]
     assert str(person.uri) == uri
     assert person.bridged is (mode in ("bridge", "warm"))
 
 
 def test_after_a_warm_yes_the_pbx_of_the_caller_connects_if_it_can() -> None:
     pbx = TrunkOptions("pbx", "peer", networks=("192.0.2.0/24",), attended_transfer=True)
-    (warm, plain) = People(
+    (warm, plain) = TransferTargets(
         (PersonOptions("a", "sip:a", mode="warm"), PersonOptions("b", "sip:b")), pbx
     ).hunt("", MONDAY)  # fmt: skip
     assert (warm.by_refer, plain.by_refer) == (True, False)
@@ -182,10 +184,10 @@ def test_who_is_called_through_a_trunk_is_billed_as_the_number_that_it_means() -
     outbound: Any = SimpleNamespace(counted=lambda trunk: contextlib.nullcontext())
     side: Any = SimpleNamespace(offers=lambda *where: ())
     admission = Admission(AdmissionOptions(), (carrier,), (), b"k" * 32, lambda: "t")
-    summons = Summons(endpoint, outbound, Registrar(), admission)
+    summons = TransferDialer(endpoint, outbound, Registrar(), admission)
 
     async def number(trunk: str) -> str:
-        person = Person(Uri.parse("sip:4155550123@10.0.0.7"), "bridge", trunk=trunk)
+        person = TransferTarget(Uri.parse("sip:4155550123@10.0.0.7"), "bridge", trunk=trunk)
         async with summons.call(person, "", side) as made:
             return made.number
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sipgw.calls.negotiation import OurSide
+from sipgw.calls.transfer_legs import invite_on_trunk
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.dialog import Peer
 from sipgw.sip.uri import Uri
-from sipgw.transfer.transfer import dialling
 
 PEER: dict[str, Any] = {"name": "pbx", "mode": "peer", "networks": ("10.0.0.0/8",)}
 REGISTERED: dict[str, Any] = {"name": "telnyx", "mode": "register", "registrar": "sip.telnyx.com", "user": "u"}
@@ -46,7 +46,7 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
         source=Peer("udp", "10.0.0.5", 5062), target=Uri.parse("sip:pbx@contact.example"), identity="<sip:agent@us>"
     )
     endpoint: Any = FakeEndpoint()
-    asyncio.run(dialling(endpoint, trunk)(Uri.parse(target), leg, OurSide(4000), ()))
+    asyncio.run(invite_on_trunk(endpoint, trunk, Uri.parse(target), leg, OurSide(4000)))
     assert made == [(called, "<sip:agent@us>", proxy, trunk.credentials)]
 
 
@@ -69,7 +69,7 @@ def test_who_is_consulted_is_offered_keys_only_where_nobody_on_the_way_reads_the
 
     leg: Any = SimpleNamespace(source=Peer("tls", "10.0.0.5", 5061), target=Uri.parse(target), identity="<sip:a@us>")
     endpoint: Any = FakeEndpoint()
-    asyncio.run(dialling(endpoint, TrunkOptions(**PEER))(Uri.parse(target), leg, OurSide(4000), ()))
+    asyncio.run(invite_on_trunk(endpoint, TrunkOptions(**PEER), Uri.parse(target), leg, OurSide(4000)))
     assert offered == keys
 
 
@@ -99,5 +99,5 @@ def test_a_peer_that_called_over_tls_is_called_over_its_connection(target: str, 
     source = Peer("tls", "10.0.0.5", 40123, connection=7, name="pbx.example")
     leg: Any = SimpleNamespace(source=source, target=Uri.parse("sip:pbx@contact.example"), identity="<sip:a@us>")
     endpoint: Any = FakeEndpoint()
-    asyncio.run(dialling(endpoint, TrunkOptions(**PEER))(Uri.parse(target), leg, OurSide(4000), ()))
+    asyncio.run(invite_on_trunk(endpoint, TrunkOptions(**PEER), Uri.parse(target), leg, OurSide(4000)))
     assert made == [(called, proxy, source._replace(port=5061), 4)]

@@ -81,8 +81,8 @@ def test_telnyx_takes_calls_out_and_says_why_not(tmp_path: Path) -> None:
             async with configured(
                 tmp_path, config, carrier, zone=zone("sip.telnyx", carrier), trunk=lambda one: one_with(one, **own)
             ) as world:
-                out = world.gateway.outbound
-                async with out.dial("+1 (415) 555-0122", lambda attempt: (OFFER,)) as made:
+                out = world.gateway.originator
+                async with out.originate("+1 (415) 555-0122", lambda attempt: (OFFER,)) as made:
                     assert made.trunk == "telnyx"
                     made.leg.hangup()
                     (call,) = carrier.calls.values()
@@ -90,7 +90,7 @@ def test_telnyx_takes_calls_out_and_says_why_not(tmp_path: Path) -> None:
                 for flag, caller, says in (("", "+14155550199", "D36"), ("full", "", "D1"), ("srtp_only", "", "B3")):
                     carrier.full, carrier.srtp_only = flag == "full", flag == "srtp_only"
                     with pytest.raises(CallFailed, match=says):
-                        async with out.dial("+14155550122", lambda attempt: (OFFER,), caller_id=caller):
+                        async with out.originate("+14155550122", lambda attempt: (OFFER,), caller_id=caller):
                             pass
         no_faults(carrier)
 
@@ -173,7 +173,7 @@ def test_twilio_gets_calls_out_at_its_pace(tmp_path: Path) -> None:
             ) as world:
 
                 async def call() -> None:
-                    async with world.gateway.outbound.dial("+14155550122", lambda attempt: (OFFER,)) as made:
+                    async with world.gateway.originator.originate("+14155550122", lambda attempt: (OFFER,)) as made:
                         made.leg.hangup()
 
                 async with asyncio.TaskGroup() as group:
@@ -253,7 +253,7 @@ def test_plivo_takes_calls_out(tmp_path: Path) -> None:
                     zone=zone("1234567890.zt.plivo", carrier),
                     trunk=lambda one: one_with(one, caller_id=OURS),
                 ) as world,
-                world.gateway.outbound.dial("+14155550122", lambda attempt: (OFFER,)) as made,
+                world.gateway.originator.originate("+14155550122", lambda attempt: (OFFER,)) as made,
             ):
                 made.leg.hangup()
                 (call,) = carrier.calls.values()
@@ -296,7 +296,7 @@ def test_a_pbx_has_the_gateway_as_an_extension(tmp_path: Path, recipe: str, auth
             ) as world:
                 await pbx.until(lambda: pbx.bound, "registered")
                 assert await pbx.qualify() == 200
-                async with world.gateway.outbound.dial("200", lambda attempt: (OFFER,)) as made:
+                async with world.gateway.originator.originate("200", lambda attempt: (OFFER,)) as made:
                     made.leg.hangup()
                     await next(iter(pbx.calls.values())).ended.wait()
                 status, call = await pbx.call(pbx.bound, pbx._addr, caller="200")

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,20 +14,23 @@ from agent.steering import CannotSteer
 from agent.turn_table import State
 from sipgw.agents.agents import Agents
 from sipgw.calls.audience import Audience
-from sipgw.calls.live import LiveCall, Placed, row
+from sipgw.calls.info import CallInfo
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfer_legs import Consult
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.config.config import Config, parse
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.events import Ending, Watchers
-from sipgw.outbound.call_out import Errand
+from sipgw.events import Disposition, Watchers
 from sipgw.policy.inbound.admission import Admission
+from sipgw.records.artifacts.recordings import Tape
 from sipgw.records.evidence import Evidence
 from sipgw.records.store import Store
 from sipgw.sip.identity import Identity
-from sipgw.transfer.transfer import Summon
-from sipgw.trunks.routes import NotDialled
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
@@ -61,35 +65,56 @@ class Talking:
 
 
 @dataclass
-class Held:
-    """Stands for a call's media."""
+class Sounding:
+    """Stands for a call's line."""
 
     mos: float = 4.3
-    instead: str = ""
     audience: Audience = field(default_factory=lambda: Audience(lambda on: None))
+
+
+@dataclass
+class Operators:
+    """Stands for a call's transfers: anna takes the call over, and nobody else does."""
+
+    instead: str = ""
     asked: list[str] = field(default_factory=list)
     """Who was asked to take the call over."""
 
-    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
-        self.asked.append(who)
-        if who != "anna":
+    async def take_over(self, leg: None, name: str, consult: Consult | None = None) -> bool:
+        self.asked.append(name)
+        if name != "anna":
             return False
-        self.instead = who
+        self.instead = name
         return True
 
-    def give_back(self) -> None:
+    def give_back(self, note: str) -> None:
         if not self.instead:
             raise CannotSteer("nobody has taken this call over")
         self.instead = ""
 
 
-def live_call(number: int = 1, caller: str = "+15550100", **changes: Any) -> LiveCall:
-    identity = Identity(number=caller, dialled="+15550199")
-    live = LiveCall(f"call-{number}", TRUNK, identity, agent="agent")
-    live.answered, live.call, live.conversation = live.began, Held(), Talking()  # type: ignore[assignment]
+def live_call(
+    number: int = 1,
+    caller: str = "+15550100",
+    *,
+    conversation: Talking | None = None,
+    mos: float = 4.3,
+    bill: Any = None,
+    tape: Tape | None = None,
+    **changes: Any,
+) -> CallSession:
+    info = CallInfo(f"call-{number}", TRUNK, Identity(number=caller, dialled="+15550199"), agent="agent")
+    info.answered = info.began
     for name, value in changes.items():
-        setattr(live, name, value)
-    return live
+        setattr(info, name, value)
+    services: Any = SimpleNamespace(engine=None, watchers=Watchers())
+    session = CallSession(info, services)
+    session.connection = SimpleNamespace(leg=None)  # type: ignore[assignment]
+    session.transfers = Operators()  # type: ignore[assignment]
+    session.context.line = Sounding(mos)  # type: ignore[assignment]
+    session.context.conversation = conversation or Talking()  # type: ignore[assignment]
+    session.context.bill, session.context.tape = bill, tape or Tape()
+    return session
 
 
 @dataclass
@@ -98,14 +123,14 @@ class Standing:
 
     config: Config
     store: Store
-    calls: dict[str, LiveCall] = field(default_factory=dict)
+    calls: dict[str, CallSession] = field(default_factory=dict)
     watchers: Watchers = field(default_factory=Watchers)
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
     evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(Config(), {})))
     draining: bool = False
-    errands: list[Errand] = field(default_factory=list)
+    errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
 
     @property
@@ -113,26 +138,26 @@ class Standing:
         return Agents(self.config, {})
 
     async def everywhere(self) -> list[GatewayCalls]:
-        return [GatewayCalls("here", False, {call: row(live) for call, live in self.calls.items()})]
+        return [GatewayCalls("here", False, {call: live.row() for call, live in self.calls.items()})]
 
     def status(self) -> list[TrunkStatus]:
         return [TrunkStatus("office", "", "", "up", "", len(self.calls))]
 
     def stop(self, call: str, cause: str) -> None:
-        self.calls.pop(call).stopped = Ending("ended_here", cause)
+        self.calls.pop(call).context.stop(Disposition("ended_here", cause))
 
-    def place(self, errand: Errand) -> Placed:
-        if errand.agent not in self.agents.all:
-            raise NotDialled(f"there is no agent {errand.agent!r}")
-        self.errands.append(errand)
-        live = live_call(7, direction="out", answered=None)
-        live.id = errand.call or live.id
-        self.begin(live)
-        return Placed(live, None)  # type: ignore[arg-type]
+    def originate(self, request: OriginateRequest) -> CallHandle:
+        if request.agent not in self.agents.all:
+            raise NotDialled(f"there is no agent {request.agent!r}")
+        self.errands.append(request)
+        session = live_call(7, direction="out", answered=None)
+        session.info.id = request.call or session.info.id
+        self.begin(session)
+        return CallHandle(session.info, session, None)  # type: ignore[arg-type]
 
-    def begin(self, live: LiveCall) -> LiveCall:
-        self.calls[live.id] = live
-        return live
+    def begin(self, session: CallSession) -> CallSession:
+        self.calls[session.info.id] = session
+        return session
 
 
 @dataclass

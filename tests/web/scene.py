@@ -19,7 +19,7 @@ from sipgw.policy.inbound.refusals import Refused
 from sipgw.records.store import CallRecord, Store
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.server import Dashboard
-from tests.web.house import Held, Standing, Talking, live_call
+from tests.web.house import Standing, Talking, live_call
 from tests.web.scene_calls import play
 
 TOML = """
@@ -96,7 +96,7 @@ async def fill(house: Standing, folder: Path, *, hostile: bool = False, huge: bo
         began = now - timedelta(seconds=40 + 97 * number)
         house.begin(
             live_call(
-                number, SCRIPT if hostile else caller, agent=agent, began=began, answered=began, call=Held(mos),
+                number, SCRIPT if hostile else caller, agent=agent, began=began, answered=began, mos=mos,
                 conversation=Talking(state), bill=Bought(0.0173 * (1 + number % 7)),
             )
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
 from media.channel import Quality
 from media.wav import header
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
@@ -95,7 +95,7 @@ class Played:
         self.sip(at, "in", "BYE sip:192.0.2.9 SIP/2.0")
         self.sip(at, "out", "SIP/2.0 200 OK", "BYE")
         media: dict[str, Any] = {"mos": 4.3} | ({"recording": {"file": file}} if file else {})
-        self.tell(at, CallEnded, Ending("caller_hung_up", "caller: BYE"), media)
+        self.tell(at, CallEnded, Disposition("caller_hung_up", "caller: BYE"), media)
 
 
 def play(house: Standing, folder: Path, text: str = "", turns: int = 1) -> None:
@@ -137,12 +137,12 @@ def play(house: Standing, folder: Path, text: str = "", turns: int = 1) -> None:
     silent.turn(1.6, "", "Harbour Books, good morning. How can I help?", ())
     silent.heard(31, mos=0.0)
     silent.sip(32, "out", "BYE sip:198.51.100.20 SIP/2.0")
-    silent.tell(32, CallEnded, Ending("line_lost", "no sound arrived for 30 s"), {"mos": 0.0})
+    silent.tell(32, CallEnded, Disposition("line_lost", "no sound arrived for 30 s"), {"mos": 0.0})
 
     refused = Played(house, REFUSED, 1, name)
     refused.sip(0, "in", "INVITE sip:+15550199@192.0.2.9 SIP/2.0", SDP.format(codecs="18"))
     refused.sip(0.01, "out", "SIP/2.0 100 Trying")
     refused.sip(0.03, "out", "SIP/2.0 488 Not Acceptable Here")
     refused.tell(
-        0.03, CallEnded, Ending("refused", text or "the other side offers only G729; PCMU or PCMA is needed"), {}
+        0.03, CallEnded, Disposition("refused", text or "the other side offers only G729; PCMU or PCMA is needed"), {}
     )

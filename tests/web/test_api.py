@@ -12,7 +12,7 @@ from phonenumbers import is_valid_number, parse
 from sqlalchemy import select
 
 from sipgw.cli import elsewhere
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.records.store import CallRecord
 from sipgw.web import placed
 from sipgw.web.accounts import Accounts
@@ -140,7 +140,7 @@ def test_a_live_call_is_steered(tmp_path: Path, what: str, body: dict[str, str],
     async def look() -> None:
         async with visit(tmp_path) as there:
             live = there.house.begin(live_call())
-            talking: Any = live.conversation
+            talking: Any = live.context.conversation
             answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
             assert (answer.status_code, answer.json()) == (200, {"id": "call-1"})
             assert talking.did == [did]
@@ -149,7 +149,7 @@ def test_a_live_call_is_steered(tmp_path: Path, what: str, body: dict[str, str],
             assert (await there.browser.post(f"/api/v1/calls/other/{what}", json=body)).status_code == 404
             talking.ending = True  # or over, because two people speak
             status = (await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)).status_code
-            assert (status, live.stopped is not None) == ((200, True) if what == "end" else (409, False))
+            assert (status, live.context.stopped is not None) == ((200, True) if what == "end" else (409, False))
 
     asyncio.run(look())
 
@@ -161,7 +161,7 @@ def test_a_call_that_rings_can_be_ended_but_not_spoken_into(tmp_path: Path) -> N
             answer = await there.browser.post("/api/v1/calls/call-1/say", json={"text": "Hello"})
             assert (answer.status_code, answer.json()) == (409, {"detail": "the call is not answered yet"})
             assert (await there.browser.post("/api/v1/calls/call-1/end", json={"cause": "spam"})).status_code == 200
-            assert live.stopped == Ending("ended_here", "spam")
+            assert live.context.stopped == Disposition("ended_here", "spam")
 
     asyncio.run(look())
 
@@ -177,7 +177,7 @@ BAD = [
 def test_what_makes_no_sense_is_refused_and_not_repeated(tmp_path: Path, what: str, body: dict[str, Any]) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            talking: Any = there.house.begin(live_call()).conversation
+            talking: Any = there.house.begin(live_call()).context.conversation
             answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
             assert answer.status_code == 422
             assert all(set(each) == {"loc", "msg", "type"} for each in answer.json()["detail"])

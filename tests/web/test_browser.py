@@ -146,7 +146,7 @@ def test_the_page_of_a_call_that_goes_on_has_what_an_operator_needs(tmp_path: Pa
             await there.sees("dialog [data-said]", "The agent knows.")
             await there.page.click("[data-listen]")
             await there.sees("[data-listen]", "Stop listening")
-            audience: Any = there.house.calls[LIVE].call.audience  # type: ignore[union-attr]
+            audience: Any = there.house.calls[LIVE].context.line.audience  # type: ignore[union-attr]
             while not audience._queues:
                 await asyncio.sleep(0.01)
             audience.hear(b"")
@@ -208,8 +208,8 @@ def test_a_call_appears_changes_and_goes_while_somebody_looks(tmp_path: Path) ->
             live = there.house.begin(live_call())
             await there.sees("tr[data-call] [data-field=turn]", "speaking")
             await there.sees("[data-live-count]", "1")
-            live.conversation.state = State.LISTENING  # type: ignore[union-attr,misc]
-            live.call.mos = 2.1  # type: ignore[union-attr,misc]
+            live.context.conversation.state = State.LISTENING  # type: ignore[union-attr,misc]
+            live.context.line.mos = 2.1  # type: ignore[union-attr,misc]
             await there.sees("tr[data-call] [data-field=turn]", "listening")
             await there.sees("tr[data-call] [data-field=mos]", "2.1")
             there.house.calls.clear()
@@ -242,7 +242,7 @@ def test_a_call_is_made_from_the_page(tmp_path: Path) -> None:
             await there.page.press("[name=to]", "Enter")
             await there.sees("[data-said]", "It is being dialled. See the call")
             (placed,) = there.house.calls.values()
-            assert placed.direction == "out"
+            assert placed.info.direction == "out"
 
     asyncio.run(look())
 
@@ -251,7 +251,7 @@ def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, busy=False) as there:
             await there.go("/")
-            talking: Any = there.house.begin(live_call(caller=SCRIPT)).conversation
+            talking: Any = there.house.begin(live_call(caller=SCRIPT)).context.conversation
             await there.page.click("[data-act]")
             await there.sees("dialog h2", f"Call of {SCRIPT}")
             await there.page.evaluate(AXE)

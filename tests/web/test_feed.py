@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from agent.turn_table import State
-from sipgw.calls.live import LiveCall
+from sipgw.calls.session import CallSession
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, WAITING, Feed
 from tests.virtual import run
 from tests.web.house import live_call
@@ -23,7 +23,7 @@ async def told(stream: AsyncIterator[bytes]) -> tuple[str, Any]:
 
 def test_a_browser_gets_the_board_and_then_only_what_differs() -> None:
     async def look() -> None:
-        calls: dict[str, LiveCall] = {"call-1": live_call()}
+        calls: dict[str, CallSession] = {"call-1": live_call()}
         feed = Feed(lambda: calls)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(feed.run())
@@ -31,7 +31,7 @@ def test_a_browser_gets_the_board_and_then_only_what_differs() -> None:
             name, whole = await told(stream)
             assert name == "board"
             assert whole["rows"]["call-1"]["caller"] == "+15550100"
-            calls["call-1"].conversation.state = State.LISTENING  # type: ignore[union-attr,misc]
+            calls["call-1"].context.conversation.state = State.LISTENING  # type: ignore[union-attr,misc]
             before = asyncio.get_running_loop().time()
             assert await told(stream) == ("change", {"rows": {"call-1": {"turn": "listening"}}, "gone": []})
             assert asyncio.get_running_loop().time() - before == 1.0
@@ -45,7 +45,7 @@ def test_a_browser_gets_the_board_and_then_only_what_differs() -> None:
 
 def test_a_slow_browser_loses_changes_and_gets_the_whole_board_again() -> None:
     async def look() -> None:
-        calls: dict[str, LiveCall] = {}
+        calls: dict[str, CallSession] = {}
         feed = Feed(lambda: calls)
         stream = feed.read()
         await anext(stream)

@@ -14,7 +14,7 @@ from agent.records import Times, ToolRun, Turn, TurnEnded
 from media.bleep import Span
 from media.channel import Quality
 from media.wav import header
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
 from sipgw.records.artifacts.recordings import Tape
 from sipgw.records.artifacts.unfinished import Unfinished
 from sipgw.records.captures.explain import median_wait
@@ -51,7 +51,7 @@ def hold(visitor: Visit, call: str, *, words: str = "hello", turns: int = 1, fil
         tell(CallReported(call, NOW, TurnEnded(turn)))
         tell(CallMeasured(call, NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06)))
     if end:
-        tell(CallEnded(call, NOW, Ending("caller_hung_up", words), {"recording": {"file": file}} if file else {}))
+        tell(CallEnded(call, NOW, Disposition("caller_hung_up", words), {"recording": {"file": file}} if file else {}))
 
 
 def looking(folder: Path, look: Callable[[Visit], Awaitable[None]]) -> None:
@@ -160,12 +160,12 @@ def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
         hold(visitor, "a@1")
         assert (await timeline(visitor, "a@1"))["unrecorded"] == "Off. [recording] folder in sipgw.toml turns it on."
         asked = visitor.house.begin(live_call(1, tape=Tape("", "key")))
-        hold(visitor, asked.id)
-        told = (await timeline(visitor, asked.id))["unrecorded"]
+        hold(visitor, asked.info.id)
+        told = (await timeline(visitor, asked.info.id))["unrecorded"]
         assert told == "No sound is kept, captured or heard by others: the caller has not agreed yet."
-        assert asked.tape
-        asked.tape.agreed = True
-        assert (await timeline(visitor, asked.id))["unrecorded"].startswith("Off.")
+        assert asked.context.tape
+        asked.context.tape.agreed = True
+        assert (await timeline(visitor, asked.info.id))["unrecorded"].startswith("Off.")
 
     looking(tmp_path, look)
 

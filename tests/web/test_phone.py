@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.records import AgentSays, CallerSaid, ToolStarted
-from sipgw.browser import phone as browser_phone
-from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
+from sipgw.calls import browser_phone
+from sipgw.events import CallAnswered, CallEnded, CallReported, Disposition, Watchers
 from sipgw.web.words import words
 from tests.web.house import visit
 from tests.web.test_sign_in import PASSWORD, sign_in
@@ -133,7 +133,7 @@ def test_what_is_said_is_told_as_it_is_said_until_the_end() -> None:
         for report in (AgentSays("Hello."), CallerSaid("Where", final=False), ToolStarted("look", {"secret": 1})):
             watchers.tell(CallReported("a", NOW, report))
             watchers.tell(CallReported("b", NOW, AgentSays("not ours")))
-        watchers.tell(CallEnded("a", NOW, Ending("caller_hung_up", "the browser hung up"), {}))
+        watchers.tell(CallEnded("a", NOW, Disposition("caller_hung_up", "the browser hung up"), {}))
         async for line in reading:
             heard.append(json.loads(line.decode().split("data: ")[1]))
         watchers.tell(CallAnswered("a", NOW))  # nobody watches any more
@@ -155,7 +155,7 @@ def test_a_browser_that_does_not_read_costs_no_memory_and_gets_the_end() -> None
         await anext(reading)
         for number in range(10_000):
             watchers.tell(CallReported("a", NOW, AgentSays(str(number))))
-        watchers.tell(CallEnded("a", NOW, Ending("failed", "x"), {}))
+        watchers.tell(CallEnded("a", NOW, Disposition("failed", "x"), {}))
         return [line async for line in reading]
 
     heard = asyncio.run(listen())

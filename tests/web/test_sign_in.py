@@ -299,7 +299,7 @@ def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_reco
             monkeypatch.setattr(there.house.store, "write", away)
             assert (await get("/api/v1/live", headers=known)).status_code == 200
             assert (await post("/api/v1/calls/call-1/end", headers=known, json={})).status_code == 200
-            talking: Any = live.conversation
+            talking: Any = live.context.conversation
             assert talking.did, "it was hung up"
             for path, who in (("/api/v1/live", other), ("/api/v1/calls", known), ("/api/v1/calls/x", known)):
                 answer = await get(path, headers=who)

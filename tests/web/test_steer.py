@@ -47,7 +47,7 @@ async def closed(socket: ClientConnection) -> tuple[int, str]:
 
 
 async def until_heard(house: Standing, listeners: int) -> Any:
-    audience = house.calls["call-1"].call.audience  # type: ignore[union-attr]
+    audience = house.calls["call-1"].context.line.audience  # type: ignore[union-attr]
     async with asyncio.timeout(HANG):
         while len(audience._queues) < listeners:
             await asyncio.sleep(0.01)
@@ -120,7 +120,7 @@ def test_a_call_that_is_over_or_rings_cannot_be_heard(tmp_path: Path, what: str)
 def test_an_audience_that_is_full_says_so(tmp_path: Path) -> None:
     async def look() -> None:
         async with dashboard(tmp_path) as (house, url):
-            audience: Any = house.begin(live_call()).call.audience  # type: ignore[union-attr]
+            audience: Any = house.begin(live_call()).context.line.audience  # type: ignore[union-attr]
             async with contextlib.AsyncExitStack() as stack:
                 for _ in range(MOST):
                     stack.enter_context(audience.listen())

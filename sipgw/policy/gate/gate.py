@@ -18,13 +18,22 @@ from sipgw.policy.gate.audit import Audit, AuditError
 from sipgw.policy.gate.caps import Caps
 from sipgw.policy.gate.dnc import FileLists, OwnList
 from sipgw.policy.gate.hook import Hook
-from sipgw.policy.gate.rules import AFTER_LISTS, BEFORE_LISTS, Case, Dial, Permit, Refused, refusal, understood
+from sipgw.policy.gate.rules import (
+    AFTER_LISTS,
+    BEFORE_LISTS,
+    Case,
+    GateRequest,
+    Permit,
+    Refused,
+    refusal,
+    understood,
+)
 from sipgw.policy.gate.shared_counts import SharedCounts
 from sipgw.records.store import Store
 
 log = structlog.get_logger()
 
-__all__ = ["Dial", "Gate", "GateOptions", "Permit", "Refused"]
+__all__ = ["Gate", "GateOptions", "GateRequest", "Permit", "Refused"]
 
 SOON, LONGEST = timedelta(minutes=1), timedelta(hours=1)
 """After how long a gate that could not do its work is asked again: at first, and when that has lasted."""
@@ -78,7 +87,7 @@ class Gate:
         self._audit.close()
         self.own.close()
 
-    async def permit(self, dial: Dial) -> Permit | Refused:
+    async def permit(self, dial: GateRequest) -> Permit | Refused:
         """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try.
 
         Also before it is tried on another trunk, as a dial that was `counted`.
@@ -113,7 +122,7 @@ class Gate:
         )
         return verdict
 
-    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
+    async def judge(self, dial: GateRequest, *, later: bool = False) -> Permit | Refused:
         """What `permit` would say now; nothing is counted or written down, and hooks are not asked.
 
         With `later` only what no waiting changes is a no.
@@ -130,7 +139,7 @@ class Gate:
         except (SQLAlchemyError, OSError) as error:
             return _uncounted(error)
 
-    def _dated(self, dial: Dial, refused: Refused, now: datetime) -> Refused:
+    def _dated(self, dial: GateRequest, refused: Refused, now: datetime) -> Refused:
         """`refused`; with a moment to ask again, the later the longer it lasts, if the gate could not do its work."""
         if not refused.unable:
             return refused
@@ -140,7 +149,9 @@ class Gate:
         self._unable[key] = (since, now)
         return refused._replace(again=now + min(max(now - since, SOON), LONGEST))
 
-    async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True, later: bool = False) -> Case | Refused:
+    async def _judged(
+        self, dial: GateRequest, now: datetime, *, ask: bool = True, later: bool = False
+    ) -> Case | Refused:
         """Everything but the caps."""
         try:
             held = self._options()
@@ -213,7 +224,7 @@ def _uncounted(error: Exception) -> Refused:
     return Refused("failed", why, unable=True)
 
 
-def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
+def _line(dial: GateRequest, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
     fresh = permitted and dial.purpose != "transfer" and not dial.counted
     number = judged.number if isinstance(judged, Case) else dial.number[:64]

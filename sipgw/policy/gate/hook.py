@@ -12,7 +12,7 @@ import structlog
 
 from agent.pool import Pool, PoolFullError
 from sipgw.config.errors import OperatorError
-from sipgw.policy.gate.rules import Dial, Refused
+from sipgw.policy.gate.rules import GateRequest, Refused
 
 log = structlog.get_logger()
 
@@ -37,12 +37,12 @@ class Hook:
             spec.loader.exec_module(module)
         except Exception as error:  # the user's file: whatever it raises is told as one line
             raise HookError(f"[gate] hook: {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-        function: Callable[[Dial], Any] | None = getattr(module, NAME, None)
+        function: Callable[[GateRequest], Any] | None = getattr(module, NAME, None)
         if not callable(function):
             raise HookError(f"[gate] hook: {path}: there is no function {NAME}(dial)")
         self._function, self._limit, self._path = function, limit, path
 
-    async def refusal(self, dial: Dial) -> Refused | None:
+    async def refusal(self, dial: GateRequest) -> Refused | None:
         """None if it lets the call out; anything but True does not."""
         try:
             async with asyncio.timeout(self._limit):

@@ -26,7 +26,7 @@ COSTLY = {
 """Kinds of number, by `phonenumbers`, that the caller pays extra for: they are never dialled."""
 
 
-class Dial(NamedTuple):
+class GateRequest(NamedTuple):
     """A wish to call somebody."""
 
     number: str
@@ -64,7 +64,7 @@ class Refused(NamedTuple):
 class Case(NamedTuple):
     """A dial whose number is understood."""
 
-    dial: Dial
+    dial: GateRequest
     options: GateOptions
     number: str
     """E.164, or the extension."""
@@ -81,7 +81,7 @@ class Case(NamedTuple):
 Rule = Callable[[Case], Refused | None]
 
 
-def understood(dial: Dial, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
+def understood(dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
     """The first rule: the number is a valid one, on a trunk that is there."""
     import phonenumbers  # as in `sipgw.config.numbers`
 

@@ -8,7 +8,7 @@ from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.limits import Caller, Declined, Limits, Rule
-from sipgw.trunks.channels import HELD, TrunkRoom, room_of
+from sipgw.trunks.trunk_places import HELD, TrunkRoom, room_of
 
 
 class SharedLimits:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import structlog
 
@@ -39,18 +39,13 @@ LIMIT = 60.0
 """Seconds for one file."""
 
 
-class RecordedCall(Protocol):
-    """A call that goes on."""
+class RecordedCall(NamedTuple):
+    """A call that goes on, as far as its recording is concerned."""
 
-    @property
-    def agent(self) -> str:
-        """Name of the agent whose rules hold now."""
-        ...
-
-    @property
-    def tape(self) -> Tape | None:
-        """The recording of the call."""
-        ...
+    agent: str
+    """Name of the agent whose rules hold now."""
+    tape: Tape | None
+    """The recording of the call."""
 
 
 class _Piece(NamedTuple):

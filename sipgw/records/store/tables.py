@@ -67,7 +67,7 @@ class CallRecord(Base):
     ended: Mapped[datetime | None] = mapped_column(Moment)
     """None while the call goes on."""
     ending: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    """A word for statistics: see `sipgw.events.Ending`."""
+    """A word for statistics: see `sipgw.events.Disposition`."""
     cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """A sentence for people."""
     again: Mapped[datetime | None] = mapped_column(Moment)

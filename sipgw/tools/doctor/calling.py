@@ -15,7 +15,7 @@ from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
 from sipgw.tools.doctor import audio
 from sipgw.tools.doctor.asking import Asker, Patience
 from sipgw.tools.doctor.finding import Finding, bad, good
-from sipgw.trunks.routes import Attempt, Dialling, NotDialled
+from sipgw.trunks.route_selector import Attempt, NotDialled, RouteSelector
 
 
 async def call(
@@ -24,7 +24,7 @@ async def call(
     """Call `number` through `trunk`, listen, hang up."""
     about, now = trunk.name, asyncio.get_running_loop().time
     try:
-        attempt = next(iter(Dialling((trunk,), Counter(), lambda name: True).attempts(number, now)))
+        attempt = next(iter(RouteSelector((trunk,), Counter(), lambda name: True).attempts(number, now)))
     except (NotDialled, StopIteration) as error:
         return [bad("call.number", about, f"{number}: {error}")]
     ports = await audio.open_ports(media.bind_host, *media.port_range)

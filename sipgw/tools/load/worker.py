@@ -18,7 +18,8 @@ from sipgw.config.log import LogOptions
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.events import Ended
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri

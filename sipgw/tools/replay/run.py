@@ -13,10 +13,10 @@ from agent.records import Outcome, Report
 from agent.stage import CascadeRole
 from media import channel as media
 from sipgw.agents.providers import Providers, assembled
-from sipgw.calls.call import NOT_HUMAN, Talk
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.outbound.screening import Screened, Screening
-from sipgw.outbound.who_answered import Who
+from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.talk import NOT_HUMAN, Talk
+from sipgw.calls.who_answered import Who
 from sipgw.records.bundles.bundle import Bundle, privacy_of
 from sipgw.records.bundles.setting import seen_transfer
 from sipgw.records.bundles.story import Story
@@ -130,7 +130,7 @@ class Stage:
         self.witness.note("ended", kind=kind)
 
     def _ending(self, outcome: Outcome) -> str:
-        """What the call's ending is called: as `sipgw.calls.call.Call` does."""
+        """What the call's ending is called: as `sipgw.calls.session.CallSession` does."""
         transfers = [
             frame["connected"] for frame in self.witness.frames if frame["of"] == "transfer" and frame["do"] == "ended"
         ]

@@ -138,7 +138,7 @@ class SimulatedGateway(Gateway):
             _show(event.report, self._tell)
         elif isinstance(event, CallEnded):
             live = self.calls.get(event.call)
-            talk = live.conversation if live else None
+            talk = live.context.conversation if live else None
             scene.memory, scene.ending = remembered(talk.steering.messages if talk else ()), event.ending.kind
             scene.over.set()
 

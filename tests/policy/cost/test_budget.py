@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from agent.steering import CannotSteer
-from sipgw.calls.live import LiveCall
-from sipgw.events import Ending
-from sipgw.policy.cost.budget import GOODBYE, LOOK, within_budget
+from sipgw.calls.budget import GOODBYE, LOOK, within_budget
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import CallInfo
+from sipgw.events import Disposition, Watchers
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.virtual import run
@@ -35,27 +36,29 @@ class Told:
             self._leaves.set()
 
 
-def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Ending, float, list[str]]:
+def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposition, float, list[str]]:
     """A call that lasts for an hour if nobody ends it: its ending, its length, what the agent was told."""
 
-    async def scene() -> tuple[Ending, float, list[str]]:
+    async def scene() -> tuple[Disposition, float, list[str]]:
         loop = asyncio.get_running_loop()
         begun, leaves = loop.time(), asyncio.Event()
-        live: Any = LiveCall("a", LOCAL_TRUNK, Identity())
-        live.answered, live.call = live.began, SimpleNamespace(instead=instead)
+        context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), Watchers())
+        context.info.answered = context.info.began
+        call: Any = SimpleNamespace(context=context, goodbye="Goodbye.", instead=instead)
         steering = Told(leaves, **steered)
-        live.conversation = SimpleNamespace(steering=steering)
+        context.conversation = SimpleNamespace(steering=steering)  # type: ignore[assignment]
 
-        async def talk() -> Ending:
+        async def talk() -> Disposition:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HOUR):
                     await leaves.wait()
-            return Ending("over_budget" if leaves.is_set() else "caller_hung_up", "")
+            return Disposition("over_budget" if leaves.is_set() else "caller_hung_up", "")
 
         def why() -> str:
             return "too dear" if loop.time() - begun >= dear_at else ""
 
-        ending = await within_budget(live, why, lambda: "Goodbye.", talk())
+        call.too_dear = why
+        ending = await within_budget(call, talk())
         return ending, loop.time() - begun, steering.said
 
     return run(scene())
@@ -69,14 +72,14 @@ def test_the_agent_says_goodbye_when_the_time_that_passes_has_become_too_dear() 
 
 def test_a_caller_who_speaks_with_somebody_else_is_hung_up() -> None:
     ending, seconds, said = held(dear_at=100, instead="anna")
-    assert (ending, said) == (Ending("over_budget", "too dear"), [])
+    assert (ending, said) == (Disposition("over_budget", "too dear"), [])
     assert 100 <= seconds <= 100 + LOOK
 
 
 def test_a_conversation_that_has_ended_or_does_not_end_is_hung_up() -> None:
     assert held(dear_at=50, over=True)[0].kind == "over_budget"
     ending, seconds, _ = held(dear_at=50, polite=False)
-    assert ending == Ending("over_budget", "too dear")
+    assert ending == Disposition("over_budget", "too dear")
     assert 50 + GOODBYE <= seconds <= 50 + GOODBYE + LOOK
 
 

@@ -37,8 +37,8 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
             async with calling(world.target, lambda frame: SILENCE) as phone:
                 await phone.hears(sound_of("Yes, I am."))
                 (live,) = world.gateway.calls.values()
-                assert live.cost is not None
-                assert live.cost.total >= 0.30
+                assert live.context.cost is not None
+                assert live.context.cost.total >= 0.30
             async with asyncio.timeout(HANG):
                 while not any(isinstance(event, CallEnded) for event in told):
                     await asyncio.sleep(0.02)

@@ -10,8 +10,9 @@ from sipgw.config.gate import GateOptions, IndiaOptions
 from sipgw.config.options import OptionError, build
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Gate, Permit, Refused
+from sipgw.policy.gate.gate import Gate, Refused
 from sipgw.policy.gate.hook import HookError
+from sipgw.policy.gate.rules import Permit
 from sipgw.records.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, TRUNKS, World, run
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.policy.gate.gate import Dial, Permit, Refused
+from sipgw.policy.gate.gate import Refused
+from sipgw.policy.gate.rules import GateRequest, Permit
 from tests.gating import ALWAYS, CALIFORNIA, NOON, World, run
 
 
@@ -108,7 +109,7 @@ def test_to_judge_neither_counts_nor_writes(world: World) -> None:
     async def scene() -> None:
         async with world.up(per_number_per_day=1):
             for _ in range(3):
-                assert await world.gate.judge(Dial(CALIFORNIA, "us")) == Permit(CALIFORNIA)
+                assert await world.gate.judge(GateRequest(CALIFORNIA, "us")) == Permit(CALIFORNIA)
             assert not world.lines
 
     run(scene())

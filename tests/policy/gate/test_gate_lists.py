@@ -7,7 +7,7 @@ import pytest
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Permit
+from sipgw.policy.gate.rules import Permit
 from sipgw.records.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, World, run
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import Config
 from sipgw.config.gate import GateOptions, IndiaOptions
-from sipgw.outbound.call_out import Errand
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
@@ -31,7 +31,7 @@ class Wish(NamedTuple):
     """Somebody is to be called at a moment (UTC); what the audit says to it."""
 
     at: datetime
-    errand: Errand
+    errand: OriginateRequest
     says: str
 
 
@@ -39,12 +39,12 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def promoting(agent: str, trunk: str) -> Errand:
-    return Errand(DELHI, agent, trunk=trunk, purpose="campaign", consent=True)
+def promoting(agent: str, trunk: str) -> OriginateRequest:
+    return OriginateRequest(DELHI, agent, trunk=trunk, purpose="campaign", consent=True)
 
 
 def wishes(hook: Path) -> Iterator[Wish]:
-    berlin = Errand(BERLIN, "night", trunk="de")
+    berlin = OriginateRequest(BERLIN, "night", trunk="de")
     yield Wish(at("2026-10-24 23:59"), berlin, LETS)
     twice = f"{BERLIN}: it is 02:30 on Sunday in Europe/Berlin, where the clocks are just being set back; people there "
     twice += f"may be called 00:00-24:00 on {WEEK}, sun ([[gate.windows]])"
@@ -57,32 +57,40 @@ def wishes(hook: Path) -> Iterator[Wish]:
                "set entity_id, header_id, template_id in [gate.india]")  # fmt: skip
     yield Wish(noon, promoting("registered", "mobile"), "promotional calls to India must show a number of the 140 "
                "series, not +919876500000: set the trunk's caller_id")  # fmt: skip
-    yield Wish(noon, Errand(DELHI, "agent", trunk="in"),
+    yield Wish(noon, OriginateRequest(DELHI, "agent", trunk="in"),
                "the caller ID +911401234567 is of the 140 series, for promotion only")  # fmt: skip
     yield Wish(noon, promoting("registered", "in"), LETS)
-    yield Wish(noon, Errand(DELHI, "agent", trunk="mobile"), LETS)
+    yield Wish(noon, OriginateRequest(DELHI, "agent", trunk="mobile"), LETS)
     yield Wish(at("2026-11-19 14:30"), promoting("registered", "in"), f"{DELHI}: it is 20:00 on Thursday in "
                f"Asia/Calcutta; people there may be called 10:00-20:00 on {WEEK} ([[gate.windows]])")  # fmt: skip
 
     afternoon = at("2026-11-19 20:00")
-    yield Wish(afternoon, Errand(CALIFORNIA, "asking", trunk="us"), LETS)
-    yield Wish(afternoon, Errand(COMPLAINED, "asking", trunk="us"),
+    yield Wish(afternoon, OriginateRequest(CALIFORNIA, "asking", trunk="us"), LETS)
+    yield Wish(afternoon, OriginateRequest(COMPLAINED, "asking", trunk="us"),
                f"{hook} does not let {COMPLAINED} be called: a complaint is open")  # fmt: skip
 
     us = {"trunk": "us", "agent": "agent"}
-    yield Wish(afternoon, Errand("+19005551234", **us), "+19005551234 is a premium rate number: never dialled")
-    yield Wish(afternoon, Errand("+442079460000", **us), "+442079460000 is in GB, and only DE, IN, US may be dialled; "
+    yield Wish(
+        afternoon, OriginateRequest("+19005551234", **us), "+19005551234 is a premium rate number: never dialled"
+    )
+    yield Wish(afternoon, OriginateRequest("+442079460000", **us),
+               "+442079460000 is in GB, and only DE, IN, US may be dialled; "
                "to allow it add 'GB' to [gate] countries")  # fmt: skip
-    yield Wish(afternoon, Errand(LISTED, **us), f"{LISTED} is on the do-not-call list {hook.with_name('registry.csv')}")
-    yield Wish(afternoon, Errand(ASKED_US, **us), f"{ASKED_US} is on our own do-not-call list since "
+    yield Wish(
+        afternoon,
+        OriginateRequest(LISTED, **us),
+        f"{LISTED} is on the do-not-call list {hook.with_name('registry.csv')}",
+    )
+    yield Wish(afternoon, OriginateRequest(ASKED_US, **us), f"{ASKED_US} is on our own do-not-call list since "
                f"{datetime.now(UTC):%Y-%m-%d}, they asked for it in a call; sipgw dnc remove takes it off")  # fmt: skip
-    yield Wish(afternoon, Errand(OFTEN, purpose="campaign", **us), f"the person at {OFTEN} is not known to have agreed "
+    yield Wish(afternoon, OriginateRequest(OFTEN, purpose="campaign", **us),
+               f"the person at {OFTEN} is not known to have agreed "
                "to be called, and a campaign is promotion, which needs it ([gate] consent)")  # fmt: skip
-    yield Wish(afternoon, Errand(OFTEN, purpose="campaign", consent=True, **us), LETS)
-    yield Wish(afternoon, Errand(OFTEN, **us), LETS)
-    yield Wish(afternoon, Errand(OFTEN, **us),
+    yield Wish(afternoon, OriginateRequest(OFTEN, purpose="campaign", consent=True, **us), LETS)
+    yield Wish(afternoon, OriginateRequest(OFTEN, **us), LETS)
+    yield Wish(afternoon, OriginateRequest(OFTEN, **us),
                f"{OFTEN} was called 2 times within 24 hours, and [gate] per_number_per_day is 2")  # fmt: skip
-    yield Wish(afternoon, Errand(CALIFORNIA, **us), "5 calls were made within 24 hours; [gate] per_day is 5")
+    yield Wish(afternoon, OriginateRequest(CALIFORNIA, **us), "5 calls were made within 24 hours; [gate] per_day is 5")
 
 
 def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
@@ -104,10 +112,10 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
         return {name: replace(config, gate=one) for name, one in changed.items()}
 
     async def judged(world: Cloud, person: Callee, wish: Wish) -> None:
-        world.gateway.outbound.gate._now = lambda: wish.at  # the only clock of the gate
+        world.gateway.originator.gate._now = lambda: wish.at  # the only clock of the gate
         rang = len(person.legs)
         async with asyncio.timeout(HANG):
-            ending = await world.gateway.place(wish.errand).ended()
+            ending = await world.gateway.originate(wish.errand).ended()
         line = json.loads([one for file in sorted(tmp_path.rglob("gate-*.jsonl")) for one in file.open()][-1])
         lets = wish.says == LETS
         assert (line["reason"], line["permitted"], line["number"]) == (wish.says, lets, wish.errand.number)
@@ -127,7 +135,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
                            for name, number in numbers.items())  # fmt: skip
             opened = lambda config: replace(config, gate=gate)  # noqa: E731
             async with cloud(tmp_path, [], [], trunks=trunks, change=opened, agents=agents) as world:
-                await world.gateway.desk.own_list.add(ASKED_US, "caller")
+                await world.gateway.originator.gate.own.add(ASKED_US, "caller")
                 for wish in wishes(hook):
                     await judged(world, person, wish)
 

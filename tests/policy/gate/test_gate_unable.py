@@ -8,8 +8,10 @@ import pytest
 
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
+from sipgw.outbound.retries import SOON
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import LONGEST, SOON, Dial, Permit, Refused
+from sipgw.policy.gate.gate import LONGEST, Refused
+from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, World, run
 
@@ -112,7 +114,7 @@ def test_what_no_waiting_changes(world: World) -> None:
     away = world.folder / "registry.csv"
 
     async def judged(number: str = CALIFORNIA, agent: str = "") -> Permit | Refused:
-        return await world.gate.judge(Dial(number, "us", agent, "callback"), later=True)
+        return await world.gate.judge(GateRequest(number, "us", agent, "callback"), later=True)
 
     async def scene() -> None:
         async with world.up(per_number_per_day=1):

@@ -112,7 +112,7 @@ def test_a_person_at_a_phone_is_reached_after_the_gateway_was_restarted(tmp_path
                     await asyncio.sleep(0.02)
                 phone._registrations.clear()  # the phone does not know that the gateway goes
             async with cloud(tmp_path, [], [], change=accounts) as world:
-                made = await world.gateway.outbound.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
+                made = await world.gateway.originator.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
                 assert isinstance(made.leg, Leg)
                 made.leg.hangup()
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sipgw.config.config import ConfigError, parse
-from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.records.captures.capture import CALL_LIMIT, FIRST, OTHERS, SipCapture
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
@@ -26,7 +26,7 @@ def began(call: str) -> CallBegan:
 
 
 def ended(call: str) -> CallEnded:
-    return CallEnded(call, NOW, Ending("caller_hung_up", ""), {})
+    return CallEnded(call, NOW, Disposition("caller_hung_up", ""), {})
 
 
 def starts(capture: SipCapture, call: str) -> list[str]:

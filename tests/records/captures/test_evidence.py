@@ -4,8 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.events import CallBegan, CallMeasured, Event
-from sipgw.outbound.call_out import Errand
 from tests.callee import callee, rejecting
 from tests.calls.test_cloud_call import every_code
 from tests.cloud import cloud
@@ -24,8 +24,8 @@ def test_a_call_out_has_its_messages_though_its_name_is_not_a_call_id(tmp_path: 
         ):
             evidence = world.gateway.evidence
             async with asyncio.timeout(HANG):
-                placed = world.gateway.place(Errand(NUMBER, "agent"))
-                call = placed.live.id
+                placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+                call = placed.id
                 while not person.phones or len(person.phones[0].heard()) < 4000:
                     await asyncio.sleep(0.02)
                 person.legs[0].hangup()

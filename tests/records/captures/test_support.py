@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.config import Config, parse
-from sipgw.records.captures.support import LOG_BYTES, bundle, secrets_of
+from sipgw.config.options import secrets_of
+from sipgw.records.captures.support import LOG_BYTES, bundle
 
 VARIABLES = {name: f"s3cret-{name.lower()}-42" for name in ("TRUNK", "PHONE", "AAI", "OPENAI", "ELEVEN", "WEB", "ODD")}
 VARIABLES["ODD"] = 'a"b\\c<ß>'

@@ -22,7 +22,16 @@ from agent.records import (
 )
 from media.channel import Quality
 from sipgw.config.records import PrivacyOptions
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Ending, Event
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CallTransferred,
+    Disposition,
+    Event,
+)
 from sipgw.records.artifacts.files import file_name
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
@@ -33,7 +42,7 @@ from sipgw.sip.trace import Traced
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 BEGAN = CallBegan("c@1", NOW, "in", "pbx", "agent", "+1555", "+1666", {"name": "Ann"})
-ENDED = CallEnded("c@1", NOW, Ending("caller_hung_up", "caller: BYE"), {"mos": 4.3})
+ENDED = CallEnded("c@1", NOW, Disposition("caller_hung_up", "caller: BYE"), {"mos": 4.3})
 
 
 def report(what: Any) -> CallReported:

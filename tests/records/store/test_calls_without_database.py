@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from sipgw.outbound.call_out import Errand
+from sipgw.calls.request import OriginateRequest
 from sipgw.records.cdr import ledger
 from sipgw.records.store import CallRecord, Store
 from tests.callee import callee, rejecting
@@ -70,7 +70,7 @@ async def call_in(world: Cloud) -> None:
 async def calls_both_ways(world: Cloud, legs: list[object], out: str) -> None:
     """Who calls is answered; calls out are made as long as the do-not-call list can be read: the gate fails closed."""
     await call_in(world)
-    ending = await ended(world, Errand(NUMBER, "agent"))
+    ending = await ended(world, OriginateRequest(NUMBER, "agent"))
     assert ending.kind == out
     assert ("do-not-call list cannot be read" in ending.cause) == (out == "not_permitted")
     assert len(legs) == (out == "busy")

@@ -17,7 +17,7 @@ from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.outbound.jobs import Job
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Permit
+from sipgw.policy.gate.rules import Permit
 from sipgw.records.artifacts.files import BUNDLE, ENDING, file_name
 from sipgw.records.artifacts.removal import MARK, Folders, undeleted
 from sipgw.records.artifacts.retention import Removed, forget, mark, purge

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.records import WebhookOptions
-from sipgw.gateway import gateway
-from sipgw.outbound.call_out import Errand
 from sipgw.records.cdr.minutes import Minutes
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.records.webhooks.webhooks import genuine
@@ -95,7 +94,7 @@ def test_a_server_that_is_away_for_an_hour_is_told_of_all_its_calls_afterwards_i
                 began = clock.at
                 for hours in (0.5, 1.0):
                     await call_in(world)
-                    assert (await ended(world, Errand(NUMBER, "agent"))).kind == "busy"
+                    assert (await ended(world, OriginateRequest(NUMBER, "agent"))).kind == "busy"
                     await until(lambda hours=hours: clock.at > began + timedelta(hours=hours))
                 assert server.exchanges and not took
                 away[0] = False

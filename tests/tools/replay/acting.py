@@ -19,13 +19,13 @@ from media import rtp
 from media.dtmf import KEYS
 from media.g711 import ULAW_TO_ALAW
 from sipgw.agents.providers import Providers, assembled
-from sipgw.calls.live import LiveCall
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
 from sipgw.config.config import Config
 from sipgw.config.gate import GateOptions
 from sipgw.config.people import PersonOptions
 from sipgw.config.records import CaptureOptions
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.call_out import Errand
 from sipgw.records.bundles.bundle import Bundle, read_bundle
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -150,13 +150,13 @@ class Caller(Phone):
         return self.cast.heard[-1]
 
     @property
-    def live(self) -> LiveCall | None:
+    def live(self) -> CallSession | None:
         return next(iter(self.theatre.calls.values()), None)
 
     async def until(self, state: State) -> None:
         """Wait until the conversation is in `state`."""
         async with asyncio.timeout(HANG):
-            while not (self.live and self.live.turn == state.value):
+            while not (self.live and self.live.row()["turn"] == state.value):
                 await asyncio.sleep(0.01)
 
     async def listen(self) -> None:
@@ -260,7 +260,7 @@ async def perform(scene: Scene, folder: Path) -> Bundle:
         async with STARTING:
             theatre = await stack.enter_async_context(Theatre(scene.change(config), scene.cast))
         if scene.act is None:
-            await theatre.place(Errand(NUMBER, "agent", trunk="carrier")).ended()
+            await theatre.originate(OriginateRequest(NUMBER, "agent", trunk="carrier")).ended()
         else:
             await called(scene, scene.act, theatre)
         async with asyncio.timeout(HANG):

@@ -19,7 +19,7 @@ from sipgw.agents.agents import Agents
 from sipgw.config.config import Config, ConfigError
 from sipgw.config.config import parse as parse_config
 from sipgw.config.records import CaptureOptions, PrivacyOptions
-from sipgw.events import CallBegan, CallEnded, CallReported, Ending
+from sipgw.events import CallBegan, CallEnded, CallReported, Disposition
 from sipgw.records.bundles.bundle import Bundle, read_bundle
 from sipgw.records.bundles.keeping import Bundles, NotKept
 from sipgw.records.bundles.redacting import TONE, clean, covered
@@ -117,9 +117,9 @@ def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
 def test_sound_that_must_not_be_kept_is_in_no_bundle(tmp_path: Path) -> None:
     async def pauses(me: Caller) -> None:
         await asyncio.sleep(0.3)
-        assert me.live and me.live.tape
-        me.live.tape.pause()
-        me.live.tape._channel.pause_recording()  # type: ignore[union-attr]
+        assert me.live
+        me.live.context.tape.pause()
+        me.live.context.tape._channel.pause_recording()  # type: ignore[union-attr]
         await asyncio.sleep(0.5)
         me.hang_up()
 
@@ -143,7 +143,7 @@ def seen(bundles: Bundles, call: str, words: str, count: int) -> None:
 
 
 def over(bundles: Bundles, call: str, kind: str = "caller_hung_up") -> bool:
-    return bundles.watch(CallEnded(call, NOW, Ending(kind, ""), {}))
+    return bundles.watch(CallEnded(call, NOW, Disposition(kind, ""), {}))
 
 
 def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone() -> None:

@@ -1,4 +1,4 @@
-"""Which trunk a call goes out through, and as whom: order, health, limits, numbers. Sans-IO."""
+"""Selects the trunk of a call out and the number that it shows: order, health, limits, numbers. Sans-IO."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ class NotDialled(Exception):  # noqa: N818  an outcome
 
 
 class NoRoom(NotDialled):
-    """The gateway is full, stops, or has spent what a day may cost: the same call may be tried later."""
+    """The gateway is full, stops, or has spent its budget of the day: the same call may be tried later."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Attempt:
         return peer_of(self.proxy or self.target)
 
 
-class Dialling:
-    """The trunks as ways out, in the order of the configuration."""
+class RouteSelector:
+    """The trunks for calls out, in the order of the configuration."""
 
     def __init__(
         self, trunks: Sequence[TrunkOptions], calls: Counter[str], reachable: Callable[[str], bool] = lambda name: True
@@ -62,7 +62,7 @@ class Dialling:
     def attempts(
         self, number: str, clock: Callable[[], float], *, only: str = "", caller_id: str = ""
     ) -> Iterator[Attempt]:
-        """The ways to call `number`, the first to be tried first. Raises `NotDialled` if there is none.
+        """The attempts to call `number`, in their order. Raises `NotDialled` if no trunk can try.
 
         `only` names one trunk; `caller_id` is shown instead of the trunk's own if the trunk may show it. Each attempt
         that is taken uses up a turn of its trunk, at the time that `clock` tells then.
@@ -114,11 +114,11 @@ class Dialling:
         return following
 
     def _doubtful(self, trunk: TrunkOptions, now: float) -> bool:
-        """Tried last, not left out: what we believe of it may be old."""
+        """Such a trunk is tried last, and not left out: what we know of it may be old."""
         return not self._reachable(trunk.name) or self._resting.get(trunk.name, 0.0) > now
 
     def _turn(self, trunk: TrunkOptions, now: float) -> float | None:
-        """Seconds until this call may be sent, None if that is too long. Those who wait are served in order."""
+        """Seconds until this call may be sent, None if that is too long. Waiting calls are served in their order."""
         gap, burst = 1 / trunk.calls_per_second, max(1.0, trunk.calls_per_second)
         due = max(self._due.get(trunk.name, now), now)
         wait = max(0.0, due - now - (burst - 1) * gap)
@@ -132,8 +132,8 @@ def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str
     """From, and the headers in which carriers look for the caller. Raises `NumberError`."""
     user = trunk.shows(caller_id)
     domain = trunk.domain_uri
-    assert domain is not None  # noqa: S101  `Dialling` keeps only those with one
-    if not user:  # by this name whoever calls back reaches an agent
+    assert domain is not None  # noqa: S101  `RouteSelector` keeps only trunks with one
+    if not user:  # a call back to this name reaches an agent
         return f"<sip:{trunk.user or 'agent'}@{domain.host}>", ()
     address = f"<sip:{user}@{domain.host}>"
     name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""

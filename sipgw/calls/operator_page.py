@@ -1,21 +1,21 @@
-"""An operator who speaks with a caller from a page of the dashboard: ICE and DTLS in place of a telephone's leg."""
+"""An operator who takes over a caller from a page of the dashboard: ICE and DTLS in place of a SIP leg."""
 
 import contextlib
 from collections.abc import AsyncIterator
 
 from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
-from sipgw.browser.call import link
+from sipgw.calls.browser_connection import link
+from sipgw.calls.consult_leg import ConsultLeg
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.transfers import closing
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.events import Ended
 from sipgw.sip.jsep import BrowserOffer
-from sipgw.sip.leg import Ended
-from sipgw.transfer.party import Party
-from sipgw.transfer.transfer import closing
 
 
-class OnPage(Party):
-    """Somebody who speaks from a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
+class OperatorPage(ConsultLeg):
+    """An operator on a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
 
     returns = True
 
@@ -24,12 +24,12 @@ class OnPage(Party):
         self._path = path
 
     async def follow(self) -> None:
-        """See `sipgw.transfer.party.Party.follow`."""
+        """See `sipgw.calls.consult_leg.ConsultLeg.follow`."""
         self.line.end(await self._path.gone())
 
 
 @contextlib.asynccontextmanager
-async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine, beside: int) -> AsyncIterator[OnPage]:
+async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine, beside: int) -> AsyncIterator[OperatorPage]:
     """Wait for the browser; the block begins when it has connected, and hangs up at its end.
 
     `beside` is the number of the channel that it will be bridged with. Raises `CallFailed`, `PortsExhausted` or
@@ -43,7 +43,7 @@ async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine, beside: i
         try:
             await path.connect(far.user, far.password, far.fingerprints)
             await link(offer, path, engine.host, channel, line)
-            yield OnPage(line, path)
+            yield OperatorPage(line, path)
         except PathFailed as failed:
             raise CallFailed(Ended("network", "ICE", str(failed), 408)) from None
         finally:

@@ -1,52 +1,47 @@
-"""The browser phone: calls from the page ``/phone``, served like those of a trunk, which is named ``browser``; and
-operators who speak from a page in the agent's place."""
+"""Calls from the page ``/phone``, on a trunk named ``browser``; and operators who take over calls from a page."""
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.util import find_spec
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
-from sipgw.browser.call import BrowserCall
-from sipgw.browser.party import on_page
-from sipgw.calls.live import LiveCall
+from sipgw.calls.browser_connection import BrowserConnection
+from sipgw.calls.dispatch import CallDispatcher
+from sipgw.calls.info import CallInfo
+from sipgw.calls.operator_page import on_page
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfer_legs import Consult
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.config import Config
 from sipgw.config.trunks import TrunkOptions
-from sipgw.desk import Desk
-from sipgw.hosting import Hosting
 from sipgw.policy.inbound.admission import Admission
-from sipgw.records.artifacts.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
-from sipgw.transfer.transfer import Summon
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
-"""Stands in records and statistics; no INVITE ever comes on it."""
+"""For records and statistics; no INVITE comes on it."""
 OFF = "calls from the browser are off: [browser] max_calls is 0"
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
 
 
 class House(Protocol):
-    """The gateway, as far as it concerns the phone."""
+    """The parts of the gateway that the browser phone needs."""
 
     config: Config
     agents: Agents
     admission: Admission
 
     @property
-    def desk(self) -> Desk:
-        """Serves the calls."""
-
-    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
-        """Let `work` serve a call as long as the gateway runs."""
+    def dispatcher(self) -> CallDispatcher:
+        """Begins the calls."""
 
 
 class NoCall(Exception):  # noqa: N818  an answer, not a fault
-    """There can be no call now; `status` is HTTP's word for why, the message is for people."""
+    """There can be no call now; `status` is the HTTP status, the message is for people."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -66,10 +61,10 @@ class Operating(NamedTuple):
 
     answer: str
     """The session description that the browser has asked for."""
-    summon: Summon
-    """For `sipgw.calls.live.LiveCall.take_over`."""
+    consult: Consult
+    """For `sipgw.calls.session.CallSession.take_over`."""
     gone: Callable[[], Awaitable[str]]
-    """Waits until there is no way to the page any more: it was left, or the call is over or given back."""
+    """Waits until the page is not connected any more: it was left, or the call is over or given back."""
 
 
 def missing(options: BrowserOptions) -> str:
@@ -86,7 +81,7 @@ class BrowserPhone:
         self._house = house
         self._browsers = Browsers(house.config.browser.network)
         self._owners: dict[str, str] = {}
-        """Who placed which call, or speaks in one."""
+        """The user of each call, and of each operator's page."""
         self._ways: dict[str, Way] = {}
 
     @property
@@ -103,17 +98,19 @@ class BrowserPhone:
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
         if self._house.admission.room.draining:
             raise NoCall(503, "the gateway stops")
-        desk = self._house.desk.as_now()
+        services = self._house.dispatcher.services.snapshot()
         way, answer = await self._opened(call, read, who)
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
-        live = LiveCall(call, TRUNK, caller, agent=agent)
+        session = CallSession(CallInfo(call, TRUNK, caller, agent=agent), services)
+        connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)
         self._ways[call] = way
-        self._house.begin(live, self._serve(desk, live, read, way))
+        task = self._house.dispatcher.begin(session, connection)
+        task.add_done_callback(lambda _: self._over(call))
         return Placed(call, answer)
 
     @contextlib.asynccontextmanager
     async def operating(self, offer: str, who: str) -> AsyncIterator[Operating]:
-        """Let `who` come to a call from their page, which is left at the end of the block.
+        """Connect the page of the operator `who`, until the block ends.
 
         Raises `NotAcceptable` or `NoCall`.
         """
@@ -122,13 +119,14 @@ class BrowserPhone:
         read, name = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"operator-{secrets.token_hex(8)}"
         way, answer = await self._opened(name, read, who)
         try:
-            yield Operating(answer, lambda _, beside: on_page(read, way, self._house.desk.engine, beside), way.gone)
+            engine = self._house.dispatcher.services.engine
+            yield Operating(answer, lambda _, beside: on_page(read, way, engine, beside), way.gone)
         finally:
             self._owners.pop(name, None)
             await way.close()
 
     async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[Way, str]:
-        """A way to the browser of `who`, counted as `name`, and what the browser is answered. Raises `NoCall`."""
+        """A connection to the browser of `who`, counted as `name`, and our answer to its offer. Raises `NoCall`."""
         most = self._house.config.browser.max_calls
         if len(self._owners) >= most:
             FULL["browser calls"] += 1
@@ -158,13 +156,6 @@ class BrowserPhone:
             await self._ways[call].close()
         return True
 
-    async def _serve(self, desk: Desk, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
-        def call(host: Hosting, tape: Tape) -> BrowserCall:
-            return BrowserCall(offer, way, desk.engine, host, tape, host.ways())
-
-        try:
-            await desk.hold(live, call)
-        finally:
-            self._ways.pop(live.id, None)
-            self._owners.pop(live.id, None)
-            await way.close()
+    def _over(self, call: str) -> None:
+        self._ways.pop(call, None)
+        self._owners.pop(call, None)

@@ -14,7 +14,7 @@ from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.places import Bound, Full, Held
 from sipgw.cluster.shared import Unreachable
 from sipgw.config.trunks import TrunkOptions
-from sipgw.trunks.routes import LONGEST_WAIT, NotDialled
+from sipgw.trunks.route_selector import LONGEST_WAIT, NotDialled
 
 HELD = 10.0
 """Seconds after which the calls of a gateway that was killed do not count any more."""

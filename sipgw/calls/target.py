@@ -1,5 +1,6 @@
-"""Where a call goes that somebody else names by a URI (Refer-To): read once. What the gate judges, the bill prices and
-the audit keeps is what is sent.
+"""Where a call goes whose URI the other side names (Refer-To).
+
+The URI is read once: the gate judges, the bill prices and the audit keeps the same number that is sent.
 """
 
 import re
@@ -10,17 +11,17 @@ from sipgw.config.numbers import EXTENSION, NumberError, shaped
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.identity import cleaned, number_of
 from sipgw.sip.uri import Uri
-from sipgw.trunks.routes import NotDialled
+from sipgw.trunks.route_selector import NotDialled
 
 _SEPARATORS = re.compile(r"[ ().-]")
 _NUMBER = re.compile(r"\+[0-9]{1,19}|[0-9*#]{1,32}")
 _HARMLESS = ("transport", "user")
-"""URI parameters that say nothing of who is called (RFC 3261 §19.1.1)."""
+"""URI parameters that do not change the destination (RFC 3261 §19.1.1)."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom a call goes to."""
+    """The destination of a call."""
 
     uri: Uri
     """As it is sent; a tel URI has no host yet, and its user part is the number alone."""
@@ -31,11 +32,11 @@ class Target:
 
     @classmethod
     def of(cls, uri: Uri, trunk: TrunkOptions, *, dialog: bool = False) -> "Target":
-        """Read what the other side of `trunk` names. Raises `NotDialled` for what could mean two things.
+        """Read the URI that the other side of `trunk` names. Raises `NotDialled` if it could mean two destinations.
 
-        A number has no parameters: a local one with ``phone-context`` (RFC 3966 §5.1.5) is another than its digits,
-        and the rest means nothing to who is called. With `dialog` it names one end of a call that we are to take the
-        place of (RFC 3891), which may be called anything that has not the digits of a number.
+        A number is sent without parameters: a local number with ``phone-context`` (RFC 3966 §5.1.5) is not the number
+        of its digits, and other parameters do not matter to the destination. With `dialog` the URI names one end of a
+        call whose place we take (RFC 3891): that may have any name that is not the digits of a number.
         """
         user, *parameters = uri.user.split(";")
         plain = unquote(user, errors="replace")
@@ -66,7 +67,7 @@ class Target:
         return cls(uri, trunk.told(number_of(uri)), outside=False)
 
     def permitted(self, number: str, trunk: TrunkOptions) -> "Target":
-        """As it is sent once the gate has let `number` out: in the shape of the trunk. Raises `NotDialled`."""
+        """The destination after the gate has permitted `number`, in the trunk's format. Raises `NotDialled`."""
         try:
             return replace(
                 self, uri=replace(self.uri, user=shaped(number, trunk.number_format, trunk.country)), number=number

@@ -1,4 +1,4 @@
-"""Somebody who is to speak with the caller: on a line of their own, called by us or on a page of the dashboard."""
+"""The line of a person who is to speak with the caller: called by us, or on a page of the dashboard."""
 
 import asyncio
 import contextlib
@@ -10,24 +10,25 @@ from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.negotiation import OurSide, agree, agree_late, renegotiate
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.transfer_dialer import TransferDialer
+from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
+from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered
+from sipgw.sip.leg import Answered, Leg
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
-from sipgw.transfer.people import Person
-from sipgw.transfer.summons import Summons
 
 log = structlog.get_logger()
 
 
-class Party:
-    """Somebody on a line of their own."""
+class ConsultLeg:
+    """A person on a line of their own."""
 
     leg: Leg | None = None
-    """What they were called by; None if they speak from a page."""
+    """The leg that they were called by; None if they speak from a page."""
     trunk = ""
-    """The one that they were called through, if any."""
+    """The trunk that they were called through, if any."""
     number = ""
-    """Who was called there."""
+    """The number that was called there."""
     returns = False
     """Whether the agent goes on when they are gone."""
 
@@ -39,8 +40,8 @@ class Party:
         """Follow what they do, to the end of the line."""
 
 
-class Called(Party):
-    """A person who has answered."""
+class SipConsultLeg(ConsultLeg):
+    """A person whom we have called, and who has answered."""
 
     leg: Leg
 
@@ -74,9 +75,9 @@ class Called(Party):
 
 @contextlib.asynccontextmanager
 async def called(
-    person: Person, shown: str, engine: MediaEngine, summons: Summons, beside: int
-) -> AsyncIterator[Called]:
-    """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+    target: TransferTarget, shown: str, engine: MediaEngine, dialer: TransferDialer, beside: int
+) -> AsyncIterator[SipConsultLeg]:
+    """Call `target`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
 
     `beside` is the number of the channel that they will be bridged with.
 
@@ -87,7 +88,7 @@ async def called(
     side = OurSide(channel.port)
     try:
         line.attach(channel)
-        async with summons.call(person, shown, side) as made:
+        async with dialer.call(target, shown, side) as made:
             try:
                 try:
                     described, negotiated = agree(made.leg, side.local)
@@ -95,7 +96,7 @@ async def called(
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
                 if negotiated is not None:
                     line.exchange(negotiated)
-                yield Called(made.leg, line, described, made.trunk, made.number)
+                yield SipConsultLeg(made.leg, line, described, made.trunk, made.number)
             finally:
                 made.leg.hangup()
     finally:

@@ -1,4 +1,4 @@
-"""A conversation that gives way when no human has answered: the agent is silent, and leaves a message or hangs up."""
+"""Stops the conversation when no human has answered: the agent leaves a message, or hangs up."""
 
 import asyncio
 import contextlib
@@ -15,23 +15,23 @@ from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnde
 from agent.sentences import SentenceCutter
 from agent.speakable import speakable
 from agent.voice import Voice
-from sipgw.calls.call import Talk
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.outbound.who_answered import Who, WhoAnswered
+from sipgw.calls.talk import Talk
+from sipgw.calls.who_answered import Who, WhoAnswered
 
 log = structlog.get_logger()
 
 UNBEEPED = 3.0
 """Seconds of silence after which a machine that has not beeped is taken to listen."""
 LONGEST_GREETING = 60.0
-"""Seconds that a machine may go on after it was found out."""
+"""Seconds of greeting after which a machine is given up, counted from when it was recognised."""
 LONGEST_MESSAGE = 60.0
 """Seconds of a message; what is longer is cut."""
 
 
 @dataclass(frozen=True)
 class Screening:
-    """What a call needs for it."""
+    """What the screening of a call needs."""
 
     line: PhoneLine
     voice: Callable[[], Voice]
@@ -39,11 +39,11 @@ class Screening:
     """Left on an answering machine after the beep; empty: hang up."""
     report: Callable[[Report], None]
     found: Callable[[Who, str], None]
-    """Told who answered, and why that is thought."""
+    """Is told what has answered, and the reason in a few words."""
 
 
 class Screened:
-    """A `Talk` around another one. Sound and words are given to it beside the conversation, which they do not delay."""
+    """A `Talk` around another one. It hears sound and words beside the conversation, which it does not delay."""
 
     def __init__(self, talk: Talk, needs: Screening) -> None:
         self._talk = talk
@@ -83,7 +83,7 @@ class Screened:
         await self._talk.close()
 
     async def run(self) -> Outcome:
-        """Talk with a human, or do what is to be done with a machine."""
+        """Talk with a human; with a machine leave the message, or hang up."""
         async with asyncio.TaskGroup() as group:
             talking = group.create_task(self._talk.run())
             waiting = group.create_task(self._not_human.wait())

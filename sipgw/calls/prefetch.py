@@ -1,17 +1,17 @@
-"""What is looked up by the number of a call as it begins, so that the agent knows whom it speaks with."""
+"""Looks up the other side's number as a call begins, so that the agent knows the person it speaks with."""
 
 import asyncio
 from dataclasses import dataclass
 
 from agent.records import Outcome
 from agent.steering import Steering
-from sipgw.calls.call import Talk
+from sipgw.calls.talk import Talk
 from sipgw.config.agent import PrefetchOptions
 
 
 @dataclass(frozen=True)
 class Prefetched:
-    """A `Talk` around a conversation: while that greets, a tool is run."""
+    """A `Talk` around a conversation: a tool runs while the agent greets."""
 
     talk: Talk
     steering: Steering

@@ -1,7 +1,7 @@
-"""Who answered a call out: a human, an answering machine, a call screen or a fax. Sans-IO.
+"""Finds out what answered a call out: a human, an answering machine, a call screen or a fax. Sans-IO.
 
-It listens beside the conversation and delays nothing: the agent has long begun to speak when something is decided. A
-human says a word or two and waits; a machine goes on, says what machines say, and beeps.
+It listens beside the conversation and delays nothing: the agent speaks already when something is decided. A human says
+a word or two and waits; a machine goes on, says the phrases of `machine_phrases`, and beeps.
 """
 
 import re
@@ -9,7 +9,7 @@ from enum import Enum
 
 from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
-from sipgw.outbound.machine_phrases import HOLDS, SCREEN, STRONG, UNFINISHED, WEAK
+from sipgw.calls.machine_phrases import HOLDS, SCREEN, STRONG, UNFINISHED, WEAK
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -23,13 +23,13 @@ SHORT = 2.5
 WAITING = 1.5
 """Seconds without speech after which it is a human who waits, however much was said before."""
 LONG, VERY_LONG = 3.5, 7.0
-"""Seconds of speech without a `PAUSE` that speak for a machine, and that leave no doubt."""
+"""Seconds of speech without a `PAUSE` that are a sign of a machine, and that prove one."""
 BEEP_AFTER = 2.5
 """Seconds after its greeting within which a machine beeps."""
 GREETING = 1.5
 """Seconds of speech that a machine says at least before it beeps."""
 EARLY = 10.0
-"""Seconds after the answer within which a beep needs nothing else to speak for a machine."""
+"""Seconds after the answer within which a beep alone proves a machine."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
@@ -46,7 +46,7 @@ _ASKED = re.compile(r"(?:do you want to|would you like to|want to|can you|could 
 
 
 class Who(Enum):
-    """Who answered."""
+    """What has answered."""
 
     UNKNOWN = "unknown"
     HUMAN = "human"
@@ -57,7 +57,7 @@ class Who(Enum):
 
 
 class WhoAnswered:
-    """Decides from sound and words. `who` is what is thought so far, `why` in a few words."""
+    """Decides from sound and words. `who` is the present decision, `why` its reason in a few words."""
 
     def __init__(self) -> None:
         self.who = Who.UNKNOWN
@@ -113,7 +113,7 @@ class WhoAnswered:
 
     @property
     def decided(self) -> bool:
-        """Whether nothing more is to be expected."""
+        """Whether the decision will not change any more."""
         return self._heard > LONGEST or (self.who is Who.HUMAN and self._heard > WATCHED) or self.who is Who.FAX
 
     def _judge_speech(self, *, active: bool) -> None:
@@ -148,7 +148,7 @@ class WhoAnswered:
             self.beeped |= tone.over
 
     def _evidence(self, weight: int, why: str, key: str) -> None:
-        """Note what speaks for a machine; the same counts once."""
+        """Note a sign of a machine; the same sign counts once."""
         if key in self._found or self.decided:
             return
         self._found.add(key)

@@ -1,4 +1,4 @@
-"""Where a 3xx may send a call on to: within its own trunk, and never to whom the gate does not know. Sans-IO."""
+"""Where a 3xx may redirect a call to: within its own trunk, and to numbers that the gate can judge. Sans-IO."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.uri import Uri, is_address
 
 MAX_TRIES = 5
-"""Places that one call is sent to on one trunk, the first one included."""
+"""Places to which one call is sent on one trunk, the first one included."""
 
 
 def number_of(contact: Uri, trunk: TrunkOptions) -> str:
@@ -18,11 +18,10 @@ def number_of(contact: Uri, trunk: TrunkOptions) -> str:
 
 
 def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri | None:
-    """The Request-URI of a call to `target` that was sent on to `contact`, there to reach `number`; None where that
-    may not be followed.
+    """The Request-URI of a call to `target` that was redirected to `contact`, to reach `number` there.
 
-    Of the Contact only host, port and transport are used: neither its ``maddr`` nor its headers say where we call.
-    RFC 3261 §8.1.3.4: a ``sips`` call stays one.
+    None if the redirection may not be followed. Of the Contact only host, port and transport are used, not its
+    ``maddr`` and not its headers. RFC 3261 §8.1.3.4: a ``sips`` call stays one.
     """
     here = trunk.domain_uri
     if here is None or (target.scheme == "sips" and contact.scheme == "sip"):

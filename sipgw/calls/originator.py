@@ -1,4 +1,4 @@
-"""Calls that go out: through the first trunk that takes them, or to the phone of an account."""
+"""Makes calls out: through the first trunk that takes them, or to the phone of an account."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,20 @@ from typing import Protocol
 import structlog
 
 from sipgw.calls.negotiation import usable
+from sipgw.calls.redirects import MAX_TRIES, number_of, onward
 from sipgw.config.gate import Purpose
 from sipgw.config.trunks import TrunkOptions
-from sipgw.events import Ending
-from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
-from sipgw.policy.gate.rules import Dial, Permit, Refused
+from sipgw.events import Disposition
+from sipgw.policy.gate.rules import GateRequest, Permit, Refused
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
+from sipgw.sip.events import CallEvent, Ended, Offered
+from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.trunks.causes import kind_of
-from sipgw.trunks.channels import TrunkPlaces
-from sipgw.trunks.routes import PENALTY, Attempt, Dialling, NotDialled
+from sipgw.trunks.route_selector import PENALTY, Attempt, NotDialled, RouteSelector
+from sipgw.trunks.trunk_places import TrunkPlaces
 
 log = structlog.get_logger()
 
@@ -36,19 +37,19 @@ class Made:
     leg: Leg
     answer: bytes | None
     trunk: str
-    """The trunk it went through; empty for a phone of an account."""
+    """The trunk that it went through; empty for a phone of an account."""
     number: str = ""
-    """Who was called there, in the end: as the gate permitted it; empty for a phone of an account."""
+    """The number that was called in the end, as the gate permitted it; empty for a phone of an account."""
 
 
 class Judge(Protocol):
     """Asked before every call to a telephone number: `sipgw.policy.gate.gate.Gate`."""
 
-    async def permit(self, dial: Dial) -> Permit | Refused:
+    async def permit(self, request: GateRequest) -> Permit | Refused:
         """Whether the call may be made."""
 
-    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
-        """What `permit` would say, without a trace of the question."""
+    async def judge(self, request: GateRequest, *, later: bool = False) -> Permit | Refused:
+        """What `permit` would say; the question is neither counted nor audited."""
 
 
 class NotPermitted(NotDialled):
@@ -59,28 +60,29 @@ class NotPermitted(NotDialled):
         self.denial = denial
 
 
-class Outbound:
+class Originator:
     """Makes calls; `gate`, where there is one, lets each out."""
 
     def __init__(
         self,
         endpoint: Endpoint,
-        dialling: Dialling,
+        routes: RouteSelector,
         registrar: Registrar,
         places: TrunkPlaces,
         gate: Judge | None = None,
     ) -> None:
         self.gate = gate
         self._endpoint = endpoint
-        self._dialling = dialling
+        self._routes = routes
         self._registrar = registrar
         self.places = places
         self._ringing: dict[Leg, TrunkOptions] = {}
 
     def pick_up(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """`leg` came in on `trunk` to take a call of ours that rings at somebody else (RFC 3891 §3): that is cancelled.
+        """Let `leg`, which came in on `trunk`, take a call of ours that rings elsewhere (RFC 3891 §3).
 
-        Refused if there is none, if it goes through another trunk, or if what `leg` offers cannot be used.
+        The phone that rings is cancelled. `leg` is refused if no such call rings, if it rings through another trunk, or
+        if the offer of `leg` cannot be used.
         """
         ringing = next((one for one in self._ringing if leg.takes(one)), None)
         if ringing is None or ringing.successor is not None:
@@ -94,11 +96,11 @@ class Outbound:
             ringing.give_way(leg)
 
     def first(self, trunk: str = "") -> str:
-        """See `Dialling.first`."""
-        return self._dialling.first(trunk)
+        """See `RouteSelector.first`."""
+        return self._routes.first(trunk)
 
     @contextlib.asynccontextmanager
-    async def dial(
+    async def originate(
         self,
         number: str,
         offers: Callable[[Attempt], tuple[bytes, ...]],
@@ -114,17 +116,17 @@ class Outbound:
     ) -> AsyncIterator[Made]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
-        `offers` is asked for each place that is tried: keys that one was told must not be told to the next. `progress`
-        is told of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
+        `offers` makes an offer for each place that is tried: no place may learn the keys of another. `progress` is told
+        of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
 
-        Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try,
-        `NotPermitted` if the gate denied it.
+        Raises `CallFailed` with the answer of the person called or of the last trunk, `NotDialled` if no trunk could
+        try, `NotPermitted` if the gate denied the call.
         """
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
         busy: list[str] = []
-        dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign, caller_id)
-        dial = dial._replace(number=await self._permitted(dial))
+        request = GateRequest(number, self.first(trunk), agent, purpose, consent, campaign, caller_id)
+        request = request._replace(number=await self._permitted(request))
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):
@@ -132,12 +134,12 @@ class Outbound:
             elif isinstance(event, Offered):
                 leg.reject_offer(488)  # nothing is said before the answer, so there is nothing to change
 
-        for attempt in self._dialling.attempts(dial.number, now, only=trunk, caller_id=caller_id):
+        for attempt in self._routes.attempts(request.number, now, only=trunk, caller_id=caller_id):
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
                     leg, answer, number = await self._try(
-                        attempt, dial, lambda one: self._send(one, offers, ring_timeout, early)
+                        attempt, request, lambda one: self._send(one, offers, ring_timeout, early)
                     )
                 except NotDialled as full:
                     busy.append(str(full))
@@ -145,7 +147,7 @@ class Outbound:
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
-                    if self._dialling.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
+                    if self._routes.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
                         continue
                     raise
                 yield Made(leg, answer, attempt.trunk.name, number)
@@ -154,36 +156,38 @@ class Outbound:
 
     @contextlib.asynccontextmanager
     async def counted(self, trunk: TrunkOptions) -> AsyncIterator[None]:
-        """A call that is made on `trunk` in another way than by `dial` counts there until the block ends, which begins
-        when it is its turn. Raises `NotDialled` if there is no place."""
-        wait = self._dialling.turn(trunk, asyncio.get_running_loop().time())
+        """Count a call that is not made by `originate` on `trunk`: the block begins when it is the turn of that call.
+
+        Raises `NotDialled` if there is no place.
+        """
+        wait = self._routes.turn(trunk, asyncio.get_running_loop().time())
         async with self.places.held(trunk):
             await asyncio.sleep(wait)
             await self.places.turn(trunk)
             yield
 
-    async def _permitted(self, dial: Dial) -> str:
+    async def _permitted(self, request: GateRequest) -> str:
         """The number as it may be called. Raises `NotPermitted`."""
         if self.gate is None:
-            return dial.number
-        judged = await self.gate.permit(dial)
+            return request.number
+        judged = await self.gate.permit(request)
         if isinstance(judged, Refused):
             raise NotPermitted(judged)
         return judged.number
 
     async def _try(
-        self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]
+        self, attempt: Attempt, request: GateRequest, send: Callable[[Attempt], Awaitable[Answered]]
     ) -> tuple[Leg, bytes | None, str]:
-        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4); returns their number, too.
+        """Send a call, and follow a 3xx to the place of the person (RFC 3261 §8.1.3.4); returns their number, too.
 
-        Raises `CallFailed`, and `NotDialled` if the trunk has no turn or is none that the gate lets the call out by.
+        Raises `CallFailed`; `NotDialled` if the trunk has no turn, or if the gate does not let the call out by it.
         """
-        if attempt.trunk.name != dial.trunk:
-            await self._permitted(dial._replace(trunk=attempt.trunk.name, counted=True))
+        if attempt.trunk.name != request.trunk:
+            await self._permitted(request._replace(trunk=attempt.trunk.name, counted=True))
         contacts: list[Uri] = []
         tried = {attempt.target}
         following: Attempt | None = attempt
-        number = dial.number
+        number = request.number
         while True:
             if following is not None:
                 await asyncio.sleep(following.wait)
@@ -195,22 +199,22 @@ class Outbound:
                     contacts[:0] = failed.ended.contacts
             if not contacts or len(tried) >= MAX_TRIES or failure.ended.status >= 600:
                 raise failure
-            following, number = await self._redirected(attempt, contacts.pop(0), dial, tried)
+            following, number = await self._redirected(attempt, contacts.pop(0), request, tried)
 
     async def _redirected(
-        self, attempt: Attempt, contact: Uri, dial: Dial, tried: set[Uri]
+        self, attempt: Attempt, contact: Uri, request: GateRequest, tried: set[Uri]
     ) -> tuple[Attempt | None, str]:
-        """The call as it goes on to `contact`, and the number there; None, and why in the log, if it does not."""
+        """The call to `contact` of a 3xx, and the number there; None if it is not followed: the log says why."""
         trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
         target = onward(attempt.target, contact, number, trunk)
         try:
             if target is None or target in tried:
                 raise NotDialled("a loop" if target else "no place of this trunk; see its redirect_to")
             tried.add(target)
-            known = dial.number
+            known = request.number
             if number != number_of(attempt.target, trunk):
-                known = await self._permitted(dial._replace(number=number, trunk=trunk.name))
-            following = self._dialling.onward(attempt, target, asyncio.get_running_loop().time())
+                known = await self._permitted(request._replace(number=number, trunk=trunk.name))
+            following = self._routes.onward(attempt, target, asyncio.get_running_loop().time())
         except NotDialled as refused:
             log.warning("redirect not followed", trunk=trunk.name, host=contact.host, cause=str(refused))
             return None, ""
@@ -251,7 +255,7 @@ class Outbound:
     ) -> Made:
         """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`.
 
-        `offers` is asked for each phone, as in `dial`.
+        `offers` is asked for each phone, as in `originate`.
         """
         failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
         for binding in self._registrar.bindings(user, asyncio.get_running_loop().time()):
@@ -266,9 +270,9 @@ class Outbound:
         raise failure
 
 
-def ending_of(ended: Ended) -> Ending:
+def disposition_of(ended: Ended) -> Disposition:
     """Why a call was not answered."""
-    return Ending(kind_of(ended), str(ended))
+    return Disposition(kind_of(ended), str(ended))
 
 
 def _retry_after(ended: Ended) -> float:

@@ -1,4 +1,4 @@
-"""The people whom callers can be handed over to: who is meant, who is on duty, and in which order they are tried."""
+"""The people whom callers can be transferred to: who is meant, who is on duty, and in which order they are tried."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from sipgw.sip.uri import Uri
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody who is to take over a caller."""
+class TransferTarget:
+    """A person whom a caller is transferred to."""
 
     uri: Uri
-    """For `refer` and `attended` the Refer-To; else whom we call: a tel URI is dialled through the trunks, one of an
-    account (``sip:anna``) is called where its phones are."""
+    """For `refer` and `attended` the Refer-To; otherwise the address that we call: a tel URI is dialled through the
+    trunks, that of an account (``sip:anna``) is called at its phones."""
     mode: Mode = "refer"
     await_bye: float = 0.0
     """Seconds to wait for the other side's BYE after a transfer by REFER; then we hang up."""
@@ -28,7 +28,7 @@ class Person:
 
     @property
     def called(self) -> str:
-        """What the record calls them."""
+        """Their name in the record."""
         return f"{self.name} ({self.uri})" if self.name else str(self.uri)
 
     @property
@@ -38,30 +38,30 @@ class Person:
 
 
 @dataclass(frozen=True)
-class People:
-    """Whom the callers of one trunk can be handed over to."""
+class TransferTargets:
+    """The people whom the callers of one trunk can be transferred to."""
 
     options: tuple[PersonOptions, ...]
     trunk: TrunkOptions
-    """Of the caller."""
-    last: Callable[[], Person | None] = lambda: None
+    """The caller's trunk."""
+    last: Callable[[], TransferTarget | None] = lambda: None
     """The `transfer_to` of the trunk, tried after all others."""
 
     @classmethod
-    def of(cls, person: Person | None, trunk: TrunkOptions) -> "People | None":
+    def of(cls, person: TransferTarget | None, trunk: TrunkOptions) -> "TransferTargets | None":
         """Only `person`, if there is one."""
         return None if person is None else cls((), trunk, lambda: person)
 
     @property
     def names(self) -> dict[str, str]:
-        """Whom the model can choose from, and what they are there for."""
+        """The names that the model can choose from, and what each person is there for."""
         found: dict[str, str] = {}
         for one in sorted(self.options, key=lambda one: one.order):
             found[one.name] = found.get(one.name) or one.about
         return found
 
-    def hunt(self, name: str, now: datetime) -> Sequence[Person]:
-        """Who is on duty, in the order in which they are to be tried; an unknown or empty `name` means anybody."""
+    def hunt(self, name: str, now: datetime) -> Sequence[TransferTarget]:
+        """The people on duty, in the order in which they are tried; an unknown or empty `name` means anybody."""
         wanted = name.strip().lower()
         named = [one for one in self.options if one.name == wanted]
         chosen = sorted(named or self.options, key=lambda one: one.order)
@@ -69,14 +69,14 @@ class People:
         last = None if named else self.last()
         return [*there, *([last] if last else [])]
 
-    def named(self, name: str) -> Person | None:
-        """The first of that name, whatever the hour; None if there is none."""
+    def named(self, name: str) -> TransferTarget | None:
+        """The first person of that name, at whatever hour; None if there is none."""
         found = sorted((one for one in self.options if one.name == name.strip().lower()), key=lambda one: one.order)
         return self._person(found[0]) if found else None
 
-    def _person(self, one: PersonOptions) -> Person:
+    def _person(self, one: PersonOptions) -> TransferTarget:
         uri = one.uri
-        if one.mode in ("refer", "attended") and uri.scheme == "tel":  # as the caller's carrier wants to be told
+        if one.mode in ("refer", "attended") and uri.scheme == "tel":  # in the format of the caller's carrier
             uri = replace(self.trunk, transfer_to=uri.user).transfer_uri or uri
         by_refer = one.mode == "warm" and self.trunk.attended_transfer
-        return Person(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout, by_refer)
+        return TransferTarget(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout, by_refer)

@@ -1,0 +1,174 @@
+"""Makes the conversation of one call: the agent with its providers, its tools and what it knows of the call."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from agent.announcement import Announcement
+from agent.briefing import Briefing, Verdict, summary_of
+from agent.briefing_phrases import briefing_in
+from agent.consent import judged
+from agent.conversation import Conversation
+from agent.duplex_conversation import DuplexConversation
+from agent.errors import ProviderError
+from agent.meter import ChargedModel, meter
+from agent.phrases import phrases_of
+from agent.providers.failover_duplex import Duplexes, FailoverDuplex
+from agent.records import Outcome
+from agent.stage import CascadeRole
+from agent.steering import CannotSteer
+from agent.voice import Voice
+from sipgw.agents.agents import AgentDefinition, call_variables
+from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail
+from sipgw.calls.context import CallContext
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.prefetch import Prefetched
+from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.services import CallServices
+from sipgw.calls.talk import Connect, Talk
+from sipgw.calls.who_answered import Who
+from sipgw.events import AnsweredBy
+from sipgw.policy.gate.stop_calling import stop_keys
+from sipgw.records.artifacts.consent import notice_of
+from sipgw.records.bundles.setting import seen_transfer, tell_screening, tell_setting
+from sipgw.sip.identity import is_number
+
+
+@dataclass(frozen=True)
+class AgentSetup:
+    """Makes the conversation of the call of `context`."""
+
+    services: CallServices
+    context: CallContext
+
+    def talk(self, connect: Connect | None, people: Mapping[str, str]) -> Talk:
+        """The conversation on the line of the call.
+
+        `connect` transfers the caller to one of `people`; it is None if nobody can be transferred to.
+        """
+        talk = self._prefetched(self._conversation(connect, people))
+        info = self.context.info
+        if info.direction == "in" or self._agent.config.agent.answering_machines == "ignore":
+            return talk
+        message, agent = voicemail(self._agent.config.agent, self.values(info.agent)), info.agent
+        tell_screening(message)
+        screening = Screening(
+            self.context.line, lambda: self._voice(agent, ""), message, self.context.report, self._answered_by
+        )
+        self.context.screened = Screened(talk, screening)
+        return self.context.screened
+
+    def announcement(self, sentence: str, reason: str) -> Talk:
+        """Says one sentence and hangs up: the limits refuse the call because of `reason`."""
+        meter(self.context.report)
+        voice = self.services.providers[self.context.info.agent].voice("")
+        return Announcement(self.context.line, voice, sentence, Outcome("refused", reason))
+
+    async def brief(self, line: PhoneLine) -> str:
+        """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
+        agent, part, report = self._agent, self.services.providers[self.context.info.agent], self.context.report
+        history = self.context.conversation.steering.messages if self.context.conversation else []
+        said = briefing_in(agent.config.codes[0])
+        meter(report)
+        briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes), said)
+        await briefing.open()
+        verdict = await briefing.run(lambda: summary_of(ChargedModel(part.model, report), history, said))
+        return "" if verdict is Verdict.ACCEPTED else verdict.value
+
+    def values(self, agent: str) -> dict[str, str]:
+        """The values of the ``{{name}}`` in the texts of the agent of that name."""
+        info, config = self.context.info, self.services.agents.all[agent].config
+        here = ZoneInfo(config.callbacks.time_zone) if config.callbacks.time_zone else None  # None: the machine's
+        now = datetime.now(UTC).astimezone(here)
+        return call_variables(config.agent, info.identity, info.trunk.name, now, info.variables)
+
+    @property
+    def _agent(self) -> AgentDefinition:
+        return self.services.agents.all[self.context.info.agent]
+
+    def _conversation(self, connect: Connect | None, people: Mapping[str, str]) -> Conversation | DuplexConversation:
+        context, config, agent = self.context, self._agent.config, self.context.info.agent
+        part, role = self.services.providers[agent], self._role(agent)
+        transfer = seen_transfer(connect) if connect else None
+        context.line.keeper = context.tape
+        made: Conversation | DuplexConversation
+        if part.duplex is not None:
+            session = FailoverDuplex(self._duplexes, agent, context.report)
+            made = DuplexConversation(
+                context.line, session, role, cast=self._role, options=config.turns, people=people,
+                observer=context.report, call=context.info.id, transfer=transfer,
+            )  # fmt: skip
+        else:
+            can = connect is not None
+            setting = (role.persona, config.turns, config.failover, role.tools, people)
+            tell_setting(*setting, can_transfer=can, languages=config.codes)
+            meter(context.report)
+            ears = part.ears()
+            if part.distant:
+                part.distant.warm()
+            made = Conversation(
+                context.line, ears, role, cast=self._role, options=config.turns, people=people,
+                observer=context.report, call=context.info.id, transfer=transfer,
+            )  # fmt: skip
+        context.conversation = made
+        return made
+
+    def _prefetched(self, made: Conversation | DuplexConversation) -> Talk:
+        """`made`, with what is looked up by the other side's number as the call begins."""
+        info, ahead = self.context.info, self._agent.config.prefetch
+        if ahead.tool and is_number(info.other) and (info.verified or not ahead.verified):
+            return Prefetched(made, made.steering, ahead, info.other)
+        return made
+
+    def _role(self, name: str) -> CascadeRole:
+        """The agent of that name, as it speaks in this call."""
+        services, context, info = self.services, self.context, self.context.info
+        agent, part = services.agents.all[name], services.providers[name]
+        options, values, calling = agent.config.agent, self.values(name), info.direction == "out"
+        about = about_call_out(info.identity, values) if calling else about_call(info.identity)
+        spoken = persona(agent.config, values, about, calling=calling)
+        notice = notice_of(agent.config.recording, context.tape.consent, spoken.notice)
+        model = ChargedModel(part.model, context.report)
+        return CascadeRole(
+            persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
+            model=model,
+            judge=partial(judged, model) if part.distant else None,  # the embedded model knows English only
+            voice=lambda language: self._voice(name, language),
+            name=name,
+            tools=[
+                *(one for server in part.servers for one in server.tools),  # those behind replace tools of their name
+                *(one for feature in services.tools for one in feature(context, agent)),
+                *agent.tools,
+            ],
+            languages=agent.config.codes,
+            colleagues={
+                other: services.agents.all[other].config.agent.about for other in options.hand_over if other != name
+            },
+            collects=options.collect_digits,
+        )
+
+    def _voice(self, agent: str, language: str) -> Voice:
+        meter(self.context.report)
+        return self.services.providers[agent].voice(language)
+
+    def _duplexes(self, name: str) -> Duplexes:
+        """The speech-to-speech providers of the agent of that name. Raises `ProviderError`."""
+        found = self.services.providers[name].duplex
+        if found is None:
+            raise ProviderError("duplex", f"agent {name!r} has none any more")
+        return found
+
+    def _answered_by(self, who: Who, why: str) -> None:
+        """A call that we make was answered by `who`, as far as can be told because of `why`."""
+        context = self.context
+        context.tell(AnsweredBy(context.info.id, datetime.now(UTC), who.value, why))
+        if context.conversation is not None and who in (Who.SCREEN, Who.HUMAN):
+            steering = context.conversation.steering
+            with contextlib.suppress(CannotSteer):  # it is ending already
+                if who is Who.SCREEN:
+                    steering.wait(purpose(self._agent.config.agent, self.values(context.info.agent)))
+                else:
+                    steering.expect(waiting=False)

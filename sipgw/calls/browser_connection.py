@@ -1,0 +1,84 @@
+"""The browser's side of one call: ICE and DTLS in place of a SIP leg."""
+
+import asyncio
+
+from media import channel as media
+from media.browsers import HUNG_UP, PathFailed, Way
+from media.engine import MediaEngine
+from sipgw.calls.context import CallContext
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.transfers import Transfers
+from sipgw.events import Disposition
+from sipgw.sip.jsep import BrowserOffer
+from sipgw.sip.offer_answer import Negotiated
+
+
+async def link(offer: BrowserOffer, path: Way, host: str, channel: media.Channel, line: PhoneLine) -> None:
+    """Exchange sound between a browser that has connected and `channel` of `line`. Raises `PathFailed`."""
+    address, port = await path.attach(host, channel.port)
+    line.exchange(
+        Negotiated(
+            b"", "PCMU", offer.payload_type, offer.dtmf_payload_type, address, port, offer.direction,
+            control=(address, port),
+        )
+    )  # fmt: skip
+
+
+class BrowserConnection:
+    """A call whose answer the browser has already; `path` waits for it to connect."""
+
+    leg = None
+    gone: Disposition | None = None
+    """The outcome of the conversation tells how the call has ended."""
+
+    def __init__(
+        self, offer: BrowserOffer, path: Way, engine: MediaEngine, context: CallContext, transfers: Transfers
+    ) -> None:
+        self.address = engine.host
+        self._offer = offer
+        self._path = path
+        self._context = context
+        self._transfers = transfers
+        self._channel: media.Channel | None = None
+
+    def alert(self) -> None:
+        """Nothing: the page shows by itself that it waits."""
+
+    def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Nothing: the page sees that the connection is closed."""
+
+    def prepare(self, channel: media.Channel) -> Disposition | None:
+        """Sound will be at `channel`."""
+        self._channel = channel
+        return None
+
+    async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
+        """Wait for the browser while the conversation gets ready."""
+        far = self._offer.far
+        assert self._channel is not None  # noqa: S101  `prepare` comes before `connect`
+        try:
+            await self._path.connect(far.user, far.password, far.fingerprints)
+        except PathFailed as failed:
+            return Disposition("caller_hung_up" if self._path.closed else "failed", str(failed))
+        await opening
+        try:
+            await link(self._offer, self._path, self.address, self._channel, self._context.line)
+        except PathFailed as failed:
+            return Disposition("refused", str(failed))
+        self._transfers.spawn(self._follow())
+        return None
+
+    async def over(self, limit: float) -> None:
+        """Nothing: nobody else connects the caller, so they do not hang up here."""
+
+    def hang_up(self) -> None:
+        """Nothing: `close` ends the connection."""
+
+    async def close(self) -> None:
+        """See `sipgw.calls.session.Connection.close`."""
+        self._context.line.audience.hear(b"")
+        await self._path.close()
+
+    async def _follow(self) -> None:
+        cause = await self._path.gone()
+        self._context.line.end(cause, lost=cause != HUNG_UP)

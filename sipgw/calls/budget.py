@@ -1,0 +1,71 @@
+"""Ends calls that cost too much: looks at the cost by time, so that a call in which no agent speaks counts as well."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from agent.records import Outcome
+from agent.steering import CannotSteer
+from sipgw.calls.context import CallContext
+from sipgw.events import Disposition
+
+log = structlog.get_logger()
+
+LOOK = 2.0
+"""Seconds between two looks at what a call has cost."""
+GOODBYE = 30.0
+"""Seconds that the agent has for its goodbye; then the call is hung up."""
+
+
+class Budgeted(Protocol):
+    """A call that may become too dear: a `sipgw.calls.session.CallSession`."""
+
+    context: CallContext
+
+    def too_dear(self) -> str:
+        """Why the call must not go on; empty if it may."""
+
+    @property
+    def goodbye(self) -> str:
+        """What the agent says then."""
+
+    @property
+    def instead(self) -> str:
+        """The person who speaks with the caller in the agent's place; empty if nobody does."""
+
+
+async def within_budget(call: Budgeted, work: Coroutine[Any, Any, Disposition]) -> Disposition:
+    """Hold a call by `work`, as long as it is not too dear: then the agent says goodbye, and the call ends.
+
+    A call in which a person speaks in the agent's place is hung up.
+    """
+    async with asyncio.TaskGroup() as group:
+        holding = group.create_task(work)
+        watching = group.create_task(_watch(call, holding))
+        holding.add_done_callback(lambda _: watching.cancel())
+    if holding.cancelled() and call.context.stopped is not None:
+        return call.context.stopped
+    return holding.result()
+
+
+async def _watch(call: Budgeted, holding: asyncio.Task[Disposition]) -> None:
+    while not (cause := call.too_dear() if call.context.info.answered else ""):  # noqa: ASYNC110  no event tells of it
+        await asyncio.sleep(LOOK)
+    log.info("the call has become too dear", cause=cause)
+    if not call.instead and _dismissed(call, Outcome("over_budget", cause)):
+        await asyncio.sleep(GOODBYE)
+    call.context.stop(Disposition("over_budget", cause))
+    holding.cancel()  # a cancelled call hangs up
+
+
+def _dismissed(call: Budgeted, outcome: Outcome) -> bool:
+    """Whether the agent says goodbye now."""
+    if call.context.conversation is None:
+        return False
+    try:
+        call.context.conversation.steering.dismiss(call.goodbye, outcome)
+    except CannotSteer:  # it has ended, and the person whom the caller is transferred to is being called
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""What all parts of one call share: its line, recording, bill and conversation; and the events that are told of it."""
+
+from datetime import UTC, datetime
+
+import structlog
+
+from agent.dialogue import Dialogue
+from agent.records import HandedOver, Report, Used
+from agent.steering import CannotSteer, Steering
+from media import channel as media
+from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.screening import Screened
+from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, Sound, Watchers
+from sipgw.policy.cost.cost import Bill, Cost
+from sipgw.records.artifacts.recordings import Tape
+
+log = structlog.get_logger()
+
+
+class CallContext:
+    """The one owner of what belongs to a call. `CallSession` makes it, and the parts of the call use it."""
+
+    def __init__(self, info: CallInfo, watchers: Watchers[Event]) -> None:
+        self.info = info
+        self.state = SessionState.NEW
+        self.line = PhoneLine(inband_keys=info.direction == "in" and info.trunk.inband_keys)
+        self.tape = Tape()
+        self.bill: Bill | None = None
+        self.conversation: Dialogue | None = None
+        self.screened: Screened | None = None
+        """In a call that we make: finds out whether a human has answered."""
+        self.stopped: Disposition | None = None
+        """How the call ends if somebody here has ended it."""
+        self._watchers = watchers
+
+    def advance(self, event: SessionEvent) -> None:
+        """Change the state. Raises `RuntimeError` where `event` cannot happen."""
+        self.state = following(self.state, event)
+
+    def stop(self, disposition: Disposition) -> None:
+        """Note why the call is ended here; the first reason counts."""
+        self.stopped = self.stopped or disposition
+
+    def tell(self, event: Event) -> None:
+        """Tell an event of this call to everybody who watches."""
+        self._watchers.tell(event)
+
+    @property
+    def steering(self) -> Steering:
+        """What may be done to the conversation. Raises `CannotSteer` before the call is answered."""
+        if self.conversation is None or self.info.answered is None:
+            raise CannotSteer("the call is not answered yet")
+        return self.conversation.steering
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the call has cost until now."""
+        return self.bill.cost(datetime.now().astimezone()) if self.bill else None
+
+    def answered(self, sound: Sound) -> None:
+        """Sound flows from now on, at `sound`; the call costs."""
+        info = self.info
+        self.advance(SessionEvent.ANSWER)
+        info.answered = datetime.now(UTC)
+        if self.bill is not None:
+            self.bill.trunk, self.bill.answered = info.trunk.name, info.answered
+        log.info("call answered", trunk=info.trunk.name, seconds=(info.answered - info.began).total_seconds())
+        self.tell(CallAnswered(info.id, info.answered, info.trunk.name, sound))
+
+    def on_media(self, event: media.MediaEvent) -> None:
+        """Take what the media process reports of the channel of this call."""
+        match event:
+            case media.Recorded():
+                self.tape.on_recorded(event)
+                return
+            case media.Quality():
+                self.tell(CallMeasured(self.info.id, datetime.now(UTC), event))
+                return
+            case media.Dead(cause):
+                self.tape.on_dead(cause)
+            case media.Frames(ulaw) if self.screened is not None:
+                self.screened.hear(ulaw)
+        self.line.on_media(event)
+
+    def report(self, report: Report) -> None:
+        """Take what the conversation reports."""
+        if isinstance(report, Used):
+            if self.bill is not None:
+                self.bill.used(report)
+        elif isinstance(report, HandedOver):
+            self.info.agent = report.agent  # the rules of this agent hold from now on
+        self.tell(CallReported(self.info.id, datetime.now(UTC), report))
+        if self.screened is not None:
+            self.screened.understand(report)

@@ -1,0 +1,107 @@
+"""The SIP side of a call that we make: dialled while the agent gets ready, and from its answer on like any other."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+from media import channel as media
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import SessionEvent, SessionState
+from sipgw.calls.negotiation import OurSide, agree
+from sipgw.calls.originator import NotPermitted, Originator, disposition_of
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.sip_connection import SipLeg
+from sipgw.calls.transfers import Transfers
+from sipgw.events import CallRinging, Disposition
+from sipgw.sip.dialog import peer_of
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.leg import Leg, Progress
+from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.trunks.route_selector import Attempt, NotDialled
+
+
+class DialedConnection(SipLeg):
+    """A call to a telephone number, with an offer of its own for each trunk that is tried."""
+
+    def __init__(
+        self,
+        request: OriginateRequest,
+        originator: Originator,
+        endpoint: Endpoint,
+        context: CallContext,
+        transfers: Transfers,
+    ) -> None:
+        super().__init__(context, transfers)
+        self._request = request
+        self._originator = originator
+        self._endpoint = endpoint
+        self._side: OurSide | None = None
+        self._stack = contextlib.AsyncExitStack()
+        """Holds the place of the call on its trunk."""
+
+    def alert(self) -> None:
+        """Nothing: nobody waits here."""
+
+    def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Nothing: nobody has called."""
+
+    def prepare(self, channel: media.Channel) -> Disposition | None:
+        """Sound will be at `channel`."""
+        self._side = OurSide(channel.port)
+        return None
+
+    async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
+        """Dial, and agree on sound with whoever answers; `opening` goes on meanwhile."""
+        del opening
+        wish, info = self._request, self._context.info
+        try:
+            made = await self._stack.enter_async_context(
+                self._originator.originate(
+                    wish.number, self._offers, trunk=wish.trunk, caller_id=wish.caller_id,
+                    ring_timeout=wish.ring_timeout, agent=wish.agent, purpose=wish.purpose,
+                    consent=wish.consent or None, campaign=wish.campaign, progress=self._progress,
+                )
+            )  # fmt: skip
+        except CallFailed as failed:
+            return disposition_of(failed.ended)
+        except NotPermitted as denied:
+            return Disposition("not_permitted", str(denied), denied.denial.again)
+        except NotDialled as error:
+            return Disposition("failed", str(error))
+        self._leg, trunk = made.leg, info.trunk
+        if self._context.bill is not None:  # a redirect may have led to another number
+            self._context.bill.number = made.number
+        made.leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            made.leg.let_refer()
+        return self._agree(made.leg)
+
+    def _agree(self, leg: Leg) -> Disposition | None:
+        assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
+        try:
+            self._local, negotiated = agree(leg, self._side.local)
+        except NotAcceptable as error:
+            return Disposition("failed", f"the answer cannot be used: {error}")
+        self._exchange(negotiated)
+        self._transfers.spawn(self._follow(leg))
+        return None
+
+    async def close(self) -> None:
+        """See `sipgw.calls.session.Connection.close`."""
+        await super().close()
+        await self._stack.aclose()
+
+    def _offers(self, attempt: Attempt) -> tuple[bytes, ...]:
+        """Our offers on a trunk that is tried."""
+        self._context.info.trunk = trunk = attempt.trunk
+        there = trunk.proxy_uri or trunk.domain_uri
+        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
+        assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
+        return self._side.offers(self._endpoint.contact_host(peer_of(there)), trunk.srtp, attempt.there)
+
+    def _progress(self, progress: Progress) -> None:
+        """The phone rings, or more: that is told once."""
+        if progress.status > 100 and self._context.state is SessionState.BEGUN:
+            info = self._context.info
+            self._context.advance(SessionEvent.RING)
+            self._context.tell(CallRinging(info.id, datetime.now(UTC), info.trunk.name))

@@ -1,0 +1,171 @@
+"""Makes a call session of each INVITE that was let in, and of each call that somebody here asks for."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from sipgw.agents.agents import checked
+from sipgw.calls.dialed_connection import DialedConnection
+from sipgw.calls.registry import CallHandle, CallRegistry
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.services import CallServices
+from sipgw.calls.session import STOPPED, CallInfo, CallSession, Connection
+from sipgw.calls.sip_connection import SipConnection, SipLeg
+from sipgw.config.numbers import known
+from sipgw.config.trunks import TrunkOptions
+from sipgw.events import Disposition
+from sipgw.policy.inbound.admission import Admission
+from sipgw.policy.inbound.limits import Caller
+from sipgw.sip.boundaries import bounded
+from sipgw.sip.events import Phase
+from sipgw.sip.identity import Identity
+from sipgw.sip.leg import Leg
+from sipgw.sip.message import Request
+from sipgw.trunks.route_selector import NoRoom, NotDialled
+
+
+class CallDispatcher:
+    """Begins all calls of a gateway."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        services: CallServices,
+        registry: CallRegistry,
+        group: asyncio.TaskGroup,
+        engage: Callable[[asyncio.Task[Any]], None],
+    ) -> None:
+        """Calls run in `group`. `engage` keeps the providers of the present agents open as long as a call."""
+        self.services = services
+        self.registry = registry
+        self._admission = admission
+        self._group = group
+        self._engage = engage
+
+    def accept(self, leg: Leg) -> None:
+        """Take an INVITE that `Admission.judge` has let in; it must not block."""
+        trunk = self._admission.trunk_of(leg.request, leg.source)
+        if trunk is None:
+            leg.reject(403)
+            return
+        if leg.replaces:
+            self._replace(leg, trunk)
+            return
+        _introduce(leg, trunk)
+        services, identity = self.services.snapshot(), _identity(leg.request, trunk)
+        agent = services.agents.answering(leg.request, identity, trunk.name).name
+        info = CallInfo(self.registry.identity(leg.id), trunk, identity, agent=agent, call_id=leg.id)
+        session = CallSession(info, services)
+        _follow_identity(leg, info)
+        caller = Caller(identity.number, identity.dialled, leg.source.host)
+        self._begin(session, bounded(self._answer(leg, session, caller), STOPPED, "call not answered"))
+
+    async def _answer(self, leg: Leg, session: CallSession, caller: Caller) -> Disposition:
+        """Resolve the host names in the offer of `leg`, then let the session accept it, unless it is over already."""
+        try:
+            await leg.find()
+            if leg.phase is Phase.ENDED:
+                return STOPPED
+            connection = SipConnection(leg, self.services.endpoint, session.context, session.transfers)
+            return await session.accept(connection, caller)
+        finally:  # for an error before the session has the leg
+            leg.reject(500)
+            leg.hangup()
+
+    def begin(self, session: CallSession, connection: Connection) -> asyncio.Task[Any]:
+        """Let a call that came in go on, see `CallSession.accept`; it counts on its trunk until it is over."""
+        return self._begin(session, session.accept(connection))
+
+    def _begin(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Any]:
+        calls, trunk = self._admission.room.calls, session.info.trunk.name
+        calls[trunk] += 1
+        task = self._run(session, work)
+
+        def ended(_: asyncio.Task[Disposition]) -> None:
+            calls[trunk] -= 1
+
+        task.add_done_callback(ended)
+        return task
+
+    def originate(self, request: OriginateRequest) -> CallHandle:
+        """Call somebody; returns the call at once, before anything is sent.
+
+        Raises `VariableError` (values that the agent does not know), `NotDialled` (no agent or trunk of that name),
+        `NoRoom` (the gateway stops, is full, or has spent what a day may cost).
+        """
+        services = self.services.snapshot()
+        agent = services.agents.all.get(request.agent)
+        if agent is None:
+            there = ", ".join(sorted(services.agents.all))
+            raise NotDialled(f"there is no agent {request.agent!r}; there are {there}")
+        if full := self._admission.room.full(asyncio.get_running_loop().time()):
+            raise NoRoom(full)
+        if (spent := services.limits.own.budget()) is not None:
+            raise NoRoom(spent.reason)
+        variables = checked(agent.config.agent, request.variables)
+        trunk = self._admission.trunks.named(services.originator.first(request.trunk))
+        if trunk is None:
+            name = f"trunk {request.trunk!r}" if request.trunk else "trunk"
+            raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
+        country = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
+        dialled = known(request.number, country=country)
+        shown = Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=dialled)
+        call = request.call or secrets.token_hex(12)
+        info = CallInfo(call, trunk, shown, "out", request.agent, variables=variables)
+        session = CallSession(info, services)
+        context, transfers = session.context, session.transfers
+        connection = DialedConnection(request, services.originator, services.endpoint, context, transfers)
+        return CallHandle(info, session, self._run(session, session.originate(connection)))
+
+    def _run(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Disposition]:
+        task = self._group.create_task(work, name=f"call {session.info.id}")
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+        self.registry.add(session, task)
+        self._engage(task)
+        return task
+
+    def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
+        """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
+        for session in self.registry.calls.values():
+            connection, info = session.connection, session.info
+            if isinstance(connection, SipLeg) and connection.replaced_by(leg):
+                if info.trunk is not trunk:
+                    leg.reject(403)
+                    return
+                _introduce(leg, trunk)
+                if connection.replace(leg):
+                    info.spoken_by(_identity(leg.request, trunk))
+                    _follow_identity(leg, info)
+                return
+        _introduce(leg, trunk)
+        self.services.originator.pick_up(leg, trunk)
+
+
+def _introduce(leg: Leg, trunk: TrunkOptions) -> None:
+    """Give `leg` the credentials and the rights of its trunk."""
+    leg.authenticate(trunk.credentials)
+    leg.known_as(trunk.proxy_uri or trunk.domain_uri)
+    if trunk.accept_refer:
+        leg.let_refer()
+
+
+def _identity(request: Request, trunk: TrunkOptions) -> Identity:
+    identity = Identity.of(request, trusted=trunk.trust_identity)
+    return replace(identity, number=trunk.told(identity.number))
+
+
+def _follow_identity(leg: Leg, info: CallInfo) -> None:
+    """After a transfer at their side somebody else may speak, which only a trusted trunk can tell."""
+
+    def asserted(request: Request) -> None:
+        identity = info.identity.spoken_by(request)
+        if identity is info.identity:  # its number is in our form already
+            return
+        identity, before = replace(identity, number=info.trunk.told(identity.number)), info.identity
+        if (identity.number, identity.withheld, identity.mark) != (before.number, before.withheld, before.mark):
+            info.spoken_by(identity)
+
+    if info.trunk.trust_identity and info.direction == "in":
+        leg.on_asserted = asserted

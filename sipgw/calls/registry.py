@@ -1,0 +1,111 @@
+"""The calls that go on, each under an identity of its own, and the tasks that serve them."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from agent.records import Outcome
+from agent.steering import CannotSteer
+from sipgw.bounds import FULL
+from sipgw.calls.info import CallInfo
+from sipgw.calls.session import STOPPED, CallSession
+from sipgw.events import Disposition
+from sipgw.records.captures.capture import CALL_ID
+
+REMEMBERED = 10_000
+"""Call-IDs of which it is remembered how many calls had them, the latest."""
+
+
+@dataclass(frozen=True)
+class CallHandle:
+    """A call that we make, for the part of the gateway that asked for it."""
+
+    info: CallInfo
+    _session: CallSession
+    _task: asyncio.Task[Disposition]
+
+    @property
+    def id(self) -> str:
+        """The identity of the call."""
+        return self.info.id
+
+    async def ended(self) -> Disposition:
+        """How it ended, once it has."""
+        await asyncio.wait({self._task})
+        return self._session.context.stopped or STOPPED if self._task.cancelled() else self._task.result()
+
+    def stop(self, cause: str = "it was cancelled here") -> None:
+        """End it, whether it rings or somebody speaks."""
+        self._session.context.stop(Disposition("cancelled", cause))
+        self._task.cancel()
+
+
+class CallRegistry:
+    """The calls that go on."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, CallSession] = {}
+        self._tasks: dict[str, asyncio.Task[Disposition]] = {}
+        self._given: dict[str, int] = {}
+
+    def identity(self, call_id: str) -> str:
+        """An identity for a call with that Call-ID: the Call-ID itself, or with a number if another call has had it.
+
+        The caller chooses the Call-ID, and both ends of a call may be here (RFC 3261 §12 tells them apart by tags).
+        """
+        call_id = call_id[:CALL_ID]
+        times = self._given.pop(call_id, 0) + 1
+        identity = call_id if times == 1 else f"{call_id} {times}"
+        while identity in self._sessions:  # its Call-ID was forgotten, or ends like one of ours
+            times += 1
+            identity = f"{call_id} {times}"
+        self._given[call_id] = times
+        if len(self._given) > REMEMBERED:
+            del self._given[next(iter(self._given))]
+            FULL["Call-IDs"] += 1
+        return identity
+
+    def add(self, session: CallSession, task: asyncio.Task[Disposition]) -> None:
+        """`session` goes on as long as `task`."""
+        call = session.info.id
+        self._sessions[call], self._tasks[call] = session, task
+
+        def over(_: asyncio.Task[Disposition]) -> None:
+            del self._sessions[call], self._tasks[call]
+
+        task.add_done_callback(over)
+
+    @property
+    def calls(self) -> dict[str, CallSession]:
+        """All of them, by their identity."""
+        return dict(self._sessions)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def get(self, call: str) -> CallSession | None:
+        """The call of that identity, if it goes on."""
+        return self._sessions.get(call)
+
+    def stop(self, call: str, cause: str) -> None:
+        """End a call that goes on, also while it rings."""
+        if session := self._sessions.get(call):
+            session.context.stop(Disposition("ended_here", cause))
+            self._tasks[call].cancel()
+
+    def dismiss_all(self) -> int:
+        """Have the agents of those that are answered say goodbye; returns how many do."""
+        told = 0
+        for session in self._sessions.values():
+            if (conversation := session.context.conversation) is not None and session.info.answered:
+                with contextlib.suppress(CannotSteer):  # it is ending already
+                    conversation.dismiss(Outcome("gateway_stopped", STOPPED.cause))
+                    told += 1
+        return told
+
+    async def stop_all(self, limit: float) -> None:
+        """End them all; they have `limit` seconds for it."""
+        for task in self._tasks.values():
+            task.cancel()  # a cancelled call hangs up
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=limit)

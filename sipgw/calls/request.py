@@ -1,0 +1,32 @@
+"""The wish for a call that we make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sipgw.config.gate import Purpose
+
+RING_TIMEOUT = 45.0
+"""Seconds that it may ring; voicemail answers earlier almost everywhere."""
+
+
+@dataclass(frozen=True)
+class OriginateRequest:
+    """The number to call, and what for."""
+
+    number: str
+    agent: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """For the agent's ``{{name}}``."""
+    trunk: str = ""
+    """The only trunk to be tried; empty: all, in the order of the configuration."""
+    caller_id: str = ""
+    """The number to show if it is one of the trunk's."""
+    purpose: Purpose = "call"
+    """For the gate."""
+    consent: bool = False
+    """Whether the person has asked to be called, for the gate."""
+    ring_timeout: float = RING_TIMEOUT
+    campaign: str = ""
+    """The campaign that the call is a part of, for the gate."""
+    call: str = ""
+    """The identity that the call is to have; empty: one of its own."""

@@ -1,0 +1,45 @@
+"""What every call needs of the gateway."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agent.tools import Tool
+from media.engine import MediaEngine
+from sipgw.agents.agents import AgentDefinition, Agents
+from sipgw.agents.providers import Providers
+from sipgw.calls.context import CallContext
+from sipgw.calls.originator import Originator
+from sipgw.calls.transfer_dialer import TransferDialer
+from sipgw.events import Event, Watchers
+from sipgw.policy.cost.cost import Expenses
+from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.sip.endpoint import Endpoint
+
+CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
+"""Makes the tools that one feature of the gateway gives to an agent in a call."""
+
+
+@dataclass(frozen=True)
+class CallServices:
+    """What every call needs; the gateway makes it once."""
+
+    agents: Agents
+    providers: dict[str, Providers]
+    """Of each agent, by its name."""
+    engine: MediaEngine
+    endpoint: Endpoint
+    originator: Originator
+    transfer_dialer: TransferDialer
+    limits: SharedLimits
+    expenses: Expenses
+    watchers: Watchers[Event]
+    """Are told every event of every call."""
+    tools: tuple[CallTools, ...] = ()
+    """The tools of the gateway's features, in the order in which agents get them."""
+    database: str = ""
+    """The name of the database, for marks beside recordings: see `sipgw.records.artifacts.recordings.Tape`."""
+
+    def snapshot(self) -> "CallServices":
+        """For one call: its agents stay as they are at its beginning, whatever is reloaded."""
+        return replace(self, agents=copy.copy(self.agents), providers=dict(self.providers))

@@ -1,0 +1,345 @@
+"""One call, from its beginning to its end, over whatever connection: a SIP trunk, a phone, or a browser.
+
+Begin → ports and providers are opened → the other side is there → conversation → transfer or hang-up → record.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from agent.records import Outcome
+from agent.steering import CannotSteer, Steering
+from media import channel as media
+from sipgw.calls.agent_setup import AgentSetup
+from sipgw.calls.budget import within_budget
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import CallInfo, SessionEvent, SessionState
+from sipgw.calls.services import CallServices
+from sipgw.calls.talk import NOT_HUMAN, Talk
+from sipgw.calls.transfer_legs import Consult, TransferLegs
+from sipgw.calls.transfers import GIVEN_BACK, Transfers, closing
+from sipgw.config.agent_files import DEFAULT
+from sipgw.events import CallBegan, CallEnded, Disposition, Sound
+from sipgw.policy.cost.cost import Bill
+from sipgw.policy.inbound.limits import Caller, Declined
+from sipgw.records.artifacts.consent import wanted
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.sip.leg import Leg
+
+log = structlog.get_logger()
+
+STOPPED = Disposition("gateway_stopped", "the gateway was stopped")
+RETRY_AFTER = (("Retry-After", "5"),)
+Headers = tuple[tuple[str, str], ...]
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+class Connection(Protocol):
+    """The way to the other side of one call: `SipConnection`, `DialedConnection` or `BrowserConnection`."""
+
+    gone: Disposition | None
+    """How the other side has ended the call, if it has."""
+
+    @property
+    def leg(self) -> Leg | None:
+        """The SIP leg; None if there is none."""
+
+    @property
+    def address(self) -> str:
+        """Our address for sound, as the other side knows it."""
+
+    def alert(self) -> None:
+        """Tell the other side that it rings here."""
+
+    def refuse(self, status: int, headers: Headers = ()) -> None:
+        """Refuse the call with a SIP status."""
+
+    def prepare(self, channel: media.Channel) -> Disposition | None:
+        """Agree on sound at `channel` as far as that is possible before an answer; returns why it is not."""
+
+    async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
+        """Answer, or wait for an answer, while `opening` gets the conversation ready.
+
+        Returns why the other side is not there; None if it is.
+        """
+
+    async def over(self, limit: float) -> None:
+        """Wait `limit` seconds for the other side to hang up."""
+
+    def hang_up(self) -> None:
+        """End the call on this connection."""
+
+    async def close(self) -> None:
+        """End whatever is left, and free it; safe to call at any time."""
+
+
+class CallSession:
+    """One call. The gateway runs `accept` or `originate` in a task; operators and pages use the rest meanwhile."""
+
+    def __init__(self, info: CallInfo, services: CallServices) -> None:
+        """`services` are a snapshot for this call alone."""
+        self.info = info
+        self.services = services
+        self.context = CallContext(info, services.watchers)
+        self.setup = AgentSetup(services, self.context)
+        legs = TransferLegs(services, self.context, self.setup)
+        self.transfers = Transfers(services.engine, self.context, legs, self._spawn)
+        self.stats: dict[str, Any] = {}
+        """Counts and quality of the sound, in the end."""
+        self.connection: Connection | None = None
+        self._counted: Caller | None = None
+        """The caller, as long as the limits count them."""
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def accept(self, connection: Connection, caller: Caller | None = None) -> Disposition:
+        """Hold a call that came in; raises only when it is cancelled.
+
+        The limits are asked about `caller`; None: this call is not limited.
+        """
+        return await self._bounded(connection, self._accept(connection, caller))
+
+    async def originate(self, connection: Connection) -> Disposition:
+        """Make a call and hold it; raises only when it is cancelled."""
+        return await self._bounded(connection, self._originate(connection))
+
+    async def _bounded(self, connection: Connection, work: Coroutine[Any, Any, Disposition]) -> Disposition:
+        """The call boundary: the fault of one call is logged here, and harms no other call."""
+        self.connection = connection
+        disposition = STOPPED
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(self._uncount)
+                stack.callback(self._end_recording)
+                stack.callback(lambda: self._end(disposition))
+                stack.push_async_callback(connection.close)
+                try:
+                    disposition = await work
+                except Exception as error:
+                    log.exception("call failed")
+                    disposition = Disposition("failed", f"internal error: {type(error).__name__}")
+                finally:
+                    disposition = self.context.stopped or disposition
+        except Exception:  # the same boundary, for what is done in the end
+            log.exception("call not ended as it should be")
+        return disposition
+
+    async def _accept(self, connection: Connection, caller: Caller | None) -> Disposition:
+        limits = self.services.limits
+        if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
+            return await self._turn_away(connection, declined)
+        self._counted = caller
+        self._begin()
+        return await within_budget(self, self._hold(connection))
+
+    async def _originate(self, connection: Connection) -> Disposition:
+        self._begin()
+        disposition = await within_budget(self, self._hold(connection))
+        if disposition.kind == "caller_hung_up":
+            return Disposition("callee_hung_up", disposition.cause)
+        return disposition
+
+    async def _turn_away(self, connection: Connection, declined: Declined) -> Disposition:
+        """Answer a call that the limits do not let in: with a status, or with one sentence."""
+        log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
+        options = self.services.agents.all[DEFAULT].config.limits
+        self._begin()
+        if declined.answer != "spoken":
+            headers = (("Retry-After", f"{options.retry_after:.0f}"),) if declined.status == 503 else ()
+            connection.refuse(declined.status, headers)
+            return Disposition("refused", declined.reason)
+        tape = self.context.tape
+        self.context.tape = Tape("", "off" if tape.consent == "off" else "key")  # nobody asks, so nothing is kept
+        # No budget: what a day may cost is no reason to cut the sentence off.
+        return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
+
+    def _begin(self) -> None:
+        """Begin the bill and the recording, and tell `CallBegan`."""
+        info, services = self.info, self.services
+        structlog.contextvars.bind_contextvars(call=info.id)
+        bill = Bill(services.expenses.prices, info.direction, info.other, info.began)
+        self.context.bill = services.expenses.open(info.id, bill)
+        self.context.advance(SessionEvent.BEGIN)
+        self.context.tell(
+            CallBegan(
+                info.id, info.began, info.direction, info.trunk.name, info.agent, info.caller, info.identity.dialled,
+                info.identity.as_dict(), info.call_id,
+            )
+        )  # fmt: skip
+        call_ids = dict(info.identity.call_ids)
+        log.info("call began", trunk=info.trunk.name, agent=info.agent, direction=info.direction, carrier=call_ids)
+        options, policy = services.agents.all[info.agent].config.recording, services.agents.privacy(info.agent)
+        self.context.tape = Tape(
+            options.path(info.id, info.began, info.trunk.name, info.caller),
+            wanted(options, info.identity, outbound=info.direction == "out"),
+            info.id,
+            bleeped=policy.bleep and bool(policy.redact),
+            database=services.database,
+        )
+
+    def _end(self, disposition: Disposition) -> None:
+        """Tell `CallEnded`, if `CallBegan` was told."""
+        began = self.context.state is not SessionState.NEW
+        self.context.advance(SessionEvent.END)
+        if not began:
+            return
+        info, ended = self.info, datetime.now(UTC)
+        seconds = (ended - info.began).total_seconds()
+        log.info("call ended", ending=disposition.kind, cause=disposition.cause, seconds=seconds)
+        cost = self.services.expenses.close(info.id)
+        sound = self.stats | self.context.tape.as_dict()
+        told = cost.as_dict() if cost else None
+        self.context.tell(CallEnded(info.id, ended, disposition, sound, tuple(info.replaced_by), told))
+
+    def _end_recording(self) -> None:
+        self.context.tape.end()  # that of the end: `_begin` has made it
+
+    async def _uncount(self) -> None:
+        if self._counted is not None:
+            await self.services.limits.over(self._counted, self.info.id)
+
+    def too_dear(self) -> str:
+        """Why the call must not go on; empty if it may."""
+        most, bill = self.services.agents.all[self.info.agent].config.cost.per_call, self.context.bill
+        if bill is not None and most and (taken := bill.cost(datetime.now(UTC)).most) >= most:
+            return f"the call has cost {taken:.2f} of {most:.2f} ([cost] per_call)"
+        over = self.services.limits.own.budget()
+        return over.reason if over else ""
+
+    @property
+    def goodbye(self) -> str:
+        """What the agent says when the call has become too dear."""
+        return self.services.agents.all[self.info.agent].config.cost.goodbye
+
+    async def _hold(self, connection: Connection, talk: Talk | None = None) -> Disposition:
+        """Get a channel and a conversation ready, wait for the other side, and talk."""
+        connection.alert()
+        try:
+            channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
+        except (media.PortsExhausted, media.MediaDown) as error:
+            connection.refuse(503, RETRY_AFTER)
+            return Disposition("failed" if self.info.direction == "out" else "refused", str(error))
+        with closing(channel):
+            self.context.tape.attach(channel)
+            self.context.line.attach(channel)
+            if (refused := connection.prepare(channel)) is not None:
+                return refused
+            talk = talk or self.converse()
+            try:
+                async with self._group:
+                    opening = self._spawn(talk.open())
+                    disposition = await connection.connect(opening)
+                    if disposition is None:
+                        await opening
+                        disposition = await self._talk(connection, channel, talk)
+                    for task in self._tasks:
+                        task.cancel()
+                return disposition
+            finally:
+                await talk.close()
+
+    def converse(self) -> Talk:
+        """The conversation of the agent."""
+        targets = self.transfers.legs.targets
+        return self.setup.talk(self.connect if targets else None, targets.names if targets else {})
+
+    async def _talk(self, connection: Connection, channel: media.Channel, talk: Talk) -> Disposition:
+        self.context.answered(Sound(channel.number, connection.address, channel.port))
+        if self.context.conversation is not None:  # an announcement is not recorded
+            self.context.tape.begin()
+        try:
+            outcome = await talk.run()
+            spoke = await self.transfers.last()
+            self.context.advance(SessionEvent.FINISH)
+            disposition = await self._disposition(connection, outcome, spoke)
+        finally:
+            await self.transfers.close()
+        with contextlib.suppress(media.MediaDown):
+            self.stats = await channel.stats()
+        connection.hang_up()
+        return disposition
+
+    async def _disposition(self, connection: Connection, outcome: Outcome, spoke: str) -> Disposition:
+        """How the call has ended; `spoke` is how long the caller did with the person whom they were joined with."""
+        target, told = self.transfers.target, self.transfers.told(spoke)
+        if target and self.transfers.moved(spoke):
+            if target.await_bye and not spoke:
+                await connection.over(target.await_bye)
+            done = self.transfers.outcome
+            return Disposition("transferred" if done and done.proven else "transfer_unproven", told)
+        if connection.gone is not None and outcome.kind not in NOT_HUMAN:
+            return connection.gone
+        if outcome.kind == "failed" and told:
+            return Disposition("transfer_failed", f"{outcome.text}; {told}")
+        return Disposition(outcome.kind, outcome.text)
+
+    async def connect(self, to: str = "") -> bool:
+        """Transfer the caller to a person; returns whether that succeeded."""
+        return self.connection is not None and await self.transfers.connect(self.connection.leg, to)
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # For operators and pages
+
+    @property
+    def steering(self) -> Steering:
+        """What may be done to the conversation. Raises `CannotSteer` before the call is answered."""
+        return self.context.steering
+
+    @property
+    def instead(self) -> str:
+        """The person who speaks with the caller in the agent's place; empty if nobody does."""
+        return self.transfers.instead
+
+    def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
+        """What is said from now on, see `Audience.listen`. Raises `CannotSteer` before the call is answered, `Full`."""
+        self._up()
+        return self.context.line.audience.listen()
+
+    async def take_over(self, name: str, consult: Consult | None = None) -> bool:
+        """Call an operator, one of ``[[people]]`` or ``[[accounts]]``, who takes the agent's place when they answer.
+
+        The agent talks on until then, hears nothing while they have the call, and goes on if they `give_back`. Returns
+        whether they answered. `consult` reaches an operator on a page, who is not called. Raises `CannotSteer`.
+        """
+        return await self.transfers.take_over(self._up().leg, name, consult)
+
+    def give_back(self, note: str = GIVEN_BACK) -> None:
+        """Hang up the operator and let the agent speak again, which is told `note`. Raises `CannotSteer`."""
+        self._up()
+        self.transfers.give_back(note)
+
+    def row(self) -> Row:
+        """The call as the board shows it."""
+        info, cost, conversation = self.info, self.context.cost, self.context.conversation
+        turn = conversation.steering.state.value if conversation and info.answered else ""
+        return {
+            "state": "talking" if info.answered else "ringing",
+            "direction": info.direction,
+            "caller": info.caller,
+            "called": info.identity.dialled,
+            "agent": info.agent,
+            "trunk": info.trunk.name,
+            "turn": f"with {self.instead}" if self.instead else turn,
+            "instead": self.instead,
+            "mos": round(self.context.line.mos, 1) or None,
+            "cost": round(cost.total, 4) if cost else None,
+            "estimated": bool(cost and cost.estimated),
+            "began": info.began.isoformat(timespec="seconds"),
+        }
+
+    def _up(self) -> Connection:
+        """The connection of a call that is answered. Raises `CannotSteer`."""
+        if self.connection is None or self.info.answered is None:
+            raise CannotSteer("the call is not answered yet")
+        return self.connection

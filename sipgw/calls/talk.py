@@ -1,0 +1,24 @@
+"""What speaks in a call: a conversation of an agent, or less."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from agent.records import Outcome
+
+Connect = Callable[[str], Awaitable[bool]]
+"""Transfers the caller to a person of that name, or to anybody if it is empty; returns whether that succeeded."""
+NOT_HUMAN = ("machine", "message_left", "fax")
+"""Outcomes that stay as they are when the other side hangs up: it does that after a message."""
+
+
+class Talk(Protocol):
+    """What the agent does in a call."""
+
+    async def open(self) -> None:
+        """Get ready."""
+
+    async def run(self) -> Outcome:
+        """Talk until one side hangs up; raises only when it is cancelled."""
+
+    async def close(self) -> None:
+        """Free what `open` took; safe to call twice."""

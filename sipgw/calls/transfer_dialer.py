@@ -1,0 +1,107 @@
+"""Finds and calls the people whom callers are transferred to: by a trunk, at an account's phones, at an address."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sipgw.calls.negotiation import OurSide
+from sipgw.calls.originator import Made, Originator
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.config.people import Mode, PersonOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.policy.inbound.admission import Admission
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.events import Ended
+from sipgw.sip.identity import is_number, number_of
+from sipgw.sip.registrar import Registrar
+from sipgw.sip.uri import Uri
+
+
+@dataclass(frozen=True)
+class TransferDialer:
+    """Reaches people at the addresses of the configuration only: nothing that a caller says leads to an address."""
+
+    endpoint: Endpoint
+    originator: Originator
+    registrar: Registrar
+    admission: Admission
+    people: tuple[PersonOptions, ...] = ()
+
+    def targets(self, trunk: TrunkOptions) -> TransferTargets | None:
+        """The people whom callers of `trunk` can be transferred to; None if there are none."""
+        if not self.people and trunk.transfer_uri is None:
+            return None
+        return TransferTargets(self.people, trunk, lambda: self._last(trunk))
+
+    def operator(self, name: str, trunk: TrunkOptions) -> TransferTarget | None:
+        """The person of that name who may take over a call of `trunk`: one of `targets`, or the user of an account."""
+        targets = self.targets(trunk)
+        found = targets.named(name) if targets else None
+        if found is None and name in self.admission.users:
+            found = TransferTarget(Uri("sip", host=name), "bridge", name=name)
+        return found
+
+    def phone_at(self, contact: Uri) -> Peer | None:
+        """Where the phone of an account is that registered this Contact; None if none did."""
+        return self.registrar.seen_at(contact)
+
+    def _last(self, trunk: TrunkOptions) -> TransferTarget | None:
+        """The `transfer_to` of a trunk; for an account the phone that it is registered with."""
+        uri = trunk.transfer_uri
+        if uri is not None and not uri.user and uri.host in self.admission.users:
+            phones = self.registrar.bindings(uri.host, asyncio.get_running_loop().time())
+            uri = phones[0].contact if phones else None
+        mode: Mode = "attended" if trunk.attended_transfer else "refer"
+        return TransferTarget(uri, mode, trunk.await_bye) if uri else None
+
+    @contextlib.asynccontextmanager
+    async def call(self, target: TransferTarget, shown: str, side: OurSide) -> AsyncIterator[Made]:
+        """Call `target`; the call counts on its trunk until the block ends.
+
+        A phone of an account sees the number `shown`; a trunk shows what it may. Raises `CallFailed`, `NotDialled`.
+        """
+        uri = target.uri
+        if uri.scheme == "tel":
+            async with self.originator.originate(
+                uri.user, lambda attempt: side.offers(self._address(attempt.trunk), attempt.trunk.srtp, attempt.there),
+                trunk=target.trunk, ring_timeout=target.ring_timeout, purpose="transfer", consent=True,
+            ) as made:  # fmt: skip
+                yield made
+        elif not uri.user and uri.host in self.admission.users:
+            yield await self._ring(uri.host, target, shown, side)
+        else:
+            async with self._through(target, side) as made:
+                yield made
+
+    async def _ring(self, user: str, target: TransferTarget, shown: str, side: OurSide) -> Made:
+        """Call the phones of an account."""
+        bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
+        if not bindings:
+            raise CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
+        from_ = f"<sip:{shown if is_number(shown) else 'agent'}@{self.endpoint.contact_host(bindings[0].peer)}>"
+        return await self.originator.ring(
+            user, from_, lambda phone: side.offers(self.endpoint.contact_host(phone), "optional", phone),
+            ring_timeout=target.ring_timeout,
+        )  # fmt: skip
+
+    @contextlib.asynccontextmanager
+    async def _through(self, target: TransferTarget, side: OurSide) -> AsyncIterator[Made]:
+        """Call an address, by way of the trunk if one is named."""
+        trunk = self.admission.trunks.named(target.trunk)
+        there = peer_of((trunk and trunk.proxy_uri) or target.uri)
+        address = self.endpoint.contact_host(there)
+        async with self.originator.counted(trunk) if trunk is not None else contextlib.nullcontext():
+            leg, answer = await self.endpoint.invite(
+                target.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
+                *side.offers(address, trunk.srtp if trunk else "optional", there), ring_timeout=target.ring_timeout,
+                credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
+            )  # fmt: skip
+            number = number_of(target.uri)
+            yield Made(leg, answer, target.trunk, trunk.told(number) if trunk else number)
+
+    def _address(self, trunk: TrunkOptions) -> str:
+        there = trunk.proxy_uri or trunk.domain_uri
+        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
+        return self.endpoint.contact_host(peer_of(there))

@@ -1,0 +1,193 @@
+"""The further legs of one call: each counts on its trunk and on the bill of the call, and passes the gate."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sipgw.agents.music import hold_music
+from sipgw.agents.tune import TUNE
+from sipgw.calls.agent_setup import AgentSetup
+from sipgw.calls.consult_leg import ConsultLeg, called
+from sipgw.calls.context import CallContext
+from sipgw.calls.negotiation import OurSide
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.services import CallServices
+from sipgw.calls.target import Target
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.config.trunks import TrunkOptions
+from sipgw.policy.cost.cost import FurtherLeg
+from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.events import Ended
+from sipgw.sip.leg import Leg
+from sipgw.sip.uri import Uri, is_address
+from sipgw.trunks.route_selector import NotDialled
+
+Fields = tuple[tuple[str, str], ...]
+"""Further headers of an INVITE."""
+Consult = Callable[[TransferTarget, int], AbstractAsyncContextManager[ConsultLeg]]
+"""Reaches a person beside the channel of that number, see `TransferLegs.consult`."""
+
+
+@dataclass(frozen=True)
+class TransferLegs:
+    """Makes the further legs of the call of `context`."""
+
+    services: CallServices
+    context: CallContext
+    setup: AgentSetup
+
+    @property
+    def targets(self) -> TransferTargets | None:
+        """The people whom the caller can be transferred to."""
+        return self.services.transfer_dialer.targets(self.context.info.trunk)
+
+    @property
+    def music(self) -> bytes:
+        """What the caller hears while somebody is called: mu-law, to be played in a loop."""
+        return hold_music(self.services.agents.all[self.context.info.agent].config.transfer.music) or TUNE
+
+    @property
+    def longest(self) -> float:
+        """Seconds that caller and person may speak through us."""
+        return self.services.agents.all[self.context.info.agent].config.transfer.longest
+
+    def operator(self, name: str) -> TransferTarget | None:
+        """The person of that name who may take the call over."""
+        return self.services.transfer_dialer.operator(name, self.context.info.trunk)
+
+    async def brief(self, line: PhoneLine) -> str:
+        """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
+        return await self.setup.brief(line)
+
+    @contextlib.asynccontextmanager
+    async def consult(self, target: TransferTarget, beside: int) -> AsyncIterator[ConsultLeg]:
+        """Call a person who is to be bridged with the caller, see `sipgw.calls.consult_leg.called`."""
+        services, context = self.services, self.context
+        dialer = services.transfer_dialer
+        async with called(target, context.info.caller, services.engine, dialer, beside) as person:
+            if context.bill is None or not person.trunk:
+                yield person
+                return
+            billed = context.bill.leg(person.trunk, person.number, datetime.now(UTC))
+            try:
+                yield person
+            finally:
+                billed.ended = datetime.now(UTC)
+
+    @contextlib.asynccontextmanager
+    async def invite(self, uri: Uri, leg: Leg, side: OurSide) -> AsyncIterator[Leg]:
+        """Call a person of the configuration on the trunk of `leg`, the caller's; the call counts until the block ends.
+
+        Raises `CallFailed`, `NotDialled`.
+        """
+        trunk = self.context.info.trunk
+        target = Target.of(uri, trunk) if uri.scheme == "tel" else Target.known(uri, trunk)
+        async with self._billed(target, leg, side, ()) as (reached, _):
+            yield reached
+
+    @contextlib.asynccontextmanager
+    async def follow_refer(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Leg]:
+        """Call the address that the other side of `leg` sends us to; once the block ends, the call goes on with it.
+
+        A telephone number passes the gate: the other side must not have us pay for any number there is. Names and
+        extensions are the business of the PBX that sends us there. Raises `CallFailed`, `NotDialled`.
+        """
+        try:
+            target = await self._permitted(uri, dialog=any(name == "Replaces" for name, _ in fields))
+        except NotDialled as refused:
+            raise CallFailed(Ended("gateway", "403", str(refused), 403)) from None
+        async with self._billed(target, leg, side, fields) as (reached, billed):
+            yield reached
+        if self.context.bill is not None:
+            self.context.bill.goes_on(billed, datetime.now(UTC))
+
+    async def _permitted(self, uri: Uri, *, dialog: bool) -> Target:
+        """Where a call to `uri` goes. Raises `NotDialled`, also if the gate denies it."""
+        info, gate = self.context.info, self.services.originator.gate
+        if self.services.transfer_dialer.phone_at(uri):
+            return Target.known(uri, info.trunk)
+        target = Target.of(uri, info.trunk, dialog=dialog)
+        if not target.outside or gate is None:
+            return target
+        judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, "transfer", consent=True))
+        if isinstance(judged, Refused):
+            raise NotDialled(judged.reason)
+        return target.permitted(judged.number, info.trunk)
+
+    @contextlib.asynccontextmanager
+    async def _billed(
+        self, target: Target, leg: Leg, side: OurSide, fields: Fields
+    ) -> AsyncIterator[tuple[Leg, FurtherLeg]]:
+        services, context, trunk = self.services, self.context, self.context.info.trunk
+        async with services.originator.counted(trunk):
+            phone = services.transfer_dialer.phone_at(target.uri)
+            reached = await invite_on_trunk(services.endpoint, trunk, target.uri, leg, side, fields, phone)
+            billed = FurtherLeg(trunk.name, target.number, datetime.now(UTC))
+            if context.bill is not None:
+                context.bill.further.append(billed)
+            try:
+                yield reached, billed
+            finally:
+                billed.ended = datetime.now(UTC)
+
+
+async def invite_on_trunk(
+    endpoint: Endpoint,
+    trunk: TrunkOptions,
+    target: Uri,
+    leg: Leg,
+    side: OurSide,
+    fields: Fields = (),
+    phone: Peer | None = None,
+) -> Leg:
+    """Call `target` where the trunk of `leg` is; returns the leg that was answered. Raises `CallFailed`.
+
+    The INVITE goes to the trunk: a URI that the other side names never makes us send to a host that we do not know.
+    `phone` is where the phone of an account is that has this Contact; then the INVITE goes there.
+    """
+    if phone is not None:
+        offers = side.offers(endpoint.contact_host(_known(phone, leg)), trunk.srtp, phone)
+        return (await endpoint.invite(target, leg.identity, *offers, peer=phone, fields=fields))[0]
+    there = trunk.registrar_uri or _place(leg.source)
+    if not target.host or (trunk.registrar_uri is None and _is_with(target, leg)):  # tel: (RFC 3966) has no host
+        target = replace(there, user=target.user)
+    ours = {there.host, leg.source.host, leg.target.host}
+    if trunk.transfer_uri is not None:
+        ours.add(trunk.transfer_uri.host)
+    proxy = trunk.proxy_uri or (None if target.host in ours else there)
+    first = proxy or target
+    back = trunk.registrar_uri is None and replace(first, user="") == there
+    to = peer_of(first, leg.source if back else None)
+    offers = side.offers(endpoint.contact_host(_known(to, leg)), trunk.srtp, to)
+    new, _ = await endpoint.invite(
+        target, leg.identity, *offers, credentials=trunk.credentials, proxy=proxy, peer=to, fields=fields
+    )
+    new.authenticate(trunk.credentials)
+    if trunk.accept_refer:
+        new.let_refer()
+    return new
+
+
+def _known(to: Peer, leg: Leg) -> Peer:
+    """`to` if it is an address, else the other side of `leg`: both are where the trunk is."""
+    return to if is_address(to.host) else leg.source
+
+
+def _is_with(target: Uri, leg: Leg) -> bool:
+    """Whether `target` is at the peer of `leg`, which called by a stream, and names neither transport nor port.
+
+    By itself such a URI means UDP, where everybody on the way could read the call (RFC 3263 §4.1).
+    """
+    open_ = target.scheme == "sip" and not target.port and target.param("transport") is None
+    return open_ and leg.source.transport != "udp" and target.host in (leg.source.host, leg.target.host)
+
+
+def _place(source: Peer) -> Uri:
+    """Where `source`, which has called us, is called: the port of a stream is that of one connection only."""
+    if source.transport == "udp":
+        return Uri("sip", host=source.host, port=source.port)
+    return Uri("sip", host=source.host, params=(("transport", source.transport),))

@@ -1,0 +1,287 @@
+"""Transfers of one call to people, and operators who take it over."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import structlog
+
+from agent.steering import CannotSteer
+from media.channel import Channel, MediaDown, PortsExhausted
+from media.engine import MediaEngine
+from sipgw.calls.consult_leg import ConsultLeg
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import SessionEvent, SessionState
+from sipgw.calls.negotiation import OurSide, agree
+from sipgw.calls.transfer_legs import Consult, TransferLegs
+from sipgw.calls.transfer_targets import TransferTarget
+from sipgw.events import CallTransferred
+from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.events import Referred
+from sipgw.sip.leg import Leg
+from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.sip.uri import Uri
+from sipgw.trunks.route_selector import NotDialled
+
+log = structlog.get_logger()
+
+DASHBOARD = Uri("sip", host="dashboard")
+"""The address of an operator who speaks from a page."""
+GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
+Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
+"""Has work done as long as the call lasts."""
+
+
+class TransferState(Enum):
+    """What the transfers of a call are doing."""
+
+    FREE = "free"
+    CALLING = "calling"
+    """A person is being called, asked, or connected by the caller's carrier."""
+    JOINED = "joined"
+    """The caller speaks with a person through us; the agent does not come back."""
+    TAKEN = "taken"
+    """An operator has taken the agent's place, and may give it back."""
+
+
+FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
+    TransferState.FREE: (TransferState.CALLING,),
+    TransferState.CALLING: (TransferState.FREE, TransferState.JOINED, TransferState.TAKEN),
+    TransferState.JOINED: (),
+    TransferState.TAKEN: (TransferState.FREE,),
+}
+"""The states that may follow each state; everything else is a fault of our own."""
+
+
+class Transfers:
+    """The transfers of one call; without a leg, which only a call by SIP has, by bridging."""
+
+    def __init__(self, engine: MediaEngine, context: CallContext, legs: TransferLegs, spawn: Spawn) -> None:
+        self.outcome: Referred | None = None
+        """The outcome of the last try."""
+        self.target: TransferTarget | None = None
+        """The person of the last try."""
+        self.person: ConsultLeg | None = None
+        """The person whom the caller speaks with through us."""
+        self.state = TransferState.FREE
+        self.legs = legs
+        self.spawn = spawn
+        self._engine = engine
+        self._context = context
+        self._stack = contextlib.AsyncExitStack()
+
+    def advance(self, state: TransferState) -> None:
+        """Change the state. Raises `RuntimeError` where that cannot happen."""
+        if state not in FOLLOWING[self.state]:
+            raise RuntimeError(f"a transfer that is {self.state.value} cannot become {state.value}")
+        self.state = state
+
+    @property
+    def possible(self) -> bool:
+        """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
+        return self.state is TransferState.FREE
+
+    @property
+    def taken(self) -> bool:
+        """Whether an operator has taken the agent's place, and may give it back."""
+        return self.state is TransferState.TAKEN
+
+    @property
+    def instead(self) -> str:
+        """The person who speaks with the caller in the agent's place; empty if nobody does."""
+        return (self.target.name or str(self.target.uri)) if self.person and self.target else ""
+
+    def moved(self, spoke: str) -> bool:
+        """Whether the caller went to somebody else; `spoke` is what `last` returned."""
+        return self.outcome is not None and self.outcome.accepted and (bool(spoke) or not self.taken)
+
+    def told(self, spoke: str) -> str:
+        """What the record says of the last try; `spoke` is what `last` returned. Empty if there was no try."""
+        target, done = self.target, self.outcome
+        if target is None or done is None:
+            return ""
+        to = f"to {target.called}: {spoke or f'{done.status} {done.reason}'}"
+        return f"taken over: {to}" if self.taken else to
+
+    async def connect(self, leg: Leg | None, to: str = "") -> bool:
+        """Connect the other side of `leg` with a person called `to`, or with anybody: with the first who can.
+
+        Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
+        when nobody could be reached.
+        """
+        if not self.possible:
+            log.info("somebody is being called for this call already", to=to)
+            return False
+        line, targets = self._context.line, self.legs.targets
+        chosen = targets.hunt(to, datetime.now(UTC)) if targets else ()
+        if not chosen:
+            log.info("nobody to transfer to is on duty", to=to)
+            return False
+        connected = False
+        self.advance(TransferState.CALLING)
+        try:
+            for target in chosen:
+                if leg is None or target.bridged:
+                    line.step_aside(self.legs.music)
+                if connected := await self._tried(leg, target):
+                    break
+        finally:
+            self._called()
+            if not connected and any(leg is None or target.bridged for target in chosen):
+                line.step_back()
+        return connected
+
+    async def take_over(self, leg: Leg | None, name: str, consult: Consult | None = None) -> bool:
+        """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
+
+        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `consult`
+        reaches an operator on a page, who is not called. Raises `CannotSteer` if nobody has that name, or if somebody
+        else has the call.
+        """
+        operator = TransferTarget(DASHBOARD, "bridge", name=name) if consult else self.legs.operator(name)
+        if operator is None:
+            raise CannotSteer(f"{name!r} is none of [[people]] and has no [[accounts]]")
+        if not self.possible or self._context.line.gone.is_set():
+            raise CannotSteer("somebody else has this call, or is being called for it")
+        taking = self.spawn(self._take(leg, operator, consult))
+        await asyncio.wait({taking})
+        return not taking.cancelled() and bool(taking.result())
+
+    async def _take(self, leg: Leg | None, operator: TransferTarget, consult: Consult | None) -> bool:
+        if not self.possible:
+            return False
+        self.advance(TransferState.CALLING)
+        try:
+            if not await self._tried(leg, replace(operator, mode="bridge"), taken=True, consult=consult):
+                return False
+        finally:
+            self._called()
+        person = self.person
+        assert person is not None  # noqa: S101  it was just joined
+        self.spawn(self._until_gone(person, operator))
+        return True
+
+    async def _until_gone(self, person: ConsultLeg, operator: TransferTarget) -> None:
+        await person.line.gone.wait()
+        if self.person is not person:
+            return
+        if person.returns:
+            with contextlib.suppress(CannotSteer):  # the call ends already
+                self.give_back()
+        else:
+            self._context.line.end(f"{operator.called} hung up")
+
+    def give_back(self, note: str = GIVEN_BACK) -> None:
+        """Hang up the operator and let the agent speak again, which is told `note`.
+
+        Raises `CannotSteer` if no operator has taken the call.
+        """
+        if not self.taken or self._context.state is not SessionState.TRANSFERRED:
+            raise CannotSteer("nobody has taken this call over")
+        self.person, self.target, self.outcome = None, None, None
+        self.advance(TransferState.FREE)
+        self._context.advance(SessionEvent.PART)
+        self._context.line.step_back()
+        stack, self._stack = self._stack, contextlib.AsyncExitStack()
+        self.spawn(stack.aclose())
+        with contextlib.suppress(CannotSteer):
+            self._context.steering.instruct(note)
+
+    def _called(self) -> None:
+        """Nobody is being called any more; the carrier may have connected the caller, or nobody has."""
+        if self.state is TransferState.CALLING:
+            self.advance(TransferState.FREE)
+
+    async def _tried(
+        self, leg: Leg | None, target: TransferTarget, *, taken: bool = False, consult: Consult | None = None
+    ) -> bool:
+        self.target = target
+        self.outcome = done = await self._try(leg, target, taken=taken, consult=consult or self.legs.consult)
+        log.info("transfer", to=target.called, done=done.accepted, status=done.status, reason=done.reason)
+        tried = (self._context.info.id, datetime.now(UTC), target.called, done.accepted, done.status, done.reason)
+        self._context.tell(CallTransferred(*tried))
+        return done.accepted
+
+    async def _try(self, leg: Leg | None, target: TransferTarget, *, taken: bool, consult: Consult) -> Referred:
+        try:
+            if leg is None or target.bridged:
+                return await self._bridge(leg, target, consult, taken=taken)
+            return await (self._attended(leg, target) if target.mode == "attended" else leg.refer(target.uri))
+        except CallFailed as error:
+            return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
+        except (PortsExhausted, MediaDown, NotDialled) as error:
+            return Referred(False, 503, str(error))
+        except NotAcceptable as error:
+            return Referred(False, 488, str(error))
+
+    async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, *, taken: bool) -> Referred:
+        """Call the person, have them briefed if that is wanted, and join the two calls."""
+        line = self._context.line
+        async with contextlib.AsyncExitStack() as stack:
+            person = await stack.enter_async_context(consult(target, line.channel))
+            self.spawn(person.follow())
+            refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
+            if refused:
+                return Referred(False, 603, refused)
+            if person.line.gone.is_set() or line.gone.is_set():
+                return Referred(False, 487, "hung up before the calls were joined")
+            if target.by_refer and leg and person.leg:
+                done = await leg.refer(person.leg.target, person.leg)
+                if done.accepted:
+                    return done
+                log.info("the caller's side does not connect them, so we do", status=done.status)
+            if taken:
+                line.step_aside()
+            line.join(person.line, heard=taken)
+            self._context.advance(SessionEvent.JOIN)
+            self.advance(TransferState.TAKEN if taken else TransferState.JOINED)
+            self.person = person
+            self._stack.push_async_exit(stack.pop_all())
+        return Referred(True, 200, "OK")
+
+    async def last(self) -> str:
+        """Wait until the caller or the person hangs up; returns who did, and how long they spoke. Empty if none did."""
+        person, line = self.person, self._context.line
+        if person is None or self.target is None:
+            return ""
+        if self.taken and not (line.gone.is_set() or person.line.gone.is_set()):
+            return ""  # the call was ended here while an operator had it
+        async with asyncio.TaskGroup() as group:
+            waits = [group.create_task(one.gone.wait()) for one in (line, person.line)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=self.legs.longest)
+            for wait in waits:
+                wait.cancel()
+        how = "the longest that was allowed"
+        if line.gone.is_set() or person.line.gone.is_set():
+            how = f"{(self.target.name or 'the person') if person.line.gone.is_set() else 'the caller'} hung up"
+        return f"{asyncio.get_running_loop().time() - person.began:.0f} s, {how}"
+
+    async def close(self) -> None:
+        """Hang up the people whom we called; nobody is joined any more."""
+        self._context.line.gone.set()
+        await self._stack.aclose()
+
+    async def _attended(self, leg: Leg, target: TransferTarget) -> Referred:
+        """Call the person; when they have answered, the caller takes the place of that call."""
+        channel = await self._engine.open(lambda event: None)
+        with closing(channel):
+            side = OurSide(channel.port)
+            async with self.legs.invite(target.uri, leg, side) as asked:
+                try:
+                    agree(asked, side.local)
+                    return await leg.refer(asked.target, asked)
+                finally:
+                    asked.hangup()
+
+
+@contextlib.contextmanager
+def closing(channel: Channel) -> Iterator[None]:
+    """Give the ports of `channel` back in the end."""
+    try:
+        yield
+    finally:
+        channel.close()

@@ -1,0 +1,36 @@
+"""The tool by which an agent promises a call back, for the call that it speaks in."""
+
+from dataclasses import replace
+
+from agent.tools import Tool
+from sipgw.agents.agents import AgentDefinition
+from sipgw.calls.context import CallContext
+from sipgw.calls.originator import Originator
+from sipgw.calls.services import CallTools
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.records.store import Store
+
+
+def callback_tools(store: Store, originator: Originator) -> CallTools:
+    """Makes `sipgw.outbound.promises.callback_tool`; where no trunk can dial, a person has to keep the promise."""
+
+    def tools(call: CallContext, agent: AgentDefinition) -> list[Tool]:
+        options, info = agent.config.callbacks, call.info
+        options = replace(options, dial=options.dial and bool(originator.first()))
+
+        def asking() -> Asking:
+            return Asking(info.id, info.agent, info.other, info.trunk, info.verified)
+
+        async def refused(number: str, trunk: str, consent: bool) -> str:
+            """Why the gate will not let `number` be called back at any hour; empty if it may."""
+            if originator.gate is None:
+                return ""
+            request = GateRequest(number, originator.first(trunk), info.agent, "callback", consent=consent or None)
+            judged = await originator.gate.judge(request, later=True)
+            return judged.reason if isinstance(judged, Refused) else ""
+
+        return [callback_tool(Jobs(store, ""), asking, options, refused=refused)]
+
+    return tools

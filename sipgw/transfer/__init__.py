@@ -1,1 +1,0 @@
-"""Callers are handed over to people."""
