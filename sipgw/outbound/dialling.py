@@ -1,4 +1,4 @@
-"""Callbacks that ring: what was promised (`sipgw.outbound.promises`) is dialled when it is due."""
+"""Promised callbacks (`sipgw.outbound.promises`) and campaigns are dialled when they are due."""
 
 import asyncio
 from typing import Any, Protocol, Self
@@ -14,7 +14,7 @@ from sipgw.records.store import Store
 log = structlog.get_logger()
 
 AGAIN = 5.0
-"""Seconds from a fault until promises are dialled again."""
+"""Seconds from a fault until jobs are dialled again."""
 
 
 class CallingGateway(Places, Protocol):
@@ -29,15 +29,17 @@ class CallingGateway(Places, Protocol):
 
     @property
     def outbound(self) -> Outbound:
-        """Its ways out."""
+        """Its routes to telephone numbers."""
         ...
 
 
-class Callbacks:
-    """Makes the calls that were promised, as long as it is entered."""
+class OutboundDialling:
+    """Dials the jobs of the database as long as it is entered."""
 
-    def __init__(self, gateway: CallingGateway) -> None:
+    def __init__(self, gateway: CallingGateway, only: str = "") -> None:
+        """With `only` it dials this campaign and nothing else."""
         self._gateway = gateway
+        self._only = only
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None
         self._dialler: Dialler | None = None
@@ -45,26 +47,26 @@ class Callbacks:
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        # Without a trunk that dials, promises wait for a person; they are not failed when they are due.
-        if self._gateway.config.callbacks.dial and self._gateway.outbound.first():
+        # Without a trunk that can dial, jobs wait for a person. They do not fail when they are due.
+        if self._gateway.outbound.first():
             self._dialling = self._group.create_task(self._dial())
         return self
 
     async def _dial(self) -> None:
-        """Dial until told to finish. What goes wrong costs callbacks that are being made, and no other call."""
+        """Dial until told to finish. A fault ends the calls that are made for jobs, and no other calls."""
         options = self._gateway.config.callbacks
-        pace = Pace(options.retry, options.concurrent, latest=options.latest)
+        callbacks = Pace(options.retry, options.concurrent, latest=options.latest)
         jobs = Jobs(self._gateway.store, new_holder())
         while not self._finishing:
-            self._dialler = Dialler(jobs, self._gateway, "", pace)
+            self._dialler = Dialler(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
             try:
                 await self._dialler.run()
-            except Exception:  # the observer boundary: the calls of others go on
-                log.exception("callbacks failed")
+            except Exception:  # the observer boundary: other calls go on
+                log.exception("dialling failed")
                 await asyncio.sleep(AGAIN)
 
     def finish(self) -> None:
-        """Call nobody any more: other gateways do."""
+        """Start no more calls here: other gateways do. Running calls go on."""
         self._finishing = True
         if self._dialler is not None:
             self._dialler.finish()

@@ -18,22 +18,25 @@ import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sipgw.cli import elsewhere
-from sipgw.cli.elsewhere import found
+from sipgw.cli import running
+from sipgw.cli.running import RunningGateway, call_by, found
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
+from sipgw.events import Ending, Event
 from sipgw.outbound.call_out import Errand
+from sipgw.records.store import Store
 from sipgw.sip.leg import Leg
-from sipgw.trunks.routes import NoRoom, NotDialled
+from sipgw.trunks.routes import NotDialled
 from sipgw.web.accounts import Accounts
 from sipgw.web.local_key import key_file
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee, carrier_lines
+from tests.cloud import Cloud
 from tests.interop.served import GATE, served
 from tests.outbound.test_call_out import calling_out
 from tests.ports import free_ports
 
-Restarted = Callable[[WebOptions], Awaitable[None]]
+Restarted = Callable[[WebOptions | None], Awaitable[None]]
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -121,15 +124,48 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
         assert rows(tmp_path, "SELECT id FROM api_keys") == [], "no key is left"
         await alone_beside_it(tmp_path, person, port)
 
+    beside(tmp_path, scenario, GATE.replace("[gate]", "[gate]\nper_number_per_day = 1"))
+
+
+def test_a_campaign_is_left_to_the_gateway_that_runs_paused_and_resumed(tmp_path: Path) -> None:
+    async def scenario(person: Callee, port: int) -> None:
+        (tmp_path / "people.csv").write_text("number\n+14155550102\n+14155550112\n")
+
+        async def campaign(*arguments: str) -> tuple[int, str, str]:
+            return await ran(command(tmp_path, "campaign", *arguments))
+
+        status, shown, errors = await campaign("run", "people.csv", "--detach", "--consent", "--busy", "86400")
+        assert (status, "people: 2 new rows" in shown) == (0, True), shown + errors
+        assert "dialled by the gateway that runs at http://127.0.0.1:" in errors
+        async with asyncio.timeout(60):
+            while rows(tmp_path, "SELECT attempts FROM jobs") != [(1,), (1,)]:
+                await asyncio.sleep(0.2)
+        assert (await campaign("pause", "people"))[:2] == (0, "people is paused\n")
+        with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+            database.execute("UPDATE jobs SET due = 0")
+            database.commit()
+        status, shown, _ = await campaign("status")
+        assert re.search(r"people +. paused", shown), shown
+        assert len(person.legs) == 2
+        assert (await campaign("resume", "people"))[1] == "people is running\n"
+        async with asyncio.timeout(60):
+            while rows(tmp_path, "SELECT attempts FROM jobs") != [(2,), (2,)]:
+                await asyncio.sleep(0.2)
+        assert {leg.source.port for leg in person.legs} == {port}
+
+    beside(tmp_path, scenario)
+
+
+def beside(folder: Path, scenario: Callable[[Callee, int], Awaitable[None]], gate: str = GATE) -> None:
+    """Run `scenario` beside a gateway that calls people, with the port from which it calls."""
+
     async def people() -> None:
         async with callee(takes) as person:
-            more = f"[web]\nport = {free_ports()}\n{carrier_lines(person.port)}" + GATE.replace(
-                "[gate]", "[gate]\nper_number_per_day = 1"
-            )
+            more = f"[web]\nport = {free_ports()}\n{carrier_lines(person.port)}{gate}"
             loop = asyncio.get_running_loop()
 
             def run() -> None:
-                with served(tmp_path, more) as gateway:
+                with served(folder, more) as gateway:
                     asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()
 
             await asyncio.to_thread(run)  # noqa: TID251
@@ -137,55 +173,92 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
     asyncio.run(people())
 
 
+class Beside:
+    """A command beside a gateway: the calls that it has the gateway make."""
+
+    def __init__(self, gateway: RunningGateway, store: Store) -> None:
+        self.gateway = gateway
+        self.store = store
+        self.stop = asyncio.Event()
+        self.told: list[Event] = []
+
+    async def call(self, number: str = "+14155550100", **variables: str) -> Ending:
+        return await call_by(self.gateway, self.store, Errand(number, "agent", variables), self.told.append, self.stop)
+
+    async def until_it_begins(self) -> None:
+        async with asyncio.timeout(30):
+            while not self.told:
+                await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def ringing(folder: Path) -> AsyncIterator[tuple[Callee, Cloud, WebOptions, Beside, Restarted]]:
+    """A gateway that rings somebody, as a command sees it, and what restarts its dashboard at another address."""
+    async with (
+        callee(Callee.ring) as person,
+        calling_out(folder, person) as (world, _),
+        contextlib.AsyncExitStack() as on,
+        Store(world.gateway.config.store) as store,
+    ):
+        web = WebOptions(port=free_ports())
+
+        async def restarted(web: WebOptions | None) -> None:
+            await on.aclose()
+            if web is not None:
+                await on.enter_async_context(Dashboard(world.gateway, web))
+
+        await restarted(web)
+        async with found(world.gateway.config) as there:
+            assert there is not None
+            yield person, world, web, Beside(there, store), restarted
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "LOOK", 0.05)
+
+
 def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, _):
             ours = replace(world.gateway.config, web=WebOptions(port=free_ports()))
             theirs = replace(ours, store=StoreOptions(str(tmp_path / "other.db")))
-            async with found(ours) as running:
-                assert running is None, "nobody listens"
+            async with found(ours) as there:
+                assert there is None, "nobody listens"
             async with Dashboard(world.gateway, ours.web):
-                async with found(theirs) as running:
-                    assert running is None, "somebody else's gateway makes no calls for us"
-                async with found(ours) as running:
-                    assert running is not None
+                async with found(theirs) as there:
+                    assert there is None, "somebody else's gateway makes no calls for us"
+                async with found(ours) as there, Store(ours.store) as store, asyncio.TaskGroup() as group:
+                    assert there is not None
                     assert await Accounts(world.gateway.store).keys() == [], "what is in memory ends with the process"
-                    placed = running.place(Errand("+14155550100", "agent"))
+                    command = Beside(there, store)
+                    calling = group.create_task(command.call())
                     while not person.phones:
                         await asyncio.sleep(0.02)
-                    placed.stop("enough")
-                    ending = await placed.ended()
-                    assert (ending.kind, ending.cause) == ("ended_here", "enough")
-                    refused = running.place(Errand("+14155550100", "agent", {"unknown": "x"}))
+                    command.stop.set()
+                    ending = await calling
+                    assert (ending.kind, ending.cause) == ("ended_here", "it was cancelled here")
                     with pytest.raises(NotDialled, match="unknown"):
-                        await refused.ended()
+                        await command.call(unknown="x")
                     world.gateway.admission.room.draining = True
-                    with pytest.raises(NoRoom, match="the gateway is stopping"):
-                        await running.place(Errand("+14155550100", "agent")).ended()
+                    with pytest.raises(NotDialled, match="the gateway is stopping"):
+                        await command.call()
             assert await Accounts(world.gateway.store).keys() == []
 
     asyncio.run(scenario())
 
 
 def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "PATIENCE", 0.3)
-    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+    monkeypatch.setattr(running, "PATIENCE", 0.5)
 
     async def scenario() -> None:
-        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
-            ours = replace(world.gateway.config, web=WebOptions(port=free_ports()))
-            async with contextlib.AsyncExitStack() as running:
-                await running.enter_async_context(Dashboard(world.gateway, ours.web))
-                async with found(ours) as there:
-                    assert there is not None
-                    placed = there.place(Errand("+14155550100", "agent"))
-                    while not person.legs:
-                        await asyncio.sleep(0.02)
-                    await running.aclose()
-                    ending = await placed.ended()
-                    assert ending == elsewhere.GONE
-                    with pytest.raises(NoRoom, match="does not answer"):
-                        await there.place(Errand("+14155550100", "agent")).ended()
+        async with ringing(tmp_path) as (_, _, _, command, restarted), asyncio.TaskGroup() as group:
+            calling = group.create_task(command.call())
+            await command.until_it_begins()
+            await restarted(None)
+            assert await calling == running.GONE
+            with pytest.raises(NotDialled, match="does not answer"):
+                await command.call()
 
     asyncio.run(scenario())
 
@@ -193,126 +266,99 @@ def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_call_is_followed_while_the_database_is_away_and_made_once_if_its_answer_is_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elsewhere, "PATIENCE", 5.0)
-    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+    monkeypatch.setattr(running, "PATIENCE", 5.0)
 
     async def scenario() -> None:
-        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
-            ours, store = replace(world.gateway.config, web=WebOptions(port=free_ports())), world.gateway.store
-            async with Dashboard(world.gateway, ours.web), found(ours) as there:
-                assert there is not None
-                there._client.timeout = 0.5
-                note, late = Accounts.note, asyncio.Event()
+        async with ringing(tmp_path) as (person, world, _, command, _), asyncio.TaskGroup() as group:
+            command.gateway._client.timeout = 0.5
+            note, late = Accounts.note, asyncio.Event()
 
-                async def slowly(*arguments: Any, **named: Any) -> None:
-                    await late.wait()
-                    await note(*arguments, **named)
+            async def slowly(*arguments: Any, **named: Any) -> None:
+                await late.wait()
+                await note(*arguments, **named)
 
-                monkeypatch.setattr(Accounts, "note", slowly)
-                placed = there.place(Errand("+14155550100", "agent"))
-                await asyncio.sleep(1.2)
-                late.set()
-                while not placed.id:
-                    await asyncio.sleep(0.02)
-                read = store.read
+            monkeypatch.setattr(Accounts, "note", slowly)
+            calling = group.create_task(command.call())
+            await asyncio.sleep(1.2)
+            late.set()
+            await command.until_it_begins()
+            read = command.store.read
 
-                def away() -> Any:
-                    raise OperationalError("select", {}, OSError("no route to the database"))
+            def away() -> Any:
+                raise OperationalError("select", {}, OSError("no route to the database"))
 
-                monkeypatch.setattr(store, "read", away)
-                monkeypatch.setattr(elsewhere, "PATIENCE", 0.5)
-                await asyncio.sleep(1.5)
-                assert world.gateway.calls, "it still rings"
-                monkeypatch.setattr(store, "read", read)
-                placed.stop("enough")
-                ending = await placed.ended()
-                assert (ending.kind, ending.cause) == ("ended_here", "enough")
-                assert len(person.legs) == 1, "however often it was asked for"
+            monkeypatch.setattr(command.store, "read", away)
+            monkeypatch.setattr(running, "PATIENCE", 0.5)
+            await asyncio.sleep(1.5)
+            assert world.gateway.calls, "it still rings"
+            assert not calling.done()
+            monkeypatch.setattr(command.store, "read", read)
+            command.stop.set()
+            ending = await calling
+            assert (ending.kind, ending.cause) == ("ended_here", "it was cancelled here")
+            assert len(person.legs) == 1, "however often it was asked for"
 
     asyncio.run(scenario())
 
 
-@contextlib.asynccontextmanager
-async def restartable(folder: Path) -> AsyncIterator[tuple[Callee, elsewhere.Elsewhere, Path, WebOptions, Restarted]]:
-    """A gateway that rings somebody, as a command sees it, its key file, and what restarts it at another address."""
-    async with (
-        callee(Callee.ring) as person,
-        calling_out(folder, person) as (world, _),
-        contextlib.AsyncExitStack() as on,
-    ):
-        web, file = WebOptions(port=free_ports()), key_file(world.gateway.config.store.path)
-
-        async def restarted(web: WebOptions) -> None:
-            await on.aclose()
-            await on.enter_async_context(Dashboard(world.gateway, web))
-
-        await restarted(web)
-        async with found(replace(world.gateway.config, web=web)) as there:
-            assert there is not None
-            yield person, there, file, web, restarted
-
-
-async def made_and_stopped(there: elsewhere.Elsewhere, number: str) -> None:
-    placed = there.place(Errand(number, "agent"))
-    while not placed.id and not placed._ended.done():
-        await asyncio.sleep(0.02)
-    assert placed.id, await placed.ended()
-    placed.stop("enough")
-    assert (await placed.ended()).cause == "enough"
-
-
-def cut_off(there: elsewhere.Elsewhere, monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
+def cut_off(command: Beside, monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
     """Let the answer to the next request for a call be lost, and `then` happen."""
-    ask = there._client.request
+    ask = command.gateway._client.request
 
     async def request(method: str, *arguments: Any, **named: Any) -> Any:
         answer = await ask(method, *arguments, **named)
         if method == "POST":
-            monkeypatch.setattr(there._client, "request", ask)
+            monkeypatch.setattr(command.gateway._client, "request", ask)
             await then()
             raise httpx2.ReadError("the gateway went")
         return answer
 
-    monkeypatch.setattr(there._client, "request", request)
+    monkeypatch.setattr(command.gateway._client, "request", request)
 
 
 @pytest.mark.faults("C5", "C12")
 def test_the_gateway_that_has_taken_over_is_asked_by_its_own_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
-
     async def scenario() -> None:
-        async with restartable(tmp_path) as (person, there, _, web, restarted):
+        async with ringing(tmp_path) as (person, _, web, command, restarted):
+
+            async def made_and_stopped(number: str) -> None:
+                one = Beside(command.gateway, command.store)
+                async with asyncio.TaskGroup() as group:
+                    calling = group.create_task(one.call(number))
+                    await one.until_it_begins()
+                    one.stop.set()
+                    assert (await calling).kind == "ended_here"
+
             for place in (web, WebOptions(port=free_ports())):
                 await restarted(place)
-                await made_and_stopped(there, "+14155550100")
-                assert there.url == f"http://127.0.0.1:{place.port}/"
+                await made_and_stopped("+14155550100")
+                assert command.gateway.url == f"http://127.0.0.1:{place.port}/"
             assert len(person.legs) == 2
-            cut_off(there, monkeypatch, lambda: restarted(web))
-            await made_and_stopped(there, "+14155550101")
+            cut_off(command, monkeypatch, lambda: restarted(web))
+            await made_and_stopped("+14155550101")
             assert len(person.legs) == 3, "asked for twice, made once"
 
     asyncio.run(scenario())
 
 
 @pytest.mark.faults("C5", "C12")
-def test_a_key_that_stays_unknown_costs_no_attempt_unless_it_may_have_rung(
+def test_a_key_that_stays_unknown_makes_no_call_unless_one_may_have_been_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
-    monkeypatch.setattr(elsewhere, "PATIENCE", 0.5)
+    monkeypatch.setattr(running, "PATIENCE", 0.5)
 
     async def scenario() -> None:
-        async with restartable(tmp_path) as (_, there, file, _, _):
+        async with ringing(tmp_path) as (_, world, _, command, _):
 
             async def unknown() -> None:
-                there._there = there._there._replace(key="of nobody")
-                file.write_text(json.dumps({"url": there.url, "key": "of nobody, either"}))
+                file = key_file(world.gateway.config.store.path)
+                file.write_text(json.dumps({"url": command.gateway.url, "key": "of nobody"}))
 
-            cut_off(there, monkeypatch, unknown)
-            assert await there.place(Errand("+14155550102", "agent")).ended() == elsewhere.GONE
-            with pytest.raises(NoRoom, match="key"):
-                await there.place(Errand("+14155550103", "agent")).ended()
+            cut_off(command, monkeypatch, unknown)
+            assert await command.call() == running.GONE
+            with pytest.raises(NotDialled, match="key"):
+                await command.call("+14155550103")
 
     asyncio.run(scenario())
