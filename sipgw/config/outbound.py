@@ -1,7 +1,8 @@
 """Options of calls that the gateway makes: callbacks and retries."""
 
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sipgw.config.hours import zone_named
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,3 @@ class CallbackOptions:
             raise ValueError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin")
         if self.concurrent < 1:
             raise ValueError("concurrent must be at least 1")
-
-
-def zone_named(name: str) -> ZoneInfo | None:
-    """The time zone of that name, or None."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

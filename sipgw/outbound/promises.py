@@ -10,8 +10,9 @@ import structlog
 from pydantic import Field
 
 from agent.tools import Tool, ToolError, tool
+from sipgw.config.hours import zone_named
 from sipgw.config.numbers import NumberError, e164
-from sipgw.config.outbound import CallbackOptions, zone_named
+from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.outbound.when import WhenError, due, spoken
