@@ -252,12 +252,12 @@ async def _progress(jobs: Jobs, campaign: str) -> tuple[str, bool, dict[str, Any
     state = next((one.state for one in await jobs.campaigns() if one.name == campaign), "stopped")
     counts = (await jobs.states()).get(campaign, {})
     (waiting, first), calls = await jobs.open(campaign), await jobs.calls(campaign, now)
-    told = f"{counts.get('failed', 0)} failed, {calls} dialling"
+    told = f"{counts.get('failed', 0)} failed, {calls} calls"
     if waiting and not calls:
         late = state == "running" and now.timestamp() - first > LATE
         told += f"; {NOBODY_DIALS}" if late else f", next at {datetime.fromtimestamp(first, UTC).astimezone():%H:%M:%S}"
     finished = counts.get("done", 0) + counts.get("failed", 0)
-    over = not waiting or (state != "running" and not calls)
+    over = not calls and (not waiting or state != "running")
     return state, over, {"total": sum(counts.values()), "completed": finished, "told": told}
 
 

@@ -16,7 +16,7 @@ from sipgw.calls.live import STOPPED, Placed
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Ending, Event, Watchers
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, Settled
+from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, Settled, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, next_step
 from sipgw.trunks.routes import NoRoom, NotDialled
@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 LOOK = 1.0
 """Seconds between two looks for jobs that are due."""
+FULL_PAUSE = 5.0
+"""Seconds without further claims of a campaign when this gateway has no room for a call."""
 RENEW = LEASE / 4
 """Seconds between two renewals of a lease."""
 
@@ -92,6 +94,8 @@ class Dialler:
         self._now = now
         self._only = only
         self._held: dict[int, HeldJob] = {}
+        self._look: dict[str, float] = {}
+        """When the next job of a campaign, or the next callback (``""``), may be claimed; by the clock of the loop."""
         self._steady = 0.0
         """Earliest time to claim jobs with expired leases after a database outage, in seconds since 1970."""
         self._finishing = False
@@ -109,6 +113,7 @@ class Dialler:
                 await self._dial_all()
                 while self._held:
                     await self._wait(LOOK)
+                    await self._read_campaigns()  # a campaign may be stopped
                 renewing.cancel()
         finally:
             stop()
@@ -120,21 +125,20 @@ class Dialler:
         self._changed.set()
 
     async def _dial_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        read, begin = 0.0, dict[str, float]()  # when campaigns are read again, and when each may have its next call
+        loop, read = asyncio.get_running_loop(), 0.0
         while not self._finishing:
             if loop.time() >= read:
                 await self._read_campaigns()
                 read = loop.time() + LOOK
             for campaign, pace in list(self._paces.items()):
                 calls = sum(held.job.campaign == campaign for held in self._held.values())
-                if calls >= pace.concurrent or loop.time() < begin.get(campaign, 0.0):
+                if calls >= pace.concurrent or loop.time() < self._look.get(campaign, 0.0):
                     continue
-                if (job := await self._claim(campaign)) is not None:
+                if (job := await self._claim(campaign, pace)) is not None:
                     held = self._held[job.id] = HeldJob(job, pace)
                     self._group.create_task(self._dial(held))
-                begin[campaign] = loop.time() + (LOOK if job is None else 1 / pace.per_second)
-            await self._wait(min((at - loop.time() for at in (read, *begin.values()) if at > loop.time()), default=0))
+            now = loop.time()
+            await self._wait(min((at - now for at in (read, *self._look.values()) if at > now), default=0))
 
     async def _wait(self, seconds: float) -> None:
         """Wait for a change, `seconds` at most."""
@@ -158,15 +162,19 @@ class Dialler:
             if held.placed and held.job.campaign in stopped:
                 held.placed.stop("the campaign was stopped")
 
-    async def _claim(self, campaign: str) -> Job | None:
-        now = self._now()
+    async def _claim(self, campaign: str, pace: Pace) -> Job | None:
+        now, job, wait = self._now(), None, LOOK
         try:
             await self._outcomes.write()  # otherwise a job that is over could be dialled again
-            return await self._jobs.claim(campaign, now, left=now.timestamp() >= self._steady, held=list(self._held))
+            job = await self._jobs.claim(campaign, now, left=now.timestamp() >= self._steady, held=list(self._held))
+            wait = LOOK if job is None else 1 / pace.per_second
+        except TooSoonError as early:
+            wait = min(wait, early.wait)
         except SQLAlchemyError as error:
             self._steady = self._now().timestamp() + 2 * RENEW  # until then living processes have renewed their leases
             _warn(error)
-            return None
+        self._look[campaign] = asyncio.get_running_loop().time() + wait
+        return job
 
     async def _dial(self, held: HeldJob) -> None:
         try:
@@ -186,6 +194,9 @@ class Dialler:
             else:
                 ending = refused
         except NoRoom as error:
+            self._look[held.job.campaign] = (
+                asyncio.get_running_loop().time() + FULL_PAUSE
+            )  # other gateways may have room
             ending = Ending("not_placed", str(error))
         except (NotDialled, VariableError) as error:
             ending = Ending("failed", str(error))
@@ -246,7 +257,9 @@ class Dialler:
                 if held.placed is not None and held.placed.id == event.call:
                     held.answered = True
                     # Written now, so that nobody is called twice even if this process is killed.
-                    self._outcomes.keep(Outcome(job, self._jobs.holder, "done", "answered", call=event.call))
+                    self._outcomes.keep(
+                        Outcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
+                    )
                     self._group.create_task(self._settle())
 
 

@@ -51,6 +51,8 @@ CampaignState = Literal["running", "paused", "stopped"]
 OPEN = text("state IN ('planned', 'dialling')")
 """Jobs that are dialled and not over. It is text because a database uses a partial index only for exactly the condition
 of the index."""
+HELD = text("lease > 0")
+"""Jobs with a call, ringing or answered; also the jobs of processes that were killed."""
 
 
 class Campaign(Base):
@@ -82,6 +84,7 @@ class Job(Base):
         UniqueConstraint("campaign", "key"),
         # Finished jobs are never read again. The index has only the open ones, in the order in which they are dialled.
         Index("jobs_open", "campaign", "due", "id", sqlite_where=OPEN, postgresql_where=OPEN),
+        Index("jobs_held", "campaign", "lease", sqlite_where=HELD, postgresql_where=HELD),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     campaign: Mapped[str] = mapped_column(String(64), index=True)
@@ -107,7 +110,7 @@ class Job(Base):
     holder: Mapped[str] = mapped_column(String(40), default="")
     """The process that claimed the job last."""
     lease: Mapped[float] = mapped_column(Float, default=0.0)
-    """When the claim ends if it is not renewed."""
+    """When the claim ends if it is not renewed; 0 if no process has a call for it."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,17 @@ class Outcome:
     due: float = 0.0
     counted: bool = True
     call: str = ""
+    over: bool = True
+    """Whether the call has ended; otherwise somebody has answered it."""
+
+
+class TooSoonError(Exception):
+    """The pace of a campaign does not allow a new call yet."""
+
+    def __init__(self, wait: float) -> None:
+        """In `wait` seconds it does, if no other gateway is faster."""
+        super().__init__(wait)
+        self.wait = wait
 
 
 class Jobs:
@@ -215,8 +229,9 @@ class Jobs:
     async def claim(self, campaign: str, now: datetime, *, left: bool = True, held: Collection[int] = ()) -> Job | None:
         """Claim the job that is due first; None if no job may be dialled now. No other process has the job then.
 
-        A campaign must be ``running``, and its pace must allow a new call. With `left` a job whose lease has ended is
-        claimed, too, except the jobs `held` by this process: a clock that jumps must not cause a second call.
+        A campaign must be ``running``, with fewer calls than it may have at the same time. Raises `TooSoonError` if its
+        pace does not allow a new call yet. With `left` a job whose lease has ended is claimed, too, except the jobs
+        `held` by this process: a clock that jumps must not cause a second call.
         """
         at = now.timestamp()
         run_out = and_(Job.state == "dialling", Job.lease < self._clock(now), Job.id.not_in(held))
@@ -242,23 +257,26 @@ class Jobs:
             return job
 
     async def _may_dial(self, session: AsyncSession, campaign: str, now: datetime, held: Collection[int]) -> bool:
-        """Whether the campaign runs and its pace allows a new call now. Other claimers of the campaign wait for us."""
+        """Whether the campaign may have another call. Other claimers of it wait for us. Raises `TooSoonError`."""
         query = select(Campaign, self._clock(now)).where(Campaign.name == campaign).with_for_update()
         if (found := (await session.execute(query)).one_or_none()) is None:
             return False
         pace, clock = found
         wait = pace.next - float(clock)
-        if pace.state != "running" or 0 < wait <= 1 / pace.per_second:  # longer: the clock was set back
+        calls = int(await session.scalar(self._calls(campaign, now, held)) or 0)
+        if pace.state != "running" or calls >= pace.concurrent:
             return False
-        return int(await session.scalar(self._calls(campaign, now, held)) or 0) < pace.concurrent
+        if 0 < wait <= 1 / pace.per_second + LEASE:  # if it is longer, the clock was set back
+            raise TooSoonError(wait)
+        return True
 
     def _calls(self, campaign: str, now: datetime, held: Collection[int] = ()) -> Select[int]:
-        """The query for the number of calls of a campaign that are up, in all processes that live."""
+        """The query for the number of calls of a campaign, ringing or answered, in all processes that live."""
         alive = or_(Job.lease >= self._clock(now), Job.id.in_(held))
-        return select(func.count()).where(Job.campaign == campaign, OPEN, Job.state == "dialling", alive)
+        return select(func.count()).select_from(Job).where(Job.campaign == campaign, HELD, alive)
 
     async def calls(self, campaign: str, now: datetime) -> int:
-        """How many calls of a campaign are up, in all processes that live."""
+        """How many calls of a campaign ring or are answered, in all processes that live."""
         async with self._store.read() as session:
             return int(await session.scalar(self._calls(campaign, now)) or 0)
 
@@ -266,7 +284,7 @@ class Jobs:
         """Renew the leases of these jobs. Returns the jobs that are still ours; other processes have the rest."""
         renewed = (
             update(Job)
-            .where(Job.id.in_(ids), Job.holder == self.holder)
+            .where(Job.id.in_(ids), Job.holder == self.holder, Job.lease > 0)  # 0: just over
             .values(lease=self._clock(now) + LEASE)
             .returning(Job.id)
             .execution_options(synchronize_session=False)
@@ -284,6 +302,7 @@ class Jobs:
         values: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
         values |= {"due": outcome.due} if outcome.state == "planned" else {}
         values |= {"call": outcome.call} if outcome.call else {}
+        values |= {"lease": 0.0} if outcome.over else {}
         values |= {} if outcome.counted else {"attempts": Job.attempts - 1}
         theirs = Job.holder == outcome.holder, Job.state.in_(("dialling", "done"))
         async with self._store.write() as session:

@@ -156,6 +156,29 @@ def test_a_campaign_is_left_to_the_gateway_that_runs_paused_and_resumed(tmp_path
     beside(tmp_path, scenario)
 
 
+def test_one_ctrl_c_pauses_a_campaign_and_a_second_one_ends_its_calls(tmp_path: Path) -> None:
+    async def scenario(person: Callee, _: int) -> None:
+        person.takes = Callee.ring
+        (tmp_path / "people.csv").write_text("number\n+14155550103\n+14155550113\n")
+        campaign = command(tmp_path, "campaign", "run", "people.csv", "--consent", "--concurrent", "1")
+        async with asyncio.timeout(60):
+            while not person.legs:
+                await asyncio.sleep(0.1)
+            campaign.send_signal(signal.SIGINT)
+            while rows(tmp_path, "SELECT state FROM campaigns") != [("paused",)]:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        assert (campaign.poll(), person.ended) == (None, []), "it still rings"
+        campaign.send_signal(signal.SIGINT)
+        status, shown, errors = await ran(campaign)
+        assert (status, "people: 2 planned" in shown) == (0, True), shown + errors
+        assert "people is stopped; `sipgw campaign resume people` goes on" in shown
+        assert [leg.how for leg in person.ended] == ["CANCEL"]
+        assert rows(tmp_path, "SELECT attempts FROM jobs") == [(0,), (0,)]
+
+    beside(tmp_path, scenario)
+
+
 def beside(folder: Path, scenario: Callable[[Callee, int], Awaitable[None]], gate: str = GATE) -> None:
     """Run `scenario` beside a gateway that calls people, with the port from which it calls."""
 

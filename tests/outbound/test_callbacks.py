@@ -279,7 +279,7 @@ def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_
             calling = Dialler(Away(world.gateway.store, "test"), world.gateway, Pace(), lambda: clock[0])
             for passed in (0, 1, LEASE / 2 - 2, 2):
                 clock[0] += timedelta(seconds=passed)
-                await calling._claim("")
+                await calling._claim("", Pace())
 
     asyncio.run(scenario())
     assert Away.asked == [True, False, False, True]

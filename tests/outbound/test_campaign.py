@@ -18,7 +18,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.campaign import Broken, FileError, Row, read, unused
 from sipgw.outbound.dialler import Dialler
-from sipgw.outbound.jobs import Campaign, Job, Jobs
+from sipgw.outbound.jobs import Campaign, Job, Jobs, TooSoonError
 from sipgw.records.store import Store
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
@@ -203,11 +203,13 @@ def test_a_campaign_that_is_stopped_ends_its_calls_and_loses_nobody(tmp_path: Pa
             await jobs.start(fast(), planned(2))
             async with dialled(world):
                 await reached(jobs, dialling=1, done=1)
+                assert await jobs.calls("c", datetime.now(UTC)) == 2, "one is answered, and goes on"
                 await jobs.set_state("c", "stopped")
                 await reached(jobs, done=1, planned=1)
                 async with asyncio.timeout(HANG):
                     while world.gateway.calls:
                         await asyncio.sleep(0.05)
+                assert await jobs.calls("c", datetime.now(UTC)) == 0
                 spoken, rang = await jobs.all("c")
                 assert spoken.reason == "answered; the campaign was stopped", "nobody is called twice for it"
                 assert (rang.attempts, rang.reason) == (0, "cancelled: the campaign was stopped")
@@ -224,7 +226,9 @@ def test_the_pace_of_a_campaign_holds_and_a_clock_that_is_set_back_does_not_stop
             await jobs.start(slow, planned(5))
             assert await jobs.claim("unknown", now) is None
             assert await jobs.claim("c", now)
-            assert await jobs.claim("c", now + timedelta(seconds=1.9)) is None, "a call every two seconds"
+            with pytest.raises(TooSoonError) as early:  # a call every two seconds
+                await jobs.claim("c", now + timedelta(seconds=1.5))
+            assert early.value.wait == pytest.approx(0.5)
             assert await Jobs(store, "two").claim("c", now + timedelta(seconds=2))
             an_hour_ago = now - timedelta(hours=1)
             for job in planned(5):
@@ -308,6 +312,9 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 assert "left out line 4: 'broken' is no telephone number" in errors
                 assert "left out line 6: the agent needs a value for name" in errors
                 assert "no variable 'city'" in errors
+            with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+                endings = database.execute("SELECT ending FROM calls WHERE answered IS NOT NULL").fetchall()
+            assert endings == [("callee_hung_up",)] * 2, "no command leaves before the last call has ended"
         shown = campaign(tmp_path, "status", "people").communicate(timeout=HANG)[0]
         assert "+14155550101" in shown
         assert "declined" in shown

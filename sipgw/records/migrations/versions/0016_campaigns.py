@@ -1,4 +1,4 @@
-"""Campaigns with their pace and state: the gateways dial them, the command only writes them."""
+"""Campaigns with their pace and state, which the gateways dial; an index of the jobs that have a call."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,9 @@ def upgrade() -> None:
         sa.Column("no_answer", sa.Float, nullable=False),
         sa.Column("next", sa.Float, nullable=False),
     )
+    op.execute(sa.text("UPDATE jobs SET lease = 0 WHERE state != 'dialling'"))
+    held = sa.text("lease > 0")
+    op.create_index("jobs_held", "jobs", ["campaign", "lease"], sqlite_where=held, postgresql_where=held)
     # Campaigns of earlier releases were dialled by the command. No gateway goes on with them unless it is told to.
     op.execute(
         sa.text(
