@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sipgw.config.gate import DAYS, GateOptions, WindowOptions
+from sipgw.config.gate import GateOptions, WindowOptions
+from sipgw.config.hours import DAYS
 from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.dnc import OwnList

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
@@ -34,8 +35,25 @@ def test_a_campaign_that_is_not_there_and_one_without_anybody_in_it_are_errors(c
     assert (told.exit_code, "there is no campaign 'nope'" in told.stderr) == (1, True)
     assert run(app, ["campaign", "status", "callbacks", "-c", str(config)]).exit_code == 0
     (tmp_path / "people.csv").write_text("number\n12\nx\n")
-    told = run(app, ["campaign", "run", str(tmp_path / "people.csv"), "-c", str(config), "--alone"])
+    told = run(app, ["campaign", "run", str(tmp_path / "people.csv"), "-c", str(config)])
     assert (told.exit_code, "there is nobody to call in it" in told.stderr) == (2, True)
+
+
+def test_without_a_gateway_a_campaign_waits_and_the_command_says_what_to_do(config: Path, tmp_path: Path) -> None:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["campaign", *arguments, "-c", str(config)])
+
+    (tmp_path / "people.csv").write_text("number\n+14155550123\n")
+    told = run("run", str(tmp_path / "people.csv"), "--detach")
+    assert (told.exit_code, "people: 1 new rows" in told.stdout) == (0, True)
+    assert "start one with `sipgw serve`" in told.stderr
+    for command, state in (("pause", "paused"), ("stop", "stopped"), ("resume", "running")):
+        told = run(command, "people")
+        assert (told.exit_code, told.stdout) == (0, f"people is {state}\n")
+        assert ("start one with `sipgw serve`" in told.stderr) is (state == "running")
+        assert state in run("status").stdout
+    told = run("pause", "nope")
+    assert (told.exit_code, "there is no campaign 'nope'" in told.stderr) == (1, True)
 
 
 @pytest.mark.faults("H12")

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from sipgw.gateway.gateway import garbage
+from sipgw.gateway import garbage
 
 
 class Knot:

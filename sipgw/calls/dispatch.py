@@ -8,10 +8,11 @@ from typing import Any
 
 from sipgw.agents.agents import checked
 from sipgw.calls.dialed_connection import DialedConnection
+from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import CallHandle, CallRegistry
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.services import CallServices
-from sipgw.calls.session import STOPPED, CallInfo, CallSession, Connection
+from sipgw.calls.session import STOPPED, CallSession, Connection
 from sipgw.calls.sip_connection import SipConnection, SipLeg
 from sipgw.config.numbers import known
 from sipgw.config.trunks import TrunkOptions

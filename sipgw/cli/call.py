@@ -1,9 +1,8 @@
-"""``sipgw call``: one call, shown as it goes on, by the gateway that runs here or by a process of its own."""
+"""``sipgw call``: one call, shown as it goes on. The gateway that runs here makes it, or this process."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -13,44 +12,38 @@ from rich.markup import escape
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
 from sipgw.agents.agents import VariableError
 from sipgw.calls.request import RING_TIMEOUT, OriginateRequest
-from sipgw.cli.elsewhere import found
+from sipgw.cli.running import call_by, found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
-from sipgw.events import (
-    AnsweredBy,
-    CallAnswered,
-    CallBegan,
-    CallEnded,
-    CallReported,
-    CallRinging,
-    Disposition,
-    Event,
-)
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.dialler import Places
+from sipgw.records.store import Store
 from sipgw.telemetry import log
 from sipgw.trunks.route_selector import NotDialled
 
-Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
         "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20, "line_lost": 20}  # fmt: skip
-"""Exit statuses of calls in which nobody spoke, or which broke; every other ending is 0."""
+"""Exit statuses of calls in which nobody spoke or that failed; every other ending is 0."""
 
 
 def call(
     number: Annotated[str, typer.Argument(help="Telephone number, best with + and country code.")],
-    agent: Annotated[str, typer.Option("--agent", "-a", help="Who speaks: the name of a file of agents/.")] = DEFAULT,
+    agent: Annotated[str, typer.Option("--agent", "-a", help="The agent: the name of a file of agents/.")] = DEFAULT,
     var: Annotated[list[str] | None, typer.Option("--var", help="A value for the agent, as name=Ann.")] = None,
     trunk: Annotated[str, typer.Option(help="The trunk to call through; default: all, in their order.")] = "",
     caller_id: Annotated[str, typer.Option(help="The number to show; one of the trunk's.")] = "",
     consent: Annotated[bool, typer.Option("--consent", help="The person has asked to be called.")] = False,
     ring: Annotated[float, typer.Option(min=1, max=300, help="Seconds that it may ring.")] = RING_TIMEOUT,
-    alone: Alone = False,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Call somebody and let the agent talk with them: by the gateway that runs on this machine, or without one.
+    """Call somebody and let the agent talk with them.
+
+    The gateway that runs on this machine makes the call; if none runs, this process makes it.
 
     Exit status: 0 if somebody spoke, 10 busy, 11 no answer, 12 declined, 13 wrong number, 14 not permitted,
     15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
@@ -71,19 +64,19 @@ def call(
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
     """``name=value`` as a dictionary. Raises `ValueError`."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise ValueError(f"--var {text[:60]!r}: write it as name=value")
-        found[name.strip()] = value.strip()
-    return found
+        values[name.strip()] = value.strip()
+    return values
 
 
 def unregistered(config: Config) -> Config:
-    """`config` for a process beside the running gateway: a SIP port of its own, and nothing registered there.
+    """`config` for a process beside the running gateway: it has its own SIP port and registers nothing.
 
-    A second registration would draw calls away from the gateway, and calls out need none: they carry the password.
+    A second registration would take calls away from the gateway. Calls out need none: they carry the password.
     """
     trunks = tuple(
         replace(
@@ -97,36 +90,36 @@ def unregistered(config: Config) -> Config:
     )
 
 
-@contextlib.asynccontextmanager
-async def placing(config: Config, agents: Mapping[str, Config], *, alone: bool) -> AsyncIterator[Places]:
-    """The gateway that runs here, which is told; without one a gateway in this process."""
-    async with contextlib.AsyncExitStack() as stack:
-        running = None if alone else await stack.enter_async_context(found(config))
-        if running is not None:
-            err.print(f"by the gateway that runs at {running.url}", soft_wrap=True)
-            yield running
-        else:
-            yield await stack.enter_async_context(Gateway(unregistered(config), agents))
-
-
 async def _call(
     config: Config, agents: Mapping[str, Config], request: OriginateRequest, *, alone: bool
 ) -> Disposition | None:
     """How it ended; None if it could not be made."""
-    async with placing(config, agents, alone=alone) as places:
-        places.watchers.add(show)
-        try:
-            placed = places.originate(request)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, placed.stop)
+    try:
+        async with found(config) as running:
+            if running is not None and not alone:
+                err.print(f"by the gateway that runs at {running.url}", soft_wrap=True)
+                stop = asyncio.Event()
+                on_signal(stop.set)
+                async with Store(config.store) as store:
+                    return await call_by(running, store, request, show, stop)
+        async with Gateway(unregistered(config), agents) as gateway:
+            gateway.watchers.add(show)
+            placed = gateway.originate(request)
+            on_signal(placed.stop)
             return await placed.ended()
-        except (NotDialled, VariableError) as error:
-            err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-            return None
+    except (NotDialled, VariableError) as error:
+        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        return None
+
+
+def on_signal(act: Callable[[], None]) -> None:
+    """Let Ctrl-C and SIGTERM do `act`, and nothing else."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, act)
 
 
 def show(event: Event) -> None:
-    """Print what happens in a call."""
+    """Print one event of a call."""
     match event:
         case CallBegan(called=number, trunk=trunk):
             out.print(f"[bold]calling[/]   {escape(number)} through {escape(trunk)}", soft_wrap=True)

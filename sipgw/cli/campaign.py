@@ -1,9 +1,8 @@
-"""``sipgw campaign``: calls everybody in a CSV file, and tells how far campaigns are."""
+"""``sipgw campaign``: plans calls to everybody in a CSV file, which the gateway makes, and shows how far they are."""
 
 import asyncio
 import contextlib
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from sipgw.cli.call import Alone, placing, unregistered
+from sipgw.cli.call import on_signal, unregistered
+from sipgw.cli.running import found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
-from sipgw.config.outbound import RetryOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
+from sipgw.gateway.gateway import Gateway
 from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
-from sipgw.outbound.dialler import LOOK, Dialler, Pace, new_holder
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.dialler import LOOK
+from sipgw.outbound.dialling import OutboundDialling
+from sipgw.outbound.jobs import Campaign, CampaignState, Job, Jobs
 from sipgw.outbound.settled import State
 from sipgw.records.store import Store
 from sipgw.telemetry import log
@@ -31,7 +32,12 @@ from sipgw.telemetry import log
 CALLBACKS = "callbacks"
 """The name under which the callbacks are shown."""
 BROKEN_SHOWN = 20
-"""Broken rows that are told one by one."""
+"""Broken rows that are shown one by one."""
+LATE = 60.0
+"""Seconds after which a job that is due, in a campaign without calls, shows that no gateway dials."""
+NOBODY_DIALS = "no gateway dials it: start one with `sipgw serve`"
+PRESSED: tuple[CampaignState, ...] = ("paused", "stopped")
+"""The state of the campaign after the first and the second Ctrl-C."""
 NAME = re.compile(r"[\w .@+-]{1,64}")
 
 campaigns = typer.Typer(no_args_is_help=True, help="Call everybody in a CSV file.")
@@ -40,7 +46,7 @@ campaigns = typer.Typer(no_args_is_help=True, help="Call everybody in a CSV file
 @campaigns.command()
 def run(
     file: Annotated[Path, typer.Argument(help="CSV with a column 'number' and one for each variable of the agent.")],
-    agent: Annotated[str, typer.Option("--agent", "-a", help="Who speaks: the name of a file of agents/.")] = DEFAULT,
+    agent: Annotated[str, typer.Option("--agent", "-a", help="The agent: the name of a file of agents/.")] = DEFAULT,
     name: Annotated[str, typer.Option(help="Name of the campaign; default: that of the file.")] = "",
     trunk: Annotated[str, typer.Option(help="The trunk to call through; default: all, in their order.")] = "",
     concurrent: Annotated[int, typer.Option(min=1, max=500, help="Calls at the same time.")] = 5,
@@ -49,18 +55,17 @@ def run(
     busy: Annotated[float, typer.Option(min=10, help="Seconds until a busy number is called again.")] = 300,
     no_answer: Annotated[float, typer.Option(min=10, help="Seconds until one that did not answer is.")] = 1800,
     consent: Annotated[bool, typer.Option("--consent", help="They have asked to be called.")] = False,
-    alone: Alone = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave it to the gateway and do not follow.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Call every row of FILE; run it again after Ctrl-C or a crash, and it goes on where it was.
+    """Call every row of FILE. Run it again after Ctrl-C or a crash, and it goes on where it was.
 
-    The gateway that runs on this machine makes the calls; where none does, this process. The first Ctrl-C lets
-    the calls that are up come to their end, the second ends them.
+    The gateways make the calls; if none runs on this machine, this process makes them. The first Ctrl-C pauses the
+    campaign and waits until the running calls have ended. The second Ctrl-C ends these calls.
     """
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(LogOptions(level="warning"))
-        retry = RetryOptions(attempts, busy, no_answer)
         try:
             name = _name(name or file.stem)
             planned = plan(settings, agents, file, name, agent, trunk, consent=consent)
@@ -70,7 +75,53 @@ def run(
             err.print(f"[red]error:[/] {escape(f'{file}: {error}')}", soft_wrap=True)
             raise typer.Exit(2) from None
         rate = per_second or next((one.calls_per_second for one in settings.trunks if trunk in ("", one.name)), 1.0)
-        asyncio.run(_run(settings, agents, name, planned, Pace(retry, concurrent, rate), alone=alone))
+        campaign = Campaign(
+            name=name, state="running", concurrent=concurrent, per_second=rate, attempts=attempts, busy=busy,
+            no_answer=no_answer,
+        )  # fmt: skip
+        asyncio.run(_run(settings, agents, campaign, planned, follow=not detach))
+
+
+Name = Annotated[str, typer.Argument(help="The campaign.")]
+
+
+@campaigns.command()
+def pause(name: Name, config: ConfigFile = None) -> None:
+    """Start no more calls of a campaign; running calls go on."""
+    _set(name, "paused", config)
+
+
+@campaigns.command()
+def resume(name: Name, config: ConfigFile = None) -> None:
+    """Let the gateway go on with a campaign that was paused or stopped."""
+    _set(name, "running", config)
+
+
+@campaigns.command()
+def stop(name: Name, config: ConfigFile = None) -> None:
+    """Start no more calls of a campaign, and end its running calls."""
+    _set(name, "stopped", config)
+
+
+def _set(name: str, state: CampaignState, config: Path | None) -> None:
+    with one_line_errors():
+        settings, _ = load_all(config)
+
+        async def write() -> bool:
+            async with Store(settings.store) as store:
+                return await Jobs(store, "").set_state(name, state)
+
+        there = asyncio.run(write())
+        if not there:
+            raise _unknown(name)
+        out.print(f"{escape(name)} is {state}")
+        if state == "running" and not asyncio.run(_running(settings)):
+            err.print(NOBODY_DIALS, soft_wrap=True)
+
+
+def _unknown(name: str) -> typer.Exit:
+    err.print(f"[red]error:[/] there is no campaign {escape(repr(name))}", soft_wrap=True)
+    return typer.Exit(1)
 
 
 @campaigns.command()
@@ -78,13 +129,12 @@ def status(
     name: Annotated[str, typer.Argument(help=f"A campaign, or {CALLBACKS}; default: a line for each.")] = "",
     config: ConfigFile = None,
 ) -> None:
-    """Tell how far campaigns and callbacks are; of one with a name, every number that is not done."""
+    """Show how far campaigns and callbacks are; with a name, every number of it that is not done."""
     with one_line_errors():
         settings, _ = load_all(config)
         table = asyncio.run(_status(settings, name))
     if table is None:
-        err.print(f"[red]error:[/] there is no campaign {escape(repr(name))}", soft_wrap=True)
-        raise typer.Exit(1)
+        raise _unknown(name)
     out.print(table)
 
 
@@ -97,7 +147,7 @@ def _name(text: str) -> str:
 def plan(
     config: Config, agents: Mapping[str, Config], file: Path, campaign: str, agent: str, trunk: str, *, consent: bool
 ) -> list[Job]:
-    """Read `file`, tell what is wrong with it, and return the rest as jobs. Raises `FileError`."""
+    """Read `file`, print what is wrong with it, and return the rest as jobs. Raises `FileError`."""
     definition = {**agents, DEFAULT: config}.get(agent)
     if definition is None:
         raise FileError(f"there is no agent {agent!r}; there are {', '.join(sorted({*agents, DEFAULT}))}")
@@ -132,82 +182,110 @@ def plan(
 
 
 async def _run(
-    config: Config, agents: Mapping[str, Config], campaign: str, planned: Sequence[Job], pace: Pace, *, alone: bool
+    config: Config, agents: Mapping[str, Config], campaign: Campaign, planned: Sequence[Job], *, follow: bool
 ) -> None:
-    async with (
-        placing(config, agents, alone=alone) as places,
-        Store(config.store) as store,
-        asyncio.TaskGroup() as group,
-    ):
-        jobs = Jobs(store, new_holder())
+    async with contextlib.AsyncExitStack() as stack:
+        jobs = Jobs(await stack.enter_async_context(Store(config.store)), "")
         try:
-            new = await jobs.add_all(campaign, planned)
-        except IntegrityError:  # another process has just planned the same
-            new = await jobs.add_all(campaign, planned)
-        out.print(f"{escape(campaign)}: {new} new rows, {len(planned) - new} of an earlier run", soft_wrap=True)
-        dialler = Dialler(jobs, places, campaign, pace)
-        dialling = group.create_task(dialler.run(until_done=True))
-        showing = group.create_task(_show(jobs, campaign))
+            new = await jobs.start(campaign, planned)
+        except IntegrityError:  # another process has just planned the same campaign
+            new = await jobs.start(campaign, planned)
+        name = escape(campaign.name)
+        out.print(f"{name}: {new} new rows, {len(planned) - new} of an earlier run", soft_wrap=True)
+        running = await _running(config)
+        if running:
+            err.print(f"dialled by the gateway that runs at {running}", soft_wrap=True)
+        elif not follow:
+            err.print(NOBODY_DIALS, soft_wrap=True)
+        if follow and not running:
+            gateway = await stack.enter_async_context(Gateway(unregistered(config), agents))
+            await stack.enter_async_context(OutboundDialling(gateway, only=campaign.name))
+        if follow:
+            state = await _follow(jobs, campaign.name)
+            counts = (await jobs.states()).get(campaign.name, {})
+            out.print(f"{name}: " + ", ".join(f"{count} {one}" for one, count in sorted(counts.items())))
+            if state != "running":
+                out.print(f"{name} is {state}; `sipgw campaign resume {name}` goes on", soft_wrap=True)
 
-        def interrupted() -> None:
-            dialling.cancel() if dialler.finishing else dialler.finish()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, interrupted)
-        await asyncio.wait({dialling})
-        showing.cancel()
-        counts = (await jobs.states()).get(campaign, {})
-    out.print(f"{escape(campaign)}: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+async def _running(config: Config) -> str:
+    """The address of the gateway that runs here; empty if none runs."""
+    async with found(config) as running:
+        return running.url if running else ""
 
 
-async def _show(jobs: Jobs, campaign: str) -> None:
+async def _follow(jobs: Jobs, campaign: str) -> str:
+    """Show the progress until the campaign is over, or is not running and has no calls; return its state.
+
+    The first Ctrl-C pauses the campaign, the second one stops it, the third one only ends this command.
+    """
+    pressed, written, state = 0, 0, "running"
+    changed = asyncio.Event()
+
+    def press() -> None:
+        nonlocal pressed
+        pressed += 1
+        changed.set()
+
+    on_signal(press)
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*parts, TextColumn("{task.fields[told]}"), console=out, transient=True) as progress:
         bar = progress.add_task(escape(campaign), told="")
-        while True:
-            with contextlib.suppress(SQLAlchemyError):  # the dialler tells of it
-                progress.update(bar, **await _progress(jobs, campaign))
-            await asyncio.sleep(LOOK)
+        while pressed <= len(PRESSED):
+            with contextlib.suppress(SQLAlchemyError):  # the database may come back
+                if written < pressed:
+                    await jobs.set_state(campaign, PRESSED[pressed - 1])
+                    written = pressed
+                state, over, shown = await _progress(jobs, campaign)
+                progress.update(bar, **shown)
+                if over and written == pressed:
+                    break
+            changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await changed.wait()
+    return state
 
 
-async def _progress(jobs: Jobs, campaign: str) -> dict[str, Any]:
+async def _progress(jobs: Jobs, campaign: str) -> tuple[str, bool, dict[str, Any]]:
+    """The state of the campaign, whether no more is to be expected, and the fields of the progress bar."""
+    now = datetime.now(UTC)
+    state = next((one.state for one in await jobs.campaigns() if one.name == campaign), "stopped")
     counts = (await jobs.states()).get(campaign, {})
-    told = f"{counts.get('failed', 0)} failed, {counts.get('dialling', 0)} dialling"
-    if counts.get("planned", 0) and not counts.get("dialling", 0):
-        _, first = await jobs.open(campaign)
-        told += f", next at {datetime.fromtimestamp(first, UTC).astimezone():%H:%M:%S}"
-    over = counts.get("done", 0) + counts.get("failed", 0)
-    return {"total": sum(counts.values()), "completed": over, "told": told}
+    (waiting, first), calls = await jobs.open(campaign), await jobs.calls(campaign, now)
+    told = f"{counts.get('failed', 0)} failed, {calls} calls"
+    if waiting and not calls:
+        late = state == "running" and now.timestamp() - first > LATE
+        told += f"; {NOBODY_DIALS}" if late else f", next at {datetime.fromtimestamp(first, UTC).astimezone():%H:%M:%S}"
+    finished = counts.get("done", 0) + counts.get("failed", 0)
+    over = not calls and (not waiting or state != "running")
+    return state, over, {"total": sum(counts.values()), "completed": finished, "told": told}
 
 
 async def _status(settings: Config, name: str) -> Table | None:
     async with Store(settings.store) as store:
         jobs = Jobs(store, "")
         if not name:
-            states = get_args(State)
-            table = Table("campaign", *(state.replace("_", " ") for state in states))
-            for campaign, counts in sorted((await jobs.states()).items()):
-                cells = [str(counts.get(state, 0)) for state in states]
-                table.add_row(escape(campaign or CALLBACKS), *cells)
-            return table
-        table = Table("line", "number", "state", "calls", "due", "how it went")
+            return _all_campaigns(await jobs.states(), {one.name: one.state for one in await jobs.campaigns()})
         found = await jobs.all("" if name == CALLBACKS else name)
-        if not found and name != CALLBACKS:
-            return None
-        for job in found:
-            if job.state != "done" or name == CALLBACKS:
-                due = (
-                    f"{datetime.fromtimestamp(job.due, UTC).astimezone():%d %b %H:%M}"
-                    if job.state in ("planned", "by_hand")
-                    else ""
-                )
-                cells = [
-                    str(job.line or ""),
-                    job.number,
-                    job.state.replace("_", " "),
-                    str(job.attempts),
-                    due,
-                    escape(job.reason),
-                ]
-                table.add_row(*cells)
-        return table
+    if not found and name != CALLBACKS:
+        return None
+    table = Table("line", "number", "state", "calls", "due", "how it went")
+    for job in found:
+        if job.state != "done" or name == CALLBACKS:
+            waits = job.state in ("planned", "by_hand")
+            due = f"{datetime.fromtimestamp(job.due, UTC).astimezone():%d %b %H:%M}" if waits else ""
+            state = job.state.replace("_", " ")
+            table.add_row(str(job.line or ""), job.number, state, str(job.attempts), due, escape(job.reason))
+    return table
+
+
+def _all_campaigns(counts: Mapping[str, Mapping[str, int]], states: Mapping[str, str]) -> Table:
+    columns = get_args(State)
+    table = Table("campaign", "is", *(column.replace("_", " ") for column in columns))
+    for campaign, count in sorted(counts.items()):
+        waits = count.get("planned", 0) + count.get("dialling", 0)
+        state = states.get(campaign, "paused") if waits else "over"
+        cells = [str(count.get(column, 0)) for column in columns]
+        table.add_row(escape(campaign or CALLBACKS), state if campaign else "", *cells)
+    return table

@@ -17,7 +17,7 @@ from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.callbacks import Callbacks
+from sipgw.outbound.dialling import OutboundDialling
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
 from sipgw.telemetry import log
@@ -54,7 +54,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
     async with (
         Gateway(settings, agents=agents) as gateway,
         Dashboard(gateway, settings.web) as dashboard,
-        Callbacks(gateway) as callbacks,
+        OutboundDialling(gateway) as dialling,
         Offer(settings.store.handover, stop.set) as offer,
         when_quiet(lambda: gateway.calls),
     ):
@@ -63,7 +63,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
             reloading = group.create_task(_reload(gateway, file, reload))
             await stop.wait()
             reloading.cancel()
-        callbacks.finish()
+        dialling.finish()
         if offer.link is not None:
             await dashboard.close()  # its port is wanted too
             gateway.hand_over(offer.link)

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
+from sipgw.config.hours import Day, Span
 from sipgw.config.numbers import check_country
 
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = get_args(Day)
-_HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)")
 Purpose = Literal["call", "callback", "campaign", "transfer"]
 _PREFIX = re.compile(r"\+[1-9]\d{0,14}")
 _EXTENSION = re.compile(r"[0-9?]{1,8}|[A-Za-z][A-Za-z0-9._-]{0,31}")
@@ -29,37 +27,12 @@ class WindowOptions:
     """Two letters each: whose numbers it is for. Empty: those of every country that no window names."""
 
     def __post_init__(self) -> None:
-        match = _HOURS.fullmatch(self.hours)
-        if match is None or ("24" in (match[1], match[3]) and (match[1] == "24" or match[4] != "00")):
-            raise ValueError(f'hours {self.hours!r} must be written like "09:00-20:00"')
-        if self.begins == self.ends:
-            raise ValueError(f"hours {self.hours!r} are none; all day is 00:00-24:00")
+        self.span  # noqa: B018  invalid hours are reported now
 
     @cached_property
-    def _minutes(self) -> tuple[int, int]:
-        numbers = [int(text) for text in re.findall(r"\d+", self.hours)]
-        return numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
-
-    @property
-    def begins(self) -> int:
-        """Minutes after midnight."""
-        return self._minutes[0]
-
-    @property
-    def ends(self) -> int:
-        """Minutes after midnight; on the next day if it is not after `begins`."""
-        return self._minutes[1]
-
-    def began(self, local: datetime) -> date | None:
-        """The day on which the window began that is open at `local`; None if it is closed."""
-        minute, today = local.hour * 60 + local.minute, local.date()
-        if self.begins < self.ends:
-            begun = today if self.begins <= minute < self.ends else None
-        elif minute >= self.begins:
-            begun = today
-        else:
-            begun = today - timedelta(days=1) if minute < self.ends else None
-        return begun if begun is not None and DAYS[begun.weekday()] in self.days else None
+    def span(self) -> Span:
+        """The hours with their days."""
+        return Span.parse(self.hours, self.days)
 
     def __str__(self) -> str:
         return f"{self.hours} on {', '.join(self.days)}"

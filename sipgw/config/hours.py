@@ -1,61 +1,80 @@
-"""When somebody is on duty: ``"mon-fri 09:00-17:30"``, in a time zone of their own. Sans-IO."""
+"""Hours of the week, as ``"mon-fri 09:00-17:30"``, and time zones by their names. Sans-IO."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Self
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Literal, Self, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
 MIDNIGHT = 24 * 60
 _SPAN = re.compile(r"(?:([a-z, -]+?)\s+)?(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)")
 
 
+@lru_cache(maxsize=1000)
+def zone_named(name: str) -> ZoneInfo | None:
+    """The time zone of that name, or None if it is not known here."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
 @dataclass(frozen=True)
 class Span:
-    """The same hours on some days; an end before the beginning is on the next day."""
+    """The same hours on some days of the week. If the end is not after the beginning, it is on the next day."""
 
     days: frozenset[int]
-    """0 is Monday."""
+    """The days on which it begins; 0 is Monday."""
     begin: int
-    """Minutes since midnight."""
+    """Minutes after midnight."""
     end: int
+    """Minutes after midnight."""
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, days: Collection[Day] | None = None) -> Self:
         """Read ``"mon-fri 09:00-17:30"``, ``"sat,sun 22:00-06:00"`` or, for every day, ``"09:00-17:30"``.
 
-        Raises `ValueError`.
+        If `days` are given, the text has no days. Raises `ValueError`.
         """
         found = _SPAN.fullmatch(text.strip().lower())
-        if found is None:
-            raise ValueError(f'hours: {text!r} is not like "mon-fri 09:00-17:30"')
+        if found is None or (days is not None and found[1]):
+            example = "09:00-17:30" if days is not None else "mon-fri 09:00-17:30"
+            raise ValueError(f'hours {text!r} must be written like "{example}"')
         begin, end = (60 * int(found[at]) + int(found[at + 1]) for at in (2, 4))
-        if max(begin, end) > MIDNIGHT or begin == end or max(int(found[3]), int(found[5])) > 59:
-            raise ValueError(f"hours: {text!r} has a time that is none")
-        days = frozenset(range(7)) if found[1] is None else _days(found[1], text)
-        return cls(days, begin, end)
+        if begin >= MIDNIGHT or end > MIDNIGHT or max(int(found[3]), int(found[5])) > 59:
+            raise ValueError(f"hours {text!r} have a time that does not exist")
+        if begin == end:
+            raise ValueError(f"hours {text!r} are none; all day is 00:00-24:00")
+        if days is not None:
+            return cls(frozenset(map(DAYS.index, days)), begin, end)
+        return cls(frozenset(range(7)) if found[1] is None else _days(found[1], text), begin, end)
 
-    def covers(self, local: datetime) -> bool:
-        """Whether the time on the clock of the place is within."""
-        minute = 60 * local.hour + local.minute
+    def began(self, local: datetime) -> date | None:
+        """The day on which the span began that covers `local`, a time on the clock of the place; None if none does."""
+        minute, day = 60 * local.hour + local.minute, local.date()
         if self.begin < self.end:
-            return local.weekday() in self.days and self.begin <= minute < self.end
-        yesterday = (local - timedelta(days=1)).weekday()
-        return (local.weekday() in self.days and minute >= self.begin) or (yesterday in self.days and minute < self.end)
+            covered = self.begin <= minute < self.end
+        else:
+            covered = minute >= self.begin or minute < self.end
+            day -= timedelta(days=1 if minute < self.end else 0)
+        return day if covered and day.weekday() in self.days else None
 
 
 def on_duty(spans: Sequence[Span], local: datetime) -> bool:
-    """Whether one of `spans` covers the time on the clock of the place; none at all means always."""
-    return not spans or any(span.covers(local) for span in spans)
+    """Whether one of `spans` covers `local`, a time on the clock of the place; no spans at all mean always."""
+    return not spans or any(span.began(local) for span in spans)
 
 
 def _days(text: str, whole: str) -> frozenset[int]:
-    days: set[int] = set()
+    days, names = set[int](), list[str](DAYS)
     for part in text.split(","):
         first, _, last = (one.strip() for one in part.partition("-"))
-        if first not in DAYS or (last or first) not in DAYS:
-            raise ValueError(f"hours: {whole!r} names a day that is none of {', '.join(DAYS)}")
-        begin, end = DAYS.index(first), DAYS.index(last or first)
+        if first not in names or (last or first) not in names:
+            raise ValueError(f"hours {whole!r} name a day that is none of {', '.join(DAYS)}")
+        begin, end = names.index(first), names.index(last or first)
         days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
     return frozenset(days)

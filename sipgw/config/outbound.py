@@ -1,12 +1,13 @@
 """Options of calls that the gateway makes: callbacks and retries."""
 
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sipgw.config.hours import zone_named
 
 
 @dataclass(frozen=True)
 class RetryOptions:
-    """When somebody who was not reached is called again."""
+    """When a person who was not reached is called again."""
 
     attempts: int = 3
     """Calls in all."""
@@ -15,7 +16,7 @@ class RetryOptions:
     no_answer: float = 1800
     """Seconds after nobody answered."""
     machine: float = 0
-    """Seconds after an answering machine; 0: that counts as reached if a message was left, otherwise as given up."""
+    """Seconds after an answering machine; 0: there is no further call, also if no message was left."""
     failed: float = 600
     """Seconds after a fault of a trunk, a provider or the gateway, or a lost line."""
 
@@ -29,13 +30,13 @@ class RetryOptions:
 
 @dataclass(frozen=True)
 class CallbackOptions:
-    """Calls back that the agent promises."""
+    """Callbacks that the agent promises."""
 
     dial: bool = True
-    """Whether the gateway makes them; otherwise they are only kept."""
+    """Whether the gateway makes the calls; otherwise they are only kept, for a person to make them."""
     other_numbers: bool = False
-    """Whether a caller may have us call another number than the one that they call from: then anybody can have anybody
-    rung up at your cost, within the rules of the gate. Nobody has consented to such a call."""
+    """Whether a caller may ask for a call to another number than the one that they call from. Then any caller can have
+    any number called at your cost, within the rules of the gate. Such a call has no consent."""
     time_zone: str = ""
     """Where the agent is, e.g. ``Europe/Berlin``: the clock of ``{{time}}``, ``{{date}}`` and ``{{weekday}}``, of times
     without a zone that the model names, and of "five o'clock" when the caller's number does not tell. Empty: the
@@ -43,20 +44,12 @@ class CallbackOptions:
     concurrent: int = 2
     """Callbacks at the same time."""
     latest: float = 86400
-    """After how long a callback that could not be made in time is given up: ``"24h"``."""
+    """Time after which a callback that could not be made is given up: ``"24h"``."""
     retry: RetryOptions = field(default_factory=RetryOptions)
-    """When somebody who was not reached is called again."""
+    """When a person who was not reached is called again."""
 
     def __post_init__(self) -> None:
         if self.time_zone and zone_named(self.time_zone) is None:
             raise ValueError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin")
         if self.concurrent < 1:
             raise ValueError("concurrent must be at least 1")
-
-
-def zone_named(name: str) -> ZoneInfo | None:
-    """The time zone of that name, or None."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from sipgw.config.hours import Span
+from sipgw.config.hours import Span, zone_named
 from sipgw.sip.uri import Uri
 
 Mode = Literal["refer", "attended", "bridge", "warm"]
@@ -66,10 +66,9 @@ class PersonOptions:
     @cached_property
     def zone(self) -> ZoneInfo:
         """Their time zone."""
-        try:
-            return ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"time_zone: there is no {self.time_zone!r}; write it like Europe/Berlin") from None
+        if (zone := zone_named(self.time_zone)) is None:
+            raise ValueError(f"time_zone: there is no {self.time_zone!r}; write it like Europe/Berlin")
+        return zone
 
 
 @dataclass(frozen=True)

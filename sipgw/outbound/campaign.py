@@ -1,4 +1,4 @@
-"""Campaigns: a CSV file of numbers and values becomes jobs; broken rows are told by line, the rest runs. Sans-IO."""
+"""Reads the CSV file of a campaign: telephone numbers and values. Invalid rows are reported by line. Sans-IO."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,9 +12,9 @@ from sipgw.config.trunks import TrunkOptions
 NUMBER = "number"
 """The column of the telephone numbers."""
 MOST = 200_000
-"""Rows of a file."""
+"""Largest number of rows of a file."""
 LONGEST_LINE = 20_000
-"""Characters."""
+"""Most characters of a line."""
 
 
 class FileError(ValueError):
@@ -23,24 +23,24 @@ class FileError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """Somebody to be called."""
+    """A person to be called."""
 
     line: int
     number: str
-    """As the trunk wants it, E.164 where it can be."""
+    """E.164; as it is written if the trunk dials numbers as they are (`number_format = "as_dialled"`)."""
     variables: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A row that is left out."""
+    """A row that is left out, and why."""
 
     line: int
     problem: str
 
 
 def columns(header: str) -> tuple[list[str], str]:
-    """The names in the first line, and what stands between them. Raises `FileError`."""
+    """The names in the first line, and their separator. Raises `FileError`."""
     separator = max(",;\t", key=header.count)
     try:
         names = [name.strip() for name in next(csv.reader([header], delimiter=separator, strict=True), [])]
@@ -54,12 +54,12 @@ def columns(header: str) -> tuple[list[str], str]:
 
 
 def unused(names: Iterable[str], agent: AgentOptions) -> list[str]:
-    """The columns that mean nothing to the agent."""
+    """The columns that the agent has no variable for."""
     return [name for name in names if name and name not in (*agent.variables, "topic", NUMBER)]
 
 
 def read(lines: Iterable[str], agent: AgentOptions, trunk: TrunkOptions) -> Iterator[Row | Broken]:
-    """The rows of a file, each on a line of its own, without its header. Raises `FileError` for the header."""
+    """The rows below the header line of a file; each row is one line. Raises `FileError` for the header."""
     source = iter(lines)
     names, separator = columns(next(source, "").lstrip("\ufeff").rstrip("\r\n"))
     known = {*agent.variables, "topic"}

@@ -1,4 +1,4 @@
-"""The dialler: works through the jobs that are due, a few at a time, and puts down what became of each."""
+"""The dialler: dials the jobs that are due, callbacks and rows of campaigns, and writes down how each call ended."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.agents.agents import VariableError
+from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import STOPPED
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
+from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, next_step
 from sipgw.outbound.settled import Settled
@@ -25,7 +26,9 @@ from sipgw.trunks.route_selector import NoRoom, NotDialled
 log = structlog.get_logger()
 
 LOOK = 1.0
-"""Seconds between looks for jobs that are due."""
+"""Seconds between two looks for jobs that are due."""
+FULL_PAUSE = 5.0
+"""Seconds without further claims of a campaign when this gateway has no room for a call."""
 RENEW = LEASE / 4
 """Seconds between two renewals of a lease."""
 
@@ -37,7 +40,7 @@ def new_holder() -> str:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast people are called, and what follows when they are not reached."""
+    """How fast people are called, and when they are called again if they are not reached."""
 
     retry: RetryOptions = field(default_factory=RetryOptions)
     concurrent: int = 10
@@ -45,164 +48,183 @@ class Pace:
     per_second: float = 1.0
     """New calls."""
     latest: float = 0.0
-    """Seconds after which a job is too old to be dialled; 0: never."""
+    """Seconds after its due time at which a job is too old to be dialled; 0: never."""
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "Pace":
+        """The pace of a campaign."""
+        retry = RetryOptions(campaign.attempts, campaign.busy, campaign.no_answer)
+        return cls(retry, campaign.concurrent, campaign.per_second)
 
 
-class Made(Protocol):
-    """A call that is made: a `sipgw.calls.registry.CallHandle`, or one of `sipgw.cli.elsewhere`."""
+@dataclass
+class HeldJob:
+    """A job that this process has claimed, and the call that is made for it."""
 
-    @property
-    def id(self) -> str:
-        """The identity of the call; empty as long as it has none."""
-        ...
-
-    async def ended(self) -> Disposition:
-        """See `sipgw.calls.registry.CallHandle.ended`."""
-        ...
-
-    def stop(self, cause: str = "") -> None:
-        """See `sipgw.calls.registry.CallHandle.stop`."""
+    job: Job
+    pace: Pace
+    placed: CallHandle | None = None
+    answered: bool = False
 
 
 class Places(Protocol):
-    """What makes calls: a `sipgw.gateway.gateway.Gateway`, or a `sipgw.cli.elsewhere.Elsewhere`."""
+    """The part of `sipgw.gateway.gateway.Gateway` that makes calls."""
 
     watchers: Watchers[Event]
 
-    def originate(self, request: OriginateRequest) -> Made:
+    def originate(self, request: OriginateRequest) -> CallHandle:
         """See `sipgw.gateway.gateway.Gateway.originate`."""
 
 
 class Dialler:
-    """Calls for the jobs of one campaign, or for the callbacks (campaign ``""``)."""
+    """Makes the calls of callbacks and of all running campaigns."""
 
     def __init__(
         self,
         jobs: Jobs,
         places: Places,
-        campaign: str,
-        pace: Pace,
+        callbacks: Pace | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        only: str = "",
     ) -> None:
+        """`callbacks` is the pace of callbacks; None: they are not dialled. With `only` it dials this campaign only."""
         self._jobs = jobs
         self._outcomes = Outcomes(jobs)
         self._places = places
-        self._campaign = campaign
-        self._pace = pace
+        self._paces = {"": callbacks} if callbacks and not only else {}
+        """The pace of callbacks (``""``) and of each running campaign, as last read."""
         self._now = now
-        self._room = asyncio.Semaphore(pace.concurrent)
-        self._held: dict[int, Made | None] = {}
-        self._reached: set[int] = set()
-        """The jobs for which somebody has answered, of those that are held."""
+        self._only = only
+        self._held: dict[int, HeldJob] = {}
+        self._look: dict[str, float] = {}
+        """When the next job of a campaign, or the next callback (``""``), may be claimed; by the clock of the loop."""
         self._steady = 0.0
-        """Seconds since 1970 at which the database has been there for so long that who lives has renewed."""
-        self._finishing = asyncio.Event()
+        """Earliest time to claim jobs with expired leases after a database outage, in seconds since 1970."""
+        self._finishing = False
+        self._changed = asyncio.Event()
+        """Set when a call has ended, or when `finish` was called."""
         self._group = asyncio.TaskGroup()
 
-    async def run(self, *, until_done: bool = False) -> None:
-        """Dial until cancelled or told to `finish`; with `until_done` until no job is open."""
+    async def run(self) -> None:
+        """Dial until cancelled or told to `finish`; then wait until the running calls have ended."""
         self._outcomes.take_up()
         stop = self._places.watchers.add(self._watch)
         try:
             async with self._group:
                 renewing = self._group.create_task(self._renew())
-                while True:
-                    await self._room.acquire()
-                    if self._finishing.is_set():
-                        self._room.release()
-                        break
-                    job = await self._claim()
-                    if job is not None:
-                        self._held[job.id] = None
-                        self._group.create_task(self._dial(job))
-                        await self._sleep(1 / self._pace.per_second)
-                        continue
-                    self._room.release()
-                    if until_done and not self._held and await self._open() == 0:
-                        break
-                    await self._sleep(LOOK)
-                for _ in range(self._pace.concurrent):  # until the last call has made room
-                    await self._room.acquire()
+                await self._dial_all()
+                while self._held:
+                    await self._wait(LOOK)
+                    await self._read_campaigns()  # a campaign may be stopped
                 renewing.cancel()
         finally:
             stop()
             await self._outcomes.close()
 
-    @property
-    def finishing(self) -> bool:
-        """Whether it was told to `finish`."""
-        return self._finishing.is_set()
-
     def finish(self) -> None:
-        """Dial nobody any more, and let the calls that are up come to their end."""
-        self._finishing.set()
+        """Start no more calls, and let the running calls come to their end."""
+        self._finishing = True
+        self._changed.set()
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _dial_all(self) -> None:
+        loop, read = asyncio.get_running_loop(), 0.0
+        while not self._finishing:
+            if loop.time() >= read:
+                await self._read_campaigns()
+                read = loop.time() + LOOK
+            for campaign, pace in list(self._paces.items()):
+                calls = sum(held.job.campaign == campaign for held in self._held.values())
+                if calls >= pace.concurrent or loop.time() < self._look.get(campaign, 0.0):
+                    continue
+                if (job := await self._claim(campaign, pace)) is not None:
+                    held = self._held[job.id] = HeldJob(job, pace)
+                    self._group.create_task(self._dial(held))
+            now = loop.time()
+            await self._wait(min((at - now for at in (read, *self._look.values()) if at > now), default=0))
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for a change, `seconds` at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._finishing.wait()
+                await self._changed.wait()
+        self._changed.clear()
 
-    async def _claim(self) -> Job | None:
-        now = self._now()
+    async def _read_campaigns(self) -> None:
+        """Read which campaigns run, and end the calls of campaigns that were stopped."""
         try:
-            await self._outcomes.write()  # or one would be dialled that is over
-            return await self._jobs.claim(
-                self._campaign, now, left=now.timestamp() >= self._steady, held=list(self._held)
-            )
+            found = await self._jobs.campaigns(only_open=True)
         except SQLAlchemyError as error:
-            self._steady = self._now().timestamp() + 2 * RENEW  # no lease could be renewed
-            _told(error)
-            return None
+            _warn(error)
+            return
+        running = {one.name: Pace.of(one) for one in found if one.state == "running" and self._only in ("", one.name)}
+        callbacks = {name: pace for name, pace in self._paces.items() if not name}
+        self._paces = callbacks | running
+        stopped = {one.name for one in found if one.state == "stopped"}
+        for held in self._held.values():
+            if held.placed and held.job.campaign in stopped:
+                held.placed.stop("the campaign was stopped")
 
-    async def _open(self) -> int:
+    async def _claim(self, campaign: str, pace: Pace) -> Job | None:
+        now, job, wait = self._now(), None, LOOK
         try:
-            return (await self._jobs.open(self._campaign))[0]
+            await self._outcomes.write()  # otherwise a job that is over could be dialled again
+            job = await self._jobs.claim(campaign, now, left=now.timestamp() >= self._steady, held=list(self._held))
+            wait = LOOK if job is None else 1 / pace.per_second
+        except TooSoonError as early:
+            wait = min(wait, early.wait)
         except SQLAlchemyError as error:
-            _told(error)
-            return 1
+            self._steady = self._now().timestamp() + 2 * RENEW  # until then living processes have renewed their leases
+            _warn(error)
+        self._look[campaign] = asyncio.get_running_loop().time() + wait
+        return job
 
-    async def _dial(self, job: Job) -> None:
+    async def _dial(self, held: HeldJob) -> None:
         try:
-            await self._attempt(job)
-            await self._settle()  # not when cancelled: `run` does it, for as long as may be
+            await self._attempt(held)
+            await self._settle()  # not when cancelled: `run` writes outcomes then, for a limited time
         finally:
-            self._held.pop(job.id, None)
-            self._reached.discard(job.id)
-            self._room.release()
+            self._held.pop(held.job.id, None)
+            self._changed.set()
 
-    async def _attempt(self, job: Job) -> None:
-        placed: Made | None = None
+    async def _attempt(self, held: HeldJob) -> None:
         ending = STOPPED
         try:
-            refused = self._outdated(job)
+            refused = self._outdated(held)
             if refused is None:
-                placed = self._held[job.id] = self._places.originate(request_of(job))
-                ending = await placed.ended()
+                held.placed = self._places.originate(request_of(held.job))
+                ending = await held.placed.ended()
             else:
                 ending = refused
         except NoRoom as error:
+            self._look[held.job.campaign] = (
+                asyncio.get_running_loop().time() + FULL_PAUSE
+            )  # other gateways may have room
             ending = Disposition("not_placed", str(error))
         except (NotDialled, VariableError) as error:
             ending = Disposition("failed", str(error))
         finally:
+            placed = held.placed
             if placed is not None and ending is STOPPED:
                 placed.stop("the gateway stops")
-            self._outcomes.keep(self._jobs.outcome(job, self._judge(job, ending), placed.id if placed else ""))
+            settled = self._judge(held, ending)
+            self._outcomes.keep(self._jobs.outcome(held.job, settled, placed.id if placed else ""))
 
-    def _outdated(self, job: Job) -> Disposition | None:
+    def _outdated(self, held: HeldJob) -> Disposition | None:
         """Why a job is not dialled although it is due."""
+        job, pace = held.job, held.pace
         late = self._now().timestamp() - job.due
-        if self._pace.latest and late > self._pace.latest:
+        if pace.latest and late > pace.latest:
             return Disposition("too_late", f"it was due {late / 3600:.0f} hours ago")
-        if job.attempts > self._pace.retry.attempts:
+        if job.attempts > pace.retry.attempts:
             return Disposition("given_up", job.reason or "its process was ended again and again")
         return None
 
-    def _judge(self, job: Job, ending: Disposition) -> Settled:
-        if job.id in self._reached and ending.kind in NOT_TRIED:
-            settled = Settled("done", f"answered; {ending.cause}")  # nobody is called twice for our stopping
+    def _judge(self, held: HeldJob, ending: Disposition) -> Settled:
+        job = held.job
+        if held.answered and ending.kind in NOT_TRIED:
+            settled = Settled("done", f"answered; {ending.cause}")  # nobody is called twice because we stop
         else:
-            settled = next_step(self._pace.retry, ending, job.attempts, self._now())
+            settled = next_step(held.pace.retry, ending, job.attempts, self._now())
         log.info("job", job=job.id, campaign=job.campaign, state=settled.state, reason=settled.reason)
         return settled
 
@@ -211,7 +233,7 @@ class Dialler:
             try:
                 await self._outcomes.write()
             except SQLAlchemyError as error:
-                _told(error)
+                _warn(error)
                 await asyncio.sleep(LOOK)
             else:
                 return
@@ -220,34 +242,36 @@ class Dialler:
         pause = RENEW
         while True:
             await asyncio.sleep(pause)
-            held = list(self._held)
+            ids = list(self._held)
             try:
-                ours = await self._jobs.renew(held, self._now())
+                ours = await self._jobs.renew(ids, self._now())
             except SQLAlchemyError:
                 pause = LOOK
                 continue
             pause = RENEW
-            for job in set(held) - ours:  # this process stood still, and somebody else makes the call now
-                if placed := self._held.get(job):
-                    placed.stop("another gateway has taken over the job")
+            for job in set(ids) - ours:  # this process did not run for a while, and another one makes the call now
+                if (held := self._held.get(job)) and held.placed:
+                    held.placed.stop("another gateway has taken over the job")
 
     def _watch(self, event: Event) -> None:
         if isinstance(event, CallAnswered):
-            for job, placed in self._held.items():
-                if placed is not None and placed.id == event.call:
-                    self._reached.add(job)
-                    answered = Outcome(job, self._jobs.holder, "done", "answered", call=event.call)
-                    self._outcomes.keep(answered)  # so that nobody is called twice, whatever happens to us
+            for job, held in self._held.items():
+                if held.placed is not None and held.placed.id == event.call:
+                    held.answered = True
+                    # Written now, so that nobody is called twice even if this process is killed.
+                    self._outcomes.keep(
+                        Outcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
+                    )
                     self._group.create_task(self._settle())
 
 
 def request_of(job: Job) -> OriginateRequest:
-    """What a job asks for."""
+    """The call that a job asks for."""
     return OriginateRequest(
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,
         purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
     )  # fmt: skip
 
 
-def _told(error: SQLAlchemyError) -> None:
+def _warn(error: SQLAlchemyError) -> None:
     log.warning("the jobs cannot be read or written", cause=str(error).splitlines()[0])

@@ -1,25 +1,27 @@
-"""Calls that are still to be made: callbacks that were promised, rows of campaigns. Kept in the database.
+"""Calls that are still to be made: promised callbacks and rows of campaigns. They are rows of the database.
 
-Any number of processes may work through the same jobs. One that takes a job holds it by a lease that it renews; when
-the process is killed the lease runs out, and the next one takes it.
+Any number of processes may work on the same jobs. A process that claims a job holds a lease on it and renews the lease.
+If the process is killed, the lease ends and another process claims the job.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
     ColumnElement,
     Float,
     Index,
+    Select,
     String,
     UniqueConstraint,
     and_,
     cast,
     delete,
+    exists,
     extract,
     func,
     literal,
@@ -29,6 +31,7 @@ from sqlalchemy import (
     update,
 )  # fmt: skip
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
@@ -37,38 +40,63 @@ from sipgw.records.store import Base
 from sipgw.records.store.engine import Database
 
 LEASE = 60.0
-"""Seconds after which a job is free again if its process does not renew the lease."""
+"""Seconds after which another process may claim a job whose lease was not renewed."""
 MOST_CALLBACKS = 5000
-"""Callbacks that wait, of all callers together: with two at a time that is days of work already."""
+"""Waiting callbacks of all callers together. At two calls at a time this is work for days."""
 MOST_OF_ONE = 3
-"""Of these, to one number, and promised in one call: nobody can have us ring all day."""
+"""Waiting callbacks to one number, and waiting callbacks that were promised in one call."""
 FORGOTTEN = 86400.0
 """Seconds after which a callback counts no more that a person has to make: nobody tells us that it was made."""
 OVERDUE = 30 * 86400.0
 """The same of one that nobody dials, because `[callbacks] dial` is off or no trunk dials any more."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
+CampaignState = Literal["running", "paused", "stopped"]
 OPEN = text("state IN ('planned', 'dialling')")
-"""Jobs that are dialled and not over; as text, for a database uses the index only where the condition stands word for
-word."""
+"""Jobs that are dialled and not over. It is text because a database uses a partial index only for exactly the condition
+of the index."""
+HELD = text("lease > 0")
+"""Jobs with a call, ringing or answered; also the jobs of processes that were killed."""
+
+
+class Campaign(Base):
+    """How the rows of a campaign are dialled. The pace holds for all gateways together."""
+
+    __tablename__ = "campaigns"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), default="running")
+    """``running``; ``paused``: no new calls, and running calls go on; ``stopped``: running calls are ended, too."""
+    concurrent: Mapped[int] = mapped_column(default=5)
+    """Calls at the same time."""
+    per_second: Mapped[float] = mapped_column(Float, default=1.0)
+    """New calls."""
+    attempts: Mapped[int] = mapped_column(default=3)
+    """Calls to one number in all."""
+    busy: Mapped[float] = mapped_column(Float, default=300.0)
+    """Seconds until a busy number is called again."""
+    no_answer: Mapped[float] = mapped_column(Float, default=1800.0)
+    """Seconds until a number that did not answer is called again."""
+    next: Mapped[float] = mapped_column(Float, default=0.0)
+    """Earliest time of the next new call, in seconds since 1970."""
 
 
 class Job(Base):
-    """A call to be made. Times are seconds since 1970, so that every database compares them alike."""
+    """A call to be made. Times are seconds since 1970, so that every database compares them in the same way."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("campaign", "key"),
-        # What is over is never looked at again: only what is open is in the order of its turn.
+        # Finished jobs are never read again. The index has only the open ones, in the order in which they are dialled.
         Index("jobs_open", "campaign", "due", "id", sqlite_where=OPEN, postgresql_where=OPEN),
+        Index("jobs_held", "campaign", "lease", sqlite_where=HELD, postgresql_where=HELD),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     campaign: Mapped[str] = mapped_column(String(64), index=True)
     """Empty for callbacks."""
     key: Mapped[str] = mapped_column(String(320))
-    """What makes it the same job when it is planned again."""
+    """Two jobs of a campaign with the same key are the same job."""
     line: Mapped[int] = mapped_column(default=0)
-    """In the campaign's file."""
+    """Line number in the campaign's file."""
     number: Mapped[str] = mapped_column(String(64))
     agent: Mapped[str] = mapped_column(String(40))
     trunk: Mapped[str] = mapped_column(String(64), default="")
@@ -76,20 +104,22 @@ class Job(Base):
     consent: Mapped[bool] = mapped_column(default=False)
     due: Mapped[float] = mapped_column(Float, index=True)
     state: Mapped[str] = mapped_column(String(16), default="planned")
-    """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call, no gateway does."""
+    """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call and no gateway does."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Calls that were made for it."""
     reason: Mapped[str] = mapped_column(String(500), default="")
-    """How the last call ended, or why there was none."""
+    """How the last call ended, or why no call was made."""
     call: Mapped[str] = mapped_column(String(255), default="")
     """The identity of the last call, as in the records."""
     holder: Mapped[str] = mapped_column(String(40), default="")
+    """The process that claimed the job last."""
     lease: Mapped[float] = mapped_column(Float, default=0.0)
+    """When the claim ends if it is not renewed; 0 if no process has a call for it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an attempt, as it is put down: maybe later, and by another process."""
+    """The outcome of an attempt, as it is written to the database: perhaps later, and by another process."""
 
     job: int
     holder: str
@@ -98,18 +128,29 @@ class Outcome:
     due: float = 0.0
     counted: bool = True
     call: str = ""
+    over: bool = True
+    """Whether the call has ended; otherwise somebody has answered it."""
+
+
+class TooSoonError(Exception):
+    """The pace of a campaign does not allow a new call yet."""
+
+    def __init__(self, wait: float) -> None:
+        """In `wait` seconds it does, if no other gateway is faster."""
+        super().__init__(wait)
+        self.wait = wait
 
 
 class Jobs:
-    """The jobs in the database; every method may raise `SQLAlchemyError`."""
+    """The jobs in the database. Every method may raise `SQLAlchemyError`."""
 
     def __init__(self, store: Database, holder: str) -> None:
-        """`holder` is the name of this process, different for each that ever runs."""
+        """`holder` names this process. It is different for each process that ever runs."""
         self._store = store
         self.holder = holder
 
     async def add(self, job: Job) -> tuple[int, bool]:
-        """Plan a job; returns its id, and False if it was planned before."""
+        """Plan a job. Returns its id, and False if it was planned before."""
         try:
             async with self._store.write() as session:
                 session.add(job)
@@ -148,16 +189,32 @@ class Jobs:
             done: Any = await session.execute(moved.execution_options(synchronize_session=False))
             return there, bool(done.rowcount)
 
-    async def add_all(self, campaign: str, jobs: Sequence[Job]) -> int:
-        """Plan those of `jobs` that are not planned yet, all or none; returns how many they were.
+    async def start(self, campaign: Campaign, jobs: Sequence[Job]) -> int:
+        """Let a campaign run with this pace, and plan those of `jobs` that are not planned yet: all or none.
 
-        Raises `IntegrityError` if another process plans the same at the same time; then it may be tried again.
+        Returns how many were new. Raises `IntegrityError` if another process plans the same campaign at the same
+        time; the caller may try again then.
         """
         async with self._store.write() as session:
-            there = set(await session.scalars(select(Job.key).where(Job.campaign == campaign)))
+            await session.merge(campaign)
+            there = set(await session.scalars(select(Job.key).where(Job.campaign == campaign.name)))
             new = [job for job in jobs if job.key not in there]
             session.add_all(new)
         return len(new)
+
+    async def set_state(self, campaign: str, state: CampaignState) -> bool:
+        """Set the state of a campaign. Returns False if there is no such campaign."""
+        async with self._store.write() as session:
+            done: Any = await session.execute(update(Campaign).where(Campaign.name == campaign).values(state=state))
+            return bool(done.rowcount)
+
+    async def campaigns(self, *, only_open: bool = False) -> list[Campaign]:
+        """The campaigns by name; with `only_open` those that have jobs that are not over."""
+        query = select(Campaign).order_by(Campaign.name)
+        if only_open:
+            query = query.where(exists(select(Job.id).where(Job.campaign == Campaign.name, OPEN)))
+        async with self._store.read() as session:
+            return list(await session.scalars(query))
 
     @property
     def folder(self) -> Path:
@@ -165,18 +222,19 @@ class Jobs:
         return self._store.options.spool_folder / "jobs"
 
     async def claim(self, campaign: str, now: datetime, *, left: bool = True, held: Collection[int] = ()) -> Job | None:
-        """Take the job that is due first, or None. Nobody else has it then, whatever they do at the same time.
+        """Claim the job that is due first; None if no job may be dialled now. No other process has the job then.
 
-        With `left` also one whose holder has let its lease run out, but none of those that are `held` here: a clock
-        that jumps is no reason to call twice.
+        A campaign must be ``running``, with fewer calls than it may have at the same time. Raises `TooSoonError` if its
+        pace does not allow a new call yet. With `left` a job whose lease has ended is claimed, too, except the jobs
+        `held` by this process: a clock that jumps must not cause a second call.
         """
         at = now.timestamp()
         run_out = and_(Job.state == "dialling", Job.lease < self._clock(now), Job.id.not_in(held))
         free = or_(Job.state == "planned", run_out) if left else Job.state == "planned"
         waiting = Job.campaign == campaign, Job.due <= at, OPEN, free
         due = select(Job.id).where(*waiting).order_by(Job.due, Job.id).limit(1)
-        due = due.with_for_update(skip_locked=True)  # PostgreSQL: who comes second takes the next
-        # Who comes second finds it no longer free: the condition is looked at again when the row is written.
+        due = due.with_for_update(skip_locked=True)  # PostgreSQL: a second claimer takes the next job
+        # The condition is checked again when the row is written, so a second claimer finds it no longer free.
         taken = (
             update(Job)
             .where(Job.id == due.scalar_subquery(), free)
@@ -185,13 +243,43 @@ class Jobs:
             .execution_options(synchronize_session=False)
         )
         async with self._store.write() as session:
-            return (await session.scalars(taken)).one_or_none()
+            if campaign and not await self._may_dial(session, campaign, now, held):
+                return None
+            job = (await session.scalars(taken)).one_or_none()
+            if campaign and job is not None:
+                begins = self._clock(now) + 1 / Campaign.per_second
+                await session.execute(update(Campaign).where(Campaign.name == campaign).values(next=begins))
+            return job
+
+    async def _may_dial(self, session: AsyncSession, campaign: str, now: datetime, held: Collection[int]) -> bool:
+        """Whether the campaign may have another call. Other claimers of it wait for us. Raises `TooSoonError`."""
+        query = select(Campaign, self._clock(now)).where(Campaign.name == campaign).with_for_update()
+        if (found := (await session.execute(query)).one_or_none()) is None:
+            return False
+        pace, clock = found
+        wait = pace.next - float(clock)
+        calls = int(await session.scalar(self._calls(campaign, now, held)) or 0)
+        if pace.state != "running" or calls >= pace.concurrent:
+            return False
+        if 0 < wait <= 1 / pace.per_second + LEASE:  # if it is longer, the clock was set back
+            raise TooSoonError(wait)
+        return True
+
+    def _calls(self, campaign: str, now: datetime, held: Collection[int] = ()) -> Select[int]:
+        """The query for the number of calls of a campaign, ringing or answered, in all processes that live."""
+        alive = or_(Job.lease >= self._clock(now), Job.id.in_(held))
+        return select(func.count()).select_from(Job).where(Job.campaign == campaign, HELD, alive)
+
+    async def calls(self, campaign: str, now: datetime) -> int:
+        """How many calls of a campaign ring or are answered, in all processes that live."""
+        async with self._store.read() as session:
+            return int(await session.scalar(self._calls(campaign, now)) or 0)
 
     async def renew(self, ids: Sequence[int], now: datetime) -> set[int]:
-        """Go on holding these; returns which of them are ours: the others somebody else has taken."""
+        """Renew the leases of these jobs. Returns the jobs that are still ours; other processes have the rest."""
         renewed = (
             update(Job)
-            .where(Job.id.in_(ids), Job.holder == self.holder)
+            .where(Job.id.in_(ids), Job.holder == self.holder, Job.lease > 0)  # 0: just over
             .values(lease=self._clock(now) + LEASE)
             .returning(Job.id)
             .execution_options(synchronize_session=False)
@@ -200,15 +288,16 @@ class Jobs:
             return set(await session.scalars(renewed))
 
     def outcome(self, job: Job, settled: Settled, call: str = "") -> Outcome:
-        """What became of an attempt of ours."""
+        """The outcome of an attempt of this process."""
         reason = settled.reason[:500]
         return Outcome(job.id, self.holder, settled.state, reason, settled.due, settled.counted, call)
 
     async def put_down(self, outcome: Outcome) -> None:
-        """Put it down, unless somebody else has taken the job since; a second time it changes nothing."""
+        """Write an outcome, unless another process has claimed the job since. A second time it changes nothing."""
         values: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
         values |= {"due": outcome.due} if outcome.state == "planned" else {}
         values |= {"call": outcome.call} if outcome.call else {}
+        values |= {"lease": 0.0} if outcome.over else {}
         values |= {} if outcome.counted else {"attempts": Job.attempts - 1}
         theirs = Job.holder == outcome.holder, Job.state.in_(("dialling", "done"))
         async with self._store.write() as session:
@@ -220,32 +309,34 @@ class Jobs:
             )
 
     def _clock(self, now: datetime) -> ColumnElement[float]:
-        """The time by which leases are told: the one clock that all machines share, where there is one."""
+        """The clock of leases and of the pace: the database server's, which all machines share; with SQLite `now`."""
         if self._store.options.url:
             return cast(extract("epoch", func.now()), Float)
         return literal(now.timestamp())
 
     async def all(self, campaign: str) -> list[Job]:
-        """The jobs of a campaign, or the callbacks, in the order of their planning."""
+        """The jobs of a campaign, or the callbacks (``""``), in the order in which they were planned."""
         async with self._store.read() as session:
             return list(await session.scalars(select(Job).where(Job.campaign == campaign).order_by(Job.id)))
 
     async def forget(self, numbers: Sequence[str]) -> int:
-        """Delete all jobs of these numbers; returns how many there were."""
+        """Delete all jobs of these numbers. Returns how many there were."""
         async with self._store.write() as session:
             gone = await session.execute(delete(Job).where(Job.number.in_(numbers)))
             return int(getattr(gone, "rowcount", 0))
 
     async def purge(self, before: datetime) -> int:
-        """Delete callbacks that are over or by hand and were due before; rows of campaigns stay, or they would be
-        called again."""
+        """Delete callbacks that are over or by hand and were due before `before`. Returns how many there were.
+
+        Rows of campaigns stay: without them the same file would be called again.
+        """
         over = Job.campaign == "", Job.state.in_(("done", "failed", "by_hand")), Job.due < before.timestamp()
         async with self._store.write() as session:
             gone = await session.execute(delete(Job).where(*over))
             return int(getattr(gone, "rowcount", 0))
 
     async def states(self) -> dict[str, dict[str, int]]:
-        """How many jobs each campaign has in each state; the callbacks have the name ``""``."""
+        """How many jobs each campaign has in each state. The callbacks have the name ``""``."""
         found: dict[str, dict[str, int]] = {}
         async with self._store.read() as session:
             counted = select(Job.campaign, Job.state, func.count()).group_by(Job.campaign, Job.state)

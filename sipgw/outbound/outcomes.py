@@ -1,4 +1,4 @@
-"""What became of calls out, kept in a file as long as the database does not take it, so that nobody is called twice."""
+"""Outcomes of calls out. They are kept in a file while the database is down, so that nobody is called twice."""
 
 import asyncio
 import contextlib
@@ -16,22 +16,22 @@ from sipgw.records.store.engine import refused
 log = structlog.get_logger()
 
 LAST = 5.0
-"""Seconds for what is left when the process stops; the rest is put down at the next start."""
+"""Seconds for writing when the process stops. What is not written then is written at the next start."""
 
 
 class Outcomes:
-    """The outcomes of one process, and those that earlier ones have left in the folder."""
+    """The outcomes of one process, and the outcomes that earlier processes have left in the folder."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._file = jobs.folder / f"{jobs.holder}.json"
         self._left: dict[tuple[str, int], Outcome] = {}
         self._files: list[Path] = []
-        """Those of earlier processes, whose outcomes are among `_left`."""
+        """Files of earlier processes; their outcomes are among `_left`."""
         self._turns = asyncio.Lock()
 
     def take_up(self) -> None:
-        """Put down what earlier processes have left, too."""
+        """Read the outcomes that earlier processes have left; `write` writes them, too."""
         for file in sorted(self._jobs.folder.glob("*.json")):
             try:
                 found = [Outcome(**one) for one in json.loads(file.read_bytes())]
@@ -42,11 +42,11 @@ class Outcomes:
             self._files.append(file)
 
     def keep(self, outcome: Outcome) -> None:
-        """`write` puts it down; of a job the last one counts."""
+        """Have `write` write this outcome. It replaces an earlier outcome of the same job."""
         self._left[outcome.holder, outcome.job] = outcome
 
     async def write(self) -> None:
-        """Put down all that is left. Raises `SQLAlchemyError`; then it waits in the file."""
+        """Write all outcomes to the database. Raises `SQLAlchemyError`; then they wait in the file."""
         async with self._turns:
             try:
                 for key, outcome in list(self._left.items()):
@@ -60,7 +60,7 @@ class Outcomes:
                 self._tidy()
 
     async def close(self) -> None:
-        """Put down what is left if that can be done soon."""
+        """Write what is left, for `LAST` seconds at most."""
         try:
             async with asyncio.timeout(LAST):
                 await self.write()
@@ -76,7 +76,7 @@ class Outcomes:
             log.error("the outcome of a call out is not taken", job=outcome.job, cause=str(error)[:200])  # noqa: TRY400
 
     def _save(self) -> None:
-        """Write the file anew; without it they are in memory still."""
+        """Write the file. If that fails the outcomes are still in memory."""
         new = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

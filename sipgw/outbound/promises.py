@@ -1,4 +1,4 @@
-"""The promise of a call back, as the agent makes it: the tool ``schedule_callback`` and what it understands."""
+"""The tool ``schedule_callback``, by which an agent promises to call back."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ import structlog
 from pydantic import Field
 
 from agent.tools import Tool, ToolError, tool
+from sipgw.config.hours import zone_named
 from sipgw.config.numbers import NumberError, e164
-from sipgw.config.outbound import CallbackOptions, zone_named
+from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.outbound.when import WhenError, due, spoken
@@ -21,19 +22,19 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Asking:
-    """The call in which a call back is promised."""
+    """The call in which a callback is promised."""
 
     call: str
     agent: str
     number: str
-    """Who speaks with the agent; may be empty."""
+    """The number of the person who speaks with the agent; may be empty."""
     trunk: TrunkOptions
     verified: bool = False
-    """Whether `number` is known to be theirs: the carrier vouches for it, or they have answered there."""
+    """Whether `number` is known to be the person's own: the carrier vouches for it, or they answered our call to it."""
 
 
 def zone_of(number: str, default: str = "") -> ZoneInfo | None:
-    """The zone in which a number is, if there is only one; otherwise that named `default`. None: the machine's."""
+    """The time zone of a number if it can be in only one; otherwise the zone named `default`. None: the machine's."""
     import phonenumbers  # see `sipgw.config.numbers`
     from phonenumbers import timezone
 
@@ -45,17 +46,17 @@ def zone_of(number: str, default: str = "") -> ZoneInfo | None:
 
 
 def zone_here(name: str) -> ZoneInfo | None:
-    """The zone that the model is told the time in: that named, or None for the machine's."""
+    """The zone of the clock that the model is given: the zone of that name, or None for the machine's."""
     return zone_named(name) if name else None
 
 
 def dialled_as(digits: str, asking: Asking) -> str:
-    """How the number that a caller dictated is dialled. Raises `ToolError`."""
+    """The number to dial for the digits that a caller has said. Raises `ToolError`."""
     plain = "".join(char for char in digits if char.isdigit())
     if not 5 <= len(plain) <= 15:
         raise ToolError("a telephone number has 5 to 15 digits; this one does not")
     if asking.number.endswith(plain):
-        return asking.number  # the one they call from, with its country code
+        return asking.number  # the number that they call from, with its country code
     with_plus = f"+{plain}" if digits.strip().startswith("+") else plain
     try:
         return e164(with_plus, asking.trunk.country)
@@ -90,10 +91,10 @@ def callback_tool(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     refused: Callable[[str, str, bool], Awaitable[str]] = _may_be,
 ) -> Tool:
-    """The tool of one call. Promised twice to the same number, the last time counts.
+    """The tool of one call. If the same number is promised two times, the last one counts.
 
-    `refused` says why a number is never called through the trunk of that name, with the consent of who is called or
-    without it; empty if it may be at some hour.
+    `refused` gets a number, the name of a trunk and whether the person has consented. It returns why the number may not
+    be called at any hour, or an empty text.
     """
 
     @tool(timeout=5.0, side_effect=True)
@@ -103,7 +104,7 @@ def callback_tool(
         topic: Topic = "",
     ) -> dict[str, Any]:
         """Promise that we call the caller back."""
-        asking = asked()  # somebody else may have been put through since the call began
+        asking = asked()  # after a transfer another person may speak than at the beginning of the call
         number = dialled_as(phone_number, asking)
         own = number == asking.number
         agreed = own and asking.verified

@@ -1,4 +1,4 @@
-"""The next step of a job after a call: done, tried again later, or given up. Sans-IO."""
+"""The next state of a job after a call: done, tried again later, or failed. Sans-IO."""
 
 from datetime import datetime
 
@@ -7,18 +7,18 @@ from sipgw.events import Disposition
 from sipgw.outbound.settled import Settled
 
 SOON = 30.0
-"""Seconds until a job is tried again that could not be tried at all."""
+"""Seconds until the next attempt if no call could be made."""
 NEVER = frozenset({"not_permitted", "declined", "wrong_number", "fax", "too_late", "given_up"})
-"""Endings after which calling again changes nothing."""
+"""Endings after which another call would end in the same way."""
 NOT_TRIED = frozenset({"not_placed", "cancelled", "gateway_stopped"})
-"""Endings that say nothing of the person called."""
+"""Endings that have their cause on our side. They do not count as an attempt."""
 
 
 def next_step(retry: RetryOptions, ending: Disposition, attempts: int, now: datetime) -> Settled:
-    """What becomes of a job: call number `attempts` ended at `now` with `ending`."""
+    """The next state of a job after its call number `attempts`, which ended at `now` with `ending`."""
     reason = f"{ending.kind.replace('_', ' ')}: {ending.cause}" if ending.cause else ending.kind.replace("_", " ")
     at = now.timestamp()
-    if ending.again is not None:  # the gate names the next window
+    if ending.again is not None:  # the gate gives the time of the next call window
         return Settled("planned", reason, max(ending.again.timestamp(), at + SOON), counted=False)
     if ending.kind in NEVER:
         return Settled("failed", reason)

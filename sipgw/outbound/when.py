@@ -1,6 +1,8 @@
-"""When a call back is due: ISO 8601, or what callers say ("tomorrow at five"), as an aware time. Sans-IO.
+"""The time of a callback, from ISO 8601 or from words of callers ("tomorrow at five"), as an aware time. Sans-IO.
 
-Strict: what could mean two times is not guessed but asked again, and so is what lies in the past or too far ahead.
+The words are needed: the scripted demo model passes them as they were said, and no model knows the time zone of the
+caller's number. A text that can mean two times is refused, so that the agent asks again; so is a time in the past or
+too far ahead.
 """
 
 import re
@@ -8,9 +10,9 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 FARTHEST = timedelta(days=62)
-"""A promise that nobody remembers is none."""
+"""Latest time of a callback, from now."""
 PARTS = {"morning": time(10), "afternoon": time(15), "evening": time(18), "tonight": time(19)}
-"""What a part of the day stands for when no hour is said."""
+"""The hour of a part of the day if no hour is said."""
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -38,14 +40,14 @@ _FILLER = {"at", "on", "in", "the", "around", "about", "after", "please", "somet
 
 
 class WhenError(ValueError):
-    """The time cannot be told from the words; the message says what to ask."""
+    """The text gives no definite time; the message says what to ask."""
 
 
 def due(text: str, now: datetime, zone: ZoneInfo | None = None, told: ZoneInfo | None = None) -> datetime:
     """The time in `zone` that `text` means, said at the aware time `now`; None for the machine's own zone.
 
-    What callers say is in their zone, `zone`. ISO 8601 without an offset is what the model has worked out from the
-    clock that it was told, which is in the zone `told`. Raises `WhenError`.
+    Words of callers are in `zone`, the caller's zone. ISO 8601 without an offset is in `told`, the zone of the clock
+    that the model is given. Raises `WhenError`.
     """
     here = now.astimezone(zone)
     found = _iso(text, zone, told) or _spoken(" ".join(text.lower().replace("’", "'").split()), here)
@@ -57,7 +59,7 @@ def due(text: str, now: datetime, zone: ZoneInfo | None = None, told: ZoneInfo |
 
 
 def local(naive: datetime, zone: ZoneInfo | None) -> datetime:
-    """A wall clock's time as an aware one. Raises `WhenError` for one that the clock shows twice, or never."""
+    """A time of the wall clock as an aware time. Raises `WhenError` for a time that the clock shows twice or never."""
     either = [naive.replace(fold=fold).replace(tzinfo=zone) if zone else naive.replace(fold=fold).astimezone()
               for fold in (0, 1)]  # fmt: skip
     if either[0].utcoffset() != either[1].utcoffset():
@@ -66,7 +68,7 @@ def local(naive: datetime, zone: ZoneInfo | None) -> datetime:
 
 
 def spoken(at: datetime) -> str:
-    """A time for the ear and the model: ``Friday 20 November at 17:00``."""
+    """A time as it is spoken: ``Friday 20 November at 17:00``."""
     return f"{at:%A} {at.day} {at:%B} at {at:%H:%M}"
 
 
@@ -125,7 +127,7 @@ def _date(day: re.Match[str] | None, here: datetime) -> datetime:
 
 
 def _clock(text: str, part: str) -> tuple[time | None, str]:
-    """The time of the day and what else there is; of "between two and four" it is two."""
+    """The time of day and the rest of the text; "between two and four" gives two."""
     if window := _WINDOW.search(text):
         text = f"{text[: window.start()]} {window[1]} {text[window.end() :]}"
     if past := _PAST.search(text):
@@ -142,7 +144,7 @@ def _clock(text: str, part: str) -> tuple[time | None, str]:
 
 
 def _hour(hour: int, minute: int, half: str, part: str) -> time:
-    """An hour from 1 to 7 of which nothing else is said is in the afternoon: nobody asks for a call at night."""
+    """The time of day. An hour from 1 to 7 without "am", "pm" or a part of the day is in the afternoon."""
     if hour > 23 or (half and not 1 <= hour <= 12):
         raise WhenError(f"there is no hour {hour}; ask for it")
     if half == "p" or (not half and (part in ("afternoon", "evening", "tonight") or (not part and hour <= 7))):

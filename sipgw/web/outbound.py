@@ -1,4 +1,4 @@
-"""Calls out: one at once, those that were promised, campaigns, and what the gate has decided."""
+"""The page of calls out: a call now, promised callbacks, campaigns, and the decisions of the gate."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,19 @@ from sipgw.web.who import Viewer
 router = APIRouter()
 
 DECISIONS = 50
-"""Of the gate, the latest, that are shown."""
+"""The latest decisions of the gate that are shown."""
 CALLBACKS = 200
+"""The latest callbacks that are shown."""
 FAILURES = 200
-"""Of all campaigns together, the latest."""
+"""The latest failed jobs of all campaigns together that are shown."""
 
 
-class Campaign(NamedTuple):
+class CampaignProgress(NamedTuple):
     """How far a campaign is."""
 
     name: str
+    state: str
+    """See `sipgw.outbound.jobs.Campaign.state`; ``over`` if no job is left."""
     states: dict[str, int]
     failures: list[Job]
 
@@ -41,7 +44,7 @@ class Campaign(NamedTuple):
 @router.get("/outbound")
 async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
     """The page."""
-    problem, callbacks, campaigns = "", list[Job](), list[Campaign]()
+    problem, callbacks, campaigns = "", list[Job](), list[CampaignProgress]()
     jobs = Jobs(app.house.store, "")
     try:
         callbacks = await jobs.all("")
@@ -50,17 +53,20 @@ async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
         problem = "The database does not answer."
     decisions = await READING.run(latest, app.house.config.audit_folder, DECISIONS)
     return page(
-        request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
+        request, "outbound.html", title="Originator", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
         campaigns=campaigns, decisions=decisions, agents=list(app.house.agents.all),
         trunks=[status.name for status in app.house.status()],
     )  # fmt: skip
 
 
-async def _campaigns(jobs: Jobs) -> list[Campaign]:
+async def _campaigns(jobs: Jobs) -> list[CampaignProgress]:
     failed = await jobs.failures(FAILURES)
-    states = await jobs.states()
-    return [
-        Campaign(name, counts, [job for job in failed if job.campaign == name])
-        for name, counts in sorted(states.items())
-        if name
-    ]
+    counted = await jobs.states()
+    states = {one.name: one.state for one in await jobs.campaigns()}
+    found = []
+    for name, counts in sorted(counted.items()):
+        if name:
+            waits = counts.get("planned", 0) + counts.get("dialling", 0)
+            state = states.get(name, "paused") if waits else "over"
+            found.append(CampaignProgress(name, state, counts, [job for job in failed if job.campaign == name]))
+    return found

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,8 +15,8 @@ from sqlalchemy import text
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
-from sipgw.outbound.dialler import Dialler, Pace
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.jobs import Campaign, Job, Jobs
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import Gate, Refused
 from sipgw.policy.gate.rules import GateRequest, Permit
@@ -55,14 +56,15 @@ def test_a_crowd_claims_each_job_once(server: Server) -> None:
 
         async def take(store: Store, name: str) -> None:
             jobs = Jobs(store, name)
-            while job := await jobs.claim("c", now):
+            while job := await jobs.claim("", now):
                 taken[job.id] += 1
 
         async with Store(StoreOptions(url=server.url)) as one, Store(StoreOptions(url=server.url)) as two:
             planned = [
-                Job(campaign="c", key=str(key), number="+14155550100", agent="agent", due=0.0) for key in range(60)
+                Job(campaign="", key=str(key), number="+14155550100", agent="agent", due=0.0) for key in range(60)
             ]
-            assert await Jobs(one, "").add_all("c", planned) == 60
+            for job in planned:
+                await Jobs(one, "").add(job)
             async with asyncio.timeout(30), asyncio.TaskGroup() as group:
                 for name in range(8):
                     group.create_task(take((one, two)[name % 2], str(name)))
@@ -93,12 +95,18 @@ def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, t
                 Job(campaign="c", key=number, number=number, agent="agent", due=0.0, consent=True)
                 for number in (f"+1415555{at:04}" for at in range(count))
             ]
-            await Jobs(worlds[0].gateway.store, "").add_all("c", jobs)
-            pace = Pace(per_second=50.0, concurrent=2)
+            table = Jobs(worlds[0].gateway.store, "")
+            await table.start(Campaign(name="c", state="running", concurrent=4, per_second=4.0), jobs)
+            began = time.monotonic()
             async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-                for name, world in enumerate(worlds):
-                    each = Dialler(Jobs(world.gateway.store, str(name)), world.gateway, "c", pace)
-                    group.create_task(each.run(until_done=True))
+                diallers = [Dialler(Jobs(one.gateway.store, str(name)), one.gateway) for name, one in enumerate(worlds)]
+                for each in diallers:
+                    group.create_task(each.run())
+                while (await table.open("c"))[0]:
+                    await asyncio.sleep(0.1)
+                for each in diallers:
+                    each.finish()
+            assert time.monotonic() - began > (count - 1) / 4, "the pace is that of both together"
             called = Counter(leg.request.uri.user for leg in person.legs)
             assert called == {f"+1415555{number:04}": 1 for number in range(count)}
             assert await Jobs(worlds[1].gateway.store, "").states() == {"c": {"failed": count}}

@@ -9,9 +9,9 @@ import pytest
 
 from sipgw.config.config import Config
 from sipgw.config.records import StoreOptions
-from sipgw.outbound import callbacks
-from sipgw.outbound.callbacks import Callbacks
+from sipgw.outbound import dialling
 from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.dialling import OutboundDialling
 from sipgw.outbound.jobs import Jobs
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
@@ -33,7 +33,7 @@ def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path
         async with callee(busy_in_latin_1) as person, calling_out(tmp_path, person, change=quick) as (world, _):
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job())
-            async with Callbacks(world.gateway):
+            async with OutboundDialling(world.gateway):
                 waits = await until(jobs, state="planned", attempts=1)
             assert waits.reason == "busy: callee: 486 (Ger?t besetzt; Retry-After: 5 (sp?ter))"
 
@@ -43,23 +43,23 @@ def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path
 def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
 
-    async def broken_once(self: Dialler, *, until_done: bool = False) -> None:
+    async def broken_once(self: Dialler) -> None:
         began.append(asyncio.get_running_loop().time())
         if len(began) == 1:
             raise ValueError("a fault of ours")
-        await self._finishing.wait()
+        await self._changed.wait()
 
     async def scenario() -> None:
         store = SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db")))
         originator = SimpleNamespace(first=lambda: "a trunk")
         gateway = SimpleNamespace(config=Config(), store=store, originator=originator)
-        async with Callbacks(gateway) as dialling:  # type: ignore[arg-type]
+        async with OutboundDialling(gateway) as running:  # type: ignore[arg-type]
             while len(began) < 2:
                 await asyncio.sleep(1)
-            dialling.finish()
-            assert dialling._dialling
-            await dialling._dialling
+            running.finish()
+            assert running._dialling
+            await running._dialling
 
     monkeypatch.setattr(Dialler, "run", broken_once)
     run(scenario())
-    assert began[1] - began[0] == pytest.approx(callbacks.AGAIN)
+    assert began[1] - began[0] == pytest.approx(dialling.AGAIN)

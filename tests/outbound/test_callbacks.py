@@ -18,8 +18,8 @@ from sipgw.config.config import Config
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
-from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
+from sipgw.outbound.dialling import OutboundDialling
 from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import SOON
 from sipgw.policy.gate.rules import GateRequest, Permit, Refused
@@ -68,7 +68,7 @@ def test_a_promise_rings(tmp_path: Path) -> None:
             jobs = Jobs(world.gateway.store, "")
             async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS):
                 await until(jobs, state="planned")
-            async with Callbacks(world.gateway):
+            async with OutboundDialling(world.gateway):
                 done = await until(jobs, state="done")
                 assert done.call in world.gateway.calls
                 async with asyncio.timeout(HANG):
@@ -125,11 +125,11 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def dialler(world: Cloud, clock: list[datetime], campaign: str = "", gate: object = None, **pace: object) -> Dialler:
+def dialler(world: Cloud, clock: list[datetime], gate: object = None, **pace: object) -> Dialler:
     world.gateway.originator.gate = gate  # type: ignore[assignment]
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
-    return Dialler(jobs, world.gateway, campaign, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
+    return Dialler(jobs, world.gateway, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
 
 
 def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> None:
@@ -276,10 +276,10 @@ def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
             clock = [datetime.now(UTC)]
-            calling = Dialler(Away(world.gateway.store, "test"), world.gateway, "", Pace(), lambda: clock[0])
+            calling = Dialler(Away(world.gateway.store, "test"), world.gateway, Pace(), lambda: clock[0])
             for passed in (0, 1, LEASE / 2 - 2, 2):
                 clock[0] += timedelta(seconds=passed)
-                await calling._claim()
+                await calling._claim("", Pace())
 
     asyncio.run(scenario())
     assert Away.asked == [True, False, False, True]

@@ -1,11 +1,12 @@
-"""Campaigns: what is read from a CSV file, and rows that are called by one process and by several."""
+"""Campaigns: the rows of a CSV file, called by one process and by several."""
 
 import asyncio
 import contextlib
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.config.agent import AgentOptions
+from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.campaign import Broken, FileError, Row, read, unused
 from sipgw.outbound.dialler import Dialler
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Campaign, Job, Jobs, TooSoonError
+from sipgw.records.store import Store
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee, carrier_lines
+from tests.cloud import Cloud
 from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_call_out import calling_out
-from tests.outbound.test_callbacks import dialler
 from tests.ports import free_ports
 from tests.waiting import HANG, until
 
@@ -103,6 +106,29 @@ def says_no(_: Callee, leg: Leg) -> None:
     leg.reject(603)
 
 
+def fast(concurrent: int = 4, state: str = "running") -> Campaign:
+    return Campaign(name="c", state=state, concurrent=concurrent, per_second=50.0, attempts=2, busy=10, no_answer=10)
+
+
+@contextlib.asynccontextmanager
+async def dialled(world: Cloud, processes: int = 1) -> AsyncIterator[list[Dialler]]:
+    """Several processes dial, without callbacks; they finish when the block ends."""
+    diallers = [Dialler(Jobs(world.gateway.store, f"process {number}"), world.gateway) for number in range(processes)]
+    async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
+        for one in diallers:
+            group.create_task(one.run())
+        yield diallers
+        for one in diallers:
+            one.finish()
+
+
+async def reached(jobs: Jobs, **counts: int) -> None:
+    """Wait until the campaign has so many jobs in each state."""
+    async with asyncio.timeout(HANG):
+        while await jobs.states() != {"c": counts}:
+            await asyncio.sleep(0.05)
+
+
 def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_once(tmp_path: Path) -> None:
     up: list[int] = []
 
@@ -113,22 +139,14 @@ def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_onc
 
     async def scenario() -> None:
         async with callee(slowly) as person, calling_out(tmp_path, person) as (world, _):
-            store = world.gateway.store
-            assert await Jobs(store, "").add_all("c", planned(12)) == 12
-            assert await Jobs(store, "").add_all("c", planned(13)) == 1, "a file that has grown"
-            clock = [datetime.now(UTC)]
-            several = []
-            for number in range(2):
-                one = dialler(world, clock, "c", concurrent=2)
-                one._jobs.holder = f"process {number}"
-                several.append(one)
-            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                for one in several:
-                    group.create_task(one.run(until_done=True))
+            jobs = Jobs(world.gateway.store, "")
+            assert await jobs.start(fast(), planned(12)) == 12
+            assert await jobs.start(fast(), planned(13)) == 1, "a file that has grown"
+            async with dialled(world, 2):
+                await reached(jobs, failed=13)
             called = sorted(leg.request.uri.user for leg in person.legs)
             assert called == [f"+1415555{at:04}" for at in range(13)]
-            assert 2 <= max(up) <= 4
-            assert await Jobs(store, "").states() == {"c": {"failed": 13}}
+            assert 2 <= max(up) <= 4, "of both together"
 
     asyncio.run(scenario())
 
@@ -137,10 +155,10 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, _):
             jobs = Jobs(world.gateway.store, "")
-            await jobs.add_all("c", planned(2))
-            one: Dialler = dialler(world, [datetime.now(UTC)], "c", concurrent=1)
+            await jobs.start(fast(concurrent=1), planned(2))
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                running = group.create_task(one.run(until_done=True))
+                one = Dialler(Jobs(world.gateway.store, "one"), world.gateway)
+                running = group.create_task(one.run())
                 while not person.phones:
                     await asyncio.sleep(0.02)
                 one.finish()
@@ -148,6 +166,78 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
                 assert not running.done()
                 person.legs[0].hangup()
             assert await jobs.states() == {"c": {"done": 1, "planned": 1}}
+
+    asyncio.run(scenario())
+
+
+def test_a_campaign_that_is_paused_lets_calls_end_and_goes_on_when_it_is_resumed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.start(fast(concurrent=2), planned(3))
+            async with dialled(world):
+                await reached(jobs, dialling=2, planned=1)
+                assert await jobs.set_state("c", "paused")
+                await until(lambda: len(person.legs) == 2)
+                person.legs[0].reject(603)
+                await reached(jobs, dialling=1, failed=1, planned=1)
+                assert await jobs.calls("c", datetime.now(UTC)) == 1, "the other one still rings"
+                assert await jobs.claim("c", datetime.now(UTC)) is None
+                await jobs.set_state("c", "running")
+                await reached(jobs, dialling=2, failed=1)
+                await until(lambda: len(person.legs) == 3)
+                for leg in person.legs[1:]:
+                    leg.reject(603)
+                await reached(jobs, failed=3)
+
+    asyncio.run(scenario())
+
+
+def test_a_campaign_that_is_stopped_ends_its_calls_and_loses_nobody(tmp_path: Path) -> None:
+    def takes(person: Callee, leg: Leg) -> None:
+        (person.pick_up if str(leg.request.uri.user).endswith("0") else Leg.ringing)(leg)
+
+    async def scenario() -> None:
+        async with callee(takes) as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.start(fast(), planned(2))
+            async with dialled(world):
+                await reached(jobs, dialling=1, done=1)
+                assert await jobs.calls("c", datetime.now(UTC)) == 2, "one is answered, and goes on"
+                await jobs.set_state("c", "stopped")
+                await reached(jobs, done=1, planned=1)
+                async with asyncio.timeout(HANG):
+                    while world.gateway.calls:
+                        await asyncio.sleep(0.05)
+                assert await jobs.calls("c", datetime.now(UTC)) == 0
+                spoken, rang = await jobs.all("c")
+                assert spoken.reason == "answered; the campaign was stopped", "nobody is called twice for it"
+                assert (rang.attempts, rang.reason) == (0, "cancelled: the campaign was stopped")
+            assert sorted(leg.how for leg in person.ended) == ["BYE", "CANCEL"]
+
+    asyncio.run(scenario())
+
+
+def test_the_pace_of_a_campaign_holds_and_a_clock_that_is_set_back_does_not_stop_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            jobs, now = Jobs(store, "one"), datetime.now(UTC) + timedelta(minutes=1)
+            slow = Campaign(name="c", state="running", concurrent=3, per_second=0.5)
+            await jobs.start(slow, planned(5))
+            assert await jobs.claim("unknown", now) is None
+            assert await jobs.claim("c", now)
+            with pytest.raises(TooSoonError) as early:  # a call every two seconds
+                await jobs.claim("c", now + timedelta(seconds=1.5))
+            assert early.value.wait == pytest.approx(0.5)
+            assert await Jobs(store, "two").claim("c", now + timedelta(seconds=2))
+            an_hour_ago = now - timedelta(hours=1)
+            for job in planned(5):
+                await jobs.move(int(job.key) + 1, Job(due=an_hour_ago.timestamp(), variables={}, state="planned"))
+            for _ in range(3):
+                an_hour_ago += timedelta(seconds=2)
+                assert await jobs.claim("c", an_hour_ago)
+            assert await jobs.claim("c", an_hour_ago + timedelta(seconds=2)) is None, "three calls are up"
+            assert await jobs.claim("c", an_hour_ago + timedelta(hours=1)), "their processes live no more"
 
     asyncio.run(scenario())
 
@@ -222,6 +312,9 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 assert "left out line 4: 'broken' is no telephone number" in errors
                 assert "left out line 6: the agent needs a value for name" in errors
                 assert "no variable 'city'" in errors
+            with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+                endings = database.execute("SELECT ending FROM calls WHERE answered IS NOT NULL").fetchall()
+            assert endings == [("callee_hung_up",)] * 2, "no command leaves before the last call has ended"
         shown = campaign(tmp_path, "status", "people").communicate(timeout=HANG)[0]
         assert "+14155550101" in shown
         assert "declined" in shown

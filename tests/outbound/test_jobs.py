@@ -17,7 +17,7 @@ from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.gateway.upkeep import delete_old
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
+from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome
 from sipgw.outbound.retries import SOON, next_step
 from sipgw.outbound.settled import Settled
 from sipgw.records.store import Store
@@ -228,15 +228,20 @@ def test_jobs_that_are_over_are_not_looked_at(tmp_path: Path, left: bool) -> Non
             event.listen(connection.sync_engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
         jobs = Jobs(store, "me")
         await jobs.add(job())
+        await jobs.start(Campaign(name="people", state="running"), [])
+        asked.clear()
         assert await jobs.claim("people", NOW, left=left) is None
         assert await jobs.open("people") == (0, 0.0)
-        asked = [one for one in asked if "jobs.due" in one and "INSERT" not in one]
-        assert len(asked) == 2
+        assert await jobs.campaigns(only_open=True) == []
+        asked = [one for one in asked if "FROM jobs" in one]
+        assert len(asked) == 4, asked
         with contextlib.closing(sqlite3.connect(tmp_path / "jobs.db")) as database:
             for query in asked:
                 plan = database.execute(f"EXPLAIN QUERY PLAN {query}", [0] * query.count("?")).fetchall()
                 told = [row[3] for row in plan]
-                assert any("USING" in line and "INDEX jobs_open (campaign=?" in line for line in told), told
+                assert any(
+                    "INDEX jobs_open (campaign=?" in line or "INDEX jobs_held (campaign=?" in line for line in told
+                )
                 assert not any("SCAN jobs" in line or "TEMP B-TREE" in line for line in told), told
 
     with_store(tmp_path, act)

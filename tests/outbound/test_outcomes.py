@@ -12,7 +12,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Watchers
 from sipgw.outbound.dialler import Dialler, Pace
-from sipgw.outbound.jobs import Job, Jobs, Outcome
+from sipgw.outbound.jobs import Campaign, Job, Jobs, Outcome
 from sipgw.outbound.outcomes import LAST
 from tests.virtual import run
 
@@ -36,6 +36,10 @@ class Table(Jobs):
     def _there(self) -> None:
         if self.away:
             raise OperationalError("any", None, OSError("it is away"))
+
+    async def campaigns(self, **_: object) -> list[Campaign]:
+        self._there()
+        return []
 
     async def claim(self, *_: object, **__: object) -> Job | None:
         self._there()
@@ -93,7 +97,7 @@ def dialling(table: Table, act: Callable[[House, asyncio.Task[None]], Awaitable[
     async def scenario() -> None:
         house = House()
         async with asyncio.TaskGroup() as group:
-            dialler = Dialler(table, house, "", Pace(), lambda: NOW)
+            dialler = Dialler(table, house, Pace(), lambda: NOW)  # type: ignore[arg-type]
             task = group.create_task(dialler.run())
             await asyncio.sleep(0.5)
             await act(house, task)

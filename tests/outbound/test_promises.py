@@ -11,7 +11,7 @@ from agent.tools import Toolbox
 from sipgw.config.config import Config
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.callbacks import Callbacks
+from sipgw.outbound.dialling import OutboundDialling
 from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.outbound.settled import Settled
@@ -184,8 +184,8 @@ def test_without_a_trunk_a_promise_that_is_due_is_left_to_a_person(tmp_path: Pat
                 return ""
 
     async def act(_: Store) -> None:
-        async with Callbacks(House()) as callbacks:  # type: ignore[arg-type]
-            assert callbacks._dialling is None
+        async with OutboundDialling(House()) as dialling:  # type: ignore[arg-type]
+            assert dialling._dialling is None
 
     with_store(tmp_path, act)
 

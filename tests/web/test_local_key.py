@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.cli.elsewhere import found
+from sipgw.cli.running import found
 from sipgw.config.config import Config
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions

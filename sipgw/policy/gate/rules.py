@@ -10,9 +10,10 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, get_args
 
 from sipgw.config.gate import GateOptions, Purpose
+from sipgw.config.hours import zone_named
 from sipgw.config.numbers import NumberError, e164
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.gate.windows import Hours, zone_of
+from sipgw.policy.gate.windows import Hours
 
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 WORLD = "001"
@@ -144,7 +145,7 @@ def window(case: Case) -> Refused | None:
     from phonenumbers import timezone
 
     names = timezone.time_zones_for_number(case.parsed)
-    zones = [zone_of(name) for name in names]
+    zones = [zone_named(name) for name in names]
     known = [zone for zone in zones if zone is not None]
     if not known or len(known) < len(zones) or "Etc/Unknown" in names:
         return Refused("window", f"nobody knows what time it is where {case.number} is, so it is not called")

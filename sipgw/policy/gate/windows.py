@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sipgw.config.gate import WindowOptions
 
@@ -15,15 +14,6 @@ LOOK_AHEAD = 8
 def _is_holiday(day: date, country: str, holidays: Sequence[str]) -> bool:
     dates = (f"{day:%Y-%m-%d}", f"{day:%m-%d}")
     return any(text in holidays or f"{country}:{text}" in holidays for text in dates)
-
-
-@lru_cache(maxsize=1000)
-def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of that name, or None if it is not known here."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class Hours:
             # In the hour that the clocks are set back the same time comes twice: nobody can say which one is meant.
             if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
                 return f"{there}, where the clocks are just being set back"
-            begun = [day for window in self.windows if (day := window.began(local)) is not None]
+            begun = [day for window in self.windows if (day := window.span.began(local)) is not None]
             if not begun:
                 return there
             if all(_is_holiday(day, self.country, self.holidays) for day in begun) or _is_holiday(
@@ -65,6 +55,6 @@ class Hours:
             midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
             for day in range(LOOK_AHEAD):
                 for window in self.windows:
-                    local = midnight + timedelta(days=day, minutes=window.begins)
+                    local = midnight + timedelta(days=day, minutes=window.span.begin)
                     begins.add(local.replace(tzinfo=zone).astimezone(UTC))
         return next((at for at in sorted(begins) if at > now and not self.closed(at, different)), None)

@@ -72,7 +72,7 @@ def test_a_server_that_is_away_for_an_hour_is_told_of_all_its_calls_afterwards_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, away, took = Hours(), [True], defaultdict[str, list[str]](list)
-    monkeypatch.setattr(gateway, "Deliveries", partial(Deliveries, now=clock.now, sleep=clock.sleep))
+    monkeypatch.setattr("sipgw.gateway.gateway.Deliveries", partial(Deliveries, now=clock.now, sleep=clock.sleep))
 
     async def respond(exchange: Exchange) -> None:
         if away[0]:

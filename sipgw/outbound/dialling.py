@@ -1,4 +1,4 @@
-"""Callbacks that ring: what was promised (`sipgw.outbound.promises`) is dialled when it is due."""
+"""Promised callbacks (`sipgw.outbound.promises`) and campaigns are dialled when they are due."""
 
 import asyncio
 from typing import Any, Protocol, Self
@@ -14,28 +14,32 @@ from sipgw.records.store import Store
 log = structlog.get_logger()
 
 AGAIN = 5.0
-"""Seconds from a fault until promises are dialled again."""
+"""Seconds from a fault until jobs are dialled again."""
 
 
-class Gateway(Places, Protocol):
-    """The gateway that makes the calls: a `sipgw.gateway.gateway.Gateway`."""
+class CallingGateway(Places, Protocol):
+    """A gateway that makes calls."""
 
     config: Config
 
     @property
-    def originator(self) -> Originator:
-        """Knows whether there is a trunk that dials."""
+    def store(self) -> Store:
+        """Its database."""
+        ...
 
     @property
-    def store(self) -> Store:
-        """The database with the promises."""
+    def originator(self) -> Originator:
+        """Its routes to telephone numbers."""
+        ...
 
 
-class Callbacks:
-    """Makes the calls that were promised, as long as it is entered."""
+class OutboundDialling:
+    """Dials the jobs of the database as long as it is entered."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: CallingGateway, only: str = "") -> None:
+        """With `only` it dials this campaign and nothing else."""
         self._gateway = gateway
+        self._only = only
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None
         self._dialler: Dialler | None = None
@@ -43,26 +47,26 @@ class Callbacks:
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        # Without a trunk that dials, promises wait for a person; they are not failed when they are due.
-        if self._gateway.config.callbacks.dial and self._gateway.originator.first():
+        # Without a trunk that can dial, jobs wait for a person. They do not fail when they are due.
+        if self._gateway.originator.first():
             self._dialling = self._group.create_task(self._dial())
         return self
 
     async def _dial(self) -> None:
-        """Dial until told to finish. What goes wrong costs callbacks that are being made, and no other call."""
+        """Dial until told to finish. A fault ends the calls that are made for jobs, and no other calls."""
         options = self._gateway.config.callbacks
-        pace = Pace(options.retry, options.concurrent, latest=options.latest)
+        callbacks = Pace(options.retry, options.concurrent, latest=options.latest)
         jobs = Jobs(self._gateway.store, new_holder())
         while not self._finishing:
-            self._dialler = Dialler(jobs, self._gateway, "", pace)
+            self._dialler = Dialler(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
             try:
                 await self._dialler.run()
-            except Exception:  # the observer boundary: the calls of others go on
-                log.exception("callbacks failed")
+            except Exception:  # the observer boundary: other calls go on
+                log.exception("dialling failed")
                 await asyncio.sleep(AGAIN)
 
     def finish(self) -> None:
-        """Call nobody any more: other gateways do."""
+        """Start no more calls here: other gateways do. Running calls go on."""
         self._finishing = True
         if self._dialler is not None:
             self._dialler.finish()
