@@ -11,6 +11,9 @@ RATE = 8000
 """Samples, and bytes, per second."""
 FRAME = 160
 """Samples in the 20 ms that one RTP packet carries."""
+FRAME_SECONDS = 0.020
+QUIET_LEVEL = 300
+"""Root mean square below which a frame is quiet (about -40 dB of full scale): see `level`."""
 ULAW_SILENCE = 0xFF
 """The mu-law code of zero."""
 

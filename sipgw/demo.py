@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone, TurnEnded
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.caller import Action, Ear, Phone, Say, with_noise
 from sipgw.config import AgentOptions, Config
 from sipgw.events import CallReported, Event

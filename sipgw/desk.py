@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from agent.meter import meter
-from media.engine import MediaEngine
+from media.process.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Providers
 from sipgw.agents.staff import Staff

@@ -13,8 +13,8 @@ from typing import Any, Self, TypeVar
 import structlog
 
 from agent.providers.local.host import LocalSpeech
-from media import srtp
-from media.engine import MediaEngine
+from media.process.engine import MediaEngine
+from media.rtp import srtp
 from sipgw.agents.agents import DEFAULT, Agents, checked
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers, opened

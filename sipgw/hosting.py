@@ -21,7 +21,7 @@ from agent.stage import CascadeRole
 from agent.steering import CannotSteer
 from agent.tools import Tool
 from agent.voice import Voice
-from media.channel import Quality
+from media.process.channel import Quality
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched

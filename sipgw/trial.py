@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config import AgentOptions, Config
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.store import StoreOptions

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from enum import Enum
 
 from agent import turn_table
-from media import source
+from media.rtp import source
 from sipgw.sip import transaction
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
     "Whose turn it is": ("`agent/turn_table.py`: between the caller and the agent.", turn_table.TABLE),
-    "Whose packets are believed": ("`media/source.py`: whom the sound of a call comes from and goes to.", source.TABLE),
+    "Whose packets are believed": (
+        "`media/rtp/source.py`: whom the sound of a call comes from and goes to.",
+        source.TABLE,
+    ),
     "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),
     "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),
     "Any other request, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 6.", transaction.CLIENT),

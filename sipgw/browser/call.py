@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 
 from agent.records import Outcome
-from media import channel as media
-from media.browsers import HUNG_UP, PathFailed, Way
-from media.engine import MediaEngine
+from media.browsers.transport import HUNG_UP, BrowserTransport, PathFailed
+from media.process import channel as media
+from media.process.engine import MediaEngine
 from sipgw.calls.audience import Audience
 from sipgw.calls.call import Host, Talk, sorting
 from sipgw.calls.phone_line import PhoneLine
@@ -26,7 +26,7 @@ from sipgw.transfer.transfer import Summon, Transfers, Ways, closing
 log = structlog.get_logger()
 
 
-async def link(offer: BrowserOffer, path: Way, host: str, channel: media.Channel, line: PhoneLine) -> None:
+async def link(offer: BrowserOffer, path: BrowserTransport, host: str, channel: media.Channel, line: PhoneLine) -> None:
     """Exchange sound between a browser that has connected and `channel` of `line`. Raises `PathFailed`."""
     address, port = await path.attach(host, channel.port)
     line.exchange(
@@ -40,7 +40,9 @@ async def link(offer: BrowserOffer, path: Way, host: str, channel: media.Channel
 class BrowserCall:
     """A call whose answer the browser has already; `path` waits for it to connect."""
 
-    def __init__(self, offer: BrowserOffer, path: Way, engine: MediaEngine, host: Host, tape: Tape, ways: Ways) -> None:
+    def __init__(
+        self, offer: BrowserOffer, path: BrowserTransport, engine: MediaEngine, host: Host, tape: Tape, ways: Ways
+    ) -> None:
         self.stats: dict[str, Any] = {}
         self.tape = tape
         self._offer = offer

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
-from media.browsers import Browsers, PathFailed, Way
+from media.browsers.transport import Browsers, BrowserTransport, PathFailed
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
 from sipgw.browser.call import BrowserCall
@@ -87,7 +87,7 @@ class BrowserPhone:
         self._browsers = Browsers(house.config.browser.network)
         self._owners: dict[str, str] = {}
         """Who placed which call, or speaks in one."""
-        self._ways: dict[str, Way] = {}
+        self._ways: dict[str, BrowserTransport] = {}
 
     @property
     def missing(self) -> str:
@@ -127,7 +127,7 @@ class BrowserPhone:
             self._owners.pop(name, None)
             await way.close()
 
-    async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[Way, str]:
+    async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[BrowserTransport, str]:
         """A way to the browser of `who`, counted as `name`, and what the browser is answered. Raises `NoCall`."""
         most = self._house.config.browser.max_calls
         if len(self._owners) >= most:
@@ -158,7 +158,7 @@ class BrowserPhone:
             await self._ways[call].close()
         return True
 
-    async def _serve(self, desk: Desk, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
+    async def _serve(self, desk: Desk, live: LiveCall, offer: BrowserOffer, way: BrowserTransport) -> None:
         def call(host: Hosting, tape: Tape) -> BrowserCall:
             return BrowserCall(offer, way, desk.engine, host, tape, host.ways())
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from agent.records import Outcome
-from media import channel as media
-from media.engine import MediaEngine
+from media.process import channel as media
+from media.process.engine import MediaEngine
 from sipgw.calls.audience import Audience
 from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate
 from sipgw.calls.phone_line import PhoneLine

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import structlog
 
 from agent import line as agent_line
-from media import channel as media
-from media.session import Format
-from media.srtp import Keys as SrtpKeys
+from media.process import channel as media
+from media.rtp.srtp import Keys as SrtpKeys
+from media.session.session import Format
 from sipgw.calls.audience import Audience
 from sipgw.calls.keys import Keys, Way
 from sipgw.replay.witness import WITNESS

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from agent.errors import ProviderError
 from agent.tools import ToolFileError
-from media.channel import MediaDown
-from media.srtp import SrtpUnavailableError
+from media.process.channel import MediaDown
+from media.rtp.srtp import SrtpUnavailableError
 from sipgw.agents.agents import load_agents
 from sipgw.config import Config, environment, load
 from sipgw.errors import OperatorError

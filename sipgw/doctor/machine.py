@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config import Config
 from sipgw.doctor.asking import Patience, is_free
 from sipgw.doctor.finding import Finding, bad, good

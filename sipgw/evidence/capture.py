@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from media.tap import Keep, TapOptions
+from media.recording.tap import Keep, TapOptions
 from sipgw.bounds import FULL
 from sipgw.events import CallBegan, CallEnded, Event
 from sipgw.sip.trace import Traced

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import structlog
 
-from media.engine import MediaEngine
-from media.tap import HEADER
+from media.process.engine import MediaEngine
+from media.recording.tap import HEADER
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
 from sipgw.config import Config

@@ -7,7 +7,7 @@ from agent.announcement import Announcement
 from agent.records import Outcome
 from agent.steering import CannotSteer
 from agent.voice import Voice
-from media.channel import Quality
+from media.process.channel import Quality
 from sipgw.calls.audience import Audience
 from sipgw.calls.call import Connect, Host, Talk
 from sipgw.calls.phone_line import PhoneLine

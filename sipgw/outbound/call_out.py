@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from media import channel as media
-from media.engine import MediaEngine
+from media.process import channel as media
+from media.process.engine import MediaEngine
 from sipgw.calls.call import Call, Host, Talk, sorting
 from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine

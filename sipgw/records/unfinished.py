@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 
 import structlog
 
-from media.bleep import Span
+from media.recording.redact import Span
 
 log = structlog.get_logger()
 

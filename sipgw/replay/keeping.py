@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from media.engine import MediaEngine
-from media.tap import HEADER, Tapped
+from media.process.engine import MediaEngine
+from media.recording.tap import HEADER, Tapped
 from sipgw import __version__
 from sipgw.agents.agents import Agents
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound

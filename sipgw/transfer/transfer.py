@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 
 from agent.steering import CannotSteer
-from media.channel import Channel, MediaDown, PortsExhausted
-from media.engine import MediaEngine
+from media.process.channel import Channel, MediaDown, PortsExhausted
+from media.process.engine import MediaEngine
 from sipgw.calls.negotiation import OurSide, agree
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.outbound.routes import NotDialled

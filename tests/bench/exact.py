@@ -6,13 +6,13 @@ import socket
 import time
 from collections.abc import Iterator
 
-from media import rtp
-from media.channel import Channel
-from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, RATE, SILENCE
-from media.playout import CAPACITY, Playout
-from media.quality import mos, rating
-from media.session import Format, Session
+from media.process.channel import Channel
+from media.process.engine import MediaEngine, MediaOptions
+from media.rtp import packet as rtp
+from media.session.playout import CAPACITY, Playout
+from media.session.quality import mos, rating
+from media.session.session import Format, RtpSession
 from tests.bench.gate import Gate, percentile
 from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP
 from tests.media.reporting import Call
@@ -34,7 +34,7 @@ FORMAT = Format("PCMU", 0, 101)
 def cadence() -> Iterator[Gate]:
     """An hour without a fault, and an hour with a stall of 5 s in every minute, in which speech must wait."""
     for name, stalled in (("an hour", 0), ("an hour, 5 s of every minute asleep", STALL)):
-        session = Session(random.Random(1).getrandbits)
+        session = RtpSession(random.Random(1).getrandbits)
         session.connect(FORMAT, ("192.0.2.1", 4000), 0.0)
         sent, wrong, most, said, heard, begun = 0, 0, 0, bytearray(), bytearray(), None
         for slot in range(HOUR):

@@ -8,9 +8,9 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from media.clocked import ClockedBuffer
 from media.g711 import FRAME
-from media.jitter import JitterBuffer
+from media.jitter.buffer import JitterBuffer
+from media.jitter.playout_buffer import PlayoutJitterBuffer
 from tests.bench.gate import Gate
 from tests.media.hearing import Figures, clocked, eagerly, figures
 from tests.media.networks import CONDITIONS, Condition, loud
@@ -74,7 +74,7 @@ def cost() -> Iterator[Gate]:
             eager.poll(1 + number * 0.02)
         best[0] = min(best[0], (time.process_time() - began) / len(frames) * 1e6)
         began = time.process_time()
-        paced = ClockedBuffer()
+        paced = PlayoutJitterBuffer()
         for number, frame in enumerate(frames):
             paced.put(number, number * FRAME, frame, 1 + number * 0.02)
             paced.take(1.01 + number * 0.02)

@@ -15,7 +15,7 @@ import pytest
 from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
-from media.browsers import Way
+from media.browsers.transport import BrowserTransport
 from sipgw.browser.call import BrowserCall
 from sipgw.browser.options import BrowserOptions
 from sipgw.browser.phone import BrowserPhone, NoCall
@@ -171,7 +171,7 @@ def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
         return len(sockets), len(asyncio.all_tasks()), len(threads)
 
     def parts() -> list[object]:
-        return [one for one in gc.get_objects() if isinstance(one, BrowserCall | Way | Conversation)]
+        return [one for one in gc.get_objects() if isinstance(one, BrowserCall | BrowserTransport | Conversation)]
 
     gc.collect()
     others = parts()  # of tests before this one

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from media.wav import HEADER
+from media.recording.wav import HEADER
 from sipgw.caller import Ear, Phone, Press
 from sipgw.config import Config
 from sipgw.events import Event

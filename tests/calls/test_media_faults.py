@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config import Config
 from sipgw.events import CallEnded, Ending
 from sipgw.outbound.call_out import Errand

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from agent.tools import tool
 from agent.turn_table import TABLE
-from media import source
+from media.rtp import source
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
 from sipgw.config import parse

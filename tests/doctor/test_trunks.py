@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config import Config
 from sipgw.doctor import echoes, run
 from sipgw.doctor.asking import Exchange

@@ -20,7 +20,7 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from media.channel import Quality
+from media.process.channel import Quality
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Ending, Event
 from sipgw.evidence.capture import SipCapture
 from sipgw.evidence.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media.tap import Keep
+from media.recording.tap import Keep
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.evidence.pcap import Pcap
 from tests.calls.test_cloud_call import every_code

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from media import rtcp, rtp
 from media.g711 import FRAME, RATE
-from media.rtcp import ExtendedReport
-from media.session import Format, Session
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.rtp.rtcp import ExtendedReport
+from media.session.session import Format, RtpSession
 from tests.interop.pcap import fields, streams, write_pcap
 
 MEDIA, CONTROL = ("192.0.2.1", 4000), ("192.0.2.1", 4001)
@@ -53,7 +54,7 @@ def pauses(chance: random.Random) -> Arrivals:
 def test_tshark_comes_to_the_same_jitter_and_loss(tmp_path: Path, network: Callable[[random.Random], Arrivals]) -> None:
     arrivals = network(random.Random(11))
     (seen,) = streams(write_pcap(tmp_path / "sound.pcap", [(at, 4000, data) for at, data in arrivals]))
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(Format("PCMU", 0, 101), MEDIA, 0.0)
     jitters = []
     for at, data in arrivals:
@@ -75,7 +76,7 @@ NAMES = (
 
 
 def test_tshark_reads_our_rtcp(tmp_path: Path) -> None:
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(Format("PCMU", 0, 101), MEDIA, 0.0)
     written, expected = [], []
     arrivals = bursts(random.Random(11))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from media.clocked import ClockedBuffer
 from media.g711 import FRAME, RATE
-from media.jitter import JitterBuffer
+from media.jitter.buffer import JitterBuffer
+from media.jitter.playout_buffer import PlayoutJitterBuffer
 from tests.media.networks import START, STEP, Condition, Packet, number_of
 
 
@@ -122,7 +122,7 @@ def p95(ranked: list[float]) -> float:
 
 def clocked(packets: list[Packet]) -> Hearing:
     """Hear `packets` through the buffer for human listeners, a frame every 20 ms."""
-    buffer, hearing, stream, tick = ClockedBuffer(), Hearing(), 0, packets[0].at + 0.007
+    buffer, hearing, stream, tick = PlayoutJitterBuffer(), Hearing(), 0, packets[0].at + 0.007
     for packet in packets:
         while tick <= packet.at:
             hearing.hear(tick, buffer.take(tick))

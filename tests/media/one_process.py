@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from media import rtp, worker
-from media.channel import Channel, Frames
-from media.g711 import FRAME
-from media.process import MediaProcess, _Pipe
-from media.schedule import FRAME_SECONDS, PHASES
-from media.tap import TapOptions
+from media.g711 import FRAME, FRAME_SECONDS
+from media.process import worker
+from media.process.channel import Channel, Frames
+from media.process.schedule import PHASES
+from media.process.supervisor import MediaProcess, _Pipe
+from media.recording.tap import TapOptions
+from media.rtp import packet as rtp
 from tests.media.test_engine import FORMAT
 
 SECOND = round(1 / FRAME_SECONDS)

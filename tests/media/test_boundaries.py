@@ -9,13 +9,25 @@ from unittest.mock import Mock
 
 import pytest
 
-from media import wire
-from media.browser_worker import BrowserWorker
-from media.browsers import Network
-from media.channel import Channel, Dead, Digit, Finished, Frames, Listened, MediaDown, NoRtp, Quality, Recorded, Started
-from media.engine import MediaEngine
+from media.browsers.transport import Network
+from media.browsers.worker import BrowserWorker
 from media.g711 import FRAME
-from media.wire import Kind, Message
+from media.process import wire
+from media.process.channel import (
+    Channel,
+    Dead,
+    Digit,
+    Finished,
+    Frames,
+    Listened,
+    MediaDown,
+    NoRtp,
+    Quality,
+    Recorded,
+    Started,
+)
+from media.process.engine import MediaEngine
+from media.process.wire import Kind, Message
 from tests.media.one_process import SECOND, Far, House, Spoilt, bug, housed
 from tests.media.test_engine import SPEECH, Phone, with_engine
 from tests.waiting import until

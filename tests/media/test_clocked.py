@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.clocked import BIN, BINS, DEPTH, ClockedBuffer
 from media.g711 import FRAME, RATE, SILENCE
+from media.jitter.playout_buffer import BIN, BINS, DEPTH, PlayoutJitterBuffer
 from tests.media.far_end import Arrival, Speaker
 
 STEP = 0.020
@@ -17,7 +17,7 @@ class Ear:
     """Takes a frame every 20 ms and keeps it."""
 
     def __init__(self, at: float = 10.003) -> None:
-        self.buffer = ClockedBuffer()
+        self.buffer = PlayoutJitterBuffer()
         self.at = at
         self.frames: list[bytes] = []
 
@@ -211,7 +211,7 @@ def test_packets_of_other_lengths(milliseconds):
 
 
 def test_what_waits_is_bounded_and_the_newest_is_kept():
-    speaker, buffer = Speaker(), ClockedBuffer()
+    speaker, buffer = Speaker(), PlayoutJitterBuffer()
     for packet in speaker.speak(1000):
         buffer.put(packet.sequence, packet.timestamp, packet.payload, 10.0)
     assert buffer.stats.overflowed == 2000 - DEPTH
@@ -271,7 +271,7 @@ def test_however_the_senders_clock_steps_its_sound_is_played_again_within_400_ms
     )
 )
 def test_whatever_arrives_a_frame_comes_every_20_ms(packets):
-    buffer, now = ClockedBuffer(), 5.0
+    buffer, now = PlayoutJitterBuffer(), 5.0
     for sequence, timestamp, payload, later in packets:
         for _ in range(int(later / STEP)):
             now += STEP

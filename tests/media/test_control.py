@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtcp, rtp
 from media.g711 import FRAME
-from media.quality import mos, rating
-from media.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport, SourceDescription
-from media.session import Report, Session
-from media.xr import VoipMetrics
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport, SourceDescription
+from media.rtp.xr import VoipMetrics
+from media.session.quality import mos, rating
+from media.session.session import RtcpReceived, RtpSession
 from tests.media.reporting import CONTROL, EPOCH, FORMAT, MEDIA, SPEECH, STRANGER, Call
 
 # When, and what
@@ -119,7 +120,7 @@ def test_bye_leaves_at_once_and_ends_a_full_compound():
 
 
 def test_nothing_is_due_before_the_other_side_is_known():
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     assert session.deadline == float("inf")
     assert session.receive_control(ReceiverReport(1).encode(), MEDIA, 1.0) is False
     assert session.bye(1.0)[1] is None
@@ -157,7 +158,7 @@ def report_by(ssrc: int = 7, **told) -> bytes:
 
 def test_on_the_port_of_the_sound_rtcp_is_told_from_it():
     call = Call(control=MEDIA).run(10)
-    assert call.session.receive(report_by(), MEDIA, call.now) == (b"", Report())
+    assert call.session.receive(report_by(), MEDIA, call.now) == (b"", RtcpReceived())
     assert call.session.counts.malformed == 0
 
 

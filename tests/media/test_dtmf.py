@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.dtmf import KEYS, LONGEST, OLD, DigitReceiver
-from media.rtp import Packet, parse
+from media.dtmf.events import KEYS, LONGEST, OLD, DigitReceiver
+from media.rtp.packet import Packet, parse
 
 
 def event(key: str, duration: int, timestamp: int, *, end: bool = False, marker: bool = False, sequence: int = 0):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.dtmf import KEYS
-from media.dtmf_inband import ToneReceiver
-from media.dtmf_send import HIGH, LOW, PAD
+from media.dtmf.events import KEYS
+from media.dtmf.inband import ToneReceiver
+from media.dtmf.sender import HIGH, LOW, PAD
 from media.g711 import RATE, from_linear
-from media.session import Format, Session
+from media.session.session import Format, RtpSession
 from sipgw.records.wav import read_ulaw
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
@@ -157,13 +157,13 @@ def test_whatever_is_heard_only_keys_are_told(pieces: list[bytes]) -> None:
     ],
 )
 def test_tones_are_listened_for_only_if_wanted_and_without_events(form: Format, listens: bool) -> None:
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(form, ("192.0.2.1", 4000), 0.0)
     assert (session.inbound.tones is not None) == listens
 
 
 def test_a_re_invite_in_the_middle_of_a_key_does_not_double_it() -> None:
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     form = Format("PCMU", 0, inband_keys=True)
     session.connect(form, ("192.0.2.1", 4000), 0.0)
     before = session.inbound.tones

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from media import rtp
-from media.channel import Channel, Digit, Frames
-from media.engine import MediaEngine
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
-from media.session import Format
-from media.srtp import Keys, Srtp
+from media.process.channel import Channel, Digit, Frames
+from media.process.engine import MediaEngine
+from media.rtp import packet as rtp
+from media.rtp.srtp import Keys, Srtp
+from media.session.session import Format
 from tests.media.test_engine import Phone, call, with_engine
 from tests.waiting import HANG
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from media.channel import Channel, Digit, Frames
-from media.engine import MediaEngine
-from media.session import Format
-from media.srtp import PROFILES, Keys
+from media.process.channel import Channel, Digit, Frames
+from media.process.engine import MediaEngine
+from media.rtp.srtp import PROFILES, Keys
+from media.session.session import Format
 from tests.media.test_engine import SPEECH, with_engine
 from tests.waiting import HANG
 

@@ -7,11 +7,11 @@ import socket
 import aiortc.rtp as aio
 import pytest
 
-from media import rtcp
-from media.channel import Channel
-from media.far import BUFFER
-from media.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport
-from media.xr import VoipMetrics
+from media.process.channel import Channel
+from media.rtp import rtcp
+from media.rtp.remote_stats import BUFFER
+from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport
+from media.rtp.xr import VoipMetrics
 from tests.media.test_engine import FORMAT, Phone, with_engine
 from tests.waiting import HANG
 

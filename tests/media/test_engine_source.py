@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from media import rtp
-from media.channel import Channel
-from media.engine import MediaEngine
 from media.g711 import FRAME
-from media.source import RUN_PACKETS
+from media.process.channel import Channel
+from media.process.engine import MediaEngine
+from media.rtp import packet as rtp
+from media.rtp.source import RUN_PACKETS
 from tests.media.test_engine import FORMAT, Phone, with_engine
 from tests.waiting import HANG
 

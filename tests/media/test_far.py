@@ -3,10 +3,10 @@
 import aiortc.rtp as aio
 import pytest
 
-from media import rtcp
-from media.far import BUFFER
-from media.rtcp import ExtendedReport, ReceiverReport, ReportBlock, SenderReport
-from media.xr import VoipMetrics
+from media.rtp import rtcp
+from media.rtp.remote_stats import BUFFER
+from media.rtp.rtcp import ExtendedReport, ReceiverReport, ReportBlock, SenderReport
+from media.rtp.xr import VoipMetrics
 from tests.media.reporting import CONTROL, EPOCH, Call
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE
-from media.jitter import DEPTH, HOLE_WAIT, HOLE_WAIT_MAX, MAX_FILL, JitterBuffer
-from media.plc import bridge
+from media.jitter.buffer import DEPTH, HOLE_WAIT, HOLE_WAIT_MAX, MAX_FILL, JitterBuffer
+from media.jitter.plc import bridge
 from tests.media.far_end import Listener, Speaker
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE, from_linear, level, to_linear
-from media.plc import REACH, Concealment, bridge
+from media.jitter.plc import REACH, Concealment, bridge
 from sipgw.records.wav import read_ulaw
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech"

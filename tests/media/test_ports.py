@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from media.ports import REST, Ports, PortsExhaustedError
+from media.process.ports import REST, Ports, PortsExhaustedError
 from tests.ports import free_ports
 
 

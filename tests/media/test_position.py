@@ -5,21 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from media.g711 import RATE
-from media.playout import Heard
-from media.position import Position
+from media.process.playout_estimator import PlayoutEstimator
+from media.session.playout import Heard
 from tests.media.reporting import Call
 from tests.media.test_far import FarEnd
 
 
 def test_between_two_reports_the_position_moves_with_the_clock():
-    estimate = Position()
+    estimate = PlayoutEstimator()
     estimate.said(1, 8000)
     estimate.report(Heard(1, 0), 10.0)
     assert estimate.stop(10.5) == Heard(1, 4000)
 
 
 def test_the_position_goes_over_into_the_next_utterance_and_not_beyond_what_was_said():
-    estimate = Position()
+    estimate = PlayoutEstimator()
     estimate.said(1, 800)
     estimate.said(2, 1600)
     estimate.report(Heard(1, 0), 10.0)
@@ -27,7 +27,7 @@ def test_the_position_goes_over_into_the_next_utterance_and_not_beyond_what_was_
 
 
 def test_a_pause_that_was_reported_back_is_exact():
-    estimate = Position()
+    estimate = PlayoutEstimator()
     estimate.said(1, 80_000)
     estimate.report(Heard(1, 0), 10.0)
     estimate.pausing()
@@ -36,7 +36,7 @@ def test_a_pause_that_was_reported_back_is_exact():
 
 
 def test_a_report_of_a_pause_that_is_over_does_not_freeze_the_position():
-    estimate = Position()
+    estimate = PlayoutEstimator()
     estimate.said(1, 80_000)
     estimate.report(Heard(1, 0), 10.0)
     estimate.pausing()
@@ -47,7 +47,7 @@ def test_a_report_of_a_pause_that_is_over_does_not_freeze_the_position():
 
 
 def test_reports_about_what_was_discarded_are_old_news():
-    estimate = Position()
+    estimate = PlayoutEstimator()
     estimate.said(1, 8000)
     estimate.report(Heard(1, 160), 10.0)
     position = estimate.stop(10.0)
@@ -74,9 +74,9 @@ def spoken(position: Heard) -> float:
     return sum(LASTS[number] for number in range(1, position.utterance)) + position.samples / RATE
 
 
-def followed(until: float, step: float = 0.060) -> Iterator[tuple[float, Position]]:
+def followed(until: float, step: float = 0.060) -> Iterator[tuple[float, PlayoutEstimator]]:
     """A position that is told of what is playing each `step` and at each beginning; and the time, each 10 ms."""
-    estimate, told = Position(), 0.0
+    estimate, told = PlayoutEstimator(), 0.0
     for now in (9.5 + tick * 0.010 for tick in range(int((until - 9.5) * 100))):
         for utterance, begins in BEGINS.items():
             if now - 0.010 < begins <= now:
@@ -130,6 +130,6 @@ def test_during_a_pause_the_caller_hears_the_rest_and_no_more():
 
 
 def test_before_the_first_word_nothing_was_heard():
-    assert Position().at(10.0) == Heard(0, 0)
+    assert PlayoutEstimator().at(10.0) == Heard(0, 0)
     ((_, estimate),) = list(followed(9.52))[:1]
     assert estimate.at(9.0) == Heard(0, 0)

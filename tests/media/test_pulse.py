@@ -1,17 +1,17 @@
 """Whether a media process answers, and how late it and its gateway are."""
 
-from media.pulse import BEAT, KEPT, PATIENCE, Pulse
+from media.process.heartbeat import BEAT, KEPT, PATIENCE, Heartbeat
 
 
-def started() -> Pulse:
-    pulse = Pulse()
+def started() -> Heartbeat:
+    pulse = Heartbeat()
     pulse.ask(0.0, 0.0)
     pulse.silent = 0
     pulse.answered(0.0)
     return pulse
 
 
-def beats(pulse: Pulse, count: int, late: float, answer: float = 0.0) -> None:
+def beats(pulse: Heartbeat, count: int, late: float, answer: float = 0.0) -> None:
     """Questions that leave `late` and are answered after `answer` more."""
     for number in range(count):
         due = number * BEAT
@@ -47,7 +47,7 @@ def test_a_process_that_does_not_answer_is_late_already() -> None:
 
 
 def test_starting_takes_its_time() -> None:
-    pulse = Pulse()
+    pulse = Heartbeat()
     for number in range(PATIENCE):
         pulse.ask(number * BEAT, number * BEAT)
     assert (pulse.delay, pulse.silent < 0) == (0.0, True)

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME
-from media.reception import Reception, Tally, fraction_lost
+from media.rtp.receiver_stats import ReceiverStats, Tally, fraction_lost
 
 
-def received(numbers, *, late=lambda number: 0.0) -> Reception:
+def received(numbers, *, late=lambda number: 0.0) -> ReceiverStats:
     """A stream of which packets `numbers` came, in this order."""
-    reception = Reception(7)
+    reception = ReceiverStats(7)
     for number in numbers:
         reception.receive(number & 0xFFFF, number * FRAME & 0xFFFF_FFFF, 100.0 + number * 0.020 + late(number))
     return reception
 
 
 def test_nothing_is_expected_before_the_first_packet():
-    assert Reception(7).tally == Tally(0, 0)
+    assert ReceiverStats(7).tally == Tally(0, 0)
 
 
 def test_a_complete_stream_has_no_loss_and_no_jitter():
@@ -73,7 +73,7 @@ def test_telephone_events_are_counted_but_their_timestamps_are_no_jitter():
 
 
 def test_a_stream_may_begin_with_an_event():
-    reception = Reception(7)
+    reception = ReceiverStats(7)
     reception.count(65_535)
     reception.receive(0, 160, 1.0)
     reception.receive(1, 320, 1.02)
@@ -90,7 +90,7 @@ def test_the_fraction_is_of_the_last_interval():
 
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF_FFFF), st.floats(0, 1e6))))
 def test_whatever_comes_every_field_fits_its_place(packets):
-    reception = Reception(7)
+    reception = ReceiverStats(7)
     for sequence, timestamp, now in packets:
         reception.receive(sequence, timestamp, now)
     assert 0 <= reception.packets <= len(packets)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtp
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
-from media.session import Format, Report, Session
-from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
+from media.rtp import packet as rtp
+from media.rtp.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
+from media.session.session import Format, RtcpReceived, RtpSession
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -17,8 +17,8 @@ FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))
 
 
-def connected(form: Format = FORMAT, **directions: bool) -> Session:
-    session = Session(random.Random(1).getrandbits)
+def connected(form: Format = FORMAT, **directions: bool) -> RtpSession:
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(form, SDP, 0.0, **directions)
     return session
 
@@ -27,7 +27,7 @@ def packet(number: int, *, kind: int = 0, ssrc: int = 7, payload: bytes = SPEECH
     return rtp.build(kind, marker, number, number * FRAME, ssrc, payload)
 
 
-def hear(session: Session, numbers: range, sender=SDP, *, ssrc: int = 7, start: float | None = None) -> int:
+def hear(session: RtpSession, numbers: range, sender=SDP, *, ssrc: int = 7, start: float | None = None) -> int:
     """Receive packets at their times; how many frames of speech came out."""
     heard = b""
     for number in numbers:
@@ -39,7 +39,7 @@ def hear(session: Session, numbers: range, sender=SDP, *, ssrc: int = 7, start: 
 # Sending
 
 
-def sent(session: Session, slots) -> list[rtp.Packet]:
+def sent(session: RtpSession, slots) -> list[rtp.Packet]:
     return [rtp.parse(data) for slot in slots for data in session.transmit(slot)[0]]
 
 
@@ -104,7 +104,7 @@ def test_time_goes_on_while_the_peer_wants_nothing():
 
 
 def test_nothing_is_sent_before_the_address_is_known():
-    assert Session(random.Random(1).getrandbits).transmit(0) == ([], ())
+    assert RtpSession(random.Random(1).getrandbits).transmit(0) == ([], ())
 
 
 # Whose packets
@@ -346,7 +346,7 @@ def test_whatever_arrives_nothing_is_raised_and_everything_is_counted(datagrams)
     for at, (data, sender, later) in enumerate(datagrams):
         now += later
         _, event = session.receive(data, sender, now)
-        if isinstance(event, Report):
+        if isinstance(event, RtcpReceived):
             session.receive_control(data, sender, now)
         session.poll(now)
         session.transmit(at)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtcp, rtp
 from media.g711 import FRAME
-from media.rtp import MAX_PACKET
-from media.session import Format, Session
-from media.srtp import OVERLAP, PROFILES, Keys, Srtp, SrtpUnavailableError, check
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.rtp.packet import MAX_PACKET
+from media.rtp.srtp import OVERLAP, PROFILES, Keys, Srtp, SrtpUnavailableError, check
+from media.session.session import Format, RtpSession
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -35,7 +36,7 @@ class Call:
     """A session under test, and the other side's SRTP."""
 
     def __init__(self, one: Keys, **more) -> None:
-        self.session = Session(random.Random(1).getrandbits)
+        self.session = RtpSession(random.Random(1).getrandbits)
         self.session.connect(FORMAT, SDP, 0.0, keys=one, **more)
         self.peer = Srtp(swapped(one))
         self.number = 0
@@ -332,5 +333,5 @@ def test_without_the_library_it_is_said_what_to_do(monkeypatch) -> None:
 
 def test_the_library_is_loaded_with_the_first_keys_only() -> None:
     """A gateway without SRTP starts without it."""
-    code = "import sys, media.worker, sipgw.gateway; sys.exit('pylibsrtp' in sys.modules)"
+    code = "import sys, media.process.worker, sipgw.gateway; sys.exit('pylibsrtp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,13 +5,13 @@ import random
 import pylibsrtp
 import pytest
 
-from media import rtcp
-from media.session import Session
-from media.srtp import PROFILES, Srtp
+from media.rtp import rtcp
+from media.rtp.srtp import PROFILES, Srtp
+from media.session.session import RtpSession
 from tests.media.test_srtp import SDP, Call, keys
 
 
-def kept(session: Session) -> int:
+def kept(session: RtpSession) -> int:
     """How many SSRCs libsrtp keeps state of, of what comes in: those that can be taken away again."""
     assert session._srtp is not None
     streams = session._srtp._receiver.sound

@@ -9,8 +9,8 @@ from itertools import accumulate
 import pytest
 
 from media.g711 import FRAME, RATE, from_linear, level
-from media.jitter import JitterBuffer
-from media.stall import CARRIED, NOISY_LEVEL, PACE, QUIET_LEVEL, WAITING, Noise
+from media.jitter.buffer import JitterBuffer
+from media.jitter.gap_filler import CARRIED, NOISY_LEVEL, PACE, QUIET_LEVEL, WAITING, NoiseFloor
 from tests.media.far_end import Arrival, Listener, Speaker
 
 
@@ -127,7 +127,7 @@ def test_what_is_owed_by_one_who_never_pauses_is_bounded_and_no_speech_is_left_o
 
 
 def test_only_sound_that_is_not_much_louder_than_the_quietest_for_long_is_noise() -> None:
-    chance, behind = random.Random(1), Noise()
+    chance, behind = random.Random(1), NoiseFloor()
     room = [noise(chance, 450) for _ in range(500)]
     assert min(map(level, room)) >= QUIET_LEVEL
     judged = [behind.hides(frame) for frame in room]
@@ -135,7 +135,7 @@ def test_only_sound_that_is_not_much_louder_than_the_quietest_for_long_is_noise(
     assert sum(judged[100:]) > 390
     assert not behind.hides(noise(chance, 900))
     assert behind.hides(noise(chance, 100))
-    music = Noise()
+    music = NoiseFloor()
     assert not any(music.hides(noise(chance, 1.2 * NOISY_LEVEL)) for _ in range(500))
 
 

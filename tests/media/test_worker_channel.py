@@ -9,29 +9,29 @@ from unittest.mock import Mock
 import pytest
 
 from media.g711 import SILENCE
-from media.recording import Recording
-from media.rtcp import ReceiverReport
-from media.session import Format
-from media.srtp import Keys
-from media.tap import TapOptions
-from media.wire import BRIDGE, Kind, Message, pack_json
-from media.worker import Worker
-from media.worker_channel import Channel
+from media.process.wire import BRIDGE, Kind, Message, pack_json
+from media.process.worker import Worker
+from media.process.worker_channel import WorkerChannel
+from media.recording.stereo import Recording
+from media.recording.tap import TapOptions
+from media.rtp.rtcp import ReceiverReport
+from media.rtp.srtp import Keys
+from media.session.session import Format
 
 FRAME = bytes(range(160))
 
 
-def handed_up(channel: Channel, frames: int) -> list[int]:
+def handed_up(channel: WorkerChannel, frames: int) -> list[int]:
     """The lengths of what comes of so many packets, in milliseconds."""
     return [len(piece) // 8 for _ in range(frames) for piece in channel.gather(FRAME)]
 
 
 def test_sound_is_handed_up_in_pieces_of_100_ms() -> None:
-    assert handed_up(Channel(1), 12) == [100, 100]
+    assert handed_up(WorkerChannel(1), 12) == [100, 100]
 
 
 def test_the_gateway_gets_it_in_the_pieces_that_it_wants() -> None:
-    channel = Channel(1)
+    channel = WorkerChannel(1)
     assert handed_up(channel, 3) == []
     channel.play(Kind.ATTEND, b"\x01")
     assert handed_up(channel, 3) == [80, 20, 20]
@@ -43,7 +43,7 @@ def test_the_gateway_gets_it_in_the_pieces_that_it_wants() -> None:
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 5, 255])
 def test_nothing_is_lost_or_changed_when_much_comes_at_once(frames: int) -> None:
-    channel, sound = Channel(1), FRAME * 13
+    channel, sound = WorkerChannel(1), FRAME * 13
     channel.play(Kind.ATTEND, bytes([frames]))
     ready = channel.gather(sound)
     assert max(map(len, ready)) <= 800
@@ -58,7 +58,7 @@ def worker() -> Iterator[Worker]:
     with ours, theirs:
         one = Worker(theirs)
         one._recorder = Mock()
-        one._channels[1] = Channel(1)
+        one._channels[1] = WorkerChannel(1)
         yield one
 
 
@@ -120,7 +120,7 @@ def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
         gc.enable()
 
 
-def told(channel: Channel, seconds: int, *, reports_until: float = 0.0) -> list[tuple[int, int]]:
+def told(channel: WorkerChannel, seconds: int, *, reports_until: float = 0.0) -> list[tuple[int, int]]:
     """What is told while no sound comes; a report each 5 s until then."""
     found = []
     for at in range(2 * seconds):
@@ -137,7 +137,7 @@ def test_silence_is_told_and_a_call_is_lost_only_when_no_report_comes_either() -
     assert told(receiving(), 100, reports_until=50) == [(2, 2), (10, 0), (80, 30)]
 
 
-def receiving() -> Channel:
-    channel = Channel(1)
+def receiving() -> WorkerChannel:
+    channel = WorkerChannel(1)
     channel.session.connect(Format("PCMU", 0, 101), ("192.0.2.1", 4000), 0.0)
     return channel

@@ -10,8 +10,8 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.records import AgentSays, CallerSaid, Outcome
-from media.channel import Finished, Frames, Started
-from media.playout import Playout
+from media.process.channel import Finished, Frames, Started
+from media.session.playout import Playout
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallReported

@@ -14,8 +14,8 @@ from unittest.mock import Mock
 import pytest
 
 from agent.records import AgentSays
-from media.bleep import TONE, Span
-from media.channel import Dead
+from media.process.channel import Dead
+from media.recording.redact import TONE, Span
 from sipgw.calls.call import sorting
 from sipgw.desk import Desk
 from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.faults("C15")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KILLED_GATEWAY = """
 import os, signal, sys
-from media.bleep import Span
+from media.recording.redact import Span
 from sipgw.records.unfinished import Unfinished
 note = Unfinished.begin(sys.argv[1], "a@1")
 first = note.want([Span("R", 0.5, 1.0)])

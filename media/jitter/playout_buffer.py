@@ -1,0 +1,242 @@
+"""The jitter buffer for a human listener: a frame every 20 ms, whatever the network does.
+
+It plays each sample so long after the earliest moment possible that nearly all packets have come by then: a quantile of
+their recent delays against the fastest (the rule of WebRTC's NetEQ, in finer steps). Packets that are later still are
+played late rather than never: the delay grows while concealment bridges the wait, and shrinks again in the pauses of
+the speaker, where frames are dropped or added. So clocks that run apart, longer routes, holds and changes of the stream
+need no rule of their own.
+
+Positions are samples of the sender's RTP clock from an origin of our own; times are seconds.
+"""
+
+from dataclasses import dataclass
+
+from media.g711 import FRAME, FRAME_SECONDS, QUIET_LEVEL, RATE, SILENCE, level
+from media.jitter.buffer import JUMP
+from media.jitter.gap_filler import HOLD, frames_within
+from media.jitter.plc import Concealment
+from media.rtp.packet import signed
+
+BLOCK = 80
+"""Samples that packets are cut into (10 ms): the greatest common divisor of all usual packets."""
+DEPTH = 200
+"""Blocks that may wait (2 s); beyond that the oldest are dropped."""
+QUANTILE = 0.97
+BIN = 0.005
+"""Seconds per bin of the histogram of delays."""
+BINS = 60
+"""The target never exceeds these bins (300 ms)."""
+FORGET = 0.998
+"""What a delay counts for after the next packet."""
+WINDOW = 1.0
+"""The fastest packet is looked for in this many seconds, and as many before."""
+SLACK = 0.005
+"""Seconds that the delay may be longer than needed before a pause is shortened."""
+
+
+@dataclass
+class PlayoutJitterStats:
+    """What was done to the sound. In frames of 20 ms, but packets where it says so."""
+
+    played: int = 0
+    concealed: int = 0
+    late: int = 0
+    """Packets that came after their time."""
+    added: int = 0
+    dropped: int = 0
+    overflowed: int = 0
+    """Blocks of 10 ms dropped because too many waited."""
+    clock_jumps: int = 0
+
+
+class PlayoutJitterBuffer:
+    """The receiving half of one call for a listener: `put` what arrives, `take` a frame every 20 ms."""
+
+    def __init__(self) -> None:
+        self.stats = PlayoutJitterStats()
+        self._stream: Stream | None = None
+        self._delays = Delays()
+        self._blocks: dict[int, bytes] = {}
+        self._at = 0
+        self._owed = 0
+        self._quiet = True
+        self._shortened = False
+        self._concealment = Concealment()
+
+    def restart(self) -> None:
+        """Expect a stream with a new SSRC; what waits of the old one is still played."""
+        if self._stream:
+            self._stream.broken = True
+
+    def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> None:
+        """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
+        if not payload:
+            return
+        if self._stream is None:
+            self._stream = Stream(sequence, timestamp, now)
+        position = self._stream.position(sequence, timestamp, len(payload), now)
+        self.stats.clock_jumps = self._stream.jumps
+        self._delays.add(now - position / RATE, now)
+        if position < self._at:
+            self.stats.late += 1
+            self._delays.came_late(now - position / RATE)
+            return
+        for start in range(0, len(payload) - BLOCK + 1, BLOCK):
+            self._blocks[position + start] = payload[start : start + BLOCK]
+        while len(self._blocks) > DEPTH:
+            oldest = min(self._blocks)
+            del self._blocks[oldest]
+            self._at = max(self._at, oldest + BLOCK)
+            self.stats.overflowed += 1
+
+    @property
+    def target(self) -> float:
+        """Seconds after the earliest moment possible that sound should be played at."""
+        return self._delays.target
+
+    def take(self, now: float) -> bytes:
+        """The next 20 ms of mu-law sound."""
+        if self._stream is None:
+            return SILENCE
+        self._skip_what_was_bridged()
+        spare = now - self._at / RATE - self._delays.fastest - self._delays.target
+        if self._quiet and spare < 0 and self._blocks:
+            self.stats.added += 1
+            return SILENCE
+        if self._quiet and spare > FRAME_SECONDS + SLACK and not self._shortened:
+            self._shortened = self._drop()
+        else:
+            self._shortened = False
+        if not self._blocks:
+            return self._bridge()
+        return self._play(spare)
+
+    def _skip_what_was_bridged(self) -> None:
+        """Set the wait for packets that never came against the hole they left."""
+        if self._owed and self._blocks and self._at not in self._blocks:
+            paid = min(self._owed, min(self._blocks) - self._at)
+            self._at += paid
+            self._owed = 0
+
+    def _drop(self) -> bool:
+        """Leave out a frame of a pause if the one behind it is there."""
+        if self._at + FRAME not in self._blocks:
+            return False
+        first, second = self._blocks.get(self._at, b""), self._blocks.get(self._at + BLOCK, b"")
+        if level(first + second) >= QUIET_LEVEL:
+            return False
+        self._blocks.pop(self._at, None)
+        self._blocks.pop(self._at + BLOCK, None)
+        self._at += FRAME
+        self.stats.dropped += 1
+        return True
+
+    def _bridge(self) -> bytes:
+        """Nothing is there: wait, and put out what may have been meant."""
+        self._owed += FRAME
+        self.stats.concealed += 1
+        return self._concealment.lost()
+
+    def _play(self, spare: float) -> bytes:
+        if spare > JUMP and self._at not in self._blocks:  # the sender ran ahead of time over holes that nobody awaits
+            self._at = min(self._blocks)
+        first, second = self._blocks.pop(self._at, None), self._blocks.pop(self._at + BLOCK, None)
+        self._at += FRAME
+        self._owed = 0
+        if first and second:
+            sound = self._concealment.good(first + second)
+            self.stats.played += 1
+        elif first:
+            sound = self._concealment.good(first) + self._concealment.lost(self._blocks.get(self._at, b""), BLOCK)
+            self.stats.concealed += 1
+        elif second:
+            sound = self._concealment.lost(second, BLOCK) + self._concealment.good(second)
+            self.stats.concealed += 1
+        else:
+            sound = self._concealment.lost(self._blocks.get(self._at, b"") + self._blocks.get(self._at + BLOCK, b""))
+            self.stats.concealed += 1
+        self._quiet = level(sound) < QUIET_LEVEL
+        return sound
+
+
+class Stream:
+    """Turns timestamps into positions that go on over new streams and jumps of the sender's clock.
+
+    All positions are multiples of a block: by how much less the sender's clock has shifted is left out for good.
+    """
+
+    def __init__(self, sequence: int, timestamp: int, now: float) -> None:
+        self.jumps = 0
+        self.broken = False
+        self._sequence = sequence
+        self._timestamp = timestamp
+        self._position = 0
+        self._length = FRAME
+        self._arrived = now
+
+    def position(self, sequence: int, timestamp: int, length: int, now: float) -> int:
+        """Where the packet belongs, by its timestamp unless that contradicts both clock and sequence numbers."""
+        passed = signed(timestamp - self._timestamp, 32)
+        steps = signed(sequence - self._sequence, 16)
+        contradiction = abs(passed / RATE - (now - self._arrived)) > JUMP and passed != steps * self._length
+        if self.broken or contradiction:
+            self.jumps += not self.broken
+            self.broken = False
+            passed = self._length + frames_within(now - self._arrived)
+        elif steps <= 0:
+            return self._position + _in_blocks(passed)
+        self._sequence, self._timestamp, self._length, self._arrived = sequence, timestamp, length, now
+        self._position += _in_blocks(passed)
+        return self._position
+
+
+def _in_blocks(samples: int) -> int:
+    return (samples + BLOCK // 2) // BLOCK * BLOCK
+
+
+class Delays:
+    """How long packets take, against the fastest of the last seconds."""
+
+    def __init__(self) -> None:
+        self.fastest = 0.0
+        self.target = 2 * FRAME_SECONDS
+        self._recent = [float("inf"), float("inf")]
+        self._turned = 0.0
+        self._seen = 0.0
+        self._weights = [0.0] * BINS
+        self._weight = 1.0
+        self._packets = 0
+        self._late = 0.0
+
+    def add(self, transit: float, now: float) -> None:
+        """Note a packet, by the moment that its position 0 would have arrived at."""
+        if now - self._seen >= HOLD:  # nothing is known of the present delay, and the sender's clock may have stood
+            self._recent = [transit, transit]
+        elif now - self._turned >= WINDOW:
+            self._recent = [transit, self._recent[0]]
+            self._turned = now
+        self._seen = now
+        self._recent[0] = min(self._recent[0], transit)
+        self.fastest = min(self._recent)
+        delay = transit - self.fastest
+        self._weights[min(int(delay / BIN), BINS - 1)] += self._weight
+        self._weight /= FORGET
+        self._late *= 0.9995
+        self._packets += 1
+        if self._packets % 10 == 0:
+            self._update()
+
+    def came_late(self, transit: float) -> None:
+        """A packet was overtaken by so much that it could not be played: wait longer for some time."""
+        self._late = max(self._late, min(transit - self.fastest, BIN * BINS))
+
+    def _update(self) -> None:
+        if self._weight > 1e6:
+            self._weights = [weight / self._weight for weight in self._weights]
+            self._weight = 1.0
+        room = (1 - QUANTILE) * sum(self._weights)
+        place = BINS
+        while place and room >= 0:
+            place -= 1
+            room -= self._weights[place]
+        self.target = max((place + 1) * BIN, self._late)
