@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from agent.ulaw import from_linear, level, to_linear
 from media.process import channel as media
 from media.process.engine import MediaEngine, MediaOptions
-from media.session.session import Format
+from media.session.format import Format
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested

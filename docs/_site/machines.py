@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from agent import turn_table
+from media.jitter import states
 from media.rtp import source
 from sipgw.sip import transaction
 
@@ -13,6 +14,10 @@ MACHINES: dict[str, tuple[str, Table]] = {
     "Whose packets are believed": (
         "`media/rtp/source.py`: whom the sound of a call comes from and goes to.",
         source.TABLE,
+    ),
+    "The jitter buffer for recognisers": (
+        "`media/jitter/states.py`: how much sound was put out, against the time that has passed.",
+        states.TABLE,
     ),
     "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),
     "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),

@@ -1,7 +1,7 @@
-"""The ways to browsers as the gateway holds them; the work is done in a process of its own (`media.browsers.worker`).
+"""The gateway's side of the transports to browsers; a process of its own does the work (`media.browsers.worker`).
 
-It runs as long as there is one. So the gateway's Python delays no packet, and aiortc's memory and time at import are
-spent only while somebody calls from a browser.
+That process runs while there is a transport. So the gateway's Python delays no packet, and the memory of aiortc and the
+time to import it are spent only while there are calls from browsers.
 """
 
 import asyncio
@@ -13,26 +13,26 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 LIMIT = 15.0
-"""Seconds that a browser has to find the way here and to agree on keys."""
+"""Seconds in which a browser has to connect and to agree on keys."""
 ANSWER_LIMIT = LIMIT + 5.0
-"""Seconds that the process has for an answer; at first it has to start."""
+"""Seconds that the process has for an answer; it may have to start first."""
 PARTING = 2.0
 HUNG_UP = "the browser hung up"
 
 
 class Network(NamedTuple):
-    """Where browsers reach us."""
+    """How browsers reach us."""
 
     ports: tuple[int, int] | None = None
     """First and last UDP port; None: any."""
     addresses: tuple[str, ...] = ()
-    """Further addresses of our ports."""
+    """Further addresses at which our ports are reached."""
     stun: str = ""
-    """A server that tells another, as host and port."""
+    """A STUN server that reports one more, as host and port."""
 
 
 class LocalEnd(NamedTuple):
-    """What a browser has to be told."""
+    """The parameters of our end that the browser needs."""
 
     user: str
     password: str
@@ -40,12 +40,12 @@ class LocalEnd(NamedTuple):
     candidates: tuple[str, ...]
 
 
-class PathFailed(Exception):  # noqa: N818  what became of it, like the channel's
-    """There is no way to the browser (any more); the message says why."""
+class PathFailed(Exception):  # noqa: N818  a condition, not a fault
+    """The browser cannot be reached, or not any more; the message says why."""
 
 
 class BrowserTransport:
-    """One call's way: `gather`, `connect`, `attach` to a channel's port, then wait for the end with `gone`."""
+    """The transport of one call: `gather`, `connect`, `attach` to a channel's port, then wait for its end by `gone`."""
 
     def __init__(
         self, number: int, order: Callable[[dict[str, Any]], None], forget: Callable[[int], Awaitable[None]]
@@ -58,25 +58,25 @@ class BrowserTransport:
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def gather(self) -> LocalEnd:
-        """Open ports; returns what the browser needs to reach them. Raises `PathFailed`."""
+        """Open ports; returns the parameters that the browser needs to reach them. Raises `PathFailed`."""
         user, password, fingerprints, candidates = await self._ask("gather")
         return LocalEnd(user, password, tuple((name, value) for name, value in fingerprints), tuple(candidates))
 
     async def connect(self, user: str, password: str, fingerprints: tuple[tuple[str, str], ...]) -> None:
-        """Wait until the browser has found us, and agree on keys with it. Raises `PathFailed`."""
+        """Wait until the browser has connected, and agree on keys with it. Raises `PathFailed`."""
         await self._ask("connect", user, password, fingerprints)
 
     async def attach(self, host: str, port: int) -> tuple[str, int]:
-        """Exchange with the media process on `port` of `host`; returns where it sends to. Raises `PathFailed`."""
+        """Exchange packets with the media process on `port` of `host`; returns our own address. Raises `PathFailed`."""
         address, ours = await self._ask("attach", host, port)
         return address, ours
 
     async def gone(self) -> str:
-        """Wait until there is no way to the browser any more; returns why."""
+        """Wait until the browser cannot be reached any more; returns why."""
         return await asyncio.shield(self._gone)
 
     async def close(self) -> None:
-        """Tell the browser and close the ports, which ends `connect` and `gone`; safe at any time, and twice."""
+        """Close the ports, which ends `connect` and `gone`, and tell the browser; safe at any time, and twice."""
         if self.closed:
             return
         self.closed = True
@@ -85,27 +85,27 @@ class BrowserTransport:
         self.broke(HUNG_UP)
         await self._forget(self._number)
 
-    def told(self, what: str, told: Any, failed: str) -> None:
-        """Take an answer of the process."""
-        if what == "gone":
-            _settle(self._gone, told)
-        elif (answer := self._answers.pop(what, None)) and not answer.done():
+    def on_answer(self, order: str, result: Any, failed: str) -> None:
+        """Take the answer of the process to `order`: a result, or the message of `PathFailed`."""
+        if order == "gone":
+            _settle(self._gone, result)
+        elif (answer := self._answers.pop(order, None)) and not answer.done():
             if failed:
                 answer.set_exception(PathFailed(failed))
             else:
-                answer.set_result(told)
+                answer.set_result(result)
 
     def broke(self, cause: str) -> None:
-        """Nothing follows."""
+        """The process has ended: no answers follow."""
         _settle(self._gone, cause)
-        for what in list(self._answers):
-            self.told(what, None, cause)
+        for order in list(self._answers):
+            self.on_answer(order, None, cause)
 
-    async def _ask(self, what: str, *values: Any) -> Any:
-        if self.closed and what != "close":
+    async def _ask(self, order: str, *values: Any) -> Any:
+        if self.closed and order != "close":
             raise PathFailed(HUNG_UP)
-        answer = self._answers[what] = asyncio.get_running_loop().create_future()
-        self._order({"way": self._number, "do": what, "with": values})
+        answer = self._answers[order] = asyncio.get_running_loop().create_future()
+        self._order({"transport": self._number, "do": order, "with": values})
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 return await answer
@@ -119,11 +119,11 @@ def _settle(future: asyncio.Future[str], value: str) -> None:
 
 
 class Browsers(asyncio.Protocol):
-    """All ways, and their process while there is one."""
+    """All transports, and their process while there is one."""
 
-    def __init__(self, network: Network = Network()) -> None:  # noqa: B008  it cannot be changed
+    def __init__(self, network: Network = Network()) -> None:  # noqa: B008  immutable
         self._network = network
-        self._ways: dict[int, BrowserTransport] = {}
+        self._transports: dict[int, BrowserTransport] = {}
         self._number = 0
         self._process: asyncio.subprocess.Process | None = None
         self._pipe: asyncio.WriteTransport | None = None
@@ -132,39 +132,40 @@ class Browsers(asyncio.Protocol):
         """Held while the process is started or ended."""
 
     async def open(self) -> BrowserTransport:
-        """A way for a call, to be closed in the end. Raises `OSError`."""
+        """A transport for a call; it must be closed in the end. Raises `OSError`."""
         async with self._changing:
             if self._pipe is None:
                 await self._end()
                 await self._start()
             self._number += 1
-            way = self._ways[self._number] = BrowserTransport(self._number, self._order, self._forget)
-            return way
+            transport = BrowserTransport(self._number, self._order, self._forget)
+            self._transports[self._number] = transport
+            return transport
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             answer = json.loads(line)
-            if way := self._ways.get(answer["way"]):
-                way.told(answer["do"], answer.get("told"), answer.get("failed", ""))
+            if transport := self._transports.get(answer["transport"]):
+                transport.on_answer(answer["do"], answer.get("result"), answer.get("failed", ""))
 
     def connection_lost(self, _: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._pipe = None
-        for way in self._ways.values():
-            way.broke("the process for browsers ended")
+        for transport in self._transports.values():
+            transport.broke("the process for browsers ended")
 
     def _order(self, order: dict[str, Any]) -> None:
         if self._pipe is None:
-            self._ways[order["way"]].broke("the process for browsers ended")
+            self._transports[order["transport"]].broke("the process for browsers ended")
         else:
             self._pipe.write(json.dumps(order).encode() + b"\n")
 
     async def _forget(self, number: int) -> None:
         async with self._changing:
-            self._ways.pop(number, None)
-            if not self._ways:
+            self._transports.pop(number, None)
+            if not self._transports:
                 await self._end()
 
     async def _start(self) -> None:
@@ -177,7 +178,7 @@ class Browsers(asyncio.Protocol):
         self._pipe, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
 
     async def _end(self) -> None:
-        """Let the process end, which it does when nobody holds its pipe."""
+        """Let the process end, which it does when its pipe is closed."""
         process, self._process = self._process, None
         if self._pipe is not None:
             self._pipe.close()

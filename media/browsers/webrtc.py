@@ -1,12 +1,12 @@
-"""The way to a browser: ICE, DTLS and SRTP by aiortc, and nothing more of it.
+"""The path to a browser: ICE, DTLS and SRTP by aiortc; no other part of aiortc is used.
 
-What the browser sends goes on, decrypted and otherwise untouched, as plain datagrams to a channel of the media process;
-what that sends on its schedule is encrypted here. So jitter buffer, pacing, keys, reports and recording are those of
-any other call, and mu-law passes as it came. aiortc's own peer connection would decode and encode every packet.
+Packets of the browser are decrypted and passed on, otherwise unchanged, as plain datagrams to a channel of the media
+process; the packets that it sends on its schedule are encrypted here. So jitter buffer, pacing, keys, reports and
+recording are those of any other call, and mu-law is not transcoded. The peer connection of aiortc would decode and
+encode every packet.
 
-It needs the extra ``webrtc``, so only `media.browsers.worker` imports it, in a process of its own. Two methods of
-aiortc's DTLS transport are overridden and one is called that have no public names; pyproject.toml names the versions
-that have them.
+It needs the extra ``webrtc``, so only `media.browsers.worker` imports it, in a process of its own. Two private methods
+of aiortc's DTLS transport are overridden and one is called; pyproject.toml names the versions that have them.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class _Dtls(RTCDtlsTransport):
-    """Hands on what was decrypted instead of taking it apart."""
+    """Passes decrypted packets on instead of decoding them."""
 
     onward: socket.socket | None = None
 
@@ -38,12 +38,12 @@ class _Dtls(RTCDtlsTransport):
 
     def _hand_on(self, data: bytes) -> None:
         if self.onward is not None:
-            with contextlib.suppress(OSError):  # the media process is full or gone: sound is lost, as on any way
+            with contextlib.suppress(OSError):  # the media process is overloaded or has ended: the packet is lost
                 self.onward.send(data)
 
 
 class BrowserPath:
-    """One call's way: `gather`, then `connect`, `attach` to a channel's port and `carry` until the browser is gone."""
+    """The path of one call: `gather`, `connect`, `attach` to a channel's port, then `carry` until the browser leaves."""
 
     def __init__(self, network: Network) -> None:
         self.closed = False
@@ -57,7 +57,7 @@ class BrowserPath:
         self._ice.on("statechange", self._look)
 
     async def gather(self) -> LocalEnd:
-        """Open ports on every interface; returns what the browser needs to reach them. Raises `PathFailed`."""
+        """Open ports on every interface; returns the parameters that the browser needs. Raises `PathFailed`."""
         await self._gatherer.gather()
         told, ours = self._gatherer.getLocalParameters(), self._gatherer.getLocalCandidates()
         if not ours:
@@ -74,9 +74,9 @@ class BrowserPath:
         )
 
     async def connect(self, user: str, password: str, fingerprints: tuple[tuple[str, str], ...]) -> None:
-        """Wait until the browser has found us, and agree on keys with it. Raises `PathFailed`.
+        """Wait until the browser has connected, and agree on keys with it. Raises `PathFailed`.
 
-        We name none of its addresses to ICE, nor the end of them: it waits for the browser's checks to come in.
+        ICE is given no candidates of the browser, nor their end: it waits for the checks that the browser sends.
         """
         try:
             async with asyncio.timeout(LIMIT):
@@ -94,24 +94,24 @@ class BrowserPath:
             raise PathFailed(f"the browser could not be connected: {where} failed")
 
     def attach(self, host: str, port: int) -> tuple[str, int]:
-        """Hand on to the media process, which listens on `port` of `host`; returns where it is to send to."""
+        """Pass packets to the media process, which listens on `port` of `host`; returns our own address."""
         host = LOOPBACK.get(host, host)
         onward = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         onward.setblocking(False)
-        onward.connect((host, port))  # so nobody else's datagrams come through
+        onward.connect((host, port))  # so datagrams of others are not received
         self._dtls.onward = onward
         address, ours = onward.getsockname()[:2]
         return address, ours
 
     async def carry(self) -> str:
-        """Send what the media process sends until there is no way to the browser any more; returns why."""
+        """Send the packets of the media process to the browser until it cannot be reached; returns why."""
         onward, loop = self._dtls.onward, asyncio.get_running_loop()
         if onward is None:
             raise RuntimeError("the path is attached to no channel yet")
 
         async def send() -> None:
             while True:
-                with contextlib.suppress(OSError):  # a way that is gone ends this; until then a packet is lost
+                with contextlib.suppress(OSError):  # `_broken` ends this; until then packets are lost
                     await self._dtls._send_rtp(await loop.sock_recv(onward, LARGEST))  # noqa: SLF001  see above
 
         async with asyncio.TaskGroup() as group:
@@ -121,7 +121,7 @@ class BrowserPath:
         return "the browser was not heard from any more" if self._ice.state == "failed" else HUNG_UP
 
     async def close(self) -> None:
-        """Tell the browser and close the ports, which ends `connect` and `carry`; safe at any time, and twice."""
+        """Close the ports, which ends `connect` and `carry`, and tell the browser; safe at any time, and twice."""
         self.closed = True
         self._broken.set()
         self._dtls.remove_all_listeners()

@@ -1,4 +1,4 @@
-"""The process for browsers: ``python -m media.browsers.worker FD NETWORK``, a child that does not outlive the gateway.
+"""The process for browsers: ``python -m media.browsers.worker FD NETWORK``, a child of the gateway that ends with it.
 
 Orders and answers are lines of JSON, as `media.browsers.transport` writes and reads them.
 """
@@ -18,11 +18,11 @@ from media.browsers.webrtc import BrowserPath
 from media.process.priority import raise_priority
 
 PRIORITY = 5
-"""Below the media process's: what it sends comes first."""
+"""Below that of the media process, whose packets come first."""
 
 
 class BrowserWorker:
-    """The paths of all calls."""
+    """The paths of all calls, by the number of their transport."""
 
     def __init__(self, answers: asyncio.StreamWriter, network: Network) -> None:
         self._answers = answers
@@ -31,27 +31,27 @@ class BrowserWorker:
         self._group = asyncio.TaskGroup()
 
     async def run(self, orders: asyncio.StreamReader) -> None:
-        """Obey until the gateway closes the pipe."""
+        """Carry out orders until the gateway closes the pipe."""
         async with self._group:
             with contextlib.suppress(ConnectionError):
                 while line := await orders.readline():
-                    self._group.create_task(self._obey(json.loads(line)))
+                    self._group.create_task(self._carry_out(json.loads(line)))
             for path in list(self._paths.values()):
                 await path.close()
 
-    async def _obey(self, order: dict[str, Any]) -> None:
-        way, what = order["way"], order["do"]
+    async def _carry_out(self, order: dict[str, Any]) -> None:
+        number, what = order["transport"], order["do"]
         try:
-            self._tell(way, what, told=await self._do(way, what, order["with"]))
+            self._answer(number, what, result=await self._do(number, what, order["with"]))
         except PathFailed as error:
-            self._tell(way, what, failed=str(error))
-        except Exception as error:  # noqa: BLE001  the call boundary: one call's fault is not the others'
-            self._tell(way, what, failed=f"{type(error).__name__}: {error}"[:200])
+            self._answer(number, what, failed=str(error))
+        except Exception as error:  # noqa: BLE001  the call boundary: a fault ends only this call
+            self._answer(number, what, failed=f"{type(error).__name__}: {error}"[:200])
 
-    async def _do(self, way: int, what: str, values: list[Any]) -> Any:
-        path = self._paths.get(way)
+    async def _do(self, number: int, what: str, values: list[Any]) -> Any:
+        path = self._paths.get(number)
         if what == "gather":
-            path = self._paths[way] = BrowserPath(self._network)
+            path = self._paths[number] = BrowserPath(self._network)
             return await path.gather()
         if path is None:
             return None
@@ -59,25 +59,25 @@ class BrowserWorker:
             user, password, fingerprints = values
             return await path.connect(user, password, tuple(fingerprints))
         if what == "attach":
-            told = path.attach(*values)
-            self._group.create_task(self._carry(way, path))
-            return told
+            address = path.attach(*values)
+            self._group.create_task(self._carry(number, path))
+            return address
         await path.close()
-        del self._paths[way]
+        del self._paths[number]
         return None
 
-    async def _carry(self, way: int, path: BrowserPath) -> None:
+    async def _carry(self, number: int, path: BrowserPath) -> None:
         try:
-            self._tell(way, "gone", told=await path.carry())
-        except Exception as error:  # noqa: BLE001  the call boundary: the group is that of all calls
-            self._tell(way, "gone", told=f"{type(error).__name__}: {error}"[:200])
+            self._answer(number, "gone", result=await path.carry())
+        except Exception as error:  # noqa: BLE001  the call boundary: all calls share the task group
+            self._answer(number, "gone", result=f"{type(error).__name__}: {error}"[:200])
 
-    def _tell(self, way: int, what: str, **said: Any) -> None:
-        self._answers.write(json.dumps({"way": way, "do": what} | said).encode() + b"\n")
+    def _answer(self, number: int, what: str, **values: Any) -> None:
+        self._answers.write(json.dumps({"transport": number, "do": what} | values).encode() + b"\n")
 
 
 class Ranged(asyncio.SelectorEventLoop):
-    """An event loop whose UDP sockets have ports of a range: ICE's own library asks for any port."""
+    """An event loop whose UDP sockets get ports of a range; the ICE library always asks for any port."""
 
     def __init__(self, ports: tuple[int, int] | None) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ async def main(pipe: socket.socket, network: Network) -> None:
 
 
 if __name__ == "__main__":
-    for one in (signal.SIGINT, signal.SIGTERM):  # they are the gateway's, which ends this process in good order
+    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles them, and ends this process
         signal.signal(one, signal.SIG_IGN)
     raise_priority(PRIORITY)
     ports, addresses, stun = json.loads(sys.argv[2])

@@ -1,19 +1,19 @@
-"""Keys pressed by the caller, as RFC 4733 telephone events."""
+"""Keys that the other side presses, as RFC 4733 telephone events."""
 
 from media.rtp.packet import Packet, signed
 
 KEYS = "0123456789*#ABCD"
 LONGEST = 0xFFFF
-"""Timestamp units after which a long event goes on under a new timestamp (RFC 4733 §2.5.1.3)."""
+"""Timestamp units after which a long event continues under a new timestamp (RFC 4733 §2.5.1.3)."""
 OLD = 16_000
 """Timestamp units (2 s) by which a packet may be older than the last key; beyond that the sender's clock has jumped."""
 
 
 class DigitReceiver:
-    """Tells each pressed key once, at the first packet of it that arrives, whichever that is.
+    """Reports each pressed key once, at the first of its packets that arrives.
 
-    A key is one event timestamp: updates and the repeated end packets carry the same one (RFC 4733 §2.5.1.2), so no
-    loss pattern that leaves a single packet loses or doubles the key.
+    A key is identified by its timestamp: updates and the repeated end packets have the same one (RFC 4733 §2.5.1.2).
+    So a key is reported exactly once if any one of its packets arrives.
     """
 
     def __init__(self) -> None:
@@ -37,5 +37,5 @@ class DigitReceiver:
         return KEYS[event]
 
     def restart(self) -> None:
-        """Forget the last event: a new stream has timestamps of its own."""
+        """Forget the last event: a new stream has other timestamps."""
         self._timestamp = None

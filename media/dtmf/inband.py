@@ -1,8 +1,8 @@
-"""Keys pressed by the caller as tones in the sound (ITU-T Q.23, Q.24), for trunks without telephone events. Sans-IO.
+"""Keys that the other side presses, as tones in the sound (ITU-T Q.23, Q.24), for trunks without telephone events.
 
-The eight frequencies are measured in overlapping windows, all windows of a piece of sound in one product of matrices
-(the Goertzel algorithm's sums, without its recursion). What tells a key from a voice: two frequencies, each exact to
-2.5 % by the turn of its phase from window to window, hold nearly all of the energy, unchanged for 27 ms.
+Sans-IO. The eight frequencies are measured in overlapping windows, all windows of a piece of sound in one product of
+matrices (the sums of the Goertzel algorithm, without its recursion). A key differs from a voice in this: for 27 ms two
+frequencies, each exact to 2.5 % by the change of its phase between windows, have nearly all of the energy.
 """
 
 from math import pi
@@ -14,41 +14,41 @@ from media.dtmf.sender import HIGH, LOW, PAD
 from media.g711 import RATE, to_linear
 
 WINDOW = 120
-"""Samples that are looked at together (15 ms)."""
+"""Samples of a window (15 ms)."""
 HOP = 40
-"""Samples from one look to the next (5 ms)."""
+"""Samples from one window to the next (5 ms)."""
 LOOKS = 5
-"""Looks in a row that must agree on a key: the whole of it is then longer than 23 ms, and not than 40."""
+"""Windows in a row that must agree on a key: then it is longer than 23 ms, and 40 ms are always enough."""
 GAP = 5
-"""Looks without it after which the same key is pressed anew."""
+"""Windows without a key after which the same key counts as pressed again."""
 QUIETEST = 10 ** (-37.0 / 10)
-"""Power of each tone at least, relative to 0 dBm0."""
+"""The least power of each tone, relative to 0 dBm0."""
 TWIST = 10 ** (9.0 / 10)
-"""Between the two tones at most."""
+"""The greatest ratio of the two tones."""
 SHARE = 0.80
-"""Of all energy that the two tones have at least; 15 dB over noise makes it 0.97."""
+"""The least part of the energy that the two tones have; 15 dB over noise it is 0.97."""
 OTHERS = 10 ** (-6.0 / 10)
-"""Of the other three tones of a group at most, relative to its strongest."""
+"""The greatest power of the other three tones of a group, relative to its strongest."""
 DEVIATION = 0.025
-"""Of a frequency at most: Q.24 wants 1.5 % taken and 3.5 % refused."""
+"""The greatest deviation of a frequency: Q.24 wants 1.5 % accepted and 3.5 % refused."""
 
 _FREQUENCIES = np.array(LOW + HIGH, dtype=np.float32)
 _SHAPE = np.hamming(WINDOW).astype(np.float32)
 _WAVES = (_SHAPE[:, None] * np.exp(-2j * pi * np.arange(WINDOW)[:, None] * _FREQUENCIES / RATE)).astype(np.complex64)
 _TURN = np.exp(-2j * pi * HOP * _FREQUENCIES / RATE).astype(np.complex64)
-"""How far the phase of an exact tone turns from look to look, backwards."""
+"""The change of phase of an exact tone between windows, backwards."""
 _FULL = float(np.sum(_SHAPE)) ** 2 / (2 * float(np.sum(_SHAPE**2)))
-"""The square of a tone's sum over its energy in the window."""
+"""The square of the sum of a tone, divided by its energy in the window."""
 # A sine of 0 dBm0 in G.711 has the amplitude 32124 at 3.14 dB (ITU-T G.711, table 5).
 _LEVEL = 32124.0 * 10 ** (-3.14 / 20)
 _LINEAR = np.frombuffer(to_linear(bytes(range(256))), "<i2").astype(np.float32) / np.float32(_LEVEL)
 _POWER = (float(np.sum(_SHAPE)) / 2) ** 2
-"""Of the sum of a tone of 0 dBm0."""
+"""Power of the sum of a tone of 0 dBm0."""
 _KEYS = "".join(PAD)
 
 
 def _droop() -> float:
-    """How the window sees less of a tone beside its frequency: the share lost per Hz squared."""
+    """The part of a tone's energy that the window loses per Hz squared beside its frequency."""
     beside = 20.0
     seen = abs(np.sum(_SHAPE * np.exp(2j * pi * np.arange(WINDOW) * beside / RATE))) ** 2 / np.sum(_SHAPE) ** 2
     return float(1 - seen) / beside**2
@@ -58,7 +58,7 @@ _DROOP = _droop()
 
 
 class ToneReceiver:
-    """Tells each pressed key once, 30 ms after its tone began."""
+    """Reports each pressed key once, 30 ms after its tone began."""
 
     def __init__(self) -> None:
         self._sound = np.zeros(WINDOW - HOP, dtype=np.float32)
@@ -68,7 +68,7 @@ class ToneReceiver:
         self._told = -1
 
     def receive(self, ulaw: bytes) -> str:
-        """The keys that become certain with these mu-law samples, which follow the last ones; mostly none."""
+        """Take mu-law samples that follow the last ones; returns the keys detected with them, mostly none."""
         sound = np.concatenate((self._sound, _LINEAR[np.frombuffer(ulaw, np.uint8)]))
         looks = (len(sound) - WINDOW) // HOP + 1
         if looks <= 0:
@@ -81,7 +81,7 @@ class ToneReceiver:
         return "".join(self._follow(int(key)) for key in _judge(windows, sums, before))
 
     def _follow(self, key: int) -> str:
-        """One more look saw `key`, or none (-1)."""
+        """Take the key of one more window, -1 for none; returns it if it is detected now."""
         if key < 0 or key != self._told:
             self._missed += 1
             if self._missed >= GAP:
@@ -99,7 +99,7 @@ class ToneReceiver:
 def _judge(
     windows: NDArray[np.float32], sums: NDArray[np.complex64], before: NDArray[np.complex64]
 ) -> NDArray[np.int64]:
-    """The key that each window holds, by its number in `_KEYS`, or -1."""
+    """The key in each window, as its index in `_KEYS`, or -1."""
     power = (sums.real**2 + sums.imag**2) / np.float32(_POWER)
     rows, columns = power[:, :4], power[:, 4:]
     row, column = rows.argmax(1), columns.argmax(1)

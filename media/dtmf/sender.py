@@ -1,4 +1,4 @@
-"""Keys pressed by us, as RFC 4733 telephone events or, where none were agreed, as tones (ITU-T Q.23). Sans-IO."""
+"""Keys that we press, as RFC 4733 telephone events or, if none were agreed, as tones (ITU-T Q.23). Sans-IO."""
 
 from collections import deque
 from enum import Enum
@@ -12,24 +12,24 @@ from media.dtmf.events import KEYS
 from media.g711 import FRAME, FRAME_SECONDS, RATE, from_linear
 
 TONE, PAUSE = 0.100, 0.100
-"""Seconds that a key sounds, and that it is quiet after it, unless asked otherwise."""
+"""Seconds that a key sounds, and seconds of quiet after it, unless asked otherwise."""
 SHORTEST, LONGEST = 0.040, 6.0
-"""Seconds that a key may sound (Q.24: 40 ms are enough for everybody); RFC 4733 counts to 8.19 s."""
+"""Seconds that a key may sound (Q.24: every receiver detects 40 ms); RFC 4733 can count up to 8.19 s."""
 SHORTEST_PAUSE = 0.060
 """Seconds: room for the three end packets."""
 WAITING = 64
-"""Keys that may wait; more are refused."""
+"""The most keys that may wait; any more are refused."""
 ENDS = 3
-"""Times that the end of an event is told (RFC 4733 §2.5.1.4), 20 ms apart so that one burst of loss takes not all."""
+"""Times that the end of an event is sent (RFC 4733 §2.5.1.4), 20 ms apart so that a burst of loss does not take all."""
 VOLUME = 10
 """Of the tone that an event stands for, in -dBm0."""
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
-"""Frequencies of the rows and the columns of the keys in Hz (Q.23)."""
+"""Frequencies of the rows and the columns of the keypad in Hz (Q.23)."""
 PAD = ("123A", "456B", "789C", "*0#D")
 
 
 class Stage(Enum):
-    """What a slot of a key is for."""
+    """The part of a key that a slot carries."""
 
     TONE = "tone"
     END = "end"
@@ -37,11 +37,11 @@ class Stage(Enum):
 
 
 class KeySlot(NamedTuple):
-    """One slot of a key; it takes the place of the sound."""
+    """One 20 ms slot of a key; it takes the place of the sound."""
 
     key: str
     stage: Stage
-    slot: int
+    number: int
     """From 0 at the beginning of the key."""
     started: int
     """Timestamp of the first slot: that of all packets of the event (RFC 4733 §2.1)."""
@@ -54,8 +54,8 @@ class KeySlot(NamedTuple):
         return bytes((KEYS.index(self.key), end | VOLUME)) + self.duration.to_bytes(2, "big")
 
     def sound(self) -> bytes:
-        """The tone itself, mu-law, for who takes no events."""
-        at = self.slot * FRAME % RATE
+        """The tone itself, mu-law, for a remote side that does not accept events."""
+        at = self.number * FRAME % RATE
         return tone(self.key)[at : at + FRAME]
 
 
@@ -79,14 +79,14 @@ class DigitSender:
         self._started = self._duration = 0
 
     def send(self, keys: str, tone: float, pause: float) -> None:
-        """Press `keys`, each for `tone` seconds with `pause` seconds after it; beyond `WAITING` they are dropped."""
+        """Press `keys`, each for `tone` seconds with `pause` seconds after it; keys beyond `WAITING` are dropped."""
         sounding, quiet = (ceil(seconds / FRAME_SECONDS - 1e-6) for seconds in (tone, pause))
         for key in keys[: WAITING - len(self._waiting)]:
             self._waiting.append(_Press(key, sounding, sounding + quiet))
             self.active = True
 
     def take(self, timestamp: int) -> KeySlot:
-        """What the slot with this `timestamp` carries; only to be called while `active`."""
+        """The slot with this `timestamp`; only to be called while `active`."""
         if self._press is None:
             self._press = self._waiting.popleft()
             self._slot, self._started = 0, timestamp
@@ -101,7 +101,7 @@ class DigitSender:
 
 
 def check(keys: str, tone: float, pause: float) -> None:
-    """Raises `ValueError` for what is no key, for too many, and for times that nobody could decode."""
+    """Raises `ValueError` for characters that are not keys, for too many keys, and for times out of bounds."""
     wrong = sorted(set(keys) - set(KEYS))
     if wrong:
         raise ValueError(f"{wrong[0]!r} is not a key; keys are {KEYS}")
@@ -113,7 +113,7 @@ def check(keys: str, tone: float, pause: float) -> None:
 
 @cache
 def tone(key: str) -> bytes:
-    """One second of a key, which can be repeated seamlessly: its frequencies are whole numbers. -7 and -9 dBm0."""
+    """One second of a key, mu-law, -9 and -7 dBm0; it repeats without a seam, for its frequencies are whole numbers."""
     row = next(at for at, keys in enumerate(PAD) if key in keys)
     times = np.arange(RATE) / RATE
     # Full scale of G.711 is a sine of +3.14 dBm0 and 32124 (ITU-T G.711, table 5).

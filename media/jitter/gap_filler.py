@@ -1,228 +1,168 @@
-"""The watchdog of the jitter buffer for speech recognition: what is lent while nothing comes, and how it is paid back.
+"""Silence that is inserted while no sound comes, and how the surplus that it makes is taken back.
 
 Times are in seconds, lengths of sound in samples.
 """
 
-from collections import deque
-from collections.abc import Iterable
-
 from media.g711 import FRAME, QUIET_LEVEL, RATE, level
+from media.jitter.hold import HOLD, CatchUpPacer, ClockHoldDetector
+from media.jitter.states import TABLE, Do, Event, State
 
 SPEECH_WAIT = 0.240
-"""Seconds without packets in mid-speech until silence is lent: silence inside a word ends the turn."""
-SPEECH_LOAN = 0.200
-"""Seconds owed at most in mid-speech until the stall counts as a hold: recognisers close on sound faster than time."""
-HOLD = 1.0
-"""Seconds without packets after which silence is lent in real time."""
-CARRIED = 2.0
-"""Seconds owed from earlier stalls beyond which nothing more is lent: the recogniser has had that time already.
+"""Seconds without packets in mid-speech until silence is inserted: silence inside a word ends the caller's turn."""
+SPEECH_SURPLUS = 0.200
+"""The largest surplus in mid-speech, in seconds, until the stall is a hold: some recognisers close on sound that comes
+faster than time."""
+SURPLUS_LIMIT = 2.0
+"""Seconds of surplus from earlier stalls beyond which no more silence is inserted: the recogniser has had that time.
 
-What is owed beyond it is paid back with every second frame of a pause only, so that the end of a turn is heard.
+While the surplus is above it, only every second frame of a pause is left out, so that the end of a turn is heard.
 """
-PACE = 2
-"""How much faster than time what waited behind a hold is handed on."""
-WAITING = 500
-"""Frames (10 s) that may wait behind a hold; what is more is handed on at once."""
 QUIET_WAIT = (0.060, 0.200)
-"""Bounds of the wait after a quiet frame."""
+"""Shortest and longest wait after a quiet frame until silence is inserted."""
 NOISY_LEVEL = 1000
-"""The most that is taken for the noise behind a speaker (-30 dB); beyond it is speech, or music."""
+"""The loudest frame that is taken for the noise behind a speaker (-30 dB); anything louder is speech or music."""
 ABOVE_NOISE = 1.5
 """By how much (3.5 dB) a frame may be louder than the noise and still be a pause."""
 WINDOW = 100
-"""Frames in which the noise is looked for, and as many before: longer than anybody speaks without taking breath."""
-SETTLE = 0.5
-"""Seconds after a stall in which it shows whether the sender's clock had stopped or the network had."""
-CATCHING_UP = 0.1
-"""Seconds that the sender's clock must gain on ours in that time: then the network has not delivered all of it yet."""
+"""Frames (2 s) in which the noise is measured, and as many before: nobody speaks for longer without taking breath."""
+
+_IN_STEP, _CHECKING_CLOCK = State.IN_STEP, State.CHECKING_CLOCK
 
 
 class GapFiller:
-    """Since when no sound has come, how much silence was lent for it, what is still owed and what waits behind it."""
+    """The state of the output (see `media.jitter.states`), the silence inserted, and the surplus it has made."""
 
     __slots__ = (
-        "_ahead",
-        "_halved",
-        "_lent_now",
+        "_detector",
+        "_inserted",
+        "_kept",
         "_noise",
         "_spread",
-        "backlog",
-        "debt",
-        "doubt",
         "last",
-        "lost",
-        "settled",
+        "pacer",
         "sound_at",
+        "state",
+        "surplus",
     )
 
     def __init__(self) -> None:
+        self.state = State.IN_STEP
+        self.surplus = 0
+        """Samples inserted and not yet taken back."""
         self.sound_at = 0.0
-        """Arrival of the last sound; 0 before the first. Packets without sound do not stop the watchdog."""
+        """Arrival of the last sound; 0 before the first. Packets without sound do not count."""
         self.last = b""
-        """The last sound; empty for an event or comfort noise."""
-        self.lost = 0
-        """Packets given up since the last sound."""
-        self.debt = 0
-        self.settled = True
-        """Whether nothing is owed, in doubt or waiting."""
-        self.doubt = ClockHoldDetector()
-        self.backlog = CatchUpPacer()
+        """The last sound; empty after a telephone event or comfort noise."""
+        self.pacer = CatchUpPacer()
+        self._detector = ClockHoldDetector()
         self._noise = NoiseFloor()
-        self._halved = False
-        self._lent_now = 0
+        self._inserted = 0
+        """Samples inserted since the last sound."""
+        self._kept = 0
+        """Frames of a pause that were looked at while the surplus was above `SURPLUS_LIMIT`."""
         self._spread = FRAME / RATE
-        self._ahead = 0.0
 
     def follow(self, payload: bytes, now: float, since: float, ahead: float) -> None:
-        """Note sound that follows the last without a gap while nothing is owed or in doubt: the short of `sound`."""
+        """Take sound that follows the last without a gap, while in step: a faster way than `sound`."""
         spread = self._spread * 0.995
         self._spread = spread if since < spread else min(since, QUIET_WAIT[1])
-        self.sound_at, self.last, self._lent_now, self._ahead = now, payload, 0, ahead
-
-    def lend(self, now: float, hole_wait: float) -> int:
-        """Samples of silence to put out now because nothing comes."""
-        silent = now - self.sound_at
-        low, high = QUIET_WAIT
-        if silent >= HOLD:
-            passed = int(silent * RATE)
-            owed = min(passed - self._lent_now, passed + int(CARRIED * RATE) - self.debt)  # and what the waiting held
-            lent = max(0, min(owed - owed % FRAME, 2 * FRAME))
-        elif level(self.last) < QUIET_LEVEL:
-            wait = min(max(self._spread + 0.025, low, hole_wait), high)
-            lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
-        else:
-            due = silent >= SPEECH_WAIT and self._lent_now < (silent - SPEECH_WAIT + 0.02) * RATE
-            lent = FRAME if due and self.debt < SPEECH_LOAN * RATE else 0
-        if lent and not self.debt:
-            self._noise = NoiseFloor()
-        self._lent_now += lent
-        self.debt += lent
-        self.settle()
-        return lent
-
-    def cover(self, now: float) -> None:
-        """What waits is handed on meanwhile, so nothing has to be lent up to now."""
-        self._lent_now = int((now - self.sound_at) * RATE)
-
-    def repay(self, gap: int) -> int:
-        """The part of a hole that still has to be filled after the loan is set against it."""
-        paid = min(gap, self.debt)
-        self.debt -= paid
-        return gap - paid
-
-    def trims(self, sound: bytes) -> bool:
-        """Whether to leave out `sound`, a pause of the speaker, to pay back its length."""
-        if self.debt < len(sound) or self.doubt.until or not self._noise.hides(sound):
-            return False
-        self._halved = self.debt > CARRIED * RATE and not self._halved
-        if not self._halved:
-            self.debt -= len(sound)
-        return not self._halved
-
-    def settle(self) -> None:
-        """See whether anything is left to be done about the stall."""
-        self.settled = not (self.debt or self.doubt.until or self.backlog.active)
+        self.sound_at, self.last, self._inserted, self._detector.usual = now, payload, 0, ahead
 
     def sound(self, now: float, since: float, gap: float, ahead: float) -> bool:
-        """Note sound, `since` seconds after the last, `gap` of which the sender meant; True if the loan is forgiven.
+        """Take sound that came `since` seconds after the last, `gap` of which the sender left out by its timestamps.
 
-        `ahead` is by how much the sender's clock has run faster than ours.
+        `ahead` is by how much the sender's clock has gained on ours. Returns whether that counts from zero again.
         """
         # The longest recent delay between packets, forgotten with a half-life of about 3 s of sound.
         self._spread = max(min(since - gap, QUIET_WAIT[1]), self._spread * 0.995)
         self.sound_at = now
-        self._lent_now = 0
-        forgiven = False
-        if since >= HOLD and self.debt:
-            self.doubt.begin(now, self._ahead, ahead)
-            self.backlog.begin(now)
-        elif self.doubt.until:
-            forgiven = self.doubt.look(now, ahead)
-            if forgiven:
-                self.debt = 0
-        if not self.doubt.until:
-            self._ahead = 0.0 if forgiven else ahead
-        return forgiven
+        self._inserted = 0
+        event = None
+        if since >= HOLD and self.surplus:
+            event = Event.HOLD_ENDED
+        elif self.state is _CHECKING_CLOCK:
+            event = self._detector.look(now, ahead)
+        if event is not None:
+            self._turn(event, now, ahead)
+        from_zero = event is Event.CLOCK_STOPPED
+        if self.state is not _CHECKING_CLOCK:
+            self._detector.usual = 0.0 if from_zero else ahead
+        return from_zero
+
+    def insert(self, now: float, hole_wait: float) -> int:
+        """Samples of silence to put out now because no sound comes; packets may be waiting for a hole that long."""
+        silent = now - self.sound_at
+        low, high = QUIET_WAIT
+        if silent >= HOLD:
+            passed = int(silent * RATE)
+            # Less what was inserted already, and less the sound that waited when the hold began.
+            missing = min(passed - self._inserted, passed + int(SURPLUS_LIMIT * RATE) - self.surplus)
+            inserted = max(0, min(missing - missing % FRAME, 2 * FRAME))
+        elif level(self.last) < QUIET_LEVEL:
+            wait = min(max(self._spread + 0.025, low, hole_wait), high)
+            inserted = FRAME if silent >= wait and self._inserted < (silent - wait) * RATE + FRAME else 0
+        else:
+            due = silent >= SPEECH_WAIT and self._inserted < (silent - SPEECH_WAIT + 0.02) * RATE
+            inserted = FRAME if due and self.surplus < SPEECH_SURPLUS * RATE else 0
+        if inserted:
+            if not self.surplus:
+                self._noise = NoiseFloor()
+            self._inserted += inserted
+            self.surplus += inserted
+            self._turn(Event.INSERTED)
+        return inserted
+
+    def skip(self, now: float) -> None:
+        """Sound that waited is put out until `now`, so no silence is missing up to then."""
+        self._inserted = int((now - self.sound_at) * RATE)
+
+    def fill(self, gap: int) -> int:
+        """The samples of a gap that still have to be filled after the surplus is set against it."""
+        taken = min(gap, self.surplus)
+        self.surplus -= taken
+        return gap - taken
+
+    def leaves_out(self, sound: bytes) -> bool:
+        """Whether `sound`, a pause of the speaker, is left out to take back part of the surplus."""
+        if self.surplus < len(sound) or self.state is _CHECKING_CLOCK or not self._noise.hides(sound):
+            return False
+        self._kept = self._kept + 1 if self.surplus > SURPLUS_LIMIT * RATE else 0
+        if self._kept % 2:
+            return False
+        self.surplus -= len(sound)
+        return True
+
+    def settle(self) -> None:
+        """Sound was put out."""
+        if not self.surplus:
+            self._turn(Event.BALANCED)
+
+    def drained(self) -> None:
+        """No sound waits in the pacer any more."""
+        self._turn(Event.DRAINED)
 
     def restart(self) -> None:
-        """The next sound is of another stream, whose hole the wall clock tells."""
-        self.doubt.until = 0.0
-        self.lost = 0
+        """The next sound is of another stream: its timestamps tell nothing about the clock of the one before."""
+        self._turn(Event.NEW_STREAM)
 
-    def wall_clock_hole(self, now: float) -> int:
-        """Samples between the last sound and now, for streams whose timestamps say nothing about it."""
+    def missed(self, now: float) -> int:
+        """Samples between the last sound and `now`, for a stream whose timestamps say nothing about them."""
         return frames_within(now - self.sound_at) if self.sound_at else 0
 
-
-class ClockHoldDetector:
-    """Whether the sender's clock had stood still (hold behind some SBCs), or the network.
-
-    After a stall of the network the late packets come faster than time, so the sender's clock is in the end as far
-    ahead of ours as before. If it stays behind, the silence lent was real time, and the loan is forgiven.
-    """
-
-    __slots__ = ("_gained", "_shifted", "until")
-
-    def __init__(self) -> None:
-        self.until = 0.0
-        """Until when it is not known; 0 if it is."""
-        self._shifted = 0.0
-        self._gained = 0.0
-
-    def begin(self, now: float, before: float, ahead: float) -> None:
-        """The first sound after a stall is there; the sender's clock was ahead by `before`, and is by `ahead`."""
-        self.until, self._shifted, self._gained = now + SETTLE, before, ahead
-
-    def look(self, now: float, ahead: float) -> bool:
-        """Whether it was the sender's clock, as it turns out now."""
-        if ahead >= self._shifted - HOLD / 2:
-            self.until = 0.0
-        elif ahead >= self._gained + CATCHING_UP:
-            self.until, self._gained = now + SETTLE, ahead
-        elif now >= self.until:
-            self.until = 0.0
-            return True
-        return False
-
-
-class CatchUpPacer:
-    """Sound behind a hold: recognisers that close on sound faster than time get it at a pace."""
-
-    __slots__ = ("_free_at", "_pieces", "active")
-
-    def __init__(self) -> None:
-        self.active = False
-        """Whether sound is paced, be there any or not."""
-        self._pieces: deque[bytes] = deque()
-        self._free_at = 0.0
-
-    def __bool__(self) -> bool:
-        return bool(self._pieces)
-
-    def begin(self, now: float) -> None:
-        """Pace what comes from now on."""
-        if not self.active:
-            self.active, self._free_at = True, now
-
-    def add(self, pieces: Iterable[bytes]) -> None:
-        """Take sound, in pieces of any length."""
-        for piece in pieces:
-            self._pieces.extend(piece[at : at + FRAME] for at in range(0, len(piece), FRAME))
-
-    def take(self, now: float) -> bytes:
-        """The next frame if its time has come, or if too many wait."""
-        due = self._free_at <= now or len(self._pieces) > WAITING
-        return self._pieces.popleft() if self._pieces and due else b""
-
-    def passed(self, samples: int, now: float) -> None:
-        """So much has been handed on; what waits is looked at each 20 ms."""
-        if len(self._pieces) >= WAITING:
-            return  # it was too much
-        self._free_at = max(self._free_at, now - FRAME / RATE) + samples / (PACE * RATE)
+    def _turn(self, event: Event, now: float = 0.0, ahead: float = 0.0) -> None:
+        self.state, actions = TABLE[self.state, event]
+        for action in actions:
+            match action:
+                case Do.CHECK_CLOCK:
+                    self._detector.begin(now, ahead)
+                case Do.PACE:
+                    self.pacer.begin(now)
+                case Do.FORGIVE:
+                    self.surplus = 0
 
 
 class NoiseFloor:
-    """What is behind the speaker: the quietest frame of the last seconds."""
+    """The noise behind the speaker: the quietest frame of the last seconds."""
 
     __slots__ = ("_before", "_frames", "_lowest")
 
@@ -231,7 +171,7 @@ class NoiseFloor:
         self._frames = 0
 
     def hides(self, sound: bytes) -> bool:
-        """Whether `sound` is no louder than it, or quiet in any case."""
+        """Whether `sound` is no louder than the noise, or quiet in any case."""
         loudness = level(sound)
         self._lowest = min(self._lowest, loudness)
         self._frames += 1
@@ -242,5 +182,5 @@ class NoiseFloor:
 
 
 def frames_within(seconds: float) -> int:
-    """Samples that the wall clock leaves between the ends of two frames, in whole frames."""
+    """Samples, in whole frames, that fit between the ends of two frames that are `seconds` apart."""
     return max(0, round(seconds * RATE / FRAME) - 1) * FRAME

@@ -1,10 +1,10 @@
-"""The jitter buffer for a human listener: a frame every 20 ms, whatever the network does.
+"""The jitter buffer for a person who listens: a frame every 20 ms, whatever the network does.
 
-It plays each sample so long after the earliest moment possible that nearly all packets have come by then: a quantile of
-their recent delays against the fastest (the rule of WebRTC's NetEQ, in finer steps). Packets that are later still are
-played late rather than never: the delay grows while concealment bridges the wait, and shrinks again in the pauses of
-the speaker, where frames are dropped or added. So clocks that run apart, longer routes, holds and changes of the stream
-need no rule of their own.
+It plays each sample so long after the earliest possible moment that nearly all packets have come by then: a quantile of
+their recent delays, measured against the fastest packet (the rule of WebRTC's NetEQ, in finer steps). Packets that come
+even later are played late rather than not at all: the delay grows while concealment covers the wait, and shrinks again
+in the pauses of the speaker, where frames are left out or added. So clocks that run apart, longer routes, holds and new
+streams need no rule of their own.
 
 Positions are samples of the sender's RTP clock from an origin of our own; times are seconds.
 """
@@ -13,30 +13,32 @@ from dataclasses import dataclass
 
 from media.g711 import FRAME, FRAME_SECONDS, QUIET_LEVEL, RATE, SILENCE, level
 from media.jitter.buffer import JUMP
-from media.jitter.gap_filler import HOLD, frames_within
+from media.jitter.gap_filler import frames_within
+from media.jitter.hold import HOLD
 from media.jitter.plc import Concealment
 from media.rtp.packet import signed
 
 BLOCK = 80
 """Samples that packets are cut into (10 ms): the greatest common divisor of all usual packets."""
 DEPTH = 200
-"""Blocks that may wait (2 s); beyond that the oldest are dropped."""
+"""Blocks that may wait (2 s); with any more the oldest are dropped."""
 QUANTILE = 0.97
+"""Part of the packets that are to arrive in time."""
 BIN = 0.005
 """Seconds per bin of the histogram of delays."""
 BINS = 60
-"""The target never exceeds these bins (300 ms)."""
+"""The target delay never exceeds these bins (300 ms)."""
 FORGET = 0.998
-"""What a delay counts for after the next packet."""
+"""Weight of a delay in the histogram against that of the next packet."""
 WINDOW = 1.0
-"""The fastest packet is looked for in this many seconds, and as many before."""
+"""The fastest packet is looked for in this many seconds, and in as many before."""
 SLACK = 0.005
-"""Seconds that the delay may be longer than needed before a pause is shortened."""
+"""Seconds by which the delay may be longer than needed before a pause is shortened."""
 
 
 @dataclass
 class PlayoutJitterStats:
-    """What was done to the sound. In frames of 20 ms, but packets where it says so."""
+    """What was done to the sound, in frames of 20 ms if nothing else is said."""
 
     played: int = 0
     concealed: int = 0
@@ -58,15 +60,18 @@ class PlayoutJitterBuffer:
         self._delays = Delays()
         self._blocks: dict[int, bytes] = {}
         self._at = 0
-        self._owed = 0
-        self._quiet = True
-        self._shortened = False
+        self._bridged = 0
+        """Samples put out while nothing waited, since the last frame that was played."""
+        self._level = 0
+        """Loudness of the last frame that was played."""
+        self._left_out = 0
+        """Samples left out before the last frame; two frames in a row are never left out."""
         self._concealment = Concealment()
 
     def restart(self) -> None:
-        """Expect a stream with a new SSRC; what waits of the old one is still played."""
+        """Expect a stream with a new SSRC; sound of the old one that waits is still played."""
         if self._stream:
-            self._stream.broken = True
+            self._stream.restart()
 
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> None:
         """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
@@ -91,58 +96,52 @@ class PlayoutJitterBuffer:
 
     @property
     def target(self) -> float:
-        """Seconds after the earliest moment possible that sound should be played at."""
+        """Seconds after the earliest possible moment at which sound should be played."""
         return self._delays.target
 
     def take(self, now: float) -> bytes:
         """The next 20 ms of mu-law sound."""
         if self._stream is None:
             return SILENCE
-        self._skip_what_was_bridged()
+        self._skip_bridged()
+        quiet = self._level < QUIET_LEVEL
         spare = now - self._at / RATE - self._delays.fastest - self._delays.target
-        if self._quiet and spare < 0 and self._blocks:
+        if quiet and spare < 0 and self._blocks:
             self.stats.added += 1
             return SILENCE
-        if self._quiet and spare > FRAME_SECONDS + SLACK and not self._shortened:
-            self._shortened = self._drop()
-        else:
-            self._shortened = False
+        shorten = quiet and spare > FRAME_SECONDS + SLACK and not self._left_out
+        self._left_out = self._leave_out() if shorten else 0
         if not self._blocks:
-            return self._bridge()
+            self._bridged += FRAME
+            self.stats.concealed += 1
+            return self._concealment.lost()
         return self._play(spare)
 
-    def _skip_what_was_bridged(self) -> None:
-        """Set the wait for packets that never came against the hole they left."""
-        if self._owed and self._blocks and self._at not in self._blocks:
-            paid = min(self._owed, min(self._blocks) - self._at)
-            self._at += paid
-            self._owed = 0
+    def _skip_bridged(self) -> None:
+        """Set the sound that was put out while nothing waited against the hole of packets that never came."""
+        if self._bridged and self._blocks and self._at not in self._blocks:
+            self._at += min(self._bridged, min(self._blocks) - self._at)
+            self._bridged = 0
 
-    def _drop(self) -> bool:
-        """Leave out a frame of a pause if the one behind it is there."""
+    def _leave_out(self) -> int:
+        """Leave out a quiet frame if the one behind it has come; returns the samples left out."""
         if self._at + FRAME not in self._blocks:
-            return False
+            return 0
         first, second = self._blocks.get(self._at, b""), self._blocks.get(self._at + BLOCK, b"")
         if level(first + second) >= QUIET_LEVEL:
-            return False
+            return 0
         self._blocks.pop(self._at, None)
         self._blocks.pop(self._at + BLOCK, None)
         self._at += FRAME
         self.stats.dropped += 1
-        return True
-
-    def _bridge(self) -> bytes:
-        """Nothing is there: wait, and put out what may have been meant."""
-        self._owed += FRAME
-        self.stats.concealed += 1
-        return self._concealment.lost()
+        return FRAME
 
     def _play(self, spare: float) -> bytes:
-        if spare > JUMP and self._at not in self._blocks:  # the sender ran ahead of time over holes that nobody awaits
+        if spare > JUMP and self._at not in self._blocks:  # the sender ran ahead of time over holes that are not filled
             self._at = min(self._blocks)
         first, second = self._blocks.pop(self._at, None), self._blocks.pop(self._at + BLOCK, None)
         self._at += FRAME
-        self._owed = 0
+        self._bridged = 0
         if first and second:
             sound = self._concealment.good(first + second)
             self.stats.played += 1
@@ -155,36 +154,41 @@ class PlayoutJitterBuffer:
         else:
             sound = self._concealment.lost(self._blocks.get(self._at, b"") + self._blocks.get(self._at + BLOCK, b""))
             self.stats.concealed += 1
-        self._quiet = level(sound) < QUIET_LEVEL
+        self._level = level(sound)
         return sound
 
 
 class Stream:
     """Turns timestamps into positions that go on over new streams and jumps of the sender's clock.
 
-    All positions are multiples of a block: by how much less the sender's clock has shifted is left out for good.
+    All positions are multiples of a block: if the sender's clock shifts by less than a block, that part is ignored.
     """
 
     def __init__(self, sequence: int, timestamp: int, now: float) -> None:
         self.jumps = 0
-        self.broken = False
-        self._sequence = sequence
+        self._sequence: int | None = sequence
+        """Of the last packet; None if the next packet is of another stream."""
         self._timestamp = timestamp
         self._position = 0
         self._length = FRAME
         self._arrived = now
 
+    def restart(self) -> None:
+        """The next packet is of another stream."""
+        self._sequence = None
+
     def position(self, sequence: int, timestamp: int, length: int, now: float) -> int:
-        """Where the packet belongs, by its timestamp unless that contradicts both clock and sequence numbers."""
+        """The position of a packet: by its timestamp, unless both our clock and the sequence numbers contradict it."""
         passed = signed(timestamp - self._timestamp, 32)
-        steps = signed(sequence - self._sequence, 16)
-        contradiction = abs(passed / RATE - (now - self._arrived)) > JUMP and passed != steps * self._length
-        if self.broken or contradiction:
-            self.jumps += not self.broken
-            self.broken = False
+        if self._sequence is None:
             passed = self._length + frames_within(now - self._arrived)
-        elif steps <= 0:
-            return self._position + _in_blocks(passed)
+        else:
+            steps = signed(sequence - self._sequence, 16)
+            if abs(passed / RATE - (now - self._arrived)) > JUMP and passed != steps * self._length:
+                self.jumps += 1
+                passed = self._length + frames_within(now - self._arrived)
+            elif steps <= 0:
+                return self._position + _in_blocks(passed)
         self._sequence, self._timestamp, self._length, self._arrived = sequence, timestamp, length, now
         self._position += _in_blocks(passed)
         return self._position
@@ -195,7 +199,7 @@ def _in_blocks(samples: int) -> int:
 
 
 class Delays:
-    """How long packets take, against the fastest of the last seconds."""
+    """How long packets take, compared with the fastest of the last seconds."""
 
     def __init__(self) -> None:
         self.fastest = 0.0
@@ -209,8 +213,8 @@ class Delays:
         self._late = 0.0
 
     def add(self, transit: float, now: float) -> None:
-        """Note a packet, by the moment that its position 0 would have arrived at."""
-        if now - self._seen >= HOLD:  # nothing is known of the present delay, and the sender's clock may have stood
+        """Take a packet, by the moment at which its position 0 would have arrived."""
+        if now - self._seen >= HOLD:  # the present delay is not known, and the sender's clock may have stopped
             self._recent = [transit, transit]
         elif now - self._turned >= WINDOW:
             self._recent = [transit, self._recent[0]]
@@ -227,7 +231,7 @@ class Delays:
             self._update()
 
     def came_late(self, transit: float) -> None:
-        """A packet was overtaken by so much that it could not be played: wait longer for some time."""
+        """A packet came too late to be played: wait longer for some time."""
         self._late = max(self._late, min(transit - self.fastest, BIN * BINS))
 
     def _update(self) -> None:

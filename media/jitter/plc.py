@@ -1,9 +1,10 @@
-"""Packet-loss concealment for 8 kHz mu-law sound, in the manner of ITU-T G.711 Appendix I, without added delay.
+"""Packet-loss concealment for 8 kHz mu-law sound, like ITU-T G.711 Appendix I, without added delay.
 
-A hole is filled by repeating the last pitch period before it, which fades out until 60 ms. Where the sound behind the
-hole is at hand (a recogniser, a recording, a buffer with a packet in stock) the same is done backwards from there and
-the two are cross-faded, which is worth more than any refinement of the one-sided kind. Written from the description
-of the appendix and tuned by P.862 on recorded speech (`tests/bench/plc.py`); no code of the ITU is in here.
+A hole is filled by repeating the last pitch period before it, which fades out within 60 ms. If the sound behind the
+hole is known (for a recogniser, a recording, or a buffer that holds a later packet), the same is done backwards from
+there and both are cross-faded; that improves the sound more than any refinement of the one-sided method. It was written
+from the description in the appendix and tuned by P.862 on recorded speech (`tests/bench/plc.py`); it contains no code
+of the ITU.
 """
 
 import numpy as np
@@ -12,30 +13,30 @@ from numpy.typing import NDArray
 from media.g711 import FRAME, ULAW_SILENCE, from_linear, to_linear
 
 PITCH = (26, 120)
-"""Shortest and longest period that is looked for, in samples (308 to 67 Hz)."""
+"""Shortest and longest pitch period, in samples (308 to 67 Hz)."""
 MEMORY = 280
-"""Samples of the past that concealment looks at: two periods and the quarter that they are overlapped by."""
+"""Samples of the past that are used: two periods, and the quarter of a period by which they overlap."""
 REACH = 480
 """Samples after which a repeated period has faded out (60 ms)."""
 STEP = 80
-"""Samples (10 ms) in which the sound loses `LOSS` of its amplitude; what is voiced begins a step later."""
+"""Samples (10 ms) in which the sound loses `LOSS` of its amplitude; voiced sound begins to fade a step later."""
 LOSS = 0.2
 OVERLAP = 32
-"""Samples (4 ms) in which sound that comes back takes over; longer ones, as in the appendix, were no better."""
+"""Samples (4 ms) of the cross-fade to sound that comes again; longer ones, as in the appendix, were no better."""
 VOICED = (0.3, 0.8)
-"""Correlation with the period before: noise below the first, fully voiced above the second."""
+"""Correlation with the period before: below the first it is noise, above the second it is fully voiced."""
 
 Samples = NDArray[np.float32]
 
 _WINDOW = 120
-# What is nearest to the hole counts most: the weight falls to 1/e in 15 samples.
+# Samples near the hole count most: the weight falls to 1/e in 15 samples.
 _WEIGHT = np.exp((np.arange(_WINDOW) - _WINDOW + 1) / 15).astype(np.float32)
 _COUNT = np.arange(REACH)
 _SILENCE = bytes([ULAW_SILENCE])
 
 
 class Concealment:
-    """The sound of one listener: give it each frame that came, ask it for each that did not."""
+    """The sound of one listener: `good` takes each frame that came, `lost` replaces each that did not."""
 
     def __init__(self) -> None:
         self._past = _SILENCE * MEMORY
@@ -43,7 +44,7 @@ class Concealment:
         self._lost = 0
 
     def good(self, ulaw: bytes) -> bytes:
-        """Take a frame that came; the first after a loss is returned with its beginning overlapped."""
+        """Take a frame that came; returns it, the first after a loss with its beginning cross-faded."""
         if self._repeated is not None:
             ulaw = self._overlap(ulaw, self._repeated)
             self._repeated, self._lost = None, 0
@@ -51,7 +52,7 @@ class Concealment:
         return ulaw
 
     def lost(self, following: bytes = b"", samples: int = FRAME) -> bytes:
-        """`samples` in place of what did not come; better if the sound that follows them is at hand already."""
+        """`samples` of sound in place of lost ones; better if the sound that follows them is known."""
         if self._repeated is None:
             self._repeated = _repeat(_linear(self._past))
         sound = _part(self._repeated, self._lost, samples)
@@ -70,9 +71,9 @@ class Concealment:
 
 
 def bridge(before: bytes, samples: int, after: bytes) -> bytes:
-    """`samples` of mu-law sound between `before` and `after`, both mu-law; longer holes are silent in the middle.
+    """`samples` of mu-law sound between `before` and `after`, both mu-law; long holes are silent in the middle.
 
-    The last 35 ms of `before` and the first 35 ms of `after` are looked at; either may be shorter, or empty.
+    The last 35 ms of `before` and the first 35 ms of `after` are used; either may be shorter, or empty.
     """
     reach = min(samples, REACH)
     sound = np.zeros(samples, np.float32)
@@ -95,7 +96,7 @@ def _repeat(past: Samples) -> Samples:
     one = _cycle(past, pitch, quarter, rise)
     sound = one[_COUNT % pitch]
     sound[:quarter] += (past[-1] - past[-1 - pitch]) * (1 - rise)
-    if 2 * pitch + quarter <= known:  # after a frame, two periods in turn: they sound less like a machine
+    if 2 * pitch + quarter <= known:  # after a frame, two periods in turn: that sounds more natural
         later = _cycle(past, 2 * pitch, quarter, rise)[(_COUNT[:-FRAME] + FRAME % pitch) % (2 * pitch)]
         later[:quarter] *= rise
         later[:quarter] += sound[FRAME : FRAME + quarter] * (1 - rise)
@@ -121,7 +122,7 @@ def _pitch(past: Samples) -> tuple[int, float]:
 
 
 def _cycle(past: Samples, length: int, quarter: int, rise: Samples) -> Samples:
-    """The last `length` samples of `past` as a loop: the end is led into what comes before its beginning."""
+    """The last `length` samples of `past` as a loop: its end is cross-faded into the sound before its beginning."""
     loop = past[-length:].copy()
     loop[-quarter:] *= 1 - rise
     loop[-quarter:] += past[-length - quarter : -length] * rise
@@ -129,7 +130,7 @@ def _cycle(past: Samples, length: int, quarter: int, rise: Samples) -> Samples:
 
 
 def _backwards(after: bytes, count: int) -> Samples:
-    """What leads into `after`: its time-reversed continuation."""
+    """The sound that leads to `after`: the continuation of `after` reversed in time."""
     return _repeat(_linear(after[:MEMORY])[::-1])[:count][::-1]
 
 

@@ -1,4 +1,4 @@
-"""The media of one call as the gateway holds it."""
+"""The gateway's side of the media of one call: orders go out, events come in."""
 
 import asyncio
 import json
@@ -11,24 +11,27 @@ from media.g711 import FRAME_SECONDS
 from media.process import wire
 from media.process.playout_estimator import PlayoutEstimator
 from media.process.wire import Kind, Message
-from media.rtp import remote_stats as far
+from media.rtp.remote_stats import BUFFER
 from media.rtp.srtp import Keys
+from media.session.format import Format
 from media.session.playout import Heard
-from media.session.session import Format
 
 ANSWER_LIMIT = 2.0
 """Seconds that the media process has for an answer."""
 
 
 class Frames(NamedTuple):
-    """Mu-law sound from the remote side, complete and in order; `at` is when its last sample arrived."""
+    """Mu-law sound from the other side, complete and in order; `at` is when its last sample arrived.
+
+    All times of events are seconds on the event loop's clock.
+    """
 
     ulaw: bytes
     at: float
 
 
 class Digit(NamedTuple):
-    """A key was pressed."""
+    """The other side pressed a key."""
 
     key: str
     at: float
@@ -49,15 +52,15 @@ class Finished(NamedTuple):
 
 
 class NoRtp(NamedTuple):
-    """No sound was received for `seconds` although the other side agreed to send: that direction is dead, or silent."""
+    """No sound was received for `seconds`, although the other side had agreed to send."""
 
     seconds: float
     lost: float
-    """Seconds without any sign of life; less where RTCP comes on, as of a phone that sends nothing in silence."""
+    """Seconds without sound and RTCP: less than `seconds` for a phone that sends only RTCP while it is quiet."""
 
 
 class Quality(NamedTuple):
-    """How the last seconds (about five) were received. Times are in seconds."""
+    """How well the sound of the last five seconds or so was received. Times are in seconds."""
 
     mos: float
     """1 to 4.5 (ITU-T G.107); 0 if nothing was received."""
@@ -66,28 +69,28 @@ class Quality(NamedTuple):
     jitter: float
     """RFC 3550 §6.4.1."""
     buffer: float
-    """How long a packet that is late is waited for now."""
+    """How long a late packet is waited for now."""
     late_max: float
-    """By how much a packet of any call was sent too late at most since a call of its media process was rated."""
-    far_delay: float
-    """From a frame's leaving until the other side hears it, an estimate."""
+    """The most by which the media process sent a packet of any of its calls late, since it last reported on a call."""
+    remote_delay: float
+    """From sending a frame until the other side hears it, an estimate."""
 
 
 class Recorded(NamedTuple):
-    """The recording ended after `seconds`; `problem` is empty if it was told to."""
+    """The recording ended after `seconds`; `problem` is empty if it was ended by an order."""
 
     seconds: float
     problem: str
 
 
 class Listened(NamedTuple):
-    """100 ms of both sides for who listens live, mu-law: left what was received, right what was sent."""
+    """100 ms of both sides for live listeners, mu-law: received sound left, sent sound right."""
 
     stereo: bytes
 
 
 class Dead(NamedTuple):
-    """This channel is over: the media process died, or a fault of ours ended this call."""
+    """This channel has ended: the media process died, or a fault in our code ended the call."""
 
     cause: str
 
@@ -96,25 +99,25 @@ MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | 
 Sink = Callable[[MediaEvent], None]
 
 
-class PortsExhausted(Exception):  # noqa: N818  a state of the machine, not a fault
+class PortsExhausted(Exception):  # noqa: N818  a condition, not a fault
     """Every port of the range is in use."""
 
 
 class MediaDown(Exception):  # noqa: N818
-    """The media process is not there; it is being restarted."""
+    """The media process is not running; it is being restarted."""
 
 
 class Channel:
-    """The media of one call. No method but `stats` waits for anything."""
+    """The media of one call. Only `stats` and `opened` wait for the media process."""
 
     def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
         self.port = 0
         self.number = number
         """For `media.process.engine.MediaEngine.packets`, after `close` too."""
-        self.far_delay = far.BUFFER
-        """Seconds from a frame's leaving until the other side hears it, as far as RTCP tells."""
+        self.remote_delay = BUFFER
+        """Seconds from sending a frame until the other side hears it, estimated from its RTCP."""
         self.mos = 0.0
-        """Of what was received in the latest interval (about 5 s); 0 if that was nothing."""
+        """Mean opinion score of the latest interval (about 5 s); 0 if no sound was received in it."""
         self._send = send
         self._forget = forget
         self._sink = sink
@@ -132,11 +135,10 @@ class Channel:
         send: bool = True,
         receive: bool = True,
     ) -> None:
-        """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours.
+        """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
-        With `keys` it is SRTP.
-
-        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
+        `send` and `receive` are our directions. RTCP goes to `control`: None for the port after that of `remote`, the
+        same as `remote` for the RTP port.
         """
         host, port = remote
         wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
@@ -144,9 +146,9 @@ class Channel:
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue mu-law sound behind what is queued; `utterance` numbers start at 1 and never decrease.
+        """Queue mu-law sound; `utterance` numbers start at 1 and never decrease.
 
-        Sound that comes for what `stop` has discarded is left out: a voice may have had more on its way.
+        Sound of an utterance that `stop` has discarded is ignored: a voice may still have some on its way.
         """
         if utterance <= self._position.discarded:
             return
@@ -156,72 +158,76 @@ class Channel:
                 self._position.said(utterance, len(piece))
 
     def finish(self, utterance: int) -> None:
-        """Tell that `utterance` is complete."""
+        """No more sound of `utterance` follows."""
         self._order(Kind.FINISH, wire.NUMBER.pack(utterance))
 
     def pause(self) -> None:
-        """Go silent within one 20 ms slot and keep the queue."""
+        """Be silent within one 20 ms slot, and keep the queue."""
         self._position.pausing()
         self._order(Kind.PAUSE)
 
     def resume(self) -> None:
-        """Go on where `pause` stopped."""
+        """Continue at the sample where `pause` stopped."""
         self._order(Kind.RESUME)
         self._position.moving(asyncio.get_running_loop().time())
 
     def stop(self) -> Heard:
-        """Go silent within one slot, discard the queue; exact if paused since a slot, else within one slot."""
+        """Be silent within one 20 ms slot and discard the queue; returns how much was heard.
+
+        That is exact if playout was paused at least one slot before, else within one slot.
+        """
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
 
-    def attend(self, piece: float) -> None:
-        """Have `Frames` of so many seconds each, 0.02 to 0.1; at first they have 0.1."""
-        self._order(Kind.ATTEND, bytes([round(piece / FRAME_SECONDS)]))
+    def set_chunk_duration(self, seconds: float) -> None:
+        """Get `Frames` of so many seconds each, 0.02 to 0.1; at first it is 0.1."""
+        self._order(Kind.CHUNK, bytes([round(seconds / FRAME_SECONDS)]))
 
     def send_digits(self, keys: str, tone: float = TONE, pause: float = PAUSE) -> None:
-        """Press `keys`, each for `tone` seconds with `pause` seconds after it; what is being said waits meanwhile.
+        """Press `keys`, each for `tone` seconds with `pause` seconds after it; the queued sound waits meanwhile.
 
-        They leave as telephone events if those were agreed, else as tones. Raises `ValueError` for what is no key.
+        They are sent as telephone events if those were agreed, else as tones. Raises `ValueError`: see
+        `media.dtmf.sender.check`.
         """
         check(keys, tone, pause)
         self._order(Kind.DIGITS, wire.pack_json([keys, tone, pause]))
 
     def heard(self) -> Heard:
-        """What the other side has heard by now: what had left `far_delay` seconds ago, an estimate.
+        """What the other side has heard by now, an estimate: all that was sent until `remote_delay` seconds ago.
 
-        What left since then is still on its way, and will be heard even after `stop`.
+        Sound that was sent since then is still on its way, and will be heard even after `stop`.
         """
-        return self._position.at(asyncio.get_running_loop().time() - self.far_delay)
+        return self._position.at(asyncio.get_running_loop().time() - self.remote_delay)
 
     def bridge(self, other: "Channel", *, heard: bool = False) -> None:
-        """Send what is received to `other`, and what `other` receives to us, in place of what is being said.
+        """Send to `other` the sound that this channel receives, and the reverse, in place of the queued sound.
 
-        Nothing is mixed; keys are pressed again. `Frames` of both come on only if `heard`. What is queued here waits.
+        Sounds are not mixed; keys are sent on. `Frames` of both channels come only if `heard`. The queue waits.
         """
         self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))
 
     def unbridge(self) -> None:
-        """End the bridge, at both ends; the music too."""
+        """End the bridge, at both ends, and the music."""
         self._order(Kind.BRIDGE, wire.BRIDGE.pack(0, 0))
 
     def music(self, ulaw: bytes) -> None:
-        """Play mu-law sound in a loop in place of what is being said, until `unbridge` or a bridge."""
+        """Send mu-law sound in a loop in place of the queued sound, until `unbridge` or `bridge`."""
         self._order(Kind.MUSIC, ulaw[: wire.MAX_BODY])
 
     def listen(self, *, on: bool) -> None:
-        """Begin, or end, to tell what is exchanged as `Listened`; silent where a recording is paused."""
+        """Begin or end `Listened` events; their sound is silent while recording is paused."""
         self._order(Kind.LISTEN, bytes([on]))
 
     def record(self, path: str) -> None:
-        """Begin to record both directions into a new WAV file; how that ended comes as `Recorded`."""
+        """Begin to record both directions into a new file (Opus if it ends in ``.opus``, else WAV); see `Recorded`."""
         self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))
 
     def pause_recording(self) -> None:
-        """Let no sound be kept or heard by others: recordings and listeners get silence, captures the headers alone."""
+        """Keep no sound: recordings and live listeners get silence, captures only the headers of packets."""
         self._order(Kind.RECORD, wire.pack_json({"do": "pause"}))
 
     def resume_recording(self) -> None:
-        """Let sound be kept and heard by others; until this is said for the first time, none is."""
+        """Keep sound again. It is not kept before the first call of this method."""
         self._order(Kind.RECORD, wire.pack_json({"do": "resume"}))
 
     def stop_recording(self) -> None:
@@ -240,7 +246,7 @@ class Channel:
             raise MediaDown("the media process does not answer") from None
 
     def close(self) -> None:
-        """Free the ports; nothing is reported after it."""
+        """Free the ports; no events follow."""
         self._order(Kind.CLOSE)
         self._forget(self.number)
 
@@ -249,7 +255,7 @@ class Channel:
         self.port = await self._opened
 
     def on_message(self, message: Message) -> None:
-        """Take a report of the media process."""
+        """Take a message of the media process."""
         body = message.body
         match message.kind:
             case Kind.SOUND:
@@ -274,9 +280,9 @@ class Channel:
             case Kind.LISTENED:
                 self._sink(Listened(body))
             case Kind.QUALITY:
-                ended, self.far_delay, self.mos, loss, jitter, buffer, late = wire.QUALITY.unpack(body)
+                ended, self.remote_delay, self.mos, loss, jitter, buffer, late = wire.QUALITY.unpack(body)
                 if ended:
-                    self._sink(Quality(self.mos, loss, jitter, buffer, late, self.far_delay))
+                    self._sink(Quality(self.mos, loss, jitter, buffer, late, self.remote_delay))
             case _:
                 self._on_answer(message)
 
@@ -292,7 +298,7 @@ class Channel:
                 self._counts = None
 
     def died(self, cause: str) -> None:
-        """Nothing follows: the media process is gone, or could not go on with this call."""
+        """The media process has ended, or could not continue this call; no events follow."""
         self._send = _nowhere
         _fail(self._opened, MediaDown(cause))
         if self._counts:

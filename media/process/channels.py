@@ -1,4 +1,4 @@
-"""The channels of one media process as the gateway holds them, each behind a boundary of its own."""
+"""The gateway's channels of one media process. A fault in one ends only that one."""
 
 from collections.abc import Callable
 
@@ -11,40 +11,40 @@ log = structlog.get_logger()
 
 
 class Channels:
-    """The calls that share a media process and its pipe. What goes wrong with one ends that one."""
+    """The calls that share a media process and its pipe."""
 
     def __init__(self) -> None:
         self.failed = 0
-        """Calls that were ended by a fault in what takes their events, or in the media process."""
+        """Calls that were ended by a fault in the code that takes their events, or in the media process."""
         self._all: dict[int, Channel] = {}
 
     def __len__(self) -> int:
         return len(self._all)
 
     def add(self, channel: Channel) -> None:
-        """Give `channel` its reports from now on."""
+        """Pass messages to `channel` from now on."""
         self._all[channel.number] = channel
 
     def forget(self, number: int) -> None:
-        """Give that channel nothing any more."""
+        """Pass no more messages to that channel."""
         self._all.pop(number, None)
 
     def take(self, message: Message) -> None:
-        """Give a report to its channel. Never raises: the pipe is that of all calls."""
+        """Pass a message to its channel. Never raises: all calls share the pipe."""
         channel = self._all.get(message.channel)
         if message.kind == Kind.FAILED:
-            self._ended_there(channel, message)
+            self._failed_there(channel, message)
         elif channel is not None:
             self._guarded(channel, lambda: channel.on_message(message))
 
     def die(self, cause: str) -> None:
-        """The media process is gone, and all its calls with it."""
+        """The media process has ended, and so all its calls."""
         channels, self._all = self._all, {}
         for channel in channels.values():
             self._guarded(channel, lambda channel=channel: channel.died(cause))  # type: ignore[misc]
 
-    def _ended_there(self, channel: Channel | None, message: Message) -> None:
-        """The media process met a fault of ours in what it did for a call."""
+    def _failed_there(self, channel: Channel | None, message: Message) -> None:
+        """A fault in our code in the media process ended the call."""
         cause, _, trace = message.body.decode("utf-8", "replace").partition("\n")
         self.failed += 1
         log.error("media of a call failed", channel=message.channel, cause=cause, trace=trace)
@@ -57,10 +57,10 @@ class Channels:
             tell()
         except Exception as error:  # the call boundary
             self.failed += 1
-            log.exception("a call failed at what its media told", channel=channel.number)
+            log.exception("a call failed at an event of its media", channel=channel.number)
             cause = f"a fault in the gateway: {type(error).__name__}: {error}"[:200]
             channel.close()
             try:
                 channel.died(cause)
-            except Exception:  # the same: it cannot even be told
+            except Exception:  # the same boundary
                 log.exception("a call cannot be told that its media ended", channel=channel.number)

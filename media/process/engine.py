@@ -1,4 +1,4 @@
-"""The gateway's side of the media plane: opens channels in the media processes and keeps those alive."""
+"""Opens channels in the media processes and keeps the processes running. The gateway's entry to `media`."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ PROCESSES_MAX = 64
 
 @dataclass(frozen=True)
 class MediaOptions:
-    """The addresses that sound is received on."""
+    """The addresses that sound is received on, and the number of media processes."""
 
     bind_host: str = "0.0.0.0"
     """Local address of the RTP sockets; ``0.0.0.0`` also takes calls whose sound comes over IPv6."""
@@ -27,8 +27,8 @@ class MediaOptions:
     processes: int | Literal["auto"] = 1
     """Media processes that share the calls and the ports; ``"auto"``: all processor cores but one."""
     dscp: int = EF
-    """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. That of
-    signalling is `[sip] dscp`."""
+    """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. The mark
+    of signalling is `[sip] dscp`."""
 
     def __post_init__(self) -> None:
         first, last = self.port_range
@@ -47,7 +47,7 @@ class MediaOptions:
         return range(first + first % 2, last, 2)
 
     def split(self) -> list[tuple[int, int]]:
-        """The first and the last port of each media process; they overlap nowhere."""
+        """The first and the last port of each media process; no port is in two ranges."""
         pairs = self._pairs
         wanted = max(1, _cores() - 1) if self.processes == "auto" else self.processes
         count = max(1, min(wanted, len(pairs), PROCESSES_MAX))
@@ -64,11 +64,11 @@ def _cores() -> int:
 class MediaEngine:
     """The media processes and their channels. Use it as an async context manager.
 
-    Each process has calls and ports of its own, and takes only those with it when it dies.
+    Each process has calls and ports of its own; when it dies, only those calls end.
     """
 
     def __init__(self, options: MediaOptions, tap: TapOptions | None = None) -> None:
-        """`tap` is what is kept of the packets of each call, for `packets`."""
+        """`tap`: which packets of each call are kept, for `packets`."""
         self.host = options.bind_host
         """The local address that sound is received on."""
         parts, tap = options.split(), tap or TapOptions("off")
@@ -96,7 +96,7 @@ class MediaEngine:
     async def __aexit__(self, *_: object) -> None:
         for keeper in self._keepers:
             keeper.cancel()
-        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
+        await self._group.__aexit__(None, None, None)  # an error of the body is raised as it is
 
     @property
     def alive(self) -> bool:
@@ -105,19 +105,19 @@ class MediaEngine:
 
     @property
     def processes(self) -> list[ProcessState]:
-        """What each of them is doing."""
+        """The state of each of them."""
         return [process.state for process in self._processes]
 
     @property
     def delay(self) -> float:
-        """Seconds by which sound and orders come late between here and the media process that is furthest behind."""
+        """Seconds by which events and orders are late on the way from and to the slowest media process."""
         return max(process.state.delay for process in self._processes)
 
     async def open(self, sink: Sink, *, ipv6: bool = False, beside: int = 0) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.
 
-        `beside` is the number of the channel that it is to be bridged with: a bridge has one process. Other calls go to
-        the process that has fewest.
+        `beside` is the number of the channel that it will be bridged with: both sides of a bridge are in one process.
+        Other calls go to the process with the fewest calls.
         """
         if beside:
             return await self._of(beside).open(sink, ipv6=ipv6)
@@ -126,7 +126,7 @@ class MediaEngine:
             if process.alive:
                 try:
                     return await process.open(sink, ipv6=ipv6)
-                except PortsExhausted as exhausted:  # others may have closed calls, or less of a share in use
+                except PortsExhausted as exhausted:  # another process may have free ports
                     refused = exhausted
         raise refused or MediaDown("the media process is being restarted")
 

@@ -1,4 +1,4 @@
-"""Where playout is, as far as the gateway's side of the pipe can know it."""
+"""The gateway's estimate of how much of the queued sound was sent. The media process knows it exactly."""
 
 from collections import deque
 
@@ -6,11 +6,11 @@ from media.g711 import RATE
 from media.session.playout import Heard
 
 TRACK = 64
-"""Positions remembered: more than a second, for they come with each 20 to 100 ms of sound."""
+"""Positions remembered: those of more than a second, for one comes with each 20 to 100 ms of sound."""
 
 
 class PlayoutEstimator:
-    """Where playout is, as far as this side of the pipe can know."""
+    """The positions that the media process reported, and the estimate between them. Times are in seconds."""
 
     def __init__(self) -> None:
         self.discarded = 0
@@ -23,32 +23,32 @@ class PlayoutEstimator:
         self._pausing = False
 
     def said(self, utterance: int, samples: int) -> None:
-        """Sound was queued."""
+        """So many samples of `utterance` were queued."""
         self._said[utterance] = self._said.get(utterance, 0) + samples
 
     def report(self, position: Heard, at: float) -> None:
-        """The media process told where it was at `at`."""
+        """The media process reported its position at the moment `at`."""
         if position.utterance > self.discarded and not self._exact:
             self._last, self._at = position, at
             self._track.append((at, position))
 
     def halted(self, position: Heard, at: float) -> None:
-        """The media process told where it paused; old news if playout goes on again."""
+        """The media process reported where it paused; ignored if playout has continued since."""
         if self._pausing and position.utterance > self.discarded:
             self._last, self._exact = position, True
             self._track.append((at, position))
 
     def pausing(self) -> None:
-        """Playout was told to pause."""
+        """Playout was ordered to pause."""
         self._pausing = True
 
     def moving(self, now: float) -> None:
-        """Playout goes on."""
+        """Playout continues."""
         self._pausing, self._exact, self._at = False, False, now
         self._track.append((now, self._last))
 
     def stop(self, now: float) -> Heard:
-        """The position now; everything said so far is discarded."""
+        """The position now; all sound queued so far is discarded."""
         if not self._exact and self._last.utterance > self.discarded:
             self._last = self._after(self._last, now - self._at)
         self.discarded = max(self._said, default=self.discarded)
@@ -70,7 +70,7 @@ class PlayoutEstimator:
         return self._last if known is None or self._exact else self._after(known, moment - since)
 
     def _after(self, position: Heard, seconds: float) -> Heard:
-        """Where playout is `seconds` after `position`; what was queued bounds it."""
+        """The position `seconds` after `position`, at most the end of the queued sound."""
         utterance, samples = position
         ahead = int(seconds * RATE)
         while utterance in self._said and samples + ahead > self._said[utterance] and utterance + 1 in self._said:

@@ -9,9 +9,9 @@ import time
 from typing import NamedTuple
 
 EF = 46
-"""Expedited forwarding (RFC 3246), the mark of telephone sound."""
+"""Expedited forwarding (RFC 3246): the DSCP of telephone sound."""
 REST = 3.0
-"""Seconds that a closed pair stays bound, so that the next call cannot inherit its late packets."""
+"""Seconds that a closed pair stays bound, so that the next call does not get late packets of the last."""
 
 
 _SIOCGSTAMPNS = 0x8907
@@ -31,7 +31,7 @@ class PortPair(NamedTuple):
 
 
 class Ports:
-    """Opens pairs, and keeps the closed ones for a while."""
+    """Opens pairs, and keeps closed pairs bound for a while."""
 
     def __init__(self) -> None:
         self.draining: list[tuple[float, PortPair]] = []
@@ -57,7 +57,7 @@ class Ports:
         self.draining.append((now + REST, pair))
 
     def sweep(self, now: float) -> None:
-        """Close the pairs whose rest is over."""
+        """Close the pairs that were kept for long enough."""
         while self.draining and self.draining[0][0] <= now:
             _, pair = self.draining.pop(0)
             pair.rtp.close()
@@ -65,9 +65,9 @@ class Ports:
 
 
 def waited(sock: socket.socket) -> float:
-    """Seconds that the datagram just read from `sock` had been waiting, by the kernel's own stamp where it has one.
+    """Seconds that the datagram just read from `sock` had waited, by the kernel's timestamp; 0 if there is none.
 
-    The kernel begins to stamp at the first call, which tells nothing yet.
+    The kernel begins to set timestamps with the first call, which returns 0.
     """
     with contextlib.suppress(OSError):
         seconds, nanoseconds = _TIMESPEC.unpack(fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size)))
@@ -95,7 +95,7 @@ def _bind(host: str, port: int, dscp: int) -> socket.socket:
 
 
 def _mark(sock: socket.socket, dscp: int) -> None:
-    """Ask routers for precedence (RFC 2474); they may not care. A socket for IPv6 sends IPv4 too, by its mark."""
+    """Ask routers for precedence (RFC 2474). An IPv6 socket also sends IPv4, with the IPv4 option."""
     options = [(socket.IPPROTO_IP, socket.IP_TOS)]
     if sock.family == socket.AF_INET6:
         options.append((socket.IPPROTO_IPV6, socket.IPV6_TCLASS))

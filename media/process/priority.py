@@ -1,4 +1,4 @@
-"""The priority of the media process."""
+"""The scheduling priority of a process."""
 
 import os
 

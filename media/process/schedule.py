@@ -1,4 +1,4 @@
-"""The one schedule of all calls: absolute slots of 20 ms, calls spread over their phases. Sans-IO."""
+"""The schedule of all calls: absolute slots of 20 ms, with the calls spread over four phases. Sans-IO."""
 
 import math
 from collections.abc import Sequence, Sized
@@ -7,15 +7,14 @@ from typing import NamedTuple
 from media.g711 import FRAME_SECONDS
 
 PHASES = 4
-"""Calls are spread over this many moments of a frame: a common phase would make its own jitter."""
+"""Moments of a frame that calls are spread over: sent at the same moment, they would delay each other."""
 SHARE = 50
-"""Calls of the first two phases until the others are used: a wake-up costs as much as the sound of ten calls."""
+"""Calls in each of the first two phases before the others are used: a wake-up costs as much as ten calls."""
 ORDER = (0, 2, 1, 3)
 TICK = FRAME_SECONDS / PHASES
 MAX_LATE = 2 * FRAME_SECONDS
-"""When later than this, all ticks but the last are left out: in its next slot each call sees how many went by.
-
-If it were called in the last frame's ticks as well, it would send twice what was missed, and once more in a moment."""
+"""Seconds of lateness above which all ticks but the last are left out: each call sees in its next slot how many slots
+have passed. With the ticks of the last frame too, it would first send the missed frames, then another one at once."""
 
 
 class Tick(NamedTuple):
@@ -27,7 +26,7 @@ class Tick(NamedTuple):
 
 
 class Schedule:
-    """Deadlines ``start + k * 5 ms`` that are never moved by being late."""
+    """Deadlines ``start + k * 5 ms``; being late does not move them."""
 
     def __init__(self, start: float) -> None:
         self._start = start
@@ -50,17 +49,17 @@ class Schedule:
         return tick
 
     def pass_over(self, phases: Sequence[Sized]) -> None:
-        """Leave the next tick out if its phase has no calls, but never two in a row: what arrives waits for 10 ms."""
+        """Leave out the next tick if its phase has no calls, but never two in a row: packets that arrive wait 10 ms."""
         if not phases[self._next % PHASES]:
             self._next += 1
 
 
 class Lateness:
-    """How late ticks were: a histogram in steps of half an octave."""
+    """How late ticks were: a histogram whose bins grow by the square root of two."""
 
     BINS = 40
     LEAST = 10e-6
-    """Seconds that the first bin ends at."""
+    """Upper end of the first bin in seconds."""
 
     def __init__(self) -> None:
         self._bins = [0] * self.BINS
@@ -71,7 +70,7 @@ class Lateness:
         self._bins[min(place, self.BINS - 1)] += 1
 
     def quantile(self, part: float) -> float:
-        """Seconds that so great a part of the ticks was late at most, up to 1.4 times too much; 0 before any."""
+        """Seconds by which this part (0 to 1) of the ticks was late at most, up to 1.4 times too high; 0 if none."""
         total = sum(self._bins)
         seen, place = 0, -1
         while seen < part * total:
@@ -81,7 +80,7 @@ class Lateness:
 
 
 def phase_of(phases: Sequence[Sized]) -> int:
-    """Where a new call goes: with few calls two ticks of a frame do for all."""
+    """The phase for a new call; with few calls, two of the phases are enough."""
     return next(
         (phase for phase in ORDER[:2] if len(phases[phase]) < SHARE), min(ORDER, key=lambda at: len(phases[at]))
     )

@@ -1,4 +1,4 @@
-"""The messages between the gateway and its media process: one byte kind, channel, length, body."""
+"""The messages between the gateway and its media process: kind, channel, length, body."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ MAX_BODY = 1 << 20
 
 
 class Kind(IntEnum):
-    """What a message is. The upper half goes from the media process to the gateway."""
+    """The kind of a message. Kinds above 128 go from the media process to the gateway."""
 
     OPEN = 1
     CONNECT = 2
@@ -27,12 +27,13 @@ class Kind(IntEnum):
     BRIDGE = 11
     MUSIC = 12
     LISTEN = 13
-    ATTEND = 14
+    CHUNK = 14
+    """Length of the sound that is handed up at a time, in frames: one byte."""
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""
     PING = 31
-    """Is anybody there? An answer follows."""
+    """The media process answers with `PONG`."""
 
     READY = 129
     OPENED = 130
@@ -46,20 +47,20 @@ class Kind(IntEnum):
     QUALITY = 138
     LISTENED = 139
     FAILED = 140
-    """A fault of ours has ended the channel."""
+    """A fault in our code has ended the channel."""
     RECORDED = 150
     PONG = 151
 
 
 class Message(NamedTuple):
-    """One message; `channel` is 0 when it concerns no call."""
+    """One message; `channel` is 0 if it concerns no call."""
 
     kind: int
     channel: int
     body: bytes = b""
 
     def encode(self) -> bytes:
-        """Its bytes on the wire."""
+        """Its bytes on the pipe."""
         return _HEADER.pack(self.kind, self.channel, len(self.body)) + self.body
 
 
@@ -73,28 +74,28 @@ MARK = struct.Struct("!dIB")
 DIGIT = struct.Struct("!dc")
 PORT = struct.Struct("!H")
 SILENT = struct.Struct("!dd")
-"""Seconds without sound, and without any sign of life: reports are one."""
+"""Seconds without sound, and without sound and RTCP."""
 QUALITY = struct.Struct("!?dddddd")
-"""Whether an interval has ended; seconds until our sound is heard; of the latest interval MOS (0 if there was no sound
-in it) and loss from 0 to 1; seconds of jitter, of the wait for a late packet, and of the latest tick of all calls."""
+"""Whether an interval has ended; seconds until the other side hears our sound; MOS (0 if there was no sound) and loss
+from 0 to 1 of the latest interval; then in seconds: jitter, wait for a late packet, most lateness of a tick."""
 NUMBER = struct.Struct("!I")
 BRIDGE = struct.Struct("!IB")
 """The other channel, 0 for none; 1 if the gateway still gets the sound."""
 
 
 def sound(channel: int, at: float, utterance: int, samples: int, ulaw: bytes) -> bytes:
-    """A whole message of `Kind.SOUND`, of which there are more than of all others."""
+    """A whole message of `Kind.SOUND`, the most frequent kind."""
     return _SOUND_MESSAGE.pack(Kind.SOUND, channel, SOUND.size + len(ulaw), at, utterance, samples) + ulaw
 
 
 def fault(error: Exception) -> bytes:
-    """The body of `Kind.FAILED`: a line that says what it was, and where in the code."""
+    """The body of `Kind.FAILED`: one line with the error, then the traceback."""
     cause = f"a fault in the media process: {type(error).__name__}: {error}".replace("\n", " ")
     return f"{cause[:200]}\n{''.join(traceback.format_exception(error))[-4000:]}".encode("utf-8", "replace")
 
 
 def pack_json(value: Any) -> bytes:
-    """The body of the rare messages."""
+    """The body of a message of a rare kind."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -105,7 +106,7 @@ class Reader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield the messages that `data` completes. Raises ValueError if the stream is not ours."""
+        """Yield the messages that `data` completes. Raises ValueError if a message is longer than `MAX_BODY`."""
         self._buffer += data
         at, end = 0, len(self._buffer)
         while end - at >= _HEADER.size:

@@ -1,7 +1,7 @@
-"""The media process: ``python -m media.process.worker FD``, a child of the gateway, which it outlives by nothing.
+"""The media process: ``python -m media.process.worker FD``, a child of the gateway that ends with it.
 
-It owns the RTP sockets of all calls. It sleeps until the next tick of the schedule, sends what is due, then takes what
-has arrived. It asks for real-time priority and works without.
+It owns the RTP sockets of all its calls. It sleeps until the next tick of the schedule, sends the packets that are due,
+then reads everything that has arrived. It asks for real-time priority, and works without it.
 """
 
 import contextlib
@@ -28,32 +28,32 @@ from media.process.worker_channel import WorkerChannel
 from media.recording.recorder import Recorder
 from media.recording.tap import Pool, TapOptions
 from media.rtp.packet import MAX_PACKET
-from media.session import relay
+from media.session.relay import Music
 from media.session.session import KeyPress
 
 ROUNDS = 128
-"""Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
+"""Rounds per tick; in each, every readable socket is read once, so that a flood on one call delays no other."""
 WATCH = 0.5
-"""Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""
+"""The most seconds between two checks of a call: whether it still receives, and whether a report is due."""
 LIVE = (RATE // 5, RATE // 10)
 """Samples that live listeners are behind (200 ms), and get at a time (100 ms)."""
 BACKLOG = 8 << 20
-"""Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
+"""Bytes that may wait for a gateway that is blocked; beyond that new sound is dropped."""
 
 
 @dataclass
-class Process:
+class ProcessCounts:
     """Counters of the media process."""
 
     late_max: float = 0.0
-    """Seconds that a tick was late at most, of those that were not told yet."""
+    """The most seconds by which a tick was late since the gateway was last told."""
     handover_dropped: int = 0
-    """Bytes of sound that a stalled gateway did not get."""
+    """Bytes of sound that were dropped because the gateway was blocked."""
     behind: bool = False
-    """Whether the gateway has not taken all that was handed up last: then it gets sound in few large pieces."""
+    """Whether the gateway has not yet read everything: then it gets sound in fewer, larger chunks."""
     lateness: Lateness = field(default_factory=Lateness)
     failed: int = 0
-    """Calls, or pieces of work that are nobody's, that met a fault of ours."""
+    """Faults in our code: calls that they ended, and work of no call that they interrupted."""
 
     def counts(self) -> dict[str, Any]:
         """By name, for the record of a call."""
@@ -67,7 +67,7 @@ class Process:
 
 
 class Worker:
-    """All calls of one gateway."""
+    """All calls of one media process."""
 
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
@@ -79,7 +79,7 @@ class Worker:
         self._phases: list[list[WorkerChannel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
-        self._process = Process()
+        self._counts = ProcessCounts()
         self._recorder = Recorder()
         self._taps = Pool()
 
@@ -96,13 +96,13 @@ class Worker:
                 self._schedule = Schedule(time.monotonic())
             else:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
-                if not self._take_orders():  # before sending: who says stop is obeyed in the slot that is due
+                if not self._take_orders():  # before sending: `stop` applies to the slot that is due
                     break
-                for _ in range(PHASES):  # not until nothing is due: who has too much to do still hears what it is told
+                for _ in range(PHASES):  # a bound: an overloaded process still reads its orders
                     if not (tick := self._schedule.due(time.monotonic())):
                         break
-                    self._process.late_max = max(self._process.late_max, tick.lateness)
-                    self._process.lateness.add(tick.lateness)
+                    self._counts.late_max = max(self._counts.late_max, tick.lateness)
+                    self._counts.lateness.add(tick.lateness)
                     self._transmit(tick.phase, tick.slot)
                     self._schedule.pass_over(self._phases)
             if not self._take_input():
@@ -120,7 +120,7 @@ class Worker:
             self._bounded(channel.number, self._serve, channel, slot, now)
 
     def _serve(self, channel: WorkerChannel, slot: int, now: float) -> None:
-        """Send and tell what is due of one call."""
+        """Send the packets and messages of one call that are due."""
         session = channel.session
         packets, marks = session.transmit(slot, now)
         if packets and (remote := session.remote):
@@ -128,7 +128,7 @@ class Worker:
                 try:
                     channel.ports.rtp.sendto(packet, remote)
                 except OSError:
-                    session.counts.skipped += 1  # unreachable or full: the clock goes on
+                    session.counts.skipped += 1  # unreachable, or no buffer is free: that packet is lost
                 if channel.tap:
                     channel.tap.take(now, packet, remote, out=True)
         for mark in marks:
@@ -141,30 +141,29 @@ class Worker:
             self._tell(Kind.LISTENED, channel.number, stereo)
         if now >= channel.watch_at:
             if now >= session.deadline:
-                self._report(channel, *session.handle_timer(now))
+                self._send_rtcp(channel, *session.handle_timer(now))
             channel.watch_at = min(now + WATCH, session.deadline)
             self._watch(channel, now)
 
-    def _report(self, channel: WorkerChannel, report: bytes, remote: tuple[str, int] | None) -> None:
-        """Send RTCP."""
+    def _send_rtcp(self, channel: WorkerChannel, report: bytes, remote: tuple[str, int] | None) -> None:
         if report and remote:
             ports = channel.ports
-            muxed = channel.session.control.route.muxed
-            with contextlib.suppress(OSError):  # unreachable: so is the other side
+            muxed = channel.session.rtcp.route.muxed
+            with contextlib.suppress(OSError):  # unreachable
                 (ports.rtp if muxed else ports.rtcp).sendto(report, remote)
             if channel.tap:
                 channel.tap.take(time.monotonic(), report, remote, out=True, control=not muxed)
 
     def _watch(self, channel: WorkerChannel, now: float) -> None:
-        """Tell when no sound has been received for a while, and when the call's quality is known better."""
+        """Tell the gateway if no sound has been received for some time, or if there is a new measure of quality."""
         if silent := channel.silent_for(now):
             self._tell(Kind.NO_RTP, channel.number, wire.SILENT.pack(*silent))
-        if rated := channel.rate(self._process.late_max):
+        if rated := channel.rate(self._counts.late_max):
             self._tell(Kind.QUALITY, channel.number, rated)
-            self._process.late_max = 0.0  # whoever is told keeps it as long as it matters
+            self._counts.late_max = 0.0  # the gateway remembers it
 
     def _take_input(self) -> bool:
-        """Read everything that has arrived; False when the gateway is gone."""
+        """Read everything that has arrived; False if the gateway has ended."""
         pipe = self._pipe.fileno()
         for _ in range(ROUNDS):
             ready = self._epoll.poll(0)
@@ -187,17 +186,17 @@ class Worker:
         except OSError:
             return False
         for message in self._reader.feed(data):
-            self._bounded(message.channel, self._obey, message)
+            self._bounded(message.channel, self._carry_out, message)
         return bool(data)
 
     def _bounded(self, number: int, work: Callable[..., None], *on: Any) -> None:
-        """Do it, the call boundary: a fault ends the call with that number, none if it is 0, and nothing else."""
+        """Do `work`. This is the call boundary: a fault ends only the call with that number, and no call if it is 0."""
         try:
             work(*on)
-        except Exception as error:  # noqa: BLE001  what it was is told
-            if number or self._process.failed % 1000 == 0:
+        except Exception as error:  # noqa: BLE001  the gateway is told
+            if number or self._counts.failed % 1000 == 0:
                 self._tell(Kind.FAILED, number, wire.fault(error))
-            self._process.failed += 1
+            self._counts.failed += 1
             if channel := self._channels.get(number):
                 self._release(channel)
 
@@ -223,9 +222,9 @@ class Worker:
                 channel.partner.session.digits.send(event.key, TONE, PAUSE)
         else:
             arrived = time.monotonic() - waited(channel.ports.rtp)
-            channel.session.receive_control(data, sender, arrived)
+            channel.session.receive_rtcp(data, sender, arrived)
 
-    def _receive_control(self, channel: WorkerChannel, now: float) -> None:
+    def _receive_rtcp(self, channel: WorkerChannel, now: float) -> None:
         try:
             data, sender = channel.ports.rtcp.recvfrom(MAX_PACKET + 1)
         except OSError:
@@ -233,7 +232,7 @@ class Worker:
         if channel.tap:
             channel.tap.take(now, data, sender[:2], out=False, control=True)
         arrived = time.monotonic() - waited(channel.ports.rtcp)
-        channel.session.receive_control(data, sender[:2], arrived)
+        channel.session.receive_rtcp(data, sender[:2], arrived)
 
     def _hand_up(self, channel: WorkerChannel, sound: bytes, now: float) -> None:
         if recording := channel.session.recording:
@@ -242,11 +241,11 @@ class Worker:
             live.caller(sound)
         if not channel.heard:
             return
-        for ulaw in channel.gather(sound, behind=self._process.behind):
+        for ulaw in channel.gather(sound, behind=self._counts.behind):
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
-                self._process.handover_dropped += len(ulaw)
+                self._counts.handover_dropped += len(ulaw)
             for key in channel.keys_in(ulaw):
                 self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 
@@ -254,21 +253,21 @@ class Worker:
         self._out += Message(kind, channel, body).encode()
 
     def _flush(self) -> None:
-        """Hand up in one write what has gathered; what the pipe does not take waits."""
+        """Write all messages at once; the rest waits if the pipe is full."""
         if self._out:
             try:
                 sent = self._pipe.send(self._out)
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 sent = 0
             del self._out[:sent]
-            self._process.behind = bool(self._out)
+            self._counts.behind = bool(self._out)
 
-    def _obey(self, message: Message) -> None:
+    def _carry_out(self, message: Message) -> None:
         if message.kind == Kind.OPEN:
             self._open(message)
             return
         if message.kind in (Kind.TAPPED, Kind.PING):
-            self._bounded(0, self._reply, message)  # who looks at packets does not end the call
+            self._bounded(0, self._reply, message)  # a fault in a capture does not end the call
             return
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -284,7 +283,7 @@ class Worker:
                 channel.bridge(self._channels.get(number), heard=bool(heard))
             case Kind.MUSIC:
                 channel.part()
-                channel.session.relay = relay.Music(body) if body else None
+                channel.session.relay = Music(body) if body else None
             case Kind.LISTEN:
                 channel.session.live = channel.begin(*LIVE) if any(body) else None
             case Kind.RECORD:
@@ -308,7 +307,7 @@ class Worker:
         self._channels[message.channel] = channel
         if tap := self._taps.open(message.channel, TapOptions(**wanted["tap"])):
             channel.tap, tap.muted = tap, channel.paused
-        for sock, receive in ((ports.rtp, self._receive), (ports.rtcp, self._receive_control)):
+        for sock, receive in ((ports.rtp, self._receive), (ports.rtcp, self._receive_rtcp)):
             self._epoll.register(sock, select.EPOLLIN)
             self._by_fd[sock.fileno()] = receive, channel
         self._phases[phase_of(self._phases)].append(channel)
@@ -316,7 +315,7 @@ class Worker:
 
     def _connect(self, channel: WorkerChannel, wanted: dict[str, Any]) -> None:
         channel.connect(wanted, time.monotonic())
-        waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
+        waited(channel.ports.rtp if channel.session.rtcp.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
     def _record(self, channel: WorkerChannel, wanted: dict[str, Any]) -> None:
@@ -338,7 +337,7 @@ class Worker:
             self._recorder.close(channel.tape)
 
     def _tell_recorded(self) -> None:
-        """Tell of recordings that have ended, by an order or because they cannot be written."""
+        """Tell the gateway which recordings have ended, by an order or because they cannot be written."""
         for number, length, problem in self._recorder.ended():
             for channel in self._channels.values():
                 if channel.tape == number:
@@ -347,7 +346,7 @@ class Worker:
                     self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
 
     def _reply(self, message: Message) -> None:
-        """Hand up the next block of packets that were kept of a call, or nothing if there is no more; tell we live."""
+        """Send the next block of packets that were kept of a call, empty if there is none; or answer a ping."""
         if message.kind == Kind.PING:
             self._tell(Kind.PONG, 0)
             return
@@ -357,15 +356,15 @@ class Worker:
         self._tell(Kind.TAPPED, message.channel, body)
 
     def _count(self, channel: WorkerChannel) -> None:
-        counts = channel.session.stats() | self._process.counts()
+        counts = channel.session.stats() | self._counts.counts()
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(counts))
 
     def _close(self, channel: WorkerChannel) -> None:
-        self._report(channel, *channel.session.bye(time.monotonic()))
+        self._send_rtcp(channel, *channel.session.bye(time.monotonic()))
         self._release(channel)
 
     def _release(self, channel: WorkerChannel) -> None:
-        """Let go of all that a call has, also of one that met a fault and may meet more."""
+        """Release everything that a call holds; each step by itself, for a call that had a fault may have more."""
         del self._channels[channel.number]
         for part in (channel.part, partial(self._stop_recording, channel), channel.end_tap):
             self._bounded(0, part)
@@ -380,11 +379,11 @@ class Worker:
 
 def main() -> None:
     """Run the worker on the inherited socket whose descriptor is the first argument."""
-    for one in (signal.SIGINT, signal.SIGTERM):  # they are the gateway's, which ends this process in good order
+    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles them, and ends this process
         signal.signal(one, signal.SIG_IGN)
     raise_priority()
     gc.freeze()
-    gc.disable()  # nothing here makes cycles, and a collection over five hundred calls would be heard
+    gc.disable()  # nothing here makes reference cycles; a collection over 500 calls takes long enough to be heard
     Worker(socket.socket(fileno=int(sys.argv[1]))).run()
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 from media.recording.wav import HEADER, LARGEST, header
 
 BACKLOG = 16 << 20
-"""Bytes that may wait for the disk; a recording that comes on top is given up."""
+"""Bytes that may wait for the disk; above it, a recording that has more sound is given up."""
 PIECE = 1 << 15
 """Bytes of sound in one order; a packet between processes must fit into the socket's buffer."""
 LARGEST_ORDER = 1 << 16
@@ -32,7 +32,7 @@ _WRITTEN = struct.Struct("!IQ")
 
 
 class Order(IntEnum):
-    """What the recorder is told: make a file, append sound to it, finish it (and why, if it is given up)."""
+    """Orders: make a file, append sound to it, finish it (with the reason if it is given up)."""
 
     BEGIN = 1
     SOUND = 2
@@ -40,7 +40,7 @@ class Order(IntEnum):
 
 
 class Written(NamedTuple):
-    """A recording has ended; `problem` is empty if it ended in good order."""
+    """A recording has ended; `problem` is empty if it is complete."""
 
     number: int
     length: int
@@ -49,11 +49,11 @@ class Written(NamedTuple):
 
 
 class Recorder:
-    """The media process's side. No method but `shut` waits."""
+    """The media process's side. Only `shut` waits."""
 
     def __init__(self) -> None:
         self.waiting = 0
-        """Bytes that the recorder has not taken yet."""
+        """Bytes that the recorder has not read yet."""
         self._number = 0
         self._running: set[int] = set()
         self._orders: deque[bytes] = deque()
@@ -62,7 +62,7 @@ class Recorder:
         self._lost: list[Written] = []
 
     def open(self, path: str) -> int:
-        """Begin a new file (one that exists is not touched); returns the number of the recording."""
+        """Begin a new file (an existing file is not changed); returns the number of the recording."""
         self._number += 1
         if self._socket is None:
             try:
@@ -75,7 +75,7 @@ class Recorder:
         return self._number
 
     def write(self, number: int, sound: bytes) -> None:
-        """Append sound; gives the recording up when the disk is too far behind."""
+        """Append sound; the recording is given up if the disk is too slow."""
         if number not in self._running:
             return
         if self.waiting > BACKLOG:
@@ -92,7 +92,7 @@ class Recorder:
             self._running.discard(number)
 
     def ended(self) -> list[Written]:
-        """The recordings that have ended since the last call; also gives the recorder what waits, so call it often."""
+        """The recordings that ended since the last call. It also sends the orders that wait, so call it often."""
         if self._socket is None and not self._lost:
             return []
         self._send()
@@ -113,7 +113,7 @@ class Recorder:
         return ended
 
     def shut(self, seconds: float) -> None:
-        """Give the recorder what waits, and that long at most to write it."""
+        """Send the orders that wait, and wait at most so many seconds until they are carried out."""
         if self._socket is None or self._process is None:
             return
         self._socket.settimeout(seconds)
@@ -147,7 +147,7 @@ class Recorder:
             self._die()
 
     def _die(self) -> None:
-        """The recorder is gone, and with it all recordings; the next one starts another."""
+        """The recorder has ended, and so all recordings; the next recording starts another process."""
         self._lost += [Written(number, 0, "the recorder died") for number in sorted(self._running)]
         self._running.clear()
         self._orders.clear()
@@ -174,7 +174,7 @@ class File(Protocol):
 
 
 def make(path: bytes) -> File:
-    """A new file, Opus if it is named ``.opus``. Raises OSError."""
+    """A new file: Opus if its name ends in ``.opus``, else WAV. Raises OSError."""
     opus = path.endswith(b".opus")
     if opus and find_spec("av") is None:
         raise OSError(errno.ENOSYS, "Opus needs PyAV: pip install 'sipgw[opus]'")
@@ -195,7 +195,7 @@ class WavFile:
         self._write(header(0), 0)
 
     def append(self, sound: bytes) -> None:
-        """Add sound, then make the head tell of it."""
+        """Add sound, then write the new length into the header."""
         if self.length + len(sound) > LARGEST:
             raise OSError(errno.EFBIG, "the file would be too large for WAV")
         self._write(sound, HEADER + self.length)
@@ -215,11 +215,11 @@ class WavFile:
 
 
 def serve(orders: socket.socket) -> None:
-    """Carry out orders until the media process is gone."""
+    """Carry out orders until the media process ends."""
     files: dict[int, File] = {}
     while data := orders.recv(LARGEST_ORDER):
         number, order = _ORDER.unpack_from(data)
-        problem = _obey(files, number, Order(order), data[_ORDER.size :])
+        problem = _carry_out(files, number, Order(order), data[_ORDER.size :])
         if problem is not None:
             file = files.pop(number, None)
             if file:
@@ -229,8 +229,8 @@ def serve(orders: socket.socket) -> None:
         left.close()
 
 
-def _obey(files: dict[int, File], number: int, order: Order, body: bytes) -> str | None:
-    """Carry out an order; returns how the recording ended if it did: "" is well."""
+def _carry_out(files: dict[int, File], number: int, order: Order, body: bytes) -> str | None:
+    """Carry out an order; returns the problem with which the recording ended, empty for none; None if it goes on."""
     try:
         if order == Order.BEGIN:
             files[number] = make(body)
@@ -246,7 +246,7 @@ def _obey(files: dict[int, File], number: int, order: Order, body: bytes) -> str
 
 
 def main() -> None:
-    """Write with no more priority than any program, and to the end when the gateway is interrupted."""
+    """Run with normal priority, and ignore signals: the recorder ends with the media process."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(OSError):

@@ -41,7 +41,7 @@ class Span(NamedTuple):
 
 
 def redact(path: str, spans: list[Span]) -> None:
-    """Overwrite `spans` in a stereo mu-law WAV file of ours. Raises OSError, and ValueError if it is another file."""
+    """Overwrite `spans` in a recording as WAV. Raises OSError, and ValueError if it is another file."""
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.pread(file, 40, 0)[8:40] != header(0)[8:40]:
@@ -65,7 +65,7 @@ def _cover(file: int, side: int, start: int, end: int) -> None:
 
 
 def main() -> None:
-    """Obey the command line."""
+    """Redact the file as the command line says."""
     redact(sys.argv[1], [Span.parse(text) for text in sys.argv[2:]])
 
 

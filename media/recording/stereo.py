@@ -1,36 +1,36 @@
-"""The recording of a call: both directions in one stereo stream of mu-law sound, in true time alignment. Sans-IO.
+"""The recording of a call: both directions in one stereo stream of mu-law sound, aligned in time. Sans-IO.
 
-The agent's side (right) is what was sent in each 20 ms slot, so it is the clock. The caller's side (left) is what the
-recogniser got: complete, and on the sender's clock. It is anchored where it began, and kept there by leaving out or
-adding quiet frames when the two clocks run apart; speech is never cut. Sound is held back for a second, in which late
-packets come.
+The agent's side (right) is the sound that was sent in each 20 ms slot; it is the clock. The caller's side (left) is the
+sound that the recogniser got: complete, and on the sender's clock. The moment at which it began is fixed; when the two
+clocks run apart, quiet frames are left out or added, and speech is never cut. Sound is held back for a second, in which
+late packets come.
 """
 
 from media.g711 import FRAME, QUIET_LEVEL, RATE, SILENCE, ULAW_SILENCE, level
 
 HELD = RATE
-"""Samples held back for packets that are late, or that the jitter buffer waits for."""
+"""Samples held back for late packets, and for those that the jitter buffer waits for."""
 BLOCK = RATE
 """Samples handed out at a time (1 s)."""
 MOST = 4 * RATE
-"""Samples of the caller that may wait; a sender faster than time loses the rest."""
+"""Samples of the caller that may wait; if a sender is faster than time, the rest is dropped."""
 APART = 480
 """Samples that the sides may be apart (60 ms: the network's jitter)."""
 LOOKS = 5
-"""Blocks over which it is judged whether they are apart: a stall passes, a clock that runs apart does not."""
+"""Blocks over which the distance is measured: that of a stall passes, that of clocks that run apart does not."""
 
 
 class Recording:
-    """One call from the moment that its recording begins."""
+    """The sound of one call from the beginning of its recording."""
 
     def __init__(self, held: int = HELD, block: int = BLOCK) -> None:
-        """`held` samples are kept back for packets that are late, and `block` are handed out at a time."""
+        """`held` samples are held back for late packets; `block` samples are returned at a time."""
         self.paused = False
         self._held, self._block = held, block
         self._left = bytearray()
         self._right = bytearray()
-        self._handed = 0
-        """Samples per side that were handed out already."""
+        self._returned = 0
+        """Samples per side that were returned already."""
         self._first_slot: int | None = None
         self._began = False
         self._muted_until = 0
@@ -38,21 +38,21 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Length of what was handed out."""
-        return self._handed / RATE
+        """Length of the sound that was returned."""
+        return self._returned / RATE
 
     def pause(self) -> None:
-        """Record silence from here on, in the place of what must not be kept."""
+        """Record silence from now on, in place of sound that must not be kept."""
         self.paused = True
 
     def resume(self) -> None:
-        """Record sound again; the caller's that was on its way while paused is still left out."""
+        """Record sound again; sound of the caller that was on its way during the pause is still left out."""
         self.paused = False
-        self._muted_until = self._handed + len(self._right)
+        self._muted_until = self._returned + len(self._right)
 
     def caller(self, ulaw: bytes) -> None:
-        """Take what the jitter buffer put out."""
-        left, now = self._handed + len(self._left), self._handed + len(self._right)
+        """Take sound of the caller from the jitter buffer."""
+        left, now = self._returned + len(self._left), self._returned + len(self._right)
         if not self._began:
             self._began = True
             self._left += _silence(now - left - len(ulaw))
@@ -65,48 +65,48 @@ class Recording:
             return
         muted = self.paused or left < self._muted_until
         self._left += _silence(len(ulaw)) if muted else ulaw
-        self._drift.look(self._handed + len(self._left) - now, ulaw)
+        self._drift.look(self._returned + len(self._left) - now, ulaw)
 
     def agent(self, frame: bytes) -> None:
-        """Take a frame that was sent."""
+        """Take a frame that was sent to the caller."""
         self._right += SILENCE if self.paused else frame
 
     def take(self, slot: int) -> bytes:
-        """To be called at the end of each slot: a block of stereo sound when there is one."""
+        """To be called at the end of each slot; returns a block of stereo sound if one is complete, else nothing."""
         if self._first_slot is None:
             self._first_slot = slot + 1 - max(1, len(self._right) // FRAME)
         passed = (slot + 1 - self._first_slot) * FRAME
-        self._right += _silence(passed - self._handed - len(self._right))
-        return self._hand_out(self._block) if len(self._right) >= self._held + self._block else b""
+        self._right += _silence(passed - self._returned - len(self._right))
+        return self._next(self._block) if len(self._right) >= self._held + self._block else b""
 
     def finish(self) -> bytes:
-        """The rest, as long as the agent's side."""
-        return self._hand_out(len(self._right))
+        """The rest of the sound, as long as the agent's side."""
+        return self._next(len(self._right))
 
-    def _hand_out(self, samples: int) -> bytes:
+    def _next(self, samples: int) -> bytes:
         self._left += _silence(samples - len(self._left))
         sound = bytearray(2 * samples)
         sound[0::2], sound[1::2] = self._left[:samples], self._right[:samples]
         del self._left[:samples], self._right[:samples]
-        self._handed += samples
+        self._returned += samples
         self._drift.block()
         return bytes(sound)
 
 
 class Drift:
-    """How far the caller's side is ahead of the agent's while the caller speaks, and what is to be done about it."""
+    """How far the caller's side is ahead of the agent's while the caller speaks, and how it is corrected."""
 
     def __init__(self, looks: int = LOOKS) -> None:
-        """It is judged after so many blocks."""
+        """The distance is measured over `looks` blocks."""
         self.wanted = 0
-        """Samples to leave out of a pause; below zero to add."""
+        """Samples to leave out of a pause; below zero, samples to add."""
         self._looks = looks
         self._blocks = 0
         self._least: int | None = None
         self._most: int | None = None
 
     def look(self, ahead: int, ulaw: bytes) -> None:
-        """Note `ahead` in samples right behind `ulaw`; in pauses the watchdog's silence is late, which says nothing."""
+        """Take `ahead` in samples at the end of `ulaw`; ignored in pauses, for inserted silence comes late."""
         if self._least is None or self._most is None:
             if level(ulaw) >= QUIET_LEVEL:
                 self._least = self._most = ahead
@@ -114,7 +114,7 @@ class Drift:
             self._least, self._most = min(ahead, self._least), max(ahead, self._most)
 
     def block(self) -> None:
-        """A block has passed."""
+        """A block was returned."""
         self._blocks += 1
         if self._blocks < self._looks:
             return
@@ -130,7 +130,7 @@ class Drift:
         return True
 
     def add(self) -> int:
-        """Samples to add here."""
+        """The samples to add here."""
         missing, self.wanted = max(0, -self.wanted), max(0, self.wanted)
         return missing
 

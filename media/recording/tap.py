@@ -1,8 +1,8 @@
-"""The packets of calls as they were on the wire, kept in memory within a limit of bytes, for a capture file. Sans-IO.
+"""The packets of calls, as they were on the network, kept in memory for capture files, up to a limit of bytes. Sans-IO.
 
-A tap writes packets into blocks, each of which can be read without the others; all blocks of all calls share one
-`Pool`. Where it is full, the oldest block of the call that ended first goes, then the oldest of all. Keys of SRTP are
-never here: its packets are kept as they were sent, encrypted, unless calls are to be played again.
+A tap writes packets into blocks, each of which can be read without the others; the blocks of all calls share one
+`Pool`. When it is full, blocks of ended calls are dropped first, from the call that ended first; then the oldest of
+all. Keys of SRTP are not kept, and its packets are kept encrypted, unless calls are kept for replay.
 """
 
 import struct
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 BLOCK = 16 * 1024
-"""Bytes after which a block is full."""
+"""Bytes above which a block is full."""
 SLACK = 2048
-"""Bytes for the record that fills it, which is begun if there is room for its first byte."""
+"""Bytes for the last record of a block, which is added if the block is not full before it."""
 HEADER = 12
-"""Bytes of a packet that are kept of each where the sound is not: the header of RTP."""
+"""Bytes that are kept of each packet whose sound is not kept: the RTP header."""
 NOMINAL = 40_000
 """Bytes per second that a call may keep: twice what G.711 needs in both directions."""
 MAX_ADDRESSES = 255
 OVERHEAD = 1024
-"""Bytes that a block takes besides its data, so that many short calls count too."""
+"""Bytes that a block takes besides its data, so that many short calls are counted too."""
 _RECORD = struct.Struct("<dBBHH")
 _OUT, _CONTROL, _ADDRESS = 1, 2, 128
 
@@ -30,38 +30,38 @@ Keep = Literal["off", "headers", "recent", "always"]
 
 @dataclass(frozen=True)
 class TapOptions:
-    """What is kept of RTP."""
+    """Which RTP packets are kept."""
 
     keep: Keep = "recent"
-    """`off`; `headers`: of the whole call without its sound; `recent`: the last seconds; `always`: the whole call."""
+    """`off`; `headers`: the whole call without its sound; `recent`: the last seconds; `always`: the whole call."""
     seconds: float = 60.0
     """Seconds of a call that `recent` keeps."""
     limit: int = 64 << 20
-    """Bytes that all calls together may take, those that have ended included."""
+    """Bytes that all calls together may take, including calls that have ended."""
     clear: bool = False
-    """Whether what came by SRTP is kept as it was before it was encrypted, so that it can be played again."""
+    """Whether packets received by SRTP are kept decrypted, for replay."""
 
 
 class Tapped(NamedTuple):
-    """One packet as it was on the wire."""
+    """One packet as it was on the network."""
 
     at: float
     """Monotonic seconds of the machine."""
     out: bool
     control: bool
-    """Whether it went over the port of RTCP."""
+    """Whether it went over the RTCP port."""
     remote: tuple[str, int]
     data: bytes
-    """What was kept of it: all, or its header."""
+    """The part that was kept: all, or its header."""
     size: int
-    """Bytes of all of it."""
+    """Bytes of the whole packet."""
 
 
 class Block:
-    """Packets one after the other, with the addresses that they name.
+    """Packets one after the other, with their addresses.
 
-    They are written in place: what would be kept packet by packet would have to be joined and freed at once when the
-    block is full, of hundreds of calls in the same moment.
+    They are written in place. Kept as objects, they would have to be joined and freed all at once when a block is full,
+    for hundreds of calls at the same moment.
     """
 
     __slots__ = ("addresses", "data", "length", "number", "since")
@@ -75,18 +75,18 @@ class Block:
         self.addresses: dict[tuple[str, int], int] = {}
 
     def add(self, when: float, flags: int, number: int, size: int, kept: bytes) -> None:
-        """Append a record of `size` bytes of which those `kept` follow it."""
+        """Append a record of a packet of `size` bytes, and the bytes `kept` of it."""
         start = self.length + _RECORD.size
         _RECORD.pack_into(self.data, self.length, when, flags, number, size, len(kept))
         self.length = end = start + len(kept)
         self.data[start:end] = kept
 
     def close(self) -> None:
-        """Nothing is added any more."""
+        """Release the memory that is not used; nothing can be added after it."""
         del self.data[self.length :]
 
     def packed(self) -> bytes:
-        """All that was written."""
+        """All that was written, for `read`."""
         return bytes(self.data[: self.length])
 
     @property
@@ -103,11 +103,11 @@ class Tap:
     def __init__(self, pool: "Pool", number: int, options: TapOptions) -> None:
         self.number = number
         self.muted = False
-        """Whether sound and keys are left out for now: what must not be recorded must not be captured."""
+        """Whether sound and keys are left out for now, because they must not be recorded."""
         self.blocks: deque[Block] = deque()
         self._pool = pool
         self.clear = options.clear
-        """Whether SRTP is kept without its encryption."""
+        """Whether packets received by SRTP are kept decrypted."""
         self._options = options
         self._headers = options.keep == "headers"
         self._count = 0
@@ -122,7 +122,7 @@ class Tap:
         number = block.addresses.get(remote)
         if number is None:
             number = len(block.addresses)
-            if number < MAX_ADDRESSES:  # beyond that it is a flood, and who sent each packet matters no more
+            if number < MAX_ADDRESSES:  # more are a flood, in which the address of a packet does not matter
                 block.addresses[remote] = number
                 name = f"{remote[0]} {remote[1]}".encode()
                 block.add(0.0, _ADDRESS, number, len(name), name)
@@ -134,7 +134,7 @@ class Tap:
         return next((block for block in self.blocks if block.number > number), None)
 
     def end(self) -> None:
-        """The call is over: its blocks are the first to go."""
+        """The call has ended: its blocks are dropped first."""
         self._full()
         self._pool.end(self)
 
@@ -165,12 +165,12 @@ class Pool:
         self.size = 0
         """Bytes of all complete blocks."""
         self.taps: dict[int, Tap] = {}
-        """Of all calls of which there is something, by their number."""
+        """The taps of all calls of which packets are kept, by the number of the call."""
         self._live: dict[Block, Tap] = {}
         self._ended: dict[Block, Tap] = {}
 
     def open(self, number: int, options: TapOptions) -> Tap | None:
-        """A tap for the call with that number; None if nothing is to be kept."""
+        """A tap for the call with that number; None if no packets are kept."""
         self.limit = options.limit
         if options.keep == "off":
             return None
@@ -178,7 +178,7 @@ class Pool:
         return tap
 
     def add(self, tap: Tap, block: Block) -> None:
-        """Count a block that is complete, and make room for it."""
+        """Count a complete block, and drop others if the limit is exceeded."""
         block.close()
         self.size += block.size
         self._live[block] = tap
@@ -187,7 +187,7 @@ class Pool:
             self.drop(owner, oldest)
 
     def end(self, tap: Tap) -> None:
-        """The call of `tap` is over."""
+        """The call of `tap` has ended."""
         for block in tap.blocks:
             if self._live.pop(block, None):
                 self._ended[block] = tap
@@ -195,7 +195,7 @@ class Pool:
             self.taps.pop(tap.number, None)
 
     def drop(self, tap: Tap, block: Block) -> None:
-        """Forget a complete block."""
+        """Drop a complete block."""
         tap.blocks.remove(block)
         self.size -= block.size
         if self._live.pop(block, None) is None:
@@ -205,7 +205,7 @@ class Pool:
 
 
 def packed(packets: Iterable[Tapped]) -> bytes:
-    """What `read` makes `packets` of."""
+    """The block that `read` turns into `packets`."""
     addresses: dict[tuple[str, int], int] = {}
     data = bytearray()
     for packet in packets:

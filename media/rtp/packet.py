@@ -4,13 +4,13 @@ import struct
 from typing import NamedTuple
 
 MAX_PACKET = 1500
-"""Bytes of the longest datagram that is looked at."""
+"""Bytes of the longest datagram that is read."""
 
 _HEADER = struct.Struct("!BBHII")
 
 
 class Packet(NamedTuple):
-    """One RTP packet. A NamedTuple because it is made fifty times a second and call."""
+    """One RTP packet. A NamedTuple because fifty are made per second and call."""
 
     payload_type: int
     marker: bool
@@ -20,11 +20,11 @@ class Packet(NamedTuple):
     payload: bytes
 
 
-_new = tuple.__new__  # as Packet(...), without the call of Python that would cost more than all the rest
+_new = tuple.__new__  # as Packet(...), without a Python call, which would cost more than the rest of `parse`
 
 
 def parse(data: bytes) -> Packet | None:
-    """Read a datagram; None if it is not RTP version 2, is cut short, or is RTCP on the same port (RFC 5761 §4)."""
+    """Read a datagram; None if it is not RTP version 2, is too short, or is RTCP on the same port (RFC 5761 §4)."""
     if not 12 <= len(data) <= MAX_PACKET:
         return None
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)

@@ -1,4 +1,4 @@
-"""What RTCP tells about a received stream: RFC 3550 §6.4.1 and its appendices A.1, A.3 and A.8."""
+"""Statistics of a received stream for RTCP: RFC 3550 §6.4.1 and its appendices A.1, A.3 and A.8."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Tally(NamedTuple):
     """The stream so far."""
 
     packets: int = 0
-    """Received, with duplicates and packets that came late."""
+    """Received, including duplicates and late packets."""
     expected: int = 0
     """By the sequence numbers."""
 
@@ -26,9 +26,9 @@ class Tally(NamedTuple):
 
 
 class ReceiverStats:
-    """The counters of one SSRC, kept up at every packet; all else is worked out when a report is due."""
+    """The counters of one SSRC, updated at every packet; all other figures are calculated when a report is due."""
 
-    __slots__ = ("_astray", "_first", "_highest", "_transit", "earlier", "jitter", "packets", "ssrc")
+    __slots__ = ("_bad_sequence", "_first", "_highest", "_transit", "earlier", "jitter", "packets", "ssrc")
 
     def __init__(self, ssrc: int) -> None:
         self.ssrc = ssrc
@@ -36,8 +36,8 @@ class ReceiverStats:
         self.jitter = 0.0
         """Interarrival jitter in units of the RTP clock."""
         self.earlier = 0
-        """Packets expected before the other side began its numbers anew, which RTCP does not count (RFC 3550 A.1)."""
-        self._first = self._highest = self._astray = -1
+        """Packets expected before the other side restarted its numbers, which RTCP does not count (RFC 3550 A.1)."""
+        self._first = self._highest = self._bad_sequence = -1
         self._transit: float | None = None
 
     def receive(self, sequence: int, timestamp: int, now: float) -> None:
@@ -59,7 +59,7 @@ class ReceiverStats:
         self.jitter += (moved - self.jitter) * 0.0625
 
     def count(self, sequence: int) -> bool:
-        """Take a packet whose timestamp is not that of its sending (a telephone event); False if it is a stray."""
+        """Take a packet whose timestamp is not the time of sending (a telephone event); False if out of the window."""
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT and self._first >= 0:
             self._highest += step
@@ -69,14 +69,14 @@ class ReceiverStats:
         return True
 
     def _restarts(self, sequence: int) -> bool:
-        """Whether a far-off number is the second in a row (or the first of all), so that the stream begins anew."""
-        begins = self._first < 0 or sequence == self._astray
-        self._astray = (sequence + 1) & 0xFFFF
+        """Whether a number out of the window is the second in a row, or the first of all: then the stream restarts."""
+        begins = self._first < 0 or sequence == self._bad_sequence
+        self._bad_sequence = (sequence + 1) & 0xFFFF
         if begins:
             self.earlier += self.tally.expected
             self._first = self._highest = sequence
             self.packets = 0
-            self._astray = -1
+            self._bad_sequence = -1
         return begins
 
     @property
@@ -91,14 +91,14 @@ class ReceiverStats:
 
 
 def fraction_lost(before: Tally, after: Tally) -> int:
-    """Of the packets expected between two tallies, the part that was lost, in 1/256 (RFC 3550 A.3)."""
+    """The part of the packets expected between two tallies that was lost, in 1/256 (RFC 3550 A.3)."""
     expected = after.expected - before.expected
     lost = after.lost - before.lost
     return min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
 
 
 class ReportState:
-    """The receiver's part of the reports: what changed since the last one, and the call as a whole."""
+    """What our reports tell about the received streams: since the last report, and in the whole call."""
 
     def __init__(self) -> None:
         self._reception = ReceiverStats(0)
@@ -106,14 +106,14 @@ class ReportState:
         self._earlier = 0
 
     def follow(self, reception: ReceiverStats) -> None:
-        """Turn to the stream that is received now; what was expected of the one before stays counted."""
+        """Report on the stream that is received now; the packets expected of the one before stay counted."""
         if reception is not self._reception:
             self._earlier = self.expected
             self._reception, self._before = reception, Tally()
 
     @property
     def ssrc(self) -> int:
-        """The source that is received."""
+        """The SSRC that is received."""
         return self._reception.ssrc
 
     @property
@@ -122,7 +122,7 @@ class ReportState:
         return self._earlier + self._reception.earlier + self._reception.tally.expected
 
     def block(self, last_report: int, delay: int) -> ReportBlock | None:
-        """The block on what was received since the last one; None if that is nothing (RFC 3550 §6.4)."""
+        """The block on the packets received since the last block; None if there were none (RFC 3550 §6.4)."""
         stream, before, after = self._reception, self._before, self._reception.tally
         if after.packets == before.packets:
             return None

@@ -1,4 +1,4 @@
-"""What the other side tells by RTCP: how our sound arrives, how long it takes, and how late it is heard."""
+"""The other side's RTCP: how our sound arrives there, the round trip, and the delay until it is heard."""
 
 from collections.abc import Iterable
 
@@ -8,28 +8,28 @@ from media.rtp.rtcp import ExtendedReport, ReceiverReport, ReportBlock, Rtcp, Se
 from media.rtp.xr import UNAVAILABLE, VoipMetrics
 
 BUFFER = 0.050
-"""Seconds of jitter buffer assumed where the other side does not tell its own."""
+"""Seconds of jitter buffer assumed if the other side does not report its own."""
 BUFFER_MAX = 0.500
-"""The most that is believed of what it tells."""
+"""The longest reported jitter buffer that is believed, in seconds."""
 FRAME_DELAY = 0.020
 """Seconds of packing sound into a frame."""
 ROUND_TRIP_MAX = 10.0
-"""Seconds; a longer round trip is a broken clock."""
+"""Seconds; a longer round trip is the error of a broken clock."""
 BACK_IN_TIME = -0.050
-"""Seconds by which clocks of different speed may make a round trip look negative."""
+"""Seconds by which clocks of different speeds may make a round trip negative."""
 
 
 class RemoteStats:
-    """The other side of one call, as far as it tells."""
+    """The reports of the other side of one call."""
 
     def __init__(self) -> None:
         self.round_trip: float | None = None
-        """Seconds to the other side and back, without the time that the report rested there."""
+        """Seconds to the other side and back, without the time that the report waited there."""
         self.block: ReportBlock | None = None
-        """How it receives us."""
+        """How it receives our sound."""
         self.metrics: VoipMetrics | None = None
         self.told_at = 0.0
-        """When it told anything at all."""
+        """When its last compound came."""
         self._arrived_at = 0.0
         self._report: tuple[int, int, float] | None = None
 
@@ -66,35 +66,35 @@ class RemoteStats:
 
     @property
     def buffer(self) -> float:
-        """Seconds that sound rests in the other side's jitter buffer."""
+        """Seconds that sound waits in the other side's jitter buffer."""
         told = self.metrics.jitter_buffer / 1000 if self.metrics else 0.0
         return min(told, BUFFER_MAX) or BUFFER
 
     @property
     def delay(self) -> float:
-        """Seconds from a frame's leaving until it is heard: half the round trip and the far buffer."""
+        """Seconds from sending a frame until it is heard: half the round trip and the other side's buffer."""
         return (self.round_trip or 0.0) / 2 + self.buffer
 
     @property
     def system_delay(self) -> float:
-        """Seconds that the other side adds, in both directions together."""
+        """Seconds of delay that the other side adds, in both directions together."""
         told = self.metrics.end_system_delay / 1000 if self.metrics else 0.0
         return min(told, 2 * BUFFER_MAX) or self.buffer + FRAME_DELAY
 
     @property
     def deaf(self) -> float:
-        """Seconds for which it has told, time and again, that nothing of ours arrives any more."""
+        """Seconds for which it has reported that none of our packets arrives any more."""
         return self.told_at - self._arrived_at if self.block else 0.0
 
     def stats(self) -> dict[str, float]:
-        """What it told about how it hears us; times in seconds."""
+        """Its reports on our sound, by name; times are in seconds."""
         found: dict[str, float] = {}
         if self.round_trip is not None:
             found["round_trip"] = round(self.round_trip, 4)
         if self.block:
-            found["far_lost"] = max(0, self.block.lost)
-            found["far_deaf"] = round(self.deaf, 1)
-            found["far_jitter"] = round(self.block.jitter / RATE, 6)
+            found["remote_lost"] = max(0, self.block.lost)
+            found["remote_deaf"] = round(self.deaf, 1)
+            found["remote_jitter"] = round(self.block.jitter / RATE, 6)
         if self.metrics and self.metrics.mos_cq != UNAVAILABLE:
-            found["far_mos"] = self.metrics.mos_cq / 10
+            found["remote_mos"] = self.metrics.mos_cq / 10
         return found

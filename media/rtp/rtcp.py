@@ -18,7 +18,7 @@ _WORD = struct.Struct("!I")
 
 
 class ReportBlock(NamedTuple):
-    """What a receiver tells about one source (RFC 3550 §6.4.1)."""
+    """A receiver's report on one source (RFC 3550 §6.4.1)."""
 
     ssrc: int
     fraction_lost: int
@@ -42,7 +42,7 @@ class ReportBlock(NamedTuple):
 
 
 class SenderReport(NamedTuple):
-    """SR: what a sender sent, and what it received."""
+    """SR: the packets that a sender sent, and its reports on the packets it received."""
 
     ssrc: int
     ntp: int
@@ -61,7 +61,7 @@ class SenderReport(NamedTuple):
 
 
 class ReceiverReport(NamedTuple):
-    """RR: what one who sends nothing received."""
+    """RR: the reports of a participant that sends nothing."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...] = ()
@@ -72,13 +72,13 @@ class ReceiverReport(NamedTuple):
 
 
 class SourceDescription(NamedTuple):
-    """SDES: the canonical name of a source; of other items nothing is kept."""
+    """SDES: the canonical name of a source; other items are ignored."""
 
     ssrc: int
     cname: str
 
     def encode(self) -> bytes:
-        """Its bytes, the name cut at 255 of them."""
+        """Its bytes, the name cut at 255 bytes."""
         name = self.cname.encode()[:255]
         chunk = _WORD.pack(self.ssrc) + bytes([CNAME, len(name)]) + name
         return _packet(SDES, 1, chunk + bytes(4 - len(chunk) % 4))  # at least one zero ends the list of items
@@ -95,7 +95,7 @@ class Bye(NamedTuple):
 
 
 class ExtendedReport(NamedTuple):
-    """XR (RFC 3611): the VoIP metrics of one call; of other blocks nothing is kept."""
+    """XR (RFC 3611): the VoIP metrics of one call; other blocks are ignored."""
 
     ssrc: int
     metrics: tuple[VoipMetrics, ...]
@@ -114,14 +114,14 @@ def is_rtcp(data: bytes) -> bool:
 
 
 def encode(packets: Iterable[Rtcp]) -> bytes:
-    """The compound of `packets`, of which a report must be the first (RFC 3550 §6.1)."""
+    """The compound of `packets`; the first must be a report (RFC 3550 §6.1)."""
     return b"".join(packet.encode() for packet in packets)
 
 
 def parse(data: bytes) -> list[Rtcp] | None:
     """Read a compound; None if it fails the checks of RFC 3550 A.2. Packets of unknown types are left out.
 
-    That a report must come first is not checked (RFC 5506): baresip begins its last compound with BYE.
+    It is not checked that a report comes first (RFC 5506): baresip begins its last compound with BYE.
     """
     if not 4 <= len(data) <= MAX_PACKET or len(data) % 4 or not SR <= data[1] <= XR:
         return None

@@ -1,10 +1,11 @@
-"""Whose packets are believed: symmetric RTP (RFC 4961) that cannot be hijacked.
+"""The source of packets that is accepted: symmetric RTP (RFC 4961) that cannot be hijacked.
 
-RFC 7362 warns of latching, and RTP Bleed (AST-2017-005) is what it warns of. The rules here: a packet from the address
-that signalling announced always wins, and always wins back. Another source is considered only while nothing came from
-whom we talk to, only in the first seconds after signalling spoke, and only after a steady run of packets that come no
-faster than speech; who was left by a move has to wait. Later the only other source that is followed is another port of
-the same host on which the same stream goes on after it fell silent: a NAT has given it a new one. `TABLE` is all of it.
+RFC 7362 warns of latching; RTP Bleed (AST-2017-005) was such an attack. The rules here: packets from the address that
+signalling announced are always accepted, and move the call back to it. Another source is considered only while nothing
+comes from the present one, only in the first seconds after signalling spoke, and only after a steady run of packets
+that come no faster than speech; a source that a re-INVITE moved the call away from has to wait. Later only one other
+source is followed: another port of the same host on which the same stream continues after it fell silent, because a NAT
+has given it a new port. `TABLE` has all the rules.
 """
 
 from collections.abc import Mapping
@@ -17,56 +18,56 @@ from media.rtp.packet import Packet, signed
 Address = tuple[str, int]
 
 WINDOW = 5.0
-"""Seconds after signalling spoke in which another source than the announced one may be found."""
+"""Seconds after signalling spoke in which another source than the announced one may be accepted."""
 LEFT = 2.0
-"""Seconds of these in which whom the call was moved away from is not taken for the new side: both send for a while."""
+"""Seconds of these in which the source that the call was moved away from is not accepted: for a while both send."""
 RUN_PACKETS = 5
 RUN_SECONDS = 0.080
 RUN_SHORTEST = 0.010
-"""Seconds of sound in a packet at least: a run that comes faster, but for `RUN_AHEAD`, is a flood and no speech."""
+"""The least seconds of sound in a packet: a run that comes faster, except for `RUN_AHEAD`, is a flood, not speech."""
 RUN_AHEAD = 25
-"""Packets that may have been kept up on their way and come at once."""
+"""Packets that may have been delayed on their way and come at once."""
 CANDIDATES = 4
-"""Sources watched at a time; a flood from more changes nothing."""
+"""Sources watched at a time; a flood from more of them changes nothing."""
 REBOUND_AFTER = 0.5
-"""Seconds without a packet of whom we talk to after which a stream that was heard may go on from elsewhere."""
+"""Seconds without a packet of the present source after which its stream may continue from another port."""
 REBOUND_JUMP = 500
-"""Packets that the stream may have gone on by meanwhile (10 s)."""
+"""Packets by which the stream may have advanced meanwhile (10 s)."""
 STALE = 0.2
-"""Seconds without a packet after which a candidate gives its place away."""
+"""Seconds without a packet after which a candidate loses its place."""
 
 
 class State(Enum):
-    """Whom we talk to."""
+    """The source that is accepted."""
 
-    OPEN = "nobody heard since signalling spoke"
+    OPEN = "no packet has come since signalling spoke"
     CLAIMED = "the announced address, by its first packets"
     ANNOUNCED = "the announced address"
     FOUND = "another source in its place"
 
 
 class Seen(Enum):
-    """What a packet is."""
+    """The meaning of a packet."""
 
     ANNOUNCED = "a packet of the announced address"
     STEADY = "one more after enough of the announced address"
-    FOUND = "a packet of who was found"
+    FOUND = "a packet of the other source that was accepted"
     RUN = "a steady run of another source in the first seconds"
-    REBOUND = "a steady run that goes on with the stream from another port of its host"
-    RESUMED = "who was found goes on, and the announced address has fallen silent"
+    REBOUND = "a steady run that continues the stream from another port of its host"
+    RESUMED = "the other source continues, and the announced address has fallen silent"
 
 
 class Do(Enum):
-    """What else is done when a packet is taken."""
+    """What else is done when a packet is accepted."""
 
-    SEND = "our sound goes there from now on"
+    SEND = "our sound is sent there from now on"
 
 
 S, P = State, Seen
 _SEND = (Do.SEND,)
 TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
     (S.OPEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
-    (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: who is behind a NAT stays
+    (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: a source behind a NAT stays
     (S.OPEN, P.RUN): (S.FOUND, _SEND),
     (S.OPEN, P.REBOUND): (S.FOUND, _SEND),
     (S.CLAIMED, P.ANNOUNCED): (S.CLAIMED, ()),
@@ -79,7 +80,7 @@ TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
     (S.FOUND, P.FOUND): (S.FOUND, ()),
     (S.FOUND, P.REBOUND): (S.FOUND, _SEND),
 }
-"""The packets that are taken. What has no entry is not of this call."""
+"""The packets that are accepted. All others are dropped."""
 _SETTLED = (State.ANNOUNCED, State.FOUND)
 
 
@@ -98,16 +99,16 @@ class Source:
         self._until = now + WINDOW
         self._runs: dict[Address, _Run] = {}
         self._left: dict[Address, float] = {}
-        """Whom the call was moved away from, and until when that counts."""
+        """Sources that the call was moved away from, and until when they are not accepted."""
         self._last: Packet | None = None
-        """Of whom we talk to; it came at `_at`."""
+        """The last packet of the present source; it came at `_at`."""
         self._at = now
         self._before: tuple[Address, Packet] | None = None
-        """Who was found, and its last packet, when the announced address claimed the call."""
+        """The other source, and its last packet, when the announced address took the call back."""
         self._claims = 0
 
     def reopen(self, announced: Address, now: float) -> None:
-        """Signalling spoke again. A source found behind a NAT stays, unless another address is announced."""
+        """Signalling spoke again. A source behind a NAT stays accepted unless another address is announced."""
         if announced != self._announced:
             left = {where: until for where, until in self._left.items() if until > now}
             left |= {self._announced: now + LEFT, self.address: now + LEFT}
@@ -120,7 +121,7 @@ class Source:
         self._runs.clear()
 
     def accept(self, sender: Address, packet: Packet, now: float) -> bool:
-        """Whether `packet` belongs to the call; may move `address` to `sender` under the rules."""
+        """Whether `packet` is accepted; may change `address` to `sender` by the rules."""
         if not (self._settled and sender == self.address):  # nearly always
             seen = self._see(sender, packet, now)
             if seen is None or (cell := TABLE.get((self.state, seen))) is None:
@@ -175,7 +176,7 @@ class Source:
 
 
 def _goes_on(last: Packet, packet: Packet) -> bool:
-    """Whether `packet` is of the same stream, and later."""
+    """Whether `packet` is a later one of the same stream."""
     return packet.ssrc == last.ssrc and 0 < signed(packet.sequence - last.sequence, 16) <= REBOUND_JUMP
 
 

@@ -17,20 +17,20 @@ PROFILES = {
     "AEAD_AES_256_GCM": ("SRTP_PROFILE_AEAD_AES_256_GCM", 0, 0),
 }
 """By suite: libsrtp's name, and the bytes that follow the key identifier in SRTP and in SRTCP."""
-GIVEN_UP = 16
-"""Streams that are remembered after they were given up."""
+REMOVED = 16
+"""Streams that are remembered after they were removed."""
 WRAP = 1300.0
-"""Seconds in which the sequence numbers of a stream do not wrap: 65,536 packets of 20 ms are more."""
+"""Seconds in which the sequence numbers of a stream do not wrap: 65,536 packets of 20 ms take longer."""
 OVERLAP = 5.0
-"""Seconds after new keys in which packets under the old ones are still taken: they were on their way."""
+"""Seconds after new keys in which packets under the old keys are still accepted: they were on their way."""
 
 
 class SrtpUnavailableError(Exception):
-    """The library is not there; the message says what to do."""
+    """The library is not installed; the message says what to do."""
 
 
 def check() -> None:
-    """Raises `SrtpUnavailableError` if SRTP cannot be spoken on this machine."""
+    """Raises `SrtpUnavailableError` if SRTP cannot be used on this machine."""
     try:
         import pylibsrtp  # noqa: F401
     except ImportError as error:
@@ -41,17 +41,17 @@ def check() -> None:
 
 @dataclass(frozen=True)
 class Keys:
-    """What both sides send under: master keys with their salts."""
+    """The master keys of both directions, with their salts."""
 
     suite: str
     """One of `PROFILES`."""
     ours: bytes = field(repr=False)
     theirs: bytes = field(repr=False)
     mki: bytes = field(default=b"", repr=False)
-    """The key identifier in every packet of theirs, if any (RFC 3711 §3.1)."""
+    """The key identifier (MKI) in every packet of the other side, if any (RFC 3711 §3.1)."""
 
     def encode(self) -> list[str]:
-        """As text, for the private pipe of the media process."""
+        """As text, for the private pipe to the media process."""
         return [self.suite, *(base64.b64encode(part).decode() for part in (self.ours, self.theirs, self.mki))]
 
     @classmethod
@@ -63,20 +63,20 @@ class Keys:
 
 @dataclass
 class SrtpCounts:
-    """Packets that were dropped before anything looked at them."""
+    """Packets that were dropped before they were read."""
 
     unauthentic: int = 0
-    """Not made with their key, or damaged."""
+    """Not made with the other side's key, or damaged."""
     replayed: int = 0
     """Seen before, or older than the last 128."""
     rtcp_unauthentic: int = 0
     """Either, of RTCP."""
     streams_given_up: int = 0
-    """SSRCs that made room for another one."""
+    """SSRCs that were removed to make room for another one."""
 
 
 class _Stream:
-    """One SSRC: what it sent first and last, still encrypted."""
+    """One SSRC: its first and last packet, still encrypted."""
 
     __slots__ = ("first", "last", "since", "ssrc")
 
@@ -85,14 +85,14 @@ class _Stream:
 
 
 class _Streams:
-    """What one session of libsrtp takes: packets of the SSRC that is heard, and of one that may follow it.
+    """The streams of one session of libsrtp: the SSRC that is received, and one that may follow it.
 
-    libsrtp itself keeps each authentic SSRC for good and looks through all of them at every packet. Here a third one
-    takes the place of that which is not heard. Of those that were given up so no packet is taken twice either.
+    libsrtp itself keeps each authentic SSRC for good and searches all of them at every packet. Here a third SSRC
+    replaces the one that is not received. Packets of removed SSRCs are not accepted twice either.
     """
 
     place = slice(8, 12)
-    """Where the SSRC stands in a packet."""
+    """The bytes of the SSRC in a packet."""
 
     def __init__(self, session: "pylibsrtp.Session", mki: bytes, tag: int, counts: SrtpCounts) -> None:
         self._session = session
@@ -101,11 +101,11 @@ class _Streams:
         self._mki, self._tag = mki, tag
         self._heard = _Stream(b"", b"", 0.0)
         self._other: _Stream | None = None
-        self._given_up: dict[bytes, int] = {}
-        """The number of the last packet of each."""
+        self._removed: dict[bytes, int] = {}
+        """The number of the last packet of each removed SSRC."""
 
     def take(self, packet: bytes, now: float) -> bytes:
-        """The packet in the clear. Raises what libsrtp raises, and ValueError for one that is too long."""
+        """The decrypted packet. Raises `pylibsrtp.Error`, and ValueError if it is too long."""
         if self._mki:
             packet = _bare(packet, self._mki, self._tag)
         ssrc = packet[self.place]
@@ -113,43 +113,43 @@ class _Streams:
             clear = self._unprotect(packet)
             self._heard.last = packet
             return clear
-        if ssrc in self._given_up and self.number_of(packet) <= self._given_up[ssrc]:
+        if ssrc in self._removed and self.number_of(packet) <= self._removed[ssrc]:
             import pylibsrtp
 
-            raise pylibsrtp.Error("replay check failed (of a stream that was given up)")
-        clear = self._unprotect(packet)  # who has not the key does not come further
+            raise pylibsrtp.Error("replay check failed (of a stream that was removed)")
+        clear = self._unprotect(packet)  # raises if the packet is not authentic
         self._met(ssrc, packet, now)
         return clear
 
     def number_of(self, packet: bytes) -> int:
-        """Its place in the stream."""
+        """Its sequence number."""
         return int.from_bytes(packet[2:4], "big")
 
     def _met(self, ssrc: bytes, packet: bytes, now: float) -> None:
-        """An authentic packet of another stream; the second one of a stream makes it the one that is heard."""
+        """An authentic packet of another stream came; the second one makes that stream the one that is received."""
         other = self._other
         if other is not None and other.ssrc == ssrc:
             other.last = packet
             self._heard, self._other = other, self._heard
             return
-        self._given_up.pop(ssrc, None)
+        self._removed.pop(ssrc, None)
         met = _Stream(ssrc, packet, now)
         if not self._heard.ssrc:
             self._heard = met
             return
         self._other = met
         if other is not None:
-            self._give_up(other, now)
+            self._remove(other, now)
 
-    def _give_up(self, stream: _Stream, now: float) -> None:
+    def _remove(self, stream: _Stream, now: float) -> None:
         self._session.remove_stream(int.from_bytes(stream.ssrc, "big"))
         self._counts.streams_given_up += 1
-        self._given_up[stream.ssrc] = self._last_of(stream, now)
-        if len(self._given_up) > GIVEN_UP:
-            del self._given_up[next(iter(self._given_up))]
+        self._removed[stream.ssrc] = self._last_of(stream, now)
+        if len(self._removed) > REMOVED:
+            del self._removed[next(iter(self._removed))]
 
     def _last_of(self, stream: _Stream, now: float) -> int:
-        """Its highest number; above all when that may have wrapped, for its rollover counter is lost with it."""
+        """Its highest number; 0xFFFF if the numbers may have wrapped, for the rollover counter is lost."""
         first, last = self.number_of(stream.first), self.number_of(stream.last)
         return last if last >= first and now - stream.since < WRAP else 0xFFFF
 
@@ -164,7 +164,7 @@ class _ReportStreams(_Streams):
         self._unprotect = session.unprotect_rtcp
 
     def number_of(self, packet: bytes) -> int:
-        """Its place in the stream."""
+        """Its sequence number."""
         end = len(packet) - self._tag
         return int.from_bytes(packet[max(0, end - 4) : end], "big") & 0x7FFF_FFFF
 
@@ -173,7 +173,7 @@ class _ReportStreams(_Streams):
 
 
 class _Receiver:
-    """One direction's packets in, under one key."""
+    """The packets that we receive under one key."""
 
     def __init__(self, keys: Keys, counts: SrtpCounts) -> None:
         _, tag, control_tag = PROFILES[keys.suite]
@@ -183,14 +183,14 @@ class _Receiver:
 
 
 def _bare(packet: bytes, mki: bytes, tag: int) -> bytes:
-    """`packet` without its key identifier, which nothing authenticates (RFC 3711 §3.1)."""
+    """`packet` without its key identifier, which is not authenticated (RFC 3711 §3.1); empty if it has another one."""
     end = len(packet) - tag
     begin = max(0, end - len(mki))
     return packet[:begin] + packet[end:] if packet[begin:end] == mki else b""
 
 
 class Srtp:
-    """One call's SRTP: a session of libsrtp per direction, so that a new key of one leaves the other as it is."""
+    """SRTP of one call: one session of libsrtp per direction, so that a new key of one does not affect the other."""
 
     def __init__(self, keys: Keys) -> None:
         """Raises `SrtpUnavailableError`."""
@@ -206,10 +206,10 @@ class Srtp:
         self._send(keys)
 
     def rekey(self, keys: Keys, now: float) -> bool:
-        """Follow a re-INVITE; returns whether any key has changed, and our stream so needs a new SSRC.
+        """Follow a re-INVITE; returns whether any key has changed: then our stream needs a new SSRC.
 
-        The other side may have kept or lost its rollover counter for our stream, and both is allowed; for a new SSRC
-        it begins at 0 in any case (RFC 3711 §3.3.1).
+        The other side may keep or reset its rollover counter for our stream; both are allowed. For a new SSRC it
+        begins at 0 in any case (RFC 3711 §3.3.1).
         """
         before, self._keys = self._keys, keys
         if (keys.suite, keys.theirs, keys.mki) != (before.suite, before.theirs, before.mki):
@@ -221,28 +221,28 @@ class Srtp:
 
     def _send(self, keys: Keys) -> None:
         sender = _session(keys.suite, keys.ours, "SSRC_ANY_OUTBOUND")
-        # Bound here, for each call in between costs 5 % of it.
+        # Bound here: another Python call in between would cost 5 % more.
         self.protect: Callable[[bytes], bytes] = sender.protect
-        """An RTP packet as it goes over the network."""
+        """An RTP packet, encrypted."""
         self.protect_rtcp: Callable[[bytes], bytes] = sender.protect_rtcp
-        """A compound of RTCP as it goes over the network."""
+        """A compound of RTCP, encrypted."""
 
     def unprotect(self, packet: bytes, now: float) -> bytes | None:
-        """The RTP packet in `packet`; None, counted, if it is not authentic or not new; `packet` if it is no RTP."""
+        """The decrypted RTP packet; None, counted, if it is not authentic or not new; `packet` if it is not RTP."""
         try:
             return self._receiver.sound.take(packet, now)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=False)
 
     def unprotect_rtcp(self, packet: bytes, now: float) -> bytes | None:
-        """The RTCP compound in `packet`, likewise."""
+        """The decrypted RTCP compound, likewise."""
         try:
             return self._receiver.control.take(packet, now)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=True)
 
     def _second_chance(self, packet: bytes, now: float, cause: str, *, control: bool) -> bytes | None:
-        if not b"\x80" <= packet[:1] < b"\xc0":  # STUN and the like (RFC 7983 §7), which no parser of ours takes
+        if not b"\x80" <= packet[:1] < b"\xc0":  # STUN and others (RFC 7983 §7), which our parsers drop
             return packet
         before = self._before
         if before is not None and now >= self._before_until:

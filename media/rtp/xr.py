@@ -19,13 +19,13 @@ class VoipMetrics(NamedTuple):
     ssrc: int
     """The source that is reported on."""
     loss_rate: int = 0
-    """Lost by the network since the beginning, in 1/256; so are the next three."""
+    """Part lost by the network since the beginning, in 1/256, like the next three."""
     discard_rate: int = 0
-    """Came too late to be used."""
+    """Part that came too late to be used."""
     burst_density: int = 0
-    """Lost or discarded within bursts."""
+    """Part lost or discarded within bursts."""
     gap_density: int = 0
-    """Lost or discarded outside of them."""
+    """Part lost or discarded outside of bursts."""
     burst_duration: int = 0
     """Mean, in ms."""
     gap_duration: int = 0
@@ -33,7 +33,7 @@ class VoipMetrics(NamedTuple):
     round_trip: int = 0
     """In ms; 0 if not known yet."""
     end_system_delay: int = 0
-    """In ms, sending and receiving together."""
+    """In ms, of sending and receiving together."""
     signal_level: int = UNAVAILABLE
     noise_level: int = UNAVAILABLE
     echo_return_loss: int = UNAVAILABLE
@@ -49,9 +49,9 @@ class VoipMetrics(NamedTuple):
     jitter_buffer: int = 0
     """Delay of a packet that is on time, in ms."""
     jitter_buffer_max: int = 0
-    """Delay of the latest packet that would be used now, in ms."""
+    """Delay of the latest packet that would still be used now, in ms."""
     jitter_buffer_abs_max: int = 0
-    """The most that the buffer may ever grow to, in ms."""
+    """The greatest delay that the buffer may ever reach, in ms."""
 
     def encode(self) -> bytes:
         """Its bytes."""

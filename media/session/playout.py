@@ -1,4 +1,4 @@
-"""Playout: what the agent says, cut into 20 ms frames, with exact positions."""
+"""Playout: the queue of the agent's sound, cut into 20 ms frames, with exact positions."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from media.g711 import FRAME, RATE, SILENCE, ramp
 
 CAPACITY = 120 * RATE
-"""Samples that may wait; beyond that the newest are refused and counted."""
+"""Samples that may wait; any more are refused and counted."""
 FADE = 40
 """Samples of the fade at a cut (5 ms)."""
 
 
 class Heard(NamedTuple):
-    """How far playout came: all utterances before `utterance` in full, of it `samples`, of later ones nothing."""
+    """The position of playout: all utterances before `utterance` were sent, of it `samples`, and nothing after it."""
 
     utterance: int
     samples: int
@@ -32,16 +32,16 @@ NO_MARKS: Sequence[Mark] = ()
 
 @dataclass(slots=True)
 class PlayoutStats:
-    """What went wrong."""
+    """Counters."""
 
     refused: int = 0
     """Samples for which there was no room."""
     underruns: int = 0
-    """Times that sound ran out in the middle of an utterance."""
+    """Times that the queue ran empty in the middle of an utterance."""
 
 
 class Playout:
-    """The queue of one call. Time is counted in frames taken, so an hour of call needs no clock."""
+    """The queue of one call. Time is counted in frames taken; there is no clock."""
 
     __slots__ = (
         "_edge",
@@ -74,11 +74,11 @@ class Playout:
 
     @property
     def position(self) -> Heard:
-        """How far it came."""
+        """The position of the last sample that was taken."""
         return Heard(self._utterance, self._samples + self._offset)
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue mu-law sound; `utterance` never decreases. Of one that was stopped, or is over, nothing is taken."""
+        """Queue mu-law sound; `utterance` never decreases. Sound of one that was stopped or has ended is ignored."""
         if utterance <= self._told or utterance < self._utterance:
             return
         room = CAPACITY - self.waiting
@@ -90,24 +90,24 @@ class Playout:
             self._waiting += len(ulaw)
 
     def finish(self, utterance: int) -> None:
-        """No more sound comes for `utterance`."""
+        """No more sound of `utterance` follows."""
         self._finished = max(self._finished, utterance)
 
     def pause(self) -> Heard:
-        """Be silent from the next frame on, after a short fade, and keep the queue."""
+        """Be silent from the next frame on, after a short fade, and keep the queue; returns the position."""
         if not self.paused:
             self.paused = True
             self._edge = self._fade_out()
         return self.position
 
     def resume(self) -> None:
-        """Go on at the sample where `pause` stopped."""
+        """Continue at the sample where `pause` stopped."""
         self.paused = False
         self._edge = None
         self._rise = bool((self._samples or self._offset) and self._queue and not self._sounding)
 
     def stop(self) -> Heard:
-        """Discard the queue; be silent from the next frame on, after a short fade; tell how far it came."""
+        """Discard the queue and be silent from the next frame on, after a short fade; returns the position."""
         edge = self._edge if self.paused else self._fade_out()
         last = self._queue[-1][0] if self._queue else self._utterance
         self._queue.clear()
@@ -133,7 +133,7 @@ class Playout:
                 if end < len(sound) and utterance == self._utterance:  # nearly always: in the middle of a piece
                     self._offset = end
                     return sound[offset:end], NO_MARKS
-        elif not self._queue and self._finished <= self._told and self._edge is None:  # or nothing is said
+        elif not self._queue and self._finished <= self._told and self._edge is None:  # or nothing is queued
             return SILENCE, NO_MARKS
         if self._edge is not None:
             edge, self._edge = self._edge, None
@@ -151,7 +151,7 @@ class Playout:
         while need and self._queue:
             utterance, sound = self._queue[0]
             if utterance > self._finished and self.waiting < need:
-                break  # a partial frame of an utterance that goes on is held, so that its sound stays in one piece
+                break  # the last part of a frame waits for the rest of it while the utterance continues
             if utterance != self._utterance:
                 marks += self._finish_marks()
                 self._utterance, self._samples = utterance, 0
@@ -177,7 +177,7 @@ class Playout:
         return (frame if not need else frame + SILENCE[:need]), marks
 
     def _finish_marks(self) -> list[Mark]:
-        """Ends not told yet: of every finished utterance of which no sound is waiting."""
+        """The ends of all finished utterances whose sound was taken, if they were not returned yet."""
         last = self._finished if not self._queue else min(self._finished, self._queue[0][0] - 1)
         if last <= self._told:
             return []

@@ -1,7 +1,7 @@
-"""How good the received sound was: the E-model of ITU-T G.107 in its short form, per interval and per call.
+"""The quality of the received sound: the E-model of ITU-T G.107 in its short form, per interval and per call.
 
-``R = 93.2 - Id - Ie,eff``, where Id is the impairment by delay and Ie,eff that by loss: loss after the buffer, network
-and late together, with the measured burst ratio; no other figure (jitter has already become loss or delay).
+``R = 93.2 - Id - Ie,eff``, where Id is the impairment by delay and Ie,eff that by loss. Loss is measured after the
+buffer: packets lost by the network or too late, with the measured burst ratio. Jitter has become loss or delay there.
 """
 
 from array import array
@@ -12,13 +12,14 @@ from media.jitter.losses import LossPattern
 from media.rtp.xr import UNAVAILABLE, VoipMetrics
 
 INTERVAL = 5.0
-"""Seconds that are judged at a time."""
+"""Seconds of one interval."""
 KEPT = 720
-"""Intervals remembered, the latest hour."""
+"""Intervals remembered: the last hour."""
 BEST = 93.2
 ROBUST_CONCEALED = 25.1
-"""Packet-loss robustness Bpl of G.711 with concealment (G.113 Appendix I); without it every loss is heard."""
+"""Packet-loss robustness Bpl of G.711 with concealment (G.113 Appendix I)."""
 ROBUST_PLAIN = 4.3
+"""The same without concealment: every loss is heard."""
 ENHANCED_CONCEALMENT, NO_CONCEALMENT, ADAPTIVE_BUFFER = 0b10 << 6, 0b01 << 6, 0b11 << 4
 """Bits of the receiver configuration (RFC 3611 §4.7.6)."""
 
@@ -44,10 +45,10 @@ def burst_ratio(pattern: LossPattern, expected: int) -> float:
 
 
 class QualityScore(NamedTuple):
-    """A judgement of some time of sound."""
+    """The quality of an interval or of a call."""
 
     loss: float
-    """Part of the packets that were missing when they were needed."""
+    """Part of the packets, 0 to 1, that were missing when they were needed."""
     burst_ratio: float
     rating: float
     mos: float
@@ -63,7 +64,7 @@ class QualityScore(NamedTuple):
 
 
 def judge(expected: int, pattern: LossPattern, delay: float, *, concealed: bool) -> QualityScore | None:
-    """Judge `expected` packets with the losses of `pattern`; None if there were none to hear."""
+    """The quality of `expected` packets with the losses of `pattern`; None if no packets were expected."""
     if expected <= 0:
         return None
     loss = min(1.0, pattern.lost / expected)
@@ -73,7 +74,7 @@ def judge(expected: int, pattern: LossPattern, delay: float, *, concealed: bool)
 
 
 class Meter:
-    """Judges a call by intervals, and as a whole."""
+    """The quality of a call by intervals."""
 
     def __init__(self, *, concealed: bool) -> None:
         self.deadline = float("inf")
@@ -85,14 +86,14 @@ class Meter:
         self._before = (0, LossPattern())
 
     def start(self, now: float) -> None:
-        """Begin with the first interval."""
+        """Begin the first interval."""
         if self.deadline == float("inf"):
             self.deadline = now + INTERVAL
 
     def close_interval(self, now: float, expected: int, pattern: LossPattern, delay: float) -> None:
-        """Judge what has been added to the totals `expected` and `pattern` since the last time."""
+        """Score the interval: the increase of the totals `expected` and `pattern` since the last one."""
         self.deadline += INTERVAL
-        if self.deadline <= now:  # the process was held up
+        if self.deadline <= now:  # the process was blocked
             self.deadline = now + INTERVAL
         packets, losses = self._before
         self._before = expected, pattern
@@ -114,8 +115,8 @@ def voip_metrics(
 ) -> VoipMetrics:
     """The VoIP metrics block on a call in which `expected` packets were due and `discarded` came too late.
 
-    `delays` are the round trip, our own, and from mouth to ear; `buffer` what a late packet is waited for now and at
-    most; seconds. A packet in order is not delayed by our buffer, so its nominal delay is 0.
+    `delays` are the round trip, our own delay, and the delay from mouth to ear; `buffer` is how long a late packet is
+    waited for, now and at most; all in seconds. Our buffer does not delay packets in order: its nominal delay is 0.
     """
     round_trip, own, mouth_to_ear = delays
     listening = judge(expected, pattern, 0.0, concealed=concealed)

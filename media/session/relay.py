@@ -12,14 +12,14 @@ from media.g711 import FRAME, SILENCE
 
 
 class Relay(Protocol):
-    """Where frames come from."""
+    """A source of frames."""
 
     def take(self, now: float) -> bytes:
         """The next 20 ms of mu-law sound."""
 
 
 class Music:
-    """Sound that begins again at its end."""
+    """Sound in a loop."""
 
     def __init__(self, ulaw: bytes) -> None:
         self._ulaw = _shared(ulaw)
@@ -37,5 +37,5 @@ class Music:
 
 @lru_cache(maxsize=4)
 def _shared(ulaw: bytes) -> bytes:
-    """The same object for the same music, however many callers hear it."""
+    """The same object for the same music, so that many callers share its memory."""
     return ulaw

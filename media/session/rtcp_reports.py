@@ -1,8 +1,8 @@
-"""The RTCP of one call (RFC 3550 §6): when reports leave and where to, whose are believed. Sans-IO."""
+"""The RTCP of one call (RFC 3550 §6): our reports, their destination, and the reports that we accept. Sans-IO."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from media.g711 import RATE
 from media.jitter.buffer import HOLE_WAIT_MAX, JitterBuffer
@@ -10,6 +10,7 @@ from media.rtp import rtcp
 from media.rtp.receiver_stats import ReceiverStats, ReportState
 from media.rtp.remote_stats import FRAME_DELAY, RemoteStats
 from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, Rtcp, SenderReport, SourceDescription
+from media.rtp.sender import Sent
 from media.rtp.source import Address
 from media.session.quality import Meter, judge, voip_metrics
 
@@ -18,7 +19,7 @@ INTERVAL = 5.0
 FIRST = 0.5
 """The same until the first report: a call of two may report at once (RFC 3550 §6.2)."""
 OWN_DELAY = 2 * FRAME_DELAY
-"""Seconds that we add: a frame is packed and waits for its slot; what arrives in order is not delayed."""
+"""Seconds of delay that we add: a frame is packed and waits for its slot; packets in order are not delayed."""
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
 NOWHERE = ("0.0.0.0", "::")
@@ -26,7 +27,7 @@ NOWHERE = ("0.0.0.0", "::")
 
 @dataclass
 class RtcpCounts:
-    """Compounds by what became of them."""
+    """Compounds, sent and received."""
 
     rtcp_sent: int = 0
     rtcp_received: int = 0
@@ -34,18 +35,8 @@ class RtcpCounts:
     rtcp_foreign: int = 0
 
 
-class Sent(NamedTuple):
-    """Our stream so far."""
-
-    ssrc: int
-    timestamp: int
-    """Of the packet that has just left."""
-    packets: int
-    octets: int
-
-
 class Route:
-    """Where RTCP goes, and from where it is taken: the address that signalling named, or the host of the sound."""
+    """The destination and the accepted source of RTCP: the address that signalling named, or the host of the sound."""
 
     def __init__(self) -> None:
         self._media: Address = ("", 0)
@@ -61,11 +52,11 @@ class Route:
 
     @property
     def muxed(self) -> bool:
-        """Whether RTCP travels on the port of the sound (RFC 5761)."""
+        """Whether RTCP uses the RTP port (RFC 5761)."""
         return self._announced == self._media
 
     def _named(self, media: Address) -> Address:
-        """Where they go by signalling, while nothing else was learned."""
+        """The destination by signalling, while no other was learned."""
         if self.muxed:
             return media
         if media == self._media and self._announced:
@@ -73,14 +64,14 @@ class Route:
         return media[0], media[1] + 1
 
     def to(self, media: Address) -> Address | None:
-        """Where reports go while the sound comes from `media`; None if nowhere."""
+        """The destination of reports while the sound comes from `media`; None if there is none."""
         target = self._learned if self._learned and self._learned[0] == media[0] else self._named(media)
         return target if target[0] not in NOWHERE and 0 < target[1] <= 0xFFFF else None
 
     def accept(self, sender: Address, media: Address) -> bool:
-        """Whether RTCP of `sender` is believed; behind a NAT the first port of the media's host is kept.
+        """Whether RTCP of `sender` is accepted; behind a NAT that is the first port of the media's host.
 
-        The address that signalling named is always believed, and takes back what another port was given.
+        RTCP of the address that signalling named is always accepted, and makes it the destination again.
         """
         if sender == media:
             return True
@@ -97,20 +88,20 @@ class Route:
 
 
 class RtcpReports:
-    """Makes and takes the reports of one call. Times are the owner's monotonic seconds."""
+    """Writes and reads the reports of one call. Times are the owner's monotonic seconds."""
 
     def __init__(self, random_bits: Callable[[int], int], epoch: float, *, concealed: bool) -> None:
-        """`epoch` is the Unix time at which the owner's clock was 0; `concealed`, whether losses are."""
+        """`epoch` is the Unix time at which the owner's clock was 0; `concealed`: whether lost sound is concealed."""
         self.deadline = float("inf")
         """When `handle_timer` is due."""
-        self.far = RemoteStats()
+        self.remote = RemoteStats()
         self.route = Route()
         self.counts = RtcpCounts()
-        self.account = ReportState()
+        self.report_state = ReportState()
         self.meter = Meter(concealed=concealed)
         self._random_bits = random_bits
         self._epoch = epoch
-        self._cname = f"{random_bits(96):024x}"  # RFC 7022 §4.2: one per session that tells nothing
+        self._cname = f"{random_bits(96):024x}"  # RFC 7022 §4.2: random, one per session
         self._report_at = float("inf")
         self._sent_before = (0, 0)
         self._left: list[int] = []
@@ -124,12 +115,12 @@ class RtcpReports:
         self.deadline = min(self._report_at, self.meter.deadline)
 
     def leave(self, ssrc: int, now: float) -> None:
-        """A stream of ours goes on under another SSRC: take leave of this one at once (RFC 3550 §6.3.7)."""
-        self._left = [*self._left[-29:], ssrc]  # with ours a BYE has room for 31
+        """Our stream continues under another SSRC: send BYE for this one at once (RFC 3550 §6.3.7)."""
+        self._left = [*self._left[-29:], ssrc]  # a BYE has room for 31, with the present SSRC
         self._report_at = self.deadline = now
 
     def receive(self, data: bytes, sender: Address, media: Address, ssrc: int, now: float) -> bool:
-        """Take a datagram; `media` is where the sound comes from, `ssrc` is ours. True if it is believed."""
+        """Take a datagram; `media` is the source of the sound, `ssrc` is ours. True if it is accepted."""
         if not self.route.accept(sender, media):
             self.counts.rtcp_foreign += 1
             return False
@@ -138,14 +129,14 @@ class RtcpReports:
             self.counts.rtcp_malformed += 1
             return False
         self.counts.rtcp_received += 1
-        self.far.receive(packets, ssrc, now, self._ntp(now) >> 16 & 0xFFFF_FFFF)
+        self.remote.receive(packets, ssrc, now, self._ntp(now) >> 16 & 0xFFFF_FFFF)
         return True
 
-    def handle_timer(self, now: float, sent: Sent, jitter: JitterBuffer, reception: ReceiverStats) -> bytes:
-        """Close the interval that is over; the compound to be sent now, or nothing."""
-        self.account.follow(reception)
+    def handle_timer(self, now: float, sent: Sent, jitter: JitterBuffer, received: ReceiverStats) -> bytes:
+        """Close the interval that has ended; returns the compound to be sent now, empty if none is due."""
+        self.report_state.follow(received)
         if now >= self.meter.deadline:
-            self.meter.close_interval(now, self.account.expected, jitter.losses.pattern, self.delay)
+            self.meter.close_interval(now, self.report_state.expected, jitter.losses.pattern, self.delay)
         compound = b""
         if now >= self._report_at:
             self._report_at = now + INTERVAL * self._spread()
@@ -154,36 +145,36 @@ class RtcpReports:
         self.deadline = min(self._report_at, self.meter.deadline)
         return compound
 
-    def bye(self, now: float, sent: Sent, jitter: JitterBuffer, reception: ReceiverStats) -> bytes:
+    def bye(self, now: float, sent: Sent, jitter: JitterBuffer, received: ReceiverStats) -> bytes:
         """The last compound, sent at once (RFC 3550 §6.3.7)."""
-        self.account.follow(reception)
+        self.report_state.follow(received)
         self.counts.rtcp_sent += 1
         self._left.append(sent.ssrc)
         return rtcp.encode(self._reports(now, sent, jitter))
 
-    def stats(self, jitter: JitterBuffer, reception: ReceiverStats) -> dict[str, Any]:
-        """The quality of the call so far, as numbers; what is not known is left out. Times are in seconds."""
-        self.account.follow(reception)
-        call = judge(self.account.expected, jitter.losses.pattern, self.delay, concealed=self.meter.concealed)
+    def stats(self, jitter: JitterBuffer, received: ReceiverStats) -> dict[str, Any]:
+        """The quality of the call so far, by name; unknown figures are left out. Times are in seconds."""
+        self.report_state.follow(received)
+        call = judge(self.report_state.expected, jitter.losses.pattern, self.delay, concealed=self.meter.concealed)
         return (
             asdict(self.counts)
-            | {"jitter": round(reception.jitter / RATE, 6), "far_delay": round(self.far.delay, 4)}
+            | {"jitter": round(received.jitter / RATE, 6), "remote_delay": round(self.remote.delay, 4)}
             | (call.stats() if call else {})
             | ({"mos_by_interval": [round(score, 2) for score in self.meter.scores]} if self.meter.scores else {})
-            | self.far.stats()
+            | self.remote.stats()
         )
 
     @property
     def delay(self) -> float:
         """Seconds from mouth to ear, both ways taken as equal (RFC 3611 §4.7.3)."""
-        return ((self.far.round_trip or 0.0) + OWN_DELAY + self.far.system_delay) / 2
+        return ((self.remote.round_trip or 0.0) + OWN_DELAY + self.remote.system_delay) / 2
 
     def _reports(self, now: float, sent: Sent, jitter: JitterBuffer) -> list[Rtcp]:
         # RFC 3550 §6.4: a sender report if anything was sent in this interval or the one before.
         sending = sent.packets != self._sent_before[0]
         self._sent_before = self._sent_before[1], sent.packets
-        ssrc = self.account.ssrc
-        block = self.account.block(*self.far.last_report(ssrc, now))
+        ssrc = self.report_state.ssrc
+        block = self.report_state.block(*self.remote.last_report(ssrc, now))
         blocks = (block,) if block else ()
         report: Rtcp = ReceiverReport(sent.ssrc, blocks)
         if sending:
@@ -192,10 +183,10 @@ class RtcpReports:
         if block:
             metrics = voip_metrics(
                 ssrc=ssrc,
-                expected=self.account.expected,
+                expected=self.report_state.expected,
                 discarded=jitter.stats.late,
                 pattern=jitter.losses.pattern,
-                delays=(self.far.round_trip or 0.0, OWN_DELAY, self.delay),
+                delays=(self.remote.round_trip or 0.0, OWN_DELAY, self.delay),
                 buffer=(jitter.hole_wait, HOLE_WAIT_MAX),
                 concealed=self.meter.concealed,
             )

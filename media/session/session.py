@@ -1,164 +1,52 @@
-"""The media of one call: datagrams in, sound and digits out; sound in, datagrams out. Sans-IO."""
+"""The media of one call: packets in, sound and keys out; sound in, packets out. Sans-IO."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from media.dtmf.events import DigitReceiver
 from media.dtmf.inband import ToneReceiver
 from media.dtmf.sender import DigitSender, Stage
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
-from media.jitter.buffer import JitterBuffer
-from media.jitter.playout_buffer import PlayoutJitterBuffer
 from media.recording.stereo import Recording
-from media.rtp.packet import Packet, parse
-from media.rtp.receiver_stats import ReceiverStats
+from media.rtp.packet import parse
 from media.rtp.rtcp import is_rtcp
 from media.rtp.sender import RtpSender
-from media.rtp.source import Address, Source
+from media.rtp.source import Address
 from media.rtp.srtp import Keys, Srtp
+from media.session.format import Format
+from media.session.inbound import Counts, Inbound
 from media.session.playout import NO_MARKS, Mark, Playout
 from media.session.relay import Relay
 from media.session.rtcp_reports import RtcpReports
 
 COMFORT_NOISE = 13
+"""Its payload type (RFC 3389)."""
 G711 = (0, 8)
-"""PCMU and PCMA (RFC 3551 §6)."""
+"""Payload types of PCMU and PCMA (RFC 3551 §6)."""
 CONCEALED = True
-"""Whether lost sound is concealed (`media.jitter.plc`), for the rating: G.113 rates a codec better that does."""
+"""Whether lost sound is concealed (`media.jitter.plc`); G.113 rates a codec with concealment better."""
 CATCH_UP = 2
-"""Frames sent back to back at most after the process was late; more would overflow the far buffer."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """What offer and answer agreed on."""
-
-    encoding: str
-    """``PCMU`` or ``PCMA``."""
-    payload_type: int
-    dtmf_payload_type: int | None = None
-    """Payload type of the telephone events that are sent (RFC 4733), if agreed."""
-    inband_keys: bool = False
-    """Whether keys are listened for in the sound when no telephone events were agreed."""
-    dtmf_received: int | None = None
-    """Payload type of those that come, where it is another (RFC 3264 §5.1); they may come under either."""
+"""The most frames sent back to back after the process was late; more would overflow the other side's buffer."""
 
 
 class KeyPress(NamedTuple):
-    """A key was pressed."""
+    """The other side pressed a key."""
 
     key: str
 
 
 class RtcpReceived(NamedTuple):
-    """A datagram of RTCP on the port of the sound: it is for `RtpSession.receive_control`."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """Packets by what became of them."""
-
-    skipped: int = 0
-    malformed: int = 0
-    foreign: int = 0
-    stray: int = 0
-    """From whom we talk to, but of another stream than the one that is heard."""
-    wrong_type: int = 0
-    unasked: int = 0
-    ssrc_changes: int = 0
-
-
-class Inbound:
-    """The remote stream: its source, its SSRC, its digits and its jitter buffers."""
-
-    __slots__ = (
-        "_digits",
-        "_fresh",
-        "_from",
-        "_next",
-        "_ssrc",
-        "heard_at",
-        "jitter",
-        "listener",
-        "reception",
-        "source",
-        "tones",
-    )
-
-    def __init__(self) -> None:
-        self.jitter = JitterBuffer()
-        self.listener: PlayoutJitterBuffer | None = None
-        """For the person at the other end of a bridge."""
-        self.tones: ToneReceiver | None = None
-        """To be given the sound that `RtpSession.receive` and `poll` return, if anything."""
-        self.source: Source | None = None
-        self.heard_at: float | None = None
-        self.reception = ReceiverStats(0)
-        self._digits = DigitReceiver()
-        self._ssrc: int | None = None
-        self._next: tuple[int, int] | None = None
-        self._fresh = True
-        self._from: Address | None = None
-        """Where the present stream began to come from."""
-
-    def connect(self, remote: Address, now: float) -> None:
-        """Expect sound from `remote`, and accept a new SSRC at once."""
-        if self.source is None:
-            self.source = Source(remote, now)
-        else:
-            self.source.reopen(remote, now)
-        self._fresh = True
-
-    def stream_of(self, packet: Packet, counts: Counts) -> bool:
-        """Whether `packet` belongs to the current stream; changes streams after two packets in a row of a new one.
-
-        After signalling has spoken, and from another source than before, a new one is taken at once.
-        """
-        if packet.ssrc != self._ssrc:
-            address = self.source.address if self.source else None
-            follows = self._next == (packet.ssrc, packet.sequence)
-            self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
-            if not (self._ssrc is None or self._fresh or follows or address != self._from):
-                counts.stray += 1
-                return False
-            if self._ssrc is not None:
-                counts.ssrc_changes += 1
-                self.jitter.restart()
-                if self.listener:
-                    self.listener.restart()
-                self._digits.restart()
-            self._ssrc, self._from = packet.ssrc, address
-            self.reception = ReceiverStats(packet.ssrc)
-        self._next = None  # the two in a row have none of the present stream between them
-        self._fresh = False
-        return True
-
-    def listen(self) -> PlayoutJitterBuffer:
-        """Have a person listen, too; to the sound from now on."""
-        self.listener = PlayoutJitterBuffer()
-        return self.listener
-
-    def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
-        """Take the sound of a packet, None for one without; returns what is ready for the recogniser."""
-        if self.listener:
-            self.listener.put(sequence, timestamp, payload, now)
-        return self.jitter.put(sequence, timestamp, payload, now)
-
-    def digit(self, packet: Packet) -> str | None:
-        """The key that begins with `packet`, if any."""
-        return self._digits.receive(packet)
+    """A datagram of RTCP came on the RTP port: it is for `RtpSession.receive_rtcp`."""
 
 
 class RtpSession:
-    """One call. The owner calls `receive` per datagram, `transmit` and `poll` every 20 ms, and keeps `deadline`."""
+    """One call. The owner calls `receive` per datagram, `transmit` and `poll` every 20 ms, `handle_timer` when due."""
 
     __slots__ = (
-        "_outbound",
         "_receives",
+        "_sender",
         "_sends",
         "_srtp",
-        "control",
         "counts",
         "digits",
         "inbound",
@@ -166,6 +54,7 @@ class RtpSession:
         "playout",
         "recording",
         "relay",
+        "rtcp",
     )
 
     def __init__(self, random_bits: Callable[[int], int], epoch: float = 0.0) -> None:
@@ -176,16 +65,16 @@ class RtpSession:
         self.counts = Counts()
         self.recording: Recording | None = None
         self.live: Recording | None = None
-        """The same for those who listen live."""
+        """The same sound, for people who listen live."""
         self.relay: Relay | None = None
-        """What is sent in place of what the agent says."""
-        self.control = RtcpReports(random_bits, epoch, concealed=CONCEALED)
-        self._outbound = RtpSender(random_bits)
+        """If set, its sound is sent in place of the agent's."""
+        self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
+        self._sender = RtpSender(random_bits)
         self._srtp: Srtp | None = None
         self._sends: Format | None = None
-        """What we agreed to send, if anything."""
+        """The format that we send; None if we agreed to send nothing."""
         self._receives: Format | None = None
-        """The same of what we receive."""
+        """The format that we receive, likewise."""
 
     def connect(
         self,
@@ -198,9 +87,9 @@ class RtpSession:
         send: bool = True,
         receive: bool = True,
     ) -> None:
-        """Begin to talk to `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
+        """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
-        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
+        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for the RTP port.
         """
         left: int | None = None
         if keys is None:
@@ -208,19 +97,19 @@ class RtpSession:
         elif self._srtp is None:
             self._srtp = Srtp(keys)
         elif self._srtp.rekey(keys, now):
-            left = self._outbound.ssrc
-            self._outbound.restart()
+            left = self._sender.ssrc
+            self._sender.restart()
         inband = form.inband_keys and form.dtmf_payload_type is None
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
         self._sends, self._receives = form if send else None, form if receive else None
         self.inbound.connect(remote, now)
-        self.control.connect(remote, control, now)
+        self.rtcp.connect(remote, control, now)
         if left is not None:
-            self.control.leave(left, now)
+            self.rtcp.leave(left, now)
 
     @property
     def remote(self) -> Address | None:
-        """Where packets go, once connected."""
+        """The address that packets are sent to, once connected."""
         return self.inbound.source.address if self.inbound.source else None
 
     @property
@@ -229,13 +118,16 @@ class RtpSession:
         return self._receives is not None
 
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, KeyPress | RtcpReceived | None]:
-        """Take a datagram; returns the mu-law sound that is ready and the key that was pressed, if any."""
+        """Take a datagram; returns the mu-law sound that is ready, and a key or RTCP if there is one."""
         clear = self.unprotected(data, now)
         return (b"", None) if clear is None else self.receive_clear(clear, sender, now)
 
     def unprotected(self, data: bytes, now: float) -> bytes | None:
-        """A datagram of sound without its encryption, None if it is not authentic; RTCP stays as it is."""
-        if self._srtp is None or is_rtcp(data):  # only what is authentic may latch, be counted or heard
+        """An RTP datagram without its encryption, None if it is not authentic; RTCP is returned as it is.
+
+        Only authentic packets may move the source, be counted or be heard.
+        """
+        if self._srtp is None or is_rtcp(data):
             return data
         return self._srtp.unprotect(data, now)
 
@@ -250,89 +142,90 @@ class RtpSession:
             return nothing
         form, inbound = self._receives, self.inbound
         if form is None:
-            self.counts.unasked += 1
+            self.counts.unexpected += 1
             return nothing
         if inbound.source is None or not inbound.source.accept(sender, packet, now):
             self.counts.foreign += 1
             return nothing
-        if not inbound.stream_of(packet, self.counts):
+        if not inbound.belongs(packet, self.counts):
             return nothing
         inbound.heard_at = now
         kind, _, sequence, timestamp, _, payload = packet
         if kind == form.payload_type:
-            inbound.reception.receive(sequence, timestamp, now)
+            inbound.received.receive(sequence, timestamp, now)
             if form.encoding != "PCMU":
                 payload = payload.translate(ALAW_TO_ULAW)
             return inbound.put(sequence, timestamp, payload, now), None
         if kind in (form.dtmf_payload_type, form.dtmf_received):
-            inbound.reception.count(sequence)
+            inbound.received.count(sequence)
             key = inbound.digit(packet)
             ready = inbound.put(sequence, timestamp, None, now)
             return ready, KeyPress(key) if key else None
-        inbound.reception.receive(sequence, timestamp, now)
-        if kind in G711:  # of two formats that were offered and taken either may be sent (RFC 3264 §5.1)
+        inbound.received.receive(sequence, timestamp, now)
+        if kind in G711:  # either of two formats that were offered and accepted may be sent (RFC 3264 §5.1)
             return inbound.put(sequence, timestamp, payload.translate(ALAW_TO_ULAW) if kind else payload, now), None
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
         return inbound.put(sequence, timestamp, None, now), None
 
-    def receive_control(self, data: bytes, sender: Address, now: float) -> bool:
+    def receive_rtcp(self, data: bytes, sender: Address, now: float) -> bool:
         """Take a datagram of RTCP; True if it is the other side's."""
         if self.remote is None:
-            self.counts.unasked += 1
+            self.counts.unexpected += 1
             return False
         if self._srtp is not None:
             compound = self._srtp.unprotect_rtcp(data, now)
             if compound is None:
                 return False
             data = compound
-        return self.control.receive(data, sender, self.remote, self._outbound.ssrc, now)
+        return self.rtcp.receive(data, sender, self.remote, self._sender.ssrc, now)
 
     @property
     def deadline(self) -> float:
         """When `handle_timer` is due, right after `transmit`."""
-        return self.control.deadline
+        return self.rtcp.deadline
 
     def handle_timer(self, now: float) -> tuple[bytes, Address | None]:
-        """RTCP that is due, and where to."""
-        report = self.control.handle_timer(now, self._outbound.sent, self.inbound.jitter, self.inbound.reception)
-        return self._reported(report), self._control_address()
+        """The RTCP datagram that is due, and its destination; empty if none is due."""
+        report = self.rtcp.handle_timer(now, self._sender.sent, self.inbound.jitter, self.inbound.received)
+        return self._protected(report), self._rtcp_address()
 
     def bye(self, now: float) -> tuple[bytes, Address | None]:
-        """The RTCP that ends the call, and where to."""
-        report = self.control.bye(now, self._outbound.sent, self.inbound.jitter, self.inbound.reception)
-        return self._reported(report), self._control_address()
+        """The RTCP datagram that ends the call, and its destination."""
+        report = self.rtcp.bye(now, self._sender.sent, self.inbound.jitter, self.inbound.received)
+        return self._protected(report), self._rtcp_address()
 
-    def _reported(self, compound: bytes) -> bytes:
+    def _protected(self, compound: bytes) -> bytes:
         return self._srtp.protect_rtcp(compound) if self._srtp and compound else compound
 
-    def _control_address(self) -> Address | None:
-        return self.control.route.to(self.remote) if self.remote else None
+    def _rtcp_address(self) -> Address | None:
+        return self.rtcp.route.to(self.remote) if self.remote else None
 
     def poll(self, now: float) -> bytes:
-        """Sound that became ready by waiting. On hold too: the recogniser's clock goes on."""
+        """Sound that is ready because time has passed; during a hold too, for the recogniser's clock goes on."""
         return self.inbound.jitter.poll(now)
 
     def transmit(self, slot: int, now: float = 0.0) -> tuple[list[bytes], Sequence[Mark]]:
         """Packets and marks due in 20 ms slot number `slot` of this call, at `now`.
 
-        One frame late is caught up; more is skipped in time, and the queued sound moves rather than vanishes.
+        If one frame is late, two packets are sent. If more are, their time is skipped and the queued sound is sent
+        later; none of it is lost.
         """
-        form, outbound = self._sends, self._outbound
-        owed = slot - outbound.slot if outbound.slot >= 0 else 1
-        if slot > outbound.slot:
-            outbound.slot = slot
-        if form is None or owed <= 0:
-            outbound.skip(max(owed, 0))
-            if self.relay and owed > 0:
-                self.relay.take(now)  # who does not listen now does not hear it later
+        form, sender = self._sends, self._sender
+        due = slot - sender.slot if sender.slot >= 0 else 1
+        if slot > sender.slot:
+            sender.slot = slot
+        if form is None or due <= 0:
+            sender.skip(max(due, 0))
+            if self.relay and due > 0:
+                self.relay.take(now)  # sound that cannot be heard now is not heard later either
             return [], NO_MARKS
-        if owed > CATCH_UP:
-            self.counts.skipped += owed - 1
-            outbound.skip(owed - 1)
-            owed = 1
+        if due > CATCH_UP:
+            self.counts.skipped += due - 1
+            sender.skip(due - 1)
+            due = 1
         packet, marks = self._packet(form, now)
-        if owed == 1:
+        if due == 1:
             return [packet], marks
         second, more = self._packet(form, now)
         return [packet, second], [*marks, *more]
@@ -357,26 +250,20 @@ class RtpSession:
     def _sound_packet(self, form: Format, frame: bytes) -> bytes:
         if form.encoding != "PCMU":
             frame = frame.translate(ULAW_TO_ALAW)
-        return self._outbound.packet(form.payload_type, frame)
+        return self._sender.packet(form.payload_type, frame)
 
     def _key_packet(self, form: Format) -> bytes:
-        """A key is sounding: what the agent says waits."""
-        beat = self.digits.take(self._outbound.timestamp)
-        if form.dtmf_payload_type is not None and beat.stage is not Stage.GAP:
-            return self._outbound.event(form.dtmf_payload_type, beat)
-        return self._sound_packet(form, beat.sound() if beat.stage is Stage.TONE else SILENCE)
+        """A key is being sent: the agent's sound waits."""
+        slot = self.digits.take(self._sender.timestamp)
+        if form.dtmf_payload_type is not None and slot.stage is not Stage.GAP:
+            return self._sender.event(form.dtmf_payload_type, slot.payload(), slot.started, first=slot.number == 0)
+        return self._sound_packet(form, slot.sound() if slot.stage is Stage.TONE else SILENCE)
 
     def stats(self) -> dict[str, Any]:
         """All counters, by name."""
-        jitter = asdict(self.inbound.jitter.stats) | {"debt": self.inbound.jitter.debt}
-        playout = asdict(self.playout.stats)
+        found = {"sent": self._sender.packets} | asdict(self.counts)
+        found |= asdict(self.inbound.jitter.stats) | {"surplus": self.inbound.jitter.surplus}
+        found |= asdict(self.playout.stats)
         if self._srtp is not None:
-            playout |= asdict(self._srtp.counts)
-        sent = {"sent": self._outbound.packets}
-        return (
-            sent
-            | asdict(self.counts)
-            | jitter
-            | playout
-            | self.control.stats(self.inbound.jitter, self.inbound.reception)
-        )
+            found |= asdict(self._srtp.counts)
+        return found | self.rtcp.stats(self.inbound.jitter, self.inbound.received)

@@ -75,7 +75,7 @@ class Booth:
     def _receive(self, packet: Tapped) -> None:
         at, session = now(), self._inside.session
         if packet.control:
-            session.receive_control(packet.data, packet.remote, at)
+            session.receive_rtcp(packet.data, packet.remote, at)
             return
         sound, event = session.receive(packet.data, packet.remote, at)
         if sound:
@@ -83,7 +83,7 @@ class Booth:
         if isinstance(event, KeyPress):
             self._tell(Kind.DIGIT, DIGIT.pack(at, event.key.encode()))
         elif isinstance(event, RtcpReceived):
-            session.receive_control(packet.data, packet.remote, at)
+            session.receive_rtcp(packet.data, packet.remote, at)
 
     def _hand_up(self, sound: bytes, at: float) -> None:
         for chunk in self._inside.gather(sound):

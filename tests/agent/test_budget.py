@@ -30,7 +30,7 @@ def waits(session: EarsSession, before: int, speech: int) -> float:
             session.backlog.hear(piece)
             listening.hear(piece, at * FRAME_SECONDS)
             if (wanted := listening.wants()) is not None:
-                channel.play(Kind.ATTEND, bytes([round(wanted / FRAME_SECONDS)]))
+                channel.play(Kind.CHUNK, bytes([round(wanted / FRAME_SECONDS)]))
             while message := session.backlog.next_frame():
                 sent += len(message)
         if sent >= complete * FRAME:

@@ -13,7 +13,7 @@ from pathlib import Path
 from media.browsers.transport import Browsers, BrowserTransport
 from media.process.channel import Channel
 from media.process.engine import MediaEngine, MediaOptions
-from media.session.session import Format
+from media.session.format import Format
 from sipgw.sip.jsep import BrowserOffer, Ends
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import busy, speak

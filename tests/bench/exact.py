@@ -10,15 +10,16 @@ from media.g711 import FRAME, RATE, SILENCE
 from media.process.channel import Channel
 from media.process.engine import MediaEngine, MediaOptions
 from media.rtp import packet as rtp
+from media.session.format import Format
 from media.session.playout import CAPACITY, Playout
 from media.session.quality import mos, rating
-from media.session.session import Format, RtpSession
+from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP
 from tests.media.reporting import Call
-from tests.media.test_far import FarEnd
-from tests.media.test_position import followed, playing, spoken
+from tests.media.test_playout_estimator import followed, playing, spoken
 from tests.media.test_quality import VECTORS
+from tests.media.test_remote_stats import FarEnd
 
 AREA = "media"
 HOUR = 3600 * 50
@@ -121,7 +122,7 @@ def accounts() -> Iterator[Gate]:
             for now, estimate in followed(18.0):
                 left, there = playing(now), playing(now - one_way - buffer)
                 known.append(abs(spoken(estimate.at(now)) - spoken(left)) * 1000)
-                heard.append(abs(spoken(estimate.at(now - call.session.control.far.delay)) - spoken(there)) * 1000)
+                heard.append(abs(spoken(estimate.at(now - call.session.rtcp.remote.delay)) - spoken(there)) * 1000)
     yield Gate(AREA, "what has left, as the gateway knows it", f"{max(known):.1f} ms off", "<= 20 ms", max(known) <= 20)
     yield Gate(AREA, "what the caller has heard", f"{max(heard):.0f} ms off at most", "<= 40 ms", max(heard) <= 40)
     yield Gate(AREA, "round trip by RTCP", f"{max(trip):.2f} ms off at most", "<= 1 ms", max(trip) <= 1)

@@ -20,7 +20,8 @@ from media.process.channel import Channel, MediaDown
 from media.process.engine import MediaEngine, MediaOptions
 from media.recording.tap import TapOptions
 from media.rtp import packet as rtp
-from media.session.session import Format, RtpSession
+from media.session.format import Format
+from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 
 AREA = "media"

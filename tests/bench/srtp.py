@@ -9,7 +9,7 @@ from media.g711 import FRAME
 from media.process.engine import MediaEngine, MediaOptions
 from media.rtp import packet as rtp
 from media.rtp.srtp import PROFILES, Keys, Srtp, _session
-from media.session.session import Format
+from media.session.format import Format
 from tests.bench.gate import Gate
 from tests.bench.media import worker_cpu
 

@@ -11,7 +11,7 @@ import pytest
 from media.dtmf.events import KEYS
 from media.process.engine import MediaEngine, MediaOptions
 from media.rtp.srtp import Keys
-from media.session.session import Format
+from media.session.format import Format
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Confirmed, Leg

@@ -67,7 +67,7 @@ class Hearing:
                 self.speech.append((at, number))
 
 
-def eagerly(packets: list[Packet]) -> Hearing:
+def to_recogniser(packets: list[Packet]) -> Hearing:
     """Hear `packets` through the buffer for recognisers, polled as the media process does."""
     buffer, hearing, stream, tick = JitterBuffer(), Hearing(), 0, packets[0].at + 0.007
     for packet in packets:
@@ -120,7 +120,7 @@ def p95(ranked: list[float]) -> float:
     return 1000 * ranked[int(0.95 * len(ranked))]
 
 
-def clocked(packets: list[Packet]) -> Hearing:
+def to_person(packets: list[Packet]) -> Hearing:
     """Hear `packets` through the buffer for human listeners, a frame every 20 ms."""
     buffer, hearing, stream, tick = PlayoutJitterBuffer(), Hearing(), 0, packets[0].at + 0.007
     for packet in packets:

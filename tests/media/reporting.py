@@ -5,7 +5,8 @@ import random
 from media.g711 import FRAME
 from media.rtp import packet as rtp
 from media.rtp import rtcp
-from media.session.session import Format, RtpSession
+from media.session.format import Format
+from media.session.session import RtpSession
 
 FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))

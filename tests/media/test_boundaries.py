@@ -185,7 +185,7 @@ def test_what_raises_in_the_media_process(monkeypatch: pytest.MonkeyPatch, name:
 def test_a_report_by_rtcp_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(house: House) -> None:
         channel = house.worker._channels[house.channels[BAD].number]
-        channel.session = Spoilt(channel.session, "receive_control")  # type: ignore[assignment]
+        channel.session = Spoilt(channel.session, "receive_rtcp")  # type: ignore[assignment]
         for far, one in zip(house.fars, house.channels, strict=True):
             far.control.sendto(b"\x80\xc9\x00\x01" + bytes(4), ("127.0.0.1", one.port + 1))
 
@@ -204,7 +204,7 @@ def test_a_report_by_rtcp_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Kind) else "",
 )
-def test_an_order_that_cannot_be_obeyed(monkeypatch: pytest.MonkeyPatch, kind: Kind, body: bytes) -> None:
+def test_an_order_that_cannot_be_carry_outed(monkeypatch: pytest.MonkeyPatch, kind: Kind, body: bytes) -> None:
     async def run() -> None:
         with housed(monkeypatch) as house:
             for _ in range(3):
@@ -335,4 +335,4 @@ def test_a_way_to_a_browser_that_raises_is_told_as_gone() -> None:
         told: bytes = answers.write.call_args[0][0]
         return told
 
-    assert json.loads(asyncio.run(run())) == {"way": 7, "do": "gone", "told": "Bug: in call seven"}
+    assert json.loads(asyncio.run(run())) == {"transport": 7, "do": "gone", "result": "Bug: in call seven"}

@@ -13,7 +13,8 @@ from media.dtmf.events import KEYS
 from media.dtmf.inband import ToneReceiver
 from media.dtmf.sender import HIGH, LOW, PAD
 from media.g711 import RATE, from_linear
-from media.session.session import Format, RtpSession
+from media.session.format import Format
+from media.session.session import RtpSession
 from sipgw.records.wav import read_ulaw
 
 PROMPTS = Path("/usr/share/asterisk/sounds")

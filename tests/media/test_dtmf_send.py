@@ -11,7 +11,8 @@ from media.dtmf.events import KEYS, DigitReceiver
 from media.dtmf.sender import ENDS, HIGH, LONGEST, LOW, PAD, SHORTEST, SHORTEST_PAUSE, WAITING, check
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW, to_linear
 from media.rtp import packet as rtp
-from media.session.session import CATCH_UP, Format, RtpSession
+from media.session.format import Format
+from media.session.session import CATCH_UP, RtpSession
 
 SPEECH = bytes(range(1, 161))
 

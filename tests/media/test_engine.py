@@ -27,7 +27,7 @@ from media.process.channel import (
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.heartbeat import PATIENCE
 from media.rtp import packet as rtp
-from media.session.session import Format
+from media.session.format import Format
 from tests.ports import free_ports
 from tests.waiting import HANG
 

@@ -7,7 +7,7 @@ from media.process.channel import Channel, Digit, Frames
 from media.process.engine import MediaEngine
 from media.rtp import packet as rtp
 from media.rtp.srtp import Keys, Srtp
-from media.session.session import Format
+from media.session.format import Format
 from tests.media.test_engine import Phone, call, with_engine
 from tests.waiting import HANG
 

@@ -9,7 +9,7 @@ import pytest
 from media.process.channel import Channel, Digit, Frames
 from media.process.engine import MediaEngine
 from media.rtp.srtp import PROFILES, Keys
-from media.session.session import Format
+from media.session.format import Format
 from tests.media.test_engine import SPEECH, with_engine
 from tests.waiting import HANG
 

@@ -77,12 +77,12 @@ def test_reports_go_there_and_back(muxed):
             metrics = VoipMetrics(report.ssrc, jitter_buffer=120)
             phone.control.send(rtcp.encode([ReceiverReport(9, (block,)), ExtendedReport(9, (metrics,))]))
             async with asyncio.timeout(HANG):
-                while channel.far_delay == BUFFER:
+                while channel.remote_delay == BUFFER:
                     await asyncio.sleep(0.02)
             stats = await channel.stats()
-            assert (stats["rtcp_sent"], stats["rtcp_received"], stats["far_lost"]) == (1, 1, 3)
+            assert (stats["rtcp_sent"], stats["rtcp_received"], stats["remote_lost"]) == (1, 1, 3)
             assert stats["round_trip"] < 0.5
-            assert channel.far_delay == pytest.approx(0.120 + stats["round_trip"] / 2, abs=0.001)
+            assert channel.remote_delay == pytest.approx(0.120 + stats["round_trip"] / 2, abs=0.001)
             channel.close()
             last, _ = await phone.compound()
             kinds = rtcp.parse(last)
@@ -118,8 +118,8 @@ def test_a_flood_of_spoofed_reports_diverts_nothing(muxed):
             assert aio.RtcpPacket.parse(report)[0].ssrc == first.ssrc
             stats = await channel.stats()
             assert stats["rtcp_foreign"] > 100
-            assert (stats["rtcp_received"], channel.far_delay) == (0, BUFFER)
-            assert "far_lost" not in stats
+            assert (stats["rtcp_received"], channel.remote_delay) == (0, BUFFER)
+            assert "remote_lost" not in stats
             channel.close()
 
     with_engine(scenario)

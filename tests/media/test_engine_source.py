@@ -51,7 +51,7 @@ class Talk:
         async with asyncio.timeout(HANG):
             while True:
                 stats = await self.channel.stats()
-                if stats["received"] + stats["foreign"] + stats["stray"] >= packets:
+                if stats["received"] + stats["foreign"] + stats["wrong_ssrc"] >= packets:
                     return stats
 
     async def paced(self, rounds: int, *sides: Side) -> None:

@@ -9,10 +9,11 @@ from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
 from media.process.worker_channel import WorkerChannel
 from media.recording.stereo import Recording
 from media.rtp import packet as rtp
+from media.session.format import Format
 from media.session.relay import Music
-from media.session.session import Format, RtpSession
+from media.session.session import RtpSession
 from tests.media.far_end import Arrival, Speaker
-from tests.media.hearing import Hearing, clocked, figures
+from tests.media.hearing import Hearing, figures, to_person
 from tests.media.networks import CONDITIONS, STEP, Condition, Packet
 
 PCMU, PCMA = Format("PCMU", 0, 101), Format("PCMA", 8, 96)
@@ -114,7 +115,7 @@ def test_a_person_hears_what_a_listener_at_the_buffer_hears(condition: Condition
             hearing.hear(packets[0].at + 0.007 + slot * STEP, sent.payload)
         return hearing
 
-    here, there = figures(condition, listen, 130.0), figures(condition, clocked, 130.0)
+    here, there = figures(condition, listen, 130.0), figures(condition, to_person, 130.0)
     streams = 2 if condition.sender.reinvites else 0  # the first packet of a new stream waits for its second
     assert here.lost <= there.lost + 0.02 * (1 + streams)
     assert here.lag_mean == pytest.approx(there.lag_mean, abs=2.0)

@@ -7,7 +7,8 @@ import pytest
 
 from media.g711 import FRAME_SECONDS
 from media.process.schedule import MAX_LATE, PHASES, SHARE, TICK, Lateness, Schedule, phase_of
-from media.session.session import Format, RtpSession
+from media.session.format import Format
+from media.session.session import RtpSession
 
 
 def test_every_call_has_its_slot_each_twenty_milliseconds():

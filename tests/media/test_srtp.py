@@ -14,7 +14,8 @@ from media.rtp import packet as rtp
 from media.rtp import rtcp
 from media.rtp.packet import MAX_PACKET
 from media.rtp.srtp import OVERLAP, PROFILES, Keys, Srtp, SrtpUnavailableError, check
-from media.session.session import Format, RtpSession
+from media.session.format import Format
+from media.session.session import RtpSession
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -170,7 +171,7 @@ def test_what_is_no_rtp_is_counted_as_that() -> None:
     stun = bytes.fromhex("000100002112a4428c28b6f320d17b9b9f7f2ce7")
     for data in (stun, b"", bytes(MAX_PACKET + 1), b"\xff" * 40):
         assert call.session.receive(data, SDP, 0.0) == (b"", None)
-        assert not call.session.receive_control(data, SDP, 0.0)
+        assert not call.session.receive_rtcp(data, SDP, 0.0)
     stats = call.session.stats()
     assert (stats["malformed"], stats["rtcp_malformed"]) == (4, 4)
     assert (stats["unauthentic"], stats["rtcp_unauthentic"]) == (0, 0)
@@ -181,7 +182,7 @@ def test_whatever_arrives_nothing_is_raised(datagrams: list[bytes]) -> None:
     call = Call(keys(mki=b"\0\1"))
     for data in datagrams:
         call.session.receive(data, SDP, 0.0)
-        call.session.receive_control(data, SDP, 0.0)
+        call.session.receive_rtcp(data, SDP, 0.0)
     stats = call.session.stats()
     assert stats["rtcp_received"] == 0
     assert call.session.remote == SDP
@@ -214,10 +215,10 @@ def test_reports_are_protected_and_believed_only_if_authentic(suite: str) -> Non
     assert rtcp.parse(call.peer.unprotect_rtcp(data, 0.0) or b"")
     compound = rtcp.encode([rtcp.ReceiverReport(7, ()), rtcp.SourceDescription(7, "x")])
     theirs = call.peer.protect_rtcp(compound)
-    assert not call.session.receive_control(compound, SDP, 1.0)
-    assert not call.session.receive_control(theirs[:-1] + b"\0", SDP, 1.0)
-    assert call.session.receive_control(theirs, SDP, 1.0)
-    assert not call.session.receive_control(theirs, SDP, 1.0), "replayed"
+    assert not call.session.receive_rtcp(compound, SDP, 1.0)
+    assert not call.session.receive_rtcp(theirs[:-1] + b"\0", SDP, 1.0)
+    assert call.session.receive_rtcp(theirs, SDP, 1.0)
+    assert not call.session.receive_rtcp(theirs, SDP, 1.0), "replayed"
     assert call.session.stats()["rtcp_unauthentic"] == 3
 
 
@@ -226,7 +227,7 @@ def test_reports_on_the_port_of_the_sound_are_not_taken_for_sound() -> None:
     data = call.peer.protect_rtcp(rtcp.encode([rtcp.ReceiverReport(7, ()), rtcp.SourceDescription(7, "x")]))
     _, event = call.session.receive(data, SDP, 1.0)
     assert event is not None
-    assert call.session.receive_control(data, SDP, 1.0)
+    assert call.session.receive_rtcp(data, SDP, 1.0)
     assert call.session.stats()["unauthentic"] == 0
 
 

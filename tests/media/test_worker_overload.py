@@ -48,7 +48,7 @@ def test_a_gateway_that_is_behind_gets_sound_in_few_large_pieces() -> None:
     theirs.setblocking(False)
     ours.setblocking(False)
     worker._channels[1] = channel = WorkerChannel(1)
-    channel.play(Kind.ATTEND, bytes([True]))
+    channel.play(Kind.CHUNK, bytes([True]))
 
     def handed_up(frames: int) -> list[int]:
         """Milliseconds of each piece that arrives until nothing more does."""
@@ -65,7 +65,7 @@ def test_a_gateway_that_is_behind_gets_sound_in_few_large_pieces() -> None:
         return pieces
 
     assert handed_up(10) == [20] * 10
-    while not worker._process.behind:
+    while not worker._counts.behind:
         worker._tell(Kind.LISTENED, 1, bytes(1600))
         worker._flush()
     assert handed_up(10) == [100] * 2

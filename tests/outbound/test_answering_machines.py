@@ -81,7 +81,7 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
 class Wire:
     """A channel without a network: playout alone, which tells the line what it has played."""
 
-    far_delay = 0.0
+    remote_delay = 0.0
 
     def __init__(self, line: PhoneLine) -> None:
         self.playout = Playout()

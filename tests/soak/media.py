@@ -22,7 +22,7 @@ from media.process.channel import MediaDown
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.ports import REST
 from media.recording.tap import TapOptions
-from media.session.session import Format
+from media.session.format import Format
 from tests.soak import witness
 
 PORTS = (20_000, 26_000)

@@ -8,9 +8,11 @@ from itertools import accumulate
 
 import pytest
 
-from media.g711 import FRAME, RATE, from_linear, level
+from media.g711 import FRAME, QUIET_LEVEL, RATE, from_linear, level
 from media.jitter.buffer import JitterBuffer
-from media.jitter.gap_filler import CARRIED, NOISY_LEVEL, PACE, QUIET_LEVEL, WAITING, NoiseFloor
+from media.jitter.gap_filler import NOISY_LEVEL, SURPLUS_LIMIT, NoiseFloor
+from media.jitter.hold import PACE, WAITING_MAX
+from media.jitter.states import TABLE, Event, State
 from tests.media.far_end import Arrival, Listener, Speaker
 
 
@@ -37,13 +39,15 @@ def most_in_a_second(listener: Listener) -> float:
 
 @pytest.mark.parametrize("rate", [1.5, 2, 3, 4, 5, 8, 20, math.inf])
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 5.0])
-def test_however_fast_a_stall_drains_its_sound_is_whole_and_its_loan_is_paid_back(seconds: float, rate: float) -> None:
+def test_however_fast_a_stall_drains_its_sound_is_whole_and_its_surplus_is_taken_back(
+    seconds: float, rate: float
+) -> None:
     speaker, listener = Speaker(), Listener()
     packets = stalled(speaker.speak(1000) + speaker.speak(500, loud=False), 250, seconds, rate)
     listener.listen(packets, until=speaker.at)
     assert listener.spoken() == speaker.sent[:1000]
     assert abs(listener.seconds - (speaker.at - 10.0)) <= 0.040
-    assert listener.buffer.stats.lent == listener.buffer.stats.trimmed > 0
+    assert listener.buffer.stats.inserted == listener.buffer.stats.trimmed > 0
 
 
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 5.0])
@@ -63,8 +67,8 @@ def test_no_more_than_ten_seconds_wait_and_nothing_is_lost() -> None:
     assert listener.spoken() == speaker.sent
     burst = packets[250].at + 0.1
     late = sum(len(sound) for at, sound in listener.outputs if burst < at) // FRAME
-    assert late <= WAITING + 800, "750 come live behind it"
-    assert not listener.buffer._stall.backlog
+    assert late <= WAITING_MAX + 800, "750 come live behind it"
+    assert listener.buffer.state is State.SURPLUS, "no sound waits"
 
 
 def test_after_a_stall_of_less_than_a_second_all_comes_at_once() -> None:
@@ -74,7 +78,7 @@ def test_after_a_stall_of_less_than_a_second_all_comes_at_once() -> None:
     assert listener.outputs[-6][0] - packets[250].at <= 0.1
 
 
-def test_a_stall_while_the_last_one_is_caught_up_with_lends_only_what_is_missing() -> None:
+def test_a_stall_while_the_last_one_is_caught_up_with_inserts_only_what_is_missing() -> None:
     speaker, listener = Speaker(), Listener()
     packets = stalled(stalled(speaker.speak(1000), 250, 4.0), 460, 3.0)
     packets += speaker.speak(700, loud=False)
@@ -82,7 +86,7 @@ def test_a_stall_while_the_last_one_is_caught_up_with_lends_only_what_is_missing
     assert listener.spoken() == speaker.sent[:1000]
     assert abs(listener.seconds - (speaker.at - 10.0)) <= 0.040
     assert listener.longest_wait(15.0, 33.0) <= 1.02
-    assert listener.buffer.stats.lent < 5.5 * RATE, "4 s, and 3 s less what was still to be heard in the second"
+    assert listener.buffer.stats.inserted < 5.5 * RATE, "4 s, and 3 s less what was still to be heard in the second"
 
 
 def test_a_new_stream_is_heard_behind_what_a_stall_of_the_old_one_held_back() -> None:
@@ -96,7 +100,7 @@ def test_a_new_stream_is_heard_behind_what_a_stall_of_the_old_one_held_back() ->
 
 
 @pytest.mark.parametrize("loudness", [350, 450, 600])
-def test_in_a_noisy_room_a_loan_is_paid_back_with_noise(loudness: float) -> None:
+def test_in_a_noisy_room_a_surplus_is_taken_back_from_noise(loudness: float) -> None:
     chance, speaker, listener = random.Random(4), Speaker(), Listener()
     packets = []
     for _ in range(8):
@@ -110,20 +114,20 @@ def test_in_a_noisy_room_a_loan_is_paid_back_with_noise(loudness: float) -> None
     listener.listen(packets, until=speaker.at)
     loud = [frame for frame in speaker.sent if frame[4:6] == b"\x10\x90"]
     assert [frame for frame in listener.frames() if frame[4:] == loud[0][4:]] == loud
-    assert listener.buffer.stats.debt_max <= 2 * RATE
-    assert listener.buffer.debt < FRAME
+    assert listener.buffer.stats.surplus_max <= 2 * RATE
+    assert listener.buffer.surplus < FRAME
     assert abs(listener.seconds - (speaker.at - 10.0)) <= 0.040
 
 
-def test_what_is_owed_by_one_who_never_pauses_is_bounded_and_no_speech_is_left_out() -> None:
+def test_the_surplus_of_a_speaker_who_never_pauses_is_bounded_and_no_speech_is_left_out() -> None:
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(5000)
     for begin in range(250, 4500, 500):
         stalled(packets, begin, 1.5)
     listener.listen(packets, until=speaker.at + 1.0)
     assert listener.spoken() == speaker.sent
-    assert listener.buffer.stats.debt_max <= (CARRIED + 1.6) * RATE
-    assert listener.seconds - (speaker.at + 1.0 - 10.0) <= CARRIED + 1.6
+    assert listener.buffer.stats.surplus_max <= (SURPLUS_LIMIT + 1.6) * RATE
+    assert listener.seconds - (speaker.at + 1.0 - 10.0) <= SURPLUS_LIMIT + 1.6
 
 
 def test_only_sound_that_is_not_much_louder_than_the_quietest_for_long_is_noise() -> None:
@@ -139,13 +143,13 @@ def test_only_sound_that_is_not_much_louder_than_the_quietest_for_long_is_noise(
     assert not any(music.hides(noise(chance, 1.2 * NOISY_LEVEL)) for _ in range(500))
 
 
-def test_while_much_is_owed_half_of_a_pause_is_kept_so_that_a_turn_ends() -> None:
+def test_while_the_surplus_is_large_half_of_a_pause_is_kept_so_that_a_turn_ends() -> None:
     speaker, listener = Speaker(), Listener()
     listener.listen(stalled(speaker.speak(750) + speaker.speak(600, loud=False), 250, 5.0), until=speaker.at)
     spoken = next(at for at, sound in listener.outputs if speaker.sent[749] in sound)
     heard = [len(sound) for at, sound in listener.outputs if spoken < at <= spoken + 2.0]
     assert 0.98 <= sum(heard) / RATE <= 1.02
-    assert listener.longest_wait(spoken, speaker.at) <= CARRIED + 0.1
+    assert listener.longest_wait(spoken, speaker.at) <= SURPLUS_LIMIT + 0.1
     assert abs(listener.seconds - (speaker.at - 10.0)) <= 0.040
 
 
@@ -167,4 +171,27 @@ def test_a_buffer_that_is_in_order_again_takes_the_short_way() -> None:
     speaker, buffer = Speaker(), JitterBuffer()
     listener = Listener(buffer)
     listener.listen(stalled(speaker.speak(300) + speaker.speak(300, loud=False), 250, 3.0), until=speaker.at)
-    assert buffer._stall.settled
+    assert buffer.state is State.IN_STEP
+
+
+def test_each_state_is_reached_by_a_hold_and_left_again() -> None:
+    speaker, buffer = Speaker(), JitterBuffer()
+    listener, seen = Listener(buffer), [buffer.state]
+    packets = stalled(speaker.speak(300) + speaker.speak(300, loud=False), 250, 3.0)
+    for packet in packets:
+        listener.listen([packet])
+        if buffer.state is not seen[-1]:
+            seen.append(buffer.state)
+    listener.listen([], until=speaker.at)
+    assert seen == [State.IN_STEP, State.CHECKING_CLOCK, State.CATCHING_UP, State.SURPLUS, State.IN_STEP]
+
+
+def test_what_cannot_occur_is_no_cell_of_the_table() -> None:
+    missing = {(state, event) for state in State for event in Event} - TABLE.keys()
+    in_step = {Event.HOLD_ENDED, Event.NETWORK_STALLED, Event.CLOCK_STOPPED, Event.DRAINED}
+    checked = {Event.NETWORK_STALLED, Event.CLOCK_STOPPED}
+    assert missing == (
+        {(State.IN_STEP, event) for event in in_step}
+        | {(State.SURPLUS, event) for event in checked | {Event.DRAINED}}
+        | {(State.CATCHING_UP, event) for event in checked | {Event.INSERTED}}
+    )

@@ -8,7 +8,7 @@ from media.g711 import RATE
 from media.process.playout_estimator import PlayoutEstimator
 from media.session.playout import Heard
 from tests.media.reporting import Call
-from tests.media.test_far import FarEnd
+from tests.media.test_remote_stats import FarEnd
 
 
 def test_between_two_reports_the_position_moves_with_the_clock():
@@ -100,10 +100,10 @@ def test_what_the_caller_has_heard_is_known_to_forty_milliseconds(one_way, buffe
     """The far end plays each frame `buffer` after it came; its reports are aiortc's."""
     call = Call().run(100)
     FarEnd(call, one_way=one_way).answer()
-    far_delay = call.session.control.far.delay
+    remote_delay = call.session.rtcp.remote.delay
     for now, estimate in followed(18.0):
         heard_there = playing(now - one_way - buffer)
-        assert spoken(estimate.at(now - far_delay)) == pytest.approx(spoken(heard_there), abs=0.040), now
+        assert spoken(estimate.at(now - remote_delay)) == pytest.approx(spoken(heard_there), abs=0.040), now
 
 
 def test_what_is_on_its_way_at_a_stop_is_still_heard():

@@ -5,7 +5,7 @@ from media.process.heartbeat import BEAT, KEPT, PATIENCE, Heartbeat
 
 def started() -> Heartbeat:
     pulse = Heartbeat()
-    pulse.ask(0.0, 0.0)
+    pulse.ping(0.0, 0.0)
     pulse.silent = 0
     pulse.answered(0.0)
     return pulse
@@ -15,7 +15,7 @@ def beats(pulse: Heartbeat, count: int, late: float, answer: float = 0.0) -> Non
     """Questions that leave `late` and are answered after `answer` more."""
     for number in range(count):
         due = number * BEAT
-        pulse.ask(due, due + late)
+        pulse.ping(due, due + late)
         pulse.silent = 0
         pulse.answered(due + late + answer)
 
@@ -41,7 +41,7 @@ def test_one_moment_is_not_overload() -> None:
 def test_a_process_that_does_not_answer_is_late_already() -> None:
     pulse = started()
     for number in range(KEPT):
-        pulse.ask(number * BEAT, number * BEAT)
+        pulse.ping(number * BEAT, number * BEAT)
     assert pulse.delay > BEAT
     assert pulse.silent == KEPT < PATIENCE
 
@@ -49,5 +49,5 @@ def test_a_process_that_does_not_answer_is_late_already() -> None:
 def test_starting_takes_its_time() -> None:
     pulse = Heartbeat()
     for number in range(PATIENCE):
-        pulse.ask(number * BEAT, number * BEAT)
+        pulse.ping(number * BEAT, number * BEAT)
     assert (pulse.delay, pulse.silent < 0) == (0.0, True)

@@ -70,7 +70,7 @@ def test_two_reports_after_the_last_packet_we_are_no_sender_any_more():
 
 def test_a_stream_of_ours_that_begins_anew_is_reported_at_once():
     call = Call().run(1000)
-    call.session._outbound.restart()
+    call.session._sender.restart()
     before = len(call.reports)
     call.run(500)
     reports = [rtcp.parse(data)[0] for _, data, _ in call.reports]
@@ -122,7 +122,7 @@ def test_bye_leaves_at_once_and_ends_a_full_compound():
 def test_nothing_is_due_before_the_other_side_is_known():
     session = RtpSession(random.Random(1).getrandbits)
     assert session.deadline == float("inf")
-    assert session.receive_control(ReceiverReport(1).encode(), MEDIA, 1.0) is False
+    assert session.receive_rtcp(ReceiverReport(1).encode(), MEDIA, 1.0) is False
     assert session.bye(1.0)[1] is None
 
 
@@ -165,14 +165,14 @@ def test_on_the_port_of_the_sound_rtcp_is_told_from_it():
 @pytest.mark.parametrize("sender", [MEDIA, CONTROL])
 def test_reports_from_the_ports_that_were_named_are_believed(sender):
     call = Call().run(10)
-    assert call.session.receive_control(report_by(), sender, call.now)
+    assert call.session.receive_rtcp(report_by(), sender, call.now)
     assert call.run(100).to == CONTROL
 
 
 def test_strangers_are_counted_and_change_nothing():
     call = Call().run(10)
     for _ in range(100):
-        assert not call.session.receive_control(report_by(), STRANGER, call.now)
+        assert not call.session.receive_rtcp(report_by(), STRANGER, call.now)
     assert call.session.stats()["rtcp_foreign"] == 100
     assert call.run(100).to == CONTROL
 
@@ -180,40 +180,40 @@ def test_strangers_are_counted_and_change_nothing():
 def test_behind_a_nat_the_first_port_of_the_sounds_host_is_kept():
     call = Call().run(10)
     nat, other = (MEDIA[0], 61_001), (MEDIA[0], 61_002)
-    assert call.session.receive_control(report_by(), nat, call.now)
-    assert not call.session.receive_control(report_by(), other, call.now)
+    assert call.session.receive_rtcp(report_by(), nat, call.now)
+    assert not call.session.receive_rtcp(report_by(), other, call.now)
     assert call.run(100).to == nat
 
 
 def test_a_named_port_that_spoke_is_not_left_for_another():
     call = Call().run(10)
-    assert call.session.receive_control(report_by(), CONTROL, call.now)
-    assert not call.session.receive_control(report_by(), (MEDIA[0], 61_001), call.now)
+    assert call.session.receive_rtcp(report_by(), CONTROL, call.now)
+    assert not call.session.receive_rtcp(report_by(), (MEDIA[0], 61_001), call.now)
 
 
 def test_signalling_opens_the_port_again():
     call = Call().run(10)
-    call.session.receive_control(report_by(), CONTROL, call.now)
+    call.session.receive_rtcp(report_by(), CONTROL, call.now)
     call.session.connect(FORMAT, MEDIA, call.now)
-    assert call.session.receive_control(report_by(), (MEDIA[0], 61_001), call.now)
+    assert call.session.receive_rtcp(report_by(), (MEDIA[0], 61_001), call.now)
 
 
 @pytest.mark.faults("F1")
 def test_after_a_move_to_another_port_the_reports_of_the_old_one_do_not_shut_the_new_one_out():
     call = Call().run(10)
-    assert call.session.receive_control(report_by(), CONTROL, call.now)
+    assert call.session.receive_rtcp(report_by(), CONTROL, call.now)
     media, control = (MEDIA[0], MEDIA[1] + 10), (MEDIA[0], MEDIA[1] + 11)
     call.session.connect(FORMAT, media, call.now)
-    call.session.receive_control(report_by(), CONTROL, call.now)  # the old side has not heard of it yet
-    assert call.session.receive_control(report_by(), control, call.now)
-    assert not call.session.receive_control(report_by(), CONTROL, call.now)
+    call.session.receive_rtcp(report_by(), CONTROL, call.now)  # the old side has not heard of it yet
+    assert call.session.receive_rtcp(report_by(), control, call.now)
+    assert not call.session.receive_rtcp(report_by(), CONTROL, call.now)
     call.run(100, speaking=False)
     assert call.to == control
 
 
 def test_malformed_compounds_are_counted():
     call = Call().run(10)
-    assert not call.session.receive_control(report_by()[:-1], CONTROL, call.now)
+    assert not call.session.receive_rtcp(report_by()[:-1], CONTROL, call.now)
     assert call.session.stats()["rtcp_malformed"] == 1
 
 
@@ -221,8 +221,8 @@ def test_malformed_compounds_are_counted():
 def test_whatever_comes_is_counted_once(datagrams):
     call = Call().run(3)
     for data, sender in datagrams:
-        call.session.receive_control(data, sender, call.now)
-        call.session.receive_control(b"\x80\xc9\x00\x01" + data, sender, call.now)
+        call.session.receive_rtcp(data, sender, call.now)
+        call.session.receive_rtcp(b"\x80\xc9\x00\x01" + data, sender, call.now)
     call.run(30)
     stats = call.session.stats()
     assert stats["rtcp_received"] + stats["rtcp_malformed"] + stats["rtcp_foreign"] == 2 * len(datagrams)
@@ -276,7 +276,7 @@ def test_late_packets_are_discarded_not_lost():
 def test_each_five_seconds_and_the_call_have_a_score():
     call = Call().run(750, lost=range(260, 480, 20))
     stats = call.session.stats()
-    delay = call.session.control.delay
+    delay = call.session.rtcp.delay
     clean, poor = (mos(rating(loss, 1, delay, concealed=True)) for loss in (0, 11 / 250))
     assert stats["mos_by_interval"] == pytest.approx([clean, poor], abs=0.011)
     assert clean > stats["mos"] > poor
@@ -290,7 +290,7 @@ def test_the_score_of_a_call_goes_on_over_a_change_of_its_source():
         call.session.receive(rtp.build(0, False, at, at * FRAME, 8, SPEECH), MEDIA, call.now)
         call.run(1, speaking=False)
     assert call.session.stats()["ssrc_changes"] == 1
-    assert call.session.control.account.expected == 750
+    assert call.session.rtcp.report_state.expected == 750
 
 
 def test_a_call_without_sound_has_no_score():
