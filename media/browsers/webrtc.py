@@ -43,7 +43,7 @@ class _Dtls(RTCDtlsTransport):
 
 
 class BrowserPath:
-    """The path of one call: `gather`, `connect`, `attach` to a channel's port, then `carry` until the browser leaves."""
+    """The path of one call: `gather`, `connect`, `attach` to a channel's port, then `carry` until the end."""
 
     def __init__(self, network: Network) -> None:
         self.closed = False

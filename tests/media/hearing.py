@@ -1,4 +1,4 @@
-"""What comes out of a jitter buffer under a network condition, and the figures by which buffers are compared."""
+"""The output of a jitter buffer under a network condition, and the figures by which buffers are compared."""
 
 import itertools
 from collections import deque

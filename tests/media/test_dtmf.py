@@ -1,4 +1,4 @@
-"""Keys as RFC 4733 events: each once, at its first packet, whatever the network does."""
+"""Keys as RFC 4733 events: each is reported once, at its first packet, under any loss and reordering."""
 
 import random
 import struct

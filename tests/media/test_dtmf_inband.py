@@ -1,4 +1,4 @@
-"""Keys as tones in the sound: the limits of Q.24 as media gateways are measured, and no key in what people say."""
+"""Keys as tones in the sound: the limits of Q.24, and no key detected in speech."""
 
 import random
 import wave

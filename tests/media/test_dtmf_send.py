@@ -1,4 +1,4 @@
-"""Keys that we press: RFC 4733 as the most careful receiver wants it, tones where there are no events."""
+"""Keys that we send: RFC 4733 as a strict receiver expects it, and tones if there are no events."""
 
 import random
 

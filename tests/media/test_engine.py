@@ -1,4 +1,4 @@
-"""The media process, for real: ports, sound both ways, orders, and its death."""
+"""A real media process: ports, sound both ways, orders, and its death."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Bridges in the media process, for real: sound, keys, music, SRTP, and what is left when one side goes."""
+"""Bridges in a real media process: sound, keys, music, SRTP, and the other side after one side ends."""
 
 import asyncio
 

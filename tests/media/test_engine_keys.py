@@ -1,4 +1,4 @@
-"""The media process, for real: two calls of it speak SRTP with each other, and press keys."""
+"""A real media process: two of its calls exchange SRTP and keys with each other."""
 
 import asyncio
 import contextlib

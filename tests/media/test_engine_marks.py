@@ -1,4 +1,4 @@
-"""The mark for routers (DSCP) on what the media process sends, as whoever receives it sees it."""
+"""The DSCP mark on packets of the media process, as the receiver sees it."""
 
 import asyncio
 import contextlib

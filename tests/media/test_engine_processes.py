@@ -1,4 +1,4 @@
-"""Several media processes behind one engine, for real: how they share calls and ports, and what a death takes."""
+"""Several real media processes behind one engine: how they share calls and ports, and the death of one."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Recording by the media process, for real: while sound is exchanged, paused, killed, and not writable."""
+"""Recording by a real media process: during a call, paused, killed, and with files that cannot be written."""
 
 import os
 import signal

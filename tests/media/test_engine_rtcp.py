@@ -1,4 +1,4 @@
-"""RTCP of the media process, for real: on its own port and on that of the sound, there and back."""
+"""RTCP of a real media process: on its own port and on the RTP port, both ways."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Whose packets the media process takes, for real: the media of a call moves while both sides send."""
+"""The source that a real media process accepts: the media of a call moves while both sides send."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Stalls of a second and more: the recogniser's clock stays ours, late sound comes whole and not too fast."""
+"""Stalls of a second and more: the recogniser gets as much sound as time passes, and late sound complete and paced."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Both jitter buffers under twenty-two network conditions, on virtual time: the sums that are promised."""
+"""Both jitter buffers under twenty-two network conditions, on virtual time: the promised figures."""
 
 import functools
 import statistics

@@ -1,4 +1,4 @@
-"""The position of playout as the gateway's side of the pipe can know it, and what the caller has heard of it."""
+"""The gateway's estimate of the playout position, and of the sound that the caller has heard."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Packet-loss concealment: as long as the hole was, no clicks, fading, and nearer to the truth than simpler fills."""
+"""Packet-loss concealment: its length, no clicks, its fade, and its error against simpler methods."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Pairs of ports of calls: where they come from, and that the next call inherits nothing of the last."""
+"""Pairs of ports: how they are chosen, and that a call does not get packets of the one before."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The E-model, and the pattern of losses that it is fed with."""
+"""The E-model, and the loss pattern that is its input."""
 
 import random
 

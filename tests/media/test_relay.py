@@ -1,4 +1,4 @@
-"""Two calls joined: each hears the other, whatever the networks do; on virtual time."""
+"""Two calls bridged: each hears the other under all network conditions; on virtual time."""
 
 import random
 from itertools import pairwise

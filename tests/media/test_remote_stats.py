@@ -1,4 +1,4 @@
-"""What the other side of a call tells: the round trip, how it hears us, and how late."""
+"""Reports of the other side of a call: the round trip, how it receives our sound, and its delay."""
 
 import aiortc.rtp as aio
 import pytest

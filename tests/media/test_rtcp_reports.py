@@ -1,4 +1,4 @@
-"""RTCP of a call on virtual time: when reports leave and where to, whose are believed, what they say of quality."""
+"""RTCP of a call on virtual time: our reports and their destination, accepted reports, quality."""
 
 import itertools
 import random

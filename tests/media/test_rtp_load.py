@@ -1,4 +1,4 @@
-"""The far end of the benchmarks measures what it says it does."""
+"""The load generator of the benchmarks measures correctly."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""The one schedule of all calls, and what a call sends when the process was held up, on virtual time."""
+"""The schedule of all calls, and the packets that a call sends after the process was blocked, on virtual time."""
 
 import random
 from itertools import pairwise

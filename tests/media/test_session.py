@@ -1,4 +1,4 @@
-"""One call's media: whose packets count, what is sent and when, on virtual time."""
+"""The media of one call: accepted packets, sent packets and their times, on virtual time."""
 
 import random
 
