@@ -166,7 +166,7 @@ def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
         """Sockets, tasks, and threads but those of pools, which grow when they like."""
         fds = [Path("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd")]
         sockets = [fd for fd in fds if fd.is_symlink() and str(fd.readlink()).startswith("socket:")]
-        pooled = ("asyncio_", "Thread-")
+        pooled = ("asyncio_", "Thread-", "the files of calls")
         threads = [thread for thread in threading.enumerate() if not thread.name.startswith(pooled)]
         return len(sockets), len(asyncio.all_tasks()), len(threads)
 
