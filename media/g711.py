@@ -1,9 +1,9 @@
-"""G.711 (ITU-T G.711): mu-law and A-law bytes, converted by table; sound above the media plane is always mu-law."""
+"""G.711 (ITU-T G.711): mu-law and A-law, converted by table. Outside of RTP packets, sound is always mu-law."""
 
 import warnings
 
 with warnings.catch_warnings():
-    # The standard library's audioop says at every import that 3.13 drops it; from there on it is audioop-lts.
+    # Importing audioop warns that Python 3.13 removes it; from 3.13 on the package audioop-lts provides it.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop
 
@@ -11,6 +11,10 @@ RATE = 8000
 """Samples, and bytes, per second."""
 FRAME = 160
 """Samples in the 20 ms that one RTP packet carries."""
+FRAME_SECONDS = 0.020
+"""Seconds of a frame."""
+QUIET_LEVEL = 300
+"""Root mean square below which a frame is quiet (about -40 dB of full scale): see `level`."""
 ULAW_SILENCE = 0xFF
 """The mu-law code of zero."""
 

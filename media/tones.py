@@ -1,6 +1,6 @@
 """Single tones in the sound: the beep of an answering machine, the calling and answering tones of fax. Sans-IO.
 
-What tells a tone from a voice: one frequency holds nearly all of the energy, and stays where it is.
+A tone differs from a voice in this: one constant frequency has nearly all of the energy.
 """
 
 from typing import NamedTuple
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 from media.g711 import RATE, to_linear
 
 WINDOW = 256
-"""Samples that are looked at together (32 ms)."""
+"""Samples of a window (32 ms)."""
 HOP = 160
-"""Samples from one look to the next (20 ms)."""
+"""Samples from one window to the next (20 ms)."""
 LEAST = 0.12
-"""Seconds that a tone lasts at least."""
+"""The shortest tone in seconds."""
 LOWEST, HIGHEST = 400.0, 2200.0
-"""Hz."""
+"""Hz: the range of tones."""
 DRIFT = 12.0
-"""Hz that it may wander from look to look; a voice that sings wanders more."""
+"""Hz by which a tone may change between windows; a singing voice changes more."""
 HOLE = 4
-"""Looks that a tone may be gone: a late frame or a slip of the clocks leaves a hole of 20 to 40 ms in a beep."""
+"""Windows that a tone may be absent: a late frame or a slip of the clocks leaves a hole of 20 to 40 ms in a beep."""
 SHARE = 0.93
-"""Of all energy that it has at least."""
+"""The least part of the energy that a tone has."""
 QUIETEST = 200.0
-"""Amplitude at least (16-bit scale, about -44 dBm0)."""
+"""The least amplitude (16-bit scale, about -44 dBm0)."""
 
 _SHAPE = np.hanning(WINDOW)
 _PADDED = 1024
 _BIN = RATE / _PADDED
 _LOBE = round(2 * _PADDED / WINDOW)
-"""Bins from the top of a tone to where the window sees nothing of it."""
+"""Bins from the peak of a tone to the first zero of the window's spectrum."""
 _FULL = float(np.sum(_SHAPE)) / 2
 
 
 class Tone(NamedTuple):
-    """A tone that lasts, or, if `over`, has lasted `seconds`."""
+    """A tone that has lasted `seconds` so far, or, if `over`, in all."""
 
     hz: float
     seconds: float
@@ -44,7 +44,7 @@ class Tone(NamedTuple):
 
 
 class Tones:
-    """Listens to mu-law sound of any length."""
+    """Detects tones in mu-law sound."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -53,7 +53,7 @@ class Tones:
         self._gone = 0
 
     def feed(self, ulaw: bytes) -> list[Tone]:
-        """Take sound; returns what is heard of tones, one for each 20 ms of a tone and one for its end."""
+        """Take sound of any length; returns a `Tone` for each 20 ms of a tone, and one for its end."""
         sound = self._rest + ulaw
         found = []
         at = 0
@@ -84,7 +84,7 @@ class Tones:
 
 
 def pitch(samples: NDArray[np.float64]) -> float:
-    """The frequency of the tone that a window of sound is, or 0."""
+    """The frequency in Hz if the window of sound is a tone, else 0."""
     power = np.abs(np.fft.rfft((samples - samples.mean()) * _SHAPE, _PADDED)) ** 2
     top = int(np.argmax(power))
     total = float(power.sum())

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from agent.errors import ProviderError
 from agent.tools import ToolFileError
-from media.channel import MediaDown
-from media.srtp import SrtpUnavailableError
+from media.process.channel import MediaDown
+from media.rtp.srtp import SrtpUnavailableError
 from sipgw.config.errors import OperatorError
 from sipgw.sip.endpoint import EndpointError
 

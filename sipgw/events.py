@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import structlog
 
 from agent.records import Report
-from media.channel import Quality
+from media.process.channel import Quality
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class Sound(NamedTuple):
     """Where the sound of a call is."""
 
     channel: int
-    """Number of its channel: see `media.engine.MediaEngine.packets`."""
+    """Number of its channel: see `media.process.engine.MediaEngine.packets`."""
     host: str
     """Our address, as the other side knows it."""
     port: int

@@ -10,7 +10,7 @@ from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.config import Config
 from sipgw.config.records import RecordingOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions

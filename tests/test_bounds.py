@@ -309,7 +309,7 @@ BOUNDS = [
                 "a_full_memory_refuses_new_calls_and_keeps_the_old",
             ),
             (
-                "media.srtp:Srtp",
+                "media.rtp.srtp:Srtp",
                 "media: streams_given_up",
                 "media/test_srtp_streams.py",
                 "of_however_many_streams_two_are_kept",

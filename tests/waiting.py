@@ -19,7 +19,7 @@ HANG = 300.0
 """Seconds after which a test hangs, however busy the machine is. The only limit of unit tests in real time."""
 
 CHILDREN = (
-    "media.process.ANSWER_LIMIT", "media.channel.ANSWER_LIMIT", "media.engine.START_LIMIT",
+    "media.process.supervisor.ANSWER_LIMIT", "media.process.channel.ANSWER_LIMIT", "media.process.engine.START_LIMIT",
     "agent.providers.local.host.READY_LIMIT", "agent.providers.local.host.ANSWER_LIMIT",
 )  # fmt: skip
 """The product's limits for what its own processes need: on a busy machine they are slow, and nothing is wrong."""

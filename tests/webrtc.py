@@ -11,7 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from agent.ulaw import from_linear
 from media.g711 import FRAME, SILENCE
-from media.rtcp import is_rtcp
+from media.rtp.rtcp import is_rtcp
 from sipgw.calls.browser_phone import BrowserPhone
 
 EVENTS = 126

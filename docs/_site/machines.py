@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from enum import Enum
 
 from agent import turn_table
-from media import source
-from sipgw.calls import info
+from media.jitter import states
+from media.rtp import source
 from sipgw.sip import transaction
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
-    "A call": (
-        "`sipgw/calls/info.py`: one call, from its beginning to its end.",
-        {cell: (then, ()) for cell, then in info.TRANSITIONS.items()},
-    ),
     "Whose turn it is": ("`agent/turn_table.py`: between the caller and the agent.", turn_table.TABLE),
-    "Whose packets are believed": ("`media/source.py`: whom the sound of a call comes from and goes to.", source.TABLE),
+    "Whose packets are believed": (
+        "`media/rtp/source.py`: whom the sound of a call comes from and goes to.",
+        source.TABLE,
+    ),
+    "The jitter buffer for recognisers": (
+        "`media/jitter/states.py`: how much sound was put out, against the time that has passed.",
+        states.TABLE,
+    ),
     "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),
     "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),
     "Any other request, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 6.", transaction.CLIENT),

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from media import channel as media
-from media.browsers import HUNG_UP, PathFailed, Way
-from media.engine import MediaEngine
+from media.browsers.transport import HUNG_UP, BrowserTransport, PathFailed
+from media.process import channel as media
+from media.process.engine import MediaEngine
 from sipgw.calls.context import CallContext
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.transfers import Transfers
@@ -13,7 +13,7 @@ from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
 
 
-async def link(offer: BrowserOffer, path: Way, host: str, channel: media.Channel, line: PhoneLine) -> None:
+async def link(offer: BrowserOffer, path: BrowserTransport, host: str, channel: media.Channel, line: PhoneLine) -> None:
     """Exchange sound between a browser that has connected and `channel` of `line`. Raises `PathFailed`."""
     address, port = await path.attach(host, channel.port)
     line.exchange(
@@ -32,7 +32,12 @@ class BrowserConnection:
     """The outcome of the conversation tells how the call has ended."""
 
     def __init__(
-        self, offer: BrowserOffer, path: Way, engine: MediaEngine, context: CallContext, transfers: Transfers
+        self,
+        offer: BrowserOffer,
+        path: BrowserTransport,
+        engine: MediaEngine,
+        context: CallContext,
+        transfers: Transfers,
     ) -> None:
         self.address = engine.host
         self._offer = offer

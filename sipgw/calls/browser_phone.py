@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
-from media.browsers import Browsers, PathFailed, Way
+from media.browsers.transport import Browsers, BrowserTransport, PathFailed
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
 from sipgw.calls.browser_connection import BrowserConnection
@@ -82,7 +82,7 @@ class BrowserPhone:
         self._browsers = Browsers(house.config.browser.network)
         self._owners: dict[str, str] = {}
         """The user of each call, and of each operator's page."""
-        self._ways: dict[str, Way] = {}
+        self._ways: dict[str, BrowserTransport] = {}
 
     @property
     def missing(self) -> str:
@@ -125,7 +125,7 @@ class BrowserPhone:
             self._owners.pop(name, None)
             await way.close()
 
-    async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[Way, str]:
+    async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[BrowserTransport, str]:
         """A connection to the browser of `who`, counted as `name`, and our answer to its offer. Raises `NoCall`."""
         most = self._house.config.browser.max_calls
         if len(self._owners) >= most:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from media import channel as media
-from media.engine import MediaEngine
+from media.process import channel as media
+from media.process.engine import MediaEngine
 from sipgw.calls.negotiation import OurSide, agree, agree_late, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.transfer_dialer import TransferDialer

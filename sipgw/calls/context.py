@@ -7,7 +7,7 @@ import structlog
 from agent.dialogue import Dialogue
 from agent.records import HandedOver, Report, Used
 from agent.steering import CannotSteer, Steering
-from media import channel as media
+from media.process import channel as media
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.screening import Screened

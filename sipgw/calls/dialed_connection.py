@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 
-from media import channel as media
+from media.process import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import SessionEvent, SessionState
 from sipgw.calls.negotiation import OurSide, agree

@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from media.browsers import PathFailed, Way
-from media.engine import MediaEngine
+from media.browsers.transport import BrowserTransport, PathFailed
+from media.process.engine import MediaEngine
 from sipgw.calls.browser_connection import link
 from sipgw.calls.consult_leg import ConsultLeg
 from sipgw.calls.phone_line import PhoneLine
@@ -19,7 +19,7 @@ class OperatorPage(ConsultLeg):
 
     returns = True
 
-    def __init__(self, line: PhoneLine, path: Way) -> None:
+    def __init__(self, line: PhoneLine, path: BrowserTransport) -> None:
         super().__init__(line)
         self._path = path
 
@@ -29,7 +29,9 @@ class OperatorPage(ConsultLeg):
 
 
 @contextlib.asynccontextmanager
-async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine, beside: int) -> AsyncIterator[OperatorPage]:
+async def on_page(
+    offer: BrowserOffer, path: BrowserTransport, engine: MediaEngine, beside: int
+) -> AsyncIterator[OperatorPage]:
     """Wait for the browser; the block begins when it has connected, and hangs up at its end.
 
     `beside` is the number of the channel that it will be bridged with. Raises `CallFailed`, `PortsExhausted` or

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import structlog
 
 from agent import line as agent_line
-from media import channel as media
-from media.format import Format
-from media.srtp import Keys as SrtpKeys
+from media.process import channel as media
+from media.rtp.srtp import Keys as SrtpKeys
+from media.session.format import Format
 from sipgw.calls.audience import Audience
 from sipgw.calls.keys import Keys, Way
 from sipgw.records.bundles.witness import WITNESS
@@ -131,7 +131,7 @@ class PhoneLine:
             case media.Listened(stereo):
                 self.audience.hear(stereo)
             case media.Started(utterance, at):
-                reaches = self._channel.far_delay if self._channel else None
+                reaches = self._channel.remote_delay if self._channel else None
                 self._events.put_nowait(agent_line.Started(utterance, at, reaches))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
@@ -228,7 +228,7 @@ class PhoneLine:
 
     def attend(self, piece: float) -> None:
         """See `agent.line.Line.attend`."""
-        self._live.attend(piece)
+        self._live.set_chunk_duration(piece)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

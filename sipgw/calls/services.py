@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent.tools import Tool
-from media.engine import MediaEngine
+from media.process.engine import MediaEngine
 from sipgw.agents.agents import AgentDefinition, Agents
 from sipgw.agents.providers import Providers
 from sipgw.calls.context import CallContext

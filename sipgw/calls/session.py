@@ -14,7 +14,7 @@ import structlog
 
 from agent.records import Outcome
 from agent.steering import CannotSteer, Steering
-from media import channel as media
+from media.process import channel as media
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.budget import within_budget
 from sipgw.calls.context import CallContext

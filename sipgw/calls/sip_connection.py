@@ -8,7 +8,7 @@ from secrets import token_bytes
 
 import structlog
 
-from media import channel as media
+from media.process import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import UP
 from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from agent.steering import CannotSteer
-from media.channel import Channel, MediaDown, PortsExhausted
-from media.engine import MediaEngine
+from media.process.channel import Channel, MediaDown, PortsExhausted
+from media.process.engine import MediaEngine
 from sipgw.calls.consult_leg import ConsultLeg
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import SessionEvent, SessionState

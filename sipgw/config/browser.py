@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from media.browsers import Network
+from media.browsers.transport import Network
 
 TURN_LIFE = 12 * 3600
 """Seconds for which what `BrowserOptions.turn_secret` makes is good: longer than a call."""

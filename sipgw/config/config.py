@@ -29,7 +29,7 @@ from agent.providers.polly import PollyOptions
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turns import TurnOptions
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions, PrefetchOptions, RouteOptions
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.cluster import ClusterOptions

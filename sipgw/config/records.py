@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 
-from media.tap import Keep, TapOptions
+from media.recording.tap import Keep, TapOptions
 
 POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
 PLACES = ("call", "began", "trunk", "caller")

@@ -12,8 +12,8 @@ from typing import NamedTuple, Self
 import structlog
 
 from agent.providers.local.host import LocalSpeech
-from media import srtp
-from media.engine import MediaEngine
+from media.process.engine import MediaEngine
+from media.rtp import srtp
 from sipgw.agents.agents import Agents
 from sipgw.agents.choice import Choice
 from sipgw.agents.orders import order_tools

@@ -9,8 +9,8 @@ from typing import Any, Protocol, Self
 
 import structlog
 
-from media.engine import MediaEngine
-from media.tap import HEADER
+from media.process.engine import MediaEngine
+from media.recording.tap import HEADER
 from sipgw.bounds import FULL
 from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from agent.pool import POOLS
 from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
-from media.process import ProcessState
+from media.process.supervisor import ProcessState
 from sipgw import __version__
 from sipgw.bounds import FULL
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Event

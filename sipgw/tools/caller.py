@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from agent.ulaw import from_linear, level, to_linear
-from media import channel as media
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
+from media.process import channel as media
+from media.process.engine import MediaEngine, MediaOptions
+from media.session.format import Format
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended, ReferRequested

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
 from sipgw.config.records import StoreOptions

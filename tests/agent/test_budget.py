@@ -9,9 +9,10 @@ from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.assemblyai_session import Session as AssemblyAI
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
 from agent.providers.hearing import EarsSession
-from media.schedule import FRAME_SECONDS, PHASES, TICK
-from media.wire import Kind
-from media.worker_channel import Channel
+from media.g711 import FRAME_SECONDS
+from media.process.schedule import PHASES, TICK
+from media.process.wire import Kind
+from media.process.worker_channel import WorkerChannel
 
 FRAME = 160
 LOUD, QUIET = b"\x10\x90" * 80, b"\xff\x7f" * 80
@@ -21,7 +22,7 @@ PAUSE = 5
 
 def waits(session: EarsSession, before: int, speech: int) -> float:
     """Seconds from the packet that completes a turn, with its pause, to the message that takes it to the ears."""
-    channel, listening, sent = Channel(1), Listening(), 0
+    channel, listening, sent = WorkerChannel(1), Listening(), 0
     session.begin()
     complete = before + speech + PAUSE
     for at, frame in enumerate([QUIET] * before + [LOUD] * speech + [QUIET] * 50, 1):
@@ -29,7 +30,7 @@ def waits(session: EarsSession, before: int, speech: int) -> float:
             session.backlog.hear(piece)
             listening.hear(piece, at * FRAME_SECONDS)
             if (wanted := listening.wants()) is not None:
-                channel.play(Kind.ATTEND, bytes([round(wanted / FRAME_SECONDS)]))
+                channel.play(Kind.CHUNK, bytes([round(wanted / FRAME_SECONDS)]))
             while message := session.backlog.next_frame():
                 sent += len(message)
         if sent >= complete * FRAME:
@@ -59,6 +60,6 @@ def test_our_own_waits_are_within_the_budget(session, typical: float, most: floa
 
 def test_without_the_close_pieces_it_would_not_be() -> None:
     """The test can fail: sound in pieces of 100 ms is heard too late."""
-    channel = Channel(1)
+    channel = WorkerChannel(1)
     late = [sum(len(piece) for piece in channel.gather(QUIET)) for _ in range(5)]
     assert late == [0, 0, 0, 0, 800]

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from media.browsers import Browsers, Way
-from media.channel import Channel
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
+from media.browsers.transport import Browsers, BrowserTransport
+from media.process.channel import Channel
+from media.process.engine import MediaEngine, MediaOptions
+from media.session.format import Format
 from sipgw.sip.jsep import BrowserOffer, Ends
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import busy, speak
@@ -31,12 +31,12 @@ def worker_cpu() -> float:
     """CPU seconds of the browsers' process so far."""
     for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         with contextlib.suppress(OSError):
-            if b"media.browser_worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"media.browsers.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
     return float("nan")
 
 
-async def connected(engine: MediaEngine, way: Way, offer: BrowserOffer) -> Channel:
+async def connected(engine: MediaEngine, way: BrowserTransport, offer: BrowserOffer) -> Channel:
     channel = await engine.open(lambda event: None)
     await way.connect(offer.far.user, offer.far.password, offer.far.fingerprints)
     here = await way.attach(engine.host, channel.port)

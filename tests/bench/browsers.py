@@ -12,7 +12,7 @@ from typing import Any
 
 from aiortc import RTCSessionDescription
 
-from media.rtp import parse
+from media.rtp.packet import parse
 from tests.bench.rtp_load import SO_TIMESTAMPNS, Stream
 from tests.webrtc import Browser
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from media.tap import Pool, TapOptions
-from media.wav import header
+from media.recording.tap import Pool, TapOptions
+from media.recording.wav import header
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import CALLS, MAX_GOAL, P99_GOAL, run_calls
 from tests.web.house import visit

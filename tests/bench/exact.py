@@ -6,14 +6,14 @@ import socket
 import time
 from collections.abc import Iterator
 
-from media import rtp
-from media.channel import Channel
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
 from media.g711 import FRAME, RATE, SILENCE
-from media.playout import CAPACITY, Playout
-from media.quality import mos, rating
-from media.session import Session
+from media.process.channel import Channel
+from media.process.engine import MediaEngine, MediaOptions
+from media.rtp import packet as rtp
+from media.session.format import Format
+from media.session.playout import CAPACITY, Playout
+from media.session.quality import mos, rating
+from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP
 from tests.media.reporting import Call
@@ -35,7 +35,7 @@ FORMAT = Format("PCMU", 0, 101)
 def cadence() -> Iterator[Gate]:
     """An hour without a fault, and an hour with a stall of 5 s in every minute, in which speech must wait."""
     for name, stalled in (("an hour", 0), ("an hour, 5 s of every minute asleep", STALL)):
-        session = Session(random.Random(1).getrandbits)
+        session = RtpSession(random.Random(1).getrandbits)
         session.connect(FORMAT, ("192.0.2.1", 4000), 0.0)
         sent, wrong, most, said, heard, begun = 0, 0, 0, bytearray(), bytearray(), None
         for slot in range(HOUR):
@@ -122,7 +122,7 @@ def accounts() -> Iterator[Gate]:
             for now, estimate in followed(18.0):
                 left, there = playing(now), playing(now - one_way - buffer)
                 known.append(abs(spoken(estimate.at(now)) - spoken(left)) * 1000)
-                heard.append(abs(spoken(estimate.at(now - call.session.control.far.delay)) - spoken(there)) * 1000)
+                heard.append(abs(spoken(estimate.at(now - call.session.rtcp.far.delay)) - spoken(there)) * 1000)
     yield Gate(AREA, "what has left, as the gateway knows it", f"{max(known):.1f} ms off", "<= 20 ms", max(known) <= 20)
     yield Gate(AREA, "what the caller has heard", f"{max(heard):.0f} ms off at most", "<= 40 ms", max(heard) <= 40)
     yield Gate(AREA, "round trip by RTCP", f"{max(trip):.2f} ms off at most", "<= 1 ms", max(trip) <= 1)

@@ -9,8 +9,9 @@ import socket
 import sys
 import time
 
-from media.priority import raise_priority
-from media.schedule import FRAME_SECONDS, PHASES, SHARE
+from media.g711 import FRAME_SECONDS
+from media.process.priority import raise_priority
+from media.process.schedule import PHASES, SHARE
 
 PACKET = bytes(172)
 

@@ -8,18 +8,18 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from media.clocked import ClockedBuffer
 from media.g711 import FRAME
-from media.jitter import JitterBuffer
+from media.jitter.buffer import JitterBuffer
+from media.jitter.playout_buffer import PlayoutJitterBuffer
 from tests.bench.gate import Gate
-from tests.media.hearing import Figures, clocked, eagerly, figures
+from tests.media.hearing import Figures, figures, to_person, to_recogniser
 from tests.media.networks import CONDITIONS, Condition, loud
 
 AREA = "media"
 EAGER_PEERS = "published: pass-through 14/35 and 420 out of order, LiveKit 15/39, rtpsynth 17/47, GStreamer 19/59, "
 EAGER_PEERS += "aiortp arrival 99/143, aiortc 191/310 with 2.4 % lost; all lose 3 minutes of the time line at worst"
-CLOCKED_PEERS = "published: pjmedia 69/136 with 1.4 % lost, LiveKit mixer 81/87 with 1.1 %, aiortp playout 86/183 with "
-CLOCKED_PEERS += "3.8 %, Asterisk adaptive 98/123 with 1.0 %, NetEQ 113/186 with 0.00 %, FreeSWITCH 262/336 with 0.15 %"
+PLAYOUT_PEERS = "published: pjmedia 69/136 with 1.4 % lost, LiveKit mixer 81/87 with 1.1 %, aiortp playout 86/183 with "
+PLAYOUT_PEERS += "3.8 %, Asterisk adaptive 98/123 with 1.0 %, NetEQ 113/186 with 0.00 %, FreeSWITCH 262/336 with 0.15 %"
 
 
 def _lag(seen: Figures) -> str:
@@ -42,7 +42,7 @@ def for_recogniser(condition: Condition, seen: Figures) -> Gate:
 
 
 def for_listener(condition: Condition, seen: Figures) -> Gate:
-    """One condition of the clocked buffer; the lag is judged over all of them."""
+    """One condition of the buffer for people; the lag is judged over all of them."""
     lost = 0.5 if condition.sender.overtaking else 0.1
     measured = f"{_lag(seen)}, lost {seen.lost:.2f} %, {seen.disordered} out of order, longest step {seen.stall:.0f} ms"
     met = seen.lost <= lost and not seen.disordered and round(seen.stall) == 20
@@ -59,7 +59,7 @@ def sums(eager: list[Figures], paced: list[Figures]) -> Iterator[Gate]:
     mean = {name: statistics.mean(getattr(each, name) for each in paced) for name in Figures._fields}
     measured = f"lag {mean['lag_mean']:.0f} mean {mean['lag_p95']:.0f} p95 ms, lost {mean['lost']:.3f} %"
     met = mean["lag_mean"] <= 80 and mean["lag_p95"] <= 140 and mean["lost"] <= 0.1
-    yield Gate(AREA, "listener, all 22", f"{measured} ({CLOCKED_PEERS})", "80/140 ms, 0.1 %", met)
+    yield Gate(AREA, "listener, all 22", f"{measured} ({PLAYOUT_PEERS})", "80/140 ms, 0.1 %", met)
 
 
 def cost() -> Iterator[Gate]:
@@ -74,7 +74,7 @@ def cost() -> Iterator[Gate]:
             eager.poll(1 + number * 0.02)
         best[0] = min(best[0], (time.process_time() - began) / len(frames) * 1e6)
         began = time.process_time()
-        paced = ClockedBuffer()
+        paced = PlayoutJitterBuffer()
         for number, frame in enumerate(frames):
             paced.put(number, number * FRAME, frame, 1 + number * 0.02)
             paced.take(1.01 + number * 0.02)
@@ -88,10 +88,10 @@ def gates() -> Iterator[Gate]:
     """Measure everything."""
     eager, paced = [], []
     for condition in CONDITIONS:
-        eager.append(figures(condition, eagerly))
+        eager.append(figures(condition, to_recogniser))
         yield for_recogniser(condition, eager[-1])
     for condition in CONDITIONS:
-        paced.append(figures(condition, clocked))
+        paced.append(figures(condition, to_person))
         yield for_listener(condition, paced[-1])
     yield from sums(eager, paced)
     yield from cost()

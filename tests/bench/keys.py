@@ -2,7 +2,7 @@
 
 import time
 
-from media.dtmf_inband import ToneReceiver
+from media.dtmf.inband import ToneReceiver
 from media.g711 import FRAME
 from tests.bench.gate import Gate
 from tests.media.test_dtmf import Network

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from media import rtp
-from media.channel import Channel, MediaDown
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
 from media.g711 import FRAME, RATE
-from media.session import Session
-from media.tap import TapOptions
+from media.process.channel import Channel, MediaDown
+from media.process.engine import MediaEngine, MediaOptions
+from media.recording.tap import TapOptions
+from media.rtp import packet as rtp
+from media.session.format import Format
+from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 
 AREA = "media"
@@ -86,7 +86,7 @@ def worker_cpu() -> float:
     children, found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(), 0.0
     for child in children:
         with contextlib.suppress(OSError):
-            if b"media.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"media.process.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found += int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
     return found or float("nan")
 
@@ -286,7 +286,7 @@ def inbound_cost() -> Gate:
     sender, best = ("127.0.0.1", 4000), float("inf")
     packets = [rtp.build(0, False, at, at * FRAME, 1, SPEECH[:FRAME]) for at in range(20_000)]
     for _ in range(5):
-        session = Session(lambda bits: 1)
+        session = RtpSession(lambda bits: 1)
         session.connect(FORMAT, sender, 0.0)
         began = time.process_time()
         for at, packet in enumerate(packets):
@@ -299,7 +299,7 @@ def outbound_cost() -> Gate:
     """A slot of a call that speaks, from the queue to the packet, the best of five."""
     best = float("inf")
     for _ in range(5):
-        session = Session(lambda bits: 1)
+        session = RtpSession(lambda bits: 1)
         session.connect(FORMAT, ("127.0.0.1", 4000), 0.0)
         for _ in range(100):
             session.playout.say(1, SPEECH)

@@ -2,7 +2,7 @@
 
 The corpus is the Asterisk prompts where they are installed (Debian's asterisk-core-sounds-{en,es,fr}-wav: 16-bit, so
 that the published figures can be set beside ours), otherwise the recordings of `tests/data/speech`.
-The weights and the overlap of `media.plc` were chosen on these same prompts and draws, so the past-only gates, met by a
+The weights and the overlap of `media.jitter.plc` were chosen on these same prompts and draws, so the past-only gates, met by a
 hair, show that it equals Appendix I, not that it is better; what both sides at hand are worth is far above that.
 """
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from media.g711 import FRAME, RATE, SILENCE, from_linear, to_linear
-from media.plc import MEMORY, Concealment, bridge
+from media.jitter.plc import MEMORY, Concealment, bridge
 from sipgw.records.artifacts.wav import read_ulaw
 from tests.bench.gate import Gate
 

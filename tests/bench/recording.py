@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from media.g711 import RATE
-from media.recording import Recording
-from media.wav import HEADER
+from media.recording.stereo import Recording
+from media.recording.wav import HEADER
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import CALLS, P99_GOAL, SECONDS, run_calls
 from tests.bench.rtp_load import TONE

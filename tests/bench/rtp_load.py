@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from media import rtp
 from media.g711 import FRAME, RATE, SILENCE
-from media.priority import raise_priority
+from media.process.priority import raise_priority
+from media.rtp import packet as rtp
 
 SO_TIMESTAMPNS = 35
 STAMP = struct.Struct("qq")

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 
-from media import rtp
+from media.rtp import packet as rtp
 
 BATCH = 0.005
 RATE = 10_000

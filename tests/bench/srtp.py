@@ -5,11 +5,11 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from media import rtp
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
 from media.g711 import FRAME
-from media.srtp import PROFILES, Keys, Srtp, _session
+from media.process.engine import MediaEngine, MediaOptions
+from media.rtp import packet as rtp
+from media.rtp.srtp import PROFILES, Keys, Srtp, _session
+from media.session.format import Format
 from tests.bench.gate import Gate
 from tests.bench.media import worker_cpu
 

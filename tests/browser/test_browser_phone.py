@@ -15,7 +15,7 @@ import pytest
 from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
-from media.browsers import Way
+from media.browsers.transport import BrowserTransport
 from sipgw.calls.browser_connection import BrowserConnection
 from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.config.browser import BrowserOptions
@@ -171,7 +171,7 @@ def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
         return len(sockets), len(asyncio.all_tasks()), len(threads)
 
     def parts() -> list[object]:
-        return [one for one in gc.get_objects() if isinstance(one, BrowserConnection | Way | Conversation)]
+        return [one for one in gc.get_objects() if isinstance(one, BrowserConnection | BrowserTransport | Conversation)]
 
     gc.collect()
     others = parts()  # of tests before this one

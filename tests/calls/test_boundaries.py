@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from media.channel import Frames
+from media.process.channel import Frames
 from sipgw.calls.audience import Audience
 from sipgw.events import CallAnswered, CallBegan, CallEnded, Event
 from sipgw.records.store.writing import Writer

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from agent.line import Audio, Away, Gone
-from media import channel as media
+from media.process import channel as media
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip import endpoint_options, session_timer
 from sipgw.sip.endpoint import DROP, Endpoint

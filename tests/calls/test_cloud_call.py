@@ -11,7 +11,7 @@ import pytest
 
 from agent import tools
 from agent.records import ProviderFailed, TurnEnded
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.networks import Networks
 from sipgw.events import CallAnswered
 from sipgw.sip.uri import Uri
@@ -188,7 +188,7 @@ def test_the_death_of_the_media_process_ends_its_calls_and_the_next_one_works(tm
                 children = subprocess.run(
                     ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], capture_output=True, text=True, check=True
                 ).stdout
-                (worker,) = [line.split()[0] for line in children.splitlines() if "media.worker" in line]
+                (worker,) = [line.split()[0] for line in children.splitlines() if "media.process.worker" in line]
                 os.kill(int(worker), signal.SIGKILL)
                 (record,) = await records(world.gateway)
             await until(lambda: all(process.pid for process in world.gateway.evidence.engine.processes))

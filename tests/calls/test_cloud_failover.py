@@ -10,7 +10,7 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import ProviderFailed
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
 from sipgw.config.records import StoreOptions

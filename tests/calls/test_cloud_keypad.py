@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from media.wav import HEADER
+from media.recording.wav import HEADER
 from sipgw.config.config import Config
 from sipgw.config.records import CaptureOptions, RecordingOptions
 from sipgw.events import Event

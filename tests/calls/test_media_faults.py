@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import Config
 from sipgw.events import CallEnded, Disposition

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from media import rtp
 from media.g711 import FRAME
+from media.rtp import packet as rtp
 from sipgw.config.config import Config
 from sipgw.config.records import WebhookOptions
 from sipgw.events import Event

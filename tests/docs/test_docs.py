@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from agent.tools import tool
 from agent.turn_table import TABLE
-from media import source
+from media.jitter import states
+from media.rtp import source
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
 from sipgw.config.config import parse
@@ -97,7 +98,7 @@ def test_every_option_and_every_command_is_on_its_page(site: Path) -> None:
 
 def test_every_transition_of_every_state_machine_is_drawn(site: Path) -> None:
     drawn = (site / "reference" / "machines" / "index.html").read_text()
-    for table in (TABLE, source.TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER):
+    for table in (TABLE, source.TABLE, states.TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER):
         for (state, event), (then, done) in table.items():
             cells = (state.value, event.value, then.value, ", ".join(one.value for one in done))
             assert "\n".join(f"<td>{cell}</td>" for cell in cells) in drawn

@@ -8,7 +8,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from media.pulse import BEAT, PATIENCE
+from media.process.heartbeat import BEAT, PATIENCE
 from sipgw.cli.main import app
 from sipgw.config.config import Config, parse
 from sipgw.config.drain import DrainOptions

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.ulaw import level
-from media.wav import HEADER
+from media.recording.wav import HEADER
 from tests.interop.chromium import address, browsing, microphone, needed
 from tests.interop.served import Served, served
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from media.dtmf import KEYS
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
-from media.srtp import Keys
+from media.dtmf.events import KEYS
+from media.process.engine import MediaEngine, MediaOptions
+from media.rtp.srtp import Keys
+from media.session.format import Format
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Confirmed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media.tap import Keep
+from media.recording.tap import Keep
 from sipgw.config.records import CaptureOptions
 from sipgw.records.captures.pcap import Pcap
 from tests.calls.test_cloud_call import every_code

@@ -62,7 +62,7 @@ def test_a_phone_and_the_gateway_report_to_each_other(gateway: Served, tmp_path:
     assert media["rtcp_received"] >= 2
     assert media["rtcp_malformed"] == 0
     assert media["round_trip"] < 0.1  # they answered our sender reports: they took them
-    assert media["far_lost"] == 0
+    assert media["remote_lost"] == 0
     assert len(media["mos_by_interval"]) >= 2
     inward = [stream for stream in streams(capture) if stream.to_port in gateway.rtp_ports]
     heard = max(inward, key=lambda stream: stream.packets)

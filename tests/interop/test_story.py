@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.ulaw import level
-from media.wav import HEADER
+from media.recording.wav import HEADER
 from tests.interop.chromium import address, microphone, needed, people
 from tests.interop.pcap import tshark
 from tests.interop.served import Served, served

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from media import rtcp, rtp
-from media.format import Format
 from media.g711 import FRAME, RATE
-from media.rtcp import ExtendedReport
-from media.session import Session
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.rtp.rtcp import ExtendedReport
+from media.session.format import Format
+from media.session.session import RtpSession
 from tests.interop.pcap import fields, streams, write_pcap
 
 MEDIA, CONTROL = ("192.0.2.1", 4000), ("192.0.2.1", 4001)
@@ -54,13 +55,13 @@ def pauses(chance: random.Random) -> Arrivals:
 def test_tshark_comes_to_the_same_jitter_and_loss(tmp_path: Path, network: Callable[[random.Random], Arrivals]) -> None:
     arrivals = network(random.Random(11))
     (seen,) = streams(write_pcap(tmp_path / "sound.pcap", [(at, 4000, data) for at, data in arrivals]))
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(Format("PCMU", 0, 101), MEDIA, 0.0)
     jitters = []
     for at, data in arrivals:
         session.receive(data, MEDIA, at)
-        jitters.append(session.inbound.reception.jitter / RATE)
-    tally = session.inbound.reception.tally
+        jitters.append(session.inbound.received.jitter / RATE)
+    tally = session.inbound.received.tally
     assert (tally.packets, tally.lost) == (seen.packets, seen.lost)
     assert seen.max_jitter > seen.mean_jitter > 0.0005
     assert max(jitters) == pytest.approx(seen.max_jitter, abs=2e-6)
@@ -76,7 +77,7 @@ NAMES = (
 
 
 def test_tshark_reads_our_rtcp(tmp_path: Path) -> None:
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(Format("PCMU", 0, 101), MEDIA, 0.0)
     written, expected = [], []
     arrivals = bursts(random.Random(11))
@@ -91,7 +92,7 @@ def test_tshark_reads_our_rtcp(tmp_path: Path) -> None:
             data, _ = session.bye(now) if last else session.handle_timer(now)
             if data and sent:
                 written.append((now, 4001, data))
-                reception = session.inbound.reception
+                reception = session.inbound.received
                 expected.append((
                     "200,202,207,203" if last else "200,202,207", slot + 1, sent.timestamp, reception.tally.lost,
                     reception.highest_sequence, int(reception.jitter),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from media.g711 import FRAME, RATE
-from media.jitter import JitterBuffer
+from media.jitter.buffer import JitterBuffer
 
 LOUD = bytes([0x10, 0x90]) * (FRAME // 2)
 QUIET = bytes([0xFE]) * FRAME

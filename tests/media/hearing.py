@@ -1,4 +1,4 @@
-"""What comes out of a jitter buffer under a network condition, and the figures by which buffers are compared."""
+"""The output of a jitter buffer under a network condition, and the figures by which buffers are compared."""
 
 import itertools
 from collections import deque
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from media.clocked import ClockedBuffer
 from media.g711 import FRAME, RATE
-from media.jitter import JitterBuffer
+from media.jitter.buffer import JitterBuffer
+from media.jitter.playout_buffer import PlayoutJitterBuffer
 from tests.media.networks import START, STEP, Condition, Packet, number_of
 
 
@@ -67,7 +67,7 @@ class Hearing:
                 self.speech.append((at, number))
 
 
-def eagerly(packets: list[Packet]) -> Hearing:
+def to_recogniser(packets: list[Packet]) -> Hearing:
     """Hear `packets` through the buffer for recognisers, polled as the media process does."""
     buffer, hearing, stream, tick = JitterBuffer(), Hearing(), 0, packets[0].at + 0.007
     for packet in packets:
@@ -120,9 +120,9 @@ def p95(ranked: list[float]) -> float:
     return 1000 * ranked[int(0.95 * len(ranked))]
 
 
-def clocked(packets: list[Packet]) -> Hearing:
+def to_person(packets: list[Packet]) -> Hearing:
     """Hear `packets` through the buffer for human listeners, a frame every 20 ms."""
-    buffer, hearing, stream, tick = ClockedBuffer(), Hearing(), 0, packets[0].at + 0.007
+    buffer, hearing, stream, tick = PlayoutJitterBuffer(), Hearing(), 0, packets[0].at + 0.007
     for packet in packets:
         while tick <= packet.at:
             hearing.hear(tick, buffer.take(tick))

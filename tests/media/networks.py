@@ -1,4 +1,4 @@
-"""Twenty-two network conditions on virtual time, each the same at every run, and what a listener makes of them.
+"""Twenty-two network conditions on virtual time, each the same at every run.
 
 A conversation of talk and pauses is sent in packets of 20 ms over a network that delays, loses and swaps them, by a
 sender that may pause, jump, hold or run on a clock of its own. The last four stand for recorded Wi-Fi, VPN and cellular
@@ -18,7 +18,7 @@ STEP = 0.020
 START = 10.0
 MINUTE = 60.0
 PARTING = 100
-"""Frames of quiet at the end, in which a buffer may come to rest."""
+"""Frames of quiet at the end, in which a buffer may take back its surplus."""
 Delay = Callable[[float], float | None]
 """The seconds that a packet sent at a moment takes beyond the fastest; None if it is lost."""
 QUIET = bytes([0xFE]) * FRAME
@@ -247,4 +247,4 @@ OUTAGES = (
     Condition("outages of 1-3 s, drained 4 times as fast", lambda c, s: outages(c, s, 25, 1.0, 3.0, 4)),
     Condition("outages of 2-5 s, drained twice as fast", lambda c, s: outages(c, s, 30, 2.0, 5.0, 2)),
 )
-"""What the recogniser's buffer is held to besides: published figures of others are not of such networks."""
+"""Further conditions for the recogniser's buffer; there are no published figures of other buffers for them."""

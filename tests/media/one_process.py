@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from media import rtp, worker
-from media.channel import Channel, Frames
-from media.g711 import FRAME
-from media.process import MediaProcess, _Pipe
-from media.schedule import FRAME_SECONDS, PHASES
-from media.tap import TapOptions
+from media.g711 import FRAME, FRAME_SECONDS
+from media.process import worker
+from media.process.channel import Channel, Frames
+from media.process.schedule import PHASES
+from media.process.supervisor import MediaProcess, _Pipe
+from media.recording.tap import TapOptions
+from media.rtp import packet as rtp
 from tests.media.test_engine import FORMAT
 
 SECOND = round(1 / FRAME_SECONDS)
@@ -32,7 +33,7 @@ def bug(*_: Any, **__: Any) -> Any:
     raise Bug("in call seven")
 
 
-class Far:
+class RemoteSide:
     """The other side of a call, and what the gateway's side was told."""
 
     def __init__(self, number: int) -> None:
@@ -78,7 +79,7 @@ class Far:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-class House:
+class GatewayAndWorker:
     """Both processes, their calls, and the time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,19 +97,19 @@ class House:
             write=self._ours.sendall, get_write_buffer_size=lambda: 0, is_closing=lambda: False
         )
         self._reader = _Pipe(self.process.on_message)
-        self.fars: list[Far] = []
+        self.remotes: list[RemoteSide] = []
         self.channels: list[Channel] = []
         self.slot = 0
 
     async def call(self) -> None:
-        far = Far(len(self.fars))
-        opening = asyncio.get_running_loop().create_task(self.process.open(far.sink))
+        remote = RemoteSide(len(self.remotes))
+        opening = asyncio.get_running_loop().create_task(self.process.open(remote.sink))
         await asyncio.sleep(0)
         self.exchange()
         channel = await opening
-        channel.connect(FORMAT, far.sound.getsockname(), control=far.control.getsockname())
+        channel.connect(FORMAT, remote.sound.getsockname(), control=remote.control.getsockname())
         self.exchange()
-        self.fars.append(far)
+        self.remotes.append(remote)
         self.channels.append(channel)
 
     def exchange(self) -> None:
@@ -122,16 +123,16 @@ class House:
     def run(self, slots: int = SECOND, *, speaking: bool = True) -> None:
         """Let so many times 20 ms go by, in which everybody speaks."""
         for _ in range(slots):
-            for far, channel in zip(self.fars, self.channels, strict=True):
+            for remote, channel in zip(self.remotes, self.channels, strict=True):
                 if speaking:
-                    far.speak(channel.port)
+                    remote.speak(channel.port)
             for phase in range(PHASES):
                 self.worker._transmit(phase, self.slot)
             self.exchange()
             self.slot += 1
             self.now += FRAME_SECONDS
-        for far in self.fars:
-            far.read()
+        for remote in self.remotes:
+            remote.read()
 
     async def counted(self, channel: Channel) -> dict[str, Any]:
         asking = asyncio.get_running_loop().create_task(channel.stats())
@@ -141,9 +142,9 @@ class House:
 
     def close(self) -> None:
         self.worker._recorder.shut(5.0)
-        for far in self.fars:
-            far.sound.close()
-            far.control.close()
+        for remote in self.remotes:
+            remote.sound.close()
+            remote.control.close()
         for sock in self.sockets:
             sock.close()
         for channel in self.worker._channels.values():
@@ -153,12 +154,12 @@ class House:
 
 
 @contextlib.contextmanager
-def housed(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    house = House(monkeypatch)
+def paired(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatewayAndWorker]:
+    pair = GatewayAndWorker(monkeypatch)
     try:
-        yield house
+        yield pair
     finally:
-        house.close()
+        pair.close()
 
 
 class Spoilt:

@@ -2,10 +2,11 @@
 
 import random
 
-from media import rtcp, rtp
-from media.format import Format
 from media.g711 import FRAME
-from media.session import Session
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.session.format import Format
+from media.session.session import RtpSession
 
 FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))
@@ -18,7 +19,7 @@ class Call:
     """A session, the packets that reach it, and the RTCP that leaves it."""
 
     def __init__(self, seed: int = 1, media=MEDIA, control=None, **directions: bool) -> None:
-        self.session = Session(random.Random(seed).getrandbits, EPOCH)
+        self.session = RtpSession(random.Random(seed).getrandbits, EPOCH)
         self.session.connect(FORMAT, media, 0.0, control=control, **directions)
         self.reports: list[tuple[float, bytes, rtp.Packet | None]] = []
         self.number = 0

@@ -1,4 +1,4 @@
-"""Twenty calls share a media process: whatever raises in one of them, the others lose nothing. On virtual time."""
+"""Twenty calls share a media process: an error in one of them does not affect the others. On virtual time."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,26 @@ from unittest.mock import Mock
 
 import pytest
 
-from media import wire
-from media.browser_worker import BrowserWorker
-from media.browsers import Network
-from media.channel import Channel, Dead, Digit, Finished, Frames, Listened, MediaDown, NoRtp, Quality, Recorded, Started
-from media.engine import MediaEngine
+from media.browsers.transport import Network
+from media.browsers.worker import BrowserWorker
 from media.g711 import FRAME
-from media.wire import Kind, Message
-from tests.media.one_process import SECOND, Far, House, Spoilt, bug, housed
+from media.process import wire
+from media.process.channel import (
+    Channel,
+    Dead,
+    Digit,
+    Finished,
+    Frames,
+    Listened,
+    MediaDown,
+    NoRtp,
+    Quality,
+    Recorded,
+    Started,
+)
+from media.process.engine import MediaEngine
+from media.process.wire import Kind, Message
+from tests.media.one_process import SECOND, GatewayAndWorker, RemoteSide, Spoilt, bug, paired
 from tests.media.test_engine import SPEECH, Phone, with_engine
 from tests.waiting import until
 
@@ -24,59 +36,61 @@ pytestmark = pytest.mark.faults("A1")
 
 CALLS = 20
 BAD = 7
-"""The one in which something raises."""
+"""The index of the call in which an error is raised."""
 
 
-def scenario(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[House], None], *, ends: bool = True) -> None:
+def scenario(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[GatewayAndWorker], None], *, ends: bool = True) -> None:
     """Everybody speaks for two seconds; at the first `spoil` makes something raise in one call, and then is gone."""
 
     async def run() -> None:
-        with housed(monkeypatch) as house:
+        with paired(monkeypatch) as pair:
             for _ in range(CALLS):
-                await house.call()
-            for channel in house.channels:
+                await pair.call()
+            for channel in pair.channels:
                 channel.listen(on=True)
-            house.run()
-            spoil(house)
-            for channel in house.channels:
+            pair.run()
+            spoil(pair)
+            for channel in pair.channels:
                 channel.say(1, SPEECH * 20)
                 channel.finish(1)
-            for far, channel in zip(house.fars, house.channels, strict=True):
-                far.press(channel.port)
-            house.run()
-            for number, (far, channel) in enumerate(zip(house.fars, house.channels, strict=True)):
+            for remote, channel in zip(pair.remotes, pair.channels, strict=True):
+                remote.press(channel.port)
+            pair.run()
+            for number, (remote, channel) in enumerate(zip(pair.remotes, pair.channels, strict=True)):
                 if number != BAD:
-                    await nothing_is_missing(house, far, channel)
-            bad = house.fars[BAD]
+                    await nothing_is_missing(pair, remote, channel)
+            bad = pair.remotes[BAD]
             if ends:
                 (dead,) = bad.of(Dead)
                 assert "Bug: in call seven" in dead.cause
                 assert bad.events[-1] is dead, "nothing follows"
-                assert len(house.process.channels) == CALLS - 1
-                assert BAD + 1 not in house.worker._channels, "its ports are free again"
+                assert len(pair.process.channels) == CALLS - 1
+                assert BAD + 1 not in pair.worker._channels, "its ports are free again"
                 with pytest.raises(MediaDown):
-                    await house.channels[BAD].stats()
-                assert house.process.state.failed == 1
-            house.channels[BAD].close()
-            house.exchange()
-            await house.call()
-            house.run(SECOND // 5)
-            assert house.fars[-1].heard(), "the next call works"
+                    await pair.channels[BAD].stats()
+                assert pair.process.state.failed == 1
+            pair.channels[BAD].close()
+            pair.exchange()
+            await pair.call()
+            pair.run(SECOND // 5)
+            assert pair.remotes[-1].heard(), "the next call works"
 
     asyncio.run(run())
 
 
-async def nothing_is_missing(house: House, far: Far, channel: Channel) -> None:
-    counts = await house.counted(channel)
+async def nothing_is_missing(pair: GatewayAndWorker, remote: RemoteSide, channel: Channel) -> None:
+    counts = await pair.counted(channel)
     assert counts["received"] == 2 * SECOND + 1, "each packet, and the key"
     assert counts["lost"] == counts["foreign"] == counts["malformed"] == counts["skipped"] == 0
-    assert counts["sent"] == len(far.got) == 2 * SECOND
-    assert [packet.sequence for packet in far.got] == [far.got[0].sequence + at for at in range(2 * SECOND)]
-    assert far.heard().count(bytes([far.number]) * FRAME) >= 2 * SECOND - 5, "but for the piece that is being filled"
-    assert [event.key for event in far.of(Digit)] == ["5"]
-    assert [event.utterance for event in far.of(Started) + far.of(Finished)] == [1, 1]
-    assert len(far.of(Listened)) >= 2 * SECOND / 5 - 5
-    assert not far.of(Dead)
+    assert counts["sent"] == len(remote.got) == 2 * SECOND
+    assert [packet.sequence for packet in remote.got] == [remote.got[0].sequence + at for at in range(2 * SECOND)]
+    assert remote.heard().count(bytes([remote.number]) * FRAME) >= 2 * SECOND - 5, (
+        "but for the piece that is being filled"
+    )
+    assert [event.key for event in remote.of(Digit)] == ["5"]
+    assert [event.utterance for event in remote.of(Started) + remote.of(Finished)] == [1, 1]
+    assert len(remote.of(Listened)) >= 2 * SECOND / 5 - 5
+    assert not remote.of(Dead)
 
 
 SINKS = [Frames, Digit, Started, Finished, Listened]
@@ -84,7 +98,7 @@ SINKS = [Frames, Digit, Started, Finished, Listened]
 
 @pytest.mark.parametrize("kind", SINKS, ids=lambda kind: kind.__name__)
 def test_a_sink_that_raises(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-    scenario(monkeypatch, lambda house: setattr(house.fars[BAD], "raises", kind))
+    scenario(monkeypatch, lambda pair: setattr(pair.remotes[BAD], "raises", kind))
 
 
 @pytest.mark.parametrize(
@@ -99,16 +113,16 @@ def test_a_sink_that_raises(monkeypatch: pytest.MonkeyPatch, kind: type) -> None
 def test_a_sink_that_raises_at_what_is_rarely_told(
     monkeypatch: pytest.MonkeyPatch, kind: type, message: Message
 ) -> None:
-    def spoil(house: House) -> None:
-        house.fars[BAD].raises = kind
-        house.worker._tell(message.kind, house.channels[BAD].number, message.body)
+    def spoil(pair: GatewayAndWorker) -> None:
+        pair.remotes[BAD].raises = kind
+        pair.worker._tell(message.kind, pair.channels[BAD].number, message.body)
 
     scenario(monkeypatch, spoil)
 
 
 def test_a_sink_that_raises_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(house: House) -> None:
-        house.fars[BAD].raises = object
+    def spoil(pair: GatewayAndWorker) -> None:
+        pair.remotes[BAD].raises = object
 
     scenario(monkeypatch, spoil, ends=False)
 
@@ -118,13 +132,13 @@ def test_a_report_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, kind: Kin
     """A channel of the gateway's side raises before its sink is asked."""
 
     async def run() -> None:
-        with housed(monkeypatch) as house:
+        with paired(monkeypatch) as pair:
             for _ in range(2):
-                await house.call()
-            house.worker._tell(kind, house.channels[0].number, b"{")
-            house.run()
-            assert house.fars[0].of(Dead)
-            assert not house.fars[1].of(Dead) and len(house.fars[1].heard()) >= (SECOND - 5) * FRAME
+                await pair.call()
+            pair.worker._tell(kind, pair.channels[0].number, b"{")
+            pair.run()
+            assert pair.remotes[0].of(Dead)
+            assert not pair.remotes[1].of(Dead) and len(pair.remotes[1].heard()) >= (SECOND - 5) * FRAME
 
     asyncio.run(run())
 
@@ -146,10 +160,10 @@ INSIDE = {
 }
 
 
-def spoil_inside(house: House, name: str) -> None:
+def spoil_inside(pair: GatewayAndWorker, name: str) -> None:
     """Make one method of one call in the media process raise."""
-    number = house.channels[BAD].number
-    channel = house.worker._channels[number]
+    number = pair.channels[BAD].number
+    channel = pair.worker._channels[number]
     owner, method = INSIDE[name](channel)
     spoilt = Spoilt(owner, method)
     for holder in (channel, channel.session, channel.session.inbound):
@@ -157,25 +171,25 @@ def spoil_inside(house: House, name: str) -> None:
             if getattr(holder, place, None) is owner:
                 setattr(holder, place, spoilt)
     if owner is channel:
-        house.worker._channels[number] = spoilt  # type: ignore[assignment]
-        for phase in house.worker._phases:
+        pair.worker._channels[number] = spoilt  # type: ignore[assignment]
+        for phase in pair.worker._phases:
             phase[:] = [spoilt if one is channel else one for one in phase]
-        for fd, (receive, one) in list(house.worker._by_fd.items()):
+        for fd, (receive, one) in list(pair.worker._by_fd.items()):
             if one is channel:
-                house.worker._by_fd[fd] = receive, spoilt  # type: ignore[assignment]
+                pair.worker._by_fd[fd] = receive, spoilt  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("name", INSIDE)
 def test_what_raises_in_the_media_process(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    scenario(monkeypatch, lambda house: spoil_inside(house, name))
+    scenario(monkeypatch, lambda pair: spoil_inside(pair, name))
 
 
 def test_a_report_by_rtcp_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(house: House) -> None:
-        channel = house.worker._channels[house.channels[BAD].number]
-        channel.session = Spoilt(channel.session, "receive_control")  # type: ignore[assignment]
-        for far, one in zip(house.fars, house.channels, strict=True):
-            far.control.sendto(b"\x80\xc9\x00\x01" + bytes(4), ("127.0.0.1", one.port + 1))
+    def spoil(pair: GatewayAndWorker) -> None:
+        channel = pair.worker._channels[pair.channels[BAD].number]
+        channel.session = Spoilt(channel.session, "receive_rtcp")  # type: ignore[assignment]
+        for remote, one in zip(pair.remotes, pair.channels, strict=True):
+            remote.control.sendto(b"\x80\xc9\x00\x01" + bytes(4), ("127.0.0.1", one.port + 1))
 
     scenario(monkeypatch, spoil)
 
@@ -192,68 +206,68 @@ def test_a_report_by_rtcp_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Kind) else "",
 )
-def test_an_order_that_cannot_be_obeyed(monkeypatch: pytest.MonkeyPatch, kind: Kind, body: bytes) -> None:
+def test_an_order_that_cannot_be_carried_out(monkeypatch: pytest.MonkeyPatch, kind: Kind, body: bytes) -> None:
     async def run() -> None:
-        with housed(monkeypatch) as house:
+        with paired(monkeypatch) as pair:
             for _ in range(3):
-                await house.call()
-            house.run()
-            house.process.send(Message(kind, house.channels[0].number, body))
-            house.run()
-            assert [len(far.of(Dead)) for far in house.fars] == [1, 0, 0]
-            for far in house.fars[1:]:
-                assert len(far.got) == far.sent == 2 * SECOND
+                await pair.call()
+            pair.run()
+            pair.process.send(Message(kind, pair.channels[0].number, body))
+            pair.run()
+            assert [len(remote.of(Dead)) for remote in pair.remotes] == [1, 0, 0]
+            for remote in pair.remotes[1:]:
+                assert len(remote.got) == remote.sent == 2 * SECOND
 
     asyncio.run(run())
 
 
 def test_who_looks_at_packets_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
-        with housed(monkeypatch) as house:
+        with paired(monkeypatch) as pair:
             for _ in range(2):
-                await house.call()
-            house.run()
-            house.process.send(Message(Kind.TAPPED, house.channels[0].number, b""))
-            house.run()
-            assert not any(far.of(Dead) for far in house.fars)
-            assert all(len(far.got) == 2 * SECOND for far in house.fars)
+                await pair.call()
+            pair.run()
+            pair.process.send(Message(Kind.TAPPED, pair.channels[0].number, b""))
+            pair.run()
+            assert not any(remote.of(Dead) for remote in pair.remotes)
+            assert all(len(remote.got) == 2 * SECOND for remote in pair.remotes)
 
     asyncio.run(run())
 
 
 def test_a_call_that_cannot_be_opened_is_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
-        with housed(monkeypatch) as house:
-            await house.call()
-            good, house.process._order = (
-                house.process._order,
+        with paired(monkeypatch) as pair:
+            await pair.call()
+            good, pair.process._order = (
+                pair.process._order,
                 {"first": 20_000, "last": 32_000, "dscp": 0, "tap": {"no": 1}},
             )
             with pytest.raises(MediaDown, match="fault in the media process"):
-                await house.call()
-            house.process._order = good
-            await house.call()
-            house.run()
-            assert all(len(far.got) == SECOND for far in house.fars)
+                await pair.call()
+            pair.process._order = good
+            await pair.call()
+            pair.run()
+            assert all(len(remote.got) == SECOND for remote in pair.remotes)
 
     asyncio.run(run())
 
 
 def test_one_side_of_a_bridge_that_fails_gives_the_other_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
-        with housed(monkeypatch) as house:
+        with paired(monkeypatch) as pair:
             for _ in range(3):
-                await house.call()
-            house.channels[0].bridge(house.channels[1])
-            house.run()
-            channel = house.worker._channels[house.channels[0].number]
+                await pair.call()
+            pair.channels[0].bridge(pair.channels[1])
+            pair.run()
+            channel = pair.worker._channels[pair.channels[0].number]
             channel.session = Spoilt(channel.session, "transmit")  # type: ignore[assignment]
-            house.run()
-            assert [len(far.of(Dead)) for far in house.fars] == [1, 0, 0]
-            house.channels[1].say(1, bytes([9]) * FRAME * 20)
-            house.run()
-            assert [packet.payload for packet in house.fars[1].got].count(bytes([9]) * FRAME) == 20
-            assert len(house.fars[1].got) == len(house.fars[2].got) == 3 * SECOND
+            pair.run()
+            assert [len(remote.of(Dead)) for remote in pair.remotes] == [1, 0, 0]
+            pair.channels[1].say(1, bytes([9]) * FRAME * 20)
+            pair.run()
+            assert [packet.payload for packet in pair.remotes[1].got].count(bytes([9]) * FRAME) == 20
+            assert len(pair.remotes[1].got) == len(pair.remotes[2].got) == 3 * SECOND
 
     asyncio.run(run())
 
@@ -314,7 +328,7 @@ def test_a_sink_that_raises_in_a_real_engine_ends_one_call_of_twenty() -> None:
     with_engine(run)
 
 
-def test_a_way_to_a_browser_that_raises_is_told_as_gone() -> None:
+def test_a_path_to_a_browser_that_raises_is_reported_as_gone() -> None:
     """The process for browsers has one group of tasks for all calls."""
 
     async def run() -> bytes:
@@ -323,4 +337,4 @@ def test_a_way_to_a_browser_that_raises_is_told_as_gone() -> None:
         told: bytes = answers.write.call_args[0][0]
         return told
 
-    assert json.loads(asyncio.run(run())) == {"way": 7, "do": "gone", "told": "Bug: in call seven"}
+    assert json.loads(asyncio.run(run())) == {"transport": 7, "do": "gone", "result": "Bug: in call seven"}

@@ -1,4 +1,4 @@
-"""Keys as RFC 4733 events: each once, at its first packet, whatever the network does."""
+"""Keys as RFC 4733 events: each is reported once, at its first packet, under any loss and reordering."""
 
 import random
 import struct
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.dtmf import KEYS, LONGEST, OLD, DigitReceiver
-from media.rtp import Packet, parse
+from media.dtmf.events import KEYS, LONGEST, OLD, DigitReceiver
+from media.rtp.packet import Packet, parse
 
 
 def event(key: str, duration: int, timestamp: int, *, end: bool = False, marker: bool = False, sequence: int = 0):

@@ -1,4 +1,4 @@
-"""Keys as tones in the sound: the limits of Q.24 as media gateways are measured, and no key in what people say."""
+"""Keys as tones in the sound: the limits of Q.24, and no key detected in speech."""
 
 import random
 import wave
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.dtmf import KEYS
-from media.dtmf_inband import ToneReceiver
-from media.dtmf_send import HIGH, LOW, PAD
-from media.format import Format
+from media.dtmf.events import KEYS
+from media.dtmf.inband import ToneReceiver
+from media.dtmf.sender import HIGH, LOW, PAD
 from media.g711 import RATE, from_linear
-from media.session import Session
+from media.session.format import Format
+from media.session.session import RtpSession
 from sipgw.records.artifacts.wav import read_ulaw
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
@@ -158,13 +158,13 @@ def test_whatever_is_heard_only_keys_are_told(pieces: list[bytes]) -> None:
     ],
 )
 def test_tones_are_listened_for_only_if_wanted_and_without_events(form: Format, listens: bool) -> None:
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(form, ("192.0.2.1", 4000), 0.0)
     assert (session.inbound.tones is not None) == listens
 
 
 def test_a_re_invite_in_the_middle_of_a_key_does_not_double_it() -> None:
-    session = Session(random.Random(1).getrandbits)
+    session = RtpSession(random.Random(1).getrandbits)
     form = Format("PCMU", 0, inband_keys=True)
     session.connect(form, ("192.0.2.1", 4000), 0.0)
     before = session.inbound.tones

@@ -1,4 +1,4 @@
-"""Keys that we press: RFC 4733 as the most careful receiver wants it, tones where there are no events."""
+"""Keys that we send: RFC 4733 as a strict receiver expects it, and tones if there are no events."""
 
 import random
 
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtp
-from media.dtmf import KEYS, DigitReceiver
-from media.dtmf_send import ENDS, HIGH, LONGEST, LOW, PAD, SHORTEST, SHORTEST_PAUSE, WAITING, check
-from media.format import Format
+from media.dtmf.events import KEYS, DigitReceiver
+from media.dtmf.sender import ENDS, HIGH, LONGEST, LOW, PAD, SHORTEST, SHORTEST_PAUSE, WAITING, check
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW, to_linear
-from media.session import CATCH_UP, Session
+from media.rtp import packet as rtp
+from media.session.format import Format
+from media.session.session import CATCH_UP, RtpSession
 
 SPEECH = bytes(range(1, 161))
 
@@ -20,13 +20,13 @@ SPEECH = bytes(range(1, 161))
 EVENTS = Format("PCMU", 0, 101)
 
 
-def session(form: Format = EVENTS) -> Session:
-    one = Session(random.Random(1).getrandbits)
+def session(form: Format = EVENTS) -> RtpSession:
+    one = RtpSession(random.Random(1).getrandbits)
     one.connect(form, ("192.0.2.1", 4000), 0.0)
     return one
 
 
-def wire(one: Session, slots) -> list[rtp.Packet]:
+def wire(one: RtpSession, slots) -> list[rtp.Packet]:
     packets = [rtp.parse(data) for slot in slots for data in one.transmit(slot)[0]]
     return [packet for packet in packets if packet]
 

@@ -1,4 +1,4 @@
-"""The media process, for real: ports, sound both ways, orders, and its death."""
+"""A real media process: ports, sound both ways, orders, and its death."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from media import rtp
-from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, NoRtp, PortsExhausted, Started
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
 from media.g711 import FRAME, SILENCE
-from media.pulse import PATIENCE
+from media.process.channel import (
+    Channel,
+    Dead,
+    Digit,
+    Finished,
+    Frames,
+    Heard,
+    MediaDown,
+    NoRtp,
+    PortsExhausted,
+    Started,
+)
+from media.process.engine import MediaEngine, MediaOptions
+from media.process.heartbeat import PATIENCE
+from media.rtp import packet as rtp
+from media.session.format import Format
 from tests.ports import free_ports
 from tests.waiting import HANG
 
@@ -76,7 +87,7 @@ def with_engine(scenario, options: MediaOptions = OPTIONS) -> None:
 
 def worker_of_this_process() -> int:
     for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        if b"media.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+        if b"media.process.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
     raise AssertionError("no media process")
 
@@ -221,7 +232,7 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
             await phone.packet()
             os.kill(worker_of_this_process(), signal.SIGSTOP)
             with monkeypatch.context() as hurried:
-                hurried.setattr("media.pulse.BEAT", 0.03)
+                hurried.setattr("media.process.heartbeat.BEAT", 0.03)
                 assert "did not answer" in (await phone.until(Dead)).cause
         await next_call_works(engine)
 
@@ -229,7 +240,7 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
 
 
 def test_a_gateway_that_stood_still_does_not_blame_the_media_process(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("media.pulse.BEAT", 0.1)
+    monkeypatch.setattr("media.process.heartbeat.BEAT", 0.1)
 
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (_, channel):

@@ -1,13 +1,13 @@
-"""Bridges in the media process, for real: sound, keys, music, SRTP, and what is left when one side goes."""
+"""Bridges in a real media process: sound, keys, music, SRTP, and the other side after one side ends."""
 
 import asyncio
 
-from media import rtp
-from media.channel import Channel, Digit, Frames
-from media.engine import MediaEngine
-from media.format import Format
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
-from media.srtp import Keys, Srtp
+from media.process.channel import Channel, Digit, Frames
+from media.process.engine import MediaEngine
+from media.rtp import packet as rtp
+from media.rtp.srtp import Keys, Srtp
+from media.session.format import Format
 from tests.media.test_engine import Phone, call, with_engine
 from tests.waiting import HANG
 

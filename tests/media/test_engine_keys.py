@@ -1,4 +1,4 @@
-"""The media process, for real: two calls of it speak SRTP with each other, and press keys."""
+"""A real media process: two of its calls exchange SRTP and keys with each other."""
 
 import asyncio
 import contextlib
@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from media.channel import Channel, Digit, Frames
-from media.engine import MediaEngine
-from media.format import Format
-from media.srtp import PROFILES, Keys
+from media.process.channel import Channel, Digit, Frames
+from media.process.engine import MediaEngine
+from media.rtp.srtp import PROFILES, Keys
+from media.session.format import Format
 from tests.media.test_engine import SPEECH, with_engine
 from tests.waiting import HANG
 

@@ -1,4 +1,4 @@
-"""The mark for routers (DSCP) on what the media process sends, as whoever receives it sees it."""
+"""The DSCP mark on packets of the media process, as the receiver sees it."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from media import rtcp
-from media.engine import MediaEngine, MediaOptions
-from media.ports import EF
+from media.process.engine import MediaEngine, MediaOptions
+from media.process.ports import EF
+from media.rtp import rtcp
 from tests.media.test_engine import FORMAT, OPTIONS, with_engine
 from tests.waiting import HANG
 

@@ -1,4 +1,4 @@
-"""Several media processes behind one engine, for real: how they share calls and ports, and what a death takes."""
+"""Several real media processes behind one engine: how they share calls and ports, and the death of one."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from media.channel import Channel, Dead, PortsExhausted
-from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
+from media.process.channel import Channel, Dead, PortsExhausted
+from media.process.engine import MediaEngine, MediaOptions
 from tests.media.test_engine import SPEECH, Phone, call, with_engine
 from tests.media.test_engine_bridge import talk, until
 from tests.waiting import HANG
@@ -39,7 +39,7 @@ def test_each_process_has_ports_of_its_own_and_no_pair_is_lost(ports: tuple[int,
 
 @pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 1), (3, 2), (8, 7), (200, 64)])
 def test_auto_leaves_a_core_to_the_gateway(monkeypatch: pytest.MonkeyPatch, cores: int, processes: int) -> None:
-    monkeypatch.setattr("media.engine._cores", lambda: cores)
+    monkeypatch.setattr("media.process.engine._cores", lambda: cores)
     assert len(MediaOptions(processes="auto").split()) == processes
 
 

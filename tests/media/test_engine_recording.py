@@ -1,13 +1,13 @@
-"""Recording by the media process, for real: while sound is exchanged, paused, killed, and not writable."""
+"""Recording by a real media process: during a call, paused, killed, and with files that cannot be written."""
 
 import os
 import signal
 from pathlib import Path
 
-from media.channel import Channel, Dead, Recorded
-from media.engine import MediaEngine
 from media.g711 import FRAME, SILENCE
-from media.wav import HEADER
+from media.process.channel import Channel, Dead, Recorded
+from media.process.engine import MediaEngine
+from media.recording.wav import HEADER
 from tests.media.test_engine import SPEECH, Phone, call, with_engine, worker_of_this_process
 
 CALLER = bytes(0x10 | (at * 7 & 0x8F) for at in range(FRAME))

@@ -1,4 +1,4 @@
-"""RTCP of the media process, for real: on its own port and on that of the sound, there and back."""
+"""RTCP of a real media process: on its own port and on the RTP port, both ways."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,11 @@ import socket
 import aiortc.rtp as aio
 import pytest
 
-from media import rtcp
-from media.channel import Channel
-from media.far import BUFFER
-from media.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport
-from media.xr import VoipMetrics
+from media.process.channel import Channel
+from media.rtp import rtcp
+from media.rtp.remote_stats import BUFFER
+from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport
+from media.rtp.xr import VoipMetrics
 from tests.media.test_engine import FORMAT, Phone, with_engine
 from tests.waiting import HANG
 
@@ -77,12 +77,12 @@ def test_reports_go_there_and_back(muxed):
             metrics = VoipMetrics(report.ssrc, jitter_buffer=120)
             phone.control.send(rtcp.encode([ReceiverReport(9, (block,)), ExtendedReport(9, (metrics,))]))
             async with asyncio.timeout(HANG):
-                while channel.far_delay == BUFFER:
+                while channel.remote_delay == BUFFER:
                     await asyncio.sleep(0.02)
             stats = await channel.stats()
-            assert (stats["rtcp_sent"], stats["rtcp_received"], stats["far_lost"]) == (1, 1, 3)
+            assert (stats["rtcp_sent"], stats["rtcp_received"], stats["remote_lost"]) == (1, 1, 3)
             assert stats["round_trip"] < 0.5
-            assert channel.far_delay == pytest.approx(0.120 + stats["round_trip"] / 2, abs=0.001)
+            assert channel.remote_delay == pytest.approx(0.120 + stats["round_trip"] / 2, abs=0.001)
             channel.close()
             last, _ = await phone.compound()
             kinds = rtcp.parse(last)
@@ -118,8 +118,8 @@ def test_a_flood_of_spoofed_reports_diverts_nothing(muxed):
             assert aio.RtcpPacket.parse(report)[0].ssrc == first.ssrc
             stats = await channel.stats()
             assert stats["rtcp_foreign"] > 100
-            assert (stats["rtcp_received"], channel.far_delay) == (0, BUFFER)
-            assert "far_lost" not in stats
+            assert (stats["rtcp_received"], channel.remote_delay) == (0, BUFFER)
+            assert "remote_lost" not in stats
             channel.close()
 
     with_engine(scenario)

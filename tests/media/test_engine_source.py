@@ -1,4 +1,4 @@
-"""Whose packets the media process takes, for real: the media of a call moves while both sides send."""
+"""The source that a real media process accepts: the media of a call moves while both sides send."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from media import rtp
-from media.channel import Channel
-from media.engine import MediaEngine
 from media.g711 import FRAME
-from media.source import RUN_PACKETS
+from media.process.channel import Channel
+from media.process.engine import MediaEngine
+from media.rtp import packet as rtp
+from media.rtp.source import RUN_PACKETS
 from tests.media.test_engine import FORMAT, Phone, with_engine
 from tests.waiting import HANG
 
@@ -51,7 +51,7 @@ class Talk:
         async with asyncio.timeout(HANG):
             while True:
                 stats = await self.channel.stats()
-                if stats["received"] + stats["foreign"] + stats["stray"] >= packets:
+                if stats["received"] + stats["foreign"] + stats["wrong_ssrc"] >= packets:
                     return stats
 
     async def paced(self, rounds: int, *sides: Side) -> None:

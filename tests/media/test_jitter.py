@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE
-from media.jitter import DEPTH, HOLE_WAIT, HOLE_WAIT_MAX, MAX_FILL, JitterBuffer
-from media.plc import bridge
+from media.jitter.buffer import DEPTH, HOLE_WAIT, HOLE_WAIT_MAX, MAX_FILL, JitterBuffer
+from media.jitter.plc import bridge
 from tests.media.far_end import Listener, Speaker
 
 
@@ -174,7 +174,7 @@ def test_comfort_noise_takes_a_number_and_is_no_loss():
     packets += speaker.speak(10)
     listener.listen(packets)
     assert listener.buffer.stats.lost == listener.buffer.stats.concealed == 0
-    assert listener.buffer.stats.unsent + listener.buffer.stats.lent == 50 * FRAME
+    assert listener.buffer.stats.unsent + listener.buffer.stats.inserted == 50 * FRAME
     assert len(listener.heard) == 70 * FRAME
 
 
@@ -208,7 +208,7 @@ def test_in_mid_speech_silence_waits_240_ms_and_is_capped_until_it_is_a_hold():
     assert max(len(sound) for _, sound in listener.outputs) <= 2 * FRAME, "twice real time at most"
 
 
-def test_a_stalled_network_delivers_late_speech_whole_and_the_loan_is_paid_from_quiet_frames():
+def test_a_stalled_network_delivers_late_speech_whole_and_the_surplus_is_taken_back_from_quiet_frames():
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(100)
     for packet in packets[50:90]:
@@ -216,22 +216,22 @@ def test_a_stalled_network_delivers_late_speech_whole_and_the_loan_is_paid_from_
     packets += speaker.speak(40, loud=False)
     listener.listen(packets)
     assert len(listener.spoken()) == 100
-    assert listener.buffer.stats.lent == listener.buffer.stats.trimmed > 0
-    assert listener.buffer.debt == 0
+    assert listener.buffer.stats.inserted == listener.buffer.stats.trimmed > 0
+    assert listener.buffer.surplus == 0
     assert abs(listener.seconds - (speaker.at - 10.0)) <= 0.040
 
 
-def test_debt_is_never_paid_with_speech():
+def test_surplus_is_never_taken_back_from_speech():
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(400)
     for packet in packets[50:90]:
         packet.at = max(packet.at, packets[90].at)
     listener.listen(packets)
     assert listener.spoken() == speaker.sent
-    assert listener.buffer.debt > 0
+    assert listener.buffer.surplus > 0
 
 
-def test_one_stall_after_another_in_mid_speech_does_not_pile_up_debt():
+def test_one_stall_after_another_in_mid_speech_does_not_pile_up_surplus():
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(500)
     for start in range(50, 450, 50):
@@ -239,7 +239,7 @@ def test_one_stall_after_another_in_mid_speech_does_not_pile_up_debt():
             packet.at = max(packet.at, packets[start + 30].at)
     listener.listen(packets)
     assert listener.spoken() == speaker.sent
-    assert listener.buffer.stats.debt_max <= 0.2 * RATE
+    assert listener.buffer.stats.surplus_max <= 0.2 * RATE
 
 
 @pytest.mark.parametrize("seconds", [5, 60])
@@ -251,11 +251,11 @@ def test_a_hold_with_running_clock_is_filled_once(seconds):
     listener.listen(packets)
     assert abs(listener.seconds - (4.0 + seconds)) <= 0.040
     assert len(listener.spoken()) == 100
-    assert listener.buffer.stats.trimmed <= 2 * FRAME, "quiet frames are not eaten by a debt that is paid already"
+    assert listener.buffer.stats.trimmed <= 2 * FRAME, "no quiet frames are left out for a surplus that is gone already"
 
 
 @pytest.mark.parametrize("seconds", [5, 60])
-def test_a_hold_with_frozen_clock_was_real_time_so_its_loan_is_forgiven(seconds):
+def test_a_hold_with_frozen_clock_was_real_time_so_its_surplus_is_forgiven(seconds):
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(50)
     for _ in range(2):
@@ -264,7 +264,7 @@ def test_a_hold_with_frozen_clock_was_real_time_so_its_loan_is_forgiven(seconds)
     listener.listen(packets)
     assert abs(listener.seconds - (7.0 + 2 * seconds)) <= 0.040
     assert len(listener.spoken()) == 150
-    assert listener.buffer.debt < FRAME
+    assert listener.buffer.surplus < FRAME
 
 
 def test_a_five_second_outage_that_loses_everything_is_as_long_as_it_was():
@@ -313,7 +313,7 @@ def test_a_new_stream_goes_on_where_the_wall_clock_is():
     assert listener.spoken() == speaker.sent
 
 
-def test_a_new_stream_after_a_long_hold_leaves_no_debt():
+def test_a_new_stream_after_a_long_hold_leaves_no_surplus():
     speaker, listener = Speaker(), Listener()
     listener.listen(speaker.speak(50), until=speaker.at + 30.0)
     listener.buffer.restart()
@@ -323,14 +323,14 @@ def test_a_new_stream_after_a_long_hold_leaves_no_debt():
     assert listener.buffer.stats.trimmed <= 2 * FRAME
 
 
-def test_a_wild_sequence_number_is_ignored_until_a_second_follows_it():
+def test_a_sequence_number_out_of_the_window_is_ignored_until_a_second_follows_it():
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(50)
     packets[20].sequence = (packets[20].sequence + 20_000) & 0xFFFF
     speaker.sequence += 10_000
     packets += speaker.speak(50)
     listener.listen(packets)
-    assert (listener.buffer.stats.resets, listener.buffer.stats.wild) == (1, 2)
+    assert (listener.buffer.stats.resets, listener.buffer.stats.out_of_window) == (1, 2)
     assert len(listener.spoken()) == 98, "the stray one, and the first after the restart"
     assert abs(listener.seconds - 2.0) <= 0.040
 
@@ -344,7 +344,7 @@ def test_skew_of_the_clocks_loses_nothing(ppm):
     packets.pop(29_000)
     listener.listen(packets)
     assert len(listener.heard) == 50 * 600 * FRAME
-    assert listener.buffer.stats.lent == listener.buffer.stats.clock_jumps == 0
+    assert listener.buffer.stats.inserted == listener.buffer.stats.clock_jumps == 0
 
 
 def test_an_hour_of_call():
@@ -374,7 +374,7 @@ def test_whatever_arrives_nothing_is_raised_and_output_stays_near_the_wall_clock
             heard += len(buffer.poll(now))
         given += len(payload or b"")
         heard += len(buffer.put(sequence, timestamp, payload, now))
-    assert buffer.debt >= 0
+    assert buffer.surplus >= 0
     assert heard <= given + (now - 5.0 + MAX_FILL + 2.0) * RATE
 
 

@@ -1,11 +1,11 @@
-"""Both jitter buffers under twenty-two network conditions, on virtual time: the sums that are promised."""
+"""Both jitter buffers under twenty-two network conditions, on virtual time: the promised figures."""
 
 import functools
 import statistics
 
 import pytest
 
-from tests.media.hearing import Figures, clocked, eagerly, figures
+from tests.media.hearing import Figures, figures, to_person, to_recogniser
 from tests.media.networks import CONDITIONS, OUTAGES, Condition
 
 SECONDS = 100.0
@@ -14,12 +14,12 @@ every_condition = pytest.mark.parametrize("condition", CONDITIONS, ids=lambda co
 
 @functools.cache
 def recognised(condition: Condition) -> Figures:
-    return figures(condition, eagerly, SECONDS)
+    return figures(condition, to_recogniser, SECONDS)
 
 
 @functools.cache
 def listened(condition: Condition) -> Figures:
-    return figures(condition, clocked, SECONDS)
+    return figures(condition, to_person, SECONDS)
 
 
 @every_condition

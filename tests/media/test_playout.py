@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, SILENCE, from_linear, to_linear
-from media.playout import CAPACITY, FADE, Heard, Mark, Playout
+from media.session.playout import CAPACITY, FADE, Heard, Mark, Playout
 
 SPEECH = bytes(range(1, 241)) * 40
 

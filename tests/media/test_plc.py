@@ -1,4 +1,4 @@
-"""Packet-loss concealment: as long as the hole was, no clicks, fading, and nearer to the truth than simpler fills."""
+"""Packet-loss concealment: its length, no clicks, its fade, and its error against simpler methods."""
 
 import math
 import random
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE, from_linear, level, to_linear
-from media.plc import REACH, Concealment, bridge
+from media.jitter.plc import REACH, Concealment, bridge
 from sipgw.records.artifacts.wav import read_ulaw
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech"

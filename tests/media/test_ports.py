@@ -1,10 +1,10 @@
-"""Pairs of ports of calls: where they come from, and that the next call inherits nothing of the last."""
+"""Pairs of ports: how they are chosen, and that a call does not get packets of the one before."""
 
 import socket
 
 import pytest
 
-from media.ports import REST, Ports, PortsExhaustedError
+from media.process.ports import REST, Ports, PortsExhaustedError
 from tests.ports import free_ports
 
 

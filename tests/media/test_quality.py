@@ -1,4 +1,4 @@
-"""The E-model, and the pattern of losses that it is fed with."""
+"""The E-model, and the loss pattern that is its input."""
 
 import random
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.jitter import JitterBuffer
-from media.losses import Losses, Pattern
-from media.quality import INTERVAL, KEPT, Meter, burst_ratio, judge, mos, rating
-from media.xr import GMIN
+from media.jitter.buffer import JitterBuffer
+from media.jitter.losses import Losses, LossPattern
+from media.rtp.xr import GMIN
+from media.session.quality import INTERVAL, KEPT, Meter, burst_ratio, judge, mos, rating
 from tests.media.far_end import Listener, Speaker
 
 VECTORS = (
@@ -43,7 +43,7 @@ def test_whatever_is_measured_the_score_is_one(loss, burstiness, delay, conceale
     assert 1 <= mos(r) <= 4.5
 
 
-def losses(numbers: set[int]) -> Pattern:
+def losses(numbers: set[int]) -> LossPattern:
     """The pattern of the packets lost, by their numbers."""
     lost, missing = Losses(), sorted(numbers)
     begins = [number for number in missing if number - 1 not in numbers]
@@ -54,11 +54,11 @@ def losses(numbers: set[int]) -> Pattern:
 
 
 def test_a_single_loss_is_in_the_gap():
-    assert losses({5, 5 + GMIN + 1}) == Pattern(lost=2, runs=2)
+    assert losses({5, 5 + GMIN + 1}) == LossPattern(lost=2, runs=2)
 
 
 def test_losses_less_than_gmin_apart_are_a_burst_with_what_came_between():
-    assert losses({100, 101, 110}) == Pattern(3, 2, bursts=1, burst_packets=11, burst_lost=3)
+    assert losses({100, 101, 110}) == LossPattern(3, 2, bursts=1, burst_packets=11, burst_lost=3)
 
 
 def test_gmin_packets_received_end_a_burst():
@@ -73,7 +73,7 @@ def test_numbers_of_a_new_stream_end_a_burst():
     lost.add(60_000, 60_004, 0.0)
     lost.restart()
     lost.add(3, 5, 0.0)
-    assert lost.pattern == Pattern(6, 2, bursts=2, burst_packets=6, burst_lost=6)
+    assert lost.pattern == LossPattern(6, 2, bursts=2, burst_packets=6, burst_lost=6)
 
 
 @given(st.sets(st.integers(0, 400)))
@@ -91,11 +91,11 @@ def test_the_burst_ratio_of_random_loss_is_one():
 
 
 def test_the_burst_ratio_of_bursts_is_their_length():
-    assert burst_ratio(Pattern(lost=300, runs=100), 10_000) == pytest.approx(3 * 0.97)
+    assert burst_ratio(LossPattern(lost=300, runs=100), 10_000) == pytest.approx(3 * 0.97)
 
 
 def test_no_loss_and_no_packets_are_not_bursty():
-    assert burst_ratio(Pattern(), 100) == burst_ratio(Pattern(3, 1), 0) == 1
+    assert burst_ratio(LossPattern(), 100) == burst_ratio(LossPattern(3, 1), 0) == 1
 
 
 def test_what_comes_too_late_is_as_bad_as_what_never_comes():
@@ -106,15 +106,15 @@ def test_what_comes_too_late_is_as_bad_as_what_never_comes():
     listener.listen(packets)
     assert listener.buffer.stats.lost == 3
     assert listener.buffer.stats.late == 1
-    assert listener.buffer.losses.pattern == Pattern(lost=4, runs=2, bursts=1, burst_packets=3, burst_lost=3)
+    assert listener.buffer.losses.pattern == LossPattern(lost=4, runs=2, bursts=1, burst_packets=3, burst_lost=3)
 
 
 def test_each_interval_is_judged_by_itself():
     meter = Meter(concealed=True)
     meter.start(100.0)
     assert meter.deadline == 100.0 + INTERVAL
-    meter.close_interval(105.0, 250, Pattern(), 0.02)
-    meter.close_interval(110.0, 500, Pattern(lost=25, runs=25), 0.02)
+    meter.close_interval(105.0, 250, LossPattern(), 0.02)
+    meter.close_interval(110.0, 500, LossPattern(lost=25, runs=25), 0.02)
     assert meter.latest is not None
     assert meter.latest.loss == 0.1
     assert list(meter.scores) == pytest.approx([4.40, mos(rating(0.1, 1, 0.02, concealed=True))], abs=0.01)
@@ -123,21 +123,21 @@ def test_each_interval_is_judged_by_itself():
 def test_time_without_sound_has_no_score():
     meter = Meter(concealed=False)
     meter.start(0.0)
-    meter.close_interval(5.0, 0, Pattern(), 0.02)
+    meter.close_interval(5.0, 0, LossPattern(), 0.02)
     assert (meter.latest, len(meter.scores)) == (None, 0)
-    assert judge(0, Pattern(), 0.02, concealed=False) is None
+    assert judge(0, LossPattern(), 0.02, concealed=False) is None
 
 
 def test_the_latest_hour_is_remembered():
     meter = Meter(concealed=False)
     meter.start(0.0)
     for at in range(KEPT + 10):
-        meter.close_interval(at * INTERVAL, 250 * (at + 1), Pattern(), 0.02)
+        meter.close_interval(at * INTERVAL, 250 * (at + 1), LossPattern(), 0.02)
     assert len(meter.scores) == KEPT
 
 
 def test_after_a_stall_the_next_interval_is_whole():
     meter = Meter(concealed=False)
     meter.start(0.0)
-    meter.close_interval(63.0, 250, Pattern(), 0.02)
+    meter.close_interval(63.0, 250, LossPattern(), 0.02)
     assert meter.deadline == 63.0 + INTERVAL

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE, to_linear
-from media.recorder import BACKLOG, Recorder, Written
-from media.recording import HELD, Recording
-from media.wav import HEADER, header
+from media.recording.recorder import BACKLOG, Recorder, Written
+from media.recording.stereo import HELD, Recording
+from media.recording.wav import HEADER, header
 from sipgw.records.artifacts.wav import read_ulaw
 
 LOUD = bytes([0x10, 0x90]) * (FRAME // 2)

@@ -1,18 +1,19 @@
-"""Two calls joined: each hears the other, whatever the networks do; on virtual time."""
+"""Two calls bridged: each hears the other under all network conditions; on virtual time."""
 
 import random
 from itertools import pairwise
 
 import pytest
 
-from media import rtp
-from media.format import Format
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
-from media.recording import Recording
-from media.relay import Music, join, part
-from media.session import Session
+from media.process.worker_channel import WorkerChannel
+from media.recording.stereo import Recording
+from media.rtp import packet as rtp
+from media.session.format import Format
+from media.session.relay import Music
+from media.session.session import RtpSession
 from tests.media.far_end import Arrival, Speaker
-from tests.media.hearing import Hearing, clocked, figures
+from tests.media.hearing import Hearing, figures, to_person
 from tests.media.networks import CONDITIONS, STEP, Condition, Packet
 
 PCMU, PCMA = Format("PCMU", 0, 101), Format("PCMA", 8, 96)
@@ -23,13 +24,23 @@ class Bridged:
     """A caller and a person, joined; `at` is the person's next slot."""
 
     def __init__(self, caller: Format = PCMU, person: Format = PCMU, at: float = 10.003) -> None:
-        self.caller, self.person = (Session(random.Random(seed).getrandbits) for seed in (1, 2))
+        self.channels = WorkerChannel(1), WorkerChannel(2)
+        for seed, channel in enumerate(self.channels, 1):
+            channel.session = RtpSession(random.Random(seed).getrandbits)
+        self.caller, self.person = (channel.session for channel in self.channels)
         self.caller.connect(caller, THERE["caller"], at)
         self.person.connect(person, THERE["person"], at)
-        join(self.caller, self.person)
+        self.join()
         self.at, self.slot = at, 0
         self.to_person: list[rtp.Packet] = []
         self.to_caller: list[rtp.Packet] = []
+
+    def join(self) -> None:
+        caller, person = self.channels
+        caller.bridge(person, heard=False)
+
+    def part(self) -> None:
+        self.channels[0].part()
 
     def arrive(self, packet: Arrival, *, kind: int = 0, ssrc: int = 7) -> None:
         """A packet of the caller's."""
@@ -92,7 +103,7 @@ def test_a_law_is_translated_where_it_is_spoken(caller: Format, person: Format) 
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda one: one.name)
 def test_a_person_hears_what_a_listener_at_the_buffer_hears(condition: Condition) -> None:
-    """The conditions and figures of `media.clocked`: the bridge adds nothing to them."""
+    """The conditions and figures of `media.jitter.playout_buffer`: the bridge adds nothing to them."""
 
     def listen(packets: list[Packet]) -> Hearing:
         bridged, hearing = Bridged(at=packets[0].at + 0.007), Hearing()
@@ -104,7 +115,7 @@ def test_a_person_hears_what_a_listener_at_the_buffer_hears(condition: Condition
             hearing.hear(packets[0].at + 0.007 + slot * STEP, sent.payload)
         return hearing
 
-    here, there = figures(condition, listen, 130.0), figures(condition, clocked, 130.0)
+    here, there = figures(condition, listen, 130.0), figures(condition, to_person, 130.0)
     streams = 2 if condition.sender.reinvites else 0  # the first packet of a new stream waits for its second
     assert here.lost <= there.lost + 0.02 * (1 + streams)
     assert here.lag_mean == pytest.approx(there.lag_mean, abs=2.0)
@@ -154,10 +165,10 @@ def test_the_recording_has_the_caller_left_and_right_whoever_speaks_to_them() ->
     bridged.caller.recording = recording = Recording()
     speech = bytes([0x10, 0x90]) * 80
     bridged.caller.playout.say(1, speech * 10)
-    part(bridged.caller)
+    bridged.part()
     for number in range(10):
         bridged.arrive(Arrival(10.0 + number * STEP, number, number * FRAME, b"\x22" * FRAME))
-    join(bridged.caller, bridged.person)
+    bridged.join()
     for number in range(10, 60):
         packet = rtp.build(0, False, number, number * FRAME, 9, b"\x33" * FRAME)
         bridged.wait(10.0 + number * STEP)
@@ -173,7 +184,7 @@ def test_once_parted_the_agent_speaks_again_where_it_was() -> None:
     bridged = talked(Bridged(), Speaker())
     bridged.person.playout.say(1, b"\x55" * FRAME * 3)
     bridged.wait(bridged.at + 0.1)
-    part(bridged.person)
+    bridged.part()
     before = len(bridged.to_person)
     bridged.wait(bridged.at + 0.1)
     assert [packet.payload for packet in bridged.to_person[before:]][:3] == [b"\x55" * FRAME] * 3

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtcp
-from media.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport, SourceDescription
-from media.xr import VoipMetrics
+from media.rtp import rtcp
+from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport, SourceDescription
+from media.rtp.xr import VoipMetrics
 
 WORD = st.integers(0, 0xFFFF_FFFF)
 BLOCK = st.builds(ReportBlock, WORD, st.integers(0, 255), st.integers(-0x80_0000, 0x7F_FFFF), WORD, WORD, WORD, WORD)

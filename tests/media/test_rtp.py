@@ -7,8 +7,8 @@ from aiortc.rtp import RtpPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtp
 from media.g711 import ALAW_TO_ULAW, ULAW_SILENCE, ULAW_TO_ALAW, level, ramp
+from media.rtp import packet as rtp
 
 HEADER = {
     "payload_type": st.integers(0, 63),

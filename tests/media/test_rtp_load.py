@@ -1,4 +1,4 @@
-"""The far end of the benchmarks measures what it says it does."""
+"""The load generator of the benchmarks measures correctly."""
 
 import random
 import socket
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from media import rtp
 from media.g711 import FRAME
+from media.rtp import packet as rtp
 from tests.bench.rtp_load import STAMP, Stream
 
 

@@ -1,13 +1,14 @@
-"""The one schedule of all calls, and what a call sends when the process was held up, on virtual time."""
+"""The schedule of all calls, and the packets that a call sends after the process was blocked, on virtual time."""
 
 import random
 from itertools import pairwise
 
 import pytest
 
-from media.format import Format
-from media.schedule import FRAME_SECONDS, MAX_LATE, PHASES, SHARE, TICK, Lateness, Schedule, phase_of
-from media.session import Session
+from media.g711 import FRAME_SECONDS
+from media.process.schedule import MAX_LATE, PHASES, SHARE, TICK, Lateness, Schedule, phase_of
+from media.session.format import Format
+from media.session.session import RtpSession
 
 
 def test_every_call_has_its_slot_each_twenty_milliseconds():
@@ -56,7 +57,7 @@ def test_few_calls_share_two_phases_and_many_are_spread_evenly():
 @pytest.mark.parametrize("at", range(0, 20, 3))
 def test_after_a_stall_no_call_sends_more_than_two_packets_at_once(stall: int, at: int) -> None:
     """Two are inside every far buffer. In stalls that are caught up a third may follow, in its own slot."""
-    schedule, calls = Schedule(0.0), [Session(random.Random(phase).getrandbits) for phase in range(PHASES)]
+    schedule, calls = Schedule(0.0), [RtpSession(random.Random(phase).getrandbits) for phase in range(PHASES)]
     for call in calls:
         call.connect(Format("PCMU", 0, 101), ("192.0.2.1", 4000), 0.0)
     sent: list[list[tuple[float, float]]] = [[] for _ in calls]

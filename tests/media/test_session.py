@@ -1,4 +1,4 @@
-"""One call's media: whose packets count, what is sent and when, on virtual time."""
+"""The media of one call: accepted packets, sent packets and their times, on virtual time."""
 
 import random
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import rtp
-from media.format import Format
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
-from media.session import Report, Session
-from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
+from media.rtp import packet as rtp
+from media.rtp.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
+from media.session.format import Format
+from media.session.session import RtcpReceived, RtpSession
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -18,8 +18,8 @@ FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))
 
 
-def connected(form: Format = FORMAT, **directions: bool) -> Session:
-    session = Session(random.Random(1).getrandbits)
+def connected(form: Format = FORMAT, **directions: bool) -> RtpSession:
+    session = RtpSession(random.Random(1).getrandbits)
     session.connect(form, SDP, 0.0, **directions)
     return session
 
@@ -28,7 +28,7 @@ def packet(number: int, *, kind: int = 0, ssrc: int = 7, payload: bytes = SPEECH
     return rtp.build(kind, marker, number, number * FRAME, ssrc, payload)
 
 
-def hear(session: Session, numbers: range, sender=SDP, *, ssrc: int = 7, start: float | None = None) -> int:
+def hear(session: RtpSession, numbers: range, sender=SDP, *, ssrc: int = 7, start: float | None = None) -> int:
     """Receive packets at their times; how many frames of speech came out."""
     heard = b""
     for number in numbers:
@@ -40,7 +40,7 @@ def hear(session: Session, numbers: range, sender=SDP, *, ssrc: int = 7, start: 
 # Sending
 
 
-def sent(session: Session, slots) -> list[rtp.Packet]:
+def sent(session: RtpSession, slots) -> list[rtp.Packet]:
     return [rtp.parse(data) for slot in slots for data in session.transmit(slot)[0]]
 
 
@@ -105,7 +105,7 @@ def test_time_goes_on_while_the_peer_wants_nothing():
 
 
 def test_nothing_is_sent_before_the_address_is_known():
-    assert Session(random.Random(1).getrandbits).transmit(0) == ([], ())
+    assert RtpSession(random.Random(1).getrandbits).transmit(0) == ([], ())
 
 
 # Whose packets
@@ -235,7 +235,7 @@ def test_a_new_ssrc_is_taken_after_two_packets_in_a_row():
     hear(session, range(10))
     assert hear(session, range(500, 520), ssrc=8, start=0.2) == 19
     assert session.counts.ssrc_changes == 1
-    assert session.counts.stray == 1
+    assert session.counts.wrong_ssrc == 1
 
 
 def test_after_a_re_invite_a_new_ssrc_is_taken_at_once():
@@ -253,7 +253,7 @@ def test_two_interleaved_streams_do_not_tear_each_other_apart():
         heard += hear(session, range(number + 700, number + 701), ssrc=8, start=number * 0.02)
     assert heard == 50
     assert session.counts.ssrc_changes == 0
-    assert session.counts.stray == 50
+    assert session.counts.wrong_ssrc == 50
 
 
 @pytest.mark.parametrize("reinvited", [False, True])
@@ -317,7 +317,7 @@ def test_a_codec_that_was_not_agreed_is_counted_and_not_heard():
 def test_nothing_is_taken_that_was_not_agreed():
     session = connected(receive=False)
     assert hear(session, range(5)) == 0
-    assert session.counts.unasked == 5
+    assert session.counts.unexpected == 5
 
 
 def test_on_hold_the_recognisers_clock_goes_on():
@@ -347,12 +347,12 @@ def test_whatever_arrives_nothing_is_raised_and_everything_is_counted(datagrams)
     for at, (data, sender, later) in enumerate(datagrams):
         now += later
         _, event = session.receive(data, sender, now)
-        if isinstance(event, Report):
-            session.receive_control(data, sender, now)
+        if isinstance(event, RtcpReceived):
+            session.receive_rtcp(data, sender, now)
         session.poll(now)
         session.transmit(at)
     stats = session.stats()
-    dropped = ("malformed", "foreign", "stray", "unasked", "rtcp_malformed", "rtcp_foreign")
+    dropped = ("malformed", "foreign", "wrong_ssrc", "unexpected", "rtcp_malformed", "rtcp_foreign")
     assert sum(stats[name] for name in ("received", "rtcp_received", *dropped)) == len(datagrams)
-    assert stats["wild"] + stats["duplicate"] + stats["late"] <= stats["received"]
+    assert stats["out_of_window"] + stats["duplicate"] + stats["late"] <= stats["received"]
     assert all(value >= 0 for value in stats.values() if not isinstance(value, list))

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from media import rtp
 from media.g711 import FRAME
+from media.rtp import packet as rtp
 from tests.soak.far import Line
 from tests.soak.media import Totals, Witnesses, judge, run
 from tests.soak.witness import slots

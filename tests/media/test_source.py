@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.g711 import FRAME
-from media.rtp import Packet
-from media.source import (
+from media.rtp.packet import Packet
+from media.rtp.source import (
     LEFT,
     REBOUND_AFTER,
     RUN_PACKETS,

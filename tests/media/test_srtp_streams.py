@@ -5,13 +5,13 @@ import random
 import pylibsrtp
 import pytest
 
-from media import rtcp
-from media.session import Session
-from media.srtp import PROFILES, Srtp
+from media.rtp import rtcp
+from media.rtp.srtp import PROFILES, Srtp
+from media.session.session import RtpSession
 from tests.media.test_srtp import SDP, Call, keys
 
 
-def kept(session: Session) -> int:
+def kept(session: RtpSession) -> int:
     """How many SSRCs libsrtp keeps state of, of what comes in: those that can be taken away again."""
     assert session._srtp is not None
     streams = session._srtp._receiver.sound
@@ -45,8 +45,8 @@ def test_reports_of_however_many_streams_two_are_kept() -> None:
     call = Call(keys(), control=SDP)
     for ssrc in range(1000):
         data = call.peer.protect_rtcp(rtcp.encode([rtcp.ReceiverReport(ssrc, ()), rtcp.SourceDescription(ssrc, "x")]))
-        assert call.session.receive_control(data, SDP, 1.0)
-        assert not call.session.receive_control(data, SDP, 1.0), "replayed"
+        assert call.session.receive_rtcp(data, SDP, 1.0)
+        assert not call.session.receive_rtcp(data, SDP, 1.0), "replayed"
     assert call.session.stats()["streams_given_up"] == 998
     assert all(call.hear(call.sound()) for _ in range(50)), "sound has places of its own"
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from media.engine import MediaEngine, MediaOptions
-from media.rtp import build, parse
-from media.srtp import Keys, Srtp
-from media.tap import HEADER, Pool, Tap, TapOptions, packed, read
+from media.process.engine import MediaEngine, MediaOptions
+from media.recording.tap import HEADER, Pool, Tap, TapOptions, packed, read
+from media.rtp.packet import build, parse
+from media.rtp.srtp import Keys, Srtp
 from tests.media.test_engine import FORMAT, OPTIONS, SPEECH, Phone, call
 
 HERE = ("192.0.2.9", 4000)

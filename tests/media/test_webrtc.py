@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from media import webrtc
-from media.browsers import HUNG_UP, PathFailed
+from media.browsers import webrtc
+from media.browsers.transport import HUNG_UP, PathFailed
 
 PRINT = (("sha-256", ":".join(["AB"] * 32)),)
 

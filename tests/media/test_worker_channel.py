@@ -8,43 +8,43 @@ from unittest.mock import Mock
 
 import pytest
 
-from media.format import Format
 from media.g711 import SILENCE
-from media.recording import Recording
-from media.rtcp import ReceiverReport
-from media.srtp import Keys
-from media.tap import TapOptions
-from media.wire import BRIDGE, Kind, Message, pack_json
-from media.worker import Worker
-from media.worker_channel import Channel
+from media.process.wire import BRIDGE, Kind, Message, pack_json
+from media.process.worker import Worker
+from media.process.worker_channel import WorkerChannel
+from media.recording.stereo import Recording
+from media.recording.tap import TapOptions
+from media.rtp.rtcp import ReceiverReport
+from media.rtp.srtp import Keys
+from media.session.format import Format
 
 FRAME = bytes(range(160))
 
 
-def handed_up(channel: Channel, frames: int) -> list[int]:
+def handed_up(channel: WorkerChannel, frames: int) -> list[int]:
     """The lengths of what comes of so many packets, in milliseconds."""
     return [len(piece) // 8 for _ in range(frames) for piece in channel.gather(FRAME)]
 
 
 def test_sound_is_handed_up_in_pieces_of_100_ms() -> None:
-    assert handed_up(Channel(1), 12) == [100, 100]
+    assert handed_up(WorkerChannel(1), 12) == [100, 100]
 
 
 def test_the_gateway_gets_it_in_the_pieces_that_it_wants() -> None:
-    channel = Channel(1)
+    channel = WorkerChannel(1)
     assert handed_up(channel, 3) == []
-    channel.play(Kind.ATTEND, b"\x01")
+    channel.play(Kind.CHUNK, b"\x01")
     assert handed_up(channel, 3) == [80, 20, 20]
-    channel.play(Kind.ATTEND, b"\x02")
+    channel.play(Kind.CHUNK, b"\x02")
     assert handed_up(channel, 6) == [40, 40, 40]
-    channel.play(Kind.ATTEND, b"\x05")
+    channel.play(Kind.CHUNK, b"\x05")
     assert handed_up(channel, 5) == [100]
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 5, 255])
 def test_nothing_is_lost_or_changed_when_much_comes_at_once(frames: int) -> None:
-    channel, sound = Channel(1), FRAME * 13
-    channel.play(Kind.ATTEND, bytes([frames]))
+    channel, sound = WorkerChannel(1), FRAME * 13
+    channel.play(Kind.CHUNK, bytes([frames]))
     ready = channel.gather(sound)
     assert max(map(len, ready)) <= 800
     assert sound.startswith(b"".join(ready))
@@ -58,12 +58,12 @@ def worker() -> Iterator[Worker]:
     with ours, theirs:
         one = Worker(theirs)
         one._recorder = Mock()
-        one._channels[1] = Channel(1)
+        one._channels[1] = WorkerChannel(1)
         yield one
 
 
 def order(worker: Worker, kind: Kind, body: bytes | dict[str, str]) -> None:
-    worker._obey(Message(kind, 1, body if isinstance(body, bytes) else pack_json(body)))
+    worker._carry_out(Message(kind, 1, body if isinstance(body, bytes) else pack_json(body)))
 
 
 def heard(recording: Recording | None) -> bytes:
@@ -107,25 +107,25 @@ def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
     gc.disable()
     try:
         for number in (1, 2):
-            worker._obey(Message(Kind.OPEN, number, pack_json(wanted)))
+            worker._carry_out(Message(Kind.OPEN, number, pack_json(wanted)))
             there = {"format": form, "host": "127.0.0.1", "port": 9, "send": True, "receive": True}
-            worker._obey(Message(Kind.CONNECT, number, pack_json(there | {"control": None, "keys": keys})))
-            worker._obey(Message(Kind.LISTEN, number, b"\1"))
-        worker._obey(Message(Kind.BRIDGE, 1, BRIDGE.pack(2, 1)))
+            worker._carry_out(Message(Kind.CONNECT, number, pack_json(there | {"control": None, "keys": keys})))
+            worker._carry_out(Message(Kind.LISTEN, number, b"\1"))
+        worker._carry_out(Message(Kind.BRIDGE, 1, BRIDGE.pack(2, 1)))
         worker._transmit(0, 0)
         for number in (1, 2):
-            worker._obey(Message(Kind.CLOSE, number))
+            worker._carry_out(Message(Kind.CLOSE, number))
         assert gc.collect() == 0
     finally:
         gc.enable()
 
 
-def told(channel: Channel, seconds: int, *, reports_until: float = 0.0) -> list[tuple[int, int]]:
+def told(channel: WorkerChannel, seconds: int, *, reports_until: float = 0.0) -> list[tuple[int, int]]:
     """What is told while no sound comes; a report each 5 s until then."""
     found = []
     for at in range(2 * seconds):
         if at % 10 == 0 and at / 2 <= reports_until:
-            channel.session.control.far.receive([ReceiverReport(7)], 1, at / 2, 0)
+            channel.session.rtcp.remote.receive([ReceiverReport(7)], 1, at / 2, 0)
         if silent := channel.silent_for(at / 2):
             found.append((int(silent[0]), int(silent[1])))
     return found
@@ -137,7 +137,7 @@ def test_silence_is_told_and_a_call_is_lost_only_when_no_report_comes_either() -
     assert told(receiving(), 100, reports_until=50) == [(2, 2), (10, 0), (80, 30)]
 
 
-def receiving() -> Channel:
-    channel = Channel(1)
+def receiving() -> WorkerChannel:
+    channel = WorkerChannel(1)
     channel.session.connect(Format("PCMU", 0, 101), ("192.0.2.1", 4000), 0.0)
     return channel

@@ -8,13 +8,13 @@ from dataclasses import asdict
 
 import pytest
 
-from media import wire
 from media.g711 import SILENCE
-from media.schedule import TICK
-from media.tap import TapOptions
-from media.wire import Kind, Message
-from media.worker import Worker
-from media.worker_channel import Channel
+from media.process import wire
+from media.process.schedule import TICK
+from media.process.wire import Kind, Message
+from media.process.worker import Worker
+from media.process.worker_channel import WorkerChannel
+from media.recording.tap import TapOptions
 
 
 def test_a_process_that_never_catches_up_still_takes_orders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,8 +47,8 @@ def test_a_gateway_that_is_behind_gets_sound_in_few_large_pieces() -> None:
     worker, reader = Worker(theirs), wire.Reader()
     theirs.setblocking(False)
     ours.setblocking(False)
-    worker._channels[1] = channel = Channel(1)
-    channel.play(Kind.ATTEND, bytes([True]))
+    worker._channels[1] = channel = WorkerChannel(1)
+    channel.play(Kind.CHUNK, bytes([True]))
 
     def handed_up(frames: int) -> list[int]:
         """Milliseconds of each piece that arrives until nothing more does."""
@@ -65,7 +65,7 @@ def test_a_gateway_that_is_behind_gets_sound_in_few_large_pieces() -> None:
         return pieces
 
     assert handed_up(10) == [20] * 10
-    while not worker._process.behind:
+    while not worker._counts.behind:
         worker._tell(Kind.LISTENED, 1, bytes(1600))
         worker._flush()
     assert handed_up(10) == [100] * 2

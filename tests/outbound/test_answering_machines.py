@@ -10,8 +10,8 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.records import AgentSays, CallerSaid, Outcome
-from media.channel import Finished, Frames, Started
-from media.playout import Playout
+from media.process.channel import Finished, Frames, Started
+from media.session.playout import Playout
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.screening import Screened, Screening
@@ -83,7 +83,7 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
 class Wire:
     """A channel without a network: playout alone, which tells the line what it has played."""
 
-    far_delay = 0.0
+    remote_delay = 0.0
 
     def __init__(self, line: PhoneLine) -> None:
         self.playout = Playout()

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import pytest
 
 from agent.records import AgentSays, CallerSaid, Report, Spoken, Turn, TurnEnded
-from media.bleep import TONE, Span, bleep
-from media.wav import HEADER, header
+from media.recording.redact import TONE, Span, redact
+from media.recording.wav import HEADER, header
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.events import CallAnswered, CallReported, Watchers
@@ -48,7 +48,7 @@ def sides(path: Path) -> tuple[bytes, bytes]:
 
 def test_a_tone_covers_one_side_and_nothing_else(tmp_path: Path) -> None:
     path = wav(tmp_path / "x.wav", 4)
-    command = [sys.executable, "-m", "media.bleep", str(path), str(Span("L", 1.0, 2.5)), "R:3-9"]
+    command = [sys.executable, "-m", "media.recording.redact", str(path), str(Span("L", 1.0, 2.5)), "R:3-9"]
     subprocess.run(command, check=True)
     left, right = sides(path)
     assert left == LOUD * 8000 + TONE * 1500 + LOUD * 12000
@@ -60,7 +60,7 @@ def test_a_file_that_still_grows_keeps_what_comes_after(tmp_path: Path) -> None:
     path = wav(tmp_path / "x.wav", 1)
     with path.open("r+b") as growing:
         growing.seek(0, 2)
-        bleep(str(path), [Span("L", 0.5, 0.75)])
+        redact(str(path), [Span("L", 0.5, 0.75)])
         growing.write(LOUD * 16000)
     left, _ = sides(path)
     assert left == LOUD * 4000 + TONE * 250 + LOUD * 10000
@@ -76,10 +76,10 @@ def test_another_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     path.write_bytes(b"RIFF" + bytes(1000))
     with pytest.raises(ValueError, match="no recording"):
-        bleep(str(path), [Span("L", 0, 1)])
+        redact(str(path), [Span("L", 0, 1)])
     (tmp_path / "link.wav").symlink_to(wav(tmp_path / "y.wav", 1))
     with pytest.raises(OSError, match="symbolic"):
-        bleep(str(tmp_path / "link.wav"), [Span("L", 0, 1)])
+        redact(str(tmp_path / "link.wav"), [Span("L", 0, 1)])
 
 
 def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from media.wav import HEADER
+from media.recording.wav import HEADER
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import RecordingOptions
 from tests.calls.test_cloud_call import every_code, records

@@ -14,8 +14,8 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from agent.records import AgentSays
-from media.bleep import TONE, Span
-from media.channel import Dead
+from media.process.channel import Dead
+from media.recording.redact import TONE, Span
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
 from sipgw.calls.session import CallSession
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.faults("C15")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KILLED_GATEWAY = """
 import os, signal, sys
-from media.bleep import Span
+from media.recording.redact import Span
 from sipgw.records.artifacts.unfinished import NOTES, Unfinished
 note = Unfinished(sys.argv[1], "a@1")
 note.begin().result()

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from media.bleep import Span
+from media.recording.redact import Span
 from sipgw.config.records import StoreOptions
 from sipgw.records.artifacts import unfinished
 from sipgw.records.artifacts.finishing import finish

@@ -13,9 +13,9 @@ import socket
 import sys
 import time
 
-from media import rtp
 from media.g711 import FRAME
-from media.priority import raise_priority
+from media.process.priority import raise_priority
+from media.rtp import packet as rtp
 
 PHASES = 20
 TONE = bytes(range(FRAME))

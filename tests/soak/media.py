@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media.channel import MediaDown
-from media.engine import MediaEngine, MediaOptions
-from media.format import Format
 from media.g711 import RATE
-from media.ports import REST
-from media.tap import TapOptions
+from media.process.channel import MediaDown
+from media.process.engine import MediaEngine, MediaOptions
+from media.process.ports import REST
+from media.recording.tap import TapOptions
+from media.session.format import Format
 from tests.soak import witness
 
 PORTS = (20_000, 26_000)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from media.priority import raise_priority
+from media.process.priority import raise_priority
 
 EVERY = 0.01
 LATE = 0.01

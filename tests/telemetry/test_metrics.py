@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.records import Interrupted, ProviderFailed, Times, ToolDone, ToolRun, Turn, TurnEnded
-from media.channel import Quality
-from media.process import ProcessState
+from media.process.channel import Quality
+from media.process.supervisor import ProcessState
 from sipgw.events import (
     CallAnswered,
     CallBegan,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
-from media.channel import Quality
-from media.wav import header
+from media.process.channel import Quality
+from media.recording.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.dialog import Peer

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
-from media.process import ProcessState
+from media.process.supervisor import ProcessState
 from tests.web.house import live_call, visit
 
 

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import event as database_event
 
 from agent.records import Times, ToolRun, Turn, TurnEnded
-from media.bleep import Span
-from media.channel import Quality
-from media.wav import header
+from media.process.channel import Quality
+from media.recording.redact import Span
+from media.recording.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
 from sipgw.records.artifacts.recordings import Tape
 from sipgw.records.artifacts.unfinished import Unfinished

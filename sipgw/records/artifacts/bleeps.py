@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 import structlog
 
 from agent.records import AgentSays, CallerSaid, TurnEnded
-from media.bleep import Span
+from media.recording.redact import Span
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.records.artifacts.recordings import Tape
@@ -217,7 +217,7 @@ async def _run(path: str, spans: list[Span]) -> str:
     try:
         async with asyncio.timeout(LIMIT):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "media.bleep", path, *map(str, spans), stderr=asyncio.subprocess.PIPE
+                sys.executable, "-m", "media.recording.redact", path, *map(str, spans), stderr=asyncio.subprocess.PIPE
             )
             _, told = await process.communicate()
     except TimeoutError:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 
-from media.channel import Channel, MediaDown, Recorded
+from media.process.channel import Channel, MediaDown, Recorded
 from sipgw.records.artifacts.unfinished import Unfinished
 
 log = structlog.get_logger()

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import structlog
 
 from agent.pool import Pool, PoolFullError
-from media.bleep import Span
+from media.recording.redact import Span
 from sipgw.bounds import FULL
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from media.tap import Tapped, packed, read
+from media.recording.tap import Tapped, packed, read
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.check import check
 from sipgw.records.bundles.setting import Setting

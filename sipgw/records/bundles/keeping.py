@@ -10,8 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from media.engine import MediaEngine
-from media.tap import HEADER, Tapped
+from media.process.engine import MediaEngine
+from media.recording.tap import HEADER, Tapped
 from sipgw import __version__
 from sipgw.config.config import Config
 from sipgw.config.options import secrets_of

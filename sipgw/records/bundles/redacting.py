@@ -15,8 +15,8 @@ from typing import Any
 from agent.ulaw import from_linear, level
 from agent.vad import LOUD_ENOUGH
 from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
-from media.rtp import build, parse
-from media.tap import Tapped
+from media.recording.tap import Tapped
+from media.rtp.packet import build, parse
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.bundle import Bundle
 from sipgw.records.bundles.setting import Setting

@@ -95,7 +95,7 @@ class Timeline:
                 self.answered = self._at(now)
                 self._note(now, "answered", "Answered: sound flows.")
             case CallMeasured(quality=quality):
-                values = quality.mos, quality.loss, quality.jitter, quality.buffer, quality.far_delay
+                values = quality.mos, quality.loss, quality.jitter, quality.buffer, quality.remote_delay
                 self.measured.append([self._at(now), *(round(value, 5) for value in values)])
                 if len(self.measured) > MEASURED:
                     del self.measured[1::2]

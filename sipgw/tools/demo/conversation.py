@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone, TurnEnded
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
 from sipgw.config.outbound import CallbackOptions

@@ -6,10 +6,10 @@ import random
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from media import rtcp, rtp
-from media.g711 import ALAW_TO_ULAW, FRAME, RATE, ULAW_TO_ALAW, from_linear, to_linear
-from media.schedule import FRAME_SECONDS
-from media.srtp import Keys, Srtp
+from media.g711 import ALAW_TO_ULAW, FRAME, FRAME_SECONDS, RATE, ULAW_TO_ALAW, from_linear, to_linear
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.rtp.srtp import Keys, Srtp
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 TONES = (700.0, 1200.0)

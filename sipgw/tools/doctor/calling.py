@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 
-from media.engine import MediaOptions
-from media.srtp import Keys
+from media.process.engine import MediaOptions
+from media.rtp.srtp import Keys
 from sipgw.calls.negotiation import OurSide
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.dialog import hidden

@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.config import Config
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.stun import PORT as STUN_PORT

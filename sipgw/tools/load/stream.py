@@ -11,8 +11,8 @@ from array import array
 from dataclasses import dataclass, field
 
 from agent.ulaw import level
-from media import rtp
 from media.g711 import ALAW_TO_ULAW, FRAME, RATE, SILENCE, ULAW_TO_ALAW
+from media.rtp import packet as rtp
 
 SO_TIMESTAMPNS = 35
 STAMP = struct.Struct("qq")

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
 
-from media import worker_channel
-from media.channel import Channel, Sink
-from media.schedule import FRAME_SECONDS
-from media.session import Digit, Report
-from media.tap import Tapped
-from media.wire import DIGIT, MARK, SILENT, SOUND, Kind, Message
-from media.worker import WATCH
+from media.g711 import FRAME_SECONDS
+from media.process import worker_channel
+from media.process.channel import Channel, Sink
+from media.process.wire import DIGIT, MARK, SILENT, SOUND, Kind, Message
+from media.process.worker import WATCH
+from media.recording.tap import Tapped
+from media.session.session import KeyPress, RtcpReceived
 from sipgw.tools.replay.clock import now
 
 
@@ -21,7 +21,7 @@ class Booth:
 
     def __init__(self, packets: Sequence[Tapped], zero: float, sink: Sink) -> None:
         """Times of `packets` count from `zero`; those that went out only tell the moments of the 20 ms clock."""
-        self._inside = worker_channel.Channel(1)
+        self._inside = worker_channel.WorkerChannel(1)
         self._arriving = deque(packet for packet in packets if not packet.out)
         self._zero = zero
         sent = next((packet.at for packet in packets if packet.out and not packet.control), 0.0)
@@ -75,15 +75,15 @@ class Booth:
     def _receive(self, packet: Tapped) -> None:
         at, session = now(), self._inside.session
         if packet.control:
-            session.receive_control(packet.data, packet.remote, at)
+            session.receive_rtcp(packet.data, packet.remote, at)
             return
         sound, event = session.receive(packet.data, packet.remote, at)
         if sound:
             self._hand_up(sound, at)
-        if isinstance(event, Digit):
+        if isinstance(event, KeyPress):
             self._tell(Kind.DIGIT, DIGIT.pack(at, event.key.encode()))
-        elif isinstance(event, Report):
-            session.receive_control(packet.data, packet.remote, at)
+        elif isinstance(event, RtcpReceived):
+            session.receive_rtcp(packet.data, packet.remote, at)
 
     def _hand_up(self, sound: bytes, at: float) -> None:
         for chunk in self._inside.gather(sound):

@@ -11,7 +11,7 @@ from typing import Any
 from agent.conversation import Conversation
 from agent.records import Outcome, Report
 from agent.stage import CascadeRole
-from media import channel as media
+from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.screening import Screened, Screening

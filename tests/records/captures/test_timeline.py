@@ -20,7 +20,7 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from media.channel import Quality
+from media.process.channel import Quality
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import (
     CallAnswered,

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from media import rtcp, rtp
-from media.engine import MediaOptions
-from media.srtp import Keys, Srtp
+from media.process.engine import MediaOptions
+from media.rtp import packet as rtp
+from media.rtp import rtcp
+from media.rtp.srtp import Keys, Srtp
 from sipgw.config.config import Config
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip import sdes

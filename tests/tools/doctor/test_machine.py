@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.cli.main import app
 from sipgw.config.config import Config, parse
 from sipgw.config.options import secrets_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from media.engine import MediaOptions
+from media.process.engine import MediaOptions
 from sipgw.config.config import Config
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Headers, Request, Response

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from media import rtp
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
+from media.rtp import packet as rtp
 from sipgw.cli.main import app
 from sipgw.tools.load import command
 from sipgw.tools.load.plan import Level, Step, ramp, shared

@@ -15,9 +15,9 @@ from agent.ears import Onset, Transcript
 from agent.model import Message, Piece
 from agent.turn_table import State
 from agent.ulaw import from_linear
-from media import rtp
-from media.dtmf import KEYS
+from media.dtmf.events import KEYS
 from media.g711 import ULAW_TO_ALAW
+from media.rtp import packet as rtp
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession

@@ -128,15 +128,15 @@ def test_a_cough_that_no_longer_silences_the_agent_is_found(monkeypatch: pytest.
 
 
 def test_keys_that_are_no_longer_understood_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.dtmf.DigitReceiver.receive", lambda self, packet: None)
+    monkeypatch.setattr("media.dtmf.events.DigitReceiver.receive", lambda self, packet: None)
     found = differences(bundle("keys").story, replay(bundle("keys")).story)
     assert any("[pressed 7 3 4 6]" in one.before and not one.now for one in found)
 
 
 def test_a_jitter_buffer_that_keeps_sound_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ears hear as much as they are given: without sound they have no words."""
-    monkeypatch.setattr("media.jitter.JitterBuffer.put", lambda self, *_: b"")
-    monkeypatch.setattr("media.jitter.JitterBuffer.poll", lambda self, now: b"")
+    monkeypatch.setattr("media.jitter.buffer.JitterBuffer.put", lambda self, *_: b"")
+    monkeypatch.setattr("media.jitter.buffer.JitterBuffer.poll", lambda self, now: b"")
     again, found = played(bundle("jitter"))
     assert not again.story.heard
     assert found[0] == "left the recording" and "Are you still there?" in again.left

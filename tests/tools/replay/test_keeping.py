@@ -13,8 +13,8 @@ from agent.records import CallerSaid
 from agent.ulaw import level
 from agent.vad import LOUD_ENOUGH
 from media.g711 import ULAW_TO_ALAW
-from media.rtp import build, parse
-from media.tap import Tapped
+from media.recording.tap import Tapped
+from media.rtp.packet import build, parse
 from sipgw.agents.agents import Agents
 from sipgw.config.config import Config, ConfigError
 from sipgw.config.config import parse as parse_config

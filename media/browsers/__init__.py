@@ -1,0 +1,1 @@
+"""The transport to browsers: ICE, DTLS and SRTP by aiortc in a process of its own."""

@@ -1,0 +1,117 @@
+"""The process for browsers: ``python -m media.browsers.worker FD NETWORK``, a child of the gateway that ends with it.
+
+Orders and answers are lines of JSON, as `media.browsers.transport` writes and reads them.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import random
+import signal
+import socket
+import sys
+from typing import Any
+
+from media.browsers.transport import Network, PathFailed
+from media.browsers.webrtc import BrowserPath
+from media.process.priority import raise_priority
+
+PRIORITY = 5
+"""Below that of the media process, whose packets come first."""
+
+
+class BrowserWorker:
+    """The paths of all calls, by the number of their transport."""
+
+    def __init__(self, answers: asyncio.StreamWriter, network: Network) -> None:
+        self._answers = answers
+        self._network = network
+        self._paths: dict[int, BrowserPath] = {}
+        self._group = asyncio.TaskGroup()
+
+    async def run(self, orders: asyncio.StreamReader) -> None:
+        """Carry out orders until the gateway closes the pipe."""
+        async with self._group:
+            with contextlib.suppress(ConnectionError):
+                while line := await orders.readline():
+                    self._group.create_task(self._carry_out(json.loads(line)))
+            for path in list(self._paths.values()):
+                await path.close()
+
+    async def _carry_out(self, order: dict[str, Any]) -> None:
+        number, what = order["transport"], order["do"]
+        try:
+            self._answer(number, what, result=await self._do(number, what, order["with"]))
+        except PathFailed as error:
+            self._answer(number, what, failed=str(error))
+        except Exception as error:  # noqa: BLE001  the call boundary: a fault ends only this call
+            self._answer(number, what, failed=f"{type(error).__name__}: {error}"[:200])
+
+    async def _do(self, number: int, what: str, values: list[Any]) -> Any:
+        path = self._paths.get(number)
+        if what == "gather":
+            path = self._paths[number] = BrowserPath(self._network)
+            return await path.gather()
+        if path is None:
+            return None
+        if what == "connect":
+            user, password, fingerprints = values
+            return await path.connect(user, password, tuple(fingerprints))
+        if what == "attach":
+            address = path.attach(*values)
+            self._group.create_task(self._carry(number, path))
+            return address
+        await path.close()
+        del self._paths[number]
+        return None
+
+    async def _carry(self, number: int, path: BrowserPath) -> None:
+        try:
+            self._answer(number, "gone", result=await path.carry())
+        except Exception as error:  # noqa: BLE001  the call boundary: all calls share the task group
+            self._answer(number, "gone", result=f"{type(error).__name__}: {error}"[:200])
+
+    def _answer(self, number: int, what: str, **values: Any) -> None:
+        self._answers.write(json.dumps({"transport": number, "do": what} | values).encode() + b"\n")
+
+
+class Ranged(asyncio.SelectorEventLoop):
+    """An event loop whose UDP sockets get ports of a range; the ICE library always asks for any port."""
+
+    def __init__(self, ports: tuple[int, int] | None) -> None:
+        super().__init__()
+        self._ports = ports
+
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Any, local_addr: Any = None, **more: Any
+    ) -> Any:
+        """See `asyncio.loop.create_datagram_endpoint`."""
+        if not (self._ports and local_addr and local_addr[1] == 0):
+            return await super().create_datagram_endpoint(protocol_factory, local_addr, **more)
+        ports = range(self._ports[0], self._ports[1] + 1)
+        start = random.randrange(len(ports))
+        for port in (*ports[start:], *ports[:start]):
+            try:
+                return await super().create_datagram_endpoint(protocol_factory, (local_addr[0], port), **more)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise OSError(errno.EADDRINUSE, f"every port from {ports[0]} to {ports[-1]} is in use")
+
+
+async def main(pipe: socket.socket, network: Network) -> None:
+    """Run the worker."""
+    orders, answers = await asyncio.open_connection(sock=pipe)
+    await BrowserWorker(answers, network).run(orders)
+    answers.close()
+
+
+if __name__ == "__main__":
+    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles them, and ends this process
+        signal.signal(one, signal.SIG_IGN)
+    raise_priority(PRIORITY)
+    ports, addresses, stun = json.loads(sys.argv[2])
+    known = Network(ports and tuple(ports), tuple(addresses), stun)
+    with asyncio.Runner(loop_factory=lambda: Ranged(known.ports)) as runner:
+        runner.run(main(socket.socket(fileno=int(sys.argv[1])), known))

@@ -1,0 +1,1 @@
+"""Keys: received as telephone events or as tones, and sent as either."""

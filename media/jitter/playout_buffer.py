@@ -1,0 +1,246 @@
+"""The jitter buffer for a person who listens: a frame every 20 ms, whatever the network does.
+
+It plays each sample so long after the earliest possible moment that nearly all packets have come by then: a quantile of
+their recent delays, measured against the fastest packet (the rule of WebRTC's NetEQ, in finer steps). Packets that come
+even later are played late rather than not at all: the delay grows while concealment covers the wait, and shrinks again
+in the pauses of the speaker, where frames are left out or added. So clocks that run apart, longer routes, holds and new
+streams need no rule of their own.
+
+Positions are samples of the sender's RTP clock from an origin of our own; times are seconds.
+"""
+
+from dataclasses import dataclass
+
+from media.g711 import FRAME, FRAME_SECONDS, QUIET_LEVEL, RATE, SILENCE, level
+from media.jitter.buffer import JUMP
+from media.jitter.gap_filler import frames_within
+from media.jitter.hold import HOLD
+from media.jitter.plc import Concealment
+from media.rtp.packet import signed
+
+BLOCK = 80
+"""Samples that packets are cut into (10 ms): the greatest common divisor of all usual packets."""
+DEPTH = 200
+"""Blocks that may wait (2 s); with any more the oldest are dropped."""
+QUANTILE = 0.97
+"""Part of the packets that are to arrive in time."""
+BIN = 0.005
+"""Seconds per bin of the histogram of delays."""
+BINS = 60
+"""The target delay never exceeds these bins (300 ms)."""
+FORGET = 0.998
+"""Weight of a delay in the histogram against that of the next packet."""
+WINDOW = 1.0
+"""The fastest packet is looked for in this many seconds, and in as many before."""
+SLACK = 0.005
+"""Seconds by which the delay may be longer than needed before a pause is shortened."""
+
+
+@dataclass
+class PlayoutJitterStats:
+    """What was done to the sound, in frames of 20 ms if nothing else is said."""
+
+    played: int = 0
+    concealed: int = 0
+    late: int = 0
+    """Packets that came after their time."""
+    added: int = 0
+    dropped: int = 0
+    overflowed: int = 0
+    """Blocks of 10 ms dropped because too many waited."""
+    clock_jumps: int = 0
+
+
+class PlayoutJitterBuffer:
+    """The receiving half of one call for a listener: `put` what arrives, `take` a frame every 20 ms."""
+
+    def __init__(self) -> None:
+        self.stats = PlayoutJitterStats()
+        self._stream: Stream | None = None
+        self._delays = Delays()
+        self._blocks: dict[int, bytes] = {}
+        self._at = 0
+        self._bridged = 0
+        """Samples put out while nothing waited, since the last frame that was played."""
+        self._level = 0
+        """Loudness of the last frame that was played."""
+        self._left_out = 0
+        """Samples left out before the last frame; two frames in a row are never left out."""
+        self._concealment = Concealment()
+
+    def restart(self) -> None:
+        """Expect a stream with a new SSRC; sound of the old one that waits is still played."""
+        if self._stream:
+            self._stream.restart()
+
+    def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> None:
+        """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
+        if not payload:
+            return
+        if self._stream is None:
+            self._stream = Stream(sequence, timestamp, now)
+        position = self._stream.position(sequence, timestamp, len(payload), now)
+        self.stats.clock_jumps = self._stream.jumps
+        self._delays.add(now - position / RATE, now)
+        if position < self._at:
+            self.stats.late += 1
+            self._delays.came_late(now - position / RATE)
+            return
+        for start in range(0, len(payload) - BLOCK + 1, BLOCK):
+            self._blocks[position + start] = payload[start : start + BLOCK]
+        while len(self._blocks) > DEPTH:
+            oldest = min(self._blocks)
+            del self._blocks[oldest]
+            self._at = max(self._at, oldest + BLOCK)
+            self.stats.overflowed += 1
+
+    @property
+    def target(self) -> float:
+        """Seconds after the earliest possible moment at which sound should be played."""
+        return self._delays.target
+
+    def take(self, now: float) -> bytes:
+        """The next 20 ms of mu-law sound."""
+        if self._stream is None:
+            return SILENCE
+        self._skip_bridged()
+        quiet = self._level < QUIET_LEVEL
+        spare = now - self._at / RATE - self._delays.fastest - self._delays.target
+        if quiet and spare < 0 and self._blocks:
+            self.stats.added += 1
+            return SILENCE
+        shorten = quiet and spare > FRAME_SECONDS + SLACK and not self._left_out
+        self._left_out = self._leave_out() if shorten else 0
+        if not self._blocks:
+            self._bridged += FRAME
+            self.stats.concealed += 1
+            return self._concealment.lost()
+        return self._play(spare)
+
+    def _skip_bridged(self) -> None:
+        """Set the sound that was put out while nothing waited against the hole of packets that never came."""
+        if self._bridged and self._blocks and self._at not in self._blocks:
+            self._at += min(self._bridged, min(self._blocks) - self._at)
+            self._bridged = 0
+
+    def _leave_out(self) -> int:
+        """Leave out a quiet frame if the one behind it has come; returns the samples left out."""
+        if self._at + FRAME not in self._blocks:
+            return 0
+        first, second = self._blocks.get(self._at, b""), self._blocks.get(self._at + BLOCK, b"")
+        if level(first + second) >= QUIET_LEVEL:
+            return 0
+        self._blocks.pop(self._at, None)
+        self._blocks.pop(self._at + BLOCK, None)
+        self._at += FRAME
+        self.stats.dropped += 1
+        return FRAME
+
+    def _play(self, spare: float) -> bytes:
+        if spare > JUMP and self._at not in self._blocks:  # the sender ran ahead of time over holes that are not filled
+            self._at = min(self._blocks)
+        first, second = self._blocks.pop(self._at, None), self._blocks.pop(self._at + BLOCK, None)
+        self._at += FRAME
+        self._bridged = 0
+        if first and second:
+            sound = self._concealment.good(first + second)
+            self.stats.played += 1
+        elif first:
+            sound = self._concealment.good(first) + self._concealment.lost(self._blocks.get(self._at, b""), BLOCK)
+            self.stats.concealed += 1
+        elif second:
+            sound = self._concealment.lost(second, BLOCK) + self._concealment.good(second)
+            self.stats.concealed += 1
+        else:
+            sound = self._concealment.lost(self._blocks.get(self._at, b"") + self._blocks.get(self._at + BLOCK, b""))
+            self.stats.concealed += 1
+        self._level = level(sound)
+        return sound
+
+
+class Stream:
+    """Turns timestamps into positions that go on over new streams and jumps of the sender's clock.
+
+    All positions are multiples of a block: if the sender's clock shifts by less than a block, that part is ignored.
+    """
+
+    def __init__(self, sequence: int, timestamp: int, now: float) -> None:
+        self.jumps = 0
+        self._sequence: int | None = sequence
+        """Of the last packet; None if the next packet is of another stream."""
+        self._timestamp = timestamp
+        self._position = 0
+        self._length = FRAME
+        self._arrived = now
+
+    def restart(self) -> None:
+        """The next packet is of another stream."""
+        self._sequence = None
+
+    def position(self, sequence: int, timestamp: int, length: int, now: float) -> int:
+        """The position of a packet: by its timestamp, unless both our clock and the sequence numbers contradict it."""
+        passed = signed(timestamp - self._timestamp, 32)
+        if self._sequence is None:
+            passed = self._length + frames_within(now - self._arrived)
+        else:
+            steps = signed(sequence - self._sequence, 16)
+            if abs(passed / RATE - (now - self._arrived)) > JUMP and passed != steps * self._length:
+                self.jumps += 1
+                passed = self._length + frames_within(now - self._arrived)
+            elif steps <= 0:
+                return self._position + _in_blocks(passed)
+        self._sequence, self._timestamp, self._length, self._arrived = sequence, timestamp, length, now
+        self._position += _in_blocks(passed)
+        return self._position
+
+
+def _in_blocks(samples: int) -> int:
+    return (samples + BLOCK // 2) // BLOCK * BLOCK
+
+
+class Delays:
+    """How long packets take, compared with the fastest of the last seconds."""
+
+    def __init__(self) -> None:
+        self.fastest = 0.0
+        self.target = 2 * FRAME_SECONDS
+        self._recent = [float("inf"), float("inf")]
+        self._turned = 0.0
+        self._seen = 0.0
+        self._weights = [0.0] * BINS
+        self._weight = 1.0
+        self._packets = 0
+        self._late = 0.0
+
+    def add(self, transit: float, now: float) -> None:
+        """Take a packet, by the moment at which its position 0 would have arrived."""
+        if now - self._seen >= HOLD:  # the present delay is not known, and the sender's clock may have stopped
+            self._recent = [transit, transit]
+        elif now - self._turned >= WINDOW:
+            self._recent = [transit, self._recent[0]]
+            self._turned = now
+        self._seen = now
+        self._recent[0] = min(self._recent[0], transit)
+        self.fastest = min(self._recent)
+        delay = transit - self.fastest
+        self._weights[min(int(delay / BIN), BINS - 1)] += self._weight
+        self._weight /= FORGET
+        self._late *= 0.9995
+        self._packets += 1
+        if self._packets % 10 == 0:
+            self._update()
+
+    def came_late(self, transit: float) -> None:
+        """A packet came too late to be played: wait longer for some time."""
+        self._late = max(self._late, min(transit - self.fastest, BIN * BINS))
+
+    def _update(self) -> None:
+        if self._weight > 1e6:
+            self._weights = [weight / self._weight for weight in self._weights]
+            self._weight = 1.0
+        room = (1 - QUANTILE) * sum(self._weights)
+        place = BINS
+        while place and room >= 0:
+            place -= 1
+            room -= self._weights[place]
+        self.target = max((place + 1) * BIN, self._late)

@@ -1,0 +1,1 @@
+"""The media process, the pipe to it, and the side of it that the gateway uses."""

@@ -1,0 +1,323 @@
+"""The gateway's side of the media of one call: orders go out, events come in."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from media.dtmf.sender import PAUSE, TONE, check
+from media.g711 import FRAME_SECONDS
+from media.process import wire
+from media.process.playout_estimator import PlayoutEstimator
+from media.process.wire import Kind, Message
+from media.rtp.remote_stats import BUFFER
+from media.rtp.srtp import Keys
+from media.session.format import Format
+from media.session.playout import Heard
+
+ANSWER_LIMIT = 2.0
+"""Seconds that the media process has for an answer."""
+
+
+class Frames(NamedTuple):
+    """Mu-law sound from the other side, complete and in order; `at` is when its last sample arrived.
+
+    All times of events are seconds on the event loop's clock.
+    """
+
+    ulaw: bytes
+    at: float
+
+
+class Digit(NamedTuple):
+    """The other side pressed a key."""
+
+    key: str
+    at: float
+
+
+class Started(NamedTuple):
+    """The first packet of an utterance has left."""
+
+    utterance: int
+    at: float
+
+
+class Finished(NamedTuple):
+    """The last sample of a finished utterance has left."""
+
+    utterance: int
+    at: float
+
+
+class NoRtp(NamedTuple):
+    """No sound was received for `seconds`, although the other side had agreed to send."""
+
+    seconds: float
+    lost: float
+    """Seconds without sound and RTCP: less than `seconds` for a phone that sends only RTCP while it is quiet."""
+
+
+class Quality(NamedTuple):
+    """How well the sound of the last five seconds or so was received. Times are in seconds."""
+
+    mos: float
+    """1 to 4.5 (ITU-T G.107); 0 if nothing was received."""
+    loss: float
+    """Part of the packets, from 0 to 1, that were missing when they were needed."""
+    jitter: float
+    """RFC 3550 §6.4.1."""
+    buffer: float
+    """How long a late packet is waited for now."""
+    late_max: float
+    """The most by which the media process sent a packet of any of its calls late, since it last reported on a call."""
+    remote_delay: float
+    """From sending a frame until the other side hears it, an estimate."""
+
+
+class Recorded(NamedTuple):
+    """The recording ended after `seconds`; `problem` is empty if it was ended by an order."""
+
+    seconds: float
+    problem: str
+
+
+class Listened(NamedTuple):
+    """100 ms of both sides for live listeners, mu-law: received sound left, sent sound right."""
+
+    stereo: bytes
+
+
+class Dead(NamedTuple):
+    """This channel has ended: the media process died, or a fault in our code ended the call."""
+
+    cause: str
+
+
+MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | Listened | Dead
+Sink = Callable[[MediaEvent], None]
+
+
+class PortsExhausted(Exception):  # noqa: N818  a condition, not a fault
+    """Every port of the range is in use."""
+
+
+class MediaDown(Exception):  # noqa: N818
+    """The media process is not running; it is being restarted."""
+
+
+class Channel:
+    """The media of one call. Only `stats` and `opened` wait for the media process."""
+
+    def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
+        self.port = 0
+        self.number = number
+        """For `media.process.engine.MediaEngine.packets`, after `close` too."""
+        self.remote_delay = BUFFER
+        """Seconds from sending a frame until the other side hears it, estimated from its RTCP."""
+        self.mos = 0.0
+        """Mean opinion score of the latest interval (about 5 s); 0 if no sound was received in it."""
+        self._send = send
+        self._forget = forget
+        self._sink = sink
+        self._opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._counts: asyncio.Future[dict[str, Any]] | None = None
+        self._position = PlayoutEstimator()
+
+    def connect(
+        self,
+        form: Format,
+        remote: tuple[str, int],
+        *,
+        control: tuple[str, int] | None = None,
+        keys: Keys | None = None,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
+
+        `send` and `receive` are our directions. RTCP goes to `control`: None for the port after that of `remote`, the
+        same as `remote` for the RTP port.
+        """
+        host, port = remote
+        wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
+        wanted |= {"control": control, "keys": keys.encode() if keys else None}
+        self._order(Kind.CONNECT, wire.pack_json(wanted))
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        """Queue mu-law sound; `utterance` numbers start at 1 and never decrease.
+
+        Sound of an utterance that `stop` has discarded is ignored: a voice may still have some on its way.
+        """
+        if utterance <= self._position.discarded:
+            return
+        for at in range(0, len(ulaw), 8000):
+            piece = ulaw[at : at + 8000]
+            if self._order(Kind.SAY, wire.NUMBER.pack(utterance) + piece):
+                self._position.said(utterance, len(piece))
+
+    def finish(self, utterance: int) -> None:
+        """No more sound of `utterance` follows."""
+        self._order(Kind.FINISH, wire.NUMBER.pack(utterance))
+
+    def pause(self) -> None:
+        """Be silent within one 20 ms slot, and keep the queue."""
+        self._position.pausing()
+        self._order(Kind.PAUSE)
+
+    def resume(self) -> None:
+        """Continue at the sample where `pause` stopped."""
+        self._order(Kind.RESUME)
+        self._position.moving(asyncio.get_running_loop().time())
+
+    def stop(self) -> Heard:
+        """Be silent within one 20 ms slot and discard the queue; returns how much was heard.
+
+        That is exact if playout was paused at least one slot before, else within one slot.
+        """
+        self._order(Kind.STOP)
+        return self._position.stop(asyncio.get_running_loop().time())
+
+    def set_chunk_duration(self, seconds: float) -> None:
+        """Get `Frames` of so many seconds each, 0.02 to 0.1; at first it is 0.1."""
+        self._order(Kind.CHUNK, bytes([round(seconds / FRAME_SECONDS)]))
+
+    def send_digits(self, keys: str, tone: float = TONE, pause: float = PAUSE) -> None:
+        """Press `keys`, each for `tone` seconds with `pause` seconds after it; the queued sound waits meanwhile.
+
+        They are sent as telephone events if those were agreed, else as tones. Raises `ValueError`: see
+        `media.dtmf.sender.check`.
+        """
+        check(keys, tone, pause)
+        self._order(Kind.DIGITS, wire.pack_json([keys, tone, pause]))
+
+    def heard(self) -> Heard:
+        """What the other side has heard by now, an estimate: all that was sent until `remote_delay` seconds ago.
+
+        Sound that was sent since then is still on its way, and will be heard even after `stop`.
+        """
+        return self._position.at(asyncio.get_running_loop().time() - self.remote_delay)
+
+    def bridge(self, other: "Channel", *, heard: bool = False) -> None:
+        """Send to `other` the sound that this channel receives, and the reverse, in place of the queued sound.
+
+        Sounds are not mixed; keys are sent on. `Frames` of both channels come only if `heard`. The queue waits.
+        """
+        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))
+
+    def unbridge(self) -> None:
+        """End the bridge, at both ends, and the music."""
+        self._order(Kind.BRIDGE, wire.BRIDGE.pack(0, 0))
+
+    def music(self, ulaw: bytes) -> None:
+        """Send mu-law sound in a loop in place of the queued sound, until `unbridge` or `bridge`."""
+        self._order(Kind.MUSIC, ulaw[: wire.MAX_BODY])
+
+    def listen(self, *, on: bool) -> None:
+        """Begin or end `Listened` events; their sound is silent while recording is paused."""
+        self._order(Kind.LISTEN, bytes([on]))
+
+    def record(self, path: str) -> None:
+        """Begin to record both directions into a new file (Opus if it ends in ``.opus``, else WAV); see `Recorded`."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))
+
+    def pause_recording(self) -> None:
+        """Keep no sound: recordings and live listeners get silence, captures only the headers of packets."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "pause"}))
+
+    def resume_recording(self) -> None:
+        """Keep sound again. It is not kept before the first call of this method."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "resume"}))
+
+    def stop_recording(self) -> None:
+        """Finish the recording; `close` does too."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "stop"}))
+
+    async def stats(self) -> dict[str, Any]:
+        """All counters of the call. Raises `MediaDown`."""
+        self._counts = self._counts or asyncio.get_running_loop().create_future()
+        if not self._order(Kind.STATS):
+            raise MediaDown("the media process is not running")
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return await asyncio.shield(self._counts)
+        except TimeoutError:
+            raise MediaDown("the media process does not answer") from None
+
+    def close(self) -> None:
+        """Free the ports; no events follow."""
+        self._order(Kind.CLOSE)
+        self._forget(self.number)
+
+    async def opened(self) -> None:
+        """Wait until the ports are bound."""
+        self.port = await self._opened
+
+    def on_message(self, message: Message) -> None:
+        """Take a message of the media process."""
+        body = message.body
+        match message.kind:
+            case Kind.SOUND:
+                at, utterance, samples = wire.SOUND.unpack_from(body)
+                self._position.report(Heard(utterance, samples), at)
+                self._sink(Frames(body[wire.SOUND.size :], at))
+            case Kind.MARK:
+                at, utterance, begins = wire.MARK.unpack(body)
+                if begins:
+                    self._position.report(Heard(utterance, 0), at)
+                if utterance > self._position.discarded:
+                    self._sink(Started(utterance, at) if begins else Finished(utterance, at))
+            case Kind.HALTED:
+                self._position.halted(Heard(*wire.POSITION.unpack(body)), asyncio.get_running_loop().time())
+            case Kind.DIGIT:
+                at, key = wire.DIGIT.unpack(body)
+                self._sink(Digit(key.decode(), at))
+            case Kind.NO_RTP:
+                self._sink(NoRtp(*wire.SILENT.unpack(body)))
+            case Kind.RECORDED:
+                self._sink(Recorded(**json.loads(body)))
+            case Kind.LISTENED:
+                self._sink(Listened(body))
+            case Kind.QUALITY:
+                ended, self.remote_delay, self.mos, loss, jitter, buffer, late = wire.QUALITY.unpack(body)
+                if ended:
+                    self._sink(Quality(self.mos, loss, jitter, buffer, late, self.remote_delay))
+            case _:
+                self._on_answer(message)
+
+    def _on_answer(self, message: Message) -> None:
+        body = message.body
+        match message.kind:
+            case Kind.OPENED:
+                _settle(self._opened, wire.PORT.unpack(body)[0])
+            case Kind.REFUSED:
+                _fail(self._opened, PortsExhausted(body.decode()))
+            case Kind.COUNTS if self._counts:
+                _settle(self._counts, json.loads(body))
+                self._counts = None
+
+    def died(self, cause: str) -> None:
+        """The media process has ended, or could not continue this call; no events follow."""
+        self._send = _nowhere
+        _fail(self._opened, MediaDown(cause))
+        if self._counts:
+            _fail(self._counts, MediaDown(cause))
+        self._sink(Dead(cause))
+
+    def _order(self, kind: Kind, body: bytes = b"") -> bool:
+        return self._send(Message(kind, self.number, body))
+
+
+def _nowhere(_: Message) -> bool:
+    return False
+
+
+def _settle(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

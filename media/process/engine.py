@@ -1,0 +1,138 @@
+"""Opens channels in the media processes and keeps the processes running. The gateway's entry to `media`."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from media.process.channel import Channel, MediaDown, PortsExhausted, Sink
+from media.process.ports import EF
+from media.process.supervisor import MediaProcess, ProcessState
+from media.recording.tap import TapOptions, Tapped
+
+START_LIMIT = 10.0
+"""Seconds that the media processes have to start."""
+PROCESSES_MAX = 64
+
+
+@dataclass(frozen=True)
+class MediaOptions:
+    """The addresses that sound is received on, and the number of media processes."""
+
+    bind_host: str = "0.0.0.0"
+    """Local address of the RTP sockets; ``0.0.0.0`` also takes calls whose sound comes over IPv6."""
+    port_range: tuple[int, int] = (16384, 32766)
+    """First and last UDP port; each call takes two."""
+    processes: int | Literal["auto"] = 1
+    """Media processes that share the calls and the ports; ``"auto"``: all processor cores but one."""
+    dscp: int = EF
+    """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. The mark
+    of signalling is `[sip] dscp`."""
+
+    def __post_init__(self) -> None:
+        first, last = self.port_range
+        if not 1024 <= first < last <= 65535:
+            raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
+        if not 0 <= self.dscp <= 63:
+            raise ValueError("dscp must be from 0 to 63")
+        if self.processes != "auto" and not 1 <= self.processes <= PROCESSES_MAX:
+            raise ValueError(f"processes must be 'auto' or a number from 1 to {PROCESSES_MAX}")
+        if self.processes != "auto" and self.processes > max(1, len(self._pairs)):
+            raise ValueError(f"port_range has no pair of ports for each of {self.processes} processes")
+
+    @property
+    def _pairs(self) -> range:
+        first, last = self.port_range
+        return range(first + first % 2, last, 2)
+
+    def split(self) -> list[tuple[int, int]]:
+        """The first and the last port of each media process; no port is in two ranges."""
+        pairs = self._pairs
+        wanted = max(1, _cores() - 1) if self.processes == "auto" else self.processes
+        count = max(1, min(wanted, len(pairs), PROCESSES_MAX))
+        if count == 1:
+            return [self.port_range]
+        parts = [pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count] for at in range(count)]
+        return [(part[0], part[-1] + 1) for part in parts]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class MediaEngine:
+    """The media processes and their channels. Use it as an async context manager.
+
+    Each process has calls and ports of its own; when it dies, only those calls end.
+    """
+
+    def __init__(self, options: MediaOptions, tap: TapOptions | None = None) -> None:
+        """`tap`: which packets of each call are kept, for `packets`."""
+        self.host = options.bind_host
+        """The local address that sound is received on."""
+        parts, tap = options.split(), tap or TapOptions("off")
+        tap = replace(tap, limit=tap.limit // len(parts))
+        self._processes = [
+            MediaProcess(options.bind_host, ports, tap, number, len(parts), options.dscp)
+            for number, ports in enumerate(parts)
+        ]
+        self._group = asyncio.TaskGroup()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        for process in self._processes:
+            self._keepers.append(self._group.create_task(process.keep_alive(), name="media-process"))
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                for process in self._processes:
+                    await process.ready.wait()
+        except TimeoutError:
+            await self.__aexit__()
+            raise MediaDown("the media process did not start") from None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await self._group.__aexit__(None, None, None)  # an error of the body is raised as it is
+
+    @property
+    def alive(self) -> bool:
+        """Whether a media process is running."""
+        return any(process.alive for process in self._processes)
+
+    @property
+    def processes(self) -> list[ProcessState]:
+        """The state of each of them."""
+        return [process.state for process in self._processes]
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which events and orders are late on the way from and to the slowest media process."""
+        return max(process.state.delay for process in self._processes)
+
+    async def open(self, sink: Sink, *, ipv6: bool = False, beside: int = 0) -> Channel:
+        """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.
+
+        `beside` is the number of the channel that it will be bridged with: both sides of a bridge are in one process.
+        Other calls go to the process with the fewest calls.
+        """
+        if beside:
+            return await self._of(beside).open(sink, ipv6=ipv6)
+        refused: PortsExhausted | None = None
+        for process in sorted(self._processes, key=lambda process: len(process.channels)):
+            if process.alive:
+                try:
+                    return await process.open(sink, ipv6=ipv6)
+                except PortsExhausted as exhausted:  # another process may have free ports
+                    refused = exhausted
+        raise refused or MediaDown("the media process is being restarted")
+
+    def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
+        """See `media.process.supervisor.MediaProcess.packets`."""
+        return self._of(number).packets(number)
+
+    def _of(self, number: int) -> MediaProcess:
+        return self._processes[number % len(self._processes)]

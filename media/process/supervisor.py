@@ -1,0 +1,204 @@
+"""Runs one media process, restarts it when it dies, and passes messages between it and its channels."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import asdict
+from typing import NamedTuple
+
+import structlog
+
+from media.process import heartbeat, wire
+from media.process.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
+from media.process.channels import Channels
+from media.process.heartbeat import PATIENCE, Heartbeat
+from media.process.wire import Kind, Message
+from media.recording.tap import TapOptions, Tapped, read
+
+log = structlog.get_logger()
+
+PIPE_LIMIT = 16 << 20
+"""Bytes that may wait for the media process; beyond that sound to be said is refused."""
+RESTART_PAUSE = 0.2
+PARTING = 2.0
+"""Seconds that the media process has to finish recordings when the gateway ends."""
+
+
+class ProcessState(NamedTuple):
+    """The state of a media process."""
+
+    number: int
+    """From 1 on."""
+    pid: int
+    """0 while it is being started."""
+    calls: int
+    delay: float
+    """See `media.process.heartbeat.Heartbeat.delay`."""
+    failed: int = 0
+    """Calls that a fault in our code has ended."""
+
+
+class MediaProcess:
+    """A media process and its channels; `keep_alive` runs it."""
+
+    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int, dscp: int = 0) -> None:
+        """It receives on `host` and on `ports`, the first and the last; it is `number` (from 0) `of` so many.
+
+        Its packets are marked `dscp`.
+        """
+        self.channels = Channels()
+        self.ready = asyncio.Event()
+        """Set when it runs for the first time."""
+        self._host = host
+        self._order = {"first": ports[0], "last": ports[1], "dscp": dscp, "tap": asdict(tap)}
+        self._number = number
+        self._of = of
+        self._last = number
+        self._tapped: asyncio.Queue[bytes] = asyncio.Queue()
+        self._tapping = asyncio.Lock()
+        self._pipe: asyncio.Transport | None = None
+        self._pid = 0
+        self._heartbeat = Heartbeat()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is running."""
+        return self._pipe is not None
+
+    @property
+    def state(self) -> ProcessState:
+        """Its state."""
+        calls = self.channels
+        return ProcessState(
+            self._number + 1, self._pid if self.alive else 0, len(calls), self._heartbeat.delay, calls.failed
+        )
+
+    async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
+        """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
+        self._last += self._of  # so the number of a channel tells its process
+        channel = Channel(self._last, sink, self.send, self.channels.forget)
+        there = "::" if ipv6 and self._host == "0.0.0.0" else self._host
+        order = wire.pack_json(self._order | {"host": there})
+        if not self.send(Message(Kind.OPEN, channel.number, order)):
+            raise MediaDown("the media process is being restarted")
+        self.channels.add(channel)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                await channel.opened()
+        except TimeoutError:
+            channel.close()
+            raise MediaDown("the media process does not answer") from None
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    async def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
+        """The packets that were kept of the call whose channel has (or had) that number, in their order.
+
+        They come block by block, each after the one before was taken, so that they delay no sound. They end early if
+        the media process dies or does not answer.
+        """
+        block = 0
+        while True:
+            async with self._tapping:  # one order at a time: a late answer is not taken for that of another
+                while not self._tapped.empty():
+                    self._tapped.get_nowait()
+                if not self.send(Message(Kind.TAPPED, number, wire.NUMBER.pack(block))):
+                    return
+                try:
+                    async with asyncio.timeout(ANSWER_LIMIT):
+                        body = await self._tapped.get()
+                except TimeoutError:
+                    return
+            if not body:
+                return
+            (block,) = wire.NUMBER.unpack_from(body)
+            for packet in read(body[wire.NUMBER.size :]):
+                yield packet
+
+    def send(self, message: Message) -> bool:
+        """Send an order; False if it could not be sent."""
+        if self._pipe is None:
+            return False
+        if message.kind == Kind.SAY and self._pipe.get_write_buffer_size() > PIPE_LIMIT:
+            return False
+        self._pipe.write(message.encode())
+        return True
+
+    def on_message(self, message: Message) -> None:
+        """Take a message of the media process."""
+        self._heartbeat.silent = 0
+        if message.kind == Kind.READY:
+            self.ready.set()
+        elif message.kind == Kind.PONG:
+            self._heartbeat.answered(asyncio.get_running_loop().time())
+        elif message.kind == Kind.TAPPED:
+            self._tapped.put_nowait(message.body)
+        else:
+            self.channels.take(message)
+
+    async def keep_alive(self) -> None:
+        """Run it, and again whenever it dies, until cancelled."""
+        while True:
+            try:
+                cause = await self._run_process()
+            except OSError as error:  # no descriptors or no memory at present
+                cause = f"the media process cannot be started: {error.strerror}"
+            log.error("media process died", cause=cause, process=self._number + 1, calls=len(self.channels))
+            self.channels.die(cause)
+            await asyncio.sleep(RESTART_PAUSE)
+
+    async def _run_process(self) -> str:
+        """Run one media process until it ends; returns how it ended."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            command = (sys.executable, "-m", "media.process.worker", str(theirs.fileno()))
+            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
+        self._pid, self._heartbeat = process.pid, Heartbeat()
+        try:
+            loop = asyncio.get_running_loop()
+            self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch(process), name="media-watch")
+                status = await process.wait()
+                watching.cancel()
+            frozen = f"media process did not answer for {PATIENCE * heartbeat.BEAT:.0f} s and was killed"
+            return frozen if self._heartbeat.silent >= PATIENCE else f"media process ended with status {status}"
+        finally:
+            if self._pipe:
+                self._pipe.close()
+                self._pipe = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PARTING):
+                    await process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the media process if it is blocked. Time in which the gateway itself was blocked counts as one ping."""
+        now = asyncio.get_running_loop().time
+        due = now()
+        while self._heartbeat.silent < PATIENCE:
+            self._heartbeat.ping(due, now())
+            self.send(Message(Kind.PING, 0))
+            due = now() + heartbeat.BEAT
+            await asyncio.sleep(heartbeat.BEAT)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
+
+class _Pipe(asyncio.Protocol):
+    """The stream from the media process."""
+
+    def __init__(self, on_message: Callable[[Message], None]) -> None:
+        self._on_message = on_message
+        self._reader = wire.Reader()
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._reader.feed(data):
+            self._on_message(message)

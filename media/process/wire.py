@@ -1,0 +1,121 @@
+"""The messages between the gateway and its media process: kind, channel, length, body."""
+
+import json
+import struct
+import traceback
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+_HEADER = struct.Struct("!BII")
+MAX_BODY = 1 << 20
+
+
+class Kind(IntEnum):
+    """The kind of a message. Kinds above 128 go from the media process to the gateway."""
+
+    OPEN = 1
+    CONNECT = 2
+    SAY = 3
+    FINISH = 4
+    PAUSE = 5
+    RESUME = 6
+    STOP = 7
+    CLOSE = 8
+    STATS = 9
+    DIGITS = 10
+    BRIDGE = 11
+    MUSIC = 12
+    LISTEN = 13
+    CHUNK = 14
+    """Length of the sound that is handed up at a time, in frames: one byte."""
+    RECORD = 20
+    TAPPED = 30
+    """An order and its answer: the block of packets after that number."""
+    PING = 31
+    """The media process answers with `PONG`."""
+
+    READY = 129
+    OPENED = 130
+    REFUSED = 131
+    SOUND = 132
+    DIGIT = 133
+    MARK = 134
+    HALTED = 135
+    NO_RTP = 136
+    COUNTS = 137
+    QUALITY = 138
+    LISTENED = 139
+    FAILED = 140
+    """A fault in our code has ended the channel."""
+    RECORDED = 150
+    PONG = 151
+
+
+class Message(NamedTuple):
+    """One message; `channel` is 0 if it concerns no call."""
+
+    kind: int
+    channel: int
+    body: bytes = b""
+
+    def encode(self) -> bytes:
+        """Its bytes on the pipe."""
+        return _HEADER.pack(self.kind, self.channel, len(self.body)) + self.body
+
+
+POSITION = struct.Struct("!II")
+"""Utterance, and samples of it that have left."""
+SOUND = struct.Struct("!dII")
+"""Arrival of the last sample (monotonic seconds), then the playout position at that moment; mu-law follows."""
+_SOUND_MESSAGE = struct.Struct("!BIIdII")
+MARK = struct.Struct("!dIB")
+"""Time, utterance, 1 if it begins and 0 if it has ended."""
+DIGIT = struct.Struct("!dc")
+PORT = struct.Struct("!H")
+SILENT = struct.Struct("!dd")
+"""Seconds without sound, and without sound and RTCP."""
+QUALITY = struct.Struct("!?dddddd")
+"""Whether an interval has ended; seconds until the other side hears our sound; MOS (0 if there was no sound) and loss
+from 0 to 1 of the latest interval; then in seconds: jitter, wait for a late packet, most lateness of a tick."""
+NUMBER = struct.Struct("!I")
+BRIDGE = struct.Struct("!IB")
+"""The other channel, 0 for none; 1 if the gateway still gets the sound."""
+
+
+def sound(channel: int, at: float, utterance: int, samples: int, ulaw: bytes) -> bytes:
+    """A whole message of `Kind.SOUND`, the most frequent kind."""
+    return _SOUND_MESSAGE.pack(Kind.SOUND, channel, SOUND.size + len(ulaw), at, utterance, samples) + ulaw
+
+
+def fault(error: Exception) -> bytes:
+    """The body of `Kind.FAILED`: one line with the error, then the traceback."""
+    cause = f"a fault in the media process: {type(error).__name__}: {error}".replace("\n", " ")
+    return f"{cause[:200]}\n{''.join(traceback.format_exception(error))[-4000:]}".encode("utf-8", "replace")
+
+
+def pack_json(value: Any) -> bytes:
+    """The body of a message of a rare kind."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class Reader:
+    """Cuts a byte stream into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that `data` completes. Raises ValueError if a message is longer than `MAX_BODY`."""
+        self._buffer += data
+        at, end = 0, len(self._buffer)
+        while end - at >= _HEADER.size:
+            kind, channel, length = _HEADER.unpack_from(self._buffer, at)
+            if length > MAX_BODY:
+                raise ValueError(f"a message of {length} bytes on the media pipe")
+            if end - at - _HEADER.size < length:
+                break
+            start = at + _HEADER.size
+            yield Message(kind, channel, bytes(self._buffer[start : start + length]))
+            at = start + length
+        del self._buffer[:at]

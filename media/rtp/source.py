@@ -1,0 +1,199 @@
+"""The source of packets that is accepted: symmetric RTP (RFC 4961) that cannot be hijacked.
+
+RFC 7362 warns of latching; RTP Bleed (AST-2017-005) was such an attack. The rules here: packets from the address that
+signalling announced are always accepted, and move the call back to it. Another source is considered only while nothing
+comes from the present one, only in the first seconds after signalling spoke, and only after a steady run of packets
+that come no faster than speech; a source that a re-INVITE moved the call away from has to wait. Later only one other
+source is followed: another port of the same host on which the same stream continues after it fell silent, because a NAT
+has given it a new port. `TABLE` has all the rules.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from media.g711 import RATE
+from media.rtp.packet import Packet, signed
+
+Address = tuple[str, int]
+
+WINDOW = 5.0
+"""Seconds after signalling spoke in which another source than the announced one may be accepted."""
+LEFT = 2.0
+"""Seconds of these in which the source that the call was moved away from is not accepted: for a while both send."""
+RUN_PACKETS = 5
+RUN_SECONDS = 0.080
+RUN_SHORTEST = 0.010
+"""The least seconds of sound in a packet: a run that comes faster, except for `RUN_AHEAD`, is a flood, not speech."""
+RUN_AHEAD = 25
+"""Packets that may have been delayed on their way and come at once."""
+CANDIDATES = 4
+"""Sources watched at a time; a flood from more of them changes nothing."""
+REBOUND_AFTER = 0.5
+"""Seconds without a packet of the present source after which its stream may continue from another port."""
+REBOUND_JUMP = 500
+"""Packets by which the stream may have advanced meanwhile (10 s)."""
+STALE = 0.2
+"""Seconds without a packet after which a candidate loses its place."""
+
+
+class State(Enum):
+    """The source that is accepted."""
+
+    OPEN = "no packet has come since signalling spoke"
+    CLAIMED = "the announced address, by its first packets"
+    ANNOUNCED = "the announced address"
+    FOUND = "another source in its place"
+
+
+class Seen(Enum):
+    """The meaning of a packet."""
+
+    ANNOUNCED = "a packet of the announced address"
+    STEADY = "one more after enough of the announced address"
+    FOUND = "a packet of the other source that was accepted"
+    RUN = "a steady run of another source in the first seconds"
+    REBOUND = "a steady run that continues the stream from another port of its host"
+    RESUMED = "the other source continues, and the announced address has fallen silent"
+
+
+class Do(Enum):
+    """What else is done when a packet is accepted."""
+
+    SEND = "our sound is sent there from now on"
+
+
+S, P = State, Seen
+_SEND = (Do.SEND,)
+TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
+    (S.OPEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
+    (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: a source behind a NAT stays
+    (S.OPEN, P.RUN): (S.FOUND, _SEND),
+    (S.OPEN, P.REBOUND): (S.FOUND, _SEND),
+    (S.CLAIMED, P.ANNOUNCED): (S.CLAIMED, ()),
+    (S.CLAIMED, P.STEADY): (S.ANNOUNCED, ()),
+    (S.CLAIMED, P.REBOUND): (S.FOUND, _SEND),
+    (S.CLAIMED, P.RESUMED): (S.FOUND, _SEND),  # a single forged packet does not end a call behind a NAT
+    (S.ANNOUNCED, P.ANNOUNCED): (S.ANNOUNCED, ()),
+    (S.ANNOUNCED, P.REBOUND): (S.FOUND, _SEND),
+    (S.FOUND, P.ANNOUNCED): (S.CLAIMED, _SEND),
+    (S.FOUND, P.FOUND): (S.FOUND, ()),
+    (S.FOUND, P.REBOUND): (S.FOUND, _SEND),
+}
+"""The packets that are accepted. All others are dropped."""
+_SETTLED = (State.ANNOUNCED, State.FOUND)
+
+
+class Source:
+    """The remote address of one call."""
+
+    __slots__ = ("_announced", "_at", "_before", "_claims", "_last", "_left", "_runs", "_settled", "_until", "address",
+                 "state")  # fmt: skip
+
+    def __init__(self, announced: Address, now: float) -> None:
+        self.address = announced
+        """Where our packets go."""
+        self.state = State.OPEN
+        self._settled = False
+        self._announced = announced
+        self._until = now + WINDOW
+        self._runs: dict[Address, _Run] = {}
+        self._left: dict[Address, float] = {}
+        """Sources that the call was moved away from, and until when they are not accepted."""
+        self._last: Packet | None = None
+        """The last packet of the present source; it came at `_at`."""
+        self._at = now
+        self._before: tuple[Address, Packet] | None = None
+        """The other source, and its last packet, when the announced address took the call back."""
+        self._claims = 0
+
+    def reopen(self, announced: Address, now: float) -> None:
+        """Signalling spoke again. A source behind a NAT stays accepted unless another address is announced."""
+        if announced != self._announced:
+            left = {where: until for where, until in self._left.items() if until > now}
+            left |= {self._announced: now + LEFT, self.address: now + LEFT}
+            self._left = dict(list(left.items())[-CANDIDATES:])
+            self.address = self._announced = announced
+            self._last = None
+        self._before = None
+        self._turn(State.OPEN)
+        self._until = now + WINDOW
+        self._runs.clear()
+
+    def accept(self, sender: Address, packet: Packet, now: float) -> bool:
+        """Whether `packet` is accepted; may change `address` to `sender` by the rules."""
+        if not (self._settled and sender == self.address):  # nearly always
+            seen = self._see(sender, packet, now)
+            if seen is None or (cell := TABLE.get((self.state, seen))) is None:
+                return False
+            state, done = cell
+            if state is State.CLAIMED is not self.state:
+                known = self._last if self.address != sender else None
+                self._before = (self.address, known) if known else None
+                self._claims = 1
+            elif state is State.ANNOUNCED:  # no single packet any more
+                self._before = None
+            self._turn(state)
+            if Do.SEND in done:
+                self.address = sender
+        self._last, self._at = packet, now
+        return True
+
+    def _turn(self, state: State) -> None:
+        self.state, self._settled = state, state in _SETTLED
+
+    def _see(self, sender: Address, packet: Packet, now: float) -> Seen | None:
+        if sender == self._announced:
+            self._claims += 1
+            return Seen.STEADY if self.state is State.CLAIMED and self._claims >= RUN_PACKETS else Seen.ANNOUNCED
+        if sender == self.address:
+            return Seen.FOUND
+        silent = now - self._at >= REBOUND_AFTER
+        if silent and self._before and sender == self._before[0] and _goes_on(self._before[1], packet):
+            return Seen.RESUMED
+        if silent and sender[0] == self.address[0] and self._last and _goes_on(self._last, packet):
+            seen = Seen.REBOUND
+        elif now <= self._until and self._left.get(sender, now) <= now:
+            seen = Seen.RUN
+        else:
+            return None
+        return seen if (self.state, seen) in TABLE and self._is_steady(sender, packet, now) else None
+
+    def _is_steady(self, sender: Address, packet: Packet, now: float) -> bool:
+        """Whether `packet` completes a run."""
+        run = self._runs.get(sender)
+        if run is None:
+            self._runs = {where: run for where, run in self._runs.items() if now - run.at < STALE}
+            if len(self._runs) < CANDIDATES:
+                self._runs[sender] = _Run(packet, 1, now, now)
+            return False
+        run = self._runs[sender] = run.extended(packet, now)
+        lasted = now - run.since
+        if run.packets < RUN_PACKETS or lasted < RUN_SECONDS - 0.001 or run.packets > RUN_AHEAD + lasted / RUN_SHORTEST:
+            return False
+        self._runs.clear()
+        return True
+
+
+def _goes_on(last: Packet, packet: Packet) -> bool:
+    """Whether `packet` is a later one of the same stream."""
+    return packet.ssrc == last.ssrc and 0 < signed(packet.sequence - last.sequence, 16) <= REBOUND_JUMP
+
+
+class _Run(NamedTuple):
+    """Packets in a row from one candidate."""
+
+    last: Packet
+    packets: int
+    since: float
+    at: float
+
+    def extended(self, packet: Packet, now: float) -> "_Run":
+        """The run with one more packet, or a new one if it does not continue the last."""
+        last = self.last
+        steady = (
+            (packet.ssrc, packet.payload_type) == (last.ssrc, last.payload_type)
+            and signed(packet.sequence - last.sequence, 16) == 1
+            and 0 < signed(packet.timestamp - last.timestamp, 32) <= RATE
+        )
+        return _Run(packet, self.packets + 1, self.since, now) if steady else _Run(packet, 1, now, now)

@@ -1,0 +1,1 @@
+"""The media of one call without input or output: packets in, sound out, and the reverse."""

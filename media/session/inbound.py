@@ -1,0 +1,112 @@
+"""The stream that one call receives: its source, its SSRC, its keys and its jitter buffers. Sans-IO."""
+
+from dataclasses import dataclass
+
+from media.dtmf.events import DigitReceiver
+from media.dtmf.inband import ToneReceiver
+from media.jitter.buffer import JitterBuffer
+from media.jitter.playout_buffer import PlayoutJitterBuffer
+from media.rtp.packet import Packet
+from media.rtp.receiver_stats import ReceiverStats
+from media.rtp.source import Address, Source
+
+
+@dataclass(slots=True)
+class Counts:
+    """Packets of one call that were dropped, by the reason, and what else is counted beside the jitter buffer."""
+
+    skipped: int = 0
+    """Our own packets that were not sent because their time had passed, or that the network did not take."""
+    malformed: int = 0
+    foreign: int = 0
+    """From an address that is not the other side's."""
+    wrong_ssrc: int = 0
+    """From the other side, but of another stream than the one that is received."""
+    wrong_type: int = 0
+    unexpected: int = 0
+    """Received while we had not agreed to receive."""
+    ssrc_changes: int = 0
+
+
+class Inbound:
+    """The remote stream. One SSRC is received at a time."""
+
+    __slots__ = (
+        "_digits",
+        "_fresh",
+        "_from",
+        "_next",
+        "_ssrc",
+        "heard_at",
+        "jitter",
+        "listener",
+        "received",
+        "source",
+        "tones",
+    )
+
+    def __init__(self) -> None:
+        self.jitter = JitterBuffer()
+        self.listener: PlayoutJitterBuffer | None = None
+        """For the person at the other end of a bridge."""
+        self.tones: ToneReceiver | None = None
+        """Detects keys in the sound that `RtpSession.receive` and `poll` return; None if they are not looked for."""
+        self.source: Source | None = None
+        self.heard_at: float | None = None
+        """When the last packet came."""
+        self.received = ReceiverStats(0)
+        self._digits = DigitReceiver()
+        self._ssrc: int | None = None
+        self._next: tuple[int, int] | None = None
+        """SSRC and sequence number with which another stream would show two packets in a row."""
+        self._fresh = True
+        """Whether a new SSRC is accepted at once: no packet has come since signalling spoke."""
+        self._from: Address | None = None
+        """The address from which the present stream began to come."""
+
+    def connect(self, remote: Address, now: float) -> None:
+        """Expect sound from `remote`, and accept a new SSRC at once."""
+        if self.source is None:
+            self.source = Source(remote, now)
+        else:
+            self.source.reopen(remote, now)
+        self._fresh = True
+
+    def belongs(self, packet: Packet, counts: Counts) -> bool:
+        """Whether `packet` belongs to the present stream; two packets in a row of another stream change to it.
+
+        A new stream is accepted at its first packet after signalling has spoken, and from another source than before.
+        """
+        if packet.ssrc != self._ssrc:
+            address = self.source.address if self.source else None
+            follows = self._next == (packet.ssrc, packet.sequence)
+            self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
+            if not (self._ssrc is None or self._fresh or follows or address != self._from):
+                counts.wrong_ssrc += 1
+                return False
+            if self._ssrc is not None:
+                counts.ssrc_changes += 1
+                self.jitter.restart()
+                if self.listener:
+                    self.listener.restart()
+                self._digits.restart()
+            self._ssrc, self._from = packet.ssrc, address
+            self.received = ReceiverStats(packet.ssrc)
+        self._next = None  # no packet of the present stream may come between the two in a row
+        self._fresh = False
+        return True
+
+    def listen(self) -> PlayoutJitterBuffer:
+        """Begin a jitter buffer for a person, which gets the sound from now on."""
+        self.listener = PlayoutJitterBuffer()
+        return self.listener
+
+    def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
+        """Take the sound of a packet, None for a packet without; returns the sound that is ready for the recogniser."""
+        if self.listener:
+            self.listener.put(sequence, timestamp, payload, now)
+        return self.jitter.put(sequence, timestamp, payload, now)
+
+    def digit(self, packet: Packet) -> str | None:
+        """The key that begins with `packet`, if any."""
+        return self._digits.receive(packet)
