@@ -17,7 +17,7 @@ from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP
 from tests.media.reporting import Call
-from tests.media.test_far import FarEnd
+from tests.media.test_remote_stats import FarEnd
 from tests.media.test_position import followed, playing, spoken
 from tests.media.test_quality import VECTORS
 

@@ -115,7 +115,7 @@ def test_a_browser_that_goes_is_noticed_at_once(tmp_path: Path) -> None:
 def workers() -> list[int]:
     """The processes for browsers."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(child) for child in children if b"browser_worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [int(child) for child in children if b"media.browsers.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_the_process_for_browsers_may_die_and_ends_with_the_last_call(tmp_path: Path) -> None:

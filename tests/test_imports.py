@@ -1,0 +1,71 @@
+"""The folders of the source import each other in one direction, and so do its files; types count, too."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TOPS = ("sipgw", "media", "agent")
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the source by their dotted names."""
+    found = {}
+    for path in (path for top in TOPS for path in (ROOT / top).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
+    """The modules that a file imports, under TYPE_CHECKING and in functions as well."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for one in node.names:
+                yield f"{node.module}.{one.name}" if f"{node.module}.{one.name}" in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+
+
+def files() -> dict[str, set[str]]:
+    known = modules()
+    return {name: {one for one in imported(path, known) if one in known} - {name} for name, path in known.items()}
+
+
+def folders() -> dict[str, set[str]]:
+    """Each directory is a node; a file that stands in `sipgw` itself is one, too."""
+    known, graph = modules(), dict[str, set[str]]()
+
+    def folder(name: str) -> str:
+        parent = name.rpartition(".")[0]
+        return name if known[name].name == "__init__.py" or parent in ("", "sipgw") else parent
+
+    for name, others in files().items():
+        graph.setdefault(folder(name), set()).update(folder(other) for other in others)
+    return {name: others - {name} for name, others in graph.items()}
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Sets of nodes that reach each other: what is left when nodes without imports are taken away again and again,
+    and then nodes that nothing imports."""
+    left = {name: set(others) for name, others in graph.items()}
+    while free := [name for name, others in left.items() if not others & left.keys()]:
+        for name in free:
+            del left[name]
+    while top := left.keys() - {other for others in left.values() for other in others}:
+        for name in top:
+            del left[name]
+    return [sorted(left)] if left else []
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"a"}}
+    assert circles(graph) == [["b", "c"]]
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(files()) == []
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    assert circles(folders()) == []
