@@ -27,7 +27,7 @@ from sipgw.evidence.evidence import WRITERS, Evidence
 from sipgw.inbound.limits import Caller, LimitOptions, Limits
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
-from sipgw.sip import names, streams
+from sipgw.sip import resolver, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.store import Store, StoreOptions, spool
@@ -210,13 +210,13 @@ async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     found: list[object] = []
-    known = names.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
-    for number in range(names.MAX_LOOKUPS + 1):
+    known = resolver.Resolver((), lambda _: True, lambda work: work.close(), lambda *_: None)
+    for number in range(resolver.MAX_LOOKUPS + 1):
         known.locate(Peer("udp", f"{number}.example", 5060), lambda hops, now: found.append(hops), 0.0)
     assert found == [()]
-    for _ in range(names.MAX_WAITING):
+    for _ in range(resolver.MAX_WAITING):
         known.locate(Peer("udp", "0.example", 5060), lambda hops, now: found.append(hops), 0.0)
-    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == names.MAX_WAITING
+    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == resolver.MAX_WAITING
     return known.counts
 
 
@@ -248,7 +248,7 @@ BOUNDS = [
     Bound("sipgw.evidence.capture:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),
-    Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
+    Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[
         Bound(where, counter, f"{file}::test_{test}")  # filled where they are at home

@@ -20,7 +20,7 @@ from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, 
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
 from sipgw.records.recordings import Tape
-from sipgw.sip.dialog import hidden
+from sipgw.sip.dialog import is_private
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable
@@ -190,7 +190,7 @@ class Call:
     ) -> Ending:
         # Over UDP an address is easily forged: no sound goes there, and no conversation is paid for, before the ACK.
         # From outside nobody forges those of our own network, where some phones send an ACK that belongs to no call.
-        forgeable = self.leg.source.transport == "udp" and not hidden(self.leg.source.host)
+        forgeable = self.leg.source.transport == "udp" and not is_private(self.leg.source.host)
         follow = self._spawn(self._follow(self.leg, channel, negotiated if forgeable else None))
         opening = self._spawn(conversation.open())
         await asyncio.wait({follow, opening}, return_when=asyncio.FIRST_COMPLETED)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from sipgw.doctor.asking import Asker, Exchange, Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.auth import Authenticator
-from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
+from sipgw.sip.invite_client import renumber
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.trunks.trunks import TrunkOptions
 

@@ -9,9 +9,9 @@ from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.environment import as_it_stands
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
-from sipgw.sip.names import Names
-from sipgw.sip.surroundings import as_it_stands
+from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import is_address
 
 
@@ -41,7 +41,7 @@ async def resolve(
 async def _ask(
     target: Peer, options: EndpointOptions, patience: Patience
 ) -> tuple[Mapping[Question, Records], list[str], tuple[Peer, ...]]:
-    names = Names(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
+    resolver = Resolver(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
     troubles: list[str] = []
     answers: dict[Question, Records] = {}
     steps = locate(target, ("A", "AAAA"), random.random)
@@ -50,7 +50,7 @@ async def _ask(
         async with asyncio.timeout(patience.answer):
             while True:
                 for question in questions:
-                    answers[question] = await names.ask(question, troubles)
+                    answers[question] = await resolver.ask(question, troubles)
                 questions = steps.send({question: answers[question] for question in questions})
     except StopIteration as end:
         return answers, troubles, end.value

@@ -112,7 +112,7 @@ class Dialog:
         """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
         if self.routes:
             return peer_of(self.routes[0].uri, self.source)
-        out_of_reach = hidden(self.target.host) and (self.translated or not hidden(self.source.host))
+        out_of_reach = is_private(self.target.host) and (self.translated or not is_private(self.source.host))
         if not self.target.host or (out_of_reach and self.target.host != self.source.host):
             return self.source
         return peer_of(self.target, self.source)
@@ -188,7 +188,7 @@ INNER = (
 _INNER = [ipaddress.ip_network(text) for text in INNER]
 
 
-def hidden(host: str) -> bool:
+def is_private(host: str) -> bool:
     """Whether `host` is an address that is only reachable inside its own network."""
     try:
         address = ipaddress.ip_address(host)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.digest import Credentials
+from sipgw.sip.failover import Failover
 from sipgw.sip.fields import CSeq
-from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Request, Response
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class DialogRequest:
         self._peer = dialog.next_hop
         self._auth = Authenticator(credentials, agent.token)
         self._tell = tell
-        self._hunt: Hunt | None = None
+        self._hunt: Failover | None = None
         self._provisional: Response | None = None
 
     def send(self, now: float) -> None:

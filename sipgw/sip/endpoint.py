@@ -10,27 +10,27 @@ from typing import Any, NamedTuple, Self
 
 import structlog
 
-from sipgw.sip.asked import Asked, asked
 from sipgw.sip.boundaries import Admit, bounded, contained, guarded
 from sipgw.sip.checks import Refusal
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.environment import Environment, Packet
 from sipgw.sip.events import Phase
 from sipgw.sip.handover import Inherited, Link, inherit
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
-from sipgw.sip.names import Names
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
-from sipgw.sip.server import InviteServer
-from sipgw.sip.streams import PING, Told
+from sipgw.sip.resolver import Resolver
+from sipgw.sip.standalone_request import Asked, asked
+from sipgw.sip.streams import PING, StreamCallbacks
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import Stun, is_stun
-from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
@@ -95,10 +95,10 @@ class Endpoint:
     ) -> None:
         self.options = options
         self._above = _Above(on_invite, trace, screen, met, uses)
-        told = Told(self._streamed, self._unreachable, self._lost, self._spawn, known, self._used)
+        told = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._used)
         self._transports = Transports(options, self.datagram, told)
-        self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
-        world = Surroundings(
+        self._names = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
+        world = Environment(
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,

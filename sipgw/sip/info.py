@@ -10,7 +10,7 @@ from sipgw.sip.message import Request, Response
 from sipgw.sip.transaction import Transaction
 
 if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
+    from sipgw.sip.invite_dialog import InviteDialog
 
 KEYS = "0123456789*#ABCD"
 """The keys in the order of their event codes (RFC 4733 §3.2)."""
@@ -36,7 +36,7 @@ def key_of(content_type: str, body: bytes) -> KeyPressed | None:
     return KeyPressed(text, seconds) if len(text) == 1 and text in KEYS else None
 
 
-def take_info(usage: "Usage", request: Request, transaction: Transaction, now: float) -> None:
+def take_info(usage: "InviteDialog", request: Request, transaction: Transaction, now: float) -> None:
     """Answer an INFO inside the dialog of `usage` and tell what it means."""
     agent, kind = usage.agent, request.content_type
     if request.headers.get("info-package") is not None:
@@ -56,7 +56,7 @@ class KeySender:
     They go as `RELAY`, and once that was refused (415) as `PLAIN`.
     """
 
-    def __init__(self, usage: "Usage") -> None:
+    def __init__(self, usage: "InviteDialog") -> None:
         self._usage = usage
         self._waiting: list[KeyPressed] = []
         self._sending: KeyPressed | None = None

@@ -1,9 +1,8 @@
-"""A call leg as the gateway holds it: the core's `Usage` with events that can be awaited."""
+"""A call leg as the gateway holds it: the core's `InviteDialog` with events that can be awaited."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import DEFAULT_PORT, DialogId, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import (
@@ -22,10 +21,11 @@ from sipgw.sip.events import (
     ReferRequested,
 )
 from sipgw.sip.info import PRESSED
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.media_names import Locate, MediaNames
 from sipgw.sip.message import Request
 from sipgw.sip.replaces import Replaces
-from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri, is_address
 
 __all__ = [

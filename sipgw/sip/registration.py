@@ -7,12 +7,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sipgw.sip.auth import Authenticator
-from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.failover import Failover
 from sipgw.sip.fields import delta_seconds, param
 from sipgw.sip.flow import Flow
-from sipgw.sip.hunt import Hunt
+from sipgw.sip.invite_client import renumber
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
 from sipgw.sip.uri import Uri
@@ -87,7 +87,7 @@ class Registration:
         self._expires = options.expires
         self._pauses = _Pauses()
         self._timer: Timer | None = None
-        self._hunt: Hunt | None = None
+        self._hunt: Failover | None = None
         self._flow = Flow(agent)
         self._request = self._first_request()
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, DialogId, Peer
 from sipgw.sip.message import Request, Response
+from sipgw.sip.retransmitter import Retransmitter
 from sipgw.sip.timers import TIMEOUT
-from sipgw.sip.unacked import Unacked
 
 if TYPE_CHECKING:
-    from sipgw.sip.client import InviteClient
+    from sipgw.sip.invite_client import InviteClient
     from sipgw.sip.user_agent import UserAgent
 
 MAX_BRANCHES = 16
@@ -34,7 +34,7 @@ class Reliable:
         self._give_up = give_up
         self._number = agent.first_number()
         self._waiting: list[Response] = []
-        self._resent = Unacked(agent.timers, longest=TIMEOUT)  # §3: the interval doubles without T2's limit
+        self._resent = Retransmitter(agent.timers, longest=TIMEOUT)  # §3: the interval doubles without T2's limit
 
     @property
     def pending(self) -> bool:

@@ -14,7 +14,7 @@ from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
+    from sipgw.sip.invite_dialog import InviteDialog
 
 ENDED_KEPT = 256
 """Calls that are remembered after their end, to tell one that is over from one that never was."""
@@ -72,7 +72,7 @@ class Replaces:
 class Replaceable:
     """Finds the call that an INVITE with Replaces means."""
 
-    def __init__(self, calls: Mapping[DialogId, "Usage"]) -> None:
+    def __init__(self, calls: Mapping[DialogId, "InviteDialog"]) -> None:
         self._calls = calls
         self._ended: deque[DialogId] = deque(maxlen=ENDED_KEPT)
 
@@ -80,7 +80,7 @@ class Replaceable:
         """Remember that this call was, and is no more."""
         self._ended.append(dialog)
 
-    def find(self, invite: Request) -> "Usage | Refusal | None":
+    def find(self, invite: Request) -> "InviteDialog | Refusal | None":
         """The call that `invite` replaces, None if it replaces none, or how it is refused (§3)."""
         lines = invite.headers.lines("replaces")
         if not lines:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, reply_peer
+from sipgw.sip.environment import Environment, Packet
 from sipgw.sip.fields import FieldError
 from sipgw.sip.matching import Key, stateless_tag
 from sipgw.sip.message import Request, response_to
 from sipgw.sip.parse import ParseError
-from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import TIMEOUT
 
 BUSY = Refusal(503, headers=(("Retry-After", "10"),))
@@ -65,7 +65,7 @@ class SentOn:
 class Stateless:
     """Judges what comes from outside all transactions and calls, and answers what is not welcome."""
 
-    def __init__(self, world: Surroundings, send: Callable[[Packet], None]) -> None:
+    def __init__(self, world: Environment, send: Callable[[Packet], None]) -> None:
         self.counts: Counter[str] = Counter()
         """What was dropped or turned away, by what was wrong with it."""
         self._world = world

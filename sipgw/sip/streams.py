@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, cast
 
 import structlog
 
+from sipgw.sip.connection_key import ConnectionKey, network_of
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
-from sipgw.sip.place import Place, network_of
 from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ PING = b"\r\n\r\n"
 PONG = b"\r\n"
 
 
-class Told(NamedTuple):
+class StreamCallbacks(NamedTuple):
     """Who is told what happens."""
 
     receive: Callable[[Request | Response | ParseError, Peer], None]
@@ -67,7 +67,7 @@ class Told(NamedTuple):
 class Streams:
     """One table of all connections, those being opened and those being closed too: none is anywhere else."""
 
-    def __init__(self, told: Told, tls: Tls, mark: Callable[[Any], None], local: str | None = None) -> None:
+    def __init__(self, told: StreamCallbacks, tls: Tls, mark: Callable[[Any], None], local: str | None = None) -> None:
         self.told = told
         self.mark = mark
         self.tls = tls
@@ -79,7 +79,7 @@ class Streams:
         """By number, in the order of their last use."""
         self._sources: Counter[tuple[str, bool]] = Counter()
         """How many by address, and by whether they were opened to us."""
-        self._leading: dict[Place, int] = {}
+        self._leading: dict[ConnectionKey, int] = {}
 
     def accept(self, transport: str) -> "Stream":
         """The protocol of a connection that somebody opened to us."""
@@ -100,7 +100,7 @@ class Streams:
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
         if not (stream.accepted and stream.peer.transport == "tls"):  # who it is was not verified
-            self._leading.setdefault(Place.of(stream.peer), stream.peer.connection)
+            self._leading.setdefault(ConnectionKey.of(stream.peer), stream.peer.connection)
         return True
 
     def _make_room(self) -> None:
@@ -118,7 +118,7 @@ class Streams:
             return
         self._sources[network_of(stream.peer.host), stream.accepted] -= 1
         self._sources += Counter()  # drops the zeros
-        place = Place.of(stream.peer)
+        place = ConnectionKey.of(stream.peer)
         if self._leading.get(place) == stream.peer.connection:
             del self._leading[place]
         if stream.up:
@@ -133,7 +133,7 @@ class Streams:
 
     def find(self, peer: Peer) -> "Stream | None":
         """A connection that reaches `peer`, or soon will."""
-        for number in (peer.connection, self._leading.get(Place.of(peer), 0)):
+        for number in (peer.connection, self._leading.get(ConnectionKey.of(peer), 0)):
             stream = self._open.get(number)
             if stream is not None and not stream.closing:
                 return stream
@@ -143,7 +143,7 @@ class Streams:
         """Send on an open connection, or open one; what is to be sent meanwhile waits for it."""
         stream = self.find(peer)
         if stream is None:
-            stream = Stream(self, peer.transport, Place.of(peer))
+            stream = Stream(self, peer.transport, ConnectionKey.of(peer))
             if not self.add(stream):
                 self.told.unreachable(peer, "too many connections")
                 return
@@ -151,7 +151,7 @@ class Streams:
         stream.send(data)
 
     async def _connect(self, stream: "Stream") -> None:
-        place = Place.of(stream.peer)
+        place = ConnectionKey.of(stream.peer)
         try:
             context = self.tls.client() if place.transport == "tls" else None
             name = (place.name or place.host.partition("%")[0]) if context else None
@@ -188,7 +188,7 @@ class Streams:
 class Stream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, streams: Streams, transport: str, place: Place | None = None) -> None:
+    def __init__(self, streams: Streams, transport: str, place: ConnectionKey | None = None) -> None:
         self.peer = place.peer if place else Peer(transport, "", 0)
         self.accepted = place is None
         """Whether the other side opened it."""

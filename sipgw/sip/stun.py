@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.environment import Environment
 from sipgw.sip.timers import Timer, Timers
 
 COOKIE = 0x2112A442
@@ -57,7 +57,7 @@ class Stun:
 
     def __init__(
         self,
-        world: Surroundings,
+        world: Environment,
         timers: Timers,
         send: Callable[[bytes, Peer], None],
         server: Peer,

@@ -12,7 +12,7 @@ from sipgw.sip.transaction import Transaction
 from sipgw.sip.transferor import SIPFRAG
 
 if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
+    from sipgw.sip.invite_dialog import InviteDialog
 
 EXPIRES = 180
 """Seconds that a subscription is said to last; each call that we make is over before."""
@@ -21,7 +21,7 @@ EXPIRES = 180
 class Transferee:
     """Their REFERs in one call, one at a time."""
 
-    def __init__(self, usage: "Usage") -> None:
+    def __init__(self, usage: "InviteDialog") -> None:
         self.allowed = False
         """Whether the other side may refer us; a REFER costs a call, so nobody may who was not let."""
         self._usage = usage

@@ -14,7 +14,7 @@ from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
+    from sipgw.sip.invite_dialog import InviteDialog
 
 REFER_LIMIT = 30.0
 """Seconds that the other side may be silent about what became of a REFER."""
@@ -35,7 +35,7 @@ STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 class Transferor:
     """Our REFERs in one call, one at a time."""
 
-    def __init__(self, usage: "Usage") -> None:
+    def __init__(self, usage: "InviteDialog") -> None:
         self._usage = usage
         self._limit: Timer | None = None
         self._until = 0.0

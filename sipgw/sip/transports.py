@@ -10,8 +10,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.outside import Outside
-from sipgw.sip.streams import Streams, Told
+from sipgw.sip.public_address import PublicAddress
+from sipgw.sip.streams import StreamCallbacks, Streams
 from sipgw.sip.tls import Tls
 from sipgw.sip.uri import is_address
 
@@ -36,7 +36,9 @@ FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 class Transports:
     """All sockets. `datagram` is given what comes over UDP; `told` what comes over streams and what goes wrong."""
 
-    def __init__(self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", told: Told) -> None:
+    def __init__(
+        self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", told: StreamCallbacks
+    ) -> None:
         self.options = options
         self.told = told
         self.datagram = datagram
@@ -48,7 +50,7 @@ class Transports:
         self._inherited: Sockets = {}
         self._link: Link | None = None
         self._ports = {"udp": options.port, "tcp": options.port, "tls": options.tls.port}
-        self._outside = Outside()
+        self._outside = PublicAddress()
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -10,25 +10,25 @@ from dataclasses import replace
 
 from sipgw.sip.body import plain
 from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
-from sipgw.sip.clients import Clients
+from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
+from sipgw.sip.environment import Environment, Packet
 from sipgw.sip.events import Ended
-from sipgw.sip.hunt import LIMIT, Hunt
+from sipgw.sip.failover import LIMIT, Failover
+from sipgw.sip.invite_dialog import InviteDialog
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.replaces import Replaceable
-from sipgw.sip.server import InviteServer
+from sipgw.sip.retransmitter import Retransmitter
 from sipgw.sip.session_timer import too_short
 from sipgw.sip.stateless import Stateless
-from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
-from sipgw.sip.unacked import Unacked
-from sipgw.sip.usage import Usage
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without a transaction."""
@@ -37,17 +37,17 @@ MAX_TRANSACTIONS = 20_000
 class UserAgent:
     """All calls and registrations of one endpoint."""
 
-    def __init__(self, world: Surroundings, name: str = "sipgw") -> None:
+    def __init__(self, world: Environment, name: str = "sipgw") -> None:
         self.timers = Timers()
         self._world = world
         self._out: deque[Packet] = deque()
         self._servers: dict[Key, Transaction] = {}
-        self.clients = Clients(world, self.timers, self._out.append, name)
-        self._calls: dict[DialogId, Usage] = {}
+        self.clients = ClientTransactions(world, self.timers, self._out.append, name)
+        self._calls: dict[DialogId, InviteDialog] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
         self._stateless = Stateless(world, self._out.append)
-        self._unacked = Unacked(self.timers)
+        self._unacked = Retransmitter(self.timers)
         self._replaceable = Replaceable(self._calls)
 
     # The five verbs
@@ -143,7 +143,7 @@ class UserAgent:
 
     def start(
         self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None, limit: float = LIMIT
-    ) -> Hunt:
+    ) -> Failover:
         """Send a request in new client transactions, one for each address of `peer` until one answers."""
         return self.clients.hunt(request, peer, tell, now, prefer, limit=limit)
 
@@ -179,13 +179,13 @@ class UserAgent:
         """Send the ACK of a 2xx."""
         self.clients.send_ack(ack, peer, now)
 
-    def confirm(self, usage: Usage, dialog: Dialog | None = None) -> None:
+    def confirm(self, usage: InviteDialog, dialog: Dialog | None = None) -> None:
         """Let requests of the other side find the call that its dialog, or its early `dialog`, belongs to."""
         dialog = dialog or usage.dialog
         if dialog is not None:
             self._calls[dialog.id] = usage
 
-    def forget(self, usage: Usage, dialog: Dialog | None = None) -> None:
+    def forget(self, usage: InviteDialog, dialog: Dialog | None = None) -> None:
         """A call, or one of its early dialogs, has ended; what still comes for it is answered 481."""
         dialog = dialog or usage.dialog
         if dialog is not None:
@@ -245,14 +245,14 @@ class UserAgent:
         """Tell what we can do (RFC 3261 §11.2)."""
         self.respond(transaction, 200, now, headers=(("Accept", "application/sdp"),), contact=True)
 
-    def resend_until_ack(self, usage: Usage, transaction: Transaction, response: Response, now: float) -> None:
+    def resend_until_ack(self, usage: InviteDialog, transaction: Transaction, response: Response, now: float) -> None:
         """Keep sending a 2xx until its ACK; without one the call is ended (RFC 3261 §13.3.1.4)."""
         if usage.dialog is not None:
             ended = Ended("network", "ACK timeout", "the 200 was never acknowledged")
             key = (usage.dialog.id, transaction.request.cseq.number)
             self._unacked.add(key, lambda at: transaction.respond(response, at), lambda at: usage.bye(at, ended), now)
 
-    def awaits_ack(self, usage: Usage) -> bool:
+    def awaits_ack(self, usage: InviteDialog) -> bool:
         """Whether a 2xx of `usage` has not been acknowledged yet."""
         return usage.dialog is not None and self._unacked.of(usage.dialog.id)
 
@@ -294,7 +294,7 @@ class UserAgent:
         request: Request,
         transaction: Transaction,
         source: Peer,
-        usage: Usage | None,
+        usage: InviteDialog | None,
         cancelled: Transaction | None,
         now: float,
     ) -> None:

@@ -16,8 +16,8 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Offered
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
+from sipgw.sip.offer_exchange import Session
 from sipgw.sip.sdp import Sdp
-from sipgw.sip.session import Session
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.phone import Phone, calling

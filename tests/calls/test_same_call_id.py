@@ -14,11 +14,11 @@ from sipgw.config import Config
 from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.evidence.capture import SipCapture
 from sipgw.load.host import ParrotGateway
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.identity import Identity
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri

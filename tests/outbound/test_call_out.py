@@ -20,7 +20,7 @@ from sipgw.outbound.routes import NotDialled
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.hunt import LARGEST_DATAGRAM
+from sipgw.sip.failover import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Self
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended, Phase
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
-from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
 from tests.sip.proxy import Proxy
 from tests.sip.wire import ANSWER, OFFER, Wire

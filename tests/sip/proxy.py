@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.environment import Packet
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.sip.parse import parse_message
-from sipgw.sip.surroundings import Packet
 from sipgw.sip.transaction import ack_of_failure, cancel_of
 from sipgw.sip.uri import Uri
 from tests.sip.wire import Wire

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
-from sipgw.sip.clients import LOCATE_LIMIT
+from sipgw.sip.client_transactions import LOCATE_LIMIT
 from sipgw.sip.dialog import Peer
+from sipgw.sip.environment import Located
 from sipgw.sip.events import Confirmed, Ended, Progress
-from sipgw.sip.hunt import LARGEST_DATAGRAM, LIMIT, PATIENCE, STREAM_PATIENCE
+from sipgw.sip.failover import LARGEST_DATAGRAM, LIMIT, PATIENCE, STREAM_PATIENCE
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.registration import Registration, RegistrationOptions
-from sipgw.sip.surroundings import Located
 from sipgw.sip.timers import TIMEOUT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left

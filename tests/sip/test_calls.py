@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered, Phase, Progress
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
 from tests.sip.wire import ANSWER, OFFER, Wire

@@ -2,12 +2,12 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
+from sipgw.sip.environment import Located
 from sipgw.sip.events import Ended, Progress
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, response_to
-from sipgw.sip.surroundings import Located
 from sipgw.sip.uri import Uri
 from tests.sip.wire import ANSWER, OFFER, Wire
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Offered, Phase
 from sipgw.sip.fields import NameAddr
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, response_to
-from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire, in_dialog

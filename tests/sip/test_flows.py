@@ -12,7 +12,7 @@ from sipgw.sip.challenge import Challenger, Proof
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Changed, Confirmed, Ended, Offered, Phase
-from sipgw.sip.hunt import PATIENCE
+from sipgw.sip.failover import PATIENCE
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState

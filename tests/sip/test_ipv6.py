@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.sip.connection_key import network_of
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
-from sipgw.sip.place import network_of
 from sipgw.sip.sdp import Sdp
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.sip import names
+from sipgw.sip import resolver
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.hunt import PATIENCE
+from sipgw.sip.failover import PATIENCE
 from sipgw.sip.leg import Leg
 from sipgw.sip.locate import MAX_HOPS, Naptr, Question, Srv, locate, order
 from sipgw.sip.uri import Uri
@@ -265,7 +265,7 @@ def test_many_who_ask_for_one_name_share_the_questions(monkeypatch: pytest.Monke
             assert [len(task.result()) for task in tasks] == [1, 1, 1, 1, 0], "and no more wait than may"
             assert server.asked == {("pbx.example", "A"): 1}
 
-    monkeypatch.setattr(names, "MAX_WAITING", 4)
+    monkeypatch.setattr(resolver, "MAX_WAITING", 4)
     run(ask)
 
 
@@ -303,7 +303,7 @@ def test_a_call_to_a_domain_fails_over_from_a_dead_server_to_a_live_one(monkeypa
             assert leg.source == Peer("udp", "127.0.0.1", alive.port, name="two.example")
             leg.hangup()
 
-    monkeypatch.setattr("sipgw.sip.hunt.PATIENCE", 0.1)
+    monkeypatch.setattr("sipgw.sip.failover.PATIENCE", 0.1)
     assert PATIENCE == 4.0
     run(call)
 

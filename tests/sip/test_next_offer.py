@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import nothing_left

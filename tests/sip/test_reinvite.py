@@ -4,7 +4,7 @@ import pytest
 
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Changed, Ended, Offered, Phase
-from sipgw.sip.hunt import LIMIT
+from sipgw.sip.failover import LIMIT
 from sipgw.sip.message import Request, Response
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.test_session_timer import Talk, without_update

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.events import Confirmed, Ended, Referred, ReferRequested
 from sipgw.sip.fields import FieldError
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.replaces import ENDED_KEPT, Replaces
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.events import Answered, Ended, Offered, Phase
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.session_timer import SessionExpires, min_se
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog

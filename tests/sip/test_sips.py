@@ -2,10 +2,10 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.environment import as_it_stands
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request
-from sipgw.sip.surroundings import as_it_stands
 from sipgw.sip.uri import Uri
 from tests.sip.test_locate import found
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire

@@ -8,13 +8,13 @@ from itertools import count
 from types import MappingProxyType
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.clients import PING
+from sipgw.sip.client_transactions import PING
 from sipgw.sip.dialog import Peer
+from sipgw.sip.environment import Environment, Located, as_it_stands
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.registrar import Answer
-from sipgw.sip.server import InviteServer
-from sipgw.sip.surroundings import Located, Surroundings, as_it_stands
 from sipgw.sip.user_agent import UserAgent
 
 DELAY = 0.010
@@ -74,7 +74,7 @@ class Wire:
             party.on_call(call, now)
 
         party.agent = UserAgent(
-            Surroundings(
+            Environment(
                 lambda: f"t{next(self._tokens):05d}",
                 self._random.random,
                 lambda peer: (host, 5060),

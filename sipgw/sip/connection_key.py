@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sipgw.sip.dialog import Peer
 
 
-class Place(NamedTuple):
+class ConnectionKey(NamedTuple):
     """What a connection leads to; the name counts where it was verified."""
 
     transport: str
@@ -15,7 +15,7 @@ class Place(NamedTuple):
     name: str
 
     @classmethod
-    def of(cls, peer: Peer) -> "Place":
+    def of(cls, peer: Peer) -> "ConnectionKey":
         """The place of `peer`."""
         return cls(peer.transport, peer.host, peer.port, peer.name if peer.transport == "tls" else "")
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from sipgw.sip.boundaries import contained
 from sipgw.sip.dialog import Peer
+from sipgw.sip.environment import Environment, Located, Packet
+from sipgw.sip.failover import LIMIT, Failover
 from sipgw.sip.fields import NameAddr, Via
 from sipgw.sip.health import Health
-from sipgw.sip.hunt import LIMIT, Hunt
 from sipgw.sip.matching import COOKIE
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.sip.surroundings import Located, Packet, Surroundings
 from sipgw.sip.timers import TIMEOUT, Timers
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, State, Tell, Transaction, cancel_of, event_of
 from sipgw.sip.uri import Uri
@@ -20,10 +20,10 @@ LOCATE_LIMIT = 10.0
 """Seconds after which a lookup that has told nothing has found nothing."""
 
 
-class Clients:
+class ClientTransactions:
     """The client side of all transactions."""
 
-    def __init__(self, world: Surroundings, timers: Timers, send: Callable[[Packet], None], name: str) -> None:
+    def __init__(self, world: Environment, timers: Timers, send: Callable[[Packet], None], name: str) -> None:
         self.health = Health()
         self._world = world
         self.timers = timers
@@ -33,7 +33,7 @@ class Clients:
         self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
         self._repeated: set[Transaction] = set()
         """Those whose connection was lost, and whose request was sent again over a new one."""
-        self.hunting: set[Hunt] = set()
+        self.hunting: set[Failover] = set()
         """Those that wait for a final response."""
 
     def __len__(self) -> int:
@@ -61,13 +61,13 @@ class Clients:
         prefer: Peer | None = None,
         others: Peer | None = None,
         limit: float = LIMIT,
-    ) -> Hunt:
+    ) -> Failover:
         """Send `request` to the first address of `target` that answers, with a Via and the Contact for each.
 
         `prefer` is asked first if it is one of them; if none answers, those of `others` are asked too. What has no
         final response after `limit` seconds is given up.
         """
-        hunt = Hunt(self, request, tell, target, others)
+        hunt = Failover(self, request, tell, target, others)
         self.hunting.add(hunt)
         hunt.begin(now, limit, prefer)
         return hunt

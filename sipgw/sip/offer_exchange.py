@@ -10,7 +10,7 @@ from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 
 if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
+    from sipgw.sip.invite_dialog import InviteDialog
 
 RETRY_AFTER = (("Retry-After", "2"),)
 TRYING = 0.2
@@ -37,7 +37,7 @@ class _Change(NamedTuple):
 class Session:
     """Descriptions are kept as they went over the wire, so that a refresh repeats ours byte for byte."""
 
-    def __init__(self, usage: "Usage") -> None:
+    def __init__(self, usage: "InviteDialog") -> None:
         self.local = b""
         """Our last description."""
         self.remote = b""

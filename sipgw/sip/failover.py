@@ -10,7 +10,7 @@ from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import State, Tell, Transaction
 
 if TYPE_CHECKING:
-    from sipgw.sip.clients import Clients
+    from sipgw.sip.client_transactions import ClientTransactions
 
 PATIENCE = 4.0
 """Seconds without any response after which the next address is tried, or another branch's refusal is the answer."""
@@ -74,14 +74,16 @@ class _Branch:
         return self.transaction is not None and self.transaction.state in (State.CALLING, State.TRYING)
 
 
-class Hunt:
+class Failover:
     """One request, and the branches in which it is tried.
 
     The first branch that rings is the one: the others are taken back. A branch that fails ends the request only if no
     other one may still answer.
     """
 
-    def __init__(self, clients: "Clients", request: Request, tell: Tell, target: Peer, others: Peer | None) -> None:
+    def __init__(
+        self, clients: "ClientTransactions", request: Request, tell: Tell, target: Peer, others: Peer | None
+    ) -> None:
         self.failure = ""
         """Why nobody could be asked; empty if somebody could, but did not answer."""
         self._clients = clients

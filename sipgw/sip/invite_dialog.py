@@ -15,8 +15,8 @@ from sipgw.sip.events import Asserted, CallEvent, Confirmed, Ended, Phase
 from sipgw.sip.identity import asserts
 from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.message import Request
+from sipgw.sip.offer_exchange import Session
 from sipgw.sip.reason import reason_text
-from sipgw.sip.session import Session
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.transferee import Transferee
 from sipgw.sip.transferor import Transferor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
 
 
-class Usage:
+class InviteDialog:
     """What both sides of a call have in common."""
 
     calling = False

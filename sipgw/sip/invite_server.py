@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
+from sipgw.sip.invite_dialog import InviteDialog
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
@@ -18,7 +18,7 @@ MINUTE = 60.0
 """Seconds after which a provisional response is given again, for the proxies' Timer C (RFC 3261 §13.3.1.1)."""
 
 
-class InviteServer(Usage):
+class InviteServer(InviteDialog):
     """The INVITE of somebody who calls us, and the call that comes of it."""
 
     def __init__(
@@ -27,7 +27,7 @@ class InviteServer(Usage):
         invite: Request,
         transaction: Transaction,
         source: Peer,
-        replaced: Usage | None = None,
+        replaced: InviteDialog | None = None,
     ) -> None:
         super().__init__(agent, invite)
         self.source = source
@@ -89,7 +89,7 @@ class InviteServer(Usage):
         return "100rel" in self.invite.require
 
     def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
-        """See `Usage.pracked`. A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
+        """A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
         response = self._reliable.acknowledged(request)
         if response is None:
             self.agent.respond(transaction, 481, now)
@@ -140,7 +140,7 @@ class InviteServer(Usage):
             self.finish(Ended("caller", "CANCEL", text), now)
 
     def acked(self, ack: Request, now: float) -> None:
-        """See `Usage.acked`."""
+        """See `InviteDialog.acked`."""
         if self.phase is not Phase.ANSWERED:
             super().acked(ack, now)
             return
@@ -160,7 +160,7 @@ class InviteServer(Usage):
             self.bye(now, ended)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """See `Usage.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
+        """See `InviteDialog.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
         if self._unanswered:
             self.agent.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()

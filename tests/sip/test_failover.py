@@ -3,14 +3,14 @@
 import pytest
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
+from sipgw.sip.environment import Located
 from sipgw.sip.events import Confirmed, Ended, Progress
+from sipgw.sip.failover import LARGEST_DATAGRAM, PATIENCE
 from sipgw.sip.health import AVOIDED, MAX_KEPT, Health
-from sipgw.sip.hunt import LARGEST_DATAGRAM, PATIENCE
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
-from sipgw.sip.surroundings import Located
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import nothing_left
 from tests.sip.wire import ANSWER, OFFER, Wire

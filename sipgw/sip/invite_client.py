@@ -9,15 +9,15 @@ from sipgw.sip.dialog import Dialog, Peer, peer_of
 from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase, Progress
-from sipgw.sip.hunt import LIMIT, Hunt
+from sipgw.sip.failover import LIMIT, Failover
 from sipgw.sip.identity import cleaned
+from sipgw.sip.invite_dialog import InviteDialog
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import cause_of, reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
@@ -28,7 +28,7 @@ MAX_CONTACTS = 5
 """Contacts of a redirection that are looked at."""
 
 
-class InviteClient(Usage):
+class InviteClient(InviteDialog):
     """Our INVITE, and the call that comes of it."""
 
     calling = True
@@ -49,7 +49,7 @@ class InviteClient(Usage):
         self._ring_timeout = ring_timeout
         self._early = Early(self)
         self._auth = Authenticator(credentials, agent.token)
-        self._hunt: Hunt | None = None
+        self._hunt: Failover | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
         self._cancel: Ended | None = None
         self._timer: Timer | None = None
@@ -106,7 +106,7 @@ class InviteClient(Usage):
 
         hunt = self._hunt = self.agent.start(self.invite, self._peer, answered, now, asked, self._ring_timeout + LIMIT)
 
-    def _answered(self, hunt: Hunt, response: Request | Response | None, now: float) -> None:
+    def _answered(self, hunt: Failover, response: Request | Response | None, now: float) -> None:
         if isinstance(response, Response) and 200 <= response.status < 300:
             self._accepted(hunt, response, now)
         elif hunt is not self._hunt:
@@ -132,15 +132,15 @@ class InviteClient(Usage):
 
     @property
     def rings_there(self) -> bool:
-        """See `Usage.rings_there`."""
+        """See `InviteDialog.rings_there`."""
         return self.phase is Phase.RINGING and self._cancel is None
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """See `Usage.dialog_of`."""
+        """See `InviteDialog.dialog_of`."""
         return self.dialog or self._early.dialog(request.from_.tag)
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
-        """See `Usage.in_dialog`. A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
+        """A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
         if self.dialog is None and request.method == "BYE":
             self.agent.respond(transaction, 481, now)
         else:
@@ -153,7 +153,7 @@ class InviteClient(Usage):
             self.session.learn(response)
             self.tell(Progress(response.status, response.reason, response.body or None))
 
-    def _accepted(self, hunt: Hunt, response: Response, now: float) -> None:
+    def _accepted(self, hunt: Failover, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag in self._acks:  # our ACK was lost (§13.2.2.4)
             self.agent.send_ack(*self._acks[tag], now)
@@ -222,7 +222,7 @@ class InviteClient(Usage):
                 self._hunt.give_up(now)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """See `Usage.finish`."""
+        """See `InviteDialog.finish`."""
         self._stop_timer()
         self._early.close()
         super().finish(ended, now)

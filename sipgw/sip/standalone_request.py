@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.hunt import Hunt
+from sipgw.sip.failover import Failover
 from sipgw.sip.message import Request, Response
 from sipgw.sip.user_agent import UserAgent
 
@@ -32,7 +32,7 @@ async def asked(agent: UserAgent, after: Callable[..., None], request: Request, 
         if not done.done() and not (isinstance(answer, Response) and answer.status < 200):
             done.set_result(answer if isinstance(answer, Response) else None)
 
-    hunts: list[Hunt] = []
+    hunts: list[Failover] = []
     after(lambda now: hunts.append(agent.start(request, peer, told, now)))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit):

@@ -15,8 +15,8 @@ import structlog
 
 from sipgw.sip.boundaries import contained
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
+from sipgw.sip.environment import Located, as_it_stands
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
-from sipgw.sip.surroundings import Located, as_it_stands
 from sipgw.sip.uri import is_address, parse_host_port
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ MAX_NAMES = 1000
 TROUBLE_KEPT = 60.0
 """Seconds that addresses are used without asking, after a lookup in which some question was not answered."""
 MAX_LOOKUPS = 100
-"""Names that are looked up at the same time."""
+"""Resolver that are looked up at the same time."""
 MAX_WAITING = 1000
 """Requests that wait for one name; more are told that it has no address."""
 
@@ -46,7 +46,7 @@ class _Known(NamedTuple):
     """Until when nothing is asked; mostly that is over at once, for `dnspython` keeps answers for as long as it may."""
 
 
-class Names:
+class Resolver:
     """The addresses of host names. `speaks` tells whether there is a socket for an address."""
 
     def __init__(

@@ -10,7 +10,7 @@ Key = tuple[DialogId, int]
 Action = Callable[[float], None]
 
 
-class Unacked:
+class Retransmitter:
     """Sends each answer again at T1, doubling to `longest`, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
 
     def __init__(self, timers: Timers, longest: float = T2) -> None:

@@ -9,7 +9,7 @@ from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer
 
 if TYPE_CHECKING:
-    from sipgw.sip.server import InviteServer
+    from sipgw.sip.invite_server import InviteServer
 
 
 class Packet(NamedTuple):
@@ -29,7 +29,7 @@ def as_it_stands(peer: Peer, located: Located, now: float) -> None:
     located((peer._replace(transport=transport, port=peer.port or DEFAULT_PORT.get(transport, 5060)),), now)
 
 
-class Surroundings(NamedTuple):
+class Environment(NamedTuple):
     """What the core asks of the world outside."""
 
     token: Callable[[], str]

@@ -1,6 +1,6 @@
 """At which addresses others see us: what registrars tell (RFC 3581), and a STUN server. Sans-IO."""
 
-from sipgw.sip.dialog import Peer, hidden
+from sipgw.sip.dialog import Peer, is_private
 
 MAX_KEPT = 1000
 
@@ -8,7 +8,7 @@ Seen = tuple[str, int]
 """An address and a port; port 0 where only the address is known to hold."""
 
 
-class Outside:
+class PublicAddress:
     """Each observer counts for itself; one on the Internet counts for all of the Internet."""
 
     def __init__(self) -> None:
@@ -17,17 +17,17 @@ class Outside:
 
     def learn(self, observer: Peer | None, host: str, port: int) -> None:
         """`observer`, or a STUN server, sees us at this address; one on the Internet cannot reach a private one."""
-        if hidden(host) and (observer is None or not hidden(observer.host)):
+        if is_private(host) and (observer is None or not is_private(observer.host)):
             return
         # The port of a connection holds for that connection alone.
         elsewhere = (host, port if observer is None or observer.transport == "udp" else 0)
         if observer is not None and len(self._by) < MAX_KEPT:
             self._by["", observer.host] = elsewhere
             self._by[observer.transport, observer.host] = (host, port)
-        if observer is None or not hidden(observer.host):
+        if observer is None or not is_private(observer.host):
             self._public[":" in host] = elsewhere
 
     def address(self, peer: Peer) -> Seen | None:
         """Where `peer` sees us, as far as that is known; of a peer that is only a name, in IPv4."""
         seen = self._by.get((peer.transport, peer.host)) or self._by.get(("", peer.host))
-        return seen if seen or hidden(peer.host) else self._public.get(":" in peer.host)
+        return seen if seen or is_private(peer.host) else self._public.get(":" in peer.host)
