@@ -223,7 +223,7 @@ async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
 async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
         table = endpoint._transports._streams
-        table.told = table.told._replace(spawn=lambda work: work.close())
+        table.callbacks = table.callbacks._replace(spawn=lambda work: work.close())
         for _ in range(streams.MAX_WAITING + 1):
             table.send(b"x", Peer("tcp", "127.0.0.1", 9))
         (stream,) = table._open.values()

@@ -9,7 +9,6 @@ from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.environment import as_it_stands
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import is_address
@@ -20,9 +19,7 @@ async def resolve(
 ) -> tuple[tuple[Peer, ...], Finding]:
     """The addresses of `target` that can be reached from here, best first, and what was found; `key` named it."""
     if is_address(target.host):
-        hops: list[Peer] = []
-        as_it_stands(target, lambda found, now: hops.extend(found), 0.0)
-        return _of_our_family(tuple(hops), about, options, f"{target.host} is an address")
+        return _of_our_family((target.completed,), about, options, f"{target.host} is an address")
     answers, troubles, found = await _ask(target, options, patience)
     shown = "; ".join(_shown(question, records) for question, records in answers.items() if records)
     if found:

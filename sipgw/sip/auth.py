@@ -70,3 +70,9 @@ class Authenticator:
         self._answered.clear()
         self._tried.clear()
         self._counts.clear()
+
+
+def renumber(request: Request) -> Request:
+    """The same request with the next CSeq, for another try."""
+    cseq = replace(request.cseq, number=request.cseq.number + 1)
+    return replace(request, headers=request.headers.without("cseq", "via").with_(("CSeq", str(cseq))))

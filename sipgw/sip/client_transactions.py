@@ -1,90 +1,89 @@
-"""The client side of all transactions: what we have asked of others, and the answers that come (RFC 3261 §17.1)."""
+"""The client side of all transactions: requests of ours, and the responses to them (RFC 3261 §17.1). Sans-IO."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from itertools import count
 
 from sipgw.sip.boundaries import contained
-from sipgw.sip.dialog import Peer
-from sipgw.sip.environment import Environment, Located, Packet
-from sipgw.sip.failover import LIMIT, Failover
+from sipgw.sip.dialog import DEFAULT_PORT, Peer
+from sipgw.sip.environment import Environment
 from sipgw.sip.fields import NameAddr, Via
 from sipgw.sip.health import Health
 from sipgw.sip.matching import COOKIE
 from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.output import Packet, Resolve
 from sipgw.sip.timers import TIMEOUT, Timers
-from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, State, Tell, Transaction, cancel_of, event_of
-from sipgw.sip.uri import Uri
+from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, OnMessage, State, Transaction, cancel_of, event_of
+from sipgw.sip.uri import Uri, is_address
 
 PING = b"\r\n\r\n"
 LOCATE_LIMIT = 10.0
-"""Seconds after which a lookup that has told nothing has found nothing."""
+"""Seconds after which a lookup without result counts as one that found no address."""
+
+Located = Callable[[tuple[Peer, ...], float], None]
+"""Takes the addresses of a peer in the order in which they are tried, none if there is none; and the time."""
 
 
 class ClientTransactions:
-    """The client side of all transactions."""
+    """The client side of all transactions. `send` and `resolve` queue what the driver is to do."""
 
-    def __init__(self, world: Environment, timers: Timers, send: Callable[[Packet], None], name: str) -> None:
-        self.health = Health()
-        self._world = world
+    def __init__(
+        self,
+        environment: Environment,
+        timers: Timers,
+        send: Callable[[Packet], None],
+        resolve: Callable[[Resolve], None],
+        name: str,
+    ) -> None:
+        self.environment = environment
         self.timers = timers
-        self._send = send
+        self.send = send
         self.name = name
-        """What we call ourselves in User-Agent and Server."""
+        """Our name in User-Agent and Server."""
+        self.health = Health()
+        self.pending: set[Hashable] = set()
+        """Requests without a final response; each is tried in one transaction or in several (`Failover`)."""
+        self._resolve = resolve
+        self._lookups: dict[int, Located] = {}
+        self._numbers = count(1)
         self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
         self._repeated: set[Transaction] = set()
-        """Those whose connection was lost, and whose request was sent again over a new one."""
-        self.hunting: set[Failover] = set()
-        """Those that wait for a final response."""
+        """Transactions whose connection was lost, and whose request was sent again over a new one."""
 
     def __len__(self) -> int:
-        return len(self._running) + len(self.hunting)
+        return len(self._running) + len(self.pending)
 
-    @property
-    def asking(self) -> bool:
-        """Whether a request of ours still waits for its final response."""
-        return bool(self.hunting)
-
-    def contact(self, peer: Peer, user: str, scheme: str = "sip") -> Uri:
-        """The URI under which `peer` can reach us; to `sips` the answer is `sips` (RFC 3261 §8.1.1.8)."""
-        host, port = self._world.address(peer)
+    def contact(self, peer: Peer, user: str = "agent", scheme: str = "sip") -> Uri:
+        """The URI under which `peer` can reach us; a `sips` request has a `sips` Contact (RFC 3261 §8.1.1.8)."""
+        host, port = self.environment.address(peer)
         if scheme == "sips":
             return Uri("sips", user, host, port)
         params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
         return Uri("sip", user, host, port, params)
 
-    def hunt(
-        self,
-        request: Request,
-        target: Peer,
-        tell: Tell,
-        now: float,
-        prefer: Peer | None = None,
-        others: Peer | None = None,
-        limit: float = LIMIT,
-    ) -> Failover:
-        """Send `request` to the first address of `target` that answers, with a Via and the Contact for each.
-
-        `prefer` is asked first if it is one of them; if none answers, those of `others` are asked too. What has no
-        final response after `limit` seconds is given up.
-        """
-        hunt = Failover(self, request, tell, target, others)
-        self.hunting.add(hunt)
-        hunt.begin(now, limit, prefer)
-        return hunt
+    def first_number(self) -> int:
+        """A random CSeq to begin with (RFC 3261 §8.1.1.5)."""
+        return 1 + int(self.environment.fraction() * 10_000)
 
     def locate(self, peer: Peer, located: Located, now: float) -> None:
-        """Find the addresses of `peer`; `located` is told once, whatever becomes of the lookup."""
-        waiting = [located]
+        """Find the addresses of `peer`, at once if its host is an address; `located` is called exactly once."""
+        if peer.transport and peer.transport not in DEFAULT_PORT:
+            located((), now)
+        elif is_address(peer.host):
+            located((peer.completed,), now)
+        else:
+            number = next(self._numbers)
+            self._lookups[number] = located
+            self._resolve(Resolve(number, peer))
+            self.timers.at(now + LOCATE_LIMIT, lambda at: self.resolved(number, (), at))
 
-        def told(hops: tuple[Peer, ...], at: float) -> None:
-            while waiting:
-                waiting.pop()(hops, at)
+    def resolved(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
+        """Take the answer to the `Resolve` of this number; an answer after `LOCATE_LIMIT` changes nothing."""
+        located = self._lookups.pop(number, None)
+        if located is not None:
+            located(hops, now)
 
-        self._world.locate(peer, told, now)
-        if waiting:
-            self.timers.at(now + LOCATE_LIMIT, lambda at: told((), at))
-
-    def begin(self, request: Request, hop: Peer, tell: Tell, now: float) -> Transaction:
+    def begin(self, request: Request, hop: Peer, on_message: OnMessage, now: float) -> Transaction:
         """Send a request that has its Via in a client transaction."""
         key = (request.via.branch, request.method)
 
@@ -96,8 +95,8 @@ class ClientTransactions:
             INVITE_CLIENT if request.method == "INVITE" else CLIENT,
             request,
             self.timers,
-            lambda message: self._send(Packet(message.to_bytes(), hop)),
-            tell,
+            lambda message: self.send(Packet(message.to_bytes(), hop)),
+            on_message,
             ended,
             reliable=hop.transport != "udp",
         )
@@ -106,7 +105,7 @@ class ClientTransactions:
         return transaction
 
     def cancel(self, transaction: Transaction, hop: Peer, now: float) -> None:
-        """Take an INVITE back. A server that never ends it then does not hold us for ever (RFC 3261 §9.1)."""
+        """Send CANCEL for an INVITE; its transaction ends after `TIMEOUT` even without a response (RFC 3261 §9.1)."""
         self.begin(cancel_of(transaction.request), hop, lambda message, at: None, now)
         self.timers.at(now + TIMEOUT, transaction.give_up)
 
@@ -115,48 +114,47 @@ class ClientTransactions:
 
         def located(hops: tuple[Peer, ...], at: float) -> None:
             for hop in self.health.order(hops, at)[:1]:
-                self._send(Packet(self.stamped(ack, hop).to_bytes(), hop))
+                self.send(Packet(self.stamped(ack, hop).to_bytes(), hop))
 
         self.locate(peer, located, now)
 
     def ping(self, hop: Peer) -> None:
-        """Keep the way to `hop` open (RFC 5626 §3.5.1)."""
-        self._send(Packet(PING, hop))
+        """Keep the flow to `hop` open (RFC 5626 §3.5.1)."""
+        self.send(Packet(PING, hop))
 
     def receive(self, response: Response, now: float) -> bool:
-        """Give a response to its transaction; False when there is none."""
+        """Give a response to its transaction; False if there is none."""
         transaction, _ = self._running.get((response.via.branch, response.cseq.method), (None, None))
         if transaction is not None:
             transaction.fire(event_of(response), now, response)
         return transaction is not None
 
     def knows(self, response: Response) -> bool:
-        """Whether there is a transaction that `response` is for."""
+        """Whether there is a transaction for `response`."""
         return (response.via.branch, response.cseq.method) in self._running
 
     def waits_for(self, peer: Peer) -> bool:
-        """Whether an answer of `peer` is still to come."""
+        """Whether a response from `peer` is still to come."""
         return any(hop[:3] == peer[:3] and transaction.running for transaction, hop in self._running.values())
 
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
-        """The transport cannot reach `peer`: what waits there is told at once (RFC 3261 §17.1.4)."""
+        """The transport cannot reach `peer`: requests to it fail at once (RFC 3261 §17.1.4)."""
         self.health.failed(peer, cause, now)
         for transaction, hop in list(self._running.values()):
             if hop[:3] == peer[:3]:
-                with contained("request not told"):
+                with contained("transport error not handled"):
                     transaction.fire(Event.UNREACHABLE, now)
 
     def lost(self, peer: Peer, now: float) -> None:
-        """The connection to `peer` is gone, and with it requests that nobody has answered; an idle one is no loss.
+        """The connection to `peer` is gone; requests on it without any response are sent again over a new connection.
 
-        Each is sent again as it was, over a new connection: who has seen it takes it for a retransmission. If that is
-        lost too, nobody is there.
+        The server takes the copy for a retransmission. If that connection is lost too, the request fails.
         """
         for transaction, hop in list(self._running.values()):
             ours = hop[:3] == peer[:3] or (hop.connection and hop.connection == peer.connection)
             if not ours or transaction.state not in (State.CALLING, State.TRYING):
                 continue
-            with contained("request not told"):
+            with contained("lost connection not handled"):
                 self._lost(transaction, hop, now)
 
     def _lost(self, transaction: Transaction, hop: Peer, now: float) -> None:
@@ -168,9 +166,9 @@ class ClientTransactions:
             transaction.fire(Event.UNREACHABLE, now)
 
     def stamped(self, request: Request, hop: Peer) -> Request:
-        """`request` as it goes to `hop`: a new branch, and Via and Contact that lead back from there."""
-        host, port = self._world.address(hop)
-        via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self._world.token()), ("rport", None)))
+        """`request` as it is sent to `hop`: a new branch, and the Via and Contact under which `hop` reaches us."""
+        host, port = self.environment.address(hop)
+        via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self.environment.token()), ("rport", None)))
         fields = [("Via", str(via))]
         for name, value in request.headers:
             fields.append((name, self._redirected(request, value, hop) if name == "Contact" else value))
@@ -180,6 +178,6 @@ class ClientTransactions:
 
     def _redirected(self, request: Request, contact: str, hop: Peer) -> str:
         ours = NameAddr.parse(contact)
-        # RFC 3261 §8.1.1.8: who is asked for by a secure URI, or through one, is told a secure one.
+        # RFC 3261 §8.1.1.8: a request to a `sips` URI, or routed through one, has a `sips` Contact.
         secure = "sips" in (request.uri.scheme, *(route.uri.scheme for route in request.routes[:1]))
         return str(replace(ours, uri=self.contact(hop, ours.uri.user, "sips" if secure else "sip")))

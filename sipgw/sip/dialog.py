@@ -28,6 +28,12 @@ class Peer(NamedTuple):
         """Whether what goes there is encrypted on its way."""
         return self.transport == "tls"
 
+    @property
+    def completed(self) -> "Peer":
+        """The same with the defaults of RFC 3263 §4.1 and §4.2 for a transport or port that is left open."""
+        transport = self.transport or "udp"
+        return self._replace(transport=transport, port=self.port or DEFAULT_PORT.get(transport, 5060))
+
 
 DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import random
 import secrets
 from collections import Counter
@@ -15,19 +16,20 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.environment import Environment, Packet
+from sipgw.sip.environment import Environment
 from sipgw.sip.events import Phase
 from sipgw.sip.handover import Inherited, Link, inherit
 from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
+from sipgw.sip.output import Packet, Resolve
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.resolver import Resolver
-from sipgw.sip.standalone_request import Asked, asked
+from sipgw.sip.standalone_request import RequestOutcome, send_request
 from sipgw.sip.streams import PING, StreamCallbacks
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import Stun, is_stun
@@ -35,7 +37,7 @@ from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
 from sipgw.sip.uri import Uri, parse_host_port
-from sipgw.sip.user_agent import UserAgent
+from sipgw.sip.user_agent import IncomingCall, UserAgent
 
 log = structlog.get_logger()
 
@@ -61,8 +63,8 @@ DROP = Refusal(0)
 """Turn away without an answer."""
 
 
-class _Above(NamedTuple):
-    """What the application wants to be told and asked."""
+class EndpointCallbacks(NamedTuple):
+    """Callbacks of the application: see `Endpoint`."""
 
     on_invite: Callable[[Leg], None]
     trace: Tracer | None
@@ -94,27 +96,25 @@ class Endpoint:
         uses: Callable[[int, float], bool] = lambda connection, now: False,
     ) -> None:
         self.options = options
-        self._above = _Above(on_invite, trace, screen, met, uses)
-        told = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._used)
-        self._transports = Transports(options, self.datagram, told)
-        self._names = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
-        world = Environment(
+        self._callbacks = EndpointCallbacks(on_invite, trace, screen, met, uses)
+        callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._used)
+        self._transports = Transports(options, self.datagram, callbacks)
+        self._resolver = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
+        environment = Environment(
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
             guarded(admit, self._transports.judged),
-            self._incoming,
-            self._names.locate,
-            self._transports.seen,
+            self._transports.observed,
             int(options.session_expires),
             register,
         )
-        self.agent = UserAgent(world)
+        self.agent = UserAgent(environment)
         self._stun: Stun | None = None
         if options.stun_server:
             host, port = parse_host_port(options.stun_server)
             server = Peer("udp", host, port or STUN_PORT)
-            self._stun = Stun(world, self.agent.timers, self._transports.send, server, self._moved)
+            self._stun = Stun(self.agent.clients, server, self._moved)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
         self._registrations: list[Registration] = []
@@ -173,7 +173,7 @@ class Endpoint:
     @property
     def counts(self) -> Counter[str]:
         """What was dropped, turned away or had no place, by what was wrong with it."""
-        return self.agent.counts + self._transports.counts + self._names.counts
+        return self.agent.counts + self._transports.counts + self._resolver.counts
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
@@ -185,7 +185,7 @@ class Endpoint:
 
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
         """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
-        return await self._names.find(peer_of(target))
+        return await self._resolver.find(peer_of(target))
 
     async def invite(
         self,
@@ -208,7 +208,7 @@ class Endpoint:
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
-            self.agent, target, from_, *offers,
+            self.agent.core, target, from_, *offers,
             proxy=proxy, peer=peer, credentials=credentials, ring_timeout=ring_timeout, fields=fields,
         )  # fmt: skip
         leg = self._leg(usage, peer or peer_of(proxy or target))
@@ -233,13 +233,13 @@ class Endpoint:
             raise
         raise CallFailed(Ended("gateway", "cancelled"))
 
-    async def ask(self, request: Request, peer: Peer, limit: float) -> Asked:
+    async def ask(self, request: Request, peer: Peer, limit: float) -> RequestOutcome:
         """Send one request outside any dialog to `peer`, and wait `limit` seconds at most for its final response."""
-        return await asked(self.agent, self._after, request, peer, limit)
+        return await send_request(self.agent.clients, self._after, request, peer, limit)
 
     def register(self, options: RegistrationOptions) -> Registration:
         """Register, and stay registered until the endpoint closes."""
-        registration = Registration(self.agent, options)
+        registration = Registration(self.agent.clients, options)
         self._registrations.append(registration)
         self._after(registration.register)
         return registration
@@ -252,7 +252,7 @@ class Endpoint:
 
     def probe(self, options: ProbeOptions) -> Probe:
         """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
-        probe = Probe(self.agent, options)
+        probe = Probe(self.agent.clients, options)
         self._after(probe.ask)
         return probe
 
@@ -271,10 +271,13 @@ class Endpoint:
     def _flush(self) -> None:
         if not self._open:
             return
+        while (event := self.agent.next_event()) is not None:
+            with contained("event not handled"):
+                self._handle(event)
         for packet in self.agent.to_send():
             with contained("packet not sent"):
                 self._send(packet)
-        if self._settled is not None and not self.agent.asking:
+        if self._settled is not None and not self.agent.waiting:
             self._settled.set()
         if self._timer:
             self._timer.cancel()
@@ -283,18 +286,23 @@ class Endpoint:
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._after, self.agent.handle_timer)
 
-    def _send(self, packet: Packet) -> None:
-        self._watched("out", packet.peer, packet.data)
-        if not packet.data.startswith(b"SIP/2.0 "):
-            self._above.met(packet.peer.host)
-        self._transports.send(packet.data, packet.peer)
+    def _handle(self, event: Resolve | IncomingCall) -> None:
+        match event:
+            case Resolve(number, peer):
+                self._resolver.locate(peer, functools.partial(self.agent.resolved, number), self._now())
+            case IncomingCall(call):
+                leg = self._leg(call, call.source)
+                if leg.named:
+                    self._spawn(self._find_and_take(leg))
+                else:
+                    self._call_in(leg)
 
-    def _incoming(self, usage: InviteServer, now: float) -> None:
-        leg = self._leg(usage, usage.source)
-        if leg.named:
-            self._spawn(self._find_and_take(leg))
-        else:
-            self._call_in(leg)
+    def _send(self, packet: Packet) -> None:
+        if not is_stun(packet.data):
+            self._watched("out", packet.peer, packet.data)
+            if not packet.data.startswith(b"SIP/2.0 "):
+                self._callbacks.met(packet.peer.host)
+        self._transports.send(packet.data, packet.peer)
 
     async def _find_and_take(self, leg: Leg) -> None:
         await leg.find()
@@ -303,7 +311,7 @@ class Endpoint:
 
     def _call_in(self, leg: Leg) -> None:
         try:
-            self._above.on_invite(leg)
+            self._callbacks.on_invite(leg)
         except Exception:  # the call boundary
             log.exception("call not taken")
             leg.reject(500)
@@ -321,7 +329,7 @@ class Endpoint:
         elif is_stun(data):
             if self._stun:
                 self._after(self._stun.receive, data)
-        elif data.strip(b"\r\n\0") and self._above.screen(peer.host):
+        elif data.strip(b"\r\n\0") and self._callbacks.screen(peer.host):
             self._watched("in", peer, data)
             self._take(parsed(data), data, peer)
 
@@ -345,10 +353,10 @@ class Endpoint:
         self._take(parsed(data), data, peer._replace(connection=-peer.connection))
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
-        if self._above.screen(peer.host):
+        if self._callbacks.screen(peer.host):
             if not isinstance(message, ParseError) and self.agent.knows(message):
                 self._transports.judged(peer, welcome=True)  # what belongs to a call is not judged by `admit`
-            if self._above.trace is not None and not isinstance(message, ParseError):
+            if self._callbacks.trace is not None and not isinstance(message, ParseError):
                 self._watched("in", peer, message.to_bytes())
             self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)
 
@@ -357,7 +365,7 @@ class Endpoint:
 
     def _used(self, peer: Peer) -> bool:
         registered = any(one.reached_over(peer) for one in self._registrations)
-        return registered or self.agent.uses(peer) or self._above.uses(peer.connection, self._now())
+        return registered or self.agent.uses(peer) or self._callbacks.uses(peer.connection, self._now())
 
     def _lost(self, peer: Peer) -> None:
         if self._open:
@@ -367,15 +375,15 @@ class Endpoint:
                     self._after(registration.lost, peer)
 
     def _moved(self, host: str, port: int, now: float) -> None:
-        if self._transports.seen(None, host, port):
+        if self._transports.observed(None, host, port):
             log.info("public address", host=host, port=port)
             for registration in self._registrations:
                 registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._above.trace is None or data == PING:
+        if self._callbacks.trace is None or data == PING:
             return
         try:
-            self._above.trace(Traced(direction, peer, redacted(data), self._now()))
+            self._callbacks.trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")

@@ -2,15 +2,13 @@
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Self
 
+from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.timers import TIMEOUT, Timer
-from sipgw.sip.transaction import State, Tell, Transaction
-
-if TYPE_CHECKING:
-    from sipgw.sip.client_transactions import ClientTransactions
+from sipgw.sip.transaction import OnMessage, State, Transaction
 
 PATIENCE = 4.0
 """Seconds without any response after which the next address is tried, or another branch's refusal is the answer."""
@@ -82,13 +80,18 @@ class Failover:
     """
 
     def __init__(
-        self, clients: "ClientTransactions", request: Request, tell: Tell, target: Peer, others: Peer | None
+        self,
+        clients: ClientTransactions,
+        request: Request,
+        target: Peer,
+        on_message: OnMessage,
+        others: Peer | None = None,
     ) -> None:
         self.failure = ""
         """Why nobody could be asked; empty if somebody could, but did not answer."""
         self._clients = clients
         self._plain = request
-        self._tell = tell
+        self._on_message = on_message
         self._target = target
         self._ways = deque(_Way(peer, domain=True) for peer in (target, others) if peer is not None)
         self._branches: list[_Branch] = []
@@ -119,12 +122,31 @@ class Failover:
     @property
     def running(self) -> bool:
         """Whether no final response has passed."""
-        return self in self._clients.hunting
+        return self in self._clients.pending
 
-    def begin(self, now: float, limit: float, prefer: Peer | None = None) -> None:
-        """Try the first address."""
-        self._limit = self._clients.timers.at(now + limit, self._too_long)
-        self._next(now, prefer)
+    @classmethod
+    def start(
+        cls,
+        clients: ClientTransactions,
+        request: Request,
+        target: Peer,
+        on_message: OnMessage,
+        now: float,
+        *,
+        prefer: Peer | None = None,
+        others: Peer | None = None,
+        limit: float = LIMIT,
+    ) -> Self:
+        """Send `request` to the addresses of `target`, one after the other, until one answers.
+
+        `prefer` is tried first if it is one of them. If none answers, the addresses of `others` are tried too. Without
+        a final response after `limit` seconds the request is given up.
+        """
+        failover = cls(clients, request, target, on_message, others)
+        clients.pending.add(failover)
+        failover._limit = clients.timers.at(now + limit, failover._too_long)
+        failover._next(now, prefer)
+        return failover
 
     def give_up(self, now: float) -> None:
         """Take it back. The user is told the end, at once if nothing was sent."""
@@ -287,7 +309,7 @@ class Failover:
 
     def _pass(self, branch: _Branch, response: Response, now: float) -> None:
         self._heard = branch
-        self._tell(response, now)
+        self._on_message(response, now)
 
     def _conclude(self, now: float) -> None:
         """No branch has brought more than a refusal, if that."""
@@ -296,7 +318,7 @@ class Failover:
         if refusal is not None:
             self._pass(*refusal, now)
         else:
-            self._tell(None, now)
+            self._on_message(None, now)
 
     def _end(self, now: float) -> None:
         # Only an INVITE may have more than one final response: that of every fork.
@@ -306,7 +328,7 @@ class Failover:
         if self._limit is not None:
             self._limit.cancel()
         self._cancel_all(now)
-        self._clients.hunting.discard(self)
+        self._clients.pending.discard(self)
 
     def _cancel_all(self, now: float, but: _Branch | None = None) -> None:
         for branch in self._branches:

@@ -1,16 +1,13 @@
 """Keys by INFO (RFC 6086 §1 calls it legacy use): how older PBXs send DTMF, and how they want it sent."""
 
 import re
-from typing import TYPE_CHECKING
 
 from sipgw.sip.body import PLAIN, RELAY
+from sipgw.sip.call_state import CallState
 from sipgw.sip.checks import unreadable
 from sipgw.sip.events import KeyPressed
 from sipgw.sip.message import Request, Response
 from sipgw.sip.transaction import Transaction
-
-if TYPE_CHECKING:
-    from sipgw.sip.invite_dialog import InviteDialog
 
 KEYS = "0123456789*#ABCD"
 """The keys in the order of their event codes (RFC 4733 §3.2)."""
@@ -36,18 +33,18 @@ def key_of(content_type: str, body: bytes) -> KeyPressed | None:
     return KeyPressed(text, seconds) if len(text) == 1 and text in KEYS else None
 
 
-def take_info(usage: "InviteDialog", request: Request, transaction: Transaction, now: float) -> None:
-    """Answer an INFO inside the dialog of `usage` and tell what it means."""
-    agent, kind = usage.agent, request.content_type
+def take_info(call: CallState, request: Request, transaction: Transaction, now: float) -> None:
+    """Answer an INFO inside the dialog of `call` and tell what it means."""
+    core, kind = call.core, request.content_type
     if request.headers.get("info-package") is not None:
-        agent.respond(transaction, 469, now, headers=(("Recv-Info", ""),))  # RFC 6086 §4.2.2: we know no package
+        core.respond(transaction, 469, now, headers=(("Recv-Info", ""),))  # RFC 6086 §4.2.2: we know no package
     elif (refusal := unreadable(request)) is not None:
-        agent.respond(transaction, refusal.status, now, headers=refusal.headers)
+        core.respond(transaction, refusal.status, now, headers=refusal.headers)
     else:
-        agent.respond(transaction, 200, now)
+        core.respond(transaction, 200, now)
         pressed = key_of(kind, request.body)
         if pressed is not None:
-            usage.tell(pressed)
+            call.on_event(pressed)
 
 
 class KeySender:
@@ -56,8 +53,8 @@ class KeySender:
     They go as `RELAY`, and once that was refused (415) as `PLAIN`.
     """
 
-    def __init__(self, usage: "InviteDialog") -> None:
-        self._usage = usage
+    def __init__(self, call: CallState) -> None:
+        self._call = call
         self._waiting: list[KeyPressed] = []
         self._sending: KeyPressed | None = None
         self._kind = RELAY
@@ -77,10 +74,10 @@ class KeySender:
             self._kind = PLAIN
             self._waiting.insert(0, self._sending)
         self._sending = None
-        if not (self._waiting and self._usage.up):
+        if not (self._waiting and self._call.up):
             self._waiting.clear()
             return
         self._sending = key, seconds = self._waiting.pop(0)
         relay = f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n"
         body = (relay if self._kind == RELAY else key).encode()
-        self._usage.request("INFO", now, fields=(("Content-Type", self._kind),), body=body, tell=self._next)
+        self._call.request("INFO", now, fields=(("Content-Type", self._kind),), body=body, on_final=self._next)

@@ -1,18 +1,14 @@
 """A call that came in: the server side of INVITE (RFC 3261 §13.3)."""
 
-from typing import TYPE_CHECKING
-
+from sipgw.sip.core import Core
 from sipgw.sip.dialog import Dialog, Peer
+from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
 from sipgw.sip.invite_dialog import InviteDialog
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
-
-if TYPE_CHECKING:
-    from sipgw.sip.user_agent import UserAgent
-
 
 MINUTE = 60.0
 """Seconds after which a provisional response is given again, for the proxies' Timer C (RFC 3261 §13.3.1.1)."""
@@ -23,13 +19,13 @@ class InviteServer(InviteDialog):
 
     def __init__(
         self,
-        agent: "UserAgent",
+        core: Core,
         invite: Request,
         transaction: Transaction,
         source: Peer,
-        replaced: InviteDialog | None = None,
+        replaced: DialogUsage | None = None,
     ) -> None:
-        super().__init__(agent, invite)
+        super().__init__(core, invite)
         self.source = source
         self.replaced = replaced
         """The call that this one is to take the place of (RFC 3891)."""
@@ -40,18 +36,26 @@ class InviteServer(InviteDialog):
         self._minute: Timer | None = None
         self._expiry: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
-        self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
-        self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
+        self.dialog = Dialog.of_server(invite, core.environment.token(), source, core.clients.first_number())
+        self._reliable = Reliable(
+            core.timers,
+            core.clients.first_number(),
+            self.dialog.id,
+            transaction.respond,
+            lambda at: self.reject(504, at),
+        )
 
     @property
     def tag(self) -> str:
         """Our tag."""
         return self.dialog.local.tag if self.dialog else ""
 
-    def expire(self, now: float) -> None:
-        """Wait no longer for an answer than the caller wants to (Expires, §13.3.1)."""
-        if self.invite.expires:  # with 0 nobody would call
-            self._expiry = self.agent.timers.at(now + self.invite.expires, self._expired)
+    def begin(self, now: float) -> None:
+        """Take requests inside the dialog, and wait for an answer as long as Expires of the INVITE says (§13.3.1)."""
+        if self.dialog is not None:
+            self.core.dialogs.add(self.dialog, self)
+        if self.invite.expires:  # 0 would end every call at once, and is ignored
+            self._expiry = self.core.timers.at(now + self.invite.expires, self._expired)
 
     def _expired(self, now: float) -> None:
         self.finish(Ended("caller", "487", "it was not answered in the time that the caller set", 487), now)
@@ -71,13 +75,13 @@ class InviteServer(InviteDialog):
 
     def _progress(self, status: int, sdp: bytes, now: float) -> None:
         self._stop_minute()
-        response = self.agent.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
+        response = self.core.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
         if self._is_reliable:
             self._reliable.send(response, now)
             sdp = b""  # it was told
         else:
             self.transaction.respond(response, now)
-        self._minute = self.agent.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
+        self._minute = self.core.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
 
     @property
     def _unanswered(self) -> bool:
@@ -92,7 +96,7 @@ class InviteServer(InviteDialog):
         """A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
         response = self._reliable.acknowledged(request)
         if response is None:
-            self.agent.respond(transaction, 481, now)
+            self.core.respond(transaction, 481, now)
             return
         session = self.session
         if response.body and self.invite.body:
@@ -100,10 +104,10 @@ class InviteServer(InviteDialog):
         if request.body and session.settled:
             session.take(request, transaction, now)
         else:
-            self.agent.respond(transaction, 200, now)
+            self.core.respond(transaction, 200, now)
             if request.body and response.body:
                 session.settled, session.remote = True, request.body
-                self.tell(Answered(request.body))
+                self.on_event(Answered(request.body))
         self._reliable.proceed(now)
         if self._final is not None and self._unanswered and not self._reliable.pending:
             self.answer(self._final, now)
@@ -124,14 +128,14 @@ class InviteServer(InviteDialog):
             self.session.owed = 0 if self.invite.body else self.invite.cseq.number
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
-        response = self.agent.response(self.transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
+        response = self.core.response(self.transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
         self.transaction.respond(response, now)
-        self.agent.resend_until_ack(self, self.transaction, response, now)
+        self.core.dialogs.resend_until_ack(self, self.transaction, response, now)
 
     def reject(self, status: int, now: float, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse the call."""
         if self._unanswered:
-            self.agent.respond(self.transaction, status, now, reason=reason, tag=self.tag, headers=headers)
+            self.core.respond(self.transaction, status, now, reason=reason, tag=self.tag, headers=headers)
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str) -> None:
@@ -145,7 +149,7 @@ class InviteServer(InviteDialog):
             super().acked(ack, now)
             return
         self.phase = Phase.CONFIRMED
-        self.tell(Confirmed(self.session.acked(ack)))
+        self.on_event(Confirmed(self.session.acked(ack)))
         if self._hang_up_on_ack is not None:
             self.bye(now, self._hang_up_on_ack)
 
@@ -162,7 +166,7 @@ class InviteServer(InviteDialog):
     def finish(self, ended: Ended, now: float) -> None:
         """See `InviteDialog.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
         if self._unanswered:
-            self.agent.respond(self.transaction, 487, now, tag=self.tag)
+            self.core.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()
         self._stop_waiting()
         super().finish(ended, now)

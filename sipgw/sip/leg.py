@@ -63,7 +63,7 @@ class Leg:
         self._changed: asyncio.Future[Changed] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        usage.tell = self._told
+        usage.on_event = self._take
 
     @property
     def id(self) -> str:
@@ -253,7 +253,7 @@ class Leg:
     def give_way(self, other: "Leg") -> None:
         """Let `other` take the place of this call of ours, which rings: `Endpoint.invite` returns it."""
         self.successor = other
-        self._told(PickedUp())
+        self._take(PickedUp())
 
     @property
     def calling(self) -> bool:
@@ -269,7 +269,7 @@ class Leg:
         self._usage.transferee.outcome(status, reason, self._clock())
         self._flush()
 
-    def _told(self, event: CallEvent) -> None:
+    def _take(self, event: CallEvent) -> None:
         if isinstance(event, Referred):
             if self._referred is not None and not self._referred.done():
                 self._referred.set_result(event)

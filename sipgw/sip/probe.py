@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.failover import Failover
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
 from sipgw.sip.uri import Uri
-
-if TYPE_CHECKING:
-    from sipgw.sip.user_agent import UserAgent
 
 SHORTEST = 15.0
 """Seconds; carriers ban who asks more often."""
@@ -43,14 +41,14 @@ class ProbeOptions:
 class Probe:
     """Asks for ever. Any answer shows that somebody is there; only 503 says that calls are not wanted."""
 
-    def __init__(self, agent: "UserAgent", options: ProbeOptions) -> None:
+    def __init__(self, clients: ClientTransactions, options: ProbeOptions) -> None:
         self.options = options
         self.reach = Reach.UNKNOWN
         self.reason = "not asked yet"
         self.changed: Callable[[], None] = lambda: None
-        self._agent = agent
+        self._clients = clients
         self._number = 0
-        self._call_id = agent.token()
+        self._call_id = clients.environment.token()
         self._timer: Timer | None = None
         self._closed = False
 
@@ -69,14 +67,15 @@ class Probe:
         fields = (
             *((("Route", f"<{self.options.proxy};lr>"),) if self.options.proxy else ()),
             ("Max-Forwards", "70"),
-            ("From", f"<sip:sipgw@{target.host}>;tag={self._agent.token()}"),
+            ("From", f"<sip:sipgw@{target.host}>;tag={self._clients.environment.token()}"),
             ("To", f"<{target.address}>"),
             ("Call-ID", self._call_id),
             ("CSeq", f"{self._number} OPTIONS"),
-            ("Contact", self._agent.contact(self.peer)),
+            ("Contact", f"<{self._clients.contact(self.peer)}>"),
             ("Accept", "application/sdp"),
         )
-        self._agent.start(Request("OPTIONS", target, headers=Headers(fields)), self.peer, self._answered, now)
+        request = Request("OPTIONS", target, headers=Headers(fields))
+        Failover.start(self._clients, request, self.peer, self._answered, now)
 
     def close(self, now: float) -> None:
         """Ask no more."""
@@ -96,7 +95,9 @@ class Probe:
             self._settle(Reach.UP, f"{response.status} {response.reason}"[:100])
         if not self._closed:
             # Spread, so that many gateways do not ask at once after an outage; never sooner than asked for.
-            self._timer = self._agent.timers.at(now + self.options.every * (1 + 0.1 * self._agent.fraction()), self.ask)
+            self._timer = self._clients.timers.at(
+                now + self.options.every * (1 + 0.1 * self._clients.environment.fraction()), self.ask
+            )
 
     def _settle(self, reach: Reach, reason: str) -> None:
         news = reach is not self.reach

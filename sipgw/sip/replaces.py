@@ -1,23 +1,13 @@
 """Replaces (RFC 3891): an INVITE that takes the place of a call."""
 
 import re
-from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Dialog, DialogId
 from sipgw.sip.fields import FieldError, param, parse_params, split
-from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri
 
-if TYPE_CHECKING:
-    from sipgw.sip.invite_dialog import InviteDialog
-
-ENDED_KEPT = 256
-"""Calls that are remembered after their end, to tell one that is over from one that never was."""
 _PLAIN = re.compile("[!#-~]+")
 
 
@@ -67,32 +57,3 @@ class Replaces:
     def dialog(self) -> DialogId:
         """The identity on the side that gets the INVITE."""
         return DialogId(self.call_id, self.to_tag, self.from_tag)
-
-
-class Replaceable:
-    """Finds the call that an INVITE with Replaces means."""
-
-    def __init__(self, calls: Mapping[DialogId, "InviteDialog"]) -> None:
-        self._calls = calls
-        self._ended: deque[DialogId] = deque(maxlen=ENDED_KEPT)
-
-    def over(self, dialog: DialogId) -> None:
-        """Remember that this call was, and is no more."""
-        self._ended.append(dialog)
-
-    def find(self, invite: Request) -> "InviteDialog | Refusal | None":
-        """The call that `invite` replaces, None if it replaces none, or how it is refused (§3)."""
-        lines = invite.headers.lines("replaces")
-        if not lines:
-            return None
-        try:
-            (line,) = lines
-            replaces = Replaces.parse(line)
-        except ValueError:  # two of them, or one that cannot be read
-            return Refusal(400, "Bad Request (Replaces)")
-        usage = self._calls.get(replaces.dialog)
-        if usage is None:
-            return Refusal(603 if replaces.dialog in self._ended else 481)
-        if not usage.up:
-            return usage if usage.rings_there else Refusal(481)
-        return Refusal(486) if replaces.early_only else usage

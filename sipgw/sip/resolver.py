@@ -14,8 +14,8 @@ import dns.resolver
 import structlog
 
 from sipgw.sip.boundaries import contained
+from sipgw.sip.client_transactions import Located
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
-from sipgw.sip.environment import Located, as_it_stands
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
 from sipgw.sip.uri import is_address, parse_host_port
 
@@ -70,7 +70,7 @@ class Resolver:
         if peer.transport and peer.transport not in DEFAULT_PORT:
             located((), now)
         elif is_address(peer.host):
-            as_it_stands(peer, located, now)
+            located((peer.completed,), now)
         elif (known := self._known.get(peer)) and asyncio.get_running_loop().time() < known.until:
             located(known.hops, now)
         elif (waiting := self._waiting.get(peer)) is not None and len(waiting) < MAX_WAITING:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, reply_peer
-from sipgw.sip.environment import Environment, Packet
+from sipgw.sip.environment import Environment
 from sipgw.sip.fields import FieldError
 from sipgw.sip.matching import Key, stateless_tag
 from sipgw.sip.message import Request, response_to
+from sipgw.sip.output import Packet
 from sipgw.sip.parse import ParseError
 from sipgw.sip.timers import TIMEOUT
 
@@ -65,10 +66,10 @@ class SentOn:
 class Stateless:
     """Judges what comes from outside all transactions and calls, and answers what is not welcome."""
 
-    def __init__(self, world: Environment, send: Callable[[Packet], None]) -> None:
+    def __init__(self, environment: Environment, send: Callable[[Packet], None]) -> None:
         self.counts: Counter[str] = Counter()
         """What was dropped or turned away, by what was wrong with it."""
-        self._world = world
+        self._environment = environment
         self._send = send
         self._sent_on = SentOn()
         """A place that is free when a copy comes is not for it."""
@@ -76,7 +77,7 @@ class Stateless:
     def admits(self, request: Request, source: Peer, key: Key, now: float, *, room: bool) -> bool:
         """Whether `request` may come in; if not, it is answered. `room` is whether there is any for a transaction."""
         again = self._sent_on.find(key, source.host, now)
-        refusal = again or self._world.admit(request, source)
+        refusal = again or self._environment.admit(request, source)
         if refusal is None and not room:
             refusal = BUSY
             self.counts["no room for a transaction"] += 1
@@ -97,7 +98,7 @@ class Stateless:
             return
         with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
             request = request.with_top_via(request.via.with_received(source.host, source.port))
-        refusal = self._world.admit(request, source)
+        refusal = self._environment.admit(request, source)
         if refusal is not None:
             self.counts["refused"] += 1
         self._answer(request, source, refusal or Refusal(error.status, error.reason))

@@ -48,27 +48,29 @@ PONG = b"\r\n"
 
 
 class StreamCallbacks(NamedTuple):
-    """Who is told what happens."""
+    """Callbacks of the connections of one endpoint."""
 
-    receive: Callable[[Request | Response | ParseError, Peer], None]
-    """A message came."""
-    unreachable: Callable[[Peer, str], None]
-    """No connection could be opened, and why."""
-    lost: Callable[[Peer], None]
-    """A connection is gone."""
+    on_message: Callable[[Request | Response | ParseError, Peer], None]
+    """Takes a message that came."""
+    on_unreachable: Callable[[Peer, str], None]
+    """Takes a peer to which nothing could be sent, and the cause."""
+    on_lost: Callable[[Peer], None]
+    """Takes the peer of a connection that is gone."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
-    """There is work that takes a while."""
-    known: Callable[[str], bool]
-    """Whether an address is one of those we know."""
-    used: Callable[[Peer], bool]
+    """Runs a coroutine."""
+    is_known: Callable[[str], bool]
+    """Whether an address is one of those for which places are kept."""
+    is_used: Callable[[Peer], bool]
     """Whether a call, a request, a registration or the binding of a phone needs this connection."""
 
 
 class Streams:
     """One table of all connections, those being opened and those being closed too: none is anywhere else."""
 
-    def __init__(self, told: StreamCallbacks, tls: Tls, mark: Callable[[Any], None], local: str | None = None) -> None:
-        self.told = told
+    def __init__(
+        self, callbacks: StreamCallbacks, tls: Tls, mark: Callable[[Any], None], local: str | None = None
+    ) -> None:
+        self.callbacks = callbacks
         self.mark = mark
         self.tls = tls
         self._local = (local, 0) if local else None
@@ -89,7 +91,7 @@ class Streams:
         """Take up a connection; False when there are too many."""
         source = (network_of(stream.peer.host), stream.accepted)
         most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        if stream.accepted and not self.told.known(stream.peer.host):
+        if stream.accepted and not self.callbacks.is_known(stream.peer.host):
             most -= most // KEPT_FREE
         elif len(self._open) >= most:
             self._make_room()
@@ -106,7 +108,7 @@ class Streams:
     def _make_room(self) -> None:
         """Drop that one of ours which has not been used for the longest, if there is one that nobody needs."""
         for stream in self._open.values():
-            if not stream.accepted and stream.up and not self.told.used(stream.peer):
+            if not stream.accepted and stream.up and not self.callbacks.is_used(stream.peer):
                 self.counts["made room"] += 1
                 stream.abort()
                 self.remove(stream)
@@ -118,11 +120,11 @@ class Streams:
             return
         self._sources[network_of(stream.peer.host), stream.accepted] -= 1
         self._sources += Counter()  # drops the zeros
-        place = ConnectionKey.of(stream.peer)
-        if self._leading.get(place) == stream.peer.connection:
-            del self._leading[place]
+        key = ConnectionKey.of(stream.peer)
+        if self._leading.get(key) == stream.peer.connection:
+            del self._leading[key]
         if stream.up:
-            self.told.lost(stream.peer)
+            self.callbacks.on_lost(stream.peer)
 
     def holds(self, stream: "Stream") -> bool:
         """Whether a connection is in the table; from now on it is the one that was used last."""
@@ -145,30 +147,30 @@ class Streams:
         if stream is None:
             stream = Stream(self, peer.transport, ConnectionKey.of(peer))
             if not self.add(stream):
-                self.told.unreachable(peer, "too many connections")
+                self.callbacks.on_unreachable(peer, "too many connections")
                 return
-            self.told.spawn(self._connect(stream))
+            self.callbacks.spawn(self._connect(stream))
         stream.send(data)
 
     async def _connect(self, stream: "Stream") -> None:
-        place = ConnectionKey.of(stream.peer)
+        key = ConnectionKey.of(stream.peer)
         try:
-            context = self.tls.client() if place.transport == "tls" else None
-            name = (place.name or place.host.partition("%")[0]) if context else None
+            context = self.tls.client() if key.transport == "tls" else None
+            name = (key.name or key.host.partition("%")[0]) if context else None
             async with asyncio.timeout(CONNECT_LIMIT):
                 await asyncio.get_running_loop().create_connection(
                     lambda: stream,
-                    place.host,
-                    place.port,
+                    key.host,
+                    key.port,
                     ssl=context,
                     server_hostname=name,
                     local_addr=self._local,
                 )
         except (OSError, OverflowError, UnicodeError, TimeoutError) as error:
             cause = _cause(error)
-            log.warning("sip connection failed", peer=f"{place.host}:{place.port}", name=place.name, cause=cause)
+            log.warning("sip connection failed", peer=f"{key.host}:{key.port}", name=key.name, cause=cause)
             stream.abort()
-            self.told.unreachable(place.peer, cause)
+            self.callbacks.on_unreachable(key.peer, cause)
         finally:
             if not stream.up:
                 stream.abort()
@@ -188,9 +190,9 @@ class Streams:
 class Stream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, streams: Streams, transport: str, place: ConnectionKey | None = None) -> None:
-        self.peer = place.peer if place else Peer(transport, "", 0)
-        self.accepted = place is None
+    def __init__(self, streams: Streams, transport: str, key: ConnectionKey | None = None) -> None:
+        self.peer = key.peer if key else Peer(transport, "", 0)
+        self.accepted = key is None
         """Whether the other side opened it."""
         self._streams = streams
         self._framer = StreamFramer()
@@ -237,7 +239,7 @@ class Stream(asyncio.Protocol):
             # Not left to the listening socket, which has no limit on handshakes that never end.
             transport.pause_reading()
             self._early = bytearray()
-            self._streams.told.spawn(self._secure(transport))
+            self._streams.callbacks.spawn(self._secure(transport))
 
     async def _secure(self, plain: asyncio.Transport) -> None:
         loop = asyncio.get_running_loop()
@@ -283,7 +285,7 @@ class Stream(asyncio.Protocol):
                 partial = False
                 self._took(message)
         except ParseError as error:
-            self._streams.told.receive(error, self.peer)
+            self._streams.callbacks.on_message(error, self.peer)
             self.close()
             return
         if self._welcome and not (partial and self._framer.pending):  # what trickles in does not renew its own time
@@ -295,7 +297,7 @@ class Stream(asyncio.Protocol):
             return
         self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
         if self._faults <= MAX_FAULTS:
-            self._streams.told.receive(message, self.peer)
+            self._streams.callbacks.on_message(message, self.peer)
         else:
             self.close()
 
@@ -361,7 +363,7 @@ class Stream(asyncio.Protocol):
 
     def _idle(self) -> None:
         """Close, unless there is something that only this connection leads to, e.g. a call, which may be long."""
-        if self._streams.told.used(self.peer):
+        if self._streams.callbacks.is_used(self.peer):
             self._watch()
         else:
             self.close()

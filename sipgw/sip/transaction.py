@@ -125,8 +125,8 @@ LINGER: dict[tuple[int, State], Lifetime] = {
 }
 
 Wire = Callable[[Request | Response], None]
-Tell = Callable[[Request | Response | None, float], None]
-"""Gets a response, an ACK, or None when nobody answered; and the time."""
+OnMessage = Callable[[Request | Response | None, float], None]
+"""Takes a response, an ACK, or None if no response came; and the time."""
 
 
 class Transaction:
@@ -138,8 +138,8 @@ class Transaction:
         request: Request,
         timers: Timers,
         send: Wire,
-        tell: Tell,
-        ended: Callable[["Transaction"], None],
+        on_message: OnMessage,
+        on_end: Callable[["Transaction"], None],
         *,
         reliable: bool,
     ) -> None:
@@ -148,8 +148,8 @@ class Transaction:
         self._table = table
         self._timers = timers
         self._send = send
-        self._tell = tell
-        self._ended = ended
+        self._on_message = on_message
+        self._on_end = on_end
         self._reliable = reliable
         self._last: Request | Response | None = None
         self._running: list[Timer] = []
@@ -186,13 +186,13 @@ class Transaction:
         if self.state is not S.TERMINATED:
             self.state = S.TERMINATED
             self._stop()
-            self._ended(self)
+            self._on_end(self)
 
     def give_up(self, now: float) -> None:
         """End it if no final response has passed; the user is told that nobody answered."""
         if self.running:
             self.abandon()
-            self._tell(None, now)
+            self._on_message(None, now)
 
     @property
     def running(self) -> bool:
@@ -212,9 +212,9 @@ class Transaction:
             case Do.RESEND if self._last is not None:
                 self._send(self._last)
             case Do.PASS:
-                self._tell(message, now)
+                self._on_message(message, now)
             case Do.GIVE_UP:
-                self._tell(None, now)
+                self._on_message(None, now)
             case Do.ACK if isinstance(message, Response):
                 self._ack = self._ack or ack_of_failure(self.request, message)
                 self._send(self._ack)
@@ -224,7 +224,7 @@ class Transaction:
     def _enter(self, now: float) -> None:
         if self.state is S.TERMINATED:
             self._stop()
-            self._ended(self)
+            self._on_end(self)
             return
         if self._table is INVITE_SERVER and self.state is S.COMPLETED:
             self._running.append(self._timers.at(now + TIMEOUT, lambda at: self.fire(E.TIMEOUT, at)))  # H

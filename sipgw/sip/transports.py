@@ -34,23 +34,23 @@ FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class Transports:
-    """All sockets. `datagram` is given what comes over UDP; `told` what comes over streams and what goes wrong."""
+    """All sockets. `datagram` takes each datagram; `callbacks` take messages of streams, and failures."""
 
     def __init__(
-        self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", told: StreamCallbacks
+        self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", callbacks: StreamCallbacks
     ) -> None:
         self.options = options
-        self.told = told
+        self.callbacks = callbacks
         self.datagram = datagram
         local = None if ipaddress.ip_address(options.host).is_unspecified else options.host
         self._tls = Tls(options.tls)
-        self._streams = Streams(told, self._tls, self._mark, local)
+        self._streams = Streams(callbacks, self._tls, self._mark, local)
         self._udp: dict[int, _Datagrams] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._inherited: Sockets = {}
         self._link: Link | None = None
         self._ports = {"udp": options.port, "tcp": options.port, "tls": options.tls.port}
-        self._outside = PublicAddress()
+        self._public_address = PublicAddress()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ class Transports:
         udp = self._udp.get(_version(peer.host))
         cause = udp.send(data, peer) if udp else f"no socket for {peer.transport} to {peer.host}; see [sip] host"
         if cause:
-            self.told.unreachable(peer, cause)
+            self.callbacks.on_unreachable(peer, cause)
 
     def judged(self, source: Peer, welcome: bool | None) -> None:
         """What came from `source` was let in, ignored or challenged (None): who is never let in holds nothing."""
@@ -184,7 +184,7 @@ class Transports:
     def way(self, peer: Peer) -> tuple[str, int] | None:
         """The same; None if no way leads there. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
-        if not self.options.public_address and (seen := self._outside.address(peer)) is not None:
+        if not self.options.public_address and (seen := self._public_address.address(peer)) is not None:
             # Where nothing listens, the port of the connection lets the other side find it by the address that it has.
             return seen[0], port if self._listens(peer.transport) else seen[1] or port
         for host in (self.options.public_address, self.options.host):
@@ -199,13 +199,13 @@ class Transports:
     def _listens(self, transport: str) -> bool:
         return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")
 
-    def seen(self, peer: Peer | None, host: str, port: int) -> bool:
+    def observed(self, peer: Peer | None, host: str, port: int) -> bool:
         """Note that `peer`, or a STUN server, sees us at this address; returns whether requests now name another."""
         if self.options.public_address or not is_address(host) or not 0 < port < 65536:
             return False
         anybody = peer or Peer("udp", ANYWHERE[_version(host)], 0)
         before = self.address(anybody)
-        self._outside.learn(peer, host, port)
+        self._public_address.learn(peer, host, port)
         return self.address(anybody) != before
 
 

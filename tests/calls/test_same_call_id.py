@@ -36,7 +36,7 @@ class Caller:
     def __init__(self, endpoint: Endpoint, number: str, gateway: ParrotGateway) -> None:
         target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
         offer = make_offer(LocalMedia("127.0.0.1", 9, tls=False))
-        usage = InviteClient.to(endpoint.agent, target, f"<sip:{number}@127.0.0.1>", offer)
+        usage = InviteClient.to(endpoint.agent.core, target, f"<sip:{number}@127.0.0.1>", offer)
         headers = usage.invite.headers.without("call-id").with_(("Call-ID", SAME))
         usage.invite = replace(usage.invite, headers=headers)
         self.leg = Leg(usage, peer_of(target), endpoint._now, endpoint._flush, endpoint.locate)

@@ -41,7 +41,7 @@ class Peer(asyncio.DatagramProtocol):
 
 @pytest.fixture(autouse=True)
 def from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "hidden", lambda host: False)
+    monkeypatch.setattr(call, "is_private", lambda host: False)
 
 
 async def answered(world: World) -> tuple[asyncio.DatagramTransport, Peer]:

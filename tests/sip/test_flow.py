@@ -78,8 +78,9 @@ def seeing(wire: Wire, *seen: tuple[str, int]) -> list[tuple[str, int]]:
         outside.learn(peer, *(told.pop(0) if len(told) > 1 else told[0]))
         return outside.address(peer) != before
 
-    world = agent.clients._world._replace(seen=see, address=lambda peer: outside.address(peer) or ("10.0.0.1", 5060))
-    agent._world = agent.clients._world = world
+    agent.clients.environment = agent.clients.environment._replace(
+        observed=see, address=lambda peer: outside.address(peer) or ("10.0.0.1", 5060)
+    )
     return told
 
 

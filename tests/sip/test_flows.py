@@ -39,7 +39,7 @@ class Registering:
         tokens = count()
         self.challenger = Challenger(B, {"alice": PASSWORD.password}, b"k", lambda: f"n{next(tokens)}")
         options = RegistrationOptions(Uri.parse(f"sip:{B}"), "alice", credentials)
-        self.phone = Registration(self.wire.parties[A].agent, options)
+        self.phone = Registration(self.wire.parties[A].agent.clients, options)
 
     def _register(self, request: Request, source: Peer, now: float) -> Answer:
         if self.challenger.prove(request, source.host, now) is not Proof.GIVEN:

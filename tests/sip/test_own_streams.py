@@ -32,7 +32,7 @@ async def listening(count: int, stack: AsyncExitStack) -> list[Peer]:
 def told_of(endpoint: Endpoint) -> list[tuple[Peer, str]]:
     """What the endpoint is told to be unreachable from now on."""
     table, told = table_of(endpoint), []
-    table.told = table.told._replace(unreachable=lambda peer, cause: told.append((peer, cause)))
+    table.callbacks = table.callbacks._replace(on_unreachable=lambda peer, cause: told.append((peer, cause)))
     return told
 
 
@@ -137,7 +137,7 @@ def test_a_connection_of_ours_that_a_registration_is_reached_over_stays() -> Non
             stream._idle()
             assert not stream.closing
             endpoint.unregister(registration)
-            await until(lambda: not endpoint.agent.asking)
+            await until(lambda: not endpoint.agent.waiting)
             await until(lambda: not endpoint.agent.uses(stream.peer))
             stream._idle()
             assert stream.closing
