@@ -147,7 +147,7 @@ async def a_socket(house: House, patch: pytest.MonkeyPatch) -> None:
     await until(lambda: struck)
     rung: list[float] = []
     house.gateway.endpoint._after(
-        lambda now: (agent.timers.at(now + 0.01, bug), agent.timers.at(now + 0.01, rung.append))
+        lambda now: (agent.core.timers.at(now + 0.01, bug), agent.core.timers.at(now + 0.01, rung.append))
     )
     await until(lambda: rung)
 

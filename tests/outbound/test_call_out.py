@@ -312,7 +312,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
                 assert (await placed.ended()).kind == "callee_hung_up"
             assert kinds(told) == [CallBegan, CallRinging, CallAnswered, CallEnded]
             assert not world.gateway.calls
-            assert world.gateway.endpoint.agent._calls == {}
+            assert not world.gateway.endpoint.agent.core.dialogs.call_ids
 
     asyncio.run(scenario())
 
