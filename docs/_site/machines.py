@@ -5,7 +5,7 @@ from enum import Enum
 
 from agent import turn_table
 from media import source
-from sipgw.sip import transaction
+from sipgw.sip import failover_table, transaction
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
@@ -15,6 +15,12 @@ MACHINES: dict[str, tuple[str, Table]] = {
     "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),
     "Any other request, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 6.", transaction.CLIENT),
     "Any other request, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 8, RFC 4320.", transaction.SERVER),
+    "An INVITE tried at several addresses": (
+        "`sipgw/sip/failover.py`: RFC 3263 §4.3; each branch of a fork may bring a 2xx.",
+        failover_table.INVITE_FAILOVER,
+    ),
+    "Any other request tried at several addresses": ("`sipgw/sip/failover.py`: RFC 3263 §4.3.", failover_table.FAILOVER),
+    "One branch of a request": ("`sipgw/sip/failover.py`: the request at one address.", failover_table.BRANCH),
 }
 
 
