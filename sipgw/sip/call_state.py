@@ -8,6 +8,8 @@ from sipgw.sip.dialog_request import DialogRequest, OnFinal
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import CallEvent, Phase
+from sipgw.sip.invite_dialog_table import SERVER, Do, Step, Table
+from sipgw.sip.machine import step
 from sipgw.sip.message import Request
 
 
@@ -16,6 +18,8 @@ class CallState(DialogUsage):
 
     calling = False
     """Whether the call is ours, and with it the Call-ID."""
+    table: Table = SERVER
+    """The phases of this side of a call."""
 
     def __init__(self, core: Core, invite: Request) -> None:
         self.core = core
@@ -26,6 +30,16 @@ class CallState(DialogUsage):
         """Answers to challenges to requests inside the dialog."""
         self.on_event: Callable[[CallEvent], None] = lambda event: None
         """Takes each event of the call; `Ended` is the last one."""
+
+    def advance(self, event: Step) -> tuple[Do, ...]:
+        """Go on to the next phase; returns what is to be done besides."""
+        self.phase, actions = step(self.table, self.phase, event)
+        return actions
+
+    @property
+    def early(self) -> bool:
+        """Whether the INVITE has no final response, or none that counts."""
+        return self.phase in (Phase.CALLING, Phase.RINGING, Phase.CANCELLED)
 
     @property
     def up(self) -> bool:

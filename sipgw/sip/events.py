@@ -11,11 +11,13 @@ from sipgw.sip.uri import Uri
 class Phase(Enum):
     """How far a call has come."""
 
-    CALLING = "calling"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    CONFIRMED = "confirmed"
-    ENDED = "ended"
+    CALLING = "INVITE sent or received"
+    RINGING = "1xx sent or received"
+    CANCELLED = "our INVITE is cancelled, its final response is awaited"
+    ANSWERED = "2xx sent, ACK awaited"
+    HANGING_UP = "the same, and BYE follows the ACK"
+    CONFIRMED = "up"
+    ENDED = "over"
 
 
 class Confirmed(NamedTuple):

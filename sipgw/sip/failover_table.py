@@ -7,8 +7,8 @@ class Stage(Enum):
     """States of the request."""
 
     TRYING = "waits for a final response"
-    GIVEN_UP = "its user has given it up; branches are cancelled"
-    ENDED = "has its final response; an INVITE may get further 2xx"
+    GIVEN_UP = "its user has given it up, branches are cancelled"
+    ENDED = "has its final response, an INVITE may get further 2xx"
     OVER = "takes nothing more"
 
 
@@ -28,10 +28,10 @@ class Action(Enum):
     """What a transition of the request does."""
 
     PASS = "pass the response to the user"  # noqa: S105
-    CHOOSE = "pass the response, and cancel the other branches once this one rings; cancel it if another one rings"
+    CHOOSE = "pass the response, and cancel the other branches once this one rings, or cancel it if another one rings"
     CANCEL = "cancel the branch"
     CANCEL_ALL = "try no further address, and cancel all branches"
-    WEIGH = "keep the refusal; end, wait, or try the next address"
+    WEIGH = "keep the refusal, and end, wait, or try the next address"
     GO_ON = "try the next address, or end"
     END = "stop the timers, and cancel all branches"
     REPORT = "pass the refusal that was kept, or that no answer came"

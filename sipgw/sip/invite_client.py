@@ -12,6 +12,7 @@ from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.failover import LIMIT, Failover
 from sipgw.sip.identity import cleaned
 from sipgw.sip.invite_dialog import InviteDialog
+from sipgw.sip.invite_dialog_table import CLIENT, Do, Step
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import cause_of, reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
@@ -29,6 +30,7 @@ class InviteClient(InviteDialog):
     """Our INVITE, and the call that comes of it."""
 
     calling = True
+    table = CLIENT
 
     def __init__(
         self,
@@ -48,7 +50,8 @@ class InviteClient(InviteDialog):
         self._auth = Authenticator(credentials, core.environment.token)
         self._failover: Failover | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
-        self._cancel: Ended | None = None
+        self._cancelled: Ended | None = None
+        """What ends the call once the cancelled INVITE has its final response."""
         self._timer: Timer | None = None
 
     @classmethod
@@ -95,7 +98,7 @@ class InviteClient(InviteDialog):
     def _send(self, invite: Request, now: float) -> None:
         headers = invite.headers.without("session-expires", "min-se").with_(*self.session.timer.asked())
         self.invite = replace(invite, headers=headers)
-        # A nonce may be known to nobody but the one who gave it, so his address is asked again.
+        # Perhaps only the server that gave a nonce knows it, so its address is tried first.
         asked = self._failover.peer if self._failover else None
 
         def answered(response: Request | Response | None, at: float) -> None:
@@ -110,16 +113,16 @@ class InviteClient(InviteDialog):
         if isinstance(response, Response) and 200 <= response.status < 300:
             self._accepted(failover, response, now)
         elif failover is not self._failover:
-            return  # it was challenged, and another INVITE has taken its place
+            return  # another INVITE has taken its place, e.g. after a challenge
         elif response is None:
-            self.finish(self._cancel or self._unanswered(), now)
+            self.finish(self._cancelled or self._no_response(), now)
         elif isinstance(response, Response):
             if response.status < 200:
                 self._provisional(response, now)
             else:
                 self._refused(response, now)
 
-    def _unanswered(self) -> Ended:
+    def _no_response(self) -> Ended:
         cause = self._failover.failure if self._failover else ""
         if cause:
             return Ended("network", "unreachable", cause, 503)  # RFC 3261 §8.1.3.1
@@ -132,11 +135,11 @@ class InviteClient(InviteDialog):
 
     @property
     def rings_there(self) -> bool:
-        """See `InviteDialog.rings_there`."""
-        return self.phase is Phase.RINGING and self._cancel is None
+        """Whether it rings at the other side."""
+        return self.phase is Phase.RINGING
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """See `InviteDialog.dialog_of`."""
+        """The dialog that `request` came in, perhaps an early one."""
         return self.dialog or self._early.dialog(request.from_.tag)
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
@@ -147,9 +150,8 @@ class InviteClient(InviteDialog):
             super().in_dialog(request, transaction, now)
 
     def _provisional(self, response: Response, now: float) -> None:
-        if self.phase is Phase.CALLING:
-            self.phase = Phase.RINGING
-        if self.phase is Phase.RINGING and self._early.heard(response, self.peer, now):
+        self.advance(Step.PROVISIONAL)
+        if self._early.heard(response, self.peer, now):
             self.session.learn(response)
             self.on_event(Progress(response.status, response.reason, response.body or None))
 
@@ -163,33 +165,34 @@ class InviteClient(InviteDialog):
         dialog, answered = self._early.become(response, failover.peer)
         peer = dialog.next_hop
         ack = dialog.request("ACK", self.core.contact(peer), number=response.cseq.number)
-        ack = replace(
-            ack, headers=ack.headers.with_(*credentials_of(failover.request))
-        )  # §22.1: it cannot be challenged
+        ack = replace(ack, headers=ack.headers.with_(*credentials_of(failover.request)))
         self._acks[tag] = (ack, peer)
         self.core.clients.send_ack(ack, peer, now)
-        unwanted = self.phase is Phase.ENDED or self._cancel is not None
-        if self.dialog is not None or unwanted or failover is not self._failover:
-            # Another branch of a fork, or our CANCEL crossed the answer: this one is not wanted.
+        # A 2xx to an INVITE that was sent again since, e.g. after a challenge, is not wanted either.
+        actions = self.advance(Step.ANSWERED) if failover is self._failover else (Do.BYE,)
+        if Do.BYE in actions:
             self.request_in(dialog, "BYE", now)
-            if self._cancel is not None and self.dialog is None:
-                self.finish(self._cancel, now)
+            if self._cancelled is not None:
+                self.finish(self._cancelled, now)
             return
         self.dialog = dialog
-        self.phase = Phase.CONFIRMED
         self._stop_timer()
         self.session.learn(response)
         self.session.remote = answered or response.body
+        self.session.exchanged()
         self._early.close()
         self.session.timer.answered(response, now)
         self.core.dialogs.add(dialog, self)
         self.on_event(Confirmed(None if answered else response.body or None))
 
     def _refused(self, response: Response, now: float) -> None:
-        retry = None if self._cancel else self._auth.retry(self.invite, response, self.peer.host)
-        if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
+        if self._cancelled is not None:
+            self.finish(self._cancelled, now)
+            return
+        retry = self._auth.retry(self.invite, response, self.peer.host)
+        if response.status == 422 and self.session.timer.told_minimum(response):
             retry = self._auth.sign(self.invite)
-        if response.status in NOT_ACCEPTABLE and not self._cancel and self.session.offer_otherwise():
+        if response.status in NOT_ACCEPTABLE and self.session.offer_otherwise(now):
             retry = self._offering(self.session.local)
         if retry is not None:
             self._send(renumber(retry), now)
@@ -198,10 +201,10 @@ class InviteClient(InviteDialog):
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {cleaned(retry_after[:20])}"
         ended = Ended(self.other, str(response.status), text, response.status, elsewhere(response), cause_of(response))
-        self.finish(self._cancel or ended, now)
+        self.finish(ended, now)
 
     def _offering(self, offer: bytes) -> Request:
-        """The INVITE with another offer; to whom it goes it is a new one, which may be challenged again."""
+        """The INVITE with another offer. To the server it is a new one, which may be challenged again."""
         self._auth.forget_attempts()
         self._early.close()
         headers = self.invite.headers.without("authorization", "proxy-authorization")
@@ -212,19 +215,20 @@ class InviteClient(InviteDialog):
         self.hangup(now, "nobody answered in time")
 
     def hangup(self, now: float, text: str = "") -> None:
-        """End the call in whatever way its phase asks for."""
-        if self.phase is Phase.CONFIRMED:
+        """End the call by BYE or CANCEL; too late, this does nothing."""
+        actions = self.advance(Step.HANG_UP)
+        if Do.BYE in actions:
             self.bye(now, Ended("gateway", "BYE", text))
-        elif self.phase is not Phase.ENDED and self._cancel is None:
+        if Do.CANCEL in actions:
             self._stop_timer()
-            self._cancel = Ended("gateway", "CANCEL", text, 487)
+            self._cancelled = Ended("gateway", "CANCEL", text, 487)
             if self._failover is None:
-                self.finish(self._cancel, now)
+                self.finish(self._cancelled, now)
             else:
                 self._failover.give_up(now)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """See `InviteDialog.finish`."""
+        """End the call on our side, with its early dialogs."""
         self._stop_timer()
         self._early.close()
         super().finish(ended, now)
@@ -236,7 +240,7 @@ class InviteClient(InviteDialog):
 
 
 def elsewhere(response: Response) -> tuple[Uri, ...]:
-    """Where a redirection leads, the preferred first; 305 and 380 ask for something else than another try."""
+    """The URIs that a redirection names, the preferred first; none for 305 and 380, which ask for something else."""
     if response.status not in (300, 301, 302):
         return ()
     return tuple(one.uri for one in sorted(response.contacts, key=lambda one: -one.preference)[:MAX_CONTACTS])

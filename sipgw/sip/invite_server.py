@@ -5,6 +5,7 @@ from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
 from sipgw.sip.invite_dialog import InviteDialog
+from sipgw.sip.invite_dialog_table import Do, Step
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
@@ -15,7 +16,7 @@ MINUTE = 60.0
 
 
 class InviteServer(InviteDialog):
-    """The INVITE of somebody who calls us, and the call that comes of it."""
+    """A call to us, from its INVITE on."""
 
     def __init__(
         self,
@@ -30,9 +31,11 @@ class InviteServer(InviteDialog):
         self.replaced = replaced
         """The call that this one is to take the place of (RFC 3891)."""
         self.transaction = transaction
-        """That of the INVITE."""
-        self._hang_up_on_ack: Ended | None = None
+        """The server transaction of the INVITE."""
+        self._hung_up = Ended("gateway", "BYE")
+        """What ends the call once the ACK has come."""
         self._final: bytes | None = None
+        """Our description in the 200 that waits for PRACKs."""
         self._minute: Timer | None = None
         self._expiry: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
@@ -63,22 +66,21 @@ class InviteServer(InviteDialog):
     def ringing(self, now: float) -> None:
         """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
         if self.phase is Phase.CALLING and not (self._is_reliable and not self.invite.body):
-            self.phase = Phase.RINGING
             self._progress(180, b"", now)
 
     def progress(self, sdp: bytes, now: float) -> None:
         """Send 183 with `sdp` once, for sound before the answer; it is our answer, or our offer if they sent none."""
         if self._unanswered and not self.session.local:
-            self.phase = Phase.RINGING
             self.session.local, self.session.remote = sdp, self.invite.body
             self._progress(183, sdp, now)
 
     def _progress(self, status: int, sdp: bytes, now: float) -> None:
+        self.advance(Step.PROVISIONAL)
         self._stop_minute()
         response = self.core.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
         if self._is_reliable:
             self._reliable.send(response, now)
-            sdp = b""  # it was told
+            sdp = b""  # the repetition needs no description
         else:
             self.transaction.respond(response, now)
         self._minute = self.core.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
@@ -89,7 +91,7 @@ class InviteServer(InviteDialog):
 
     @property
     def _is_reliable(self) -> bool:
-        """We acknowledge by PRACK only where the other side insists on it."""
+        """We send reliable responses only where the other side requires it."""
         return "100rel" in self.invite.require
 
     def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
@@ -100,13 +102,14 @@ class InviteServer(InviteDialog):
             return
         session = self.session
         if response.body and self.invite.body:
-            session.settled = True
+            session.exchanged()
         if request.body and session.settled:
             session.take(request, transaction, now)
         else:
             self.core.respond(transaction, 200, now)
             if request.body and response.body:
-                session.settled, session.remote = True, request.body
+                session.remote = request.body
+                session.exchanged()
                 self.on_event(Answered(request.body))
         self._reliable.proceed(now)
         if self._final is not None and self._unanswered and not self._reliable.pending:
@@ -120,12 +123,8 @@ class InviteServer(InviteDialog):
             self._final = sdp
             return
         self._stop_waiting()
-        self.phase = Phase.ANSWERED
-        if self.session.settled:
-            sdp = b""  # RFC 3262 §5: offer and answer are exchanged
-        else:
-            self.session.local, self.session.remote = sdp, self.invite.body
-            self.session.owed = 0 if self.invite.body else self.invite.cseq.number
+        self.advance(Step.ANSWER)
+        sdp = self.session.answer_invite(self.invite, sdp)
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
         response = self.core.response(self.transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
@@ -139,32 +138,31 @@ class InviteServer(InviteDialog):
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str) -> None:
-        """The other side gave up before we answered."""
+        """CANCEL came before we answered."""
         if self._unanswered:
             self.finish(Ended("caller", "CANCEL", text), now)
 
     def acked(self, ack: Request, now: float) -> None:
-        """See `InviteDialog.acked`."""
-        if self.phase is not Phase.ANSWERED:
+        """The ACK for our 200 to the INVITE, or to a re-INVITE, came."""
+        if self.phase not in (Phase.ANSWERED, Phase.HANGING_UP):
             super().acked(ack, now)
             return
-        self.phase = Phase.CONFIRMED
+        actions = self.advance(Step.ACK)
         self.on_event(Confirmed(self.session.acked(ack)))
-        if self._hang_up_on_ack is not None:
-            self.bye(now, self._hang_up_on_ack)
+        if Do.BYE in actions:
+            self.bye(now, self._hung_up)
 
     def hangup(self, now: float, text: str = "") -> None:
-        """End the call in whatever way its phase asks for."""
-        ended = Ended("gateway", "BYE", text)
-        if self._unanswered:
+        """End the call by a refusal or BYE; too late, this does nothing."""
+        self._hung_up = Ended("gateway", "BYE", text)
+        actions = self.advance(Step.HANG_UP)
+        if Do.REFUSE in actions:
             self.reject(480, now)
-        elif self.phase is Phase.ANSWERED:
-            self._hang_up_on_ack = ended  # §15: the callee's BYE waits for the ACK
-        else:
-            self.bye(now, ended)
+        if Do.BYE in actions:
+            self.bye(now, self._hung_up)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """See `InviteDialog.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
+        """End the call on our side. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
         if self._unanswered:
             self.core.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()

@@ -1,4 +1,4 @@
-"""The session of one call: who offers what to whom (RFC 3264, RFC 6337), by INVITE or UPDATE, and its timer."""
+"""Offer and answer in one call (RFC 3264, RFC 6337), by INVITE, UPDATE or PRACK, and its session timer. Sans-IO."""
 
 from typing import NamedTuple
 
@@ -6,56 +6,59 @@ from sipgw.sip.call_state import CallState
 from sipgw.sip.checks import CAPABILITIES
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.events import Answered, Changed, Ended, Offered, Phase
+from sipgw.sip.machine import step
 from sipgw.sip.message import Request, Response
+from sipgw.sip.offer_exchange_table import OFFERS, OfferEvent, OfferState
 from sipgw.sip.session_timer import SessionTimer, too_short
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 
 RETRY_AFTER = (("Retry-After", "2"),)
 TRYING = 0.2
-"""Seconds after which an offer that is not answered yet gets a 100."""
+"""Seconds after which a re-INVITE that is not answered yet gets a 100."""
 ANSWER_LIMIT = 10.0
-"""Seconds after which it is refused, as nobody seems to look after it."""
+"""Seconds after that until an offer that the application does not answer is refused."""
 MAX_TRIES = 6
-"""How often a change is asked for while the other side is busy with one of its own (491)."""
+"""How often a change is sent again because the other side is making one of its own (491)."""
 
 
 class _Change(NamedTuple):
-    """What we ask the other side for."""
+    """A change that we ask the other side for."""
 
     sdp: bytes | None
-    """The new description. None: nothing is to change but the session timer, so that our description is repeated as it
-    is when the request leaves: an offer of theirs may have changed it since (RFC 3264 §8)."""
+    """The new description. None: only the session timer is refreshed, so the request repeats our description as it is
+    at that moment: an offer of the other side may have changed it since (RFC 3264 §8)."""
     before: bytes = b""
-    """Our description that `sdp` was made from: made from an older one it would undo what was agreed on since."""
-    method: str = ""
-    """By which request it is asked for; empty until it is sent again."""
+    """Our description that `sdp` was made from. If ours has changed since, `sdp` would undo that change."""
     tries: int = 1
 
 
 class OfferExchange:
-    """Descriptions are kept as they went over the wire, so that a refresh repeats ours byte for byte."""
+    """The descriptions are kept as they were sent and received, so that a refresh repeats ours byte for byte."""
 
     def __init__(self, call: CallState) -> None:
+        self.state = OfferState.INITIAL
         self.local = b""
         """Our last description."""
         self.remote = b""
         """The other side's last description."""
         self.otherwise: tuple[bytes, ...] = ()
-        """What our INVITE offers next, if the other side cannot accept what it has offered."""
-        self.settled = False
-        """Whether offer and answer were exchanged before the final response to INVITE (RFC 3262 §5)."""
-        self.offered: Transaction | None = None
-        """Their request whose offer waits for our answer."""
+        """The offers that our INVITE makes next if the other side cannot accept this one."""
         core = call.core
         self.timer = SessionTimer(core.timers, core.environment.session_expires, self._refresh, self._expired)
         self._call = call
-        self.owed = 0
-        """The CSeq number of the INVITE whose ACK has to bring the answer to our offer; 0 for none."""
+        self._offered: Transaction | None = None
+        """Their request in `OfferState.REMOTE`."""
+        self._acknowledges = 0
+        """The CSeq number of the INVITE whose ACK brings the answer in `OfferState.LOCAL_IN_2XX`."""
         self._change: _Change | None = None
         self._updates = False
+        """Whether the other side takes UPDATE."""
         self._again: Timer | None = None
         self._waiting: Timer | None = None
+
+    def _fire(self, event: OfferEvent) -> None:
+        self.state, _ = step(OFFERS, self.state, event)
 
     def close(self, now: float) -> None:
         """The call is over."""
@@ -63,7 +66,52 @@ class OfferExchange:
         if self._again is not None:
             self._again.cancel()
         self.refuse(487, now)
+        self._fire(OfferEvent.CLOSE)
         self._over(Changed(None, 0, "the call ended"))
+
+    # The INVITE's own offer
+
+    @property
+    def settled(self) -> bool:
+        """Whether the offer of the INVITE is answered, perhaps before its final response (RFC 3262 §5)."""
+        return self.state is not OfferState.INITIAL
+
+    def exchanged(self) -> None:
+        """The offer of the INVITE is answered."""
+        self._fire(OfferEvent.EXCHANGED)
+
+    def answer_invite(self, invite: Request, sdp: bytes) -> bytes:
+        """Return the body of our 2xx to `invite`: `sdp`, or nothing if answer and offer are exchanged already."""
+        if self.settled:
+            return b""
+        self.local, self.remote = sdp, invite.body
+        if invite.body:
+            self.exchanged()
+        else:
+            self._offer_in_2xx(invite)
+        return sdp
+
+    def _offer_in_2xx(self, invite: Request) -> None:
+        self._fire(OfferEvent.OFFER_IN_2XX)
+        self._acknowledges = invite.cseq.number
+
+    def acked(self, ack: Request) -> bytes | None:
+        """Take the ACK for our 2xx to an INVITE. If the 2xx made an offer, the answer in the ACK is returned."""
+        if self.state is not OfferState.LOCAL_IN_2XX or ack.cseq.number != self._acknowledges:
+            return None
+        self._fire(OfferEvent.ACK)
+        self.remote = ack.body or self.remote
+        return ack.body or None
+
+    def offer_otherwise(self, now: float) -> bool:
+        """Go on to the next offer of our INVITE; returns whether there is one."""
+        if not self.otherwise:
+            return False
+        self.refuse(487, now)  # an early UPDATE ends with the INVITE
+        self._fire(OfferEvent.RESTARTED)
+        self.local, *rest = self.otherwise
+        self.otherwise, self.remote = tuple(rest), b""
+        return True
 
     # Their offers
 
@@ -87,43 +135,38 @@ class OfferExchange:
             self.take(request, transaction, now)
 
     def take(self, request: Request, transaction: Transaction, now: float) -> None:
-        """Tell of an offer, or of the wish for one; it is answered by `accept` or `refuse`, in time or by ourselves."""
-        self.offered = transaction
+        """Report an offer, or the wish for one. It waits for `accept` or `refuse`, but not for ever."""
+        if self.state is not OfferState.STABLE:  # a PRACK that offers while their UPDATE waits (RFC 3311 §5.2)
+            self._call.core.respond(transaction, 500, now, headers=RETRY_AFTER)
+            return
+        self._fire(OfferEvent.OFFERED)
+        self._offered = transaction
         self._waiting = self._call.core.timers.at(now + TRYING, self._still_waiting)
         self._call.on_event(Offered(request.body or None))
 
     def _still_waiting(self, now: float) -> None:
-        core, transaction = self._call.core, self.offered
+        core, transaction = self._call.core, self._offered
         if transaction is not None and transaction.request.method == "INVITE":
             core.respond(transaction, 100, now)  # RFC 3261 §17.2.1
         self._waiting = core.timers.at(now + ANSWER_LIMIT, lambda at: self.refuse(488, at))
 
-    def _taken(self) -> Transaction | None:
-        """The request that waits for an answer, which waits no longer."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-        transaction, self.offered = self.offered, None
-        return transaction
-
     def _status_against(self, request: Request) -> int:
         """500 or 491 if the offer of `request` comes at a bad time, else 0."""
+        call = self._call
         if request.method == "UPDATE" and not request.body:
             return 0
-        if self.offered is not None:
+        if self.state is OfferState.REMOTE:
             return 500  # RFC 3261 §14.2, RFC 3311 §5.2: their last offer has no answer yet
-        if self._call.phase in (Phase.CALLING, Phase.RINGING):
-            if request.method == "UPDATE" and self.settled:
-                return 0
-            theirs = not self._call.calling and (self._call.invite.body or request.method == "INVITE")
+        if call.early and not (request.method == "UPDATE" and self.settled):
+            theirs = not call.calling and (call.invite.body or request.method == "INVITE")
             return 500 if theirs else 491  # the INVITE and its offer come first
         # RFC 3261 §14.2, RFC 5407 §3.1.5: our own offer has no answer yet; an ACK alone may be late (§3.1.4).
-        ours = self.owed or (self._change is not None and self._change.method == "INVITE")
-        return 491 if ours else 0
+        return 0 if self.state is OfferState.STABLE else 491
 
     def _granted(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
-        """The session timer begins with the call (RFC 4028 §4), and no other method is about it."""
-        early = self._call.phase in (Phase.CALLING, Phase.RINGING)
-        return () if early or request.method not in ("INVITE", "UPDATE") else self.timer.granted(request, now)
+        """The session timer in our 2xx: it begins with the call (RFC 4028 §4), by INVITE and UPDATE only."""
+        timed = request.method in ("INVITE", "UPDATE") and not self._call.early
+        return self.timer.granted(request, now) if timed else ()
 
     def learn(self, message: Request | Response) -> None:
         """Note from the Allow header whether the other side takes UPDATE."""
@@ -131,43 +174,38 @@ class OfferExchange:
         if allowed:
             self._updates = "update" in allowed
 
+    def _taken(self) -> Transaction | None:
+        """Take the request that waits for an answer; it waits no longer."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        transaction, self._offered = self._offered, None
+        return transaction
+
     def accept(self, sdp: bytes, now: float) -> None:
-        """Answer a pending offer; the 200 to a re-INVITE is resent until its ACK."""
+        """Answer a pending offer; too late, this does nothing. The 200 to a re-INVITE is resent until its ACK."""
         transaction, call = self._taken(), self._call
         if transaction is None:
             return
         request = transaction.request
+        if request.body:
+            self._fire(OfferEvent.ANSWER)
+        else:
+            self._offer_in_2xx(request)
         self.local, self.remote = sdp, request.body or self.remote
         fields = self._granted(request, now)
         response = call.core.response(transaction, 200, headers=fields, sdp=sdp, contact=True)
         transaction.respond(response, now)
         if request.method == "INVITE":
-            self.owed = 0 if request.body else request.cseq.number
             call.core.dialogs.resend_until_ack(call, transaction, response, now)
 
-    def acked(self, ack: Request) -> bytes | None:
-        """The ACK for our 200 to an INVITE came; if the offer was ours, it brings the answer, which is returned."""
-        if ack.cseq.number != self.owed:
-            return None
-        self.owed = 0
-        self.remote = ack.body or self.remote
-        return ack.body or None
-
     def refuse(self, status: int, now: float) -> None:
-        """Refuse a pending offer; the session stays as it was."""
+        """Refuse a pending offer; the session stays as it was. Too late, this does nothing."""
         transaction = self._taken()
         if transaction is not None:
+            self._fire(OfferEvent.REFUSE)
             self._call.core.respond(transaction, status, now)
 
     # Our offers
-
-    def offer_otherwise(self) -> bool:
-        """Go on to the next description that our INVITE can offer; returns whether there is one."""
-        if not self.otherwise:
-            return False
-        (self.local, *rest), self.remote, self.settled = self.otherwise, b"", False
-        self.otherwise = tuple(rest)
-        return True
 
     def change(self, sdp: bytes, now: float) -> None:
         """Offer a new description by re-INVITE (RFC 3261 §14.1); the outcome comes as `Changed`."""
@@ -177,7 +215,7 @@ class OfferExchange:
         self._ask(_Change(sdp, self.local), now)
 
     def _refresh(self, now: float) -> None:
-        if self._change is None:  # else that refreshes too, or `_over` comes back to it
+        if self._change is None:  # else the change refreshes too, or `_failed` starts the timer again
             self._ask(_Change(None), now)
 
     def _ask(self, change: _Change, now: float) -> None:
@@ -185,38 +223,40 @@ class OfferExchange:
         if change.sdp is not None and change.before != self.local:
             self._failed(Changed(None, 491, "the other side has changed the session meanwhile"), now)
             return
+        self._change = change
         update = change.sdp is None and self._updates
-        self._change = change._replace(method="UPDATE" if update else "INVITE")
-        if not update and (
-            self.offered is not None or call.phase is Phase.ANSWERED or call.core.dialogs.awaits_ack(call)
-        ):
+        if not update and (self.state is not OfferState.STABLE or not call.up or call.core.dialogs.awaits_ack(call)):
             self._ask_later(now)
-        elif call.dialog is not None:
-            described = self.local if change.sdp is None else change.sdp
-            fields, body = (*CAPABILITIES, *self.timer.asked()), b"" if update else described
-            fields = (*fields, ("Content-Type", "application/sdp")) if body else fields
-            call.request(self._change.method, now, fields=fields, body=body, on_final=self._answered)
+            return
+        described = self.local if change.sdp is None else change.sdp
+        fields, body = (*CAPABILITIES, *self.timer.asked()), b"" if update else described
+        fields = (*fields, ("Content-Type", "application/sdp")) if body else fields
+        if not update:
+            self._fire(OfferEvent.OFFER)
+        call.request("UPDATE" if update else "INVITE", now, fields=fields, body=body, on_final=self._answered)
 
     def _ask_later(self, now: float) -> None:
-        """RFC 3261 §14.1: who has chosen the Call-ID waits longer, so that the two do not collide again."""
+        """RFC 3261 §14.1: the side that has chosen the Call-ID waits longer, so that the two do not collide again."""
         change = self._change
         if change is None or change.tries >= MAX_TRIES:
             self._failed(Changed(None, 491, "the other side is busy with changes of its own"), now)
             return
-        core = self._call.core
-        wait = 2.1 + 1.9 * core.environment.fraction() if self._call.calling else 2.0 * core.environment.fraction()
-        again = self._change = change._replace(method="", tries=change.tries + 1)
-        self._again = core.timers.at(now + wait, lambda at: self._ask(again, at))
+        fraction = self._call.core.environment.fraction()
+        wait = 2.1 + 1.9 * fraction if self._call.calling else 2.0 * fraction
+        again = self._change = change._replace(tries=change.tries + 1)
+        self._again = self._call.core.timers.at(now + wait, lambda at: self._ask(again, at))
 
     def _answered(self, response: Response | None, now: float) -> None:
         change = self._change
         if change is None or self._call.phase is Phase.ENDED:
             return
+        if self.state is OfferState.LOCAL:
+            self._fire(OfferEvent.FINAL)
         if response is None or response.status in (408, 481):
             # RFC 3261 §12.2.1.2, RFC 4028 §10: the other side has lost the call.
             how = str(response.status) if response else "no answer"
             self._call.bye(now, Ended("network", how, "the session could not be refreshed", 408), cause=408)
-        elif response.status < 200:  # §14.1: it was taken back, and the session stays as it was
+        elif response.status < 200:  # §14.1: the re-INVITE was cancelled, and the session stays as it was
             self._failed(Changed(None, 408, f"nothing but {response.status} was answered"), now)
         elif response.status < 300:
             self._succeeded(change, response, now)

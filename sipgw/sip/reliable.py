@@ -123,7 +123,7 @@ class Early:
         branch.number = number
         if response.body and not branch.answer:
             branch.answer = self._exchange.remote = response.body
-            self._exchange.settled = True
+            self._exchange.exchanged()
         rack = (("RAck", f"{number} {self._call.invite.cseq.number} INVITE"),)
         self._call.request_in(branch.dialog, "PRACK", now, fields=rack)
         return True
