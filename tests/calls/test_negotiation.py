@@ -18,7 +18,7 @@ THEIRS = (
 
 @dataclass
 class Leg:
-    """The leg of a call, which remembers our description as `sipgw.sip.offer_exchange.Session` does."""
+    """The leg of a call, which remembers our description as `sipgw.sip.offer_exchange.OfferExchange` does."""
 
     source: Peer
     local: bytes = b""
