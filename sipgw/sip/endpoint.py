@@ -42,14 +42,14 @@ from sipgw.sip.user_agent import IncomingCall, UserAgent
 log = structlog.get_logger()
 
 CLOSING_LIMIT = 2.0
-"""Seconds that closing waits for the answers to its last requests: REGISTER with Expires 0, BYE."""
+"""Seconds that closing waits for responses to the last requests: REGISTER with Expires 0, BYE."""
 
 
 class EndpointError(Exception):
     """The endpoint cannot listen; the message is one line that says what to do."""
 
 
-class CallFailed(Exception):  # noqa: N818  an outcome, not a fault of ours
+class CallFailed(Exception):  # noqa: N818  an outcome, not an error
     """A call that we made was not answered."""
 
     def __init__(self, ended: Ended) -> None:
@@ -60,7 +60,7 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not a fault of ours
 Screen = Callable[[str], bool]
 Register = Callable[[Request, Peer, float], Answer]
 DROP = Refusal(0)
-"""Turn away without an answer."""
+"""Drops a request without a response."""
 
 
 class EndpointCallbacks(NamedTuple):
@@ -76,7 +76,7 @@ class EndpointCallbacks(NamedTuple):
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
-    `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
+    `on_invite` takes each new call and must not block; `admit` judges every request outside a dialog; `trace` takes
     every message, credentials masked. `screen` says whether what comes from an address is read at all, `known` whether
     it is one of those for whom places are kept; `met` is told the addresses that we send requests to; `register` takes
     REGISTER requests, and `uses` says whether a phone that registered is reached by the connection of that number.
@@ -135,7 +135,7 @@ class Endpoint:
             ) from None
         await self._group.__aenter__()
         self._open = True
-        self._flush()  # what came while the sockets were opened
+        self._flush()  # packets of the time before the sockets were open
         if self._older:
             self._older.link.listen(self._transports.send)
         if self._stun:
@@ -147,13 +147,13 @@ class Endpoint:
         await self._settle()
         self._open = False
         self._transports.stop_listening()
-        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
+        await self._group.__aexit__(None, None, None)  # an error of the body is raised unchanged
         if self._timer:
             self._timer.cancel()
         await self._transports.close()
 
     async def _settle(self) -> None:
-        """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
+        """Wait up to `CLOSING_LIMIT` for responses to the last requests, e.g. to a BYE that was lost."""
         self._settled = asyncio.Event()
         self._flush()
         with contextlib.suppress(TimeoutError):
@@ -172,7 +172,7 @@ class Endpoint:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was dropped, turned away or had no place, by what was wrong with it."""
+        """How many messages were dropped or refused, and connections refused, by cause."""
         return self.agent.counts + self._transports.counts + self._resolver.counts
 
     def contact_host(self, peer: Peer) -> str:
@@ -180,11 +180,11 @@ class Endpoint:
         return self._transports.address(peer)[0]
 
     def reaches(self, peer: Peer) -> bool:
-        """Whether a way leads from this machine to the address of `peer`."""
+        """Whether this machine has a route to the address of `peer`."""
         return self._transports.way(peer) is not None
 
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
-        """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
+        """The addresses to which requests to `target` are sent, best first (RFC 3263); empty if there is none."""
         return await self._resolver.find(peer_of(target))
 
     async def invite(
@@ -201,10 +201,11 @@ class Endpoint:
     ) -> tuple[Leg, bytes | None]:
         """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
-        Of the `offers` the next is made when the other side cannot accept the one before: see `offer_answer.offers`.
+        If the other side cannot accept one of the `offers`, the next is made: see `offer_answer.offers`.
 
-        Who picks it up while it rings (`Leg.give_way`) is still to be answered.
-        `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
+        If another call takes it over while it rings (`Leg.give_way`), that leg is returned; it must still be answered.
+        `early` takes the events before the answer: `Progress`, perhaps with early media, and `Offered`, which it must
+        answer.
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
@@ -245,7 +246,7 @@ class Endpoint:
         return registration
 
     def unregister(self, only: Registration | None = None) -> None:
-        """Give up all registrations, or one: nobody is to send calls here any more."""
+        """Remove all registrations, or one, so that no calls are sent here any more."""
         for registration in [one for one in self._registrations if only in (None, one)]:
             self._registrations.remove(registration)
             self._after(registration.close)
@@ -262,7 +263,7 @@ class Endpoint:
         return asyncio.get_running_loop().time()
 
     def _after(self, action: Callable[..., None], *args: Any) -> None:
-        """Let the core do something, then send what it wants sent."""
+        """Let the core act, then handle its events and send its packets."""
         try:
             action(*args, self._now())
         finally:
@@ -323,7 +324,7 @@ class Endpoint:
         self._group.create_task(bounded(work, None, "sip work failed"))
 
     def datagram(self, data: bytes, peer: Peer) -> None:
-        """Take a datagram; empty lines are keepalives of the other side's NAT binding, what is too large is counted."""
+        """Take a datagram. Empty lines are keepalives of a NAT binding; a datagram that is too large is counted."""
         if len(data) > MAX_DATAGRAM:
             self.agent.counts["oversized"] += 1
         elif is_stun(data):
@@ -334,28 +335,28 @@ class Endpoint:
             self._take(parsed(data), data, peer)
 
     def _take(self, message: Request | Response | ParseError, data: bytes, peer: Peer) -> None:
-        """Let whom it belongs to have it: an older process or us."""
-        with contained("message not taken"):  # else asyncio would close the connection that many calls came in on
+        """Give a message to its owner: an older process, or our core."""
+        with contained("message not taken"):  # else asyncio closes a connection that many calls share
             if self._older and self._older.takes(message, self.agent):
                 self._older.link.send(data, peer)
             else:
                 self._after(self.agent.receive_message, message, peer)
 
     def hand_over(self, link: Link) -> None:
-        """Give the sockets to the next process, which sends back what belongs to our calls; these go on."""
+        """Give the sockets to the next process, which sends back messages of our calls; the calls go on."""
         while self._registrations:
             self._registrations.pop().leave()
         link.bequeath(self._transports.hand_over(link, self.agent.connections), self.agent.call_ids)
         link.listen(self._sent_back)
 
     def _sent_back(self, data: bytes, peer: Peer) -> None:
-        # A connection of the next process has no number here; below zero means that answers go there over the link.
+        # The number of a connection of the next process, below zero: responses to it go over the link.
         self._take(parsed(data), data, peer._replace(connection=-peer.connection))
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
         if self._callbacks.screen(peer.host):
             if not isinstance(message, ParseError) and self.agent.knows(message):
-                self._transports.judged(peer, welcome=True)  # what belongs to a call is not judged by `admit`
+                self._transports.judged(peer, welcome=True)  # a message inside a call is not judged by `admit`
             if self._callbacks.trace is not None and not isinstance(message, ParseError):
                 self._watched("in", peer, message.to_bytes())
             self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)

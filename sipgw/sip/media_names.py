@@ -11,7 +11,7 @@ Locate = Callable[[Uri], Awaitable[tuple[Peer, ...]]]
 """The addresses of a URI, within a time limit; see `sipgw.sip.endpoint.Endpoint.locate`."""
 
 MAX_NAMES = 4
-"""Resolver of one description that are looked up: a call has one stream here."""
+"""Host names of one description that are looked up: a call has one stream here."""
 _CONNECTION = re.compile(rb"(?m)^c=IN IP([46]) ([A-Za-z0-9._-]{1,253})(?=[/ \r\n]|$)")
 
 _Named = tuple[int, str]

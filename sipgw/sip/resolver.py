@@ -32,7 +32,7 @@ MAX_NAMES = 1000
 TROUBLE_KEPT = 60.0
 """Seconds that addresses are used without asking, after a lookup in which some question was not answered."""
 MAX_LOOKUPS = 100
-"""Resolver that are looked up at the same time."""
+"""Names that are looked up at the same time."""
 MAX_WAITING = 1000
 """Requests that wait for one name; more are told that it has no address."""
 
