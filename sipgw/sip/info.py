@@ -1,4 +1,4 @@
-"""Keys by INFO (RFC 6086 §1 calls it legacy use): how older PBXs send DTMF, and how they want it sent."""
+"""Keys by INFO (RFC 6086 §1 calls it legacy use): older PBXs send and expect DTMF this way."""
 
 import re
 
@@ -12,14 +12,14 @@ from sipgw.sip.transaction import Transaction
 KEYS = "0123456789*#ABCD"
 """The keys in the order of their event codes (RFC 4733 §3.2)."""
 PRESSED = 0.16
-"""Seconds that a key was pressed when nobody says."""
+"""Seconds of a key press without a stated duration."""
 LONGEST = 10.0
 QUEUED = 64
 """Keys that may wait to be sent; beyond that new ones are dropped."""
 
 
 def key_of(content_type: str, body: bytes) -> KeyPressed | None:
-    """The key in the body of an INFO, or None for a hook flash and for what cannot be read."""
+    """The key in the body of an INFO, or None for a hook flash or an unreadable body."""
     text = body[:200].decode("ascii", "replace")
     seconds = PRESSED
     if content_type == RELAY:
@@ -34,10 +34,10 @@ def key_of(content_type: str, body: bytes) -> KeyPressed | None:
 
 
 def take_info(call: CallState, request: Request, transaction: Transaction, now: float) -> None:
-    """Answer an INFO inside the dialog of `call` and tell what it means."""
+    """Answer an INFO inside the dialog of `call`, and report the key in it."""
     core, kind = call.core, request.content_type
     if request.headers.get("info-package") is not None:
-        core.respond(transaction, 469, now, headers=(("Recv-Info", ""),))  # RFC 6086 §4.2.2: we know no package
+        core.respond(transaction, 469, now, headers=(("Recv-Info", ""),))  # RFC 6086 §4.2.2: we support no package
     elif (refusal := unreadable(request)) is not None:
         core.respond(transaction, refusal.status, now, headers=refusal.headers)
     else:
@@ -60,7 +60,7 @@ class KeySender:
         self._kind = RELAY
 
     def press(self, key: str, seconds: float, now: float) -> None:
-        """Send `key` after those that were pressed before. Raises `ValueError` if there is no such key."""
+        """Send `key` after the earlier ones. Raises `ValueError` if there is no such key."""
         if len(key) != 1 or key.upper() not in KEYS:
             raise ValueError(f"there is no key {key[:20]!r}")
         if len(self._waiting) < QUEUED:
@@ -69,7 +69,7 @@ class KeySender:
             self._next(None, now)
 
     def _next(self, response: Response | None, now: float) -> None:
-        """The other side answered the last key, if there was one. But for the other format it is not sent again."""
+        """Send the next key. The last one is sent again only in the other format, after a 415."""
         if response is not None and response.status == 415 and self._kind == RELAY and self._sending is not None:
             self._kind = PLAIN
             self._waiting.insert(0, self._sending)

@@ -1,4 +1,4 @@
-"""Asking by OPTIONS whether the other side is there (RFC 3261 §11). Sans-IO."""
+"""Health checks by OPTIONS (RFC 3261 §11). Sans-IO."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sipgw.sip.timers import Timer
 from sipgw.sip.uri import Uri
 
 SHORTEST = 15.0
-"""Seconds; carriers ban who asks more often."""
+"""The shortest interval, seconds; carriers ban clients that ask more often."""
 
 
 class Reach(Enum):
@@ -25,7 +25,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """Whom to ask, and how often."""
+    """The target of the checks, and their interval."""
 
     target: Uri
     proxy: Uri | None = None
@@ -39,7 +39,7 @@ class ProbeOptions:
 
 
 class Probe:
-    """Asks for ever. Any answer shows that somebody is there; only 503 says that calls are not wanted."""
+    """Asks until it is closed. Any response shows that the server is there; only 503 means that it takes no calls."""
 
     def __init__(self, clients: ClientTransactions, options: ProbeOptions) -> None:
         self.options = options
@@ -58,7 +58,7 @@ class Probe:
         return peer_of(self.options.proxy or self.options.target)
 
     def ask(self, now: float) -> None:
-        """Send OPTIONS; what comes of it decides, and the next one follows by itself."""
+        """Send OPTIONS; the response decides the state, and the next request follows by itself."""
         self._timer = None
         if self._closed:
             return
@@ -78,7 +78,7 @@ class Probe:
         Failover.start(self._clients, request, self.peer, self._answered, now)
 
     def close(self, now: float) -> None:
-        """Ask no more."""
+        """Send no more requests."""
         del now
         self._closed = True
         if self._timer is not None:
@@ -94,7 +94,7 @@ class Probe:
         else:
             self._settle(Reach.UP, f"{response.status} {response.reason}"[:100])
         if not self._closed:
-            # Spread, so that many gateways do not ask at once after an outage; never sooner than asked for.
+            # At random, so that many gateways do not ask at once after an outage; never before the interval is over.
             self._timer = self._clients.timers.at(
                 now + self.options.every * (1 + 0.1 * self._clients.environment.fraction()), self.ask
             )

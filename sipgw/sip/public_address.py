@@ -1,4 +1,4 @@
-"""At which addresses others see us: what registrars tell (RFC 3581), and a STUN server. Sans-IO."""
+"""Our public address as others see it: reports of registrars (RFC 3581) and of a STUN server. Sans-IO."""
 
 from sipgw.sip.dialog import Peer, is_private
 
@@ -9,14 +9,14 @@ Seen = tuple[str, int]
 
 
 class PublicAddress:
-    """Each observer counts for itself; one on the Internet counts for all of the Internet."""
+    """A report counts for its observer; one from the Internet counts for all of the Internet."""
 
     def __init__(self) -> None:
         self._by: dict[tuple[str, str], Seen] = {}
         self._public: dict[bool, Seen] = {}
 
     def learn(self, observer: Peer | None, host: str, port: int) -> None:
-        """`observer`, or a STUN server, sees us at this address; one on the Internet cannot reach a private one."""
+        """`observer`, or a STUN server (None), sees us at this address. From the Internet a private one is ignored."""
         if is_private(host) and (observer is None or not is_private(observer.host)):
             return
         # The port of a connection holds for that connection alone.
@@ -28,6 +28,6 @@ class PublicAddress:
             self._public[":" in host] = elsewhere
 
     def address(self, peer: Peer) -> Seen | None:
-        """Where `peer` sees us, as far as that is known; of a peer that is only a name, in IPv4."""
+        """The address at which `peer` sees us, or None; for a host name the IPv4 address."""
         seen = self._by.get((peer.transport, peer.host)) or self._by.get(("", peer.host))
         return seen if seen or is_private(peer.host) else self._public.get(":" in peer.host)

@@ -36,7 +36,7 @@ class RegistrationState(Enum):
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """Where to register, and as whom."""
+    """The registrar, and our account there."""
 
     registrar: Uri
     """The registrar; also the Request-URI."""
@@ -50,19 +50,19 @@ class RegistrationOptions:
 
 
 class _Pauses:
-    """When it is tried again after a failure: ever later, and never before the time that the registrar has named."""
+    """The pauses after failures: each one longer, and never shorter than the registrar asks."""
 
     def __init__(self) -> None:
         self.not_before = 0.0
-        """Until then the registrar wants to be left alone."""
+        """No request is sent before this time: the registrar has asked for it."""
         self._failures = 0
 
     def over(self) -> None:
-        """It has worked."""
+        """The registration succeeded."""
         self._failures = 0
 
     def failed(self, now: float, at_least: float, fraction: float) -> float:
-        """It has failed, and the registrar asks for `at_least` seconds; returns when it is tried again."""
+        """The registration failed; returns the time of the next try, at least `at_least` seconds from now."""
         first, most = BACKOFF
         pause = min(first * 2.0**self._failures, most) * (0.75 + 0.5 * fraction)
         self._failures = min(self._failures + 1, 20)
@@ -113,7 +113,7 @@ class Registration:
             self._send(self._fresh(self._expires), now)
 
     def forgotten(self, now: float) -> None:
-        """The registrar may have forgotten us: register, or at the time that it has named if that is not yet."""
+        """The registrar may have lost our registration: register, unless it has asked for a pause that is not over."""
         if now >= self._pauses.not_before:
             self.register(now)
 
@@ -133,7 +133,7 @@ class Registration:
             self.moved(now)
 
     def close(self, now: float) -> None:
-        """Take the registration back (Expires: 0), also one that may be being granted right now."""
+        """Unregister (Expires: 0), also if a REGISTER is still waiting for its response."""
         if self.state is RegistrationState.CLOSED:
             return
         asking = self._failover is not None and self._failover.running
@@ -146,7 +146,7 @@ class Registration:
             self._change(RegistrationState.CLOSED, "closed")
 
     def leave(self) -> None:
-        """Leave the registration as it is to somebody else who has the same address."""
+        """Leave the registration to another process at the same address."""
         self._stop()
         self._change(RegistrationState.CLOSED, "left to the next process")
 

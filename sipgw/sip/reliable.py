@@ -12,7 +12,7 @@ from sipgw.sip.retransmitter import Retransmitter
 from sipgw.sip.timers import TIMEOUT, Timers
 
 MAX_BRANCHES = 16
-"""Early dialogs of one INVITE that are kept; a proxy that forks wider is not followed."""
+"""Early dialogs of one INVITE that are kept; further branches of a fork are ignored."""
 RACK = re.compile(r"(\d{1,10})\s+(\d{1,10})\s+(\S+)", re.ASCII)
 
 
@@ -83,7 +83,7 @@ class _Branch:
     number: int = 0
     """The RSeq of its last reliable response."""
     answer: bytes = b""
-    """What a reliable response answered our offer with."""
+    """The answer to our offer in a reliable response."""
 
 
 class Early:

@@ -13,7 +13,7 @@ _PLAIN = re.compile("[!#-~]+")
 
 @dataclass(frozen=True)
 class Replaces:
-    """The call that is meant, as the side sees it that gets the INVITE."""
+    """The call to replace, as the receiver of the INVITE identifies it."""
 
     call_id: str
     to_tag: str
@@ -33,12 +33,12 @@ class Replaces:
 
     @classmethod
     def of(cls, dialog: Dialog) -> "Replaces":
-        """How the other side of `dialog` is told to let its call with us be replaced."""
+        """The Replaces by which the other side of `dialog` lets its call with us be replaced."""
         return cls(dialog.call_id, to_tag=dialog.remote.tag, from_tag=dialog.local.tag)
 
     @classmethod
     def in_uri(cls, uri: Uri) -> "Replaces | None":
-        """What the URI of a Refer-To asks for, or None (RFC 5589 §7). Raises `FieldError`."""
+        """The Replaces in the URI of a Refer-To, or None (RFC 5589 §7). Raises `FieldError`."""
         values = [value for name, _, value in (piece.partition("=") for piece in uri.headers.split("&"))
                   if name.lower() == "replaces"]  # fmt: skip
         if len(values) > 1:

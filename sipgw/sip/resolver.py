@@ -1,4 +1,4 @@
-"""Host names of peers: asked of the DNS by `dnspython`, whose cache keeps answers for their time to live."""
+"""Addresses of host names, from the DNS by `dnspython`, whose cache keeps answers for their time to live."""
 
 import asyncio
 import random
@@ -34,7 +34,7 @@ TROUBLE_KEPT = 60.0
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time."""
 MAX_WAITING = 1000
-"""Requests that wait for one name; more are told that it has no address."""
+"""Requests that wait for one name; a further one gets no address."""
 
 FAULTS = (dns.exception.DNSException, OSError, UnicodeError, EOFError)
 After = Callable[..., None]
@@ -61,7 +61,7 @@ class Resolver:
         self._spawn = spawn
         self._after = after
         self.counts: Counter[str] = Counter()
-        """Requests that were told of no address because too much is looked up at the same time."""
+        """Requests that got no address because too many lookups were running."""
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
 
@@ -108,7 +108,7 @@ class Resolver:
         if not hops:
             log.warning("name not found", host=peer.host, transport=peer.transport, cause="; ".join(troubles)[:200])
         if not hops and troubles and peer in self._known:
-            hops = self._known[peer].hops  # a name that led somewhere is not given up when the DNS is down
+            hops = self._known[peer].hops  # the last known addresses, because the DNS is down
         self._known.pop(peer, None)
         if hops:
             if len(self._known) >= MAX_NAMES:
@@ -131,7 +131,7 @@ class Resolver:
                 return hops
 
     async def ask(self, question: Question, troubles: list[str]) -> Records:
-        """The records that answer `question`; what went wrong with it is added to `troubles`."""
+        """The records that answer `question`; its errors are added to `troubles`."""
         if "." in question.name.strip("."):
             try:
                 answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
@@ -144,7 +144,7 @@ class Resolver:
 
 
 async def _of_the_system(question: Question) -> list[str]:
-    """What the DNS does not know may stand in ``/etc/hosts``, as ``localhost`` does."""
+    """Ask the system, which also reads ``/etc/hosts``, e.g. for ``localhost``."""
     family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
     try:
         found = await asyncio.get_running_loop().getaddrinfo(question.name, None, family=family, type=socket.SOCK_DGRAM)
@@ -170,7 +170,7 @@ def _text(name: Any) -> str:
 def _resolver(servers: tuple[str, ...]) -> dns.asyncresolver.Resolver:
     try:
         resolver = dns.asyncresolver.Resolver(configure=not servers)
-    except dns.resolver.NoResolverConfiguration:  # then ``/etc/hosts`` is all there is
+    except dns.resolver.NoResolverConfiguration:  # then only ``/etc/hosts`` is left
         resolver = dns.asyncresolver.Resolver(configure=False)
     if servers:
         places = [parse_host_port(server) for server in servers]

@@ -1,4 +1,4 @@
-"""TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits on what a stranger can hold open."""
+"""TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits for unknown sources."""
 
 import asyncio
 import random
@@ -22,17 +22,17 @@ log = structlog.get_logger()
 MAX_STREAMS = 1000
 """Connections in all, also those being opened or closed; at most half of the files that the process may have open."""
 MAX_OF_ONE_SOURCE = 200
-"""Of these, as many as one address (in IPv6 one /64) may open to us, and as many as we open to it."""
+"""Connections that one address (in IPv6 one /64) may open to us, and that we open to it."""
 KEPT_FREE = 4
-"""One place in so many is for those we know: strangers together never keep them out."""
+"""One of so many places is kept for known addresses: unknown ones together cannot take it."""
 PARTIAL_LIMIT = 10.0
-"""Seconds in which a begun message must be complete, and in which who has opened a connection must be let in."""
+"""Seconds in which a begun message must be complete, and the opener of a connection must be admitted."""
 HANDSHAKE_LIMIT = 5.0
 """Seconds for the TLS handshake of a connection opened to us."""
 IDLE_LIMIT = 600.0
 """Seconds without any byte (pongs apart) after which a connection is closed that no call, phone or trunk needs."""
 CLOSE_LIMIT = 5.0
-"""Seconds that a connection which is closed has for what is unsent: nobody holds a place by not reading."""
+"""Seconds that a closing connection has to send the rest: a peer that does not read holds no place."""
 CONNECT_LIMIT = 4.0
 """Seconds for opening a connection, its TLS handshake included."""
 UNSENT_LIMIT = 256 * 1024
@@ -40,7 +40,7 @@ UNSENT_LIMIT = 256 * 1024
 MAX_FAULTS = 20
 """Unusable messages, one after the other, after which a connection is closed."""
 MAX_WAITING = 64
-"""Messages that wait for one connection; more are dropped, and come again by retransmission or not at all."""
+"""Messages that wait for one connection; further ones are dropped, and perhaps retransmitted."""
 KEEPALIVE = (30.0, 35.0)
 """Seconds between keepalives, at random between these (RFC 5626 §4.4.1)."""
 PING = b"\r\n\r\n"
@@ -59,13 +59,13 @@ class StreamCallbacks(NamedTuple):
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine."""
     is_known: Callable[[str], bool]
-    """Whether an address is one of those for which places are kept."""
+    """Whether an address is known, so that places are kept for it."""
     is_used: Callable[[Peer], bool]
     """Whether a call, a request, a registration or the binding of a phone needs this connection."""
 
 
 class Streams:
-    """One table of all connections, those being opened and those being closed too: none is anywhere else."""
+    """The table of all connections, including those that are being opened or closed."""
 
     def __init__(
         self, callbacks: StreamCallbacks, tls: Tls, mark: Callable[[Any], None], local: str | None = None
@@ -76,7 +76,7 @@ class Streams:
         self._local = (local, 0) if local else None
         self._numbers = count(1)
         self.counts: Counter[str] = Counter()
-        """How many found no place (``refused``), and how many of ours made room for another (``made room``)."""
+        """Connections that were refused (``refused``), and connections of ours closed for another (``made room``)."""
         self._open: dict[int, Stream] = {}
         """By number, in the order of their last use."""
         self._sources: Counter[tuple[str, bool]] = Counter()
@@ -106,7 +106,7 @@ class Streams:
         return True
 
     def _make_room(self) -> None:
-        """Drop that one of ours which has not been used for the longest, if there is one that nobody needs."""
+        """Close the least recently used connection of ours that is not needed, if there is one."""
         for stream in self._open.values():
             if not stream.accepted and stream.up and not self.callbacks.is_used(stream.peer):
                 self.counts["made room"] += 1
@@ -127,7 +127,7 @@ class Streams:
             self.callbacks.on_lost(stream.peer)
 
     def holds(self, stream: "Stream") -> bool:
-        """Whether a connection is in the table; from now on it is the one that was used last."""
+        """Whether a connection is in the table; it counts as used now."""
         if self._open.pop(stream.peer.connection, None) is None:
             return False
         self._open[stream.peer.connection] = stream
@@ -142,7 +142,7 @@ class Streams:
         return None
 
     def send(self, data: bytes, peer: Peer) -> None:
-        """Send on an open connection, or open one; what is to be sent meanwhile waits for it."""
+        """Send on an open connection, or open one; messages wait until it is open."""
         stream = self.find(peer)
         if stream is None:
             stream = Stream(self, peer.transport, ConnectionKey.of(peer))
@@ -181,7 +181,7 @@ class Streams:
             stream.close()
 
     def close_accepted(self, needed: Collection[int]) -> None:
-        """Close what others have opened to us, but the connections of those numbers."""
+        """Close the connections that others have opened to us, but not those with the numbers `needed`."""
         for number, stream in list(self._open.items()):
             if stream.accepted and number not in needed:
                 stream.close()
@@ -201,11 +201,11 @@ class Stream(asyncio.Protocol):
         self._keepalive: asyncio.TimerHandle | None = None
         self._faults = 0
         self._welcome = not self.accepted
-        """Whether anything that came was let in, or belonged to what goes on here."""
+        """Whether a message on it was admitted, or belonged to a call or transaction."""
         self._pongs: bool | None = None
         """Whether our last keepalive was answered; None while none ever was."""
         self._early: bytearray | None = None
-        """What came between the end of the TLS handshake and our taking note of it."""
+        """Bytes that came between the end of the TLS handshake and its handling here."""
         self._waiting: list[bytes] = []
         """What is to be sent when it is open."""
 
@@ -263,7 +263,7 @@ class Stream(asyncio.Protocol):
         self._streams.remove(self)
 
     def eof_received(self) -> None:
-        """See `asyncio.Protocol`: who sends nothing more is not written to for long either."""
+        """See `asyncio.Protocol`: the peer sends nothing more, so the connection is closed."""
         self.close()
 
     def data_received(self, data: bytes) -> None:
@@ -274,9 +274,9 @@ class Stream(asyncio.Protocol):
             self._early += data
             return
         if self._pongs is not None:
-            self._pongs = True  # whatever comes shows that the other side lives
+            self._pongs = True  # any byte shows that the other side is alive
         if data == PONG and not self.accepted and not self._framer.pending:
-            self._pongs = True  # what answers our own pings is no use of it
+            self._pongs = True  # a pong does not count as use
             return
         partial = self._framer.pending
         self._framer.feed(data)
@@ -288,7 +288,9 @@ class Stream(asyncio.Protocol):
             self._streams.callbacks.on_message(error, self.peer)
             self.close()
             return
-        if self._welcome and not (partial and self._framer.pending):  # what trickles in does not renew its own time
+        if self._welcome and not (
+            partial and self._framer.pending
+        ):  # a message that trickles in does not extend its time
             self._watch()
 
     def _took(self, message: Request | Response | ParseError | Ping) -> None:
@@ -302,7 +304,7 @@ class Stream(asyncio.Protocol):
             self.close()
 
     def judged(self, welcome: bool | None) -> None:
-        """Stay open for those who are or once were welcome; strangers have nothing to wait for. None: challenged."""
+        """Keep the connection if the peer is or was admitted, else close it. None: the peer was challenged."""
         if welcome and not self._welcome:
             self._welcome = True
             self._keep_alive()
@@ -362,14 +364,14 @@ class Stream(asyncio.Protocol):
             self._alarm = later(IDLE_LIMIT, self._idle)
 
     def _idle(self) -> None:
-        """Close, unless there is something that only this connection leads to, e.g. a call, which may be long."""
+        """Close, unless e.g. a long call needs this connection."""
         if self._streams.callbacks.is_used(self.peer):
             self._watch()
         else:
             self.close()
 
     def _keep_alive(self) -> None:
-        """Ping. Who has answered a ping once must go on answering (RFC 5626 §4.4.1 closes for want of it)."""
+        """Ping. A peer that has answered once must go on answering, else the connection is closed (RFC 5626 §4.4.1)."""
         if self._pongs is False and self._transport is not None:
             log.warning(
                 "sip connection dead", peer=f"{self.peer.host}:{self.peer.port}", cause="keepalive not answered"

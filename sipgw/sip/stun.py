@@ -75,9 +75,7 @@ class Stun:
     def _located(self, hops: tuple[Peer, ...], now: float) -> None:
         del now
         for hop in hops[:1]:
-            if (
-                not self._transaction
-            ):  # else it is a repetition: the same request, so that a late answer counts (§7.2.1)
+            if not self._transaction:  # a repetition is the same request, so that a late answer counts (§7.2.1)
                 self._transaction = hashlib.sha256(self._clients.environment.token().encode()).digest()[:12]
             self._clients.send(Packet(binding_request(self._transaction), hop))
 

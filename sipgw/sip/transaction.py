@@ -42,7 +42,7 @@ class Do(Enum):
 
     SEND = "send what came with the event"
     RESEND = "send the last message again"
-    PASS = "tell the transaction user"  # noqa: S105
+    PASS = "pass it to the transaction user"  # noqa: S105
     ACK = "acknowledge a failure"
     GIVE_UP = "tell the transaction user that nobody answered"
     STOP = "stop retransmitting"
@@ -130,7 +130,7 @@ OnMessage = Callable[[Request | Response | None, float], None]
 
 
 class Transaction:
-    """One transaction of either side; which one is a matter of its table."""
+    """One transaction of either side; its table decides which one."""
 
     def __init__(
         self,
@@ -182,14 +182,14 @@ class Transaction:
             self._arm_resend(now)
 
     def abandon(self) -> None:
-        """End it in whatever state it is; nobody is told."""
+        """End it in any state, without a callback to its user."""
         if self.state is not S.TERMINATED:
             self.state = S.TERMINATED
             self._stop()
             self._on_end(self)
 
     def give_up(self, now: float) -> None:
-        """End it if no final response has passed; the user is told that nobody answered."""
+        """End it if no final response has passed; its user gets None."""
         if self.running:
             self.abandon()
             self._on_message(None, now)
@@ -201,7 +201,7 @@ class Transaction:
 
     @property
     def refused(self) -> bool:
-        """Whether this is an INVITE that we have refused: a proxy may come back with it by way of another number."""
+        """Whether this is an INVITE that we have refused: a proxy may send it again for another number."""
         return self._table is INVITE_SERVER and self.state in (S.COMPLETED, S.CONFIRMED)
 
     def _do(self, action: Do, now: float, message: Request | Response | None) -> None:
@@ -230,7 +230,7 @@ class Transaction:
             self._running.append(self._timers.at(now + TIMEOUT, lambda at: self.fire(E.TIMEOUT, at)))  # H
             self._arm_resend(now)  # G
         elif self.state is S.ACCEPTED:
-            self._last = None  # RFC 6026 §7: what is resent now is the business of the transaction user
+            self._last = None  # RFC 6026 §7: the transaction user resends the 2xx
         elif self._table is CLIENT and self.state is S.PROCEEDING:
             self._interval = T2
             return

@@ -1,4 +1,4 @@
-"""The other side refers us to somebody else (REFER, RFC 3515): we call there and report by NOTIFY."""
+"""The other side refers us to another target (REFER, RFC 3515): we call it and report by NOTIFY."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from sipgw.sip.transaction import Transaction
 from sipgw.sip.transferor import SIPFRAG
 
 EXPIRES = 180
-"""Seconds that a subscription is said to last; each call that we make is over before."""
+"""Seconds that a subscription lasts; a call attempt of ours is over before."""
 
 
 class Transferee:
@@ -20,7 +20,7 @@ class Transferee:
 
     def __init__(self, call: CallState) -> None:
         self.allowed = False
-        """Whether the other side may refer us; a REFER costs a call, so nobody may who was not let."""
+        """Whether the other side may refer us. A REFER costs a call, so it must be allowed first."""
         self._call = call
         self._event = "refer"
         self._silent = False
@@ -30,7 +30,7 @@ class Transferee:
         self._count = 0
 
     def take(self, request: Request, transaction: Transaction, now: float) -> None:
-        """Answer a REFER; if it is accepted, `ReferRequested` is told and `outcome` is to be called in the end."""
+        """Answer a REFER; if it is accepted, `ReferRequested` is reported, and `outcome` must be called in the end."""
         core = self._call.core
         if not self.allowed or not self._call.up:
             core.respond(transaction, 603, now)
@@ -53,7 +53,7 @@ class Transferee:
         self._call.on_event(asked)
 
     def outcome(self, status: int, reason: str, now: float) -> None:
-        """Report what came of the call to the target; to be called once for each `ReferRequested`."""
+        """Report the outcome of the call to the target, once for each `ReferRequested`."""
         if self._busy:
             self._busy = False
             reason = " ".join(cleaned(reason).split())[:100]
@@ -68,7 +68,7 @@ class Transferee:
     def _next(self, response: Response | None, now: float) -> None:
         """One NOTIFY at a time: one that overtook another would be refused as out of order (RFC 3261 §12.2.2)."""
         if response is not None and response.status in (481, 489):
-            self._queue.clear()  # nobody wants to know
+            self._queue.clear()  # the other side has no subscription
         self._sending = bool(self._queue)
         if self._sending:
             line, state = self._queue.pop(0)
@@ -90,7 +90,7 @@ def _asked(request: Request) -> ReferRequested | int:
     if (uri.param("method") or "INVITE").upper() != "INVITE":
         return 603
     params = tuple(entry for entry in uri.params if entry[0].lower() != "method")
-    # Of the headers that the URI wants only Replaces is taken (RFC 3261 §19.1.5: the others are not ours to trust).
+    # Of the headers in the URI only Replaces is taken (RFC 3261 §19.1.5: the others cannot be trusted).
     return ReferRequested(replace(uri, params=params, headers="", password=""), replaces, _referrer(request))
 
 

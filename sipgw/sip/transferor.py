@@ -1,4 +1,4 @@
-"""We refer the other side to somebody else (REFER, RFC 3515), and hear by NOTIFY what came of it."""
+"""We refer the other side to another target (REFER, RFC 3515), and learn the outcome by NOTIFY."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
 REFER_LIMIT = 30.0
-"""Seconds that the other side may be silent about what became of a REFER."""
+"""Seconds that the other side may send no report after a REFER."""
 RING_LIMIT = 120.0
 """Seconds until the outcome must be known even if it keeps reporting that it rings."""
 ANSWER_TIME = 1.0
@@ -24,7 +24,7 @@ dials), not what RFC 3515 §2.4.5 means: that the call to the target was answere
 PROOF_LIMIT = 2.0
 """Seconds in which a failure may still follow such a 200."""
 UNPROVEN = 202
-"""The status of an outcome that says no more than that the caller was passed on."""
+"""The status of an outcome that only says that the caller was passed on."""
 SIPFRAG = "message/sipfrag"
 STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 
@@ -58,7 +58,7 @@ class Transferor:
         self._limit = self._wait(now)
         self._subscribed = True
         self._number = 0
-        self._rang, self._passed_on = replaces is not None, False  # who was called before has answered already
+        self._rang, self._passed_on = replaces is not None, False  # the replaced call is answered already
         self._believed_from = now if self._rang else now + ANSWER_TIME
         fields = (
             ("Refer-To", f"<{target}>"),
@@ -76,7 +76,7 @@ class Transferor:
         else:
             self._number = response.cseq.number
             if (response.headers.get("refer-sub") or "").strip().lower() == "false":
-                # RFC 4488 §4: they go, but nobody will tell how it went.
+                # RFC 4488 §4: they accept, but will report no outcome.
                 self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not tell what came of it"))
 
     def notified(self, request: Request, transaction: Transaction, now: float) -> None:
@@ -114,7 +114,7 @@ class Transferor:
             self._limit = self._wait(now)
 
     def _doubt(self, now: float) -> None:
-        """A 200 came before anybody can have answered: a failure may follow, or the BYE of who has the caller now."""
+        """A 200 came before a person can have answered: a failure may follow, or a BYE."""
         if self._limit is not None and not self._passed_on:
             self._passed_on = True
             self._limit.cancel()
@@ -125,7 +125,7 @@ class Transferor:
         return self._call.core.timers.at(min(now + REFER_LIMIT, self._until), lambda at: self._outcome(late))
 
     def close(self) -> None:
-        """The call is over, and with it what we could still have heard."""
+        """The call is over, so no further report can come."""
         unproven = Referred(True, UNPROVEN, "passed on; reported as answered sooner than anybody answers")
         self._outcome(unproven if self._passed_on else Referred(False, 0, "the call ended"))
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from sipgw.sip.handover import Link, Sockets
 
 ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}
-"""Addresses of no one (RFC 5737, RFC 3849): the route to them is the default route."""
+"""Documentation addresses (RFC 5737, RFC 3849): the route to them is the default route."""
 FREE_PORT_TRIES = 20
 """How often another port is taken when the system's choice is free for UDP but not for TCP."""
 RECEIVE_BUFFER = 4 * 1024 * 1024
-"""Bytes asked of the kernel for datagrams that wait, so that a burst drowns no call; it may grant less."""
+"""Bytes of the receive buffer that we ask of the kernel, so that a burst loses no call; it may grant less."""
 BURST = 64
 """Datagrams that are read before other work has its turn."""
 LARGEST_DATAGRAM = 65535
@@ -100,21 +100,21 @@ class Transports:
                         server = await loop.create_server(accept, host, ports[transport])
                     self._servers[f"{transport}{_version(host)}"] = server
                     ports[transport] = int(server.sockets[0].getsockname()[1])
-        while self._inherited:  # what we do not speak, or not any more
+        while self._inherited:  # sockets of transports that are not configured any more
             self._inherited.popitem()[1].close()
 
     def _given(self, transport: str, host: str) -> socket.socket | None:
         return self._inherited.pop(f"{transport}{_version(host)}", None)
 
     def hand_over(self, link: "Link", needed: Collection[int]) -> "Sockets":
-        """Read nothing any more but on connections that are up; returns the sockets for who reads from now on.
+        """Read only on connections that are up; returns the sockets for the next process.
 
         Of the connections that others have opened to us only those that are `needed` stay.
 
         What is to be sent on a connection of theirs goes over `link`.
         """
         self._link = link
-        self._streams.close_accepted(needed)  # who has no call here is to come again, and meets the next process
+        self._streams.close_accepted(needed)  # a peer without a call connects again, to the next process
         sockets = {f"udp{version}": udp.leave() for version, udp in self._udp.items()}
         for name, server in self._servers.items():
             sockets[name] = server.sockets[0].dup()
@@ -160,7 +160,7 @@ class Transports:
         self._udp.clear()
 
     def send(self, data: bytes, peer: Peer) -> None:
-        """Send to a peer whose host is an address. What cannot be sent is told."""
+        """Send to a peer whose host is an address. A failure goes to the callbacks."""
         if peer.connection < 0 and self._link is not None:
             self._link.send(data, peer._replace(connection=-peer.connection))
             return
@@ -173,7 +173,7 @@ class Transports:
             self.callbacks.on_unreachable(peer, cause)
 
     def judged(self, source: Peer, welcome: bool | None) -> None:
-        """What came from `source` was let in, ignored or challenged (None): who is never let in holds nothing."""
+        """A request from `source` was admitted, ignored or challenged (None): others are disconnected."""
         if (stream := self._streams.find(source)) is not None:
             stream.judged(welcome)
 
@@ -185,7 +185,7 @@ class Transports:
         """The same; None if no way leads there. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
         if not self.options.public_address and (seen := self._public_address.address(peer)) is not None:
-            # Where nothing listens, the port of the connection lets the other side find it by the address that it has.
+            # If we do not listen there, the port of the connection lets the other side find that connection.
             return seen[0], port if self._listens(peer.transport) else seen[1] or port
         for host in (self.options.public_address, self.options.host):
             if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
@@ -222,7 +222,7 @@ class _Datagrams:
         for _ in range(BURST):
             try:
                 data, address = self._socket.recvfrom(LARGEST_DATAGRAM)
-            except OSError:  # nothing more is there, or somebody did not want what we sent; the next turn reads on
+            except OSError:  # the buffer is empty, or an ICMP error of a sent packet; the next turn reads on
                 return
             self._take(data, Peer("udp", address[0], address[1]))
 
@@ -231,13 +231,13 @@ class _Datagrams:
         try:
             self._socket.sendto(data, (peer.host, peer.port))
         except BlockingIOError:
-            return ""  # it is lost, as a datagram may be, and sent again
+            return ""  # lost like any datagram, and sent again
         except OSError as error:
             return error.strerror or str(error)
         return ""
 
     def leave(self) -> socket.socket:
-        """Stop reading; returns the socket for who does. What is to be sent is sent on as before."""
+        """Stop reading; returns a copy of the socket for the next process. Sending goes on."""
         asyncio.get_running_loop().remove_reader(self._socket)
         return self._socket.dup()
 
