@@ -10,7 +10,7 @@ import pytest
 
 from sipgw.config.networks import Networks
 from sipgw.policy.inbound import admission
-from sipgw.sip import names
+from sipgw.sip import resolver
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
@@ -68,7 +68,7 @@ async def observers(folder: Path, patch: pytest.MonkeyPatch) -> Any:
 
 
 async def found_names(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    known = names.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
+    known = resolver.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
     patch.setattr(known, "_ask_all", AsyncMock(return_value=(Peer("udp", "192.0.2.1", 5060),)))
     for number in range(1001):
         await known._look_up(Peer("udp", f"{number}.example", 5060))

@@ -37,7 +37,7 @@ from sipgw.records.store import Store, spool
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip import names, streams
+from sipgw.sip import resolver, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
@@ -225,20 +225,20 @@ async def notes(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     found: list[object] = []
-    known = names.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
-    for number in range(names.MAX_LOOKUPS + 1):
+    known = resolver.Resolver((), lambda _: True, lambda work: work.close(), lambda *_: None)
+    for number in range(resolver.MAX_LOOKUPS + 1):
         known.locate(Peer("udp", f"{number}.example", 5060), lambda hops, now: found.append(hops), 0.0)
     assert found == [()]
-    for _ in range(names.MAX_WAITING):
+    for _ in range(resolver.MAX_WAITING):
         known.locate(Peer("udp", "0.example", 5060), lambda hops, now: found.append(hops), 0.0)
-    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == names.MAX_WAITING
+    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == resolver.MAX_WAITING
     return known.counts
 
 
 async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
         table = endpoint._transports._streams
-        table.told = table.told._replace(spawn=lambda work: work.close())
+        table.callbacks = table.callbacks._replace(spawn=lambda work: work.close())
         for _ in range(streams.MAX_WAITING + 1):
             table.send(b"x", Peer("tcp", "127.0.0.1", 9))
         (stream,) = table._open.values()
@@ -269,10 +269,10 @@ BOUNDS = [
     Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", remembered.nonces),
     Bound("sipgw.config.networks:REMEMBERED", "networks of addresses", remembered.networks),
     Bound("sipgw.web.entrance:KEYS_KNOWN", "keys that were good", remembered.good_keys),
-    Bound("sipgw.sip.outside:MAX_KEPT", "sip: observer not kept", remembered.observers),
-    Bound("sipgw.sip.names:MAX_NAMES", "sip: name forgotten", remembered.found_names),
+    Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", remembered.observers),
+    Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", remembered.found_names),
     Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", remembered.failures),
-    Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
+    Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[
         Bound(where, counter, f"{file}::test_{test}")  # filled where they are at home

@@ -28,7 +28,7 @@ PROVIDERS = (
     "agent.mouth.FIRST_SOUND",
 )  # fmt: skip
 """Its limits for providers that a caller waits for. Their own tests run on virtual time."""
-NAMES = ("sipgw.sip.names.LOOKUP_LIMIT", "sipgw.sip.names.QUESTION_LIMIT", "sipgw.sip.names.TRY_LIMIT")
+NAMES = ("sipgw.sip.resolver.LOOKUP_LIMIT", "sipgw.sip.resolver.QUESTION_LIMIT", "sipgw.sip.resolver.TRY_LIMIT")
 """Its limits for DNS servers."""
 
 

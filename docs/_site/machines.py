@@ -6,7 +6,7 @@ from enum import Enum
 from agent import turn_table
 from media.jitter import states
 from media.rtp import source
-from sipgw.sip import transaction
+from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table, transaction
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
@@ -23,12 +23,29 @@ MACHINES: dict[str, tuple[str, Table]] = {
     "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),
     "Any other request, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 6.", transaction.CLIENT),
     "Any other request, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 8, RFC 4320.", transaction.SERVER),
+    "A call, from its caller": ("`sipgw/sip/invite_client.py`: RFC 3261 §13.2, §9.1, §15.", invite_dialog_table.CLIENT),
+    "A call, to its callee": ("`sipgw/sip/invite_server.py`: RFC 3261 §13.3, §15.", invite_dialog_table.SERVER),
+    "Offer and answer": ("`sipgw/sip/offer_exchange.py`: RFC 3264, RFC 6337.", offer_exchange_table.OFFERS),
+    "An INVITE tried at several addresses": (
+        "`sipgw/sip/failover.py`: RFC 3263 §4.3; each branch of a fork may bring a 2xx.",
+        failover_table.INVITE_FAILOVER,
+    ),
+    "Any other request tried at several addresses": (
+        "`sipgw/sip/failover.py`: RFC 3263 §4.3.",
+        failover_table.FAILOVER,
+    ),
+    "One branch of a request": ("`sipgw/sip/failover.py`: the request at one address.", failover_table.BRANCH),
 }
 
 
 def machines() -> str:
     """A diagram of each machine, and below it what each transition does."""
-    lines = ["# State machines", "", "Drawn from the tables that the code runs. What has no arrow changes nothing."]
+    lines = [
+        "# State machines",
+        "",
+        "Drawn from the tables that the code runs. An event without an arrow in a state changes nothing there.",
+        "In the machines of calls, offers and failover it cannot happen: the code then raises an error.",
+    ]
     for name, (about, table) in MACHINES.items():
         lines += ["", f"## {name}", "", about, "", "```mermaid", "stateDiagram-v2", *_diagram(table), "```", ""]
         lines += ["| state | event | then | and |", "|---|---|---|---|"]

@@ -15,7 +15,7 @@ from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, 
 from sipgw.calls.transfer_legs import Fields
 from sipgw.calls.transfers import Transfers
 from sipgw.events import Disposition
-from sipgw.sip.dialog import hidden
+from sipgw.sip.dialog import is_private
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered, ReferRequested
 from sipgw.sip.leg import Answered, Leg
@@ -236,7 +236,7 @@ class SipConnection(SipLeg):
         Over UDP an address is easily forged: no sound goes there, and no conversation is paid for, before the ACK.
         From outside nobody forges addresses of our own network, where some phones send an ACK that belongs to no call.
         """
-        forgeable = self.leg.source.transport == "udp" and not hidden(self.leg.source.host)
+        forgeable = self.leg.source.transport == "udp" and not is_private(self.leg.source.host)
         follow = self._transfers.spawn(self._follow(self.leg, self._negotiated if forgeable else None))
         await asyncio.wait({follow, opening}, return_when=asyncio.FIRST_COMPLETED)
         if follow.done():  # the caller gave up while it rang

@@ -10,12 +10,15 @@ HEADERS = {401: ("www-authenticate", "Authorization"), 407: ("proxy-authenticate
 
 
 MOST = 10
-"""Challenges that are answered for one request; a server that calls every nonce stale would ask for ever."""
+"""Challenges answered for one request; without a limit, a server that calls every nonce stale would never end it."""
 
 
 class Authenticator:
-    """Answers the challenges of one request and those that follow it. Each realm gets one try from a proxy (407), one
-    from who is called (401) and the same again from another server, or more while only the nonce was stale."""
+    """Answers the challenges to one request and to its repetitions.
+
+    Each realm is answered once for a proxy (407) and once for the called side (401), again for another server, and
+    again while only the nonce was stale.
+    """
 
     def __init__(self, credentials: Credentials | None, token: Callable[[], str]) -> None:
         self._credentials = credentials
@@ -29,7 +32,7 @@ class Authenticator:
     def retry(self, request: Request, response: Response, server: str = "") -> Request | None:
         """`request` again with the answer to the challenge in `response`, or None when there is none.
 
-        `server` is the address that the challenge came from: another one knows nothing of the first one's nonce.
+        `server` is the address that the challenge came from: another server does not know the nonce of the first.
 
         The caller gives it a new branch and the next CSeq.
         """
@@ -69,10 +72,15 @@ class Authenticator:
         return replace(request, headers=headers)
 
     def forget_attempts(self) -> None:
-        """Let a later request answer a fresh challenge again, keeping nothing of the old ones but how often the last
-        nonces were used."""
+        """Forget all challenges, so that a later request can answer a fresh one; keep the counts of the last nonces."""
         if self._answered:
             self._before = {one.nonce: self._counts.get(one.nonce, 0) for _, one in self._answered.values()}
         self._answered.clear()
         self._tried.clear()
         self._counts.clear()
+
+
+def renumber(request: Request) -> Request:
+    """The same request with the next CSeq, for another try."""
+    cseq = replace(request.cseq, number=request.cseq.number + 1)
+    return replace(request, headers=request.headers.without("cseq", "via").with_(("CSeq", str(cseq))))

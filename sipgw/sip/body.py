@@ -1,4 +1,4 @@
-"""Bodies (RFC 3261 §7.4, §8.2.3; RFC 5621): of the parts that a message carries, the one that its method is about.
+"""Bodies (RFC 3261 §7.4, §8.2.3; RFC 5621): finds the part of a multipart that the method of a message uses.
 
 Carriers send session descriptions together with ISUP (RFC 3372) or the caller's place (PIDF-LO, RFC 6442). Everybody
 behind the user agent sees a message whose body is a session description, or has none.
@@ -20,13 +20,13 @@ UNDERSTOOD = {
     "INFO": (RELAY, PLAIN),
     "NOTIFY": ("message/sipfrag",),
 }
-"""What the requests of a method, and the responses to them, are about."""
+"""The content types that requests of a method, and responses to them, use."""
 MAX_PARTS = 16
-"""Parts of one multipart that are looked at; one of more is not understood."""
+"""Parts of one multipart that are read; a multipart with more counts as not understood."""
 LONGEST_BOUNDARY = 70
 """Bytes (RFC 2046 §5.1.1)."""
 DEEPEST = 3
-"""How far a multipart may stand inside another."""
+"""How deep multiparts may be nested."""
 _ABOUT_BODY = (
     "content-type", "content-disposition", "content-encoding", "content-language", "content-id",
     "content-transfer-encoding", "mime-version",
@@ -37,7 +37,7 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
 class _NotUnderstood(Exception):  # noqa: N818  an answer, not a fault
-    """A part that has to be understood is not."""
+    """A part whose handling is required is not understood."""
 
 
 class _Part(NamedTuple):
@@ -50,19 +50,19 @@ class _Part(NamedTuple):
 
     @property
     def encoded(self) -> bool:
-        """Whether its bytes are not those that they stand for."""
+        """Whether its bytes are encoded, e.g. compressed."""
         transfer = _head(self.headers.get("content-transfer-encoding"))
         return transfer not in ("", "7bit", "8bit", "binary") or encoded(self.headers)
 
     @property
     def disposition(self) -> tuple[str, str]:
-        """What it is for, and whether it has to be understood: ``required``, ``optional``, or empty if nobody says."""
+        """Its purpose, and its handling: ``required``, ``optional``, or empty if the header says nothing."""
         value = self.headers.get("content-disposition")
         return _head(value), _param(value, "handling").lower()
 
 
 def understands(request: Request) -> bool:
-    """Whether no part of the body of `request` is beyond us that has to be understood (§8.2.3)."""
+    """Whether we understand every part of the body of `request` whose handling is required (§8.2.3)."""
     try:
         _wanted(request)
     except _NotUnderstood:
@@ -71,12 +71,12 @@ def understands(request: Request) -> bool:
 
 
 def encoded(headers: Headers) -> bool:
-    """Whether the body is compressed or the like."""
+    """Whether the body is encoded, e.g. compressed."""
     return not {"identity"}.issuperset(headers.tokens("content-encoding"))
 
 
 def plain(message: AnyMessage) -> AnyMessage:
-    """`message` with nothing but the part that its method is about.
+    """`message` with only the part of the body that its method uses.
 
     A request with a part that has to be understood and is not stays as it is, to be refused; of an ACK or a response,
     which cannot be refused, nothing is left.
@@ -99,20 +99,20 @@ def plain(message: AnyMessage) -> AnyMessage:
 
 
 def _wanted(message: Message) -> _Part | None:
-    """The part that the method is about, if there is one. Raises `_NotUnderstood`."""
+    """The part that the method uses, if there is one. Raises `_NotUnderstood`."""
     if not message.body:
         return None
     kinds = UNDERSTOOD.get(message.cseq.method, (SDP,))
     whole = _Part(message.headers, message.body)
     if not whole.kind and kinds == (SDP,) and whole.content.startswith(b"v=0") and not whole.encoded:
-        return whole  # its type is not told (§20.15), but it can be seen
+        return whole  # without a Content-Type (§20.15); the content shows it
     return _found(whole, kinds, 0)
 
 
 def _found(part: _Part, kinds: tuple[str, ...], depth: int) -> _Part | None:
     """The first part that is one of `kinds`, in `part` or below it. Raises `_NotUnderstood`."""
     purpose, handling = part.disposition
-    wanted = part.kind in kinds and purpose != "early-session"  # RFC 3959: that is not the call's own
+    wanted = part.kind in kinds and purpose != "early-session"  # RFC 3959: that session is not the one of the call
     try:
         if part.kind.startswith("multipart/") and depth < DEEPEST and not part.encoded:
             return _among(part, kinds, depth + 1)
@@ -120,8 +120,8 @@ def _found(part: _Part, kinds: tuple[str, ...], depth: int) -> _Part | None:
             return part
         raise _NotUnderstood
     except _NotUnderstood:
-        # §20.11 makes "required" the default. But inside a multipart nobody means it: the PIDF-LO of RFC 6442 §4.1
-        # says nothing of it, and no call should fail because its caller says where they are.
+        # §20.11 makes "required" the default. But inside a multipart it is not meant: the PIDF-LO of RFC 6442 §4.1
+        # has no handling parameter, and no call should fail because of the location of its caller.
         beside = depth and not wanted and not part.kind.startswith("multipart/")
         if handling == "optional" or (beside and handling != "required"):
             return None
@@ -133,7 +133,7 @@ def _among(whole: _Part, kinds: tuple[str, ...], depth: int) -> _Part | None:
     if whole.kind != "multipart/alternative":
         found = [_found(part, kinds, depth) for part in parts]
         return next((part for part in found if part is not None), None)
-    for part in reversed(parts):  # RFC 2046 §5.1.4: the last is the best; those that are not understood do not count
+    for part in reversed(parts):  # RFC 2046 §5.1.4: the last part that is understood is the best
         try:
             found_one = _found(part, kinds, depth)
         except _NotUnderstood:
@@ -170,7 +170,7 @@ def _part(section: bytes) -> _Part:
 
 
 def _head(value: str | None) -> str:
-    """What stands before the parameters."""
+    """The value before the parameters."""
     return (value or "").partition(";")[0].strip().lower()
 
 

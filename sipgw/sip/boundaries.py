@@ -1,4 +1,4 @@
-"""Where the faults of one piece of work end, so that they are not those of everything that runs beside it."""
+"""Error boundaries: an error in one piece of work does not stop the work beside it."""
 
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
@@ -17,25 +17,25 @@ Admit = Callable[[Request, Peer], Refusal | None]
 
 
 async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
-    """Do `work`; if it goes wrong `what` is logged and `failed` returned. For the tasks of a group that many share."""
+    """Await `work`; on an error log `what` and return `failed`. For tasks of a shared task group."""
     try:
         return await work
-    except Exception:  # the boundary of whatever `work` is
+    except Exception:  # the boundary of one task
         log.exception(what)
         return failed
 
 
 @contextlib.contextmanager
 def contained(what: str) -> Iterator[None]:
-    """Log `what` if the work inside goes wrong, and go on: others wait for the same."""
+    """Log `what` if the block raises, and go on with the next of several that wait."""
     try:
         yield
-    except Exception:  # the boundary of one of several who wait
+    except Exception:  # the boundary of one of several that wait
         log.exception(what)
 
 
 def guarded(admit: Admit, judged: Callable[[Peer, bool | None], None]) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
+    """`admit` with an error boundary: an error drops the request. `judged` takes source and verdict."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         try:

@@ -1,4 +1,4 @@
-"""Token buckets: so many at once, so many per second. Sans-IO."""
+"""Token buckets: limits for bursts and for rates per second. Sans-IO."""
 
 import hashlib
 from array import array
@@ -29,9 +29,9 @@ class Bucket:
 
 
 class Buckets:
-    """A bucket for everybody in a fixed amount of memory: strangers share cells by a keyed hash of who they are.
+    """Buckets for any number of sources in a fixed amount of memory: a keyed hash of the source chooses the cell.
 
-    Nobody who does not know `key` can aim at another one's cell, and no number of invented sources makes it grow.
+    Without `key` no sender can aim at the cell of another source. Invented sources take no memory.
     """
 
     def __init__(self, rate: float, burst: float, key: bytes, cells: int = 4096) -> None:
@@ -42,7 +42,7 @@ class Buckets:
         self._at = array("d", [float("-inf")]) * cells
 
     def take(self, who: str, now: float) -> bool:
-        """Take one token of `who`, if there is one."""
+        """Take one token of the source `who`, if there is one."""
         cell = self._filled(who, now)
         if self._left[cell] < 1:
             return False
@@ -50,7 +50,7 @@ class Buckets:
         return True
 
     def empty(self, who: str, now: float) -> bool:
-        """Whether `who` has no token left."""
+        """Whether the source `who` has no token left."""
         return self._left[self._filled(who, now)] < 1
 
     def _filled(self, who: str, now: float) -> int:

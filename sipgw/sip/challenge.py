@@ -1,4 +1,4 @@
-"""Asking who somebody is (RFC 3261 §22.1, RFC 7616, RFC 8760): the server's half of digest. Sans-IO.
+"""Digest authentication of others (RFC 3261 §22.1, RFC 7616, RFC 8760): the server's half. Sans-IO.
 
 A nonce carries its own proof, so a challenge costs no memory, whoever is challenged. Memory is taken only by those who
 have answered one rightly, and not much of it.
@@ -21,9 +21,9 @@ NONCE_LIFE = 300.0
 COUNTS_KEPT = 10_000
 """Nonces whose counts are remembered."""
 ALGORITHMS = ("SHA-256", "MD5")
-"""What we can ask for, the strongest first (RFC 8760 §2.3); MD5 for the phones that know nothing else."""
+"""The algorithms that we offer, the strongest first (RFC 8760 §2.3); MD5 for phones without another one."""
 LONGEST = 2048
-"""Characters of an Authorization header that are looked at."""
+"""The longest Authorization header that is read, in characters."""
 _COUNT = re.compile("[0-9a-fA-F]{8}")
 Fields = tuple[tuple[str, str], ...]
 
@@ -34,7 +34,7 @@ class Proof(Enum):
     NONE = "none"
     """It has no credentials for us."""
     WRONG = "wrong"
-    """Unknown user or wrong password; which of them is not told, and takes the same time."""
+    """Unknown user or wrong password; neither the answer nor its time shows which."""
     STALE = "stale"
     """The nonce is not one that we gave to this source; or the password is right, but the nonce is old or was used."""
     GIVEN = "given"
@@ -77,22 +77,22 @@ class Challenger:
         )
 
     def user(self, request: Request) -> str:
-        """The user that `request` says it comes from; worth something only behind a `Proof.GIVEN`."""
+        """The user that `request` names; it is proven only after `Proof.GIVEN`."""
         given = self._given(request)
         return given[1].get("username", "") if given else ""
 
     def prove(self, request: Request, source: str, now: float) -> Proof:
-        """Check the credentials of `request`. A nonce count is used up by this."""
+        """Check the credentials of `request`. This uses up the nonce count."""
         found = self._given(request)
         if found is None:
             return Proof.NONE
         value, given = found
         username, nonce = given.get("username", ""), given.get("nonce", "")
         if not self._ours(nonce, source):
-            return Proof.STALE  # before the password is looked at: nobody guesses, or fails, in another one's name
+            return Proof.STALE  # before the password is checked: no sender can guess, or fail, from another's address
         algorithm = given.get("algorithm", "MD5")
         if algorithm.upper() not in self.algorithms:
-            algorithm = self.algorithms[0]  # `verify` refuses the one that was not asked for
+            algorithm = self.algorithms[0]  # `verify` refuses an algorithm that was not offered
         challenge = Challenge(self.realm, nonce, algorithm, ("auth",), given.get("opaque"))
         credentials = Credentials(username, self._passwords.get(username, self._nobody))
         right = verify(value, challenge, credentials, request.method, request.body)
@@ -131,7 +131,7 @@ class Challenger:
             return False
 
     def _ours(self, nonce: str, source: str) -> bool:
-        """Whether we gave this nonce to `source`; whoever only pretends to be there has never seen it."""
+        """Whether we gave this nonce to `source`; a sender with a forged address has never seen it."""
         issued, dot, mac = nonce.rpartition(".")
         expected = self._mac(issued, source)
         return bool(dot) and hmac.compare_digest(mac.encode("utf-8", "replace"), expected.encode())
@@ -144,7 +144,7 @@ class Challenger:
         self._counts[nonce] = count
         self._counts.move_to_end(nonce)
         if len(self._counts) > COUNTS_KEPT:
-            # What is forgotten must not be good for a replay: nonces as old as it are stale from now on.
+            # A forgotten count would allow a replay, so nonces as old as this one are stale from now on.
             forgotten, _ = self._counts.popitem(last=False)
             self._forgot()
             self._floor = max(self._floor, _issued(forgotten))
@@ -155,5 +155,5 @@ class Challenger:
 
 
 def _issued(nonce: str) -> float:
-    """When a nonce of ours was made."""
+    """When we made a nonce, in seconds."""
     return int(nonce.partition(".")[0], 16) / 1000

@@ -1,4 +1,4 @@
-"""What a request outside a dialog must be for us to use it (RFC 3261 §8.2)."""
+"""The checks of a request outside a dialog (RFC 3261 §8.2)."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
 CAPABILITIES = (*ALLOW, ("Supported", ", ".join(EXTENSIONS)))
-"""What goes into INVITE and its responses."""
+"""Header fields of INVITE and its responses."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a request is turned away; status 0 means without any answer."""
+    """The response that refuses a request; status 0: the request is dropped."""
 
     status: int
     reason: str = ""
@@ -28,7 +28,7 @@ def unusable(request: Request) -> Refusal | None:
         known = request.method in ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")
         return Refusal(405 if known else 501, headers=ALLOW)
     if request.method == "REFER":
-        return Refusal(403)  # who is not in a call with us cannot send us anywhere
+        return Refusal(403)  # only the other side of a call may refer us
     if request.uri.scheme not in ("sip", "sips", "tel"):
         return Refusal(416)
     if (refusal := unsupported(request)) is not None:
@@ -46,7 +46,7 @@ def unusable(request: Request) -> Refusal | None:
 
 
 def unreadable(request: Request) -> Refusal | None:
-    """415 if a part of the body of `request` is beyond us that has to be understood (§8.2.3)."""
+    """415 if we do not understand a part of the body of `request` that is required (§8.2.3)."""
     if understands(request):
         return None
     encodings = (("Accept-Encoding", "identity"),) if encoded(request.headers) else ()

@@ -1,4 +1,4 @@
-"""Dialogs (RFC 3261 §12): what two user agents remember of each other."""
+"""Dialogs (RFC 3261 §12), and the addresses of peers."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from sipgw.sip.uri import Uri, is_address
 
 
 class Peer(NamedTuple):
-    """Where a message goes or came from. What is left open (RFC 3263 §4) is found before anything is sent."""
+    """Where a message goes or came from. Fields that are left open are found before sending (RFC 3263 §4)."""
 
     transport: str
     """``udp``, ``tcp`` or ``tls``; empty: whichever the domain prefers."""
     host: str
     """An address, or a name that has addresses."""
     port: int
-    """0: the one that the domain names."""
+    """0: the port that the domain names."""
     connection: int = 0
     """The number of an open stream; 0 for none."""
     name: str = ""
@@ -25,8 +25,14 @@ class Peer(NamedTuple):
 
     @property
     def secure(self) -> bool:
-        """Whether what goes there is encrypted on its way."""
+        """Whether messages to it are encrypted on their way."""
         return self.transport == "tls"
+
+    @property
+    def completed(self) -> "Peer":
+        """The same with the defaults of RFC 3263 §4.1 and §4.2 for a transport or port that is left open."""
+        transport = self.transport or "udp"
+        return self._replace(transport=transport, port=self.port or DEFAULT_PORT.get(transport, 5060))
 
 
 DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
@@ -54,7 +60,7 @@ class Dialog:
     local_number: int
     remote_number: int | None = None
     translated: bool = False
-    """Whether the other side was seen at another address than it gives itself: behind a NAT, if only in one network."""
+    """Whether its messages come from another address than it states: it is behind a NAT."""
 
     @classmethod
     def of_server(cls, invite: Request, local_tag: str, source: Peer, number: int) -> "Dialog":
@@ -94,7 +100,7 @@ class Dialog:
             number = self.local_number
         uri, routes = self.target, [str(route) for route in self.routes]
         if self.routes and self.routes[0].uri.param("lr") is None:
-            # A strict router (RFC 2543) wants itself in the Request-URI and the target last.
+            # For a strict router (RFC 2543) the Request-URI is the router, and the target is the last Route.
             uri, routes = self.routes[0].uri, [*routes[1:], f"<{self.target}>"]
         fields = [
             *(("Route", route) for route in routes),
@@ -112,14 +118,14 @@ class Dialog:
         """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
         if self.routes:
             return peer_of(self.routes[0].uri, self.source)
-        out_of_reach = hidden(self.target.host) and (self.translated or not hidden(self.source.host))
+        out_of_reach = is_private(self.target.host) and (self.translated or not is_private(self.source.host))
         if not self.target.host or (out_of_reach and self.target.host != self.source.host):
             return self.source
         return peer_of(self.target, self.source)
 
     @property
     def others(self) -> Peer | None:
-        """The domain that `next_hop` is one server of: should that fail, its others are asked (RFC 3263 §4.3)."""
+        """The domain of the server `next_hop`: if that fails, the other servers are tried (RFC 3263 §4.3)."""
         uri = self.routes[0].uri if self.routes else self.target
         named = self.source.name and uri.host.lower() == self.source.name
         return peer_of(uri) if named else None
@@ -134,20 +140,20 @@ class Dialog:
 
 
 def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
-    """Where requests to `uri` are sent. What is open or was found for the same host is used again."""
+    """Where requests to `uri` are sent. An open connection or a known address of the same host is used again."""
     host = uri.param("maddr") or uri.host
     asked = "tls" if uri.scheme == "sips" else (uri.param("transport") or "").lower()
     if known is not None:
         if known.connection and known.host == host:
-            # Should it be gone by then, another is opened to where the URI says, not to where it came from.
+            # If it is lost by then, another is opened to the port of the URI, not to the source port.
             return known._replace(port=uri.port or DEFAULT_PORT.get(known.transport, 5060))
         same = asked in ("", known.transport) and uri.port in (None, known.port)
         if same and known.name and host.lower() in (known.name, known.host):
-            return known  # one server of several: it alone may know the dialog
+            return known  # one of several servers: perhaps it alone knows the dialog
     if not is_address(host):
         return Peer(asked if asked or not uri.port else "udp", host, uri.port or 0)
     asked = asked or "udp"
-    # Nobody has a certificate for an address: it must be for the domain that led to the dialog.
+    # Certificates are not issued for addresses: it must be for the domain that led to the dialog.
     name = known.name if known is not None and asked == known.transport == "tls" else ""
     return Peer(asked, host, uri.port or DEFAULT_PORT.get(asked, 5060), name=name)
 
@@ -174,7 +180,7 @@ def sender_of(request: Request) -> Peer:
 
 
 def _seen(invite: Request, source: Peer) -> Uri:
-    """Where somebody is reached whose Contact cannot be read: where the call came from."""
+    """The target in the place of a malformed Contact: the source of the call."""
     back, who = reply_peer(invite, source), invite.from_.uri
     params = () if back.transport == "udp" else (("transport", back.transport),)
     return Uri("sip", who.user if who.host else "", back.host, back.port, params)
@@ -188,8 +194,8 @@ INNER = (
 _INNER = [ipaddress.ip_network(text) for text in INNER]
 
 
-def hidden(host: str) -> bool:
-    """Whether `host` is an address that is only reachable inside its own network."""
+def is_private(host: str) -> bool:
+    """Whether `host` is an address that can be reached only inside its own network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -10,7 +10,7 @@ from sipgw.sip.fields import FieldError, escape, split, unescape
 ALGORITHMS: dict[str, Callable[[bytes], "hashlib._Hash"]] = {
     "SHA-512-256": lambda data: hashlib.new("sha512_256", data),
     "SHA-256": hashlib.sha256,
-    # MD5 is what most carriers still ask for; it proves knowledge of the password, nothing more.
+    # Most carriers still use MD5; here it only proves knowledge of the password.
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False),
 }
 """The hash functions by name, the strongest first."""
@@ -26,7 +26,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Challenge:
-    """What a WWW-Authenticate or Proxy-Authenticate header asks for."""
+    """The challenge in a WWW-Authenticate or Proxy-Authenticate header."""
 
     realm: str
     nonce: str

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import random
 import secrets
 from collections import Counter
@@ -10,45 +11,46 @@ from typing import Any, NamedTuple, Self
 
 import structlog
 
-from sipgw.sip.asked import Asked, asked
 from sipgw.sip.boundaries import Admit, bounded, contained, guarded
 from sipgw.sip.checks import Refusal
-from sipgw.sip.client import InviteClient
+from sipgw.sip.connection_key import Needed
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.environment import Environment
 from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
 from sipgw.sip.handover import Inherited, Link, inherit
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request, Response
-from sipgw.sip.names import Names
+from sipgw.sip.output import Packet, Resolve
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
-from sipgw.sip.place import Needed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
-from sipgw.sip.server import InviteServer
-from sipgw.sip.streams import PING, Told
+from sipgw.sip.resolver import Resolver
+from sipgw.sip.standalone_request import RequestOutcome, send_request
+from sipgw.sip.streams import PING, StreamCallbacks
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import Stun, is_stun
-from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
 from sipgw.sip.uri import Uri, parse_host_port
-from sipgw.sip.user_agent import UserAgent
+from sipgw.sip.user_agent import IncomingCall, UserAgent
 
 log = structlog.get_logger()
 
 CLOSING_LIMIT = 2.0
-"""Seconds that closing waits for the answers to its last requests: REGISTER with Expires 0, BYE."""
+"""Seconds that closing waits for responses to the last requests: REGISTER with Expires 0, BYE."""
 
 
 class EndpointError(Exception):
     """The endpoint cannot listen; the message is one line that says what to do."""
 
 
-class CallFailed(Exception):  # noqa: N818  an outcome, not a fault of ours
+class CallFailed(Exception):  # noqa: N818  an outcome, not an error
     """A call that we made was not answered."""
 
     def __init__(self, ended: Ended) -> None:
@@ -59,11 +61,11 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not a fault of ours
 Screen = Callable[[str], bool]
 Register = Callable[[Request, Peer, float], Answer]
 DROP = Refusal(0)
-"""Turn away without an answer."""
+"""Drops a request without a response."""
 
 
-class _Above(NamedTuple):
-    """What the application wants to be told and asked."""
+class EndpointCallbacks(NamedTuple):
+    """Callbacks of the application: see `Endpoint`."""
 
     on_invite: Callable[[Leg], None]
     trace: Tracer | None
@@ -75,11 +77,11 @@ class _Above(NamedTuple):
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
-    `on_invite` is given each new call and must not block: names in its offer are for `Leg.find`. `admit` judges every
-    request outside a dialog; `trace` sees every message, credentials masked. `screen` says whether what comes from an
+    `on_invite` takes each new call and must not block: host names in its offer are for `Leg.find`. `admit` judges every
+    request outside a dialog; `trace` takes every message, credentials masked. `screen` says whether what comes from an
     address is read at all, `known` whether it is one of those for whom places are kept; `met` is told the addresses
-    that we send requests to; `register` takes REGISTER requests, and `bound` says by which connections phones that
-    registered are reached at a time.
+    that we send requests to; `register` takes REGISTER requests, and `bound` gives the numbers of the connections that
+    lead to registered phones at a time.
     """
 
     def __init__(
@@ -96,27 +98,25 @@ class Endpoint:
         bound: Callable[[float], Iterable[int]] = lambda now: (),
     ) -> None:
         self.options = options
-        self._above = _Above(on_invite, trace, screen, met, bound)
-        told = Told(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
-        self._transports = Transports(options, self.datagram, told)
-        self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
-        world = Surroundings(
+        self._callbacks = EndpointCallbacks(on_invite, trace, screen, met, bound)
+        callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
+        self._transports = Transports(options, self.datagram, callbacks)
+        self._resolver = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
+        environment = Environment(
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
             guarded(admit, self._transports.judged),
-            self._incoming,
-            self._names.locate,
-            self._transports.seen,
+            self._transports.observed,
             int(options.session_expires),
             register,
         )
-        self.agent = UserAgent(world)
+        self.agent = UserAgent(environment)
         self._stun: Stun | None = None
         if options.stun_server:
             host, port = parse_host_port(options.stun_server)
             server = Peer("udp", host, port or STUN_PORT)
-            self._stun = Stun(world, self.agent.timers, self._transports.send, server, self._moved)
+            self._stun = Stun(self.agent.clients, server, self._moved)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
         self._registrations: list[Registration] = []
@@ -137,7 +137,7 @@ class Endpoint:
             ) from None
         await self._group.__aenter__()
         self._open = True
-        self._flush()  # what came while the sockets were opened
+        self._flush()  # packets of the time before the sockets were open
         if self._older:
             self._older.link.listen(self._transports.send)
         if self._stun:
@@ -149,13 +149,13 @@ class Endpoint:
         await self._settle()
         self._open = False
         self._transports.stop_listening()
-        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
+        await self._group.__aexit__(None, None, None)  # an error of the body is raised unchanged
         if self._timer:
             self._timer.cancel()
         await self._transports.close()
 
     async def _settle(self) -> None:
-        """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
+        """Wait up to `CLOSING_LIMIT` for responses to the last requests, e.g. to a BYE that was lost."""
         self._settled = asyncio.Event()
         self._flush()
         with contextlib.suppress(TimeoutError):
@@ -174,21 +174,21 @@ class Endpoint:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was dropped, turned away or had no place, by what was wrong with it."""
+        """How many messages were dropped or refused, and connections refused, by cause."""
         failures = Counter({"failure forgotten": self.agent.clients.health.forgotten})
-        return self.agent.counts + self._transports.counts + self._names.counts + failures
+        return self.agent.counts + self._transports.counts + self._resolver.counts + failures
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
         return self._transports.address(peer)[0]
 
     def reaches(self, peer: Peer) -> bool:
-        """Whether a way leads from this machine to the address of `peer`."""
+        """Whether this machine has a route to the address of `peer`."""
         return self._transports.way(peer) is not None
 
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
-        """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
-        return await self._names.find(peer_of(target))
+        """The addresses to which requests to `target` are sent, best first (RFC 3263); empty if there is none."""
+        return await self._resolver.find(peer_of(target))
 
     async def invite(
         self,
@@ -204,14 +204,15 @@ class Endpoint:
     ) -> tuple[Leg, bytes | None]:
         """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
-        Of the `offers` the next is made when the other side cannot accept the one before: see `offer_answer.offers`.
+        If the other side cannot accept one of the `offers`, the next is made: see `offer_answer.offers`.
 
-        Who picks it up while it rings (`Leg.give_way`) is still to be answered.
-        `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
+        If another call takes it over while it rings (`Leg.give_way`), that leg is returned; it must still be answered.
+        `early` takes the events before the answer: `Progress`, perhaps with early media, and `Offered`, which it must
+        answer.
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
-            self.agent, target, from_, *offers,
+            self.agent.core, target, from_, *offers,
             proxy=proxy, peer=peer, credentials=credentials, ring_timeout=ring_timeout, fields=fields,
         )  # fmt: skip
         leg = self._leg(usage, peer or peer_of(proxy or target))
@@ -236,26 +237,26 @@ class Endpoint:
             raise
         raise CallFailed(Ended("gateway", "cancelled"))
 
-    async def ask(self, request: Request, peer: Peer, limit: float) -> Asked:
+    async def ask(self, request: Request, peer: Peer, limit: float) -> RequestOutcome:
         """Send one request outside any dialog to `peer`, and wait `limit` seconds at most for its final response."""
-        return await asked(self.agent, self._after, request, peer, limit)
+        return await send_request(self.agent.clients, self._after, request, peer, limit)
 
     def register(self, options: RegistrationOptions) -> Registration:
         """Register, and stay registered until the endpoint closes."""
-        registration = Registration(self.agent, options)
+        registration = Registration(self.agent.clients, options)
         self._registrations.append(registration)
         self._after(registration.register)
         return registration
 
     def unregister(self, only: Registration | None = None) -> None:
-        """Give up all registrations, or one: nobody is to send calls here any more."""
+        """Remove all registrations, or one, so that no calls are sent here any more."""
         for registration in [one for one in self._registrations if only in (None, one)]:
             self._registrations.remove(registration)
             self._after(registration.close)
 
     def probe(self, options: ProbeOptions) -> Probe:
         """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
-        probe = Probe(self.agent, options)
+        probe = Probe(self.agent.clients, options)
         self._after(probe.ask)
         return probe
 
@@ -265,7 +266,7 @@ class Endpoint:
         return asyncio.get_running_loop().time()
 
     def _after(self, action: Callable[..., None], *args: Any) -> None:
-        """Let the core do something, then send what it wants sent."""
+        """Let the core act, then handle its events and send its packets."""
         try:
             action(*args, self._now())
         finally:
@@ -274,10 +275,13 @@ class Endpoint:
     def _flush(self) -> None:
         if not self._open:
             return
+        while (event := self.agent.next_event()) is not None:
+            with contained("event not handled"):
+                self._handle(event)
         for packet in self.agent.to_send():
             with contained("packet not sent"):
                 self._send(packet)
-        if self._settled is not None and not self.agent.asking:
+        if self._settled is not None and not self.agent.waiting:
             self._settled.set()
         if self._timer:
             self._timer.cancel()
@@ -286,18 +290,23 @@ class Endpoint:
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._after, self.agent.handle_timer)
 
-    def _send(self, packet: Packet) -> None:
-        self._watched("out", packet.peer, packet.data)
-        if not packet.data.startswith(b"SIP/2.0 "):
-            self._above.met(packet.peer.host)
-        self._transports.send(packet.data, packet.peer)
+    def _handle(self, event: Resolve | IncomingCall) -> None:
+        match event:
+            case Resolve(number, peer):
+                self._resolver.locate(peer, functools.partial(self.agent.resolved, number), self._now())
+            case IncomingCall(call):
+                leg = self._leg(call, call.source)
+                if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile
+                    self._spawn(self._find_and_take(leg))
+                else:
+                    self._call_in(leg)
 
-    def _incoming(self, usage: InviteServer, now: float) -> None:
-        leg = self._leg(usage, usage.source)
-        if leg.named and leg.replaces:  # it needs no place of its own, so nobody counts it meanwhile
-            self._spawn(self._find_and_take(leg))
-        else:
-            self._call_in(leg)
+    def _send(self, packet: Packet) -> None:
+        if not is_stun(packet.data):
+            self._watched("out", packet.peer, packet.data)
+            if not packet.data.startswith(b"SIP/2.0 "):
+                self._callbacks.met(packet.peer.host)
+        self._transports.send(packet.data, packet.peer)
 
     async def _find_and_take(self, leg: Leg) -> None:
         await leg.find()
@@ -306,52 +315,52 @@ class Endpoint:
 
     def _call_in(self, leg: Leg) -> None:
         try:
-            self._above.on_invite(leg)
+            self._callbacks.on_invite(leg)
         except Exception:  # the call boundary
             log.exception("call not taken")
             leg.reject(500)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._now, self._flush, self._names.addresses)
+        return Leg(usage, source, self._now, self._flush, self._resolver.addresses)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))
 
     def datagram(self, data: bytes, peer: Peer) -> None:
-        """Take a datagram; empty lines are keepalives of the other side's NAT binding, what is too large is counted."""
+        """Take a datagram. Empty lines are keepalives of a NAT binding; a datagram that is too large is counted."""
         if len(data) > MAX_DATAGRAM:
             self.agent.counts["oversized"] += 1
         elif is_stun(data):
             if self._stun:
                 self._after(self._stun.receive, data)
-        elif data.strip(b"\r\n\0") and self._above.screen(peer.host):
+        elif data.strip(b"\r\n\0") and self._callbacks.screen(peer.host):
             self._watched("in", peer, data)
             self._take(parsed(data), data, peer)
 
     def _take(self, message: Request | Response | ParseError, data: bytes, peer: Peer) -> None:
-        """Let whom it belongs to have it: an older process or us."""
-        with contained("message not taken"):  # else asyncio would close the connection that many calls came in on
+        """Give a message to its owner: an older process, or our core."""
+        with contained("message not taken"):  # else asyncio closes a connection that many calls share
             if self._older and self._older.takes(message, self.agent):
                 self._older.link.send(data, peer)
             else:
                 self._after(self.agent.receive_message, message, peer)
 
     def hand_over(self, link: Link) -> None:
-        """Give the sockets to the next process, which sends back what belongs to our calls; these go on."""
+        """Give the sockets to the next process, which sends back messages of our calls; the calls go on."""
         while self._registrations:
             self._registrations.pop().leave()
         link.bequeath(self._transports.hand_over(link, self.agent.connections), self.agent.call_ids)
         link.listen(self._sent_back)
 
     def _sent_back(self, data: bytes, peer: Peer) -> None:
-        # A connection of the next process has no number here; below zero means that answers go there over the link.
+        # The number of a connection of the next process, below zero: responses to it go over the link.
         self._take(parsed(data), data, peer._replace(connection=-peer.connection))
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
-        if self._above.screen(peer.host):
+        if self._callbacks.screen(peer.host):
             if not isinstance(message, ParseError) and self.agent.knows(message):
-                self._transports.judged(peer, welcome=True)  # what belongs to a call is not judged by `admit`
-            if self._above.trace is not None and not isinstance(message, ParseError):
+                self._transports.judged(peer, welcome=True)  # a message inside a call is not judged by `admit`
+            if self._callbacks.trace is not None and not isinstance(message, ParseError):
                 self._watched("in", peer, message.to_bytes())
             self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)
 
@@ -362,7 +371,7 @@ class Endpoint:
         numbers, places = self.agent.needed
         registered = (one.reached_over for one in self._registrations)
         return Needed(
-            numbers.union(self._above.bound(self._now())), places.union(peer[:3] for peer in registered if peer)
+            numbers.union(self._callbacks.bound(self._now())), places.union(peer[:3] for peer in registered if peer)
         )
 
     def _lost(self, peer: Peer) -> None:
@@ -373,15 +382,15 @@ class Endpoint:
                     self._after(registration.lost, peer)
 
     def _moved(self, host: str, port: int, now: float) -> None:
-        if self._transports.seen(None, host, port):
+        if self._transports.observed(None, host, port):
             log.info("public address", host=host, port=port)
             for registration in self._registrations:
                 registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._above.trace is None or data == PING:
+        if self._callbacks.trace is None or data == PING:
             return
         try:
-            self._above.trace(Traced(direction, peer, redacted(data), self._now()))
+            self._callbacks.trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")

@@ -1,4 +1,4 @@
-"""Where SIP is spoken: the options of the endpoint."""
+"""The options of the SIP endpoint."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from sipgw.sip.uri import is_address, parse_host_port
 
 @dataclass(frozen=True)
 class EndpointOptions:
-    """Where SIP is spoken."""
+    """The options of the SIP endpoint."""
 
     host: str = "0.0.0.0"
     """Local address to listen on: ``0.0.0.0`` for all of IPv4, ``::`` for all of IPv4 and IPv6, or one address."""
@@ -24,13 +24,13 @@ class EndpointOptions:
     """The IP address that the other sides send to; empty: what the STUN server or a registrar sees, if that is known,
     otherwise the local address that leads to each of them."""
     stun_server: str = ""
-    """Host, with or without a port, that tells our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
+    """Host, with or without a port, that reports our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
     dscp: int = 24
-    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none. That of
-    sound is `[media] dscp`."""
+    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none. For
+    sound see `[media] dscp`."""
     session_expires: float = 0.0
-    """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
-    to ask for that."""
+    """Seconds after which a call without a session refresh is over (RFC 4028), at least 90; 0 asks for no session
+    timer, and accepts the one of the other side."""
     take_over: str = ""
     """Socket file at which an older gateway of this machine hands its sockets over; ``sipgw serve --take-over``."""
 

@@ -1,4 +1,4 @@
-"""What happens to a call, as the SIP core tells it, and how far it has come."""
+"""The events of a call, and its phases."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -11,15 +11,17 @@ from sipgw.sip.uri import Uri
 class Phase(Enum):
     """How far a call has come."""
 
-    CALLING = "calling"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    CONFIRMED = "confirmed"
-    ENDED = "ended"
+    CALLING = "INVITE sent or received"
+    RINGING = "1xx sent or received"
+    CANCELLED = "our INVITE is cancelled, its final response is awaited"
+    ANSWERED = "2xx sent, ACK awaited"
+    HANGING_UP = "the same, and BYE follows the ACK"
+    CONFIRMED = "up"
+    ENDED = "over"
 
 
 class Confirmed(NamedTuple):
-    """The call, or its changed session, is up; `sdp` is the answer, if the other side still owed one."""
+    """The call, or its changed session, is up; `sdp` is the answer, if it was still to come."""
 
     sdp: bytes | None
 
@@ -34,11 +36,11 @@ class Progress(NamedTuple):
 
 
 class PickedUp(NamedTuple):
-    """Somebody else took the call while it rang (RFC 3891)."""
+    """Another phone took the call while it rang (RFC 3891)."""
 
 
 class Asserted(NamedTuple):
-    """The other side tells anew who speaks there, by this re-INVITE or UPDATE (RFC 3325, RFC 4916)."""
+    """The other side states a new identity, by this re-INVITE or UPDATE (RFC 3325, RFC 4916)."""
 
     request: Request
 
@@ -50,7 +52,7 @@ class Offered(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The other side's description while nothing else has changed: its answer to our refresh, or in a PRACK."""
+    """A new description of the other side without a change of ours: its answer to our refresh, or in a PRACK."""
 
     sdp: bytes
 
@@ -64,7 +66,7 @@ class Changed(NamedTuple):
 
 
 class KeyPressed(NamedTuple):
-    """The other side pressed a key, told by INFO: one of ``0123456789*#ABCD``, for so many seconds."""
+    """The other side pressed a key (INFO): one of ``0123456789*#ABCD``, and its duration in seconds."""
 
     key: str
     seconds: float
@@ -73,7 +75,7 @@ class KeyPressed(NamedTuple):
 class Referred(NamedTuple):
     """The outcome of our REFER: `status` is that of the call to the target, or of the refusal.
 
-    202 means that the other side has taken the caller over and has not proved that anybody answered.
+    202 means that the other side has taken the caller over, without proof that the target has answered.
     """
 
     accepted: bool
@@ -82,38 +84,38 @@ class Referred(NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether somebody has answered, as far as anybody can tell."""
+        """Whether the target has answered, as far as the reports show."""
         return self.accepted and self.status != 202
 
 
 class ReferRequested(NamedTuple):
-    """The other side asks us to call `target` and to tell it what came of it (RFC 3515)."""
+    """The other side asks us to call `target` and to report the outcome (RFC 3515)."""
 
     target: Uri
     replaces: Replaces | None
-    """The call of the target that ours is to take the place of (RFC 3891)."""
+    """The call of the target that our call replaces (RFC 3891)."""
     referred_by: str
-    """Who asks, for the new INVITE (RFC 3892); may be empty."""
+    """The Referred-By of the new INVITE (RFC 3892); may be empty."""
 
 
 class Ended(NamedTuple):
     """The call is over; always the last event."""
 
     by: str
-    """The other side, ``caller`` or, of a call of ours, ``callee``; ``gateway`` (us) or ``network``."""
+    """``caller`` or, in a call of ours, ``callee`` for the other side; ``gateway`` (us) or ``network``."""
     how: str
     """The method or status that ended it."""
     text: str = ""
-    """What the other side said about it (Reason header, RFC 3326)."""
+    """The text of the other side about it (Reason header, RFC 3326)."""
     status: int = 0
     contacts: tuple[Uri, ...] = ()
-    """Where a 300, 301 or 302 says that the other side is instead, best first (RFC 3261 §8.1.3.4)."""
+    """The Contacts of a 300, 301 or 302, best first (RFC 3261 §8.1.3.4)."""
     cause: int = 0
-    """The Q.850 cause of a call that was refused, as its Reason header gives it; 0 if that was not told."""
+    """The Q.850 cause of a call that was refused, as its Reason header gives it; 0 if there was none."""
 
     @property
     def lost(self) -> bool:
-        """Whether the other side has not ended it."""
+        """Whether it ended otherwise than by the other side."""
         return self.by not in ("caller", "callee")
 
     def __str__(self) -> str:

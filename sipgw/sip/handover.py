@@ -1,9 +1,9 @@
-"""An upgrade in place: the sockets of SIP go to the next process on the same machine, the calls stay where they are.
+"""An upgrade in place: the SIP sockets go to the next process on the same machine, the calls stay in the old one.
 
-The old process waits at a socket file (`Offer`). The new one connects there and is given the UDP sockets and the
-listening ones (`inherit`, `Link.bequeath`). From then on it reads everything, and sends what belongs to calls of the
-old process back to it over the same `Link`; their responses leave by the old process's own copy of the UDP socket, or,
-for a connection that the new one has, over the link again. When its last call is over the old process ends.
+The old process waits at a socket file (`Offer`). The new one connects there and receives the UDP sockets and the
+listening sockets (`inherit`, `Link.bequeath`). From then on it reads every message, and sends messages of the old
+process's calls back over the same `Link`. The old process responds on its own copy of the UDP socket, or over the link
+if the new process has the connection. When its last call is over the old process ends.
 """
 
 import asyncio
@@ -39,18 +39,18 @@ Receive = Callable[[bytes, Peer], None]
 
 
 class Link:
-    """The way between the old process and the new one: packets of one SIP message and whom it came from or goes to."""
+    """The link between the old and the new process. Each packet has one SIP message and its peer."""
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
         self._end = end
         self.dropped = 0
-        """Messages for which there was no room; who sent them sends them again, or they are lost as on the network."""
+        """Messages for which the buffer had no room. As after a loss on the network, they may be sent again."""
 
     def bequeath(self, sockets: Sockets, calls: frozenset[str]) -> None:
-        """Give the sockets away, and the Call-IDs of what goes on here. Raises `OSError`."""
-        # The Call-IDs go in a file, which takes as many as there are; callers choose how long they are, and how many.
+        """Give the sockets away, and the Call-IDs of our calls and transactions. Raises `OSError`."""
+        # The Call-IDs go in a file, which has no limit: callers choose their length and number.
         with tempfile.TemporaryFile() as listed:
             listed.write(json.dumps(sorted(calls)).encode())
             listed.flush()
@@ -60,7 +60,7 @@ class Link:
             one.close()
 
     def listen(self, receive: Receive) -> None:
-        """Give what comes to `receive`, until the other side is gone."""
+        """Give each message to `receive`, until the other process is gone."""
         asyncio.get_running_loop().add_reader(self._end, self._read, receive)
 
     def _read(self, receive: Receive) -> None:
@@ -87,7 +87,7 @@ class Link:
 
     @property
     def open(self) -> bool:
-        """Whether the other side is there."""
+        """Whether the other process is there."""
         return self._end.fileno() >= 0
 
     def close(self) -> None:
@@ -98,15 +98,15 @@ class Link:
 
 
 class Inherited(NamedTuple):
-    """What an older process has left to us."""
+    """The sockets and the link of an older process."""
 
     link: Link
     sockets: Sockets
     calls: frozenset[str]
-    """The Call-IDs of what goes on there."""
+    """The Call-IDs of its calls and transactions."""
 
     def takes(self, message: Request | Response | ParseError, agent: UserAgent) -> bool:
-        """Whether a message belongs to the older process: it is inside something, and not inside anything of ours."""
+        """Whether a message belongs to the older process: to a dialog or transaction that is not ours."""
         if not self.link.open or isinstance(message, ParseError) or agent.knows(message):
             return False
         if isinstance(message, Response) or message.to.tag or message.method in ("ACK", "CANCEL"):
@@ -153,11 +153,11 @@ def _listed(file: int) -> list[str]:
 
 
 class Offer:
-    """Waits at `path` for the next process, as long as it is entered; only the same user may ask."""
+    """Waits at `path` for the next process, while it is entered; only the same user may connect."""
 
     def __init__(self, path: Path, asked: Callable[[], None]) -> None:
         self.link: Link | None = None
-        """To who has asked."""
+        """The link to the next process."""
         self._path = path
         self._asked = asked
         self._waiting: socket.socket | None = None

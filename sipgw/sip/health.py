@@ -1,11 +1,11 @@
-"""Which addresses have failed lately; these are tried last (RFC 3263 §4.3). Sans-IO."""
+"""Addresses that have failed lately; they are tried last (RFC 3263 §4.3). Sans-IO."""
 
 from typing import NamedTuple
 
 from sipgw.sip.dialog import Peer
 
 AVOIDED = (60.0, 960.0)
-"""Seconds that an address is tried last after it has failed; doubled with each failure in a row, up to the second."""
+"""Seconds that an address is tried last after a failure; doubled by each failure in a row, up to the second number."""
 MAX_KEPT = 1000
 """Addresses; of more, the failure is forgotten that was the first."""
 
@@ -17,7 +17,7 @@ class _Failure(NamedTuple):
 
 
 class Health:
-    """What is known against addresses."""
+    """The recent failures of addresses."""
 
     def __init__(self) -> None:
         self._failures: dict[tuple[str, str, int], _Failure] = {}
@@ -28,7 +28,7 @@ class Health:
         """Requests to `peer` were not answered, or with 503."""
         before = self._failures.pop(_place(peer), None)
         if before is not None and before.until > now:
-            before = before._replace(pause=before.pause / 2)  # it is the same failure, seen by another request
+            before = before._replace(pause=before.pause / 2)  # another request saw the same failure
         pause = min(2 * before.pause, AVOIDED[1]) if before else AVOIDED[0]
         if len(self._failures) >= MAX_KEPT:
             self.forgotten += 1
@@ -49,7 +49,7 @@ class Health:
         return "" if self.good(peer, now) else self._failures[_place(peer)].reason
 
     def order(self, peers: tuple[Peer, ...], now: float, prefer: Peer | None = None) -> list[Peer]:
-        """`peers` in their order, but `prefer` first, over whichever transport, and what has failed lately last."""
+        """`peers` in their order, but `prefer` first, over any transport, and failed ones last."""
         first = prefer[1:3] if prefer else None
         return sorted(peers, key=lambda peer: (not self.good(peer, now), peer[1:3] != first))
 

@@ -1,4 +1,4 @@
-"""Who calls, whom they dialled, and how far that can be believed: read from an INVITE once, as plain values."""
+"""The identity of a caller, the dialled number, and how far to trust them, read from an INVITE."""
 
 import re
 from dataclasses import asdict, dataclass, field, replace
@@ -18,15 +18,15 @@ WITHHOLDING = {"id", "user", "header"}
 ATTESTED = re.compile(r"(TN-Validation-(?:Passed|Failed)|No-TN-Validation)(?:-([ABC]))?", re.IGNORECASE)
 """`verstat` (3GPP TS 24.229 §7.2A.20), with the level of RFC 8588 that some carriers append."""
 ASSERTING = ("P-Asserted-Identity", "Remote-Party-ID")
-"""Headers by which the other side vouches for who speaks there."""
+"""Headers by which the other side asserts an identity."""
 HEADERS_KEPT = 40
 """Headers without a meaning here that are kept for the record, each cut at `VALUE_KEPT`."""
 VALUE_KEPT = 200
-"""Characters kept of a value that the other side wrote."""
+"""Characters that are kept of a value of the other side."""
 SAME = 7
-"""Digits at the end by which two spellings of a number are taken for the same: +49 171 …, 0171 …"""
+"""Last digits that decide whether two spellings are the same number: +49 171 …, 0171 …"""
 _KEY = token_bytes(32)
-"""Of the marks of callers, for as long as the process runs."""
+"""The key of the marks of callers, while the process runs."""
 CALL_IDS = {
     "x-twilio-callsid", "x-twilio-accountsid", "x-telnyx-session-id", "x-telnyx-leg-id", "x-telnyx-call-control-id",
     "x-plivo-calluuid", "x-calluuid", "x-call-id", "x-asterisk-uniqueid", "x-fs-unique-id", "x-correlation-id",
@@ -44,35 +44,35 @@ UNDERSTOOD = {
 
 @dataclass(frozen=True)
 class Identity:
-    """The two ends of a call that came in. Empty strings stand for what was not told."""
+    """The two ends of a call that came in. An empty string stands for an unknown value."""
 
     number: str = ""
-    """The caller's number or name of account; empty if it is withheld."""
+    """The number or account of the caller; empty if it is withheld."""
     name: str = ""
-    """The display name: whatever the caller's side wrote."""
+    """The display name, as the caller's side wrote it."""
     source: str = ""
-    """The header that `number` stood in."""
+    """The header that had `number`."""
     withheld: bool = False
-    """Whether the caller asked not to be shown; then nothing of them is kept here."""
+    """Whether the caller asked for privacy; then no identity is kept."""
     dialled: str = ""
-    """The number that was dialled, as far as the other side told."""
+    """The dialled number, if the other side gave it."""
     diverted: tuple[str, ...] = ()
-    """Numbers that sent the call on, the latest first (RFC 5806, RFC 7044)."""
+    """Numbers that diverted the call, the latest first (RFC 5806, RFC 7044)."""
     verstat: str = ""
-    """What the carrier found when it checked the number, e.g. ``TN-Validation-Passed``."""
+    """The result of the carrier's check of the number, e.g. ``TN-Validation-Passed``."""
     attestation: str = ""
-    """``A`` (full), ``B`` (partial) or ``C`` (gateway), RFC 8588; as the carrier told it."""
+    """``A`` (full), ``B`` (partial) or ``C`` (gateway), RFC 8588; as the carrier gave it."""
     call_ids: tuple[tuple[str, str], ...] = ()
-    """How the carrier names the call, by header."""
+    """The carrier's identifiers of the call, by header."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Headers that mean nothing to us, as they came."""
+    """Headers without a meaning here, as they came."""
     mark: bytes = field(default=b"", repr=False, compare=False)
     """By which a caller who is withheld is known again and nothing else is told: a keyed hash, never written anywhere.
     Empty if the other side told no number of at least `SAME` digits."""
 
     @classmethod
     def of(cls, invite: Request, *, trusted: bool = True) -> "Identity":
-        """Read `invite`. Only from a `trusted` side identities are taken that it asserts (RFC 3325 §5)."""
+        """Read `invite`. Asserted identities are taken only from a `trusted` side (RFC 3325 §5)."""
         source, who = _caller(invite, trusted=trusted)
         withheld = _withheld(invite, who)
         verstat, attestation = _verified(invite) if trusted else ("", "")
@@ -87,12 +87,12 @@ class Identity:
             verstat=verstat,
             attestation=attestation,
             call_ids=calls,
-            headers=() if withheld else others,  # Identity (RFC 8224) and the like hold the number too
+            headers=() if withheld else others,  # Identity (RFC 8224) and others have the number too
             mark=_mark(who),
         )
 
     def spoken_by(self, request: Request) -> "Identity":
-        """The same call, but with who speaks there by now, as a `request` of a trusted side in the call asserts it.
+        """The same call with the new identity that a `request` of a trusted side in the call asserts.
 
         From tells nothing new, as a dialog keeps it (RFC 3261 §12.2.1.1). Who was withheld stays so, whether or not the
         request repeats Privacy, until it tells somebody who is known to be another.
@@ -109,11 +109,11 @@ class Identity:
 
     @property
     def verified(self) -> bool:
-        """Whether the carrier vouches for the number."""
+        """Whether the carrier has verified the number."""
         return self.verstat.lower() == "tn-validation-passed" or (not self.verstat and self.attestation == "A")
 
     def as_dict(self) -> dict[str, Any]:
-        """For the record of the call; what was not told is left out."""
+        """The fields for the call record, without the unknown ones."""
         told = {key: value for key, value in asdict(self).items() if value and key != "mark"}
         for name in ("call_ids", "headers"):
             if name in told:
@@ -124,19 +124,19 @@ class Identity:
 
 
 def asserts(request: Request) -> bool:
-    """Whether `request` tells by itself who speaks there, other than by From, which a dialog keeps."""
+    """Whether `request` asserts an identity by itself. From does not count: a dialog keeps it."""
     return any(request.headers.get(header) is not None for header in ASSERTING)
 
 
 def cleaned(text: str) -> str:
-    """`text` as it can be stored and shown: cut, printable, and no bytes that were not UTF-8."""
+    """`text` for storing and showing: cut, printable, without bytes that are not UTF-8."""
     text = text[:VALUE_KEPT].encode("utf-8", "replace").decode()
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def number_of(uri: Uri) -> str:
     """The telephone number in a SIP or tel URI without separators, or else its user part."""
-    text = uri.user if uri.scheme else uri.user.partition(":")[2].rpartition("@")[0]  # of what is no URI, its middle
+    text = uri.user if uri.scheme else uri.user.partition(":")[2].rpartition("@")[0]  # no URI: take its middle
     user = unquote(text, errors="replace").partition(";")[0]
     if NUMBER.fullmatch(user):
         return re.sub("[().-]", "", user)
@@ -149,12 +149,12 @@ def is_number(text: str) -> bool:
 
 
 def _addresses(invite: Request, header: str) -> Addresses:
-    """What can be read of a list of addresses: who writes nonsense there is not turned away for it."""
+    """The readable addresses of a list: a malformed one is no reason to refuse a call."""
     return Addresses.of(invite.headers.lines(header))
 
 
 def _caller(invite: Request, *, trusted: bool) -> tuple[str, NameAddr]:
-    """The best identity (RFC 3325 §9.1; Remote-Party-ID is its forerunner), and the header that it stood in."""
+    """The best identity (RFC 3325 §9.1; Remote-Party-ID is its forerunner), and its header."""
     for header in ASSERTING if trusted else ():
         found = list(_addresses(invite, header))
         if header == "Remote-Party-ID":
@@ -186,7 +186,7 @@ def _mark(who: NameAddr) -> bytes:
 def _dialled(invite: Request) -> str:
     """P-Called-Party-ID (RFC 7315 §4.2), else the first number in the Request-URI, Diversion and To.
 
-    Twilio puts the dialled number into Diversion and lets the Request-URI be anything.
+    Twilio gives the dialled number in Diversion; its Request-URI may be anything.
     """
     called = [number_of(one.uri) for one in _addresses(invite, "P-Called-Party-ID")]
     diverted = [number_of(one.uri) for one in _addresses(invite, "Diversion")][:1]
@@ -195,7 +195,7 @@ def _dialled(invite: Request) -> str:
 
 
 def _diverted(invite: Request) -> tuple[str, ...]:
-    """Diversion has the latest first (RFC 5806 §4); History-Info the latest last, and that is ourselves."""
+    """Diversion has the latest first (RFC 5806 §4); History-Info has it last, and its last entry is us."""
     stations = [number_of(one.uri) for one in _addresses(invite, "Diversion")]
     if not stations:
         stations = [number_of(one.uri) for one in _addresses(invite, "History-Info")][-2::-1]
@@ -203,7 +203,7 @@ def _diverted(invite: Request) -> tuple[str, ...]:
 
 
 def _verified(invite: Request) -> tuple[str, str]:
-    """What the carrier says of the caller's number: a parameter of the number, the URI or the header."""
+    """The carrier's verdict on the caller's number: a parameter of the number, the URI or the header."""
     verstat = attestation = ""
     told = [*_addresses(invite, "P-Asserted-Identity"), invite.from_]
     for who in told:
@@ -225,7 +225,7 @@ Fields = tuple[tuple[str, str], ...]
 
 
 def _unknown(invite: Request) -> tuple[Fields, Fields]:
-    """The carrier's names of the call, and the headers that mean nothing to us."""
+    """The carrier's identifiers of the call, and the headers without a meaning here."""
     calls: list[tuple[str, str]] = []
     others: list[tuple[str, str]] = []
     for name, value in invite.headers:

@@ -1,4 +1,4 @@
-"""What a browser offers and what it is answered (JSEP, RFC 9429): one stream of mu-law with keys, over ICE and DTLS.
+"""The offer of a browser and our answer (JSEP, RFC 9429): one stream of mu-law with keys, over ICE and DTLS.
 
 Sans-IO. The addresses that the offer names are not read: whoever proves the password of the answer is the browser
 (RFC 8445 §7.3.1.3), and so nobody can make the gateway send anything to a third party.
@@ -12,7 +12,7 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
 
 PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
-"""RFC 9429 §5.1.2 wants all of them understood."""
+"""RFC 9429 §5.1.2: all of them must be accepted."""
 NOWHERE = Connection("IP4", "0.0.0.0")
 DISCARD = 9
 """The port of a stream whose addresses are candidates (RFC 8840 §4.1.1)."""
@@ -25,7 +25,7 @@ _MID = re.compile(r"[!#$%&'*+.^_`{|}~A-Za-z0-9-]{1,32}")
 
 
 class Ends(NamedTuple):
-    """What one end of ICE and DTLS tells the other."""
+    """The ICE and DTLS parameters that one end sends to the other."""
 
     user: str
     password: str
@@ -35,7 +35,7 @@ class Ends(NamedTuple):
     """Ours only, each as in ``a=candidate``."""
 
     def __repr__(self) -> str:
-        return f"Ends(user={self.user!r})"  # the password lets its owner speak in the call
+        return f"Ends(user={self.user!r})"  # the password would allow others to speak in the call
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BrowserOffer:
     dtmf_payload_type: int | None
     sdp: Sdp = field(repr=False)
     chosen: int
-    """Which of its streams."""
+    """The index of the stream."""
 
     @classmethod
     def parse(cls, data: bytes) -> "BrowserOffer":

@@ -1,4 +1,4 @@
-"""What names a transaction and a dialog in the messages that belong to them."""
+"""Keys that match a message to its transaction and its dialog."""
 
 import hashlib
 
@@ -6,12 +6,12 @@ from sipgw.sip.dialog import DialogId
 from sipgw.sip.message import Request
 
 COOKIE = "z9hG4bK"
-"""Every branch of RFC 3261 begins so; those of RFC 2543 do not name a transaction."""
+"""The begin of every RFC 3261 branch; an RFC 2543 branch does not identify a transaction."""
 Key = tuple[str, ...]
 
 
 def server_key(request: Request) -> Key:
-    """What names the server transaction of `request` (RFC 3261 §17.2.3); that of an ACK is its INVITE's.
+    """The key of the server transaction of `request` (RFC 3261 §17.2.3); an ACK has that of its INVITE.
 
     The branch alone should do. But some take it from the clock, and two keys that are pressed within a second come with
     the same one; by Call-ID and CSeq they are told apart, and whatever is resent has those again.
@@ -25,12 +25,12 @@ def server_key(request: Request) -> Key:
 
 
 def invite_key(cancel: Request) -> Key:
-    """The server transaction that `cancel` means: the same but for the method (§9.2)."""
+    """The key of the transaction that `cancel` cancels: only the method differs (§9.2)."""
     return (*server_key(cancel)[:-1], "INVITE")
 
 
 def merging_key(request: Request) -> Key:
-    """What a request keeps when it reaches us by two ways (§8.2.2.2)."""
+    """The key that a request keeps when it reaches us over two paths (§8.2.2.2)."""
     return (request.from_.tag, request.call_id, str(request.cseq))
 
 
@@ -40,6 +40,6 @@ def dialog_of(request: Request) -> DialogId:
 
 
 def stateless_tag(request: Request) -> str:
-    """A tag that is the same each time the request is resent, though nothing is kept of it (§8.2.7)."""
+    """A tag that is the same for each retransmission of the request, without any state (§8.2.7)."""
     text = f"{request.headers.get('via')} {request.headers.get('call-id')} {request.headers.get('cseq')}"
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

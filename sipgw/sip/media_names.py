@@ -8,7 +8,7 @@ from typing import Any
 from sipgw.sip.uri import is_address
 
 Locate = Callable[[str, int], Coroutine[Any, Any, tuple[str, ...]]]
-"""The addresses of a name in version 4 or 6 of IP, within a time limit; see `sipgw.sip.names.Names.addresses`."""
+"""The addresses of a name in version 4 or 6 of IP, within a time limit; see `sipgw.sip.resolver.Names.addresses`."""
 
 MAX_NAMES = 2
 """Names of one description that are looked up: that of the session, and that of our stream."""

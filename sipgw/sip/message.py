@@ -25,7 +25,7 @@ COMMON = {
         "Subscription-State", "Supported", "To", "User-Agent", "Via", "WWW-Authenticate",
     )
 }  # fmt: skip
-"""Names as most spell them: one string for all messages, since every open call keeps a few of these."""
+"""Header names in their usual spelling: one string for all messages, because every open call keeps some."""
 _FULL = {name: name.lower() for name in COMMON} | COMPACT
 
 LISTS = frozenset(

@@ -1,20 +1,18 @@
-"""Asking by OPTIONS whether the other side is there (RFC 3261 §11). Sans-IO."""
+"""Health checks by OPTIONS (RFC 3261 §11). Sans-IO."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.failover import Failover
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
 from sipgw.sip.uri import Uri
 
-if TYPE_CHECKING:
-    from sipgw.sip.user_agent import UserAgent
-
 SHORTEST = 15.0
-"""Seconds; carriers ban who asks more often."""
+"""The shortest interval, seconds; carriers ban clients that ask more often."""
 
 
 class Reach(Enum):
@@ -27,7 +25,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """Whom to ask, and how often."""
+    """The target of the checks, and their interval."""
 
     target: Uri
     proxy: Uri | None = None
@@ -41,16 +39,16 @@ class ProbeOptions:
 
 
 class Probe:
-    """Asks for ever. Any answer shows that somebody is there; only 503 says that calls are not wanted."""
+    """Asks until it is closed. Any response shows that the server is there; only 503 means that it takes no calls."""
 
-    def __init__(self, agent: "UserAgent", options: ProbeOptions) -> None:
+    def __init__(self, clients: ClientTransactions, options: ProbeOptions) -> None:
         self.options = options
         self.reach = Reach.UNKNOWN
         self.reason = "not asked yet"
         self.changed: Callable[[], None] = lambda: None
-        self._agent = agent
+        self._clients = clients
         self._number = 0
-        self._call_id = agent.token()
+        self._call_id = clients.environment.token()
         self._timer: Timer | None = None
         self._closed = False
 
@@ -60,7 +58,7 @@ class Probe:
         return peer_of(self.options.proxy or self.options.target)
 
     def ask(self, now: float) -> None:
-        """Send OPTIONS; what comes of it decides, and the next one follows by itself."""
+        """Send OPTIONS; the response decides the state, and the next request follows by itself."""
         self._timer = None
         if self._closed:
             return
@@ -69,17 +67,18 @@ class Probe:
         fields = (
             *((("Route", f"<{self.options.proxy};lr>"),) if self.options.proxy else ()),
             ("Max-Forwards", "70"),
-            ("From", f"<sip:sipgw@{target.host}>;tag={self._agent.token()}"),
+            ("From", f"<sip:sipgw@{target.host}>;tag={self._clients.environment.token()}"),
             ("To", f"<{target.address}>"),
             ("Call-ID", self._call_id),
             ("CSeq", f"{self._number} OPTIONS"),
-            ("Contact", self._agent.contact(self.peer)),
+            ("Contact", f"<{self._clients.contact(self.peer)}>"),
             ("Accept", "application/sdp"),
         )
-        self._agent.start(Request("OPTIONS", target, headers=Headers(fields)), self.peer, self._answered, now)
+        request = Request("OPTIONS", target, headers=Headers(fields))
+        Failover.start(self._clients, request, self.peer, self._answered, now)
 
     def close(self, now: float) -> None:
-        """Ask no more."""
+        """Send no more requests."""
         del now
         self._closed = True
         if self._timer is not None:
@@ -95,8 +94,10 @@ class Probe:
         else:
             self._settle(Reach.UP, f"{response.status} {response.reason}"[:100])
         if not self._closed:
-            # Spread, so that many gateways do not ask at once after an outage; never sooner than asked for.
-            self._timer = self._agent.timers.at(now + self.options.every * (1 + 0.1 * self._agent.fraction()), self.ask)
+            # At random, so that many gateways do not ask at once after an outage; never before the interval is over.
+            self._timer = self._clients.timers.at(
+                now + self.options.every * (1 + 0.1 * self._clients.environment.fraction()), self.ask
+            )
 
     def _settle(self, reach: Reach, reason: str) -> None:
         news = reach is not self.reach

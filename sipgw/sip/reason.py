@@ -1,15 +1,15 @@
-"""Why a call ended, in the other side's words: Reason (RFC 3326) and what carriers add to it."""
+"""The reason of the other side for ending a call: Reason (RFC 3326), and headers of carriers."""
 
 from sipgw.sip.fields import FieldError, param, parse_params, split
 from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Message
 
 CARRIER_CODES = ("x-zt-hangup-code", "x-telnyx-hangup-cause", "x-asterisk-hangupcause")
-"""Headers by which carriers and PBXs say more than Reason does."""
+"""Headers in which carriers and PBXs give further causes."""
 
 
 def reason_text(message: Message) -> str:
-    """Everything as one clause that can be shown, e.g. ``Q.850 16 Normal call clearing``; empty if nothing was said."""
+    """Everything as one clause that can be shown, e.g. ``Q.850 16 Normal call clearing``; empty if there is none."""
     clauses = [_clause(value) for line in message.headers.lines("reason")[:5] for value in _values(line)[:5]]
     clauses += [f"{name} {value[:40]}" for name in CARRIER_CODES if (value := message.headers.get(name)) is not None]
     return cleaned(", ".join(clause for clause in clauses if clause))

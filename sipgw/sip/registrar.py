@@ -1,4 +1,4 @@
-"""A small registrar (RFC 3261 §10.3): where the phones of our accounts are right now. Sans-IO.
+"""A small registrar (RFC 3261 §10.3): the addresses of the phones of our accounts. Sans-IO.
 
 Who may register for whom has been decided before: a request comes here with the user that it has proven to be.
 """
@@ -13,16 +13,16 @@ from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri
 
 SHORTEST = 60
-"""Seconds; a phone that asks for less is told this (423)."""
+"""The shortest registration, seconds; a phone that asks for less gets this in a 423."""
 LONGEST = 3600
-"""Seconds; a phone that asks for more gets this, and one that says nothing too."""
+"""The longest registration, seconds; also the default."""
 MAX_BINDINGS = 10
-"""Phones of one account; for one more the one that expires first makes way."""
+"""Phones of one account; one more replaces the phone that expires first."""
 LONGEST_CONTACT = 512
 
 
 class Answer(NamedTuple):
-    """What a REGISTER is answered with."""
+    """The response to a REGISTER."""
 
     status: int
     reason: str = ""
@@ -34,7 +34,7 @@ class Binding:
     """One phone of an account."""
 
     contact: Uri
-    """Where it says it is."""
+    """Its Contact."""
     peer: Peer
     """Where it was seen: behind NAT, or on a stream, requests reach it only there."""
     expires: float
@@ -101,7 +101,7 @@ class Registrar:
         return Answer(200, headers=tuple(listed))
 
 
-class _Refused(Exception):  # noqa: N818  an answer, not a fault
+class _Refused(Exception):  # noqa: N818  an answer, not an error
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
         self.answer = answer
@@ -129,7 +129,7 @@ def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> 
         if seconds:
             new = Binding(contact.uri, source, now + seconds, request.call_id, request.cseq.number, contact.preference)
             bindings = (*bindings, new)
-    # The one that would end first makes way: phones that forget to unregister leave such behind.
+    # The binding that ends first is removed: phones that do not unregister leave such bindings behind.
     return tuple(sorted(bindings, key=lambda one: one.expires)[-MAX_BINDINGS:])
 
 
@@ -140,7 +140,7 @@ def _in_order(binding: Binding, request: Request) -> None:
 
 
 def _seconds(contact: NameAddr, request: Request) -> int:
-    """What is granted to a Contact; 0 takes it away."""
+    """The seconds that are granted to a Contact; 0 removes it."""
     asked = param(contact.params, "expires") or request.headers.get("expires") or ""
     # §10.2.1.1: what cannot be read counts as the default
     seconds = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 10 else LONGEST

@@ -4,21 +4,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from sipgw.sip.auth import Authenticator
-from sipgw.sip.client import renumber
+from sipgw.sip.auth import Authenticator, renumber
+from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.failover import Failover
 from sipgw.sip.fields import delta_seconds, param
 from sipgw.sip.flow import Flow
-from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
 from sipgw.sip.uri import Uri
-
-if TYPE_CHECKING:
-    from sipgw.sip.user_agent import UserAgent
 
 BACKOFF = (2.0, 300.0)
 """Seconds before the second try, doubled each time, and the most."""
@@ -40,7 +36,7 @@ class RegistrationState(Enum):
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """Where to register, and as whom."""
+    """The registrar, and our account there."""
 
     registrar: Uri
     """The registrar; also the Request-URI."""
@@ -54,19 +50,19 @@ class RegistrationOptions:
 
 
 class _Pauses:
-    """When it is tried again after a failure: ever later, and never before the time that the registrar has named."""
+    """The pauses after failures: each one longer, and never shorter than the registrar asks."""
 
     def __init__(self) -> None:
         self.not_before = 0.0
-        """Until then the registrar wants to be left alone."""
+        """No request is sent before this time: the registrar has asked for it."""
         self._failures = 0
 
     def over(self) -> None:
-        """It has worked."""
+        """The registration succeeded."""
         self._failures = 0
 
     def failed(self, now: float, at_least: float, fraction: float) -> float:
-        """It has failed, and the registrar asks for `at_least` seconds; returns when it is tried again."""
+        """The registration failed; returns the time of the next try, at least `at_least` seconds from now."""
         first, most = BACKOFF
         pause = min(first * 2.0**self._failures, most) * (0.75 + 0.5 * fraction)
         self._failures = min(self._failures + 1, 20)
@@ -77,18 +73,18 @@ class _Pauses:
 class Registration:
     """One address of record that points to us."""
 
-    def __init__(self, agent: "UserAgent", options: RegistrationOptions) -> None:
+    def __init__(self, clients: ClientTransactions, options: RegistrationOptions) -> None:
         self.options = options
         self.state = RegistrationState.TRYING
         self.reason = "not tried yet"
         self.changed: Callable[[], None] = lambda: None
-        self._agent = agent
-        self._auth = Authenticator(options.credentials, agent.token)
+        self._clients = clients
+        self._auth = Authenticator(options.credentials, clients.environment.token)
         self._expires = options.expires
         self._pauses = _Pauses()
         self._timer: Timer | None = None
-        self._hunt: Hunt | None = None
-        self._flow = Flow(agent)
+        self._failover: Failover | None = None
+        self._flow = Flow(clients)
         self._request = self._first_request()
 
     @property
@@ -101,9 +97,9 @@ class Registration:
         address = f"<sip:{self.options.user}@{registrar.host}>"
         fields = (
             ("Max-Forwards", "70"),
-            ("From", f"{address};tag={self._agent.token()}"),
+            ("From", f"{address};tag={self._clients.environment.token()}"),
             ("To", address),
-            ("Call-ID", self._agent.token()),
+            ("Call-ID", self._clients.environment.token()),
             ("CSeq", "0 REGISTER"),
         )
         target = Uri(registrar.scheme, host=registrar.host, port=registrar.port, params=registrar.params)
@@ -117,7 +113,7 @@ class Registration:
             self._send(self._fresh(self._expires), now)
 
     def forgotten(self, now: float) -> None:
-        """The registrar may have forgotten us: register, or at the time that it has named if that is not yet."""
+        """The registrar may have lost our registration: register, unless it has asked for a pause that is not over."""
         if now >= self._pauses.not_before:
             self.register(now)
 
@@ -125,7 +121,7 @@ class Registration:
         """Our public address has changed: register it soon."""
         if self.state is RegistrationState.REGISTERED:
             self._stop()
-            self._timer = self._agent.timers.at(self._flow.renewal(now), self.register)
+            self._timer = self._clients.timers.at(self._flow.renewal(now), self.register)
 
     @property
     def reached_over(self) -> Peer | None:
@@ -138,10 +134,10 @@ class Registration:
             self.moved(now)
 
     def close(self, now: float) -> None:
-        """Take the registration back (Expires: 0), also one that may be being granted right now."""
+        """Unregister (Expires: 0), also if a REGISTER is still waiting for its response."""
         if self.state is RegistrationState.CLOSED:
             return
-        asking = self._hunt is not None and self._hunt.running
+        asking = self._failover is not None and self._failover.running
         was, self.state = self.state, RegistrationState.CLOSED
         self._stop()
         if was is RegistrationState.REGISTERED or asking:
@@ -151,13 +147,13 @@ class Registration:
             self._change(RegistrationState.CLOSED, "closed")
 
     def leave(self) -> None:
-        """Leave the registration as it is to somebody else who has the same address."""
+        """Leave the registration to another process at the same address."""
         self._stop()
         self._change(RegistrationState.CLOSED, "left to the next process")
 
     def _fresh(self, expires: int) -> Request:
         headers = self._request.headers.without("contact", "expires", "authorization", "proxy-authorization")
-        contact = self._agent.contact(self.peer, self.options.user)
+        contact = f"<{self._clients.contact(self.peer, self.options.user)}>"
         return Request(
             "REGISTER", self._request.uri, headers=headers.with_(("Contact", contact), ("Expires", str(expires)))
         )
@@ -169,22 +165,22 @@ class Registration:
             if self._request is sent:  # else another was sent meanwhile, and only the last one counts
                 self._answered(response, at)
 
-        self._hunt = self._agent.start(sent, self.peer, answered, now, self._flow.peer)
+        self._failover = Failover.start(self._clients, sent, self.peer, answered, now, prefer=self._flow.peer)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
-            self._fail((self._hunt and self._hunt.failure) or "no answer from the registrar", now)
+            self._fail((self._failover and self._failover.failure) or "no answer from the registrar", now)
         elif isinstance(response, Response) and response.status >= 200:
             self._final(response, now)
 
     def _final(self, response: Response, now: float) -> None:
-        moved = self._hunt is not None and self._flow.answered(self._hunt.peer, response)
+        moved = self._failover is not None and self._flow.answered(self._failover.peer, response)
         if response.status < 300:
             self._granted(response, now)
             if moved:  # else what was granted leads nowhere
                 self.moved(now)
             return
-        retry = self._auth.retry(self._request, response, self._hunt.peer.host if self._hunt else "")
+        retry = self._auth.retry(self._request, response, self._failover.peer.host if self._failover else "")
         if retry is not None:
             self._send(retry, now)
             return
@@ -211,13 +207,13 @@ class Registration:
         self._pauses.over()
         self._flow.keep_up(now)
         low, high = REFRESH
-        renewal = max(SOONEST, seconds * (low + (high - low) * self._agent.fraction()))
-        self._timer = self._agent.timers.at(now + renewal, self.register)
+        renewal = max(SOONEST, seconds * (low + (high - low) * self._clients.environment.fraction()))
+        self._timer = self._clients.timers.at(now + renewal, self.register)
         self._change(RegistrationState.REGISTERED, f"registered for {seconds} s")
 
     def _granted_seconds(self, response: Response) -> int:
         """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for, even nothing."""
-        ours = self._hunt.request.contact if self._hunt else None
+        ours = self._failover.request.contact if self._failover else None
         for contact in response.contacts:
             if ours and _place(contact.uri) == _place(ours.uri):
                 granted = delta_seconds(param(contact.params, "expires"))
@@ -230,8 +226,8 @@ class Registration:
         if self.state is RegistrationState.CLOSED:
             self._change(RegistrationState.CLOSED, reason)
             return
-        again = self._pauses.failed(now, at_least, self._agent.fraction())
-        self._timer = self._agent.timers.at(again, self.register)
+        again = self._pauses.failed(now, at_least, self._clients.environment.fraction())
+        self._timer = self._clients.timers.at(again, self.register)
         self._change(RegistrationState.FAILED, reason)
 
     def _change(self, state: RegistrationState, reason: str) -> None:

@@ -3,19 +3,16 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from sipgw.sip.call_state import CallState
 from sipgw.sip.dialog import Dialog, DialogId, Peer
 from sipgw.sip.message import Request, Response
-from sipgw.sip.timers import TIMEOUT
-from sipgw.sip.unacked import Unacked
-
-if TYPE_CHECKING:
-    from sipgw.sip.client import InviteClient
-    from sipgw.sip.user_agent import UserAgent
+from sipgw.sip.offer_exchange import OfferExchange
+from sipgw.sip.retransmitter import Retransmitter
+from sipgw.sip.timers import TIMEOUT, Timers
 
 MAX_BRANCHES = 16
-"""Early dialogs of one INVITE that are kept; a proxy that forks wider is not followed."""
+"""Early dialogs of one INVITE that are kept; further branches of a fork are ignored."""
 RACK = re.compile(r"(\d{1,10})\s+(\d{1,10})\s+(\S+)", re.ASCII)
 
 
@@ -24,7 +21,8 @@ class Reliable:
 
     def __init__(
         self,
-        agent: "UserAgent",
+        timers: Timers,
+        number: int,
         dialog: DialogId,
         send: Callable[[Response, float], None],
         give_up: Callable[[float], None],
@@ -32,9 +30,9 @@ class Reliable:
         self._dialog = dialog
         self._send = send
         self._give_up = give_up
-        self._number = agent.first_number()
+        self._number = number
         self._waiting: list[Response] = []
-        self._resent = Unacked(agent.timers, longest=TIMEOUT)  # §3: the interval doubles without T2's limit
+        self._resent = Retransmitter(timers, longest=TIMEOUT)  # §3: the interval doubles without T2's limit
 
     @property
     def pending(self) -> bool:
@@ -85,14 +83,15 @@ class _Branch:
     number: int = 0
     """The RSeq of its last reliable response."""
     answer: bytes = b""
-    """What a reliable response answered our offer with."""
+    """The answer to our offer in a reliable response."""
 
 
 class Early:
     """The early dialogs of our INVITE, one for each branch on which it forked (RFC 3261 §12.1, RFC 3262 §4)."""
 
-    def __init__(self, usage: "InviteClient") -> None:
-        self._usage = usage
+    def __init__(self, call: CallState, exchange: OfferExchange) -> None:
+        self._call = call
+        self._exchange = exchange
         self._branches: dict[str, _Branch] = {}
 
     def dialog(self, tag: str) -> Dialog | None:
@@ -100,8 +99,11 @@ class Early:
         branch = self._branches.get(tag)
         return branch.dialog if branch else None
 
-    def heard(self, response: Response, now: float) -> bool:
-        """Take a provisional response and send its PRACK; False if it comes again, or out of order, or wildly."""
+    def heard(self, response: Response, peer: Peer, now: float) -> bool:
+        """Take a provisional response of `peer` and send its PRACK.
+
+        False if it is to be ignored: it came before, or out of order, or from too many branches.
+        """
         tag = response.to.tag
         if not tag:
             return True
@@ -109,8 +111,8 @@ class Early:
         if branch is None:
             if len(self._branches) >= MAX_BRANCHES:
                 return False
-            branch = self._branches[tag] = _Branch(Dialog.of_client(self._usage.invite, response, self._usage.peer))
-            self._usage.agent.confirm(self._usage, branch.dialog)
+            branch = self._branches[tag] = _Branch(Dialog.of_client(self._call.invite, response, peer))
+            self._call.core.dialogs.add(branch.dialog, self._call)
         return "100rel" not in response.require or self._acknowledge(branch, response, now)
 
     def _acknowledge(self, branch: _Branch, response: Response, now: float) -> bool:
@@ -119,30 +121,27 @@ class Early:
         if not number or (branch.number and number != branch.number + 1):
             return False
         branch.number = number
-        session, invite = self._usage.session, self._usage.invite
         if response.body and not branch.answer:
-            branch.answer = session.remote = response.body
-            session.settled = True
-        rack = (("RAck", f"{number} {invite.cseq.number} INVITE"),)
-        self._usage.agent.request_in_dialog(
-            branch.dialog, "PRACK", now, credentials=self._usage.credentials, fields=rack
-        )
+            branch.answer = self._exchange.remote = response.body
+            self._exchange.exchanged()
+        rack = (("RAck", f"{number} {self._call.invite.cseq.number} INVITE"),)
+        self._call.request_in(branch.dialog, "PRACK", now, fields=rack)
         return True
 
     def become(self, response: Response, peer: Peer) -> tuple[Dialog, bytes]:
-        """The dialog of a 2xx of `peer`, with the numbers of its early dialog, and the answer that this has got."""
-        dialog = Dialog.of_client(self._usage.invite, response, peer)
+        """The dialog of a 2xx of `peer`, with the CSeq numbers of its early dialog, and the answer that this got."""
+        dialog = Dialog.of_client(self._call.invite, response, peer)
         branch = self._branches.get(response.to.tag)
         if branch is None:
             return dialog, b""
         dialog.local_number = branch.dialog.local_number
         dialog.remote_number = branch.dialog.remote_number
-        # An UPDATE may have changed the session since; which branch's that was is only open if there are several.
-        answer = self._usage.session.remote if len(self._branches) == 1 else branch.answer
+        # An UPDATE may have changed the session since. With several branches it is unknown which one that was.
+        answer = self._exchange.remote if len(self._branches) == 1 else branch.answer
         return dialog, answer if branch.answer else b""
 
     def close(self) -> None:
-        """The INVITE is over: what still comes in an early dialog is answered 481."""
+        """The INVITE is over: requests in an early dialog are answered 481 from now on."""
         for branch in self._branches.values():
-            self._usage.agent.forget(self._usage, branch.dialog)
+            self._call.core.dialogs.remove(branch.dialog)
         self._branches.clear()

@@ -1,29 +1,19 @@
 """Replaces (RFC 3891): an INVITE that takes the place of a call."""
 
 import re
-from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Dialog, DialogId
 from sipgw.sip.fields import FieldError, param, parse_params, split
-from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri
 
-if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
-
-ENDED_KEPT = 256
-"""Calls that are remembered after their end, to tell one that is over from one that never was."""
 _PLAIN = re.compile("[!#-~]+")
 
 
 @dataclass(frozen=True)
 class Replaces:
-    """The call that is meant, as the side sees it that gets the INVITE."""
+    """The call to replace, as the receiver of the INVITE identifies it."""
 
     call_id: str
     to_tag: str
@@ -43,12 +33,12 @@ class Replaces:
 
     @classmethod
     def of(cls, dialog: Dialog) -> "Replaces":
-        """How the other side of `dialog` is told to let its call with us be replaced."""
+        """The Replaces by which the other side of `dialog` lets its call with us be replaced."""
         return cls(dialog.call_id, to_tag=dialog.remote.tag, from_tag=dialog.local.tag)
 
     @classmethod
     def in_uri(cls, uri: Uri) -> "Replaces | None":
-        """What the URI of a Refer-To asks for, or None (RFC 5589 §7). Raises `FieldError`."""
+        """The Replaces in the URI of a Refer-To, or None (RFC 5589 §7). Raises `FieldError`."""
         values = [value for name, _, value in (piece.partition("=") for piece in uri.headers.split("&"))
                   if name.lower() == "replaces"]  # fmt: skip
         if len(values) > 1:
@@ -67,32 +57,3 @@ class Replaces:
     def dialog(self) -> DialogId:
         """The identity on the side that gets the INVITE."""
         return DialogId(self.call_id, self.to_tag, self.from_tag)
-
-
-class Replaceable:
-    """Finds the call that an INVITE with Replaces means."""
-
-    def __init__(self, calls: Mapping[DialogId, "Usage"]) -> None:
-        self._calls = calls
-        self._ended: deque[DialogId] = deque(maxlen=ENDED_KEPT)
-
-    def over(self, dialog: DialogId) -> None:
-        """Remember that this call was, and is no more."""
-        self._ended.append(dialog)
-
-    def find(self, invite: Request) -> "Usage | Refusal | None":
-        """The call that `invite` replaces, None if it replaces none, or how it is refused (§3)."""
-        lines = invite.headers.lines("replaces")
-        if not lines:
-            return None
-        try:
-            (line,) = lines
-            replaces = Replaces.parse(line)
-        except ValueError:  # two of them, or one that cannot be read
-            return Refusal(400, "Bad Request (Replaces)")
-        usage = self._calls.get(replaces.dialog)
-        if usage is None:
-            return Refusal(603 if replaces.dialog in self._ended else 481)
-        if not usage.up:
-            return usage if usage.rings_there else Refusal(481)
-        return Refusal(486) if replaces.early_only else usage

@@ -14,9 +14,9 @@ SUITES = {
     "AEAD_AES_256_GCM": 44,
     "AEAD_AES_128_GCM": 28,
 }
-"""What we speak, as we offer it, the preferred first: bytes of master key and salt together."""
+"""The suites that we support, the preferred first: bytes of master key and salt together."""
 SECRET = sum(SUITES.values())
-"""Bytes of chance that make our keys for one call leg."""
+"""Random bytes from which the keys of one call leg are made."""
 MAX_LIFETIME = 2**48
 """Packets under one key at most (RFC 3711 §9.2)."""
 MAX_MKI = 128
@@ -29,7 +29,7 @@ _WINDOW = re.compile(r"WSH=[0-9]{2,5}", re.ASCII)
 
 @dataclass(frozen=True)
 class Crypto:
-    """One ``a=crypto`` that we can obey: the key under which its writer sends."""
+    """One usable ``a=crypto``: the key under which its sender encrypts."""
 
     tag: int
     suite: str

@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): a call whose session nobody refreshes in time has lost its other side, and ends."""
+"""Session timers (RFC 4028): a call without a session refresh in time has lost its other side, and ends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from sipgw.sip.message import Message, Request, Response
 from sipgw.sip.timers import Timer, Timers
 
 MIN_SE = 90
-"""The shortest interval that we take part in, seconds (RFC 4028 §5)."""
+"""The shortest interval that we accept, seconds (RFC 4028 §5)."""
 LONGEST = 86_400
-"""The longest Min-SE, seconds, that we let another side dictate."""
+"""The longest Min-SE, seconds, that we accept."""
 MAX_RAISED = 5
-"""How often a session's interval is raised because of a 422: each proxy on the way may want its own."""
+"""How often a session's interval is raised because of a 422: each proxy on the path may ask for its own."""
 RETRY = 10.0
-"""Seconds until a refresh that was refused for the moment is tried again."""
+"""Seconds until a refused refresh is tried again."""
 
 Action = Callable[[float], None]
 
@@ -30,7 +30,7 @@ class SessionExpires:
 
     @classmethod
     def of(cls, message: Message) -> "SessionExpires | None":
-        """The header of `message`; None if it is absent or broken (RFC 3261 §8.2: what is not needed is ignored)."""
+        """The header of `message`; None if it is absent or broken (RFC 3261 §8.2: an unneeded header is ignored)."""
         try:
             head, *pieces = split(message.headers.get("session-expires") or "", ";")
             refresher = (param(parse_params(pieces), "refresher") or "").lower()
@@ -44,13 +44,13 @@ class SessionExpires:
 
 
 def min_se(message: Message) -> int:
-    """The Min-SE of `message` in seconds; 0 if it is absent, broken or beyond reason."""
+    """The Min-SE of `message` in seconds; 0 if it is absent, broken or above `LONGEST`."""
     seconds = _delta((message.headers.get("min-se") or "").partition(";")[0].strip())
     return seconds if seconds <= LONGEST else 0
 
 
 def too_short(request: Request) -> Refusal | None:
-    """422 if `request` asks for an interval below ours (§9); only who knows timers can do something about it."""
+    """422 if `request` asks for an interval below ours (§9); only a client that supports timers can correct it."""
     expires = SessionExpires.of(request)
     if request.method not in ("INVITE", "UPDATE") or expires is None or expires.seconds >= MIN_SE:
         return None
@@ -58,7 +58,7 @@ def too_short(request: Request) -> Refusal | None:
 
 
 class SessionTimer:
-    """The timer of one session: who refreshes it, and until when.
+    """The timer of one session: its refresher, and its end.
 
     `refresh` is called at half the interval if that is ours to do, `expire` when the interval is nearly over (§10).
     """
@@ -67,7 +67,7 @@ class SessionTimer:
         self.interval = 0
         """Seconds; 0 while there is no session timer."""
         self.refreshing = False
-        """Whether it is we who refresh."""
+        """Whether we are the refresher."""
         self._timers = timers
         self._wanted = wanted
         self._minimum = 0
@@ -77,7 +77,7 @@ class SessionTimer:
         self._running: list[Timer] = []
 
     def asked(self) -> tuple[tuple[str, str], ...]:
-        """What our INVITE or UPDATE says about the timer (§7.1, §7.4)."""
+        """The timer headers of our INVITE or UPDATE (§7.1, §7.4)."""
         seconds = self._seconds
         if not seconds:
             return ()
@@ -107,7 +107,7 @@ class SessionTimer:
             self._start(expires.seconds, expires.refresher != "uas", now)
 
     def granted(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
-        """Decide for a request that gets its 2xx now, and return what that says about the timer (§9, table 2)."""
+        """Decide for a request that gets its 2xx now, and return the timer headers of the 2xx (§9, table 2)."""
         expires, knows = SessionExpires.of(request), "timer" in request.supported
         refresher = "uas"
         if expires is not None and expires.seconds >= MIN_SE:
@@ -139,7 +139,7 @@ class SessionTimer:
 
     def _start(self, seconds: int, refreshing: bool, now: float) -> None:
         self.stop()
-        self.interval = seconds = max(seconds, MIN_SE)  # a 2xx below what we accept does not make us flood
+        self.interval = seconds = max(seconds, MIN_SE)  # an interval that is too short does not make us flood
         self.refreshing = refreshing
         if refreshing:
             self._running.append(self._timers.at(now + seconds / 2, self._refresh))
@@ -147,5 +147,5 @@ class SessionTimer:
 
 
 def _delta(text: str) -> int:
-    """Delta-seconds; 0 for what is none."""
+    """Delta-seconds; 0 for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0

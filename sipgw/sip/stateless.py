@@ -1,4 +1,4 @@
-"""Answers without a transaction (RFC 3261 §8.2.7): who is turned away takes no memory here, or next to none."""
+"""Responses without a transaction (RFC 3261 §8.2.7): a refused request takes almost no memory."""
 
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
@@ -7,18 +7,19 @@ from typing import NamedTuple
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, reply_peer
+from sipgw.sip.environment import Environment
 from sipgw.sip.fields import FieldError
 from sipgw.sip.matching import Key, stateless_tag
 from sipgw.sip.message import Request, response_to
+from sipgw.sip.output import Packet
 from sipgw.sip.parse import ParseError
-from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import TIMEOUT
 
 BUSY = Refusal(503, headers=(("Retry-After", "10"),))
 SENT_ON = 10_000
 """INVITEs whose 503 is remembered; beyond that the oldest is forgotten."""
 SHARE = 7_000
-"""The same of one address, so that none has the others forgotten: 200 calls a second for `TIMEOUT`."""
+"""The same for one address, so that it cannot displace the others: 200 calls a second for `TIMEOUT`."""
 
 
 class _SentOn(NamedTuple):
@@ -27,22 +28,22 @@ class _SentOn(NamedTuple):
 
 
 class SentOn:
-    """Calls that went elsewhere with our 503, until when a copy of the INVITE may come."""
+    """INVITEs that we refused with 503, while a copy of them may still come."""
 
     def __init__(self) -> None:
         self._refusals: OrderedDict[Key, _SentOn] = OrderedDict()
         self._keys: defaultdict[str, deque[Key]] = defaultdict(deque)
-        """Of each address, in the same order; a key begins with the address, as more than one may send the same."""
+        """The keys of each address, in the same order; a key begins with the address: two may send the same request."""
 
     def find(self, key: Key, host: str, now: float) -> Refusal | None:
-        """What a copy from `host` is answered."""
+        """The refusal of a copy from `host`, or None."""
         while self._refusals and next(iter(self._refusals.values())).until <= now:
             self._forget(next(iter(self._refusals)))
         found = self._refusals.get((host, *key))
         return found.refusal if found else None
 
     def add(self, key: Key, host: str, refusal: Refusal, now: float) -> bool:
-        """Remember it for `TIMEOUT`; returns whether another one had to be forgotten for it."""
+        """Remember it for `TIMEOUT`; returns whether an older one was dropped for it."""
         self._refusals[host, *key] = _SentOn(now + TIMEOUT, refusal)
         self._keys[host].append((host, *key))
         if len(self._keys[host]) > SHARE:
@@ -63,20 +64,20 @@ class SentOn:
 
 
 class Stateless:
-    """Judges what comes from outside all transactions and calls, and answers what is not welcome."""
+    """Judges requests outside all transactions and calls, and answers the refused ones."""
 
-    def __init__(self, world: Surroundings, send: Callable[[Packet], None]) -> None:
+    def __init__(self, environment: Environment, send: Callable[[Packet], None]) -> None:
         self.counts: Counter[str] = Counter()
-        """What was dropped or turned away, by what was wrong with it."""
-        self._world = world
+        """How many messages were dropped or refused, by cause."""
+        self._environment = environment
         self._send = send
         self._sent_on = SentOn()
-        """A place that is free when a copy comes is not for it."""
+        """A copy of a refused INVITE is refused too, even if there is room by now."""
 
     def admits(self, request: Request, source: Peer, key: Key, now: float, *, room: bool) -> bool:
-        """Whether `request` may come in; if not, it is answered. `room` is whether there is any for a transaction."""
+        """Whether `request` is admitted; if not, it is answered here. `room`: whether a transaction is allowed."""
         again = self._sent_on.find(key, source.host, now)
-        refusal = again or self._world.admit(request, source)
+        refusal = again or self._environment.admit(request, source)
         if refusal is None and not room:
             refusal = BUSY
             self.counts["no room for a transaction"] += 1
@@ -90,14 +91,14 @@ class Stateless:
         return False
 
     def malformed(self, error: ParseError, source: Peer) -> None:
-        """Answer what could not be read, as far as it can be answered."""
+        """Answer a malformed request, if enough of it can be read."""
         self.counts["malformed"] += 1
         request = error.message
         if request is None or request.method == "ACK":
             return
         with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
             request = request.with_top_via(request.via.with_received(source.host, source.port))
-        refusal = self._world.admit(request, source)
+        refusal = self._environment.admit(request, source)
         if refusal is not None:
             self.counts["refused"] += 1
         self._answer(request, source, refusal or Refusal(error.status, error.reason))

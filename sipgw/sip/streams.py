@@ -1,4 +1,4 @@
-"""TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits on what a stranger can hold open."""
+"""TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits for unknown sources."""
 
 import asyncio
 import random
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, cast
 
 import structlog
 
+from sipgw.sip.connection_key import ConnectionKey, Needed, network_of
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
-from sipgw.sip.place import Needed, Place, network_of
 from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
@@ -22,17 +22,17 @@ log = structlog.get_logger()
 MAX_STREAMS = 1000
 """Connections in all, also those being opened or closed; at most half of the files that the process may have open."""
 MAX_OF_ONE_SOURCE = 200
-"""Of these, as many as one address (in IPv6 one /64) may open to us, and as many as we open to it."""
+"""Connections that one address (in IPv6 one /64) may open to us, and that we open to it."""
 KEPT_FREE = 4
-"""One place in so many is for those we know: strangers together never keep them out."""
+"""One of so many places is kept for known addresses: unknown ones together cannot take it."""
 PARTIAL_LIMIT = 10.0
-"""Seconds in which a begun message must be complete, and in which who has opened a connection must be let in."""
+"""Seconds in which a begun message must be complete, and the opener of a connection must be admitted."""
 HANDSHAKE_LIMIT = 5.0
 """Seconds for the TLS handshake of a connection opened to us."""
 IDLE_LIMIT = 600.0
 """Seconds without any byte (pongs apart) after which a connection is closed that no call, phone or trunk needs."""
 CLOSE_LIMIT = 5.0
-"""Seconds that a connection which is closed has for what is unsent: nobody holds a place by not reading."""
+"""Seconds that a closing connection has to send the rest: a peer that does not read holds no place."""
 CONNECT_LIMIT = 4.0
 """Seconds for opening a connection, its TLS handshake included."""
 UNSENT_LIMIT = 256 * 1024
@@ -40,46 +40,48 @@ UNSENT_LIMIT = 256 * 1024
 MAX_FAULTS = 20
 """Unusable messages, one after the other, after which a connection is closed."""
 MAX_WAITING = 64
-"""Messages that wait for one connection; more are dropped, and come again by retransmission or not at all."""
+"""Messages that wait for one connection; further ones are dropped, and perhaps retransmitted."""
 KEEPALIVE = (30.0, 35.0)
 """Seconds between keepalives, at random between these (RFC 5626 §4.4.1)."""
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
 
 
-class Told(NamedTuple):
-    """Who is told what happens."""
+class StreamCallbacks(NamedTuple):
+    """Callbacks of the connections of one endpoint."""
 
-    receive: Callable[[Request | Response | ParseError, Peer], None]
-    """A message came."""
-    unreachable: Callable[[Peer, str], None]
-    """No connection could be opened, and why."""
-    lost: Callable[[Peer], None]
-    """A connection is gone."""
+    on_message: Callable[[Request | Response | ParseError, Peer], None]
+    """Takes a message that came."""
+    on_unreachable: Callable[[Peer, str], None]
+    """Takes a peer to which nothing could be sent, and the cause."""
+    on_lost: Callable[[Peer], None]
+    """Takes the peer of a connection that is gone."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
-    """There is work that takes a while."""
-    known: Callable[[str], bool]
-    """Whether an address is one of those we know."""
+    """Runs a coroutine."""
+    is_known: Callable[[str], bool]
+    """Whether an address is known, so that places are kept for it."""
     needed: Callable[[], Needed]
     """The connections that something needs. It looks at all calls: ask once, not for each connection."""
 
 
 class Streams:
-    """One table of all connections, those being opened and those being closed too: none is anywhere else."""
+    """The table of all connections, including those that are being opened or closed."""
 
-    def __init__(self, told: Told, tls: Tls, mark: Callable[[Any], None], local: str | None = None) -> None:
-        self.told = told
+    def __init__(
+        self, callbacks: StreamCallbacks, tls: Tls, mark: Callable[[Any], None], local: str | None = None
+    ) -> None:
+        self.callbacks = callbacks
         self.mark = mark
         self.tls = tls
         self._local = (local, 0) if local else None
         self._numbers = count(1)
         self.counts: Counter[str] = Counter()
-        """How many found no place (``refused``), and how many of ours made room for another (``made room``)."""
+        """Connections that were refused (``refused``), and connections of ours closed for another (``made room``)."""
         self._open: dict[int, Stream] = {}
         """By number, in the order of their last use."""
         self._sources: Counter[tuple[str, bool]] = Counter()
         """How many by address, and by whether they were opened to us."""
-        self._leading: dict[Place, int] = {}
+        self._leading: dict[ConnectionKey, int] = {}
 
     def accept(self, transport: str) -> "Stream":
         """The protocol of a connection that somebody opened to us."""
@@ -89,7 +91,7 @@ class Streams:
         """Take up a connection; False when there are too many."""
         source = (network_of(stream.peer.host), stream.accepted)
         most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        if stream.accepted and not self.told.known(stream.peer.host):
+        if stream.accepted and not self.callbacks.is_known(stream.peer.host):
             most -= most // KEPT_FREE
         elif len(self._open) >= most:
             self._make_room()
@@ -100,12 +102,12 @@ class Streams:
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
         if not (stream.accepted and stream.peer.transport == "tls"):  # who it is was not verified
-            self._leading.setdefault(Place.of(stream.peer), stream.peer.connection)
+            self._leading.setdefault(ConnectionKey.of(stream.peer), stream.peer.connection)
         return True
 
     def _make_room(self) -> None:
-        """Drop that one of ours which has not been used for the longest, if there is one that nobody needs."""
-        needed = self.told.needed()
+        """Close the least recently used connection of ours that is not needed, if there is one."""
+        needed = self.callbacks.needed()
         for stream in self._open.values():
             if not stream.accepted and stream.up and not needed.has(stream.peer):
                 self.counts["made room"] += 1
@@ -119,14 +121,14 @@ class Streams:
             return
         self._sources[network_of(stream.peer.host), stream.accepted] -= 1
         self._sources += Counter()  # drops the zeros
-        place = Place.of(stream.peer)
-        if self._leading.get(place) == stream.peer.connection:
-            del self._leading[place]
+        key = ConnectionKey.of(stream.peer)
+        if self._leading.get(key) == stream.peer.connection:
+            del self._leading[key]
         if stream.up:
-            self.told.lost(stream.peer)
+            self.callbacks.on_lost(stream.peer)
 
     def holds(self, stream: "Stream") -> bool:
-        """Whether a connection is in the table; from now on it is the one that was used last."""
+        """Whether a connection is in the table; it counts as used now."""
         if self._open.pop(stream.peer.connection, None) is None:
             return False
         self._open[stream.peer.connection] = stream
@@ -134,42 +136,42 @@ class Streams:
 
     def find(self, peer: Peer) -> "Stream | None":
         """A connection that reaches `peer`, or soon will."""
-        for number in (peer.connection, self._leading.get(Place.of(peer), 0)):
+        for number in (peer.connection, self._leading.get(ConnectionKey.of(peer), 0)):
             stream = self._open.get(number)
             if stream is not None and not stream.closing:
                 return stream
         return None
 
     def send(self, data: bytes, peer: Peer) -> None:
-        """Send on an open connection, or open one; what is to be sent meanwhile waits for it."""
+        """Send on an open connection, or open one; messages wait until it is open."""
         stream = self.find(peer)
         if stream is None:
-            stream = Stream(self, peer.transport, Place.of(peer))
+            stream = Stream(self, peer.transport, ConnectionKey.of(peer))
             if not self.add(stream):
-                self.told.unreachable(peer, "too many connections")
+                self.callbacks.on_unreachable(peer, "too many connections")
                 return
-            self.told.spawn(self._connect(stream))
+            self.callbacks.spawn(self._connect(stream))
         stream.send(data)
 
     async def _connect(self, stream: "Stream") -> None:
-        place = Place.of(stream.peer)
+        key = ConnectionKey.of(stream.peer)
         try:
-            context = self.tls.client() if place.transport == "tls" else None
-            name = (place.name or place.host.partition("%")[0]) if context else None
+            context = self.tls.client() if key.transport == "tls" else None
+            name = (key.name or key.host.partition("%")[0]) if context else None
             async with asyncio.timeout(CONNECT_LIMIT):
                 await asyncio.get_running_loop().create_connection(
                     lambda: stream,
-                    place.host,
-                    place.port,
+                    key.host,
+                    key.port,
                     ssl=context,
                     server_hostname=name,
                     local_addr=self._local,
                 )
         except (OSError, OverflowError, UnicodeError, TimeoutError) as error:
             cause = _cause(error)
-            log.warning("sip connection failed", peer=f"{place.host}:{place.port}", name=place.name, cause=cause)
+            log.warning("sip connection failed", peer=f"{key.host}:{key.port}", name=key.name, cause=cause)
             stream.abort()
-            self.told.unreachable(place.peer, cause)
+            self.callbacks.on_unreachable(key.peer, cause)
         finally:
             if not stream.up:
                 stream.abort()
@@ -180,7 +182,7 @@ class Streams:
             stream.close()
 
     def close_accepted(self, needed: Collection[int]) -> None:
-        """Close what others have opened to us, but the connections of those numbers."""
+        """Close the connections that others have opened to us, but not those with the numbers `needed`."""
         for number, stream in list(self._open.items()):
             if stream.accepted and number not in needed:
                 stream.close()
@@ -189,9 +191,9 @@ class Streams:
 class Stream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, streams: Streams, transport: str, place: Place | None = None) -> None:
-        self.peer = place.peer if place else Peer(transport, "", 0)
-        self.accepted = place is None
+    def __init__(self, streams: Streams, transport: str, key: ConnectionKey | None = None) -> None:
+        self.peer = key.peer if key else Peer(transport, "", 0)
+        self.accepted = key is None
         """Whether the other side opened it."""
         self._streams = streams
         self._framer = StreamFramer()
@@ -200,11 +202,11 @@ class Stream(asyncio.Protocol):
         self._keepalive: asyncio.TimerHandle | None = None
         self._faults = 0
         self._welcome = not self.accepted
-        """Whether anything that came was let in, or belonged to what goes on here."""
+        """Whether a message on it was admitted, or belonged to a call or transaction."""
         self._pongs: bool | None = None
         """Whether our last keepalive was answered; None while none ever was."""
         self._early: bytearray | None = None
-        """What came between the end of the TLS handshake and our taking note of it."""
+        """Bytes that came between the end of the TLS handshake and its handling here."""
         self._waiting: list[bytes] = []
         """What is to be sent when it is open."""
 
@@ -238,7 +240,7 @@ class Stream(asyncio.Protocol):
             # Not left to the listening socket, which has no limit on handshakes that never end.
             transport.pause_reading()
             self._early = bytearray()
-            self._streams.told.spawn(self._secure(transport))
+            self._streams.callbacks.spawn(self._secure(transport))
 
     async def _secure(self, plain: asyncio.Transport) -> None:
         loop = asyncio.get_running_loop()
@@ -262,7 +264,7 @@ class Stream(asyncio.Protocol):
         self._streams.remove(self)
 
     def eof_received(self) -> None:
-        """See `asyncio.Protocol`: who sends nothing more is not written to for long either."""
+        """See `asyncio.Protocol`: the peer sends nothing more, so the connection is closed."""
         self.close()
 
     def data_received(self, data: bytes) -> None:
@@ -273,9 +275,9 @@ class Stream(asyncio.Protocol):
             self._early += data
             return
         if self._pongs is not None:
-            self._pongs = True  # whatever comes shows that the other side lives
+            self._pongs = True  # any byte shows that the other side is alive
         if data == PONG and not self.accepted and not self._framer.pending:
-            self._pongs = True  # what answers our own pings is no use of it
+            self._pongs = True  # a pong does not count as use
             return
         partial = self._framer.pending
         self._framer.feed(data)
@@ -284,10 +286,12 @@ class Stream(asyncio.Protocol):
                 partial = False
                 self._took(message)
         except ParseError as error:
-            self._streams.told.receive(error, self.peer)
+            self._streams.callbacks.on_message(error, self.peer)
             self.close()
             return
-        if self._welcome and not (partial and self._framer.pending):  # what trickles in does not renew its own time
+        if self._welcome and not (
+            partial and self._framer.pending
+        ):  # a message that trickles in does not extend its time
             self._watch()
 
     def _took(self, message: Request | Response | ParseError | Ping) -> None:
@@ -296,12 +300,12 @@ class Stream(asyncio.Protocol):
             return
         self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
         if self._faults <= MAX_FAULTS:
-            self._streams.told.receive(message, self.peer)
+            self._streams.callbacks.on_message(message, self.peer)
         else:
             self.close()
 
     def judged(self, welcome: bool | None) -> None:
-        """Stay open for those who are or once were welcome; strangers have nothing to wait for. None: challenged."""
+        """Keep the connection if the peer is or was admitted, else close it. None: the peer was challenged."""
         if welcome and not self._welcome:
             self._welcome = True
             self._keep_alive()
@@ -361,14 +365,14 @@ class Stream(asyncio.Protocol):
             self._alarm = later(IDLE_LIMIT, self._idle)
 
     def _idle(self) -> None:
-        """Close, unless there is something that only this connection leads to, e.g. a call, which may be long."""
-        if self._streams.told.needed().has(self.peer):
+        """Close, unless e.g. a long call needs this connection."""
+        if self._streams.callbacks.needed().has(self.peer):
             self._watch()
         else:
             self.close()
 
     def _keep_alive(self) -> None:
-        """Ping. Who has answered a ping once must go on answering (RFC 5626 §4.4.1 closes for want of it)."""
+        """Ping. A peer that has answered once must go on answering, else the connection is closed (RFC 5626 §4.4.1)."""
         if self._pongs is False and self._transport is not None:
             log.warning(
                 "sip connection dead", peer=f"{self.peer.host}:{self.peer.port}", cause="keepalive not answered"

@@ -5,9 +5,10 @@ import ipaddress
 import struct
 from collections.abc import Callable
 
+from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import Peer
-from sipgw.sip.surroundings import Surroundings
-from sipgw.sip.timers import Timer, Timers
+from sipgw.sip.output import Packet
+from sipgw.sip.timers import Timer
 
 COOKIE = 0x2112A442
 PORT = 3478
@@ -53,45 +54,38 @@ def mapped_address(data: bytes, transaction: bytes) -> tuple[str, int] | None:
 
 
 class Stun:
-    """Asks one server again and again; `told` is given each address it sees us at."""
+    """Asks one server again and again; `on_address` takes each address at which the server sees us, and the time."""
 
     def __init__(
-        self,
-        world: Surroundings,
-        timers: Timers,
-        send: Callable[[bytes, Peer], None],
-        server: Peer,
-        told: Callable[[str, int, float], None],
+        self, clients: ClientTransactions, server: Peer, on_address: Callable[[str, int, float], None]
     ) -> None:
-        self._world = world
-        self._timers = timers
-        self._send = send
+        self._clients = clients
         self._server = server
-        self._told = told
+        self._on_address = on_address
         self._transaction = b""
         self._pause = RETRY[0]
         self._timer: Timer | None = None
 
     def ask(self, now: float) -> None:
         """Ask, and go on asking."""
-        self._timer = self._timers.at(now + self._pause, self.ask)
+        self._timer = self._clients.timers.at(now + self._pause, self.ask)
         self._pause = min(2 * self._pause, RETRY[1])
-        self._world.locate(self._server, self._located, now)
+        self._clients.locate(self._server, self._located, now)
 
     def _located(self, hops: tuple[Peer, ...], now: float) -> None:
         del now
         for hop in hops[:1]:
-            # Repetitions are the same request, so that a late answer counts (§7.2.1).
-            self._transaction = self._transaction or hashlib.sha256(self._world.token().encode()).digest()[:12]
-            self._send(binding_request(self._transaction), hop)
+            if not self._transaction:  # a repetition is the same request, so that a late answer counts (§7.2.1)
+                self._transaction = hashlib.sha256(self._clients.environment.token().encode()).digest()[:12]
+            self._clients.send(Packet(binding_request(self._transaction), hop))
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take a datagram that `is_stun`."""
+        """Take a datagram for which `is_stun` is true."""
         found = mapped_address(data, self._transaction) if self._transaction else None
         if found is None:
             return
         self._transaction, self._pause = b"", RETRY[0]
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._timers.at(now + INTERVAL, self.ask)
-        self._told(*found, now)
+        self._timer = self._clients.timers.at(now + INTERVAL, self.ask)
+        self._on_address(*found, now)

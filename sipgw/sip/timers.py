@@ -16,11 +16,11 @@ TIMER_D = 32.0
 
 
 FEW = 1000
-"""Entries of the heap that are never worth looking through."""
+"""Below this number of entries the heap is never cleaned."""
 
 
 class Timer:
-    """One deadline; `cancel` makes it nothing."""
+    """One deadline, until it is cancelled."""
 
     __slots__ = ("_timers", "action")
 
@@ -48,8 +48,8 @@ class Timers:
         return len(self._heap) - self._dead
 
     def cancelled(self) -> None:
-        """A timer of the heap became nothing. Most are due soon and go then; where the nothing is more than half of
-        the heap it goes at once, so that far deadlines, which others may set, hold no memory."""
+        """A timer of the heap was cancelled. It leaves the heap when it is due; if more than half of the heap is
+        cancelled, all of these leave at once, so that distant deadlines, which others may choose, hold no memory."""
         self._dead += 1
         if self._dead > FEW and 2 * self._dead > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].action is not None]
@@ -71,7 +71,7 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def run(self, now: float) -> None:
-        """Run what is due, each action once and in order. It counts on from `now`: a pause is not caught up with."""
+        """Run what is due, each action once and in order. New deadlines count from `now`, also after a pause."""
         while (deadline := self.deadline) is not None and deadline <= now:
             _, _, timer = heapq.heappop(self._heap)
             action, timer.action = timer.action, None

@@ -1,4 +1,4 @@
-"""TLS for SIP (RFC 3261 §26.2, RFC 5922): who we are, and whom we believe."""
+"""TLS for SIP (RFC 3261 §26.2, RFC 5922): our certificate, and the authorities that we trust."""
 
 import ssl
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class TlsError(Exception):
 
 @dataclass(frozen=True)
 class TlsOptions:
-    """TLS 1.2 and later: who we are, and whom we believe."""
+    """TLS 1.2 and later: our certificate, and the authorities that we trust."""
 
     port: int = 5061
     """Port that is listened on when there is a certificate; 0 lets the system choose."""
@@ -28,7 +28,7 @@ class TlsOptions:
     key: str = ""
     """PEM file with its private key, without a passphrase; empty: it is in `certificate`."""
     ca: str = ""
-    """PEM file with the authorities, or the self-signed certificates, that we believe; empty: those of the system."""
+    """PEM file with the authorities, or the self-signed certificates, that we trust; empty: those of the system."""
     verify: Literal["name", "authority"] = "name"
     """What the certificate of a server must show: `name`, that it is for the host we call; `authority`, only that
     somebody in `ca` vouches for it, as for a PBX that is called by its address."""
@@ -65,11 +65,11 @@ class Tls:
             raise TlsError(f"cannot use the TLS files: {_cause(error)}; see [sip.tls]") from None
 
     def server(self) -> ssl.SSLContext:
-        """For a connection that somebody opened to us."""
+        """The context of a connection that a peer opened to us."""
         return self._current()[0]
 
     def client(self) -> ssl.SSLContext:
-        """For a connection that we open."""
+        """The context of a connection that we open."""
         return self._current()[1]
 
     def _current(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:

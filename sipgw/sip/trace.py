@@ -1,4 +1,4 @@
-"""Watching the messages of an endpoint, with credentials and keys masked. Sans-IO."""
+"""Traces of the messages of an endpoint, with credentials and keys masked. Sans-IO."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Tracer = Callable[[Traced], None]
 
 _SECRET = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*")
 _KEY = re.compile(rb"(?<![^\r\n])(a=crypto:[0-9]*[ \t]*(?:[A-Z0-9]+_[A-Z0-9_]+)?[ \t]*(?:inline:)?)[^\r\n]*")
-"""Shown is what does not hold key bits: base64 has no underscore."""
+"""A suite name is shown, a key is not: base64 has no underscore."""
 
 
 _SIGNAL = re.compile(rb"(?im)^([ \t]*signal[ \t]*=)[^\r\n]*")
@@ -35,7 +35,7 @@ _BLANK = re.compile(rb"\r?\n\r?\n")
 def redacted(data: bytes) -> bytes:
     """`data` without what Authorization and Proxy-Authorization say, folded lines included, and without SRTP keys.
 
-    Nor does it tell which key an INFO presses, be it in one of several parts: it may be one of a card number.
+    The pressed key in an INFO is masked too, also in one of several parts: it may belong to a card number.
     """
     key = _DTMF.search(data)
     blank = _BLANK.search(data, key.end()) if key else None

@@ -42,7 +42,7 @@ class Do(Enum):
 
     SEND = "send what came with the event"
     RESEND = "send the last message again"
-    PASS = "tell the transaction user"  # noqa: S105
+    PASS = "pass it to the transaction user"  # noqa: S105
     ACK = "acknowledge a failure"
     GIVE_UP = "tell the transaction user that nobody answered"
     STOP = "stop retransmitting"
@@ -125,12 +125,12 @@ LINGER: dict[tuple[int, State], Lifetime] = {
 }
 
 Wire = Callable[[Request | Response], None]
-Tell = Callable[[Request | Response | None, float], None]
-"""Gets a response, an ACK, or None when nobody answered; and the time."""
+OnMessage = Callable[[Request | Response | None, float], None]
+"""Takes a response, an ACK, or None if no response came; and the time."""
 
 
 class Transaction:
-    """One transaction of either side; which one is a matter of its table."""
+    """One transaction of either side; its table decides which one."""
 
     def __init__(
         self,
@@ -138,8 +138,8 @@ class Transaction:
         request: Request,
         timers: Timers,
         send: Wire,
-        tell: Tell,
-        ended: Callable[["Transaction"], None],
+        on_message: OnMessage,
+        on_end: Callable[["Transaction"], None],
         *,
         reliable: bool,
     ) -> None:
@@ -148,8 +148,8 @@ class Transaction:
         self._table = table
         self._timers = timers
         self._send = send
-        self._tell = tell
-        self._ended = ended
+        self._on_message = on_message
+        self._on_end = on_end
         self._reliable = reliable
         self._last: Request | Response | None = None
         self._running: list[Timer] = []
@@ -182,17 +182,17 @@ class Transaction:
             self._arm_resend(now)
 
     def abandon(self) -> None:
-        """End it in whatever state it is; nobody is told."""
+        """End it in any state, without a callback to its user."""
         if self.state is not S.TERMINATED:
             self.state = S.TERMINATED
             self._stop()
-            self._ended(self)
+            self._on_end(self)
 
     def give_up(self, now: float) -> None:
-        """End it if no final response has passed; the user is told that nobody answered."""
+        """End it if no final response has passed; its user gets None."""
         if self.running:
             self.abandon()
-            self._tell(None, now)
+            self._on_message(None, now)
 
     @property
     def running(self) -> bool:
@@ -201,7 +201,7 @@ class Transaction:
 
     @property
     def refused(self) -> bool:
-        """Whether this is an INVITE that we have refused: a proxy may come back with it by way of another number."""
+        """Whether this is an INVITE that we have refused: a proxy may send it again for another number."""
         return self._table is INVITE_SERVER and self.state in (S.COMPLETED, S.CONFIRMED)
 
     def _do(self, action: Do, now: float, message: Request | Response | None) -> None:
@@ -212,9 +212,9 @@ class Transaction:
             case Do.RESEND if self._last is not None:
                 self._send(self._last)
             case Do.PASS:
-                self._tell(message, now)
+                self._on_message(message, now)
             case Do.GIVE_UP:
-                self._tell(None, now)
+                self._on_message(None, now)
             case Do.ACK if isinstance(message, Response):
                 self._ack = self._ack or ack_of_failure(self.request, message)
                 self._send(self._ack)
@@ -224,13 +224,13 @@ class Transaction:
     def _enter(self, now: float) -> None:
         if self.state is S.TERMINATED:
             self._stop()
-            self._ended(self)
+            self._on_end(self)
             return
         if self._table is INVITE_SERVER and self.state is S.COMPLETED:
             self._running.append(self._timers.at(now + TIMEOUT, lambda at: self.fire(E.TIMEOUT, at)))  # H
             self._arm_resend(now)  # G
         elif self.state is S.ACCEPTED:
-            self._last = None  # RFC 6026 §7: what is resent now is the business of the transaction user
+            self._last = None  # RFC 6026 §7: the transaction user resends the 2xx
         elif self._table is CLIENT and self.state is S.PROCEEDING:
             self._interval = T2
             return

@@ -1,8 +1,8 @@
-"""The other side refers us to somebody else (REFER, RFC 3515): we call there and report by NOTIFY."""
+"""The other side refers us to another target (REFER, RFC 3515): we call it and report by NOTIFY."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from sipgw.sip.call_state import CallState
 from sipgw.sip.events import ReferRequested
 from sipgw.sip.fields import FieldError, NameAddr
 from sipgw.sip.identity import cleaned
@@ -11,20 +11,17 @@ from sipgw.sip.replaces import Replaces
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.transferor import SIPFRAG
 
-if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
-
 EXPIRES = 180
-"""Seconds that a subscription is said to last; each call that we make is over before."""
+"""Seconds that a subscription lasts; a call attempt of ours is over before."""
 
 
 class Transferee:
     """Their REFERs in one call, one at a time."""
 
-    def __init__(self, usage: "Usage") -> None:
+    def __init__(self, call: CallState) -> None:
         self.allowed = False
-        """Whether the other side may refer us; a REFER costs a call, so nobody may who was not let."""
-        self._usage = usage
+        """Whether the other side may refer us. A REFER costs a call, so it must be allowed first."""
+        self._call = call
         self._event = "refer"
         self._silent = False
         self._busy = False
@@ -33,17 +30,17 @@ class Transferee:
         self._count = 0
 
     def take(self, request: Request, transaction: Transaction, now: float) -> None:
-        """Answer a REFER; if it is accepted, `ReferRequested` is told and `outcome` is to be called in the end."""
-        agent = self._usage.agent
-        if not self.allowed or not self._usage.up:
-            agent.respond(transaction, 603, now)
+        """Answer a REFER; if it is accepted, `ReferRequested` is reported, and `outcome` must be called in the end."""
+        core = self._call.core
+        if not self.allowed or not self._call.up:
+            core.respond(transaction, 603, now)
             return
         if self._busy:
-            agent.respond(transaction, 491, now)
+            core.respond(transaction, 491, now)
             return
         asked = _asked(request)
         if isinstance(asked, int):
-            agent.respond(transaction, asked, now)
+            core.respond(transaction, asked, now)
             return
         self._busy = True
         self._count += 1
@@ -51,12 +48,12 @@ class Transferee:
         self._event = "refer" if self._count == 1 else f"refer;id={request.cseq.number}"
         self._silent = (request.headers.get("refer-sub") or "").strip().lower() == "false"
         fields = (("Refer-Sub", "false"),) if self._silent else ()  # RFC 4488 §4
-        agent.respond(transaction, 202, now, headers=fields, contact=True)
+        core.respond(transaction, 202, now, headers=fields, contact=True)
         self._notify("SIP/2.0 100 Trying", f"active;expires={EXPIRES}", now)
-        self._usage.tell(asked)
+        self._call.on_event(asked)
 
     def outcome(self, status: int, reason: str, now: float) -> None:
-        """Report what came of the call to the target; to be called once for each `ReferRequested`."""
+        """Report the outcome of the call to the target, once for each `ReferRequested`."""
         if self._busy:
             self._busy = False
             reason = " ".join(cleaned(reason).split())[:100]
@@ -71,12 +68,12 @@ class Transferee:
     def _next(self, response: Response | None, now: float) -> None:
         """One NOTIFY at a time: one that overtook another would be refused as out of order (RFC 3261 §12.2.2)."""
         if response is not None and response.status in (481, 489):
-            self._queue.clear()  # nobody wants to know
+            self._queue.clear()  # the other side has no subscription
         self._sending = bool(self._queue)
         if self._sending:
             line, state = self._queue.pop(0)
             fields = (("Event", self._event), ("Subscription-State", state), ("Content-Type", SIPFRAG))
-            self._usage.request("NOTIFY", now, fields=fields, body=f"{line}\r\n".encode(), tell=self._next)
+            self._call.request("NOTIFY", now, fields=fields, body=f"{line}\r\n".encode(), on_final=self._next)
 
 
 def _asked(request: Request) -> ReferRequested | int:
@@ -93,7 +90,7 @@ def _asked(request: Request) -> ReferRequested | int:
     if (uri.param("method") or "INVITE").upper() != "INVITE":
         return 603
     params = tuple(entry for entry in uri.params if entry[0].lower() != "method")
-    # Of the headers that the URI wants only Replaces is taken (RFC 3261 §19.1.5: the others are not ours to trust).
+    # Of the headers in the URI only Replaces is taken (RFC 3261 §19.1.5: the others cannot be trusted).
     return ReferRequested(replace(uri, params=params, headers="", password=""), replaces, _referrer(request))
 
 

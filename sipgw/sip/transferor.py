@@ -1,9 +1,9 @@
-"""We refer the other side to somebody else (REFER, RFC 3515), and hear by NOTIFY what came of it."""
+"""We refer the other side to another target (REFER, RFC 3515), and learn the outcome by NOTIFY."""
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from sipgw.sip.call_state import CallState
 from sipgw.sip.events import Referred
 from sipgw.sip.fields import FieldError, param, parse_params, split
 from sipgw.sip.identity import cleaned
@@ -13,11 +13,8 @@ from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
-if TYPE_CHECKING:
-    from sipgw.sip.usage import Usage
-
 REFER_LIMIT = 30.0
-"""Seconds that the other side may be silent about what became of a REFER."""
+"""Seconds that the other side may send no report after a REFER."""
 RING_LIMIT = 120.0
 """Seconds until the outcome must be known even if it keeps reporting that it rings."""
 ANSWER_TIME = 1.0
@@ -27,7 +24,7 @@ dials), not what RFC 3515 §2.4.5 means: that the call to the target was answere
 PROOF_LIMIT = 2.0
 """Seconds in which a failure may still follow such a 200."""
 UNPROVEN = 202
-"""The status of an outcome that says no more than that the caller was passed on."""
+"""The status of an outcome that only says that the caller was passed on."""
 SIPFRAG = "message/sipfrag"
 STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 
@@ -35,8 +32,8 @@ STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 class Transferor:
     """Our REFERs in one call, one at a time."""
 
-    def __init__(self, usage: "Usage") -> None:
-        self._usage = usage
+    def __init__(self, call: CallState) -> None:
+        self._call = call
         self._limit: Timer | None = None
         self._until = 0.0
         self._number = 0
@@ -51,9 +48,9 @@ class Transferor:
 
     def refer(self, target: Uri, now: float, replaces: Replaces | None = None) -> None:
         """Ask the other side to call `target`, in the place of the call `replaces` if given (RFC 5589 §7)."""
-        usage = self._usage
-        if usage.dialog is None or not usage.up or self._limit is not None:
-            usage.tell(Referred(False, 0, "the call is not up, or being transferred"))
+        call = self._call
+        if call.dialog is None or not call.up or self._limit is not None:
+            call.on_event(Referred(False, 0, "the call is not up, or being transferred"))
             return
         if replaces is not None:
             target = replace(target, headers=replaces.escaped())
@@ -61,14 +58,14 @@ class Transferor:
         self._limit = self._wait(now)
         self._subscribed = True
         self._number = 0
-        self._rang, self._passed_on = replaces is not None, False  # who was called before has answered already
+        self._rang, self._passed_on = replaces is not None, False  # the replaced call is answered already
         self._believed_from = now if self._rang else now + ANSWER_TIME
         fields = (
             ("Refer-To", f"<{target}>"),
-            ("Referred-By", f"<{usage.dialog.local.uri}>"),
+            ("Referred-By", f"<{call.dialog.local.uri}>"),
             ("Supported", "norefersub"),
         )
-        usage.request("REFER", now, fields=fields, tell=self._answered)
+        call.request("REFER", now, fields=fields, on_final=self._answered)
 
     def _answered(self, response: Response | None, now: float) -> None:
         del now
@@ -79,24 +76,24 @@ class Transferor:
         else:
             self._number = response.cseq.number
             if (response.headers.get("refer-sub") or "").strip().lower() == "false":
-                # RFC 4488 §4: they go, but nobody will tell how it went.
+                # RFC 4488 §4: they accept, but will report no outcome.
                 self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not tell what came of it"))
 
     def notified(self, request: Request, transaction: Transaction, now: float) -> None:
         """Answer a NOTIFY (RFC 6665 §4.1.3), and learn the outcome from its status line (RFC 3515 §2.4.5)."""
-        agent = self._usage.agent
+        core = self._call.core
         try:
             package, *pieces = split(request.headers.get("event") or "refer", ";")
             number = param(parse_params(pieces), "id") or ""
         except FieldError:
-            agent.respond(transaction, 400, now)
+            core.respond(transaction, 400, now)
             return
         if package.lower() != "refer":
-            agent.respond(transaction, 489, now)
+            core.respond(transaction, 489, now)
         elif not self._subscribed:
-            agent.respond(transaction, 481, now)
+            core.respond(transaction, 481, now)
         else:
-            agent.respond(transaction, 200, now)
+            core.respond(transaction, 200, now)
             if not (number.isascii() and number.isdigit() and int(number[:10]) in self._over):
                 self._report(request, now)
 
@@ -117,18 +114,18 @@ class Transferor:
             self._limit = self._wait(now)
 
     def _doubt(self, now: float) -> None:
-        """A 200 came before anybody can have answered: a failure may follow, or the BYE of who has the caller now."""
+        """A 200 came before a person can have answered: a failure may follow, or a BYE."""
         if self._limit is not None and not self._passed_on:
             self._passed_on = True
             self._limit.cancel()
-            self._limit = self._usage.agent.timers.at(now + PROOF_LIMIT, lambda at: self.close())
+            self._limit = self._call.core.timers.at(now + PROOF_LIMIT, lambda at: self.close())
 
     def _wait(self, now: float) -> Timer:
         late = Referred(False, 408, "the outcome of the transfer was never told")
-        return self._usage.agent.timers.at(min(now + REFER_LIMIT, self._until), lambda at: self._outcome(late))
+        return self._call.core.timers.at(min(now + REFER_LIMIT, self._until), lambda at: self._outcome(late))
 
     def close(self) -> None:
-        """The call is over, and with it what we could still have heard."""
+        """The call is over, so no further report can come."""
         unproven = Referred(True, UNPROVEN, "passed on; reported as answered sooner than anybody answers")
         self._outcome(unproven if self._passed_on else Referred(False, 0, "the call ended"))
 
@@ -139,4 +136,4 @@ class Transferor:
         self._limit = None
         if self._number:
             self._over.add(self._number)
-        self._usage.tell(outcome)
+        self._call.on_event(outcome)

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.outside import Outside
-from sipgw.sip.streams import Streams, Told
+from sipgw.sip.public_address import PublicAddress
+from sipgw.sip.streams import StreamCallbacks, Streams
 from sipgw.sip.tls import Tls
 from sipgw.sip.uri import is_address
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from sipgw.sip.handover import Link, Sockets
 
 ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}
-"""Addresses of no one (RFC 5737, RFC 3849): the route to them is the default route."""
+"""Documentation addresses (RFC 5737, RFC 3849): the route to them is the default route."""
 FREE_PORT_TRIES = 20
 """How often another port is taken when the system's choice is free for UDP but not for TCP."""
 RECEIVE_BUFFER = 4 * 1024 * 1024
-"""Bytes asked of the kernel for datagrams that wait, so that a burst drowns no call; it may grant less."""
+"""Bytes of the receive buffer that we ask of the kernel, so that a burst loses no call; it may grant less."""
 BURST = 64
 """Datagrams that are read before other work has its turn."""
 LARGEST_DATAGRAM = 65535
@@ -34,21 +34,23 @@ FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class Transports:
-    """All sockets. `datagram` is given what comes over UDP; `told` what comes over streams and what goes wrong."""
+    """All sockets. `datagram` takes each datagram; `callbacks` take messages of streams, and failures."""
 
-    def __init__(self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", told: Told) -> None:
+    def __init__(
+        self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", callbacks: StreamCallbacks
+    ) -> None:
         self.options = options
-        self.told = told
+        self.callbacks = callbacks
         self.datagram = datagram
         local = None if ipaddress.ip_address(options.host).is_unspecified else options.host
         self._tls = Tls(options.tls)
-        self._streams = Streams(told, self._tls, self._mark, local)
+        self._streams = Streams(callbacks, self._tls, self._mark, local)
         self._udp: dict[int, _Datagrams] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._inherited: Sockets = {}
         self._link: Link | None = None
         self._ports = {"udp": options.port, "tcp": options.port, "tls": options.tls.port}
-        self._outside = Outside()
+        self._public_address = PublicAddress()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ class Transports:
     def counts(self) -> Counter[str]:
         """How often there was no place for a connection, what waits for one (`Streams.counts`), or an observer."""
         streams = {f"connection {what}": number for what, number in self._streams.counts.items()}
-        return Counter({**streams, "observer not kept": self._outside.full})
+        return Counter({**streams, "observer not kept": self._public_address.full})
 
     def speaks(self, address: str) -> bool:
         """Whether there is a socket of the family of `address`."""
@@ -99,21 +101,21 @@ class Transports:
                         server = await loop.create_server(accept, host, ports[transport])
                     self._servers[f"{transport}{_version(host)}"] = server
                     ports[transport] = int(server.sockets[0].getsockname()[1])
-        while self._inherited:  # what we do not speak, or not any more
+        while self._inherited:  # sockets of transports that are not configured any more
             self._inherited.popitem()[1].close()
 
     def _given(self, transport: str, host: str) -> socket.socket | None:
         return self._inherited.pop(f"{transport}{_version(host)}", None)
 
     def hand_over(self, link: "Link", needed: Collection[int]) -> "Sockets":
-        """Read nothing any more but on connections that are up; returns the sockets for who reads from now on.
+        """Read only on connections that are up; returns the sockets for the next process.
 
         Of the connections that others have opened to us only those that are `needed` stay.
 
         What is to be sent on a connection of theirs goes over `link`.
         """
         self._link = link
-        self._streams.close_accepted(needed)  # who has no call here is to come again, and meets the next process
+        self._streams.close_accepted(needed)  # a peer without a call connects again, to the next process
         sockets = {f"udp{version}": udp.leave() for version, udp in self._udp.items()}
         for name, server in self._servers.items():
             sockets[name] = server.sockets[0].dup()
@@ -159,7 +161,7 @@ class Transports:
         self._udp.clear()
 
     def send(self, data: bytes, peer: Peer) -> None:
-        """Send to a peer whose host is an address. What cannot be sent is told."""
+        """Send to a peer whose host is an address. A failure goes to the callbacks."""
         if peer.connection < 0 and self._link is not None:
             self._link.send(data, peer._replace(connection=-peer.connection))
             return
@@ -169,10 +171,10 @@ class Transports:
         udp = self._udp.get(_version(peer.host))
         cause = udp.send(data, peer) if udp else f"no socket for {peer.transport} to {peer.host}; see [sip] host"
         if cause:
-            self.told.unreachable(peer, cause)
+            self.callbacks.on_unreachable(peer, cause)
 
     def judged(self, source: Peer, welcome: bool | None) -> None:
-        """What came from `source` was let in, ignored or challenged (None): who is never let in holds nothing."""
+        """A request from `source` was admitted, ignored or challenged (None): others are disconnected."""
         if (stream := self._streams.find(source)) is not None:
             stream.judged(welcome)
 
@@ -183,8 +185,8 @@ class Transports:
     def way(self, peer: Peer) -> tuple[str, int] | None:
         """The same; None if no way leads there. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
-        if not self.options.public_address and (seen := self._outside.address(peer)) is not None:
-            # Where nothing listens, the port of the connection lets the other side find it by the address that it has.
+        if not self.options.public_address and (seen := self._public_address.address(peer)) is not None:
+            # If we do not listen there, the port of the connection lets the other side find that connection.
             return seen[0], port if self._listens(peer.transport) else seen[1] or port
         for host in (self.options.public_address, self.options.host):
             if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
@@ -198,13 +200,13 @@ class Transports:
     def _listens(self, transport: str) -> bool:
         return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")
 
-    def seen(self, peer: Peer | None, host: str, port: int) -> bool:
+    def observed(self, peer: Peer | None, host: str, port: int) -> bool:
         """Note that `peer`, or a STUN server, sees us at this address; returns whether requests now name another."""
         if self.options.public_address or not is_address(host) or not 0 < port < 65536:
             return False
         anybody = peer or Peer("udp", ANYWHERE[_version(host)], 0)
         before = self.address(anybody)
-        self._outside.learn(peer, host, port)
+        self._public_address.learn(peer, host, port)
         return self.address(anybody) != before
 
 
@@ -221,7 +223,7 @@ class _Datagrams:
         for _ in range(BURST):
             try:
                 data, address = self._socket.recvfrom(LARGEST_DATAGRAM)
-            except OSError:  # nothing more is there, or somebody did not want what we sent; the next turn reads on
+            except OSError:  # the buffer is empty, or an ICMP error of a sent packet; the next turn reads on
                 return
             self._take(data, Peer("udp", address[0], address[1]))
 
@@ -230,13 +232,13 @@ class _Datagrams:
         try:
             self._socket.sendto(data, (peer.host, peer.port))
         except BlockingIOError:
-            return ""  # it is lost, as a datagram may be, and sent again
+            return ""  # lost like any datagram, and sent again
         except OSError as error:
             return error.strerror or str(error)
         return ""
 
     def leave(self) -> socket.socket:
-        """Stop reading; returns the socket for who does. What is to be sent is sent on as before."""
+        """Stop reading; returns a copy of the socket for the next process. Sending goes on."""
         asyncio.get_running_loop().remove_reader(self._socket)
         return self._socket.dup()
 

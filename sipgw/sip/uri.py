@@ -11,7 +11,7 @@ _RESERVED = re.compile("%(3B|2F|3F|3A|40|26|3D|2B|24|2C)", re.IGNORECASE)
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
 MAX_PARAMS = 100
-"""Parameters of one URI: whoever writes more wants us to be busy."""
+"""The most parameters of one URI: more are an attempt to keep us busy."""
 _FORBIDDEN = frozenset(map(chr, range(33))) | frozenset('<>"\x7f')
 _SCHEME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
@@ -60,7 +60,7 @@ class Uri:
             raise UriError("too many URI parameters")
         host, port = parse_host_port(hostport)
         if params and not params[-1]:
-            params.pop()  # a ; at the end is a slip that changes nothing
+            params.pop()  # a ; at the end is ignored
         return cls(scheme, user, host, port, tuple(_parameter(text) for text in params), headers, password)
 
     @classmethod

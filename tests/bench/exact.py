@@ -17,9 +17,9 @@ from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP
 from tests.media.reporting import Call
-from tests.media.test_remote_stats import FarEnd
-from tests.media.test_position import followed, playing, spoken
+from tests.media.test_playout_estimator import followed, playing, spoken
 from tests.media.test_quality import VECTORS
+from tests.media.test_remote_stats import FarEnd
 
 AREA = "media"
 HOUR = 3600 * 50

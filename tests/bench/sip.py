@@ -135,7 +135,7 @@ def registrations() -> Gate:
     for number in range(100):
         options = RegistrationOptions(Uri.parse(f"sip:{REGISTRAR}"), "agent", CREDENTIALS, expires=60)
         wire.now += number / 1000
-        Registration(agent, options).register(wire.now)
+        Registration(agent.clients, options).register(wire.now)
     wire.run(600)
     share = (time.process_time() - began) / 600
     figures = f"{100 * share:.2f} % of a core, {len(registrar.accepted)} refreshes"

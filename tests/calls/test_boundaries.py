@@ -147,7 +147,7 @@ async def a_socket(house: House, patch: pytest.MonkeyPatch) -> None:
     await until(lambda: struck)
     rung: list[float] = []
     house.gateway.endpoint._after(
-        lambda now: (agent.timers.at(now + 0.01, bug), agent.timers.at(now + 0.01, rung.append))
+        lambda now: (agent.core.timers.at(now + 0.01, bug), agent.core.timers.at(now + 0.01, rung.append))
     )
     await until(lambda: rung)
 
@@ -155,7 +155,7 @@ async def a_socket(house: House, patch: pytest.MonkeyPatch) -> None:
 @strike
 async def a_waiter_for_a_name(house: House, patch: pytest.MonkeyPatch) -> None:
     """One of those who wait for the same name raises when it is found."""
-    names, found = house.gateway.endpoint._names, list[Any]()
+    names, found = house.gateway.endpoint._resolver, list[Any]()
     where = Peer("udp", "localhost", 5060)
     names.locate(where, bug, 0.0)
     names.locate(where, lambda hops, now: found.append(hops), 0.0)

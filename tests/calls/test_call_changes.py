@@ -15,8 +15,8 @@ from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Offered, Phase
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
+from sipgw.sip.offer_exchange import OfferExchange
 from sipgw.sip.sdp import Sdp
-from sipgw.sip.session import Session
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.phone import Phone, calling
@@ -87,7 +87,7 @@ def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
     monkeypatch.setattr(session_timer, "MIN_SE", 6)
     monkeypatch.setattr(endpoint_options, "MIN_SE", 6)
     if method == "INVITE":
-        monkeypatch.setattr(Session, "learn", lambda self, message: None)  # nobody is known to take UPDATE
+        monkeypatch.setattr(OfferExchange, "learn", lambda self, message: None)  # nobody is known to take UPDATE
     seen: list[bytes] = []
 
     async def scenario():

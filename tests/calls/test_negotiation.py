@@ -18,7 +18,7 @@ THEIRS = (
 
 @dataclass
 class Leg:
-    """The leg of a call, which remembers our description as `sipgw.sip.session.Session` does."""
+    """The leg of a call, which remembers our description as `sipgw.sip.offer_exchange.OfferExchange` does."""
 
     source: Peer
     local: bytes = b""
@@ -91,7 +91,7 @@ def test_an_offer_of_either_family_can_pick_up_a_call(c: bytes) -> None:
 
 @pytest.mark.faults("F8")
 def test_nothing_is_agreed_on_by_an_answer_that_comes_after_the_offer_was_refused() -> None:
-    """An offer that nobody answers is refused by itself (`sipgw.sip.session.ANSWER_LIMIT`)."""
+    """An offer that nobody answers is refused by itself (`sipgw.sip.offer_exchange.ANSWER_LIMIT`)."""
     leg = Leg(UDP, waits=False)
     local = ours("203.0.113.7", 20000, "off", leg)  # type: ignore[arg-type]
     assert renegotiate(leg, local, THEIRS) is None  # type: ignore[arg-type]

@@ -35,9 +35,9 @@ def test_who_is_put_through_by_an_update_is_the_caller(tmp_path: Path, *, truste
             (live,) = world.gateway.calls.values()
             told: list[str] = []
             for number in ("4155550123", "4155550123"):
-                leg._usage.request(
+                leg._call.request(
                     "UPDATE", asyncio.get_running_loop().time(), fields=asserting(number),
-                    tell=lambda response, now: told.append(str(response and response.status)),
+                    on_final=lambda response, now: told.append(str(response and response.status)),
                 )  # fmt: skip
                 leg._flush()
             await until(lambda: told == ["200", "200"])

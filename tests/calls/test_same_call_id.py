@@ -15,12 +15,12 @@ from sipgw.calls.session import CallSession
 from sipgw.config.config import Config
 from sipgw.events import CallBegan, CallEnded, Disposition, Watchers
 from sipgw.records.captures.capture import SipCapture
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Confirmed, Ended
 from sipgw.sip.identity import Identity
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
@@ -39,7 +39,7 @@ class Caller:
     def __init__(self, endpoint: Endpoint, number: str, gateway: ParrotGateway) -> None:
         target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
         offer = make_offer(LocalMedia("127.0.0.1", 9, tls=False))
-        usage = InviteClient.to(endpoint.agent, target, f"<sip:{number}@127.0.0.1>", offer)
+        usage = InviteClient.to(endpoint.agent.core, target, f"<sip:{number}@127.0.0.1>", offer)
         headers = usage.invite.headers.without("call-id").with_(("Call-ID", SAME))
         usage.invite = replace(usage.invite, headers=headers)
         self.leg = Leg(usage, peer_of(target), endpoint._now, endpoint._flush, endpoint._names.addresses)

@@ -6,7 +6,7 @@ import pytest
 
 from sipgw.calls import sip_connection
 from sipgw.events import Disposition
-from sipgw.sip import unacked
+from sipgw.sip import retransmitter
 from tests.calling import World
 from tests.calls.test_one_call import invite
 from tests.sip.test_endpoint import run
@@ -41,7 +41,7 @@ class Peer(asyncio.DatagramProtocol):
 
 @pytest.fixture(autouse=True)
 def from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sip_connection, "hidden", lambda host: False)
+    monkeypatch.setattr(sip_connection, "is_private", lambda host: False)
 
 
 async def answered(world: World) -> tuple[asyncio.DatagramTransport, Peer]:
@@ -71,7 +71,7 @@ def test_the_conversation_begins_with_the_ack() -> None:
 
 
 def test_without_an_ack_it_is_over_before_anything_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unacked, "TIMEOUT", 0.2)
+    monkeypatch.setattr(retransmitter, "TIMEOUT", 0.2)
 
     async def scenario() -> None:
         async with World().alone() as world:

@@ -23,6 +23,7 @@ from media.rtp import source
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
 from sipgw.config.config import parse
+from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from tests.interop.chromium import browsing, needed
 from tests.interop.served import GATE
@@ -96,9 +97,20 @@ def test_every_option_and_every_command_is_on_its_page(site: Path) -> None:
         assert f"<code>sipgw {name}</code>" in commands, name
 
 
+SIP_TABLES = (
+    failover_table.INVITE_FAILOVER,
+    failover_table.FAILOVER,
+    failover_table.BRANCH,
+    invite_dialog_table.CLIENT,
+    invite_dialog_table.SERVER,
+    offer_exchange_table.OFFERS,
+)
+
+
 def test_every_transition_of_every_state_machine_is_drawn(site: Path) -> None:
     drawn = (site / "reference" / "machines" / "index.html").read_text()
-    for table in (TABLE, source.TABLE, states.TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER):
+    tables = [TABLE, source.TABLE, states.TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER, *SIP_TABLES]
+    for table in tables:
         for (state, event), (then, done) in table.items():
             cells = (state.value, event.value, then.value, ", ".join(one.value for one in done))
             assert "\n".join(f"<td>{cell}</td>" for cell in cells) in drawn

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from sipgw.config.config import parse
-from sipgw.sip import flow, health, hunt, streams
+from sipgw.sip import failover, flow, health, streams
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD
 
 ROOT = Path(__file__).parents[2]
@@ -33,14 +33,14 @@ def test_its_limits_are_those_of_the_code() -> None:
     assert limits["bytes a slow reader may leave unread"] == f"{streams.UNSENT_LIMIT // 1024} KiB"
     plain = " ".join(TEXT.split())
     for sentence in (
-        f"not answered at all within {hunt.PATIENCE:.0f} s",
-        f"over {hunt.LARGEST_DATAGRAM:,} bytes",
+        f"not answered at all within {failover.PATIENCE:.0f} s",
+        f"over {failover.LARGEST_DATAGRAM:,} bytes",
         f"up to {health.AVOIDED[1] / 60:.0f} minutes",
         f"every {flow.KEEPALIVE[0]:.0f} to {flow.KEEPALIVE[1]:.0f} s",
     ):
         assert sentence in plain
     assert flow.KEEPALIVE == streams.KEEPALIVE
-    assert set(re.findall(r"INVITE|REGISTER|OPTIONS|BYE", plain)) == hunt.IMPATIENT
+    assert set(re.findall(r"INVITE|REGISTER|OPTIONS|BYE", plain)) == failover.IMPATIENT
 
 
 def test_its_files_exist() -> None:
@@ -63,7 +63,7 @@ def test_the_table_of_paragraphs_names_every_file_and_only_files_that_exist() ->
     for name in named - code:
         assert (ROOT / "tests" / "sip" / name).is_file(), name
     unnamed = {path.name for path in (ROOT / "sipgw" / "sip").glob("*.py")} - code
-    assert unnamed <= {"__init__.py", "events.py", "surroundings.py"}, unnamed
+    assert unnamed <= {"__init__.py", "events.py", "environment.py"}, unnamed
     assert {path.name for path in (ROOT / "tests" / "sip").glob("test_*.py")} <= named
     for target in re.findall(r"\]\((?!#)([^)]+)\)", table):
         assert (ROOT / "sipgw" / "sip" / target).exists(), target

@@ -102,7 +102,7 @@ async def ended(leg: Leg) -> Ended:
 
 
 def test_kamailio_tells_us_our_address_by_stun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.sip.outside.hidden", lambda host: False)  # the loopback plays the Internet
+    monkeypatch.setattr("sipgw.sip.public_address.is_private", lambda host: False)  # the loopback plays the Internet
     port, tls_port = free_ports(), free_ports()
 
     async def ask() -> None:

@@ -31,7 +31,7 @@ from sipgw.records.store.calls import CallFilter
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.hunt import LARGEST_DATAGRAM
+from sipgw.sip.failover import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces
@@ -322,7 +322,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
                 assert (await placed.ended()).kind == "callee_hung_up"
             assert kinds(told) == [CallBegan, CallRinging, CallAnswered, CallEnded]
             assert not world.gateway.calls
-            assert world.gateway.endpoint.agent._calls == {}
+            assert not world.gateway.endpoint.agent.core.dialogs.call_ids
 
     asyncio.run(scenario())
 

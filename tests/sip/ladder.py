@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Self
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended, Phase
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
-from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
 from tests.sip.proxy import Proxy
 from tests.sip.wire import ANSWER, OFFER, Wire
@@ -44,20 +44,20 @@ class Flow:
         self.wire.parties[B].on_call = self._came
         outbound = outbound or (P if proxies else "")
         self.alice = InviteClient.to(
-            self.wire.parties[A].agent,
+            self.wire.parties[A].agent.core,
             Uri.parse(f"sip:bob@{B}"),
             f"<sip:alice@{A}>",
             offer,
             proxy=Uri.parse(f"sip:{outbound}") if outbound else None,
             credentials=credentials,
         )
-        self.alice.tell = self.alice_told.append
+        self.alice.on_event = self.alice_told.append
         self._shown = 0
 
     def _came(self, call: InviteServer, now: float) -> None:
         del now
         self.bob = call
-        call.tell = self.bob_told.append
+        call.on_event = self.bob_told.append
 
     def dial(self) -> Self:
         self.alice.start(self.wire.now)
@@ -86,10 +86,10 @@ class Flow:
     def calls(self, host: str, target: Uri, *fields: tuple[str, str]) -> InviteClient:
         """Another call on the same wire; its events stand in `told` of what is returned."""
         client = InviteClient.to(
-            self.wire.parties[host].agent, target, f"<sip:{NAMES[host]}@{host}>", OFFER, fields=fields
+            self.wire.parties[host].agent.core, target, f"<sip:{NAMES[host]}@{host}>", OFFER, fields=fields
         )
         client.told = []
-        client.tell = client.told.append
+        client.on_event = client.told.append
         client.start(self.wire.now)
         self.wire.run(0.2)
         return client

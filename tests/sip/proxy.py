@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Headers, Request, Response, response_to
+from sipgw.sip.output import Packet
 from sipgw.sip.parse import parse_message
-from sipgw.sip.surroundings import Packet
 from sipgw.sip.transaction import ack_of_failure, cancel_of
 from sipgw.sip.uri import Uri
 from tests.sip.wire import Wire
@@ -26,7 +26,7 @@ class Standing:
 
     def put_on(self, wire: Wire) -> Self:
         """Stand there."""
-        party: Any = type("Party", (), {"agent": self})()
+        party: Any = type("Party", (), {"agent": self, "handle": lambda party, now: None})()
         wire.parties[self.host] = party
         return self
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from sipgw.sip.auth import MOST, Authenticator
-from sipgw.sip.client import renumber
+from sipgw.sip.auth import MOST, Authenticator, renumber
 from sipgw.sip.digest import Credentials, parse_digest
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.uri import Uri

@@ -2,16 +2,15 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
-from sipgw.sip.clients import LOCATE_LIMIT
+from sipgw.sip.client_transactions import LOCATE_LIMIT, Located
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Progress
+from sipgw.sip.failover import LARGEST_DATAGRAM, LIMIT, PATIENCE, STREAM_PATIENCE, Failover
 from sipgw.sip.fields import NameAddr
-from sipgw.sip.hunt import LARGEST_DATAGRAM, LIMIT, PATIENCE, STREAM_PATIENCE
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.registration import Registration, RegistrationOptions
-from sipgw.sip.surroundings import Located
 from sipgw.sip.timers import TIMEOUT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left
@@ -39,8 +38,8 @@ class Shared:
 
         self.party = self.wire.parties[US]
         self.party.locate = locate
-        self.client = InviteClient.to(self.party.agent, Uri.parse(f"sip:x@{NAME}"), f"<sip:me@{US}>", OFFER)
-        self.client.tell = self._told
+        self.client = InviteClient.to(self.party.agent.core, Uri.parse(f"sip:x@{NAME}"), f"<sip:me@{US}>", OFFER)
+        self.client.on_event = self._told
         self.client.start(self.wire.now)
 
     def _told(self, event: object) -> None:
@@ -243,14 +242,16 @@ def test_nobody_else_is_asked_when_a_branch_speaks_during_the_lookup_of_others()
         located(HOPS[:1], now) if peer.host == NAME else waiting.append(located)
     )
     first, other = (Peer("udp", host, 5060) for host in (NAME, "other.example"))
-    hunt = call.party.agent.clients.hunt(call.client.invite, first, _unheard, call.wire.now, others=other)
+    failover = Failover.start(
+        call.party.agent.clients, call.client.invite, first, _unheard, call.wire.now, others=other
+    )
     call.wire.run(PATIENCE + 0.1)
     call.says(FIRST, 100)
     (located,) = waiting
     located(THREE[2:], call.wire.now)
     call.wire.run(0.1)
     assert call.sent("INVITE").count(THIRD) == 0
-    assert hunt.running
+    assert failover.running
 
 
 @pytest.mark.faults("B3")
@@ -274,12 +275,12 @@ def test_a_lookup_that_never_ends_ends_the_request() -> None:
     call.wire.run(2 * TIMEOUT)
     call.party.locate = lambda peer, located, now: None
     agent, wire = call.party.agent, call.wire
-    agent.clients.hunting.clear()
-    again = InviteClient.to(agent, Uri.parse(f"sip:x@{NAME}"), f"<sip:me@{US}>", OFFER)
+    agent.clients.pending.clear()
+    again = InviteClient.to(agent.core, Uri.parse(f"sip:x@{NAME}"), f"<sip:me@{US}>", OFFER)
     told: list[object] = []
-    again.tell = told.append
+    again.on_event = told.append
     again.start(wire.now)
-    registration = Registration(agent, RegistrationOptions(Uri.parse(f"sip:{NAME}"), "u"))
+    registration = Registration(agent.clients, RegistrationOptions(Uri.parse(f"sip:{NAME}"), "u"))
     registration.register(wire.now)
     wire.run(LOCATE_LIMIT + 0.1)
     assert told == [Ended("network", "unreachable", f"no address of {NAME} was found", 503)]
@@ -322,7 +323,7 @@ def never_answered(says: list[int], routes: tuple[NameAddr, ...] = ()) -> list[i
     agent = wire.parties[US].agent
     wire.parties["10.0.0.2"].agent.receive = lambda data, source, now: None  # type: ignore[method-assign]
     came: list[Response | None] = []
-    call.client.request("INVITE", wire.now, tell=lambda response, now: came.append(response))
+    call.client.request("INVITE", wire.now, on_final=lambda response, now: came.append(response))
     wire.run(0.1)
     for status in says:
         invite = wire.last(US, "INVITE")
@@ -335,6 +336,7 @@ def never_answered(says: list[int], routes: tuple[NameAddr, ...] = ()) -> list[i
     assert len(agent.clients) == 0
     assert not agent.asking
     return [one and one.status for one in came]
+    assert not agent.waiting
 
 
 BEHIND = Peer("udp", "203.0.113.9", 34567)
@@ -342,7 +344,7 @@ BEHIND = Peer("udp", "203.0.113.9", 34567)
 
 def large(wire: Wire, target: str, peer: Peer | None = None) -> InviteClient:
     call = InviteClient.to(
-        wire.parties[US].agent,
+        wire.parties[US].agent.core,
         Uri.parse(target),
         f"<sip:me@{US}>",
         OFFER + b"a=x:" + b"y" * LARGEST_DATAGRAM,

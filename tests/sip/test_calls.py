@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered, Phase, Progress
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
 from tests.sip.wire import ANSWER, OFFER, Wire
@@ -21,18 +21,18 @@ class Call:
         self.there: list[object] = []
         caller = wire.parties[A].agent
         self.client = InviteClient.to(
-            caller,
+            caller.core,
             Uri.parse(f"sip:agent@{B}"),
             f"<sip:me@{A}>",
             OFFER,
             ring_timeout=ring_timeout,
             credentials=credentials,
         )
-        self.client.tell = self.here.append
+        self.client.on_event = self.here.append
         wire.parties[B].on_call = self._came
 
     def _came(self, call, now):
-        call.tell = self.there.append
+        call.on_event = self.there.append
         self.server = call
 
     def start(self) -> "Call":
@@ -50,7 +50,7 @@ class Call:
 def nothing_left(wire: Wire) -> None:
     wire.run(200)
     assert [party.agent.open for party in wire.parties.values()] == [0] * len(wire.parties)
-    assert [len(party.agent.timers) for party in wire.parties.values()] == [0] * len(wire.parties)
+    assert [len(party.agent.core.timers) for party in wire.parties.values()] == [0] * len(wire.parties)
 
 
 def test_a_call_is_rung_answered_and_ended_by_the_caller() -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
+from sipgw.sip.client_transactions import Located
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended, Progress
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, response_to
-from sipgw.sip.surroundings import Located
 from sipgw.sip.uri import Uri
 from tests.sip.wire import ANSWER, OFFER, Wire
 
@@ -26,8 +26,8 @@ class Giving:
         self.found = None if looking else [Peer("udp", B, 5060), Peer("udp", C, 5060)]
         self.wire.parties[A].locate = self._locate
         agent, target = self.wire.parties[A].agent, Uri.parse("sip:x@carrier.example")
-        self.client = InviteClient.to(agent, target, f"<sip:me@{A}>", OFFER, credentials=Credentials("u", "p"))
-        self.client.tell = lambda event: None if isinstance(event, Progress) else self.told.append(event)
+        self.client = InviteClient.to(agent.core, target, f"<sip:me@{A}>", OFFER, credentials=Credentials("u", "p"))
+        self.client.on_event = lambda event: None if isinstance(event, Progress) else self.told.append(event)
         self.client.start(self.wire.now)
         self.wire.run(0.1)
 
@@ -61,7 +61,7 @@ class Giving:
         assert self.told == [GIVEN_UP]
         self.wire.run(100)
         agent = self.wire.parties[A].agent
-        assert (agent.open, len(agent.timers)) == (0, 0)
+        assert (agent.open, len(agent.core.timers)) == (0, 0)
 
 
 def _is(message: object, method: str) -> bool:

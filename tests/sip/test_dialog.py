@@ -2,13 +2,13 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Offered, Phase
 from sipgw.sip.fields import NameAddr
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, response_to
-from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire, in_dialog
@@ -21,7 +21,7 @@ def test_a_bye_before_the_answer_ends_the_call_and_its_invite() -> None:
     """RFC 3261 §15.1.2: the pending INVITE is answered 487."""
     wire = Wire(B)
     events: list[object] = []
-    wire.parties[B].on_call = lambda call, now: setattr(call, "tell", events.append)
+    wire.parties[B].on_call = lambda call, now: setattr(call, "on_event", events.append)
     wire.send(INVITE.format(call_id="early"))
     wire.run(0.1)
     call = wire.parties[B].calls[0]
@@ -92,14 +92,14 @@ class Carrier:
         self.events: list[object] = []
         self._statuses = list(statuses)
         self.client = InviteClient.to(
-            wire.parties[A].agent,
+            wire.parties[A].agent.core,
             Uri.parse(f"sip:+15551234@{B}"),
             f"<sip:me@{A}>",
             OFFER,
             credentials=Credentials("agent", "s3cret"),
             ring_timeout=20,
         )
-        self.client.tell = self.events.append
+        self.client.on_event = self.events.append
         wire.parties[B].agent.receive = self._receive  # type: ignore[method-assign]
         self.client.start(wire.now)
 
@@ -217,7 +217,7 @@ def test_a_proxy_without_record_route_is_no_nat() -> None:
 def test_a_phone_that_we_have_called_where_it_was_seen_gets_everything_there() -> None:
     wire = Wire(A)
     client = InviteClient.to(
-        wire.parties[A].agent, Uri.parse(f"sip:me@{DOCKER}"), f"<sip:us@{A}>", OFFER, peer=Peer("udp", HOST, 40000)
+        wire.parties[A].agent.core, Uri.parse(f"sip:me@{DOCKER}"), f"<sip:us@{A}>", OFFER, peer=Peer("udp", HOST, 40000)
     )
     client.start(wire.now)
     wire.run(0.1)
@@ -235,7 +235,7 @@ def test_a_phone_that_we_have_called_where_it_was_seen_gets_everything_there() -
 
 
 def expiring(wire: Wire, seconds: str, events: list[object]) -> InviteServer:
-    wire.parties[B].on_call = lambda call, now: setattr(call, "tell", events.append)
+    wire.parties[B].on_call = lambda call, now: setattr(call, "on_event", events.append)
     wire.send(INVITE.format(call_id="expiring").replace("Max-Forwards", f"Expires: {seconds}\nMax-Forwards"))
     wire.run(0.1)
     return wire.parties[B].calls[0]
@@ -269,4 +269,4 @@ def test_an_invite_that_is_answered_in_time_does_not_expire(seconds: str) -> Non
     assert events == [Confirmed(None)]
     call.hangup(wire.now)
     wire.run(40)
-    assert len(wire.parties[B].agent.timers) == 0
+    assert len(wire.parties[B].agent.core.timers) == 0

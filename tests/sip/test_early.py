@@ -123,7 +123,7 @@ def test_the_callee_changes_the_session_by_update_before_it_answers() -> None:
     callee = Callee()
     callee.sends(183, 1, ANSWER)
     client = callee.call.client
-    client.tell = lambda event: client.accept_offer(OFFER, callee.wire.now) if isinstance(event, Offered) else None
+    client.on_event = lambda event: client.accept_offer(OFFER, callee.wire.now) if isinstance(event, Offered) else None
     response = callee.asks("UPDATE", 1, MOVED)
     assert (response.status, response.body) == (200, OFFER)
     callee.sends(200)

@@ -302,7 +302,7 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
         async with Endpoint(LOCAL, taking(taken), admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
             leg, _ = await phone.invite(Uri.parse(f"sip:agent@127.0.0.1:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
             for _ in range(3 * EVENTS_KEPT):
-                taken[0]._usage.tell(KeyPressed("1", 0.1))
+                taken[0]._call.on_event(KeyPressed("1", 0.1))
             leg.hangup()
             await last(leg)
             while taken[0].phase is not Phase.ENDED:

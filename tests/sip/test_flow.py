@@ -4,7 +4,7 @@ import pytest
 
 from sipgw.sip import flow
 from sipgw.sip.dialog import Peer
-from sipgw.sip.outside import Outside
+from sipgw.sip.public_address import PublicAddress
 from sipgw.sip.registration import RegistrationState
 from tests.sip.test_registration import REGISTRAR, US, register
 from tests.sip.wire import Wire
@@ -70,7 +70,7 @@ def test_a_lost_connection_is_made_anew_soon_but_not_in_a_loop() -> None:
 
 def seeing(wire: Wire, *seen: tuple[str, int]) -> list[tuple[str, int]]:
     """Let the party US be told of these addresses, one by one, the last for ever."""
-    outside, agent = Outside(), wire.parties[US].agent
+    outside, agent = PublicAddress(), wire.parties[US].agent
     told = list(seen)
 
     def see(peer: Peer, host: str, port: int) -> bool:
@@ -78,8 +78,9 @@ def seeing(wire: Wire, *seen: tuple[str, int]) -> list[tuple[str, int]]:
         outside.learn(peer, *(told.pop(0) if len(told) > 1 else told[0]))
         return outside.address(peer) != before
 
-    world = agent.clients._world._replace(seen=see, address=lambda peer: outside.address(peer) or ("10.0.0.1", 5060))
-    agent._world = agent.clients._world = world
+    agent.clients.environment = agent.clients.environment._replace(
+        observed=see, address=lambda peer: outside.address(peer) or ("10.0.0.1", 5060)
+    )
     return told
 
 
@@ -112,7 +113,7 @@ def test_a_nat_that_never_sees_us_twice_the_same_does_not_make_us_register_for_e
 
 
 def test_what_one_registrar_sees_counts_for_the_internet_but_not_for_private_networks() -> None:
-    outside = Outside()
+    outside = PublicAddress()
     carrier, pbx, softphone = (Peer("udp", host, 5060) for host in ("192.0.2.1", "10.0.0.5", "192.168.1.9"))
     outside.learn(carrier, "203.0.113.9", 40000)
     assert outside.address(carrier) == ("203.0.113.9", 40000)
@@ -128,7 +129,7 @@ def test_what_one_registrar_sees_counts_for_the_internet_but_not_for_private_net
 @pytest.mark.faults("B4")
 def test_a_registrar_behind_a_translation_of_its_own_tells_nobody_a_private_address() -> None:
     """It reports where its own network saw us, e.g. the node of its cluster: of no use, least of all to others."""
-    outside = Outside()
+    outside = PublicAddress()
     carrier, other, pbx = (Peer("udp", host, 5060) for host in ("203.0.113.5", "198.51.100.7", "10.0.0.5"))
     outside.learn(carrier, "10.244.0.1", 33000)
     assert [outside.address(peer) for peer in (carrier, other, pbx)] == [None] * 3
@@ -143,7 +144,7 @@ def test_a_registrar_behind_a_translation_of_its_own_tells_nobody_a_private_addr
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_the_port_of_a_connection_holds_for_that_connection_alone(transport: str) -> None:
-    outside = Outside()
+    outside = PublicAddress()
     outside.learn(Peer(transport, "192.0.2.1", 5060), "203.0.113.9", 51234)
     assert outside.address(Peer(transport, "192.0.2.1", 5060)) == ("203.0.113.9", 51234)
     assert outside.address(Peer("udp", "192.0.2.1", 5060)) == ("203.0.113.9", 0)

@@ -12,7 +12,7 @@ from sipgw.sip.challenge import Challenger, Proof
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Changed, Confirmed, Ended, Offered, Phase
-from sipgw.sip.hunt import PATIENCE
+from sipgw.sip.failover import PATIENCE
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
@@ -39,7 +39,7 @@ class Registering:
         tokens = count()
         self.challenger = Challenger(B, {"alice": PASSWORD.password}, b"k", lambda: f"n{next(tokens)}")
         options = RegistrationOptions(Uri.parse(f"sip:{B}"), "alice", credentials)
-        self.phone = Registration(self.wire.parties[A].agent, options)
+        self.phone = Registration(self.wire.parties[A].agent.clients, options)
 
     def _register(self, request: Request, source: Peer, now: float) -> Answer:
         if self.challenger.prove(request, source.host, now) is not Proof.GIVEN:

@@ -50,7 +50,7 @@ def test_spoilt_messages_never_raise_and_leave_nothing(seed: int) -> None:
             if isinstance(event, Offered):
                 usage.accept_offer(sdp, wire.now)
 
-        call.client.tell = answer_offers
+        call.client.on_event = answer_offers
         call.client.start(wire.now)
         wire.run(3)
         server = getattr(call, "server", None)

@@ -127,7 +127,7 @@ def test_what_comes_over_a_connection_of_the_new_process_is_answered_over_it(tmp
                 await until(lambda: not phone.endpoint._transports._streams._open)
                 leg.hangup()
                 await until(lambda: old.ended)
-                await until(lambda: not phone.endpoint.agent.asking)  # the 200 of the BYE came
+                await until(lambda: not phone.endpoint.agent.waiting)  # the 200 of the BYE came
 
     asyncio.run(scenario())
 
@@ -141,7 +141,7 @@ def test_who_is_connected_without_a_call_comes_again_and_meets_the_new_process(t
             over, _ = await idle.endpoint.invite(target(old, transport), "<sip:phone@127.0.0.1>", OFFER)
             over.hangup()
             await until(lambda: old.ended)
-            await until(lambda: not idle.endpoint.agent.asking)
+            await until(lambda: not idle.endpoint.agent.waiting)
             async with handed_over(tmp_path, old) as new:
                 await until(lambda: not idle.endpoint._transports._streams._open)
                 assert len(busy.endpoint._transports._streams._open) == 1

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.calls.keys import WINDOW, Keys
+from sipgw.sip.call_state import CallState
 from sipgw.sip.events import KeyPressed
 from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of, take_info
 from sipgw.sip.message import Request
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.usage import Usage
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import Wire
 
@@ -106,13 +106,13 @@ def test_who_does_not_take_the_one_format_gets_the_other(
 ) -> None:
     """A 415 costs no key; who takes neither format is not asked for ever."""
 
-    def take(usage: Usage, request: Request, transaction: Transaction, now: float) -> None:
+    def take(call: CallState, request: Request, transaction: Transaction, now: float) -> None:
         if request.content_type in refused:
-            usage.agent.respond(transaction, 415, now)
+            call.core.respond(transaction, 415, now)
         else:
-            take_info(usage, request, transaction, now)
+            take_info(call, request, transaction, now)
 
-    monkeypatch.setattr("sipgw.sip.usage.take_info", take)
+    monkeypatch.setattr("sipgw.sip.invite_dialog.take_info", take)
     wire = Wire()
     call = Call(wire).answered()
     before = len(call.here)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.sip.connection_key import network_of
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
-from sipgw.sip.place import network_of
 from sipgw.sip.sdp import Sdp
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
@@ -71,7 +71,7 @@ def test_one_endpoint_speaks_both_families(address: str, transport: str) -> None
             host = f"[{address}]" if ":" in address else address
             target = Uri.parse(f"sip:agent@{host}:{agent.port};transport={transport}")
             leg, _ = await phone.invite(target, "<sip:me@h>", OFFER)
-            assert leg._usage.dialog.target.host == address, "our Contact is in the family of the caller"
+            assert leg._call.dialog.target.host == address, "our Contact is in the family of the caller"
             assert agent.contact_host(leg.source) == address
             leg.hangup()
             assert sources[0].host == address, "never ::ffff:127.0.0.1"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.sip import names
+from sipgw.sip import resolver
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.hunt import PATIENCE
+from sipgw.sip.failover import PATIENCE
 from sipgw.sip.leg import Leg
 from sipgw.sip.locate import MAX_HOPS, Naptr, Question, Srv, locate, order
 from sipgw.sip.uri import Uri
@@ -199,8 +199,8 @@ def test_when_the_dns_is_down_what_was_known_is_used() -> None:
             target = Uri.parse("sip:brief.example:5060")
             before = await endpoint.locate(target)
             server.silent = True
-            endpoint._names._resolver.cache.flush()
-            endpoint._names._resolver.lifetime = 0.1
+            endpoint._resolver._resolver.cache.flush()
+            endpoint._resolver._resolver.lifetime = 0.1
             assert await endpoint.locate(target) == before
             assert await endpoint.locate(Uri.parse("sip:other.example:5060")) == ()
 
@@ -212,7 +212,7 @@ def test_a_server_that_never_answers_for_naptr_delays_only_the_first_call() -> N
         server = DnsServer("pbx 300 IN A 127.0.0.1\n")
         server.ignored.add("NAPTR")
         async with server, Endpoint(using(server), pick_up, admit_all) as endpoint:
-            endpoint._names._resolver.lifetime = 1.0
+            endpoint._resolver._resolver.lifetime = 1.0
             for _ in range(3):
                 assert hops(await endpoint.locate(Uri.parse("sip:pbx.example"))) == ["udp:127.0.0.1:5060"]
             assert server.asked[("pbx.example", "NAPTR")] == 1
@@ -225,7 +225,7 @@ def test_a_name_that_is_gone_is_gone() -> None:
         async with DnsServer("a 1 IN A 127.0.0.1\n") as server, Endpoint(using(server), pick_up, admit_all) as endpoint:
             target = Uri.parse("sip:a.example:5060")
             assert hops(await endpoint.locate(target)) == ["udp:127.0.0.1:5060"]
-            endpoint._names._resolver.cache.flush()
+            endpoint._resolver._resolver.cache.flush()
             server.zone.delete_node("a.example.")
             assert await endpoint.locate(target) == ()
 
@@ -265,7 +265,7 @@ def test_many_who_ask_for_one_name_share_the_questions(monkeypatch: pytest.Monke
             assert [len(task.result()) for task in tasks] == [1, 1, 1, 1, 0], "and no more wait than may"
             assert server.asked == {("pbx.example", "A"): 1}
 
-    monkeypatch.setattr(names, "MAX_WAITING", 4)
+    monkeypatch.setattr(resolver, "MAX_WAITING", 4)
     run(ask)
 
 
@@ -282,7 +282,7 @@ def test_who_goes_wrong_with_the_addresses_does_not_keep_them_from_the_others() 
                 raise ValueError("of who asked first")
 
             for located in (wrong, lambda hops, now: told.set_result(hops)):
-                endpoint._names.locate(Peer("udp", "pbx.example", 5060), located, 0.0)
+                endpoint._resolver.locate(Peer("udp", "pbx.example", 5060), located, 0.0)
             assert hops(await told) == ["udp:127.0.0.1:5060"]
 
     run(ask)
@@ -303,7 +303,7 @@ def test_a_call_to_a_domain_fails_over_from_a_dead_server_to_a_live_one(monkeypa
             assert leg.source == Peer("udp", "127.0.0.1", alive.port, name="two.example")
             leg.hangup()
 
-    monkeypatch.setattr("sipgw.sip.hunt.PATIENCE", 0.1)
+    monkeypatch.setattr("sipgw.sip.failover.PATIENCE", 0.1)
     assert PATIENCE == 4.0
     run(call)
 

@@ -13,8 +13,8 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended, Offered
 from sipgw.sip.leg import Leg
 from sipgw.sip.media_names import MAX_KEPT, MAX_NAMES, MediaNames
-from sipgw.sip.names import MAX_LOOKUPS, Names
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer
+from sipgw.sip.resolver import MAX_LOOKUPS, Resolver
 from sipgw.sip.uri import Uri
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud
@@ -191,7 +191,7 @@ def test_a_name_that_a_caller_chose_occupies_no_thread_and_no_line_of_the_log(
 
     async def scenario() -> None:
         async with DnsServer(ZONE) as server:
-            names = Names((server.address,), lambda _: True, lambda work: work.close(), lambda *_: None)
+            names = Resolver((server.address,), lambda _: True, lambda work: work.close(), lambda *_: None)
             assert await names.addresses("phone.example", 4) == ("127.0.0.1",)
             assert await names.addresses("six.example", 6) == ("2001:db8::1",)
             for host, version in (("six.example", 4), ("none.example", 4), ("none", 4), ("x" * 64 + ".example", 6)):
@@ -335,7 +335,7 @@ def test_names_of_media_that_are_looked_up_at_a_time_are_bounded() -> None:
     async def scenario() -> None:
         async with DnsServer(ZONE) as server:
             server.silent = True
-            names = Names((server.address,), lambda _: True, lambda work: work.close(), lambda *_: None)
+            names = Resolver((server.address,), lambda _: True, lambda work: work.close(), lambda *_: None)
             async with asyncio.TaskGroup() as group:
                 dead = (f"dead{number}.example" for number in range(MAX_LOOKUPS))
                 lookups = [group.create_task(names.addresses(host, 4)) for host in dead]

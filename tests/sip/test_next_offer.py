@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import nothing_left
@@ -26,10 +26,10 @@ class Choosy:
         self._wanted, self._status, self._challenges, self._rings = wanted, status, challenges, rings
         self.wire.parties[B].on_call = self._came
         self.client = InviteClient.to(
-            self.wire.parties[A].agent, Uri.parse(f"sip:agent@{B}"), f"<sip:me@{A}>", OFFER, SECOND, THIRD,
+            self.wire.parties[A].agent.core, Uri.parse(f"sip:agent@{B}"), f"<sip:me@{A}>", OFFER, SECOND, THIRD,
             credentials=Credentials("agent", "s3cret"),
         )  # fmt: skip
-        self.client.tell = self.told.append
+        self.client.on_event = self.told.append
         self.client.start(self.wire.now)
         self.wire.run(1)
 

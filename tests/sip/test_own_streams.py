@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from sipgw.sip import streams
+from sipgw.sip.connection_key import Needed
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
-from sipgw.sip.place import Needed
 from sipgw.sip.streams import Streams
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, last, pick_up, run
 from tests.sip.test_hostile_streams import serves
@@ -33,7 +33,7 @@ async def listening(count: int, stack: AsyncExitStack) -> list[Peer]:
 def told_of(endpoint: Endpoint) -> list[tuple[Peer, str]]:
     """What the endpoint is told to be unreachable from now on."""
     table, told = table_of(endpoint), []
-    table.told = table.told._replace(unreachable=lambda peer, cause: told.append((peer, cause)))
+    table.callbacks = table.callbacks._replace(on_unreachable=lambda peer, cause: told.append((peer, cause)))
     return told
 
 
@@ -160,7 +160,7 @@ def test_a_connection_of_ours_that_a_registration_is_reached_over_stays() -> Non
             stream._idle()
             assert not stream.closing
             endpoint.unregister(registration)
-            await until(lambda: not endpoint.agent.asking)
+            await until(lambda: not endpoint.agent.waiting)
             await until(lambda: not endpoint.agent.needed.has(stream.peer))
             stream._idle()
             assert stream.closing

@@ -14,7 +14,7 @@ US, CARRIER = "10.0.0.1", "10.0.0.2"
 
 def probing(every: float = 30.0) -> tuple[Wire, Probe, list[Reach]]:
     wire = Wire(US, CARRIER)
-    probe = Probe(wire.parties[US].agent, ProbeOptions(Uri.parse(f"sip:{CARRIER}"), every=every))
+    probe = Probe(wire.parties[US].agent.clients, ProbeOptions(Uri.parse(f"sip:{CARRIER}"), every=every))
     told: list[Reach] = []
     probe.changed = lambda: told.append(probe.reach)
     probe.ask(wire.now)

@@ -53,7 +53,7 @@ class Transfer:
 
     def _came(self, call, now):
         self.call = call
-        call.tell = self.events.append
+        call.on_event = self.events.append
 
     def say(self, method: str, number: int, body: str = "", state: str = "active") -> None:
         text = in_dialog(method, number, "refer-me", self.call.tag, body)

@@ -98,7 +98,7 @@ def register(change: Callable[[StrictRegistrar], None] = lambda one: None, secon
     registrar = StrictRegistrar(wire)
     change(registrar)
     options = RegistrationOptions(Uri.parse(f"sip:{REGISTRAR}"), "agent", CREDENTIALS, expires=expires)
-    registration = Registration(wire.parties[US].agent, options)
+    registration = Registration(wire.parties[US].agent.clients, options)
     registration.register(wire.now)
     wire.run(seconds)
     return wire, registrar, registration

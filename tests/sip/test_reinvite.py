@@ -4,7 +4,7 @@ import pytest
 
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Changed, Ended, Offered, Phase
-from sipgw.sip.hunt import LIMIT
+from sipgw.sip.failover import LIMIT
 from sipgw.sip.message import Request, Response
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.test_session_timer import Talk, without_update
@@ -95,14 +95,17 @@ def test_after_glare_nothing_is_offered_that_the_other_side_has_changed_meanwhil
     call = Talk(wire).answered()
     without_update(call)
     session, held = call.server.session, ANSWER.replace(b"- 1 1", b"- 1 2").replace(b"m=", b"a=recvonly\r\nm=")
-    wire.parties[A].agent.fraction = lambda: 0.0  # the caller tries again before we do
-    wire.parties[B].agent.fraction = lambda: 1.0
-    call.server.tell = lambda event: call.server.accept_offer(held, wire.now) if isinstance(event, Offered) else None
+    for host, fraction in ((A, 0.0), (B, 1.0)):  # the caller tries again before we do
+        clients = wire.parties[host].agent.clients
+        clients.environment = clients.environment._replace(fraction=lambda fraction=fraction: fraction)
+    call.server.on_event = lambda event: (
+        call.server.accept_offer(held, wire.now) if isinstance(event, Offered) else None
+    )
     in_dialog, told = call.client.in_dialog, list[object]()
 
     def glare(request: Request, transaction: object, now: float) -> None:
         call.client.in_dialog = in_dialog
-        wire.parties[A].agent.respond(transaction, 491, now)
+        wire.parties[A].agent.core.respond(transaction, 491, now)
 
     call.client.in_dialog = glare
     if change is None:
@@ -113,7 +116,7 @@ def test_after_glare_nothing_is_offered_that_the_other_side_has_changed_meanwhil
     call.client.session.change(HELD, wire.now)
     wire.run(0.1)
     assert session.local == held
-    call.server.tell = told.append
+    call.server.on_event = told.append
     wire.run(5)
     offered = [message.body for _, host, _, message in wire.trace if host == B and is_invite(message)]
     if change is None:
@@ -203,7 +206,7 @@ def test_a_reinvite_that_is_only_ever_being_tried_is_taken_back_and_the_call_goe
     call = Talk(wire).answered()
 
     def trying(request, transaction, now):
-        wire.parties[B].agent.respond(transaction, 100, now)
+        wire.parties[B].agent.core.respond(transaction, 100, now)
 
     without_update(call)
     before, call.server.in_dialog = call.client.session.local, trying
@@ -231,7 +234,7 @@ def test_a_challenged_reinvite_is_sent_again_and_its_ack_carries_the_credentials
 
     def once(request, transaction, now):
         call.server.in_dialog = in_dialog
-        agent.respond(transaction, 401, now, headers=challenge)
+        agent.core.respond(transaction, 401, now, headers=challenge)
 
     call.server.in_dialog = once
     call.client.session.change(HELD, wire.now)

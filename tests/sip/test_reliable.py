@@ -24,7 +24,7 @@ class Caller:
     def __init__(self, extra: str = "Require: 100rel\n", sdp: bytes = OFFER) -> None:
         self.wire = Wire(B)
         self.events: list[object] = []
-        self.wire.parties[B].on_call = lambda call, now: setattr(call, "tell", self.events.append)
+        self.wire.parties[B].on_call = lambda call, now: setattr(call, "on_event", self.events.append)
         body = f"Content-Type: application/sdp\nContent-Length: {len(sdp)}\n\n{text(sdp)}" if sdp else ""
         invite = INVITE.format(call_id="rel").replace("Max-Forwards", extra + "Max-Forwards")
         self.wire.send(invite.replace("Content-Length: 0\n\n", body) if sdp else invite)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from sipgw.sip.client import InviteClient
+from sipgw.sip.dialogs import ENDED_KEPT
 from sipgw.sip.events import Confirmed, Ended, Referred, ReferRequested
 from sipgw.sip.fields import FieldError
-from sipgw.sip.replaces import ENDED_KEPT, Replaces
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.replaces import Replaces
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire
@@ -19,10 +20,10 @@ def call_from(wire: Wire, host: str, target: str, fields: tuple[tuple[str, str],
     """A call that is answered as soon as it comes."""
     answering(wire, target)
     client = InviteClient.to(
-        wire.parties[host].agent, Uri.parse(f"sip:agent@{target}"), f"<sip:me@{host}>", OFFER, fields=fields
+        wire.parties[host].agent.core, Uri.parse(f"sip:agent@{target}"), f"<sip:me@{host}>", OFFER, fields=fields
     )
     client.told = []
-    client.tell = client.told.append
+    client.on_event = client.told.append
     client.start(wire.now)
     wire.run(0.2)
     return client
@@ -31,7 +32,7 @@ def call_from(wire: Wire, host: str, target: str, fields: tuple[tuple[str, str],
 def answering(wire: Wire, host: str) -> None:
     def pick_up(call, now: float) -> None:
         call.told = []
-        call.tell = call.told.append
+        call.on_event = call.told.append
         call.answer(ANSWER, now)
 
     wire.parties[host].on_call = pick_up
@@ -63,14 +64,14 @@ def test_replaces_names_a_call(text: str, replaces: Replaces | None) -> None:
 
 def replace(wire: Wire, value: str, host: str = C) -> InviteClient:
     client = InviteClient.to(
-        wire.parties[host].agent,
+        wire.parties[host].agent.core,
         Uri.parse(f"sip:agent@{B}"),
         f"<sip:me@{host}>",
         OFFER,
         fields=(("Replaces", value), ("Require", "replaces")),
     )
     client.told = []
-    client.tell = client.told.append
+    client.on_event = client.told.append
     client.start(wire.now)
     wire.run(0.2)
     return client

@@ -303,7 +303,7 @@ def test_a_call_waits_no_longer_than_its_caller_wants(expires: str, over: bool) 
     """§13.3.1: what Expires says of an INVITE is how long it may ring; an Expires that cannot be read says nothing."""
     wire = Wire(B)
     told: list[object] = []
-    wire.parties[B].on_call = lambda call, now: (setattr(call, "tell", told.append), call.ringing(now))[1]
+    wire.parties[B].on_call = lambda call, now: (setattr(call, "on_event", told.append), call.ringing(now))[1]
     wire.send(INVITE.format(call_id="x").replace("Max-F", f"Expires: {expires}\nMax-F"))
     wire.run(1.9)
     assert not told

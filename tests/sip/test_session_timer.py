@@ -2,8 +2,8 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.events import Answered, Ended, Offered, Phase
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.session_timer import SessionExpires, min_se
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
@@ -29,7 +29,7 @@ class Talk(Call):
             if isinstance(event, Offered):
                 usage.accept_offer(sdp, self.wire.now)
 
-        usage.tell = tell
+        usage.on_event = tell
 
 
 def without_update(call: Call) -> None:
@@ -93,7 +93,7 @@ def test_an_answer_that_differs_is_told() -> None:
     call = Talk(wire).answered()
     without_update(call)
     moved = OFFER.replace(b"4000", b"5000")
-    call.client.tell = lambda event: call.client.accept_offer(moved, wire.now)
+    call.client.on_event = lambda event: call.client.accept_offer(moved, wire.now)
     wire.run(50)
     assert call.there[-1] == Answered(moved)
     assert call.server.session.remote == moved
@@ -135,7 +135,7 @@ def answered_by_hand(wire: Wire, call: Call, status: int, headers: tuple[tuple[s
 
     def in_dialog(request, transaction, now):
         came.append(request.method)
-        agent.respond(transaction, status, now, headers=headers)
+        agent.core.respond(transaction, status, now, headers=headers)
 
     call.server.in_dialog = in_dialog
     return came
@@ -271,7 +271,7 @@ def test_our_invite_asks_again_with_the_minimum_that_a_422_tells() -> None:
     def first_422(request, transaction, source, now):
         if len(refused) < 2:
             refused.append(request)
-            agent.respond(transaction, 422, now, headers=(("Min-SE", str(300 * len(refused))),))
+            agent.core.respond(transaction, 422, now, headers=(("Min-SE", str(300 * len(refused))),))
         else:
             invite(request, transaction, source, now)
 
@@ -308,7 +308,7 @@ def test_who_always_wants_more_is_not_asked_for_ever(refreshing: bool) -> None:
 
     def more(request, transaction, now):
         asked.append(SessionExpires.of(request).seconds)
-        agent.respond(transaction, 422, now, headers=(("Min-SE", str(asked[-1] + 1)),))
+        agent.core.respond(transaction, 422, now, headers=(("Min-SE", str(asked[-1] + 1)),))
 
     if refreshing:
         call.answered()

@@ -2,10 +2,9 @@
 
 import pytest
 
-from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request
-from sipgw.sip.surroundings import as_it_stands
 from sipgw.sip.uri import Uri
 from tests.sip.test_locate import found
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire
@@ -26,9 +25,7 @@ def test_without_naptr_and_srv_it_is_tls_on_5061(uri: str, where: str) -> None:
 
 
 def test_an_address_needs_no_dns() -> None:
-    hops: list[Peer] = []
-    as_it_stands(peer_of(Uri.parse("sips:192.0.2.9")), lambda found, now: hops.extend(found), 0.0)
-    assert hops == [Peer("tls", "192.0.2.9", 5061)]
+    assert peer_of(Uri.parse("sips:192.0.2.9")).completed == Peer("tls", "192.0.2.9", 5061)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +53,7 @@ def test_a_secure_call_of_ours_has_a_secure_contact_and_goes_over_tls(target: st
     wire = Wire()
     agent = wire.parties[A].agent
     route = Uri.parse(proxy) if proxy else None
-    InviteClient.to(agent, Uri.parse(target), "<sip:me@10.0.0.1>", OFFER, proxy=route).start(wire.now)
+    InviteClient.to(agent.core, Uri.parse(target), "<sip:me@10.0.0.1>", OFFER, proxy=route).start(wire.now)
     (packet,) = agent.to_send()
     wire.send(packet.data, A, B)
     assert packet.peer == Peer("tls", B, 5061)

@@ -30,7 +30,7 @@ def test_calls_that_may_ring_for_a_century_leave_no_timers_behind() -> None:
     for number in range(2 * FEW):
         wire.send(INVITE.format(call_id=f"n{number}").replace("Max-F", "Expires: 4294967295\nMax-F"))
         wire.run(0.01)
-    timers = wire.parties[B].agent.timers
+    timers = wire.parties[B].agent.core.timers
     timers.at(wire.now + 3600, lambda now: None)  # one that is due before them all, so that they are not on top
     wire.run(100)
     assert len(timers) == 1

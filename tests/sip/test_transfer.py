@@ -145,7 +145,7 @@ def test_who_sends_no_reports_has_accepted() -> None:
 
     def came(call, now: float) -> None:
         calls.append(call)
-        call.tell = events.append
+        call.on_event = events.append
 
     wire.parties[B].on_call = came
     wire.send(INVITE.format(call_id="x"))

@@ -4,18 +4,20 @@ import heapq
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from types import MappingProxyType
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.clients import PING
+from sipgw.sip.client_transactions import PING, Located
 from sipgw.sip.dialog import Peer
+from sipgw.sip.environment import Environment
+from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
+from sipgw.sip.output import Resolve
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.registrar import Answer
-from sipgw.sip.server import InviteServer
-from sipgw.sip.surroundings import Located, Surroundings, as_it_stands
-from sipgw.sip.user_agent import UserAgent
+from sipgw.sip.user_agent import IncomingCall, UserAgent
 
 DELAY = 0.010
 Register = Callable[[Request, Peer, float], Answer]
@@ -32,11 +34,21 @@ class Party:
     calls: list[InviteServer] = field(default_factory=list)
     on_call: Callable[[InviteServer, float], None] = lambda call, now: None
     admit: Callable[[Request, Peer], Refusal | None] = lambda request, peer: None
-    locate: Callable[[Peer, Located, float], None] = as_it_stands
+    locate: Callable[[Peer, Located, float], None] = lambda peer, located, now: located((peer.completed,), now)
 
     @property
     def peer(self) -> Peer:
         return Peer("udp", self.host, 5060)
+
+    def handle(self, now: float) -> None:
+        """Take the events of the agent, as the endpoint does."""
+        while (event := self.agent.next_event()) is not None:
+            match event:
+                case Resolve(number, peer):
+                    self.locate(peer, partial(self.agent.resolved, number), now)
+                case IncomingCall(call):
+                    self.calls.append(call)
+                    self.on_call(call, now)
 
 
 class Wire:
@@ -69,18 +81,12 @@ class Wire:
     def _party(self, host: str, session: int, register: Register | None) -> Party:
         party = Party(host)
 
-        def incoming(call: InviteServer, now: float) -> None:
-            party.calls.append(call)
-            party.on_call(call, now)
-
         party.agent = UserAgent(
-            Surroundings(
+            Environment(
                 lambda: f"t{next(self._tokens):05d}",
                 self._random.random,
                 lambda peer: (host, 5060),
                 lambda request, peer: party.admit(request, peer),
-                incoming,
-                lambda peer, located, now: party.locate(peer, located, now),
                 session_expires=session,
                 register=register,
             )
@@ -96,6 +102,7 @@ class Wire:
         """Take what the agents want to send."""
         lost, doubled = self._faults
         for host, party in self.parties.items():
+            party.handle(self.now)
             for packet in party.agent.to_send():
                 if packet.data == PING:
                     self.pings.append((round(self.now - 1000, 3), host))

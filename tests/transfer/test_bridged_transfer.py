@@ -112,7 +112,9 @@ def nothing_left(cloud: Cloud) -> bool:
     """Whether no leg is up, no port is open and no call counts."""
     gateway = cloud.gateway
     channels = sum(one.calls for one in gateway.services.engine.processes)
-    return not (gateway.calls or +gateway.admission.room.calls or gateway.endpoint.agent._calls or channels)
+    return not (
+        gateway.calls or +gateway.admission.room.calls or gateway.endpoint.agent.core.dialogs.call_ids or channels
+    )
 
 
 @pytest.mark.parametrize("first", ["the caller", "billing"])

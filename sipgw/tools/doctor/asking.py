@@ -94,15 +94,15 @@ class Asker:
 
     def request(self, method: str, target: Uri, user: str, fields: Sequence[tuple[str, str]] = ()) -> Request:
         """A request outside any dialog; From, To and Contact are of `user` at the target's domain."""
-        agent, address = self.endpoint.agent, f"sip:{user}@{target.host}"
+        clients, address = self.endpoint.agent.clients, f"sip:{user}@{target.host}"
         to = f"<{address}>" if method == "REGISTER" else f"<{target.address}>"
         common = (
             ("Max-Forwards", "70"),
-            ("From", f"<{address}>;tag={agent.token()}"),
+            ("From", f"<{address}>;tag={clients.environment.token()}"),
             ("To", to),
-            ("Call-ID", agent.token()),
-            ("CSeq", f"{agent.first_number()} {method}"),
-            ("Contact", agent.contact(peer_of(target), user)),
+            ("Call-ID", clients.environment.token()),
+            ("CSeq", f"{clients.first_number()} {method}"),
+            ("Contact", f"<{clients.contact(peer_of(target), user)}>"),
         )
         return Request(method, target, headers=Headers((*common, *fields)))
 

@@ -7,7 +7,7 @@ from media.process.engine import MediaOptions
 from media.rtp.srtp import Keys
 from sipgw.calls.negotiation import OurSide
 from sipgw.config.trunks import TrunkOptions
-from sipgw.sip.dialog import hidden
+from sipgw.sip.dialog import is_private
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
@@ -89,7 +89,7 @@ async def _answered(
 
 def out_of_reach(media: str, signalling: str, about: str) -> Finding | None:
     """Whether somebody on the Internet wants our sound at an address inside a network. Sans-IO."""
-    if hidden(media) and not hidden(signalling):
+    if is_private(media) and not is_private(signalling):
         return bad("call.private-media", about, f"c= names {media}, and {signalling} is on the Internet")
     return None
 

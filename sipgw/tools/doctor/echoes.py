@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from sipgw.sip.dialog import hidden
+from sipgw.sip.dialog import is_private
 from sipgw.sip.fields import FieldError, Via
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import is_address
@@ -66,7 +66,7 @@ def _address(exchange: Exchange, sent: Via, echoed: Via, about: str, fixed: str,
     seen, port = echoed.received or echoed.host, echoed.rport or echoed.port or 5060
     if not is_address(seen):
         return
-    if fixed and not hidden(exchange.peer.host) and hidden(fixed):
+    if fixed and not is_private(exchange.peer.host) and is_private(fixed):
         yield bad("address.private-set", about, f"public_address is {fixed}")
     elif fixed and seen != fixed:
         yield bad("address.wrong", about, f"public_address is {fixed}; the trunk sees us at {seen}", seen=seen)

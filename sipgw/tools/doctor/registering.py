@@ -4,8 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sipgw.config.trunks import TrunkOptions
-from sipgw.sip.auth import Authenticator
-from sipgw.sip.client import renumber
+from sipgw.sip.auth import Authenticator, renumber
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
@@ -32,7 +31,7 @@ async def register(
 ) -> tuple[list[Exchange], list[Finding]]:
     """Register, at `peer`, a Contact of the doctor's own, and take it back."""
     assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
-    auth = Authenticator(trunk.credentials if trunk.password else None, asker.endpoint.agent.token)
+    auth = Authenticator(trunk.credentials if trunk.password else None, asker.endpoint.agent.clients.environment.token)
     expires, rounds, found = int(trunk.expires), list[Round](), list[Finding]()
     request = asker.request("REGISTER", replace(trunk.registrar_uri, user=""), trunk.user, (("Expires", str(expires)),))
     while len(rounds) < MAX_ROUNDS:

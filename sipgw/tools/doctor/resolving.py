@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
-from sipgw.sip.names import Names
-from sipgw.sip.surroundings import as_it_stands
+from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import is_address
 from sipgw.tools.doctor.asking import Patience
 from sipgw.tools.doctor.finding import Finding, bad, good
@@ -20,9 +19,7 @@ async def resolve(
 ) -> tuple[tuple[Peer, ...], Finding]:
     """The addresses of `target` that can be reached from here, best first, and what was found; `key` named it."""
     if is_address(target.host):
-        hops: list[Peer] = []
-        as_it_stands(target, lambda found, now: hops.extend(found), 0.0)
-        return _of_our_family(tuple(hops), about, options, f"{target.host} is an address")
+        return _of_our_family((target.completed,), about, options, f"{target.host} is an address")
     answers, troubles, found = await _ask(target, options, patience)
     shown = "; ".join(_shown(question, records) for question, records in answers.items() if records)
     if found:
@@ -41,7 +38,7 @@ async def resolve(
 async def _ask(
     target: Peer, options: EndpointOptions, patience: Patience
 ) -> tuple[Mapping[Question, Records], list[str], tuple[Peer, ...]]:
-    names = Names(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
+    resolver = Resolver(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
     troubles: list[str] = []
     answers: dict[Question, Records] = {}
     steps = locate(target, ("A", "AAAA"), random.random)
@@ -50,7 +47,7 @@ async def _ask(
         async with asyncio.timeout(patience.answer):
             while True:
                 for question in questions:
-                    answers[question] = await names.ask(question, troubles)
+                    answers[question] = await resolver.ask(question, troubles)
                 questions = steps.send({question: answers[question] for question in questions})
     except StopIteration as end:
         return answers, troubles, end.value

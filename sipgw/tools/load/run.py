@@ -13,7 +13,7 @@ from typing import Any
 
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.sip.dialog import Peer, peer_of
-from sipgw.sip.names import Names
+from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import Uri
 from sipgw.tools.load.plan import SETTLING, Level, Step, ramp, shared
 from sipgw.tools.load.process import Usage, usage
@@ -114,8 +114,8 @@ async def _located(uri: Uri) -> tuple[Peer, ...]:
         def spawn(work: Coroutine[Any, Any, None]) -> None:
             group.create_task(work)
 
-        names = Names((), lambda address: True, spawn, lambda located, hops: located(hops, 0.0))
-        return await names.find(peer_of(uri))
+        resolver = Resolver((), lambda address: True, spawn, lambda located, hops: located(hops, 0.0))
+        return await resolver.find(peer_of(uri))
 
 
 async def run(plan: Plan, host: str, progress: Progress) -> Outcome:

@@ -3,14 +3,14 @@
 import pytest
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.client import InviteClient
+from sipgw.sip.client_transactions import Located
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Progress
+from sipgw.sip.failover import LARGEST_DATAGRAM, PATIENCE
 from sipgw.sip.health import AVOIDED, MAX_KEPT, Health
-from sipgw.sip.hunt import LARGEST_DATAGRAM, PATIENCE
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
-from sipgw.sip.surroundings import Located
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import nothing_left
 from tests.sip.wire import ANSWER, OFFER, Wire
@@ -42,8 +42,8 @@ class Calling:
         for host in (FIRST, SECOND):
             wire.parties[host].on_call = lambda call, now: call.answer(ANSWER, now)
         target = Uri.parse(f"sip:x@{NAME}{transport and ';transport='}{transport}")
-        self.client = InviteClient.to(self.agent, target, "<sip:me@10.0.0.1>", offer, credentials=credentials)
-        self.client.tell = lambda event: None if isinstance(event, Progress) else self.events.append(event)
+        self.client = InviteClient.to(self.agent.core, target, "<sip:me@10.0.0.1>", offer, credentials=credentials)
+        self.client.on_event = lambda event: None if isinstance(event, Progress) else self.events.append(event)
         self.client.start(wire.now)
 
     def asked(self) -> list[tuple[float, str]]:
@@ -139,7 +139,7 @@ def test_a_name_without_an_address_is_told_at_once(wire: Wire) -> None:
     call = Calling(wire, ())
     wire.run(0.1)
     assert call.events == [Ended("network", "unreachable", f"no address of {NAME} was found", 503)]
-    assert not call.agent.asking
+    assert not call.agent.waiting
     nothing_left(wire)
 
 
@@ -239,6 +239,7 @@ def test_a_large_request_goes_over_tcp_and_over_udp_where_there_is_none(
     """RFC 3261 §18.1.1."""
     call = Calling(wire, (FIRST,), OFFER + b"a=x:" + b"y" * LARGEST_DATAGRAM)
     if not tcp:
+        wire.parties[US].handle(wire.now)
         packets = list(call.agent.to_send())
         assert [packet.peer.transport for packet in packets] == ["tcp"]
         assert b";transport=tcp>" in packets[0].data
@@ -249,14 +250,14 @@ def test_a_large_request_goes_over_tcp_and_over_udp_where_there_is_none(
     assert sent[transports[-1]].contact.uri.param("transport") == ("tcp" if tcp else None)
     again = Calling(wire, (FIRST,), call.client.invite.body)
     wire.run(1)
-    assert again.client._hunt.request.via.transport == transports[-1], "what is known is not tried again"
+    assert again.client._failover.request.via.transport == transports[-1], "what is known is not tried again"
 
 
 def test_a_registration_fails_over_and_stays_where_it_succeeded(wire: Wire) -> None:
     silence(wire, FIRST)
     Calling(wire)  # brings the addresses
     agent = wire.parties[US].agent
-    registration = Registration(agent, RegistrationOptions(Uri.parse(f"sip:{NAME}"), "u"))
+    registration = Registration(agent.clients, RegistrationOptions(Uri.parse(f"sip:{NAME}"), "u"))
     registration.register(wire.now)
     wire.run(10)
     asked = [(at, target) for at, host, target, one in wire.trace if host == US and _method(one) == "REGISTER"]
@@ -317,7 +318,7 @@ def test_a_dialog_whose_server_dies_goes_on_with_another_of_its_domain(wire: Wir
     dialog.target = Uri.parse(f"sip:x@{NAME}")
     silence(wire, FIRST)
     came: list[object] = []
-    call.client.request(method, wire.now, tell=lambda response, now: came.append(response))
+    call.client.request(method, wire.now, on_final=lambda response, now: came.append(response))
     wire.run(after + PATIENCE + 1)
     sent = [(round(at), host) for at, source, host, one in wire.trace if source == US and _method(one) == method]
     assert sent[0] == (1, FIRST)
@@ -334,6 +335,6 @@ def test_a_dialog_whose_only_server_dies_is_told(wire: Wire) -> None:
     call.client.dialog.target = Uri.parse(f"sip:x@{NAME}")
     silence(wire, FIRST)
     came: list[object] = []
-    call.client.request("UPDATE", wire.now, tell=lambda response, now: came.append(response))
+    call.client.request("UPDATE", wire.now, on_final=lambda response, now: came.append(response))
     wire.run(34)
     assert came == [None]

@@ -1,4 +1,4 @@
-"""Where a connection leads, and whose it counts as."""
+"""What identifies a connection, and the network that it is counted for."""
 
 import ipaddress
 from typing import NamedTuple
@@ -19,8 +19,8 @@ class Needed(NamedTuple):
         return peer.connection in self.numbers or peer[:3] in self.places
 
 
-class Place(NamedTuple):
-    """What a connection leads to; the name counts where it was verified."""
+class ConnectionKey(NamedTuple):
+    """The address that a connection leads to; for TLS with the name that its certificate was verified for."""
 
     transport: str
     host: str
@@ -28,17 +28,17 @@ class Place(NamedTuple):
     name: str
 
     @classmethod
-    def of(cls, peer: Peer) -> "Place":
-        """The place of `peer`."""
+    def of(cls, peer: Peer) -> "ConnectionKey":
+        """The key of a connection to `peer`."""
         return cls(peer.transport, peer.host, peer.port, peer.name if peer.transport == "tls" else "")
 
     @property
     def peer(self) -> Peer:
-        """The peer that is there."""
+        """The peer at the other end."""
         return Peer(self.transport, self.host, self.port, name=self.name)
 
 
 def network_of(host: str) -> str:
-    """What the connections of an address are counted by: itself, in IPv6 its /64."""
+    """The network that connections of an address are counted for: the address itself, in IPv6 its /64."""
     address = ipaddress.ip_address(host.partition("%")[0])
     return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)

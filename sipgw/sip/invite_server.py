@@ -1,57 +1,64 @@
 """A call that came in: the server side of INVITE (RFC 3261 §13.3)."""
 
-from typing import TYPE_CHECKING
-
+from sipgw.sip.core import Core
 from sipgw.sip.dialog import Dialog, Peer
+from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
+from sipgw.sip.invite_dialog import InviteDialog
+from sipgw.sip.invite_dialog_table import Do, Step
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.usage import Usage
-
-if TYPE_CHECKING:
-    from sipgw.sip.user_agent import UserAgent
-
 
 MINUTE = 60.0
 """Seconds after which a provisional response is given again, for the proxies' Timer C (RFC 3261 §13.3.1.1)."""
 
 
-class InviteServer(Usage):
-    """The INVITE of somebody who calls us, and the call that comes of it."""
+class InviteServer(InviteDialog):
+    """A call to us, from its INVITE on."""
 
     def __init__(
         self,
-        agent: "UserAgent",
+        core: Core,
         invite: Request,
         transaction: Transaction,
         source: Peer,
-        replaced: Usage | None = None,
+        replaced: DialogUsage | None = None,
     ) -> None:
-        super().__init__(agent, invite)
+        super().__init__(core, invite)
         self.source = source
         self.replaced = replaced
         """The call that this one is to take the place of (RFC 3891)."""
         self.transaction = transaction
-        """That of the INVITE."""
-        self._hang_up_on_ack: Ended | None = None
+        """The server transaction of the INVITE."""
+        self._hung_up = Ended("gateway", "BYE")
+        """What ends the call once the ACK has come."""
         self._final: bytes | None = None
+        """Our description in the 200 that waits for PRACKs."""
         self._minute: Timer | None = None
         self._expiry: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
-        self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
-        self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
+        self.dialog = Dialog.of_server(invite, core.environment.token(), source, core.clients.first_number())
+        self._reliable = Reliable(
+            core.timers,
+            core.clients.first_number(),
+            self.dialog.id,
+            transaction.respond,
+            lambda at: self.reject(504, at),
+        )
 
     @property
     def tag(self) -> str:
         """Our tag."""
         return self.dialog.local.tag if self.dialog else ""
 
-    def expire(self, now: float) -> None:
-        """Wait no longer for an answer than the caller wants to (Expires, §13.3.1)."""
-        if self.invite.expires:  # with 0 nobody would call
-            self._expiry = self.agent.timers.at(now + self.invite.expires, self._expired)
+    def begin(self, now: float) -> None:
+        """Take requests inside the dialog, and wait for an answer as long as Expires of the INVITE says (§13.3.1)."""
+        if self.dialog is not None:
+            self.core.dialogs.add(self.dialog, self)
+        if self.invite.expires:  # 0 would end every call at once, and is ignored
+            self._expiry = self.core.timers.at(now + self.invite.expires, self._expired)
 
     def _expired(self, now: float) -> None:
         self.finish(Ended("caller", "487", "it was not answered in the time that the caller set", 487), now)
@@ -59,25 +66,24 @@ class InviteServer(Usage):
     def ringing(self, now: float) -> None:
         """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
         if self.phase is Phase.CALLING and not (self._is_reliable and not self.invite.body):
-            self.phase = Phase.RINGING
             self._progress(180, b"", now)
 
     def progress(self, sdp: bytes, now: float) -> None:
         """Send 183 with `sdp` once, for sound before the answer; it is our answer, or our offer if they sent none."""
         if self._unanswered and not self.session.local:
-            self.phase = Phase.RINGING
             self.session.local, self.session.remote = sdp, self.invite.body
             self._progress(183, sdp, now)
 
     def _progress(self, status: int, sdp: bytes, now: float) -> None:
+        self.advance(Step.PROVISIONAL)
         self._stop_minute()
-        response = self.agent.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
+        response = self.core.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
         if self._is_reliable:
             self._reliable.send(response, now)
-            sdp = b""  # it was told
+            sdp = b""  # the repetition needs no description
         else:
             self.transaction.respond(response, now)
-        self._minute = self.agent.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
+        self._minute = self.core.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
 
     @property
     def _unanswered(self) -> bool:
@@ -85,25 +91,26 @@ class InviteServer(Usage):
 
     @property
     def _is_reliable(self) -> bool:
-        """We acknowledge by PRACK only where the other side insists on it."""
+        """We send reliable responses only where the other side requires it."""
         return "100rel" in self.invite.require
 
     def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
-        """See `Usage.pracked`. A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
+        """A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
         response = self._reliable.acknowledged(request)
         if response is None:
-            self.agent.respond(transaction, 481, now)
+            self.core.respond(transaction, 481, now)
             return
         session = self.session
         if response.body and self.invite.body:
-            session.settled = True
+            session.exchanged()
         if request.body and session.settled:
             session.take(request, transaction, now)
         else:
-            self.agent.respond(transaction, 200, now)
+            self.core.respond(transaction, 200, now)
             if request.body and response.body:
-                session.settled, session.remote = True, request.body
-                self.tell(Answered(request.body))
+                session.remote = request.body
+                session.exchanged()
+                self.on_event(Answered(request.body))
         self._reliable.proceed(now)
         if self._final is not None and self._unanswered and not self._reliable.pending:
             self.answer(self._final, now)
@@ -116,53 +123,48 @@ class InviteServer(Usage):
             self._final = sdp
             return
         self._stop_waiting()
-        self.phase = Phase.ANSWERED
-        if self.session.settled:
-            sdp = b""  # RFC 3262 §5: offer and answer are exchanged
-        else:
-            self.session.local, self.session.remote = sdp, self.invite.body
-            self.session.owed = 0 if self.invite.body else self.invite.cseq.number
+        self.advance(Step.ANSWER)
+        sdp = self.session.answer_invite(self.invite, sdp)
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
-        response = self.agent.response(self.transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
+        response = self.core.response(self.transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
         self.transaction.respond(response, now)
-        self.agent.resend_until_ack(self, self.transaction, response, now)
+        self.core.dialogs.resend_until_ack(self, self.transaction, response, now)
 
     def reject(self, status: int, now: float, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse the call."""
         if self._unanswered:
-            self.agent.respond(self.transaction, status, now, reason=reason, tag=self.tag, headers=headers)
+            self.core.respond(self.transaction, status, now, reason=reason, tag=self.tag, headers=headers)
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str) -> None:
-        """The other side gave up before we answered."""
+        """CANCEL came before we answered."""
         if self._unanswered:
             self.finish(Ended("caller", "CANCEL", text), now)
 
     def acked(self, ack: Request, now: float) -> None:
-        """See `Usage.acked`."""
-        if self.phase is not Phase.ANSWERED:
+        """The ACK for our 200 to the INVITE, or to a re-INVITE, came."""
+        if self.phase not in (Phase.ANSWERED, Phase.HANGING_UP):
             super().acked(ack, now)
             return
-        self.phase = Phase.CONFIRMED
-        self.tell(Confirmed(self.session.acked(ack)))
-        if self._hang_up_on_ack is not None:
-            self.bye(now, self._hang_up_on_ack)
+        actions = self.advance(Step.ACK)
+        self.on_event(Confirmed(self.session.acked(ack)))
+        if Do.BYE in actions:
+            self.bye(now, self._hung_up)
 
     def hangup(self, now: float, text: str = "") -> None:
-        """End the call in whatever way its phase asks for."""
-        ended = Ended("gateway", "BYE", text)
-        if self._unanswered:
+        """End the call by a refusal or BYE; too late, this does nothing."""
+        self._hung_up = Ended("gateway", "BYE", text)
+        actions = self.advance(Step.HANG_UP)
+        if Do.REFUSE in actions:
             self.reject(480, now)
-        elif self.phase is Phase.ANSWERED:
-            self._hang_up_on_ack = ended  # §15: the callee's BYE waits for the ACK
-        else:
-            self.bye(now, ended)
+        if Do.BYE in actions:
+            self.bye(now, self._hung_up)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """See `Usage.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
+        """End the call on our side. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
         if self._unanswered:
-            self.agent.respond(self.transaction, 487, now, tag=self.tag)
+            self.core.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()
         self._stop_waiting()
         super().finish(ended, now)

@@ -1,26 +1,24 @@
 """A call that goes out: the client side of INVITE (RFC 3261 §13.2), with challenges, forking and CANCEL."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from sipgw.sip.auth import Authenticator
+from sipgw.sip.auth import Authenticator, renumber
 from sipgw.sip.checks import CAPABILITIES
+from sipgw.sip.core import Core
 from sipgw.sip.dialog import Dialog, Peer, peer_of
 from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase, Progress
-from sipgw.sip.hunt import LIMIT, Hunt
+from sipgw.sip.failover import LIMIT, Failover
 from sipgw.sip.identity import cleaned
+from sipgw.sip.invite_dialog import InviteDialog
+from sipgw.sip.invite_dialog_table import CLIENT, Do, Step
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import cause_of, reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Usage
-
-if TYPE_CHECKING:
-    from sipgw.sip.user_agent import UserAgent
 
 NOT_ACCEPTABLE = (488, 606)
 """Statuses that say that the description is the fault (RFC 3261 §21.4.26, §21.6.4)."""
@@ -28,36 +26,38 @@ MAX_CONTACTS = 5
 """Contacts of a redirection that are looked at."""
 
 
-class InviteClient(Usage):
+class InviteClient(InviteDialog):
     """Our INVITE, and the call that comes of it."""
 
     calling = True
+    table = CLIENT
 
     def __init__(
         self,
-        agent: "UserAgent",
+        core: Core,
         invite: Request,
         peer: Peer,
         credentials: Credentials | None,
         ring_timeout: float,
         otherwise: tuple[bytes, ...] = (),
     ) -> None:
-        super().__init__(agent, invite)
+        super().__init__(core, invite)
         self.session.local, self.session.otherwise = invite.body, otherwise
         self.credentials = credentials
         self._peer = peer
         self._ring_timeout = ring_timeout
-        self._early = Early(self)
-        self._auth = Authenticator(credentials, agent.token)
-        self._hunt: Hunt | None = None
+        self._early = Early(self, self.session)
+        self._auth = Authenticator(credentials, core.environment.token)
+        self._failover: Failover | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
-        self._cancel: Ended | None = None
+        self._cancelled: Ended | None = None
+        """What ends the call once the cancelled INVITE has its final response."""
         self._timer: Timer | None = None
 
     @classmethod
     def to(
         cls,
-        agent: "UserAgent",
+        core: Core,
         target: Uri,
         from_: str,
         *offers: bytes,
@@ -67,7 +67,7 @@ class InviteClient(Usage):
         ring_timeout: float = 60.0,
         fields: tuple[tuple[str, str], ...] = (),
     ) -> "InviteClient":
-        """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`.
+        """A call to `target` from the name-addr `from_`; set its `on_event` before `start`.
 
         The first of the `offers` is made, and after a 488 or 606 the next in the same call (RFC 3261 §8.1.3.5).
 
@@ -78,49 +78,52 @@ class InviteClient(Usage):
         headers = (
             *((("Route", f"<{proxy};lr>"),) if proxy else ()),
             ("Max-Forwards", "70"),
-            ("From", f"{from_};tag={agent.token()}"),
+            ("From", f"{from_};tag={core.environment.token()}"),
             ("To", f"<{target.address}>"),
-            ("Call-ID", agent.token()),
-            ("CSeq", f"{agent.first_number()} INVITE"),
-            ("Contact", agent.contact(peer)),
+            ("Call-ID", core.environment.token()),
+            ("CSeq", f"{core.clients.first_number()} INVITE"),
+            ("Contact", core.contact(peer)),
             *CAPABILITIES,
             *fields,
             ("Content-Type", "application/sdp"),
         )
         request = Request("INVITE", target, headers=Headers(headers), body=offers[0])
-        return cls(agent, request, peer, credentials, ring_timeout, offers[1:])
+        return cls(core, request, peer, credentials, ring_timeout, offers[1:])
 
     def start(self, now: float) -> None:
         """Send the INVITE. Ringing may last `ring_timeout`; Timer B ends only a silence (§17.1.1.2)."""
-        self._timer = self.agent.timers.at(now + self._ring_timeout, self._rang_long_enough)
+        self._timer = self.core.timers.at(now + self._ring_timeout, self._rang_long_enough)
         self._send(self.invite, now)
 
     def _send(self, invite: Request, now: float) -> None:
         headers = invite.headers.without("session-expires", "min-se").with_(*self.session.timer.asked())
         self.invite = replace(invite, headers=headers)
-        # A nonce may be known to nobody but the one who gave it, so his address is asked again.
-        asked = self._hunt.peer if self._hunt else None
+        # Perhaps only the server that gave a nonce knows it, so its address is tried first.
+        asked = self._failover.peer if self._failover else None
 
         def answered(response: Request | Response | None, at: float) -> None:
-            self._answered(hunt, response, at)
+            self._answered(failover, response, at)
 
-        hunt = self._hunt = self.agent.start(self.invite, self._peer, answered, now, asked, self._ring_timeout + LIMIT)
+        limit = self._ring_timeout + LIMIT
+        failover = self._failover = Failover.start(
+            self.core.clients, self.invite, self._peer, answered, now, prefer=asked, limit=limit
+        )
 
-    def _answered(self, hunt: Hunt, response: Request | Response | None, now: float) -> None:
+    def _answered(self, failover: Failover, response: Request | Response | None, now: float) -> None:
         if isinstance(response, Response) and 200 <= response.status < 300:
-            self._accepted(hunt, response, now)
-        elif hunt is not self._hunt:
-            return  # it was challenged, and another INVITE has taken its place
+            self._accepted(failover, response, now)
+        elif failover is not self._failover:
+            return  # another INVITE has taken its place, e.g. after a challenge
         elif response is None:
-            self.finish(self._cancel or self._unanswered(), now)
+            self.finish(self._cancelled or self._no_response(), now)
         elif isinstance(response, Response):
             if response.status < 200:
                 self._provisional(response, now)
             else:
                 self._refused(response, now)
 
-    def _unanswered(self) -> Ended:
-        cause = self._hunt.failure if self._hunt else ""
+    def _no_response(self) -> Ended:
+        cause = self._failover.failure if self._failover else ""
         if cause:
             return Ended("network", "unreachable", cause, 503)  # RFC 3261 §8.1.3.1
         return Ended("network", "no answer", "nothing came back to the INVITE", 408)
@@ -128,66 +131,68 @@ class InviteClient(Usage):
     @property
     def peer(self) -> Peer:
         """Where the INVITE went."""
-        return self._hunt.peer if self._hunt else self._peer
+        return self._failover.peer if self._failover else self._peer
 
     @property
     def rings_there(self) -> bool:
-        """See `Usage.rings_there`."""
-        return self.phase is Phase.RINGING and self._cancel is None
+        """Whether it rings at the other side."""
+        return self.phase is Phase.RINGING
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """See `Usage.dialog_of`."""
+        """The dialog that `request` came in, perhaps an early one."""
         return self.dialog or self._early.dialog(request.from_.tag)
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
-        """See `Usage.in_dialog`. A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
+        """A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
         if self.dialog is None and request.method == "BYE":
-            self.agent.respond(transaction, 481, now)
+            self.core.respond(transaction, 481, now)
         else:
             super().in_dialog(request, transaction, now)
 
     def _provisional(self, response: Response, now: float) -> None:
-        if self.phase is Phase.CALLING:
-            self.phase = Phase.RINGING
-        if self.phase is Phase.RINGING and self._early.heard(response, now):
+        self.advance(Step.PROVISIONAL)
+        if self._early.heard(response, self.peer, now):
             self.session.learn(response)
-            self.tell(Progress(response.status, response.reason, response.body or None))
+            self.on_event(Progress(response.status, response.reason, response.body or None))
 
-    def _accepted(self, hunt: Hunt, response: Response, now: float) -> None:
+    def _accepted(self, failover: Failover, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag in self._acks:  # our ACK was lost (§13.2.2.4)
-            self.agent.send_ack(*self._acks[tag], now)
+            self.core.clients.send_ack(*self._acks[tag], now)
             return
         if len(self._acks) >= MAX_BRANCHES:
             return
-        dialog, answered = self._early.become(response, hunt.peer)
+        dialog, answered = self._early.become(response, failover.peer)
         peer = dialog.next_hop
-        ack = dialog.request("ACK", self.agent.contact(peer), number=response.cseq.number)
-        ack = replace(ack, headers=ack.headers.with_(*credentials_of(hunt.request)))  # §22.1: it cannot be challenged
+        ack = dialog.request("ACK", self.core.contact(peer), number=response.cseq.number)
+        ack = replace(ack, headers=ack.headers.with_(*credentials_of(failover.request)))
         self._acks[tag] = (ack, peer)
-        self.agent.send_ack(ack, peer, now)
-        unwanted = self.phase is Phase.ENDED or self._cancel is not None
-        if self.dialog is not None or unwanted or hunt is not self._hunt:
-            # Another branch of a fork, or our CANCEL crossed the answer: this one is not wanted.
-            self.agent.request_in_dialog(dialog, "BYE", now, credentials=self.credentials)
-            if self._cancel is not None and self.dialog is None:
-                self.finish(self._cancel, now)
+        self.core.clients.send_ack(ack, peer, now)
+        # A 2xx to an INVITE that was sent again since, e.g. after a challenge, is not wanted either.
+        actions = self.advance(Step.ANSWERED) if failover is self._failover else (Do.BYE,)
+        if Do.BYE in actions:
+            self.request_in(dialog, "BYE", now)
+            if self._cancelled is not None:
+                self.finish(self._cancelled, now)
             return
         self.dialog = dialog
-        self.phase = Phase.CONFIRMED
         self._stop_timer()
         self.session.learn(response)
         self.session.remote = answered or response.body
+        self.session.exchanged()
         self._early.close()
         self.session.timer.answered(response, now)
-        self.agent.confirm(self)
-        self.tell(Confirmed(None if answered else response.body or None))
+        self.core.dialogs.add(dialog, self)
+        self.on_event(Confirmed(None if answered else response.body or None))
 
     def _refused(self, response: Response, now: float) -> None:
-        retry = None if self._cancel else self._auth.retry(self.invite, response, self.peer.host)
-        if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
+        if self._cancelled is not None:
+            self.finish(self._cancelled, now)
+            return
+        retry = self._auth.retry(self.invite, response, self.peer.host)
+        if response.status == 422 and self.session.timer.told_minimum(response):
             retry = self._auth.sign(self.invite)
-        if response.status in NOT_ACCEPTABLE and not self._cancel and self.session.offer_otherwise():
+        if response.status in NOT_ACCEPTABLE and self.session.offer_otherwise(now):
             retry = self._offering(self.session.local)
         if retry is not None:
             self._send(renumber(retry), now)
@@ -196,10 +201,10 @@ class InviteClient(Usage):
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {cleaned(retry_after[:20])}"
         ended = Ended(self.other, str(response.status), text, response.status, elsewhere(response), cause_of(response))
-        self.finish(self._cancel or ended, now)
+        self.finish(ended, now)
 
     def _offering(self, offer: bytes) -> Request:
-        """The INVITE with another offer; to whom it goes it is a new one, which may be challenged again."""
+        """The INVITE with another offer. To the server it is a new one, which may be challenged again."""
         self._auth.forget_attempts()
         self._early.close()
         headers = self.invite.headers.without("authorization", "proxy-authorization")
@@ -210,19 +215,20 @@ class InviteClient(Usage):
         self.hangup(now, "nobody answered in time")
 
     def hangup(self, now: float, text: str = "") -> None:
-        """End the call in whatever way its phase asks for."""
-        if self.phase is Phase.CONFIRMED:
+        """End the call by BYE or CANCEL; too late, this does nothing."""
+        actions = self.advance(Step.HANG_UP)
+        if Do.BYE in actions:
             self.bye(now, Ended("gateway", "BYE", text))
-        elif self.phase is not Phase.ENDED and self._cancel is None:
+        if Do.CANCEL in actions:
             self._stop_timer()
-            self._cancel = Ended("gateway", "CANCEL", text, 487)
-            if self._hunt is None:
-                self.finish(self._cancel, now)
+            self._cancelled = Ended("gateway", "CANCEL", text, 487)
+            if self._failover is None:
+                self.finish(self._cancelled, now)
             else:
-                self._hunt.give_up(now)
+                self._failover.give_up(now)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """See `Usage.finish`."""
+        """End the call on our side, with its early dialogs."""
         self._stop_timer()
         self._early.close()
         super().finish(ended, now)
@@ -234,13 +240,7 @@ class InviteClient(Usage):
 
 
 def elsewhere(response: Response) -> tuple[Uri, ...]:
-    """Where a redirection leads, the preferred first; 305 and 380 ask for something else than another try."""
+    """The URIs that a redirection names, the preferred first; none for 305 and 380, which ask for something else."""
     if response.status not in (300, 301, 302):
         return ()
     return tuple(one.uri for one in sorted(response.contacts, key=lambda one: -one.preference)[:MAX_CONTACTS])
-
-
-def renumber(request: Request) -> Request:
-    """The same request with the next CSeq, for another try."""
-    cseq = replace(request.cseq, number=request.cseq.number + 1)
-    return replace(request, headers=request.headers.without("cseq", "via").with_(("CSeq", str(cseq))))

@@ -1,4 +1,4 @@
-"""Responses to INVITE that wait for their ACK or PRACK: the retransmissions that no transaction does."""
+"""Retransmission of responses to INVITE that wait for their ACK or PRACK; no transaction does it."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,8 @@ Key = tuple[DialogId, int]
 Action = Callable[[float], None]
 
 
-class Unacked:
-    """Sends each answer again at T1, doubling to `longest`, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
+class Retransmitter:
+    """Sends each response again at T1, doubling to `longest`, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
 
     def __init__(self, timers: Timers, longest: float = T2) -> None:
         self._timers = timers
@@ -37,7 +37,7 @@ class Unacked:
         self._waiting[key] = [self._timers.at(now + T1, again), self._timers.at(now + TIMEOUT, over)]
 
     def acked(self, key: Key) -> bool:
-        """Stop; whether anything was waiting."""
+        """Stop resending; returns whether a response was waiting."""
         timers = self._waiting.pop(key, [])
         for timer in timers:
             timer.cancel()

@@ -1,4 +1,4 @@
-"""Host names of peers: asked of the DNS by `dnspython`, whose cache keeps answers for their time to live."""
+"""Addresses of host names, from the DNS by `dnspython`, whose cache keeps answers for their time to live."""
 
 import asyncio
 import random
@@ -15,9 +15,9 @@ import dns.resolver
 import structlog
 
 from sipgw.sip.boundaries import contained
+from sipgw.sip.client_transactions import Located
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
-from sipgw.sip.surroundings import Located, as_it_stands
 from sipgw.sip.uri import is_address, parse_host_port
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ TROUBLE_KEPT = 60.0
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time."""
 MAX_WAITING = 1000
-"""Requests that wait for one name; more are told that it has no address."""
+"""Requests that wait for one name; a further one gets no address."""
 
 SYSTEM = ThreadPoolExecutor(4, "names of the system")
 """Threads that ask the system for names that the DNS does not know: it cannot be stopped, and may take 10 s or more."""
@@ -50,7 +50,7 @@ class _Known(NamedTuple):
     """Until when nothing is asked; mostly that is over at once, for `dnspython` keeps answers for as long as it may."""
 
 
-class Names:
+class Resolver:
     """The addresses of host names. `speaks` tells whether there is a socket for an address."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Names:
         self._spawn = spawn
         self._after = after
         self.counts: Counter[str] = Counter()
-        """Requests that were told of no address because too much is looked up at the same time."""
+        """Requests that got no address because too many lookups were running."""
         self._media = 0
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
@@ -75,7 +75,7 @@ class Names:
         if peer.transport and peer.transport not in DEFAULT_PORT:
             located((), now)
         elif is_address(peer.host):
-            as_it_stands(peer, located, now)
+            located((peer.completed,), now)
         elif (known := self._known.get(peer)) and asyncio.get_running_loop().time() < known.until:
             located(known.hops, now)
         elif (waiting := self._waiting.get(peer)) is not None and len(waiting) < MAX_WAITING:
@@ -130,7 +130,7 @@ class Names:
         if not hops:
             log.warning("name not found", host=peer.host, transport=peer.transport, cause="; ".join(troubles)[:200])
         if not hops and troubles and peer in self._known:
-            hops = self._known[peer].hops  # a name that led somewhere is not given up when the DNS is down
+            hops = self._known[peer].hops  # the last known addresses, because the DNS is down
         self._known.pop(peer, None)
         if hops:
             if len(self._known) >= MAX_NAMES:
@@ -154,7 +154,7 @@ class Names:
                 return hops
 
     async def ask(self, question: Question, troubles: list[str]) -> Records:
-        """The records that answer `question`; what went wrong with it is added to `troubles`."""
+        """The records that answer `question`; its errors are added to `troubles`."""
         if "." in question.name.strip("."):
             try:
                 return await self._of_the_dns(question)
@@ -170,7 +170,7 @@ class Names:
 
 
 async def _of_the_system(question: Question) -> list[str]:
-    """What the DNS does not know may stand in ``/etc/hosts``, as ``localhost`` does."""
+    """Ask the system, which also reads ``/etc/hosts``, e.g. for ``localhost``."""
     family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
     try:
         asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
@@ -197,7 +197,7 @@ def _text(name: Any) -> str:
 def _resolver(servers: tuple[str, ...]) -> dns.asyncresolver.Resolver:
     try:
         resolver = dns.asyncresolver.Resolver(configure=not servers)
-    except dns.resolver.NoResolverConfiguration:  # then ``/etc/hosts`` is all there is
+    except dns.resolver.NoResolverConfiguration:  # then only ``/etc/hosts`` is left
         resolver = dns.asyncresolver.Resolver(configure=False)
     if servers:
         places = [parse_host_port(server) for server in servers]

@@ -1,0 +1,87 @@
+"""How far one call has come: what the parts of an INVITE dialog share, and act on. Sans-IO."""
+
+from collections.abc import Callable
+
+from sipgw.sip.core import Core
+from sipgw.sip.dialog import Dialog
+from sipgw.sip.dialog_request import DialogRequest, OnFinal
+from sipgw.sip.dialogs import DialogUsage
+from sipgw.sip.digest import Credentials
+from sipgw.sip.events import CallEvent, Phase
+from sipgw.sip.invite_dialog_table import SERVER, Do, Step, Table
+from sipgw.sip.machine import step
+from sipgw.sip.message import Request
+
+
+class CallState(DialogUsage):
+    """The INVITE, the dialog and the phase of one call."""
+
+    calling = False
+    """Whether the call is ours, and with it the Call-ID."""
+    table: Table = SERVER
+    """The phases of this side of a call."""
+
+    def __init__(self, core: Core, invite: Request) -> None:
+        self.core = core
+        self.invite = invite
+        self.phase = Phase.CALLING
+        self.dialog: Dialog | None = None
+        self.credentials: Credentials | None = None
+        """Answers to challenges to requests inside the dialog."""
+        self.on_event: Callable[[CallEvent], None] = lambda event: None
+        """Takes each event of the call; `Ended` is the last one."""
+
+    def advance(self, event: Step) -> tuple[Do, ...]:
+        """Go on to the next phase; returns what is to be done besides."""
+        self.phase, actions = step(self.table, self.phase, event)
+        return actions
+
+    @property
+    def early(self) -> bool:
+        """Whether the INVITE has no final response, or none that counts."""
+        return self.phase in (Phase.CALLING, Phase.RINGING, Phase.CANCELLED)
+
+    @property
+    def up(self) -> bool:
+        """Whether requests can be sent inside the dialog."""
+        return self.dialog is not None and self.phase is Phase.CONFIRMED
+
+    @property
+    def rings_there(self) -> bool:
+        """Whether it is a call of ours that rings at the other side."""
+        return False
+
+    def request(
+        self,
+        method: str,
+        now: float,
+        *,
+        fields: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        on_final: OnFinal | None = None,
+    ) -> None:
+        """Send a request inside the dialog, if there is one."""
+        if self.dialog is not None:
+            self.request_in(self.dialog, method, now, fields=fields, body=body, on_final=on_final)
+
+    def request_in(
+        self,
+        dialog: Dialog,
+        method: str,
+        now: float,
+        *,
+        fields: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        on_final: OnFinal | None = None,
+    ) -> None:
+        """Send a request inside `dialog`, which may be an early one."""
+        DialogRequest.start(
+            self.core.clients,
+            dialog,
+            method,
+            now,
+            credentials=self.credentials,
+            fields=fields,
+            body=body,
+            on_final=on_final,
+        )

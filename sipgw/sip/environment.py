@@ -1,0 +1,28 @@
+"""The values and functions that the driver gives to the SIP core: chance, our addresses, admission."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
+from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer
+
+
+class Environment(NamedTuple):
+    """What the core needs to know from outside. No function here sends anything, waits or calls the core back."""
+
+    token: Callable[[], str]
+    """A new random string of token characters."""
+    fraction: Callable[[], float]
+    """A random number from 0 to 1."""
+    address: Callable[[Peer], tuple[str, int]]
+    """The host and port under which `peer` can reach us."""
+    admit: Callable[[Request, Peer], Refusal | None]
+    """Judges a request outside any dialog: None admits it."""
+    observed: Callable[[Peer, str, int], bool] = lambda peer, host, port: False
+    """Notes that `peer` sees us at this host and port; returns whether `address` changes by this."""
+    session_expires: int = 0
+    """The session interval that we ask for, seconds; 0 asks for none and accepts the others' (RFC 4028)."""
+    register: Callable[[Request, Peer, float], Answer] | None = None
+    """Answers an admitted REGISTER; None: we are no registrar."""

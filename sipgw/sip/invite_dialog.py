@@ -1,0 +1,119 @@
+"""One call: the INVITE usage of a dialog (RFC 5057), as server or as client. Sans-IO.
+
+`InviteServer` and `InviteClient` set the call up; from the answer on both behave alike. The common part is here: BYE,
+re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the dialog.
+"""
+
+from sipgw.sip.call_state import CallState
+from sipgw.sip.checks import ALLOW, unreadable, unsupported
+from sipgw.sip.core import Core
+from sipgw.sip.dialog import Dialog
+from sipgw.sip.events import Asserted, Confirmed, Ended, Phase
+from sipgw.sip.identity import asserts
+from sipgw.sip.info import KeySender, take_info
+from sipgw.sip.invite_dialog_table import Step
+from sipgw.sip.message import Request
+from sipgw.sip.offer_exchange import OfferExchange
+from sipgw.sip.reason import reason_text
+from sipgw.sip.transaction import Transaction
+from sipgw.sip.transferee import Transferee
+from sipgw.sip.transferor import Transferor
+
+
+class InviteDialog(CallState):
+    """What both sides of a call have in common."""
+
+    def __init__(self, core: Core, invite: Request) -> None:
+        super().__init__(core, invite)
+        self.session = OfferExchange(self)
+        self.keys = KeySender(self)
+        self.transferor = Transferor(self)
+        self.transferee = Transferee(self)
+
+    @property
+    def other(self) -> str:
+        """The role of the other side: it has called us, or we have called it."""
+        return "callee" if self.calling else "caller"
+
+    def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Take a request inside the dialog, but not ACK."""
+        dialog = self.dialog_of(request)
+        if dialog is None or self.phase is Phase.ENDED:
+            self.core.respond(transaction, 481, now)
+            return
+        if not dialog.in_order(request):
+            self.core.respond(transaction, 500, now)
+            return
+        refusal = unsupported(request)
+        if refusal is None and request.method in ("INVITE", "UPDATE", "PRACK"):
+            refusal = unreadable(request)
+        if refusal is not None and request.method != "BYE":  # a BYE always ends the call
+            self.core.respond(transaction, refusal.status, now, headers=refusal.headers)
+            return
+        match request.method:
+            case "BYE":
+                self.core.respond(transaction, 200, now)
+                self.finish(Ended(self.other, "BYE", reason_text(request)), now)
+            case "INVITE" | "UPDATE":
+                self._changed(request, transaction, dialog, now)
+            case "PRACK":
+                self.pracked(request, transaction, now)
+            case "INFO":
+                take_info(self, request, transaction, now)
+            case "NOTIFY":
+                self.transferor.notified(request, transaction, now)
+            case "REFER":
+                self.transferee.take(request, transaction, now)
+            case "OPTIONS":
+                self.core.respond_options(transaction, now)
+            case _:
+                self.core.respond(transaction, 405, now, headers=ALLOW)
+
+    def _changed(self, request: Request, transaction: Transaction, dialog: Dialog, now: float) -> None:
+        """A re-INVITE or UPDATE may bring an offer, and a new identity of the other side."""
+        if asserts(request):
+            self.on_event(Asserted(request))
+        self.session.offer(request, transaction, dialog, now)
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The dialog that `request` came in."""
+        del request
+        return self.dialog
+
+    def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Take a PRACK; only the server side of an INVITE sends responses that need one."""
+        del request
+        self.core.respond(transaction, 481, now)
+
+    def accept_offer(self, sdp: bytes, now: float) -> bool:
+        """Answer a pending re-INVITE or UPDATE; returns whether it still waited for an answer."""
+        return self.session.accept(sdp, now)
+
+    def reject_offer(self, status: int, now: float) -> None:
+        """Refuse a pending re-INVITE or UPDATE; the session stays as it was."""
+        self.session.refuse(status, now)
+
+    def acked(self, ack: Request, now: float) -> None:
+        """The ACK for our 200 to an INVITE came."""
+        del now
+        answer = self.session.acked(ack)
+        if answer is not None:
+            self.on_event(Confirmed(answer))
+
+    def bye(self, now: float, ended: Ended, cause: int = 0) -> None:
+        """End a call that is up; `cause` is the SIP status that its Reason header gives (RFC 3326)."""
+        if self.dialog is not None and self.phase is not Phase.ENDED:
+            fields = (("Reason", f'SIP;cause={cause};text="{ended.text}"'),) if cause else ()
+            self.request("BYE", now, fields=fields)
+            self.finish(ended, now)
+
+    def finish(self, ended: Ended, now: float) -> None:
+        """End the call on our side: stop everything that runs for it, and report `Ended`."""
+        if self.phase is Phase.ENDED:
+            return
+        self.advance(Step.END)
+        self.session.close(now)
+        self.transferor.close()
+        if self.dialog is not None:
+            self.core.dialogs.remove(self.dialog)
+        self.on_event(ended)
