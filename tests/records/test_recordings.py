@@ -62,7 +62,7 @@ def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
     async def scenario():
         async with cloud(tmp_path, [], [], recording=RecordingOptions(str(tmp_path / "calls" / "new"))) as world:
             async with calling(world.target, every_code) as phone:
-                await until(lambda: len(phone.sent_at) > 120 and len(phone.heard()) > 8000)
+                await until(lambda: len(phone.sent_at) > 250 and len(phone.heard()) > 8000)
             (record,) = await records(world.gateway)
             return record, world.voice.texts
 
