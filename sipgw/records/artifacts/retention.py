@@ -138,6 +138,9 @@ async def try_again(store: Store, now: datetime) -> list[UndeletedRecord]:
 async def forget(store: Store, number: str, now: datetime, captures: Sequence[str] = ()) -> Removed:
     """Delete all of somebody who called or was called: records and recordings. Calls that go on are left."""
     removed = Removed()
+    async with store.write() as session:  # first, for files may wait for a disk that is away
+        theirs = select(CallRecord).where(CallRecord.ended.is_not(None), ours(store, now), _of(number))
+        await _delete_words(session, list(await session.scalars(theirs)))
     try:
         while calls := await _some(store, ours(store, now), _of(number)):
             removed.recordings += await _delete(store, calls, captures, now)

@@ -14,7 +14,7 @@ from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.records.artifacts import removal, retention
 from sipgw.records.artifacts.files import PACKETS, file_name
 from sipgw.records.artifacts.removal import MARK, Folders
-from sipgw.records.artifacts.retention import mark, purge
+from sipgw.records.artifacts.retention import forget, mark, purge
 from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from tests.keeping import START
@@ -101,11 +101,13 @@ def test_words_go_in_time_though_too_many_recordings_wait_to_be_deleted(
             ]
             async with store.write() as session:
                 session.add_all([*heard, CallRecord(id="words", began=old, ended=old, **party)])
-                session.add(TurnRecord(call="words", number=0, caller="my secret"))
+                session.add_all(TurnRecord(call=one, number=0, caller="my secret") for one in ("words", "c2"))
             mark(store, [str(disk)])
             disk.rename(tmp_path / "away")
             with pytest.raises(StoreError, match="wait to be deleted"):
                 await purge(store, RetentionOptions(recordings=5, transcripts=5), START)
+            with pytest.raises(StoreError, match="wait to be deleted"):
+                await forget(store, "1", START)
             async with store.read() as session:
                 assert not list(await session.scalars(select(TurnRecord)))
 
