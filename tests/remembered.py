@@ -58,7 +58,7 @@ async def good_keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def observers(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
-        kept = endpoint._transports._outside
+        kept = endpoint._transports._public_address
         for number in range(1001):
             kept.learn(Peer("udp", f"192.0.2.{number}", 5060), "203.0.113.9", 5060)
         assert len(kept._by) == 1000
@@ -68,7 +68,7 @@ async def observers(folder: Path, patch: pytest.MonkeyPatch) -> Any:
 
 
 async def found_names(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    known = resolver.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
+    known = resolver.Resolver((), lambda _: True, lambda work: work.close(), lambda *_: None)
     patch.setattr(known, "_ask_all", AsyncMock(return_value=(Peer("udp", "192.0.2.1", 5060),)))
     for number in range(1001):
         await known._look_up(Peer("udp", f"{number}.example", 5060))

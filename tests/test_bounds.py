@@ -260,7 +260,7 @@ BOUNDS = [
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),
-    Bound("sipgw.records.captures.capture:CaptureOptions", "SIP messages of calls", messages),
+    Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),
     Bound("sipgw.records.artifacts.unfinished:MOST_NOTES", "notes of recordings", notes),
@@ -323,7 +323,7 @@ BOUNDS = [
             (
                 "sipgw.records.artifacts.removal:MOST_UNDELETED",
                 "files to delete",
-                "store/test_removal.py",
+                "records/store/test_removal.py",
                 "what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted",
             ),
             ("agent.pool:POOLS", "pool: refused", "agent/test_pool.py", "a_full_pool_says_so_and_counts_it"),

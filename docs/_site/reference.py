@@ -131,7 +131,7 @@ def openapi() -> str:
 
 def prices() -> str:
     """The price table of the package, for the calculator."""
-    table = tomllib.loads((ROOT / "sipgw" / "billing" / "prices.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads((ROOT / "sipgw" / "policy" / "cost" / "prices.toml").read_text(encoding="utf-8"))
     return json.dumps(table["prices"])
 
 

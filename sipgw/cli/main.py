@@ -28,7 +28,7 @@ OWN = {
     ),
     "call": (
         "sipgw.cli.call:call",
-        "Call somebody and let the agent talk with them: by the gateway that runs on this machine, or without one.",
+        "Call somebody and let the agent talk with them.",
     ),
     "campaign": (
         "sipgw.cli.campaign:campaigns",

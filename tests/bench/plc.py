@@ -2,8 +2,9 @@
 
 The corpus is the Asterisk prompts where they are installed (Debian's asterisk-core-sounds-{en,es,fr}-wav: 16-bit, so
 that the published figures can be set beside ours), otherwise the recordings of `tests/data/speech`.
-The weights and the overlap of `media.jitter.plc` were chosen on these same prompts and draws, so the past-only gates, met by a
-hair, show that it equals Appendix I, not that it is better; what both sides at hand are worth is far above that.
+The weights and the overlap of `media.jitter.plc` were chosen on these same prompts and draws. So the past-only gates,
+met by a hair, show that it equals Appendix I, not that it is better; what both sides at hand are worth is far above
+that.
 """
 
 import random

@@ -64,13 +64,13 @@ def test_who_is_put_through_and_withheld_stays_so_when_the_one_before_was_withhe
             (live,) = world.gateway.calls.values()
             told: list[str] = []
             for changed in ((*asserting(CALLER), *hidden), (*asserting(CALLER), *hidden), asserting(CALLER)):
-                leg._usage.request(
+                leg._call.request(
                     "UPDATE", asyncio.get_running_loop().time(), fields=changed,
-                    tell=lambda response, now: told.append(str(response and response.status)),
+                    on_final=lambda response, now: told.append(str(response and response.status)),
                 )  # fmt: skip
                 leg._flush()
             await until(lambda: told == ["200"] * 3)
-            assert (live.caller, live.other) == ("withheld", "")
+            assert (live.info.caller, live.info.other) == ("withheld", "")
             leg.hangup()
             (record,) = await records(world.gateway)
             assert CALLER not in str(record)

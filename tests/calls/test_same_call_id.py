@@ -42,7 +42,7 @@ class Caller:
         usage = InviteClient.to(endpoint.agent.core, target, f"<sip:{number}@127.0.0.1>", offer)
         headers = usage.invite.headers.without("call-id").with_(("Call-ID", SAME))
         usage.invite = replace(usage.invite, headers=headers)
-        self.leg = Leg(usage, peer_of(target), endpoint._now, endpoint._flush, endpoint._names.addresses)
+        self.leg = Leg(usage, peer_of(target), endpoint._now, endpoint._flush, endpoint._resolver.addresses)
         self._events = self.leg.events()
         endpoint._after(usage.start)
 

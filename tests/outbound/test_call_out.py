@@ -34,7 +34,6 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.failover import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Headers, Response
-from sipgw.sip.replaces import Replaces
 from sipgw.trunks.route_selector import NotDialled
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone
@@ -303,10 +302,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, told):
             placed = await ringing(world, told)
-            rings = person.legs[0].dialog
-            assert rings is not None
-            named = str(Replaces(rings.call_id, to_tag=rings.remote_tag, from_tag=rings.local_tag))
-            fields = (("Replaces", named), ("Require", "replaces"))
+            fields = (("Replaces", str(person.legs[0].replacement)), ("Require", "replaces"))
             silent = Phone(4000)
             async with silent.endpoint:
                 with pytest.raises(CallFailed, match="488"):

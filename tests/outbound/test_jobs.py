@@ -164,7 +164,7 @@ RULE = RetryOptions(attempts=3, busy=300, no_answer=1800, machine=0, failed=600)
 )
 def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait: float) -> None:
     settled = next_step(RULE, Disposition(kind, "because"), attempts, NOW)
-    settled = RULE.settled(Disposition(kind, "because"), attempts, NOW)
+    settled = next_step(RULE, Disposition(kind, "because"), attempts, NOW)
     assert settled.state == state
     assert settled.reason == f"{kind.replace('_', ' ')}: because"
     assert settled.due == (NOW.timestamp() + wait if wait else 0)
@@ -173,7 +173,7 @@ def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait:
 def test_the_next_window_is_not_an_attempt() -> None:
     opens = NOW + timedelta(hours=20)
     settled = next_step(RULE, Disposition("not_permitted", "it is night there", opens), 3, NOW)
-    settled = RULE.settled(Disposition("not_permitted", "it is night there", opens), 3, NOW)
+    settled = next_step(RULE, Disposition("not_permitted", "it is night there", opens), 3, NOW)
     assert settled == Settled("planned", "not permitted: it is night there", opens.timestamp(), counted=False)
 
 

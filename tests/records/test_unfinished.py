@@ -232,8 +232,7 @@ def test_a_call_is_recorded_only_with_its_note_and_loses_it_when_it_ends(tmp_pat
 
 def test_a_recording_that_the_media_process_could_not_finish_says_so(tmp_path: Path) -> None:
     tape = Tape(str(tmp_path / "x.wav"), call="a@1")
-    tape.attach(Mock())
-    tape.begin()
+    asyncio.run(recorded(tape))
     context = CallContext(CallInfo("a@1", LOCAL_TRUNK, Identity()), Watchers())
     context.tape = tape
     context.on_media(Dead("media process ended with status -9"))
@@ -314,7 +313,7 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
         seen.append(waits(Path(tape.path)))
 
     async def entered() -> None:
-        async with Bleeps(watchers, lambda _: session, lambda _: PrivacyOptions()):
+        async with Bleeps(watchers, lambda _: bleeps.RecordedCall("agent", tape), lambda _: PrivacyOptions()):
             await run()
 
     asyncio.run(entered())

@@ -104,7 +104,7 @@ def test_who_finds_all_places_taken_has_the_calls_looked_through_once(monkeypatc
                 asked.append("all calls")
                 return Needed(frozenset(), frozenset(peer[:3] for peer in peers))
 
-            table.told = table.told._replace(needed=needed)
+            table.callbacks = table.callbacks._replace(needed=needed)
             for peer in peers[:8]:
                 table.send(b"BYE", peer)
             await until(lambda: all(one.up for one in table._open.values()))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.cli.web import web
+from sipgw import web
 from tests.web.test_browser import CHROMIUM, window
 
 playwright = pytest.importorskip("playwright.async_api")

@@ -122,7 +122,7 @@ def _faults(values: dict[str, Any]) -> ProviderOptions:
 def _scenario(path: Path | None) -> tuple[Scenario, Path]:
     if path is not None:
         return read(path), path.parent
-    with as_file(files("sipgw") / "simulate" / "order.toml") as own:
+    with as_file(files("sipgw.tools.simulate") / "order.toml") as own:
         return read(own), own.parent
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
-from sipgw.outbound.retries import SOON
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import LONGEST, Refused
+from sipgw.policy.gate.gate import LONGEST, SOON, Refused
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, World, run

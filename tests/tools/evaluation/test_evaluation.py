@@ -16,9 +16,8 @@ from agent.model import Piece, Text
 from agent.providers.local import models
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
-from sipgw.config.records import Kind
 from sipgw.tools.evaluation.conversing import Happened, unexpected
-from sipgw.tools.evaluation.eval_set import CallOptions, EntityOptions, EvalError, UtteranceOptions, read_set
+from sipgw.tools.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
 from sipgw.tools.evaluation.hearing import hear
 from sipgw.tools.evaluation.judge import judged
 from sipgw.tools.evaluation.words import compared, contains, plain
@@ -294,7 +293,7 @@ def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goal
 
 
 def test_the_set_of_the_documentation_is_valid(tmp_path: Path) -> None:
-    text = (HERE.parent.parent / "docs" / "eval.md").read_text()
+    text = (HERE.parents[2] / "docs" / "eval.md").read_text()
     (block,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "set.toml").write_text(block)
     found = read_set(tmp_path / "set.toml")
