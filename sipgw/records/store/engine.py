@@ -66,7 +66,7 @@ class Database:
             await self._open()
 
     async def _is_the_same(self) -> bool:
-        """Whether the file is the one that was opened. A new file may have the inode of the old one, so ask its name."""
+        """Whether the file is the one that was opened: a new one may have its inode, but not its name."""
         if self.options.url:
             return True
         if self._file != self._identity():
