@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agent.ears import Transcript, Word
+from agent.stt import Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases

@@ -58,12 +58,12 @@ def test_check_says_what_will_be_used_and_what_is_missing(tmp_path: Path, monkey
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-something-secret\n")
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 0
-    assert "agent  agent: ears local, model openai, voice local" in ran.output
+    assert "agent  agent: stt local, llm openai, tts local" in ran.output
     assert "no ASSEMBLYAI_API_KEY" in ran.output
     assert "secret" not in ran.output
 
 
-def test_check_says_which_agent_speaks_what_its_ears_do_not_understand(
+def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -74,7 +74,7 @@ def test_check_says_which_agent_speaks_what_its_ears_do_not_understand(
     (tmp_path / "agents" / "ventas.md").write_text('+++\n[[languages]]\ncode = "es"\n+++\nVende.\n')
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 1
-    told = "agent ventas: the agent is to speak Spanish, which cartesia's ears do not understand"
+    told = "agent ventas: the agent is to speak Spanish, which cartesia's STT does not understand"
     assert told in " ".join(ran.output.split())
 
 

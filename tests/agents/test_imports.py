@@ -37,7 +37,7 @@ NOWHERE = """
 base_url = "http://127.0.0.1:9/v1"
 [openai_backup]
 base_url = "http://127.0.0.1:9/v1"
-[deepgram_voice]
+[deepgram_tts]
 url = "ws://127.0.0.1:9"
 [elevenlabs]
 transport = "http"

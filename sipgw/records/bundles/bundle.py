@@ -20,7 +20,7 @@ FORMAT, VERSION = "sipgw bundle", 1
 LARGEST = 96 << 20
 """Bytes of a bundle, unpacked."""
 PARTS = ("bundle.json", "story.json", "frames.jsonl", "sip.jsonl", "rtp.bin", "voice.ulaw")
-PROVIDERS = ("ears", "model", "voice")
+PROVIDERS = ("stt", "llm", "tts")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 

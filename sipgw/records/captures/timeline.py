@@ -20,7 +20,7 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from agent.tongues import NAMES
+from agent.call_languages import NAMES
 from sipgw.events import (
     CallAnswered,
     CallBegan,
