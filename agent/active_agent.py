@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
+from agent.call_languages import NAMES, CallLanguages
 from agent.consent import Judge
-from agent.stt import Transcript
 from agent.llm import LanguageModel
 from agent.persona import Persona
 from agent.records import HandedOver, LanguageChanged, Report
 from agent.reply import HANG_UP, TRANSFER, Agent
-from agent.call_languages import NAMES, CallLanguages
+from agent.stt import Transcript
 from agent.tools import Tool, ToolError, tool
 from agent.tts import TextToSpeech
 

@@ -7,9 +7,9 @@ import structlog
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.line import Finished, Gone, Line
-from agent.speech_output import SpeechOutput
 from agent.recorded import WORDS, recorded
 from agent.records import Outcome
+from agent.speech_output import SpeechOutput
 from agent.tts import TextToSpeech
 
 log = structlog.get_logger()

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import structlog
 
-from agent.dtmf_collector import DtmfCollector
+from agent.active_agent import ActiveAgent
+from agent.call_control import CallControl
 from agent.connecting import Connecting
-from agent.stt import AudioInput
+from agent.dtmf_collector import DtmfCollector
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.limits import boundary
@@ -22,8 +23,7 @@ from agent.phrases import phrases_of
 from agent.recorded import WORDS, recorded
 from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnEnded, tell
 from agent.reply import Agent, Reply
-from agent.active_agent import ActiveAgent
-from agent.call_control import CallControl
+from agent.stt import AudioInput
 from agent.tasks import Tasks
 from agent.turn_table import Decision, Event, State
 from agent.turns import TurnOptions

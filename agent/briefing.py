@@ -16,16 +16,16 @@ import structlog
 
 from agent.briefing_phrases import BriefingPhrases
 from agent.consent import plain_answer
-from agent.stt import SpeechToText, Transcript
 from agent.errors import ProviderError
 from agent.floor import Listening
 from agent.history import SAMPLES_PER_CHARACTER
 from agent.limits import boundary, whole
 from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, Started
-from agent.llm import Message, LanguageModel
-from agent.speech_output import SpeechOutput
+from agent.llm import LanguageModel, Message
 from agent.parts import close_parts, open_parts
 from agent.phrases import Phrases, words_of
+from agent.speech_output import SpeechOutput
+from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech
 
 log = structlog.get_logger()

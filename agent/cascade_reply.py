@@ -12,11 +12,11 @@ from agent.consent import Judge, judged
 from agent.errors import ProviderError
 from agent.history import INTERRUPTED, AssistantTurn
 from agent.limits import think
-from agent.llm import Message, LanguageModel, Piece, Text, ToolCall
-from agent.speech_output import SpeechOutput
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall
 from agent.records import Turn
 from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
+from agent.speech_output import SpeechOutput
 from agent.tools import Tool
 
 MOST_LEFT = 8

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import think
-from agent.llm import Message, LanguageModel, ToolCall, ToolSchema
+from agent.llm import LanguageModel, Message, ToolCall, ToolSchema
 from agent.phrases import Phrases, phrases_of, words_of
 
 log = structlog.get_logger()

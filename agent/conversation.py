@@ -5,24 +5,24 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agent.cascade_reply import CascadeAgent, CascadeReply, Preparation
+from agent.active_agent import ActiveAgent, CascadeRole
 from agent.base_conversation import BaseConversation
-from agent.stt import SpeechToText, SttEvent, Onset
+from agent.cascade_reply import CascadeAgent, CascadeReply, Preparation
 from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import boundary
 from agent.line import Line
-from agent.speech_output import SpeechOutput, TtsError
 from agent.parts import close_parts, open_parts
 from agent.phrases import words_of
 from agent.records import CallerSaid, Part, Report, Sorry, Times, Turn
 from agent.reply import CallEnding
-from agent.active_agent import CascadeRole, ActiveAgent
+from agent.speech_output import SpeechOutput, TtsError
+from agent.stt import Onset, SpeechToText, SttEvent
+from agent.switching_tts import SwitchingTts
 from agent.tools import Toolbox
+from agent.tts import TextToSpeech
 from agent.turn_table import Decision, Event
 from agent.turns import TurnOptions
-from agent.tts import TextToSpeech
-from agent.switching_tts import SwitchingTts
 
 FindAgent = Callable[[str], CascadeRole]
 """Finds the agent of that name."""
@@ -59,7 +59,8 @@ class Conversation(BaseConversation):
         self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
         agent = CascadeAgent(
-            toolbox=Toolbox((), call), history=History(role.persona.prompt), speech_output=SpeechOutput(line, self._tts_sessions),
+            toolbox=Toolbox((), call), history=History(role.persona.prompt),
+            speech_output=SpeechOutput(line, self._tts_sessions),
             call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn, llm=role.llm,
         )  # fmt: skip
         options = options or TurnOptions()

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from agent.dtmf import DtmfCollection, DtmfRequest, DtmfState
 from agent.errors import ProviderError
-from agent.dtmf import DtmfCollection, DtmfState, DtmfRequest
 from agent.line import Line
 from agent.reply import Agent
 from agent.tools import Tool, tool

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from agent.errors import ProviderError
-from agent.llm import Message, LanguageModel, Piece, Text, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema
 
 log = structlog.get_logger()
 

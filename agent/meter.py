@@ -7,11 +7,11 @@ from types import MethodType
 from typing import Any
 from weakref import WeakMethod
 
-from agent.stt import SpeechToText, SttEvent
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.llm import Message, LanguageModel, Piece, Text, ToolSchema, Usage
+from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
 from agent.records import Used
+from agent.stt import SpeechToText, SttEvent
 from agent.tts import TextToSpeech
 
 REPORTED = 5.0

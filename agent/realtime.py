@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from agent.stt import AudioInput, Onset, Transcript
 from agent.llm import ToolCall, ToolSchema
+from agent.stt import AudioInput, Onset, Transcript
 
 
 @dataclass(frozen=True)

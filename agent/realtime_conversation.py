@@ -8,29 +8,29 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
+from agent.active_agent import ActiveAgent, AgentRole
 from agent.base_conversation import BaseConversation
+from agent.errors import ProviderError
+from agent.history import History, UserTurn
+from agent.line import Line
+from agent.llm import Message, ToolCall
+from agent.parts import close_parts, open_parts
 from agent.realtime import (
     Answering,
     Brief,
     Consumed,
     RealtimeEvent,
-    Reopened,
-    ReplyEnded,
     RenewableRealtime,
+    Reopened,
     ReplyAudio,
+    ReplyEnded,
     Words,
     exactly,
 )
 from agent.realtime_reply import RealtimeOutput, RealtimeReply
-from agent.stt import Onset, Transcript
-from agent.errors import ProviderError
-from agent.history import UserTurn, History
-from agent.line import Line
-from agent.llm import Message, ToolCall
-from agent.parts import close_parts, open_parts
 from agent.records import CallerSaid, Part, Report, Times, Turn, Used
 from agent.reply import COVERED_AFTER, Agent, CallEnding, Reply
-from agent.active_agent import AgentRole, ActiveAgent
+from agent.stt import Onset, Transcript
 from agent.tools import Toolbox
 from agent.turn_table import Event, State
 from agent.turns import TurnOptions

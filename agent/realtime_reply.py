@@ -5,11 +5,11 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 
-from agent.realtime import ReplyEnded, RenewableRealtime, ReplyAudio, Words, exactly
 from agent.errors import ProviderError
 from agent.history import AssistantTurn, Sentence
 from agent.line import Finished, Heard, Line
 from agent.llm import ToolCall
+from agent.realtime import RenewableRealtime, ReplyAudio, ReplyEnded, Words, exactly
 from agent.records import AgentSays, Turn
 from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter

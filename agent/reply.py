@@ -9,7 +9,7 @@ import structlog
 
 from agent.ahead import Spawn
 from agent.consent import Consent, Judge
-from agent.history import History, AssistantTurn, Sentence
+from agent.history import AssistantTurn, History, Sentence
 from agent.llm import ToolCall
 from agent.recorded import moment
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn

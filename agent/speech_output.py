@@ -11,9 +11,9 @@ from agent.limits import FIRST_SOUND, within
 from agent.line import SAMPLE_RATE, Heard, Line
 from agent.recorded import moment
 from agent.speakable import speakable
+from agent.tts import TextToSpeech
 from agent.ulaw import audible
 from agent.utterances import Utterances
-from agent.tts import TextToSpeech
 
 COVERED_AFTER = 1.7
 """Seconds of silence within a sentence after which what needs no voice is played: "One moment, please.", or a tone."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import inf
 
 from agent.caller_sound import Sound
-from agent.echo import LATE, Echo
 from agent.dtmf import DtmfBuffer
+from agent.echo import LATE, Echo
 from agent.patience import Patience
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
 from agent.turn_table import TABLE, TIMEOUTS, Decision, Event, State

@@ -19,7 +19,8 @@ FILES = {
     and path.name not in ("waiting.py", "test_waiting.py", "measure.py")
 }
 VIRTUAL = (
-    "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.realtime_holding", "tests.sip.wire",
+    "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.realtime_holding",
+    "tests.sip.wire",
 )  # fmt: skip
 """Who imports one of these runs on virtual time."""
 LIMITED = ("timeout", "wait_for", "run", "communicate", "wait", "over", "check_output", "check_call", "urlopen", "join")

@@ -4,9 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.line import Audio, Digit, Gone
-from agent.active_agent import CascadeRole
 from agent.tools import load_tools
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import persona

@@ -8,19 +8,19 @@ import urllib.parse
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from agent.stt import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.stt import (
     SPELLED,
-    SttBegun,
-    SttSession,
-    SttFault,
     ListenOptions,
     SessionEvent,
+    SttBegun,
+    SttFault,
+    SttSession,
     asks_to_dictate,
     bases,
 )
+from agent.stt import Onset, Transcript, Word
 
 FRAME_MIN = 400
 """Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.tts_session import (
-    TtsBegun,
-    TtsFault,
     Final,
-    TtsSound,
     SpeakOptions,
     SpeechEvent,
+    TtsBegun,
+    TtsFault,
     TtsSession,
+    TtsSound,
     parts_of,
 )
 

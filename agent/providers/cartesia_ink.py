@@ -10,11 +10,11 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.stt import Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.stt import SttSession, SttFault, ListenOptions, SessionEvent, asks_to_dictate
+from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession, asks_to_dictate
+from agent.stt import Onset, Transcript
 
 API_VERSION = "2026-08-14"
 """Value of the Cartesia-Version header."""

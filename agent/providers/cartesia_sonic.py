@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.cartesia_ink import API_VERSION, fault_code
-from agent.providers.tts_session import TtsFault, Final, TtsSound, SpeakOptions, SpeechEvent, TtsSession
+from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 
 @dataclass(frozen=True)

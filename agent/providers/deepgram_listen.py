@@ -8,19 +8,19 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.stt import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.stt import (
     SPELLED,
-    SttBegun,
-    SttSession,
-    SttFault,
     ListenOptions,
     SessionEvent,
+    SttBegun,
+    SttFault,
+    SttSession,
     asks_to_dictate,
     bases,
 )
+from agent.stt import Onset, Transcript, Word
 
 KEYTERMS = 100
 """Key terms sent at most."""

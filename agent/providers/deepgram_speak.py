@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.tts_session import TtsFault, Final, TtsSound, SpeakOptions, SpeechEvent, TtsSession, parts_of
+from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound, parts_of
 
 LONGEST = 2000
 """Characters of one Speak message."""

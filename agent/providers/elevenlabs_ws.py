@@ -12,7 +12,7 @@ import urllib.parse
 from typing import Any
 
 from agent.providers.elevenlabs import CODES, NAME, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
-from agent.providers.tts_session import Answer, TtsFault, Final, TtsSound, SpeechEvent, TtsSession
+from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""

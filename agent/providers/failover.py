@@ -15,10 +15,10 @@ import structlog
 from agent.errors import ProviderError
 from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
 from agent.line import SAMPLE_RATE
-from agent.llm import Message, LanguageModel, Piece, Text, ToolCall, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.providers.circuit_breaker import CircuitBreaker
-from agent.ulaw import audible
 from agent.tts import TextToSpeech
+from agent.ulaw import audible
 
 SPOKEN = SAMPLE_RATE / 15
 """Samples that a voice needs for a character, until it is known better."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agent.realtime import Brief, RealtimeModel, RealtimeEvent, Reopened
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.line import SAMPLE_RATE
-from agent.meter import REPORTED, UsageReport
 from agent.llm import ToolCall
-from agent.providers.failover import FailoverOptions
+from agent.meter import REPORTED, UsageReport
 from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.failover import FailoverOptions
+from agent.realtime import Brief, RealtimeEvent, RealtimeModel, Reopened
 from agent.records import Used
 
 REOPENED = 3

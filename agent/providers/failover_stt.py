@@ -11,12 +11,12 @@ from contextlib import suppress
 
 import structlog
 
-from agent.stt import SpeechToText, SttEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.line import SAMPLE_RATE
-from agent.providers.failover import FailoverOptions
 from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.failover import FailoverOptions
+from agent.stt import Onset, SpeechToText, SttEvent, Transcript
 from agent.ulaw import level
 from agent.vad import LOUD_ENOUGH, MARGIN
 

@@ -12,18 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from agent.realtime import Answering, Brief, Consumed, ReplyEnded, ReplyAudio, Words, exactly
-from agent.stt import Onset, Transcript
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
 from agent.providers.realtime import (
     RealtimeBegun,
+    RealtimeFault,
     RealtimeOptions,
     RealtimeSession,
-    RealtimeFault,
     SessionEvent,
     text_of,
 )
+from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
+from agent.stt import Onset, Transcript
 
 SOUND = {"type": "audio/pcmu"}
 ITEMS = 8

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from agent.realtime import Brief, RealtimeEvent
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.stt import FRAME_MAX, Backlog
+from agent.realtime import Brief, RealtimeEvent
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import structlog
 
-from agent.realtime import Brief, RealtimeEvent, ReplyAudio
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.realtime import RealtimeBegun, RealtimeSession, RealtimeFault
 from agent.providers.faults import http_fault, quoted
 from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
+from agent.providers.realtime import RealtimeBegun, RealtimeFault, RealtimeSession
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
 from agent.providers.websocket import ConnectError, Socket, connect
+from agent.realtime import Brief, RealtimeEvent, ReplyAudio
 
 MAX_WAITING = 300 * SAMPLE_RATE
 """Bytes of sound (5 minutes) that may wait for the reader; more is a fault."""

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from agent.stt import SttEvent, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.stt import CHANGING, SttBegun, SttSession, SttFault
+from agent.providers.stt import CHANGING, SttBegun, SttFault, SttSession
 from agent.providers.websocket import ConnectError, Socket, connect
+from agent.stt import SttEvent, Transcript
 
 INBOX = 256
 """Events that wait for the reader; beyond that the oldest are dropped. A partial gives way to the next at once."""

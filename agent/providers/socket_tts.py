@@ -9,7 +9,7 @@ import structlog
 from agent.errors import ProviderError
 from agent.providers.faults import http_fault, quoted
 from agent.providers.renewal import Renewal
-from agent.providers.tts_session import Answer, TtsBegun, TtsFault, Final, TtsSound, TtsSession
+from agent.providers.tts_session import Answer, Final, TtsBegun, TtsFault, TtsSession, TtsSound
 from agent.providers.websocket import ConnectError, Socket, connect
 
 MAX_WAITING = 60 * 8000

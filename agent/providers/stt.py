@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from agent.stt import SttEvent, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import phrases_of, words_of
 from agent.providers.faults import coded_fault, quoted
+from agent.stt import SttEvent, Word
 
 FRAME_MAX = 8000
 """Bytes of mu-law in one binary frame: 1 s."""

@@ -8,18 +8,18 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.realtime import Answering, Brief, ReplyEnded, ReplyAudio, Words
-from agent.stt import Onset, Transcript
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
 from agent.providers.realtime import (
     RealtimeBegun,
+    RealtimeFault,
     RealtimeOptions,
     RealtimeSession,
-    RealtimeFault,
     SessionEvent,
     text_of,
 )
+from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
 CATCH_UP = SAMPLE_RATE * 3 // 4

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from agent.records import Part
 from agent.call_languages import NAMES
+from agent.records import Part
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import Config
 

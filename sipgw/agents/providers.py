@@ -9,13 +9,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from agent.stt import SpeechToText
-from agent.meter import MeteredLlm, metered_stt, metered_tts
 from agent.llm import LanguageModel
+from agent.meter import MeteredLlm, metered_stt, metered_tts
 from agent.pool import LOADING
 from agent.providers import polly
 from agent.providers.assemblyai import AssemblyAIStt
 from agent.providers.cartesia import CartesiaStt
+from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.connections import tls
 from agent.providers.deepgram import DeepgramStt
 from agent.providers.elevenlabs_http import SDK as ELEVENLABS_SDK
@@ -23,7 +23,6 @@ from agent.providers.elevenlabs_http import ElevenLabsHttpTts
 from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
 from agent.providers.failover_realtime import RealtimeProviders
 from agent.providers.failover_stt import FailoverStt
-from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.local import models
 from agent.providers.local.brain import LocalLlm
 from agent.providers.local.host import LocalSpeech
@@ -41,6 +40,7 @@ from agent.providers.tts import (
     OpenAITts,
     PollyTts,
 )
+from agent.stt import SpeechToText
 from agent.tts import TextToSpeech
 from sipgw.agents.choice import Choice
 from sipgw.agents.products import Product, product
@@ -211,7 +211,8 @@ def products(config: Config, choice: Choice) -> Iterator[Product]:
 
 
 def made(config: Config, part: str, name: str) -> Any:
-    """One provider of the cloud by itself: an `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or what makes a `RealtimeModel` of a `Brief`.
+    """One provider of the cloud by itself: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or what makes a
+    `RealtimeModel` of a `Brief`.
 
     Raises `KeyError`.
     """

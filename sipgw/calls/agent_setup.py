@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from agent.active_agent import CascadeRole
 from agent.announcement import Announcement
 from agent.briefing import Briefing, BriefingVerdict, summary_of
 from agent.briefing_phrases import briefing_in
+from agent.call_control import CallControlRefused
 from agent.consent import judged
 from agent.conversation import Conversation
-from agent.realtime_conversation import RealtimeConversation
 from agent.errors import ProviderError
 from agent.meter import ChargedLlm, meter
 from agent.phrases import phrases_of
-from agent.providers.failover_realtime import RealtimeProviders, FailoverRealtime
+from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
+from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome
-from agent.active_agent import CascadeRole
-from agent.call_control import CallControlRefused
 from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
 from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail

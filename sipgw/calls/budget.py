@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from agent.records import Outcome
 from agent.call_control import CallControlRefused
+from agent.records import Outcome
 from sipgw.calls.context import CallContext
 from sipgw.events import Disposition
 

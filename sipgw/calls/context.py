@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import structlog
 
 from agent.base_conversation import BaseConversation
+from agent.call_control import CallControl, CallControlRefused
 from agent.records import HandedOver, Report, Used
-from agent.call_control import CallControlRefused, CallControl
 from media.process import channel as media
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine

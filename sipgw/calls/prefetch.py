@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from agent.records import Outcome
 from agent.call_control import CallControl
+from agent.records import Outcome
 from sipgw.calls.talk import Talk
 from sipgw.config.agent import PrefetchOptions
 

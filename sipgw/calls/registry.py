@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from agent.records import Outcome
 from agent.call_control import CallControlRefused
+from agent.records import Outcome
 from sipgw.bounds import FULL
 from sipgw.calls.info import CallInfo
 from sipgw.calls.session import STOPPED, CallSession

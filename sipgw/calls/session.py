@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from agent.call_control import CallControl, CallControlRefused
 from agent.records import Outcome
-from agent.call_control import CallControlRefused, CallControl
 from media.process import channel as media
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.budget import within_budget
@@ -302,7 +302,10 @@ class CallSession:
         return self.transfers.instead
 
     def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
-        """What is said from now on, see `Audience.listen`. Raises `CallControlRefused` before the call is answered, `Full`."""
+        """What is said from now on, see `Audience.listen`.
+
+        Raises `CallControlRefused` before the call is answered, `Full`.
+        """
         self._up()
         return self.context.line.audience.listen()
 

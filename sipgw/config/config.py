@@ -24,9 +24,9 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.local.host import LocalSpeechOptions
 from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.providers.openai_speak import OpenAITtsOptions
 from agent.providers.polly import PollyOptions
-from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turns import TurnOptions
 from media.process.engine import MediaOptions

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from agent.call_control import CallControlRefused, CallControl
+from agent.call_control import CallControl, CallControlRefused
 from sipgw.agents.agents import VariableError
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
 
+from agent.active_agent import AgentRole, CascadeRole
 from agent.conversation import Conversation
-from agent.realtime import Brief, RealtimeModel, RealtimeEvent
-from agent.realtime_conversation import RealtimeConversation
-from agent.stt import SpeechToText, Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE, Audio, Gone
 from agent.llm import LanguageModel, Piece
 from agent.persona import Persona
 from agent.providers.failover import FailoverOptions
-from agent.providers.failover_realtime import RealtimeProviders, FailoverRealtime
+from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
+from agent.realtime import Brief, RealtimeEvent, RealtimeModel
+from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome, ProviderFailed, Report
-from agent.active_agent import CascadeRole, AgentRole
+from agent.stt import Onset, SpeechToText, Transcript
+from agent.tts import TextToSpeech
 from agent.turn_table import State
 from agent.vad import VoiceActivity
-from agent.tts import TextToSpeech
-from tests.fakes.line import FakeStt, FakeLine, FakeLlm, FakeTts, Fault, now
+from tests.fakes.line import FakeLine, FakeLlm, FakeStt, FakeTts, Fault, now
 from tests.fakes.session import FakeSession
 from tests.virtual import run
 

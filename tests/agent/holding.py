@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.errors import ProviderError
 from agent.persona import Persona
@@ -14,10 +15,9 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from agent.active_agent import CascadeRole
 from agent.tools import Tool
 from agent.turns import TurnOptions
-from tests.fakes.line import LETTER, FakeCaller, FakeStt, FakeLine, FakeLlm, FakeTts, Script, says
+from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, Script, says
 from tests.virtual import run
 
 PERSONA = Persona(prompt="You are a test.", greeting="Hello there.")

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.consent import Judge
-from agent.realtime_conversation import RealtimeConversation
-from agent.line import Gone
-from agent.records import Outcome, Report, Turn, TurnEnded
 from agent.active_agent import AgentRole
+from agent.consent import Judge
+from agent.line import Gone
+from agent.realtime_conversation import RealtimeConversation
+from agent.records import Outcome, Report, Turn, TurnEnded
 from agent.tools import Tool
 from agent.turns import TurnOptions
 from tests.agent.holding import PERSONA

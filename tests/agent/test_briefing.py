@@ -7,12 +7,12 @@ import pytest
 
 from agent.briefing import ANSWER, LETTERS, Briefing, BriefingVerdict, summary_of, verdict_of
 from agent.briefing_phrases import BRIEFINGS, BriefingPhrases
-from agent.stt import Transcript
 from agent.errors import ProviderError
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain.intents import Intents
 from agent.providers.local.brain.llm import LocalLlm
-from tests.fakes.line import FakeCaller, FakeStt, FakeLine, FakeLlm, FakeTts, says
+from agent.stt import Transcript
+from tests.fakes.line import FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, says
 from tests.virtual import run
 
 SAID = BriefingPhrases()

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from agent.call_control import SENTENCES, CallControlRefused
 from agent.history import NOTE, NOTES
 from agent.records import Outcome, ToolDone
-from agent.call_control import SENTENCES, CallControlRefused
 from agent.tools import ToolError, tool
 from agent.turn_table import State
 from agent.turns import TurnOptions

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from agent.stt import Transcript
+from agent.call_languages import NAMES, CallLanguages
 from agent.persona import Persona
 from agent.phrases import PHRASES
 from agent.records import Interrupted, LanguageChanged
 from agent.stock import STOCK
-from agent.call_languages import NAMES, CallLanguages
+from agent.stt import Transcript
 from agent.tools import tool
 from agent.turns import TurnOptions
 from sipgw.agents.languages import translations

@@ -12,9 +12,9 @@ from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain import LocalLlm
 from agent.tools import Tool, tool
 from agent.turns import TurnOptions
+from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds
 from tests.agent.realtime_holding import gone
 from tests.agent.realtime_holding import hold as hold_realtime
-from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds
 from tests.fakes.line import calls, says
 from tests.virtual import run as on_virtual_time
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.stt import Transcript
 from agent.records import AgentSays, CallerSaid, Interrupted, Outcome
+from agent.stt import Transcript
 from agent.tools import tool
 from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold, spoken_seconds
 from tests.fakes.line import LETTER, calls, says, sound_of

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from agent.stt import Transcript
 from agent.errors import ProviderError
 from agent.line import Started
 from agent.records import Interrupted, Outcome, ProviderFailed, TurnEnded
+from agent.stt import Transcript
 from agent.tools import tool
 from agent.turns import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold, spoken_seconds

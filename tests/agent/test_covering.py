@@ -7,9 +7,9 @@ import pytest
 
 from agent.recorded import WORDS, moment, recorded
 from agent.ulaw import level
+from tests.agent.holding import PERSONA, Setting, hold
 from tests.agent.realtime_holding import gone
 from tests.agent.realtime_holding import hold as hold_realtime
-from tests.agent.holding import PERSONA, Setting, hold
 
 
 @pytest.mark.faults("D13")

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from agent.dtmf import FIRST, DtmfCollection, DtmfState, DtmfRequest
+from agent.dtmf import FIRST, DtmfCollection, DtmfRequest, DtmfState
 from agent.line import Digit, Gone
 from agent.records import TurnEnded
 from agent.secrets import Secret, Vault
 from agent.tools import Toolbox, tool
-from tests.agent.realtime_holding import hold as hold_realtime
 from tests.agent.holding import Held, Setting, hold
+from tests.agent.realtime_holding import hold as hold_realtime
 from tests.fakes.line import calls, now, says
 
 CARD = "4111111111111111"

@@ -6,14 +6,14 @@ from itertools import groupby
 
 import pytest
 
-from agent.stt import Transcript
 from agent.echo import PAUSES
 from agent.line import SAMPLE_RATE, Audio
+from agent.stt import Transcript
 from agent.turn_table import Decision, Event, State
 from agent.turns import TurnOptions, Turns
 from agent.vad import HANGOVER, ONSET
 from tests.agent.holding import LONG, Held, Setting, by_last, hold, spoken_seconds
-from tests.fakes.line import LETTER, FakeCaller, FakeStt, FakeLine, now, says
+from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeStt, now, says
 
 SLOT = 160
 SILENT = b"\xff\x7f" * (SLOT // 2)

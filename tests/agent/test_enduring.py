@@ -6,12 +6,12 @@ and the record says why; with one the caller is answered all the same.
 
 import pytest
 
-from agent.realtime import ReplyEnded, ReplyAudio, Words
-from agent.stt import SpeechToText, Onset, Transcript
 from agent.llm import LanguageModel, Text, ToolCall
+from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
 from agent.providers.failover_stt import FailoverStt
-from agent.providers.circuit_breaker import CircuitBreaker
+from agent.realtime import ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, SpeechToText, Transcript
 from agent.tts import TextToSpeech
 from tests.agent.enduring import (
     ANSWER,

@@ -9,10 +9,10 @@ from agent.announcement import Announcement
 from agent.errors import ProviderError
 from agent.limits import within
 from agent.line import Gone
-from agent.meter import MeteredStt, MeteredLlm, MeteredTts
 from agent.llm import Text, Usage
+from agent.meter import MeteredLlm, MeteredStt, MeteredTts
 from agent.records import Outcome, Used
-from tests.fakes.line import FakeStt, FakeLine, FakeLlm, FakeTts
+from tests.fakes.line import FakeLine, FakeLlm, FakeStt, FakeTts
 from tests.virtual import run
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from agent.history import History, AssistantTurn
+from agent.history import AssistantTurn, History
 from agent.llm import ToolCall
 from agent.records import Outcome
+from tests.agent.holding import PERSONA, Setting, by_last, hold
 from tests.agent.realtime_holding import gone
 from tests.agent.realtime_holding import hold as hold_realtime
-from tests.agent.holding import PERSONA, Setting, by_last, hold
 from tests.fakes.line import calls, says
 
 FAREWELL = "I will connect you to a colleague right now, please stay on the line."

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from agent.realtime import Reopened
 from agent.active_agent import AgentRole
-from tests.agent.realtime_holding import gone, hold
+from agent.realtime import Reopened
 from tests.agent.holding import PERSONA
+from tests.agent.realtime_holding import gone, hold
 from tests.agent.test_consent import QUESTION, cancelling
 
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from agent.realtime import Reopened
-from agent.realtime_conversation import AGAIN, GO_ON, RealtimeConversation
 from agent.errors import ProviderError
 from agent.line import Digit
+from agent.realtime import Reopened
+from agent.realtime_conversation import AGAIN, GO_ON, RealtimeConversation
 from agent.recorded import WORDS, recorded
 from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
 from agent.tools import tool
 from agent.turn_table import State
-from tests.agent.realtime_holding import gone, hold
 from tests.agent.holding import PERSONA
+from tests.agent.realtime_holding import gone, hold
 from tests.fakes.line import LETTER, now, sound_of
 
 MOMENT = WORDS["moment"]

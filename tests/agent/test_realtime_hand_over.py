@@ -3,12 +3,12 @@
 import asyncio
 from dataclasses import replace
 
+from agent.active_agent import AgentRole
 from agent.realtime import Reopened
 from agent.records import HandedOver
-from agent.active_agent import AgentRole
 from agent.tools import tool
-from tests.agent.realtime_holding import gone, hold
 from tests.agent.holding import PERSONA
+from tests.agent.realtime_holding import gone, hold
 
 
 def test_another_agent_takes_the_call_over_in_a_session_of_its_own() -> None:

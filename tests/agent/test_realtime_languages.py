@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from agent.records import LanguageChanged
 from agent.stock import STOCK
-from tests.agent.realtime_holding import gone, hold
 from tests.agent.holding import PERSONA
+from tests.agent.realtime_holding import gone, hold
 
 BOTH = {code: STOCK[code] for code in ("es", "en")}
 SPOKEN = replace(PERSONA, translations=BOTH)

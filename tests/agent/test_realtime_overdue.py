@@ -5,8 +5,8 @@ import asyncio
 from agent.realtime_reply import MOST_CALLS
 from agent.recorded import WORDS, recorded
 from agent.reply import CALLS
-from tests.agent.realtime_holding import gone, hold
 from tests.agent.holding import PERSONA
+from tests.agent.realtime_holding import gone, hold
 from tests.fakes.line import LETTER, now, sound_of
 
 MOMENT = WORDS["moment"]

@@ -12,7 +12,7 @@ from agent.vad import HANGOVER, ONSET
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.simulate.run import rustling
 from tests.agent.holding import PERSONA, Setting, hold
-from tests.fakes.line import FakeCaller, FakeStt, FakeLine
+from tests.fakes.line import FakeCaller, FakeLine, FakeStt
 
 OPTIONS = TurnOptions(final_limit=0)
 """Of STT that is patient."""

@@ -68,7 +68,7 @@ def test_sentences_are_those_of_the_language_unless_changed() -> None:
     [
         ('[[languages]]\ncode = "tlh"', "'tlh' is not one of de, en"),
         ('[[languages]]\ncode = "en"\n[[languages]]\ncode = "en"', "two languages are called 'en'"),
-        ('[[languages]]\ncode = "en"\nvoices = "x"', "did you mean 'voice'?"),
+        ('[[languages]]\ncode = "en"\nvoices = "x"', "did you mean 'tts'?"),
     ],
 )
 def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, says: str) -> None:
@@ -78,7 +78,7 @@ def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, s
 
 def test_a_voice_without_a_key_is_an_error() -> None:
     with pytest.raises(ConfigError, match="'deepgram' is none of"):
-        choose(config('[[languages]]\ncode = "en"\nvoice = "deepgram"'))
+        choose(config('[[languages]]\ncode = "en"\ntts = "deepgram"'))
 
 
 def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:

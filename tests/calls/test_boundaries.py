@@ -20,7 +20,7 @@ from sipgw.sip import parse
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.transports import _Datagrams
-from sipgw.tools.load.parrot import ParrotStt, ParrotLlm
+from sipgw.tools.load.parrot import ParrotLlm, ParrotStt
 from tests.calls.twenty import BAD, BEAT, Bug, Far, House, bug, housed, options
 from tests.waiting import HANG, until
 

@@ -16,10 +16,10 @@ from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import Config
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
-from tests.fakes.realtime_server import Faults, Say
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Faults, Say
 from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.phone import calling
 from tests.waiting import HANG
@@ -154,7 +154,7 @@ def test_another_provider_goes_on_with_the_call(tmp_path: Path) -> None:
 def test_another_agent_takes_the_call_over_with_a_provider_of_its_own(tmp_path: Path) -> None:
     """The first one's session ends politely; the other knows what was said, and has its own tools."""
     handing = Say(calls=[("c1", "hand_over", '{"to": "billing", "reason": "wants an invoice"}')])
-    billing = '+++\nduplex = "assemblyai"\n+++\nYou are billing.\n'
+    billing = '+++\nrealtime = "assemblyai"\n+++\nYou are billing.\n'
 
     def first_of(config: Config) -> Config:
         changed = using("openai", openai=first)(config)

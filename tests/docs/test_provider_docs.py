@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.agents.providers import _REALTIMES, _STT, _LLMS, _TTS
+from sipgw.agents.providers import _LLMS, _REALTIMES, _STT, _TTS
 from sipgw.config.config import Config
 from sipgw.policy.cost.prices import packaged
 

@@ -5,9 +5,9 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from agent.stt import SttEvent, Onset, Transcript
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
+from agent.stt import Onset, SttEvent, Transcript
 
 LETTER = 560
 """Samples that the fake voice speaks per character (70 ms)."""

@@ -5,10 +5,10 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from agent.realtime import Answering, Brief, RealtimeEvent, ReplyEnded, ReplyAudio, Words
-from agent.stt import Onset, Transcript
 from agent.line import Audio
 from agent.llm import ToolCall
+from agent.realtime import Answering, Brief, RealtimeEvent, ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, Transcript
 from tests.fakes.line import LETTER, FakeLine, Fault, befall, now, sound_of
 
 

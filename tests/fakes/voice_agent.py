@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.fakes.assemblyai import Said
-from tests.fakes.realtime_server import STALE, RealtimeServer, EndError, Say, Talk
+from tests.fakes.realtime_server import STALE, EndError, RealtimeServer, Say, Talk
 
 SESSION = {"agent_id", "system_prompt", "greeting", "input", "output", "tools", "webhook"}
 PCMU = {"encoding": "audio/pcmu"}

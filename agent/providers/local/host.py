@@ -13,11 +13,11 @@ from typing import Self
 
 import structlog
 
-from agent.stt import SttEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.local import wire
 from agent.providers.local.models import missing
 from agent.providers.local.wire import Kind, Message
+from agent.stt import Onset, SttEvent, Transcript
 
 log = structlog.get_logger()
 

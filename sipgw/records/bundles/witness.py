@@ -14,10 +14,10 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any, TypeVar
 
-from agent.stt import SpeechToText, SttEvent, Onset
 from agent.errors import ProviderError
-from agent.llm import Message, LanguageModel, Piece, Text, ToolCall, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
+from agent.stt import Onset, SpeechToText, SttEvent
 from agent.tts import TextToSpeech
 
 LIMIT = 8 << 20

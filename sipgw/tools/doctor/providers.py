@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from importlib.resources import as_file, files
 from itertools import pairwise
 
-from agent.realtime import Brief, RealtimeModel, ReplyEnded, ReplyAudio
-from agent.stt import SpeechToText, Transcript
 from agent.errors import ProviderError
 from agent.llm import LanguageModel, Text
-from agent.ulaw import to_linear
+from agent.realtime import Brief, RealtimeModel, ReplyAudio, ReplyEnded
+from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech
+from agent.ulaw import to_linear
 from sipgw.agents.providers import choose, made
 from sipgw.config.config import Config, ConfigError
 from sipgw.records.artifacts.wav import read_ulaw

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agent.stt import SpeechToText, Transcript
 from agent.errors import ProviderError
+from agent.stt import SpeechToText, Transcript
 from agent.ulaw import level
 from sipgw.tools.caller import AUDIBLE
 from sipgw.tools.evaluation.eval_set import UtteranceOptions

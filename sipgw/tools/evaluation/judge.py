@@ -4,7 +4,7 @@ import json
 
 from agent.errors import ProviderError
 from agent.limits import whole
-from agent.llm import Message, LanguageModel
+from agent.llm import LanguageModel, Message
 from sipgw.tools.evaluation.eval_set import EvalError
 
 LIMIT = 60.0

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from importlib.resources import as_file, files
 
-from agent.stt import SttEvent, Transcript
 from agent.llm import Message, Piece, Text, ToolSchema
+from agent.stt import SttEvent, Transcript
 from agent.ulaw import level
 from sipgw.agents.providers import Providers
 from sipgw.records.artifacts.wav import read_ulaw

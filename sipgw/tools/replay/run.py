@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.records import Outcome, Report
-from agent.active_agent import CascadeRole
 from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.phone_line import PhoneLine
@@ -26,7 +26,7 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.tools.replay.booth import Booth
 from sipgw.tools.replay.clock import VirtualLoop, until
 from sipgw.tools.replay.props import tools_of, transfer_of
-from sipgw.tools.replay.script import RecordedStt, RecordedLlm, RecordedTts, Script
+from sipgw.tools.replay.script import RecordedLlm, RecordedStt, RecordedTts, Script
 from sipgw.tools.replay.signalling import Descriptions
 
 LONGER = 20.0

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from agent.stt import SttEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
+from agent.stt import Onset, SttEvent, Transcript
 from sipgw.records.bundles.witness import Frame, question
 from sipgw.tools.replay.clock import now, until
 

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from agent.stt import SttEvent, Onset, Transcript
 from agent.history import SAMPLES_PER_CHARACTER
 from agent.line import SAMPLE_RATE
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
+from agent.stt import Onset, SttEvent, Transcript
 from agent.vad import VoiceActivity
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ReplyOptions

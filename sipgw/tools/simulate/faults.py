@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from agent.stt import SpeechToText, SttEvent, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.llm import Message, LanguageModel, Piece, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, ToolSchema
+from agent.stt import SpeechToText, SttEvent, Transcript
 from agent.tts import TextToSpeech
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ProviderOptions

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.stt import Transcript
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.providers.local.listener import floats
+from agent.stt import Transcript
 from tests.agent.local.listening import SILENCE, digits_of, noisy, recording, transcripts, word_errors
 from tests.bench.gate import percentile
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from agent.stt import SttEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.local import host, models, wire
-from agent.providers.local.host import INBOX, Inbox, LocalStt, LocalSpeech, LocalSpeechOptions, LocalTts
+from agent.providers.local.host import INBOX, Inbox, LocalSpeech, LocalSpeechOptions, LocalStt, LocalTts
 from agent.providers.local.wire import Kind, Message
+from agent.stt import Onset, SttEvent, Transcript
 from agent.tts import TextToSpeech
 from tests.agent.local.listening import SILENCE, digits_of, recording, word_errors
 from tests.waiting import HANG

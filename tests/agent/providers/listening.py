@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent.stt import SpeechToText, Transcript, Word
 from agent.errors import ProviderError
+from agent.stt import SpeechToText, Transcript, Word
 from tests.fakes.assemblyai import Said
 from tests.waiting import HANG
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from agent.realtime import Brief, ReplyAudio, Words
 from agent.errors import ProviderError
 from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.providers.socket_realtime import AssemblyAIVoiceAgent, OpenAIRealtime
 from agent.providers.voice_agent_session import VoiceAgentOptions
+from agent.realtime import Brief, ReplyAudio, Words
 from tests.agent.providers import listening
 from tests.fakes.assemblyai import Said
-from tests.fakes.realtime_server import Say
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Say
 from tests.fakes.voice_agent import FakeVoiceAgent
 
 KEY = "realtime model-key"

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from agent.stt import Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.assemblyai import AssemblyAIStt
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 

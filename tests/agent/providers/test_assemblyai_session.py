@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from agent.stt import Onset
 from agent.providers.assemblyai_session import AssemblyAIOptions, AssemblyAISttSession
+from agent.stt import Onset
 
 
 def started(**options) -> AssemblyAISttSession:

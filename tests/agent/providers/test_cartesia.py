@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from agent.stt import Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.cartesia import CartesiaStt
 from agent.providers.cartesia_ink import CartesiaOptions, InkSession
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import listen, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.cartesia import FakeInk

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from agent.stt import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.providers import socket_stt
 from agent.providers.deepgram import DeepgramStt
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
+from agent.stt import Onset, Transcript, Word
 from tests.agent.providers.listening import listen, placed, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.deepgram import FakeDeepgram, Faults

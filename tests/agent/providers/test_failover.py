@@ -8,9 +8,9 @@ import pytest
 from agent.errors import ProviderError
 from agent.limits import boundary
 from agent.llm import Text, ToolCall, Usage
+from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import GO_ON, FailoverLlm, FailoverOptions, FailoverTts, unsaid
 from agent.providers.faults import http_fault
-from agent.providers.circuit_breaker import CircuitBreaker
 from tests.virtual import run
 
 OPTIONS = FailoverOptions()

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from agent.stt import Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.assemblyai import AssemblyAIStt
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.deepgram import DeepgramStt
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.failover_stt import FailoverStt
-from agent.providers.circuit_breaker import CircuitBreaker
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import Reader, listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai import Faults as AssemblyAIFaults

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from agent.stt import Transcript
 from agent.errors import ProviderError
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
+from agent.stt import Transcript
 from tests.agent.providers.listening import placed, sound
 from tests.agent.providers.test_deepgram import MODELS, ORDER, session
 from tests.fakes.deepgram import FakeDeepgram, Faults, bad_terms

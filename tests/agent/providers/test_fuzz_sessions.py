@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.realtime import Brief
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.assemblyai_session import AssemblyAISttSession as AssemblyAISession
 from agent.providers.assemblyai_speak import AssemblyAITtsOptions, AssemblyAITtsSession
@@ -18,6 +17,7 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_ws import ElevenLabsSession
 from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
+from agent.realtime import Brief
 
 SESSIONS = {
     "assemblyai": lambda: AssemblyAISession(AssemblyAIOptions()),

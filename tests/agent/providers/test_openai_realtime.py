@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from agent.realtime import Answering, Brief, ReplyEnded, ReplyAudio, exactly
-from agent.stt import Onset
 from agent.llm import ToolCall
 from agent.providers.openai_realtime import ACTIVE, OpenAIRealtimeOptions, OpenAIRealtimeSession
+from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, exactly
+from agent.stt import Onset
 from tests.agent.providers.listening import sound
-from tests.agent.providers.talking import ANSWER, KEY, ORDER, OPENAI_REALTIME, refusal, spoken, talking
+from tests.agent.providers.talking import ANSWER, KEY, OPENAI_REALTIME, ORDER, refusal, spoken, talking
 from tests.fakes.assemblyai import Said
-from tests.fakes.realtime_server import Say
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Say
 
 LONG = Say("This is a very long answer indeed.", hold=True)
 

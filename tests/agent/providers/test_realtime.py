@@ -7,21 +7,21 @@ import random
 
 import pytest
 
-from agent.realtime import Brief, ReplyEnded, ReplyAudio, Words
-from agent.stt import Onset, Transcript
 from agent.errors import ProviderError
 from agent.llm import ToolCall
 from agent.providers import socket_realtime
 from agent.providers.socket_realtime import AssemblyAIVoiceAgent
 from agent.providers.voice_agent_session import VoiceAgentOptions
+from agent.realtime import Brief, ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import sound
 from tests.agent.providers.talking import (
     AGENT,
     ANSWER,
     BRIEF,
     KEY,
-    ORDER,
     OPENAI_REALTIME,
+    ORDER,
     every,
     refusal,
     spoken,
@@ -29,9 +29,9 @@ from tests.agent.providers.talking import (
     words,
 )
 from tests.fakes.assemblyai import Said
-from tests.fakes.realtime_server import Faults, Say
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Faults, Say
 from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.waiting import HANG
 

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from agent.stt import Transcript
 from agent.providers.assemblyai import AssemblyAIStt
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram import DeepgramStt
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.stt import bases
+from agent.stt import Transcript
 from tests.agent.providers.listening import listen, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.deepgram import FakeDeepgram

@@ -17,13 +17,13 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 from tests.agent.providers.listening import sound
 from tests.agent.providers.replying import ASK, CALLS, CHAT, RESPONSES, TOOLS
 from tests.agent.providers.talking import KEY as REALTIME_KEY
-from tests.agent.providers.talking import ORDER, OPENAI_REALTIME, talking
+from tests.agent.providers.talking import OPENAI_REALTIME, ORDER, talking
 from tests.agent.providers.vendors import judged
 from tests.agent.providers.voicing import OPENAI, said, speaking
-from tests.fakes.realtime_server import Say
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import FakeOpenAI, Reply, _chunks
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Say
 from tests.fakes.responses import FakeResponses, _events
 from tests.fakes.speech_http import FakeOpenAISpeech
 from tests.waiting import HANG

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agent.realtime import ReplyEnded
 from agent.llm import ToolCall
+from agent.realtime import ReplyEnded
 from tests.agent.providers.listening import sound
 from tests.agent.providers.talking import AGENT, BRIEF, KEY, ORDER, talking
 from tests.fakes.realtime_server import Say

@@ -10,10 +10,10 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from agent.stt import Transcript
 from agent.errors import ProviderError
 from agent.llm import Piece, Text
 from agent.providers.local import models
+from agent.stt import Transcript
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
 from sipgw.tools.evaluation.conversing import Happened, unexpected
@@ -197,7 +197,7 @@ def test_a_set_that_cannot_be_used_is_one_line_and_exit_2(text: str, told: str, 
 
 def test_a_configuration_or_a_judge_that_cannot_be_used_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "set.toml").write_text('[[utterances]]\ntext = "a"')
-    (tmp_path / "own.toml").write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"')
+    (tmp_path / "own.toml").write_text('[agent]\nstt = "local"\nllm = "local"\ntts = "local"')
     for arguments, told in (
         (["-c", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--judge", str(tmp_path / "own.toml")], "a judge needs a language model"),
@@ -243,7 +243,7 @@ def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
         ):
             for name, key, url in (("assemblyai", "url", one.url), ("deepgram", "url", other.url)):
                 (tmp_path / f"{name}.toml").write_text(
-                    f'[agent]\nears = "{name}"\nmodel = "openai"\nvoice = "elevenlabs"\n[{name}]\n{key} = "{url}"\n'
+                    f'[agent]\nstt = "{name}"\nllm = "openai"\ntts = "elevenlabs"\n[{name}]\n{key} = "{url}"\n'
                     f'[openai]\nbase_url = "{judge.base_url}"\n[[prices]]\npart = "stt"\nname = "{name}/*"\n'
                     f'unit = "seconds"\nper = 60\nprice = 0.00{len(name)}\n'
                 )
@@ -274,7 +274,7 @@ def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goal
     wanted = read_set(HERE / "phone.toml")
     assert len(wanted.utterances) >= 30
     assert {entity.kind for one in wanted.utterances for entity in one.entities} >= {"name", "code", "amount", "date"}
-    (tmp_path / "embedded.toml").write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"\n')
+    (tmp_path / "embedded.toml").write_text('[agent]\nstt = "local"\nllm = "local"\ntts = "local"\n')
     report = tmp_path / "report.html"
     ran = CliRunner().invoke(
         app, ["eval", str(HERE / "phone.toml"), "-c", str(tmp_path / "embedded.toml"), "--json", "--at-once", "8",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.stt import Onset, Transcript
 from agent.llm import Message, Piece
+from agent.stt import Onset, Transcript
 from agent.turn_table import State
 from agent.ulaw import from_linear
 from media.dtmf.events import KEYS
@@ -34,7 +34,7 @@ from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.tools.trial import EMBEDDED, trial
 from tests.callee import Callee, callee
-from tests.fakes.line import FakeStt, FakeLlm, FakeTts
+from tests.fakes.line import FakeLlm, FakeStt, FakeTts
 from tests.gating import ALWAYS
 from tests.phone import Phone, now
 from tests.waiting import HANG

@@ -233,7 +233,7 @@ def told(**wrong: Any) -> bytes:
         ("story.json", None, "story.json is missing"),
         ("bundle.json", b"{}", "'format' is missing"),
         ("bundle.json", b"[1", "Expecting"),
-        ("bundle.json", b'{"format": "sipgw bundle", "version": 7}', "format 7; this sipgw reads format 1"),
+        ("bundle.json", b'{"format": "sipgw bundle", "version": 7}', "format 7; this sipgw reads formats 1 and 2"),
         ("story.json", b'{"turns": [{}]}', "missing"),
         ("story.json", told(latency_ms=3), "latency_ms"),
         ("story.json", told(heard=None), "heard"),

@@ -152,7 +152,7 @@ def test_bad_input_has_exit_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("inside.toml").write_text('ending = "silence"\n[[steps]]\npress = "1"\nhears = "hello"\nheard = ["yes"]\n')
-    Path("realtime.toml").write_text('[agent]\nduplex = "openai"\n')
+    Path("realtime.toml").write_text('[agent]\nrealtime = "openai"\n')
     ran = runner.invoke(app, ["simulate", *arguments])
     assert ran.exit_code == 2, ran.output
     assert says in " ".join(ran.output.split()).replace("│ ", "")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent.stt import SttEvent, Transcript
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolSchema
+from agent.stt import SttEvent, Transcript
 from sipgw.agents.providers import Providers
 from sipgw.tools.caller import Call, Ear, HangUp, Press, Say, Span
 from sipgw.tools.simulate import faults as seam

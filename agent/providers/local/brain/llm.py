@@ -9,8 +9,8 @@ from agent.history import CUT_MARK
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.phrases import phrases_of
 from agent.pool import LOADING
-from agent.providers.local.brain.order_dialogue import OrderDialogue
 from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.order_dialogue import OrderDialogue
 from agent.providers.local.brain.schemas import Tools
 
 MAX_MESSAGES = 80
