@@ -1,6 +1,6 @@
 """Models and voices that stand in for each other: the next one goes on where one fails.
 
-Which one is asked first is decided by `CircuitBreaker`, which all calls share. A voice is kept for the rest of the call once
+`CircuitBreaker`, which all calls share, decides which one is asked first. A voice is kept for the rest of the call once
 it had to stand in; a model is chosen anew for every reply.
 """
 

@@ -139,8 +139,8 @@ class Transfers:
         """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
 
         When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `consult`
-        reaches an operator on a page, who is not called. Raises `CallControlRefused` if nobody has that name, or if somebody
-        else has the call.
+        reaches an operator on a page, who is not called. Raises `CallControlRefused` if nobody has that name, or if
+        somebody else has the call.
         """
         operator = TransferTarget(DASHBOARD, "bridge", name=name) if consult else self.legs.operator(name)
         if operator is None:

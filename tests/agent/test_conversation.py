@@ -112,13 +112,13 @@ def test_the_sound_stops_at_the_onset_before_any_word_is_known() -> None:
     assert silent == [True]
 
 
-@pytest.mark.parametrize("backchannel", ["Mm-hmm.", "Uh-huh", "Okay.", "yeah, right"])
-def test_a_backchannel_does_not_interrupt(murmur: str) -> None:
+@pytest.mark.parametrize("words", ["Mm-hmm.", "Uh-huh", "Okay.", "yeah, right"])
+def test_a_backchannel_does_not_interrupt(words: str) -> None:
     async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(1.5)
-        await caller.say(murmur, seconds=0.4)
+        await caller.say(words, seconds=0.4)
         await asyncio.sleep(12)
         caller.hang_up()
 

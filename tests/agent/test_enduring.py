@@ -35,9 +35,9 @@ LIMIT = 3.0
 BOOM = ValueError("a secret")
 NONSENSE = (
     Onset(-5.0),
-    Transcript("", final=False, stable=False, end=0.0),
-    Transcript("", final=True, stable=True, end=1e9),
-    Transcript("\ufffd" * 300, final=False, stable=False, end=-3.0),
+    Transcript("", final=False, eager=False, end=0.0),
+    Transcript("", final=True, eager=True, end=1e9),
+    Transcript("\ufffd" * 300, final=False, eager=False, end=-3.0),
 )
 REALTIME_NONSENSE = (
     Onset(-5.0),
