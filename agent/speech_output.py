@@ -1,4 +1,4 @@
-"""The mouth: gives sentences to the voice, and its sound to the line."""
+"""Speech output: gives sentences to the text to speech, and its sound to the line."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable

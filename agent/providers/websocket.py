@@ -2,7 +2,7 @@
 
 The protocol is that of the `websockets` library (its sans-IO half, https://websockets.readthedocs.io); this file only
 ties it to an asyncio transport. Its coroutine interface would cost a task and two wake-ups per message for each of the
-two sockets of a call; and an `Ears.hear` that never blocks needs a send that never blocks.
+two sockets of a call; and an `SpeechToText.send_audio` that never blocks needs a send that never blocks.
 """
 
 import asyncio

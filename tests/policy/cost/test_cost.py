@@ -209,7 +209,7 @@ def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
     )
     found = Agents(capped, {}).unpriced()
     assert len(found) == 3, "both kinds of tokens, and calls in; STT is local, the voice has a price"
-    assert "no price of model openai/gpt-new for tokens_in: caps count 30 for 1e+06 of them" in found[0]
+    assert "no price of llm openai/gpt-new for tokens_in: caps count 30 for 1e+06 of them" in found[0]
     assert "trunk office, calls in, for seconds: caps count 1 for 60" in found[2]
     assert Agents(replace(capped, cost=CostOptions()), {}).unpriced() == [], "without caps nothing hangs on it"
     ours = tuple(PriceOptions("llm", "*", unit, 1) for unit in ("tokens_in", "tokens_out"))
