@@ -1,3 +1,3 @@
-"""The bench of turn-taking: recorded people talk with the whole conversation over G.711, and what they hear is judged."""
+"""The bench of turn-taking: recorded people talk with the whole conversation, and what they hear is judged."""
 
 from tests.bench.turns.gates import gates as gates

@@ -8,19 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.turns.cpu import call_second
-from tests.bench.turns.gates import FAKES, PARTS, WHOLE, gates, judged, measured
+from tests.bench.turns.gates import FAKES, PARTS, WHOLE, Step, gates, judged, measured
 from tests.bench.turns.recognisers import KINDS
 from tests.bench.turns.sets import SETS, Figures
 
 
-def kept(columns: Iterator[tuple[str, Figures]], file: Path) -> Iterator[tuple[str, Figures]]:
-    """The same columns, written to a file when all have come."""
-    lines = ["[about]", f'machine = "{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"']
-    lines += [f'command = "python -m tests.bench.turns {" ".join(sys.argv[1:])}"', "", "[cpu]"]
-    lines += [f'"ms per call-second" = {call_second():.2f}']
-    for column, found in columns:
-        lines += ["", f'["{column}"]', *(f'"{name}" = {value:.4g}' for name, value in found.items())]
+def kept(steps: Iterator[Step], file: Path) -> Iterator[Step]:
+    """The same, written to a file when all have come."""
+    columns: dict[str, Figures] = {}
+    for column, found in steps:
+        columns.setdefault(column, {}).update(found)
         yield column, found
+    lines = ["[about]", f'machine = "{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"']
+    lines += [f'command = "python -m tests.bench.turns {" ".join(sys.argv[1:])}"']
+    for column, found in (("cpu", {"ms per call-second": call_second()}), *columns.items()):
+        lines += ["", f'["{column}"]', *(f'"{name}" = {value:.4g}' for name, value in found.items())]
     file.write_text("\n".join(lines) + "\n")
 
 

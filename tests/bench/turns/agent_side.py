@@ -4,19 +4,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from agent.conversation import Conversation
-from agent.ears import Onset as Onset
-from agent.ears import Transcript as Transcript
-from agent.line import Audio, Line, LineEvent
-from agent.line import Finished as Finished
-from agent.line import Gone as Gone
-from agent.line import Heard as Heard
-from agent.line import Started as Started
+from agent.ears import Onset, Transcript
+from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
 from agent.model import Message, Piece, Text
 from agent.persona import Persona
-from agent.phrases import words_of as words_of
+from agent.phrases import words_of
 from agent.providers.hearing import asks_to_dictate
 from agent.stage import CascadeRole
 from agent.turns import TurnOptions
+
+__all__ = ["Finished", "Gone", "Heard", "Model", "Onset", "Started", "Transcript", "words_of"]
 
 
 def conversation(line: Line, recogniser: Any, model: "Model", voice: Any, greeting: str) -> Conversation:

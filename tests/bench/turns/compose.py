@@ -1,4 +1,4 @@
-"""What callers do, made of recordings: pauses, groups, murmurs, coughs, babble, a television. Always the same by seed."""
+"""What callers do, made of recordings: pauses, groups, murmurs, coughs, babble, a television; the same by seed."""
 
 import numpy as np
 

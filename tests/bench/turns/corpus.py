@@ -1,4 +1,4 @@
-"""Recorded speech with its words, their times and its licence, in a part for development and a part that is held back."""
+"""Recorded speech with its words, their times and its licence; a part for development, a part that is held back."""
 
 import hashlib
 import wave

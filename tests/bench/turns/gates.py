@@ -1,4 +1,4 @@
-"""The bars of turn-taking, each a line that ends ``met`` or ``missed``, and all figures beside those of the first run."""
+"""The bars of turn-taking, each a line that ends ``met`` or ``missed``; all figures beside those of the first run."""
 
 import math
 import tomllib
@@ -19,6 +19,10 @@ FAKES = ("flux", "u3", "plain")
 PARTS = ("dev", "held")
 WHOLE = 2
 """How many times as many of everything the whole bench has."""
+
+
+Step = tuple[str, Figures]
+"""A column, as ``flux/dev``, and figures of it."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,11 @@ BARS = (
     Bar("backchannels that pass without a hole, %", ("backchannels that pass without a hole %",), (80,), "0", True),
     Bar("coughs and bumps with a hole over 0.3 s, %", ("noises with a hole over 0.3 s %",), (20,), "90"),
     Bar("interruptions missed, %", ("interruptions missed %",), (2,), "0"),
-    Bar("interruption: onset to silence, p50/p95 ms", ("onset to silence p50 ms", "onset to silence p95 ms"), (250, 450),
-        "150/265"),
+    Bar("interruption: onset to silence, p50/p95 ms", ("onset to silence p50 ms", "onset to silence p95 ms"),
+        (250, 450), "150/265"),
     Bar("echo at -20 dB: dead air, s a minute", ("echo at -20 dB: dead air s a minute",), (1,), "12.8"),
-    Bar("echo at -20 dB: turns that nobody spoke, a minute", ("echo at -20 dB: turns that nobody spoke a minute",), (0,),
-        "3"),
+    Bar("echo at -20 dB: turns that nobody spoke, a minute", ("echo at -20 dB: turns that nobody spoke a minute",),
+        (0,), "3"),
     Bar("television 10 dB below: dead air, s a minute", ("television 10 dB below: dead air s a minute",), (3,), "22"),
     Bar("television 10 dB below: turns that nobody spoke, a minute",
         ("television 10 dB below: turns that nobody spoke a minute",), (0.5,), "3"),
@@ -76,14 +80,14 @@ BARS = (
         (60,), "0", True),
     Bar("babble at 20/10/0 dB: calls that the agent ended",
         tuple(f"babble at {ratio} dB: calls that the agent ended" for ratio in (20, 10, 0)), (0, 0, 0), "all at 10 dB"),
-    Bar("words doubled in turns/dictations/pauses of 2.6 and 3.4 s",
-        ("words doubled in memory", "words doubled in dictations", "pauses of 2.6 and 3.4 s: words doubled"), (0, 0, 0),
+    Bar("words doubled in turns/dictations/pauses of 2.6 to 4.4 s",
+        ("words doubled in memory", "words doubled in dictations", "pauses of 2.6 to 4.4 s: words doubled"), (0, 0, 0),
         "some"),
     Bar("long interruptions talked over, %", ("long interruptions talked over %",), (0,), "100"),
     Bar("monologue: pauses talked into at most", ("monologue: pauses talked into at most",), (1,), "5 of 5",
         kinds=("flux", "u3")),
-    Bar("cut off before the recogniser ended the turn, %", ("cut off before the recogniser ended the turn %",), (0,), "-",
-        kinds=("flux", "u3")),
+    Bar("cut off before the recogniser ended the turn, %", ("cut off before the recogniser ended the turn %",), (0,),
+        "-", kinds=("flux", "u3")),
 )  # fmt: skip
 
 
@@ -93,32 +97,25 @@ def first_run() -> dict[str, Figures]:
     return {name: column for name, column in kept.items() if isinstance(column, dict) and name != "about"}
 
 
-def measured(
-    kinds: Sequence[str], parts: Sequence[str], scale: int, sets: Sequence[str]
-) -> Iterator[tuple[str, Figures]]:
-    """Each column, with its figures."""
+def measured(kinds: Sequence[str], parts: Sequence[str], scale: int, sets: Sequence[str]) -> Iterator[Step]:
+    """Every set of every column."""
     for part in parts:
         for kind in kinds:
-            bench, found = Bench(KINDS[kind], part, scale), Figures()
             for name in sets:
-                found |= SETS[name](bench)
-            yield f"{kind}/{part}", found
+                yield f"{kind}/{part}", SETS[name](Bench(KINDS[kind], part, scale))
 
 
-def judged(columns: Iterable[tuple[str, Figures]]) -> Iterator[Gate]:
-    """Print every figure as it comes, and yield the bars; those of sets that were not run are left out."""
-    first = first_run()
-    for column, found in columns:
-        before = first.get(column, {})
+def judged(steps: Iterable[Step]) -> Iterator[Gate]:
+    """Print every figure as it comes, and yield each bar when its figures are there; without them it is left out."""
+    first, known = first_run(), dict[str, Figures]()
+    for column, found in steps:
+        before, so_far = first.get(column, {}), known.setdefault(column, {})
         for name, value in found.items():
-            print(
-                f"{AREA}\t{column}: {name}\t{written([value])} (first {written([before.get(name, math.nan)])})",
-                flush=True,
-            )
-        kind = column.partition("/")[0]
-        for bar in BARS:
-            if kind in bar.kinds and found.keys() >= set(bar.figures):
-                yield bar.gate(column, found, before)
+            kept = written([before.get(name, math.nan)])
+            print(f"{AREA}\t{column}: {name}\t{written([value])} (first {kept})", flush=True)
+        fresh = [bar for bar in BARS if column.partition("/")[0] in bar.kinds and not so_far.keys() >= set(bar.figures)]
+        so_far |= found
+        yield from (bar.gate(column, so_far, before) for bar in fresh if so_far.keys() >= set(bar.figures))
 
 
 def cpu_gate() -> Gate:

@@ -1,4 +1,4 @@
-"""A telephone line on virtual time, in the manner of a call: 20 ms frames of G.711, transit, noise, echo, background."""
+"""A telephone line on virtual time, as in a call: 20 ms frames of G.711, transit, noise, echo, background."""
 
 import asyncio
 from collections.abc import AsyncIterator

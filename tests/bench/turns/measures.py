@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sipgw.tools.evaluation.words import plain, wrong_words
 from tests.bench.turns.agent_side import words_of
@@ -91,7 +92,7 @@ def fate(held: Held, text: str, after: int, onset: int, until: int) -> Fate:
         for clip in map(clip_for, text.split("|"))
     )
     played = runs(playout.busy, onset - HOLE, until)
-    gaps = [(later[0] - earlier[1]) * TICK for earlier, later in zip(played, played[1:], strict=False)]
+    gaps = [(later[0] - earlier[1]) * TICK for earlier, later in pairwise(played)]
     return Fate(complete, max(gaps, default=0.0))
 
 
@@ -117,7 +118,7 @@ def voiced(held: Held) -> list[bool]:
 
 
 def dead_air(held: Held) -> float:
-    """Seconds in which nobody spoke, beyond the first of each silence; pauses within what the caller says are theirs."""
+    """Seconds in which nobody spoke, beyond the first of each silence; pauses within a turn are the caller's."""
     theirs = [False] * len(held.line.sounding)
     for spoken in held.spoken:
         theirs[spoken.first : spoken.last] = [True] * (spoken.last - spoken.first)
@@ -143,7 +144,7 @@ def doubled_and_lost(held: Held) -> tuple[int, int, int]:
     """
     said = [word for spoken in held.spoken for word in plain(spoken.clip.text)]
     kept = [word for message in held.memory for word in plain(message)]
-    want, got = Counter(zip(said, said[1:], strict=False)), Counter(zip(kept, kept[1:], strict=False))
+    want, got = Counter(pairwise(said)), Counter(pairwise(kept))
     doubled = sum(count - want[pair] for pair, count in got.items() if 0 < want[pair] < count)
     lost = sum((Counter(said) - Counter(kept)).values())
     return doubled, lost, len(said)
@@ -190,6 +191,6 @@ def area(cut: Sequence[tuple[float, float]], late: Sequence[float], turns: int) 
     it waits for."""
     curve = [(0.0, 0.0), *cut]
     longest = curve[-1][0]
-    exposed = sum((x2 - x1) * (y1 + y2) / 2 for (x1, y1), (x2, y2) in zip(curve, curve[1:], strict=False))
+    exposed = sum((x2 - x1) * (y1 + y2) / 2 for (x1, y1), (x2, y2) in pairwise(curve))
     waits = [min(longest, max(0.0, one)) for one in late] + [longest] * (turns - len(late))
     return (exposed + sum(waits) / max(1, len(waits))) / longest

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from tests.bench.turns.agent_side import Onset, embedded, is_dictation, transcript
+from tests.bench.turns.agent_side import Onset, embedded, is_dictation, transcript, words_of
 from tests.bench.turns.corpus import DIGITS, LETTERS, RATE
 from tests.bench.turns.line import Said, Wire
 from tests.fakes.assemblyai import MODES
@@ -20,9 +20,9 @@ LAG = 0.15
 """Seconds of network and computing before the agent has what a service says."""
 STEP = 640
 """Samples that a service thinks about at a time (80 ms)."""
-DANGLING = frozenset(
-    "a an the and or but to of in for with your my that this is are was not who which i you be".split()
-)
+UNFINISHED = "a an the and or but to of in for with your my that this is are was not who which i you be"
+DANGLING = frozenset(words_of(UNFINISHED))
+"""Words that end no sentence."""
 SPELT = frozenset([*DIGITS, *LETTERS, "oh"])
 
 
@@ -110,7 +110,8 @@ class Service(Recogniser):
 class Flux(Service):
     """Ends turns by confidence (Deepgram Flux): eager at 0.5, taken back by a word, final at 0.7, at 5 s in any case.
 
-    The confidence is a guess from silence and the last word: it grows slowly after a digit and after "the".
+    The confidence is a guess from silence and the last word: soon above 0.9, but after a digit and after "the" it stays
+    near 0.6 and reaches 0.7 after 2.4 s; with the threshold that a dictation asks for only the limit ends the turn.
     """
 
     name = "flux"
@@ -125,9 +126,10 @@ class Flux(Service):
         super().more()
 
     def silent(self, seconds: float) -> None:
-        last = self.turn[-1].text
-        slow = 2.0 if last in DANGLING or last in SPELT else 0.3
-        sure = 1 - math.exp(-seconds / slow)
+        if self.turn[-1].text in DANGLING | SPELT:
+            sure = 0.6 * (1 - math.exp(-seconds / 0.25)) + seconds / 24
+        else:
+            sure = 1 - math.exp(-seconds / 0.3)
         if sure >= (self.DICTATED if self.dictation else self.SURE) or seconds >= self.LIMIT:
             self._eager = False
             self.finish()
@@ -137,9 +139,8 @@ class Flux(Service):
 
 
 class Universal(Service):
-    """Ends turns by punctuation and silence (AssemblyAI Universal-3): what it punctuates after 128 ms, all after 1.28 s.
-
-    While the agent says that something is dictated: 512 ms and 2.56 s. It tells its first words after 0.75 s.
+    """Ends turns by punctuation and silence (AssemblyAI Universal-3): what it punctuates after 128 ms, anything after
+    1.28 s; while something is dictated after 512 ms and 2.56 s. It tells its first words after 0.75 s.
     """
 
     name = "u3"
