@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.turns.cpu import call_second
-from tests.bench.turns.gates import FAKES, PARTS, WHOLE, Step, gates, judged, measured
+from tests.bench.turns.gates import FAKES, PARTS, Step, gates, judged, measured
 from tests.bench.turns.recognisers import KINDS
 from tests.bench.turns.sets import SETS, Figures
 
@@ -29,9 +29,8 @@ def kept(steps: Iterator[Step], file: Path) -> Iterator[Step]:
 def main() -> int:
     """Read the options and print the lines."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.turns", description=__doc__)
-    parser.add_argument(
-        "--whole", action="store_true", help="every recogniser, both parts, twice as many of everything"
-    )
+    parser.add_argument("--whole", action="store_true", help="every recogniser, both parts of the corpora")
+    parser.add_argument("--scale", type=int, default=1, help="so many times as many of everything")
     parser.add_argument("--part", choices=PARTS, help="one part of the corpora")
     parser.add_argument("--recogniser", choices=list(KINDS), action="append", help="one, or several")
     parser.add_argument("--set", choices=list(SETS), action="append", help="one, or several")
@@ -39,7 +38,7 @@ def main() -> int:
     told = parser.parse_args()
     kinds = told.recogniser or (list(KINDS) if told.whole else list(FAKES))
     parts = [told.part] if told.part else list(PARTS) if told.whole else ["dev"]
-    scale, sets = WHOLE if told.whole else 1, told.set or list(SETS)
+    scale, sets = told.scale, told.set or list(SETS)
     found = (
         judged(kept(measured(kinds, parts, scale, sets), told.keep)) if told.keep else gates(kinds, parts, scale, sets)
     )

@@ -59,21 +59,38 @@ def dictated(name: str, known: list[Clip], groups: tuple[int, ...], pause: float
     return joined(name, [Clip(one.name, one.sound, one.words) for one in whole], [pause])
 
 
+MURMURS = (
+    "oh", "mhm", "okay", "thank you", "i see", "right", "oh okay", "mhm mhm", "okay thank you", "oh i see",
+    "right right", "mhm okay", "okay right", "mhm i see", "oh thank you", "right okay",
+)  # fmt: skip
+
+
 def murmurs() -> list[Clip]:
-    """What listeners say, made of recorded letters and prompts: "mm-hmm" is the consonant of the letter M."""
-    known = {one.name: one for one in _characters()}
-    if not {"letters/o", "letters/k", "letters/m"} <= set(known):
+    """What listeners say, made of recorded letters and prompts: "okay" of O and K, "I see" of I and C, "right" of the
+    name of a bracket, "mm-hmm" of the consonant of the letter M."""
+    letters = {one.text: one for one in _characters()}
+    if not {"o", "k", "m", "i", "c"} <= set(letters):
         return []
-    okay = joined("okay", [known["letters/o"], known["letters/k"]], [0.0])
-    hum = known["letters/m"].sound[-1200:]
+    hum = letters["m"].sound[-1200:]
     ramp = np.minimum(1, np.minimum(np.arange(1200), np.arange(1200)[::-1]) / 240).astype(np.float32)
-    hummed = levelled(np.concatenate([hum * ramp, silence(0.06), hum[::-1] * ramp * 1.2]).astype(np.float32))
-    sounds = {"oh": known["letters/o"].sound, "mhm": hummed, "okay": okay.sound}
-    found = {name: Clip(name, sound, (Word(name, 0, len(sound)),), okay.licence) for name, sound in sounds.items()}
-    found |= {one.text: one for one in prompts("murmur")}
-    pairs = [("oh", "okay"), ("mhm", "mhm"), ("okay", "thank you"), ("mhm", "okay"), ("oh", "thank you")]
-    both = [joined(f"{a} {b}", [found[a], found[b]], [0.05]) for a, b in pairs if a in found and b in found]
-    return [*found.values(), *(Clip(one.name, one.sound, one.words, one.licence) for one in both)]
+    single = {
+        "oh": letters["o"].sound,
+        "mhm": levelled(np.concatenate([hum * ramp, silence(0.06), hum[::-1] * ramp * 1.2]).astype(np.float32)),
+        "okay": np.concatenate([letters["o"].sound, letters["k"].sound]),
+        "see": letters["c"].sound,
+        "i": letters["i"].sound,
+    }
+    for whole in prompts("murmur"):
+        if whole.text == "thank you":
+            single["thank you"] = whole.sound
+        else:
+            single[whole.words[0].text] = whole.sound[: whole.words[0].end]
+    licence = letters["o"].licence
+    known = {text: Clip(text, sound, (Word(text, 0, len(sound)),), licence) for text, sound in single.items()}
+    parts = {text: text.replace("thank you", "thank_you").split() for text in MURMURS}
+    made = {text: [known[part.replace("_", " ")] for part in some] for text, some in parts.items()}
+    both = [joined(text, some, [0.04]) for text, some in made.items()]
+    return [Clip(one.name, one.sound, one.words, one.licence) for one in both]
 
 
 def noise(kind: str, seed: int) -> Clip:
@@ -108,11 +125,11 @@ def _cough(chosen: np.random.Generator) -> Sound:
 
 
 def babble(seconds: float, level: float, seed: int) -> Sound:
-    """Six voices at once."""
+    """Four voices at once."""
     chosen, length = rng("babble", seed), round(seconds * RATE)
     voices = strangers()
     total = np.zeros(length, np.float32)
-    for _ in range(6):
+    for _ in range(4):
         pieces, have = [], 0
         while have < length:
             pieces.append(voices[int(chosen.integers(len(voices)))])

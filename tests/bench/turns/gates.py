@@ -17,8 +17,6 @@ FIRST = Path(__file__).with_name("today.toml")
 """The figures of the code that this bench was made for."""
 FAKES = ("flux", "u3", "plain")
 PARTS = ("dev", "held")
-WHOLE = 2
-"""How many times as many of everything the whole bench has."""
 
 
 Step = tuple[str, Figures]
@@ -66,7 +64,7 @@ BARS = (
     Bar("loops of the recogniser", ("loops of the recogniser",), (0,), "4 of 20"),
     Bar("backchannels that stop a reply for good, %", ("backchannels that stop a reply for good %",), (5,), "60"),
     Bar("backchannels that pass without a hole, %", ("backchannels that pass without a hole %",), (80,), "0", True),
-    Bar("coughs and bumps with a hole over 0.3 s, %", ("noises with a hole over 0.3 s %",), (20,), "90"),
+    Bar("coughs and bumps with a hole over 0.3 s, %", ("coughs and bumps with a hole over 0.3 s %",), (20,), "90"),
     Bar("interruptions missed, %", ("interruptions missed %",), (2,), "0"),
     Bar("interruption: onset to silence, p50/p95 ms", ("onset to silence p50 ms", "onset to silence p95 ms"),
         (250, 450), "150/265"),

@@ -16,7 +16,7 @@ TALKS = 10
 HOLE = 15
 """Frames (0.3 s) of silence in a reply that are a hole."""
 DEAD = 1.0
-"""Seconds for which both may be silent."""
+"""Seconds for which both may be silent; a longer silence counts whole."""
 
 
 def runs(flags: Sequence[bool], first: int, last: int) -> list[tuple[int, int]]:
@@ -118,13 +118,14 @@ def voiced(held: Held) -> list[bool]:
 
 
 def dead_air(held: Held) -> float:
-    """Seconds in which nobody spoke, beyond the first of each silence; pauses within a turn are the caller's."""
+    """Seconds of silences of more than a second; pauses within a turn are the caller's."""
     theirs = [False] * len(held.line.sounding)
     for spoken in held.spoken:
         theirs[spoken.first : spoken.last] = [True] * (spoken.last - spoken.first)
     pairs = zip(held.line.sounding, theirs, strict=False)
     silent = [not agent and not caller for agent, caller in pairs]
-    return sum(max(0.0, (last - first) * TICK - DEAD) for first, last in runs(silent, 0, len(silent)))
+    lengths = [(last - first) * TICK for first, last in runs(silent, 0, len(silent))]
+    return sum(length for length in lengths if length > DEAD)
 
 
 def talk_over(held: Held) -> float:

@@ -206,12 +206,15 @@ def _over(bench: Bench, sounds: list[Clip], after: float, notes: list[tuple[Spok
 def listening_sounds(bench: Bench) -> Figures:
     """Backchannels and noises while the agent speaks."""
     known = compose.murmurs()
-    murmurs = [known[number % len(known)] for number in range(12 * bench.scale)] if known else []
+    murmurs = [known[number % len(known)] for number in range(len(known) * bench.scale)]
     first = 0 if bench.part == "dev" else 100
-    kinds = [("cough", 6), ("bump", 3), ("click", 3)]
-    noises = [compose.noise(kind, first + number) for kind, count in kinds for number in range(count * bench.scale)]
+    made = {
+        kind: [compose.noise(kind, first + number) for number in range(count * bench.scale)]
+        for kind, count in (("cough", 7), ("bump", 3), ("click", 4))
+    }
     found: Figures = {}
-    for name, sounds in (("backchannels", murmurs), ("noises", noises)):
+    groups = {"backchannels": murmurs, "coughs and bumps": made["cough"] + made["bump"], "clicks": made["click"]}
+    for name, sounds in groups.items():
         fates = [
             measures.fate(held, text, before, spoken.first, until)
             for held, spoken, text, before, until in into_replies(bench, sounds, 2.0)
@@ -220,9 +223,7 @@ def listening_sounds(bench: Bench) -> Figures:
         found |= {
             f"{name} that stop a reply for good %": share(sum(not one.complete for one in fates), len(fates)),
             f"{name} that pass without a hole %": share(sum(one.passed for one in fates), len(fates)),
-            f"{name} with a hole over 0.3 s %": share(
-                sum(one.complete and not one.passed for one in fates), len(fates)
-            ),
+            f"{name} with a hole over 0.3 s %": share(sum(not one.passed for one in fates), len(fates)),
             f"{name}: hole p50 s": percentile(holes, 0.5) if holes else 0.0,
             f"{name}: longest hole s": max(holes, default=0.0),
         }
@@ -298,15 +299,15 @@ def babbles(bench: Bench) -> Figures:
     """Many voices at once."""
     found: Figures = {}
     for ratio in (20, 10, 0):
-        reached = said = ended = 0
-        for number in range(bench.scale):
-            sound = compose.babble(120, LEVEL - ratio, number)
-            held = bench.call(dialogue(bench.clips(5, 5 * number)), Room(number, None, Clip("babble", sound)))
+        reached = said = 0
+        rooms = [Room(n, None, Clip("babble", compose.babble(150, LEVEL - ratio, n))) for n in range(2 * bench.scale)]
+        found |= _company(bench, f"babble at {ratio} dB", rooms)
+        for number, room in enumerate(rooms):
+            clips = bench.clips(5, 5 * number)
+            held = bench.call(dialogue(clips), room)
             reached += measures.reached_model(held)
-            said += 5
-            ended += bool(held.ended)
+            said += len(clips)
         found[f"babble at {ratio} dB: utterances that reach the model %"] = share(reached, said)
-        found[f"babble at {ratio} dB: calls that the agent ended"] = ended
     return found
 
 
