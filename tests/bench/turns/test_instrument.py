@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from math import nan
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.bench.turns import compose, measures
 from tests.bench.turns.agent_side import Gone, transcript
 from tests.bench.turns.call import GREETING, Caller, Spoken, clip_for, ulaw_of
 from tests.bench.turns.corpus import RATE, missing, part_of, prompts, sentences
-from tests.bench.turns.gates import BARS
+from tests.bench.turns.gates import BARS, Bar, judged
 from tests.bench.turns.line import BenchLine, Said, Wire
 from tests.bench.turns.recognisers import Flux, Recogniser, Service, Universal
 from tests.bench.turns.sets import SETS, Bench, Figures
@@ -137,6 +138,17 @@ def test_an_agent_that_only_waits_for_silence_has_the_area_1() -> None:
     cut = [(length, float(length > waits)) for length in lengths]
     assert measures.area(cut, [waits] * 10, 10) == pytest.approx(1.0, abs=0.01)
     assert measures.area([(length, 0.0) for length in lengths], [0.0] * 10, 10) == 0
+
+
+def test_a_bar_is_missed_by_one_of_its_figures_and_by_none_at_all() -> None:
+    bar = Bar("both", ("a", "b"), (1, 2), "3/4")
+    assert bar.gate("flux/dev", {"a": 1, "b": 2}, {"a": 9}).met
+    assert str(bar.gate("flux/dev", {"a": 1, "b": 2.5}, {"a": 9})).endswith(
+        "flux/dev: both\t1/2.5 (first 9/-; outside 3/4)\t<= 1/2\tmissed"
+    )
+    assert not bar.gate("flux/dev", {"a": 1, "b": nan}, {}).met
+    (printed,) = judged([("flux/dev", {"monologue: pauses talked into at most": 0})])
+    assert printed.met
 
 
 def test_both_parts_of_the_corpora_are_there_and_share_nothing() -> None:
