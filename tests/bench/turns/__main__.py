@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.turns.cpu import call_second
 from tests.bench.turns.bars import FAKES, PARTS, Step, gates, judged, measured
+from tests.bench.turns.cpu import call_second
 from tests.bench.turns.recognisers import KINDS
 from tests.bench.turns.sets import SETS, Figures
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.bench.turns import compose, measures
 from tests.bench.turns.agent_side import Gone, transcript
+from tests.bench.turns.bars import BARS, Bar, judged
 from tests.bench.turns.call import GREETING, Caller, Spoken, clip_for, ulaw_of
 from tests.bench.turns.corpus import RATE, missing, part_of, prompts, sentences
-from tests.bench.turns.bars import BARS, Bar, judged
 from tests.bench.turns.line import BenchLine, Said, Wire
 from tests.bench.turns.recognisers import Flux, Recogniser, Service, Universal
 from tests.bench.turns.sets import SETS, Bench, Figures
