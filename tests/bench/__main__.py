@@ -12,6 +12,7 @@ AREAS = {
     "dashboard": ("dashboard", "call_page", "watched"),
     "cluster": ("deploy", "takeover", "two_gateways"),
     "tools": (),
+    "turns": ("turns",),
     "production": (),
 }
 """The modules that measure each area."""

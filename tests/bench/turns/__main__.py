@@ -1,0 +1,53 @@
+"""``python -m tests.bench.turns``: the bench of turn-taking, quick or whole; exit status 1 if a bar is missed."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench.turns.bars import FAKES, PARTS, Step, gates, judged, measured
+from tests.bench.turns.cpu import call_second
+from tests.bench.turns.recognisers import KINDS
+from tests.bench.turns.sets import SETS, Figures
+
+
+def kept(steps: Iterator[Step], file: Path) -> Iterator[Step]:
+    """The same, written to a file when all have come."""
+    columns: dict[str, Figures] = {}
+    for column, found in steps:
+        columns.setdefault(column, {}).update(found)
+        yield column, found
+    lines = ["[about]", f'machine = "{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"']
+    lines += [f'command = "python -m tests.bench.turns {" ".join(sys.argv[1:])}"']
+    for column, found in (("cpu", {"ms per call-second": call_second()}), *columns.items()):
+        lines += ["", f'["{column}"]', *(f'"{name}" = {value:.4g}' for name, value in found.items())]
+    file.write_text("\n".join(lines) + "\n")
+
+
+def main() -> int:
+    """Read the options and print the lines."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.turns", description=__doc__)
+    parser.add_argument("--whole", action="store_true", help="every recogniser, both parts of the corpora")
+    parser.add_argument("--scale", type=int, default=1, help="so many times as many of everything")
+    parser.add_argument("--part", choices=PARTS, help="one part of the corpora")
+    parser.add_argument("--recogniser", choices=list(KINDS), action="append", help="one, or several")
+    parser.add_argument("--set", choices=list(SETS), action="append", help="one, or several")
+    parser.add_argument("--keep", type=Path, help="write the figures to this TOML file")
+    told = parser.parse_args()
+    kinds = told.recogniser or (list(KINDS) if told.whole else list(FAKES))
+    parts = [told.part] if told.part else list(PARTS) if told.whole else ["dev"]
+    scale, sets = told.scale, told.set or list(SETS)
+    found = (
+        judged(kept(measured(kinds, parts, scale, sets), told.keep)) if told.keep else gates(kinds, parts, scale, sets)
+    )
+    missed = 0
+    for gate in found:
+        print(gate, flush=True)
+        missed += not gate.met
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

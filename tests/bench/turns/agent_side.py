@@ -1,0 +1,73 @@
+"""All that this bench knows of the agent: how a conversation is made, what its line hands it, what it remembers."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+
+from agent.conversation import Conversation
+from agent.ears import Onset, Transcript
+from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
+from agent.model import Message, Piece, Text
+from agent.persona import Persona
+from agent.phrases import words_of
+from agent.providers.hearing import asks_to_dictate
+from agent.stage import CascadeRole
+from agent.turns import TurnOptions
+
+__all__ = ["Finished", "Gone", "Heard", "Model", "Onset", "Started", "Transcript", "words_of"]
+
+
+def conversation(line: Line, recogniser: Any, model: "Model", voice: Any, greeting: str) -> Conversation:
+    """The whole conversation of one call, with the defaults of a gateway."""
+    role = CascadeRole(
+        persona=Persona(prompt="You are a test.", greeting=greeting), model=model, voice=lambda language: voice
+    )
+    return Conversation(line, recogniser, role, options=TurnOptions())
+
+
+def remembered(held: Conversation) -> list[str]:
+    """What the model is told that the caller said, turn by turn."""
+    return [str(message["content"]) for message in held.steering.messages if message["role"] == "user"]
+
+
+def heard(ulaw: bytes, at: float, played: bytes) -> LineEvent:
+    """Sound of the caller. `played` is what the agent played meanwhile: one byte of -dBm0 for each 20 ms."""
+    fields: dict[str, Any] = {"played": played} if "played" in Audio._fields else {}
+    return Audio(ulaw, at, **fields)
+
+
+def transcript(text: str, end: float, *, final: bool, stable: bool = False) -> Transcript:
+    """Words of the caller's turn so far."""
+    return Transcript(text, final=final, stable=final or stable, end=end)
+
+
+def is_dictation(expected: Any) -> bool:
+    """Whether the agent tells its recogniser that something is about to be dictated."""
+    return isinstance(expected, str) and asks_to_dictate(expected, ("en",))
+
+
+class Model:
+    """Answers with what the call's script wants, after `delay` seconds."""
+
+    name = "bench-model"
+
+    def __init__(self, answer: Callable[[], str], delay: Callable[[], Any]) -> None:
+        self._answer, self._delay = answer, delay
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[Any]) -> AsyncGenerator[Piece, None]:
+        """One reply, in a piece for each sentence."""
+        await self._delay()
+        for sentence in self._answer().split("|"):
+            yield Text(sentence + " ")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def embedded() -> tuple[Any, Any, Any]:
+    """The parts of the embedded recogniser without its process: listener, decoder, and the acts of its steps."""
+    from agent.providers.local.endpoint import Act, Pauses
+    from agent.providers.local.listener import Listener
+    from agent.providers.local.silero import Silero
+    from agent.providers.local.whisper import Whisper
+
+    return Listener(Silero(), Pauses()), Whisper(1), Act

@@ -1,0 +1,231 @@
+"""Recognisers: three fakes that know the words on the line and keep their service's rules, and the embedded one.
+
+The fakes are given each word once it has been said, if it is loud and clear enough; they see silence only as it
+passes, and never where the caller's turn really ends. The embedded one really computes: its CPU time is charged to the
+virtual clock, as if it had a core of its own.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from tests.bench.turns.agent_side import Onset, embedded, is_dictation, transcript, words_of
+from tests.bench.turns.corpus import DIGITS, LETTERS, RATE
+from tests.bench.turns.line import Said, Wire
+from tests.fakes.assemblyai import MODES
+
+LAG = 0.15
+"""Seconds of network and computing before the agent has what a service says."""
+STEP = 640
+"""Samples that a service thinks about at a time (80 ms)."""
+UNFINISHED = "a an the and or but to of in for with your my that this is are was not who which i you be"
+DANGLING = frozenset(words_of(UNFINISHED))
+"""Words that end no sentence."""
+SPELT = frozenset([*DIGITS, *LETTERS, "oh"])
+
+
+class Recogniser:
+    """What all have in common: sound goes in, events come out later."""
+
+    name = "none"
+    patient = False
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.heard = 0
+        """Samples."""
+        self.dictation = False
+        self._events: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def open(self) -> None:
+        """Always ready."""
+
+    def hear(self, ulaw: bytes) -> None:
+        for _ in range(0, len(ulaw), STEP):
+            step = min(STEP, len(ulaw))
+            ulaw = ulaw[step:]
+            self.heard += step
+            self.advance(self.heard - step)
+
+    def advance(self, before: int) -> None:
+        """The sound from `before` to `heard` has come."""
+
+    def expect(self, said: Any, *further: Any, **more: Any) -> None:
+        self.dictation = is_dictation(said)
+
+    def attend(self, language: str) -> None:
+        """Only English is spoken."""
+
+    def tell(self, event: Any, after: float = LAG) -> None:
+        asyncio.get_running_loop().call_later(after, self._events.put_nowait, event)
+
+    async def events(self) -> AsyncIterator[Any]:
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def close(self) -> None:
+        self._events.put_nowait(None)
+
+
+class Service(Recogniser):
+    """A fake: collects the words of a turn; how it ends them is its kind's."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.turn: list[Said] = []
+        self.ended: list[int] = []
+        """Samples that had been heard when it ended each turn."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.turn)
+
+    @property
+    def end(self) -> float:
+        return self.turn[-1].end / RATE
+
+    def advance(self, before: int) -> None:
+        for word in self.wire.understood(before, self.heard):
+            if not self.turn:
+                self.tell(Onset(word.start / RATE))
+            self.turn.append(word)
+            self.more()
+        if self.turn and not self.wire.speaks(self.heard - 1):
+            self.silent((self.heard - self.turn[-1].end) / RATE)
+
+    def more(self) -> None:
+        self.tell(transcript(self.text, self.end, final=False))
+
+    def finish(self) -> None:
+        self.tell(transcript(self.text, self.end, final=True))
+        self.turn = []
+        self.ended.append(self.heard)
+
+    def silent(self, seconds: float) -> None:
+        """So much silence has followed the last word."""
+
+
+class Flux(Service):
+    """Ends turns by confidence (Deepgram Flux): eager at 0.5, taken back by a word, final at 0.7, at 5 s in any case.
+
+    The confidence is a guess from silence and the last word: soon above 0.9, but after a digit and after "the" it stays
+    near 0.6 and reaches 0.7 after 2.4 s; with the threshold that a dictation asks for only the limit ends the turn.
+    """
+
+    name = "flux"
+    EAGER, SURE, DICTATED, LIMIT = 0.5, 0.7, 0.85, 5.0
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self._eager = False
+
+    def more(self) -> None:
+        self._eager = False
+        super().more()
+
+    def silent(self, seconds: float) -> None:
+        if self.turn[-1].text in DANGLING | SPELT:
+            sure = 0.6 * (1 - math.exp(-seconds / 0.25)) + seconds / 24
+        else:
+            sure = 1 - math.exp(-seconds / 0.3)
+        if sure >= (self.DICTATED if self.dictation else self.SURE) or seconds >= self.LIMIT:
+            self._eager = False
+            self.finish()
+        elif sure >= self.EAGER and not self._eager:
+            self._eager = True
+            self.tell(transcript(self.text, self.end, final=False, stable=True))
+
+
+class Universal(Service):
+    """Ends turns by punctuation and silence (AssemblyAI Universal-3): what it punctuates after 128 ms, anything after
+    1.28 s; while something is dictated after 512 ms and 2.56 s. It tells its first words after 0.75 s.
+    """
+
+    name = "u3"
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self._paused = False
+
+    def more(self) -> None:
+        self._paused = False
+        if (self.turn[-1].end - self.turn[0].start) / RATE >= 0.75 or len(self.turn) > 2:
+            super().more()
+
+    def silent(self, seconds: float) -> None:
+        least, most = MODES["max_accuracy" if self.dictation else "balanced"]
+        last = self.turn[-1].text
+        sentence = len(self.turn) >= 4 and last not in DANGLING | SPELT
+        if seconds >= most / 1000 or (sentence and seconds >= least / 1000):
+            self.finish()
+        elif seconds >= least / 1000 and not self._paused:
+            self._paused = True
+            self.tell(transcript(self.text, self.end, final=False, stable=last not in DANGLING))
+
+
+class Plain(Service):
+    """Only transcribes: every silence of 300 ms is an end (as Nova with its default endpointing)."""
+
+    name = "plain"
+    ENDPOINTING = 0.3
+
+    def silent(self, seconds: float) -> None:
+        if seconds >= self.ENDPOINTING:
+            self.finish()
+
+
+class Embedded(Recogniser):
+    """Silero and Whisper as in the speech process, one decode at a time."""
+
+    name = "embedded"
+    patient = True
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self._listener, self._whisper, self._act = _models()
+        self._free_at = 0.0
+
+    def hear(self, ulaw: bytes) -> None:
+        self._take(self._listener.hear(ulaw))
+
+    def expect(self, said: Any, *further: Any, **more: Any) -> None:
+        self._listener.expect(said)
+
+    def _take(self, steps: list[Any]) -> None:
+        loop = asyncio.get_running_loop()
+        for step in steps:
+            if step.act is self._act.ONSET:
+                self.tell(Onset(step.start / RATE), 0.0)
+            elif step.act is self._act.DECODE:
+                loop.call_at(max(loop.time(), self._free_at), self._decode, step.start, step.end)
+            else:
+                self.tell(transcript(step.text, step.end / RATE, final=step.act is self._act.FINAL), 0.0)
+
+    def _decode(self, start: int, end: int) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._listener.turns.wanted(end):
+            return
+        if loop.time() < self._free_at:
+            loop.call_at(self._free_at, self._decode, start, end)
+            return
+        began = time.process_time()
+        text = self._whisper.transcribe(self._listener.cut(start, end), self._listener.prompt).text
+        spent = time.process_time() - began
+        self._free_at = loop.time() + spent
+        loop.call_at(self._free_at, lambda: self._take(self._listener.turns.understood(end, text)))
+
+
+_LOADED: list[Any] = []
+
+
+def _models() -> tuple[Any, Any, Any]:
+    """A new listener, with models that are loaded once."""
+    if not _LOADED:
+        _LOADED.extend(embedded())
+    listener, whisper, act = _LOADED
+    return type(listener)(listener._silero, type(listener.turns._pauses)()), whisper, act
+
+
+KINDS: dict[str, Callable[[Wire], Recogniser]] = {one.name: one for one in (Flux, Universal, Plain, Embedded)}
