@@ -25,7 +25,7 @@ from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
-from tests.interop.chromium import browsing, needed
+from tests.interop.chromium import browsing
 from tests.interop.served import GATE
 from tests.waiting import HANG
 
@@ -223,8 +223,8 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.programs("chromium")
 def test_the_calculator_adds_up(site: Path) -> None:
-    needed()
     with serving(site) as address, browsing(None) as context:
         page = context.new_page()
         page.set_default_timeout(HANG * 1000)

@@ -187,6 +187,7 @@ def sizes(data: bytes) -> tuple[int, int, int]:
     return tuple(int.from_bytes(data[at : at + 4], "little") for at in (4, 46, 54))
 
 
+@pytest.mark.programs("sox")
 def test_the_file_is_what_sox_calls_stereo_mu_law(tmp_path):
     recorder, path = Recorder(), tmp_path / "call.wav"
     number = recorder.open(str(path))
