@@ -181,6 +181,7 @@ def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> 
     assert asyncio.run(scenario()) == ["caller_hung_up"]
 
 
+@pytest.mark.slow
 def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> None:
     def wait_for(text: str) -> None:
         asyncio.run(until(lambda: any(text in line for line in gateway.log)))

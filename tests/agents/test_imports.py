@@ -48,6 +48,7 @@ BACKUP = '[agent]\nears = "deepgram"\nmodel = "local"\nmodel_backup = ["openai_b
 OF_A_LANGUAGE = '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice = "elevenlabs"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.faults("A3")
 @pytest.mark.parametrize(
     "config",

@@ -31,6 +31,7 @@ def port_of(phone: Phone) -> int:
     return int(phone._transport.get_extra_info("sockname")[1])
 
 
+@pytest.mark.slow
 def test_a_call_is_held_resumed_moved_and_recoded(tmp_path: Path) -> None:
     async def scenario():
         loop = asyncio.get_running_loop()
@@ -64,6 +65,7 @@ def test_a_call_is_held_resumed_moved_and_recoded(tmp_path: Path) -> None:
     assert [int(version) for version in versions] == sorted({int(version) for version in versions})
 
 
+@pytest.mark.slow
 def test_an_offer_without_g711_is_refused_and_the_call_goes_on(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], []) as world, calling(world.target, lambda _: b"\x7f" * 160) as phone:
@@ -79,6 +81,7 @@ def test_an_offer_without_g711_is_refused_and_the_call_goes_on(tmp_path: Path) -
     assert phase is Phase.CONFIRMED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
 def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str

@@ -100,6 +100,7 @@ def test_every_package_of_the_image_is_pinned_and_so_audited() -> None:
     assert {re.split(r"[=>]", one)[0] for one in (*POSTGRESQL, *REDIS)} <= set(locked)
 
 
+@pytest.mark.slow
 def test_a_gateway_with_keys_starts_without_the_models() -> None:
     code = """
 import sys
@@ -116,6 +117,7 @@ print(choose(parse("", "defaults", keys)))
     assert "local" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_exists() -> None:
     (command,) = re.findall(r'^CMD \["(\w+)"\]', DOCKERFILE, re.MULTILINE)
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
@@ -348,6 +350,7 @@ def test_tls_in_front_of_the_full_stack_is_what_kamailio_asks_for() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_judges_of_these_files_accept_them() -> None:
     tools = Path(sys.executable).parent
     for command in (

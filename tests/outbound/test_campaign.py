@@ -132,6 +132,7 @@ async def reached(jobs: Jobs, **counts: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_once(tmp_path: Path) -> None:
     up: list[int] = []
 
@@ -173,6 +174,7 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_campaign_that_is_paused_lets_calls_end_and_goes_on_when_it_is_resumed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
@@ -196,6 +198,7 @@ def test_a_campaign_that_is_paused_lets_calls_end_and_goes_on_when_it_is_resumed
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_campaign_that_is_stopped_ends_its_calls_and_loses_nobody(tmp_path: Path) -> None:
     def takes(person: Callee, leg: Leg) -> None:
         (person.pick_up if str(leg.request.uri.user).endswith("0") else Leg.ringing)(leg)
@@ -266,6 +269,7 @@ def campaign(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     import sqlite3
 

@@ -222,6 +222,7 @@ async def until_up(speech: LocalSpeech) -> AsyncIterator[None]:
             return
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speech: LocalSpeech) -> None:
     monkeypatch.setattr(host, "RESTART_PAUSE", (0.0, 0.0))
     monkeypatch.setattr(host, "PING_EVERY", 0.05)
@@ -247,6 +248,7 @@ def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speec
     assert children() == others
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_the_gateway() -> None:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "agent.providers.local.worker", str(theirs.fileno()), "1"]
