@@ -97,7 +97,7 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(
 
             def load_all(_: object) -> tuple[Config, dict[str, Config]]:
                 config = found.pop(0)
-                return replace(config), {}  # type: ignore[type-var]  a fault of ours, the second time
+                return replace(config), {}  # type: ignore[type-var]  # a fault of ours, the second time
 
             monkeypatch.setattr("sipgw.cli.serve.load_all", load_all)
             async with asyncio.TaskGroup() as group:

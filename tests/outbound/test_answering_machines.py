@@ -119,7 +119,7 @@ class Interrupted:
             await asyncio.Event().wait()
         finally:
             self._line.finish(2)
-        return Outcome("silence")
+        return Outcome("silence", "")
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         if not any(map(str.isalnum, text)):
