@@ -56,7 +56,8 @@ fast: $(VENV)/.tested
 	  --ignore tests/interop --ignore tests/images
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PROGRAMS) --ignore tests/interop --ignore tests/images
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PROGRAMS) \
+	  --ignore tests/interop --ignore tests/images
 	$(BIN)/python -m pytest --numprocesses $(PHONES) --dist loadfile $(PROGRAMS) tests/interop
 
 # The same tests while three other programs want the cores: what fails only here depends on the machine's time.

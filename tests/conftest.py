@@ -1,7 +1,7 @@
 """What holds for every test."""
 
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
@@ -23,8 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-programs", action="store_true", help="fail where a program of tests/programs.py is missing")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Tests whose programs are not installed are skipped, with the command that installs them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests whose programs are not installed are skipped, with the command that installs them.
+
+    Files with slow tests come first, so that no process is left alone with one at the end (`make test`).
+    """
+    slow = {item.path for item in items if any(item.iter_markers("slow")) or any(item.iter_markers("programs"))}
+    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         if missing := lacking(named(item), packages=True):
             if config.getoption("all_programs") and lacking(named(item), packages=False):
