@@ -67,7 +67,7 @@ PROGRAMS = {
     "sox": _debian("sox", "sox", "soxi"),
     "systemd": _debian("systemd", "systemd-analyze"),
     "tshark": _debian("tshark", "tshark", "dumpcap"),
-    "unshare": _debian("util-linux", "unshare", "setpriv"),
+    "unshare": _debian("util-linux", "unshare"),
 }
 
 

@@ -10,6 +10,7 @@ from sipgw.sip.uri import Uri
 from tests.interop.served import served
 from tests.interop.test_cluster import more_sound, quiet
 from tests.phone import calling
+from tests.programs import path
 
 pytestmark = pytest.mark.programs("unshare")
 
@@ -34,6 +35,8 @@ exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 
 def possible() -> bool:
     """Whether this machine lets us have a mount namespace."""
+    if not path("unshare"):
+        return False
     return subprocess.run(["unshare", "--mount", "mount", "--make-rprivate", "/"], capture_output=True).returncode == 0
 
 

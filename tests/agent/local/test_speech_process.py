@@ -21,6 +21,8 @@ from agent.voice import Voice
 from tests.agent.local.listening import SILENCE, digits_of, recording, word_errors
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 """Seconds; reached only when something hangs."""
 PAUSE = SILENCE * 12_000
 
@@ -222,7 +224,6 @@ async def until_up(speech: LocalSpeech) -> AsyncIterator[None]:
             return
 
 
-@pytest.mark.slow
 def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speech: LocalSpeech) -> None:
     monkeypatch.setattr(host, "RESTART_PAUSE", (0.0, 0.0))
     monkeypatch.setattr(host, "PING_EVERY", 0.05)
@@ -248,7 +249,6 @@ def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speec
     assert children() == others
 
 
-@pytest.mark.slow
 def test_the_process_ends_with_the_gateway() -> None:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "agent.providers.local.worker", str(theirs.fileno()), "1"]
