@@ -1,4 +1,5 @@
-# make run | test | test-loaded | install | bench | demo | docs | images | audit | format     (see CONTRIBUTING.md)
+# make run | check | test | test-loaded | install | bench | demo | docs | images | audit | format
+# (see CONTRIBUTING.md)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -7,8 +8,12 @@ AREA   ?=
 # Tests that run at the same time: most of them wait for calls. Calls with real phones need a core each.
 WORKERS ?= 4
 PHONES  ?= 2
+# `make test PROGRAMS=--all-programs` fails where a program of tests/programs.py is not installed.
+PROGRAMS ?=
+# Processes that tests start would compile everything again each time.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run demo test test-loaded lint unit install bench docs images audit format lock clean
+.PHONY: run demo check test test-loaded lint fast unit install bench docs images audit format lock clean
 
 run: install
 	$(BIN)/sipgw serve
@@ -35,6 +40,9 @@ $(VENV)/.tested: $(VENV)/.installed requirements-test.lock
 	@$(PIP) --require-hashes -r requirements-test.lock
 	@touch $@
 
+# After each change: two minutes. It needs no programs of others and no network.
+check: lint fast
+
 test: lint unit
 
 lint: $(VENV)/.tested
@@ -43,9 +51,14 @@ lint: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+fast: $(VENV)/.tested
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not programs" \
+	  --ignore tests/interop --ignore tests/images
+
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/interop --ignore tests/images
-	$(BIN)/python -m pytest --numprocesses $(PHONES) --dist loadfile tests/interop
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PROGRAMS) \
+	  --ignore tests/interop --ignore tests/images
+	$(BIN)/python -m pytest --numprocesses $(PHONES) --dist loadfile $(PROGRAMS) tests/interop
 
 # The same tests while three other programs want the cores: what fails only here depends on the machine's time.
 test-loaded: $(VENV)/.tested

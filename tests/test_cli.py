@@ -78,6 +78,7 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
     assert told in " ".join(ran.output.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "says"),
     [
@@ -107,6 +108,7 @@ def test_the_demo_voice_is_complete() -> None:
         assert len(read_ulaw(Path(__file__).parent.parent / "sipgw" / "demo_voice" / cue.file)) > 4000
 
 
+@pytest.mark.slow
 def test_a_console_script_is_installed() -> None:
     ran = subprocess.run(
         [str(Path(sys.executable).parent / "sipgw"), "--version"], capture_output=True, text=True, check=True

@@ -97,7 +97,7 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(
 
             def load_all(_: object) -> tuple[Config, dict[str, Config]]:
                 config = found.pop(0)
-                return replace(config), {}  # type: ignore[type-var]  a fault of ours, the second time
+                return replace(config), {}  # type: ignore[type-var]  # a fault of ours, the second time
 
             monkeypatch.setattr("sipgw.cli.serve.load_all", load_all)
             async with asyncio.TaskGroup() as group:
@@ -181,6 +181,7 @@ def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> 
     assert asyncio.run(scenario()) == ["caller_hung_up"]
 
 
+@pytest.mark.slow
 def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> None:
     def wait_for(text: str) -> None:
         asyncio.run(until(lambda: any(text in line for line in gateway.log)))

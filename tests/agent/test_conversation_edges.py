@@ -210,6 +210,7 @@ def test_a_mark_of_an_earlier_turn_that_comes_late_is_not_the_sound_of_this_one(
 BOOM = ValueError("a secret")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "setting"),
     [

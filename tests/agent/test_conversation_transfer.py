@@ -68,6 +68,7 @@ def test_the_agent_answers_while_it_rings_and_does_not_transfer_twice() -> None:
     assert PERSONA.not_connected not in held.tts.spoken
 
 
+@pytest.mark.slow
 def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None:
     """What was being said is broken off for good; nobody is asked anything, nor does the time of the call run out."""
 

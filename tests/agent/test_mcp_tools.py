@@ -44,6 +44,7 @@ async def serving(kind: str, **more: Any) -> AsyncIterator[McpServer]:
         await process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stdio", "http"])
 def test_tools_of_a_server_behave_like_the_agents_own(kind: str) -> None:
     async def scenario() -> None:

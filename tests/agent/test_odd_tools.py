@@ -18,7 +18,7 @@ def odd_callable(two: Callable[[], int]) -> str:
     return ""
 
 
-def odd_name(two: "Nowhere") -> str:  # noqa: F821
+def odd_name(two: "Nowhere") -> str:  # type: ignore[name-defined]  # noqa: F821
     """Take what is not there."""
     return ""
 

@@ -249,7 +249,6 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
 
 @pytest.mark.faults("H5")
 def test_a_program_that_is_not_there_is_told() -> None:
-    pytest.importorskip("mcp")
     config = parse('[[mcp]]\nname = "stock"\ntools = ["*"]\ncommand = ["no-such-python", "x.py"]\n', "sipgw.toml", {})
     assert "[[mcp]] stock: there is no program 'no-such-python' on this machine" in choose(config).notes
     documented = re.findall(r'command = \["([^"]+)"', (Path(__file__).parents[2] / "docs/mcp.md").read_text())

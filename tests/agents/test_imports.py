@@ -48,6 +48,7 @@ BACKUP = '[agent]\nstt = "deepgram"\nllm = "local"\nllm_backup = ["openai_backup
 OF_A_LANGUAGE = '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\ntts = "elevenlabs"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.faults("A3")
 @pytest.mark.parametrize(
     "config",

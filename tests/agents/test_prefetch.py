@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent.mcp_options import McpOptions
 from agent.records import Report, ToolDone
 from sipgw.config.agent import PrefetchOptions
@@ -29,6 +31,7 @@ def change(config: Config) -> Config:
     return replace(config, mcp=(register,), prefetch=PrefetchOptions(tool="find_customer"))
 
 
+@pytest.mark.slow
 def test_the_model_knows_the_customer_when_they_first_speak(tmp_path: Path) -> None:
     reports: list[Report] = []
 

@@ -122,7 +122,7 @@ def accounts() -> Iterator[Gate]:
             for now, estimate in followed(18.0):
                 left, there = playing(now), playing(now - one_way - buffer)
                 known.append(abs(spoken(estimate.at(now)) - spoken(left)) * 1000)
-                heard.append(abs(spoken(estimate.at(now - call.session.rtcp.far.delay)) - spoken(there)) * 1000)
+                heard.append(abs(spoken(estimate.at(now - call.session.rtcp.remote.delay)) - spoken(there)) * 1000)
     yield Gate(AREA, "what has left, as the gateway knows it", f"{max(known):.1f} ms off", "<= 20 ms", max(known) <= 20)
     yield Gate(AREA, "what the caller has heard", f"{max(heard):.0f} ms off at most", "<= 40 ms", max(heard) <= 40)
     yield Gate(AREA, "round trip by RTCP", f"{max(trip):.2f} ms off at most", "<= 1 ms", max(trip) <= 1)

@@ -235,6 +235,7 @@ def _dropped(*_: object) -> Any:
     raise structlog.DropEvent
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("silent")
 def test_twenty_calls_lose_nothing_whatever_raises_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:

@@ -38,6 +38,7 @@ def bilingual(config: Config) -> Config:
     return replace(config, languages=languages, agent=replace(config.agent, greeting="Hi.", hand_over=("billing",)))
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C1")
 def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
     said = [

@@ -22,6 +22,8 @@ from tests.fakes.openai import Reply
 from tests.phone import calling
 from tests.waiting import HANG, until
 
+pytestmark = pytest.mark.slow
+
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Reply(calls=[("c1", "get_order_status", '{"order_number": "7346"}')])
 ANSWER = Reply(text=["Your raincoat is ", "out for delivery."])

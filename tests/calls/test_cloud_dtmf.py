@@ -47,6 +47,7 @@ class Keying:
         return Press(PIN) if asked else None
 
 
+@pytest.mark.slow
 def test_a_pin_is_kept_by_nothing_that_keeps_things(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tools.py").write_text(TOOLS)
     happened: list[Event] = []

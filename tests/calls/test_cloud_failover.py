@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.cartesia_sonic import CartesiaTtsOptions
 from agent.providers.deepgram_listen import DeepgramOptions
@@ -29,6 +31,7 @@ from tests.phone import calling
 ANSWER = "Your raincoat is out for delivery."
 
 
+@pytest.mark.slow
 def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> None:
     """AssemblyAI runs out of money in the middle of the question, ElevenLabs and the first model refuse the key."""
     lost = Faults(sessions=99, error=(1008, "Unauthorized Connection: balance"), after_ms=5000)

@@ -35,6 +35,7 @@ TRUNKS = (
 OFFER = make_offer(LocalMedia("127.0.0.1", 4000, tls=False))
 
 
+@pytest.mark.slow
 def test_who_calls_is_known_to_the_agent_and_to_the_record(tmp_path: Path) -> None:
     fields = (
         ("P-Asserted-Identity", '"EVE" <sip:+14155550100;verstat=TN-Validation-Passed@carrier.example>'),
@@ -81,6 +82,7 @@ async def over(leg: Leg) -> Ended:
     raise AssertionError("the events of a leg end with Ended")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("host", "known", "status"), [("127.0.0.2", True, 403), ("127.0.0.1", False, 481), ("127.0.0.1", True, 0)]
 )
@@ -107,6 +109,7 @@ def test_only_the_trunk_of_a_call_may_replace_it(tmp_path: Path, host: str, know
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -> None:
     """Real RTP: the recogniser hears the second phone (nothing else arrives), and the second phone hears the answer."""
 
@@ -131,6 +134,7 @@ def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -
     assert asyncio.run(scenario()) == "Where is my order?"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "ending"), [(200, "transferred"), (486, "caller_hung_up")])
 def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: Path, status: int, ending: str) -> None:
     person = TrunkOptions(
@@ -163,6 +167,7 @@ def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: 
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("country", "shape", "costly"),
     [
@@ -189,6 +194,7 @@ def test_a_costly_number_is_none_we_are_sent_to_however_it_is_written(
     asyncio.run(asyncio.wait_for(scenario(), HANG))
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C6")
 @pytest.mark.parametrize(("most", "status"), [(1, 503), (2, 200)])
 def test_a_call_that_a_pbx_sends_the_agent_on_counts_on_its_trunk_and_on_the_bill(

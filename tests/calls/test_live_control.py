@@ -26,6 +26,8 @@ from tests.phone import calling
 from tests.transfer.test_bridged_transfer import heard, murmur, murmured, nothing_left, numbers, told, trunks, until
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 ANSWER = "It is packed."
 
 

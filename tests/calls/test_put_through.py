@@ -16,6 +16,8 @@ from tests.cloud import cloud
 from tests.fakes.openai import Reply
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 RECEPTION, CALLER = "+14155550100", "+14155550123"
 
 

@@ -24,6 +24,8 @@ from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.phone import calling
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 TOOLS = Path(__file__).parents[1] / "scenarios" / "tools.py"
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Said("Where is my order 7346?", 3600, 4400)

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import REMEMBERED, CallRegistry
 from sipgw.calls.session import CallSession
@@ -71,6 +73,7 @@ async def of(gateway: ParrotGateway, caller: str) -> dict[str, Any]:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as (gateway, phone):

@@ -13,6 +13,8 @@ from sipgw.tools.simulate.verdict import Verdict
 from tests.virtual_calls import play
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 ANY = float("inf")
 """How long answers may take on a machine that does other things, too; on virtual time they are as wanted."""
 WORDS = 5

@@ -12,6 +12,8 @@ from tests.calls.test_one_call import invite
 from tests.sip.test_endpoint import run
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ACK = b"""ACK sip:agent@127.0.0.1 SIP/2.0
 Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK8;rport
 From: <sip:1002@127.0.0.1>;tag=1

@@ -21,6 +21,8 @@ from sipgw.policy.inbound.shared_limits import SharedLimits
 from tests.interop.redis import Server
 from tests.waiting import HANG, until
 
+pytestmark = pytest.mark.programs("redis")
+
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=3)
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
 BOB = Caller("+14155550101", "+14155550199", "192.0.2.1")

@@ -21,6 +21,8 @@ from sipgw.trunks.trunk_places import TrunkPlaces
 from tests.cluster.test_cluster import ANN, back, joined, still
 from tests.interop.redis import Server
 
+pytestmark = pytest.mark.programs("redis")
+
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=2, calls_per_second=2)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -3,7 +3,6 @@
 import configparser
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -45,8 +44,6 @@ def compose(name: str) -> dict[str, Any]:
 
 
 def gateway(number: int) -> Config:
-    pytest.importorskip("asyncpg")
-    pytest.importorskip("redis")
     return parse((DOCKER / f"gateway{number}.toml").read_text(), f"gateway{number}.toml", VARIABLES)
 
 
@@ -103,6 +100,7 @@ def test_every_package_of_the_image_is_pinned_and_so_audited() -> None:
     assert {re.split(r"[=>]", one)[0] for one in (*POSTGRESQL, *REDIS)} <= set(locked)
 
 
+@pytest.mark.slow
 def test_a_gateway_with_keys_starts_without_the_models() -> None:
     code = """
 import sys
@@ -119,6 +117,7 @@ print(choose(parse("", "defaults", keys)))
     assert "local" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_exists() -> None:
     (command,) = re.findall(r'^CMD \["(\w+)"\]', DOCKERFILE, re.MULTILINE)
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
@@ -240,7 +239,7 @@ def test_environment_names_are_read_by_somebody() -> None:
         assert all(name in (DOCKER / "compose.full.yaml").read_text() for name in used), "its head says what .env needs"
 
 
-@pytest.mark.skipif(not shutil.which("kamailio", path="/usr/sbin:/usr/bin"), reason="Kamailio is not installed")
+@pytest.mark.programs("kamailio")
 @pytest.mark.parametrize("options", [[], ["-A", "WITH_TLS"]])
 def test_kamailio_takes_its_configuration(options: list[str]) -> None:
     command = ["/usr/sbin/kamailio", *options, "-c", "-f", str(DOCKER / "kamailio.cfg")]
@@ -267,7 +266,7 @@ def test_the_unit_starts_reloads_and_stops_the_gateway() -> None:
     assert Path(told["WorkingDirectory"]).name == told["StateDirectory"], "the one place that may be written"
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+@pytest.mark.programs("systemd")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "sipgw.service"
     unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT, flags=re.MULTILINE))
@@ -276,7 +275,6 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 
 
 def test_kubernetes_runs_the_gateway_as_it_is() -> None:
-    pytest.importorskip("asyncpg")
     config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
     (container,) = POD["containers"]
     assert POD["hostNetwork"] and POD["terminationGracePeriodSeconds"] > config.drain.limit
@@ -301,8 +299,6 @@ def test_kubernetes_runs_the_gateway_as_it_is() -> None:
 
 
 def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
-    pytest.importorskip("asyncpg")
-    pytest.importorskip("redis")
     config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
     scaled = KUBERNETES["HorizontalPodAutoscaler"]["spec"]
     assert scaled["scaleTargetRef"]["name"] == KUBERNETES["StatefulSet"]["metadata"]["name"]
@@ -315,8 +311,6 @@ def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
 
 
 def test_kubernetes_scrapes_the_gateway_where_it_listens() -> None:
-    pytest.importorskip("asyncpg")
-    pytest.importorskip("redis")
     files = KUBERNETES["ConfigMap"]["data"]
     config, scrape = parse(files["sipgw.toml"], "kubernetes.yaml", VARIABLES), yaml.safe_load(files["prometheus.yml"])
     (scraping,) = POD["initContainers"]
@@ -356,6 +350,7 @@ def test_tls_in_front_of_the_full_stack_is_what_kamailio_asks_for() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_judges_of_these_files_accept_them() -> None:
     tools = Path(sys.executable).parent
     for command in (

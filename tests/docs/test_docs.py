@@ -25,7 +25,7 @@ from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
-from tests.interop.chromium import browsing, needed
+from tests.interop.chromium import browsing
 from tests.interop.served import GATE
 from tests.waiting import HANG
 
@@ -70,6 +70,7 @@ class Links(HTMLParser):
                 self.names.add(value)
 
 
+@pytest.mark.slow
 def test_no_link_of_the_site_is_broken(site: Path) -> None:
     pages = {path: Links(path.read_text()) for path in site.rglob("*.html") if path.name != "404.html"}
     broken = []
@@ -171,6 +172,7 @@ def test_every_command_that_is_written_anywhere_exists_with_its_options() -> Non
     assert not wrong, wrong
 
 
+@pytest.mark.slow
 def test_what_needs_no_carrier_and_no_conversation_runs_as_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +191,7 @@ def test_what_needs_no_carrier_and_no_conversation_runs_as_it_is_written(
     assert ran == set(ALONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_the_steps_of_each_guide_lead_to_a_valid_configuration(recipe: str, tmp_path: Path) -> None:
     """What a reader does: init, its names into .env, check. Before that, check says what is missing."""
@@ -223,8 +226,8 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.programs("chromium")
 def test_the_calculator_adds_up(site: Path) -> None:
-    needed()
     with serving(site) as address, browsing(None) as context:
         page = context.new_page()
         page.set_default_timeout(HANG * 1000)

@@ -2,30 +2,23 @@
 
 import contextlib
 import json
-import shutil
 import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from agent.ulaw import to_linear
 from sipgw.records.artifacts.wav import read_ulaw
 from tests.interop.served import Served
+from tests.programs import path
 
-PROGRAM = shutil.which("chromium") or ""
+PROGRAM = str(path("chromium") or "")
 KEEP = """
 const Made = RTCPeerConnection;
 window.made = [];
 window.RTCPeerConnection = class extends Made { constructor(...all) { super(...all); window.made.push(this); } };
 """
 """Lets a test look at the connections that the page makes."""
-
-
-def needed() -> None:
-    if not PROGRAM:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
 
 
 def microphone(folder: Path, *parts: float | Path, name: str = "microphone") -> Path:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -15,12 +14,7 @@ import pytest
 
 from tests.interop.frozen import freeze, thaw
 from tests.ports import free_ports
-
-
-def programs() -> Path | None:
-    """Folder of the server's programs; None where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else Path(there).parent if (there := shutil.which("initdb")) else None
+from tests.programs import path
 
 
 class Server:
@@ -70,8 +64,9 @@ def postgresql() -> Iterator[Server]:
 
 
 def _prepared(home: Path) -> Server:
-    there = programs()
-    assert there
+    initdb = path("initdb")
+    assert initdb
+    there = initdb.parent
     user = []
     if os.getuid() == 0:
         owner = pwd.getpwnam("postgres")
@@ -84,9 +79,6 @@ def _prepared(home: Path) -> Server:
     port = free_ports()
     options = ["-c", f"unix_socket_directories={home}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     return Server(home, port, [*user, str(there / "postgres"), "-D", str(home / "data"), "-p", str(port), *options])
-
-
-with_postgresql = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A Redis server in a process of its own, as Debian packages it; it can be killed and cut off."""
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import time
@@ -10,10 +9,6 @@ from pathlib import Path
 
 from tests.interop.frozen import freeze, thaw
 from tests.ports import free_ports
-
-
-def there() -> bool:
-    return shutil.which("redis-server") is not None
 
 
 class Server:

@@ -49,6 +49,7 @@ async def records(gateway: Gateway) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.programs("linphone")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_linphone_registers_calls_and_unregisters(tmp_path: Path, transport: str) -> None:
     recipe = written(tmp_path, "linphone", {"ANNA_PASSWORD": ANNA.password}, everything=False)
@@ -75,6 +76,7 @@ def test_linphone_registers_calls_and_unregisters(tmp_path: Path, transport: str
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("linphone")
 def test_linphone_with_a_wrong_password_does_not_get_in(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with cloud(tmp_path, [], [], change=with_accounts()) as world:
@@ -89,6 +91,7 @@ def test_linphone_with_a_wrong_password_does_not_get_in(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("baresip")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_phone_that_knows_only_md5(tmp_path: Path, transport: str) -> None:
     """baresip 1.0 gives up when SHA-256 is offered too: `algorithms = ["MD5"]` is for such."""
@@ -104,6 +107,7 @@ def test_a_phone_that_knows_only_md5(tmp_path: Path, transport: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("baresip")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_person_at_a_phone_can_be_called(tmp_path: Path, transport: str) -> None:
     """Over the connection or to the address that it was seen at; behind NAT its Contact alone would lead nowhere."""
@@ -134,6 +138,7 @@ class Office(Pbx):
         return None
 
 
+@pytest.mark.programs("baresip")
 @pytest.mark.parametrize("attended", [False, True], ids=["blind", "attended"])
 def test_a_person_at_a_phone_takes_over_a_call(tmp_path: Path, attended: bool) -> None:
     """`transfer_to = "sip:anna"`: the caller is sent to the phone that anna is registered with right now."""
@@ -189,6 +194,7 @@ async def sipvicious(tool: str, folder: Path, *arguments: str) -> str:
     return printed.decode("utf-8", "replace")
 
 
+@pytest.mark.programs("sipvicious")
 @pytest.mark.parametrize(("networks", "found"), [(("127.0.0.1/32",), True), (("127.0.9.1/32",), False)])
 def test_sipvicious_finds_no_gateway_from_where_nobody_may_call(
     tmp_path: Path, networks: tuple[str, ...], found: bool
@@ -209,6 +215,7 @@ def test_sipvicious_finds_no_gateway_from_where_nobody_may_call(
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("sipvicious")
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
 @pytest.mark.parametrize("method", ["REGISTER", "INVITE", "OPTIONS"])
 def test_sipvicious_finds_no_extension(tmp_path: Path, method: str, force: tuple[str, ...]) -> None:
@@ -224,6 +231,7 @@ def test_sipvicious_finds_no_extension(tmp_path: Path, method: str, force: tuple
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("sipvicious")
 @pytest.mark.parametrize(("wrong", "cracked"), [(2, True), (30, False)])
 def test_sipvicious_cracks_no_password(tmp_path: Path, wrong: int, cracked: bool) -> None:
     """svcrack with a list that even holds the right one; where few wrong ones stand before it, it shows that it can."""

@@ -15,7 +15,7 @@ from tests.calling import OPEN, World, busy
 from tests.interop.baresip import Baresip
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.usefixtures("quick_people")
+pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("baresip")]
 
 
 class Softphone:

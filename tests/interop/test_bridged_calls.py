@@ -86,6 +86,7 @@ async def sipp(folder: Path, port: int) -> AsyncIterator[asyncio.subprocess.Proc
         await process.wait()
 
 
+@pytest.mark.programs("baresip")
 @pytest.mark.parametrize("first", ["the caller", "anna"])
 def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> None:
     async def scenario() -> None:
@@ -127,6 +128,7 @@ def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> 
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("baresip")
 @pytest.mark.parametrize("key", ["1", "2"])
 def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: Path, key: str) -> None:
     async def scenario() -> None:
@@ -167,6 +169,7 @@ def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: 
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("sipp")
 def test_sipp_gets_the_caller_and_the_bye(tmp_path: Path) -> None:
     async def scenario() -> None:
         tts, port = Voice(), free_ports()

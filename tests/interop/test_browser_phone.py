@@ -7,8 +7,10 @@ import pytest
 
 from agent.ulaw import level
 from media.recording.wav import HEADER
-from tests.interop.chromium import address, browsing, microphone, needed
+from tests.interop.chromium import address, browsing, microphone
 from tests.interop.served import Served, served
+
+pytestmark = pytest.mark.programs("chromium")
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech"
 STATS = """async () => {
@@ -21,7 +23,6 @@ STATS = """async () => {
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
-    needed()
     folder = tmp_path_factory.mktemp("gateway")
     with served(folder, f'[recording]\nfolder = "{folder / "recordings"}"') as running:
         yield running

@@ -46,6 +46,7 @@ def padded(source: Path, target: Path, before: int, after: int) -> None:
     subprocess.run(["sox", source, "-e", "signed", "-b", "16", target, "pad", str(before), str(after)], check=True)
 
 
+@pytest.mark.programs("baresip", "sox")
 def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
     port = free_ports()
     configured(tmp_path, port, 'number_format = "as_dialled"\n')
@@ -64,6 +65,7 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
     assert said[-1][1].startswith("agent hung up"), ran.stdout
 
 
+@pytest.mark.programs("baresip", "sox")
 def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
     """A long greeting and a beep; then it listens."""
     port = free_ports()
@@ -83,6 +85,7 @@ def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
     assert "agent     Hello, this is Acme Store. We could not reach you." in ran.stdout
 
 
+@pytest.mark.programs("sipp")
 @pytest.mark.parametrize(
     ("status", "reason", "code", "says"),
     [(486, "Busy Here", 10, "busy"), (480, "Temporarily Unavailable", 11, "no answer"),

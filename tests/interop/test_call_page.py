@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright import async_api as playwright
 
 from sipgw.config.records import RecordingOptions
 from sipgw.config.web import WebOptions
@@ -16,7 +17,8 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.phone import calling
 
-playwright = pytest.importorskip("playwright.async_api")
+pytestmark = pytest.mark.programs("chromium")
+
 CHROMIUM = "/usr/bin/chromium"
 EVIL = "<script>document.title='owned'</script>"
 TEXT = "Where is my order 7346?"
@@ -49,7 +51,6 @@ async def holds(page: Any, url: str) -> None:
     assert (await (await downloading.value).path()).stat().st_size > 100_000
 
 
-@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's Chromium")
 def test_the_page_of_a_call(tmp_path: Path) -> None:
     shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
 

@@ -75,7 +75,9 @@ def pyvoip(folder: Path, port: int) -> tuple[str, bytes]:
     return ran.stdout + ran.stderr, to_linear(heard.read_bytes())
 
 
-@pytest.mark.parametrize("phone", [baresip, linphone, pyvoip])
+@pytest.mark.parametrize(
+    "phone", [pytest.param(one, marks=pytest.mark.programs(one.__name__)) for one in (baresip, linphone, pyvoip)]
+)
 def test_a_phone_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_path: Path, phone: Phone) -> None:
     before = len(gateway.calls(0))
     printed, sound = phone(tmp_path, gateway.port)
@@ -91,6 +93,7 @@ def test_a_phone_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_pat
     assert "raincoat" in heard or "rain coat" in heard
 
 
+@pytest.mark.programs("sipp")
 @pytest.mark.parametrize(
     ("scenario", "transport"),
     [("speak.xml", "u1"), ("speak.xml", "t1"), ("speak_late_offer.xml", "u1")],
@@ -112,6 +115,7 @@ def test_sipp_speaks_and_is_answered(gateway: Served, tmp_path: Path, scenario: 
     assert call["ending"] == "caller_hung_up"
 
 
+@pytest.mark.programs("sipp")
 def test_what_the_gateway_does_not_speak_is_refused_with_488(gateway: Served, tmp_path: Path) -> None:
     before = len(gateway.calls(0))
     command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / "g729_only.xml"), "-i", "127.0.0.1"]

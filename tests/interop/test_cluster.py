@@ -13,6 +13,8 @@ from tests.interop.kamailio_edge import LIMIT, Edge
 from tests.interop.served import Served, served
 from tests.phone import Phone, calling
 
+pytestmark = pytest.mark.programs("kamailio")
+
 
 def quiet(_frame: int) -> bytes:
     return b"\xff" * 160

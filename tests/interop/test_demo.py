@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.programs("sox")
+
 
 def test_the_demo_holds_its_conversation(tmp_path: Path) -> None:
     """Recorded human digits, the embedded models, real SIP and RTP: the whole promise of the README."""

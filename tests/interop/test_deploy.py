@@ -4,6 +4,8 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from sipgw.sip.uri import Uri
 from tests.interop.rolling import PARROT, deploy
 from tests.interop.served import served
@@ -11,7 +13,10 @@ from tests.interop.sipp_load import load
 from tests.interop.test_cluster import more_sound
 from tests.phone import calling
 
+pytestmark = pytest.mark.programs("sipp")
 
+
+@pytest.mark.programs("kamailio")
 def test_both_gateways_are_drained_and_started_again_under_calls(tmp_path: Path) -> None:
     done = deploy(tmp_path, calls=60, rate=2, seconds=3)
     assert (done.counts.good, done.counts.bad) == (60, 0), done.counts.log

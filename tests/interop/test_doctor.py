@@ -15,6 +15,8 @@ from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.tools.doctor.broken import QUICK, diagnosed, ids
 
+pytestmark = pytest.mark.programs("kamailio")
+
 BRISK = replace(QUICK, answer=2.0)
 """For the server that is gone."""
 

@@ -22,6 +22,8 @@ from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import admit_all
 from tests.waiting import until
 
+pytestmark = pytest.mark.programs("kamailio")
+
 NOWHERE = "127.0.0.9"
 """The address that gateways tell: nobody listens there."""
 MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)

@@ -5,17 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop import redis as memory
 from tests.interop.faults import ANSWERED, CALLS, FAULTS, LATER, RINGING, Fault, suffered
-from tests.interop.postgresql import programs
 from tests.interop.stack import Stack, stack
 
-pytestmark = pytest.mark.skipif(programs() is None or not memory.there(), reason="PostgreSQL or Redis is not installed")
+pytestmark = pytest.mark.programs("kamailio", "postgresql", "redis", "sipp")
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    pytest.importorskip("redis")
     with stack(tmp_path_factory.mktemp("stack")) as one:
         yield one
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs("sipp")
+
 
 @dataclass
 class Flooded:

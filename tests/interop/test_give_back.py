@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from playwright import async_api as playwright
 
 from agent.ulaw import level
 from sipgw.calls.transfers import GIVEN_BACK
@@ -14,12 +15,13 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
-from tests.interop.chromium import PROGRAM, flags, microphone, needed
+from tests.interop.chromium import PROGRAM, flags, microphone
 from tests.interop.test_browser_phone import SPEECH
 from tests.phone import Phone, calling
 from tests.transfer.test_bridged_transfer import murmur, until
 
-playwright = pytest.importorskip("playwright.async_api")
+pytestmark = pytest.mark.programs("chromium")
+
 NOTE = "I have promised the caller ten percent off."
 QUESTION = "Then where is my order?"
 
@@ -30,7 +32,6 @@ def loudness(caller: Phone) -> float:
 
 
 def test_the_agent_goes_on_and_knows_what_its_colleague_has_told_it(tmp_path: Path) -> None:
-    needed()
     speech = microphone(tmp_path, *(6 * [SPEECH / "jfk.wav"]))
 
     async def scenario() -> list[str]:

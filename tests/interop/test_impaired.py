@@ -13,6 +13,8 @@ from tests.interop.sipp_load import load
 from tests.ports import free_ports
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.programs("sipp")
+
 CALLS, RATE, SECONDS = 200, 10, 1.0
 MORE = """
 [web]

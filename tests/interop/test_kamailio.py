@@ -20,6 +20,8 @@ from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import admit_all
 
+pytestmark = pytest.mark.programs("kamailio")
+
 DOMAIN = "edge.example"
 ZONE = """
 {service}.edge 60 IN SRV 1 1 {dead} host

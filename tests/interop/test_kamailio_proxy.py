@@ -17,6 +17,8 @@ from tests.interop.test_sipp_uas import listening
 from tests.ports import free_ports
 from tests.recipes import OFFER, written
 
+pytestmark = pytest.mark.programs("kamailio")
+
 HERE = Path(__file__).parent
 DOMAIN = "sip.acme.example"
 PASSWORD = "kamailio-password"
@@ -88,6 +90,7 @@ async def sipp(folder: Path, *arguments: str) -> None:
     assert process.returncode == 0, printed.decode()[-2000:] + errors[-3000:]
 
 
+@pytest.mark.programs("sipp")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
     async def scenario() -> None:
@@ -104,6 +107,7 @@ def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.programs("sipp")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
     """It challenges our INVITE by 407, record-routes, and our ACK and BYE go the same way."""

@@ -22,12 +22,13 @@ from tests.interop.baresip import Baresip
 from tests.interop.test_calls import speech, wav
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.programs("baresip")
+
 PRESSED = KEYS + "1122"
 Phone = Callable[[Path, int], Awaitable[str]]
 
 
 async def pjsip(folder: Path, port: int) -> str:
-    pytest.importorskip("pjsua2")
     said, heard = wav(folder / "said.wav", speech(1.0)), folder / "heard.wav"
     command = [sys.executable, Path(__file__).parent / "pjsua_phone.py", f"sip:agent@127.0.0.1:{port}", said, heard]
     process = await asyncio.create_subprocess_exec(*command, "8", "1", stdout=asyncio.subprocess.PIPE)
@@ -41,6 +42,7 @@ async def baresip(folder: Path, port: int) -> str:
     return "".join(re.findall(r"received event: '(.)' \(end=0\)", printed))
 
 
+@pytest.mark.programs("pjsua2")
 @pytest.mark.parametrize("phone", [pjsip, baresip])
 def test_a_phone_gets_every_key_once(tmp_path: Path, phone: Phone) -> None:
     """Over SRTP if the phone speaks it."""

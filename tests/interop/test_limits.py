@@ -4,9 +4,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.interop.scenario import answered, invite, refused, request, response, scenario, wanted
 from tests.interop.scenario import reply as answer_with
 from tests.interop.served import served
+
+pytestmark = pytest.mark.programs("sipp")
 
 LIMITS = """
 [limits]

@@ -33,6 +33,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phone_line, "NO_RTP_LIMIT", 2.0)
 
 
+@pytest.mark.programs("sipp")
 @pytest.mark.parametrize(
     ("steps", "cause", "told"),
     [

@@ -42,6 +42,7 @@ def captured(folder: Path, keep: Keep = "recent", into: str = "") -> Path:
     return path
 
 
+@pytest.mark.programs("tshark")
 def test_wireshark_shows_the_call_with_its_flow_and_both_streams(tmp_path: Path) -> None:
     path = captured(tmp_path)
     flow = [line.split("\t") for line in tshark(path, "-Y", "sip", "-T", "fields", "-e", "sip.Method", "-e",
@@ -59,6 +60,7 @@ def test_wireshark_shows_the_call_with_its_flow_and_both_streams(tmp_path: Path)
                   "-o", "udp.check_checksum:TRUE") == ""  # fmt: skip
 
 
+@pytest.mark.programs("tshark")
 def test_headers_alone_still_tell_loss_and_jitter(tmp_path: Path) -> None:
     path = captured(tmp_path, "headers")
     rows = [line for line in tshark(path, "-q", "-z", "rtp,streams").splitlines() if "g711U" in line]
@@ -68,12 +70,14 @@ def test_headers_alone_still_tell_loss_and_jitter(tmp_path: Path) -> None:
     assert bytes(range(100, 160)) in whole.read_bytes()
 
 
+@pytest.mark.programs("tshark")
 def test_without_rtp_there_is_still_the_sip(tmp_path: Path) -> None:
     path = captured(tmp_path, "off")
     assert tshark(path, "-Y", "rtp") == ""
     assert "SIP 200 OK              :     2 Packets" in tshark(path, "-q", "-z", "sip,stat")
 
 
+@pytest.mark.programs("tshark")
 def test_a_file_of_each_call_is_written_where_that_is_wanted(tmp_path: Path) -> None:
     captured(tmp_path, "always", into=str(tmp_path / "captures"))
     (path,) = (tmp_path / "captures").glob("*.pcap")
@@ -87,6 +91,7 @@ MESSAGE = (
 )
 
 
+@pytest.mark.programs("tshark")
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("hosts", [(HERE[0], THERE[0]), ("2001:db8::9", "2001:db8::7"), (HERE[0], "2001:db8::7"),
                                    ("::ffff:192.0.2.9", THERE[0]), ("phone.example.com", THERE[0])])  # fmt: skip
@@ -119,6 +124,7 @@ def test_sip_of_every_transport_can_be_read(tmp_path: Path, transport: str, host
     assert float(rows[1][2]) == 1_700_000_001
 
 
+@pytest.mark.programs("tshark")
 def test_a_message_larger_than_a_segment_is_put_together_again(tmp_path: Path) -> None:
     file = Pcap()
     message = MESSAGE % (b"TCP", b"y" * 60_000)

@@ -1,6 +1,5 @@
 """PJSIP, which most desk phones and PBXs are measured by, calls our user agent."""
 
-import importlib.util
 import subprocess
 import sys
 
@@ -8,13 +7,14 @@ import pytest
 
 from tests.interop.test_sipp import agent
 
+pytestmark = pytest.mark.programs("pjsua2")
+
 
 @pytest.fixture(scope="module")
 def port():
     yield from agent("autoanswer", "0")
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("pjsua2"), reason="the extra `interop` is not installed")
 def test_pjsip_insists_on_prack_and_a_session_timer_and_holds_resumes_and_refreshes(port: str) -> None:
     phone = [sys.executable, "-m", "tests.interop.pjsua_demanding", f"sip:early@127.0.0.1:{port}", "1"]
     ran = subprocess.run(phone, capture_output=True, text=True, timeout=60, check=False)

@@ -12,9 +12,7 @@ from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.sip.uri import Uri
 from tests.calling import OPEN, World
 
-pytestmark = pytest.mark.usefixtures("quick_people")
-
-pytest.importorskip("pjsua2", reason="pip install -e '.[interop]'")
+pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("pjsua2")]
 
 
 class Pjsua:

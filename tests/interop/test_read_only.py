@@ -1,7 +1,6 @@
 """As in the container of docker/Dockerfile: only the folder of the gateway can be written, nothing may be gained."""
 
 import asyncio
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,9 @@ from sipgw.sip.uri import Uri
 from tests.interop.served import served
 from tests.interop.test_cluster import more_sound, quiet
 from tests.phone import calling
+from tests.programs import path
+
+pytestmark = pytest.mark.programs("unshare")
 
 ROOT = Path(__file__).parents[2]
 WITHIN = """
@@ -33,7 +35,7 @@ exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 
 def possible() -> bool:
     """Whether this machine lets us have a mount namespace."""
-    if not shutil.which("unshare") or not shutil.which("setpriv"):
+    if not path("unshare"):
         return False
     return subprocess.run(["unshare", "--mount", "mount", "--make-rprivate", "/"], capture_output=True).returncode == 0
 

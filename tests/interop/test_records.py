@@ -10,7 +10,7 @@ from sipgw.events import Watchers
 from sipgw.records.cdr.ledger import INTERRUPTED, Ledger
 from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.sip.uri import Uri
-from tests.interop.postgresql import Server, postgresql, server, with_postgresql
+from tests.interop.postgresql import Server, postgresql, server
 from tests.interop.served import served
 from tests.keeping import a_call, at
 from tests.phone import calling
@@ -37,7 +37,7 @@ def test_after_a_kill_the_call_has_its_record(tmp_path: Path) -> None:
     assert record["turns"][0]["said"], "also what was said in the turn that was going on"
 
 
-@with_postgresql
+@pytest.mark.programs("postgresql")
 def test_postgresql_keeps_what_sqlite_keeps(server: Server, tmp_path: Path) -> None:
     async def scenario():
         watchers = Watchers()
@@ -63,7 +63,7 @@ def test_postgresql_keeps_what_sqlite_keeps(server: Server, tmp_path: Path) -> N
     assert order
 
 
-@with_postgresql
+@pytest.mark.programs("postgresql")
 def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
     async def scenario(server: Server):
         watchers = Watchers()
@@ -89,7 +89,7 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
     assert sorted(calls) == sorted((f"{name}-{number}", 2) for name in names for number in range(3))
 
 
-@with_postgresql
+@pytest.mark.programs("postgresql")
 def test_a_server_that_is_not_there_is_one_clear_line() -> None:
     async def scenario():
         async with Store(StoreOptions(url="postgresql://me:secret@127.0.0.1:1/x")):

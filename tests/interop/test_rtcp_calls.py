@@ -15,6 +15,8 @@ from tests.interop.served import Served, served
 from tests.interop.test_calls import speech, wav
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.programs("baresip", "linphone", "tshark")
+
 SECONDS = 12
 
 

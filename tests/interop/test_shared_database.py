@@ -28,13 +28,13 @@ from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
 from tests.gating import ALWAYS, CALIFORNIA, NOON, TRUNKS
-from tests.interop.postgresql import Server, server, with_postgresql
+from tests.interop.postgresql import Server, server
 from tests.keeping import a_call
 from tests.outbound.test_call_out import calling_out
 from tests.records.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
 
 __all__ = ["server"]
-pytestmark = with_postgresql
+pytestmark = pytest.mark.programs("postgresql")
 
 
 async def emptied(server: Server) -> None:

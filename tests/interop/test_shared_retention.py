@@ -16,12 +16,12 @@ from sipgw.records.store import CallFilter, CallRecord, Store
 from sipgw.records.store.spool import Spool
 from sipgw.records.store.tables import SpoolRecord
 from sipgw.web.forgetting import forget_everywhere
-from tests.interop.postgresql import Server, server, with_postgresql
+from tests.interop.postgresql import Server, server
 from tests.interop.test_shared_database import emptied
 from tests.keeping import add_call
 
 __all__ = ["server"]
-pytestmark = with_postgresql
+pytestmark = pytest.mark.programs("postgresql")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 NUMBER = "+14155550123"

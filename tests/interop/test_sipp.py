@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs("sipp")
+
 SCENARIOS = Path(__file__).parent / "sipp"
 
 

@@ -19,6 +19,8 @@ from tests.interop.test_sipp import sipp
 from tests.interop.test_sipp_uas import ended, listening
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.programs("sipp")
+
 SCENARIOS = Path(__file__).parent / "sipp"
 MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
 HELD = make_offer(replace(MEDIA, session=make_offer(MEDIA)), "sendonly")

@@ -26,7 +26,7 @@ from tests.interop.scenario import (
     wanted,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_people")
+pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("sipp")]
 
 HANGUP = wanted("BYE") + reply(200, "OK")
 

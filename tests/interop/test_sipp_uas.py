@@ -15,6 +15,8 @@ from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.programs("sipp")
+
 SCENARIO = Path(__file__).parent / "sipp" / "challenging_uas.xml"
 MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
 

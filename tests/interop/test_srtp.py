@@ -34,6 +34,7 @@ def asked_and_answered(gateway: Served, before: int, heard: bytes) -> None:
     assert "inline:" not in "".join(gateway.log)
 
 
+@pytest.mark.programs("baresip")
 def test_baresip(gateway: Served, tmp_path: Path) -> None:
     """It offers AVP with keys (RFC 8643)."""
     before = len(gateway.calls(0))
@@ -49,6 +50,7 @@ def test_baresip(gateway: Served, tmp_path: Path) -> None:
     asked_and_answered(gateway, before, phone.heard())
 
 
+@pytest.mark.programs("baresip")
 def test_who_does_not_encrypt_is_refused_where_it_is_required(gateway: Served, tmp_path: Path) -> None:
     before = len(gateway.calls(0))
     phone = Baresip(tmp_path, wav(tmp_path / "said.wav", speech(1.0)), f"sip:agent@127.0.0.1:{gateway.port}")
@@ -58,6 +60,7 @@ def test_who_does_not_encrypt_is_refused_where_it_is_required(gateway: Served, t
     assert "requires SRTP" in call["cause"]
 
 
+@pytest.mark.programs("linphone")
 def test_linphone(gateway: Served, tmp_path: Path) -> None:
     """It offers SAVP."""
     before = len(gateway.calls(0))
@@ -69,9 +72,9 @@ def test_linphone(gateway: Served, tmp_path: Path) -> None:
     asked_and_answered(gateway, before, phone.heard())
 
 
+@pytest.mark.programs("pjsua2")
 def test_pjsip(gateway: Served, tmp_path: Path) -> None:
     """It offers SAVP, and again in mid-call."""
-    pytest.importorskip("pjsua2")
     before = len(gateway.calls(0))
     said, heard = wav(tmp_path / "said.wav", speech(*ORDER)), tmp_path / "heard.wav"
     command = [sys.executable, PHONE, f"sip:agent@127.0.0.1:{gateway.port}", said, heard, "14", "2"]

@@ -19,10 +19,8 @@ import pytest
 from sipgw.records.store import CallFilter
 from sipgw.sip.leg import Leg
 from tests.callee import Callee
-from tests.interop import redis as memory
 from tests.interop.frozen import family
 from tests.interop.kamailio_edge import LIMIT
-from tests.interop.postgresql import programs
 from tests.interop.promised import due_now, job_is, leases_run_out
 from tests.interop.sipp_load import load
 from tests.interop.stack import Stack, stack
@@ -30,12 +28,11 @@ from tests.interop.test_cluster import more_sound
 from tests.phone import Phone, calling
 from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(programs() is None or not memory.there(), reason="PostgreSQL or Redis is not installed")
+pytestmark = pytest.mark.programs("kamailio", "postgresql", "redis")
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    pytest.importorskip("redis")
     with stack(tmp_path_factory.mktemp("stack")) as one:
         yield one
 
@@ -87,6 +84,7 @@ def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stac
     assert set(asyncio.run(scenario())) == {"caller_hung_up"}
 
 
+@pytest.mark.programs("sipp")
 def test_calls_of_one_call_id_go_to_one_gateway(running: Stack, tmp_path: Path) -> None:
     """What is sent again, or in another transaction, meets the gateway that knows it; by chance once in 2^4 runs."""
     for number in range(5):

@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.interop.scenario import answered, invite, request, response
 from tests.interop.served import served
 from tests.interop.test_limits import ANN, PAUSE, hung_up, sipp, succeeds
+
+pytestmark = pytest.mark.programs("sipp")
 
 CONFIG = """
 [gate]

@@ -8,15 +8,16 @@ import pytest
 
 from agent.ulaw import level
 from media.recording.wav import HEADER
-from tests.interop.chromium import address, microphone, needed, people
+from tests.interop.chromium import address, microphone, people
 from tests.interop.pcap import tshark
 from tests.interop.served import Served, served
 from tests.interop.test_browser_phone import SPEECH, STATS
 
+pytestmark = pytest.mark.programs("chromium", "tshark")
+
 
 @pytest.fixture
 def gateway(tmp_path: Path):
-    needed()
     with served(tmp_path, f'[recording]\nfolder = "{tmp_path / "recordings"}"') as running:
         yield running
 

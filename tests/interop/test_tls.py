@@ -60,6 +60,7 @@ def silence(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.programs("baresip")
 def test_baresip_calls_over_tls(authority: Authority, tmp_path: Path) -> None:
     folder = tmp_path / "phone"
     folder.mkdir()
@@ -72,6 +73,7 @@ def test_baresip_calls_over_tls(authority: Authority, tmp_path: Path) -> None:
         assert process.stdout.readline().split() == ["call", "tls", "TLS"]
 
 
+@pytest.mark.programs("linphone")
 @pytest.mark.parametrize("trusted", [True, False])
 def test_linphone_calls_over_tls_if_it_trusts_our_authority(
     authority: Authority, tmp_path: Path, trusted: bool
@@ -89,6 +91,7 @@ def test_linphone_calls_over_tls_if_it_trusts_our_authority(
     assert ("call tls TLS" in process.stdout.read()) is trusted
 
 
+@pytest.mark.programs("baresip")
 @pytest.mark.parametrize("trusted", [True, False])
 def test_we_call_baresip_over_tls_if_its_certificate_is_good(
     authority: Authority, tmp_path: Path, trusted: bool
@@ -122,6 +125,7 @@ def test_we_call_baresip_over_tls_if_its_certificate_is_good(
                 asyncio.run(call())
 
 
+@pytest.mark.programs("openssl")
 @pytest.mark.parametrize(("version", "works"), [("-tls1_3", True), ("-tls1_2", True), ("-tls1_1", False)])
 def test_openssl_speaks_to_us(authority: Authority, version: str, works: bool) -> None:
     with answering(authority) as (_, port):
@@ -138,6 +142,7 @@ def test_openssl_speaks_to_us(authority: Authority, version: str, works: bool) -
         process.communicate()
 
 
+@pytest.mark.programs("sipp")
 def test_sipps_calls_through_one_tls_connection(authority: Authority, tmp_path: Path) -> None:
     """Debian's SIPp is built without OpenSSL, so its TCP connection is led through TLS."""
     with answering(authority) as (_, port), running("tests.interop.tls_bridge", port, str(authority.ca)) as bridge:
@@ -158,6 +163,7 @@ def test_sipps_calls_through_one_tls_connection(authority: Authority, tmp_path: 
         )
 
 
+@pytest.mark.programs("baresip")
 def test_a_gateway_with_tls_and_srtp_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
     folder, port = tmp_path / "phone", free_ports()
     folder.mkdir()

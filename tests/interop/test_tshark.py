@@ -14,6 +14,8 @@ from media.session.format import Format
 from media.session.session import RtpSession
 from tests.interop.pcap import fields, streams, write_pcap
 
+pytestmark = pytest.mark.programs("tshark")
+
 MEDIA, CONTROL = ("192.0.2.1", 4000), ("192.0.2.1", 4001)
 SECONDS = 60
 Arrivals = list[tuple[float, bytes]]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright import async_api as playwright
 
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
-from tests.interop.chromium import PROGRAM, flags, microphone, needed
+from tests.interop.chromium import PROGRAM, flags, microphone
 from tests.ports import free_ports
 
-playwright = pytest.importorskip("playwright.async_api")
+pytestmark = pytest.mark.programs("chromium", "coturn")
+
 
 SECRET = "a secret of ours and coturn's"
 RELAYED = """
@@ -49,10 +50,8 @@ def own_address() -> str:
 @contextlib.contextmanager
 def coturn(folder: Path) -> Iterator[str]:
     """A TURN server; yields its URI."""
-    program, host, port = shutil.which("turnserver"), own_address(), free_ports()
-    if not program:
-        pytest.skip("coturn is not installed: apt-get install coturn")
-    command = [program, "-n", "-L", host, "-p", str(port), "--use-auth-secret", f"--static-auth-secret={SECRET}",
+    host, port = own_address(), free_ports()
+    command = ["turnserver", "-n", "-L", host, "-p", str(port), "--use-auth-secret", f"--static-auth-secret={SECRET}",
                "--realm=test", "--no-cli", "--no-tls", "--no-dtls", f"--pidfile={folder / 'turn.pid'}",
                f"--log-file={folder / 'turn.log'}", "--simple-log"]  # fmt: skip
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -64,8 +63,6 @@ def coturn(folder: Path) -> Iterator[str]:
 
 
 def test_a_call_through_a_turn_server(tmp_path: Path) -> None:
-    needed()
-
     async def scenario(server: str) -> tuple[str, dict[str, Any]]:
         turn = BrowserOptions(turn=(server,), turn_secret=SECRET)
         async with (

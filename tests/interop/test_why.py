@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright import async_api as playwright
 
 from agent.records import TurnEnded
 from sipgw.config.config import Config
@@ -30,10 +31,9 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
 from tests.phone import calling
 
-playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's Chromium")
+pytestmark = pytest.mark.programs("chromium")
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=2)
 PHONES = AccountOptions("ann", "correct horse", networks=("127.0.0.2/32",))

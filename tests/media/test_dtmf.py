@@ -150,7 +150,7 @@ def test_at_ten_percent_in_bursts_of_three_all_but_seven_of_a_thousand_keys_arri
 CAPTURES = Path("/usr/share/sip-tester")
 
 
-@pytest.mark.skipif(not CAPTURES.is_dir(), reason="sip-tester is not installed")
+@pytest.mark.programs("sipp-captures")
 @pytest.mark.parametrize("key", [*"0123456789", "star", "pound"])
 def test_the_captures_of_sipp(key: str) -> None:
     packets = [parse(data) for data in udp_payloads((CAPTURES / f"dtmf_2833_{key}.pcap").read_bytes())]

@@ -117,7 +117,8 @@ def test_nothing_is_heard_in_the_recorded_speech() -> None:
     assert [listen(read_ulaw(path)) for path in files] == [""] * len(files)
 
 
-@pytest.mark.skipif(not PROMPTS.is_dir(), reason="asterisk-core-sounds-*-wav are not installed")
+@pytest.mark.slow
+@pytest.mark.programs("prompts")
 def test_nothing_is_heard_in_an_hour_of_prompts() -> None:
     """English, Spanish and French as Debian packages them: 1.4 h by three speakers."""
     seconds, wrong = 0.0, []

@@ -187,6 +187,7 @@ def sizes(data: bytes) -> tuple[int, int, int]:
     return tuple(int.from_bytes(data[at : at + 4], "little") for at in (4, 46, 54))
 
 
+@pytest.mark.programs("sox")
 def test_the_file_is_what_sox_calls_stereo_mu_law(tmp_path):
     recorder, path = Recorder(), tmp_path / "call.wav"
     number = recorder.open(str(path))
@@ -236,6 +237,7 @@ def test_a_full_disk_ends_the_recording_and_leaves_a_valid_file(tmp_path):
     assert ended(recorder) == (other, 0, ""), "the others go on"
 
 
+@pytest.mark.programs("sox")
 def test_after_a_kill_the_file_is_valid_and_the_next_recording_has_a_new_recorder(tmp_path):
     recorder, path = Recorder(), tmp_path / "call.wav"
     number = recorder.open(str(path))

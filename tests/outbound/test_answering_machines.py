@@ -26,6 +26,8 @@ from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.outbound.test_who_answered import talk
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 MESSAGE = ("Hello, this is Acme Store.", "Please call us back about your lamp.")
 CLOSED = silence(0.4) + talk(4.0) + silence(0.6)
 BEEP = tone(1000, 0.4, 8000)
@@ -117,7 +119,7 @@ class Interrupted:
             await asyncio.Event().wait()
         finally:
             self._line.finish(2)
-        return Outcome("silence")
+        return Outcome("silence", "")
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         if not any(map(str.isalnum, text)):

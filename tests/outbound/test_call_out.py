@@ -46,6 +46,8 @@ from tests.gating import ALWAYS
 from tests.phone import calling
 from tests.waiting import HANG, until
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "+14155550100"
 GREETING = "Hello, this is Acme Store. Do you have a moment?"
 

@@ -34,6 +34,8 @@ from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.phone import calling
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 THEIRS = (("P-Asserted-Identity", f"<sip:{NUMBER}@carrier.example>"),)
 QUICK = RetryOptions(attempts=2, busy=10, no_answer=10, failed=10)
 

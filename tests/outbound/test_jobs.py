@@ -41,6 +41,7 @@ def job(key: str = "a", due: datetime = NOW, campaign: str = "") -> Job:
     return Job(campaign=campaign, key=key, number="+14155550100", agent="agent", due=due.timestamp())
 
 
+@pytest.mark.slow
 def test_two_processes_never_hold_the_same_job(tmp_path: Path) -> None:
     async def act(store: Store) -> None:
         processes = [Jobs(store, f"process {number}") for number in range(4)]
@@ -61,6 +62,7 @@ def test_two_processes_never_hold_the_same_job(tmp_path: Path) -> None:
     with_store(tmp_path, act)
 
 
+@pytest.mark.slow
 def test_a_job_is_claimed_when_it_is_due_and_free_again_when_its_process_is_gone(tmp_path: Path) -> None:
     async def act(store: Store) -> None:
         ours, theirs = Jobs(store, "ours"), Jobs(store, "theirs")

@@ -118,6 +118,7 @@ def test_promises_that_are_made_at_the_same_moment_are_no_more_than_may_wait(tmp
     assert with_store(tmp_path, act) == MOST_OF_ONE
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C4")
 @pytest.mark.parametrize(
     ("state", "days", "counts"),
@@ -198,6 +199,7 @@ def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Pa
     assert kept.trunk == ""
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C4")
 @pytest.mark.parametrize("number", ["+14155550199", ""])
 def test_nobody_has_somebody_else_rung_up(tmp_path: Path, number: str) -> None:

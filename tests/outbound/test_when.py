@@ -89,6 +89,7 @@ def test_an_hour_that_the_clock_shows_twice_or_never_is_asked_again(hour: str) -
 WORDS = ("at", "in", "five", "half", "past", "tomorrow", "pm", "a", "and", "hours", "999", "to", "12", "oh", "24:00")
 
 
+@pytest.mark.slow
 @given(st.text(max_size=100) | st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join))
 def test_whatever_is_said_is_a_time_ahead_or_a_question(text: str) -> None:
     try:

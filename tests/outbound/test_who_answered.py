@@ -166,6 +166,7 @@ def test_a_human_who_turns_out_to_be_a_machine() -> None:
     assert one.who is Who.MACHINE
 
 
+@pytest.mark.slow
 def test_later_nothing_turns_a_human_into_a_machine() -> None:
     one = judged(silence(0.3), talk(1.0), silence(31), words="leave a message after the beep, voicemail")
     assert one.decided
@@ -180,6 +181,7 @@ def test_a_tone_is_told_by_its_length_and_its_end() -> None:
     assert Tones().feed(silence(0.1) + tone(1000, 0.1, 5000) + silence(0.2)) == []
 
 
+@pytest.mark.slow
 def test_no_tone_is_heard_in_speech_or_noise_or_keys() -> None:
     noise = np.random.default_rng(1).integers(-8000, 8000, 80_000).astype("<i2").tobytes()
     keys = np.frombuffer(np.zeros(4000, "<i2").tobytes(), "<i2") + (
@@ -193,6 +195,7 @@ def test_no_tone_is_heard_in_speech_or_noise_or_keys() -> None:
     assert not [one for one in heard if one.over and one.seconds >= 0.2]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.binary(max_size=2000), max_size=10), st.text(max_size=200))
 def test_whatever_is_heard_is_judged(sounds: list[bytes], words: str) -> None:

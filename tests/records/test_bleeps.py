@@ -82,6 +82,7 @@ def test_another_file_is_left_alone(tmp_path: Path) -> None:
         redact(str(tmp_path / "link.wav"), [Span("L", 0, 1)])
 
 
+@pytest.mark.slow
 def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +321,7 @@ def test_a_key_that_is_not_for_the_agent_is_no_consent(taken: bool) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C2")
 @pytest.mark.parametrize("agrees", [False, True])
 def test_without_consent_the_packets_of_a_call_are_kept_without_their_sound_and_its_page_says_so(
@@ -347,6 +349,7 @@ def test_without_consent_the_packets_of_a_call_are_kept_without_their_sound_and_
     assert media.get("sound") == (None if agrees else {"withheld": NOT_AGREED})
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C2")
 def test_of_a_call_in_which_something_private_was_said_packets_are_given_out_without_their_sound(
     tmp_path: Path,

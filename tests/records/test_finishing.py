@@ -18,6 +18,8 @@ from sipgw.records.store.tables import CallRecord
 from tests.records.test_bleeps import wav
 from tests.records.test_unfinished import begun, closed, leave
 
+pytestmark = pytest.mark.slow
+
 
 def noted_in(path: Path, database: str) -> Path:
     """Leave a note as a gateway does that is killed; returns where it is. It is two days old."""

@@ -53,6 +53,7 @@ def with_(folder: Path, *texts: str) -> set[str]:
     return {path.suffix for path in files if any(text.encode() in piece for text in texts for piece in pieces(path))}
 
 
+@pytest.mark.slow
 def test_a_caller_is_redacted_everywhere_exported_and_forgotten(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_name_that_cannot_be_is_told_at_start(name, told):
         parse(f'[recording]\nfolder = "x"\nname = "{name}"', "sipgw.toml", {})
 
 
+@pytest.mark.slow
 def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
     async def scenario():
         async with cloud(tmp_path, [], [], recording=RecordingOptions(str(tmp_path / "calls" / "new"))) as world:
@@ -80,6 +81,7 @@ def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
     assert 2 * 8000 <= len(left) == len(right)
 
 
+@pytest.mark.slow
 def test_a_folder_that_has_gone_costs_the_recording_and_not_the_call(tmp_path):
     async def scenario():
         async with cloud(tmp_path, [], [], recording=RecordingOptions(str(tmp_path / "calls"))) as world:

@@ -88,6 +88,7 @@ async def closed(store: Store) -> None:
         session.add(row)
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_sound_is_closed_until_it_is_covered_and_the_record_says_it_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +114,7 @@ def test_after_a_kill_the_sound_is_closed_until_it_is_covered_and_the_record_say
     assert right == LOUD * 32000, "that had been covered before"
 
 
+@pytest.mark.slow
 def test_what_nobody_had_judged_when_it_was_killed_is_covered(tmp_path: Path) -> None:
     """The last words had not become text yet."""
     path = wav(tmp_path / "x.wav", 4)
@@ -133,6 +135,7 @@ def test_what_nobody_had_judged_when_it_was_killed_is_covered(tmp_path: Path) ->
     assert not waits(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sound", "says"), [(b"RIFF" + bytes(500), "no recording"), (b"", "no recording")])
 def test_what_cannot_be_covered_stays_closed(tmp_path: Path, sound: bytes, says: str) -> None:
     path = tmp_path / "x.wav"
@@ -151,6 +154,7 @@ def test_what_cannot_be_covered_stays_closed(tmp_path: Path, sound: bytes, says:
     assert waits(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoilt", [b"{", b'{"cover": ["X"]}', b"[]", b"\xff", b'{"judged": {"L": "x"}}', b"7"])
 def test_a_note_that_cannot_be_read_keeps_the_sound_closed(tmp_path: Path, spoilt: bytes) -> None:
     path = wav(tmp_path / "x.wav", 1)
@@ -246,6 +250,7 @@ def test_what_cannot_be_marked_is_not_recorded(tmp_path: Path) -> None:
     assert tape.as_dict()["recording"]["problem"] == "No such file or directory"
 
 
+@pytest.mark.slow
 def test_who_is_forgotten_leaves_no_note(tmp_path: Path) -> None:
     path = wav(tmp_path / "x.wav", 1)
     note = killed(path)

@@ -6,6 +6,7 @@ import pytest
 from sipgw.records.artifacts.wav import WavError, read_ulaw, write_stereo
 
 
+@pytest.mark.programs("sox")
 def test_a_stereo_recording_opens_elsewhere(tmp_path: Path) -> None:
     """libsndfile, through Debian's sox, reads what we write."""
     path = tmp_path / "call.wav"
@@ -24,6 +25,7 @@ def test_what_is_no_mulaw_wav_is_refused(tmp_path: Path, data: bytes) -> None:
         read_ulaw(path)
 
 
+@pytest.mark.programs("sox")
 def test_recorded_speech_is_read(tmp_path: Path) -> None:
     linear = tmp_path / "linear.wav"
     coded = tmp_path / "coded.wav"

@@ -130,6 +130,7 @@ def test_the_binary_part_of_rfc_4475_does_not_hide_the_others() -> None:
     assert plain(message) is message, "MESSAGE is no method of ours"
 
 
+@pytest.mark.slow
 def test_spoilt_parts_are_understood_or_refused() -> None:
     source = random.Random(5621)
     whole = multi(PLACE, NESTED, ISUP, NEEDED, EARLY)

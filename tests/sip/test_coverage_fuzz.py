@@ -19,6 +19,7 @@ SEEDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", SEEDS)
 def test_a_parser_raises_nothing_but_its_own_error(target: str, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"

@@ -164,6 +164,7 @@ def test_what_is_no_cseq(text: str) -> None:
 PIECES = st.sampled_from(['"a,;b"', "<c,;d>", '"', "\\", "<", ">", ",", ";", " ", "e"])
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(st.lists(PIECES, max_size=9).map("".join), st.sampled_from(",;"))
 def test_splitting_agrees_with_one_that_goes_character_by_character(text: str, separator: str) -> None:

@@ -71,6 +71,7 @@ def check_answer(response: Response) -> None:
     assert head.count(b"\r") == head.count(b"\n") == len(response.headers.fields) + 1
 
 
+@pytest.mark.slow
 def test_mutated_messages() -> None:
     """20,000 of them, the same every time."""
     source = random.Random(4475)
@@ -99,6 +100,7 @@ def test_any_bytes_are_a_message_or_an_error(data: bytes) -> None:
     read(b"OPTIONS sip:h SIP/2.0\r\n" + data)
 
 
+@pytest.mark.slow
 def test_mutated_streams() -> None:
     source = random.Random(5626)
     for _ in range(2_000):
@@ -141,6 +143,7 @@ def test_fields(parse: Callable[[str], object], error: type[Exception]) -> None:
     any_text()
 
 
+@pytest.mark.slow
 def test_mutated_descriptions() -> None:
     source = random.Random(3264)
     bodies = [OFFER, *(body for seed in SEEDS if (body := seed.partition(b"\r\n\r\n")[2]).startswith(b"v=0"))]

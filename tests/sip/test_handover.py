@@ -166,6 +166,7 @@ def test_sockets_that_the_new_process_does_not_speak_are_closed(tmp_path: Path) 
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_call_that_rings_is_answered_and_cancelled_by_the_old_process(tmp_path: Path) -> None:
     async def scenario() -> None:
         here = EndpointOptions("127.0.0.1", 0)

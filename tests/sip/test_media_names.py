@@ -78,6 +78,7 @@ def test_the_answer_to_our_call_is_told_with_addresses() -> None:
     asyncio.run(asyncio.wait_for(scenario(), HANG))
 
 
+@pytest.mark.slow
 @pytest.mark.faults("F8")
 @pytest.mark.parametrize(("host", "status"), [("phone.example", 200), ("none.example", 488), ("six.example", 488)])
 def test_a_call_with_a_name_is_answered_if_the_name_has_an_address(tmp_path: Path, host: str, status: int) -> None:

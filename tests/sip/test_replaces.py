@@ -148,6 +148,7 @@ def test_a_call_that_still_rings_here_cannot_be_taken_over() -> None:
     assert replace(wire, str(named)).told[-1].status == 481
 
 
+@pytest.mark.slow
 def test_calls_that_are_over_are_not_remembered_for_ever() -> None:
     wire = Wire(A, B, C)
     first = Call(wire).answered()

@@ -103,6 +103,7 @@ def test_what_is_left_aside(value: str) -> None:
     assert Crypto.parse(value) is None
 
 
+@pytest.mark.slow
 @given(st.text(max_size=120))
 def test_whatever_stands_there_is_read_or_left_aside(text: str) -> None:
     for value in (text, f"1 {CM80} inline:{text}", f"{LINE}{text}", f"{LINE}|{text}"):

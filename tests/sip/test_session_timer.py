@@ -59,6 +59,7 @@ def test_three_hours_of_call_stay_up_by_refreshes(asking: str, method: str) -> N
     nothing_left(wire)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asking", [A, B], ids=["the caller asks", "the callee asks"])
 @pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
 def test_three_hours_with_a_timer_of_90_s_stay_up_though_a_tenth_of_all_messages_is_lost(

@@ -103,6 +103,16 @@ def test_a_call_is_counted_with_everything_in_it() -> None:
     assert value(metrics, "sipgw_transfers_total", trunk="pbx", outcome="refused") == 1
 
 
+def test_every_metric_is_on_its_page() -> None:
+    """One row of the page, ``process_*``, is for all of a process; media processes have theirs by their endings."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    names = re.findall(r"^# TYPE (\w+)", made().text().decode(), re.MULTILINE)
+    process = {one for one in names if one.startswith("process_")}
+    own = [one for one in names if one.startswith("sipgw_") and one.removeprefix("sipgw_media_") not in process]
+    assert len(own) > 20
+    assert [one for one in own if f"`{one.replace('sipgw_media_process', '')}`" not in page] == []
+
+
 def test_sound_that_was_late_is_told_for_a_minute() -> None:
     clock = [100.0]
     metrics = Metrics(lambda: [Trunk()], clock=lambda: clock[0])

@@ -5,16 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, Disposition
 from sipgw.telemetry.tracing import Tracing
 from tests.virtual import run
-
-pytest.importorskip("opentelemetry.sdk")
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -30,6 +30,8 @@ from tests.media.networks import loud, number_of
 from tests.phone import Phone, calling
 from tests.waiting import HANG, until
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "+14155550123"
 CONNECT = "I connect you."
 SORRY = sound_of(Persona("", "").not_connected).strip(b"\xff")

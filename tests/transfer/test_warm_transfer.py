@@ -33,6 +33,8 @@ from tests.transfer.test_bridged_transfer import (
 )
 from tests.transfer.test_bridged_transfer import nothing_left as left_nothing
 
+pytestmark = pytest.mark.slow
+
 SUMMARY = "The caller wants to know where order seven three four six is."
 WARM = PersonOptions("billing", NUMBER, trunk="carrier", mode="warm")
 SAID = BriefingPhrases()

@@ -53,6 +53,7 @@ def no_faults(*carriers: Carrier) -> None:
 # Telnyx
 
 
+@pytest.mark.slow
 def test_telnyx_registers_answers_and_unregisters(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Telnyx() as carrier:
@@ -97,6 +98,7 @@ def test_telnyx_takes_calls_out_and_says_why_not(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("enabled", "how"), [(True, "transferred"), (False, "transfer_failed")])
 def test_telnyx_transfers_if_it_is_enabled(tmp_path: Path, enabled: bool, how: str) -> None:
     async def scenario() -> None:
@@ -116,6 +118,7 @@ def test_telnyx_transfers_if_it_is_enabled(tmp_path: Path, enabled: bool, how: s
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_telnyx_second_node_takes_over(tmp_path: Path) -> None:
     """The SRV records name two nodes; the first one is dead. RFC 3263 §4.3, within 4 s."""
 
@@ -160,6 +163,7 @@ def test_twilio_calls_in_through_its_edge(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_twilio_gets_calls_out_at_its_pace(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Twilio() as carrier:
@@ -186,6 +190,7 @@ def test_twilio_gets_calls_out_at_its_pace(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_twilio_transfers_and_is_hung_up_on(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Twilio() as carrier:
@@ -224,6 +229,7 @@ def test_twilio_gets_no_answer_from_an_address_that_is_not_its_own(tmp_path: Pat
 # Plivo
 
 
+@pytest.mark.slow
 def test_plivo_calls_in_and_hears_something_all_the_time(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Plivo() as carrier:
@@ -263,6 +269,7 @@ def test_plivo_takes_calls_out(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_plivo_transfers_within_its_domain_and_hangs_up_itself(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Plivo() as carrier:
@@ -282,6 +289,7 @@ def test_plivo_transfers_within_its_domain_and_hangs_up_itself(tmp_path: Path) -
 # PBXs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "auth_id", "challenge"),
     [("asterisk", "", 401), ("freepbx", "", 401), ("freeswitch", "", 407), ("3cx", "x7Yq2", 407)],

@@ -47,6 +47,7 @@ async def secured(folder: Path, *, impostor: bool = False) -> AsyncIterator[tupl
             yield carrier, world
 
 
+@pytest.mark.slow
 def test_a_call_comes_in_over_tls_with_encrypted_sound(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with secured(tmp_path) as (carrier, world):

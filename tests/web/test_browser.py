@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright import async_api as playwright
 
 from agent.turn_table import State
 from sipgw.web.accounts import Accounts
@@ -16,9 +17,8 @@ from tests.web.house import Standing, live_call
 from tests.web.scene import SCRIPT, served
 from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
 
-playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium")
+pytestmark = pytest.mark.programs("chromium")
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 """The microphone is one that Chromium plays itself."""
 

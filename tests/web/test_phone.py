@@ -29,6 +29,7 @@ def test_the_page_names_the_agents(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 def test_the_page_is_told_of_turn_servers(tmp_path: Path) -> None:
     turn = '[browser]\nturn = ["turn:turn.example.com:3478"]\n'
 

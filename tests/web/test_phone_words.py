@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from playwright import async_api as playwright
 
 from sipgw import web
 from tests.web.test_browser import CHROMIUM, window
 
-playwright = pytest.importorskip("playwright.async_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium")
+pytestmark = pytest.mark.programs("chromium")
 
 
 WORDS = (

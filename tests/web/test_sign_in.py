@@ -171,6 +171,7 @@ def test_what_cannot_be_a_user_or_key(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 def test_a_restart_signs_nobody_out_and_who_signed_out_stays_out(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:

@@ -143,6 +143,7 @@ def test_an_offer_that_is_none_is_refused(tmp_path: Path, wrong: str | bytes) ->
     asyncio.run(look())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["listen", "take-over"])
 def test_only_operators_from_a_page_of_ours_come_in(tmp_path: Path, what: str) -> None:
     async def refused(url: str, **options: Any) -> int:

@@ -19,6 +19,8 @@ from tests.agent.local.listening import (
     word_errors,
 )
 
+pytestmark = pytest.mark.slow
+
 PAUSE = SILENCE * 12_000
 ASKED = "What is your order number?"
 DICTATED = ("fsdd_theo_7346.wav", "fsdd_george_8005551.wav", "fsdd_jackson_4155550123.wav", "sr_english.wav")

@@ -21,6 +21,8 @@ from agent.tts import TextToSpeech
 from tests.agent.local.listening import SILENCE, digits_of, recording, word_errors
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 """Seconds; reached only when something hangs."""
 PAUSE = SILENCE * 12_000
 

@@ -9,6 +9,8 @@ from agent.providers.local.hibari_tts import HibariTts
 from agent.providers.local.listener import floats
 from tests.agent.local.listening import SILENCE, digits_of, finals, listen, word_errors
 
+pytestmark = pytest.mark.slow
+
 SENTENCES = (
     "Hello, this is the shop. How can I help you today?",
     "Your lamp will arrive on Thursday, March 5th.",

@@ -71,6 +71,7 @@ messages = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SESSIONS)
 @settings(max_examples=300, deadline=None)
 @given(st.lists(messages, min_size=1, max_size=8))

@@ -49,6 +49,7 @@ def test_a_server_that_is_not_there_is_told_by_the_sentence_alone(kind) -> None:
     speaking(kind, scenario, **{kind.address: "http://127.0.0.1:9"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["OPENAI", "POLLY", "DIALOGUE", "HTTP"])
 def test_nothing_is_imported_in_the_first_sentence(kind: str) -> None:
     program = [sys.executable, "-c", FIRST_SENTENCE.format(kind=kind)]

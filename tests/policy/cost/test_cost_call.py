@@ -18,6 +18,8 @@ from tests.fakes.openai import Reply
 from tests.phone import calling
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 GOODBYE = "That is all we can pay for. Goodbye."
 GREETING = "Hello, this is Acme Store. How can I help you?"
 TRUNK = PriceOptions("trunk", "local", "seconds", 0.30, 60, rounding="60/60")

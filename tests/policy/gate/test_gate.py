@@ -186,6 +186,7 @@ def test_a_dial_on_another_trunk_is_judged_again_and_counted_once(world: World) 
     run(scene())
 
 
+@pytest.mark.slow
 def test_consent_is_needed_for_promotion_or_for_every_call_of_an_agent(world: World) -> None:
     async def scene() -> None:
         async with world.up(consent="promotional", consent_campaigns=("survey-*",)):

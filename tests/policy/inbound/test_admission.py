@@ -190,6 +190,7 @@ def test_a_trunk_that_runs_wild_is_told_503() -> None:
     assert ask(admission, CARRIER, now=1.0) is None
 
 
+@pytest.mark.slow
 def test_a_flood_of_strangers_is_not_read_and_touches_no_trunk() -> None:
     """5,000 datagrams a second from one address, then from everywhere: a hundred seconds of it."""
     admission = door(TRUNK, accounts=(AccountOptions("anna", "annas password", networks=("0.0.0.0/0",)),))
@@ -230,6 +231,7 @@ def test_whom_we_have_asked_is_heard_in_a_flood() -> None:
     assert len(admission._met) <= 1000
 
 
+@pytest.mark.slow
 def test_nothing_grows_with_what_strangers_send() -> None:
     admission = door(TRUNK, accounts=(AccountOptions("anna", "annas password", networks=("203.0.0.0/16",)),))
     for n in range(20_000):

@@ -97,6 +97,7 @@ def test_a_spoilt_file_costs_no_more_than_its_own(tmp_path: Path, spoilt: str) -
     run(scenario)
 
 
+@pytest.mark.slow
 def test_a_person_at_a_phone_is_reached_after_the_gateway_was_restarted(tmp_path: Path) -> None:
     def accounts(config: Config) -> Config:
         return replace(config, accounts=(AccountOptions("anna", "annas-password"),))

@@ -106,6 +106,7 @@ def test_each_answer_has_its_status() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_flood_of_numbers_takes_bounded_memory() -> None:
     limits = Limits(LimitOptions(per_number=1))
     for number in range(25_000):

@@ -18,6 +18,8 @@ from tests.fakes.elevenlabs import sound_of
 from tests.phone import Phone, calling
 from tests.waiting import HANG, until
 
+pytestmark = pytest.mark.slow
+
 DEAR = PriceOptions("trunk", "office", "seconds", 0.30, 60, rounding="60/60")
 Change = Callable[[Config], Config]
 

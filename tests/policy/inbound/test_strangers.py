@@ -5,6 +5,8 @@ import gc
 import random
 import sys
 
+import pytest
+
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
@@ -43,6 +45,7 @@ def anything(dice: random.Random, number: int) -> bytes:
     ).encode()
 
 
+@pytest.mark.slow
 def test_memory_stays_what_it_is_whatever_strangers_send() -> None:
     dice = random.Random(1)
 

@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from sipgw.calls.request import OriginateRequest
 from sipgw.events import CallBegan, CallMeasured, Event
 from tests.callee import callee, rejecting
@@ -13,6 +15,8 @@ from tests.fakes.elevenlabs import sound_of
 from tests.outbound.test_call_out import GREETING, NUMBER, calling_out
 from tests.phone import calling
 from tests.waiting import HANG
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_call_out_has_its_messages_though_its_name_is_not_a_call_id(tmp_path: Path) -> None:

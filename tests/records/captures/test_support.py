@@ -17,6 +17,8 @@ from sipgw.config.config import Config, parse
 from sipgw.config.options import secrets_of
 from sipgw.records.captures.support import LOG_BYTES, bundle
 
+pytestmark = pytest.mark.slow
+
 VARIABLES = {name: f"s3cret-{name.lower()}-42" for name in ("TRUNK", "PHONE", "AAI", "OPENAI", "ELEVEN", "WEB", "ODD")}
 VARIABLES["ODD"] = 'a"b\\c<ß>'
 TOML = """

@@ -113,6 +113,7 @@ def test_a_number_that_is_said_in_pieces_is_never_shown_whole() -> None:
     assert going["caller"] == going["said"] == "My card is [card ••1111], thanks."
 
 
+@pytest.mark.slow
 def test_a_huge_call_stays_small() -> None:
     timeline = Timeline(BEGAN._replace(caller="1" * 10**6, identity={"name": "x" * 10**6}), 0.0)
     huge = Turn("a" * 10**5, "b" * 10**5, "c" * 10**5, tools=[ToolRun("t", {"x": "y" * 10**5}, "z" * 10**5)] * 200)

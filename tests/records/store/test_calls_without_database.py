@@ -24,6 +24,8 @@ from tests.outbound.test_call_out import NUMBER, calling_out, ended
 from tests.phone import calling
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 SILENCE = b"\xff" * 160
 
 

@@ -140,6 +140,7 @@ def test_a_call_is_there_while_it_goes_on(tmp_path: Path) -> None:
     assert (ended, [call["id"] for call in going]) == ([], ["c"])
 
 
+@pytest.mark.slow
 def test_a_locked_database_holds_up_nothing_and_gets_everything_in_order_and_once(tmp_path: Path) -> None:
     async def scenario():
         async with keeping(tmp_path) as world:
@@ -157,6 +158,7 @@ def test_a_locked_database_holds_up_nothing_and_gets_everything_in_order_and_onc
     assert all(len(call["turns"]) == 2 and len(call["turns"][1]["tools"]) == 1 for call in calls)
 
 
+@pytest.mark.slow
 def test_a_database_that_is_taken_away_is_made_again(tmp_path: Path) -> None:
     async def scenario():
         async with keeping(tmp_path) as world:
@@ -175,6 +177,7 @@ def test_a_database_that_is_taken_away_is_made_again(tmp_path: Path) -> None:
     assert asyncio.run(scenario()) == ["meanwhile"]
 
 
+@pytest.mark.slow
 def test_what_could_not_be_written_is_written_at_the_next_start(tmp_path: Path) -> None:
     async def locked():
         async with keeping(tmp_path) as world:
@@ -194,6 +197,7 @@ def test_what_could_not_be_written_is_written_at_the_next_start(tmp_path: Path) 
     assert files(tmp_path) == [], "what is in the database is not kept twice"
 
 
+@pytest.mark.slow
 def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_path: Path) -> None:
     """A kill leaves the files as they are at that moment, so copies of them are what is taken up."""
 
@@ -254,6 +258,7 @@ def test_a_full_disk_costs_no_call_and_no_record(tmp_path: Path, monkeypatch: py
     ]
 
 
+@pytest.mark.slow
 def test_hostile_texts_get_into_the_database_as_far_as_they_can(tmp_path: Path) -> None:
     odd = "a\0b\ud800" + "x" * 100_000
     deep: Any = odd

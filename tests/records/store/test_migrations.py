@@ -82,6 +82,7 @@ def test_a_promise_whose_moment_is_beyond_doubt_is_dialled_by_this_release(first
     assert (callback.state, callback.due, callback.agent) == ("planned", moment.timestamp(), "agent")
 
 
+@pytest.mark.slow
 def test_it_is_migrated_once(first: Path) -> None:
     assert look(first)[0] == look(first)[0]
     assert len(look(first)[1]) == 1
@@ -110,6 +111,7 @@ def test_the_costs_of_earlier_calls_name_the_parts_as_now(first: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_migration_that_fails_leaves_the_database_as_it_was(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.closing(sqlite3.connect(first)) as database:
         database.execute("UPDATE calls SET turns = '[1]'")  # no turn
@@ -133,6 +135,7 @@ def test_a_database_of_a_newer_release_is_told_in_one_line(first: Path) -> None:
         look(first)
 
 
+@pytest.mark.slow
 def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     async def run():
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as tasks:

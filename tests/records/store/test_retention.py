@@ -151,6 +151,7 @@ PAST = [
 """What deletes the recording of call 9."""
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C3")
 @pytest.mark.parametrize("delete", PAST)
 def test_a_recording_that_cannot_be_deleted_is_tried_until_it_can(tmp_path: Path, delete) -> None:
@@ -174,6 +175,7 @@ def test_a_recording_that_cannot_be_deleted_is_tried_until_it_can(tmp_path: Path
     filled(tmp_path, look)
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C3")
 @pytest.mark.parametrize("delete", PAST)
 def test_what_is_on_a_disk_that_is_not_mounted_is_deleted_when_it_is(tmp_path: Path, delete) -> None:
@@ -241,6 +243,7 @@ def test_a_folder_that_cannot_be_looked_at_is_not_certain_and_hinders_no_other(t
     assert not folders.certain(bad)
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C3")
 @pytest.mark.parametrize("mount", ["nowhere", "empty"])
 def test_a_folder_of_which_nothing_is_known_is_not_taken_for_the_right_one(tmp_path: Path, mount: str) -> None:
@@ -310,6 +313,7 @@ def test_nothing_to_export_is_an_empty_list(command) -> None:
     assert command("export", "--json", "--csv").exit_code == 2
 
 
+@pytest.mark.slow
 def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
     config = tmp_path / "sipgw.toml"
     config.write_text(config.read_text() + f'[capture]\nfolder = "{tmp_path / "packets"}"\n')
@@ -320,6 +324,7 @@ def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
     assert len(list((tmp_path / "packets").glob("*.pcap"))) == 5
 
 
+@pytest.mark.slow
 def test_forgetting_asks_first(command) -> None:
     assert command("forget", "+14155550123").exit_code == 1
     told = command("forget", "+14155550123", "--yes")
@@ -329,6 +334,7 @@ def test_forgetting_asks_first(command) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, tmp_path: Path) -> None:
     """The law wants both: the promise not to call stays, and the rest goes."""
     number = "+14155550123"

@@ -27,6 +27,8 @@ from tests.phone import calling
 from tests.records.store.test_calls_without_database import call_in
 from tests.records.webhooks.test_webhooks import SECRET, Target, ok, until
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_server_is_told_of_a_call_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     async def scenario():

@@ -30,6 +30,7 @@ _sip._udp.dangling 300 IN SRV 0 0 5060 nowhere
 SERVED = "_sip._udp.nap 300 IN SRV 7 0 {port} lone\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -228,6 +228,7 @@ rubric = "Did the agent say when the order comes?"
 """
 
 
+@pytest.mark.slow
 def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +269,7 @@ def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
     assert "the judge: It only said that it comes." in page
 
 
+@pytest.mark.slow
 def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goals(tmp_path: Path) -> None:
     if models.missing() is not None:
         pytest.skip("the embedded models are not installed")

@@ -245,6 +245,7 @@ def test_a_public_address_needs_its_owner() -> None:
     assert check_target("sip:x@localhost", own=False) == "127.0.0.1"
 
 
+@pytest.mark.slow
 def test_a_small_load(tmp_path: Path) -> None:
     """Three calls with the parrot: every process, real SIP and RTP. What is fast enough is not judged here."""
     page = tmp_path / "load.html"

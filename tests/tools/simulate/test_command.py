@@ -103,6 +103,7 @@ async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
     assert call.ending == "the caller hung up"
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else(tmp_path: Path) -> None:
     person = PersonOptions("billing", "+14155550124", hours=("sat 00:00-00:01",))

@@ -1,0 +1,119 @@
+"""Programs of others that tests run: the mark ``programs("sipp", ...)`` names them, and `tests/conftest.py` obeys it.
+
+A test whose programs are not installed is skipped with the command that installs them. With ``--all-programs``, as in
+CI, it fails, unless only a Python package is missing, which may not exist for this Python. A test that starts a program
+without the mark fails, so that ``make check`` needs none.
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+
+
+class Program(NamedTuple):
+    """A program, or what else is installed on a machine."""
+
+    install: str
+    """The command that installs it."""
+    executables: tuple[str, ...] = ()
+    """All of them are needed; Debian's folders of PostgreSQL are looked into as well."""
+    modules: tuple[str, ...] = ()
+    """Python modules that are needed."""
+    files: tuple[str, ...] = ()
+    """Files or folders that are needed."""
+
+    def missing(self) -> bool:
+        return (
+            not all(path(one) for one in self.executables)
+            or not all(importlib.util.find_spec(one) for one in self.modules)
+            or not all(Path(one).exists() for one in self.files)
+        )
+
+
+def _debian(package: str, *executables: str, files: tuple[str, ...] = ()) -> Program:
+    return Program(f"sudo apt-get install -y {package}", executables, files=files)
+
+
+def _extra(module: str, *more: str) -> Program:
+    return Program("pip install -e '.[test,interop]'", modules=(module, *more))
+
+
+PROGRAMS = {
+    "baresip": _debian("baresip", "baresip"),
+    "chromium": _debian("chromium", "chromium"),
+    "coturn": _debian("coturn", "turnserver"),
+    "kamailio": _debian("kamailio kamailio-tls-modules", "kamailio"),
+    "linphone": _debian("linphone-cli", "linphonec"),
+    "openssl": _debian("openssl", "openssl"),
+    "pjsua2": _extra("pjsua2"),
+    "postgresql": _debian("postgresql", "initdb", "postgres"),
+    "prompts": _debian(
+        "asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav",
+        files=("/usr/share/asterisk/sounds",),
+    ),
+    "pyvoip": _extra("pyVoIP"),
+    "redis": _debian("redis-server", "redis-server"),
+    "sipp": _debian("sip-tester", "sipp"),
+    "sipp-captures": _debian("sip-tester", files=("/usr/share/sip-tester",)),
+    "sipvicious": _extra("sipvicious"),
+    "sox": _debian("sox", "sox", "soxi"),
+    "systemd": _debian("systemd", "systemd-analyze"),
+    "tshark": _debian("tshark", "tshark", "dumpcap"),
+    "unshare": _debian("util-linux", "unshare"),
+}
+
+
+@functools.cache
+def _missing(name: str) -> bool:
+    return PROGRAMS[name].missing()
+
+
+def path(executable: str) -> Path | None:
+    """Where a program is; None if it is not installed."""
+    if found := shutil.which(executable, path=PATH):
+        return Path(found)
+    ours = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{executable}"))
+    return ours[-1] if ours else None
+
+
+def named(item: pytest.Item) -> list[str]:
+    """The programs that the marks of a test name."""
+    names = [name for mark in item.iter_markers("programs") for name in mark.args]
+    if unknown := set(names) - PROGRAMS.keys():
+        raise pytest.UsageError(f"{item.nodeid}: tests/programs.py knows no {', '.join(sorted(unknown))}")
+    return names
+
+
+def lacking(names: Collection[str], *, packages: bool = True) -> str:
+    """The commands that install what is missing; empty if nothing is. `packages`: those of Python, too."""
+    wanted = [name for name in names if packages or not PROGRAMS[name].modules]
+    return "; ".join(sorted({PROGRAMS[name].install for name in wanted if _missing(name)}))
+
+
+class Watch:
+    """Refuses to start a program that the running test does not name."""
+
+    def __init__(self) -> None:
+        self._programs = {one: name for name, program in PROGRAMS.items() for one in program.executables}
+        self._named: list[str] | None = None
+
+    def runs(self, item: pytest.Item | None) -> None:
+        """`item` runs from now on; without it nothing is refused."""
+        self._named = None if item is None else named(item)
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        """The hook for `sys.addaudithook`."""
+        if event != "subprocess.Popen" or self._named is None:
+            return
+        executable = os.fsdecode(arguments[0] or arguments[1][0])  # type: ignore[arg-type, index]
+        name = self._programs.get(Path(executable).name)
+        if name and name not in self._named:
+            raise RuntimeError(f'this test starts {executable}: mark it with @pytest.mark.programs("{name}")')

@@ -1,0 +1,107 @@
+"""The tools that developers and CI run are the same, and their files are valid."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.waiting import ran
+
+ROOT = Path(__file__).parent.parent
+GITHUB = ROOT / ".github"
+BIN = Path(sys.executable).parent
+FORMS = sorted(one for one in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if one.name != "config.yml")
+VALID = [
+    ("vendor.github-workflows", GITHUB / "workflows" / "ci.yml"),
+    ("custom.github-workflows-require-timeout", GITHUB / "workflows" / "ci.yml"),
+    ("vendor.dependabot", GITHUB / "dependabot.yml"),
+    ("vendor.github-issue-config", GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
+    *(("vendor.github-issue-forms", form) for form in FORMS),
+]
+
+
+def makefile(target: str) -> str:
+    """The commands of a target."""
+    (commands,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return str(commands)
+
+
+@pytest.mark.parametrize(("schema", "file"), VALID, ids=lambda one: one.name if isinstance(one, Path) else one)
+def test_github_takes_its_files(schema: str, file: Path) -> None:
+    """The schemas come with check-jsonschema; nothing is fetched."""
+    checked = ran([BIN / "check-jsonschema", "--builtin-schema", schema, file])
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_file_that_github_refuses_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "ci.yml").write_text("on: push\njobs: {all: {runs-on: ubuntu-24.04, step: []}}\n")
+    for schema, _ in VALID[:2]:
+        assert ran([BIN / "check-jsonschema", "--builtin-schema", schema, tmp_path / "ci.yml"]).returncode == 1
+
+
+def test_ci_runs_our_script_and_our_targets() -> None:
+    jobs = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert ".ci/run" in commands
+    for command in (one for one in commands if one.startswith("make ")):
+        assert makefile(command.removeprefix("make ")) or command == "make check"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    first, last = (int(one) for one in re.findall(r"3\.(\d+)", project["requires-python"]))
+    assert jobs["check"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(first, last)]
+
+
+def test_a_bug_comes_with_what_the_gateway_says_of_itself() -> None:
+    form = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE" / "bug.yml").read_text())
+    wanted = {one["id"]: one for one in form["body"] if one.get("validations", {}).get("required")}
+    assert "sipgw doctor" in wanted["doctor"]["attributes"]["description"]
+    assert "sipgw support" in wanted["support"]["attributes"]["description"]
+
+
+def test_owners_own_something() -> None:
+    lines = [line.split() for line in (GITHUB / "CODEOWNERS").read_text().splitlines() if not line.startswith("#")]
+    assert all(len(line) > 1 and all(owner.startswith("@") for owner in line[1:]) for line in lines)
+    assert all((ROOT / path.strip("/")).is_dir() for path, *_ in lines if path != "*")
+
+
+def test_hooks_run_the_tools_of_make_lint_out_of_the_environment_with_the_locked_versions() -> None:
+    """Local hooks have no versions of their own; the environment is made from the lock file."""
+    (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repo["repo"] == "local"
+    hooks = {hook["entry"] for hook in repo["hooks"]}
+    assert all(hook["language"] == "system" for hook in repo["hooks"])
+
+    def tool(command: str) -> str:
+        return " ".join(word for word in command.split() if not word.startswith("-") and word != ".")
+
+    assert {tool(hook) for hook in hooks} == {
+        tool(line.replace("$(BIN)", ".venv/bin")) for line in makefile("lint").strip().splitlines()
+    }
+    locked = (ROOT / "requirements-test.lock").read_text()
+    assert all(re.search(rf"^{name}==", locked, re.MULTILINE) for name in ("ruff", "mypy", "import-linter"))
+
+
+@pytest.mark.slow
+def test_two_collections_have_the_same_ids() -> None:
+    """`pytest --lf` and pytest-xdist need that: no address, no set and no chance in an id."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:schemathesis", "-p", "no:cacheprovider", "--collect-only"]
+    environments = [os.environ | {"PYTHONHASHSEED": seed, "COLUMNS": "200"} for seed in ("1", "2")]
+    runs = [subprocess.Popen([*command, "-o", "addopts=--strict-markers --import-mode=importlib -q"], cwd=ROOT,
+                             env=one, stdout=subprocess.PIPE, text=True) for one in environments]  # fmt: skip
+    first, second = ([line for line in run.communicate()[0].splitlines() if "::" in line] for run in runs)
+    assert len(first) > 5000
+    assert first == second
+    assert [one for one in first if str(ROOT) in one or re.search(r"0x[0-9a-f]{8}", one)] == []
+
+
+def test_what_failed_last_is_run_again_first(tmp_path: Path) -> None:
+    """With the options of pyproject.toml, `pytest --lf` runs the test that failed alone."""
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (tmp_path / "test_it.py").write_text("def test_a(): pass\ndef test_b(): assert False\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:schemathesis", "test_it.py"]
+    assert "1 failed, 1 passed" in ran(command, tmp_path).stdout
+    assert "1 failed, 1 deselected" in ran([*command, "--lf"], tmp_path).stdout
