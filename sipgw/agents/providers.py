@@ -45,7 +45,7 @@ from agent.voice import Voice
 from sipgw.agents.choice import Choice
 from sipgw.agents.products import Product, product
 from sipgw.config.config import Config, ConfigError
-from sipgw.records.bundles.witness import WitnessedModel, seen_ears, seen_voice
+from sipgw.records.bundles.recorder import RecordedModel, recorded_ears, recorded_voice
 from sipgw.records.privacy.at_provider import at_providers
 
 if TYPE_CHECKING:
@@ -287,8 +287,8 @@ def assembled(
 
     `again` is whether single ears that report nothing get another session.
     """
-    hearing, speaking = list(map(seen_ears, hearing)), list(map(seen_voice, speaking))
-    thinking = list(map(WitnessedModel, thinking))
+    hearing, speaking = list(map(recorded_ears, hearing)), list(map(recorded_voice, speaking))
+    thinking = list(map(RecordedModel, thinking))
     ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
 
     def ears() -> Ears:
@@ -309,7 +309,7 @@ class _Speaking:
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
         self._makers = [
-            seen_voice(metered_voice(_maker(_VOICES, name, config, local), product(config, "voice", name)))
+            recorded_voice(metered_voice(_maker(_VOICES, name, config, local), product(config, "voice", name)))
             for name in names
         ]
         self._health = Health(len(names))

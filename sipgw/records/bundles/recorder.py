@@ -1,8 +1,9 @@
 """What is seen of one call while it goes on: what its providers answered and when, and what its line was told.
 
-The witness of a call stands in a context variable, which every task of the call inherits. It looks at single providers,
-below what lets them stand in for each other, so that this too can be tried again. How long an answer was waited for is
-kept, and for ears how much sound they had been given: an answer belongs to its question, not to a moment of the clock.
+The recorder of a call stands in a context variable, which every task of the call inherits. It looks at single
+providers, below what lets them stand in for each other, so that this too can be tried again. How long an answer was
+waited for is kept, and for ears how much sound they had been given: an answer belongs to its question, not to a moment
+of the clock.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ Frame = dict[str, Any]
 """``t``: seconds since the call began; ``of``: what it is about; further values as the docs list them."""
 
 
-class Witness:
+class Recorder:
     """Everything that was seen of one call."""
 
     def __init__(self) -> None:
@@ -87,14 +88,14 @@ class Witness:
         return [len(self.sound) - len(sound), len(sound)]
 
 
-WITNESS: ContextVar[Witness | None] = ContextVar("witness", default=None)
+RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 def note(of: str, **values: Any) -> None:
-    """Tell the witness of the call that we are in, if it has one."""
-    witness = WITNESS.get()
-    if witness is not None:
-        witness.note(of, **values)
+    """Tell the recorder of the call that we are in, if it has one."""
+    recorder = RECORDER.get()
+    if recorder is not None:
+        recorder.note(of, **values)
 
 
 def _now() -> float:
@@ -109,7 +110,7 @@ def fault(error: ProviderError) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _opened(witness: Witness, of: str, session: int, opening: Awaitable[None]) -> None:
+async def _opened(recorder: Recorder, of: str, session: int, opening: Awaitable[None]) -> None:
     began = _now()
     outcome: dict[str, Any] = {"broken_off": True}
     try:
@@ -119,11 +120,11 @@ async def _opened(witness: Witness, of: str, session: int, opening: Awaitable[No
         outcome = {"fault": fault(error)}
         raise
     finally:
-        witness.note(of, do="opened", session=session, waited=round(_now() - began, 5), **outcome)
+        recorder.note(of, do="opened", session=session, waited=round(_now() - began, 5), **outcome)
 
 
 async def _seen(
-    witness: Witness, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
+    recorder: Recorder, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
 ) -> AsyncGenerator[T, None]:
     """Pass `stream` on and keep each piece, how long it was waited for, and how the stream ended."""
     outcome: dict[str, Any] = {"broken_off": True}
@@ -136,28 +137,28 @@ async def _seen(
             except StopAsyncIteration:
                 outcome = {}
                 return
-            witness.note(of, do="piece", session=session, waited=round(_now() - began, 5), **shown(piece))
+            recorder.note(of, do="piece", session=session, waited=round(_now() - began, 5), **shown(piece))
             yield piece
     except ProviderError as error:
         outcome = {"fault": fault(error)}
         raise
     finally:
-        witness.note(of, do="ended", session=session, waited=round(_now() - began, 5), **outcome)
+        recorder.note(of, do="ended", session=session, waited=round(_now() - began, 5), **outcome)
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
 
 
-class WitnessedEars:
+class RecordedEars:
     """Ears that are looked at."""
 
-    def __init__(self, ears: Ears, witness: Witness) -> None:
+    def __init__(self, ears: Ears, recorder: Recorder) -> None:
         self.patient = ears.patient
         self._ears = ears
-        self._witness = witness
-        self._session = next(witness.numbers)
+        self._recorder = recorder
+        self._session = next(recorder.numbers)
         self._samples = 0
         self._heard_at = 0.0
-        witness.note("ears", do="made", session=self._session, name=ears.name, patient=ears.patient)
+        recorder.note("ears", do="made", session=self._session, name=ears.name, patient=ears.patient)
 
     @property
     def name(self) -> str:
@@ -166,7 +167,7 @@ class WitnessedEars:
 
     async def open(self) -> None:
         """See `Ears.open`."""
-        await _opened(self._witness, "ears", self._session, self._ears.open())
+        await _opened(self._recorder, "ears", self._session, self._ears.open())
 
     def hear(self, ulaw: bytes) -> None:
         """See `Ears.hear`."""
@@ -184,7 +185,7 @@ class WitnessedEars:
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         """See `Ears.events`."""
-        stream = _seen(self._witness, "ears", self._session, self._ears.events(), self._shown)
+        stream = _seen(self._recorder, "ears", self._session, self._ears.events(), self._shown)
         async with aclosing(stream) as events:
             async for event in events:
                 yield event
@@ -207,8 +208,8 @@ def question(messages: Sequence[Message]) -> dict[str, Any]:
     return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
 
 
-class WitnessedModel:
-    """A model that is looked at, by the witness of whichever call asks it."""
+class RecordedModel:
+    """A model that is looked at, by the recorder of whichever call asks it."""
 
     def __init__(self, model: Model) -> None:
         self.name = model.name
@@ -216,13 +217,13 @@ class WitnessedModel:
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `Model.reply`."""
-        witness, stream = WITNESS.get(), self._model.reply(messages, tools)
-        if witness is not None:
-            session = next(witness.numbers)
+        recorder, stream = RECORDER.get(), self._model.reply(messages, tools)
+        if recorder is not None:
+            session = next(recorder.numbers)
             asked = question(messages)
-            witness.note("model", do="asked", session=session, name=self.name, **asked)
-            witness.size += len(str(asked))
-            stream = _seen(witness, "model", session, stream, _shown_piece)
+            recorder.note("model", do="asked", session=session, name=self.name, **asked)
+            recorder.size += len(str(asked))
+            stream = _seen(recorder, "model", session, stream, _shown_piece)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 yield piece
@@ -238,14 +239,14 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
     return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
 
 
-class WitnessedVoice:
+class RecordedVoice:
     """A voice that is looked at."""
 
-    def __init__(self, voice: Voice, witness: Witness) -> None:
+    def __init__(self, voice: Voice, recorder: Recorder) -> None:
         self._voice = voice
-        self._witness = witness
-        self._session = next(witness.numbers)
-        witness.note("voice", do="made", session=self._session, name=voice.name)
+        self._recorder = recorder
+        self._session = next(recorder.numbers)
+        recorder.note("voice", do="made", session=self._session, name=voice.name)
 
     @property
     def name(self) -> str:
@@ -254,13 +255,15 @@ class WitnessedVoice:
 
     async def open(self) -> None:
         """See `Voice.open`."""
-        await _opened(self._witness, "voice", self._session, self._voice.open())
+        await _opened(self._recorder, "voice", self._session, self._voice.open())
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `Voice.speak`."""
-        witness, session = self._witness, next(self._witness.numbers)
-        witness.note("voice", do="asked", session=session, name=self.name, text=text)
-        stream = _seen(witness, "voice", session, self._voice.speak(text), lambda sound: {"sound": witness.keep(sound)})
+        recorder, session = self._recorder, next(self._recorder.numbers)
+        recorder.note("voice", do="asked", session=session, name=self.name, text=text)
+        stream = _seen(
+            recorder, "voice", session, self._voice.speak(text), lambda sound: {"sound": recorder.keep(sound)}
+        )
         async with aclosing(stream) as sounds:
             async for sound in sounds:
                 yield sound
@@ -270,21 +273,21 @@ class WitnessedVoice:
         await self._voice.close()
 
 
-def seen_ears(make: Callable[[], Ears]) -> Callable[[], Ears]:
-    """Makes ears that the witness of the call sees, if it has one."""
+def recorded_ears(make: Callable[[], Ears]) -> Callable[[], Ears]:
+    """Makes ears that the recorder of the call sees, if it has one."""
 
     def made() -> Ears:
-        witness = WITNESS.get()
-        return make() if witness is None else WitnessedEars(make(), witness)
+        recorder = RECORDER.get()
+        return make() if recorder is None else RecordedEars(make(), recorder)
 
     return made
 
 
-def seen_voice(make: Callable[[], Voice]) -> Callable[[], Voice]:
-    """Makes a voice that the witness of the call sees, if it has one."""
+def recorded_voice(make: Callable[[], Voice]) -> Callable[[], Voice]:
+    """Makes a voice that the recorder of the call sees, if it has one."""
 
     def made() -> Voice:
-        witness = WITNESS.get()
-        return make() if witness is None else WitnessedVoice(make(), witness)
+        recorder = RECORDER.get()
+        return make() if recorder is None else RecordedVoice(make(), recorder)
 
     return made
