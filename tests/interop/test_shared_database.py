@@ -40,7 +40,7 @@ pytestmark = with_postgresql
 async def emptied(server: Server) -> None:
     async with Store(StoreOptions(url=server.url)) as store, store.write() as session:
         await session.execute(
-            text("TRUNCATE jobs, dials, deliveries, do_not_call, calls, turns, tool_calls, events, spools, forgotten")
+            text("TRUNCATE jobs, dials, deliveries, do_not_call, calls, turns, tool_calls, events, spools, artifacts")
         )
 
 

@@ -97,9 +97,9 @@ class Worker:
             async with self._store.write() as session:
                 for result in results:
                     await _note(session, result, now)
-            for one in results:
-                if not one.problem:
-                    self._audit(f"{one.row.kind} {DONE[one.row.state]}", one.row.call)
+            for result in results:
+                if not result.problem:
+                    self._audit(f"{result.row.kind} {DONE[result.row.state]}", result.row.call)
             recordings += sum(one.deleted and one.row.kind == Kind.RECORDING for one in results)
 
     async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[Result]:
