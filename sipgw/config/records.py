@@ -176,7 +176,7 @@ class RetentionOptions:
     transcripts: int = 0
     """What was said, what tools were asked and what they answered."""
     recordings: int = 0
-    """Files of recordings."""
+    """Files with sound: recordings, captures and bundles."""
 
     def __post_init__(self) -> None:
         if min(self.calls, self.transcripts, self.recordings) < 0:

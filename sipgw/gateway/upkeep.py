@@ -26,7 +26,7 @@ from sipgw.records.store import Store, StoreError
 log = structlog.get_logger()
 
 EVERY = 3600.0
-PAUSE = 2.0
+PAUSE = 5.0
 """Seconds from one look for artifacts that are due to the next."""
 GOODBYE = 20.0
 """Seconds to cover in the end what the last calls left."""
