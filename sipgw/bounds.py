@@ -9,7 +9,7 @@ from collections import Counter
 WHAT = (
     "callbacks", "webhooks", "records", "browser calls", "live listeners of a call", "browsers that look on",
     "changes for a browser", "sessions", "tries to sign in", "idempotency keys", "callers whose calls are counted",
-    "Call-IDs", "SIP messages of calls", "capture files", "notes of recordings", "files to delete",
+    "Call-IDs", "SIP messages of calls", "capture files", "artifacts", "spans of recordings", "files to delete",
     "addresses that were let in", "strangers that are told of", "nonces", "networks of addresses",
     "keys that were good",
 )  # fmt: skip

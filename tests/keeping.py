@@ -1,4 +1,4 @@
-"""Calls as they are told to the ledger, and rows as they would stand in a database."""
+"""Calls as they are told to the CDR writer, and rows as they would stand in a database."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,14 +7,24 @@ from typing import Any
 from agent.records import AgentSays, CallerSaid, Times, ToolDone, ToolRun, Turn, TurnEnded
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
 from sipgw.records.store import CallRecord, Store, ToolCallRecord, TurnRecord
+from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.tables import ArtifactRecord
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def artifact(call: str, path: str, kind: Kind = Kind.RECORDING, **more: Any) -> ArtifactRecord:
+    """The row of a file of a call."""
+    given = {"created": START, "state": State.FINISHED.value, "gateway": ""} | more
+    return ArtifactRecord(call=call, path=path, kind=kind.value, **given)
+
+
 async def add_call(store: Store, record: CallRecord, turns: Sequence[dict[str, Any]] = ()) -> None:
-    """Put a call into the database, without the ledger."""
+    """Put a call into the database, without the CDR writer."""
     async with store.write() as session:
         session.add(record)
+        if record.recording:
+            session.add(artifact(record.id, record.recording, created=record.began, gateway=record.gateway or ""))
         for number, turn in enumerate(turns):
             said = {name: value for name, value in turn.items() if name != "tools"}
             session.add(TurnRecord(call=record.id, number=number, **said))

@@ -30,10 +30,11 @@ from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.policy.inbound.limits import Caller, Limits
-from sipgw.records.artifacts import unfinished
+from sipgw.records.artifacts import artifact
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
 from sipgw.records.evidence import WRITERS, Evidence
 from sipgw.records.store import Store, spool
+from sipgw.records.store.artifact_states import Kind
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
@@ -216,11 +217,14 @@ async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert evidence._writing == WRITERS
 
 
-async def notes(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Of recordings that go on."""
-    patch.setattr(unfinished, "MOST_NOTES", 0)
-    with pytest.raises(OSError, match="recordings are not finished"):
-        unfinished.Unfinished(str(folder / "x.wav")).begin().result()
+async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Files that are being written."""
+    patch.setattr(artifact, "MOST_OPEN", 1)
+    held = artifact.Artifacts()
+    held.begin(Kind.RECORDING, "a@1", str(folder / "x.wav"))
+    with pytest.raises(OSError, match="files of calls are being written"):
+        held.begin(Kind.RECORDING, "b@2", str(folder / "y.wav"))
+    assert list(held.open) == [str(folder / "x.wav")]
 
 
 async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
@@ -263,7 +267,7 @@ BOUNDS = [
     Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),
-    Bound("sipgw.records.artifacts.unfinished:MOST_NOTES", "notes of recordings", notes),
+    Bound("sipgw.records.artifacts.artifact:MOST_OPEN", "artifacts", artifacts),
     Bound("sipgw.policy.inbound.admission:REMEMBERED", "addresses that were let in", remembered.addresses),
     Bound("sipgw.policy.inbound.admission:STRANGERS_TOLD", "strangers that are told of", remembered.strangers),
     Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", remembered.nonces),
@@ -315,13 +319,13 @@ BOUNDS = [
                 "of_however_many_streams_two_are_kept",
             ),
             (
-                "sipgw.records.artifacts.unfinished:MOST_LINES",
-                "notes of recordings",
-                "records/test_unfinished_disk.py",
-                "of_a_note_that_missed_too_much_the_whole_recording_is_covered",
+                "sipgw.records.artifacts.artifact:MOST_SPANS",
+                "spans of recordings",
+                "records/test_artifacts.py",
+                "of_a_recording_with_too_many_private_parts_all_is_covered",
             ),
             (
-                "sipgw.records.artifacts.removal:MOST_UNDELETED",
+                "sipgw.records.artifacts.artifact:MOST_UNDELETED",
                 "files to delete",
                 "records/store/test_removal.py",
                 "what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted",

@@ -45,7 +45,7 @@ from agent.tts import TextToSpeech
 from sipgw.agents.choice import Choice
 from sipgw.agents.products import Product, product
 from sipgw.config.config import Config, ConfigError
-from sipgw.records.bundles.witness import WitnessedLlm, seen_stt, seen_tts
+from sipgw.records.bundles.recorder import RecordedLlm, recorded_stt, recorded_tts
 from sipgw.records.privacy.at_provider import at_providers
 
 if TYPE_CHECKING:
@@ -289,8 +289,8 @@ def assembled(
 
     `again` is whether single STT that reports nothing get another session.
     """
-    hearing, speaking = list(map(seen_stt, hearing)), list(map(seen_tts, speaking))
-    thinking = list(map(WitnessedLlm, thinking))
+    hearing, speaking = list(map(recorded_stt, hearing)), list(map(recorded_tts, speaking))
+    thinking = list(map(RecordedLlm, thinking))
     stt_health, tts_health = CircuitBreaker(len(hearing)), CircuitBreaker(len(speaking))
 
     def stt() -> SpeechToText:
@@ -311,7 +311,7 @@ class _Speaking:
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
         self._makers = [
-            seen_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
+            recorded_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
         ]
         self._health = CircuitBreaker(len(names))
         self._failover = config.failover

@@ -13,7 +13,7 @@ from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
 from sipgw.calls.audience import Audience
 from sipgw.calls.keys import Keys, Way
-from sipgw.records.bundles.witness import WITNESS
+from sipgw.records.bundles.recorder import RECORDER
 from sipgw.sip.offer_answer import Negotiated
 
 log = structlog.get_logger()
@@ -247,8 +247,8 @@ class PhoneLine:
 
     def _note(self, do: str, **values: Any) -> None:
         """Tell the recorder of this call for `sipgw replay`, if it has one."""
-        if (witness := WITNESS.get()) is not None:
-            witness.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
+        if (recorder := RECORDER.get()) is not None:
+            recorder.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
 
     @property
     def _live(self) -> media.Channel:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agent.tools import Tool
 from media.process.engine import MediaEngine
@@ -14,6 +14,7 @@ from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.events import Event, Watchers
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.sip.endpoint import Endpoint
 
 CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
@@ -37,8 +38,8 @@ class CallServices:
     """Are told every event of every call."""
     tools: tuple[CallTools, ...] = ()
     """The tools of the gateway's features, in the order in which agents get them."""
-    database: Callable[[], str] = str
-    """The name that the database has now, for the notes of `sipgw.records.artifacts.recordings.Tape`."""
+    artifacts: Artifacts = field(default_factory=Artifacts)
+    """Begins the rows of recordings."""
 
     def snapshot(self) -> "CallServices":
         """For one call: its agents stay as they are at its beginning, whatever is reloaded."""

@@ -179,8 +179,8 @@ class CallSession:
             options.path(info.id, info.began, info.trunk.name, info.caller),
             wanted(options, info.identity, outbound=info.direction == "out"),
             info.id,
-            bleeped=policy.bleep and bool(policy.redact),
-            database=services.database(),
+            redact=policy.redact_audio and bool(policy.redact),
+            artifacts=services.artifacts,
         )
 
     def _end(self, disposition: Disposition) -> None:

@@ -15,7 +15,7 @@ from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.gateway.upkeep import delete_old
-from sipgw.records.artifacts.removal import undeleted
+from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.retention import Removed
 from sipgw.records.cdr.export import as_csv, as_json
 from sipgw.records.store import CallFilter, Store
@@ -85,7 +85,7 @@ def forget_number(
                 out.print(f"made unreadable: {gone.decisions} lines of the gate's audit")
                 await _tell_undeleted(store, gone.removed)
                 if gone.elsewhere:
-                    out.print(f"{gone.elsewhere} other gateways delete within an hour what is on their disks")
+                    out.print(f"{gone.elsewhere} other gateways delete soon what is on their disks")
                 for entry in gone.kept:
                     out.print(
                         f"kept: {entry.number} is on the do-not-call list {entry}, as the law wants; without it they "
@@ -107,7 +107,7 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await delete_old(store, settings.retention, datetime.now(UTC), settings.capture.folders)
+                gone = await delete_old(store, settings.retention, datetime.now(UTC))
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
                 await _tell_undeleted(store, gone)
 
@@ -120,8 +120,8 @@ async def _tell_undeleted(store: Store, removed: Removed) -> None:
         return
     async with store.read() as session:
         for one in await undeleted(session, SHOWN):
-            times = f"{one.tries} times since {one.since:%Y-%m-%d}" if one.tries > 1 else "once"
-            out.print(escape(f"not deleted: {one.path}: {one.cause} (tried {times})"), soft_wrap=True)
+            times = f"{one.attempts} times" if one.attempts > 1 else "once"
+            out.print(escape(f"not deleted: {one.path}: {one.problem} (tried {times})"), soft_wrap=True)
     out.print(f"{removed.undeleted} files wait to be deleted; the gateway tries again every hour")
 
 

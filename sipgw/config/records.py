@@ -48,7 +48,7 @@ class CaptureOptions:
     traces: bool = False
     """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
     timelines: int = 10_000
-    """Calls whose timeline is kept for their page, the latest; 0 keeps none beyond the call."""
+    """Calls whose timeline is kept for their page, the latest, counted every hour; 0 keeps none beyond the call."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.rtp_megabytes <= 65536 or not 1 <= self.sip_megabytes <= 4096:
@@ -176,7 +176,7 @@ class RetentionOptions:
     transcripts: int = 0
     """What was said, what tools were asked and what they answered."""
     recordings: int = 0
-    """Files of recordings."""
+    """Files with sound: recordings, captures and bundles."""
 
     def __post_init__(self) -> None:
         if min(self.calls, self.transcripts, self.recordings) < 0:
@@ -233,7 +233,7 @@ class PrivacyOptions:
     """What is not taken out of `records` stands in the database, and nowhere else that is named here."""
     country: str = ""
     """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
-    bleep: bool = True
+    redact_audio: bool = True
     """Whether a tone covers in the recording what is taken out of the transcript."""
     at_provider: bool = False
     """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""

@@ -45,10 +45,10 @@ from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
 from sipgw.policy.inbound.limits import Limits
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.records.artifacts.bleeps import Bleeps, RecordedCall
+from sipgw.records.artifacts.artifact import Artifacts
+from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.consent import recording_tools
-from sipgw.records.artifacts.finishing import Finishing
-from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.evidence import Evidence
 from sipgw.records.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries
@@ -129,19 +129,18 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Bleeps(self.watchers, self._recorded, self.agents.privacy))
-            ledger = await enter(Ledger(store, self.watchers, redact("records"), deliveries))
-            recordings = {one.config.recording.folder for one in self.agents.all.values()}
-            await enter(Finishing(store, recordings, lambda: ledger.behind))
+            artifacts = Artifacts()
+            await enter(Upkeep(store, config, self._recording_folders, artifacts))
+            writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries))
+            artifacts.keep = writer.keep
+            await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
             staff = await enter(Staff(self.open_providers))
             providers = await self._hire(staff, self.agents)
-            folders = config.capture.folders, config.audit_folder, self._recording_folders
-            await enter(Upkeep(store, config.retention, *folders))
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             self.admission.room.delay = lambda: engine.delay
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
-            await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
+            await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
             expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             calls = self.admission.room.calls
@@ -158,7 +157,7 @@ class Gateway:
                 expenses,
                 self.watchers,
                 call_tools(store, gate.own, originator),
-                lambda: store.name,
+                artifacts,
             )
             dispatcher = CallDispatcher(self.admission, services, self._registry, self._group, staff.engage)
             self._running = Running(store, staff, dispatcher)

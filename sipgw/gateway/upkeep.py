@@ -1,85 +1,68 @@
-"""Upkeep, every hour: what is older than it may be is deleted, and what other gateways were told to forget."""
+"""Upkeep: the one worker that deletes and redacts files of calls, and every hour marks what is older than it may be."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.pool import Pool
+from sipgw.config.config import Config
 from sipgw.config.numbers import spellings
 from sipgw.config.records import RetentionOptions
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
+from sipgw.records.artifacts import hosts
+from sipgw.records.artifacts.adoption import adopt
+from sipgw.records.artifacts.artifact import SETTLED, Artifacts, undeleted
 from sipgw.records.artifacts.files import KEEPING
-from sipgw.records.artifacts.removal import undeleted
-from sipgw.records.artifacts.retention import (
-    Removed,
-    close_lost,
-    expire_webhooks,
-    forget,
-    forgotten,
-    mark,
-    purge,
-    seen,
-    to_forget,
-)
+from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
+from sipgw.records.artifacts.work import Worker
 from sipgw.records.store import Store, StoreError
 
 log = structlog.get_logger()
 
-MASKING = Pool("the upkeep of the audit", workers=1, waiting=8)
-
 EVERY = 3600.0
+PAUSE = 5.0
+"""Seconds from one look for artifacts that are due to the next."""
+GOODBYE = 20.0
+"""Seconds to cover in the end what the last calls left."""
 
 
-async def delete_old(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str]) -> Removed:
-    """Delete what is older than it may be, callbacks that were made or given up included; as `purge`."""
+async def delete_old(store: Store, options: RetentionOptions, now: datetime, worker: Worker | None = None) -> Removed:
+    """Delete what is older than it may be, callbacks that were made or given up included; raises as `purge`."""
     await close_lost(store, now)
-    removed = await purge(store, options, now, captures)
-    if options.calls:
-        removed.callbacks = await Jobs(store, "").purge(now - timedelta(days=options.calls))
+    callbacks = await Jobs(store, "").purge(now - timedelta(days=options.calls)) if options.calls else 0
+    removed = await purge(store, options, now, worker)
+    removed.callbacks = callbacks
     return removed
 
 
-async def forget_what_others_did(store: Store, now: datetime, captures: Sequence[str], audit_folder: Path) -> int:
-    """Delete what is here of people whom another gateway was told to forget; returns how many there were.
-
-    Raises what the database raises, and `audit.AuditError`.
-    """
-    numbers = await to_forget(store, now)
-    for number in numbers:
-        await MASKING.run(audit.mask, audit_folder, spellings(number))  # it waits for whoever decides just now
-        await forget(store, number, now, captures)
-        await forgotten(store, number, now)
-    return len(numbers)
-
-
 class Upkeep:
-    """Deletes what is too old as long as it is entered. An async context manager."""
+    """Keeps files and records as long as it is entered. An async context manager.
+
+    Enter it outside the writer of records: what calls leave when the gateway ends is worked on after that.
+    """
 
     def __init__(
         self,
         store: Store,
-        options: RetentionOptions,
-        captures: Sequence[str] = (),
-        audit_folder: Path = Path(),
+        config: Config,
         recordings: Callable[[], Iterable[str]] = tuple,
+        artifacts: Artifacts | None = None,
     ) -> None:
-        """`captures` and `recordings` are the folders of these, `audit_folder` is that of the gate."""
+        """`recordings` tells the folders of these, `artifacts` what this process is writing."""
         self._recordings = recordings
-        self._captures = captures
-        self._audit_folder = audit_folder
         self._store = store
-        self._options = options
+        self._config = config
+        self._worker = Worker(store, (artifacts or Artifacts()).open, self._mask, _audit)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._stack.push_async_callback(self._finish)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         task = group.create_task(self._keep_up())
         self._stack.callback(task.cancel)
@@ -89,28 +72,62 @@ class Upkeep:
         await self._stack.aclose()
 
     async def _keep_up(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
-            try:
-                await self._once(datetime.now(UTC))
-            except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
-                log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
-            except Exception:  # the observer boundary: calls go on
-                log.exception("old records not deleted")
-            await asyncio.sleep(EVERY)
+            await self.once(datetime.now(UTC))
+            until = now() + EVERY
+            while now() < until:
+                await asyncio.sleep(PAUSE)
+                await _bounded(lambda: self._worker.work(datetime.now(UTC)))
 
-    async def _once(self, now: datetime) -> None:
-        await seen(self._store, now)
-        await KEEPING.run(mark, self._store, [*self._captures, *self._recordings()])
-        await expire_webhooks(self._store, now)
-        if forgot := await forget_what_others_did(self._store, now, self._captures, self._audit_folder):
-            log.info("people forgotten whom another gateway was told to forget", people=forgot)
-        removed = await delete_old(self._store, self._options, now, self._captures)
-        if removed.undeleted:
-            await self._tell(removed.undeleted)
+    async def _finish(self) -> None:
+        """Cover what the last calls left: nobody writes any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await _bounded(lambda: self._worker.work(datetime.now(UTC) + SETTLED))
+
+    async def once(self, now: datetime) -> None:
+        """Do all that is done every hour; a step that fails stops no other."""
+        store, config = self._store, self._config
+        folders = [*config.capture.folders, *self._recordings(), str(store.options.calls_folder)]
+        steps: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda: hosts.seen(store, now),
+            lambda: KEEPING.run(hosts.folders(store).mark, folders),
+            lambda: adopt(store, folders),
+            lambda: expire_webhooks(store, now),
+            lambda: prune(store, config.capture.timelines, now),
+            lambda: self._delete_old(now),
+        )
+        for step in steps:
+            await _bounded(step)
+
+    async def _delete_old(self, now: datetime) -> None:
+        try:
+            removed = await delete_old(self._store, self._config.retention, now, self._worker)
+        finally:
+            await self._tell()
         if removed != Removed(undeleted=removed.undeleted):
             log.info("old records deleted", **asdict(removed))
 
-    async def _tell(self, count: int) -> None:
+    async def _tell(self) -> None:
+        """Tell of files that cannot be deleted."""
         async with self._store.read() as session:
-            first = (await undeleted(session, 1))[0]
-        log.error("files not deleted", files=count, first=first.path, cause=first.cause, tries=first.tries)
+            if some := await undeleted(session, 1):
+                log.error("files not deleted", first=some[0].path, cause=some[0].problem, tries=some[0].attempts)
+
+    def _mask(self, number: str) -> None:
+        audit.mask(self._config.audit_folder, spellings(number))  # it waits for whoever decides just now
+
+
+def _audit(action: str, call: str) -> None:
+    log.info("audit", who="gateway", action=action, target=call)
+
+
+async def _bounded(step: Callable[[], Awaitable[Any]]) -> None:
+    """Do it; calls go on, whatever becomes of it."""
+    try:
+        await step()
+    except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
+        log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
+    except Exception:  # the observer boundary
+        log.exception("old records not deleted")

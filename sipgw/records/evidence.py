@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -14,12 +15,14 @@ from media.recording.tap import HEADER
 from sipgw.bounds import FULL
 from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
-from sipgw.records.artifacts.files import KEEPING, file_name
+from sipgw.records.artifacts.artifact import Artifacts
+from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_name
 from sipgw.records.bundles.keeping import Bundles, KeptAgent
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.pcap import Pcap
 from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
+from sipgw.records.store.artifact_states import Kind
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.telemetry.tracing import tracing
@@ -51,6 +54,15 @@ class KeptAgents(Protocol):
         ...
 
 
+@dataclass
+class _Packets:
+    """Where the packets of a call are."""
+
+    sound: Sound
+    whole: bool = True
+    """Whether nothing private was said in it; if not, the headers alone are handed out."""
+
+
 class Evidence:
     """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
 
@@ -68,23 +80,24 @@ class Evidence:
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
         self.bundles = Bundles(options, agents.known, self.sip.of)
         self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
-        self._sounds: dict[str, Sound] = {}
-        self._withheld: set[str] = set()
-        """Calls in which something private was said: of their packets the headers alone are handed out."""
+        self._packets: dict[str, _Packets] = {}
         self._engine: MediaEngine | None = None
         self._endpoint: Endpoint | None = None
         self._group = asyncio.TaskGroup()
         self._writing = 0
+        self._artifacts = Artifacts()
 
     @contextlib.asynccontextmanager
-    async def gathering(self, engine: MediaEngine, endpoint: Endpoint, folder: Path) -> AsyncIterator[Self]:
-        """Until the block ends, gather; `folder` is for timelines."""
-        self._engine, self._endpoint = engine, endpoint
+    async def gathering(
+        self, engine: MediaEngine, endpoint: Endpoint, folder: Path, artifacts: Artifacts
+    ) -> AsyncIterator[Self]:
+        """Until the block ends, gather; `folder` is for timelines, `artifacts` has a row for each file."""
+        self._engine, self._endpoint, self._artifacts = engine, endpoint, artifacts
         if self.options.traces and (traced := tracing()):
             self._watchers.add(traced)
         for one in self.options.folders:
             await KEEPING.run(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
-        async with self.timelines.kept_in(folder), self._group:
+        async with self.timelines.kept_in(folder, artifacts), self._group:
             yield self
 
     @property
@@ -107,17 +120,15 @@ class Evidence:
     def _follow(self, event: Event) -> None:
         """Follow where its packets are, and write its files when it is over."""
         if isinstance(event, CallAnswered) and event.sound:
-            self._sounds[event.call] = event.sound
-            while len(self._sounds) > CALLS:
-                gone = next(iter(self._sounds))
-                del self._sounds[gone]
-                self._withheld.discard(gone)
-        elif isinstance(event, SoundWithheld):
-            self._withheld.add(event.call)
+            self._packets[event.call] = _Packets(event.sound)
+            while len(self._packets) > CALLS:
+                del self._packets[next(iter(self._packets))]
+        elif isinstance(event, SoundWithheld) and (packets := self._packets.get(event.call)):
+            packets.whole = False
         elif isinstance(event, CallEnded) and self.options.folder:
             self._spawn(self._write(event.call))
         if self.bundles.watch(event):
-            self._spawn(self.bundles.keep(event.call, self._engine))
+            self._spawn(self.bundles.keep(event.call, self._engine, self._artifacts))
 
     def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
         if self._writing >= WRITERS:
@@ -133,19 +144,20 @@ class Evidence:
     async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
         """The capture file of a call, in pieces; nothing if nothing of it is kept."""
         ladder = self.sip.of(call)
-        sound = self._sounds.get(call)
-        if ladder is None and sound is None:
+        kept = self._packets.get(call)
+        if ladder is None and kept is None:
             return
         offset = datetime.now(UTC).timestamp() - asyncio.get_running_loop().time()
         file, messages = Pcap(), list(ladder.messages if ladder else ())
         piece = bytearray(file.header())
-        if sound and self._engine:
+        if kept and self._engine:
+            sound = kept.sound
             async for packet in self._engine.packets(sound.channel):
                 while messages and messages[0].at <= packet.at:
                     piece += self._message(file, messages.pop(0), offset)
                 ours = sound.host, sound.port + packet.control
                 source, target = (ours, packet.remote) if packet.out else (packet.remote, ours)
-                whole = packet.control or call not in self._withheld
+                whole = packet.control or kept.whole
                 data = packet.data if whole else packet.data[:HEADER]
                 piece += file.udp(packet.at + offset, source, target, data, packet.size)
                 if len(piece) >= AT_ONCE:
@@ -168,14 +180,15 @@ class Evidence:
 
     async def _write(self, call: str) -> None:
         """Write the capture file of a call that has ended, readable by us alone."""
-        path = Path(self.options.folder) / f"{file_name(call)}.pcap"
+        path = absolute(self.options.folder) / f"{file_name(call)}{PACKETS}"
         try:
-            file = await KEEPING.run(private, path)
-            try:
-                async for piece in self.pcap(call):
-                    await KEEPING.run(file.write, piece)
-            finally:
-                await KEEPING.run(file.close)
+            with self._artifacts.writing(Kind.CAPTURE, call, str(path)):
+                file = await KEEPING.run(private, path)
+                try:
+                    async for piece in self.pcap(call):
+                        await KEEPING.run(file.write, piece)
+                finally:
+                    await KEEPING.run(file.close)
         except OSError as error:
             log.warning("capture not written", file=str(path), cause=error.strerror)
         except Exception:  # the observer boundary

@@ -11,7 +11,7 @@ from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
 from sipgw.policy.gate.dnc import Entry, OwnList
 from sipgw.policy.gate.shared_counts import Dialled
-from sipgw.records.artifacts.retention import Removed, forget, forget_elsewhere
+from sipgw.records.artifacts.retention import Removed, forget, mask_elsewhere
 from sipgw.records.store import Store
 from sipgw.web.accounts import Accounts
 
@@ -43,6 +43,6 @@ async def forget_everywhere(store: Store, config: Config, number: str, now: date
     await Accounts(store).forget(same)
     masked = audit.mask(config.audit_folder, same)
     listed = [await OwnList(store).find(one) for one in same]
-    elsewhere = await forget_elsewhere(store, number, now)
-    removed = await forget(store, number, now, config.capture.folders)  # the last, as it scrubs the file
+    elsewhere = await mask_elsewhere(store, number, now)
+    removed = await forget(store, number, now)  # the last, as it scrubs the file
     return Forgotten(removed, jobs, masked, tuple(one for one in listed if one is not None), elsewhere)

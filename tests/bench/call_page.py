@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from media.recording.tap import Pool, TapOptions
 from media.recording.wav import header
+from sipgw.records.artifacts.artifact import Artifacts
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import CALLS, MAX_GOAL, P99_GOAL, run_calls
 from tests.web.house import visit
@@ -40,7 +41,7 @@ async def page(folder: Path) -> tuple[float, int]:
     file = folder / "call.wav"
     sound = bytes(range(256)) * (HALF_AN_HOUR * 16_000 // 256)
     file.write_bytes(header(len(sound)) + sound)
-    async with visit(folder) as visitor, visitor.house.evidence.timelines.kept_in(folder / "calls"):
+    async with visit(folder) as visitor, visitor.house.evidence.timelines.kept_in(folder / "calls", Artifacts()):
         hold(visitor, "a@1", words=WORDS, turns=360, file=str(file))
         timelines = visitor.house.evidence.timelines
         while timelines.version("a@1"):

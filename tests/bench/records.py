@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.records import ToolRun
 from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import Watchers
-from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store import Store
 from tests.bench.gate import Gate, percentile
@@ -48,7 +48,7 @@ async def _measure(folder: Path) -> tuple[float, list[float], list[float]]:
     waits, walls = list[float](), list[float]()
     async with (
         Store(StoreOptions(str(folder / "x.db"))) as store,
-        Ledger(store, watchers, lambda agent: redactor_for(policy, "records")) as ledger,
+        CdrWriter(store, watchers, lambda agent: redactor_for(policy, "records")) as writer,
     ):
         began = time.perf_counter()
         for number in range(CALLS):
@@ -58,7 +58,7 @@ async def _measure(folder: Path) -> tuple[float, list[float], list[float]]:
                 waits.append(time.thread_time() - before)
                 walls.append(time.perf_counter() - begun)
             await asyncio.sleep(0)
-        await ledger.written()
+        await writer.written()
         seconds = time.perf_counter() - began
         assert len(await store.calls()) == CALLS
     return seconds, waits, walls

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sipgw.records.cdr.ledger import INTERRUPTED
+from sipgw.records.cdr.writer import INTERRUPTED
 from sipgw.records.store import CallFilter
 from sipgw.sip.leg import Leg
 from tests.callee import Callee

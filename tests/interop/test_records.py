@@ -7,14 +7,14 @@ import pytest
 
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
-from sipgw.records.cdr.ledger import INTERRUPTED, Ledger
+from sipgw.records.cdr.writer import INTERRUPTED, CdrWriter
 from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.sip.uri import Uri
 from tests.interop.postgresql import Server, postgresql, server
 from tests.interop.served import served
 from tests.keeping import a_call, at
 from tests.phone import calling
-from tests.records.store.test_ledger import TURNS
+from tests.records.store.test_cdr_writer import TURNS
 from tests.records.store.test_store import ten_calls
 
 __all__ = ["server"]
@@ -42,10 +42,10 @@ def test_postgresql_keeps_what_sqlite_keeps(server: Server, tmp_path: Path) -> N
     async def scenario():
         watchers = Watchers()
         options = StoreOptions(url=server.url, spool=str(tmp_path / "spool"))
-        async with Store(options) as store, Ledger(store, watchers) as ledger:
+        async with Store(options) as store, CdrWriter(store, watchers) as writer:
             for event in [*a_call("c", TURNS), *a_call("c", TURNS), *a_call("a\0b\ud800", TURNS), *a_call("cut")[:-1]]:
                 watchers.tell(event)
-            await ledger.written()
+            await writer.written()
             whole = await store.call("c")
             await ten_calls(store)
             pages = [await store.page(CallFilter(trunk="telnyx"), 3)]
@@ -68,7 +68,7 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
     async def scenario(server: Server):
         watchers = Watchers()
         options = StoreOptions(url=server.url, spool=str(tmp_path / "spool"))
-        async with Store(options) as store, Ledger(store, watchers) as ledger:
+        async with Store(options) as store, CdrWriter(store, watchers) as writer:
             for number in range(3):
                 for event in a_call(f"before-{number}", TURNS):
                     watchers.tell(event)
@@ -77,10 +77,10 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
                 for event in a_call(f"meanwhile-{number}", TURNS):
                     watchers.tell(event)
             await asyncio.sleep(0.5)
-            assert ledger.behind
+            assert writer.behind
             await asyncio.to_thread(server.start)  # noqa: TID251
             async with asyncio.timeout(30):
-                await ledger.written()
+                await writer.written()
             return [(call["id"], len(call["turns"])) for call in await store.calls()]
 
     with postgresql() as server:

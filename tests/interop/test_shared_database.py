@@ -20,8 +20,8 @@ from sipgw.outbound.jobs import Campaign, Job, Jobs
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import Gate, Refused
 from sipgw.policy.gate.rules import GateRequest, Permit
-from sipgw.records.cdr import ledger
-from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.cdr import writer
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store import Store
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.programs("postgresql")
 async def emptied(server: Server) -> None:
     async with Store(StoreOptions(url=server.url)) as store, store.write() as session:
         await session.execute(
-            text("TRUNCATE jobs, dials, deliveries, do_not_call, calls, turns, tool_calls, events, spools, forgotten")
+            text("TRUNCATE jobs, dials, deliveries, do_not_call, calls, turns, tool_calls, events, spools, artifacts")
         )
 
 
@@ -177,7 +177,7 @@ def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> 
 def test_two_gateways_tell_a_webhook_everything_once_and_in_order(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "GATHER", 0.005)
+    monkeypatch.setattr(writer, "GATHER", 0.005)
     monkeypatch.setattr(deliveries, "GOODBYE", 0.5)
 
     async def scenario(world: World) -> None:
@@ -187,7 +187,7 @@ def test_two_gateways_tell_a_webhook_everything_once_and_in_order(
                 store = await stack.enter_async_context(Store(StoreOptions(url=server.url, spool=str(tmp_path / name))))
                 queue = await stack.enter_async_context(Deliveries(store, (TARGET,), send=world.send, now=world.now))
                 watchers.append(Watchers())
-                await stack.enter_async_context(Ledger(store, watchers[-1], deliveries=queue))
+                await stack.enter_async_context(CdrWriter(store, watchers[-1], deliveries=queue))
             for number in range(20):
                 for event in a_call(f"call-{number}", TURNS):
                     watchers[number % 2].tell(event)

@@ -198,7 +198,7 @@ def test_a_callback_that_was_made_is_kept_for_its_days_and_rows_of_campaigns_are
             one = job(key, NOW - timedelta(days=age), campaign)
             one.state = state
             await jobs.add(one)
-        removed = await delete_old(store, RetentionOptions(calls=5), NOW, "")
+        removed = await delete_old(store, RetentionOptions(calls=5), NOW)
         assert removed.callbacks == 2
         return [one.key for one in (*await jobs.all(""), *await jobs.all("c"))]
 

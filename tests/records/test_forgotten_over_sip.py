@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from sipgw.cli.main import app
 from sipgw.config.config import Config
 from sipgw.config.records import CaptureOptions, RecordingOptions, WebhookOptions
-from sipgw.records.artifacts import bleeps
+from sipgw.records.artifacts import audio_redactor
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -57,7 +57,7 @@ def with_(folder: Path, *texts: str) -> set[str]:
 def test_a_caller_is_redacted_everywhere_exported_and_forgotten(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bleeps, "AFTER", 0.5)
+    monkeypatch.setattr(audio_redactor, "AFTER", 0.5)
     told: list[bytes] = []
 
     async def scenario() -> None:

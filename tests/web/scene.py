@@ -16,6 +16,7 @@ from sipgw.events import CallBegan, CallReported
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.policy.cost.cost import Cost
 from sipgw.policy.inbound.refusals import Refused
+from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.store import CallRecord, Store
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.server import Dashboard
@@ -160,7 +161,10 @@ async def served(
     (folder / "gate-2026-11.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in DECISIONS if busy))
     async with Store(StoreOptions(str(folder / "scene.db"))) as store:
         house = Busy(config, store)
-        async with house.evidence.timelines.kept_in(folder / "calls"), Dashboard(house, config.web) as dashboard:
+        async with (
+            house.evidence.timelines.kept_in(folder / "calls", Artifacts()),
+            Dashboard(house, config.web) as dashboard,
+        ):
             if busy:
                 await fill(house, folder, hostile=hostile, huge=huge)
             yield house, dashboard.url.rstrip("/")

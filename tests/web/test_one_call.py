@@ -14,14 +14,18 @@ from agent.records import Times, ToolRun, Turn, TurnEnded
 from media.process.channel import Quality
 from media.recording.redact import Span
 from media.recording.wav import header
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition, Watchers
+from sipgw.records.artifacts.artifact import SETTLED, Artifacts
 from sipgw.records.artifacts.recordings import Tape
-from sipgw.records.artifacts.unfinished import Unfinished
+from sipgw.records.artifacts.work import Worker
 from sipgw.records.captures.explain import median_wait
+from sipgw.records.cdr.writer import CdrWriter
+from sipgw.records.store.artifact_states import Kind
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.web import entrance
+from tests.keeping import artifact
 from tests.web.house import Visit, live_call, visit
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -58,7 +62,7 @@ def looking(folder: Path, look: Callable[[Visit], Awaitable[None]]) -> None:
     async def scenario() -> None:
         async with visit(folder) as visitor:
             evidence = visitor.house.evidence
-            async with evidence.timelines.kept_in(folder / "calls"):
+            async with evidence.timelines.kept_in(folder / "calls", Artifacts()):
                 await look(visitor)
 
     asyncio.run(scenario())
@@ -210,6 +214,8 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))
+        async with visitor.house.store.write() as session:
+            session.add(artifact("a@1", str(file)))
         page = await visitor.browser.get("/calls/a@1")
         assert "data-audio" in page.text and str(tmp_path) not in page.text
         assert str(tmp_path) not in (await visitor.browser.get("/calls/a@1/timeline.json")).text
@@ -229,18 +235,28 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
 def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_until_it_is(tmp_path: Path) -> None:
     file = tmp_path / "call.wav"
     file.write_bytes(header(16_000) + b"\xff" * 16_000)
-    note = Unfinished(str(file), "a@1")
-    note.begin().result()
+    parts = ("/recording", "/waveform.json")
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))
-        parts = ("/recording", "/waveform.json")
-        assert [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts] == [200, 200]
-        number = note.want([Span("L", 0.1, 0.5)])
-        note.end()
-        assert [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts] == [409, 409]
-        note.covered(number, done=True)
-        assert [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts] == [200, 200]
+
+        async def answers() -> list[int]:
+            return [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts]
+
+        assert await answers() == [409, 409], "a file without a row is for nobody"
+        async with CdrWriter(visitor.house.store, Watchers()) as writer:
+            artifacts = Artifacts(writer.keep)
+            one = artifacts.begin(Kind.RECORDING, "a@1", str(file))
+            await writer.written()
+            assert await answers() == [200, 200]
+            one.want([Span("L", 0.1, 0.5)])
+            await writer.written()
+            assert await answers() == [409, 409]
+            one.end()
+            await writer.written()
+            assert await answers() == [409, 409]
+        await Worker(visitor.house.store, (), str).work(datetime.now(UTC) + SETTLED)
+        assert await answers() == [200, 200]
 
     looking(tmp_path, look)
 
@@ -252,6 +268,8 @@ def test_a_recording_that_is_none_has_no_shape_and_does_no_harm(tmp_path: Path, 
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))
+        async with visitor.house.store.write() as session:
+            session.add(artifact("a@1", str(file)))
         assert (await visitor.browser.get("/calls/a@1/waveform.json")).status_code == 404
 
     looking(tmp_path, look)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from pathlib import Path
 
 from agent.pool import Pool
 
@@ -19,3 +20,8 @@ def file_name(call: str) -> str:
     """A name for the files of a call whatever the other side chose as Call-ID: two calls never share one."""
     readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
     return f"{readable}-{hashlib.sha256(call.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def absolute(folder: str | Path) -> Path:
+    """A folder whatever the working directory is later: rows of artifacts name whole paths."""
+    return Path(folder).absolute()

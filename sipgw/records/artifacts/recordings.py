@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import structlog
 
 from media.process.channel import Channel, MediaDown, Recorded
-from sipgw.records.artifacts.unfinished import Unfinished
+from sipgw.records.artifacts.artifact import Artifact, Artifacts
+from sipgw.records.store.artifact_states import Kind
 
 log = structlog.get_logger()
 
@@ -19,7 +21,6 @@ KEYS_PAUSE = 4.0
 Consent = Literal["off", "announce", "key"]
 NOT_AGREED = "the caller did not agree to be recorded"
 NOT_YET = "the caller has not agreed yet"
-NOT_NOTED = "the disk had not taken its note when the call ended"
 
 
 class Tape:
@@ -30,21 +31,30 @@ class Tape:
     """
 
     def __init__(
-        self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False, database: str = ""
+        self,
+        path: str = "",
+        consent: Consent = "off",
+        call: str = "",
+        *,
+        redact: bool = False,
+        artifacts: Artifacts | None = None,
     ) -> None:
         """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is whose it is.
 
-        What is private in it is to be covered if it is to be `bleeped`; `database` as for `Unfinished`.
+        `redact` tells whether what is private in it is to be covered, `artifacts` begins its row.
         """
         self.path = path
-        self.note = Unfinished(path, call, bleeped=bleeped and path.endswith(".wav"), database=database)
-        """Says beside the file that it is not finished, while that is so."""
+        self.artifact: Artifact | None = None
+        """The row of its file, once that was begun."""
+        self._row = partial(
+            (artifacts or Artifacts()).begin, Kind.RECORDING, call, path,
+            consent="" if consent == "off" else consent, redact=redact and path.endswith(".wav"),
+        )  # fmt: skip
+        """Makes the row."""
         self.problem = ""
         self.consent: Consent = consent
         self.began: datetime | None = None
-        """When the file began: its note was on the disk."""
-        self._noting: asyncio.Future[None] | None = None
-        """The making of the note."""
+        """When the file began."""
         self.agreed = consent != "key"
         """Whether the caller has agreed, as far as they were to be asked."""
         self._answered = False
@@ -107,23 +117,16 @@ class Tape:
                 (self._channel.resume_recording if self._told else self._channel.pause_recording)()
 
     def _start(self) -> None:
-        if self.path and self.agreed and self._channel and self._answered and self._noting is None:
-            self._noting = asyncio.wrap_future(self.note.begin())
-            self._noting.add_done_callback(self._noted)
-
-    def _noted(self, noting: asyncio.Future[None]) -> None:
-        """Record, unless a kill would leave what is recorded without a mark, or the call is over."""
-        if self.problem or noting.cancelled():
+        """Record, if a row of the file can be kept: a kill would leave what is recorded without one."""
+        if not (self.path and self.agreed and self._channel and self._answered) or self.artifact or self.problem:
             return
-        if error := noting.exception():
+        try:
+            self.artifact = self._row()
+            self._channel.record(self.path)
+        except (OSError, MediaDown) as error:
             self._fail(getattr(error, "strerror", None) or str(error))
-        elif self._channel:
-            try:
-                self._channel.record(self.path)
-            except MediaDown as down:
-                self._fail(str(down))
-            else:
-                self.began = datetime.now(UTC)
+        else:
+            self.began = datetime.now(UTC)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
@@ -146,15 +149,14 @@ class Tape:
 
     def end(self) -> None:
         """The call is over, and everybody has been told: from now on nothing more is found that is to be covered."""
-        self.note.end()
+        if self.artifact:
+            self.artifact.end()
 
     def as_dict(self) -> dict[str, dict[str, str]]:
         """What stands in the record of the call, which is over."""
         if self._timer:
             self._timer.cancel()
-        if self._noting and self.began is None and not self.problem:
-            self._fail(NOT_NOTED)
-        if self._noting is None:
+        if self.artifact is None and not self.problem:
             return {} if self.agreed or not self._answered else {"sound": {"withheld": NOT_AGREED}}
         agreed = {} if self.consent == "off" else {"consent": self.consent}
         return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

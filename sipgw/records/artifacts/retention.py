@@ -1,42 +1,36 @@
-"""What is kept for how long, and what is forgotten: rows and recordings.
+"""What is kept for how long, and what is forgotten. Files are only marked here; `work` deletes them.
 
-Gateways may share one database; the files of a call are on the machine that had it. So each deletes what is its own,
-and what was of gateways that do not come back.
+Gateways may share one database, each with options of its own: what is too old is deleted by the gateway that had the
+call. Who is forgotten is forgotten at once for all gateways; each then deletes the files on its own disk.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from sqlalchemy import ColumnElement, Select, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, delete, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.bounds import FULL
 from sipgw.config.numbers import spellings
 from sipgw.config.records import RetentionOptions
-from sipgw.records.artifacts.files import BUNDLE, ENDING, KEEPING, PACKETS, file_name
-from sipgw.records.artifacts.removal import Doomed, Folders, note, remove, tried, undeleted
-from sipgw.records.artifacts.unfinished import UNFINISHED
+from sipgw.records.artifacts import artifact, hosts
+from sipgw.records.artifacts.work import Worker
+from sipgw.records.store.artifact_states import FILES, SOUND, WORDS, Kind, State, before
 from sipgw.records.store.engine import StoreError
-from sipgw.records.store.spool import identities
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import (
+    ArtifactRecord,
     CallRecord,
     DeliveryRecord,
     EventRecord,
-    ForgetRecord,
-    SpoolRecord,
     ToolCallRecord,
     TurnRecord,
-    UndeletedRecord,
-)  # fmt: skip
+)
 from sipgw.records.store.writing import last_seen
 
 SOME = 500
 """Calls in one transaction: calls that end meanwhile are to be recorded, too."""
-
-GONE = timedelta(days=30)
-"""After which a gateway that is not heard of does not come back, nor do its disk and what is on it."""
 LONGEST = timedelta(days=7)
 """Longer than any call: one that is open then will never be closed by the gateway that had it."""
 TOLD_WITHIN = timedelta(days=4)
@@ -44,6 +38,8 @@ TOLD_WITHIN = timedelta(days=4)
 GIVEN_UP_KEPT = timedelta(days=30)
 """How long it stays known, without its text, that a webhook was given up."""
 LOST = "its gateway did not come back"
+Erase = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
+"""Erases something of calls in the database."""
 
 
 @dataclass
@@ -55,127 +51,72 @@ class Removed:
     recordings: int = 0
     callbacks: int = 0
     undeleted: int = 0
-    """Files that could not be deleted: see `sipgw.records.artifacts.removal`. They are tried again every hour."""
+    """Files that could not be deleted: see `sipgw.records.artifacts.work`. They are tried again."""
 
 
-async def purge(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str] = ()) -> Removed:
-    """Delete what is older than it may be; `captures` are the folders of captured packets and bundles.
+async def purge(store: Store, options: RetentionOptions, now: datetime, worker: Worker | None = None) -> Removed:
+    """Delete what is older than it may be.
 
-    Raises what the database raises, and `StoreError` if too many files wait to be deleted (`removal.note`).
+    Raises what the database raises, and `StoreError` if too many files could not be deleted (`MOST_UNDELETED`): then
+    the records of further calls stay. Their words and recordings are too old all the same.
     """
-    removed = Removed()
-    steps = (_purge_recordings, _purge_transcripts, _purge_calls)
-    full: StoreError | None = None
-    try:
-        for step in steps:
-            try:
-                await step(store, options, now, captures, removed)
-            except StoreError as error:  # the others may have files that can be deleted
-                full = full or error
-    finally:  # also where so much waits that nothing more is deleted
-        removed.undeleted = len(await try_again(store, now))
-    if full is not None:
-        raise full
-    return removed
+    worker = worker or Worker(store)
+    removed = Removed(recordings=await worker.work(now, again=True))
+    rules: tuple[tuple[int, tuple[Kind, ...], ColumnElement[bool], Erase], ...] = (
+        (options.recordings, SOUND, CallRecord.recording != "", _blank),
+        (options.transcripts, WORDS, or_(_in(TurnRecord), _in(ToolCallRecord)), _delete_words),
+        (options.calls, FILES, true(), _delete_calls),
+    )
+    for days, kinds, there, erase in rules:
+        if days:
+            limit = now - timedelta(days=days)
+            old = hosts.ours(store, now, CallRecord.gateway), CallRecord.began < limit, or_(there, _kept(kinds))
+            await _erase(store, worker, now, old, kinds, erase, removed)
+            async with store.write() as session:  # files of which nobody knows the call
+                lost = ArtifactRecord.created < limit, ArtifactRecord.call.not_in(select(CallRecord.id))
+                await artifact.delete(session, now, hosts.ours(store, now, ArtifactRecord.gateway), *lost, kinds=kinds)
+    removed.recordings += await worker.work(now)
+    return await _counted(store, removed, now)
 
 
-async def _purge_recordings(
-    store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
-) -> None:
-    call, here = CallRecord, ours(store, now)
-    if options.recordings:
-        old = here, call.began < now - timedelta(days=options.recordings), call.recording != ""
-        while calls := await _some(store, *old):
-            count, left = await _remove(store, calls, captures, sound=True)
-            async with store.write() as session:
-                await note(session, left, now)
-                await _blank(session, calls)
-            removed.recordings += count
+async def forget(store: Store, number: str, now: datetime, worker: Worker | None = None) -> Removed:
+    """Delete all of somebody who called or was called, at all gateways. Calls that go on are left.
 
-
-async def _purge_transcripts(
-    store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
-) -> None:
-    call, here = CallRecord, ours(store, now)
-    if options.transcripts:
-        old_turn = select(TurnRecord.call).where(TurnRecord.call == call.id).exists()
-        old_run = select(ToolCallRecord.call).where(ToolCallRecord.call == call.id).exists()
-        aged = call.began < now - timedelta(days=options.transcripts)
-        while calls := await _some(store, here, aged, or_(old_turn, old_run)):
-            _, left = await _remove(store, calls, captures, words=True)
-            async with store.write() as session:
-                await note(session, left, now)
-                await _delete_words(session, calls)
-            removed.transcripts += len(calls)
-
-
-async def _purge_calls(
-    store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
-) -> None:
-    call, here = CallRecord, ours(store, now)
-    if options.calls:
-        while calls := await _some(store, here, call.began < now - timedelta(days=options.calls)):
-            removed.recordings += await _delete(store, calls, captures, now)
-            removed.calls += len(calls)
-
-
-async def try_again(store: Store, now: datetime) -> list[UndeletedRecord]:
-    """Delete what could not be deleted; returns what still cannot, the oldest first."""
-    mine = or_(UndeletedRecord.gateway.in_(_identities(store)), UndeletedRecord.gateway.not_in(_alive(now)))
-    while True:
-        async with store.read() as session:
-            waiting = await undeleted(session, SOME, mine)
-        if not waiting:
-            return []
-        files = [_doomed(store, Path(one.path), one.gateway) for one in waiting]
-        _, left = await KEEPING.run(remove, files, _folders(store))
-        async with store.write() as session:
-            await tried(session, files, left)
-            if len(left) == len(files):  # a disk is away; if not, the others may be there, too
-                return await undeleted(session, SOME, mine)
-
-
-async def forget(store: Store, number: str, now: datetime, captures: Sequence[str] = ()) -> Removed:
-    """Delete all of somebody who called or was called: records and recordings. Calls that go on are left."""
-    removed = Removed()
-    async with store.write() as session:  # first, for files may wait for a disk that is away
-        theirs = select(CallRecord).where(CallRecord.ended.is_not(None), ours(store, now), _of(number))
+    Raises as `purge`.
+    """
+    worker = worker or Worker(store)
+    async with store.write() as session:  # first, for records may have to wait for a disk that is away
+        theirs = select(CallRecord.id).where(CallRecord.ended.is_not(None), _of(number))
         await _delete_words(session, list(await session.scalars(theirs)))
+    removed = Removed()
+    await worker.work(now, again=True)
     try:
-        while calls := await _some(store, ours(store, now), _of(number)):
-            removed.recordings += await _delete(store, calls, captures, now)
-            removed.calls += len(calls)
-    finally:  # also where so much waits that nothing more is deleted
-        removed.undeleted = len(await try_again(store, now))
+        await _erase(store, worker, now, (_of(number),), FILES, _delete_calls, removed)
+    finally:
         await store.scrub()
-    return removed
+    return await _counted(store, removed, now)
 
 
-async def forget_elsewhere(store: Store, number: str, now: datetime) -> int:
-    """Leave it to the other gateways to do the same, without what was said; returns how many there are."""
+async def mask_elsewhere(store: Store, number: str, now: datetime) -> int:
+    """Leave it to the other gateways to make a number unreadable in their audits; returns how many there are."""
     if not store.options.url:
         return 0
-    mine = identities(store.options.spool_folder)
     async with store.write() as session:
-        others = set(await session.scalars(_alive(now))) - mine
-        known = select(ForgetRecord.gateway).where(ForgetRecord.number == number)
-        told = set(await session.scalars(known))
-        session.add_all(ForgetRecord(gateway=other, number=number) for other in others - told)
-        theirs = select(CallRecord).where(CallRecord.ended.is_not(None), ~ours(store, now), _of(number))
-        await _delete_words(session, list(await session.scalars(theirs)))
+        others = set(await session.scalars(hosts.alive(now))) - hosts.here(store)
+        for other in others:
+            row = {"kind": Kind.AUDIT.value, "call": "", "created": now, "state": State.TO_REDACT.value}
+            await session.merge(ArtifactRecord(path=number, gateway=other, next_try=now, **row))
     return len(others)
 
 
-async def to_forget(store: Store, now: datetime) -> Sequence[str]:
-    """Whom others have left to us to `forget`."""
-    async with store.read() as session:
-        return list(await session.scalars(select(ForgetRecord.number).where(_left_to_us(store, now)).distinct()))
-
-
-async def forgotten(store: Store, number: str, now: datetime) -> None:
-    """We have done so."""
+async def prune(store: Store, kept: int, now: datetime) -> None:
+    """Delete the oldest timelines of more than are to be kept."""
+    row = ArtifactRecord
+    these = row.kind == Kind.TIMELINE, row.state == State.FINISHED, hosts.ours(store, now, row.gateway)
+    older = select(row.path).where(*these).order_by(row.created.desc()).offset(kept).limit(SOME)
     async with store.write() as session:
-        await session.execute(delete(ForgetRecord).where(ForgetRecord.number == number, _left_to_us(store, now)))
+        while paths := list(await session.scalars(older)):
+            await artifact.delete(session, now, *these, row.path.in_(paths), kinds=(Kind.TIMELINE,))
 
 
 async def close_lost(store: Store, now: datetime) -> int:
@@ -200,106 +141,68 @@ async def expire_webhooks(store: Store, now: datetime) -> None:
         await session.execute(delete(row).where(row.given_up < now - GIVEN_UP_KEPT))
 
 
-async def seen(store: Store, now: datetime) -> None:
-    """Tell the other gateways that we live."""
-    mine = SpoolRecord.gateway.in_(identities(store.options.spool_folder))
-    async with store.write() as session:
-        await session.execute(update(SpoolRecord).where(mine).values(seen=now))
-
-
-def ours(store: Store, now: datetime) -> ColumnElement[bool]:
-    """Which calls have their files here, or nowhere any more."""
-    if not store.options.url:
-        return true()
-    here = CallRecord.gateway.in_(_identities(store))
-    return or_(here, CallRecord.gateway.not_in(_alive(now)))
-
-
-def _left_to_us(store: Store, now: datetime) -> ColumnElement[bool]:
-    mine = ForgetRecord.gateway.in_(identities(store.options.spool_folder))
-    return or_(mine, ForgetRecord.gateway.not_in(_alive(now)))
-
-
-def _alive(now: datetime) -> Select[str]:
-    """The gateways that are there, or may come back."""
-    return select(SpoolRecord.gateway).where(or_(SpoolRecord.seen.is_(None), SpoolRecord.seen >= now - GONE))
-
-
 def _of(number: str) -> ColumnElement[bool]:
     same = spellings(number)
     return or_(CallRecord.caller.in_(same), CallRecord.called.in_(same))
 
 
-async def _some(store: Store, *which: object) -> Sequence[CallRecord]:
-    query = select(CallRecord).where(CallRecord.ended.is_not(None), *which).limit(SOME)  # type: ignore[arg-type]
-    async with store.read() as session:
-        return list(await session.scalars(query))
+def _in(table: type[TurnRecord | ToolCallRecord]) -> ColumnElement[bool]:
+    return select(table.call).where(table.call == CallRecord.id).exists()
 
 
-def _identities(store: Store) -> set[str]:
-    """The gateways of this machine; "" is the only one of a database that is not shared."""
-    return identities(store.options.spool_folder) if store.options.url else {""}
+def _kept(kinds: Sequence[Kind]) -> ColumnElement[bool]:
+    """Whether artifacts of those kinds are not deleted yet."""
+    row = ArtifactRecord
+    alive = row.call == CallRecord.id, row.kind.in_(kinds), row.state.in_(before(State.TO_DELETE))
+    return select(row.path).where(*alive).exists()
 
 
-def _folders(store: Store) -> Folders:
-    return Folders(store.options.spool_folder / "folders")
+async def _erase(
+    store: Store,
+    worker: Worker,
+    now: datetime,
+    which: Sequence[ColumnElement[bool]],
+    kinds: Sequence[Kind],
+    erase: Erase,
+    removed: Removed,
+) -> None:
+    """Erase something of those calls, with their artifacts of those `kinds`."""
+    while True:
+        async with store.write() as session:
+            query = select(CallRecord.id).where(CallRecord.ended.is_not(None), *which).limit(SOME)
+            if not (calls := list(await session.scalars(query))):
+                return
+            await artifact.delete(session, now, ArtifactRecord.call.in_(calls), kinds=kinds)
+            await erase(session, calls)
+        removed.calls += len(calls) * (erase is _delete_calls)
+        removed.transcripts += len(calls) * (erase is _delete_words)
+        removed.recordings += await worker.work(now)
 
 
-def mark(store: Store, folders: Iterable[str]) -> None:
-    """Mark folders of recordings and captures, so that it is known later whether they are mounted. It blocks."""
-    _folders(store).mark(folders)
+async def _blank(session: AsyncSession, calls: Sequence[str]) -> None:
+    for call in await session.scalars(select(CallRecord).where(CallRecord.id.in_(calls))):
+        call.recording, call.media = "", {name: value for name, value in call.media.items() if name != "recording"}
 
 
-def _doomed(store: Store, path: Path, gateway: str) -> Doomed:
-    """A file of a call of `gateway`; of one that does not come back nothing need be here."""
-    gateway = gateway if store.options.url else ""
-    return Doomed(path, gateway, there=gateway in _identities(store))
-
-
-async def _remove(
-    store: Store, calls: Sequence[CallRecord], captures: Sequence[str], *, sound: bool = False, words: bool = False
-) -> tuple[int, list[tuple[Doomed, str]]]:
-    """Delete the files with the `sound` or the `words` of calls; returns how many recordings there were, and what is
-    left, and why.
-
-    Captured packets have sound, bundles sound and words, timelines words.
-    """
-    endings = (PACKETS, BUNDLE) if sound else (BUNDLE,)
-    recordings, others = [], []
-    for call in calls:
-        if sound and call.recording:
-            recordings.append(_doomed(store, Path(call.recording), call.gateway))
-            unfinished = _doomed(store, Path(call.recording + UNFINISHED), call.gateway)
-            others.append(unfinished._replace(there=False))  # most recordings are finished and have none
-        names = [Path(folder) / f"{file_name(call.id)}{ending}" for folder in captures for ending in endings]
-        others += [_doomed(store, name, call.gateway) for name in names]
-        if words:
-            timeline = store.options.calls_folder / f"{file_name(call.id)}{ENDING}"
-            others.append(_doomed(store, timeline, call.gateway)._replace(there=False))
-    folders = _folders(store)
-    await KEEPING.run(folders.mark, captures)
-    count, left = await KEEPING.run(remove, recordings, folders)
-    _, left_of_others = await KEEPING.run(remove, others, folders)
-    return count, left + left_of_others
-
-
-async def _blank(session: AsyncSession, calls: Sequence[CallRecord]) -> None:
-    for call in calls:
-        media = {name: value for name, value in call.media.items() if name != "recording"}
-        await session.execute(update(CallRecord).where(CallRecord.id == call.id).values(recording="", media=media))
-
-
-async def _delete_words(session: AsyncSession, calls: Sequence[CallRecord]) -> None:
-    ids = [call.id for call in calls]
+async def _delete_words(session: AsyncSession, calls: Sequence[str]) -> None:
     for table in (TurnRecord, ToolCallRecord, EventRecord, DeliveryRecord):
-        await session.execute(delete(table).where(table.call.in_(ids)))
+        await session.execute(delete(table).where(table.call.in_(calls)))
 
 
-async def _delete(store: Store, calls: Sequence[CallRecord], captures: Sequence[str], now: datetime) -> int:
-    """Delete calls with their files; returns how many recordings there were."""
-    count, left = await _remove(store, calls, captures, sound=True, words=True)
-    async with store.write() as session:
-        await note(session, left, now)
-        await _delete_words(session, calls)
-        await session.execute(delete(CallRecord).where(CallRecord.id.in_([call.id for call in calls])))
-    return count
+async def _delete_calls(session: AsyncSession, calls: Sequence[str]) -> None:
+    """Raises `StoreError` if too many files wait: their rows alone would tell whose they are."""
+    if await artifact.count_undeleted(session) >= artifact.MOST_UNDELETED:
+        FULL["files to delete"] += len(calls)
+        (first,) = await artifact.undeleted(session, 1)
+        raise StoreError(
+            f"{artifact.MOST_UNDELETED} files of calls wait to be deleted, e.g. {first.path}: {first.problem}"
+        )
+    await _delete_words(session, calls)
+    await session.execute(delete(CallRecord).where(CallRecord.id.in_(calls)))
+
+
+async def _counted(store: Store, removed: Removed, now: datetime) -> Removed:
+    async with store.read() as session:
+        ours = hosts.ours(store, now, ArtifactRecord.gateway)
+        removed.undeleted = await artifact.count_undeleted(session, ours)
+    return removed

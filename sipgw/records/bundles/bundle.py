@@ -13,9 +13,9 @@ from media.recording.tap import Tapped, packed, read
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.check import check
 from sipgw.records.bundles.earlier import translated
+from sipgw.records.bundles.recorder import LIMIT, Frame
 from sipgw.records.bundles.setting import Setting
 from sipgw.records.bundles.story import Story
-from sipgw.records.bundles.witness import LIMIT, Frame
 
 FORMAT, VERSION = "sipgw bundle", 2
 LARGEST = 96 << 20
@@ -123,6 +123,8 @@ def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
     found: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in about["privacy"].items()
     }
+    if "bleep" in found:  # bundles of earlier releases
+        found["redact_audio"] = found.pop("bleep")
     return PrivacyOptions(**found)
 
 

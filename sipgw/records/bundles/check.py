@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sipgw.records.bundles.witness import Frame
+from sipgw.records.bundles.recorder import Frame
 
 _NUMBER = (int, float)
 _STREAM = {"session": int, "waited": _NUMBER}

@@ -17,15 +17,17 @@ from sipgw.config.config import Config
 from sipgw.config.options import secrets_of
 from sipgw.config.records import CaptureOptions
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
-from sipgw.records.artifacts.files import BUNDLE, KEEPING, file_name
+from sipgw.records.artifacts.artifact import Artifacts
+from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_name
 from sipgw.records.bundles.bundle import PROVIDERS, Bundle
+from sipgw.records.bundles.recorder import RECORDER, Recorder
 from sipgw.records.bundles.redacting import clean
 from sipgw.records.bundles.setting import Setting
 from sipgw.records.bundles.story import Story
-from sipgw.records.bundles.witness import WITNESS, Witness
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.captures.timeline import ladder_as_dict
 from sipgw.records.captures.timelines import private
+from sipgw.records.store.artifact_states import Kind
 
 log = structlog.get_logger()
 
@@ -59,11 +61,11 @@ class KeptAgent(Protocol):
 
 
 class _Seen:
-    """A call of which there is a witness."""
+    """A call of which there is a recorder."""
 
     def __init__(self, began: CallBegan) -> None:
         self.began = began
-        self.witness = Witness()
+        self.recorder = Recorder()
         self.sound: Sound | None = None
 
 
@@ -83,25 +85,25 @@ class Bundles:
     def watch(self, event: Event) -> bool:
         """Follow the calls; returns whether this ended one whose bundle is to be written."""
         if isinstance(event, CallBegan):
-            WITNESS.set(None)
+            RECORDER.set(None)
             if self._options.bundles != "off":
                 self._live[event.call] = _Seen(event)
-                WITNESS.set(self._live[event.call].witness)
+                RECORDER.set(self._live[event.call].recorder)
         seen = self._live.get(event.call)
         if seen is None:
             return False
         match event:
             case CallAnswered(sound=sound):
                 seen.sound = sound
-                seen.witness.note("answered")
+                seen.recorder.note("answered")
             case AnsweredBy(who=who, why=why):
-                seen.witness.note("answered_by", who=who, why=why)
+                seen.recorder.note("answered_by", who=who, why=why)
             case CallReported(report=report):
-                seen.witness.report(report)
+                seen.recorder.report(report)
             case CallEnded(ending=ending):
-                seen.witness.note("ended", kind=ending.kind, cause=ending.cause)
+                seen.recorder.note("ended", kind=ending.kind, cause=ending.cause)
                 self._end(event.call, seen)
-                failed = ending.kind not in GOOD or any(frame["of"] == "failed" for frame in seen.witness.frames)
+                failed = ending.kind not in GOOD or any(frame["of"] == "failed" for frame in seen.recorder.frames)
                 wanted = self._options.bundles
                 return wanted == "always" or (wanted == "failed" and failed)
         return False
@@ -109,9 +111,9 @@ class Bundles:
     def _end(self, call: str, seen: _Seen) -> None:
         del self._live[call]
         self._ended[call] = seen
-        size = sum(one.witness.size for one in self._ended.values())
+        size = sum(one.recorder.size for one in self._ended.values())
         while size > self._options.bundle_megabytes << 20:
-            size -= self._ended.pop(next(iter(self._ended))).witness.size
+            size -= self._ended.pop(next(iter(self._ended))).recorder.size
 
     async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
         """The bundle of a call that is over: as it was written, else as it is in memory. Raises `NotKept`."""
@@ -121,28 +123,28 @@ class Bundles:
         return await self._made(call, engine)
 
     def _file(self, call: str) -> Path:
-        return Path(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
+        return absolute(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
 
     async def _made(self, call: str, engine: MediaEngine | None) -> bytes:
         seen = self._ended.get(call)
         if seen is None:
             raise NotKept("the call goes on" if call in self._live else "nothing of this call is in memory")
-        witness, sound = seen.witness, seen.sound
-        if not witness.whole:
+        recorder, sound = seen.recorder, seen.sound
+        if not recorder.whole:
             raise NotKept("there was more of this call than is kept")
-        if not witness.setting or sound is None or engine is None:
+        if not recorder.setting or sound is None or engine is None:
             raise NotKept("no conversation with STT, LLM and TTS was held in this call")
-        packets = [_kept(packet, witness.zero) async for packet in engine.packets(sound.channel)]
-        if (why := _unfit(packets, witness)) != "":
+        packets = [_kept(packet, recorder.zero) async for packet in engine.packets(sound.channel)]
+        if (why := _unfit(packets, recorder)) != "":
             raise NotKept(why)
         return await KEEPING.run(self._written, seen, packets)
 
     def _written(self, seen: _Seen, packets: list[Tapped]) -> bytes:
-        began, witness = seen.began, seen.witness
+        began, recorder = seen.began, seen.recorder
         agent = self._agent(began.agent)
         config = agent.config
         names = {
-            part: {one["name"] for one in witness.frames if one["of"] == part and "name" in one} for part in PROVIDERS
+            part: {one["name"] for one in recorder.frames if one["of"] == part and "name" in one} for part in PROVIDERS
         }
         about = {
             "call": began.call,
@@ -156,17 +158,18 @@ class Bundles:
             "parts": {part: max(len(agent.providers[part]), len(names[part])) for part in PROVIDERS},
             "privacy": json.loads(json.dumps(asdict(config.privacy))),
         }
-        sip = ladder_as_dict(self._ladder(began.call), witness.zero)["messages"]
-        setting, story = Setting.of(json.loads(json.dumps(witness.setting))), Story.of(witness.frames)
-        made = Bundle(about, setting, story, witness.frames, sip, packets, bytes(witness.sound))
+        sip = ladder_as_dict(self._ladder(began.call), recorder.zero)["messages"]
+        setting, story = Setting.of(json.loads(json.dumps(recorder.setting))), Story.of(recorder.frames)
+        made = Bundle(about, setting, story, recorder.frames, sip, packets, bytes(recorder.sound))
         return clean(made, config.privacy, secrets_of(config)).write()
 
-    async def keep(self, call: str, engine: MediaEngine | None) -> None:
+    async def keep(self, call: str, engine: MediaEngine | None, artifacts: Artifacts) -> None:
         """Write the bundle of a call that has just ended into the folder, readable by us alone."""
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            await KEEPING.run(_write, self._file(call), content)
+            with artifacts.writing(Kind.BUNDLE, call, str(path := self._file(call))):
+                await KEEPING.run(_write, path, content)
         except NotKept as reason:
             log.warning("no bundle kept", cause=str(reason))
         except OSError as error:
@@ -181,9 +184,9 @@ def _kept(packet: Tapped, zero: float) -> Tapped:
     return packet._replace(at=round(packet.at - zero, 6), data=data)
 
 
-def _unfit(packets: list[Tapped], witness: Witness) -> str:
+def _unfit(packets: list[Tapped], recorder: Recorder) -> str:
     """Why the packets are no call that can be played again; empty if they are."""
-    began = next((frame["t"] for frame in witness.frames if frame["of"] == "line"), 0.0)
+    began = next((frame["t"] for frame in recorder.frames if frame["of"] == "line"), 0.0)
     if not packets or packets[0].at > began + FIRST:
         return "its first packets are not in memory any more"
     if any(len(packet.data) < packet.size for packet in packets if not packet.out):

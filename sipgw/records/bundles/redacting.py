@@ -19,9 +19,9 @@ from media.recording.tap import Tapped
 from media.rtp.packet import build, parse
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.bundle import Bundle
+from sipgw.records.bundles.recorder import Frame
 from sipgw.records.bundles.setting import Setting
 from sipgw.records.bundles.story import Story
-from sipgw.records.bundles.witness import Frame
 from sipgw.records.privacy.digits import runs
 from sipgw.records.privacy.redaction import Redact, find, redactor_for
 

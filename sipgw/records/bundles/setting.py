@@ -8,7 +8,7 @@ from agent.persona import Persona
 from agent.providers.failover import FailoverOptions
 from agent.tools import Tool
 from agent.turns import TurnOptions
-from sipgw.records.bundles.witness import WITNESS, note
+from sipgw.records.bundles.recorder import RECORDER, note
 
 _TOOL = ("name", "description", "timeout", "filler", "side_effect", "confirm", "repeatable", "cache")
 
@@ -60,19 +60,19 @@ def tell_setting(
     can_transfer: bool,
     languages: tuple[str, ...],
 ) -> None:
-    """Tell the witness of the call that we are in, if it has one, what the conversation is made of."""
-    witness = WITNESS.get()
-    if witness is not None:
+    """Tell the recorder of the call that we are in, if it has one, what the conversation is made of."""
+    recorder = RECORDER.get()
+    if recorder is not None:
         shown = tuple({name: getattr(one, name) for name in _TOOL} | _parameters(one) for one in tools)
         setting = Setting(persona, turns, failover, shown, dict(people), can_transfer, None, languages)
-        witness.setting = setting.as_dict()
+        recorder.setting = setting.as_dict()
 
 
 def tell_screening(voicemail: str) -> None:
-    """Tell the witness, if there is one, that answering machines are listened for, and what is left on them."""
-    witness = WITNESS.get()
-    if witness is not None:
-        witness.setting["voicemail"] = voicemail
+    """Tell the recorder, if there is one, that answering machines are listened for, and what is left on them."""
+    recorder = RECORDER.get()
+    if recorder is not None:
+        recorder.setting["voicemail"] = voicemail
 
 
 def _parameters(tool: Tool) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _parameters(tool: Tool) -> dict[str, Any]:
 
 
 def seen_transfer(connect: Callable[[str], Awaitable[bool]]) -> Callable[[str], Awaitable[bool]]:
-    """`connect`, of which the witness of the call sees what came of it."""
+    """`connect`, of which the recorder of the call sees what came of it."""
 
     async def connected(to: str) -> bool:
         note("transfer", do="asked", to=to)

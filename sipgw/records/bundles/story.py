@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sipgw.records.bundles.witness import Frame
+from sipgw.records.bundles.recorder import Frame
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Story:
 
     @classmethod
     def of(cls, frames: Sequence[Frame]) -> "Story":
-        """Take it out of what a witness saw."""
+        """Take it out of what a recorder saw."""
         story = cls()
         lines = [frame for frame in frames if frame["of"] == "line"]
         story._heard_of_line([frame for frame in lines if frame["channel"] == lines[0]["channel"]])

@@ -44,14 +44,20 @@ SHORTEST = 3
 """Letters of what is taken for a name: "e" stands in every word."""
 FEWEST = 7
 """Digits of what is taken for a telephone number."""
-_WHO = ("caller", "called", "callee", "name", "display_name", "who", "from", "to", "target", "dialled", "referred_by")
+_WHO = (
+    "caller", "called", "callee", "name", "display_name", "who", "from", "to", "target", "dialled", "referred_by",
+    "user", "username", "user_name", "account", "operator", "person",
+)  # fmt: skip
 _FIELD = re.compile(
     rf"(?i)\b((?:{'|'.join(_WHO)})=)"
     r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+(?-i:(?: [^\W\d_a-z][\w'’.-]*(?!\S*=))*))"
 )
 """Fields of log lines that tell who took part in a call."""
-_JSON_FIELD = re.compile(rf'(?i)("(?:{"|".join(_WHO)})" *: *)"(?:[^"\\\r\n]|\\.)*(?:"|$)', re.MULTILINE)
-"""The same in lines of JSON that are cut or stand in others."""
+_DICT_FIELD = re.compile(
+    rf"(?im)((\"|')(?:{'|'.join(_WHO)})\2 *: *)"
+    r"(?:\"(?:[^\"\\\r\n]|\\.)*(?:\"|$)|'(?:[^'\\\r\n]|\\.)*(?:'|$)|\[[^\]\r\n]*(?:\]|$)|\{[^{}\r\n]*(?:\}|$))"
+)
+"""The same in lines of JSON that are cut or stand in others, and in dictionaries as Python shows them."""
 _TOLD = re.compile(
     r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
     r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
@@ -200,7 +206,7 @@ def _log_line(line: str, impersonal: Callable[[str], str]) -> str:
     """A line of the log, text or JSON, without who took part in calls."""
 
     def plain(text: str) -> str:
-        return impersonal(_JSON_FIELD.sub(rf'\1"{MASK}"', _FIELD.sub(_masked_field, text)))
+        return impersonal(_DICT_FIELD.sub(rf'\1"{MASK}"', _FIELD.sub(_masked_field, text)))
 
     head, brace, rest = line.partition("{")  # what collects logs may write something before it
     try:

@@ -15,16 +15,16 @@ import structlog
 
 from agent.records import HandedOver
 from sipgw.events import CallBegan, CallEnded, CallReported, Event
-from sipgw.records.artifacts.files import ENDING, KEEPING, file_name
+from sipgw.records.artifacts.artifact import Artifacts
+from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_name
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.captures.timeline import TEXT, Timeline, ladder_as_dict
+from sipgw.records.store.artifact_states import Kind
 
 log = structlog.get_logger()
 
 SETTLE = 1.0
 """Seconds after the end of a call in which its last SIP messages come."""
-PRUNE = 100
-"""Calls after which old files are looked for."""
 _NAMED = {
     "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
     "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
@@ -43,7 +43,7 @@ class Timelines:
         kept: int,
         redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
     ) -> None:
-        """`ladder` has the SIP messages of a call; `kept` is how many files there are at most.
+        """`ladder` has the SIP messages of a call; `kept` is how many files there are at most, 0 for none.
 
         `redactor` tells for an agent's name what takes private things out of its texts.
         """
@@ -51,19 +51,18 @@ class Timelines:
         self._ladder = ladder
         self._kept = kept
         self._folder: Path | None = None
+        self._artifacts = Artifacts()
         self._live: dict[str, Timeline] = {}
         self._group = asyncio.TaskGroup()
         self._closing = asyncio.Event()
-        self._written = 0
         self._open = False
 
     @contextlib.asynccontextmanager
-    async def kept_in(self, folder: Path) -> AsyncIterator[Self]:
+    async def kept_in(self, folder: Path, artifacts: Artifacts) -> AsyncIterator[Self]:
         """Keep files in `folder`, made when it does not exist, until the block ends."""
-        self._folder = folder
+        self._folder, self._artifacts = absolute(folder), artifacts
         if self._kept:
             await KEEPING.run(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-            await KEEPING.run(self._prune)
         async with self._group:
             self._open = True
             try:
@@ -111,18 +110,15 @@ class Timelines:
             "sip": ladder_as_dict(ladder, first.at),
         }
 
-    async def forget(self, call: str) -> None:
-        """Erase what is kept of a call that is over."""
-        if path := self._path(call):
-            await KEEPING.run(path.unlink, missing_ok=True)
-
     async def _keep(self, call: str, timeline: Timeline) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE):
                 await self._closing.wait()
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
-            await KEEPING.run(self._write, call, text.encode())
+            if path := self._path(call):
+                with self._artifacts.writing(Kind.TIMELINE, call, str(path)):
+                    await KEEPING.run(_write, path, text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))
         except Exception:  # the observer boundary
@@ -133,14 +129,6 @@ class Timelines:
 
     def _path(self, call: str) -> Path | None:
         return self._folder / f"{file_name(call)}{ENDING}" if self._folder and self._kept else None
-
-    def _write(self, call: str, text: bytes) -> None:
-        if path := self._path(call):
-            with private(path) as file:
-                file.write(gzip.compress(text, 6))
-            self._written += 1
-            if self._written % PRUNE == 0:
-                self._prune()
 
     def _read(self, call: str) -> dict[str, Any] | None:
         path = self._path(call)
@@ -153,16 +141,12 @@ class Timelines:
             return None
         return found if isinstance(found, dict) and found.get("call") == call else None
 
-    def _prune(self) -> None:
-        """Erase the oldest files of more than are to be kept."""
-        if self._folder is None:
-            return
-        with contextlib.suppress(OSError):
-            files = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self._folder))
-            for _, path in files[: max(0, len(files) - self._kept)]:
-                Path(path).unlink(missing_ok=True)
-
 
 def private(path: Path) -> Any:
     """A new file that we alone can read, open for writing."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def _write(path: Path, text: bytes) -> None:
+    with private(path) as file:
+        file.write(gzip.compress(text, 6))

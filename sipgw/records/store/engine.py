@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -22,7 +22,6 @@ from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import POSTGRESQL, StoreOptions
 from sipgw.records.store.schema import NewerSchemaError, upgrade
-from sipgw.records.store.tables import NameRecord
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0
@@ -38,8 +37,6 @@ class Database:
 
     def __init__(self, options: StoreOptions) -> None:
         self.options = options
-        self.name = ""
-        """Tells databases apart, wherever they are: a random name that was made with this one."""
         self._engine = _engine(options)
         self._file: tuple[int, int] | None = None
         self.read = async_sessionmaker(self._engine, expire_on_commit=False)
@@ -66,16 +63,17 @@ class Database:
             await self._open()
 
     async def _is_the_same(self) -> bool:
-        """Whether the file is the one that was opened: a new one may have its inode, but not its name."""
+        """Whether the file is the one that was opened: a new one may have its inode, but has no schema."""
         if self.options.url:
             return True
         if self._file != self._identity():
             return False
         try:
             async with self.read() as session:
-                return await session.scalar(select(NameRecord.name)) == self.name
+                await session.execute(text("SELECT version_num FROM alembic_version"))
         except SQLAlchemyError:
             return False
+        return True
 
     async def scrub(self) -> None:
         """Take what was deleted out of SQLite's log, too, as far as nobody reads it at the moment."""
@@ -90,7 +88,6 @@ class Database:
                 await OPENING.run(_prepare, self.options.path)
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
-                self.name = await connection.scalar(select(NameRecord.name)) or ""
             self._file = self._identity()
         except NewerSchemaError as error:
             await self._engine.dispose()

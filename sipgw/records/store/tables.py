@@ -12,6 +12,8 @@ ID = 255
 PARTY = 200
 """Characters of a number or name that are kept."""
 CAUSE = 500
+PATH = 1000
+"""Characters of the path of a file."""
 WAITS = text("given_up IS NULL")
 """Deliveries that are still to be made."""
 
@@ -159,32 +161,28 @@ class SpoolRecord(Base):
     """When the gateway was heard of for the last time."""
 
 
-class NameRecord(Base):
-    """The name of this database, in one row: made with it, and the same wherever it is moved."""
+class ArtifactRecord(Base):
+    """A file that is kept of a call: see `sipgw.records.artifacts.artifact`."""
 
-    __tablename__ = "names"
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-
-
-class ForgetRecord(Base):
-    """Somebody whom a gateway still has to forget: what is left of them are files of its own."""
-
-    __tablename__ = "forgotten"
+    __tablename__ = "artifacts"
+    path: Mapped[str] = mapped_column(String(PATH), primary_key=True)
     gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
-    number: Mapped[str] = mapped_column(String(PARTY), primary_key=True)
-
-
-class UndeletedRecord(Base):
-    """A file of a call that was to be deleted and may still be there."""
-
-    __tablename__ = "undeleted"
-    path: Mapped[str] = mapped_column(String(1000), primary_key=True)
-    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """Which has it; empty where the database is that of one alone."""
-    since: Mapped[datetime] = mapped_column(Moment)
-    tries: Mapped[int]
-    cause: Mapped[str] = mapped_column(String(200))
+    """Which has it on its disk."""
+    call: Mapped[str] = mapped_column(String(ID), index=True)
+    """Empty if it is not known."""
+    kind: Mapped[str] = mapped_column(String(16))
+    created: Mapped[datetime] = mapped_column(Moment)
+    consent: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    """How the caller was asked for it."""
+    state: Mapped[str] = mapped_column(String(16))
+    redact: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    """``spans`` that are to be covered, and until when each side was ``judged``, while that is so."""
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Tries that failed."""
+    next_try: Mapped[datetime | None] = mapped_column(Moment)
+    problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """Of the last try."""
+    __table_args__ = (Index("artifacts_due", "state", "next_try"), Index("artifacts_by_age", "kind", "created"))
 
 
 class DeliveryRecord(Base):

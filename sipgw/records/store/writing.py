@@ -5,21 +5,34 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.records.store.artifact_states import Kind, State
 from sipgw.records.store.spool import Entry, Place
-from sipgw.records.store.tables import ID, Base, CallRecord, EventRecord, SpoolRecord, ToolCallRecord, TurnRecord
+from sipgw.records.store.tables import (
+    ID,
+    ArtifactRecord,
+    Base,
+    CallRecord,
+    EventRecord,
+    SpoolRecord,
+    ToolCallRecord,
+    TurnRecord,
+)
 
-MOMENTS = ("at", "began", "answered", "ended", "again")
+MOMENTS = ("at", "began", "answered", "ended", "again", "created", "next_try")
+ROWS = 10_000
+"""Calls of which it is remembered that an earlier one had their identity."""
 
 
 class Rows:
     """What a batch of entries comes to.
 
     An entry is ``{"call": identity}`` with any of: ``new`` (columns of a new call), ``set`` (columns of a call that is
-    there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one).
+    there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one),
+    ``artifact`` (columns of an artifact, of which the last counts, and whether it is ``new``).
     """
 
     def __init__(self) -> None:
@@ -28,6 +41,7 @@ class Rows:
         self.turns: dict[tuple[str, int], dict[str, Any]] = {}
         self.tools: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
+        self.artifacts: dict[tuple[str, str], dict[str, Any]] = {}
 
     def add(self, entry: Entry, call: str) -> None:
         """Take an entry that belongs to the row `call`."""
@@ -42,6 +56,10 @@ class Rows:
             self.tools.append({"call": call, **_moments(tool)})
         if event := entry.get("event"):
             self.events.append({"call": call, **_moments(event)})
+        if artifact := entry.get("artifact"):
+            key = (call, artifact["path"])
+            new = artifact["new"] or self.artifacts.get(key, {}).get("new", False)
+            self.artifacts[key] = _moments(artifact) | {"call": call, "new": new}
 
 
 class Writer:
@@ -52,7 +70,7 @@ class Writer:
         self.sure = False
         """Whether it is known how far the spool was read: not at the start, nor after a batch without an answer."""
         self._rows_of: dict[str, str] = {}
-        """Rows of calls whose identity an earlier call had; whoever calls chooses it."""
+        """Rows of calls whose identity an earlier call had; whoever calls chooses it. Files come after the end."""
 
     async def place(self, session: AsyncSession) -> Place:
         """How far the spool was read."""
@@ -68,8 +86,6 @@ class Writer:
             if "new" in entry:
                 self._name(call, entry["new"]["began"], taken)
             rows.add(entry, self._rows_of.get(call, call))
-            if (entry.get("set") or {}).get("ended"):
-                self._rows_of.pop(call, None)
         if rows.new:
             new = [{**_DEFAULTS, "gateway": self.gateway, **row} for row in rows.new.values()]
             await session.execute(insert(_table(CallRecord)), new)
@@ -79,6 +95,7 @@ class Writer:
             await session.execute(insert(_table(ToolCallRecord)), rows.tools)
         if rows.events:
             await session.execute(insert(_table(EventRecord)), rows.events)
+        await self._move(session, rows.artifacts.values())
         if place is not None:
             mark = {
                 "gateway": self.gateway, "segment": place.segment, "position": place.position,
@@ -107,12 +124,32 @@ class Writer:
         if call in taken:
             suffix = f" {began}"
             self._rows_of[call] = call[: ID - len(suffix)] + suffix
+            if len(self._rows_of) > ROWS:
+                del self._rows_of[next(iter(self._rows_of))]
         taken.add(call)
+
+    async def _move(self, session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
+        """Insert or move artifacts. A recording never takes the row of an earlier one, nor its file; others replace it.
+
+        What has been moved on already, or is gone as its caller was forgotten, stays as it is.
+        """
+        table = _table(ArtifactRecord)
+        for row in rows:
+            recording = row["kind"] == Kind.RECORDING
+            if row.pop("new"):
+                row |= {"attempts": 0, "problem": ""}
+                made = _dialect(session).insert(table).values(gateway=self.gateway, **row)
+                which = false() if recording else None
+                key = ("path", "gateway")
+                await session.execute(made.on_conflict_do_update(index_elements=key, set_=row, where=which))
+            else:
+                one = table.c.path == row["path"], table.c.gateway == self.gateway, table.c.call == row["call"]
+                await session.execute(update(table).where(*one, table.c.state == State.WRITING).values(row))
 
     async def _upsert(
         self, session: AsyncSession, table: type[Base], key: tuple[str, ...], rows: Iterable[dict[str, Any]]
     ) -> None:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        dialect = _dialect(session)
         alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
         for row in rows:
             alike[frozenset(row)].append(row)
@@ -120,6 +157,10 @@ class Writer:
             statement = dialect.insert(_table(table))
             changed = {name: statement.excluded[name] for name in names if name not in key}
             await session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), some)
+
+
+def _dialect(session: AsyncSession) -> Any:
+    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
 
 
 async def last_seen(session: AsyncSession, call: str) -> datetime:

@@ -69,7 +69,7 @@ class _Room:
 
 
 class Deliveries:
-    """The webhooks of one gateway. Use it as an async context manager, around its ledger."""
+    """The webhooks of one gateway. Use it as an async context manager, around its CDR writer."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ConfigDict, create_model
 
 from agent.tools import Tool, ToolError
-from sipgw.records.bundles.witness import Frame
+from sipgw.records.bundles.recorder import Frame
 from sipgw.tools.replay.clock import now, until
 from sipgw.tools.replay.script import Script
 

@@ -18,9 +18,9 @@ from sipgw.calls.screening import Screened, Screening
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.calls.who_answered import Who
 from sipgw.records.bundles.bundle import Bundle, privacy_of
+from sipgw.records.bundles.recorder import RECORDER, Frame, Recorder
 from sipgw.records.bundles.setting import seen_transfer
 from sipgw.records.bundles.story import Story
-from sipgw.records.bundles.witness import WITNESS, Frame, Witness
 from sipgw.records.privacy.redaction import in_json, redactor_for
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.tools.replay.booth import Booth
@@ -60,7 +60,7 @@ def replay(bundle: Bundle) -> Replayed:
     began = time.perf_counter()
     with asyncio.Runner(loop_factory=partial(VirtualLoop, alone=True)) as runner:
         stage = runner.run(_play(bundle))
-    frames = stage.witness.frames
+    frames = stage.recorder.frames
     seconds = frames[-1]["t"] if frames else 0.0
     return Replayed(Story.of(frames), frames, stage.left, seconds, time.perf_counter() - began)
 
@@ -70,7 +70,7 @@ async def _play(bundle: Bundle) -> "Stage":
     try:
         await stage.run()
     except Exception as error:  # noqa: BLE001  the call boundary: the gateway would have ended the call
-        stage.left = f"{stage.witness.now:.1f} s: {_failure(error)}"
+        stage.left = f"{stage.recorder.now:.1f} s: {_failure(error)}"
     return stage
 
 
@@ -84,7 +84,7 @@ class Stage:
     """One call while it is played again."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.witness = Witness()
+        self.recorder = Recorder()
         self.left = ""
         self._bundle = bundle
         self._ours = _own(bundle.frames)
@@ -92,7 +92,7 @@ class Stage:
         self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=redactor_for(privacy, "exports")))
         self._descriptions = Descriptions(bundle.sip)
         self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
-        self._booth = Booth(bundle.packets, self.witness.zero, self._on_media)
+        self._booth = Booth(bundle.packets, self.recorder.zero, self._on_media)
         self._line.attach(self._booth.channel)
         self._screened: Screened | None = None
         self._gone: Frame | None = None
@@ -100,13 +100,13 @@ class Stage:
     async def run(self) -> None:
         """Play the call from its beginning to its end."""
         self._booth.start(contextvars.copy_context())  # what comes from the media process is no word of the signalling
-        WITNESS.set(self.witness)
+        RECORDER.set(self.recorder)
         talk = self._talk()
         async with asyncio.TaskGroup() as group:
             signalling, talking = group.create_task(self._signal()), group.create_task(self._hold(talk))
             await asyncio.wait(_all(talking, self._script.left), return_when=asyncio.FIRST_COMPLETED)
             if self._script.left.done() and not talking.done():
-                self.left = f"{self.witness.now:.1f} s: {self._script.left.result()}"
+                self.left = f"{self.recorder.now:.1f} s: {self._script.left.result()}"
             signalling.cancel()
             talking.cancel()
         self._booth.stop()
@@ -118,21 +118,21 @@ class Stage:
         fixed = ended["kind"] in FROM_OUTSIDE
         kind = ended["kind"] if fixed else "goes on"
         try:
-            async with asyncio.timeout_at(self.witness.zero + ended["t"] + (0.0 if fixed else LONGER)):
-                await until(self.witness.zero + next((one["t"] for one in self._ours), 0.0))
+            async with asyncio.timeout_at(self.recorder.zero + ended["t"] + (0.0 if fixed else LONGER)):
+                await until(self.recorder.zero + next((one["t"] for one in self._ours), 0.0))
                 await talk.open()
                 answered = next((one["t"] for one in frames if one["of"] == "answered"), 0.0)
-                await until(self.witness.zero + answered)
-                self.witness.note("answered")
+                await until(self.recorder.zero + answered)
+                self.recorder.note("answered")
                 kind = self._ending(await talk.run())
         except TimeoutError:
             pass
-        self.witness.note("ended", kind=kind)
+        self.recorder.note("ended", kind=kind)
 
     def _ending(self, outcome: Outcome) -> str:
         """What the call's ending is called: as `sipgw.calls.session.CallSession` does."""
         transfers = [
-            frame["connected"] for frame in self.witness.frames if frame["of"] == "transfer" and frame["do"] == "ended"
+            frame["connected"] for frame in self.recorder.frames if frame["of"] == "transfer" and frame["do"] == "ended"
         ]
         if transfers and transfers[-1]:
             return "transferred"
@@ -146,7 +146,7 @@ class Stage:
     async def _signal(self) -> None:
         """Tell the line what the signalling told it."""
         for frame in self._ours:
-            await until(self.witness.zero + frame["t"])
+            await until(self.recorder.zero + frame["t"])
             self._tell(frame)
 
     def _tell(self, frame: Frame) -> None:
@@ -154,7 +154,7 @@ class Stage:
             case "exchange":
                 self._exchange(frame)
             case "key":
-                self._line.press(frame["key"], "info", self.witness.zero + frame["t"])
+                self._line.press(frame["key"], "info", self.recorder.zero + frame["t"])
             case "step_aside":
                 self._line.step_aside()
             case "step_back":
@@ -215,12 +215,12 @@ class Stage:
             self._line.on_media(event)
 
     def _report(self, report: Report) -> None:
-        self.witness.report(report)
+        self.recorder.report(report)
         if self._screened is not None:
             self._screened.understand(report)
 
     def _answered_by(self, who: Who, why: str) -> None:
-        self.witness.note("answered_by", who=who.value, why=why)
+        self.recorder.note("answered_by", who=who.value, why=why)
 
 
 def _own(frames: Iterable[Frame]) -> list[Frame]:

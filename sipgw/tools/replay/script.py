@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.stt import Onset, SttEvent, Transcript
-from sipgw.records.bundles.witness import Frame, question
+from sipgw.records.bundles.recorder import Frame, question
 from sipgw.tools.replay.clock import now, until
 
 GRACE = 0.5

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sipgw.records.bundles.witness import Frame
+from sipgw.records.bundles.recorder import Frame
 from sipgw.records.captures.timeline import MESSAGE
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, answer
 

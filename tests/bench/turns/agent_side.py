@@ -3,14 +3,14 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
-from agent.ears import Onset, Transcript
 from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
-from agent.model import Message, Piece, Text
+from agent.llm import Message, Piece, Text
 from agent.persona import Persona
 from agent.phrases import words_of
-from agent.providers.hearing import asks_to_dictate
-from agent.stage import CascadeRole
+from agent.providers.stt import asks_to_dictate
+from agent.stt import Onset, Transcript
 from agent.turns import TurnOptions
 
 __all__ = ["Finished", "Gone", "Heard", "Model", "Onset", "Started", "Transcript", "words_of"]
@@ -19,14 +19,14 @@ __all__ = ["Finished", "Gone", "Heard", "Model", "Onset", "Started", "Transcript
 def conversation(line: Line, recogniser: Any, model: "Model", voice: Any, greeting: str) -> Conversation:
     """The whole conversation of one call, with the defaults of a gateway."""
     role = CascadeRole(
-        persona=Persona(prompt="You are a test.", greeting=greeting), model=model, voice=lambda language: voice
+        persona=Persona(prompt="You are a test.", greeting=greeting), llm=model, tts=lambda language: voice
     )
     return Conversation(line, recogniser, role, options=TurnOptions())
 
 
 def remembered(held: Conversation) -> list[str]:
     """What the model is told that the caller said, turn by turn."""
-    return [str(message["content"]) for message in held.steering.messages if message["role"] == "user"]
+    return [str(message["content"]) for message in held.call_control.messages if message["role"] == "user"]
 
 
 def heard(ulaw: bytes, at: float, played: bytes) -> LineEvent:
@@ -35,9 +35,9 @@ def heard(ulaw: bytes, at: float, played: bytes) -> LineEvent:
     return Audio(ulaw, at, **fields)
 
 
-def transcript(text: str, end: float, *, final: bool, stable: bool = False) -> Transcript:
+def transcript(text: str, end: float, *, final: bool, eager: bool = False) -> Transcript:
     """Words of the caller's turn so far."""
-    return Transcript(text, final=final, stable=final or stable, end=end)
+    return Transcript(text, final=final, eager=final or eager, end=end)
 
 
 def is_dictation(expected: Any) -> bool:

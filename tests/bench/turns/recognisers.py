@@ -135,7 +135,7 @@ class Flux(Service):
             self.finish()
         elif sure >= self.EAGER and not self._eager:
             self._eager = True
-            self.tell(transcript(self.text, self.end, final=False, stable=True))
+            self.tell(transcript(self.text, self.end, final=False, eager=True))
 
 
 class Universal(Service):
@@ -162,7 +162,7 @@ class Universal(Service):
             self.finish()
         elif seconds >= least / 1000 and not self._paused:
             self._paused = True
-            self.tell(transcript(self.text, self.end, final=False, stable=last not in DANGLING))
+            self.tell(transcript(self.text, self.end, final=False, eager=last not in DANGLING))
 
 
 class Plain(Service):

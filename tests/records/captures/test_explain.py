@@ -14,7 +14,7 @@ from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import LOCKED_OUT
 from sipgw.records.captures.explain import RULES, STATUSES, explain, findings
-from sipgw.records.cdr.ledger import INTERRUPTED
+from sipgw.records.cdr.writer import INTERRUPTED
 
 CASES = [
     ("caller_hung_up", "caller: BYE", "The caller hung up."),

@@ -14,6 +14,7 @@ from sipgw.agents.agents import Agents
 from sipgw.config.config import Config
 from sipgw.config.records import CaptureOptions
 from sipgw.events import CallEnded, Disposition
+from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.captures.pcap import SNAP, Pcap
 from sipgw.records.evidence import Evidence
 from sipgw.sip.trace import redacted
@@ -38,7 +39,7 @@ def test_a_capture_that_cannot_be_made_ends_nothing(tmp_path: Path, monkeypatch:
 
     async def scenario() -> None:
         evidence = Evidence(CaptureOptions(folder=str(tmp_path / "captures")), Agents(Config(), {}))
-        async with evidence.gathering(None, None, tmp_path / "calls"):  # type: ignore[arg-type]
+        async with evidence.gathering(None, None, tmp_path / "calls", Artifacts()):  # type: ignore[arg-type]
             evidence.watch(CallEnded("a", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
             while evidence._writing:
                 await asyncio.sleep(0)

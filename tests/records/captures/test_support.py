@@ -247,6 +247,23 @@ def test_a_line_of_json_that_is_cut_tells_no_name_either() -> None:
     assert cut.strip("x") == "", "a line whose beginning is cut off is left out"
 
 
+@pytest.mark.faults("C8")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "signed in user=alice mos=4.2",
+        "signed in account='alice' mos=4.2",
+        """call began identity={'name': 'alice', 'number': None, 'user': "o'alice", 'mos': 4.2}""",
+        """call began identity={'who': {'x': 'alice'}, 'from': ['b', 'alice'], "user": 'al\\'alice'} mos=4.2""",
+        """{"event": "began {'caller': 'alice'", "user": "alice", "deep": {"username": ["alice"]}, "mos": 4.2}""",
+        """cut off mos=4.2 {'user': 'alice smi""",
+    ],
+)
+def test_names_in_dictionaries_as_python_shows_them_and_of_users_are_masked(line: str) -> None:
+    text = inside(bundle({}, [], log=line))["log.txt"]
+    assert "alice" not in text and "4.2" in text
+
+
 def test_what_helps_is_inside() -> None:
     files = everything()
     assert json.loads(files["config/sipgw.json"])["trunks"][0]["registrar"] == "sip:sip.example.com"

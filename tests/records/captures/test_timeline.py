@@ -21,7 +21,7 @@ from agent.records import (
     TurnEnded,
 )
 from media.process.channel import Quality
-from sipgw.config.records import PrivacyOptions
+from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import (
     CallAnswered,
     CallBegan,
@@ -31,12 +31,18 @@ from sipgw.events import (
     CallTransferred,
     Disposition,
     Event,
+    Watchers,
 )
+from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import file_name
+from sipgw.records.artifacts.retention import prune
+from sipgw.records.artifacts.work import Worker
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
 from sipgw.records.captures.timelines import Timelines
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor
+from sipgw.records.store import Store
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 
@@ -165,7 +171,7 @@ def test_a_call_that_is_over_is_kept_with_the_messages_that_came_last(tmp_path: 
 
     async def scenario() -> Any:
         lines = Timelines(capture.of, 10)
-        async with lines.kept_in(tmp_path / "calls"):
+        async with lines.kept_in(tmp_path / "calls", Artifacts()):
             assert await lines.of("c@1") is None and not lines.version("c@1")
             hold(lines)
             assert lines.version("c@1")
@@ -183,32 +189,33 @@ def test_a_call_that_is_over_is_kept_with_the_messages_that_came_last(tmp_path: 
 
     async def again() -> Any:
         lines = Timelines(lambda call: None, 10)
-        async with lines.kept_in(tmp_path / "calls"):
-            found = await lines.of("c@1")
-            await lines.forget("c@1")
-            return found, await lines.of("c@1")
+        async with lines.kept_in(tmp_path / "calls", Artifacts()):
+            return await lines.of("c@1")
 
-    assert asyncio.run(again()) == (kept, None)
+    assert asyncio.run(again()) == kept
 
 
 def test_only_the_latest_are_kept(tmp_path: Path) -> None:
-    async def scenario() -> int:
-        lines = Timelines(lambda call: None, 5)
-        async with lines.kept_in(tmp_path):
-            for number in range(12):
-                hold(lines, f"c{number}")
-                lines.watch(ENDED._replace(call=f"c{number}"))
-        async with Timelines(lambda call: None, 5).kept_in(tmp_path):
-            return len(list(tmp_path.iterdir()))
+    async def scenario() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            async with CdrWriter(store, Watchers()) as writer:
+                lines = Timelines(lambda call: None, 5)
+                async with lines.kept_in(tmp_path / "calls", Artifacts(writer.keep)):
+                    for number in range(12):
+                        hold(lines, f"c{number}")
+                        lines.watch(ENDED._replace(call=f"c{number}"))
+            assert len(list((tmp_path / "calls").iterdir())) == 12
+            await prune(store, 5, NOW)
+            await Worker(store).work(NOW)
 
-    # A folder is looked through at the start and now and then, not for each call.
-    assert asyncio.run(scenario()) == 5
+    asyncio.run(scenario())
+    assert len(list((tmp_path / "calls").iterdir())) == 5, "they are counted every hour, not for each call"
 
 
 def test_none_are_kept_where_none_are_wanted(tmp_path: Path) -> None:
     async def scenario() -> None:
         lines = Timelines(lambda call: None, 0)
-        async with lines.kept_in(tmp_path / "calls"):
+        async with lines.kept_in(tmp_path / "calls", Artifacts()):
             hold(lines)
             assert await lines.of("c@1")
             lines.watch(ENDED)
@@ -221,7 +228,7 @@ def test_none_are_kept_where_none_are_wanted(tmp_path: Path) -> None:
 def test_what_must_not_be_kept_is_not(tmp_path: Path) -> None:
     async def scenario() -> Any:
         lines = Timelines(lambda call: None, 5, lambda agent: lambda text: text.replace("4111", "[card]"))
-        async with lines.kept_in(tmp_path):
+        async with lines.kept_in(tmp_path, Artifacts()):
             lines.watch(BEGAN)
             run = ToolRun("pay", {"card": ["4111"]}, {"of": "4111"})
             lines.watch(report(TurnEnded(Turn("it is 4111", "4111, right?", "4111,", tools=[run]))))
@@ -241,7 +248,7 @@ def test_a_damaged_file_is_no_timeline(tmp_path: Path) -> None:
 
     async def scenario() -> Any:
         lines = Timelines(lambda call: None, 5)
-        async with lines.kept_in(tmp_path):
+        async with lines.kept_in(tmp_path, Artifacts()):
             return await lines.of("c@1")
 
     assert asyncio.run(scenario()) is None

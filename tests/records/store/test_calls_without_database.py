@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.records import StoreOptions
-from sipgw.records.cdr import ledger
+from sipgw.records.cdr import writer
 from sipgw.records.store import CallRecord, Store
 from tests.callee import callee, rejecting
 from tests.cloud import Cloud
@@ -107,7 +107,7 @@ def test_while_the_database_is_locked_calls_go_on_and_their_records_are_written_
 def test_while_the_database_is_full_calls_go_on_and_their_records_are_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "RETRY", (0.1,))
+    monkeypatch.setattr(writer, "RETRY", (0.1,))
 
     async def scenario() -> list[tuple[str, str]]:
         async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):
@@ -123,7 +123,7 @@ def test_while_the_database_is_gone_callers_are_answered_and_nobody_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the deleted file took is gone with it; what happened since is in the new one."""
-    monkeypatch.setattr(ledger, "RETRY", (0.1,))
+    monkeypatch.setattr(writer, "RETRY", (0.1,))
 
     async def scenario() -> list[tuple[str, str]]:
         async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):

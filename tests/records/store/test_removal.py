@@ -11,13 +11,15 @@ from sqlalchemy import select
 
 from sipgw.bounds import FULL
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.records.artifacts import removal, retention
+from sipgw.records.artifacts import artifact, folders, hosts, retention
 from sipgw.records.artifacts.files import PACKETS, file_name
-from sipgw.records.artifacts.removal import MARK, Folders
-from sipgw.records.artifacts.retention import forget, mark, purge
+from sipgw.records.artifacts.folders import MARK, Folders
+from sipgw.records.artifacts.retention import forget, purge
 from sipgw.records.store import CallFilter, Store, StoreError
+from sipgw.records.store.artifact_states import Kind
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from tests.keeping import START
+from tests.keeping import artifact as row
 
 
 @pytest.mark.faults("C3")
@@ -38,7 +40,7 @@ def test_two_gateways_that_mark_a_folder_at_the_same_moment_know_it_both(
     def fails(*_: object) -> None:
         raise OSError(errno.EPERM, "not permitted")
 
-    monkeypatch.setattr(removal.secrets, "token_hex", meanwhile)
+    monkeypatch.setattr(folders.secrets, "token_hex", meanwhile)
     if not links:
         monkeypatch.setattr(os, "link", fails)
     one.mark([disk])
@@ -54,7 +56,7 @@ def test_what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else nobody would know of its files when the disk is there again; then all of it goes at once."""
-    monkeypatch.setattr(removal, "MOST_UNDELETED", 20)
+    monkeypatch.setattr(artifact, "MOST_UNDELETED", 20)
     monkeypatch.setattr(retention, "SOME", 4)
     disk, away = tmp_path / "disk", tmp_path / "away"
     disk.mkdir()
@@ -65,18 +67,20 @@ def test_what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted(
             calls = [CallRecord(id=f"c{number}", began=old, ended=old, **party) for number in range(30)]
             async with store.write() as session:
                 session.add_all(calls)
-            for call in calls:
-                (disk / f"{file_name(call.id)}{PACKETS}").touch()
-            mark(store, [str(disk)])
+                for call in calls:
+                    path = disk / f"{file_name(call.id)}{PACKETS}"
+                    path.touch()
+                    session.add(row(call.id, str(path), Kind.CAPTURE, created=old))
+            hosts.folders(store).mark([str(disk)])
             disk.rename(away)
             full = FULL["files to delete"]
             with pytest.raises(StoreError, match="wait to be deleted"):
-                await purge(store, RetentionOptions(calls=5), START, [str(disk)])
+                await purge(store, RetentionOptions(calls=5), START)
             assert FULL["files to delete"] > full
             left = len(await store.calls(CallFilter()))
-            assert 0 < left < 30, "each has two files"
+            assert 0 < left < 30
             away.rename(disk)
-            removed = await purge(store, RetentionOptions(calls=5), START, [str(disk)])
+            removed = await purge(store, RetentionOptions(calls=5), START)
             assert (removed.calls, removed.undeleted) == (left, 0)
         assert [file.name for file in disk.iterdir()] == [MARK]
 
@@ -84,10 +88,12 @@ def test_what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted(
 
 
 @pytest.mark.faults("C3")
+@pytest.mark.parametrize("first", ["purge", "forget"])
 def test_words_go_in_time_though_too_many_recordings_wait_to_be_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    monkeypatch.setattr(removal, "MOST_UNDELETED", 1)
+    """Also those of a call whose capture is on the disk that is away."""
+    monkeypatch.setattr(artifact, "MOST_UNDELETED", 1)
     monkeypatch.setattr(retention, "SOME", 1)
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -101,11 +107,14 @@ def test_words_go_in_time_though_too_many_recordings_wait_to_be_deleted(
             ]
             async with store.write() as session:
                 session.add_all([*heard, CallRecord(id="words", began=old, ended=old, **party)])
+                session.add_all(row(one.id, one.recording, created=old) for one in heard)
+                session.add_all(row(one.id, f"{one.recording}.zip", Kind.BUNDLE, created=old) for one in heard)
                 session.add_all(TurnRecord(call=one, number=0, caller="my secret") for one in ("words", "c2"))
-            mark(store, [str(disk)])
+            hosts.folders(store).mark([str(disk)])
             disk.rename(tmp_path / "away")
-            with pytest.raises(StoreError, match="wait to be deleted"):
-                await purge(store, RetentionOptions(recordings=5, transcripts=5), START)
+            if first == "purge":
+                removed = await purge(store, RetentionOptions(recordings=5, transcripts=5), START)
+                assert removed.undeleted == 6 and not (await store.calls())[0]["recording"]
             with pytest.raises(StoreError, match="wait to be deleted"):
                 await forget(store, "1", START)
             async with store.read() as session:

@@ -18,13 +18,17 @@ from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.outbound.jobs import Job
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.rules import Permit
+from sipgw.records.artifacts import hosts
+from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.files import BUNDLE, ENDING, file_name
-from sipgw.records.artifacts.removal import MARK, Folders, undeleted
-from sipgw.records.artifacts.retention import Removed, forget, mark, purge
+from sipgw.records.artifacts.folders import MARK, Folders
+from sipgw.records.artifacts.retention import Removed, forget, purge
 from sipgw.records.store import CallFilter, CallRecord, EventRecord, Store
+from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.tables import ArtifactRecord
 from sipgw.web.accounts import Accounts
 from tests.gating import CALIFORNIA, World
-from tests.keeping import START, add_call
+from tests.keeping import START, add_call, artifact
 
 DAY = timedelta(days=1)
 CARD = "four" + " one" * 15
@@ -49,6 +53,13 @@ async def fill(store: Store, folder: Path) -> None:
         session.add(Job(campaign="", key="x", number="+14155550123", agent="agent", due=0.0))
         going = CallRecord(id="going", trunk="pbx", caller="+14155550123", called="100", began=START - 20 * DAY)
         session.add(going)
+
+
+async def own(store: Store, files: dict[int, Path], kind: Kind) -> None:
+    """Rows of these files of the calls, by their ages."""
+    async with store.write() as session:
+        for age, file in files.items():
+            session.add(artifact(f"call-{age}", str(file), kind, created=START - age * DAY))
 
 
 def filled(folder: Path, work) -> Any:
@@ -111,6 +122,7 @@ def test_with_the_words_goes_what_the_page_of_the_call_is_made_of(
         store.options.calls_folder.mkdir()
         for file in files.values():
             file.write_bytes(b"words")
+        await own(store, files, Kind.TIMELINE)
         if options:
             await purge(store, options, START - timedelta(seconds=1))
         else:
@@ -126,10 +138,11 @@ def test_with_the_words_goes_the_bundle_of_the_call(tmp_path: Path, options: Ret
         files = {age: tmp_path / f"{file_name(f'call-{age}')}{BUNDLE}" for age in range(10)}
         for file in files.values():
             file.write_bytes(b"words")
+        await own(store, files, Kind.BUNDLE)
         if options:
-            await purge(store, options, START - timedelta(seconds=1), (str(tmp_path),))
+            await purge(store, options, START - timedelta(seconds=1))
         else:
-            await forget(store, "+14155550123", START, (str(tmp_path),))
+            await forget(store, "+14155550123", START)
         return {age for age, file in files.items() if file.exists()}
 
     assert filled(tmp_path, look) == ({0, 1, 2, 3, 4, 5} if options else {0, 2, 4, 6, 8})
@@ -165,8 +178,8 @@ def test_a_recording_that_cannot_be_deleted_is_tried_until_it_can(tmp_path: Path
         assert (await purge(store, RetentionOptions(), START)).undeleted == 1
         async with store.read() as session:
             (waiting,) = await undeleted(session, 10)
-        assert (waiting.path, waiting.tries) == (str(stuck), 3)
-        assert waiting.cause
+        assert (waiting.path, waiting.attempts) == (str(stuck), 2)
+        assert waiting.problem
         stuck.rmdir()
         stuck.write_bytes(b"RIFF")
         assert (await purge(store, RetentionOptions(), START)).undeleted == 0
@@ -184,12 +197,12 @@ def test_what_is_on_a_disk_that_is_not_mounted_is_deleted_when_it_is(tmp_path: P
         disk.mkdir()
         (tmp_path / "9.wav").rename(disk / "9.wav")
         async with store.write() as session:
-            moved = update(CallRecord).where(CallRecord.id == "call-9")
-            await session.execute(moved.values(recording=str(disk / "9.wav")))
-        mark(store, [str(disk)])
+            moved = update(ArtifactRecord).where(ArtifactRecord.call == "call-9")
+            await session.execute(moved.values(path=str(disk / "9.wav")))
+        hosts.folders(store).mark([str(disk)])
         disk.rename(away)
         disk.mkdir()
-        mark(store, [str(disk)])  # the gateway starts while it is away
+        hosts.folders(store).mark([str(disk)])  # the gateway starts while it is away
         assert (await delete(store)).undeleted == 1
         disk.rmdir()
         assert (await purge(store, RetentionOptions(), START)).undeleted == 1
@@ -250,7 +263,8 @@ def test_a_folder_of_which_nothing_is_known_is_not_taken_for_the_right_one(tmp_p
     async def look(store: Store) -> None:
         (tmp_path / "empty").mkdir()
         async with store.write() as session:
-            await session.execute(update(CallRecord).values(recording=str(tmp_path / mount / "a.wav")))
+            moved = update(ArtifactRecord).where(ArtifactRecord.call == "call-2")
+            await session.execute(moved.values(path=str(tmp_path / mount / "a.wav")))
         assert (await forget(store, "+4930100", START)).undeleted == 1
 
     filled(tmp_path, look)
@@ -318,8 +332,15 @@ def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
     config = tmp_path / "sipgw.toml"
     config.write_text(config.read_text() + f'[capture]\nfolder = "{tmp_path / "packets"}"\n')
     (tmp_path / "packets").mkdir()
-    for age in range(10):
-        (tmp_path / "packets" / f"{file_name(f'call-{age}')}.pcap").write_bytes(b"sound")
+    files = {age: tmp_path / "packets" / f"{file_name(f'call-{age}')}.pcap" for age in range(10)}
+    for file in files.values():
+        file.write_bytes(b"sound")
+
+    async def have() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await own(store, files, Kind.CAPTURE)
+
+    asyncio.run(have())
     assert command("forget", "+14155550123", "--yes").exit_code == 0
     assert len(list((tmp_path / "packets").glob("*.pcap"))) == 5
 

@@ -18,8 +18,8 @@ from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import PrivacyOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallAnswered, CallTransferred, Watchers
 from sipgw.records.artifacts.retention import expire_webhooks
-from sipgw.records.cdr import ledger
-from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.cdr import writer
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store import Store
 from sipgw.records.store.tables import DeliveryRecord
@@ -75,14 +75,14 @@ async def telling(folder: Path, world: World, *targets: WebhookOptions, **more: 
     async with (
         Store(StoreOptions(str(folder / "x.db"))) as store,
         Deliveries(store, targets or (TARGET,), send=world.send, now=world.now, sleep=world.sleep, **more) as queue,
-        Ledger(store, watchers, deliveries=queue),
+        CdrWriter(store, watchers, deliveries=queue),
     ):
         yield watchers
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "GATHER", 0.005)
+    monkeypatch.setattr(writer, "GATHER", 0.005)
     monkeypatch.setattr(deliveries, "GOODBYE", 0.5)
     monkeypatch.setattr(deliveries, "LOOK", 3600.0)
     monkeypatch.setattr(deliveries, "LONGEST_PAUSE", 300.0)

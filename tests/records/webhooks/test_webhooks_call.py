@@ -13,7 +13,7 @@ import pytest
 
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.records import WebhookOptions
-from sipgw.records.cdr.minutes import Minutes
+from sipgw.records.cdr.encoder import CdrEncoder
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.records.webhooks.webhooks import genuine
 from tests.callee import callee, rejecting
@@ -86,7 +86,7 @@ def test_a_server_that_is_away_for_an_hour_is_told_of_all_its_calls_afterwards_i
         await exchange.answer(200, {})
 
     async def scenario() -> dict[str, list[str]]:
-        happened, minutes = defaultdict[str, list[str]](list), Minutes(lambda _: str)
+        happened, minutes = defaultdict[str, list[str]](list), CdrEncoder(lambda _: str)
         async with callee(rejecting(486)) as person, Target(respond) as server:
             hook = WebhookOptions("crm", f"{server.url}/calls", SECRET, private_networks=True)
             async with calling_out(tmp_path, person, change=lambda config: replace(config, webhooks=(hook,))) as (

@@ -22,8 +22,8 @@ from sipgw.config.records import CaptureOptions, PrivacyOptions
 from sipgw.events import CallBegan, CallEnded, CallReported, Disposition
 from sipgw.records.bundles.bundle import Bundle, read_bundle
 from sipgw.records.bundles.keeping import Bundles, NotKept
+from sipgw.records.bundles.recorder import LIMIT, RECORDER
 from sipgw.records.bundles.redacting import TONE, clean, covered
-from sipgw.records.bundles.witness import LIMIT, WITNESS
 from sipgw.tools.replay.run import replay
 from sipgw.tools.trial import EMBEDDED, trial
 from tests.tools.replay.acting import VOICED, Caller, Cast, Scene, Theatre, called
@@ -154,8 +154,8 @@ def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone(
             over(bundles, call)
         assert list(bundles._ended) == ["b", "c"]
         seen(bundles, "long", "x" * 100_000, 120)
-        witness = bundles._live["long"].witness
-        assert not witness.whole and sum(len(str(frame)) for frame in witness.frames) <= LIMIT
+        recorder = bundles._live["long"].recorder
+        assert not recorder.whole and sum(len(str(frame)) for frame in recorder.frames) <= LIMIT
         with pytest.raises(NotKept, match="the call goes on"):
             await bundles.bundle("long", None)
         over(bundles, "long")
@@ -173,7 +173,7 @@ def test_what_failed_is_told_by_its_ending_or_by_a_part_of_the_agent() -> None:
             options = CaptureOptions(bundles=wanted, bundle_folder="x")
             bundles = Bundles(options, Agents(Config(), {}), lambda call: None)
             seen(bundles, "a", "hello", 1)
-            assert WITNESS.get() is not None
+            assert RECORDER.get() is not None
             assert over(bundles, "a", kind) is written
 
     run(scenario())

@@ -1,4 +1,4 @@
-"""Bleeps: what is private in what was said is covered by a tone in the recording, too, soon after it was said.
+"""Covers what is private in what was said by a tone in the recording, too, soon after it was said.
 
 Of the caller's words those are covered that are private, where the STT tells where each word stands (AssemblyAI,
 Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
@@ -19,15 +19,16 @@ from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.recording.redact import Span
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
+from sipgw.records.artifacts.artifact import SETTLED, Artifact
 from sipgw.records.artifacts.recordings import Tape
-from sipgw.records.artifacts.unfinished import Unfinished, settled
 from sipgw.records.privacy.redaction import Found, find
+from sipgw.records.store.artifact_states import State
 from sipgw.sip.boundaries import bounded, contained
 
 log = structlog.get_logger()
 
-AFTER = 4.0
-"""Seconds until what was said is in the file: the recorder holds back one, and writes by the second."""
+AFTER = SETTLED.total_seconds()
+"""Seconds until what was said is in the file."""
 MARGIN = timedelta(seconds=0.5)
 """What is covered before and behind: the clocks of speech, events and recording are not the same."""
 WORD_MARGIN = timedelta(seconds=0.25)
@@ -37,6 +38,7 @@ TOGETHER = 3
 WAITING = 1000
 LIMIT = 60.0
 """Seconds for one file."""
+TOO_LONG = f"not done within {LIMIT:g} s"
 
 
 class RecordedCall(NamedTuple):
@@ -67,15 +69,15 @@ class _Words:
 
 class _Job(NamedTuple):
     due: float
-    path: str
+    artifact: Artifact
     spans: list[Span]
-    note: Unfinished
-    number: int
-    """In the note."""
 
 
-class Bleeps:
-    """Covers what is private in recordings as long as it is entered. An async context manager."""
+class AudioRedactor:
+    """Covers what is private in recordings of calls that go on. An async context manager.
+
+    What is left when a call ends is for `sipgw.records.artifacts.work`.
+    """
 
     def __init__(
         self,
@@ -90,14 +92,12 @@ class Bleeps:
         self._words: dict[str, _Words] = {}
         self._withheld: set[str] = set()
         """Calls whose captured sound is given to nobody: no tone can be laid over packets."""
-        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue(WAITING)
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._stack.push_async_callback(settled)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        group.create_task(self._work())
-        self._stack.push_async_callback(self._jobs.put, None)  # the rest is done before we leave
+        self._stack.callback(group.create_task(self._work()).cancel)
         self._stack.callback(self._watchers.add(self._note))
         return self
 
@@ -156,7 +156,7 @@ class Bleeps:
     def _found(self, call: str, text: str) -> list[Found]:
         live = self._live(call)
         policy = self._policy(live.agent if live else "")
-        return find(text, policy.redact, policy.country) if policy.bleep else []
+        return find(text, policy.redact, policy.country) if policy.redact_audio else []
 
     def _private(self, call: str, text: str) -> bool:
         return bool(self._found(call, text))
@@ -164,8 +164,8 @@ class Bleeps:
     def _judged(self, call: str, side: str, until: datetime) -> None:
         """Of what was said until then it is known what is private: after a kill the rest is covered."""
         live = self._live(call)
-        if live and (tape := live.tape) and tape.began:
-            tape.note.judged(side, (until - tape.began - MARGIN).total_seconds())
+        if live and (tape := live.tape) and tape.artifact and tape.began:
+            tape.artifact.judged(side, (until - tape.began - MARGIN).total_seconds())
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
         if call not in self._withheld:
@@ -173,34 +173,32 @@ class Bleeps:
             self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
         live = self._live(call)
         tape = live.tape if live else None
-        if tape is None or tape.began is None:
+        if tape is None or tape.artifact is None or tape.began is None:
             return
         zero = tape.began
         places = [
             Span(side, (since - zero).total_seconds(), (until - zero).total_seconds()) for side, since, until in spans
         ]
         if not tape.path.endswith(".wav"):
-            log.error("recording not bleeped", file=tape.path, cause="only WAV can be")
+            log.error("recording not redacted", file=tape.path, cause="only WAV can be")
             return
         if not (ahead := [span for span in places if span.end > 0]):
             return
-        number = tape.note.want(ahead)  # first of all: until it is done nobody may hear the recording
-        try:
-            due = asyncio.get_running_loop().time() + AFTER
-            self._jobs.put_nowait(_Job(due, tape.path, ahead, tape.note, number))
-        except asyncio.QueueFull:
-            tape.note.covered(number, done=False)
-            log.error("recording not bleeped", file=tape.path, cause="too many wait")  # noqa: TRY400
+        tape.artifact.want(ahead)
+        with contextlib.suppress(asyncio.QueueFull):  # it is covered when the call is over
+            self._jobs.put_nowait(_Job(asyncio.get_running_loop().time() + AFTER, tape.artifact, ahead))
 
     async def _work(self) -> None:
         now = asyncio.get_running_loop().time
-        while job := await self._jobs.get():
+        while True:
+            job = await self._jobs.get()
             await asyncio.sleep(max(0.0, job.due - now()))
-            with contained("recording not bleeped"):
-                problem = await cover(job.path, job.spans)
-                job.note.covered(job.number, done=not problem)
-                if problem:
-                    log.error("recording not bleeped", file=job.path, cause=problem)
+            if job.artifact.state is State.WRITING:
+                with contained("recording not redacted"):
+                    if problem := await cover(job.artifact.path, job.spans):
+                        log.error("recording not redacted", file=job.artifact.path, cause=problem)
+                    else:
+                        job.artifact.covered(job.spans)
 
 
 def _text(pieces: list[_Piece]) -> str:
@@ -209,21 +207,23 @@ def _text(pieces: list[_Piece]) -> str:
 
 async def cover(path: str, spans: list[Span]) -> str:
     """Cover parts of a recording; returns what went wrong. It takes `LIMIT` at most, and never raises."""
-    return await bounded(_run(path, spans), "a fault that stands in the log", "bleeping failed")
+    return await bounded(_run(path, spans), "a fault that stands in the log", "redaction of a recording failed")
 
 
 async def _run(path: str, spans: list[Span]) -> str:
     """Do it in a process of its own; returns what went wrong."""
+    command = sys.executable, "-m", "media.recording.redact", path, *map(str, spans)
     try:
-        async with asyncio.timeout(LIMIT):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "media.recording.redact", path, *map(str, spans), stderr=asyncio.subprocess.PIPE
-            )
-            _, told = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        return f"not done within {LIMIT:g} s"
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     except OSError as error:
         return error.strerror or str(error)
+    try:
+        async with asyncio.timeout(LIMIT):
+            _, told = await process.communicate()
+    except TimeoutError:
+        return TOO_LONG
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
     lines = told.decode("utf-8", "replace").splitlines()
     return "" if process.returncode == 0 else lines[-1][:300] if lines else f"status {process.returncode}"

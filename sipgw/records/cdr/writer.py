@@ -1,4 +1,4 @@
-"""The ledger: a watcher that keeps the record of every call without any call waiting for it.
+"""The CDR writer: a watcher that keeps the record of every call without any call waiting for it.
 
 What happens goes to the spool at once and from there to the database, in order and once. While the database is locked,
 full or gone the spool grows; after a kill the next start takes it up and closes the calls that were cut off.
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Self
 
 import structlog
@@ -16,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.pool import Pool
 from sipgw.events import Event, Watchers
-from sipgw.records.cdr.minutes import ABOUT, Minutes, ended_entry
+from sipgw.records.artifacts.artifact import KILLED, recover
+from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store import Store, StoreError
 from sipgw.records.store.engine import refused
@@ -43,7 +45,7 @@ spoiled it, or the fault is ours."""
 INTERRUPTED = "the gateway was killed or lost its power"
 
 
-class Ledger:
+class CdrWriter:
     """The records of one gateway. Use it as an async context manager, inside its store."""
 
     def __init__(
@@ -59,7 +61,7 @@ class Ledger:
         self._store = store
         self._watchers = watchers
         self._deliveries = deliveries
-        self._minutes = Minutes(redactor)
+        self._encoder = CdrEncoder(redactor)
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()
@@ -98,11 +100,12 @@ class Ledger:
             await asyncio.sleep(GATHER)
 
     def _note(self, event: Event) -> None:
-        entry = self._minutes.entry(event)
+        entry = self._encoder.entry(event)
         if entry is not None:
-            self._keep(entry)
+            self.keep(entry)
 
-    def _keep(self, entry: Entry) -> None:
+    def keep(self, entry: Entry) -> str:
+        """Append an entry to the spool; returns why it is not on the disk, "" if it is."""
         before, lost = self._spool.problem, self._spool.dropped
         self._spool.append(entry)
         if self._spool.problem != before and self._spool.problem:
@@ -110,6 +113,7 @@ class Ledger:
         if self._spool.dropped == lost + 1 and lost % 1000 == 0:
             log.error("records are lost", lost=self._spool.dropped, cause=self._spool.problem)
         self._wake.set()
+        return self._spool.problem
 
     async def _take_up(self, spool: Spool) -> Writer:
         """Write what an earlier run left, and close the calls that it could not close."""
@@ -120,11 +124,12 @@ class Ledger:
             while await self._step(spool, writer):
                 pass
             async with self._store.write() as session:
+                cut = await recover(session, spool.gateway, datetime.now(UTC))
                 calls = await writer.open_calls(session)
                 ended = [
                     ended_entry(
                         call, await writer.about(session, call, ABOUT), await last_seen(session, call),
-                        "interrupted", INTERRUPTED,
+                        "interrupted", INTERRUPTED, {"file": cut[call], "problem": KILLED} if call in cut else None,
                     )
                     for call in calls
                 ]  # fmt: skip
@@ -164,7 +169,7 @@ class Ledger:
         except (SQLAlchemyError, StoreError, OSError) as error:
             return _cause(error)
         except Exception as error:  # the observer boundary: calls go on, whatever becomes of their records
-            log.exception("the ledger failed")
+            log.exception("records not written")
             return type(error).__name__
         return self._spool.problem
 

@@ -16,11 +16,10 @@ from media.recording.wav import HEADER, header
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.events import CallAnswered, CallReported, Watchers
-from sipgw.records.artifacts import bleeps, recordings
-from sipgw.records.artifacts.bleeps import Bleeps
+from sipgw.records.artifacts import audio_redactor, recordings
+from sipgw.records.artifacts.audio_redactor import AudioRedactor
 from sipgw.records.artifacts.consent import must_know, notice_of, recording_tools, wanted
 from sipgw.records.artifacts.recordings import AGREE, NOT_AGREED, Tape
-from sipgw.records.artifacts.unfinished import settled
 from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
@@ -87,7 +86,7 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The words before and behind it stay: AssemblyAI tells where each of them stands."""
-    monkeypatch.setattr(bleeps, "AFTER", 3.0)
+    monkeypatch.setattr(audio_redactor, "AFTER", 3.0)
     card = "four" + " one" * 15
     words = f"Please note down my new card {card} and please send me the usual bill."
     speech = SILENCE * 50 + talk(6.0)
@@ -119,12 +118,12 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
 
 
 def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float, Report]]) -> None:
-    """Let `Bleeps` watch a call of these reports, by the second at which each came; `spans` gets what it covers."""
+    """Let a redactor watch a call of these reports, by the second at which each came; `spans` gets what it covers."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     async def scenario() -> None:
         watchers = Watchers()
-        watched = Bleeps(watchers, lambda _: None, lambda _: PrivacyOptions())
+        watched = AudioRedactor(watchers, lambda _: None, lambda _: PrivacyOptions())
         watched._cover = lambda call, found: spans.append(  # type: ignore[method-assign]
             [(side, (since - start).total_seconds(), (until - start).total_seconds()) for side, since, until in found]
         )
@@ -277,7 +276,6 @@ def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Pa
         if tape.path and tape.agreed:
             await until(lambda: tape.began)
         tape.end()
-        await settled()
         return [call[0] for call in channel.method_calls]
 
     async def scenario() -> None:

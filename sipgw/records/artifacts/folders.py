@@ -1,4 +1,4 @@
-"""Files of calls are deleted for certain: one that cannot be is noted in the database and tried again.
+"""Marks of the folders in which files of calls are kept: by them a deleted file is told from a disk that is away.
 
 A file that is not there counts as deleted only where its folder is the one that it was kept in. Where a disk is not
 mounted the folder is empty or absent, and the file comes back with the disk. So the folders have a `MARK` with a random
@@ -11,39 +11,18 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from sipgw.bounds import FULL
-from sipgw.records.store.engine import StoreError
-from sipgw.records.store.tables import UndeletedRecord
 
 log = structlog.get_logger()
 
 MARK = ".sipgw"
 """Name of the file that tells that a folder is the one in which files of calls are kept."""
-MOST_UNDELETED = 100_000
-"""Files that wait to be deleted; what comes on top are those of one transaction. Beyond it no call is deleted."""
 SEVERAL = "several"
 """In place of an id: more than one folder was seen there."""
 ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
-
-
-class Doomed(NamedTuple):
-    """A file that is to be deleted."""
-
-    path: Path
-    gateway: str = ""
-    """Which gateway has it, where several share a database."""
-    there: bool = True
-    """Whether it must be there: False for files that few calls have, in folders beside the database, and for those of a
-    machine that does not come back."""
 
 
 class Folders:
@@ -131,51 +110,3 @@ def _marked(folder: Path) -> str:
     if here := _id(folder):
         return here
     raise OSError(errno.EINVAL, f"its file {MARK} is empty: delete it")
-
-
-def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[Doomed, str]]]:
-    """Delete files; returns how many there were, and of which it is not certain that they are gone, and why."""
-    count, left = 0, []
-    for file in files:
-        try:
-            file.path.unlink()
-            count += 1
-        except (FileNotFoundError, NotADirectoryError):
-            if file.there and not folders.certain(file.path.parent):
-                left.append((file, ABSENT))
-        except OSError as error:
-            left.append((file, error.strerror or str(error)))
-    return count, left
-
-
-async def note(session: AsyncSession, left: Sequence[tuple[Doomed, str]], now: datetime) -> None:
-    """Remember what could not be deleted.
-
-    Raises `StoreError` if too much waits already: then the records of its calls have to stay, for they name it.
-    """
-    if left and (await session.scalar(select(func.count()).select_from(UndeletedRecord)) or 0) >= MOST_UNDELETED:
-        FULL["files to delete"] += len(left)
-        raise StoreError(f"{MOST_UNDELETED} files of calls wait to be deleted, e.g. {left[0][0].path}: {left[0][1]}")
-    for file, cause in left:
-        path = str(file.path)
-        if await session.get(UndeletedRecord, (path, file.gateway)) is None:
-            session.add(UndeletedRecord(path=path, gateway=file.gateway, since=now, tries=1, cause=cause))
-            await session.flush()
-
-
-async def tried(session: AsyncSession, files: Iterable[Doomed], left: Iterable[tuple[Doomed, str]]) -> None:
-    """Forget those of `files` that are gone, and count a try of those that are `left`."""
-    causes = dict(left)
-    for file in files:
-        row = UndeletedRecord.path == str(file.path), UndeletedRecord.gateway == file.gateway
-        if cause := causes.get(file):
-            counted = update(UndeletedRecord).where(*row).values(tries=UndeletedRecord.tries + 1, cause=cause)
-            await session.execute(counted)
-        else:
-            await session.execute(delete(UndeletedRecord).where(*row))
-
-
-async def undeleted(session: AsyncSession, most: int, *which: object) -> list[UndeletedRecord]:
-    """What could not be deleted, `most` at most, that first which was tried least."""
-    query = select(UndeletedRecord).where(*which).order_by(UndeletedRecord.tries, UndeletedRecord.since).limit(most)  # type: ignore[arg-type]
-    return list(await session.scalars(query))

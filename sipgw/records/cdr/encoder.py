@@ -1,4 +1,4 @@
-"""Minutes: what is to be kept of what happens in calls, as entries of the spool. Sans-IO."""
+"""Encodes call events as entries of the spool: what is to be kept of each call (its CDR). Sans-IO."""
 
 import json
 import math
@@ -55,7 +55,7 @@ class Going:
     said: list[str] = field(default_factory=list)
 
 
-class Minutes:
+class CdrEncoder:
     """Turns the events of calls into entries."""
 
     def __init__(self, redactor: Callable[[str], Redact]) -> None:
@@ -136,9 +136,13 @@ class Minutes:
         return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
 
 
-def ended_entry(call: str, about: dict[str, Any], at: datetime, kind: str, cause: str) -> Entry:
+def ended_entry(
+    call: str, about: dict[str, Any], at: datetime, kind: str, cause: str, recording: dict[str, str] | None
+) -> Entry:
     """The ending of a call, of which its row tells `about`, that could not tell it itself."""
-    ended = {"ended": at.isoformat(), "ending": kind, "cause": cause}
+    ended: dict[str, Any] = {"ended": at.isoformat(), "ending": kind, "cause": cause}
+    if recording:
+        ended |= {"recording": recording["file"], "media": {"recording": recording}}
     return {"call": call, "set": ended, "told": "failed", "about": about}
 
 

@@ -16,8 +16,8 @@ import pytest
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
 from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import CallReported, CallTransferred, Event, Watchers
-from sipgw.records.cdr import ledger
-from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.cdr import writer
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store import CallFilter, Store, StoreError
 from tests.keeping import START, a_call, at, turn
@@ -32,7 +32,7 @@ TURNS = [
 
 class World(NamedTuple):
     store: Store
-    ledger: Ledger
+    writer: CdrWriter
     watchers: Watchers
 
     def tell(self, events: Iterable[Event]) -> None:
@@ -43,20 +43,20 @@ class World(NamedTuple):
 @contextlib.asynccontextmanager
 async def keeping(folder: Path, **more: Any) -> AsyncIterator[World]:
     watchers = Watchers()
-    async with Store(StoreOptions(str(folder / "x.db"), **more)) as store, Ledger(store, watchers) as kept:
+    async with Store(StoreOptions(str(folder / "x.db"), **more)) as store, CdrWriter(store, watchers) as kept:
         yield World(store, kept, watchers)
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "GATHER", 0.005)
-    monkeypatch.setattr(ledger, "RETRY", (0.02,))
-    monkeypatch.setattr(ledger, "GOODBYE", 0.3)
+    monkeypatch.setattr(writer, "GATHER", 0.005)
+    monkeypatch.setattr(writer, "RETRY", (0.02,))
+    monkeypatch.setattr(writer, "GOODBYE", 0.3)
 
 
 async def written(world: World) -> None:
     async with asyncio.timeout(HANG):
-        await world.ledger.written()
+        await world.writer.written()
 
 
 def files(folder: Path) -> list[str]:
@@ -148,7 +148,7 @@ def test_a_locked_database_holds_up_nothing_and_gets_everything_in_order_and_onc
                 other.execute("BEGIN IMMEDIATE")
                 for number in range(50):
                     world.tell(a_call(f"call-{number}", TURNS))
-                await until(lambda: world.ledger.behind)
+                await until(lambda: world.writer.behind)
                 other.execute("ROLLBACK")
             await written(world)
             return await world.store.calls()
@@ -169,7 +169,7 @@ def test_a_database_that_is_taken_away_is_made_again(tmp_path: Path) -> None:
                     path.unlink()
             (tmp_path / "x.db").mkdir()  # nothing can be opened there
             world.tell(a_call("meanwhile"))
-            await until(lambda: world.ledger.behind)
+            await until(lambda: world.writer.behind)
             (tmp_path / "x.db").rmdir()
             await written(world)
             return [call["id"] for call in await world.store.calls()]
@@ -227,7 +227,7 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
             assert (calls["whole"]["ending"], len(calls["whole"]["turns"])) == ("caller_hung_up", 2)
             assert len(calls["whole"]["turns"][1]["tools"]) == 1
             cut = calls["cut"]
-            assert (cut["ending"], cut["cause"], cut["ended"]) == ("interrupted", ledger.INTERRUPTED, at(41))
+            assert (cut["ending"], cut["cause"], cut["ended"]) == ("interrupted", writer.INTERRUPTED, at(41))
             assert [(one["caller"], one["said"]) for one in cut["turns"]][-1] == ("Thank", "Good")
 
 
@@ -267,11 +267,12 @@ def test_hostile_texts_get_into_the_database_as_far_as_they_can(tmp_path: Path) 
 
     async def scenario():
         async with keeping(tmp_path) as world:
+            began: Any
             began, *rest = a_call(odd, [turn(odd, odd, ToolRun(odd, deep, deep, odd, 1.0))])
             world.tell([began._replace(caller=odd, called=odd, trunk=odd, agent=odd, identity={"x": deep}), *rest])
             world.tell(a_call("next"))
             await written(world)
-            return await world.store.calls(), world.ledger.rejected
+            return await world.store.calls(), world.writer.rejected
 
     (first, second), rejected = asyncio.run(scenario())
     assert (len(first["id"]), first["caller"][:3], len(first["caller"]), second["id"]) == (254, "ab?", 199, "next")
@@ -283,15 +284,15 @@ def test_an_entry_that_the_database_refuses_holds_up_no_other(tmp_path: Path) ->
     async def scenario():
         async with keeping(tmp_path) as world:
             world.tell(a_call("one"))
-            world.ledger._keep(
+            world.writer.keep(
                 {"call": "bad", "new": {"began": START.isoformat(), "trunk": None, "caller": "", "called": ""}}
             )
-            world.ledger._keep({"call": "bad", "event": {"at": "tomorrow", "kind": "x", "about": {}}})
+            world.writer.keep({"call": "bad", "event": {"at": "tomorrow", "kind": "x", "about": {}}})
             world.tell(a_call("two", TURNS))
             await written(world)
             return [
                 (call["id"], len(call["turns"])) for call in await world.store.calls(CallFilter())
-            ], world.ledger.rejected
+            ], world.writer.rejected
 
     assert asyncio.run(scenario()) == ([("one", 0), ("two", 2)], 2)
 
@@ -342,7 +343,7 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
         watchers = Watchers()
         async with (
             Store(store) as database,
-            Ledger(database, watchers, lambda agent: redactor_for(PrivacyOptions(), "records")) as kept,
+            CdrWriter(database, watchers, lambda agent: redactor_for(PrivacyOptions(), "records")) as kept,
         ):
             card = "four one one one " + "1" * 12
             run = ToolRun(

@@ -1,8 +1,9 @@
 """What is seen of one call while it goes on: what its providers answered and when, and what its line was told.
 
-The witness of a call stands in a context variable, which every task of the call inherits. It looks at single providers,
-below what lets them stand in for each other, so that this too can be tried again. How long an answer was waited for is
-kept, and for STT how much sound they had been given: an answer belongs to its question, not to a moment of the clock.
+The recorder of a call stands in a context variable, which every task of the call inherits. It looks at single
+providers, below what lets them stand in for each other, so that this too can be tried again. How long an answer was
+waited for is kept, and for STT how much sound it had been given: an answer belongs to its question, not to a moment of
+the clock.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ Frame = dict[str, Any]
 """``t``: seconds since the call began; ``of``: what it is about; further values as the docs list them."""
 
 
-class Witness:
+class Recorder:
     """Everything that was seen of one call."""
 
     def __init__(self) -> None:
@@ -87,14 +88,14 @@ class Witness:
         return [len(self.sound) - len(sound), len(sound)]
 
 
-WITNESS: ContextVar[Witness | None] = ContextVar("witness", default=None)
+RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 def note(of: str, **values: Any) -> None:
-    """Tell the witness of the call that we are in, if it has one."""
-    witness = WITNESS.get()
-    if witness is not None:
-        witness.note(of, **values)
+    """Tell the recorder of the call that we are in, if it has one."""
+    recorder = RECORDER.get()
+    if recorder is not None:
+        recorder.note(of, **values)
 
 
 def _now() -> float:
@@ -109,7 +110,7 @@ def fault(error: ProviderError) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _opened(witness: Witness, of: str, session: int, opening: Awaitable[None]) -> None:
+async def _opened(recorder: Recorder, of: str, session: int, opening: Awaitable[None]) -> None:
     began = _now()
     outcome: dict[str, Any] = {"broken_off": True}
     try:
@@ -119,11 +120,11 @@ async def _opened(witness: Witness, of: str, session: int, opening: Awaitable[No
         outcome = {"fault": fault(error)}
         raise
     finally:
-        witness.note(of, do="opened", session=session, waited=round(_now() - began, 5), **outcome)
+        recorder.note(of, do="opened", session=session, waited=round(_now() - began, 5), **outcome)
 
 
 async def _seen(
-    witness: Witness, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
+    recorder: Recorder, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
 ) -> AsyncGenerator[T, None]:
     """Pass `stream` on and keep each piece, how long it was waited for, and how the stream ended."""
     outcome: dict[str, Any] = {"broken_off": True}
@@ -136,28 +137,28 @@ async def _seen(
             except StopAsyncIteration:
                 outcome = {}
                 return
-            witness.note(of, do="piece", session=session, waited=round(_now() - began, 5), **shown(piece))
+            recorder.note(of, do="piece", session=session, waited=round(_now() - began, 5), **shown(piece))
             yield piece
     except ProviderError as error:
         outcome = {"fault": fault(error)}
         raise
     finally:
-        witness.note(of, do="ended", session=session, waited=round(_now() - began, 5), **outcome)
+        recorder.note(of, do="ended", session=session, waited=round(_now() - began, 5), **outcome)
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
 
 
-class WitnessedStt:
+class RecordedStt:
     """STT that is looked at."""
 
-    def __init__(self, stt: SpeechToText, witness: Witness) -> None:
+    def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
         self.patient = stt.patient
         self._stt = stt
-        self._witness = witness
-        self._session = next(witness.numbers)
+        self._recorder = recorder
+        self._session = next(recorder.numbers)
         self._samples = 0
         self._heard_at = 0.0
-        witness.note("stt", do="made", session=self._session, name=stt.name, patient=stt.patient)
+        recorder.note("stt", do="made", session=self._session, name=stt.name, patient=stt.patient)
 
     @property
     def name(self) -> str:
@@ -166,7 +167,7 @@ class WitnessedStt:
 
     async def open(self) -> None:
         """See `SpeechToText.open`."""
-        await _opened(self._witness, "stt", self._session, self._stt.open())
+        await _opened(self._recorder, "stt", self._session, self._stt.open())
 
     def send_audio(self, ulaw: bytes) -> None:
         """See `SpeechToText.send_audio`."""
@@ -184,7 +185,7 @@ class WitnessedStt:
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `SpeechToText.events`."""
-        stream = _seen(self._witness, "stt", self._session, self._stt.events(), self._shown)
+        stream = _seen(self._recorder, "stt", self._session, self._stt.events(), self._shown)
         async with aclosing(stream) as events:
             async for event in events:
                 yield event
@@ -207,8 +208,8 @@ def question(messages: Sequence[Message]) -> dict[str, Any]:
     return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
 
 
-class WitnessedLlm:
-    """A model that is looked at, by the witness of whichever call asks it."""
+class RecordedLlm:
+    """A model that is looked at, by the recorder of whichever call asks it."""
 
     def __init__(self, llm: LanguageModel) -> None:
         self.name = llm.name
@@ -216,13 +217,13 @@ class WitnessedLlm:
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel.reply`."""
-        witness, stream = WITNESS.get(), self._llm.reply(messages, tools)
-        if witness is not None:
-            session = next(witness.numbers)
+        recorder, stream = RECORDER.get(), self._llm.reply(messages, tools)
+        if recorder is not None:
+            session = next(recorder.numbers)
             asked = question(messages)
-            witness.note("llm", do="asked", session=session, name=self.name, **asked)
-            witness.size += len(str(asked))
-            stream = _seen(witness, "llm", session, stream, _shown_piece)
+            recorder.note("llm", do="asked", session=session, name=self.name, **asked)
+            recorder.size += len(str(asked))
+            stream = _seen(recorder, "llm", session, stream, _shown_piece)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 yield piece
@@ -238,14 +239,14 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
     return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
 
 
-class WitnessedTts:
+class RecordedTts:
     """A voice that is looked at."""
 
-    def __init__(self, tts: TextToSpeech, witness: Witness) -> None:
+    def __init__(self, tts: TextToSpeech, recorder: Recorder) -> None:
         self._tts = tts
-        self._witness = witness
-        self._session = next(witness.numbers)
-        witness.note("tts", do="made", session=self._session, name=tts.name)
+        self._recorder = recorder
+        self._session = next(recorder.numbers)
+        recorder.note("tts", do="made", session=self._session, name=tts.name)
 
     @property
     def name(self) -> str:
@@ -254,13 +255,13 @@ class WitnessedTts:
 
     async def open(self) -> None:
         """See `TextToSpeech.open`."""
-        await _opened(self._witness, "tts", self._session, self._tts.open())
+        await _opened(self._recorder, "tts", self._session, self._tts.open())
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `TextToSpeech.speak`."""
-        witness, session = self._witness, next(self._witness.numbers)
-        witness.note("tts", do="asked", session=session, name=self.name, text=text)
-        stream = _seen(witness, "tts", session, self._tts.speak(text), lambda sound: {"sound": witness.keep(sound)})
+        recorder, session = self._recorder, next(self._recorder.numbers)
+        recorder.note("tts", do="asked", session=session, name=self.name, text=text)
+        stream = _seen(recorder, "tts", session, self._tts.speak(text), lambda sound: {"sound": recorder.keep(sound)})
         async with aclosing(stream) as sounds:
             async for sound in sounds:
                 yield sound
@@ -270,21 +271,21 @@ class WitnessedTts:
         await self._tts.close()
 
 
-def seen_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
-    """Makes STT that the witness of the call sees, if it has one."""
+def recorded_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
+    """Makes STT that the recorder of the call sees, if it has one."""
 
     def made() -> SpeechToText:
-        witness = WITNESS.get()
-        return make() if witness is None else WitnessedStt(make(), witness)
+        recorder = RECORDER.get()
+        return make() if recorder is None else RecordedStt(make(), recorder)
 
     return made
 
 
-def seen_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
-    """Makes a voice that the witness of the call sees, if it has one."""
+def recorded_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
+    """Makes a voice that the recorder of the call sees, if it has one."""
 
     def made() -> TextToSpeech:
-        witness = WITNESS.get()
-        return make() if witness is None else WitnessedTts(make(), witness)
+        recorder = RECORDER.get()
+        return make() if recorder is None else RecordedTts(make(), recorder)
 
     return made

@@ -1,0 +1,40 @@
+"""Gateways that share a database have a disk each: which of them are here, and which do not come back."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select, true, update
+
+from sipgw.records.artifacts.folders import Folders
+from sipgw.records.store.spool import identities
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import SpoolRecord
+
+GONE = timedelta(days=30)
+"""After which a gateway that is not heard of does not come back, nor do its disk and what is on it."""
+
+
+def here(store: Store) -> set[str]:
+    """The gateways of this machine, whether they run or not."""
+    return identities(store.options.spool_folder)
+
+
+def alive(now: datetime) -> Select[str]:
+    """The gateways that are there, or may come back."""
+    return select(SpoolRecord.gateway).where(or_(SpoolRecord.seen.is_(None), SpoolRecord.seen >= now - GONE))
+
+
+def ours(store: Store, now: datetime, gateway: Any) -> ColumnElement[bool]:
+    """Whether a row of that `gateway`, a column, has its files here, or nowhere any more."""
+    return or_(gateway.in_(here(store)), gateway.not_in(alive(now))) if store.options.url else true()
+
+
+async def seen(store: Store, now: datetime) -> None:
+    """Tell the other gateways that we live."""
+    async with store.write() as session:
+        await session.execute(update(SpoolRecord).where(SpoolRecord.gateway.in_(here(store))).values(seen=now))
+
+
+def folders(store: Store) -> Folders:
+    """The marks of folders that this machine knows."""
+    return Folders(store.options.spool_folder / "folders")

@@ -1,0 +1,176 @@
+"""Does what the table of artifacts says: deletes files, covers what is private in recordings, masks lines of the audit.
+
+What fails is tried again, after longer and longer times; the row tells how often and why. Nothing else deletes files.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agent.pool import Pool, PoolFullError
+from sipgw.records.artifacts import hosts
+from sipgw.records.artifacts.artifact import left
+from sipgw.records.artifacts.audio_redactor import TOO_LONG, cover
+from sipgw.records.artifacts.folders import ABSENT
+from sipgw.records.store import Store
+from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.tables import CAUSE, ArtifactRecord
+
+log = structlog.get_logger()
+
+SOME = 500
+"""Artifacts that are worked on in one transaction."""
+BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
+"""Seconds until the next try, by how many have failed; the last goes on."""
+LIMIT = 30.0
+"""Seconds that a disk has to delete the files of one folder."""
+DISKS = Pool("the deletion of files", workers=16, waiting=64)
+_BUSY: dict[str, Future[list[str | None]]] = {}
+"""The deletions of each folder: while one hangs no other is begun there."""
+DONE: dict[str, str] = {State.TO_DELETE: "deleted", State.TO_REDACT: "redacted"}
+HANGS = f"its disk did not answer within {LIMIT:g} s"
+
+
+class Result(NamedTuple):
+    """What became of one artifact."""
+
+    row: ArtifactRecord
+    problem: str
+    """Empty if there is none."""
+    deleted: bool
+    """Whether a file was deleted."""
+
+
+class Worker:
+    """Works on the artifacts of this machine, and on those of gateways that do not come back."""
+
+    def __init__(
+        self,
+        store: Store,
+        writing: Collection[str] = (),
+        mask: Callable[[str], object] | None = None,
+        audit: Callable[[str, str], object] = lambda action, call: None,
+    ) -> None:
+        """`writing` has the paths that this process writes; `mask` makes a number unreadable in the gate's audit.
+
+        Without `mask` files are only deleted. `audit` is told what was done, and of which call.
+        """
+        self._store = store
+        self._writing = writing
+        self._mask = mask
+        self._audit = audit
+        self._states = [State.TO_DELETE] if mask is None else [State.TO_DELETE, State.TO_REDACT]
+
+    async def work(self, now: datetime, *, again: bool = False) -> int:
+        """Do all that is due, with `again` also what failed a short while ago; returns how many recordings it deleted.
+
+        Raises what the database raises.
+        """
+        row, recordings, last = ArtifactRecord, 0, ""
+        due = or_(row.next_try.is_(None), row.next_try <= now, *([row.attempts > 0] if again else []))
+        todo = row.state.in_(self._states), due, hosts.ours(self._store, now, row.gateway)
+        while True:
+            async with self._store.read() as session:
+                query = select(row).where(*todo, row.path > last).order_by(row.path).limit(SOME)
+                rows = list(await session.scalars(query))
+            if not rows:
+                return recordings
+            last = rows[-1].path
+            groups = defaultdict[tuple[str, str], list[ArtifactRecord]](list)
+            for one in rows:
+                if one.path not in self._writing:
+                    groups[one.state, "" if one.kind == Kind.AUDIT else str(Path(one.path).parent)].append(one)
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._delete(folder, some) if state == State.TO_DELETE else self._redact(some))
+                    for (state, folder), some in groups.items()
+                ]
+            results = [one for task in tasks for one in task.result()]
+            async with self._store.write() as session:
+                for result in results:
+                    await _note(session, result, now)
+            for result in results:
+                if not result.problem:
+                    self._audit(f"{result.row.kind} {DONE[result.row.state]}", result.row.call)
+            recordings += sum(one.deleted and one.row.kind == Kind.RECORDING for one in results)
+
+    async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[Result]:
+        """Delete files of one folder."""
+        before = _BUSY.get(folder)
+        if before and not before.done():
+            return [Result(one, HANGS, deleted=False) for one in rows]
+        try:
+            work = _BUSY[folder] = DISKS.submit(self._remove, rows)
+            async with asyncio.timeout(LIMIT):
+                problems = await asyncio.shield(asyncio.wrap_future(work))
+        except TimeoutError:
+            return [Result(one, HANGS, deleted=False) for one in rows]
+        except PoolFullError as full:
+            return [Result(one, str(full), deleted=False) for one in rows]
+        return [Result(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
+
+    def _remove(self, rows: Sequence[ArtifactRecord]) -> list[str | None]:
+        """Delete files; returns for each "", None if it was not there, or why it is not certain that it is gone."""
+        problems: list[str | None] = []
+        for one in rows:
+            try:
+                Path(one.path).unlink()
+                problems.append("")
+            except (FileNotFoundError, NotADirectoryError):
+                problems.append(None if self._gone(one) else ABSENT)
+            except (OSError, ValueError) as error:
+                problems.append(getattr(error, "strerror", None) or str(error))
+        return problems
+
+    def _gone(self, one: ArtifactRecord) -> bool:
+        """Whether a file that is not there is nowhere else; of a gateway that does not come back none need be here."""
+        away = bool(self._store.options.url) and one.gateway not in hosts.here(self._store)
+        return away or (not Path(one.path).exists() and hosts.folders(self._store).certain(Path(one.path).parent))
+
+    async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[Result]:
+        """Cover what is private in recordings of one folder, or mask numbers."""
+        problem, results = "", list[Result]()
+        for one in rows:
+            if problem != TOO_LONG:  # else the disk of all of them hangs
+                problem = await self._redacted(one)
+            results.append(Result(one, problem, deleted=False))
+        return results
+
+    async def _redacted(self, one: ArtifactRecord) -> str:
+        """Do it for one; returns what went wrong."""
+        try:
+            if one.kind == Kind.AUDIT:
+                await DISKS.run(self._mask or str, one.path)
+                return ""
+            problem = await cover(one.path, left(one.redact))
+            return "" if problem not in ("", TOO_LONG) and await DISKS.run(self._gone, one) else problem
+        except Exception as error:  # noqa: BLE001  the boundary of one artifact: it is tried again
+            return str(error) or type(error).__name__
+
+
+async def _note(session: AsyncSession, result: Result, now: datetime) -> None:
+    """Move the row on, unless somebody was faster."""
+    one, row = result.row, ArtifactRecord
+    here = row.path == one.path, row.gateway == one.gateway, row.state == one.state
+    if result.problem:
+        wait = timedelta(seconds=BACK_OFF[min(one.attempts, len(BACK_OFF) - 1)])
+        tried = {"attempts": one.attempts + 1, "next_try": now + wait, "problem": result.problem[:CAUSE]}
+        await session.execute(update(row).where(*here).values(**tried))
+        if one.state == State.TO_REDACT:
+            log.error(
+                "artifact not redacted", kind=one.kind, call=one.call, cause=result.problem, tries=one.attempts + 1
+            )
+        return
+    if one.state == State.TO_DELETE or one.kind == Kind.AUDIT:
+        await session.execute(delete(row).where(*here))
+    else:
+        done = {"state": State.REDACTED.value, "redact": {}, "attempts": 0, "next_try": None, "problem": ""}
+        await session.execute(update(row).where(*here).values(**done))

@@ -1,0 +1,55 @@
+"""One table of the files of calls, from which they are redacted and deleted."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+
+TIME = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    """To this revision."""
+    op.create_table(
+        "artifacts",
+        sa.Column("path", sa.String(1000), primary_key=True),
+        sa.Column("gateway", sa.String(32), primary_key=True),
+        sa.Column("call", sa.String(255), nullable=False, index=True),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("created", TIME, nullable=False),
+        sa.Column("consent", sa.String(16), nullable=False, server_default=""),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("redact", sa.JSON, nullable=False, server_default="{}"),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("next_try", TIME),
+        sa.Column("problem", sa.String(500), nullable=False, server_default=""),
+    )
+    op.create_index("artifacts_due", "artifacts", ["state", "next_try"])
+    op.create_index("artifacts_by_age", "artifacts", ["kind", "created"])
+    # Whether something private in a recording is still to be covered stands beside it: see `adoption`, which looks for
+    # the other files, too.
+    old = sa.text(
+        "INSERT INTO artifacts (path, gateway, call, kind, created, state) "
+        "SELECT recording, gateway, MIN(id), 'recording', MIN(began), 'finished' FROM calls "
+        "WHERE recording != '' GROUP BY recording, gateway"
+    )
+    op.execute(old)
+    undeleted = (
+        "INTO artifacts (path, gateway, call, kind, created, state, attempts, next_try, problem) "
+        "SELECT path, gateway, '', 'recording', since, 'to delete', tries, since, cause FROM undeleted "
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(sa.text(f"INSERT {undeleted} ON CONFLICT DO NOTHING"))
+    else:
+        op.execute(sa.text(f"INSERT OR IGNORE {undeleted}"))
+    numbers = sa.text(
+        "INSERT INTO artifacts (path, gateway, call, kind, created, state, next_try) "
+        "SELECT number, gateway, '', 'audit', :now, 'to redact', :now FROM forgotten"
+    )
+    op.execute(numbers.bindparams(sa.bindparam("now", datetime.now(UTC), TIME)))
+    op.drop_table("undeleted")
+    op.drop_table("forgotten")
+    op.drop_table("names")  # which notes beside recordings had

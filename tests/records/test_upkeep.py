@@ -1,0 +1,142 @@
+"""What the gateway does every hour, and what it takes over from a release without a table of artifacts."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine, select, text
+from structlog.testing import capture_logs
+
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions
+from sipgw.config.records import CaptureOptions, RetentionOptions, StoreOptions
+from sipgw.events import Watchers
+from sipgw.gateway.upkeep import Upkeep
+from sipgw.records.artifacts import artifact as artifacts
+from sipgw.records.artifacts.adoption import NOTE
+from sipgw.records.artifacts.artifact import ENDLESS, is_open
+from sipgw.records.artifacts.files import BUNDLE, ENDING, PACKETS, file_name
+from sipgw.records.cdr.writer import CdrWriter
+from sipgw.records.store import CallRecord, Store
+from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.schema import config
+from sipgw.records.store.tables import ArtifactRecord
+from tests.keeping import artifact
+
+NUMBER = "+14155550123"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+OLD = NOW - timedelta(days=9)
+
+
+def settings(folder: Path) -> Config:
+    return Config(
+        store=StoreOptions(str(folder / "x.db")),
+        retention=RetentionOptions(calls=5),
+        gate=GateOptions(audit=str(folder / "audit")),
+        capture=CaptureOptions(folder=str(folder / "captures")),
+    )
+
+
+@pytest.mark.faults("C3")
+def test_a_full_table_of_undeletable_files_stops_neither_the_audit_nor_old_callbacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "MOST_UNDELETED", 1)
+    (tmp_path / "audit").mkdir()
+    decided = tmp_path / "audit" / "gate-2026-11.jsonl"
+    decided.write_text(json.dumps({"number": NUMBER}) + "\n")
+    stuck = tmp_path / "away" / "1.wav"
+
+    async def run() -> None:
+        wanted = settings(tmp_path)
+        async with Store(wanted.store) as store:
+            party = {"trunk": "pbx", "caller": "1", "called": "2"}
+            async with store.write() as session:
+                session.add(CallRecord(id="a", began=OLD, ended=OLD, **party))
+                session.add(artifact("", str(stuck), state=State.TO_DELETE.value, attempts=1))
+                session.add(artifact("", NUMBER, Kind.AUDIT, state=State.TO_REDACT.value))
+            with capture_logs() as told:
+                await Upkeep(store, wanted).once(NOW)
+            events = {one["event"]: one for one in told}
+            assert "1 files of calls wait to be deleted" in events["old records not deleted"]["cause"]
+            assert events["files not deleted"]["first"] == str(stuck)
+            assert events["audit"]["action"] == "audit redacted"
+            assert await store.calls(), "it stays, for its files would be nobody's"
+            async with store.read() as session:
+                (left,) = await session.scalars(select(ArtifactRecord))
+            assert (left.path, left.attempts) == (str(stuck), 2)
+        assert NUMBER not in decided.read_text()
+
+    asyncio.run(run())
+
+
+def test_what_calls_leave_when_the_gateway_ends_is_done_before_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "1.wav"
+    path.touch()
+
+    async def run() -> None:
+        async with Store(settings(tmp_path).store) as store:
+            async with Upkeep(store, settings(tmp_path)), store.write() as session:
+                session.add(artifact("", str(path), state=State.TO_DELETE.value))
+            async with store.read() as session:
+                assert not list(await session.scalars(select(ArtifactRecord)))
+
+    asyncio.run(run())
+    assert not path.exists()
+
+
+@pytest.mark.faults("C3")
+def test_a_database_and_files_of_the_release_before_have_rows(tmp_path: Path) -> None:
+    """Recordings, files that could not be deleted, numbers to forget; captures, notes of killed gateways."""
+    captures, calls = tmp_path / "captures", tmp_path / "x.db.calls"
+    captures.mkdir()
+    calls.mkdir()
+    finished, noted, cut = (tmp_path / f"{name}.wav" for name in ("finished", "noted", "cut"))
+    files = {
+        captures / f"{file_name('a@1')}{PACKETS}": ("a@1", "capture", State.FINISHED),
+        captures / f"{file_name('gone')}{BUNDLE}": ("", "bundle", State.FINISHED),
+        calls / f"{file_name('b@2')}{ENDING}": ("b@2", "timeline", State.FINISHED),
+    }
+    for path in (*files, finished, noted, cut, captures / "mine.pcap", tmp_path / "music.wav"):
+        path.touch()
+    Path(f"{noted}{NOTE}").write_text('{"call": "b@2", "judged": {}}\n{"cover": ["L:1-2"], "number": 0}\n')
+    Path(f"{cut}{NOTE}").write_text('{"call": "c@3", "judged": {}}\n')
+    with create_engine(f"sqlite:///{tmp_path / 'x.db'}").begin() as connection:
+        command.upgrade(config(connection), "0016")
+        named = text(
+            "INSERT INTO calls (id, recording, gateway, direction, trunk, agent, caller, called, began, ended) "
+            "VALUES (:call, :recording, '', 'in', 'pbx', 'agent', '', '', '2026-11-20 12:00:00', '2026-11-20 12:01:00')"
+        )
+        for call, recording in (("a@1", finished), ("b@2", noted)):
+            connection.execute(named, {"call": call, "recording": str(recording)})
+        connection.execute(text("INSERT INTO undeleted VALUES ('/away/1.wav', '', '2026-11-20 12:00:00', 7, 'why')"))
+        connection.execute(text("INSERT INTO forgotten VALUES ('one', :number)"), {"number": NUMBER})
+
+    async def run() -> None:
+        wanted = settings(tmp_path)
+        async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
+            upkeep = Upkeep(store, wanted, lambda: [str(tmp_path)])
+            async with store.read() as session:
+                there = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
+            stuck, number = there.pop("/away/1.wav"), there.pop(NUMBER)
+            assert (stuck.state, stuck.attempts, stuck.problem) == (State.TO_DELETE, 7, "why")
+            assert (number.kind, number.state, number.gateway) == (Kind.AUDIT, State.TO_REDACT, "one")
+            assert {(row.call, row.kind, row.state) for row in there.values()} == {
+                (call, Kind.RECORDING, State.FINISHED) for call in ("a@1", "b@2")
+            }
+            for _ in range(2):
+                await upkeep.once(NOW - timedelta(days=3))
+            async with store.read() as session:
+                rows = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
+                assert await is_open(session, str(finished)) and not await is_open(session, str(noted))
+            assert {path: rows[str(path)].call for path in files} == {path: call for path, (call, *_) in files.items()}
+            assert {rows[str(path)].kind for path in files} == {"capture", "bundle", "timeline"}
+            assert rows[str(noted)].redact == {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
+            assert str(captures / "mine.pcap") not in rows and str(tmp_path / "music.wav") not in rows
+            assert not list(tmp_path.glob(f"*{NOTE}")), "each has a row"
+            assert str(cut) in rows
+
+    asyncio.run(run())
