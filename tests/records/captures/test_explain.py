@@ -50,7 +50,7 @@ CASES = [
     ("failed", "stt failed: cannot connect to api.deepgram.com", "could not be reached"),
     ("failed", "stt failed: it broke", "speech recogniser failed"),
     ("failed", "llm failed: it broke", "language model failed"),
-    ("failed", "tts failed: it broke", "tts failed"),
+    ("failed", "tts failed: it broke", "The voice failed"),
     ("failed", "internal error: KeyError", "fault in sipgw"),
     ("failed", "network: not registered (no phone of 'ann' is registered)", "No phone of that account"),
     ("failed", "no trunk was left to try", "No trunk could take"),

@@ -40,7 +40,7 @@ ANSWERS = {
 
 
 def scene(act: Act, **more: object) -> Callable[[], Scene]:
-    cast = {name: more.pop(name) for name in ("stt", "voices", "models", "refused") if name in more}
+    cast = {name: more.pop(name) for name in ("stt", "tts_sessions", "llms", "refused") if name in more}
     return lambda: Scene(act, Cast(ANSWERS, **cast), **more)  # type: ignore[arg-type]
 
 
