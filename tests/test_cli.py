@@ -164,7 +164,8 @@ def test_all_variables_that_are_not_set_are_told_at_once(tmp_path: Path, monkeyp
         '[[trunks]]\nname = "p"\nmode = "register"\nregistrar = "${PBX_ONE}"\nuser = "a"\npassword = "${PBX_TWO}"\n'
     )
     told = " ".join(runner.invoke(app, ["check"]).output.split())
-    assert "not set in the environment or in .env: PBX_ONE (line 4), PBX_TWO (line 6)" in told
+    for line, key, name in ((4, "registrar", "PBX_ONE"), (6, "password", "PBX_TWO")):
+        assert f"sipgw.toml:{line}: trunks.0.{key}: ${{{name}}} is not set in the environment or in .env" in told
 
 
 @pytest.mark.faults("H21")

@@ -3,6 +3,7 @@ from typing import Literal
 
 import pytest
 
+from sipgw.config import options
 from sipgw.config.options import OptionError, build
 
 
@@ -56,8 +57,8 @@ def test_nested_tables_and_lists() -> None:
 def test_an_error_names_where_and_what(table: dict[str, object], path: tuple[object, ...], says: str) -> None:
     with pytest.raises(OptionError) as caught:
         build(Outer, table, {})
-    assert caught.value.path == path
-    assert says in caught.value.problem
+    assert caught.value.faults[0].path == path
+    assert says in caught.value.faults[0].problem
 
 
 def test_references_come_from_the_environment() -> None:
@@ -71,3 +72,40 @@ def test_a_secret_is_a_reference_and_is_never_repeated() -> None:
     with pytest.raises(OptionError) as caught:
         build(Outer, {"api_key": "s3cret"}, {})
     assert "s3cret" not in str(caught.value)
+
+
+def test_every_fault_is_told_once() -> None:
+    with pytest.raises(OptionError) as caught:
+        build(Outer, {"wait": "8", "mode": "c", "api_key": "s3cret", "inner": {"name": "${NO}"}, "trunks": [{}]}, {})
+    assert sorted(fault.path for fault in caught.value.faults) == [
+        ("api_key",),
+        ("inner", "name"),
+        ("mode",),
+        ("trunks", 0, "name"),
+        ("wait",),
+    ]
+
+
+@pytest.mark.parametrize("value", [["s3cret"], {"s3cret": 1}, 7])
+def test_a_secret_of_a_wrong_type_is_not_repeated(value: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        build(Outer, {"api_key": value}, {})
+    assert all("s3cret" not in fault.problem and "7" not in fault.problem for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_number_is_finite(value: float) -> None:
+    with pytest.raises(OptionError, match="finite"):
+        build(Outer, {"wait": value}, {})
+
+
+def test_what_a_table_leaves_out_is_as_in_the_base() -> None:
+    base = Outer(inner=Inner("x", (3, 4)), trunks=(Inner("y"),), mode="b", api_key="k")
+    built = build(Outer, {"inner": {"name": "z"}, "trunks": []}, {}, base=base)
+    assert built == Outer(inner=Inner("z", (3, 4)), mode="b", api_key="k")
+
+
+def test_an_old_key_is_answered_with_its_new_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(options.RENAMED, "trunks.old", "trunks.name")
+    with pytest.raises(OptionError, match=r"unknown key 'old'; it is now 'trunks\.name'"):
+        build(Outer, {"trunks": [{"name": "x", "old": "y"}]}, {})

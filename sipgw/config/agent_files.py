@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config, ConfigError, all_set, environment, line_of, load
-from sipgw.config.options import DEFAULT_FILE, OptionError, build
+from sipgw.config.config import Config, ConfigError, environment, explain, load
+from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
@@ -77,14 +77,11 @@ def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, s
         table = tomllib.loads(head)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    all_set(table, variables, head, str(path))
     try:
         return build(Config, _as_tables(table, body), variables, base=config)
     except OptionError as error:
-        key = error.path[1:] if error.path[:1] == ("agent",) else error.path
-        line = line_of(head, key)
-        where = f"{path}:{line}" if line else str(path)
-        raise ConfigError(f"{where}: {'.'.join(map(str, key))}: {error.problem}") from None
+        own = (Fault(at[1:] if at[:1] == ("agent",) else at, problem) for at, problem in error.faults)
+        raise ConfigError(explain(head, str(path), OptionError(*own))) from None
 
 
 def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
@@ -93,12 +90,12 @@ def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
     agent = {key: value for key, value in table.items() if key not in sections}
     if shared := next((key for key in SHARED if key in agent), None):
-        raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
+        raise OptionError(Fault((shared,), "concerns the whole gateway and belongs into sipgw.toml"))
     if "agent" in agent:
-        raise OptionError(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
+        raise OptionError(Fault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]"))
     if body:
         if "prompt" in agent:
-            raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")
+            raise OptionError(Fault(("prompt",), "the text below the head is the prompt; leave one of them out"))
         agent["prompt"] = body
     return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
 

@@ -39,7 +39,7 @@ from sipgw.config.errors import OperatorError
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
 from sipgw.config.log import LogOptions
-from sipgw.config.options import DEFAULT_FILE, OptionError, build, unset
+from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.records import (
@@ -189,21 +189,10 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}") from None
     _fill_in_keys(table, variables)
-    all_set(table, variables, text, name)
     try:
         return build(Config, table, variables)
     except OptionError as error:
-        raise ConfigError(_told(text, name, error)) from None
-
-
-def all_set(table: Mapping[str, object], variables: Mapping[str, str], text: str, name: str) -> None:
-    """Make sure that all variables are set which the `table` of `text` refers to. Raises `ConfigError` with all."""
-    missing = unset(table, variables)
-    if len(missing) > 1:
-        told = ", ".join(
-            f"{one} (line {line})" if (line := line_of(text, path)) else one for one, path in missing.items()
-        )
-        raise ConfigError(f"{name}: not set in the environment or in .env: {told}")
+        raise ConfigError(explain(text, name, error)) from None
 
 
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
@@ -216,13 +205,15 @@ def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
     except tomllib.TOMLDecodeError as error:
         raise wrong(f"{path}: {error}") from None
     except OptionError as error:
-        raise wrong(_told(text, str(path), error)) from None
+        raise wrong(explain(text, str(path), error)) from None
 
 
-def _told(text: str, name: str, error: OptionError) -> str:
-    key, line = ".".join(map(str, error.path)), line_of(text, error.path)
-    where = f"{name}:{line}" if line else name
-    return f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}"
+def explain(text: str, name: str, error: OptionError) -> str:
+    """One line for each fault of `error`, with its line in `text`, the file `name`."""
+    found = sorted((line_of(text, path), ".".join(map(str, path)), problem) for path, problem in error.faults)
+    return "\n".join(
+        ": ".join(filter(None, (f"{name}:{line}" if line else name, key, problem))) for line, key, problem in found
+    )
 
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
@@ -257,10 +248,10 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([\w.\"-]+)\s*=")
 
 
-def line_of(text: str, path: tuple[str | int, ...]) -> int:
+def line_of(text: str, path: Keys) -> int:
     """The line (from 1) of `text` that comes nearest to the TOML key `path`; 0 if nothing of it is there."""
     best, best_depth = 0, 0
-    table: tuple[str | int, ...] = ()
+    table: Keys = ()
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.fullmatch(line):
