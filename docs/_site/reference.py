@@ -32,6 +32,7 @@ def configuration() -> str:
 Every table and key of `sipgw.toml`, drawn from the code. All of it may be left out. `sipgw check` names file, line and
 key of what is wrong. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`; `"${NAME}"` takes a value
 from the environment or `.env`, and secrets are only taken so. A file of `agents/` may change most tables for its agent.
+`sipgw config show` prints every key with its value and where that comes from, secrets masked.
 """
     names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
     return "\n".join(

@@ -1,14 +1,13 @@
 """The configuration of every agent: `sipgw.toml` and the files of the folder `agents` beside it."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config, ConfigError, environment, explain, load
+from sipgw.config.config import Config, ConfigError, environment, explain, load, read_table
 from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build
 
 DEFAULT = "agent"
@@ -64,28 +63,30 @@ def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> d
 
 def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
     """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
-    head, body = text, ""
-    if path.suffix == ".md":
-        front = _FRONT.match(text)
-        if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
-            raise ConfigError(
-                f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone"
-            )
-        # The lines above the head keep their numbers, for the error messages.
-        head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+    head, body = split(text, path)
+    table = read_table(head, str(path))
     try:
-        table = tomllib.loads(head)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    try:
-        return build(Config, _as_tables(table, body), variables, base=config)
+        return build(Config, as_tables(table, body), variables, base=config)
     except OptionError as error:
-        own = (Fault(at[1:] if at[:1] == ("agent",) else at, problem) for at, problem in error.faults)
-        raise ConfigError(explain(head, str(path), OptionError(*own))) from None
+        raise ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults)))) from None
 
 
-def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
-    """The tables of ``sipgw.toml`` that mean the same."""
+def split(text: str, path: Path) -> tuple[str, str]:
+    """The head, with the numbers that its lines have in the file, and the prompt below. Raises `ConfigError`."""
+    if path.suffix != ".md":
+        return text, ""
+    front = _FRONT.match(text)
+    if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
+        raise ConfigError(f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone")
+    return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+
+
+def _in_file(fault: Fault) -> Fault:
+    return Fault(fault.path[1:] if fault.path[:1] == ("agent",) else fault.path, fault.problem)
+
+
+def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
+    """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
     own = {field.name for field in fields(AgentOptions)}
     sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
     agent = {key: value for key, value in table.items() if key not in sections}

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 
@@ -39,7 +39,7 @@ from sipgw.config.errors import OperatorError
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
 from sipgw.config.log import LogOptions
-from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build
+from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build, merged
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.records import (
@@ -171,28 +171,36 @@ def environment() -> dict[str, str]:
 def load(path: Path | None = None, variables: Mapping[str, str] | None = None) -> Config:
     """Read the configuration from `path`; without one, from ``sipgw.toml`` if it exists, otherwise all defaults."""
     variables = environment() if variables is None else variables
-    if path is None:
-        if not DEFAULT_FILE.exists():
-            return parse("", "defaults", variables)
-        path = DEFAULT_FILE
+    text, name = read(path)
+    return parse(text, name, variables)
+
+
+def read(path: Path | None = None) -> tuple[str, str]:
+    """The text of the configuration, and the name of its file for messages. Raises `ConfigError`."""
+    if path is None and not DEFAULT_FILE.exists():
+        return "", "defaults"
+    path = path or DEFAULT_FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8"), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    return parse(text, str(path), variables)
 
 
 def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
     """Make a `Config` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: {error}") from None
-    _fill_in_keys(table, variables)
+    table = merged(keys_of(variables), read_table(text, name))
     try:
         return build(Config, table, variables)
     except OptionError as error:
         raise ConfigError(explain(text, name, error)) from None
+
+
+def read_table(text: str, name: str) -> dict[str, Any]:
+    """TOML `text` as tables. Raises `ConfigError`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: {error}") from None
 
 
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
@@ -235,13 +243,14 @@ KEYS = {
 }
 
 
-def _fill_in_keys(table: dict[str, object], variables: Mapping[str, str]) -> None:
+def keys_of(variables: Mapping[str, str]) -> dict[str, Any]:
+    """The tables that `variables` fill in by `KEYS`, as references."""
+    found: dict[str, Any] = {}
     for name, places in KEYS.items():
         for place in places if name in variables else ():
             section, _, key = place.partition(".")
-            values = table.setdefault(section, {})
-            if isinstance(values, dict):
-                values.setdefault(key, f"${{{name}}}")
+            found.setdefault(section, {})[key] = f"${{{name}}}"
+    return found
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")

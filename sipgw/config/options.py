@@ -94,7 +94,7 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
     ready = _ready(kind, table, environment, (), faults)
     if base is not None:
         before = {name: _plain(getattr(base, name)) for name in options_of(kind)}  # type: ignore[arg-type]  # a class is hashable
-        ready = _merged(before, ready)
+        ready = merged(before, ready)
     try:
         (made,) = _reader(kind).validate_json(json.dumps([ready], default=str))  # type: ignore[arg-type]
     except ValidationError as error:
@@ -123,10 +123,11 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _merged(before: Any, after: Any) -> Any:
+def merged(before: Any, after: Any) -> Any:
+    """The keys of `before` and of `after`; what stands in both is that of `after`. Lists are taken whole."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return after
-    return before | {key: _merged(before.get(key), value) for key, value in after.items()}
+    return before | {key: merged(before.get(key), value) for key, value in after.items()}
 
 
 def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, faults: list[Fault]) -> Any:
