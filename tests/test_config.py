@@ -11,7 +11,7 @@ from sipgw.agents import providers
 from sipgw.agents.providers import choose
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import KEYS as ALL_KEYS
-from sipgw.config.config import Config, ConfigError, line_of, load, parse
+from sipgw.config.config import ConfigError, GatewayConfig, line_of, load, parse
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
 PARTS = ("ears", "model", "voice")
@@ -26,7 +26,7 @@ def wrong(text: str, variables: dict[str, str] | None = None) -> str:
 
 def test_without_anything_there_are_defaults_and_the_embedded_providers() -> None:
     config = parse("", "defaults", {})
-    assert config == Config()
+    assert config == GatewayConfig()
     choice = choose(config)
     assert (choice.ears, choice.model, choice.voice) == (("local",),) * 3
     assert [note.split(":")[0] for note in choice.notes] == [f"no {name}" for name in KEYS]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.show import as_toml, effective
 
 MAIN = """[agent]
@@ -80,7 +80,7 @@ def test_no_secret_is_shown_and_the_text_is_toml(file: Path) -> None:
     table = tomllib.loads(text)
     assert table["trunks"][0]["password"] == "***"
     assert table["mcp"][0] | {"url": "https://***@crm.example/?key=***", "headers": ["***"]} == table["mcp"][0]
-    assert set(table) <= set(Config.__dataclass_fields__)
+    assert set(table) <= set(GatewayConfig.__dataclass_fields__)
 
 
 def test_it_shows_a_configuration_that_has_faults(file: Path) -> None:

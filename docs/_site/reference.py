@@ -18,7 +18,7 @@ from typer.cli import get_docs_for_click
 
 from sipgw import __version__
 from sipgw.cli import main
-from sipgw.config.config import KEYS, Config
+from sipgw.config.config import KEYS, GatewayConfig
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,7 +38,7 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
     return "\n".join(
         [
             head,
-            *_tables(Config, "", many=False),
+            *_tables(GatewayConfig, "", many=False),
             "## Names in the environment",
             "",
             "These fill in a key that the file does not give.",

@@ -2,35 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config, ConfigError, environment, explain, load, read_table
-from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
+from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build, options_of
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
 
 
-SHARED = (
-    "sip",
-    "media",
-    "browser",
-    "trunks",
-    "people",
-    "routes",
-    "store",
-    "log",
-    "capture",
-    "cluster",
-    "drain",
-    "web",
-    "webhooks",
-    "retention",
-    "limits",
-)
+SHARED = tuple(name for name in options_of(GatewayConfig) if name not in options_of(AgentConfig))
 """Tables of the gateway as a whole, which an agent cannot change."""
 
 
@@ -44,9 +27,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 
 
-def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> dict[str, Config]:
+def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
     """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
-    found: dict[str, Config] = {}
+    found: dict[str, AgentConfig] = {}
     for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
         name = path.stem.lower()
         if not _NAME.fullmatch(name) or name == DEFAULT:
@@ -61,12 +44,12 @@ def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> d
     return found
 
 
-def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
+def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping[str, str]) -> AgentConfig:
     """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
     head, body = split(text, path)
     table = read_table(head, str(path))
     try:
-        return build(Config, as_tables(table, body), variables, base=config)
+        return build(AgentConfig, as_tables(table, body), variables, base=config)
     except OptionError as error:
         raise ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults)))) from None
 
@@ -87,8 +70,7 @@ def _in_file(fault: Fault) -> Fault:
 
 def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
-    own = {field.name for field in fields(AgentOptions)}
-    sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
+    sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
     agent = {key: value for key, value in table.items() if key not in sections}
     if shared := next((key for key in SHARED if key in agent), None):
         raise OptionError(Fault((shared,), "concerns the whole gateway and belongs into sipgw.toml"))
@@ -101,7 +83,7 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
 
 
-def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
+def load_all(path: Path | None) -> tuple[GatewayConfig, dict[str, AgentConfig]]:
     """The configuration, and those of the agents beside it. Raises `ConfigError`."""
     settings = load(path)
     return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())

@@ -10,8 +10,8 @@ from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
-from sipgw.config.agent_files import as_tables, split
-from sipgw.config.config import Config, ConfigError, keys_of, line_of, read, read_table
+from sipgw.config.agent_files import SHARED, as_tables, split
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, keys_of, line_of, read, read_table
 from sipgw.config.options import DEFAULT_FILE, REFERENCE, Keys, Option, OptionError, build, merged, options_of, table_of
 
 MASK = "***"
@@ -67,12 +67,15 @@ def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> li
     table: Any = {}
     for source in reversed(sources):
         table = merged(table, source.table)
+    kind: type = GatewayConfig
+    if agent:
+        kind, table = AgentConfig, {name: table[name] for name in table if name not in SHARED}
     problems = {}
     try:
-        build(Config, table, variables)
+        build(kind, table, variables)
     except OptionError as error:
         problems = dict(error.faults)
-    return list(_View(sources, variables, problems).rows(Config, table))
+    return list(_View(sources, variables, problems).rows(kind, table))
 
 
 def _of_agent(folder: Path, name: str) -> _Source:

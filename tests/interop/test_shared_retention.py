@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.gateway.upkeep import Upkeep
 from sipgw.records.artifacts.retention import GONE, LOST
@@ -102,7 +102,7 @@ def test_who_is_forgotten_at_one_gateway_is_forgotten_by_all(server: Server, tmp
         decided = two.folder / "audit" / "gate-2026-11.jsonl"
         decided.write_text(json.dumps({"number": NUMBER}) + "\n")
         for _ in range(2):  # and once more
-            told = await forget_everywhere(one.store, Config(store=one.store.options), NUMBER, NOW)
+            told = await forget_everywhere(one.store, GatewayConfig(store=one.store.options), NUMBER, NOW)
             assert told.elsewhere == 1
         assert (one.files, two.files) == ([], ["call 1"])
         (left,) = await one.store.calls()
