@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sipgw.config.renamed import RENAMED
+from sipgw.config.renamed import new_name
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -207,8 +207,8 @@ def _fault(kind: type, error: Any) -> Fault:
 
 def _unknown(kind: type, path: Keys) -> str:
     key = str(path[-1])
-    if new := RENAMED.get(".".join(name for name in path if isinstance(name, str))):
-        return f"unknown key {key!r}; it is now {new!r}"
+    if renamed := new_name(path):
+        return f"{key!r} is called {renamed!r} now"
     option = option_at(kind, path[:-1])
     known = options_of((option and table_of(option.hint)) or kind)
     near = difflib.get_close_matches(key, known, 1)
