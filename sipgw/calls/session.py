@@ -179,7 +179,7 @@ class CallSession:
             wanted(options, info.identity, outbound=info.direction == "out"),
             info.id,
             bleeped=policy.bleep and bool(policy.redact),
-            database=services.database,
+            database=services.database(),
         )
 
     def _end(self, disposition: Disposition) -> None:

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 DASHBOARD = Uri("sip", host="dashboard")
 """The address of an operator who speaks from a page."""
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
+HUNG_UP = Referred(False, 487, "hung up before the calls were joined")
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
 
@@ -145,7 +146,7 @@ class Transfers:
         operator = TransferTarget(DASHBOARD, "bridge", name=name) if consult else self.legs.operator(name)
         if operator is None:
             raise CallControlRefused(f"{name!r} is none of [[people]] and has no [[accounts]]")
-        if not self.possible or self._context.line.gone.is_set():
+        if not self.possible or not self._is_up:
             raise CallControlRefused("somebody else has this call, or is being called for it")
         taking = self.spawn(self._take(leg, operator, consult))
         await asyncio.wait({taking})
@@ -227,13 +228,15 @@ class Transfers:
             refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
             if refused:
                 return Referred(False, 603, refused)
-            if person.line.gone.is_set() or line.gone.is_set():
-                return Referred(False, 487, "hung up before the calls were joined")
+            if person.line.gone.is_set() or not self._is_up:
+                return HUNG_UP
             if target.by_refer and leg and person.leg:
                 done = await leg.refer(person.leg.target, person.leg)
                 if done.accepted:
                     return done
                 log.info("the caller's side does not connect them, so we do", status=done.status)
+                if person.line.gone.is_set() or not self._is_up:
+                    return HUNG_UP
             if taken:
                 line.step_aside()
             line.join(person.line, heard=taken)
@@ -242,6 +245,11 @@ class Transfers:
             self.person = person
             self._stack.push_async_exit(stack.pop_all())
         return Referred(True, 200, "OK")
+
+    @property
+    def _is_up(self) -> bool:
+        """Whether the agent and the caller can still speak: a call that ends joins nobody."""
+        return self._context.state is SessionState.ANSWERED and not self._context.line.gone.is_set()
 
     async def last(self) -> str:
         """Wait until the caller or the person hangs up; returns who did, and how long they spoke. Empty if none did."""

@@ -10,6 +10,7 @@ import pytest
 from agent.call_control import CallControlRefused
 from media.g711 import FRAME
 from sipgw.calls.audience import KEPT, MOST, Audience, Full
+from sipgw.calls.info import SessionEvent
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.people import PersonOptions
@@ -197,6 +198,20 @@ def test_a_caller_who_hangs_up_while_the_operators_phone_rings_leaves_nothing(tm
             assert operator.ended[0].how == "CANCEL"
             assert await taking is False
             await until(lambda: nothing_left(gateway))
+
+    asyncio.run(scenario())
+
+
+def test_a_call_whose_conversation_is_over_is_not_taken_over(tmp_path: Path) -> None:
+    """While the carrier still has to hang up, an operator can join nobody, and the ending stays as it is."""
+
+    async def scenario() -> None:
+        async with callee() as operator, world(tmp_path, operator) as gateway, calling(gateway.target, murmur):
+            call = await answered(gateway)
+            call.context.advance(SessionEvent.FINISH)
+            with pytest.raises(CallControlRefused, match="somebody else has this call"):
+                await call.take_over("anna")
+            assert not operator.legs
 
     asyncio.run(scenario())
 
