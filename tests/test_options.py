@@ -1,13 +1,13 @@
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from sipgw.config.agent import AgentOptions, LanguageOptions
-from sipgw.config.config import GatewayConfig
-from sipgw.config.options import OptionError, build
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.options import OptionError, build, option_at, options_of, secrets_of, table_of
 from sipgw.config.renamed import RENAMED
-from sipgw.tools.simulate.scenario import ProviderOptions, Scenario
+from sipgw.tools.simulate.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ def test_an_old_key_is_answered_with_its_new_name(old: str, new: str) -> None:
 
 
 def test_every_new_name_is_a_key() -> None:
-    tables = {"agent": AgentOptions, "languages": LanguageOptions, "providers": ProviderOptions, "": GatewayConfig}
     for old, new in RENAMED.items():
-        names = {field.name for field in fields(tables[old.rpartition(".")[0]])}
-        assert new in names and old.rpartition(".")[2] not in names
+        table, _, key = old.rpartition(".")
+        option = option_at(Scenario if table == "providers" else GatewayConfig, (table,))
+        names = options_of(table_of(option.hint) or GatewayConfig) if option else options_of(GatewayConfig)
+        assert new.partition(".")[0] in names and key not in names
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("600ms", 0.6), ("8s", 8.0), ("1.5 m", 90.0), ("1h", 3600.0), (3, 3.0)])
@@ -122,3 +123,21 @@ def test_what_a_table_leaves_out_is_as_in_the_base() -> None:
     base = Outer(inner=Inner("x", (3, 4)), trunks=(Inner("y"),), mode="b", api_key="k")
     built = build(Outer, {"inner": {"name": "z"}, "trunks": []}, {}, base=base)
     assert built == Outer(inner=Inner("z", (3, 4)), mode="b", api_key="k")
+
+
+def test_a_fixed_field_cannot_be_set() -> None:
+    with pytest.raises(OptionError, match="'open_limit' cannot be set"):
+        build(GatewayConfig, {"assemblyai": {"open_limit": 1}}, {})
+    before = GatewayConfig(assemblyai=AssemblyAIOptions(open_limit=9.0))
+    assert build(AgentConfig, {"assemblyai": {"mode": "balanced"}}, {}, base=before).assemblyai.open_limit == 9.0
+
+
+def test_the_table_extra_takes_anything_within_its_bounds() -> None:
+    extra = {"voice_settings": {"style": 0.2}, "apply": ["a", True], "token": "${T}"}
+    built = build(GatewayConfig, {"elevenlabs": {"extra": extra}}, {"T": "sk-hush"})
+    assert built.elevenlabs.extra == extra | {"token": "sk-hush"}
+    assert secrets_of(built) == {"sk-hush"}
+    assert "sk-hush" not in repr(built)
+    for wrong in ({"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": "x" * 9000}):
+        with pytest.raises(OptionError, match="extra holds at most"):
+            build(GatewayConfig, {"elevenlabs": {"extra": wrong}}, {})

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.providers.extra import in_query
 from agent.providers.faults import http_fault, quoted
 from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession, asks_to_dictate
 from agent.stt import Onset, Transcript
@@ -92,7 +93,7 @@ class InkSession(SttSession):
             ("turn_end_timeout_ms", str(round(options.turn_end_timeout * 1000))),
             *(("keyterm", term) for term in options.keyterms),
         ]
-        url = f"{options.url.rstrip('/')}/stt/turns/websocket?{urllib.parse.urlencode(pairs)}"
+        url = f"{options.url.rstrip('/')}/stt/turns/websocket?{urllib.parse.urlencode(in_query(pairs, options.extra))}"
         return url, {"Authorization": f"Bearer {options.api_key}", "Cartesia-Version": API_VERSION}
 
     def begin(self) -> None:

@@ -19,6 +19,7 @@ from typer.cli import get_docs_for_click
 from sipgw import __version__
 from sipgw.cli import main
 from sipgw.config.config import KEYS, GatewayConfig
+from sipgw.config.options import options_of
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent
@@ -56,13 +57,13 @@ def _tables(kind: type, name: str, *, many: bool) -> Iterator[str]:
     hints = typing.get_type_hints(kind)
     rows, below = [], []
     for field in dataclasses.fields(kind):
-        if not field.init:
+        if not field.init or field.metadata.get("fixed"):
             continue
         inner = _table_of(hints[field.name])
         if inner:
             below.append((*inner, f"{name}.{field.name}".lstrip("."), meant.get(field.name, "")))
         else:
-            takes = "secret" if not field.repr else _takes(hints[field.name])
+            takes = "secret" if options_of(kind)[field.name].secret else _takes(hints[field.name])
             rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
     if name:
         title = f"[[{name}]]" if many else f"[{name}]"
@@ -89,6 +90,8 @@ def _takes(hint: Any) -> str:
         return _takes(next(arg for arg in args if arg is not type(None)))
     if origin is Literal:
         return ", ".join(f'`"{arg}"`' for arg in args)
+    if origin is dict:
+        return "table"
     if origin is tuple:
         return f"list of {_takes(args[0])}" if args[-1] is Ellipsis else ", ".join(map(_takes, args))
     return _WORDS.get(hint, str(hint))

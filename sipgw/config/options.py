@@ -2,7 +2,8 @@
 
 Any floor declares its options as plain frozen dataclasses with type hints; pydantic checks values by these hints.
 A field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference. In a list that is
-hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``.
+hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``; a table that is hidden so may hold some.
+A field with the metadata ``fixed`` is not taken from a configuration.
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
 """
 
@@ -45,6 +46,10 @@ class OptionError(Exception):
         self.faults = faults
 
 
+PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH", re.IGNORECASE)
+"""In the name of a variable or of a key that nothing declares: its value is a secret."""
+
+
 class Option(NamedTuple):
     """A key of a table."""
 
@@ -60,11 +65,17 @@ def options_of(kind: type) -> dict[str, Option]:
     hints = typing.get_type_hints(kind)
     found = {}
     for field in dataclasses.fields(kind):
+        if field.metadata.get("fixed"):
+            continue
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        found[field.name] = Option(hints[field.name], not field.repr, default)
+        found[field.name] = Option(hints[field.name], not field.repr and _is_text(hints[field.name]), default)
     return found
+
+
+def _is_text(hint: Any) -> bool:
+    return hint is str or typing.get_origin(hint) is tuple
 
 
 def table_of(hint: Any) -> type | None:
@@ -133,7 +144,10 @@ def merged(before: Any, after: Any) -> Any:
 def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, faults: list[Fault]) -> Any:
     """`value` with references replaced and durations as seconds."""
     if isinstance(value, Mapping):
-        return {key: _ready(kind, item, environment, (*path, key), faults) for key, item in value.items()}
+        fixed = _fixed(kind, path) & value.keys()
+        faults += [Fault((*path, key), f"{key!r} cannot be set: the gateway knows it") for key in sorted(fixed)]
+        kept = {key: item for key, item in value.items() if key not in fixed}
+        return {key: _ready(kind, item, environment, (*path, key), faults) for key, item in kept.items()}
     if isinstance(value, list):
         return [_ready(kind, item, environment, (*path, at), faults) for at, item in enumerate(value)]
     option = option_at(kind, path)
@@ -149,6 +163,14 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
         return value
     text = REFERENCE.sub(lambda match: environment[match[1]], value)
     return _seconds(text, path, faults) if option and float in (option.hint, *typing.get_args(option.hint)) else text
+
+
+def _fixed(kind: type, path: Keys) -> frozenset[str]:
+    option = option_at(kind, path)
+    table = table_of(option.hint) if option else kind if not path else None
+    if not dataclasses.is_dataclass(table):
+        return frozenset()
+    return frozenset(field.name for field in dataclasses.fields(table) if field.metadata.get("fixed"))
 
 
 def _refers(value: Any, *, whole: bool) -> bool:
@@ -220,6 +242,8 @@ def secrets_of(options: Any) -> frozenset[str]:
     found: set[str] = set()
     for one in dataclasses.fields(options):
         value = getattr(options, one.name)
+        if isinstance(value, Mapping):
+            found |= _private(value)
         if isinstance(value, str) and not one.repr and value:
             found.add(value)
         for item in value if isinstance(value, tuple) else (value,):
@@ -228,3 +252,14 @@ def secrets_of(options: Any) -> frozenset[str]:
             if dataclasses.is_dataclass(item):
                 found |= secrets_of(item)
     return frozenset(found)
+
+
+def _private(value: Any, *, known: bool = False) -> set[str]:
+    """The texts in a table that nothing declares, under keys that sound like secrets."""
+    if isinstance(value, Mapping):
+        return set[str]().union(
+            *(_private(item, known=known or bool(PRIVATE.search(key))) for key, item in value.items())
+        )
+    if isinstance(value, list | tuple):
+        return set[str]().union(*(_private(item, known=known) for item in value))
+    return {value} if known and isinstance(value, str) and value else set()

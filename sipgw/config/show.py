@@ -12,11 +12,20 @@ from typing import Any, NamedTuple, get_origin
 
 from sipgw.config.agent_files import SHARED, as_tables, split
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, keys_of, line_of, read, read_table
-from sipgw.config.options import DEFAULT_FILE, REFERENCE, Keys, Option, OptionError, build, merged, options_of, table_of
+from sipgw.config.options import (
+    DEFAULT_FILE,
+    PRIVATE,
+    REFERENCE,
+    Keys,
+    Option,
+    OptionError,
+    build,
+    merged,
+    options_of,
+    table_of,
+)
 
 MASK = "***"
-_PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH", re.IGNORECASE)
-"""In the name of a variable or of a key that nothing else declares: its value is not shown."""
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -137,7 +146,7 @@ def _masked(value: Any, variables: Mapping[str, str], *, hidden: bool) -> Any:
         return [_masked(item, variables, hidden=hidden) for item in value]
     if isinstance(value, Mapping):
         return {
-            key: _masked(item, variables, hidden=hidden or bool(_PRIVATE.search(key))) for key, item in value.items()
+            key: _masked(item, variables, hidden=hidden or bool(PRIVATE.search(key))) for key, item in value.items()
         }
     if hidden and value not in ("", None):
         return MASK
@@ -149,7 +158,7 @@ def _masked(value: Any, variables: Mapping[str, str], *, hidden: bool) -> Any:
 def _variable(name: str, variables: Mapping[str, str]) -> str:
     if name not in variables:
         return f"${{{name}}}"
-    return MASK if _PRIVATE.search(name) else variables[name]
+    return MASK if PRIVATE.search(name) else variables[name]
 
 
 def as_toml(rows: Sequence[Row]) -> str:
