@@ -38,6 +38,9 @@ DICTATED = 0.85
 UTTERANCE_END = 1000
 """Nova: milliseconds without words that end a turn when noise hides the silence."""
 
+EOT_TIMEOUT = 5000
+"""Flux: milliseconds of silence that end a turn in any case."""
+
 ONSET_LAG = SAMPLE_RATE
 """Samples by which Flux may be late to say that a turn has begun: it does so with the first word."""
 
@@ -65,8 +68,6 @@ class DeepgramOptions(ListenOptions):
     """Flux: how sure it must be that the turn is over, 0.5 to 1."""
     eager_eot_threshold: float | None = 0.5
     """Flux: how sure it must be to have a reply prepared, 0.3 to 0.9; None for no such notice."""
-    eot_timeout: float = 5.0
-    """Flux: seconds of silence that end a turn in any case, 0.5 to 60."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,8 +79,6 @@ class DeepgramOptions(ListenOptions):
             raise ValueError("eot_threshold must be between 0.5 and 1")
         if self.eager_eot_threshold is not None and not 0.3 <= self.eager_eot_threshold <= min(0.9, self.eot_threshold):
             raise ValueError("eager_eot_threshold must be between 0.3 and 0.9 and not above eot_threshold")
-        if not 0.5 <= self.eot_timeout <= 60:
-            raise ValueError("eot_timeout must be between 500ms and 60s")
 
     @property
     def is_flux(self) -> bool:
@@ -234,7 +233,7 @@ class FluxSession(_DeepgramSession):
         options = self._options
         query = {
             "eot_threshold": f"{options.eot_threshold:g}",
-            "eot_timeout_ms": str(round(options.eot_timeout * 1000)),
+            "eot_timeout_ms": str(EOT_TIMEOUT),
         }
         if options.eager_eot_threshold is not None:
             query["eager_eot_threshold"] = f"{options.eager_eot_threshold:g}"

@@ -39,7 +39,7 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
     return "\n".join(
         [
             head,
-            *_tables(GatewayConfig, "", many=False),
+            *_tables(GatewayConfig, "", {}, many=False),
             "## Names in the environment",
             "",
             "These fill in a key that the file does not give.",
@@ -52,7 +52,12 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
     )
 
 
-def _tables(kind: type, name: str, *, many: bool) -> Iterator[str]:
+def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Iterator[str]:
+    """`drawn` holds the name of each table that the page has already."""
+    if first := drawn.get(kind):
+        yield f"## `[{name}]`\n\nThe same keys as in `[{first}]`.\n"
+        return
+    drawn[kind] = name
     meant = _meant(kind)
     hints = typing.get_type_hints(kind)
     rows, below = [], []
@@ -71,7 +76,7 @@ def _tables(kind: type, name: str, *, many: bool) -> Iterator[str]:
         if rows:
             yield "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
     for one, repeated, path, _ in below:
-        yield from _tables(one, path, many=repeated)
+        yield from _tables(one, path, drawn, many=repeated)
 
 
 def _table_of(hint: Any) -> tuple[type, bool] | None:

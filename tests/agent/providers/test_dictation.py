@@ -8,7 +8,7 @@ from agent.providers.cartesia import CartesiaStt
 from agent.providers.cartesia_ink import CartesiaOptions
 from agent.providers.stt import SPELLED
 from tests.agent.providers.listening import listen, sound
-from tests.agent.providers.test_ears_languages import assemblyai, deepgram
+from tests.agent.providers.test_stt_languages import assemblyai, deepgram
 from tests.fakes.assemblyai import FakeAssemblyAI
 from tests.fakes.cartesia import FakeInk
 from tests.fakes.deepgram import FakeDeepgram

@@ -13,7 +13,7 @@ from assemblyai.tts.v1.models import TTSConfig
 from assemblyai.types import Settings
 
 from tests.agent.providers.listening import listen, sound
-from tests.agent.providers.test_ears_languages import assemblyai
+from tests.agent.providers.test_stt_languages import assemblyai
 from tests.agent.providers.vendors import by_type, judged, plain
 from tests.agent.providers.voicing import ASSEMBLYAI, said, speaking
 from tests.fakes.assemblyai import FakeAssemblyAI, Said

@@ -11,7 +11,7 @@ from deepgram.listen.v2 import types as flux
 from deepgram.speak.v1 import types as aura
 
 from tests.agent.providers.listening import listen, sound
-from tests.agent.providers.test_ears_languages import deepgram
+from tests.agent.providers.test_stt_languages import deepgram
 from tests.agent.providers.vendors import by_type
 from tests.agent.providers.voicing import AURA, said, speaking
 from tests.fakes.assemblyai import Said

@@ -6,7 +6,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.config import GatewayConfig
+from botocore.config import Config
 from elevenlabs import types as eleven
 from elevenlabs.client import AsyncElevenLabs
 from websockets.asyncio.client import connect
@@ -116,7 +116,7 @@ def polly(fake: Any) -> Any:
     """It signs and sends on its own, in a thread; its models come with the package."""
     session = botocore.session.Session()
     session.set_credentials(fake.key, "secret")
-    once = GatewayConfig(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=5)
+    once = Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=5)
     return session.create_client("polly", region_name="us-east-1", endpoint_url=fake.url, config=once)
 
 
