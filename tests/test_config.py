@@ -211,7 +211,7 @@ def test_wrong_accounts_and_limits_are_told(text: str, says: str) -> None:
 
 def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     page = (Path(__file__).parent.parent / "docs" / "providers" / "README.md").read_text()
-    realtime, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    extra, realtime, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     keys = KEYS | {"GROQ_API_KEY": "g", "DEEPGRAM_API_KEY": "d", "CARTESIA_API_KEY": "c"}
     config = parse(block, "page", keys)
     choice = choose(config)
@@ -219,4 +219,5 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert choice.of("llm") == "openai, then openai_backup, then local"
     assert choice.of("tts") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
+    assert parse(extra, "page", keys).openai.extra == {"service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"
