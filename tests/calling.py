@@ -19,7 +19,7 @@ from sipgw.calls.sip_connection import SipConnection
 from sipgw.calls.talk import Connect
 from sipgw.calls.transfer_legs import Fields, TransferLegs, invite_on_trunk
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
 from sipgw.policy.cost.cost import Expenses
@@ -246,7 +246,7 @@ class World:
         limits: Any = SimpleNamespace(own=SimpleNamespace(budget=lambda: None))
         nobody: Any = None
         return CallServices(
-            Agents(Config(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits, prices, Watchers(),  # type: ignore[arg-type]
+            Agents(GatewayConfig(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits, prices, Watchers(),  # type: ignore[arg-type]
         )  # fmt: skip
 
     @property

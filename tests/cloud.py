@@ -11,7 +11,7 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.process.engine import MediaOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import RecordingOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallReported, Watcher
@@ -56,8 +56,8 @@ async def cloud(
     trunks: tuple[TrunkOptions, ...] = (),
     sip: EndpointOptions | None = None,
     recording: RecordingOptions | None = None,
-    change: Callable[[Config], Config] = lambda config: config,
-    agents: Callable[[Config], dict[str, Config]] = lambda config: {},
+    change: Callable[[GatewayConfig], GatewayConfig] = lambda config: config,
+    agents: Callable[[GatewayConfig], dict[str, GatewayConfig]] = lambda config: {},
     further: Sequence[Sequence[Said]] = (),
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
@@ -73,7 +73,7 @@ async def cloud(
         FakeOpenAI(replies, key="sk") as llm,
         FakeElevenLabs(tts_faults, key="xi", delay=sound) as tts,
     ):
-        config = Config(
+        config = GatewayConfig(
             sip=sip or EndpointOptions(host="127.0.0.1", port=0),
             trunks=trunks,
             media=MediaOptions(bind_host="127.0.0.1"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import Config, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.trunks import TrunkOptions
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Faults
@@ -25,7 +25,7 @@ DEAF = Faults(sessions=99, error=(1008, "Unauthorized Connection: x"), after_ms=
 """STT that fails at once: then the agent apologises and transfers the caller."""
 
 
-def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everything: bool = True) -> Config:
+def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everything: bool = True) -> GatewayConfig:
     """What `sipgw init` writes; `everything` also uses the options that are commented out."""
     file = folder / "sipgw.toml"
     assert CliRunner().invoke(app, ["init", recipe, "-o", str(file)]).exit_code == 0
@@ -38,7 +38,7 @@ def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everythi
 @contextlib.asynccontextmanager
 async def configured(
     folder: Path,
-    config: Config,
+    config: GatewayConfig,
     carrier: Carrier,
     *,
     zone: str = "",
@@ -50,7 +50,7 @@ async def configured(
     """Run the gateway with this configuration; its names lead to the loopback by a DNS of its own, its public address
     is the loopback, a carrier's networks are the one that it is played from, and `ca` is whom it believes."""
 
-    def change(base: Config) -> Config:
+    def change(base: GatewayConfig) -> GatewayConfig:
         trunks = tuple(
             trunk(replace(one, networks=(f"{carrier.host}/32",) if one.networks else ())) for one in config.trunks
         )

@@ -22,7 +22,7 @@ from sipgw.bounds import FULL, WHAT
 from sipgw.calls import browser_phone as phone
 from sipgw.calls.audience import Audience, Full
 from sipgw.calls.registry import CallRegistry
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
@@ -211,7 +211,7 @@ async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    evidence = Evidence(CaptureOptions(folder=str(folder)), Agents(Config(), {}))
+    evidence = Evidence(CaptureOptions(folder=str(folder)), Agents(GatewayConfig(), {}))
     evidence._writing = WRITERS
     evidence.watch(CallEnded("one", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
     assert evidence._writing == WRITERS

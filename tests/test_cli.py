@@ -13,7 +13,7 @@ from agent.providers.local import models
 from sipgw.cli.banner import phones_may_call
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app, commands, every
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.console import err, out
@@ -166,7 +166,8 @@ def test_all_variables_that_are_not_set_are_told_at_once(tmp_path: Path, monkeyp
         '[[trunks]]\nname = "p"\nmode = "register"\nregistrar = "${PBX_ONE}"\nuser = "a"\npassword = "${PBX_TWO}"\n'
     )
     told = " ".join(runner.invoke(app, ["check"]).output.split())
-    assert "not set in the environment or in .env: PBX_ONE (line 4), PBX_TWO (line 6)" in told
+    for line, key, name in ((4, "registrar", "PBX_ONE"), (6, "password", "PBX_TWO")):
+        assert f"sipgw.toml:{line}: trunks.0.{key}: ${{{name}}} is not set in the environment or in .env" in told
 
 
 @pytest.mark.faults("H21")
@@ -194,12 +195,12 @@ TRUNK = TrunkOptions("edge", "peer", networks=("10.0.0.5",))
 @pytest.mark.parametrize(
     ("config", "may"),
     [
-        (Config(), True),
-        (Config(trunks=(TRUNK,)), False),
-        (Config(trunks=(replace(TRUNK, networks=("127.0.0.0/8",)),)), False),
-        (Config(trunks=(replace(TRUNK, networks=("10.0.0.0/8",)),)), True),
-        (Config(trunks=(TRUNK,), accounts=(AccountOptions("anna", "a-long-password"),)), True),
+        (GatewayConfig(), True),
+        (GatewayConfig(trunks=(TRUNK,)), False),
+        (GatewayConfig(trunks=(replace(TRUNK, networks=("127.0.0.0/8",)),)), False),
+        (GatewayConfig(trunks=(replace(TRUNK, networks=("10.0.0.0/8",)),)), True),
+        (GatewayConfig(trunks=(TRUNK,), accounts=(AccountOptions("anna", "a-long-password"),)), True),
     ],
 )
-def test_a_phone_is_told_to_call_only_where_it_may(config: Config, may: bool) -> None:
+def test_a_phone_is_told_to_call_only_where_it_may(config: GatewayConfig, may: bool) -> None:
     assert phones_may_call(config, "10.0.0.7") is may

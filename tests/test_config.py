@@ -11,7 +11,7 @@ from sipgw.agents import providers
 from sipgw.agents.providers import choose
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import KEYS as ALL_KEYS
-from sipgw.config.config import Config, ConfigError, line_of, load, parse
+from sipgw.config.config import ConfigError, GatewayConfig, line_of, load, parse
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
 PARTS = ("stt", "llm", "tts")
@@ -26,7 +26,7 @@ def wrong(text: str, variables: dict[str, str] | None = None) -> str:
 
 def test_without_anything_there_are_defaults_and_the_embedded_providers() -> None:
     config = parse("", "defaults", {})
-    assert config == Config()
+    assert config == GatewayConfig()
     choice = choose(config)
     assert (choice.stt, choice.llm, choice.tts) == (("local",),) * 3
     assert [note.split(":")[0] for note in choice.notes] == [f"no {name}" for name in KEYS]
@@ -211,7 +211,7 @@ def test_wrong_accounts_and_limits_are_told(text: str, says: str) -> None:
 
 def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     page = (Path(__file__).parent.parent / "docs" / "providers" / "README.md").read_text()
-    realtime, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    extra, realtime, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     keys = KEYS | {"GROQ_API_KEY": "g", "DEEPGRAM_API_KEY": "d", "CARTESIA_API_KEY": "c"}
     config = parse(block, "page", keys)
     choice = choose(config)
@@ -219,4 +219,5 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert choice.of("llm") == "openai, then openai_backup, then local"
     assert choice.of("tts") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
+    assert parse(extra, "page", keys).openai.extra == {"service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"

@@ -16,7 +16,7 @@ from sipgw import console
 from sipgw.agents.agents import Agents
 from sipgw.cli import banner as told_at_start
 from sipgw.cli.main import app
-from sipgw.config.config import Config, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.tools.demo.conversation import waterfall
 
 NARROW = {"COLUMNS": "80", "TERM": "dumb"}
@@ -71,7 +71,7 @@ def test_the_bars_of_a_turn_fit_the_line() -> None:
     assert waterfall(short, 72) == "400 ms = hearing ▇▇▇▇ 200  thinking ▇▇▇▇ 200"
 
 
-def banner(config: Config, monkeypatch: pytest.MonkeyPatch) -> str:
+def banner(config: GatewayConfig, monkeypatch: pytest.MonkeyPatch) -> str:
     shown = terminal(monkeypatch, 200)
     gateway: Any = SimpleNamespace(
         config=config, agents=Agents(config, {}), endpoint=SimpleNamespace(port=5060),
@@ -86,7 +86,7 @@ def banner(config: Config, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_banner_names_the_address_that_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sip:agent@127.0.0.1" in banner(parse('[sip]\nhost = "127.0.0.1"', "x", {}), monkeypatch)
     monkeypatch.setattr(told_at_start, "_own_address", lambda: "192.0.2.7")
-    assert "sip:agent@192.0.2.7" in banner(Config(), monkeypatch)
+    assert "sip:agent@192.0.2.7" in banner(GatewayConfig(), monkeypatch)
 
 
 @pytest.mark.faults("H10")
@@ -96,14 +96,14 @@ def test_the_banner_names_a_command_that_can_be_run(monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(told_at_start.sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
     monkeypatch.setattr(told_at_start.shutil, "which", lambda name: None)
-    assert " .venv/bin/sipgw demo " in banner(Config(), monkeypatch)
+    assert " .venv/bin/sipgw demo " in banner(GatewayConfig(), monkeypatch)
     monkeypatch.setattr(told_at_start.shutil, "which", lambda name: "/usr/bin/sipgw")
-    assert " sipgw demo " in banner(Config(), monkeypatch)
+    assert " sipgw demo " in banner(GatewayConfig(), monkeypatch)
 
 
 @pytest.mark.faults("H9")
 def test_the_banner_does_not_invite_to_calls_from_the_browser_that_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "8080/phone" in banner(Config(), monkeypatch)
+    assert "8080/phone" in banner(GatewayConfig(), monkeypatch)
     assert "8080/phone" not in banner(parse("[browser]\nmax_calls = 0", "x", {}), monkeypatch)
 
 

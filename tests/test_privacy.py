@@ -14,7 +14,7 @@ from stdnum import luhn, verhoeff
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram_listen import DeepgramOptions
-from sipgw.config.config import Config, ConfigError, parse
+from sipgw.config.config import ConfigError, GatewayConfig, parse
 from sipgw.config.records import NAMES_NEED, PrivacyOptions, english_models
 from sipgw.records.privacy.at_provider import at_providers
 from sipgw.records.privacy.digits import enough, runs
@@ -197,7 +197,7 @@ def test_the_default_takes_out_what_nobody_should_keep() -> None:
 
 
 def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Path) -> None:
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         return replace(config, privacy=PrivacyOptions(redact=("cards", "aadhaar", "emails"), at_provider=True))
 
     async def scenario() -> dict[str, str]:
@@ -211,11 +211,11 @@ def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Pa
 
 
 def test_what_a_provider_is_told_by_hand_goes_before_the_policy() -> None:
-    config = Config(privacy=PrivacyOptions(at_provider=True))
+    config = GatewayConfig(privacy=PrivacyOptions(at_provider=True))
     assert at_providers(config).deepgram.redact == ("numbers",), "Flux cannot tell them apart"
     nova = replace(config, deepgram=DeepgramOptions(model="nova-3"))
     assert at_providers(nova).deepgram.redact == ("pci", "ssn")
     by_hand = replace(config, assemblyai=AssemblyAIOptions(redact=("drug",)))
     assert at_providers(by_hand).assemblyai.redact == ("drug",)
-    off = Config()
+    off = GatewayConfig()
     assert at_providers(off) is off

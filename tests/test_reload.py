@@ -14,7 +14,7 @@ from agent.providers.openai_client import OpenAIOptions
 from sipgw.cli.serve import _reload
 from sipgw.config.agent import AgentOptions, LanguageOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import ConfigError, GatewayConfig
 from sipgw.config.cost import CostOptions
 from sipgw.config.log import LogOptions
 from sipgw.config.records import PrivacyOptions, RecordingOptions
@@ -30,15 +30,15 @@ from tests.interop.served import served
 from tests.phone import calling
 from tests.waiting import HANG, until
 
-BEFORE = Config()
+BEFORE = GatewayConfig()
 
 
-def told(after: Config, agents_before=None, agents_after=None) -> list[str]:
+def told(after: GatewayConfig, agents_before=None, agents_after=None) -> list[str]:
     return [str(change) for change in changes(BEFORE, after, agents_before or {}, agents_after or {})]
 
 
 def test_nothing_changed() -> None:
-    assert told(Config()) == []
+    assert told(GatewayConfig()) == []
 
 
 def test_what_changed_is_named_with_both_values() -> None:
@@ -95,7 +95,7 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(
             asked, config = asyncio.Event(), world.gateway.config
             found: list[object] = [replace(config, recording=unusable), None, config]
 
-            def load_all(_: object) -> tuple[Config, dict[str, Config]]:
+            def load_all(_: object) -> tuple[GatewayConfig, dict[str, GatewayConfig]]:
                 config = found.pop(0)
                 return replace(config), {}  # type: ignore[type-var]  # a fault of ours, the second time
 
@@ -157,7 +157,7 @@ def test_a_language_that_nobody_speaks_is_told_on_reload(tmp_path: Path) -> None
 def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> None:
     """What is reloaded counts from the next call on, for bills and private things, too."""
 
-    def agents(config: Config) -> dict[str, Config]:
+    def agents(config: GatewayConfig) -> dict[str, GatewayConfig]:
         privacy = PrivacyOptions(redact=("cards", "ssn"))
         return {"sales": replace(config, agent=AgentOptions(greeting="Sales."), privacy=privacy)}
 

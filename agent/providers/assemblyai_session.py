@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.providers.extra import in_query
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -62,12 +63,6 @@ class AssemblyAIOptions(ListenOptions):
     """Seconds of silence after which a finished sentence ends the turn; None for the model's own."""
     max_turn_silence: float | None = None
     """Seconds of silence that end the turn in any case; None for the model's own."""
-    interruption_delay: float | None = None
-    """Universal-3: seconds of speech before its first words are told, 0 to 1; None for the model's own."""
-    vad_threshold: float | None = None
-    """How sure it must be that a sound is speech, 0 to 1; higher for noisy lines. None for the model's own."""
-    voice_focus: Literal["", "near-field", "far-field"] = ""
-    """Universal-3: whose voice is kept when there are others: one near the microphone, or far from it; empty: all."""
     prompt: str = ""
     """Universal-3: what the calls are about, in plain words, at most 1750 characters."""
     keyterms: tuple[str, ...] = ()
@@ -86,15 +81,12 @@ class AssemblyAIOptions(ListenOptions):
             raise ValueError("keyterms: at most 100 terms of at most 50 characters")
         if (self.min_turn_silence or 0.0) > (self.max_turn_silence or 60.0):
             raise ValueError("min_turn_silence must not be above max_turn_silence")
-        for name in ("interruption_delay", "vad_threshold"):
-            if not 0 <= (getattr(self, name) or 0.0) <= 1:
-                raise ValueError(f"{name} must be between 0 and 1")
         if len(self.prompt) > PROMPT_LIMIT:
             raise ValueError(f"prompt: at most {PROMPT_LIMIT} characters")
         if self.mode and not self.has_modes:
             raise ValueError("mode is for universal-3-5-pro and later models")
-        if not self.is_u3 and (self.prompt or self.voice_focus or self.interruption_delay is not None):
-            raise ValueError("prompt, voice_focus and interruption_delay are for Universal-3 models")
+        if not self.is_u3 and self.prompt:
+            raise ValueError("prompt is for Universal-3 models")
 
     @property
     def is_u3(self) -> bool:
@@ -152,9 +144,6 @@ class AssemblyAIOptions(ListenOptions):
             mode=self.mode or None,
             min_turn_silence=least,
             max_turn_silence=most,
-            interruption_delay=_milliseconds(self.interruption_delay),
-            vad_threshold=self.vad_threshold,
-            voice_focus=self.voice_focus or None,
             prompt=self.prompt or None,
             keyterms_prompt=json.dumps(list(self.keyterms)) if self.keyterms else None,
         )
@@ -167,7 +156,7 @@ class AssemblyAIOptions(ListenOptions):
         if self.redact:
             query |= {"redact_pii": "true", "redact_pii_policies": json.dumps(list(self.redact))}
             query["redact_pii_sub"] = "entity_name"
-        return f"{self.url}?{urllib.parse.urlencode(query)}"
+        return f"{self.url}?{urllib.parse.urlencode(in_query(query, self.extra))}"
 
 
 class AssemblyAISttSession(SttSession):

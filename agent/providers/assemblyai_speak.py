@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
+from agent.providers.extra import in_query
 from agent.providers.tts_session import (
     Final,
     SpeakOptions,
@@ -80,7 +81,9 @@ class AssemblyAITtsSession(TtsSession):
         query["sample_rate"] = str(SAMPLE_RATE)
         if language := _LANGUAGES.get(options.language):
             query["language"] = language
-        return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(query)}", {"Authorization": options.api_key}
+        return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(in_query(query, options.extra))}", {
+            "Authorization": options.api_key
+        }
 
     def begin(self) -> list[str]:
         """Start on a new websocket; it counts from 0."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.cartesia_ink import API_VERSION, fault_code
+from agent.providers.extra import merged
 from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 
@@ -27,8 +28,6 @@ class CartesiaTtsOptions(SpeakOptions):
     """ISO 639-1 code."""
     speed: float | None = None
     """0.6 to 1.5; None for the voice's own."""
-    emotion: str = ""
-    """Empty for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,7 +57,6 @@ class SonicSession(TtsSession):
     def say(self, sentence: str, text: str, now: float) -> list[str]:
         """The whole sentence in one request."""
         options = self._options
-        generation = {"speed": options.speed, "emotion": options.emotion}
         message = {
             "model_id": options.model,
             "transcript": " ".join(text.split()),
@@ -69,9 +67,9 @@ class SonicSession(TtsSession):
             "continue": False,
             "max_buffer_delay_ms": 0,
         }
-        if given := {name: value for name, value in generation.items() if value}:
-            message["generation_config"] = given
-        return [json.dumps(message)]
+        if options.speed:
+            message["generation_config"] = {"speed": options.speed}
+        return [json.dumps(merged(message, options.extra))]
 
     def cancel(self, sentence: str) -> list[str]:
         """Cancel; chunks that still come are of an unknown context."""

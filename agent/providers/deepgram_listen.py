@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.providers.extra import in_query
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -34,6 +35,12 @@ FLUX_REDACT = ("numbers", "aggressive_numbers")
 DICTATED = 0.85
 """Flux: how sure it must be that a turn is over while something is dictated."""
 
+UTTERANCE_END = 1000
+"""Nova: milliseconds without words that end a turn when noise hides the silence."""
+
+EOT_TIMEOUT = 5000
+"""Flux: milliseconds of silence that end a turn in any case."""
+
 ONSET_LAG = SAMPLE_RATE
 """Samples by which Flux may be late to say that a turn has begun: it does so with the first word."""
 
@@ -54,10 +61,6 @@ class DeepgramOptions(ListenOptions):
     """Words to listen for, such as product names: at most 100, of at most 100 characters each."""
     endpointing: float = 0.3
     """Nova: seconds of silence that end a turn."""
-    utterance_end: float = 1.0
-    """Nova: seconds without words that end a turn when noise hides the silence; at least 1."""
-    smart_format: bool = False
-    """Nova: whether numbers, dates and the like are written as people write them."""
     redact: tuple[str, ...] = ()
     """Kinds that Deepgram takes out of what it hears; the agent does not get them either. Nova: ``pci``, ``ssn``,
     ``numbers`` ...; Flux: either ``numbers`` or ``aggressive_numbers``."""
@@ -65,8 +68,6 @@ class DeepgramOptions(ListenOptions):
     """Flux: how sure it must be that the turn is over, 0.5 to 1."""
     eager_eot_threshold: float | None = 0.5
     """Flux: how sure it must be to have a reply prepared, 0.3 to 0.9; None for no such notice."""
-    eot_timeout: float = 5.0
-    """Flux: seconds of silence that end a turn in any case, 0.5 to 60."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,14 +75,10 @@ class DeepgramOptions(ListenOptions):
             raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
         if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
             raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
-        if self.utterance_end < 1:
-            raise ValueError("utterance_end must be at least 1s")
         if not 0.5 <= self.eot_threshold <= 1:
             raise ValueError("eot_threshold must be between 0.5 and 1")
         if self.eager_eot_threshold is not None and not 0.3 <= self.eager_eot_threshold <= min(0.9, self.eot_threshold):
             raise ValueError("eager_eot_threshold must be between 0.3 and 0.9 and not above eot_threshold")
-        if not 0.5 <= self.eot_timeout <= 60:
-            raise ValueError("eot_timeout must be between 500ms and 60s")
 
     @property
     def is_flux(self) -> bool:
@@ -114,7 +111,7 @@ class _DeepgramSession(SttSession):
         pairs = [("model", model or self._options.model), ("encoding", "mulaw"), ("sample_rate", str(SAMPLE_RATE))]
         pairs += [*query.items(), *(("keyterm", term) for term in self._options.keyterms)]
         pairs += [("redact", kind) for kind in self._options.redact]
-        url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(pairs)}"
+        url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(in_query(pairs, self._options.extra))}"
         return url, {"Authorization": f"Token {self._options.api_key}"}
 
     def _fault(self, fields: dict[str, Any]) -> SttFault:
@@ -162,10 +159,8 @@ class NovaSession(_DeepgramSession):
             "punctuate": "true",
             "vad_events": "true",
             "endpointing": str(round(options.endpointing * 1000)),
-            "utterance_end_ms": str(round(options.utterance_end * 1000)),
+            "utterance_end_ms": str(UTTERANCE_END),
         }
-        if options.smart_format:
-            query["smart_format"] = "true"
         if self._language:
             query["language"] = self._language
         return self._request("/v1/listen", query)
@@ -238,7 +233,7 @@ class FluxSession(_DeepgramSession):
         options = self._options
         query = {
             "eot_threshold": f"{options.eot_threshold:g}",
-            "eot_timeout_ms": str(round(options.eot_timeout * 1000)),
+            "eot_timeout_ms": str(EOT_TIMEOUT),
         }
         if options.eager_eot_threshold is not None:
             query["eager_eot_threshold"] = f"{options.eager_eot_threshold:g}"

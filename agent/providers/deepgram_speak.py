@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
+from agent.providers.extra import in_query
 from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound, parts_of
 
 LONGEST = 2000
@@ -54,7 +55,7 @@ class AuraSession(TtsSession):
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         query = {"model": self._options.model, "encoding": "mulaw", "sample_rate": str(SAMPLE_RATE)}
-        url = f"{self._options.url.rstrip('/')}/v1/speak?{urllib.parse.urlencode(query)}"
+        url = f"{self._options.url.rstrip('/')}/v1/speak?{urllib.parse.urlencode(in_query(query, self._options.extra))}"
         return url, {"Authorization": f"Token {self._options.api_key}"}
 
     def begin(self) -> list[str]:

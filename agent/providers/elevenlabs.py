@@ -4,10 +4,11 @@ https://elevenlabs.io/docs/api-reference/text-to-speech
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.errors import ProviderError
+from agent.providers.extra import FIXED, merged
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.tts_session import SpeakOptions
 
@@ -34,31 +35,35 @@ class ElevenLabsOptions(SpeakOptions):
     language_code: str = ""
     """ISO 639-1 code that holds a multilingual model to one language; empty lets it guess."""
     stability: float | None = None
-    """0 to 1; None for the voice's own setting, as with the next four."""
-    similarity_boost: float | None = None
-    style: float | None = None
-    use_speaker_boost: bool | None = None
+    """0 to 1; None for the voice's own setting. Others stand in ``extra.voice_settings``."""
     speed: float | None = None
-    """0.7 to 1.2."""
-    keepalive: float = 10.0
+    """0.7 to 1.2; None for the voice's own setting."""
+    keepalive: float = field(default=10.0, metadata=FIXED)
     """Seconds between signs of life on the idle websocket; the service gives up after 20."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.speed is not None and not 0.7 <= self.speed <= 1.2:
             raise ValueError("speed must be between 0.7 and 1.2")
-        for setting in ("stability", "similarity_boost", "style"):
-            value = getattr(self, setting)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{setting} must be between 0 and 1")
+        if self.stability is not None and not 0 <= self.stability <= 1:
+            raise ValueError("stability must be between 0 and 1")
         if not self.base_url.startswith(("https://", "http://")):
             raise ValueError("base_url must begin with https://")
 
     @property
-    def voice_settings(self) -> dict[str, float | bool]:
+    def voice_settings(self) -> dict[str, Any]:
         """The settings that differ from the voice's own."""
-        names = ("stability", "similarity_boost", "style", "use_speaker_boost", "speed")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        own = {"stability": self.stability, "speed": self.speed}
+        given, further = (
+            {name: value for name, value in own.items() if value is not None},
+            self.extra.get("voice_settings"),
+        )
+        return merged(given, further if isinstance(further, dict) else {})
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """`extra` without the settings of the voice."""
+        return {name: value for name, value in self.extra.items() if name != "voice_settings"}
 
 
 def body_fault(status: int, body: Any, api_key: str) -> ProviderError:

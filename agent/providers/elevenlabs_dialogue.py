@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.extra import merged
 from agent.providers.faults import wait_of
 from agent.providers.http_tts import HttpSpeech
 
@@ -36,7 +37,11 @@ class DialogueSpeech(HttpSpeech):
         if options.language_code:
             body["language_code"] = options.language_code
         url = f"{self.url}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
-        return url, {"xi-api-key": options.api_key, "Content-Type": "application/json"}, json.dumps(body).encode()
+        return (
+            url,
+            {"xi-api-key": options.api_key, "Content-Type": "application/json"},
+            json.dumps(merged(body, options.further)).encode(),
+        )
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
         """The error; ElevenLabs says why in the body."""

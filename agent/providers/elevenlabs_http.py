@@ -105,6 +105,10 @@ class ElevenLabsHttpTts:
             output_format=SOUND_FORMAT,
             **({"voice_settings": settings} if settings else {}),
             **extra,
-            request_options={"chunk_size": CHUNK, "max_retries": 0},
+            request_options={
+                "chunk_size": CHUNK,
+                "max_retries": 0,
+                "additional_body_parameters": options.further,
+            },
         )
         return cast(AsyncGenerator[bytes, None], stream)

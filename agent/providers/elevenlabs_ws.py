@@ -12,6 +12,7 @@ import urllib.parse
 from typing import Any
 
 from agent.providers.elevenlabs import CODES, NAME, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
+from agent.providers.extra import in_query
 from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 MAX_CONTEXTS = 5
@@ -47,8 +48,8 @@ class ElevenLabsSession(TtsSession):
             query["language_code"] = options.language_code
         base = options.base_url.replace("http", "ws", 1).rstrip("/")
         voice = urllib.parse.quote(options.voice_id, safe="")
-        url = f"{base}/v1/text-to-speech/{voice}/multi-stream-input?{urllib.parse.urlencode(query)}"
-        return url, {"xi-api-key": options.api_key}
+        parameters = urllib.parse.urlencode(in_query(query, options.further))
+        return f"{base}/v1/text-to-speech/{voice}/multi-stream-input?{parameters}", {"xi-api-key": options.api_key}
 
     def begin(self) -> list[str]:
         """Open the first context."""

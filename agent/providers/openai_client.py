@@ -15,6 +15,7 @@ from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest
+from agent.providers.extra import FIXED, check, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
@@ -55,25 +56,29 @@ class OpenAIOptions:
     """The model's name at that server."""
     max_tokens: int = 400
     """Tokens of one reply; more than that is never spoken."""
-    max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto"
+    max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = field(default="auto", metadata=FIXED)
     """What a chat completions server calls `max_tokens`; `auto` goes by the address and learns from a refusal."""
     temperature: float | None = None
     """0 to 2; None leaves it out, which reasoning models want."""
     reasoning_effort: str = ""
     """``none``, ``low``, ``medium`` ...; empty is ``none`` for chat completions and ``low`` for responses with models
     that think (GPT-5.6 and later), and is left out with others. To think there are 2000 tokens beyond `max_tokens`."""
-    usage: bool = True
+    usage: bool = field(default=True, metadata=FIXED)
     """Whether to ask for the number of tokens (`stream_options`)."""
-    connect_limit: float = 2.0
+    connect_limit: float = field(default=2.0, metadata=FIXED)
     """Seconds until the connection must stand."""
     first_token_limit: float = 6.0
     """Seconds from the request to the first piece of the reply; up to 6, which a second try has to share."""
-    gap_limit: float = 5.0
+    gap_limit: float = field(default=5.0, metadata=FIXED)
     """Seconds between two pieces; up to 6."""
-    retries: int = 0
+    retries: int = field(default=0, metadata=FIXED)
     """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
 
+    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """Further parameters of the request, by the server's names."""
+
     def __post_init__(self) -> None:
+        check(self.extra)
         if self.retries not in (0, 1):
             raise ValueError("retries must be 0 or 1")
         if self.max_tokens < 1:
@@ -135,7 +140,7 @@ class OpenAIClient:
 
         shortened = False
         while True:
-            spoken = self.dialect.spoken(request)
+            spoken = self.dialect.spoken(merged(request, self.options.extra))
             needed = {key: spoken[key] for key in ("model", "stream")}
             needed |= {key: [] for key in ("messages", "input") if key in spoken}
             try:

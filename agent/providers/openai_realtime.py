@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
+from agent.providers.extra import merged
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -219,7 +220,7 @@ class OpenAIRealtimeSession(RealtimeSession):
         """What a message means."""
         match kind:
             case "session.created":
-                self.send("session.update", session=self._session())
+                self.send("session.update", session=merged(self._session(), self._options.extra))
             case "session.updated":
                 return self._updated()
             case "response.created":

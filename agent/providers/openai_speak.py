@@ -10,6 +10,7 @@ from typing import Any
 
 from agent import ulaw
 from agent.errors import ProviderError
+from agent.providers.extra import merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import Decoder, HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -69,7 +70,7 @@ class OpenAISpeech(HttpSpeech):
         if options.instructions:
             body["instructions"] = options.instructions
         headers = {"Authorization": f"Bearer {options.api_key}", "Content-Type": "application/json"}
-        return f"{self.url}/audio/speech", headers, json.dumps(body).encode()
+        return f"{self.url}/audio/speech", headers, json.dumps(merged(body, options.extra)).encode()
 
     def decoder(self) -> Decoder:
         """24 kHz to 8 kHz mu-law."""

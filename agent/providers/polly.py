@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.providers.extra import merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -74,7 +75,7 @@ class PollySpeech(HttpSpeech):
         }
         if options.language:
             fields["LanguageCode"] = options.language
-        return self._signed(f"{self.url}/v1/speech", json.dumps(fields).encode())
+        return self._signed(f"{self.url}/v1/speech", json.dumps(merged(fields, options.extra)).encode())
 
     def _signed(self, url: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
         try:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import phrases_of, words_of
+from agent.providers.extra import FIXED, check
 from agent.providers.faults import coded_fault, quoted
 from agent.stt import SttEvent, Word
 
@@ -53,24 +54,27 @@ class ListenOptions:
 
     api_key: str = field(default="", repr=False)
     """The account's key."""
-    chunk: float = 0.02
+    chunk: float = field(default=0.02, metadata=FIXED)
     """Seconds of sound in one message at least, up to 1."""
-    open_limit: float = 4.0
+    open_limit: float = field(default=4.0, metadata=FIXED)
     """Seconds until the session must have begun, attempts included."""
-    close_limit: float = 1.5
+    close_limit: float = field(default=1.5, metadata=FIXED)
     """Seconds that the server gets to end the session when the call is over."""
-    attempts: int = 3
+    attempts: int = field(default=3, metadata=FIXED)
     """How often in a row a connection is tried before the STT gives up."""
-    retry_pause: float = 0.2
+    retry_pause: float = field(default=0.2, metadata=FIXED)
     """Seconds before the second attempt; each further pause is as much longer."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of what callers speak; empty for those of the agent's [[languages]]."""
-    silence_after: float = 0.5
+    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """Further parameters of the URL, by the provider's names."""
+    silence_after: float = field(default=0.5, metadata=FIXED)
     """Seconds without sound from the line after which silence is sent instead: without sound no turn would end."""
 
     def __post_init__(self) -> None:
         if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
             raise ValueError("chunk must be between 20ms and 1s")
+        check(self.extra)
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
         if not 0.1 <= self.silence_after <= 3600:

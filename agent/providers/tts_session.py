@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
+from agent.providers.extra import FIXED, check
 from agent.providers.faults import coded_fault, http_fault, quoted
 
 
@@ -16,14 +17,17 @@ class SpeakOptions:
 
     api_key: str = field(default="", repr=False)
     """The account's key."""
-    open_limit: float = 3.0
+    open_limit: float = field(default=3.0, metadata=FIXED)
     """Seconds until the connection must stand."""
-    first_sound_limit: float = 4.0
+    first_sound_limit: float = field(default=4.0, metadata=FIXED)
     """Seconds from the text to its first sound."""
-    gap_limit: float = 4.0
+    gap_limit: float = field(default=4.0, metadata=FIXED)
     """Seconds between two pieces of a sentence."""
+    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """Further parameters of the request, by the provider's names."""
 
     def __post_init__(self) -> None:
+        check(self.extra)
         if min(self.open_limit, self.first_sound_limit, self.gap_limit) <= 0:
             raise ValueError("time limits must be positive")
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
+from agent.providers.extra import merged
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -88,7 +89,7 @@ class VoiceAgentSession(RealtimeSession):
         if self._session_id:
             self.send("session.resume", session_id=self._session_id)
         else:
-            self.send("session.update", session=self._session())
+            self.send("session.update", session=merged(self._session(), self._options.extra))
 
     def frame(self, ulaw: bytes) -> str:
         """Sound."""

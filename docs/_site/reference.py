@@ -18,7 +18,8 @@ from typer.cli import get_docs_for_click
 
 from sipgw import __version__
 from sipgw.cli import main
-from sipgw.config.config import KEYS, Config
+from sipgw.config.config import KEYS, GatewayConfig
+from sipgw.config.options import options_of
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,12 +33,13 @@ def configuration() -> str:
 Every table and key of `sipgw.toml`, drawn from the code. All of it may be left out. `sipgw check` names file, line and
 key of what is wrong. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`; `"${NAME}"` takes a value
 from the environment or `.env`, and secrets are only taken so. A file of `agents/` may change most tables for its agent.
+`sipgw config show` prints every key with its value and where that comes from, secrets masked.
 """
     names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
     return "\n".join(
         [
             head,
-            *_tables(Config, "", many=False),
+            *_tables(GatewayConfig, "", {}, many=False),
             "## Names in the environment",
             "",
             "These fill in a key that the file does not give.",
@@ -50,18 +52,23 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
     )
 
 
-def _tables(kind: type, name: str, *, many: bool) -> Iterator[str]:
+def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Iterator[str]:
+    """`drawn` holds the name of each table that the page has already."""
+    if first := drawn.get(kind):
+        yield f"## `[{name}]`\n\nThe same keys as in `[{first}]`.\n"
+        return
+    drawn[kind] = name
     meant = _meant(kind)
     hints = typing.get_type_hints(kind)
     rows, below = [], []
     for field in dataclasses.fields(kind):
-        if not field.init:
+        if not field.init or field.metadata.get("fixed"):
             continue
         inner = _table_of(hints[field.name])
         if inner:
             below.append((*inner, f"{name}.{field.name}".lstrip("."), meant.get(field.name, "")))
         else:
-            takes = "secret" if not field.repr else _takes(hints[field.name])
+            takes = "secret" if options_of(kind)[field.name].secret else _takes(hints[field.name])
             rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
     if name:
         title = f"[[{name}]]" if many else f"[{name}]"
@@ -69,7 +76,7 @@ def _tables(kind: type, name: str, *, many: bool) -> Iterator[str]:
         if rows:
             yield "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
     for one, repeated, path, _ in below:
-        yield from _tables(one, path, many=repeated)
+        yield from _tables(one, path, drawn, many=repeated)
 
 
 def _table_of(hint: Any) -> tuple[type, bool] | None:
@@ -88,6 +95,8 @@ def _takes(hint: Any) -> str:
         return _takes(next(arg for arg in args if arg is not type(None)))
     if origin is Literal:
         return ", ".join(f'`"{arg}"`' for arg in args)
+    if origin is dict:
+        return "table"
     if origin is tuple:
         return f"list of {_takes(args[0])}" if args[-1] is Ellipsis else ", ".join(map(_takes, args))
     return _WORDS.get(hint, str(hint))

@@ -23,7 +23,8 @@ from sipgw.agents.products import unpriced
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
+from sipgw.config.options import secrets_of
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.records.privacy.redaction import Redact, redactor_for
 from sipgw.sip.identity import Identity, is_number
@@ -46,8 +47,10 @@ class AgentDefinition:
     """One agent, ready to answer."""
 
     name: str
-    config: Config
+    config: AgentConfig
     """What holds for its calls."""
+    gateway: GatewayConfig
+    """That of the gateway."""
 
     @cached_property
     def choice(self) -> Choice:
@@ -56,6 +59,11 @@ class AgentDefinition:
             return choose(self.config)
         except ConfigError as error:
             raise ConfigError(f"agent {self.name}: {error}") from None
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The secret texts of its configuration and of the gateway's."""
+        return secrets_of(self.gateway) | secrets_of(self.config)
 
     @property
     def providers(self) -> dict[str, tuple[str, ...]]:
@@ -81,8 +89,9 @@ class AgentDefinition:
 class Agents:
     """All agents of a gateway, and which of them answers. Raises `ConfigError` for a route to nobody."""
 
-    def __init__(self, config: Config, others: Mapping[str, Config]) -> None:
-        self.all = {name: AgentDefinition(name, each) for name, each in {**others, DEFAULT: config}.items()}
+    def __init__(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> None:
+        self.config = config
+        self.all = {name: AgentDefinition(name, each, config) for name, each in {**others, DEFAULT: config}.items()}
         self.routes = config.routes
         self._gone: dict[str, AgentDefinition] = {}
         for one in self.all.values():
@@ -117,12 +126,12 @@ class Agents:
     def unpriced(self) -> list[str]:
         """See `sipgw.agents.products.unpriced`."""
         used = {name: (one.config, products(one.config, one.choice)) for name, one in self.all.items()}
-        return unpriced(self.all[DEFAULT].config, used)
+        return unpriced(self.config, used)
 
     def become(self, other: "Agents") -> None:
         """Be those of `other` from the next call on."""
         self._gone |= self.all
-        self.all, self.routes = other.all, other.routes
+        self.all, self.routes, self.config = other.all, other.routes, other.config
 
     def known(self, name: str) -> AgentDefinition:
         """The agent of that name, as it was last if there is none any more; the default for a stranger's."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.call_languages import NAMES
 from agent.records import Part
 from sipgw.config.agent import LanguageOptions
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ _AURA = re.compile(r"aura.*-([a-z]{2})")
 """Deepgram's voices end with the language that they speak."""
 
 
-def unspoken(config: Config, choice: Choice) -> list[str]:
+def unspoken(config: AgentConfig, choice: Choice) -> list[str]:
     """The languages of the agent that a part which was chosen, or stands in, does not know; each in a sentence."""
     found = []
     for code in config.codes if not choice.realtime else ():

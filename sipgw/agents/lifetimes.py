@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
 from sipgw.agents.choice import Choice
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig
 
 AHEAD = 90
 """Days before its end from which on a model is warned of."""
@@ -165,7 +165,7 @@ def lifetime(part: str, provider: str, name: str) -> Lifetime | None:
     return None
 
 
-def endings(config: Config, choice: Choice, on: date) -> list[str]:
+def endings(config: AgentConfig, choice: Choice, on: date) -> list[str]:
     """A sentence on each model in use that ends within `AHEAD` days of the day `on`, or has ended."""
     found = []
     for part, provider in _used(config, choice):
@@ -187,7 +187,7 @@ def _end(one: Lifetime, on: date) -> str:
     return f"{when} ({one.note})" if one.note else when
 
 
-def _used(config: Config, choice: Choice) -> Iterator[tuple[str, str]]:
+def _used(config: AgentConfig, choice: Choice) -> Iterator[tuple[str, str]]:
     """Part and provider of all that may be asked, those who stand in among them."""
     wanted: list[tuple[str, str]] = [(part, name) for part in choice.parts for name in getattr(choice, part)]
     if not choice.realtime:
@@ -197,7 +197,7 @@ def _used(config: Config, choice: Choice) -> Iterator[tuple[str, str]]:
     yield from (pair for pair in dict.fromkeys(wanted) if pair in _KEYS)
 
 
-def _is_elsewhere(config: Config, section: str) -> bool:
+def _is_elsewhere(config: AgentConfig, section: str) -> bool:
     """Whether a section names a server that is not the vendor's: what is shut down here may go on there."""
     options = getattr(config, section)
     host = urllib.parse.urlsplit(getattr(options, "base_url", "") or getattr(options, "url", "")).hostname or ""

@@ -10,7 +10,7 @@ from agent.tools import Tool, ToolError, tool
 from sipgw.agents.agents import filled
 from sipgw.agents.languages import translations
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig
 from sipgw.records.store import Store
 from sipgw.sip.identity import Identity, is_number
 
@@ -39,7 +39,7 @@ SCREENED = "Hello, this is {{business}}. We would like to speak with the person 
 VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye."
 
 
-def persona(config: Config, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
+def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
     """Prompt and sentences of the agent; `values` are those of `agents.VARIABLES`, `about` is known of the call.
 
     `calling` is for a call that the agent makes.

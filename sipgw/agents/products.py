@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.cost import Part, Unit
 from sipgw.policy.cost.prices import PriceTable, bound, free
 
@@ -19,7 +19,7 @@ TOKENS: tuple[Unit, ...] = ("tokens_in", "tokens_out", "audio_tokens_in", "audio
 """In what speech to speech of OpenAI is, too."""
 
 
-def product(config: Config, part: str, name: str) -> str:
+def product(config: AgentConfig, part: str, name: str) -> str:
     """The product behind a provider of the configuration, as ``"openai/gpt-4.1-mini"``; ``local`` is not paid for."""
     models = {
         ("realtime", "assemblyai"): "voice-agent",
@@ -40,12 +40,12 @@ def product(config: Config, part: str, name: str) -> str:
     return f"{name.removesuffix('_backup')}/{model}" if model else name
 
 
-def prices_of(config: Config) -> PriceTable:
+def prices_of(config: GatewayConfig) -> PriceTable:
     """The prices that hold for a gateway."""
     return PriceTable((*config.prices, *free(trunk.name for trunk in config.trunks)))
 
 
-def unpriced(config: Config, agents: Mapping[str, tuple[Config, Iterable[Product]]]) -> list[str]:
+def unpriced(config: GatewayConfig, agents: Mapping[str, tuple[AgentConfig, Iterable[Product]]]) -> list[str]:
     """What money caps are set for and there is no price of, one sentence for each; empty without caps.
 
     `agents` are their configurations and the products that they use.

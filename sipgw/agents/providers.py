@@ -44,7 +44,7 @@ from agent.stt import SpeechToText
 from agent.tts import TextToSpeech
 from sipgw.agents.choice import Choice
 from sipgw.agents.products import Product, product
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import AgentConfig, ConfigError
 from sipgw.records.bundles.recorder import RecordedLlm, recorded_stt, recorded_tts
 from sipgw.records.privacy.at_provider import at_providers
 
@@ -75,13 +75,13 @@ class _Offer:
     """One provider of the cloud: the variable that holds its key, and how to make it."""
 
     variable: str
-    has_key: Callable[[Config], bool]
-    make: Callable[[Config], Any]
+    has_key: Callable[[AgentConfig], bool]
+    make: Callable[[AgentConfig], Any]
     auto: bool = True
     """Whether the key alone is reason enough to use it."""
 
 
-def _elevenlabs(config: Config) -> TextToSpeech:
+def _elevenlabs(config: AgentConfig) -> TextToSpeech:
     match config.elevenlabs.transport:
         case "http":
             return ElevenLabsHttpTts(config.elevenlabs)
@@ -154,7 +154,7 @@ _PARTS = {
 }
 
 
-def choose(config: Config) -> Choice:
+def choose(config: AgentConfig) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     if config.mcp and find_spec("mcp") is None:
         raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
@@ -183,7 +183,7 @@ def choose(config: Config) -> Choice:
     return Choice(chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime)
 
 
-def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
+def _pick(config: AgentConfig, part: str, notes: list[str]) -> tuple[str, ...]:
     offers, without = _PARTS[part]
     wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
     if wanted == "auto":
@@ -193,7 +193,7 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
     return _keyed(config, part, (wanted, *backup))
 
 
-def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
+def _keyed(config: AgentConfig, part: str, names: Sequence[str]) -> tuple[str, ...]:
     offers = _PARTS[part][0] if part in _PARTS else _REALTIMES
     for name in names:
         if name != "local" and not offers[name].has_key(config):
@@ -201,7 +201,7 @@ def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def products(config: Config, choice: Choice) -> Iterator[Product]:
+def products(config: AgentConfig, choice: Choice) -> Iterator[Product]:
     """What the calls of an agent use and is paid for."""
     for part in choice.parts:
         yield from ((part, product(config, part, name)) for name in getattr(choice, part))
@@ -210,7 +210,7 @@ def products(config: Config, choice: Choice) -> Iterator[Product]:
         yield "tts", product(_speaking(config, one.code, name), "tts", name)
 
 
-def made(config: Config, part: str, name: str) -> Any:
+def made(config: AgentConfig, part: str, name: str) -> Any:
     """One provider of the cloud by itself: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or what makes a
     `RealtimeModel` of a `Brief`.
 
@@ -219,7 +219,7 @@ def made(config: Config, part: str, name: str) -> Any:
     return (_REALTIMES if part == "realtime" else _PARTS[part][0])[name].make(config)
 
 
-def _hasty(config: Config) -> Config:
+def _hasty(config: AgentConfig) -> AgentConfig:
     """STT that has somebody to stand in for them try a thing once only."""
     limit = config.failover.open_limit
     return replace(
@@ -231,7 +231,7 @@ def _hasty(config: Config) -> Config:
 
 
 @contextlib.asynccontextmanager
-async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = None) -> AsyncIterator[Providers]:
+async def opened(config: AgentConfig, choice: Choice, speech: LocalSpeech | None = None) -> AsyncIterator[Providers]:
     """Start what the chosen providers need; the embedded speech is `speech` if it runs already.
 
     Raises `agent.errors.ProviderError` when something cannot be started.
@@ -306,7 +306,7 @@ def assembled(
 class _Speaking:
     """The text to speech of one language."""
 
-    def __init__(self, config: Config, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
+    def __init__(self, config: AgentConfig, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
         own = next((one.tts for one in config.languages if one.code == code), "")
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
@@ -322,7 +322,7 @@ class _Speaking:
         return makers[0]() if len(makers) == 1 else FailoverTts(makers, self._health, self._failover)
 
 
-def _speaking(config: Config, code: str, first: str) -> Config:
+def _speaking(config: AgentConfig, code: str, first: str) -> AgentConfig:
     """`config` with voices that speak the language of that code; its own voice is one of the provider `first`."""
     one = next((one for one in config.languages if one.code == code), None)
     if one is None:
@@ -346,7 +346,7 @@ _VOICE_KEYS = {
 """Where the configuration names the voice of each provider."""
 
 
-def _hearing(config: Config) -> Config:
+def _hearing(config: AgentConfig) -> AgentConfig:
     """STT that knows which languages to expect."""
     parts = {
         name: replace(getattr(config, name), languages=getattr(config, name).languages or config.codes)
@@ -356,11 +356,11 @@ def _hearing(config: Config) -> Config:
     return replace(config, **parts)
 
 
-def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:
+def _maker(offers: Mapping[str, _Offer], name: str, config: AgentConfig, local: Callable[[], Any]) -> Callable[[], Any]:
     return local if name == "local" else lambda: offers[name].make(config)
 
 
-def _preparations(config: Config, choice: Choice) -> Iterator[Callable[[], object]]:
+def _preparations(config: AgentConfig, choice: Choice) -> Iterator[Callable[[], object]]:
     """What loads the packages that the chosen providers use; each takes up to seconds."""
     voices = {*choice.tts, *(one.tts for one in config.languages)}
     if "polly" in voices:
@@ -373,7 +373,7 @@ def _preparations(config: Config, choice: Choice) -> Iterator[Callable[[], objec
     yield from (partial(import_module, one) for one in modules)
 
 
-async def _llms(config: Config, names: Sequence[str]) -> list[LanguageModel]:
+async def _llms(config: AgentConfig, names: Sequence[str]) -> list[LanguageModel]:
     found: list[LanguageModel] = []
     for name in names:
         if name == "local":

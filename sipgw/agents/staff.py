@@ -12,11 +12,11 @@ from agent.providers.local.host import LocalSpeech
 from sipgw.agents.agents import Agents
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig
 
 log = structlog.get_logger()
 
-Open = Callable[[Config, Choice, LocalSpeech | None], AbstractAsyncContextManager[Providers]]
+Open = Callable[[AgentConfig, Choice, LocalSpeech | None], AbstractAsyncContextManager[Providers]]
 """Opens the providers of one agent, see `sipgw.agents.providers.opened`."""
 
 
@@ -98,7 +98,7 @@ class Staff:
 
         task.add_done_callback(over)
 
-    def _hire(self, config: Config, choice: Choice, there: Mapping[str, _Hired]) -> _Hired:
+    def _hire(self, config: AgentConfig, choice: Choice, there: Mapping[str, _Hired]) -> _Hired:
         lender = next((one for one in there.values() if one.ready.result().speech), None)
         speech = lender.ready.result().speech if lender else None
         if lender is not None:

@@ -16,7 +16,7 @@ from sipgw.calls.operator_page import on_page
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
 from sipgw.config.browser import BrowserOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
 from sipgw.sip.identity import Identity
@@ -31,7 +31,7 @@ MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[w
 class House(Protocol):
     """The parts of the gateway that the browser phone needs."""
 
-    config: Config
+    config: GatewayConfig
     agents: Agents
     admission: Admission
 

@@ -23,7 +23,6 @@ from sipgw.calls.services import CallServices
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.calls.transfer_legs import Consult, TransferLegs
 from sipgw.calls.transfers import GIVEN_BACK, Transfers, closing
-from sipgw.config.agent_files import DEFAULT
 from sipgw.events import CallBegan, CallEnded, Disposition, Sound
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.inbound.limits import Caller, Declined
@@ -148,7 +147,7 @@ class CallSession:
     async def _turn_away(self, connection: Connection, declined: Declined) -> Disposition:
         """Answer a call that the limits do not let in: with a status, or with one sentence."""
         log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
-        options = self.services.agents.all[DEFAULT].config.limits
+        options = self.services.agents.config.limits
         self._begin()
         if declined.answer != "spoken":
             headers = (("Retry-After", f"{options.retry_after:.0f}"),) if declined.status == 503 else ()

@@ -13,7 +13,7 @@ from rich.markup import escape
 from sipgw import __version__
 from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.console import err, out
 from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -63,7 +63,7 @@ def _say_where(gateway: Gateway) -> None:
         out.print(f"  another agent:                               [bold]sip:{name}@{address}[/]")
 
 
-def phones_may_call(config: Config, address: str) -> bool:
+def phones_may_call(config: GatewayConfig, address: str) -> bool:
     """Whether a softphone near `address`, where the gateway is, may call it: with a password, or by its network."""
     if config.accounts or not config.trunks:
         return True

@@ -14,7 +14,7 @@ from sipgw.agents.agents import VariableError
 from sipgw.calls.request import RING_TIMEOUT, OriginateRequest
 from sipgw.cli.running import call_by, found
 from sipgw.config.agent_files import DEFAULT, load_all
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
@@ -73,7 +73,7 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
     return values
 
 
-def unregistered(config: Config) -> Config:
+def unregistered(config: GatewayConfig) -> GatewayConfig:
     """`config` for a process beside the running gateway: it has its own SIP port and registers nothing.
 
     A second registration would take calls away from the gateway. Calls out need none: they carry the password.
@@ -91,7 +91,7 @@ def unregistered(config: Config) -> Config:
 
 
 async def _call(
-    config: Config, agents: Mapping[str, Config], request: OriginateRequest, *, alone: bool
+    config: GatewayConfig, agents: Mapping[str, AgentConfig], request: OriginateRequest, *, alone: bool
 ) -> Disposition | None:
     """How it ended; None if it could not be made."""
     try:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sipgw.cli.call import on_signal, unregistered
 from sipgw.cli.running import found
 from sipgw.config.agent_files import DEFAULT, load_all
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.gateway.gateway import Gateway
@@ -145,7 +145,14 @@ def _name(text: str) -> str:
 
 
 def plan(
-    config: Config, agents: Mapping[str, Config], file: Path, campaign: str, agent: str, trunk: str, *, consent: bool
+    config: GatewayConfig,
+    agents: Mapping[str, AgentConfig],
+    file: Path,
+    campaign: str,
+    agent: str,
+    trunk: str,
+    *,
+    consent: bool,
 ) -> list[Job]:
     """Read `file`, print what is wrong with it, and return the rest as jobs. Raises `FileError`."""
     definition = {**agents, DEFAULT: config}.get(agent)
@@ -182,7 +189,12 @@ def plan(
 
 
 async def _run(
-    config: Config, agents: Mapping[str, Config], campaign: Campaign, planned: Sequence[Job], *, follow: bool
+    config: GatewayConfig,
+    agents: Mapping[str, AgentConfig],
+    campaign: Campaign,
+    planned: Sequence[Job],
+    *,
+    follow: bool,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         jobs = Jobs(await stack.enter_async_context(Store(config.store)), "")
@@ -208,7 +220,7 @@ async def _run(
                 out.print(f"{name} is {state}; `sipgw campaign resume {name}` goes on", soft_wrap=True)
 
 
-async def _running(config: Config) -> str:
+async def _running(config: GatewayConfig) -> str:
     """The address of the gateway that runs here; empty if none runs."""
     async with found(config) as running:
         return running.url if running else ""
@@ -262,7 +274,7 @@ async def _progress(jobs: Jobs, campaign: str) -> tuple[str, bool, dict[str, Any
     return state, over, {"total": sum(counts.values()), "completed": finished, "told": told}
 
 
-async def _status(settings: Config, name: str) -> Table | None:
+async def _status(settings: GatewayConfig, name: str) -> Table | None:
     async with Store(settings.store) as store:
         jobs = Jobs(store, "")
         if not name:

@@ -4,7 +4,7 @@ from rich.markup import escape
 
 from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import ConfigError, GatewayConfig
 from sipgw.console import ConfigFile, one_line_errors, out
 
 
@@ -24,7 +24,7 @@ def check(config: ConfigFile = None) -> None:
         out.print("[green]the configuration is valid[/]")
 
 
-def _say_who_may_call(settings: Config) -> None:
+def _say_who_may_call(settings: GatewayConfig) -> None:
     for trunk in settings.trunks:
         proof = " and a password" if trunk.proof == "digest" else ""
         where = trunk.registrar or ", ".join(trunk.networks) or "the networks of its accounts"

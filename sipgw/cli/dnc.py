@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
 from sipgw.config.numbers import NumberError, check_country, e164
 from sipgw.console import ConfigFile, err, one_line_errors, out
@@ -114,7 +114,7 @@ def check(
     Exit status: 0 if it may be called, 14 if not.
     """
 
-    async def judge(settings: Config, agents: dict[str, Config]) -> tuple[Any, str]:
+    async def judge(settings: GatewayConfig, agents: dict[str, AgentConfig]) -> tuple[Any, str]:
         trunks = Trunks(settings.trunks)
         first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
         async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
@@ -157,7 +157,7 @@ def _country(country: str) -> str:
 
 
 def _on_list(config: Path | None, act: Callable[[OwnList], Awaitable[T]]) -> T:
-    async def run(settings: Config) -> T:
+    async def run(settings: GatewayConfig) -> T:
         async with Store(settings.store) as store:
             return await act(OwnList(store))
 

@@ -22,6 +22,10 @@ OWN = {
         "sipgw.cli.check:check",
         "Validate the configuration and say which providers will be used.",
     ),
+    "config": (
+        "sipgw.cli.config:config",
+        "The configuration as it holds.",
+    ),
     "init": (
         "sipgw.cli.init:init",
         "Write a configuration for a carrier or PBX, with the portal fields to set beside it.",
@@ -52,7 +56,7 @@ OWN = {
     ),
 }
 """The commands of this package by name: their place (a function or a group of commands), and a sentence of help."""
-ORDER = ("serve", "check", "demo", "init", "call", "campaign", "records", "dnc", "web", "doctor", "support")
+ORDER = ("serve", "check", "config", "demo", "init", "call", "campaign", "records", "dnc", "web", "doctor", "support")
 """The order of the help; other commands follow."""
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.records import AgentSays, CallerSaid
 from sipgw.calls.request import OriginateRequest
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import (
     AnsweredBy,
     CallAnswered,
@@ -107,7 +107,7 @@ class RunningGateway:
 
 
 @contextlib.asynccontextmanager
-async def found(config: Config) -> AsyncIterator[RunningGateway | None]:
+async def found(config: GatewayConfig) -> AsyncIterator[RunningGateway | None]:
     """The gateway that runs on this machine with the database of `config`; None if none runs."""
     async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False) as client:
         running = RunningGateway(client, key_file(config.store.path))

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from sipgw.cli.banner import say_how_to_call
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
@@ -40,7 +40,7 @@ def serve(
         asyncio.run(_serve(settings, agents, config))
 
 
-async def _serve(settings: Config, agents: dict[str, Config], file: Path | None) -> None:
+async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: Path | None) -> None:
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -1,37 +1,19 @@
 """The configuration of every agent: `sipgw.toml` and the files of the folder `agents` beside it."""
 
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config, ConfigError, all_set, environment, line_of, load
-from sipgw.config.options import DEFAULT_FILE, OptionError, build
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
+from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build, options_of
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
 
 
-SHARED = (
-    "sip",
-    "media",
-    "browser",
-    "trunks",
-    "people",
-    "routes",
-    "store",
-    "log",
-    "capture",
-    "cluster",
-    "drain",
-    "web",
-    "webhooks",
-    "retention",
-    "limits",
-)
+SHARED = tuple(name for name in options_of(GatewayConfig) if name not in options_of(AgentConfig))
 """Tables of the gateway as a whole, which an agent cannot change."""
 
 
@@ -45,9 +27,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 
 
-def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> dict[str, Config]:
+def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
     """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
-    found: dict[str, Config] = {}
+    found: dict[str, AgentConfig] = {}
     for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
         name = path.stem.lower()
         if not _NAME.fullmatch(name) or name == DEFAULT:
@@ -62,48 +44,46 @@ def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> d
     return found
 
 
-def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
+def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping[str, str]) -> AgentConfig:
     """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
-    head, body = text, ""
-    if path.suffix == ".md":
-        front = _FRONT.match(text)
-        if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
-            raise ConfigError(
-                f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone"
-            )
-        # The lines above the head keep their numbers, for the error messages.
-        head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+    head, body = split(text, path)
+    table = read_table(head, str(path))
     try:
-        table = tomllib.loads(head)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    all_set(table, variables, head, str(path))
-    try:
-        return build(Config, _as_tables(table, body), variables, base=config)
+        return build(AgentConfig, as_tables(table, body), variables, base=config)
     except OptionError as error:
-        key = error.path[1:] if error.path[:1] == ("agent",) else error.path
-        line = line_of(head, key)
-        where = f"{path}:{line}" if line else str(path)
-        raise ConfigError(f"{where}: {'.'.join(map(str, key))}: {error.problem}") from None
+        raise ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults)))) from None
 
 
-def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
-    """The tables of ``sipgw.toml`` that mean the same."""
-    own = {field.name for field in fields(AgentOptions)}
-    sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
+def split(text: str, path: Path) -> tuple[str, str]:
+    """The head, with the numbers that its lines have in the file, and the prompt below. Raises `ConfigError`."""
+    if path.suffix != ".md":
+        return text, ""
+    front = _FRONT.match(text)
+    if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
+        raise ConfigError(f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone")
+    return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+
+
+def _in_file(fault: Fault) -> Fault:
+    return Fault(fault.path[1:] if fault.path[:1] == ("agent",) else fault.path, fault.problem)
+
+
+def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
+    """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
+    sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
     agent = {key: value for key, value in table.items() if key not in sections}
     if shared := next((key for key in SHARED if key in agent), None):
-        raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
+        raise OptionError(Fault((shared,), "concerns the whole gateway and belongs into sipgw.toml"))
     if "agent" in agent:
-        raise OptionError(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
+        raise OptionError(Fault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]"))
     if body:
         if "prompt" in agent:
-            raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")
+            raise OptionError(Fault(("prompt",), "the text below the head is the prompt; leave one of them out"))
         agent["prompt"] = body
     return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
 
 
-def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
+def load_all(path: Path | None) -> tuple[GatewayConfig, dict[str, AgentConfig]]:
     """The configuration, and those of the agents beside it. Raises `ConfigError`."""
     settings = load(path)
     return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())

@@ -1,4 +1,5 @@
-"""The configuration: a TOML file, `.env` and the environment become one frozen `Config`.
+"""The configuration: a TOML file, `.env` and the environment become one frozen `GatewayConfig`, and each file of
+`agents/` an `AgentConfig`.
 
 This is the only reader of the environment. Every part's options are declared beside the code that uses them.
 """
@@ -6,10 +7,10 @@ This is the only reader of the environment. Every part's options are declared be
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 
@@ -39,7 +40,7 @@ from sipgw.config.errors import OperatorError
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
 from sipgw.config.log import LogOptions
-from sipgw.config.options import DEFAULT_FILE, OptionError, build, unset
+from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build, merged
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.records import (
@@ -58,33 +59,20 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Config:
-    """The whole configuration; each table is one field."""
+class AgentConfig:
+    """What holds for the calls of one agent: the tables that a file of `agents/` may change."""
 
     agent: AgentOptions = field(default_factory=AgentOptions)
     turns: TurnOptions = field(default_factory=TurnOptions)
-    sip: EndpointOptions = field(default_factory=EndpointOptions)
-    media: MediaOptions = field(default_factory=MediaOptions)
-    trunks: tuple[TrunkOptions, ...] = ()
-    """Empty, and no accounts: calls come from loopback and private networks only."""
-    accounts: tuple[AccountOptions, ...] = ()
-    """Softphones, desk phones and PBXs that prove who they are by a password."""
-    admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     gate: GateOptions = field(default_factory=GateOptions)
     """What may be dialled, whom, when and how often."""
-    people: tuple[PersonOptions, ...] = ()
-    """Whom callers can be transferred to, beside the `transfer_to` of their trunk."""
     transfer: TransferOptions = field(default_factory=TransferOptions)
-    limits: LimitOptions = field(default_factory=LimitOptions)
-    """Who is turned away of those who call, and how."""
     cost: CostOptions = field(default_factory=CostOptions)
     """What a call may cost."""
     prices: tuple[PriceOptions, ...] = ()
     """What things cost, before the price table of the package."""
     languages: tuple[LanguageOptions, ...] = ()
     """What the agent speaks, the first one first; empty is English."""
-    routes: tuple[RouteOptions, ...] = ()
-    """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     mcp: tuple[McpOptions, ...] = ()
     """MCP servers that the agent has tools from, beside its file."""
     prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
@@ -108,10 +96,37 @@ class Config:
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
-    drain: DrainOptions = field(default_factory=DrainOptions)
-    browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     callbacks: CallbackOptions = field(default_factory=CallbackOptions)
+
+    def __post_init__(self) -> None:
+        _once("languages", [language.code for language in self.languages])
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The languages that are spoken, by ISO 639-1 code."""
+        return tuple(one.code for one in self.languages) or ("en",)
+
+
+@dataclass(frozen=True)
+class GatewayConfig(AgentConfig):
+    """What ``sipgw.toml`` says: the tables of the gateway as a whole, and those of its own agent."""
+
+    sip: EndpointOptions = field(default_factory=EndpointOptions)
+    media: MediaOptions = field(default_factory=MediaOptions)
+    trunks: tuple[TrunkOptions, ...] = ()
+    """Empty, and no accounts: calls come from loopback and private networks only."""
+    accounts: tuple[AccountOptions, ...] = ()
+    """Softphones, desk phones and PBXs that prove who they are by a password."""
+    admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+    people: tuple[PersonOptions, ...] = ()
+    """Whom callers can be transferred to, beside the `transfer_to` of their trunk."""
+    limits: LimitOptions = field(default_factory=LimitOptions)
+    """Who is turned away of those who call, and how."""
+    routes: tuple[RouteOptions, ...] = ()
+    """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
+    drain: DrainOptions = field(default_factory=DrainOptions)
+    browser: BrowserOptions = field(default_factory=BrowserOptions)
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
@@ -123,15 +138,13 @@ class Config:
     web: WebOptions = field(default_factory=WebOptions)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for what, names in (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
             ("webhooks", [webhook.name for webhook in self.webhooks]),
-            ("languages", [language.code for language in self.languages]),
         ):
-            twice = {name for name in names if names.count(name) > 1}
-            if twice:
-                raise ValueError(f"two {what} are called {min(twice)!r}")
+            _once(what, names)
         trunks = {trunk.name: trunk for trunk in self.trunks}
         for account in self.accounts:
             if account.trunk and account.trunk not in trunks:
@@ -148,14 +161,15 @@ class Config:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
 
     @property
-    def codes(self) -> tuple[str, ...]:
-        """The languages that are spoken, by ISO 639-1 code."""
-        return tuple(one.code for one in self.languages) or ("en",)
-
-    @property
     def audit_folder(self) -> Path:
         """Where the gate writes its decisions down."""
         return Path(self.gate.audit or f"{self.store.path}.gate")
+
+
+def _once(what: str, names: Sequence[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"two {what} are called {min(twice)!r}")
 
 
 class ConfigError(OperatorError):
@@ -168,42 +182,39 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in merged.items() if value}
 
 
-def load(path: Path | None = None, variables: Mapping[str, str] | None = None) -> Config:
+def load(path: Path | None = None, variables: Mapping[str, str] | None = None) -> GatewayConfig:
     """Read the configuration from `path`; without one, from ``sipgw.toml`` if it exists, otherwise all defaults."""
     variables = environment() if variables is None else variables
-    if path is None:
-        if not DEFAULT_FILE.exists():
-            return parse("", "defaults", variables)
-        path = DEFAULT_FILE
+    text, name = read(path)
+    return parse(text, name, variables)
+
+
+def read(path: Path | None = None) -> tuple[str, str]:
+    """The text of the configuration, and the name of its file for messages. Raises `ConfigError`."""
+    if path is None and not DEFAULT_FILE.exists():
+        return "", "defaults"
+    path = path or DEFAULT_FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8"), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    return parse(text, str(path), variables)
 
 
-def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
-    """Make a `Config` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
+def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
+    """Make a `GatewayConfig` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
+    table = merged(keys_of(variables), read_table(text, name))
     try:
-        table = tomllib.loads(text)
+        return build(GatewayConfig, table, variables)
+    except OptionError as error:
+        raise ConfigError(explain(text, name, error)) from None
+
+
+def read_table(text: str, name: str) -> dict[str, Any]:
+    """TOML `text` as tables. Raises `ConfigError`."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}") from None
-    _fill_in_keys(table, variables)
-    all_set(table, variables, text, name)
-    try:
-        return build(Config, table, variables)
-    except OptionError as error:
-        raise ConfigError(_told(text, name, error)) from None
-
-
-def all_set(table: Mapping[str, object], variables: Mapping[str, str], text: str, name: str) -> None:
-    """Make sure that all variables are set which the `table` of `text` refers to. Raises `ConfigError` with all."""
-    missing = unset(table, variables)
-    if len(missing) > 1:
-        told = ", ".join(
-            f"{one} (line {line})" if (line := line_of(text, path)) else one for one, path in missing.items()
-        )
-        raise ConfigError(f"{name}: not set in the environment or in .env: {told}")
 
 
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
@@ -216,13 +227,15 @@ def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
     except tomllib.TOMLDecodeError as error:
         raise wrong(f"{path}: {error}") from None
     except OptionError as error:
-        raise wrong(_told(text, str(path), error)) from None
+        raise wrong(explain(text, str(path), error)) from None
 
 
-def _told(text: str, name: str, error: OptionError) -> str:
-    key, line = ".".join(map(str, error.path)), line_of(text, error.path)
-    where = f"{name}:{line}" if line else name
-    return f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}"
+def explain(text: str, name: str, error: OptionError) -> str:
+    """One line for each fault of `error`, with its line in `text`, the file `name`."""
+    found = sorted((line_of(text, path), ".".join(map(str, path)), problem) for path, problem in error.faults)
+    return "\n".join(
+        ": ".join(filter(None, (f"{name}:{line}" if line else name, key, problem))) for line, key, problem in found
+    )
 
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
@@ -244,23 +257,24 @@ KEYS = {
 }
 
 
-def _fill_in_keys(table: dict[str, object], variables: Mapping[str, str]) -> None:
+def keys_of(variables: Mapping[str, str]) -> dict[str, Any]:
+    """The tables that `variables` fill in by `KEYS`, as references."""
+    found: dict[str, Any] = {}
     for name, places in KEYS.items():
         for place in places if name in variables else ():
             section, _, key = place.partition(".")
-            values = table.setdefault(section, {})
-            if isinstance(values, dict):
-                values.setdefault(key, f"${{{name}}}")
+            found.setdefault(section, {})[key] = f"${{{name}}}"
+    return found
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([\w.\"-]+)\s*=")
 
 
-def line_of(text: str, path: tuple[str | int, ...]) -> int:
+def line_of(text: str, path: Keys) -> int:
     """The line (from 1) of `text` that comes nearest to the TOML key `path`; 0 if nothing of it is there."""
     best, best_depth = 0, 0
-    table: tuple[str | int, ...] = ()
+    table: Keys = ()
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.fullmatch(line):

@@ -2,4 +2,5 @@
 
 
 class OperatorError(Exception):
-    """The message is one line that says what is wrong and what to do; commands print it without a traceback."""
+    """The message says in one line, or a line for each fault, what is wrong and what to do; commands print it without a
+    traceback."""

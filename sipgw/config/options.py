@@ -1,175 +1,240 @@
-"""Turns a TOML table into frozen option dataclasses, and says exactly what is wrong when it cannot.
+"""Turns a TOML table into frozen option dataclasses; an error names every wrong key.
 
-Any floor declares its options as a plain frozen dataclass; this module needs nothing from it but the type hints.
-A `str` field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference. In a list that is
-hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``.
+Any floor declares its options as plain frozen dataclasses with type hints; pydantic checks values by these hints.
+A field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference. In a list that is
+hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``; a table that is hidden so may hold some.
+A field with the metadata ``fixed`` is not taken from a configuration.
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
 """
 
-import contextlib
 import dataclasses
 import difflib
+import json
 import re
-import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sipgw.config.renamed import new_name
 
 T = TypeVar("T")
+Keys = tuple[str | int, ...]
+"""A place in the configuration: table names, positions in lists and the key, outermost first."""
 
 DEFAULT_FILE = Path("sipgw.toml")
 """The configuration that is used unless another is named."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_REFERENCE = re.compile(r"\$\{(\w+)\}")
+REFERENCE = re.compile(r"\$\{(\w+)\}")
+
+
+class Fault(NamedTuple):
+    """A value that cannot be used: where it stands, and one clause that says why."""
+
+    path: Keys
+    problem: str
 
 
 class OptionError(Exception):
-    """A value in the configuration cannot be used.
+    """The configuration cannot be used. `faults` are all that is wrong, at least one."""
 
-    `path` is where: a tuple of table names, list positions and the key, outermost first. `problem` is one clause.
-    """
-
-    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
-        super().__init__(problem)
-        self.path = path
-        self.problem = problem
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(fault.problem for fault in faults))
+        self.faults = faults
 
 
-def build(
-    kind: type[T],
-    table: Mapping[str, Any],
-    environment: Mapping[str, str],
-    path: tuple[str | int, ...] = (),
-    base: T | None = None,
-) -> T:
+PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH", re.IGNORECASE)
+"""In the name of a variable or of a key that nothing declares: its value is a secret."""
+
+
+class Option(NamedTuple):
+    """A key of a table."""
+
+    hint: Any
+    secret: bool
+    default: Any
+    """`dataclasses.MISSING` if the key must be given."""
+
+
+@cache
+def options_of(kind: type) -> dict[str, Option]:
+    """The keys of the table that `kind` declares."""
+    hints = typing.get_type_hints(kind)
+    found = {}
+    for field in dataclasses.fields(kind):
+        if field.metadata.get("fixed"):
+            continue
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        found[field.name] = Option(hints[field.name], not field.repr and _is_text(hints[field.name]), default)
+    return found
+
+
+def _is_text(hint: Any) -> bool:
+    return hint is str or typing.get_origin(hint) is tuple
+
+
+def table_of(hint: Any) -> type | None:
+    """The option class of a table, or of an array of tables; None if `hint` is something else."""
+    found = (one for one in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(one))
+    return typing.cast(type | None, next(found, None))
+
+
+def option_at(kind: type, path: Keys) -> Option | None:
+    """The key of `kind` at `path`, or that of the list which `path` leads into; None if there is none."""
+    found, table = None, kind if dataclasses.is_dataclass(kind) else None
+    for key in path:
+        if isinstance(key, str):
+            found = options_of(table).get(key) if table else None
+            table = table_of(found.hint) if found else None
+    return found
+
+
+def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str], *, base: object | None = None) -> T:
     """Make a `kind` from `table`; every key must be one of its fields. What `table` leaves out is as in `base`.
 
     ``${NAME}`` in strings is replaced from `environment`. Raises `OptionError`.
     """
-    hints = typing.get_type_hints(kind, include_extras=True)
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in fields:
-            if renamed := new_name((*path, key)):
-                raise OptionError((*path, key), f"{key!r} is called {renamed!r} now")
-            near = difflib.get_close_matches(key, fields, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(fields))}"
-            raise OptionError((*path, key), f"unknown key {key!r}; {hint}")
-        if base is not None and dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
-            values[key] = build(hints[key], value, environment, (*path, key), getattr(base, key))
-            continue
-        convert = _convert if fields[key].repr else _secret
-        values[key] = convert(hints[key], value, environment, (*path, key))
+    from pydantic import ValidationError
+
+    faults = list[Fault]()
+    ready = _ready(kind, table, environment, (), faults)
     if base is not None:
-        values = {name: getattr(base, name) for name in fields} | values
-    for name, field in fields.items():
-        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-        if name not in values and not has_default:
-            raise OptionError((*path, name), f"{name!r} is missing")
+        before = {name: _plain(getattr(base, name)) for name in options_of(kind)}  # type: ignore[arg-type]  # a class is hashable
+        ready = merged(before, ready)
     try:
-        return kind(**values)
-    except ValueError as error:
-        raise OptionError(path, str(error)) from None
+        (made,) = _reader(kind).validate_json(json.dumps([ready], default=str))  # type: ignore[arg-type]
+    except ValidationError as error:
+        told = error.errors(include_url=False)
+        misspelt = {one["loc"][:-1] for one in told if one["type"] == _UNKNOWN}
+        found = (_fault(kind, one) for one in told if one["type"] != "missing" or one["loc"][:-1] not in misspelt)
+        # Not again: a value that is replaced below a table, nor a value for each type of a union.
+        known = {fault.path[:depth] for fault in faults for depth in range(len(fault.path) + 1)}
+        faults += {fault.path: fault for fault in found if fault.path not in known}.values()
+    if faults:
+        raise OptionError(*faults)
+    return typing.cast(T, made)
 
 
-def _convert(hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        *others, last = (arg for arg in args if arg is not type(None))
-        for inner in others:
-            with contextlib.suppress(OptionError):
-                return _convert(inner, value, environment, path)
-        return _convert(last, value, environment, path)
-    if origin is Literal:
-        text = _convert(str, value, environment, path)
-        if text not in args:
-            raise OptionError(path, f"{text!r} is not one of {', '.join(map(repr, args))}")
-        return text
-    if origin is tuple:
-        return _convert_tuple(args, value, environment, path)
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise OptionError(path, f"expected a table, got {value!r}")
-        return build(hint, value, environment, path)  # type: ignore[arg-type]
-    return _convert_scalar(hint, value, environment, path)
+@cache
+def _reader(kind: type) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+
+    # Plain dataclasses take the rules of the type that they stand in.
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))  # type: ignore[valid-type]
 
 
-def _convert_tuple(
-    args: tuple[Any, ...], value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]
-) -> Any:
-    if not isinstance(value, list):
-        raise OptionError(path, f"expected a list, got {value!r}")
-    if args[-1] is Ellipsis:
-        args = (args[0],) * len(value)
-    if len(args) != len(value):
-        raise OptionError(path, f"expected {len(args)} values, got {len(value)}")
-    return tuple(
-        _convert(kind, item, environment, (*path, at)) for at, (kind, item) in enumerate(zip(args, value, strict=True))
-    )
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _convert_scalar(hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
-    if hint is str and isinstance(value, str):
-        return _substitute(value, environment, path)
-    if hint is float and not isinstance(value, bool):
-        return _number(value, path)
-    if hint in (bool, int) and type(value) is hint:
+def merged(before: Any, after: Any) -> Any:
+    """The keys of `before` and of `after`; what stands in both is that of `after`. Lists are taken whole."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return after
+    return before | {key: merged(before.get(key), value) for key, value in after.items()}
+
+
+def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, faults: list[Fault]) -> Any:
+    """`value` with references replaced and durations as seconds."""
+    if isinstance(value, Mapping):
+        fixed = _fixed(kind, path) & value.keys()
+        faults += [Fault((*path, key), f"{key!r} cannot be set: the gateway knows it") for key in sorted(fixed)]
+        kept = {key: item for key, item in value.items() if key not in fixed}
+        return {key: _ready(kind, item, environment, (*path, key), faults) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_ready(kind, item, environment, (*path, at), faults) for at, item in enumerate(value)]
+    option = option_at(kind, path)
+    if option and option.secret and not _refers(value, whole=isinstance(path[-1], str)):
+        # The value is not repeated: it may be the secret itself.
+        problem = 'secrets stand in the environment or in .env; write a reference here, like "${MY_KEY}"'
+        faults.append(Fault(path, problem))
+        return ""
+    if not isinstance(value, str):
         return value
-    raise OptionError(path, f"expected {_NAMES.get(hint, str(hint))}, got {value!r}")
+    if missing := [name for name in REFERENCE.findall(value) if name not in environment]:
+        faults.append(Fault(path, f"${{{missing[0]}}} is not set in the environment or in .env"))
+        return value
+    text = REFERENCE.sub(lambda match: environment[match[1]], value)
+    return _seconds(text, path, faults) if option and float in (option.hint, *typing.get_args(option.hint)) else text
 
 
-_NAMES = {str: "a string", int: "a whole number", bool: "true or false", float: "a number or a duration"}
+def _fixed(kind: type, path: Keys) -> frozenset[str]:
+    option = option_at(kind, path)
+    table = table_of(option.hint) if option else kind if not path else None
+    if not dataclasses.is_dataclass(table):
+        return frozenset()
+    return frozenset(field.name for field in dataclasses.fields(table) if field.metadata.get("fixed"))
 
 
-def _number(value: Any, path: tuple[str | int, ...]) -> float:
-    if isinstance(value, int | float):
-        return float(value)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+def _refers(value: Any, *, whole: bool) -> bool:
+    return isinstance(value, str) and bool(REFERENCE.fullmatch(value) if whole else REFERENCE.search(value))
+
+
+def _seconds(text: str, path: Keys, faults: list[Fault]) -> float | str:
+    match = _DURATION.fullmatch(text)
     if match is None:
-        raise OptionError(path, f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {value!r}")
+        problem = f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {text!r}"
+        faults.append(Fault(path, problem))
+        return text
     return float(match[1]) * _UNIT[match[2]]
 
 
-def _substitute(text: str, environment: Mapping[str, str], path: tuple[str | int, ...]) -> str:
-    def value_of(match: re.Match[str]) -> str:
-        if match[1] not in environment:
-            raise OptionError(path, f"${{{match[1]}}} is not set in the environment or in .env")
-        return environment[match[1]]
-
-    return _REFERENCE.sub(value_of, text)
-
-
-def unset(
-    value: Any, environment: Mapping[str, str], path: tuple[str | int, ...] = ()
-) -> dict[str, tuple[str | int, ...]]:
-    """Every variable that a table refers to and that is not set, and where it stands first."""
-    found: dict[str, tuple[str | int, ...]] = {}
-    if isinstance(value, str):
-        return dict.fromkeys((name for name in _REFERENCE.findall(value) if name not in environment), path)
-    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        found |= {name: at for name, at in unset(item, environment, (*path, key)).items() if name not in found}
-    return found
+_UNKNOWN = "unexpected_keyword_argument"
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "float_type": "a number or a duration",
+    "finite_number": "a finite number",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "dataclass_type": "a table",
+}
 
 
-def _secret(hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(_secret_in(item, environment, (*path, at)) for at, item in enumerate(value))
-    return _secret_in(value, environment, path, whole=True)
+def _fault(kind: type, error: Any) -> Fault:
+    """An error of pydantic in the words of the configuration."""
+    path: Keys = error["loc"][1:]
+    while path and isinstance(path[-1], str) and option_at(kind, path) is None and option_at(kind, path[:-1]):
+        if table_of(option_at(kind, path[:-1]).hint):  # type: ignore[union-attr]
+            break
+        path = path[:-1]  # the name of one type of a union
+    option = option_at(kind, path)
+    given, context = "***" if option and option.secret else error["input"], error.get("ctx", {})
+    match error["type"]:
+        case name if name == _UNKNOWN:
+            return Fault(path, _unknown(kind, path))
+        case "missing" if isinstance(path[-1], str):
+            return Fault(path, f"{path[-1]!r} is missing")
+        case "missing":
+            return Fault(path[:-1], f"expected {len(typing.get_args(option and option.hint))} values, got {len(given)}")
+        case "too_long":
+            return Fault(path, f"expected {context['max_length']} values, got {context['actual_length']}")
+        case "literal_error":
+            return Fault(path, f"{given!r} is not one of {context['expected'].replace(' or ', ', ')}")
+        case "value_error":
+            return Fault(path, str(context["error"]))
+        case name if name in _EXPECTED:
+            return Fault(path, f"expected {_EXPECTED[name]}, got {given!r}")
+    return Fault(path, f"{error['msg']}, got {given!r}")
 
 
-def _secret_in(value: Any, environment: Mapping[str, str], path: tuple[str | int, ...], *, whole: bool = False) -> str:
-    found = isinstance(value, str) and (_REFERENCE.fullmatch(value) if whole else _REFERENCE.search(value))
-    if not found:
-        # The value is not repeated: it may be the secret itself.
-        raise OptionError(path, 'secrets stand in the environment or in .env; write a reference here, like "${MY_KEY}"')
-    return _substitute(value, environment, path)
+def _unknown(kind: type, path: Keys) -> str:
+    key = str(path[-1])
+    if renamed := new_name(path):
+        return f"{key!r} is called {renamed!r} now"
+    option = option_at(kind, path[:-1])
+    known = options_of((option and table_of(option.hint)) or kind)
+    near = difflib.get_close_matches(key, known, 1)
+    return f"unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}")
 
 
 def secrets_of(options: Any) -> frozenset[str]:
@@ -177,6 +242,8 @@ def secrets_of(options: Any) -> frozenset[str]:
     found: set[str] = set()
     for one in dataclasses.fields(options):
         value = getattr(options, one.name)
+        if isinstance(value, Mapping):
+            found |= _private(value)
         if isinstance(value, str) and not one.repr and value:
             found.add(value)
         for item in value if isinstance(value, tuple) else (value,):
@@ -185,3 +252,14 @@ def secrets_of(options: Any) -> frozenset[str]:
             if dataclasses.is_dataclass(item):
                 found |= secrets_of(item)
     return frozenset(found)
+
+
+def _private(value: Any, *, known: bool = False) -> set[str]:
+    """The texts in a table that nothing declares, under keys that sound like secrets."""
+    if isinstance(value, Mapping):
+        return set[str]().union(
+            *(_private(item, known=known or bool(PRIVATE.search(key))) for key, item in value.items())
+        )
+    if isinstance(value, list | tuple):
+        return set[str]().union(*(_private(item, known=known) for item in value))
+    return {value} if known and isinstance(value, str) and value else set()

@@ -31,7 +31,7 @@ from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.events import Event, Watchers
 from sipgw.gateway.reload import Change, changes
 from sipgw.gateway.upkeep import Upkeep
@@ -96,8 +96,8 @@ class Gateway:
 
     def __init__(
         self,
-        config: Config,
-        agents: Mapping[str, Config] | None = None,
+        config: GatewayConfig,
+        agents: Mapping[str, AgentConfig] | None = None,
         trace: Tracer | None = None,
     ) -> None:
         """`trace` sees every SIP message, credentials masked."""
@@ -174,7 +174,7 @@ class Gateway:
         await self.hang_up()
         await self._stack.aclose()  # the body's own error stays what it is
 
-    async def reload(self, config: Config, others: Mapping[str, Config]) -> list[Change]:
+    async def reload(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> list[Change]:
         """Let agents and routes be as in a changed configuration from the next call on; returns what is different.
 
         What only a restart can change stays as it is (`Change.needs_restart`). Raises like the start of a gateway;
@@ -182,7 +182,7 @@ class Gateway:
         """
         agents, now = Agents(config, others), self.agents.all
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
-        found = changes(now[DEFAULT].config, config, before, others)
+        found = changes(self.agents.config, config, before, others)
         # A provider that nothing has changed in stays as it is, with its connections.
         kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
         hired = await self._hire(self.staff, agents, kept)
@@ -203,7 +203,7 @@ class Gateway:
         return await staff.become(agents, unchanged)
 
     def open_providers(
-        self, config: Config, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """The providers of one agent; `sipgw simulate` puts others in their place."""
         return opened(config, choice, speech)
@@ -269,7 +269,7 @@ class Gateway:
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}
 
-    def _configs(self) -> dict[str, Config]:
+    def _configs(self) -> dict[str, AgentConfig]:
         return {name: one.config for name, one in self.agents.all.items()}
 
     def turn_away(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from sipgw.config.agent_files import DEFAULT, SHARED
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 
 WITHOUT_RESTART = ("routes",)
 """Tables of the gateway as a whole that can be changed while it runs; those of agents all can."""
@@ -33,14 +33,17 @@ class Change(NamedTuple):
 
 
 def changes(
-    before: Config, after: Config, agents_before: Mapping[str, Config], agents_after: Mapping[str, Config]
+    before: GatewayConfig,
+    after: GatewayConfig,
+    agents_before: Mapping[str, AgentConfig],
+    agents_after: Mapping[str, AgentConfig],
 ) -> list[Change]:
     """What differs, the gateway's tables first; secrets are not shown."""
     found = []
     for name in SHARED:
         found += [Change("", *rest) for rest in _compare(name, getattr(before, name), getattr(after, name))]
     old, new = {DEFAULT: before, **agents_before}, {DEFAULT: after, **agents_after}
-    own = [field.name for field in fields(Config) if field.name not in SHARED]
+    own = [field.name for field in fields(AgentConfig)]
     for agent in sorted(old.keys() | new.keys()):
         if agent not in old or agent not in new:
             found.append(Change(agent, "agent", *(("-", "new") if agent in new else ("there", "gone"))))

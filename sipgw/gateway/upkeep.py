@@ -10,7 +10,7 @@ from typing import Any, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.numbers import spellings
 from sipgw.config.records import RetentionOptions
 from sipgw.outbound.jobs import Jobs
@@ -50,7 +50,7 @@ class Upkeep:
     def __init__(
         self,
         store: Store,
-        config: Config,
+        config: GatewayConfig,
         recordings: Callable[[], Iterable[str]] = tuple,
         artifacts: Artifacts | None = None,
     ) -> None:

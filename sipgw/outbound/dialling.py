@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 import structlog
 
 from sipgw.calls.originator import Originator
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.outbound.dialler import Dialler, Pace, Places, new_holder
 from sipgw.outbound.jobs import Jobs
 from sipgw.records.store import Store
@@ -20,7 +20,7 @@ AGAIN = 5.0
 class CallingGateway(Places, Protocol):
     """A gateway that makes calls."""
 
-    config: Config
+    config: GatewayConfig
 
     @property
     def store(self) -> Store:

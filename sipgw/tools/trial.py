@@ -5,7 +5,7 @@ from pathlib import Path
 
 from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -17,14 +17,14 @@ SOMEBODY = "sip:somebody@127.0.0.1"
 EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 
 
-def trial(config: Config | None, folder: Path) -> Config:
+def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
     """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on loopback ports of their own.
 
     Its records go to a database in `folder`. Trunks, accounts, webhooks, recordings and captures are left out: a trial
     calls nobody, tells nobody and leaves nothing behind. The agent's tools are its own and do what they do; whoever
     callers can be handed over to, at whatever hour, the caller itself is asked to call (`SOMEBODY`).
     """
-    config, plain = config or Config(agent=EMBEDDED), Config()
+    config, plain = config or GatewayConfig(agent=EMBEDDED), GatewayConfig()
     last = SOMEBODY if any(trunk.transfer_to for trunk in config.trunks) else ""
     return replace(
         config,

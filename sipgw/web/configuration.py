@@ -72,7 +72,7 @@ def _tables(name: str, options: Any) -> list[Table]:
     plain, inner = list[Option](), list[Table]()
     for field in fields(options):
         value = getattr(options, field.name)
-        if not field.init:
+        if not field.init or field.metadata.get("fixed"):
             continue
         if is_dataclass(value):
             inner += _tables(f"{name}.{field.name}", value)

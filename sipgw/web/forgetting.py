@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
@@ -31,7 +31,7 @@ class Forgotten:
     """Other gateways that have yet to delete what is on their disks."""
 
 
-async def forget_everywhere(store: Store, config: Config, number: str, now: datetime) -> Forgotten:
+async def forget_everywhere(store: Store, config: GatewayConfig, number: str, now: datetime) -> Forgotten:
     """Delete all of somebody who called or was called. Calls that go on are left.
 
     Raises what the database raises, and `audit.AuditError`.

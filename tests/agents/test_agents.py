@@ -21,7 +21,7 @@ from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
 from sipgw.config.agent import AgentOptions
 from sipgw.config.agent_files import load_agents, parse_agent
-from sipgw.config.config import Config, ConfigError, parse
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
@@ -49,7 +49,7 @@ You sell boats to {{caller}}.
 MAIN = '[agent]\nbusiness = "Harbour"\n[elevenlabs]\napi_key = "${E}"\nmodel_id = "eleven_turbo_v2_5"\n'
 
 
-def agent(text: str, path: str = "agents/sales.md", main: str = MAIN) -> Config:
+def agent(text: str, path: str = "agents/sales.md", main: str = MAIN) -> AgentConfig:
     return parse_agent(text, Path(path), parse(main, "sipgw.toml", {"E": "secret"}), {})
 
 
@@ -99,7 +99,8 @@ def test_errors_name_file_line_and_key() -> None:
     assert wrong("+++\n[elevenlabs]\nvoice_id = 3\n+++\n").startswith(
         "agents/sales.md:3: elevenlabs.voice_id: expected"
     )
-    assert "belongs into sipgw.toml" in wrong("[sip]\nport = 5061\n", "agents/sales.toml")
+    for table in ("[sip]\nport = 5061\n", '[[accounts]]\nuser = "anna"\n', "[admission]\nmax_calls = 1\n"):
+        assert "belongs into sipgw.toml" in wrong(table, "agents/sales.toml")
     assert "stand at the top of an agent's file" in wrong('[agent]\nprompt = "x"\n', "agents/sales.toml")
     assert "leave one of them out" in wrong('+++\nprompt = "a"\n+++\nb')
     assert "agents/sales.toml: " in wrong("not toml", "agents/sales.toml")
@@ -120,12 +121,12 @@ def test_files_are_read_by_name(tmp_path: Path) -> None:
 def test_a_name_must_be_one_that_can_be_dialled(tmp_path: Path) -> None:
     (tmp_path / "two words.md").write_text("x")
     with pytest.raises(ConfigError, match="lower case letters"):
-        load_agents(tmp_path, Config(), {})
+        load_agents(tmp_path, GatewayConfig(), {})
 
 
 def test_a_placeholder_nobody_fills_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"agent sales: prompt: there is no \{\{callerr\}\}; known: .*caller"):
-        Agents(Config(), {"sales": Config(agent=AgentOptions(prompt="{{callerr}}"))})
+        Agents(GatewayConfig(), {"sales": GatewayConfig(agent=AgentOptions(prompt="{{callerr}}"))})
 
 
 ROUTES = """
@@ -170,7 +171,7 @@ def test_what_is_known_of_the_call_stands_in_prompt_and_greeting() -> None:
     options = AgentOptions(business="Harbour", prompt="{{caller}} rang {{ dialled }} on {{weekday}}.")
     at = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
     caller = Identity(number="+15550100", dialled="+15551234")
-    who = persona(Config(options), call_variables(options, caller, "carrier", at))
+    who = persona(GatewayConfig(options), call_variables(options, caller, "carrier", at))
     assert who.prompt == "+15550100 rang +15551234 on Saturday."
     assert who.greeting == "Hello, this is Harbour. How can I help you?"
 
@@ -199,7 +200,7 @@ def test_a_tool_that_is_called_like_one_of_the_gateway_is_refused(tmp_path: Path
         f'from agent.tools import tool\n\n@tool\ndef {name}() -> str:\n    """Do it."""\n    return ""\n'
     )
     with pytest.raises(ToolFileError, match=f"tool {name}: the gateway has one of that name"):
-        Agents(Config(agent=AgentOptions(tools=str(tmp_path / "tools.py"))), {})
+        Agents(GatewayConfig(agent=AgentOptions(tools=str(tmp_path / "tools.py"))), {})
 
 
 @pytest.mark.faults("H13")
@@ -257,7 +258,7 @@ def test_a_program_that_is_not_there_is_told() -> None:
 
 @pytest.mark.faults("C13")
 def test_the_time_that_an_agent_is_told_is_that_of_the_owner_and_not_of_the_machine() -> None:
-    config = Config(callbacks=CallbackOptions(time_zone="Pacific/Kiritimati"))
+    config = GatewayConfig(callbacks=CallbackOptions(time_zone="Pacific/Kiritimati"))
     context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity(), agent="agent"), Watchers())
     services: Any = SimpleNamespace(agents=Agents(config, {}))
     before = datetime.now(ZoneInfo("Pacific/Kiritimati"))
@@ -265,3 +266,10 @@ def test_the_time_that_an_agent_is_told_is_that_of_the_owner_and_not_of_the_mach
     after = datetime.now(ZoneInfo("Pacific/Kiritimati"))
     assert told["time"] in {f"{at:%H:%M}" for at in (before, after)}
     assert told["weekday"] in {f"{at:%A}" for at in (before, after)}
+
+
+def test_an_agent_hides_the_secrets_of_the_gateway_too() -> None:
+    trunk = '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "10.0.0.5"\nuser = "me"\npassword = "${P}"\n'
+    main = parse(MAIN + trunk, "sipgw.toml", {"E": "secret", "P": "of the trunk"})
+    own = parse_agent('[deepgram]\napi_key = "${D}"\n', Path("agents/sales.toml"), main, {"D": "own"})
+    assert Agents(main, {"sales": own}).known("sales").secrets == {"secret", "of the trunk", "own"}

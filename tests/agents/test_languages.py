@@ -9,7 +9,7 @@ from sipgw.agents.agents import Agents
 from sipgw.agents.orders import GREETINGS, persona
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import Config, ConfigError, parse
+from sipgw.config.config import ConfigError, GatewayConfig, parse
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
 TWO = """
@@ -30,7 +30,7 @@ voice_id = "priya"
 """
 
 
-def config(text: str) -> Config:
+def config(text: str) -> GatewayConfig:
     return parse(text, "sipgw.toml", KEYS)
 
 

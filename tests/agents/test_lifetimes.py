@@ -19,20 +19,20 @@ from sipgw.agents.providers import choose
 from sipgw.cli import banner
 from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions, LanguageOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from tests.web.house import visit
 
 WRITTEN = date(2026, 11, 22)
 """The day on which the table was written."""
 CLOUD = Choice(("assemblyai",), ("openai",), ("elevenlabs",), ())
-OLD = Config(openai=OpenAIOptions(api_key="k", model="gpt-4.1-mini"))
+OLD = GatewayConfig(openai=OpenAIOptions(api_key="k", model="gpt-4.1-mini"))
 
 
 @pytest.mark.faults("E1", "E2", "E3")
 @pytest.mark.parametrize(("part", "provider"), _KEYS)
 def test_every_default_is_in_the_table_and_lives(part: str, provider: str) -> None:
     section, key = _KEYS[part, provider]
-    name = getattr(getattr(Config(), section), key)
+    name = getattr(getattr(GatewayConfig(), section), key)
     one = lifetime(part, provider.removesuffix("_backup"), name)
     assert one is not None, f"{name} is missing"
     if (part, provider) == ("tts", "openai"):
@@ -72,7 +72,7 @@ def test_a_model_in_use_is_warned_of_90_days_ahead(days: int, told: str) -> None
 
 def test_only_what_is_in_use_is_warned_of() -> None:
     assert endings(OLD, Choice(("local",), ("local",), ("local",), ()), WRITTEN) == []
-    backup = replace(Config(), openai_backup=OpenAIOptions(api_key="k", model="gpt-4o-mini"))
+    backup = replace(GatewayConfig(), openai_backup=OpenAIOptions(api_key="k", model="gpt-4o-mini"))
     (sentence,) = endings(backup, replace(CLOUD, model=("openai", "openai_backup")), WRITTEN)
     assert sentence.startswith("[openai_backup] model = 'gpt-4o-mini'")
 
@@ -84,7 +84,7 @@ def test_a_server_of_ones_own_keeps_its_models() -> None:
 
 @pytest.mark.faults("E2")
 def test_the_name_that_another_model_answers_to_is_taken_and_told() -> None:
-    config = replace(Config(), assemblyai=replace(Config().assemblyai, model="u3-rt-pro"))
+    config = replace(GatewayConfig(), assemblyai=replace(GatewayConfig().assemblyai, model="u3-rt-pro"))
     (sentence,) = endings(config, CLOUD, WRITTEN)
     assert "universal-3-5-pro answers under this name" in sentence
     assert 'write model = "universal-3-6-pro" in [assemblyai]' in sentence
@@ -94,7 +94,7 @@ def test_the_name_that_another_model_answers_to_is_taken_and_told() -> None:
 @pytest.mark.parametrize("way", ["the voice of the agent", "the voice of a language"])
 def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
     tts = OpenAITtsOptions(api_key="k")
-    config, choice = replace(Config(), openai_tts=tts), CLOUD
+    config, choice = replace(GatewayConfig(), openai_tts=tts), CLOUD
     if way == "the voice of the agent":
         choice = replace(choice, tts=("openai",))
     else:
@@ -106,8 +106,8 @@ def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
 
 @pytest.mark.faults("E3")
 def test_a_transcription_that_ends_is_warned_of() -> None:
-    realtime = replace(Config().openai_realtime, api_key="k", transcription="gpt-4o-mini-transcribe")
-    config = replace(Config(), agent=AgentOptions(realtime="openai"), openai_realtime=realtime)
+    realtime = replace(GatewayConfig().openai_realtime, api_key="k", transcription="gpt-4o-mini-transcribe")
+    config = replace(GatewayConfig(), agent=AgentOptions(realtime="openai"), openai_realtime=realtime)
     assert endings(config, choose(config), date(2026, 11, 1)) == []
     (sentence,) = endings(config, choose(config), date(2027, 2, 1))
     assert 'write transcription = "gpt-transcribe" in [openai_realtime]' in sentence

@@ -12,7 +12,7 @@ import pytest
 from agent.mcp_options import McpOptions
 from agent.records import Report, ToolDone
 from sipgw.config.agent import PrefetchOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
@@ -20,7 +20,7 @@ from tests.phone import calling
 from tests.waiting import HANG
 
 
-def change(config: Config) -> Config:
+def change(config: GatewayConfig) -> GatewayConfig:
     register = McpOptions(
         name="register",
         tools=("find_customer",),

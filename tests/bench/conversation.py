@@ -17,7 +17,7 @@ import structlog
 
 from agent.providers.deepgram_listen import DeepgramOptions
 from media.rtp.packet import signed
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.gateway.garbage import when_quiet
 from tests.bench.gate import Gate, percentile
 from tests.cloud import cloud
@@ -92,7 +92,7 @@ async def turn_latencies(
 
 
 @contextlib.asynccontextmanager
-async def deepgram(said: list[Said], end: int) -> AsyncIterator[Callable[[Config], Config]]:
+async def deepgram(said: list[Said], end: int) -> AsyncIterator[Callable[[GatewayConfig], GatewayConfig]]:
     """Flux, sure of the end of a turn after `end` milliseconds."""
     with mock.patch.multiple(Flux, EAGER=EAGER_SILENCE, END=end):
         async with FakeDeepgram(said) as server:

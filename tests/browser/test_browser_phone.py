@@ -19,7 +19,7 @@ from media.browsers.transport import BrowserTransport
 from sipgw.calls.browser_connection import BrowserConnection
 from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.config.browser import BrowserOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import CallAnswered, CallBegan, CallEnded
 from sipgw.sip.offer_answer import NotAcceptable
 from tests.calls.test_cloud_call import ANSWER, GREETING, LENT, ORDER, every_code, records
@@ -36,7 +36,7 @@ def phone_of(world: Cloud) -> BrowserPhone:
     return BrowserPhone(world.gateway)
 
 
-def at_most(calls: int) -> Callable[[Config], Config]:
+def at_most(calls: int) -> Callable[[GatewayConfig], GatewayConfig]:
     return lambda config: replace(config, browser=BrowserOptions(max_calls=calls))
 
 

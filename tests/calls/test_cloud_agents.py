@@ -9,7 +9,7 @@ import pytest
 
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from tests.calls.test_cloud_call import every_code, records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -33,7 +33,7 @@ You are billing.
 """
 
 
-def bilingual(config: Config) -> Config:
+def bilingual(config: GatewayConfig) -> GatewayConfig:
     languages = (LanguageOptions("en"), LanguageOptions("es", voice_id="lucia"))
     return replace(config, languages=languages, agent=replace(config.agent, greeting="Hi.", hand_over=("billing",)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from media.recording.wav import HEADER
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import CaptureOptions, RecordingOptions
 from sipgw.events import Event
 from sipgw.tools.caller import Ear, Phone, Press
@@ -52,7 +52,7 @@ def test_a_pin_is_kept_by_nothing_that_keeps_things(tmp_path: Path, capfd: pytes
     (tmp_path / "tools.py").write_text(TOOLS)
     happened: list[Event] = []
 
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         agent = replace(config.agent, greeting="Hi.", collect_digits=True, tools=str(tmp_path / "tools.py"))
         return replace(config, agent=agent, capture=CaptureOptions(rtp="always"))
 

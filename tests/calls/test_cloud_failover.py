@@ -14,7 +14,7 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import ProviderFailed
 from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -50,7 +50,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
             FakeOpenAI([Reply(status=401)]) as first,
             FakeOpenAI([Reply(text=[ANSWER])]) as second,
         ):
-            config = Config(
+            config = GatewayConfig(
                 agent=AgentOptions(stt_backup=("deepgram",), tts_backup=("cartesia",), llm_backup=("openai_backup",)),
                 sip=EndpointOptions(host="127.0.0.1", port=0),
                 media=MediaOptions(bind_host="127.0.0.1"),

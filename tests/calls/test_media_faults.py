@@ -9,7 +9,7 @@ import pytest
 
 from media.process.engine import MediaOptions
 from sipgw.calls.request import OriginateRequest
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import CallEnded, Disposition
 from sipgw.sip.endpoint import CallFailed
 from tests.callee import Callee, callee
@@ -24,7 +24,7 @@ def quiet(_: int) -> bytes:
     return b"\xff" * 160
 
 
-def room_for(calls: int) -> Callable[[Config], Config]:
+def room_for(calls: int) -> Callable[[GatewayConfig], GatewayConfig]:
     """So few pairs of ports, at a place where nobody else is."""
     first = free_ports(2 * calls)
     return lambda config: replace(config, media=MediaOptions("127.0.0.1", (first, first + 2 * calls - 1)))

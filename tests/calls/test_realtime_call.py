@@ -13,7 +13,7 @@ from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.records import Report, Used
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
@@ -41,8 +41,8 @@ def interrupting(frame: int) -> bytes:
     return TONE if STOP.start_ms <= 20 * frame < STOP.end_ms else SILENCE
 
 
-def using(name: str, **servers: Any) -> Callable[[Config], Config]:
-    def change(config: Config) -> Config:
+def using(name: str, **servers: Any) -> Callable[[GatewayConfig], GatewayConfig]:
+    def change(config: GatewayConfig) -> GatewayConfig:
         backup = tuple(other for other in servers if other != name)
         tables = {
             "openai": lambda fake: ("openai_realtime", OpenAIRealtimeOptions(api_key="k", url=fake.url)),
@@ -113,7 +113,7 @@ def test_it_changes_the_language_when_it_is_asked_to(tmp_path: Path, name: str, 
     async def scenario():
         fake = kind([ORDER], [switch, Say("Con mucho gusto.")], key="k")
 
-        def both(config: Config) -> Config:
+        def both(config: GatewayConfig) -> GatewayConfig:
             return replace(
                 using(name, **{name: fake})(config), languages=(LanguageOptions("en"), LanguageOptions("es"))
             )
@@ -158,11 +158,11 @@ def test_another_agent_takes_the_call_over_with_a_provider_of_its_own(tmp_path: 
     handing = Say(calls=[("c1", "hand_over", '{"to": "billing", "reason": "wants an invoice"}')])
     billing = '+++\nrealtime = "assemblyai"\n+++\nYou are billing.\n'
 
-    def first_of(config: Config) -> Config:
+    def first_of(config: GatewayConfig) -> GatewayConfig:
         changed = using("openai", openai=first)(config)
         return replace(changed, agent=replace(changed.agent, realtime_backup=(), hand_over=("billing",)))
 
-    def others(config: Config) -> dict[str, Config]:
+    def others(config: GatewayConfig) -> dict[str, GatewayConfig]:
         config = replace(config, assemblyai_agent=VoiceAgentOptions(api_key="k", url=second.url))
         return {"billing": parse_agent(billing, Path("agents/billing.md"), config, {})}
 
@@ -209,7 +209,7 @@ def test_the_model_judges_whether_the_caller_has_agreed(tmp_path: Path) -> None:
     said = [Said("Cancel order 7346.", 3600, 4400), Said("Well, I suppose so.", 10_000, 10_500)]
     judged = Reply(calls=[("j1", "report_verdict", '{"verdict": "yes"}')])
 
-    def first_of(config: Config) -> Config:
+    def first_of(config: GatewayConfig) -> GatewayConfig:
         changed = using("openai", openai=fake)(config)
         return replace(changed, agent=replace(changed.agent, tools=str(TOOLS)))
 

@@ -14,7 +14,7 @@ import pytest
 from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import REMEMBERED, CallRegistry
 from sipgw.calls.session import CallSession
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import CallBegan, CallEnded, Disposition, Watchers
 from sipgw.records.captures.capture import SipCapture
 from sipgw.sip.dialog import peer_of
@@ -57,7 +57,7 @@ class Caller:
 
 @contextlib.asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[tuple[ParrotGateway, Endpoint]]:
-    config = trial(Config(agent=replace(EMBEDDED, greeting="Hello.")), folder)
+    config = trial(GatewayConfig(agent=replace(EMBEDDED, greeting="Hello.")), folder)
     phone = Endpoint(EndpointOptions("127.0.0.1", 0, tcp=False), lambda leg: leg.reject(603), lambda *_: DROP)
     async with ParrotGateway(config) as gateway, phone:
         yield gateway, phone

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import CallEnded
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -64,7 +64,7 @@ def test_a_call_that_is_there_when_the_sockets_open_is_answered(
             return await opened(endpoint)
 
         monkeypatch.setattr(Endpoint, "__aenter__", opening)
-        config = trial(Config(agent=replace(EMBEDDED, greeting="Hello.")), tmp_path)
+        config = trial(GatewayConfig(agent=replace(EMBEDDED, greeting="Hello.")), tmp_path)
         gateway = ParrotGateway(config)
         gateway.watchers.add(lambda event: over.set() if isinstance(event, CallEnded) else None)
         async with gateway:

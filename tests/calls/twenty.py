@@ -14,7 +14,7 @@ import pytest
 
 from media.g711 import FRAME
 from media.rtp import packet as rtp
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import WebhookOptions
 from sipgw.events import Event
 from sipgw.records.webhooks import deliveries
@@ -133,7 +133,7 @@ class House:
 
 @contextlib.asynccontextmanager
 async def housed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    config = trial(Config(agent=replace(EMBEDDED, greeting="Hello.")), folder)
+    config = trial(GatewayConfig(agent=replace(EMBEDDED, greeting="Hello.")), folder)
     hook = WebhookOptions("elsewhere", "https://example.com", "sixteen letters and more", concurrency=100)
     config = replace(config, webhooks=(hook,), sip=replace(config.sip, tcp=True))
     phone = Endpoint(EndpointOptions("127.0.0.1", 0, tcp=False), lambda leg: leg.reject(603), lambda *_: DROP)

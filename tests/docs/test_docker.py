@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import KEYS, Config, parse
+from sipgw.config.config import KEYS, GatewayConfig, parse
 from sipgw.config.drain import DrainOptions
 from sipgw.config.web import PORT
 from sipgw.web import health
@@ -43,7 +43,7 @@ def compose(name: str) -> dict[str, Any]:
     return found
 
 
-def gateway(number: int) -> Config:
+def gateway(number: int) -> GatewayConfig:
     return parse((DOCKER / f"gateway{number}.toml").read_text(), f"gateway{number}.toml", VARIABLES)
 
 
@@ -215,7 +215,7 @@ def test_two_gateways_on_one_host_share_no_port() -> None:
     assert len({one.sip.port, other.sip.port, one.web.port, other.web.port, PORT, 5060}) == 6
     assert one.media.port_range[1] < other.media.port_range[0]
     assert "UDP 16384-32766" in (DOCKER / "compose.full.yaml").read_text()
-    assert (one.media.port_range[0], other.media.port_range[1]) == Config().media.port_range
+    assert (one.media.port_range[0], other.media.port_range[1]) == GatewayConfig().media.port_range
 
 
 def test_the_dashboard_of_grafana_is_found() -> None:

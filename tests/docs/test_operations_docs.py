@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from media.process.heartbeat import BEAT, PATIENCE
 from sipgw.cli.main import app
-from sipgw.config.config import Config, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.drain import DrainOptions
 from sipgw.config.web import PORT
 from sipgw.gateway.drain import GOODBYE
@@ -43,7 +43,7 @@ def test_its_ports_are_those_of_the_code() -> None:
     options = EndpointOptions()
     for port in (options.port, options.tls.port, PORT):
         assert f"\n| {port} " in TEXT
-    first, last = Config().media.port_range
+    first, last = GatewayConfig().media.port_range
     assert f"\n| {first}–{last} UDP" in TEXT
 
 
@@ -70,7 +70,7 @@ def test_its_configuration_is_valid() -> None:
     stop = re.findall(r"TimeoutStopSec=(\d+)", block)
     assert int(stop[0]) > config.drain.limit
     for table, key in re.findall(r"`\[(\w+)\] (\w+)`", TEXT):
-        assert hasattr(getattr(Config(), table), key), f"[{table}] {key}"
+        assert hasattr(getattr(GatewayConfig(), table), key), f"[{table}] {key}"
 
 
 def test_its_metrics_exist() -> None:

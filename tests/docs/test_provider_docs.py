@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.providers import _LLMS, _REALTIMES, _STT, _TTS
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.policy.cost.prices import packaged
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_every_provider_that_can_be_chosen_is_looked_at() -> None:
 
 @pytest.mark.parametrize(("part", "name"), SECTIONS, ids=" ".join)
 def test_its_page_names_the_key_the_model_and_what_it_was_verified_against(part: str, name: str) -> None:
-    text, options = page(name), getattr(Config(), SECTIONS[part, name])
+    text, options = page(name), getattr(GatewayConfig(), SECTIONS[part, name])
     for variable in re.findall("[A-Z_]{4,}", OFFERS[part, name].variable):
         assert f"`{variable}`" in text
     used = getattr(options, "model", "") or getattr(options, "model_id", "") or getattr(options, "voice", "")

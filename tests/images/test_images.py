@@ -99,8 +99,8 @@ def assert_confined(running: Composed, service: str) -> None:
 def test_an_image_has_what_runs_and_nothing_else(name: str, models: bool, limit: int) -> None:
     (told,) = json.loads(podman("image", "inspect", name).stdout)
     assert told["Size"] < limit * 1e6, "bytes"
-    assert told["Config"]["User"] == "10001"
-    assert not [one for one in told["Config"]["Env"] if "KEY" in one or "PASSWORD" in one]
+    assert told["GatewayConfig"]["User"] == "10001"
+    assert not [one for one in told["GatewayConfig"]["Env"] if "KEY" in one or "PASSWORD" in one]
     root = Path(podman("image", "mount", name).stdout.strip())
     try:
         (packages,) = (root / "opt/sipgw/lib").glob("python3.*/site-packages")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway.gateway import Gateway
@@ -28,7 +28,7 @@ ANNA = AccountOptions("anna", "annas-password")
 def with_accounts(*algorithms: str, failures: float = 10) -> object:
     admission = AdmissionOptions(algorithms=algorithms or ("SHA-256", "MD5"), failures_per_minute=failures)  # type: ignore[arg-type]
 
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         return replace(config, accounts=(ANNA,), admission=admission)
 
     return change
@@ -54,7 +54,7 @@ async def records(gateway: Gateway) -> list[dict[str, object]]:
 def test_linphone_registers_calls_and_unregisters(tmp_path: Path, transport: str) -> None:
     recipe = written(tmp_path, "linphone", {"ANNA_PASSWORD": ANNA.password}, everything=False)
 
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         return replace(config, accounts=recipe.accounts, admission=recipe.admission)
 
     async def scenario() -> None:
@@ -149,7 +149,7 @@ def test_a_person_at_a_phone_takes_over_a_call(tmp_path: Path, attended: bool) -
                 "office", "peer", networks=(f"{office.host}/32",), transfer_to="sip:anna", attended_transfer=attended
             )
 
-            def change(config: Config) -> Config:
+            def change(config: GatewayConfig) -> GatewayConfig:
                 admission = AdmissionOptions(algorithms=("MD5",))
                 return replace(config, accounts=(ANNA,), admission=admission, trunks=(trunk,))
 
@@ -201,7 +201,7 @@ def test_sipvicious_finds_no_gateway_from_where_nobody_may_call(
 ) -> None:
     """svmap knocks with OPTIONS; from the network of an account it is challenged, from elsewhere there is nothing."""
 
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         return replace(config, accounts=(replace(ANNA, networks=networks),))
 
     async def scenario() -> None:

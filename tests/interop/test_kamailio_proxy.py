@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
@@ -64,7 +64,7 @@ async def behind(folder: Path, proxy: Proxy, transport: str = "udp", password: s
     (trunk,) = recipe.trunks
     through = f"sip:127.0.0.1:{proxy.port};transport={transport}"
 
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         trunks = (replace(trunk, outbound_proxy=through, caller_id="agent"),)
         return replace(config, trunks=trunks, gate=GateOptions(extensions=("2??", "nobody")))
 

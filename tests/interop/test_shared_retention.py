@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.gateway.upkeep import Upkeep
@@ -55,7 +55,7 @@ class Machine:
 
     async def upkeep(self, options: RetentionOptions) -> None:
         gate = GateOptions(audit=str(self.folder / "audit"))
-        upkeep = Upkeep(self.store, Config(store=self.store.options, retention=options, gate=gate))
+        upkeep = Upkeep(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate))
         await upkeep.once(NOW)
 
     @property
@@ -106,7 +106,7 @@ def test_who_is_forgotten_at_one_gateway_is_forgotten_by_all(server: Server, tmp
         decided = two.folder / "audit" / "gate-2026-11.jsonl"
         decided.write_text(json.dumps({"number": NUMBER}) + "\n")
         for _ in range(2):  # and once more
-            told = await forget_everywhere(one.store, Config(store=one.store.options), NUMBER, NOW)
+            told = await forget_everywhere(one.store, GatewayConfig(store=one.store.options), NUMBER, NOW)
             assert told.elsewhere == 1
         assert (one.files, two.files) == ([], ["call 1"])
         assert await one.store.calls() == [], "nothing but the file is kept until the other gateway has time"

@@ -13,7 +13,7 @@ import pytest
 from playwright import async_api as playwright
 
 from agent.records import TurnEnded
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.records import RecordingOptions
 from sipgw.config.trunks import TrunkOptions
@@ -42,7 +42,7 @@ SLOW = 2.6
 QUESTION, ANSWER = Said("Where is my order 7346?", 2500, 3500), Reply(text=["It is out for delivery."])
 
 
-def two_doors(config: Config) -> Config:
+def two_doors(config: GatewayConfig) -> GatewayConfig:
     """A carrier at 127.0.0.1, phones with a password at 127.0.0.2."""
     return replace(config, trunks=(TRUNK,), accounts=(PHONES,))
 

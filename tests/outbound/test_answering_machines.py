@@ -16,7 +16,7 @@ from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.screening import Screened, Screening
 from sipgw.calls.who_answered import Who
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import AnsweredBy, CallReported
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
@@ -48,7 +48,7 @@ def message_in(heard: bytes) -> int:
     return heard.index(first)
 
 
-def leaving(config: Config) -> Config:
+def leaving(config: GatewayConfig) -> GatewayConfig:
     text = "Hello, this is {{business}}. Please call us back about {{topic}}."
     return replace(config, agent=replace(config.agent, answering_machines="message", voicemail=text))
 
@@ -225,7 +225,7 @@ def test_a_machine_that_hangs_up_first_is_told(tmp_path: Path) -> None:
 
 
 def test_who_wants_to_talk_with_machines_may(tmp_path: Path) -> None:
-    def ignoring(config: Config) -> Config:
+    def ignoring(config: GatewayConfig) -> GatewayConfig:
         return replace(config, agent=replace(config.agent, answering_machines="ignore"))
 
     def shortly(machine: Callee, leg) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sipgw.agents.agents import VariableError
 from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.gate import GateOptions
 from sipgw.events import (
@@ -54,12 +54,12 @@ GREETING = "Hello, this is Acme Store. Do you have a moment?"
 
 @contextlib.asynccontextmanager
 async def calling_out(
-    folder: Path, *people: Callee, change: Callable[[Config], Config] = lambda config: config, **more
+    folder: Path, *people: Callee, change: Callable[[GatewayConfig], GatewayConfig] = lambda config: config, **more
 ) -> AsyncIterator[tuple[Cloud, list[Event]]]:
     trunks = tuple(one.trunk(name=f"carrier{at}") for at, one in enumerate(people))
     told: list[Event] = []
 
-    def open_gate(config: Config) -> Config:
+    def open_gate(config: GatewayConfig) -> GatewayConfig:
         """Calls to the United States at any hour; whatever `change` makes of it."""
         return change(replace(config, gate=GateOptions(countries=("US",), windows=ALWAYS, per_number_per_day=100)))
 
@@ -209,7 +209,7 @@ def test_the_next_trunk_gets_an_offer_of_its_own(tmp_path: Path) -> None:
 def test_the_gate_judges_the_trunk_that_a_call_really_goes_out_by(
     tmp_path: Path, country: str, kind: str, rang: int
 ) -> None:
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         """The first trunk may call the United States, and so may the second or not; nobody is called twice a day."""
         first, second = config.trunks
         trunks = replace(first, country="US"), replace(second, country=country)
@@ -245,7 +245,7 @@ def test_an_answer_that_cannot_be_used_ends_the_call(tmp_path: Path) -> None:
 
 
 def test_values_of_the_call_are_said(tmp_path: Path) -> None:
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         own = replace(config.agent, outbound_greeting="Good day {{name}}, it is about {{topic}}.", variables=("name",))
         return replace(config, agent=own)
 
@@ -325,7 +325,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def at_home(config: Config) -> Config:
+def at_home(config: GatewayConfig) -> GatewayConfig:
     """Trunks in the United States, where a minute costs 0.30 and a call may take 0.29."""
     minute = PriceOptions("trunk", "carrier*", "seconds", 0.30, 60, prefix="+1")
     trunks = tuple(replace(one, country="US") for one in config.trunks)

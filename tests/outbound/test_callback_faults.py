@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.outbound import dialling
 from sipgw.outbound.dialler import Dialler
@@ -24,7 +24,7 @@ def busy_in_latin_1(_: Callee, leg: Leg) -> None:
     leg.reject(486, "Ger\udce4t besetzt", (("Retry-After", "5 (sp\udce4ter)"),))
 
 
-def quick(config: Config) -> Config:
+def quick(config: GatewayConfig) -> GatewayConfig:
     return replace(config, callbacks=replace(config.callbacks, retry=QUICK))
 
 
@@ -52,7 +52,7 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
     async def scenario() -> None:
         store = SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db")))
         originator = SimpleNamespace(first=lambda: "a trunk")
-        gateway = SimpleNamespace(config=Config(), store=store, originator=originator)
+        gateway = SimpleNamespace(config=GatewayConfig(), store=store, originator=originator)
         async with OutboundDialling(gateway) as running:  # type: ignore[arg-type]
             while len(began) < 2:
                 await asyncio.sleep(1)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sipgw.calls.request import OriginateRequest
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
@@ -45,7 +45,7 @@ def job(key: str = "a", number: str = NUMBER, due: float | None = None, campaign
     return Job(campaign=campaign, key=key, number=number, agent="agent", due=at, variables={"topic": "your lamp"})
 
 
-def spent(config: Config) -> Config:
+def spent(config: GatewayConfig) -> GatewayConfig:
     """The minutes of the day are used up by the first call."""
     return replace(config, limits=LimitOptions(minutes_per_day=0.0001))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.tools import Toolbox
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.dialling import OutboundDialling
@@ -177,7 +177,7 @@ def test_without_a_trunk_a_promise_that_is_due_is_left_to_a_person(tmp_path: Pat
     class House:
         """A gateway without a trunk that dials."""
 
-        config = Config()
+        config = GatewayConfig()
 
         class originator:  # noqa: N801  as it is called there
             @staticmethod

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import CaptureOptions, RecordingOptions, WebhookOptions
 from sipgw.records.artifacts import audio_redactor
 from tests.calls.test_cloud_call import records
@@ -64,7 +64,7 @@ def test_a_caller_is_redacted_everywhere_exported_and_forgotten(
         async with Target(ok) as server:
             hook = WebhookOptions("crm", server.url, SECRET, private_networks=True)
 
-            def change(config: Config) -> Config:
+            def change(config: GatewayConfig) -> GatewayConfig:
                 folder, bundles = str(tmp_path / "packets"), str(tmp_path / "bundles")
                 capture = CaptureOptions(rtp="always", folder=folder, bundles="always", bundle_folder=bundles)
                 return replace(config, webhooks=(hook,), capture=capture)

@@ -10,7 +10,7 @@ from alembic import command
 from sqlalchemy import create_engine, select, text
 from structlog.testing import capture_logs
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import CaptureOptions, RetentionOptions, StoreOptions
 from sipgw.events import Watchers
@@ -31,8 +31,8 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=9)
 
 
-def settings(folder: Path) -> Config:
-    return Config(
+def settings(folder: Path) -> GatewayConfig:
+    return GatewayConfig(
         store=StoreOptions(str(folder / "x.db")),
         retention=RetentionOptions(calls=5),
         gate=GateOptions(audit=str(folder / "audit")),

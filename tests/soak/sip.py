@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.log import LogOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.telemetry import log
@@ -28,7 +28,7 @@ SAID = speech(3.0, "ask_order.wav", 9.0)
 @contextlib.asynccontextmanager
 async def gateway(folder: Path, seconds: float) -> AsyncIterator[ParrotGateway]:
     """A gateway whose agent answers whatever it hears, for as long as it takes."""
-    config = trial(Config(agent=replace(EMBEDDED, greeting="Hello.")), folder)
+    config = trial(GatewayConfig(agent=replace(EMBEDDED, greeting="Hello.")), folder)
     sip = EndpointOptions("127.0.0.1", 0, session_expires=INTERVAL)
     async with ParrotGateway(replace(config, sip=sip, turns=replace(config.turns, max_duration=2 * seconds))) as one:
         yield one

@@ -20,7 +20,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
 from sipgw.cluster.calls import GatewayCalls
-from sipgw.config.config import Config, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
@@ -121,14 +121,14 @@ def live_call(
 class Standing:
     """A `sipgw.web.state.House`."""
 
-    config: Config
+    config: GatewayConfig
     store: Store
     calls: dict[str, CallSession] = field(default_factory=dict)
     watchers: Watchers = field(default_factory=Watchers)
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
-    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(Config(), {})))
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(GatewayConfig(), {})))
     draining: bool = False
     errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.leg import Leg
@@ -56,7 +56,7 @@ def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(
         desk = PersonOptions("billing", f"sip:ann@127.0.0.1:{ann.port}")
         web = WebOptions(port=0, password="correct horse")
 
-        def change(config: Config) -> Config:
+        def change(config: GatewayConfig) -> GatewayConfig:
             return replace(config, people=(desk,), web=web)
 
         async with calling_out(tmp_path, person, change=change) as (world, _), Dashboard(world.gateway, web) as there:

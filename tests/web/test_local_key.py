@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.cli.running import found
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.records.store import Store
@@ -60,7 +60,7 @@ def test_whoever_listens_where_a_gateway_might_is_told_nothing(tmp_path: Path) -
             writer.close()
 
         port = free_ports()
-        config = Config(store=StoreOptions(str(tmp_path / "sipgw.db")), web=WebOptions(port=port))
+        config = GatewayConfig(store=StoreOptions(str(tmp_path / "sipgw.db")), web=WebOptions(port=port))
         async with await asyncio.start_server(listen, "127.0.0.1", port), Store(config.store) as store:
             async with found(config) as running:
                 assert running is None

@@ -11,7 +11,7 @@ from typing import Any, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.audit import Audit, AuditError
@@ -247,8 +247,8 @@ def _line(dial: GateRequest, verdict: Permit | Refused, judged: Case | Refused, 
 
 
 def gate_of(
-    config: Config,
-    agents: Callable[[], Mapping[str, Config]],
+    config: GatewayConfig,
+    agents: Callable[[], Mapping[str, AgentConfig]],
     store: Store,
     trunks: Callable[[str], TrunkOptions | None],
 ) -> Gate:

@@ -13,8 +13,7 @@ import structlog
 from media.process.engine import MediaEngine
 from media.recording.tap import HEADER, Tapped
 from sipgw import __version__
-from sipgw.config.config import Config
-from sipgw.config.options import secrets_of
+from sipgw.config.config import AgentConfig
 from sipgw.config.records import CaptureOptions
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
 from sipgw.records.artifacts.artifact import Artifacts
@@ -50,8 +49,13 @@ class KeptAgent(Protocol):
     """An agent as far as a bundle tells of it."""
 
     @property
-    def config(self) -> Config:
-        """Its configuration: privacy rules and secrets."""
+    def config(self) -> AgentConfig:
+        """Its configuration: privacy rules."""
+        ...
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secret texts of its configuration and of the gateway's."""
         ...
 
     @property
@@ -161,7 +165,7 @@ class Bundles:
         sip = ladder_as_dict(self._ladder(began.call), recorder.zero)["messages"]
         setting, story = Setting.of(json.loads(json.dumps(recorder.setting))), Story.of(recorder.frames)
         made = Bundle(about, setting, story, recorder.frames, sip, packets, bytes(recorder.sound))
-        return clean(made, config.privacy, secrets_of(config)).write()
+        return clean(made, config.privacy, agent.secrets).write()
 
     async def keep(self, call: str, engine: MediaEngine | None, artifacts: Artifacts) -> None:
         """Write the bundle of a call that has just ended into the folder, readable by us alone."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig
 from sipgw.config.records import Kind
 
 ASSEMBLYAI: dict[Kind, str] = {
@@ -19,7 +19,7 @@ FLUX: dict[Kind, str] = {"cards": "numbers", "ssn": "numbers"}
 """Flux cannot tell numbers apart: all of several digits are taken out."""
 
 
-def at_providers(config: Config) -> Config:
+def at_providers(config: AgentConfig) -> AgentConfig:
     """`config` with what its providers are to take out; what stands in their own sections goes before that."""
     if not config.privacy.at_provider:
         return config

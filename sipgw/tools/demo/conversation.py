@@ -14,7 +14,7 @@ from rich.markup import escape
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone, TurnEnded
 from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallReported, Event
@@ -98,7 +98,7 @@ class Result:
 async def hold_demo(out: Console) -> Result:
     """Run the gateway and the caller on loopback. Raises what the gateway raises when it cannot start."""
     with tempfile.TemporaryDirectory() as folder:
-        config = Config(
+        config = GatewayConfig(
             agent=AgentOptions(stt="local", llm="local", tts="local"),
             callbacks=CallbackOptions(dial=False),  # promised as everywhere, but nobody's telephone rings
             sip=EndpointOptions(host="127.0.0.1", port=0),

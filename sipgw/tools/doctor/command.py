@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sipgw.config.config import Config, load
+from sipgw.config.config import GatewayConfig, load
 from sipgw.console import err, one_line_errors, out
 from sipgw.tools.doctor.asking import Patience
 from sipgw.tools.doctor.finding import Finding, status_of
@@ -46,7 +46,7 @@ def doctor(
     raise typer.Exit(status_of(found))
 
 
-async def _examined(settings: Config, wanted: Wanted, *, quiet: bool) -> list[Finding]:
+async def _examined(settings: GatewayConfig, wanted: Wanted, *, quiet: bool) -> list[Finding]:
     found: list[Finding] = []
     async for finding in examine(settings, wanted):
         if not quiet:

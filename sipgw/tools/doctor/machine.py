@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 
 from media.process.engine import MediaOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import binding_request, mapped_address
@@ -23,7 +23,7 @@ SAMPLED = 40
 """Port pairs that are tried."""
 
 
-async def examine(config: Config, patience: Patience) -> AsyncIterator[Finding]:
+async def examine(config: GatewayConfig, patience: Patience) -> AsyncIterator[Finding]:
     """Everything that needs no trunk."""
     sip = config.sip
     if not is_free(sip.host, 0):

@@ -14,7 +14,7 @@ from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech
 from agent.ulaw import to_linear
 from sipgw.agents.providers import choose, made
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import AgentConfig, ConfigError
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.doctor.finding import Finding, bad, good
 
@@ -36,7 +36,7 @@ HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
 """How containers and other codecs begin."""
 
 
-async def examine(config: Config) -> AsyncIterator[Finding]:
+async def examine(config: AgentConfig) -> AsyncIterator[Finding]:
     """A finding for each provider that is configured; the embedded ones need no check."""
     try:
         choice = choose(config)
@@ -49,7 +49,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
                 yield await _examined(config, part, name)
 
 
-async def _examined(config: Config, part: str, name: str) -> Finding:
+async def _examined(config: AgentConfig, part: str, name: str) -> Finding:
     about, section = f"{name} ({part})", f"[{name}]"
     provider = made(config, part, name)
     if part == "realtime":

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.options import secrets_of
 from sipgw.sip.tls import TlsOptions
 from sipgw.tools.doctor import machine, providers, trunk
@@ -23,14 +23,14 @@ class Wanted:
     patience: Patience = field(default_factory=Patience)
 
 
-async def examine(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
+async def examine(config: GatewayConfig, wanted: Wanted) -> AsyncIterator[Finding]:
     """Every finding, as soon as it is made, without any secret of the configuration."""
     secrets = secrets_of(config)
     async for finding in _examined(config, wanted):
         yield masked(finding, secrets)
 
 
-async def _examined(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
+async def _examined(config: GatewayConfig, wanted: Wanted) -> AsyncIterator[Finding]:
     failed = set[str]()
     async for finding in machine.examine(config, wanted.patience):
         failed.add(finding.id)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.message import Response
@@ -27,7 +27,7 @@ class Way(NamedTuple):
 
 
 async def examine(
-    asker: Asker, config: Config, trunk: TrunkOptions, number: str, patience: Patience
+    asker: Asker, config: GatewayConfig, trunk: TrunkOptions, number: str, patience: Patience
 ) -> AsyncIterator[Finding]:
     """Findings as they are made; `number` is called if it is not empty."""
     key = "outbound_proxy" if trunk.outbound_proxy else "domain" if trunk.domain else "registrar"
@@ -75,7 +75,9 @@ async def _standing(
     return hops[0], []
 
 
-async def _way(hop: Peer, trunk: TrunkOptions, key: str, config: Config, patience: Patience) -> AsyncIterator[Finding]:
+async def _way(
+    hop: Peer, trunk: TrunkOptions, key: str, config: GatewayConfig, patience: Patience
+) -> AsyncIterator[Finding]:
     """The connection, where there is one."""
     if hop.transport in ("tcp", "tls"):
         yield await reaching.connect(hop, trunk.name, key, patience)
@@ -84,7 +86,7 @@ async def _way(hop: Peer, trunk: TrunkOptions, key: str, config: Config, patienc
 
 
 async def _answers(
-    asker: Asker, config: Config, trunk: TrunkOptions, way: Way, number: str, patience: Patience
+    asker: Asker, config: GatewayConfig, trunk: TrunkOptions, way: Way, number: str, patience: Patience
 ) -> AsyncIterator[Finding]:
     """What the other side says to OPTIONS, REGISTER and a call."""
     exchange = await _options(asker, trunk, way.hop, patience)
@@ -116,7 +118,7 @@ async def _options(asker: Asker, trunk: TrunkOptions, peer: Peer, patience: Pati
     )
 
 
-def _of_options(exchange: Exchange, hop: Peer, config: Config, trunk: TrunkOptions) -> Iterator[Finding]:
+def _of_options(exchange: Exchange, hop: Peer, config: GatewayConfig, trunk: TrunkOptions) -> Iterator[Finding]:
     response, evidence = exchange.response, f"OPTIONS to {hop.transport} {hop.host}:{hop.port}: {exchange.shown}"
     if response is None:
         if exchange.strays:
@@ -150,6 +152,6 @@ def _codecs(response: Response, about: str) -> Iterator[Finding]:
         yield bad("options.codec", about, evidence)
 
 
-def _echoes(exchange: Exchange, config: Config, trunk: TrunkOptions) -> list[Finding]:
+def _echoes(exchange: Exchange, config: GatewayConfig, trunk: TrunkOptions) -> list[Finding]:
     fixed, listens = config.sip.public_address, trunk.mode == "peer"
     return list(echoes.read(exchange, trunk.name, fixed=fixed, listens=listens, clock=datetime.now(UTC)))

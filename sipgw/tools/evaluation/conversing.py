@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.records import AgentSays, CallerSaid, ToolDone
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.events import CallEnded, CallReported, CallTransferred, Event
 from sipgw.tools.caller import Call
 from sipgw.tools.evaluation.eval_set import CallOptions, EvalError
@@ -74,7 +74,7 @@ class Conversed:
 
 
 async def converse(
-    options: CallOptions, folder: Path, config: Config | None, forbidden: tuple[str, ...], judge: Judge | None
+    options: CallOptions, folder: Path, config: GatewayConfig | None, forbidden: tuple[str, ...], judge: Judge | None
 ) -> Conversed:
     """Hold one call with the agent of `config`. Raises `EvalError`, and what `simulate` raises."""
     happened = Happened()

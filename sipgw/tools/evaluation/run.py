@@ -9,7 +9,7 @@ from statistics import median
 from agent.records import Used
 from sipgw.agents.products import product
 from sipgw.agents.providers import choose, opened
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.tools.evaluation.conversing import Conversed, Judge, converse
@@ -25,7 +25,7 @@ class Contestant:
     """A configuration that is evaluated."""
 
     name: str
-    config: Config
+    config: GatewayConfig
 
 
 @dataclass
@@ -147,7 +147,7 @@ async def _one(
     return result
 
 
-def _minute(config: Config, stt: str) -> float | None:
+def _minute(config: GatewayConfig, stt: str) -> float | None:
     """What a minute of this STT costs."""
     now = datetime.now(UTC)
     bill = Bill(PriceTable(config.prices), "in", "", now)
@@ -158,4 +158,4 @@ def _minute(config: Config, stt: str) -> float | None:
 
 def embedded() -> Contestant:
     """What there is without any key."""
-    return Contestant("embedded", Config(agent=EMBEDDED))
+    return Contestant("embedded", GatewayConfig(agent=EMBEDDED))

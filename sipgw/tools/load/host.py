@@ -19,7 +19,7 @@ import typer
 from agent.providers.local.host import LocalSpeech
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers
-from sipgw.config.config import Config, load
+from sipgw.config.config import AgentConfig, GatewayConfig, load
 from sipgw.config.log import LogOptions
 from sipgw.console import one_line_errors
 from sipgw.gateway.garbage import when_quiet
@@ -34,7 +34,7 @@ class ParrotGateway(Gateway):
     """A gateway whose every agent is a parrot."""
 
     def open_providers(
-        self, config: Config, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """See `Gateway.open_providers`."""
         del config, choice, speech
@@ -46,11 +46,11 @@ class ParrotGateway(Gateway):
         return opened()
 
 
-async def _serve(config: Config | None, processes: int) -> None:
+async def _serve(config: GatewayConfig | None, processes: int) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, ended.set)
     with tempfile.TemporaryDirectory() as store:
-        wanted = config or Config(agent=replace(EMBEDDED, greeting="Hello."))
+        wanted = config or GatewayConfig(agent=replace(EMBEDDED, greeting="Hello."))
         if processes:
             wanted = replace(wanted, media=replace(wanted.media, processes=processes))
         kind = ParrotGateway if config is None else Gateway

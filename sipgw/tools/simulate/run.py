@@ -18,7 +18,7 @@ from agent.ulaw import from_linear, level
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers, opened
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import Config
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import WavError, read_ulaw
@@ -72,12 +72,12 @@ class Scene:
         return cls(scenario, folder, Steps(scenario.steps, await sounds(scenario, folder), speaks), room)
 
     @property
-    def config(self) -> Config:
+    def config(self) -> GatewayConfig:
         """Who answers, if the scenario has replies."""
         agent, tools = self.scenario.agent, self.scenario.agent.tools
         agent = replace(agent, tools=str(self.folder / tools) if tools else "", stt="local", llm="local")
         agent = replace(agent, tts="local")
-        return Config(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
+        return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def providers(self) -> Providers:
         """Those that act by the scenario, with what is wrong with them."""
@@ -97,7 +97,7 @@ class Scene:
 class SimulatedGateway(Gateway):
     """A gateway whose agents are those of scenes, by name, with providers that fail as the scenarios say."""
 
-    def __init__(self, config: Config, scenes: Mapping[str, Scene], tell: Tell) -> None:
+    def __init__(self, config: GatewayConfig, scenes: Mapping[str, Scene], tell: Tell) -> None:
         others = {
             name: replace(config, agent=one.config.agent, turns=one.config.turns, languages=one.config.languages)
             for name, one in scenes.items()
@@ -111,7 +111,7 @@ class SimulatedGateway(Gateway):
         self.watchers.add(self._note)
 
     def open_providers(
-        self, config: Config, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """See `Gateway.open_providers`."""
         name = next(name for name, one in self.agents.all.items() if one.config is config)
@@ -160,7 +160,7 @@ async def simulate(
     folder: Path,
     tell: Tell,
     *,
-    config: Config | None = None,
+    config: GatewayConfig | None = None,
     target: Uri | None = None,
     watch: Watcher | None = None,
 ) -> tuple[Verdict, Call]:
@@ -189,7 +189,7 @@ async def simulate(
 
 @contextlib.asynccontextmanager
 async def started(
-    config: Config | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
+    config: GatewayConfig | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
 ) -> AsyncIterator[SimulatedGateway]:
     """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
     with tempfile.TemporaryDirectory() as store:

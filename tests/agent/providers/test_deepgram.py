@@ -365,7 +365,7 @@ def test_nonsense_from_the_server_is_counted_and_does_no_harm(model):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"chunk": 0.001}, {"eot_threshold": 0.2}, {"eager_eot_threshold": 0.8}, {"utterance_end": 0.5}, {"attempts": 0}],
+    [{"chunk": 0.001}, {"eot_threshold": 0.2}, {"eager_eot_threshold": 0.8}, {"attempts": 0}],
 )
 def test_options_that_the_server_would_refuse_are_refused_here(wrong):
     with pytest.raises(ValueError, match="must be"):

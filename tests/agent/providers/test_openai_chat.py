@@ -28,6 +28,14 @@ def request_of(**more) -> dict:
     return thinking(scenario, Reply(["Hi."]), **more)
 
 
+def test_the_table_extra_goes_into_the_request():
+    usual = request_of()
+    assert request_of(extra={"service_tier": "priority", "max_tokens": 9}) == usual | {
+        "service_tier": "priority",
+        "max_tokens": 9,
+    }
+
+
 def test_text_comes_as_it_is_written_and_then_the_usage():
     assert pieces(Reply(["It is", " on its way", "."])) == [Text("It is"), Text(" on its way"), Text("."), Usage(11, 7)]
 

@@ -89,7 +89,7 @@ def test_the_vendor_s_client_holds_a_session_with_the_fake(model: str) -> None:
     [
         {},
         {"model": "u3-rt-pro", "languages": ("en", "es")},
-        {"mode": "min_latency", "vad_threshold": 0.5, "interruption_delay": 0.3, "voice_focus": "far-field"},
+        {"mode": "min_latency", "extra": {"vad_threshold": 0.5, "interruption_delay": 300, "voice_focus": "far-field"}},
         {"prompt": "Orders of tyres.", "keyterms": ("Sipgw",), "language": "de", "min_turn_silence": 0.3},
         {"redact": ("credit_card_number",), "languages": ("en", "es")},
     ],

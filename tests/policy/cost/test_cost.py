@@ -12,7 +12,7 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import Used
 from sipgw.agents.agents import Agents
 from sipgw.agents.products import prices_of
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.options import OptionError, build
 from sipgw.config.trunks import TrunkOptions
@@ -201,7 +201,7 @@ def test_a_leg_that_took_the_place_of_the_first_is_charged_as_a_call_out() -> No
 
 @pytest.mark.faults("C1")
 def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
-    capped = Config(
+    capped = GatewayConfig(
         cost=CostOptions(per_call=1),
         openai=OpenAIOptions(api_key="k", model="gpt-new"),
         elevenlabs=ElevenLabsOptions(api_key="k"),
@@ -219,8 +219,8 @@ def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
 
 @pytest.mark.faults("C1")
 def test_phones_of_our_own_and_the_browser_cost_no_carrier() -> None:
-    table = prices_of(Config())
+    table = prices_of(GatewayConfig())
     for name in ("local", "accounts", "browser"):
         assert Bill(table, "in", "anna", NOON, name, NOON).cost(NOON + timedelta(hours=1)).most == 0
-    own = Config(trunks=(TrunkOptions("local", "peer", networks=("10.0.0.0/8",)),))
+    own = GatewayConfig(trunks=(TrunkOptions("local", "peer", networks=("10.0.0.0/8",)),))
     assert Bill(prices_of(own), "in", "anna", NOON, "local", NOON).cost(NOON + timedelta(hours=1)).most == 60

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.records import Used
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.events import CallEnded, CallReported, Event
@@ -29,7 +29,7 @@ SILENCE = b"\xff" * 160
 def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_path: Path) -> None:
     told: list[Event] = []
 
-    def change(config: Config) -> Config:
+    def change(config: GatewayConfig) -> GatewayConfig:
         return replace(config, prices=(TRUNK,))
 
     async def scenario() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sipgw.calls.request import OriginateRequest
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions, IndiaOptions
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
@@ -103,7 +103,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
     listed.write_text(f"{LISTED}\n")
     gate = GateOptions(countries=("DE", "IN", "US"), dnc_files=(str(listed),), per_number_per_day=2, per_day=5)
 
-    def agents(config: Config) -> dict[str, Config]:
+    def agents(config: GatewayConfig) -> dict[str, GatewayConfig]:
         registered = IndiaOptions("1101234567890123456", "1105", "1107")
         changed = {
             "registered": replace(gate, india=registered), "night": replace(gate, windows=ALWAYS),

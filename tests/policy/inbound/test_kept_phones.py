@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.policy.inbound.kept_phones import KeptPhones
 from sipgw.sip.dialog import Peer
@@ -99,7 +99,7 @@ def test_a_spoilt_file_costs_no_more_than_its_own(tmp_path: Path, spoilt: str) -
 
 @pytest.mark.slow
 def test_a_person_at_a_phone_is_reached_after_the_gateway_was_restarted(tmp_path: Path) -> None:
-    def accounts(config: Config) -> Config:
+    def accounts(config: GatewayConfig) -> GatewayConfig:
         return replace(config, accounts=(AccountOptions("anna", "annas-password"),))
 
     async def scenario() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import PriceOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.trunks import TrunkOptions
@@ -21,18 +21,18 @@ from tests.waiting import HANG, until
 pytestmark = pytest.mark.slow
 
 DEAR = PriceOptions("trunk", "office", "seconds", 0.30, 60, rounding="60/60")
-Change = Callable[[Config], Config]
+Change = Callable[[GatewayConfig], GatewayConfig]
 
 
 def limited(**more: object) -> Change:
     return lambda config: replace(config, limits=LimitOptions(**more), prices=(DEAR,))  # type: ignore[arg-type]
 
 
-def full(config: Config) -> Config:
+def full(config: GatewayConfig) -> GatewayConfig:
     return replace(config, admission=replace(config.admission, max_calls=1))
 
 
-def full_trunk(config: Config) -> Config:
+def full_trunk(config: GatewayConfig) -> GatewayConfig:
     return replace(config, trunks=tuple(replace(trunk, max_calls=1) for trunk in config.trunks))
 
 
@@ -102,7 +102,7 @@ def test_one_more_gets_the_answer_that_fits(
 def test_a_gateway_that_is_late_turns_another_call_away_and_serves_the_first(tmp_path: Path) -> None:
     """Any delay is too much here, and there is always some."""
 
-    def hurried(config: Config) -> Config:
+    def hurried(config: GatewayConfig) -> GatewayConfig:
         return replace(config, admission=replace(config.admission, delay_limit=1e-9))
 
     async def scenario() -> None:

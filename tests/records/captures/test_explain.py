@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from agent.records import Outcome
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import LOCKED_OUT
@@ -129,8 +129,8 @@ def test_every_ending_that_the_code_makes_has_an_entry() -> None:
 def known_options() -> set[tuple[str, str]]:
     found = {("trunks", field.name) for field in fields(TrunkOptions)}
     found |= {("accounts", field.name) for field in fields(AccountOptions)}
-    hints = get_type_hints(Config)
-    for section in fields(Config):
+    hints = get_type_hints(GatewayConfig)
+    for section in fields(GatewayConfig):
         hint: Any = hints[section.name]
         if is_dataclass(hint):
             found |= {(section.name, field.name) for field in fields(hint)}

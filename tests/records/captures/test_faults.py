@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sipgw.agents.agents import Agents
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.records import CaptureOptions
 from sipgw.events import CallEnded, Disposition
 from sipgw.records.artifacts.artifact import Artifacts
@@ -38,7 +38,7 @@ def test_a_capture_that_cannot_be_made_ends_nothing(tmp_path: Path, monkeypatch:
         yield b""
 
     async def scenario() -> None:
-        evidence = Evidence(CaptureOptions(folder=str(tmp_path / "captures")), Agents(Config(), {}))
+        evidence = Evidence(CaptureOptions(folder=str(tmp_path / "captures")), Agents(GatewayConfig(), {}))
         async with evidence.gathering(None, None, tmp_path / "calls", Artifacts()):  # type: ignore[arg-type]
             evidence.watch(CallEnded("a", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
             while evidence._writing:

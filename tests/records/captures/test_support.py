@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import Config, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.options import secrets_of
 from sipgw.records.captures.support import LOG_BYTES, bundle
 
@@ -282,11 +282,11 @@ def test_what_helps_is_inside() -> None:
     "call", [{}, {"sip": {"messages": [{}]}}, {"turns": [{}], "events": [{}]}, {"ending": {}, "began": ""}]
 )
 def test_calls_that_are_odd_are_no_fault(call: dict[str, Any]) -> None:
-    assert "calls/00.json" in inside(bundle({"sipgw": Config()}, [call]))
+    assert "calls/00.json" in inside(bundle({"sipgw": GatewayConfig()}, [call]))
 
 
 def test_only_so_much_of_calls_and_log() -> None:
-    files = inside(bundle({"sipgw": Config()}, [CALL] * 500, log="x" * 10_000_000))
+    files = inside(bundle({"sipgw": GatewayConfig()}, [CALL] * 500, log="x" * 10_000_000))
     assert len(files) < 120 and len(files["log.txt"]) <= 2 << 20
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.outbound.dialling import OutboundDialling
 from sipgw.outbound.jobs import Jobs
 from sipgw.records.store import CallFilter
@@ -26,7 +26,7 @@ def test_a_call_comes_in_and_a_promise_of_the_first_release_rings(tmp_path: Path
         old.execute("UPDATE callbacks SET due = ?", (datetime.now(UTC).isoformat(),))
         old.commit()
 
-    def at_home(config: Config) -> Config:
+    def at_home(config: GatewayConfig) -> GatewayConfig:
         """Numbers without a country are those of the trunk's."""
         return replace(config, trunks=tuple(replace(trunk, country="US") for trunk in config.trunks))
 

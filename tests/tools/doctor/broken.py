@@ -14,7 +14,7 @@ from media.process.engine import MediaOptions
 from media.rtp import packet as rtp
 from media.rtp import rtcp
 from media.rtp.srtp import Keys, Srtp
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip import sdes
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -221,7 +221,7 @@ async def diagnosed(
     trunk: TrunkOptions, *, sip: EndpointOptions = SIP, patience: Patience = QUICK, number: str = ""
 ) -> list[Finding]:
     """What the doctor finds at one trunk."""
-    config = Config(sip=sip, trunks=(trunk,), media=MediaOptions("127.0.0.1", (41000, 43000)))
+    config = GatewayConfig(sip=sip, trunks=(trunk,), media=MediaOptions("127.0.0.1", (41000, 43000)))
     with patient(NAMES if patience is QUICK else ()):
         return [one async for one in examine(config, Wanted(trunk.name, number, False, patience))]
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from media.process.engine import MediaOptions
 from sipgw.cli.main import app
-from sipgw.config.config import Config, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.options import secrets_of
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
@@ -24,7 +24,7 @@ from tests.tools.doctor.broken import PASSWORD, SHORT, SIP, Faults, broken, ids,
 
 
 async def examined(**more: Any) -> set[str]:
-    config = Config(**({"sip": SIP, "media": MediaOptions("127.0.0.1", (41000, 43000))} | more))
+    config = GatewayConfig(**({"sip": SIP, "media": MediaOptions("127.0.0.1", (41000, 43000))} | more))
     return {one.id async for one in machine.examine(config, SHORT) if one.verdict != "ok"} - {"local.descriptors"}
 
 
@@ -51,7 +51,7 @@ async def test_ports_that_are_taken_and_ranges_that_are_too_small() -> None:
 @on_loop
 async def test_an_address_that_is_not_of_this_machine() -> None:
     assert await examined(sip=EndpointOptions("192.0.2.77", 5060)) == {"local.sip-host"}
-    config = Config(sip=EndpointOptions("192.0.2.77", 5060), trunks=(peer("127.0.0.1"),))
+    config = GatewayConfig(sip=EndpointOptions("192.0.2.77", 5060), trunks=(peer("127.0.0.1"),))
     found = [one async for one in run.examine(config, run.Wanted(providers=False, patience=SHORT))]
     assert "local.sip-host" in {one.id for one in found}, "and the trunks are not asked from nowhere"
 

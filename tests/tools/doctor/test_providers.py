@@ -14,7 +14,7 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.ulaw import to_linear
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.doctor import providers
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
@@ -27,7 +27,7 @@ VOICES = Path("sipgw/demo_voice")
 SOUND = read_ulaw(VOICES / "ask_order.wav")
 
 
-async def examined(config: Config) -> dict[str, str]:
+async def examined(config: GatewayConfig) -> dict[str, str]:
     return {one.about.split()[0]: one.id async for one in providers.examine(config)}
 
 
@@ -39,7 +39,7 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
         FakeElevenLabs(key="xi", sound=lambda text: SOUND) as tts,
         FakeElevenLabs(key="xi", sound=lambda text: to_linear(SOUND)) as noise,
     ):
-        good = Config(
+        good = GatewayConfig(
             assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url),
             openai=OpenAIOptions(api_key="sk", base_url=llm.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", base_url=tts.url),
@@ -64,13 +64,13 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
 
 @on_loop
 async def test_the_embedded_providers_are_not_asked() -> None:
-    assert not await examined(Config(agent=AgentOptions(stt="local", llm="local", tts="local")))
+    assert not await examined(GatewayConfig(agent=AgentOptions(stt="local", llm="local", tts="local")))
 
 
 @on_loop
 async def test_speech_to_speech_says_a_sentence() -> None:
     async with FakeOpenAIRealtime(key="k") as fake:
-        config = Config(
+        config = GatewayConfig(
             agent=AgentOptions(realtime="openai"), openai_realtime=OpenAIRealtimeOptions(api_key="k", url=fake.url)
         )
         with patch("tests.fakes.realtime_server.sound_of", lambda text: SOUND):
@@ -78,7 +78,7 @@ async def test_speech_to_speech_says_a_sentence() -> None:
         assert await examined(config) == {"openai": "provider.format"}, "the fake's own sound is no speech"
         wrong = replace(config, openai_realtime=OpenAIRealtimeOptions(api_key="no", url=fake.url))
         assert await examined(wrong) == {"openai": "provider.key"}
-        assert await examined(Config(agent=AgentOptions(realtime="openai"))) == {"providers": "provider.missing"}
+        assert await examined(GatewayConfig(agent=AgentOptions(realtime="openai"))) == {"providers": "provider.missing"}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in VOICES.glob("*.wav")))
@@ -164,7 +164,7 @@ async def test_stt_that_refuse_in_the_session_are_a_finding(monkeypatch: pytest.
     monkeypatch.setattr(providers, "AFTER", 0.0)
     monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
     monkeypatch.setattr(providers, "made", lambda config, part, name: Fickle())
-    assert (await providers._examined(Config(), "stt", "assemblyai")).id == "provider.key"
+    assert (await providers._examined(GatewayConfig(), "stt", "assemblyai")).id == "provider.key"
 
 
 def test_what_takes_too_long_is_told() -> None:
@@ -175,6 +175,6 @@ def test_what_takes_too_long_is_told() -> None:
 
 @on_loop
 async def test_a_provider_without_a_key_is_a_finding() -> None:
-    found = [one async for one in providers.examine(Config(agent=AgentOptions(tts="cartesia")))]
+    found = [one async for one in providers.examine(GatewayConfig(agent=AgentOptions(tts="cartesia")))]
     assert [one.id for one in found] == ["provider.missing"]
     assert "CARTESIA_API_KEY" in found[0].fix

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from media.process.engine import MediaOptions
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.uri import Uri
@@ -219,7 +219,7 @@ async def test_a_call_that_is_not_ours_is_refused_and_says_nothing_of_ours() -> 
         trunks = tuple(
             replace(peer(one.place), name=name, test_number="600") for one, name in ((looping, "a"), (plain, "b"))
         )
-        config = Config(sip=SIP, trunks=trunks, media=MediaOptions("127.0.0.1", (41000, 43000)))
+        config = GatewayConfig(sip=SIP, trunks=trunks, media=MediaOptions("127.0.0.1", (41000, 43000)))
         found = [one async for one in run.examine(config, run.Wanted(providers=False, patience=QUICK))]
         assert [(one.about, one.id) for one in found if one.id.startswith("alg.body")] == [("a", "alg.body-ok")]
 

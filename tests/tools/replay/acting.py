@@ -21,7 +21,7 @@ from media.rtp import packet as rtp
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.people import PersonOptions
 from sipgw.config.records import CaptureOptions
@@ -80,7 +80,7 @@ class Cast:
         assert self.refused
         return [0.05, self.refused]
 
-    def providers(self, config: Config) -> Providers:
+    def providers(self, config: GatewayConfig) -> Providers:
         def listening(make: Callable[[], FakeStt]) -> Callable[[], FakeStt]:
             def made() -> FakeStt:
                 self.heard.append(make())
@@ -97,12 +97,12 @@ class Cast:
 class Theatre(Gateway):
     """A gateway with the providers of a scene."""
 
-    def __init__(self, config: Config, cast: Cast) -> None:
+    def __init__(self, config: GatewayConfig, cast: Cast) -> None:
         super().__init__(config)
         self.cast = cast
 
     @contextlib.asynccontextmanager
-    async def open_providers(self, config: Config, choice: Any, speech: Any) -> AsyncIterator[Providers]:  # type: ignore[override]
+    async def open_providers(self, config: GatewayConfig, choice: Any, speech: Any) -> AsyncIterator[Providers]:  # type: ignore[override]
         yield self.cast.providers(config)
 
 
@@ -224,7 +224,7 @@ class Caller(Phone):
 Act = Callable[[Caller], Awaitable[None]]
 
 
-Change = Callable[[Config], Config]
+Change = Callable[[GatewayConfig], GatewayConfig]
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ async def perform(scene: Scene, folder: Path) -> Bundle:
         store = stack.enter_context(tempfile.TemporaryDirectory())
         person = await stack.enter_async_context(callee(scene.person or Callee.pick_up, _playing(scene.machine)))
         capture = CaptureOptions(bundles="always", bundle_folder=str(folder))
-        config = replace(trial(Config(agent=EMBEDDED), Path(store)), capture=capture)
+        config = replace(trial(GatewayConfig(agent=EMBEDDED), Path(store)), capture=capture)
         gate = GateOptions(countries=("US",), windows=ALWAYS)
         config = replace(
             config, trunks=(*config.trunks, person.trunk(networks=("127.0.0.3/32",), country="US")), gate=gate

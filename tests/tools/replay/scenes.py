@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.errors import ProviderError
 from agent.turn_table import State
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
 from tests.callee import Callee
@@ -44,11 +44,11 @@ def scene(act: Act, **more: object) -> Callable[[], Scene]:
     return lambda: Scene(act, Cast(ANSWERS, **cast), **more)  # type: ignore[arg-type]
 
 
-def turns(**values: object) -> Callable[[Config], Config]:
+def turns(**values: object) -> Callable[[GatewayConfig], GatewayConfig]:
     return lambda config: replace(config, turns=replace(config.turns, **values))  # type: ignore[arg-type]
 
 
-def agent(**values: object) -> Callable[[Config], Config]:
+def agent(**values: object) -> Callable[[GatewayConfig], GatewayConfig]:
     return lambda config: replace(config, agent=replace(config.agent, **values))  # type: ignore[arg-type]
 
 

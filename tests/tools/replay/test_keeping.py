@@ -16,7 +16,7 @@ from media.g711 import ULAW_TO_ALAW
 from media.recording.tap import Tapped
 from media.rtp.packet import build, parse
 from sipgw.agents.agents import Agents
-from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import ConfigError, GatewayConfig
 from sipgw.config.config import parse as parse_config
 from sipgw.config.records import CaptureOptions, PrivacyOptions
 from sipgw.events import CallBegan, CallEnded, CallReported, Disposition
@@ -51,7 +51,7 @@ def holding(
     folder: Path, capture: CaptureOptions, scene: Scene, look: Callable[[Theatre, str], Awaitable[None]]
 ) -> None:
     async def held() -> None:
-        config = replace(trial(Config(agent=EMBEDDED), folder), capture=capture)
+        config = replace(trial(GatewayConfig(agent=EMBEDDED), folder), capture=capture)
         async with Theatre(scene.change(config), scene.cast) as theatre:
             calls: list[str] = []
             theatre.watchers.add(lambda event: calls.append(event.call) if isinstance(event, CallEnded) else None)
@@ -123,7 +123,7 @@ def test_sound_that_must_not_be_kept_is_in_no_bundle(tmp_path: Path) -> None:
         await asyncio.sleep(0.5)
         me.hang_up()
 
-    def recorded(config: Config) -> Config:
+    def recorded(config: GatewayConfig) -> GatewayConfig:
         return replace(config, recording=replace(config.recording, folder=str(tmp_path / "tapes")))
 
     async def look(theatre: Theatre, call: str) -> None:
@@ -148,7 +148,9 @@ def over(bundles: Bundles, call: str, kind: str = "caller_hung_up") -> bool:
 
 def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone() -> None:
     async def scenario() -> None:
-        bundles = Bundles(CaptureOptions(bundles="demand", bundle_megabytes=1), Agents(Config(), {}), lambda call: None)
+        bundles = Bundles(
+            CaptureOptions(bundles="demand", bundle_megabytes=1), Agents(GatewayConfig(), {}), lambda call: None
+        )
         for call in "abc":
             seen(bundles, call, "x" * 1000, 400)
             over(bundles, call)
@@ -171,7 +173,7 @@ def test_what_failed_is_told_by_its_ending_or_by_a_part_of_the_agent() -> None:
             ("always", "caller_hung_up", True), ("demand", "failed", False),
         ]:  # fmt: skip
             options = CaptureOptions(bundles=wanted, bundle_folder="x")
-            bundles = Bundles(options, Agents(Config(), {}), lambda call: None)
+            bundles = Bundles(options, Agents(GatewayConfig(), {}), lambda call: None)
             seen(bundles, "a", "hello", 1)
             assert RECORDER.get() is not None
             assert over(bundles, "a", kind) is written

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import Config
+from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.tools.caller import Call
 from sipgw.tools.evaluation.conversing import Happened, unexpected
@@ -107,7 +107,7 @@ async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
 @on_loop
 async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else(tmp_path: Path) -> None:
     person = PersonOptions("billing", "+14155550124", hours=("sat 00:00-00:01",))
-    config = Config(agent=EMBEDDED, people=(person,))
+    config = GatewayConfig(agent=EMBEDDED, people=(person,))
     scenario = Scenario((Step(say="May I speak to a human, please?"), Step(silent=30.0)), limit=HANG)
     told = Happened()
     _, call = await simulate(scenario, tmp_path, lambda who, what: None, config=config, watch=told.watch)

@@ -1,0 +1,46 @@
+"""Parameters of a provider that the options do not name: the table `extra` goes into its request as it is."""
+
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+SIZE = 8000
+"""Characters of the table as JSON."""
+DEPTH = 5
+"""Tables and lists within each other."""
+FIXED: Mapping[str, bool] = MappingProxyType({"fixed": True})
+"""Metadata of a field that tests change and a configuration does not."""
+
+
+def check(extra: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a table that is too large or too deep."""
+    if _depth(extra) > DEPTH or len(json.dumps(extra, default=str)) > SIZE:
+        raise ValueError(f"extra holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list | tuple) else 0
+
+
+def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with `extra`, table by table; what both have is that of `extra`."""
+    both = dict(body)
+    for key, value in extra.items():
+        before = both.get(key)
+        both[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def in_query(pairs: Mapping[str, Any] | list[tuple[str, Any]], extra: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Parameters of a URL with those of `extra`, which replace others of their name; a list is one for each item."""
+    given = pairs.items() if isinstance(pairs, Mapping) else pairs
+    both = [(name, str(value)) for name, value in given if name not in extra]
+    return [*both, *((name, text) for name, value in extra.items() for text in _texts(value))]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        yield item if isinstance(item, str) else json.dumps(item)

@@ -1,0 +1,33 @@
+"""``sipgw config``: the configuration as it holds."""
+
+from typing import Annotated
+
+import typer
+
+from sipgw.config.agent_files import load_all
+from sipgw.config.config import environment
+from sipgw.config.show import as_json, as_toml, effective
+from sipgw.console import ConfigFile, one_line_errors
+
+config = typer.Typer(no_args_is_help=True, help="The configuration as it holds.")
+
+
+@config.callback()
+def group() -> None:
+    """The configuration as it holds."""
+
+
+@config.command()
+def show(
+    file: ConfigFile = None,
+    agent: Annotated[str, typer.Option(help="Name of a file in agents/: the configuration of that agent.")] = "",
+    json_: Annotated[bool, typer.Option("--json", help="A JSON object instead of TOML.")] = False,
+) -> None:
+    """Print every key with its value and where that comes from; secrets are masked.
+
+    Exits with 1 after that if the configuration has faults.
+    """
+    with one_line_errors():
+        rows = effective(file, agent, environment())
+        typer.echo((as_json if json_ else as_toml)(rows), nl=False)
+        load_all(file)

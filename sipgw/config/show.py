@@ -1,0 +1,202 @@
+"""The configuration as it holds, key by key, and where each value comes from. Secrets are masked.
+
+It is made of the files and not of the options that they become, so it also shows a configuration that has faults.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, is_dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, get_origin
+
+from sipgw.config.agent_files import SHARED, as_tables, split
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, keys_of, line_of, read, read_table
+from sipgw.config.options import (
+    DEFAULT_FILE,
+    PRIVATE,
+    REFERENCE,
+    Keys,
+    Option,
+    OptionError,
+    build,
+    merged,
+    options_of,
+    table_of,
+)
+
+MASK = "***"
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+class Row(NamedTuple):
+    """One key."""
+
+    path: Keys
+    value: Any
+    """As TOML has it; None if the key has no value."""
+    origin: str
+    """``FILE:LINE``, with the variables that it refers to; ``environment NAME``; or ``default``."""
+    problem: str = ""
+
+
+class _Source(NamedTuple):
+    name: str
+    text: str
+    table: Mapping[str, Any]
+    agent: bool = False
+    """Whether the keys of the table `agent` stand at the top."""
+
+    def origin(self, path: Keys) -> str | None:
+        """Where it gives a value for `path`; None if it does not."""
+        value: Any = self.table
+        for key in path:
+            inside = (
+                key in value if isinstance(value, Mapping) else isinstance(value, list) and key in range(len(value))
+            )
+            if not inside:
+                return None
+            value = value[key]
+        names = REFERENCE.findall(json.dumps(value, default=str))
+        if not self.name:
+            return f"environment {names[0]}"
+        line = line_of(self.text, path[1:] if self.agent and path[0] == "agent" else path)
+        return " ".join((f"{self.name}:{line}" if line else self.name, *(f"${{{name}}}" for name in names)))
+
+
+def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> list[Row]:
+    """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is that of the file.
+
+    Raises `ConfigError` if a file cannot be read as TOML, or if there is no such agent.
+    """
+    text, name = read(path)
+    sources = [_Source(name, text, read_table(text, name)), _Source("", "", keys_of(variables))]
+    if agent:
+        sources.insert(0, _of_agent((path or DEFAULT_FILE).parent / "agents", agent))
+    table: Any = {}
+    for source in reversed(sources):
+        table = merged(table, source.table)
+    kind: type = GatewayConfig
+    if agent:
+        kind, table = AgentConfig, {name: table[name] for name in table if name not in SHARED}
+    problems = {}
+    try:
+        build(kind, table, variables)
+    except OptionError as error:
+        problems = dict(error.faults)
+    return list(_View(sources, variables, problems).rows(kind, table))
+
+
+def _of_agent(folder: Path, name: str) -> _Source:
+    for path in (folder / f"{name}.toml", folder / f"{name}.md"):
+        if path.is_file():
+            head, body = split(read(path)[0], path)
+            try:
+                return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
+            except OptionError as error:
+                raise ConfigError(f"{path}: {error}") from None
+    there = ", ".join(sorted(one.stem for one in folder.glob("*") if one.suffix in (".toml", ".md")))
+    raise ConfigError(f"no agent {name!r} in {folder}; there are: {there or 'none'}")
+
+
+class _View(NamedTuple):
+    """What the rows of one configuration are made of."""
+
+    sources: Sequence[_Source]
+    """The first that gives a value for a key wins."""
+    variables: Mapping[str, str]
+    problems: Mapping[Keys, str]
+
+    def rows(self, kind: type, table: Mapping[str, Any], default: Any = None, path: Keys = ()) -> Iterator[Row]:
+        """The keys of one table, then those of the tables below; `default` has the values that `table` leaves out."""
+        known = options_of(kind)
+        below = list[Iterator[Row]]()
+        for name in (*known, *(name for name in table if name not in known)):
+            option, at, given = known.get(name, Option(Any, False, MISSING)), (*path, name), table.get(name, MISSING)
+            usual = option.default if default is None else getattr(default, name, MISSING)
+            inner = table_of(option.hint)
+            tables = list(_tables(given, usual)) if inner else []
+            if inner and (tables or given is MISSING):
+                many = get_origin(option.hint) is tuple
+                below += [self.rows(inner, *one, (*at, n) if many else at) for n, one in enumerate(tables)]
+            else:
+                yield self._row(at, option, usual if given is MISSING else given)
+        for rows in below:
+            yield from rows
+
+    def _row(self, at: Keys, option: Option, value: Any) -> Row:
+        origin = next((found for source in self.sources if (found := source.origin(at))), "default")
+        problem = next((text for where, text in self.problems.items() if where[: len(at)] == at), "")
+        shown = None if value is MISSING else _masked(value, self.variables, hidden=option.secret)
+        return Row(at, shown, origin, problem)
+
+
+def _tables(given: Any, usual: Any) -> Iterator[tuple[Mapping[str, Any], Any]]:
+    """The tables of a key, each with the options that hold what it leaves out."""
+    if isinstance(given, Mapping):
+        yield given, usual if is_dataclass(usual) else None
+    elif isinstance(given, list):
+        yield from ((item, None) for item in given if isinstance(item, Mapping))
+    elif given is MISSING:
+        yield from (({}, one) for one in (usual if isinstance(usual, tuple) else (usual,)) if is_dataclass(one))
+
+
+def _masked(value: Any, variables: Mapping[str, str], *, hidden: bool) -> Any:
+    if isinstance(value, list | tuple):
+        return [_masked(item, variables, hidden=hidden) for item in value]
+    if isinstance(value, Mapping):
+        return {
+            key: _masked(item, variables, hidden=hidden or bool(PRIVATE.search(key))) for key, item in value.items()
+        }
+    if hidden and value not in ("", None):
+        return MASK
+    if not isinstance(value, str):
+        return value
+    return _USER_INFO.sub(MASK, REFERENCE.sub(lambda match: _variable(match[1], variables), value))
+
+
+def _variable(name: str, variables: Mapping[str, str]) -> str:
+    if name not in variables:
+        return f"${{{name}}}"
+    return MASK if PRIVATE.search(name) else variables[name]
+
+
+def as_toml(rows: Sequence[Row]) -> str:
+    """The rows as TOML with a comment behind each."""
+    lines, table = list[str](), Keys()
+    for row in rows:
+        if row.path[:-1] != table:
+            table = row.path[:-1]
+            title = ".".join(name for name in table if isinstance(name, str))
+            lines += ["", f"[[{title}]]" if isinstance(table[-1], int) else f"[{title}]"]
+        value = _literal(row.value)
+        comment = row.origin + (f": INVALID: {row.problem}" if row.problem else "")
+        lines.append(f"{'# ' if row.value is None else ''}{_bare(str(row.path[-1]))} = {value}  # {_one_line(comment)}")
+    return "\n".join(lines).strip() + "\n"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_bare(key)} = {_literal(item)}' for key, item in value.items())}}}"
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return str(value)
+    return "" if value is None else json.dumps(value, default=str, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _bare(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """The rows as one JSON object: under each key its `value`, its `origin` and, if it is wrong, its `problem`."""
+    found = {}
+    for row in rows:
+        problem = {"problem": row.problem} if row.problem else {}
+        found[".".join(map(str, row.path))] = {"value": row.value, "origin": row.origin, **problem}
+    return json.dumps(found, indent=2, default=str, ensure_ascii=False)
