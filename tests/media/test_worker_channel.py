@@ -66,10 +66,18 @@ def test_with_it_comes_how_loud_the_sound_was_that_was_sent_meanwhile() -> None:
 
 def test_what_comes_at_once_gets_the_levels_of_as_many_slots() -> None:
     levels = SentLevels()
-    for level in (b"\x00\x80", b"\x30\xb0", b"\x40\xc0"):
-        levels.add(level * 80)
+    for square in (b"\x00\x80", b"\x30\xb0", b"\x40\xc0"):
+        levels.add(square * 80)
     assert levels.take(5) == bytes((127, 127, 0, 12, 18))
     assert levels.take(1) == bytes([127])
+
+
+def test_slots_in_which_no_sound_came_are_forgotten_but_for_one() -> None:
+    levels = SentLevels()
+    for square in [b"\x00\x80"] * 70 + [b"\x30\xb0", b"\x40\xc0"]:
+        levels.add(square * 80)
+    assert levels.take(2) == bytes((0, 12))
+    assert levels.take(2) == bytes((127, 18))
 
 
 @pytest.mark.parametrize(("arrivals", "late"), [((1,), 0), ((0, 1, 2), 0), ((1, 0, 2), 0), ((2, 0), 1)])
