@@ -8,7 +8,8 @@ import numpy as np
 import soxr
 
 from agent.phrases import words_of
-from agent.providers.local.models import VOCABULARY, WHISPER, verified
+from agent.hearing.model_files import verified
+from agent.providers.local.models import VOCABULARY, WHISPER
 
 RATE = 16_000
 HOP = 160

@@ -18,7 +18,7 @@ from agent.providers.local import wire
 from agent.providers.local.endpoint import RATE, Act, Pauses, Step
 from agent.providers.local.hibari_voice import HibariVoice
 from agent.providers.local.listener import Listener
-from agent.providers.local.silero import Silero
+from agent.hearing.silero import Silero
 from agent.providers.local.whisper import Whisper
 from agent.providers.local.wire import Kind, Message
 
