@@ -13,13 +13,13 @@ from agent.hearing.voice import BEFORE, VoiceJudge, make_judge
 
 HANGOVER = 0.3
 """Seconds without sound that end it; the gaps inside words are shorter."""
-VOICED = 0.5
-"""Probability that makes a slot one of voice."""
+VOICED, VOICED_IN_SILENCE = 0.5, 0.4
+"""Probability that makes a slot one of voice: while the agent speaks, and otherwise."""
 PROMPT = 0.1
 """Seconds of voice that are the caller's while the agent is silent; a click is shorter."""
-SHORTEST, LONGEST = 0.16, 0.45
+SHORTEST, LONGEST = 0.18, 0.45
 """Seconds of voice that stop the agent: on a clean line, and after pauses for nothing."""
-SLOWER, FASTER = 2.0, 0.85
+SLOWER, FASTER = 2.5, 0.7
 """How a pause for nothing, and one that was right, change that."""
 REPLY_OVER = 0.26
 """Seconds of silence of the agent after which a short word is an answer."""
@@ -31,6 +31,10 @@ TOO_LONG = 0.8
 """Seconds of voice in which one that is still too quiet to be the caller's is a background."""
 RETRY = 0.4
 """Seconds between two looks at a noise that goes on."""
+RISEN = 6.0
+"""Decibels by which a noise becomes louder when somebody speaks into it."""
+SOFT = 12.0
+"""Decibels below the level of a voice that do not count for its level."""
 ENDLESS = 5.0
 """Seconds of voice without the shortest pause after which the noise of the line may have risen."""
 CLOSELY = 0.7
@@ -59,10 +63,11 @@ class Sound:
     """Sum of the differences to the predicted echo."""
     looked: float = 0.0
     """When it was last decided what it is."""
+    disowned: bool = False
+    """Whether it was a voice of which no words came."""
 
-    def take(self, at: float, level: float, margin: float, probability: float) -> None:
-        """A loud slot, which ends `at`."""
-        voiced = probability >= VOICED
+    def take(self, at: float, level: float, margin: float, probability: float, *, voiced: bool) -> None:
+        """A loud slot, which ends `at`, while it is not decided what the sound is."""
         if voiced and not self.voice:
             self.voice_began, self.power = max(self.began, at - 4 * SECONDS), 0.0
         if voiced or not self.voice:
@@ -72,6 +77,13 @@ class Sound:
         self.sure += probability
         self.margin += margin
         self.heard = at
+
+    def go_on(self, at: float, level: float) -> None:
+        """A loud slot of a voice."""
+        self.heard = at
+        if level > self.level - SOFT:
+            self.voice += SECONDS
+            self.power += 10 ** (level / 10)
 
     @property
     def slots(self) -> float:
@@ -151,6 +163,7 @@ class CallerSound:
         """A reply was stopped for the voice that started last, and no words came: ask for more voice next time."""
         self._needed = min(LONGEST, self._needed * SLOWER)
         self._background.refused(self._voice.level, self._voice.voice)
+        self._voice.disowned = True
 
     def reset(self) -> None:
         """Another line: after a transfer, a hold or a re-INVITE with another address. Forgets echo and background."""
@@ -201,7 +214,8 @@ class CallerSound:
         probability = self._judge.judge(slot)
         sound = self._sound
         if loud:
-            sound.take(at, came, came - echo, probability)
+            least = VOICED if self._agent_speaks else VOICED_IN_SILENCE
+            sound.take(at, came, came - echo, probability, voiced=probability >= least)
         needed = self._needs(sound)
         if sound.voice >= needed - 1e-9:
             return self._move(Event.ENOUGH, at)
@@ -215,9 +229,12 @@ class CallerSound:
         return None
 
     def _speak(self, came: float, at: float, *, loud: bool) -> Change | None:
-        sound, least = self._sound, self._background.least(agent_speaks=False)
-        if loud and (least is None or came > least):
-            sound.heard = at
+        sound = self._sound
+        if sound.disowned:
+            return self._move(Event.REFUSED, at)
+        least = self._background.least(sound.voice, agent_speaks=False)
+        if loud and (least is None or came > least - SOFT / 2):
+            sound.go_on(at, came)
             if at - sound.began > ENDLESS:
                 self._noise.rise(came)
         if at - sound.heard >= HANGOVER - 1e-9:
@@ -232,19 +249,22 @@ class CallerSound:
             self._noise.rise(came)
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.OVER, at)
-        least = self._background.least(agent_speaks=not self._echo.silent_for(round(REPLY_OVER / SECONDS)))
-        if loud and at - sound.looked >= RETRY and (least is None or sound.recent > least):
+        least = self._background.least(0.0, agent_speaks=self._agent_speaks)
+        changed = at - sound.looked >= RETRY or sound.recent > sound.level + RISEN
+        if loud and changed and (least is None or sound.recent > least):
             return self._move(Event.RETRY, at)
         return None
 
+    @property
+    def _agent_speaks(self) -> bool:
+        return not self._echo.silent_for(round(REPLY_OVER / SECONDS))
+
     def _needs(self, sound: Sound) -> float:
         """Seconds of voice after which this is the caller."""
-        speaks = not self._echo.silent_for(round(REPLY_OVER / SECONDS))
-        needed = self._needed if speaks else PROMPT
-        least = self._background.least(agent_speaks=speaks)
-        if least is None or sound.level >= least + 4.0:
-            return needed
-        return max(needed, LONGEST) if sound.level >= least else math.inf
+        least = self._background.least(sound.voice, agent_speaks=self._agent_speaks)
+        if least is not None and sound.level < least:
+            return math.inf
+        return self._needed if self._agent_speaks else PROMPT
 
     def _move(self, event: Event, at: float) -> Change | None:
         self.state, kind = TABLE[self.state, event]

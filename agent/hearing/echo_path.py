@@ -108,7 +108,10 @@ class EchoPath:
         found = self._estimate()
         if found is None:
             self._suspected = None
-            if self.path is Path.UNKNOWN or (self.path is Path.ECHO and self._is_absent()):
+            quiet = max(self._came[-LEAST_KEPT:]) < HEARD
+            if self.path is Path.UNKNOWN and (quiet or self._spoken >= KEPT):
+                self.path = Path.CLEAN
+            elif self.path is Path.ECHO and self._is_absent():
                 self.path = Path.CLEAN
             return
         alike, lag, loss = found
