@@ -35,8 +35,6 @@ RISEN = 6.0
 """Decibels by which a noise becomes louder when somebody speaks into it."""
 SOFT = 12.0
 """Decibels below the level of a voice that do not count for its level."""
-ENDLESS = 5.0
-"""Seconds of voice without the shortest pause after which the noise of the line may have risen."""
 CLOSELY = 0.7
 """Seconds after the caller's last sound: by then most recognisers have ended the turn."""
 PENDING, SPEAKING, IDLE = 0.02, 0.04, 0.1
@@ -54,13 +52,13 @@ class Sound:
     voice: float = 0.0
     voice_began: float = 0.0
     sure: float = 0.0
-    """Sum of the probabilities of all loud slots."""
+    """Sum of the probabilities of all slots of voice, or of all loud ones before there is a voice."""
     power: float = 0.0
-    """Sum of the powers of all slots of voice, or of all loud ones before there is a voice; 1 being 0 dBm0."""
+    """Sum of the powers of the same slots; 1 being 0 dBm0."""
     recent: float = SILENT
     """Level of the last 0.1 s or so, dBm0."""
     margin: float = 0.0
-    """Sum of the differences to the predicted echo."""
+    """Sum of their differences to the predicted echo."""
     looked: float = 0.0
     """When it was last decided what it is."""
     disowned: bool = False
@@ -69,32 +67,30 @@ class Sound:
     def take(self, at: float, level: float, margin: float, probability: float, *, voiced: bool) -> None:
         """A loud slot, which ends `at`, while it is not decided what the sound is."""
         if voiced and not self.voice:
-            self.voice_began, self.power = max(self.began, at - 4 * SECONDS), 0.0
+            self.voice_began, self.power, self.sure, self.margin = max(self.began, at - 4 * SECONDS), 0.0, 0.0, 0.0
         if voiced or not self.voice:
             self.power += 10 ** (level / 10)
+            self.sure += probability
+            self.margin += margin
         self.voice += SECONDS * voiced
         self.loud += SECONDS
-        self.sure += probability
-        self.margin += margin
         self.heard = at
 
     def go_on(self, at: float, level: float) -> None:
         """A loud slot of a voice."""
         self.heard = at
         if level > self.level - SOFT:
-            self.voice += SECONDS
-            self.power += 10 ** (level / 10)
+            probability, margin = self.mean(self.sure), self.mean(self.margin)
+            self.take(at, level, margin, probability, voiced=True)
 
-    @property
-    def slots(self) -> float:
-        """How many slots were loud."""
-        return max(1.0, self.loud / SECONDS)
+    def mean(self, total: float) -> float:
+        """Of a sum over the slots of voice, or over all loud ones."""
+        return total * SECONDS / (self.voice or self.loud or SECONDS)
 
     @property
     def level(self) -> float:
         """Of its voice, dBm0."""
-        slots = (self.voice or self.loud) / SECONDS
-        return 10 * math.log10(self.power / slots) if slots and self.power else SILENT
+        return 10 * math.log10(self.mean(self.power)) if self.power else SILENT
 
 
 class CallerSound:
@@ -193,21 +189,21 @@ class CallerSound:
         loud = came > max(self._noise.gate, echo + MARGIN)
         sound = self._sound
         sound.recent += 0.3 * (came - sound.recent)
-        match self.state:
-            case State.QUIET:
-                if not loud:
-                    if came < echo:
-                        return None
-                    self._noise.follow(came)
-                    return None
+        if self.state is State.QUIET:
+            if loud:
                 self._move(Event.LOUD, at)
                 return self._decide(slot, came, echo, at, loud=True)
-            case State.SOUND | State.AGAIN:
-                return self._decide(slot, came, echo, at, loud=loud)
+            if came < self._noise.gate:  # else it is an echo
+                self._noise.follow(came)
+            return None
+        self._noise.sound(came)
+        match self.state:
             case State.VOICE:
                 return self._speak(came, at, loud=loud)
             case State.NOISE:
                 return self._wait(came, at, loud=loud)
+            case _:
+                return self._decide(slot, came, echo, at, loud=loud)
 
     def _decide(self, slot: bytes, came: float, echo: float, at: float, *, loud: bool) -> Change | None:
         """It is not known yet what the sound is."""
@@ -235,8 +231,6 @@ class CallerSound:
         least = self._background.least(sound.voice, agent_speaks=False)
         if loud and (least is None or came > least - SOFT / 2):
             sound.go_on(at, came)
-            if at - sound.began > ENDLESS:
-                self._noise.rise(came)
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.OVER, at)
         return None
@@ -246,7 +240,6 @@ class CallerSound:
         sound = self._sound
         if loud:
             sound.heard = at
-            self._noise.rise(came)
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.OVER, at)
         least = self._background.least(0.0, agent_speaks=self._agent_speaks)
@@ -277,23 +270,22 @@ class CallerSound:
             self._voice = sound
         if kind is None:
             return None
+        background, moment = sound.disowned, sound.heard
         match kind:
             case Kind.VOICE_STARTED:
                 moment = sound.voice_began
-            case Kind.VOICE_ENDED | Kind.SHORT_VOICE:
-                moment = sound.heard
             case Kind.NOISE:
-                moment = sound.began
-        return Change(kind, moment, self._evidence(sound))
+                background, moment = sound.voice >= PROMPT and self._needs(sound) == math.inf, sound.began
+        return Change(kind, moment, self._evidence(sound, background=background))
 
-    def _evidence(self, sound: Sound) -> Evidence:
-        needed = self._needs(sound)
+    def _evidence(self, sound: Sound, *, background: bool) -> Evidence:
+        echoes = self._echo.path is Path.ECHO
         return Evidence(
-            voice=sound.sure / sound.slots,
+            voice=sound.mean(sound.sure),
             seconds=sound.voice,
             level=sound.level,
-            needed=min(needed, LONGEST),
-            return_loss=self._echo.loss if self._echo.path is Path.ECHO else None,
-            margin=sound.margin / sound.slots if self._echo.path is Path.ECHO and not self._echo.over else None,
-            background=needed == math.inf,
+            needed=min(self._needs(sound), LONGEST),
+            return_loss=self._echo.loss if echoes else None,
+            margin=sound.mean(sound.margin) if echoes and not self._echo.over else None,
+            background=background,
         )

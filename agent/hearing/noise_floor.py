@@ -10,18 +10,21 @@ AUDIBLE = -38.0
 """The least level of a sound, dBm0."""
 DOWN, UP = 0.3, 0.02
 """Part of the difference by which the floor follows a quieter and a louder slot without sound."""
-RISE = 0.17
-"""Decibels by which the floor rises in each slot of a noise."""
+WHOLE = 50
+"""Slots of a sound (1 s) whose quietest is noise: speech has gaps."""
 
 
 class NoiseFloor:
-    """Follows the noise of a line: down at once, up slowly, and not at all while somebody speaks."""
+    """Follows the noise of a line: down at once, up slowly, and by the gaps only while somebody speaks."""
 
     def __init__(self) -> None:
         self.gate = 0.0
         """The level in dBm0 above which there is a sound."""
         self._floor = 0.0
         self._learned = 0
+        self._least = 0.0
+        """The quietest slot of the present sound, and their number."""
+        self._slots = 0
 
     @property
     def known(self) -> bool:
@@ -30,6 +33,7 @@ class NoiseFloor:
 
     def follow(self, level: float, slots: int = 1) -> None:
         """Take the level of so many slots without sound."""
+        self._slots = 0
         if not self.known:
             self._learned += slots
             self._set(min(self._floor, level))
@@ -37,9 +41,13 @@ class NoiseFloor:
         rate = DOWN if level < self._floor else UP
         self._set(self._floor + (level - self._floor) * min(1.0, rate * slots))
 
-    def rise(self, level: float) -> None:
-        """Take a slot of a sound that is a noise: one that goes on belongs to the line."""
-        self._set(min(self._floor + RISE, max(level, self._floor)))
+    def sound(self, level: float) -> None:
+        """Take the level of a slot of a sound."""
+        self._least = min(self._least, level) if self._slots else level
+        self._slots += 1
+        if self._slots >= WHOLE:
+            self._set(max(self._floor, self._least))
+            self._slots = 0
 
     def _set(self, floor: float) -> None:
         self._floor = max(LEAST, floor)
