@@ -17,6 +17,8 @@ PITCHES = range(20, 100)
 """Samples from one beat of the vocal cords to the next: 80 to 400 Hz."""
 ALIKE = 0.7
 """How alike two such beats are, 1 being the same. In coughs, breath and rustling nothing comes again like that."""
+HELD = 5
+"""Slots after one with a pitch that are a voice, too: those of its consonants."""
 BEFORE = RATE // 8 * WIDTH
 """Bytes of linear sound (0.125 s) in front of a sound that help to judge its beginning."""
 
@@ -82,19 +84,22 @@ class ModelJudge:
 
 
 class Pitch:
-    """The vocal cords beat again and again: 1 for a slot in which they do, else 0."""
+    """The vocal cords beat again and again: 1 for a slot in which they do and those that follow it, else 0."""
 
     def __init__(self) -> None:
         self._before = b""
+        self._held = 0
 
     def begin(self, before: bytes) -> None:
         """See `VoiceJudge.begin`."""
-        self._before = before[-SLOT * WIDTH :]
+        self._before, self._held = before[-SLOT * WIDTH :], 0
 
     def judge(self, slot: bytes) -> float:
         """See `VoiceJudge.judge`."""
         before, self._before = self._before, slot
-        return float(len(before) == SLOT * WIDTH and is_voiced(before + slot))
+        voiced = len(before) == SLOT * WIDTH and is_voiced(before + slot)
+        self._held = HELD if voiced else self._held - 1
+        return float(self._held > 0)
 
 
 def is_voiced(linear: bytes) -> bool:
