@@ -17,9 +17,9 @@ VOICED, VOICED_IN_SILENCE = 0.5, 0.4
 """Probability that makes a slot one of voice: while the agent speaks, and otherwise."""
 PROMPT = 0.1
 """Seconds of voice that are the caller's while the agent is silent; a click is shorter."""
-SHORTEST, LONGEST = 0.18, 0.45
+SHORTEST, LONGEST = 0.16, 0.48
 """Seconds of voice that stop the agent: on a clean line, and after pauses for nothing."""
-SLOWER, FASTER = 2.5, 0.7
+SLOWER, FASTER = 3.0, 0.7
 """How a pause for nothing, and one that was right, change that."""
 REPLY_OVER = 0.26
 """Seconds of silence of the agent after which a short word is an answer."""

@@ -84,7 +84,7 @@ class EchoPath:
         self._sent.append(round(sent))
         self._came.append(round(came))
         if len(self._came) >= 2 * KEPT:
-            del self._sent[:-KEPT - LAGS], self._came[:-KEPT]
+            del self._sent[: -KEPT - LAGS], self._came[:-KEPT]
         if not self._silent:
             self._spoken += 1
             self._due += 1
@@ -109,9 +109,7 @@ class EchoPath:
         if found is None:
             self._suspected = None
             quiet = max(self._came[-LEAST_KEPT:]) < HEARD
-            if self.path is Path.UNKNOWN and (quiet or self._spoken >= KEPT):
-                self.path = Path.CLEAN
-            elif self.path is Path.ECHO and self._is_absent():
+            if (self.path is Path.UNKNOWN and (quiet or self._spoken >= KEPT)) or (self.path is Path.ECHO and self._is_absent()):
                 self.path = Path.CLEAN
             return
         alike, lag, loss = found

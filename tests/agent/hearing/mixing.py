@@ -100,7 +100,9 @@ def echo(sound: Sound, rng: np.random.Generator, delay: float, loss: float, *, r
     start = round(delay * RATE)
     path[start : start + 8] = (1.0, 0.4, -0.3, 0.2, -0.1, 0.05, 0.02, 0.01)
     if room:
-        tail = rng.standard_normal(len(path) - start - 40) * 10 ** (-3 * np.arange(len(path) - start - 40) / room / RATE)
+        tail = rng.standard_normal(len(path) - start - 40) * 10 ** (
+            -3 * np.arange(len(path) - start - 40) / room / RATE
+        )
         path[start + 40 :] += 0.15 * tail
     back = np.convolve(sound, path)[: len(sound)]
     reach = np.sqrt(np.mean(sound**2) / max(1e-9, float(np.mean(back**2))))

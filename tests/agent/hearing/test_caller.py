@@ -142,7 +142,9 @@ def test_another_line_has_another_echo() -> None:
 
 def television(seconds: float, below: float) -> Sound:
     """Somebody who speaks on, so many dB below the caller."""
-    return np.resize(at_level(np.concatenate([ulaw_clip(name) for name in SENTENCES]), CALLER - below), round(seconds * RATE))
+    return np.resize(
+        at_level(np.concatenate([ulaw_clip(name) for name in SENTENCES]), CALLER - below), round(seconds * RATE)
+    )
 
 
 def test_a_television_is_not_the_caller_whose_voice_is_known() -> None:
