@@ -48,8 +48,9 @@ class Sound:
     began: float
     heard: float
     """When it was loud last."""
-    loud: float = 0.0
-    voice: float = 0.0
+    loud: int = 0
+    """Slots in which it was loud, and those of them that were a voice."""
+    voice: int = 0
     voice_began: float = 0.0
     sure: float = 0.0
     """Sum of the probabilities of all slots of voice, or of all loud ones before there is a voice."""
@@ -72,8 +73,8 @@ class Sound:
             self.power += 10 ** (level / 10)
             self.sure += probability
             self.margin += margin
-        self.voice += SECONDS * voiced
-        self.loud += SECONDS
+        self.voice += voiced
+        self.loud += 1
         self.heard = at
 
     def go_on(self, at: float, level: float) -> None:
@@ -85,7 +86,12 @@ class Sound:
 
     def mean(self, total: float) -> float:
         """Of a sum over the slots of voice, or over all loud ones."""
-        return total * SECONDS / (self.voice or self.loud or SECONDS)
+        return total / (self.voice or self.loud or 1)
+
+    @property
+    def seconds(self) -> float:
+        """Of its voice."""
+        return round(self.voice * SECONDS, 2)
 
     @property
     def level(self) -> float:
@@ -133,11 +139,11 @@ class CallerSound:
         self._at = at
         if not slots:
             return []
-        if self.state is State.QUIET and self._noise.known and self._echo.over and not played.strip(b"\x7f"):
-            if peak(linear) < self._noise.gate:  # nearly always: nobody speaks
-                self._noise.follow(level(linear), slots)
-                self._before = (self._before + linear[: len(linear) - rest])[-BEFORE:]
-                return []
+        idle = self.state is State.QUIET and self._noise.known and self._echo.over and not played.strip(b"\x7f")
+        if idle and peak(linear) < self._noise.gate:  # nearly always: nobody speaks
+            self._noise.follow(level(linear), slots)
+            self._before = (self._before + linear[: len(linear) - rest])[-BEFORE:]
+            return []
         sent = played[-slots:].rjust(slots, b"\x7f")
         end = at - (rest // WIDTH) / RATE - slots * SECONDS
         changes = []
@@ -158,7 +164,7 @@ class CallerSound:
     def false_alarm(self) -> None:
         """A reply was stopped for the voice that started last, and no words came: ask for more voice next time."""
         self._needed = min(LONGEST, self._needed * SLOWER)
-        self._background.refused(self._voice.level, self._voice.voice)
+        self._background.refused(self._voice.level, self._voice.seconds)
         self._voice.disowned = True
 
     def reset(self) -> None:
@@ -213,14 +219,14 @@ class CallerSound:
             least = VOICED if self._agent_speaks else VOICED_IN_SILENCE
             sound.take(at, came, came - echo, probability, voiced=probability >= least)
         needed = self._needs(sound)
-        if sound.voice >= needed - 1e-9:
+        if sound.seconds >= needed:
             return self._move(Event.ENOUGH, at)
         if at - sound.heard >= HANGOVER - 1e-9:
-            return self._move(Event.SHORT if sound.voice >= PROMPT - 1e-9 and needed < math.inf else Event.OVER, at)
-        if sound.loud >= NO_VOICE and sound.voice < PART * sound.loud:
+            return self._move(Event.SHORT if sound.seconds >= PROMPT and needed < math.inf else Event.OVER, at)
+        if sound.loud * SECONDS >= NO_VOICE and sound.voice < PART * sound.loud:
             return self._move(Event.REFUSED, at)
-        if sound.voice >= TOO_LONG:
-            self._background.refused(sound.level, sound.voice)
+        if sound.seconds >= TOO_LONG:
+            self._background.refused(sound.level, sound.seconds)
             return self._move(Event.REFUSED, at)
         return None
 
@@ -228,7 +234,7 @@ class CallerSound:
         sound = self._sound
         if sound.disowned:
             return self._move(Event.REFUSED, at)
-        least = self._background.least(sound.voice, agent_speaks=False)
+        least = self._background.least(sound.seconds, agent_speaks=False)
         if loud and (least is None or came > least - SOFT / 2):
             sound.go_on(at, came)
         if at - sound.heard >= HANGOVER - 1e-9:
@@ -254,7 +260,7 @@ class CallerSound:
 
     def _needs(self, sound: Sound) -> float:
         """Seconds of voice after which this is the caller."""
-        least = self._background.least(sound.voice, agent_speaks=self._agent_speaks)
+        least = self._background.least(sound.seconds, agent_speaks=self._agent_speaks)
         if least is not None and sound.level < least:
             return math.inf
         return self._needed if self._agent_speaks else PROMPT
@@ -266,7 +272,7 @@ class CallerSound:
             self._judge.begin(self._before)
         sound = self._sound
         sound.looked = at
-        if sound.voice >= PROMPT - 1e-9:
+        if sound.seconds >= PROMPT:
             self._voice = sound
         if kind is None:
             return None
@@ -275,14 +281,14 @@ class CallerSound:
             case Kind.VOICE_STARTED:
                 moment = sound.voice_began
             case Kind.NOISE:
-                background, moment = sound.voice >= PROMPT and self._needs(sound) == math.inf, sound.began
+                background, moment = sound.seconds >= PROMPT and self._needs(sound) == math.inf, sound.began
         return Change(kind, moment, self._evidence(sound, background=background))
 
     def _evidence(self, sound: Sound, *, background: bool) -> Evidence:
         echoes = self._echo.path is Path.ECHO
         return Evidence(
-            voice=sound.mean(sound.sure),
-            seconds=sound.voice,
+            voice=min(1.0, sound.mean(sound.sure)),
+            seconds=sound.seconds,
             level=sound.level,
             needed=min(self._needs(sound), LONGEST),
             return_loss=self._echo.loss if echoes else None,

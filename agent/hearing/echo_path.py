@@ -108,8 +108,7 @@ class EchoPath:
         found = self._estimate()
         if found is None:
             self._suspected = None
-            quiet = max(self._came[-LEAST_KEPT:]) < HEARD
-            if (self.path is Path.UNKNOWN and (quiet or self._spoken >= KEPT)) or (self.path is Path.ECHO and self._is_absent()):
+            if self._is_absent() if self.path is Path.ECHO else self._is_clean():
                 self.path = Path.CLEAN
             return
         alike, lag, loss = found
@@ -136,6 +135,10 @@ class EchoPath:
             return None
         loss = median(differences)
         return (alike, LAGS - place, loss) if loss >= LEAST_LOSS else None
+
+    def _is_clean(self) -> bool:
+        """Whether enough was sent, and nothing came back or only what is no echo."""
+        return self._spoken >= KEPT or max(self._came[-LEAST_KEPT:]) < HEARD
 
     def _is_absent(self) -> bool:
         end = len(self._sent) - self._lag

@@ -10,8 +10,8 @@ AUDIBLE = -38.0
 """The least level of a sound, dBm0."""
 DOWN, UP = 0.3, 0.02
 """Part of the difference by which the floor follows a quieter and a louder slot without sound."""
-WHOLE = 50
-"""Slots of a sound (1 s) whose quietest is noise: speech has gaps."""
+WHOLE = 100
+"""Slots of a sound (2 s) whose quietest is noise: speech has gaps."""
 
 
 class NoiseFloor:

@@ -1,4 +1,4 @@
-"""Whether a sound is a voice: by a model, run only while a sound is undecided; without one by the pitch of the sound."""
+"""Whether a sound is a voice: by a model that runs only while this is undecided; without one by its pitch."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -19,8 +19,8 @@ ALIKE = 0.7
 """How alike two such beats are, 1 being the same. In coughs, breath and rustling nothing comes again like that."""
 HELD = 5
 """Slots after one with a pitch that are a voice, too: those of its consonants."""
-BEFORE = RATE // 8 * WIDTH
-"""Bytes of linear sound (0.125 s) in front of a sound that help to judge its beginning."""
+BEFORE = RATE // 4 * WIDTH
+"""Bytes of linear sound (0.25 s) in front of a sound that help to judge its beginning."""
 
 
 class VoiceJudge(Protocol):
