@@ -149,7 +149,7 @@ def television(seconds: float, below: float) -> Sound:
 
 def test_a_television_is_not_the_caller_whose_voice_is_known() -> None:
     subject, agent = CallerSound(model()), reply(20.0)
-    heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, at_level(ulaw_clip("jfk.wav"), CALLER)))))
+    heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, at_level(ulaw_clip("jfk.wav")[: 3 * RATE], CALLER)))))
     subject.confirmed()
     changes = heard(subject, over(agent, (0.0, television(20.0, 12.0))), clock=20.0)
     assert not of(changes, START)
@@ -166,6 +166,32 @@ def test_a_television_breaks_a_reply_once_and_not_twice() -> None:
     assert len(of(first, START)) == 1
     assert of(first, END)[0].change.evidence.background
     assert not of(heard(subject, call, clock=30.0, alarm=1.5), START)
+
+
+def rustling(dbm0: float) -> Sound:
+    """For five seconds."""
+    chance = rng()
+    return at_level(np.concatenate([NOISES["rustle"](chance, dbm0) for _ in range(12)])[: 5 * RATE], dbm0)
+
+
+@pytest.mark.parametrize("at", [5.0, 5.1, 5.2, 5.3])
+@pytest.mark.parametrize(("dbm0", "soon"), [(-32.0, 0.5), (CALLER - 4, 1.2)])
+def test_a_caller_who_speaks_into_a_noise_is_noticed(at: float, dbm0: float, soon: float) -> None:
+    said = at_level(ulaw_clip("cards_001.wav"), CALLER)
+    changes = heard(CallerSound(model()), over(reply(9.0), (3.5, rustling(dbm0)), (at, said)))
+    assert kinds(changes)[0] is Kind.NOISE
+    assert at < of(changes, START)[0].at <= at + soon
+
+
+def test_a_voice_in_the_background_is_told_before_it_ends() -> None:
+    subject = CallerSound(model())
+    heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, at_level(ulaw_clip("jfk.wav")[: 3 * RATE], CALLER)))))
+    subject.confirmed()
+    said = at_level(ulaw_clip("lv_0880.wav"), CALLER - 12)
+    changes = heard(subject, over(reply(6.0), (2.0, said)), clock=20.0)
+    assert kinds(changes) == [Kind.NOISE]
+    assert changes[0].at < 22.0 + 1.6 < 22.0 + len(said) / RATE
+    assert changes[0].change.evidence.background
 
 
 def test_noise_alone_is_nothing_however_loud() -> None:
