@@ -2,11 +2,11 @@
 
 import asyncio
 
-from agent.ears import Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
+from agent.stt import Transcript, Word
 from agent.turns import TurnOptions, Turns
 from agent.vad import HANGOVER, Activity, VoiceActivity
 

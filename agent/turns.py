@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import inf
 
 from agent.caller_sound import Sound
+from agent.dtmf import DtmfBuffer
 from agent.echo import LATE, Echo
-from agent.keypad import Keypad
 from agent.patience import Patience
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
 from agent.turn_table import TABLE, TIMEOUTS, Decision, Event, State
@@ -78,7 +78,7 @@ class Turns:
         self._greeted = False
         self._sound = Sound(now, now)
         self._patience = Patience(options.reprompts, options.hesitation_limit, quiet_from=now)
-        self._keys = Keypad(options.digit_pause, options.max_digits)
+        self._keys = DtmfBuffer(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
         self._kept = ""
         """Words that are answered later: the parts of a dictation, or what was said into an announcement."""
@@ -343,11 +343,11 @@ class Turns:
         if not self._greeted and phrases.greetings.issuperset(words):
             return True
         if self.state is S.THINKING:
-            return phrases.murmurs.issuperset(words)
+            return phrases.backchannels.issuperset(words)
         if self.state not in (S.SPEAKING, S.HELD, S.ANNOUNCING, S.CLOSING):
             return False
         asked = self.said.endswith("?")
-        return all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words)
+        return all(word in phrases.backchannels or (word in phrases.assent and not asked) for word in words)
 
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if state is not self.state or D.REPROMPT in decisions or D.ASK_AGAIN in decisions:

@@ -141,7 +141,7 @@ def test_words_after_which_nothing_comes_are_silence_but_a_sound_that_goes_on_is
 
 
 def waiting() -> Turns:
-    """Somebody has said something, and the ears do not say that it is all."""
+    """Somebody has said something, and the STT does not say that it is all."""
     subject = Turns(replace(OPTIONS, final_limit=2.0), 0.0)
     subject.handle(Event.ONSET, 1.0)
     subject.hear("Where is my order", final=False, stable=False, now=1.8)
@@ -149,7 +149,7 @@ def waiting() -> Turns:
     return subject
 
 
-def test_words_whose_end_the_ears_owe_are_answered_after_a_silence() -> None:
+def test_words_whose_end_the_stt_owe_are_answered_after_a_silence() -> None:
     subject = waiting()
     assert subject.deadline == 4.0
     assert subject.handle_timer(3.9) == ("", ())

@@ -1,4 +1,4 @@
-"""Sounds of which the ears report nothing, or late: asked about, given up, not waited for. The table's part of it."""
+"""Sounds of which the STT reports nothing, or late: asked about, given up, not waited for. The table's part of it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,22 +12,20 @@ from agent.vad import HANGOVER, ONSET
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.simulate.run import rustling
 from tests.agent.holding import PERSONA, Setting, hold
-from tests.fakes.line import FakeCaller, FakeEars, FakeLine
+from tests.fakes.line import FakeCaller, FakeLine, FakeStt
 
 OPTIONS = TurnOptions(final_limit=0)
-"""Of ears that are patient."""
+"""Of STT that is patient."""
 
 
 def spoke(subject: Turns, at: float, seconds: float, end: Event = Event.QUIET) -> float:
-    """Somebody makes a sound of which the ears report nothing; returns when it is known to have ended."""
+    """Somebody makes a sound of which the STT reports nothing; returns when it is known to have ended."""
     subject.handle(Event.ONSET, at + ONSET)
     subject.handle(end, at + seconds + HANGOVER)
     return at + seconds + HANGOVER
 
 
-def test_whoever_spoke_without_the_ears_reporting_words_is_asked_to_say_it_again_and_then_the_ears_are_given_up() -> (
-    None
-):
+def test_whoever_spoke_without_the_stt_reporting_words_is_asked_to_say_it_again_and_then_the_stt_are_given_up() -> None:
     subject, at = Turns(TurnOptions(), 0.0), 10.0
     for decision in (Decision.ASK_AGAIN, Decision.ASK_AGAIN, Decision.GIVE_UP):
         due = spoke(subject, at, 1.2) + UNHEARD_AFTER
@@ -40,7 +38,7 @@ def test_whoever_spoke_without_the_ears_reporting_words_is_asked_to_say_it_again
         at = due + 3.0
 
 
-def test_noises_that_no_words_come_of_cost_ears_that_have_understood_the_caller_more_than_that() -> None:
+def test_noises_that_no_words_come_of_cost_stt_that_have_understood_the_caller_more_than_that() -> None:
     subject, at = Turns(TurnOptions(), 0.0), 10.0
     subject.hear("Where is my order?", final=True, stable=False, now=5.0)
     subject.handle(Event.STARTED, 5.3)
@@ -81,7 +79,7 @@ def test_nobody_is_asked_whether_they_are_there_while_the_words_of_a_sound_may_s
     assert subject.hear("Yes", final=True, stable=False, now=9.2)[1] == (Decision.ANSWER,)
 
 
-def test_somebody_who_speaks_on_and_whom_the_ears_follow_is_not_asked_anything() -> None:
+def test_somebody_who_speaks_on_and_whom_the_stt_follow_is_not_asked_anything() -> None:
     subject = Turns(TurnOptions(), 0.0)
     for at in range(1, 40):
         subject.handle(Event.ONSET, at)
@@ -159,7 +157,7 @@ def test_short_words_that_are_said_again_are_words() -> None:
         lambda subject: subject.handle(Event.STARTED, 11.3),
     ],
 )
-def test_a_sound_that_the_ears_account_for_or_that_does_not_matter_any_more_is_not_asked_about(settled) -> None:
+def test_a_sound_that_the_stt_account_for_or_that_does_not_matter_any_more_is_not_asked_about(settled) -> None:
     subject = Turns(TurnOptions(), 0.0)
     spoke(subject, 10.0, 1.2)
     settled(subject)
@@ -182,7 +180,7 @@ def test_what_is_said_over_the_agent_is_judged_by_other_rules() -> None:
 
 
 @pytest.mark.parametrize(("noticed", "asked"), [(True, False), (False, True)])
-def test_patient_ears_may_take_their_time_for_what_they_have_noticed(noticed: bool, asked: bool) -> None:
+def test_patient_stt_may_take_their_time_for_what_they_have_noticed(noticed: bool, asked: bool) -> None:
     subject = Turns(OPTIONS, 0.0)
     subject.handle(Event.ONSET, 10.1)
     if noticed:
@@ -192,7 +190,7 @@ def test_patient_ears_may_take_their_time_for_what_they_have_noticed(noticed: bo
 
 
 def answered_at_once(subject: Turns) -> None:
-    """The ears are faster than the detector of silence, and the reply was prepared."""
+    """The STT is faster than the detector of silence, and the reply was prepared."""
     subject.handle(Event.ONSET, 10.0)
     assert subject.hear("Where is it?", final=True, stable=False, now=11.0)[1] == (Decision.ANSWER,)
 
@@ -232,10 +230,10 @@ ASKS = replace(PERSONA, greeting="Shall I send it?")
 
 
 @pytest.mark.parametrize(("sound", "asked"), [(YES, True), (rustling(0.5), False)], ids=["yes", "cough"])
-def test_whoever_answers_deaf_ears_in_one_word_is_asked_again_within_three_seconds(sound: bytes, asked: bool) -> None:
+def test_whoever_answers_deaf_stt_in_one_word_is_asked_again_within_three_seconds(sound: bytes, asked: bool) -> None:
     answered: list[bool] = []
 
-    async def plan(caller: FakeCaller, line: FakeLine, ears: FakeEars) -> None:
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         await caller.sound(3.0, loud=False)
         await caller.play(sound)
         before = len(line.played)
