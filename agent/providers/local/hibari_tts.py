@@ -7,9 +7,8 @@ import numpy as np
 import soxr
 from hibari import Hibari
 
-from agent.hearing.model_files import verified
 from agent.phrases import words_of
-from agent.providers.local.models import HIBARI, UNKNOWN_WORDS
+from agent.providers.local.models import HIBARI, UNKNOWN_WORDS, verified
 from agent.ulaw import from_linear
 
 LEVEL = 0.09

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from agent.hearing import model_files
+from agent.hearing.model_files import verified as verified  # noqa: PLC0414  re-exported
 
 PACKAGES = {
     "numpy": "numpy",

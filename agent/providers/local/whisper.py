@@ -7,9 +7,8 @@ import ctranslate2
 import numpy as np
 import soxr
 
-from agent.hearing.model_files import verified
 from agent.phrases import words_of
-from agent.providers.local.models import VOCABULARY, WHISPER
+from agent.providers.local.models import VOCABULARY, WHISPER, verified
 
 RATE = 16_000
 HOP = 160
