@@ -202,7 +202,7 @@ class CallerSound:
             if came < self._noise.gate:  # else it is an echo
                 self._noise.follow(came)
             return None
-        self._noise.sound(came)
+        self._noise.sound(came, sound.level - SOFT if self.state is State.VOICE else 0.0)
         match self.state:
             case State.VOICE:
                 return self._speak(came, at, loud=loud)

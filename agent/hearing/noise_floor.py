@@ -41,12 +41,12 @@ class NoiseFloor:
         rate = DOWN if level < self._floor else UP
         self._set(self._floor + (level - self._floor) * min(1.0, rate * slots))
 
-    def sound(self, level: float) -> None:
-        """Take the level of a slot of a sound."""
+    def sound(self, level: float, most: float) -> None:
+        """Take the level of a slot of a sound; the gate stays below `most`."""
         self._least = min(self._least, level) if self._slots else level
         self._slots += 1
         if self._slots >= WHOLE:
-            self._set(max(self._floor, self._least))
+            self._set(max(self._floor, min(self._least, most - ABOVE)))
             self._slots = 0
 
     def _set(self, floor: float) -> None:

@@ -99,11 +99,14 @@ def test_speech_does_not_raise_the_noise_floor_and_a_noise_does_within_two_secon
         for _ in range(LEARNING):
             subject.follow(-60.0)
     for one in levels(np.resize(at_level(ulaw_clip("lv_0880.wav"), CALLER), 10 * RATE) + room(10.0)):
-        speech.sound(one)
+        speech.sound(one, 0.0)
     for _ in range(100):
-        steady.sound(-25.0)
+        steady.sound(-25.0, 0.0)
     assert speech.gate < -30.0
     assert steady.gate == -15.0
+    for _ in range(100):
+        speech.sound(-10.0, -22.0)
+    assert speech.gate == -22.0, "a voice is not cut off by what is taken for its noise"
 
 
 def test_a_voice_is_the_caller_s_by_its_level() -> None:
