@@ -128,6 +128,12 @@ class CallerSound:
         """Whether there is a sound of which it is not known yet whether it is the caller: some 0.1 to 0.4 s."""
         return self.state in (State.SOUND, State.AGAIN)
 
+    @property
+    def may_echo(self) -> bool:
+        """Whether words of which no voice was told may be the agent's own: an echo was measured on this line, or the
+        agent has not spoken for long enough (about a second) to know."""
+        return self._echo.path is not Path.CLEAN
+
     def feed(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound of the caller whose last sample arrived `at`; returns what changed, in order.
 
@@ -187,8 +193,10 @@ class CallerSound:
         return self._piece if self._piece != before else None
 
     def _take(self, slot: bytes, sent: int, at: float) -> Change | None:
-        came = level(slot)
+        came, path = level(slot), self._echo.path
         echo = self._echo.take(sent, came)
+        if self._echo.path is Path.ECHO and path is not Path.ECHO and self.state is State.QUIET:
+            return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
         if not self._noise.known:
             self._noise.follow(came)
             return None

@@ -41,12 +41,14 @@ def over(agent: Sound, *parts: tuple[float, Sound], back: Sound | None = None, r
 @pytest.mark.parametrize("room", [QUIET, -42.0])
 def test_a_caller_who_speaks_over_the_agent_is_noticed_soon(judge: JUDGE, name: str, room: float) -> None:
     said = at_level(ulaw_clip(name), CALLER)
-    told = of(heard(CallerSound(judge()), over(reply(), (4.0, said), room=room)), START)
+    subject = CallerSound(judge())
+    told = of(heard(subject, over(reply(), (4.0, said), room=room)), START)
     assert told
     assert 4.0 < told[0].at <= 4.5
     assert told[0].change.at == pytest.approx(4.0, abs=0.2)
     assert told[0].change.evidence.seconds >= SHORTEST - 1e-9
     assert told[0].change.evidence.return_loss is None
+    assert not subject.may_echo
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -114,7 +116,11 @@ def test_a_quick_answer_around_the_agent_s_last_word_is_the_caller_s(after: floa
 def test_the_agent_s_echo_is_nobody_s_voice(loss: float, delay: float, room: float) -> None:
     subject, agent = CallerSound(model()), reply(20.0)
     back = echo(agent, rng(), delay, loss, room=room)
-    assert not of(heard(subject, over(agent, back=back)), START)
+    assert subject.may_echo
+    changes = heard(subject, over(agent, back=back))
+    assert not of(changes, START)
+    assert loss == 30.0 or changes[0].change.evidence.return_loss is not None
+    assert subject.may_echo
     said = at_level(ulaw_clip("something.wav"), CALLER)
     last = heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, said))), clock=30.0)[0].change.evidence
     assert last.return_loss == pytest.approx(loss, abs=2.5) or loss == 30.0
