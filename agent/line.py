@@ -18,6 +18,9 @@ class Audio(NamedTuple):
     """Mu-law samples, 1 byte each; how many at a time: see `Line.attend`."""
     at: float
     """When its last sample arrived."""
+    played: bytes = b""
+    """For each 20 ms of it one byte, the level of what was sent to the caller in the slot in which it arrived:
+    -dBm0 from 0 to 126; 127 for silence, or if nothing was sent. Empty if the line does not know."""
 
 
 class Digit(NamedTuple):

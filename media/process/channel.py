@@ -28,6 +28,8 @@ class Frames(NamedTuple):
 
     ulaw: bytes
     at: float
+    played: bytes = b""
+    """How loud the sound was that we sent meanwhile, a byte for each 20 ms: see `media.session.sent_levels`."""
 
 
 class Digit(NamedTuple):
@@ -259,9 +261,10 @@ class Channel:
         body = message.body
         match message.kind:
             case Kind.SOUND:
-                at, utterance, samples = wire.SOUND.unpack_from(body)
+                at, utterance, samples, levels = wire.SOUND.unpack_from(body)
                 self._position.report(Heard(utterance, samples), at)
-                self._sink(Frames(body[wire.SOUND.size :], at))
+                sound = wire.SOUND.size + levels
+                self._sink(Frames(body[sound:], at, body[wire.SOUND.size : sound]))
             case Kind.MARK:
                 at, utterance, begins = wire.MARK.unpack(body)
                 if begins:

@@ -66,9 +66,10 @@ class Message(NamedTuple):
 
 POSITION = struct.Struct("!II")
 """Utterance, and samples of it that have left."""
-SOUND = struct.Struct("!dII")
-"""Arrival of the last sample (monotonic seconds), then the playout position at that moment; mu-law follows."""
-_SOUND_MESSAGE = struct.Struct("!BIIdII")
+SOUND = struct.Struct("!dIIB")
+"""Arrival of the last sample (monotonic seconds), the playout position at that moment, and the number of levels: those
+follow (see `media.session.sent_levels`), then mu-law."""
+_SOUND_MESSAGE = struct.Struct("!BIIdIIB")
 MARK = struct.Struct("!dIB")
 """Time, utterance, 1 if it begins and 0 if it has ended."""
 DIGIT = struct.Struct("!dc")
@@ -83,9 +84,11 @@ BRIDGE = struct.Struct("!IB")
 """The other channel, 0 for none; 1 if the gateway still gets the sound."""
 
 
-def sound(channel: int, at: float, utterance: int, samples: int, ulaw: bytes) -> bytes:
-    """A whole message of `Kind.SOUND`, the most frequent kind."""
-    return _SOUND_MESSAGE.pack(Kind.SOUND, channel, SOUND.size + len(ulaw), at, utterance, samples) + ulaw
+def sound(channel: int, at: float, position: tuple[int, int], played: bytes, ulaw: bytes) -> bytes:
+    """A whole message of `Kind.SOUND`, the most frequent kind; `position` is that of playout, `played` the levels."""
+    levels = len(played)
+    length = SOUND.size + levels + len(ulaw)
+    return _SOUND_MESSAGE.pack(Kind.SOUND, channel, length, at, *position, levels) + played + ulaw
 
 
 def fault(error: Exception) -> bytes:

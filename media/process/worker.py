@@ -241,9 +241,9 @@ class Worker:
             live.caller(sound)
         if not channel.heard:
             return
-        for ulaw in channel.gather(sound, behind=self._counts.behind):
+        for ulaw, played in channel.gather(sound, behind=self._counts.behind):
             if len(self._out) < BACKLOG:
-                self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
+                self._out += wire.sound(channel.number, now, channel.session.playout.position, played, ulaw)
             else:
                 self._counts.handover_dropped += len(ulaw)
             for key in channel.keys_in(ulaw):

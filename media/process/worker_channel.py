@@ -126,14 +126,21 @@ class WorkerChannel:
                 self.chunk_size = min(max(1, *body) * FRAME, CHUNK_MAX)
         return b""
 
-    def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[bytes]:
-        """Take received sound; returns the chunks that are complete, larger ones if the gateway is `behind`."""
+    def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[tuple[bytes, bytes]]:
+        """Take received sound; returns the chunks that are complete, larger ones if the gateway is `behind`.
+
+        With each comes how loud the sound was that we sent meanwhile: see `media.session.sent_levels`.
+        """
         chunk, size = self.chunk, CHUNK_MAX if behind else self.chunk_size
         chunk += sound
         if len(chunk) < size:
             return ()
         whole = len(chunk) - len(chunk) % size
-        ready = [bytes(chunk[at : min(at + CHUNK_MAX, whole)]) for at in range(0, whole, CHUNK_MAX)]
+        played = self.session.sent_levels.take(whole // FRAME)
+        ready = [
+            (bytes(chunk[at : min(at + CHUNK_MAX, whole)]), played[at // FRAME : (at + CHUNK_MAX) // FRAME])
+            for at in range(0, whole, CHUNK_MAX)
+        ]
         del chunk[:whole]
         return ready
 

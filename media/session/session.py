@@ -18,6 +18,7 @@ from media.session.inbound import Counts, Inbound
 from media.session.playout import NO_MARKS, Mark, Playout
 from media.session.relay import Relay
 from media.session.rtcp_reports import RtcpReports
+from media.session.sent_levels import SentLevels
 
 COMFORT_NOISE = 13
 """Its payload type (RFC 3389)."""
@@ -35,6 +36,14 @@ class KeyPress(NamedTuple):
     key: str
 
 
+class Agreed(NamedTuple):
+    """The formats of both directions."""
+
+    sends: Format | None = None
+    """That we send; None if we agreed to send nothing."""
+    receives: Format | None = None
+
+
 class RtcpReceived(NamedTuple):
     """A datagram of RTCP came on the RTP port: it is for `RtpSession.receive_rtcp`."""
 
@@ -43,9 +52,8 @@ class RtpSession:
     """One call. The owner calls `receive` per datagram, `transmit` and `poll` every 20 ms, `handle_timer` when due."""
 
     __slots__ = (
-        "_receives",
+        "_agreed",
         "_sender",
-        "_sends",
         "_srtp",
         "counts",
         "digits",
@@ -55,12 +63,14 @@ class RtpSession:
         "recording",
         "relay",
         "rtcp",
+        "sent_levels",
     )
 
     def __init__(self, random_bits: Callable[[int], int], epoch: float = 0.0) -> None:
         """`epoch` is the Unix time at which the owner's clock was 0."""
         self.playout = Playout()
         self.digits = DigitSender()
+        self.sent_levels = SentLevels()
         self.inbound = Inbound()
         self.counts = Counts()
         self.recording: Recording | None = None
@@ -71,10 +81,7 @@ class RtpSession:
         self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
         self._sender = RtpSender(random_bits)
         self._srtp: Srtp | None = None
-        self._sends: Format | None = None
-        """The format that we send; None if we agreed to send nothing."""
-        self._receives: Format | None = None
-        """The format that we receive, likewise."""
+        self._agreed = Agreed()
 
     def connect(
         self,
@@ -104,7 +111,7 @@ class RtpSession:
             self._sender.restart()
         inband = form.inband_keys and form.dtmf_payload_type is None
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
-        self._sends, self._receives = form if send else None, form if receive else None
+        self._agreed = Agreed(form if send else None, form if receive else None)
         self.inbound.connect(remote, now)
         self.rtcp.connect(remote, control, now)
         if left is not None:
@@ -118,7 +125,7 @@ class RtpSession:
     @property
     def receiving(self) -> bool:
         """Whether the other side agreed to send."""
-        return self._receives is not None
+        return self._agreed.receives is not None
 
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, KeyPress | RtcpReceived | None]:
         """Take a datagram; returns the mu-law sound that is ready, and a key or RTCP if there is one."""
@@ -143,7 +150,7 @@ class RtpSession:
                 return b"", RtcpReceived()
             self.counts.malformed += 1
             return nothing
-        form, inbound = self._receives, self.inbound
+        form, inbound = self._agreed.receives, self.inbound
         if form is None:
             self.counts.unexpected += 1
             return nothing
@@ -214,7 +221,7 @@ class RtpSession:
         If one frame is late, two packets are sent. If more are, their time is skipped and the queued sound is sent
         later; none of it is lost.
         """
-        form, sender = self._sends, self._sender
+        form, sender = self._agreed.sends, self._sender
         due = slot - sender.slot if sender.slot >= 0 else 1
         if slot > sender.slot:
             sender.slot = slot
@@ -244,6 +251,7 @@ class RtpSession:
             else:
                 frame = relayed
             packet = self._sound_packet(form, frame)
+        self.sent_levels.add(frame)
         if self.recording:
             self.recording.agent(frame)
         if self.live:

@@ -123,9 +123,9 @@ class PhoneLine:
         match event:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
-            case media.Frames(ulaw, at):
+            case media.Frames(ulaw, at, played):
                 heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # the agent must not hear it
-                self._events.put_nowait(agent_line.Audio(heard, at))
+                self._events.put_nowait(agent_line.Audio(heard, at, played))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
             case media.Listened(stereo):

@@ -26,7 +26,7 @@ def waits(session: SttSession, before: int, speech: int) -> float:
     session.begin()
     complete = before + speech + PAUSE
     for at, frame in enumerate([QUIET] * before + [LOUD] * speech + [QUIET] * 50, 1):
-        for piece in channel.gather(frame):
+        for piece, _ in channel.gather(frame):
             session.backlog.add(piece)
             listening.hear(piece, at * FRAME_SECONDS)
             if (wanted := listening.wants()) is not None:
@@ -61,5 +61,5 @@ def test_our_own_waits_are_within_the_budget(session, typical: float, most: floa
 def test_without_the_close_pieces_it_would_not_be() -> None:
     """The test can fail: sound in pieces of 100 ms is heard too late."""
     channel = WorkerChannel(1)
-    late = [sum(len(piece) for piece in channel.gather(QUIET)) for _ in range(5)]
+    late = [sum(len(piece) for piece, _ in channel.gather(QUIET)) for _ in range(5)]
     assert late == [0, 0, 0, 0, 800]

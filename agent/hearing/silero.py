@@ -5,13 +5,17 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from agent.providers.local.models import SILERO, verified
+from agent.hearing.model_files import SILERO, verified
 
+WINDOW = 256
+"""Samples that are judged at a time (32 ms)."""
 CONTEXT = 32
 
 
 class Silero:
     """The model, loaded once per process."""
+
+    window = WINDOW
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
@@ -28,6 +32,14 @@ class Silero:
         probability, state.memory = self._session.run(None, given)
         state.context = window[-CONTEXT:]
         return float(probability[0, 0])
+
+    def judge_linear(self, state: "SileroState", window: bytes) -> float:
+        """The same of 256 samples in 16-bit linear."""
+        return self.judge(state, np.frombuffer(window, "<i2").astype(np.float32) / 32768)
+
+    def fresh(self) -> "SileroState":
+        """The state in front of a sound."""
+        return SileroState()
 
 
 class SileroState:

