@@ -55,5 +55,5 @@ def unspoken(config: AgentConfig, choice: Choice) -> list[str]:
             found.append(f"{wanted} deepgram's voice {aura} does not: name another voice")
         if code != "en":
             deaf = [stt for name, stt in _ENGLISH_STT.items() if name in choice.stt]
-            found += [f"{wanted} {stt} do not understand: name others" for stt in deaf]
+            found += [f"{wanted} {stt} does not understand: name others" for stt in deaf]
     return found

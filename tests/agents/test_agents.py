@@ -93,8 +93,8 @@ def test_toml_and_plain_markdown_are_agents_too() -> None:
 
 
 def test_errors_name_file_line_and_key() -> None:
-    assert wrong('+++\ngreeting = "x"\nvoise = "local"\n+++\nx') == (
-        "agents/sales.md:3: voise: unknown key 'voise'; did you mean 'tts'?"
+    assert wrong('+++\ngreeting = "x"\nttts = "local"\n+++\nx') == (
+        "agents/sales.md:3: ttts: unknown key 'ttts'; did you mean 'tts'?"
     )
     assert wrong("+++\n[elevenlabs]\nvoice_id = 3\n+++\n").startswith(
         "agents/sales.md:3: elevenlabs.voice_id: expected"
@@ -231,7 +231,7 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
         return unspoken(config, choose(config))
 
     spanish = '[[languages]]\ncode = "es"\n'
-    assert [one.partition("which ")[2][:18] for one in told(spanish)] == ["the embedded voice", "the embedded STT "]
+    assert [one.partition("which ")[2][:18] for one in told(spanish)] == ["the embedded voice", "the embedded STT d"]
     keys = '[elevenlabs]\napi_key = "${E}"\nvoice_id = "x"\n[assemblyai]\napi_key = "${A}"\n'
     assert told(keys + spanish) == []
     assert told(keys + spanish + '[agent]\ntts = "local"\n') == told(spanish)[:1]

@@ -21,7 +21,7 @@ async def main():
     keys = dict.fromkeys(("OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ELEVENLABS_VOICE_ID", "DEEPGRAM_API_KEY"), "k")
     config = parse(sys.argv[1], "sipgw.toml", keys)
     async with opened(config, choose(config)) as providers:
-        voice = providers.voice("es")
+        voice = providers.tts("es")
         await voice.open()
         with contextlib.suppress(ProviderError):
             async for _ in voice.speak("hello"):

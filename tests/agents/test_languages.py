@@ -42,7 +42,7 @@ def test_each_language_has_its_voice_and_the_stt_know_them_all() -> None:
             return named, providers.stt()
 
     voices, stt = asyncio.run(run())
-    options = {code: voice._voice._session._options for code, voice in voices.items() if code != "hi"}
+    options = {code: voice._tts._session._options for code, voice in voices.items() if code != "hi"}
     assert [(options[code].voice_id, options[code].language_code) for code in ("en", "es")] == [
         ("anna", "en"),
         ("lucia", "es"),
@@ -68,7 +68,7 @@ def test_sentences_are_those_of_the_language_unless_changed() -> None:
     [
         ('[[languages]]\ncode = "tlh"', "'tlh' is not one of de, en"),
         ('[[languages]]\ncode = "en"\n[[languages]]\ncode = "en"', "two languages are called 'en'"),
-        ('[[languages]]\ncode = "en"\nvoices = "x"', "did you mean 'tts'?"),
+        ('[[languages]]\ncode = "en"\nttts = "x"', "did you mean 'tts'?"),
     ],
 )
 def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, says: str) -> None:

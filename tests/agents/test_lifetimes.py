@@ -73,7 +73,7 @@ def test_a_model_in_use_is_warned_of_90_days_ahead(days: int, told: str) -> None
 def test_only_what_is_in_use_is_warned_of() -> None:
     assert endings(OLD, Choice(("local",), ("local",), ("local",), ()), WRITTEN) == []
     backup = replace(GatewayConfig(), openai_backup=OpenAIOptions(api_key="k", model="gpt-4o-mini"))
-    (sentence,) = endings(backup, replace(CLOUD, model=("openai", "openai_backup")), WRITTEN)
+    (sentence,) = endings(backup, replace(CLOUD, llm=("openai", "openai_backup")), WRITTEN)
     assert sentence.startswith("[openai_backup] model = 'gpt-4o-mini'")
 
 
@@ -101,7 +101,7 @@ def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
         config = replace(config, languages=(LanguageOptions("es", tts="openai"),))
     (sentence,) = endings(config, choice, WRITTEN)
     assert "ends on 2027-01-06 at OpenAI, in 45 days" in sentence
-    assert "write voice = " in sentence
+    assert "write tts = " in sentence
 
 
 @pytest.mark.faults("E3")

@@ -28,7 +28,7 @@ SECTIONS = {
 """The configuration of each part and provider."""
 OFFERS = {
     (part, name): offer
-    for part, offers in (("stt", _STT), ("llm", _LLMS), ("voice", _TTS), ("realtime", _REALTIMES))
+    for part, offers in (("stt", _STT), ("llm", _LLMS), ("tts", _TTS), ("realtime", _REALTIMES))
     for name, offer in offers.items()
     if name != "openai_backup"
 }

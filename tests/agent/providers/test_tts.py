@@ -305,7 +305,7 @@ def test_assemblyai_says_itself_whether_and_when_the_same_may_go_well(code, time
 
 
 def test_assemblyai_is_kept_alive(monkeypatch):
-    monkeypatch.setattr("agent.providers.assemblyai_speak.AssemblyAIVoiceSession.keepalive_every", 0.01)
+    monkeypatch.setattr("agent.providers.assemblyai_speak.AssemblyAITtsSession.keepalive_every", 0.01)
 
     async def scenario(_voice, fake):
         await fake.until(lambda: fake.sessions[0].messages.count({"type": "KeepAlive"}) >= 3)

@@ -65,9 +65,9 @@ class Model:
 
 def embedded() -> tuple[Any, Any, Any]:
     """The parts of the embedded recogniser without its process: listener, decoder, and the acts of its steps."""
+    from agent.hearing.silero import Silero
     from agent.providers.local.endpoint import Act, Pauses
     from agent.providers.local.listener import Listener
-    from agent.providers.local.silero import Silero
     from agent.providers.local.whisper import Whisper
 
     return Listener(Silero(), Pauses()), Whisper(1), Act
