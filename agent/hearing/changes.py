@@ -1,0 +1,59 @@
+"""The results of `agent.hearing.caller.CallerSound`: what changed in the caller's sound, and by which evidence."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+
+class Kind(Enum):
+    """What has changed."""
+
+    VOICE_STARTED = "the caller speaks"
+    """Certain: if the agent speaks, its reply should stop now; a short word alone does not get here then."""
+    VOICE_ENDED = "the caller has stopped speaking"
+    """Follows each `VOICE_STARTED` once. With `Evidence.background` the voice has turned out to be a background."""
+    SHORT_VOICE = "a short word of the caller while the agent speaks"
+    """It has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before it."""
+    NOISE = "a sound that is not the caller"
+    """A click, a cough, the agent's echo or a background: nothing is to be done. For the record; once per sound."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why it was decided so. Levels are in dBm0, differences in dB, times in seconds."""
+
+    voice: float
+    """Mean probability that the sound is a voice, 0 to 1: of the model, or of the voicing test without one."""
+    seconds: float
+    """Seconds of voice so far."""
+    level: float
+    """Level of the sound, dBm0."""
+    needed: float = 0.0
+    """Seconds of voice that were needed for `VOICE_STARTED`."""
+    return_loss: float | None = None
+    """Echo of this line: how much weaker the agent's sound comes back; None if no echo was measured."""
+    margin: float | None = None
+    """How far the sound was above the predicted echo; None if the agent was silent or the line has no echo."""
+    background: bool = False
+    """Whether it belongs to steady speech, music or noise behind the caller."""
+
+    def __str__(self) -> str:
+        """The sentence for the call's page, for example "voice 0.93 for 180 ms, echo -31 dB"."""
+        parts = [f"voice {self.voice:.2f} for {1000 * self.seconds:.0f} ms"]
+        if self.return_loss is not None:
+            parts.append(f"echo \N{MINUS SIGN}{self.return_loss:.0f} dB")
+        if self.margin is not None:
+            parts.append(f"{self.margin:+.0f} dB above it" if self.margin >= 0 else "not above it")
+        if self.background:
+            parts.append("background")
+        return ", ".join(parts)
+
+
+class Change(NamedTuple):
+    """One change, at a moment that lies a little in the past."""
+
+    kind: Kind
+    at: float
+    """When it really happened, on the clock given to `feed`: the first sound of a voice that started, the last sound
+    of one that ended."""
+    evidence: Evidence
