@@ -111,7 +111,10 @@ class TurnMachine(Situation):
             return ()
         self._voice.settle()
         if verdict is Verdict.BACKCHANNEL and not self._is_filler(new):
-            self._agent.aside, self._agent.aside_at = new, now
+            if now - self._agent.aside_at > ASIDE_KEPT:
+                self._settle_aside(now, 0.0)
+            self._agent.aside = f"{self._agent.aside} {new}".strip()[-KEPT_LETTERS:]
+            self._agent.aside_at = now
         return self._handle(Event.BACKCHANNEL, now, evidence)
 
     def press(self, key: str, now: float) -> Decisions:
@@ -156,13 +159,8 @@ class TurnMachine(Situation):
     def done(self, now: float) -> Decisions:
         """The agent has said everything; words that came a little before the end may be the answer to it."""
         agent = self._agent
-        aside, agent.aside = agent.aside, ""
-        age = now - agent.aside_at
-        repeats = bool(aside) and set(words_of(aside)) <= set(words_of(agent.said))
-        if aside and age <= (ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST):
-            self._log.note(aside)
-        elif not set(words_of(aside)) <= set(self.lexicon.nods):
-            agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
+        repeats = set(words_of(agent.aside)) <= set(words_of(agent.said))
+        self._settle_aside(now, ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST)
         if self.state is State.CLOSING or not self._log.text:
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
@@ -170,6 +168,15 @@ class TurnMachine(Situation):
             return (*resumed, *self._handle(Event.WORDS, now, Evidence("heard", words=self._log.text)))
         evidence = Evidence("ended", words=self._log.text, because="said while the agent spoke")
         return (*resumed, *self._handle(Event.ENDPOINT, now, evidence))
+
+    def _settle_aside(self, now: float, limit: float) -> None:
+        """Words over which the agent went on begin a turn if they came within `limit`; else they are kept for one."""
+        agent = self._agent
+        aside, agent.aside = agent.aside, ""
+        if aside and now - agent.aside_at <= limit:
+            self._log.note(aside)
+        elif not set(words_of(aside)) <= self.lexicon.nods:
+            agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
     def tool(self, now: float, *, runs: bool) -> None:
         """A tool of this turn runs while nothing is being said, or the last one has returned."""
@@ -248,14 +255,15 @@ class TurnMachine(Situation):
             return self._ask(now)
         if event is Event.DONE:
             return self._handle(Event.DONE, now, Evidence("finished", because="it took too long"))
-        if self._log.text and event in (Event.ENDPOINT, Event.UNHEARD):
-            return self._handle(Event.ENDPOINT, now, self._evidence("ended", now, words=self._log.text))
-        if event is Event.ENDPOINT:
-            return self._handle(Event.QUIET, now, self._evidence("nothing", now))
-        if event is Event.UNHEARD:
-            self._voice.background |= self._voice.since is not None
-            return self._unheard(now)
-        return self._handle(event, now, self._evidence(event.value, now))
+        if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
+            return self._handle(event, now, self._evidence(event.value, now))
+        evidence = self._evidence("", now, words=self._log.text)
+        self._voice.drop(now)  # one that is still on has lasted too long for a caller without words
+        if event is Event.UNCONFIRMED:
+            return self._handle(event, now, evidence)
+        if self._log.text:
+            return self._handle(Event.ENDPOINT, now, evidence)
+        return self._unheard(now) if event is Event.UNHEARD else self._handle(Event.QUIET, now, evidence)
 
     def _ask(self, now: float) -> Decisions:
         silence = self._silence
@@ -284,7 +292,7 @@ class TurnMachine(Situation):
             return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
         text = self._log.text
         delay, told, why = self.endpointing.delay(text, ended=True)
-        certain = self._voice.since is not None and self._voice.certain
+        certain = self._voice.certainly_on
         since = self._last_sound(now)
         if delay > now - since or (certain and not self.endpointing.ends_turns):
             return self._handle(Event.EAGER, now, evidence)
@@ -323,11 +331,15 @@ class TurnMachine(Situation):
         if cell is None:
             return ()
         state, actions = cell
+        if event in (Event.BACKCHANNEL, Event.UNCONFIRMED) and self.state is State.PAUSED and self._voice.certainly_on:
+            return ()  # something follows
         goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
         if goes_on:
             self._go_on(event, now)
         if event is Event.DONE and self.state in SPEAKS:
             self.endpointing.answered()
+        if Action.CUT in actions:
+            self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
         decisions = tuple(self._decide(action, now, evidence) for action in actions)

@@ -50,6 +50,11 @@ class Voice:
     background: bool = False
     """Whether there is steady speech or music behind the caller, or in their place."""
 
+    @property
+    def certainly_on(self) -> bool:
+        """Whether the caller certainly speaks."""
+        return self.since is not None and self.certain
+
     def begin(self, change: Change, now: float) -> None:
         """It begins."""
         if self.since is None and now - self.until > FORGOTTEN:
@@ -75,6 +80,11 @@ class Voice:
         self.evidence, self.certain = str(change.evidence), change.evidence.voice >= CERTAIN
         self.measured |= change.evidence.return_loss is not None
         self.background |= change.evidence.background
+
+    def drop(self, now: float) -> None:
+        """It goes on and on without words: it is a background."""
+        if self.since is not None:
+            self.since, self.until, self.background = None, now, True
 
     def settle(self) -> None:
         """Whatever it was until now, it has been dealt with."""

@@ -54,6 +54,7 @@ class WordLog:
 
     def __init__(self) -> None:
         self._spoken: list[_Spoken] = []
+        self._heard: _Spoken | None = None
         self._taken_at = -inf
         self.last_at = -inf
         """When words came last."""
@@ -70,12 +71,14 @@ class WordLog:
 
     def hear(self, words: Words, now: float) -> str:
         """Take a transcript; returns what of it is not answered."""
-        current = self._spoken[-1] if self._spoken and not self._spoken[-1].final else None
+        current = next((one for one in self._spoken if not one.final), None)
         if current is None:
             current = _Spoken("", final=False)
             self._spoken.append(current)
+        self._heard = current
         if current.taken:
-            current.taken = current.before = min(self._place(current, words, now), len(words.text.split()))
+            current.taken = min(self._place(current, words, now), len(words.text.split()))
+            current.before = min(current.before, current.taken)
         said, current.text, current.final = current.rest, words.text, words.final
         if current.rest and current.rest != said:
             self.last_at = now
@@ -120,10 +123,7 @@ class WordLog:
         for one in self._spoken:
             one.taken = min(one.before, one.taken)
 
-    def forget(self) -> str:
-        """What is not answered need not be: it was no turn. Returns it."""
-        text = self.text
-        for one in self._spoken:
-            one.before = one.taken = len(one.text.split())
-        self._spoken = [one for one in self._spoken if not one.final]
-        return text
+    def forget(self) -> None:
+        """The words that came last were no turn."""
+        if (last := self._heard) is not None:
+            last.before = last.taken = len(last.text.split())
