@@ -25,7 +25,8 @@ from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, Started
 from agent.model import Message, Model
 from agent.mouth import Mouth
 from agent.parts import close_parts, open_parts
-from agent.phrases import Phrases, words_of
+from agent.phrases import Phrases
+from agent.turn_taking.words import words_of
 from agent.voice import Voice
 
 log = structlog.get_logger()

@@ -50,11 +50,12 @@ class Preparation:
     Its first sentence is synthesised too. Tools are not run before the turn is final.
     """
 
-    def __init__(self, agent: CascadeAgent, text: str) -> None:
+    def __init__(self, agent: CascadeAgent, text: str, instead: str = "") -> None:
+        """See `agent.history.History.ask`."""
         self.text = text
         self._agent = agent
         # As the history is now: the final words may enter it before the task takes its first step.
-        messages = agent.history.messages(text)
+        messages = agent.history.messages(text, instead)
         self._thought = Ahead(self._think(messages), agent.spawn)
 
     async def _think(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
@@ -199,7 +200,7 @@ class CascadeReply(Reply):
 
     def _leave(self, said: Said, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
         """The caller goes on: what has begun runs on, as far as it does not wait for them, and is told of later."""
-        self._left, left = True, self._agent.left
+        self._left, self._agent.running, left = True, 0, self._agent.left
         for task, (call, found) in runs.items():
             if task.done() or task in self._agent.kept:
                 continue

@@ -21,7 +21,8 @@ from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import think
 from agent.model import Message, Model, ToolCall, ToolSchema
-from agent.phrases import Phrases, phrases_of, words_of
+from agent.phrases import Phrases, phrases_of
+from agent.turn_taking.words import words_of
 
 log = structlog.get_logger()
 

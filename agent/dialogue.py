@@ -6,7 +6,7 @@ voice) and `agent.duplex_conversation` (one provider that does all of it).
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -20,13 +20,15 @@ from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.phrases import phrases_of
 from agent.recorded import WORDS, recorded
-from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnEnded, tell
+from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnDecided, TurnEnded, tell
 from agent.reply import Agent, Reply
 from agent.stage import Stage
 from agent.steering import Steering
 from agent.tasks import Tasks
-from agent.turn_table import Decision, Event, State
-from agent.turns import TurnOptions
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.machine import Decision, Decisions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import Action, State
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -48,6 +50,7 @@ class Dialogue(ABC):
         *,
         transfer: Callable[[str], Awaitable[bool]] | None,
         observer: Callable[[Report], None] | None,
+        ends_turns: bool = True,
     ) -> None:
         """`agent` speaks on `stage`. For `transfer` see `agent.conversation.Conversation`."""
         self._line = line
@@ -56,7 +59,7 @@ class Dialogue(ABC):
         self._agent = agent
         self._observer = observer
         agent.control.connect = transfer
-        self._floor = Floor(options, phrases_of(stage.role.languages))
+        self._floor = Floor(options, phrases_of(stage.role.languages), ends_turns=ends_turns)
         self._listening = Listening()
         self._tasks = Tasks(self._crashed)
         self._collecting = Collecting(line, agent)
@@ -64,6 +67,7 @@ class Dialogue(ABC):
         self.steering = Steering(line, self._floor, agent, self._recite, connect, self._noted)
         """What somebody outside may do to it."""
         common = agent.control.tools(can_transfer=transfer is not None)
+        agent.tools_run = self._tools_run
         stage.enter(agent, common, self._collecting.tool(), self._recast)
 
     # What it is held with
@@ -81,12 +85,12 @@ class Dialogue(ABC):
         """Follow what the provider that hears reports; `_follow` does so."""
 
     @abstractmethod
-    def _prepare(self, text: str) -> None:
-        """Prepare a reply to `text`, which may be thrown away."""
+    def _prepare(self, text: str, instead: str) -> None:
+        """Prepare a reply to `text`, which may be thrown away; see `_answer`."""
 
     @abstractmethod
-    def _answer(self, text: str) -> None:
-        """Reply to `text`."""
+    def _answer(self, text: str, instead: str) -> None:
+        """Reply to `text`, which takes the place of `instead` in the memory."""
 
     @abstractmethod
     def _recite(self, text: str) -> None:
@@ -111,7 +115,8 @@ class Dialogue(ABC):
     def _recast(self) -> None:
         """It is this agent and this language from now on."""
         known = phrases_of(self._stage.tongues.known)
-        self._floor.turns.phrases = self._agent.toolbox.consent.phrases = known
+        self._agent.toolbox.consent.phrases = known
+        self._floor.speak(known)
 
     async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
         """Say that there is a technical problem, that of `part`: by the `sentence` of that name."""
@@ -157,7 +162,7 @@ class Dialogue(ABC):
             self._floor.turns.announce(self._now())
             self._recite(notice)
         else:
-            self._decide((Decision.GREET,), "")
+            self._decide((Decision(Action.GREET, Evidence("greeting")),))
 
     # What comes in
 
@@ -177,29 +182,37 @@ class Dialogue(ABC):
                 self._started(event)
             case Finished():
                 self._agent.mouth.finished(event)
+                self._agent.told_tools()
             case Digit(key, _) if self._collecting.press(key):
                 pass
             case Digit(key, _) if tool := self._stage.persona.keys.get(key):
                 self._spawn(self.steering.press(tool, self._stage.persona.not_done))
             case Digit(key, _):
-                digits, decisions = self._floor.turns.digit(key, self._now())
-                self._decide(decisions, digits)
+                self._decide(self._floor.turns.press(key, self._now()))
             case Away(away, taken):
                 if taken and self._floor.replying is not None:
                     self._cut()
                     self._floor.turns.done(self._now())
                 self._floor.turns.away(away, self._now(), taken=taken)
-                self._decide((), "")
+                self._listening.voice.reset()
+                self._decide(())
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
     def _listen_to(self, ulaw: bytes, at: float) -> None:
         if not self._floor.broken:
             self._give(ulaw)
-        for change in self._listening.hear(ulaw, at):
-            self._handle(Event.ONSET if change.onset else Event.SPOKEN if change.spoken else Event.QUIET)
-        if (piece := self._listening.wants()) is not None:
+        played = b"\x00" if self._floor.turns.state is State.SPEAKING else b""
+        for change in self._listening.hear(ulaw, at, played):
+            self._decide(self._floor.turns.sound(change, self._now()))
+        if (piece := self._listening.voice.wants()) is not None:
             self._line.attend(piece)
+
+    def _tools_run(self, runs: bool) -> None:
+        """A tool of this turn runs, or none does any more."""
+        if not (runs and self._agent.mouth.speaking):
+            self._floor.turns.tool(self._now(), runs=runs)
+            self._floor.changed.set()
 
     def _started(self, event: Started) -> None:
         floor, sentences, utterance = self._floor, self._agent.mouth.sentences, event.utterance
@@ -209,9 +222,8 @@ class Dialogue(ABC):
         floor.turn.times.started(event.at, event.reaches)
         # An echo may run from one sentence into the next.
         before = sentences[utterance - 1].text if utterance > floor.first else ""
-        floor.turns.says(sentence.text, before)
         self._expect(sentence.text)
-        self._handle(Event.STARTED)
+        self._decide(floor.turns.says(sentence.text, before, self._now()))
 
     async def _follow(self, part: Part, name: str, events: AsyncIterator[T], take: Callable[[T], None]) -> None:
         try:
@@ -230,35 +242,45 @@ class Dialogue(ABC):
                 async with asyncio.timeout_at(floor.turns.deadline):
                     await floor.changed.wait()
             except TimeoutError:
-                digits, decisions = floor.turns.handle_timer(self._now())
-                self._decide(decisions, digits)
+                self._decide(floor.turns.handle_timer(self._now()))
 
     # What is decided
 
-    def _handle(self, event: Event) -> None:
-        self._decide(self._floor.turns.handle(event, self._now()), "")
-
-    def _decide(self, decisions: Sequence[Decision], text: str) -> None:
+    def _decide(self, decisions: Decisions) -> None:
         said = self._stage.persona
-        acts: dict[Decision, Callable[[], None]] = {
-            Decision.PREPARE: lambda: self._prepare(text),
-            Decision.ANSWER: lambda: self._answer(text),
-            Decision.PAUSE: self._line.pause,
-            Decision.RESUME: self._line.resume,
-            Decision.CUT: self._cut,
-            Decision.DISCARD: self._discard,
-            Decision.GREET: lambda: self._recite(said.greeting),
-            Decision.REPROMPT: lambda: self._recite(said.reprompt),
-            Decision.ASK_AGAIN: self._ask_again,
-            Decision.GIVE_UP: lambda: self._fail("ears", ProviderError(self._ears.name, UNHEARD)),
-            Decision.GOODBYE_SILENCE: lambda: self._part(said.goodbye_silence, SILENT),
-            Decision.GOODBYE_OVERTIME: lambda: self._part(said.goodbye_overtime, OVERTIME),
-            Decision.END: self._end,
+        acts: dict[Action, Callable[[Decision], None]] = {
+            Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
+            Action.ANSWER: self._take_turn,
+            Action.PAUSE: lambda _: self._line.pause(),
+            Action.RESUME: self._resume,
+            Action.CUT: lambda _: self._cut(),
+            Action.DISCARD: lambda _: self._discard(),
+            Action.KEEP: lambda _: None,
+            Action.GREET: lambda _: self._recite(said.greeting),
+            Action.REPROMPT: lambda _: self._recite(said.reprompt),
+            Action.ASK_AGAIN: lambda _: self._ask_again(),
+            Action.HARDLY: lambda _: self._recite(said.hardly),
+            Action.GIVE_UP: lambda _: self._fail("ears", ProviderError(self._ears.name, UNHEARD)),
+            Action.GOODBYE_SILENCE: lambda _: self._part(said.goodbye_silence, SILENT),
+            Action.GOODBYE_OVERTIME: lambda _: self._part(said.goodbye_overtime, OVERTIME),
+            Action.END: lambda _: self._end(),
         }
         for decision in decisions:
-            acts[decision]()
+            if decision.action not in (Action.GREET, Action.END):
+                self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
+            acts[decision.action](decision)
         self._floor.changed.set()
         self.steering.go_on()
+
+    def _take_turn(self, decision: Decision) -> None:
+        if decision.evidence.words:
+            self._listening.voice.confirmed()
+        self._answer(decision.text, decision.instead)
+
+    def _resume(self, decision: Decision) -> None:
+        if not decision.evidence.words:
+            self._listening.voice.false_alarm()
+        self._line.resume()
 
     def _ask_again(self) -> None:
         self._recite(self._stage.persona.again)
@@ -320,8 +342,7 @@ class Dialogue(ABC):
         elif outcome is not None:
             self._floor.end(outcome)
         else:
-            text, decisions = self._floor.turns.done(self._now())
-            self._decide(decisions, text)
+            self._decide(self._floor.turns.done(self._now()))
 
     def _begin_turn(self, turn: Turn) -> None:
         self._end_turn()

@@ -21,8 +21,8 @@ from agent.records import CallerSaid, Part, Report, Times, Turn, Used
 from agent.reply import COVERED_AFTER, Agent, Control, Reply
 from agent.stage import Role, Stage
 from agent.tools import Toolbox
-from agent.turn_table import Event, State
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import State
 
 COVERED_WITHIN = 2.8
 """Seconds after their last sound within which the caller hears something, if it is only that it takes a moment."""
@@ -74,7 +74,7 @@ class DuplexConversation(Dialogue):
         )  # fmt: skip
         super().__init__(
             line, session, Stage(role, cast, self._report), agent,
-            replace(options or TurnOptions(), dictation_pause=0.0, final_limit=OVERDUE),
+            replace(options or TurnOptions(), max_endpointing_delay=OVERDUE),
             transfer=transfer, observer=observer,
         )  # fmt: skip
         session.brief = self._brief
@@ -165,12 +165,12 @@ class DuplexConversation(Dialogue):
         match event:
             case Onset(at):
                 self._onset = at
-                self._handle(Event.WORDS)
+                self._decide(self._floor.turns.interrupted(self._now()))
             case Transcript():
                 self._written_down(event)
             case Answering():
                 if self._onset is not None:
-                    self._handle(Event.FINAL)
+                    self._decide(self._floor.turns.ended(self._now()))
             case Consumed(unit, amount):
                 self._report(Used("duplex", self._session.product, unit, amount))
             case Reopened():
@@ -189,7 +189,7 @@ class DuplexConversation(Dialogue):
             reply.worded.set()
             return
         self._words = heard.text
-        self._handle(Event.FINAL)
+        self._decide(self._floor.turns.ended(self._now()))
 
     def _output(self, event: Speech | Words | ReplyEnded | ToolCall) -> None:
         current = self._current if self._floor.replying is not None else None
@@ -204,7 +204,7 @@ class DuplexConversation(Dialogue):
 
     # What the table decides
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, text: str, instead: str) -> None:
         """The provider answers by itself what it has heard; `text` is what it has not: keys."""
         words, self._words = self._words, ""
         now = self._now()
@@ -216,7 +216,7 @@ class DuplexConversation(Dialogue):
         if text:
             self._session.tell(text)
 
-    def _prepare(self, text: str) -> None:
+    def _prepare(self, text: str, instead: str) -> None:
         """The session prepares its replies by itself."""
 
     def _ask_again(self) -> None:

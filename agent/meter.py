@@ -43,7 +43,7 @@ class MeteredEars:
     """Ears whose sound is counted, as that of the product `by`."""
 
     def __init__(self, ears: Ears, report: Report, by: str = "") -> None:
-        self.patient = ears.patient
+        self.ends_turns = ears.ends_turns
         self._ears = ears
         self._report = report
         self._by = by

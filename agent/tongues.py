@@ -7,7 +7,8 @@ counted in words, any turn in the present one takes it back, and every change ma
 from collections.abc import Sequence
 
 from agent.ears import Transcript
-from agent.phrases import PHRASES, words_of
+from agent.phrases import PHRASES
+from agent.turn_taking.words import words_of
 
 FIRST = 4
 """Words in another language that change the language for the first time."""

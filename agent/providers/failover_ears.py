@@ -107,7 +107,7 @@ class Kept:
 class FailoverEars:
     """Several ears as one, for one call."""
 
-    patient = False
+    ends_turns = True
 
     def __init__(self, makers: Sequence[Callable[[], Ears]], health: Health, options: FailoverOptions) -> None:
         self._makers = makers

@@ -20,6 +20,11 @@ UNFINISHED = 1.6
 DATE = 0.9
 PARTS = 1.7
 """Behind a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
+OVERDUE = 2.0
+"""Behind a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
+behind any words as long as it has never ended a turn."""
+GUESSED = 1.0
+"""Behind what looks like such a part behind a question, if the recogniser has ended the turn."""
 MORE = 1.5
 """A caller who paused so long is given this many times as long from then on."""
 KEPT = 0.8
@@ -52,6 +57,10 @@ class Endpointing:
     """What the agent has asked for in what it says or said last."""
     fields: tuple[Expected, ...] = ()
     """What the tools of the agent take: how long an answer is that looks like one of them."""
+    trusted: bool = False
+    """Whether the recogniser has ended a turn in this call: then its ends are waited for."""
+    asks: bool = False
+    """Whether the agent's last sentence was a question."""
     vote: float | None = None
     """Probability of the model of sound that the turn is complete; None without one."""
     pause: float = 0.0
@@ -79,7 +88,10 @@ class Endpointing:
         wanted = self.wanted(text)
         state, told = progress(wanted, text)
         if self.ends_turns and not ended:
-            return self.options.max_endpointing_delay, told, "the recogniser has not ended the turn"
+            longest = self.options.max_endpointing_delay
+            whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
+            overdue = (whole or not self.trusted) and (state is not Progress.PART)
+            return (min(OVERDUE, longest) if overdue else longest), told, "the recogniser has not ended the turn"
         asked = wanted is self.expected
         seconds, why = self._by_words(text, wanted, state, asked=asked, ended=ended)
         if state is not Progress.WHOLE and self.pause > seconds:
@@ -88,8 +100,11 @@ class Endpointing:
         return (min(seconds, longest) if longest else seconds), told, why
 
     def _by_words(self, text: str, wanted: Expected, state: Progress, *, asked: bool, ended: bool) -> tuple[float, str]:
-        if state is Progress.PART and wanted.kind in IN_PARTS and (asked or not self.ends_turns):
-            return PARTS, "more may follow"
+        if state is Progress.PART and wanted.kind in IN_PARTS:
+            if asked or not self.ends_turns:
+                return PARTS, "more may follow"
+            if self.asks:
+                return GUESSED, "more may follow"
         if self.ends_turns and ended:
             return 0.0, "end of turn of the recogniser"
         if state is Progress.WHOLE:

@@ -58,7 +58,8 @@ def kind_of(text: str) -> Kind:
     words = words_of(text)
     if "@" in text:
         return Kind.EMAIL
-    if words and sum(any(char.isdigit() for char in word) for word in words) > len(words) / 2:
+    figures = [word for word in words if any(char.isdigit() for char in word)]
+    if len(figures) > len(words) / 2 and sum(map(len, figures)) > 1:
         return Kind.DIGITS
     letters = [word for word in words if len(word) == 1]
     return Kind.SPELLING if len(letters) >= 2 and len(letters) > len(words) / 2 else Kind.OPEN

@@ -48,6 +48,7 @@ class Verdict(Enum):
 
     CALLER = "words of the caller"
     BACKCHANNEL = "backchannel"
+    GREETING = "a greeting that is being answered"
     ECHO = "echo"
     UNDECIDED = "too little to tell"
 

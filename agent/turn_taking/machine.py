@@ -64,6 +64,12 @@ Decisions = tuple[Decision, ...]
 class TurnMachine(Situation):
     """The turn-taking of one call."""
 
+    def restarted(self, now: float) -> "TurnMachine":
+        """The same at the beginning of the call."""
+        anew = TurnMachine(self.options, now, ends_turns=self.endpointing.ends_turns)
+        anew.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
+        return anew
+
     # What comes in
 
     def sound(self, change: Change, now: float) -> Decisions:
@@ -103,10 +109,10 @@ class TurnMachine(Situation):
         if verdict is Verdict.CALLER:
             self._voice.settle()
             self._silence.since = now
+            self._learn(now)
             return () if self.state in SPEAKS[1:] else self._words(words, now, evidence)
-        if not words.final and verdict is not Verdict.ECHO:
-            return ()
-        self._log.forget()
+        if verdict is not Verdict.UNDECIDED:
+            self._log.forget(now)
         if not words.final:
             return ()
         self._voice.settle()
@@ -147,7 +153,8 @@ class TurnMachine(Situation):
         """The sound of `sentence` begins; `before` is the one before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
         agent.said, agent.until = f"{before} {sentence}".strip(), inf
-        agent.asks = sentence.rstrip().endswith("?") or self.endpointing.expected is not OPEN
+        asks = self.endpointing.asks = sentence.rstrip().endswith(("?", "？"))
+        agent.asks = asks or self.endpointing.expected is not OPEN
         self._entered = now
         collides = voice.since is not None and (voice.certain or now < voice.since + self.options.confirm_limit)
         if not collides:
@@ -271,11 +278,10 @@ class TurnMachine(Situation):
         if silence.asked >= silence.most:
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
-        decisions = self._handle(Event.SILENCE, now, self._evidence("asked", now))
         if self._voice.background:  # music or voices in the place of the caller: asked once, then they come back
             self._voice.background = False
             silence.free_until = now + self.options.wait_limit
-        return decisions
+        return self._handle(Event.SILENCE, now, self._evidence("asked", now))
 
     def _unheard(self, now: float) -> Decisions:
         silence, evidence = self._silence, self._evidence("unheard", now)
@@ -287,16 +293,23 @@ class TurnMachine(Situation):
 
     # Judgement
 
+    def _learn(self, now: float) -> None:
+        """A caller who goes on after a reply had begun makes such pauses."""
+        last, began = self._turn.silent_since, self._voice.began
+        if self.state in (*THINKS, State.SPEAKING, State.PAUSED):
+            self.endpointing.went_on((began if began > last else now - LAG) - last)
+
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
             return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
+        self.endpointing.trusted = True
         text = self._log.text
         delay, told, why = self.endpointing.delay(text, ended=True)
         certain = self._voice.certainly_on
         since = self._last_sound(now)
         if delay > now - since or (certain and not self.endpointing.ends_turns):
             return self._handle(Event.EAGER, now, evidence)
-        because = ", ".join(part for part in (why, evidence.because) if part)
+        because = ", ".join(dict.fromkeys(part for part in (why, evidence.because) if part))
         ended = Evidence("ended", max(0.0, now - since), words=text, expected=told, because=because)
         return self._handle(Event.ENDPOINT, now, ended)
 
@@ -335,7 +348,7 @@ class TurnMachine(Situation):
             return ()  # something follows
         goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
         if goes_on:
-            self._go_on(event, now)
+            self._go_on()
         if event is Event.DONE and self.state in SPEAKS:
             self.endpointing.answered()
         if Action.CUT in actions:
@@ -352,7 +365,7 @@ class TurnMachine(Situation):
     def _decide(self, action: Action, now: float, evidence: Evidence) -> Decision:
         evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
         if action is Action.PREPARE:
-            return Decision(action, evidence, self._unanswered())
+            return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "")
         if action is not Action.ANSWER:
             return Decision(action, evidence)
         turn, last, text = self._turn, self._last_sound(now), self._unanswered()
@@ -366,14 +379,11 @@ class TurnMachine(Situation):
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "")
 
-    def _go_on(self, event: Event, now: float) -> None:
-        """The caller goes on after a reply had begun: learn the pause; what is not answered after all is given back."""
-        turn, began = self._turn, self._voice.began
-        if event not in (Event.KEY, Event.KEYS):
-            self.endpointing.went_on((began if began > turn.silent_since else now - LAG) - turn.silent_since)
-        if self.state in THINKS and not turn.acted:
+    def _go_on(self) -> None:
+        """The caller goes on after a reply had begun: what is not answered after all is given back."""
+        if self.state in THINKS and not self._turn.acted:
             self._log.give_back()
-            self._turn = turn._replace(returned=True)
+            self._turn = self._turn._replace(returned=True)
 
     def _enter(self, state: State, now: float) -> None:
         agent, silence = self._agent, self._silence

@@ -17,8 +17,10 @@ WORD = 0.2
 """Seconds of it that are a word, if the agent has just asked something."""
 UNHEARD_AFTER = 2.0
 """Seconds after a voice in which a recogniser that is well has reported words."""
-NOTICED_AFTER = 4.0
-"""The same where it has noticed the voice, and may still be decoding."""
+NOTICED_AFTER = 2.6
+"""The same where it has noticed the voice."""
+DECODED_AFTER = 4.0
+"""The same where it only transcribes, and may still be decoding."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a voice of which no words came does not matter any more."""
 LONGEST_SILENCE = 60.0
@@ -152,11 +154,11 @@ class Silence:
     free_until: float = -inf
     """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
 
-    def patience(self, first: float, voice: Voice) -> float:
+    def patience(self, first: float, awaited: float) -> float:
         """Seconds before the next question: twice as long each time, since a caller who is looking for a card, or whom
-        a PBX has parked, comes back when they come back. A voice of a moment ago may still bring words."""
+        a PBX has parked, comes back when they come back. Words of a voice of a moment ago are `awaited` until then."""
         seconds = max(first, min(first * (1 << self.asked), LONGEST_SILENCE))
-        return max(seconds, min(voice.until + UNHEARD_AFTER - self.since, PUT_OFF * seconds))
+        return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
 
     def heard(self) -> None:
         """The caller has said something: it was no silence."""

@@ -8,6 +8,7 @@ from agent.turn_taking.judging import Scene, Verdict, judge
 from agent.turn_taking.keys import Keypad
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import (
+    DECODED_AFTER,
     NOTICED_AFTER,
     SPEECH,
     UNHEARD_AFTER,
@@ -97,7 +98,7 @@ class Situation:
     @property
     def patience(self) -> float:
         """Seconds of silence before the caller is asked whether they are there."""
-        return self._silence.patience(self.options.reprompt_after, self._voice)
+        return self._silence.patience(self.options.reprompt_after, self._voice.until + self._overdue)
 
     @property
     def grace(self) -> float:
@@ -110,16 +111,23 @@ class Situation:
         voice = self._voice
         if voice.unheard < (WORD if self._agent.asks and voice.certain else SPEECH):
             return inf
-        return max(0.0, voice.until - self._silence.since) + (NOTICED_AFTER if voice.noticed else UNHEARD_AFTER)
+        return max(0.0, voice.until - self._silence.since) + self._overdue
+
+    @property
+    def _overdue(self) -> float:
+        """Seconds after a voice in which a recogniser that is well has reported its words."""
+        if not self._voice.noticed:
+            return UNHEARD_AFTER
+        return NOTICED_AFTER if self.endpointing.ends_turns else DECODED_AFTER
 
     @property
     def endpointing_delay(self) -> float:
         """Seconds of silence that end the caller's turn; without words, those after which it was nothing."""
         if not self._log.text:
             return self.options.confirm_after_quiet
-        return self.endpointing.delay(self._log.text, ended=self._log.complete)[0] or (
-            0.0 if self._log.complete else inf
-        )
+        complete = self._log.complete
+        seconds = self.endpointing.delay(self._log.text, ended=complete)[0]
+        return seconds if seconds or complete else ENDLESS
 
     @property
     def confirm_after(self) -> float:
@@ -142,7 +150,7 @@ class Situation:
     def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
         agent, voice = self._agent, self._voice
         if not agent.greeted and set(words_of(new)) <= set(self.lexicon.greetings):
-            return Verdict.BACKCHANNEL, "the greeting answers it"
+            return Verdict.GREETING, ""
         speaking = self.state in (*SPEAKS, State.PAUSED)
         if self.state in THINKS and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"

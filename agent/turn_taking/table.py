@@ -159,7 +159,7 @@ TABLE: Table = {
     (S.SPEAKING, E.BACKCHANNEL): (S.SPEAKING, (A.KEEP,)),
     (S.SPEAKING, E.TOOL): (S.RUNNING_TOOL, ()),
     (S.SPEAKING, E.DONE): (S.LISTENING, ()),
-    (S.SPEAKING, E.OVERDUE): (S.LISTENING, ()),
+    (S.SPEAKING, E.OVERDUE): (S.LISTENING, (A.CUT,)),
     **_caller_may_speak(S.PAUSED, A.CUT),
     (S.PAUSED, E.BACKCHANNEL): (S.SPEAKING, (A.RESUME,)),
     (S.PAUSED, E.UNCONFIRMED): (S.SPEAKING, (A.RESUME,)),
@@ -172,7 +172,7 @@ TABLE: Table = {
     (S.COLLECTING, E.STARTED): (S.COLLECTING, (A.PAUSE,)),
     (S.ANNOUNCING, E.DONE): (S.LISTENING, (A.GREET,)),
     (S.ANNOUNCING, E.ENDPOINT): (S.THINKING, (A.ANSWER,)),
-    (S.ANNOUNCING, E.OVERDUE): (S.LISTENING, ()),
+    (S.ANNOUNCING, E.OVERDUE): (S.LISTENING, (A.CUT,)),
     **_waits(S.TRANSFERRING),
     (S.TRANSFERRING, E.BACK): (S.LISTENING, ()),
     (S.TRANSFERRING, E.DONE): (S.TRANSFERRING, ()),
@@ -212,7 +212,7 @@ ENDLESS = 30.0
 """Seconds of a certain voice without any words after which it is taken for a background."""
 
 LIMITS: dict[State, tuple[Limit, ...]] = {
-    S.LISTENING: (Limit(E.SILENCE, Since.SILENCE, "patience"), Limit(E.UNHEARD, Since.SILENCE, "unheard_after")),
+    S.LISTENING: (Limit(E.UNHEARD, Since.SILENCE, "unheard_after"), Limit(E.SILENCE, Since.SILENCE, "patience")),
     S.HEARING: (Limit(E.ENDPOINT, Since.SILENCE, "endpointing_delay"), Limit(E.UNHEARD, Since.VOICE, ENDLESS)),
     S.DECIDING: (Limit(E.ENDPOINT, Since.SILENCE, "endpointing_delay"), Limit(E.UNHEARD, Since.VOICE, ENDLESS)),
     S.THINKING: (Limit(E.OVERDUE, Since.ENTERED, 90.0),),

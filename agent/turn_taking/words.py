@@ -41,6 +41,10 @@ class _Spoken:
     final: bool
     taken: int = 0
     """How many of its words are answered."""
+    ended: float = inf
+    """When the sound of the last of them arrived."""
+    until: float = inf
+    """When that of the last one that is answered did."""
     before: int = 0
     """How many were, before they were answered last."""
 
@@ -79,7 +83,7 @@ class WordLog:
         if current.taken:
             current.taken = min(self._place(current, words, now), len(words.text.split()))
             current.before = min(current.before, current.taken)
-        said, current.text, current.final = current.rest, words.text, words.final
+        said, current.text, current.final, current.ended = current.rest, words.text, words.final, words.ended
         if current.rest and current.rest != said:
             self.last_at = now
         return current.rest
@@ -87,15 +91,13 @@ class WordLog:
     def _place(self, current: _Spoken, words: Words, now: float) -> int:
         """How many of the words are those that were answered: by their times, else by what they are."""
         new, old = words.text.split(), current.text.split()[: current.taken]
-        if words.ended <= self._taken_at - 0.3 and not words.began:
-            return len(new)
-        if len(words.began) == len(new):
-            return sum(began < self._taken_at - 0.3 for began in words.began)
+        if len(words.began) == len(new) and current.until < inf:
+            return sum(began < current.until for began in words.began)
         told, known = ([" ".join(words_of(word)) for word in text] for text in (new, old))
         blocks = SequenceMatcher(None, known, told, autojunk=False).get_matching_blocks()
         matched = sum(block.size for block in blocks)
         if matched < ALIKE * min(len(known), len(told)):
-            return 0
+            return len(new) if words.ended <= current.until < inf else 0
         if len(told) <= len(known) and now >= self._taken_at + LATE:
             return 0
         last = blocks[-2]
@@ -115,7 +117,7 @@ class WordLog:
         text, self._taken_at = self.text, now
         self._spoken = [one for one in self._spoken if one.rest or not one.final]
         for one in self._spoken:
-            one.before, one.taken = one.taken, len(one.text.split())
+            one.before, one.taken, one.until = one.taken, len(one.text.split()), one.ended
         return text
 
     def give_back(self) -> None:
@@ -123,7 +125,8 @@ class WordLog:
         for one in self._spoken:
             one.taken = min(one.before, one.taken)
 
-    def forget(self) -> None:
+    def forget(self, now: float) -> None:
         """The words that came last were no turn."""
         if (last := self._heard) is not None:
             last.before = last.taken = len(last.text.split())
+            last.until, self._taken_at = last.ended, now

@@ -28,6 +28,8 @@ class LanguageOptions:
     """Asks whether somebody is there."""
     again: str = ""
     """Asks the caller to say something once more."""
+    hardly: str = ""
+    """Says that the caller can hardly be heard."""
     goodbye: str = ""
     """Said when the model hangs up without a word."""
     goodbye_silence: str = ""

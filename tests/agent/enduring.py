@@ -18,7 +18,7 @@ from agent.providers.failover import FailoverOptions
 from agent.providers.failover_duplex import Duplexes, FailoverDuplex
 from agent.records import Outcome, ProviderFailed, Report
 from agent.stage import CascadeRole, Role
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from agent.vad import VoiceActivity
 from agent.voice import Voice
 from tests.fakes.line import FakeEars, FakeLine, FakeModel, FakeVoice, Fault, now

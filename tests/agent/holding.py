@@ -16,7 +16,7 @@ from agent.records import (
 )
 from agent.stage import CascadeRole
 from agent.tools import Tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.fakes.line import LETTER, FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, Script, says
 from tests.virtual import run
 

@@ -11,7 +11,7 @@ from agent.model import ToolCall
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain import LocalModel
 from agent.tools import Tool, tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.duplex_holding import gone
 from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds

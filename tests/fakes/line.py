@@ -114,7 +114,7 @@ class FakeEars:
     """Says what the script puts into `heard`."""
 
     name: str = "fake-ears"
-    patient: bool = False
+    ends_turns: bool = True
     heard: asyncio.Queue[EarsEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)

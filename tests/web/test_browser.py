@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.waiting import HANG

@@ -256,7 +256,7 @@ class LocalEars:
     """Whisper and Silero in the speech process; see `agent.ears.Ears`."""
 
     name = NAME
-    patient = True
+    ends_turns = False
 
     def __init__(self, speech: LocalSpeech) -> None:
         self._speech = speech

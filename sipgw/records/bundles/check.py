@@ -7,7 +7,7 @@ from sipgw.records.bundles.witness import Frame
 _NUMBER = (int, float)
 _STREAM = {"session": int, "waited": _NUMBER}
 _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
-    ("ears", "made"): {"session": int, "name": str, "patient": bool},
+    ("ears", "made"): {"session": int, "name": str, "ends_turns": bool},
     ("ears", "opened"): _STREAM,
     ("ears", "piece"): _STREAM | {"after": int, "delay": _NUMBER},
     ("ears", "ended"): _STREAM,

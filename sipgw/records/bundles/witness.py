@@ -151,13 +151,13 @@ class WitnessedEars:
     """Ears that are looked at."""
 
     def __init__(self, ears: Ears, witness: Witness) -> None:
-        self.patient = ears.patient
+        self.ends_turns = ears.ends_turns
         self._ears = ears
         self._witness = witness
         self._session = next(witness.numbers)
         self._samples = 0
         self._heard_at = 0.0
-        witness.note("ears", do="made", session=self._session, name=ears.name, patient=ears.patient)
+        witness.note("ears", do="made", session=self._session, name=ears.name, ends_turns=ears.ends_turns)
 
     @property
     def name(self) -> str:

@@ -34,7 +34,7 @@ class FaultyEars:
     """Ears whose words come late in every second turn, or which are lost, or turn deaf."""
 
     def __init__(self, ears: Ears, options: ProviderOptions) -> None:
-        self.name, self.patient = ears.name, ears.patient
+        self.name, self.ends_turns = ears.name, ears.ends_turns
         self._ears = ears
         self._options = options
         self._heard = 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.turn_taking.endpointing import PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
+from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
 
@@ -22,7 +22,9 @@ def delay(
 @pytest.mark.parametrize("text", ["So I ordered a", "4 1 5", "Where is it?", "my e-mail is"])
 def test_a_recogniser_that_ends_turns_is_believed(text: str) -> None:
     assert delay(text, ends_turns=True) == 0.0
-    assert delay(text, ends_turns=True, ended=False) == OPTIONS.max_endpointing_delay
+    owed = OVERDUE if text.endswith("?") else OPTIONS.max_endpointing_delay
+    assert delay(text, ends_turns=True, ended=False, trusted=True) == owed
+    assert delay(text, ends_turns=True, ended=False) <= owed
 
 
 @pytest.mark.parametrize(

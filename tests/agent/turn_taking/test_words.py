@@ -46,9 +46,15 @@ def test_a_late_final_brings_only_what_is_new(later: Words, rest: str) -> None:
 
 
 def test_times_of_words_tell_what_is_new_if_the_recogniser_writes_them_in_another_way() -> None:
-    log = heard(Words("seven four six"))
+    log = heard(Words("seven four six", ended=1.4))
     log.take(2.0)
     assert log.hear(Words("746 29", final=True, began=(0.5, 3.4)), 4.0) == "29"
+
+
+def test_a_late_final_that_is_written_in_another_way_and_ends_where_the_answered_words_do_brings_nothing() -> None:
+    log = heard(Words("seven four six", ended=1.4))
+    log.take(2.0)
+    assert log.hear(Words("746", final=True, ended=1.4), 2.5) == ""
 
 
 def test_the_same_words_later_are_said_again() -> None:

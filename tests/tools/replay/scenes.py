@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.errors import ProviderError
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.config.config import Config
 from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
