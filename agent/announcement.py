@@ -7,10 +7,10 @@ import structlog
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.line import Finished, Gone, Line
-from agent.mouth import Mouth
 from agent.recorded import WORDS, recorded
 from agent.records import Outcome
-from agent.voice import Voice
+from agent.speech_output import SpeechOutput
+from agent.tts import TextToSpeech
 
 log = structlog.get_logger()
 
@@ -21,20 +21,20 @@ LIMIT = 30.0
 class Announcement:
     """Says `text` and ends as `outcome`. In a call it stands where a conversation does."""
 
-    def __init__(self, line: Line, voice: Voice, text: str, outcome: Outcome) -> None:
+    def __init__(self, line: Line, tts: TextToSpeech, text: str, outcome: Outcome) -> None:
         self._line = line
-        self._voice = voice
+        self._tts = tts
         self._text = text
         self._outcome = outcome
-        self._mouth = Mouth(line, voice)
+        self._speech_output = SpeechOutput(line, tts)
         self._gone = asyncio.Event()
 
     async def open(self) -> None:
         """Get the voice ready; if that fails, a recorded sentence is said instead."""
         try:
-            with boundary(self._voice.name):
+            with boundary(self._tts.name):
                 async with asyncio.timeout(OPEN):
-                    await self._voice.open()
+                    await self._tts.open()
         except ProviderError as error:
             log.warning("announcement without its voice", cause=str(error))
 
@@ -56,24 +56,24 @@ class Announcement:
     async def _listen(self) -> None:
         async for event in self._line.events():
             if isinstance(event, Finished):
-                self._mouth.finished(event)
+                self._speech_output.finished(event)
             elif isinstance(event, Gone):
                 self._gone.set()
 
     async def _say(self) -> None:
         try:
-            with boundary(self._voice.name):
-                await self._mouth.speak(self._mouth.begin(self._text), lambda: None)
+            with boundary(self._tts.name):
+                await self._speech_output.speak(self._speech_output.begin(self._text), lambda: None)
         except ProviderError as error:
             log.warning("announcement without its voice", cause=str(error))
-            self._mouth.play(self._mouth.begin(WORDS["apology"]), recorded("apology"))
-        await self._mouth.silent()
+            self._speech_output.play(self._speech_output.begin(WORDS["apology"]), recorded("apology"))
+        await self._speech_output.silent()
 
     async def close(self) -> None:
         """End the voice's session; safe to call twice, and without `run`."""
         try:
-            with boundary(self._voice.name):
+            with boundary(self._tts.name):
                 async with asyncio.timeout(OPEN):
-                    await self._voice.close()
+                    await self._tts.close()
         except ProviderError as error:
-            log.warning("provider did not close", provider=self._voice.name, cause=str(error))
+            log.warning("provider did not close", provider=self._tts.name, cause=str(error))

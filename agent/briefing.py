@@ -16,18 +16,18 @@ import structlog
 
 from agent.briefing_phrases import BriefingPhrases
 from agent.consent import plain_answer
-from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
 from agent.floor import Listening
 from agent.history import SAMPLES_PER_CHARACTER
 from agent.limits import boundary, whole
 from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, Started
-from agent.model import Message, Model
-from agent.mouth import Mouth
+from agent.llm import LanguageModel, Message
 from agent.parts import close_parts, open_parts
 from agent.phrases import Phrases
+from agent.speech_output import SpeechOutput
+from agent.stt import SpeechToText, Transcript
+from agent.tts import TextToSpeech
 from agent.turn_taking.words import words_of
-from agent.voice import Voice
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ ROW = 3
 """Words in a row, the same as ours, that are ours whenever they are heard."""
 
 
-class Verdict(Enum):
+class BriefingVerdict(Enum):
     """What the person said."""
 
     ACCEPTED = "accepted"
@@ -61,7 +61,7 @@ class Verdict(Enum):
     FAILED = "could not be briefed"
 
 
-async def summary_of(model: Model, messages: Sequence[Message], said: BriefingPhrases) -> str:
+async def summary_of(llm: LanguageModel, messages: Sequence[Message], said: BriefingPhrases) -> str:
     """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
     # As a conversation of its own: asked within that with the caller, a model goes on speaking to the caller.
     asked: list[Message] = [
@@ -69,7 +69,7 @@ async def summary_of(model: Model, messages: Sequence[Message], said: BriefingPh
         {"role": "user", "content": "\n".join(_transcript(messages))},
     ]
     try:
-        text = await whole(model, asked, SUMMARY_LIMIT)
+        text = await whole(llm, asked, SUMMARY_LIMIT)
     except ProviderError as error:
         log.warning("no summary", cause=str(error))
         return ""
@@ -84,15 +84,15 @@ def _transcript(messages: Sequence[Message]) -> Iterator[str]:
             yield f"{speaker}: {words.strip()}"
 
 
-def verdict_of(text: str, phrases: Phrases) -> Verdict | None:
+def verdict_of(text: str, phrases: Phrases) -> BriefingVerdict | None:
     """What the words say about it; a "no" among them counts more than a "yes", and None is neither.
 
     A yes is nothing but one: "okay, who is calling" and "sorry, I cannot right now" connect nobody.
     """
     if not phrases.refusal.isdisjoint(words_of(text)):
-        return Verdict.DECLINED
+        return BriefingVerdict.DECLINED
     willing = replace(phrases, consent=phrases.consent | phrases.readiness)
-    return Verdict.ACCEPTED if plain_answer(text, willing) else None
+    return BriefingVerdict.ACCEPTED if plain_answer(text, willing) else None
 
 
 def without_echo(heard: Sequence[tuple[str, float]], said: Sequence[tuple[str, float]], phrases: Phrases) -> str:
@@ -123,26 +123,26 @@ class Briefing:
     """One person's briefing."""
 
     def __init__(
-        self, line: Line, ears: Ears, voice: Voice, phrases: Phrases, said: BriefingPhrases | None = None
+        self, line: Line, stt: SpeechToText, tts: TextToSpeech, phrases: Phrases, said: BriefingPhrases | None = None
     ) -> None:
         self._line = line
-        self._ears = ears
-        self._voice = voice
+        self._stt = stt
+        self._tts = tts
         self._phrases = phrases
         self._said = said or BriefingPhrases()
-        self._mouth = Mouth(line, voice)
-        self._verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._speech_output = SpeechOutput(line, tts)
+        self._verdict: asyncio.Future[BriefingVerdict] = asyncio.get_running_loop().create_future()
         self._listening = Listening()
         self._began: dict[int, float] = {}
         """When the person began to hear each utterance."""
 
     async def open(self) -> None:
-        """Get ears and voice ready; best while it rings."""
-        broken = await open_parts({"ears": self._ears, "voice": self._voice})
-        if broken is not None and broken[0] == "voice":
-            self._decide(Verdict.FAILED)
+        """Get STT and TTS ready; best while it rings."""
+        broken = await open_parts({"stt": self._stt, "tts": self._tts})
+        if broken is not None and broken[0] == "tts":
+            self._decide(BriefingVerdict.FAILED)
 
-    async def run(self, summarise: Callable[[], Coroutine[Any, Any, str]]) -> Verdict:
+    async def run(self, summarise: Callable[[], Coroutine[Any, Any, str]]) -> BriefingVerdict:
         """Brief the person with the sentence that `summarise` makes; returns what they said.
 
         Never raises but on cancellation.
@@ -153,21 +153,21 @@ class Briefing:
                 summary = group.create_task(summarise())
                 work: list[asyncio.Task[Any]] = [
                     summary,
-                    group.create_task(self._hear()),
+                    group.create_task(self._follow_events()),
                     group.create_task(self._ask(summary)),
                 ]
                 try:
                     async with asyncio.timeout(LONGEST):
                         verdict = await asyncio.shield(self._verdict)
                 except TimeoutError:
-                    verdict = Verdict.UNDECIDED
+                    verdict = BriefingVerdict.UNDECIDED
                 for task in work:
                     task.cancel()
-                self._mouth.stop()
+                self._speech_output.stop()
                 await self._part(verdict)
                 listening.cancel()
         finally:
-            await close_parts(self._ears, self._voice)
+            await close_parts(self._stt, self._tts)
         return verdict
 
     async def _ask(self, summary: asyncio.Task[str]) -> None:
@@ -178,78 +178,80 @@ class Briefing:
                 await self._say(text)
             for _ in range(TIMES):
                 await self._say(said.question)
-                await self._mouth.silent()
+                await self._speech_output.silent()
                 await asyncio.sleep(ANSWER)
         except ProviderError as error:
             log.warning("briefing failed", cause=str(error))
-            self._decide(Verdict.FAILED)
-        self._decide(Verdict.UNDECIDED)
+            self._decide(BriefingVerdict.FAILED)
+        self._decide(BriefingVerdict.UNDECIDED)
 
-    async def _part(self, verdict: Verdict) -> None:
+    async def _part(self, verdict: BriefingVerdict) -> None:
         """Say what happens now, where somebody is there to hear it."""
-        text = {Verdict.ACCEPTED: self._said.accepted, Verdict.DECLINED: self._said.declined}.get(verdict, "")
+        text = {BriefingVerdict.ACCEPTED: self._said.accepted, BriefingVerdict.DECLINED: self._said.declined}.get(
+            verdict, ""
+        )
         if not text:
             return
         try:
             async with asyncio.timeout(ANSWER):
                 await self._say(text)
-                await self._mouth.silent()
+                await self._speech_output.silent()
         except (ProviderError, TimeoutError) as error:
             log.warning("briefing failed", cause=str(error))
 
     async def _say(self, text: str) -> None:
-        self._ears.expect(text)
-        await self._mouth.speak(self._mouth.begin(text), lambda: None)
+        self._stt.expect(text)
+        await self._speech_output.speak(self._speech_output.begin(text), lambda: None)
 
     async def _listen(self) -> None:
         async for event in self._line.events():
             match event:
                 case Audio(ulaw, at):
                     self._listening.hear(ulaw, at)
-                    with suppress(ProviderError), boundary(self._ears.name):
-                        self._ears.hear(ulaw)
+                    with suppress(ProviderError), boundary(self._stt.name):
+                        self._stt.send_audio(ulaw)
                 case Digit("1", _):
-                    self._decide(Verdict.ACCEPTED)
+                    self._decide(BriefingVerdict.ACCEPTED)
                 case Digit("2", _):
-                    self._decide(Verdict.DECLINED)
+                    self._decide(BriefingVerdict.DECLINED)
                 case Started(utterance, at):
                     self._began[utterance] = at
                 case Finished():
-                    self._mouth.finished(event)
+                    self._speech_output.finished(event)
                 case Gone():
-                    self._decide(Verdict.GONE)
-                    self._mouth.stop()
+                    self._decide(BriefingVerdict.GONE)
+                    self._speech_output.stop()
 
-    async def _hear(self) -> None:
-        """Listen for the words; without ears the keys are left."""
+    async def _follow_events(self) -> None:
+        """Listen for the words; without STT the keys are left."""
         try:
-            with boundary(self._ears.name):
-                async for event in self._ears.events():
+            with boundary(self._stt.name):
+                async for event in self._stt.events():
                     if isinstance(event, Transcript):
                         self._listening.note(event)
                         if event.final and self._accepts(event.text):
-                            self._decide(Verdict.ACCEPTED)
-                        elif (event.final or event.stable) and self._declines(event.text):
-                            self._decide(Verdict.DECLINED)
+                            self._decide(BriefingVerdict.ACCEPTED)
+                        elif (event.final or event.eager) and self._declines(event.text):
+                            self._decide(BriefingVerdict.DECLINED)
         except ProviderError as error:
-            log.warning("briefing goes on without ears", cause=str(error))
+            log.warning("briefing goes on without STT", cause=str(error))
 
     def _declines(self, text: str) -> bool:
         """Whether the person has said no: that counts as soon as it is likely."""
         theirs = without_echo(self._timed(text), self._ours(list(self._began)[-2:]), self._phrases)
-        return verdict_of(theirs, self._phrases) is Verdict.DECLINED
+        return verdict_of(theirs, self._phrases) is BriefingVerdict.DECLINED
 
     def _accepts(self, text: str) -> bool:
         """Whether the person has said yes to the question, once it is sure that these were their words.
 
         Of our words only the question may stand before it, coming back: "okay, about an invoice" asks something.
         """
-        asked = [one for one in self._began if self._mouth.sentences[one].text == self._said.question]
+        asked = [one for one in self._began if self._speech_output.sentences[one].text == self._said.question]
         if not asked or self._listening.stopped_at() < self._began[asked[0]] or "?" in text:
             return False
         theirs = without_echo(self._timed(text), self._ours(asked[-1:]), self._phrases)
         last = " ".join(words_of(text)[-len(words_of(theirs)) :])
-        return theirs == last and verdict_of(theirs, self._phrases) is Verdict.ACCEPTED
+        return theirs == last and verdict_of(theirs, self._phrases) is BriefingVerdict.ACCEPTED
 
     def _timed(self, text: str) -> list[tuple[str, float]]:
         """The words that were just heard, each with the time of its end."""
@@ -260,13 +262,13 @@ class Briefing:
         """The words of these utterances of ours, each with the time at which the person heard its end."""
         found: list[tuple[str, float]] = []
         for utterance in utterances:
-            sentence, began = self._mouth.sentences[utterance], self._began[utterance]
+            sentence, began = self._speech_output.sentences[utterance], self._began[utterance]
             words = words_of(sentence.text)
             letters = list(accumulate(len(word) + 1 for word in words))
             seconds = max(sentence.samples, SAMPLES_PER_CHARACTER * len(sentence.text)) / SAMPLE_RATE
             found += [(word, began + seconds * at / letters[-1]) for word, at in zip(words, letters, strict=True)]
         return found
 
-    def _decide(self, verdict: Verdict) -> None:
+    def _decide(self, verdict: BriefingVerdict) -> None:
         if not self._verdict.done():
             self._verdict.set_result(verdict)

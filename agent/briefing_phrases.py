@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.model import Message
+from agent.llm import Message
 
 SUMMARISE = (
     "You hand the caller over to a colleague. Tell the colleague, in one short plain sentence in {language} that is "

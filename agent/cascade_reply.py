@@ -10,13 +10,13 @@ from typing import Any
 from agent.ahead import Ahead
 from agent.consent import Judge, judged
 from agent.errors import ProviderError
-from agent.history import INTERRUPTED, Said
+from agent.history import INTERRUPTED, AssistantTurn
 from agent.limits import think
-from agent.model import Message, Model, Piece, Text, ToolCall
-from agent.mouth import Mouth
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall
 from agent.records import Turn
 from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
+from agent.speech_output import SpeechOutput
 from agent.tools import Tool
 
 MOST_LEFT = 8
@@ -29,8 +29,8 @@ WORDLESS = 2
 class CascadeAgent(Agent):
     """An agent that thinks with a model and speaks with a voice."""
 
-    model: Model
-    mouth: Mouth
+    llm: LanguageModel
+    speech_output: SpeechOutput
     again: str = ""
     """Asks the caller to say something once more: the model had nothing to say to it."""
     goodbye: str = ""
@@ -41,7 +41,7 @@ class CascadeAgent(Agent):
     @property
     def judge(self) -> Judge:
         """The model of whoever has the call then."""
-        return lambda action, before, answer: judged(self.model, action, before, answer)
+        return lambda action, before, answer: judged(self.llm, action, before, answer)
 
 
 class Preparation:
@@ -60,16 +60,16 @@ class Preparation:
 
     async def _think(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
         agent, first = self._agent, ""
-        cutter = SentenceCutter(agent.mouth.language)
-        stream = think(agent.model, messages, agent.toolbox.schemas)
+        cutter = SentenceCutter(agent.speech_output.language)
+        stream = think(agent.llm, messages, agent.toolbox.schemas)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 if not first and isinstance(piece, Text):
                     first = next(iter(cutter.feed(piece.delta)), "")
-                    agent.mouth.prefetch(first, agent.spawn)
+                    agent.speech_output.prefetch(first, agent.spawn)
                 yield piece
         if not first:
-            agent.mouth.prefetch(next(iter(cutter.flush()), ""), agent.spawn)
+            agent.speech_output.prefetch(next(iter(cutter.flush()), ""), agent.spawn)
 
     def pieces(self) -> AsyncGenerator[Piece, None]:
         """The reply as if it had just been asked for."""
@@ -78,7 +78,7 @@ class Preparation:
     def cancel(self) -> None:
         """Throw it away."""
         self._thought.cancel()
-        self._agent.mouth.forget()
+        self._agent.speech_output.forget()
 
 
 class CascadeReply(Reply):
@@ -98,7 +98,7 @@ class CascadeReply(Reply):
             if prepared is not None:
                 pieces, prepared = prepared.pieces(), None
             else:
-                pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas if left else ())
+                pieces = think(agent.llm, agent.history.messages(), agent.toolbox.schemas if left else ())
             if opening := agent.opening:
                 agent.opening = ""
                 await self._say(said, opening, aside=True)
@@ -107,14 +107,14 @@ class CascadeReply(Reply):
                 break
             said.calls = calls[:CALLS]
             await self._run_tools(said)
-            if agent.control.outcome is not None and self.turn.said:
+            if agent.call_ending.outcome is not None and self.turn.said:
                 break
         await self._say_something()
-        await agent.mouth.silent()
+        await agent.speech_output.silent()
 
     async def _say_something(self) -> None:
         """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
-        agent, outcome = self._agent, self._agent.control.outcome
+        agent, outcome = self._agent, self._agent.call_ending.outcome
         if self.turn.said or outcome is not None:
             agent.wordless = 0
             if not self.turn.said and outcome is not None and outcome.kind == "agent_hung_up" and agent.goodbye:
@@ -124,18 +124,18 @@ class CascadeReply(Reply):
             return  # nobody has asked
         agent.wordless += 1
         if agent.wordless > WORDLESS:
-            raise ProviderError(agent.model.name, "replied with nothing")
+            raise ProviderError(agent.llm.name, "replied with nothing")
         if agent.again:
             await self._say(agent.history.say(), agent.again, aside=True)
 
     async def recite(self, text: str) -> None:
         """Say a fixed sentence. Raises `ProviderError`."""
         await self._say(self._agent.history.say(), text, aside=True)
-        await self._agent.mouth.silent()
+        await self._agent.speech_output.silent()
 
-    async def _speak(self, said: Said, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
+    async def _speak(self, said: AssistantTurn, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
         calls: list[ToolCall] = []
-        cutter = SentenceCutter(self._agent.mouth.language)
+        cutter = SentenceCutter(self._agent.speech_output.language)
         times = self.turn.times
 
         def on_token() -> None:
@@ -156,26 +156,26 @@ class CascadeReply(Reply):
             await self._say(said, sentence)
         return calls
 
-    async def _next(self, said: Said, ahead: Ahead[Piece], read: AsyncGenerator[Piece, None]) -> Piece | None:
+    async def _next(self, said: AssistantTurn, ahead: Ahead[Piece], read: AsyncGenerator[Piece, None]) -> Piece | None:
         """The next piece, None at the end. Whoever waits for it in silence is told that it takes a moment."""
         agent = self._agent
-        while not await ahead.comes(agent.mouth.left + COVERED_AFTER) and agent.filler:
+        while not await ahead.comes(agent.speech_output.left + COVERED_AFTER) and agent.filler:
             await self._say(said, agent.filler, aside=True)
         return await anext(read, None)
 
-    async def _say(self, said: Said, text: str, *, aside: bool = False) -> None:
+    async def _say(self, said: AssistantTurn, text: str, *, aside: bool = False) -> None:
         times = self.turn.times
 
         def on_sound() -> None:
             times.first_sound = times.first_sound or self._now()
 
-        await self._agent.mouth.speak(self._begin(said, text, aside=aside), on_sound)
+        await self._agent.speech_output.speak(self._begin(said, text, aside=aside), on_sound)
 
-    async def _say_to_end(self, said: Said, text: str) -> None:
+    async def _say_to_end(self, said: AssistantTurn, text: str) -> None:
         await self._say(said, text, aside=True)
-        await self._agent.mouth.silent()
+        await self._agent.speech_output.silent()
 
-    async def _run_tools(self, said: Said) -> None:
+    async def _run_tools(self, said: AssistantTurn) -> None:
         agent = self._agent
         runs: dict[asyncio.Task[Any], tuple[ToolCall, Tool | None]] = {}
         agent.say = partial(self._say_to_end, said)
@@ -198,7 +198,7 @@ class CascadeReply(Reply):
             self._leave(said, runs)
             raise
 
-    def _leave(self, said: Said, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
+    def _leave(self, said: AssistantTurn, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
         """The caller goes on: what has begun runs on, as far as it does not wait for them, and is told of later."""
         self._left, self._agent.running, left = True, 0, self._agent.left
         for task, (call, found) in runs.items():

@@ -30,10 +30,10 @@ class Connecting:
         `call` is the id of the tool call that decided it, empty if none did.
         """
         agent, floor = self._agent, self._floor
-        control = agent.control
-        to, control.to = control.to, ""
+        ending = agent.call_ending
+        to, ending.to = ending.to, ""
         agent.tell_of(call, RINGS, failed=False)
-        connected = await control.ring(to)
+        connected = await ending.ring(to)
         floor.turns.away(False, asyncio.get_running_loop().time())
         if connected:
             floor.end(outcome)

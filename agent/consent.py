@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import think
-from agent.model import Message, Model, ToolCall, ToolSchema
+from agent.llm import LanguageModel, Message, ToolCall, ToolSchema
 from agent.phrases import Phrases, phrases_of
 from agent.turn_taking.words import words_of
 
@@ -59,7 +59,7 @@ Judge = Callable[[str, str, str], Awaitable[bool]]
 """Whether an answer agrees to an action: gets the action, what was said before, and the answer. Never raises."""
 
 
-class Verdict(BaseModel):
+class ConsentVerdict(BaseModel):
     """What the model reports."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -79,7 +79,7 @@ def plain_answer(text: str, phrases: Phrases) -> bool | None:
         for length in range(min(4, len(left)), 0, -1):
             unit = " ".join(left[:length])
             found = next((kind for units, kind in kinds if unit in units), unit)
-            if found is not unit or unit in phrases.murmurs:
+            if found is not unit or unit in phrases.backchannels:
                 said |= {found} if isinstance(found, bool) else set()
                 del left[:length]
                 break
@@ -90,10 +90,10 @@ def plain_answer(text: str, phrases: Phrases) -> bool | None:
 
 def answers_nothing(text: str, phrases: Phrases) -> bool:
     """Whether these are sounds, greetings and pressed keys only, or no words at all."""
-    return phrases.murmurs.union(phrases.greetings).issuperset(words_of(_KEYS.sub(" ", text)))
+    return phrases.backchannels.union(phrases.greetings).issuperset(words_of(_KEYS.sub(" ", text)))
 
 
-async def judged(model: Model, action: str, before: str, answer: str) -> bool:
+async def judged(llm: LanguageModel, action: str, before: str, answer: str) -> bool:
     """Whether `model` finds that the `answer` agrees; whatever goes wrong is no yes. Never raises."""
     about = {"action": action, "said_before": before, "caller_answered": answer}
     if too_long := [name for name, text in about.items() if len(text) > LONGEST]:
@@ -104,7 +104,7 @@ async def judged(model: Model, action: str, before: str, answer: str) -> bool:
         {"role": "user", "content": json.dumps(about, ensure_ascii=False)},
     ]
     try:
-        async with asyncio.timeout(JUDGED_WITHIN), aclosing(think(model, messages, (VERDICT,))) as pieces:
+        async with asyncio.timeout(JUDGED_WITHIN), aclosing(think(llm, messages, (VERDICT,))) as pieces:
             found = [_read(piece) async for piece in pieces if isinstance(piece, ToolCall)]
     except (ProviderError, TimeoutError, ValidationError) as error:
         log.warning("an answer was not judged, which is no yes", cause=type(error).__name__)
@@ -112,8 +112,8 @@ async def judged(model: Model, action: str, before: str, answer: str) -> bool:
     return [one.verdict for one in found] == ["yes"]
 
 
-def _read(call: ToolCall) -> Verdict:
-    return Verdict.model_validate_json(call.arguments if call.name == REPORT else "{}")
+def _read(call: ToolCall) -> ConsentVerdict:
+    return ConsentVerdict.model_validate_json(call.arguments if call.name == REPORT else "{}")
 
 
 def names_one(arguments: Any, said: str) -> bool:

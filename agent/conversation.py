@@ -1,110 +1,111 @@
-"""The conversation of a cascade: ears hear, a model thinks, a voice speaks. One for each call, whichever they are."""
+"""The conversation of a cascade: STT hears, a model thinks, a voice speaks. One for each call, whichever they are."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from agent.active_agent import ActiveAgent, CascadeRole
+from agent.base_conversation import BaseConversation
 from agent.cascade_reply import CascadeAgent, CascadeReply, Preparation
-from agent.dialogue import Dialogue
-from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import boundary
 from agent.line import Line
-from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
 from agent.records import CallerSaid, Part, Report, Sorry, Times, Turn
-from agent.reply import Control
-from agent.stage import CascadeRole, Stage
+from agent.reply import CallEnding
+from agent.speech_output import SpeechOutput, TtsError
+from agent.stt import Onset, SpeechToText, SttEvent
+from agent.switching_tts import SwitchingTts
 from agent.tools import Toolbox
+from agent.tts import TextToSpeech
 from agent.turn_taking.machine import Decisions
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import words_of
-from agent.voice import Voice
-from agent.voices import Voices
 
-Cast = Callable[[str], CascadeRole]
+FindAgent = Callable[[str], CascadeRole]
 """Finds the agent of that name."""
 
 
-class Conversation(Dialogue):
+class Conversation(BaseConversation):
     """One call's conversation: `open` while it rings, then `run`."""
 
-    _ears: Ears
-    _stage: Stage[CascadeRole]
+    _stt: SpeechToText
+    _active: ActiveAgent[CascadeRole]
     _agent: CascadeAgent
 
     def __init__(
         self,
         line: Line,
-        ears: Ears,
+        stt: SpeechToText,
         role: CascadeRole,
         *,
-        cast: Cast | None = None,
+        find_agent: FindAgent | None = None,
         options: TurnOptions | None = None,
         transfer: Callable[[str], Awaitable[bool]] | None = None,
         people: Mapping[str, str] | None = None,
         observer: Callable[[Report], None] | None = None,
         call: str = "",
     ) -> None:
-        """`role` is who speaks first; `cast` finds those whom it may hand the call over to.
+        """`role` is who speaks first; `find_agent` finds those whom it may hand the call over to.
 
         `transfer` connects the caller with a person, of that name if it is not empty, and returns whether that
         succeeded; None: there is nobody. `people` are the names, and what each is there for.
         `call` is the call's identity, which becomes a part of idempotency keys.
         """
-        stage = Stage(role, cast, self._report)
-        self._attended = stage.tongues.now
-        self._voices = Voices(*_voice_of(stage))
+        active = ActiveAgent(role, find_agent, self._report)
+        self._attended = active.languages.now
+        self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
         agent = CascadeAgent(
-            toolbox=Toolbox((), call), history=History(role.persona.prompt), mouth=Mouth(line, self._voices),
-            control=Control(people=people or {}), report=self._report, spawn=self._spawn, model=role.model,
+            toolbox=Toolbox((), call), history=History(role.persona.prompt),
+            speech_output=SpeechOutput(line, self._tts_sessions),
+            call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn, llm=role.llm,
         )  # fmt: skip
         agent.arrived = self._arrived
         super().__init__(
-            line, ears, stage, agent, options or TurnOptions(),
-            transfer=transfer, observer=observer, ends_turns=ears.ends_turns,
+            line, stt, active, agent, options or TurnOptions(),
+            transfer=transfer, observer=observer, ends_turns=stt.ends_turns,
         )  # fmt: skip
 
     async def open(self) -> None:
-        """Get ears and voice ready; a failure is told to the caller by `run`."""
-        self._floor.broken = await open_parts({"ears": self._ears, "voice": self._voices})
+        """Get STT and TTS ready; a failure is told to the caller by `run`."""
+        self._floor.broken = await open_parts({"stt": self._stt, "tts": self._tts_sessions})
 
     async def close(self) -> None:
         """End the providers' sessions; safe to call twice, and without `run`."""
-        await close_parts(self._ears, self._voices)
+        await close_parts(self._stt, self._tts_sessions)
 
     def _noted(self) -> None:
         self._unprepare()
 
-    def _recast(self) -> None:
-        super()._recast()
+    def _apply_role(self) -> None:
+        super()._apply_role()
         self._unprepare()
-        stage, agent = self._stage, self._agent
-        agent.model, agent.again, agent.goodbye = stage.role.model, stage.persona.again, stage.persona.goodbye
-        agent.mouth.speak_in(stage.tongues.now)
-        self._voices.change(*_voice_of(stage))
-        if stage.tongues.now != self._attended:
-            self._attended = stage.tongues.now
-            self._ears.attend(self._attended)
+        active, agent = self._active, self._agent
+        agent.llm, agent.again, agent.goodbye = active.role.llm, active.persona.again, active.persona.goodbye
+        agent.speech_output.speak_in(active.languages.now)
+        self._tts_sessions.change(*_tts_of(active))
+        if active.languages.now != self._attended:
+            self._attended = active.languages.now
+            self._stt.attend(self._attended)
 
     # What is heard
 
     def _expect(self, said: str) -> None:
-        self._ears.expect(said)
+        self._stt.expect(said)
 
-    async def _hear(self) -> None:
-        await self._follow("ears", self._ears.name, self._ears.events(), self._understand)
+    async def _follow_events(self) -> None:
+        await self._follow("stt", self._stt.name, self._stt.events(), self._understand)
 
-    def _understand(self, event: EarsEvent) -> None:
+    def _understand(self, event: SttEvent) -> None:
         if isinstance(event, Onset):
             self._floor.turns.notice()
             return
         self._listening.note(event)
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
-        self._stage.hear(event)
+        self._active.note_transcript(event)
         prepared = self._prepared
         said = words_of(event.text)
         if prepared is not None and not event.final and words_of(prepared.text)[-len(said) or None :] != said:
@@ -115,7 +116,7 @@ class Conversation(Dialogue):
 
     def _decide(self, decisions: Decisions) -> None:
         super()._decide(decisions)
-        if self._agent.late and self.steering.idle:
+        if self._agent.late and self.call_control.idle:
             now = self._now()
             self._floor.turns.ended(now)  # as if the caller had asked for it now
             self._say(Turn(times=Times(final=now)), lambda reply: reply.run(None))
@@ -155,15 +156,15 @@ class Conversation(Dialogue):
 
     def _say(self, turn: Turn, act: Callable[[CascadeReply], Coroutine[Any, Any, None]]) -> None:
         async def work() -> None:
-            with boundary(self._agent.model.name):
+            with boundary(self._agent.llm.name):
                 await act(CascadeReply(self._agent, turn, self._now))
 
         self._reply(turn, work)
 
     async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
-        if part != "voice":
+        if part != "tts":
             try:
-                await CascadeReply(self._agent, turn, self._now).recite(getattr(self._stage.persona, sentence))
+                await CascadeReply(self._agent, turn, self._now).recite(getattr(self._active.persona, sentence))
             except ProviderError:
                 turn.said = ""
             else:
@@ -171,10 +172,10 @@ class Conversation(Dialogue):
         await super()._apology(turn, part, sentence)
 
     def _blamed(self, error: ProviderError) -> Part:
-        return "voice" if isinstance(error, VoiceError) else "model"
+        return "tts" if isinstance(error, TtsError) else "llm"
 
 
-def _voice_of(stage: Stage[CascadeRole]) -> tuple[tuple[str, str], Callable[[], Voice]]:
+def _tts_of(active: ActiveAgent[CascadeRole]) -> tuple[tuple[str, str], Callable[[], TextToSpeech]]:
     """The key of the voice that speaks now, and what makes it."""
-    spoken = stage.tongues.now
-    return (stage.role.name, spoken), partial(stage.role.voice, spoken)
+    spoken = active.languages.now
+    return (active.role.name, spoken), partial(active.role.tts, spoken)

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from agent.ears import Transcript, Word
 from agent.energy import EnergyVoice
 from agent.errors import ProviderError
 from agent.hearing.changes import Change, Kind
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
+from agent.stt import Transcript, Word
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import Lexicon
@@ -41,7 +41,7 @@ class Floor:
         """The caller may speak the languages that these are of."""
         agreeing = (*phrases.assent, *phrases.consent, *phrases.courtesy)
         nods = frozenset(word for phrase in agreeing for word in words_of(phrase))
-        self.turns.lexicon = Lexicon(phrases.murmurs, phrases.greetings, nods | phrases.murmurs)
+        self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods | phrases.backchannels)
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""
@@ -85,7 +85,7 @@ class Listening:
     def words(self, transcript: Transcript) -> Words:
         """The transcript on the clock."""
         began = tuple(self._at(word.start) for word in transcript.words)
-        return Words(transcript.text, transcript.final, transcript.stable, self._at(transcript.end), began)
+        return Words(transcript.text, transcript.final, transcript.eager, self._at(transcript.end), began)
 
     def _at(self, place: float) -> float:
         """When the sound at this place arrived: sound is continuous, so its age is its distance from the end."""

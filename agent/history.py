@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from agent.line import Heard
-from agent.model import Message, ToolCall
+from agent.llm import Message, ToolCall
 
 SAMPLES_PER_CHARACTER = 520
 """Speech takes about 65 ms a character; used while a sentence is still being synthesised."""
@@ -57,7 +57,7 @@ class Sentence:
 
 
 @dataclass
-class Said:
+class AssistantTurn:
     """What the agent said in one go, and the tools that it called after it."""
 
     sentences: list[Sentence] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Said:
 
 
 @dataclass
-class Asked:
+class UserTurn:
     """What the caller said."""
 
     text: str = ""
@@ -93,14 +93,14 @@ class History:
         """What the model is told; another agent that takes over has its own."""
         self.manner = ""
         """In which language it is to answer; empty for whichever it likes."""
-        self._entries: list[Asked | Said] = []
+        self._entries: list[UserTurn | AssistantTurn] = []
         self._notes: list[str] = []
         self._known = ""
 
     @property
     def turns(self) -> int:
         """How often the caller has spoken."""
-        return sum(isinstance(entry, Asked) for entry in self._entries)
+        return sum(isinstance(entry, UserTurn) for entry in self._entries)
 
     @property
     def place(self) -> int:
@@ -110,14 +110,14 @@ class History:
     def exchange_since(self, place: int) -> Exchange:
         """What was said since `place`, as the caller heard it, up to their last words."""
         entries = self._entries[place:]
-        while entries and isinstance(entries[-1], Said):
+        while entries and isinstance(entries[-1], AssistantTurn):
             entries.pop()
         if not entries:
             return Exchange("", "", direct=False)
         lines: list[str] = []
         asked, direct = False, True
         for entry in entries[:-1]:
-            if isinstance(entry, Asked):
+            if isinstance(entry, UserTurn):
                 direct = direct and not asked
                 lines.append(f"Caller: {entry.text}")
                 continue
@@ -130,7 +130,7 @@ class History:
             if heard := heard_text(entry.sentences):
                 lines.append(f"Agent: {heard}")
         last = entries[-1]
-        return Exchange("\n".join(lines), last.text if asked and isinstance(last, Asked) else "", direct)
+        return Exchange("\n".join(lines), last.text if asked and isinstance(last, UserTurn) else "", direct)
 
     def ask(self, text: str, instead: str = "") -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned.
@@ -141,16 +141,16 @@ class History:
         asked.text = f"{asked.text.removesuffix(instead)} {text}".strip()
         return asked.text
 
-    def asked(self) -> Asked:
+    def asked(self) -> UserTurn:
         """The entry for what the caller says now; they may have got no answer yet."""
-        while self._entries and isinstance(last := self._entries[-1], Said) and not last.calls:
+        while self._entries and isinstance(last := self._entries[-1], AssistantTurn) and not last.calls:
             if any(sentence.counted for sentence in last.sentences):
                 break
             self._entries.pop()
-        if not (self._entries and isinstance(self._entries[-1], Asked)):
-            self._entries.append(Asked())
+        if not (self._entries and isinstance(self._entries[-1], UserTurn)):
+            self._entries.append(UserTurn())
         last = self._entries[-1]
-        assert isinstance(last, Asked)  # noqa: S101  it was made sure of
+        assert isinstance(last, UserTurn)  # noqa: S101  it was made sure of
         return last
 
     def note(self, text: str) -> bool:
@@ -164,31 +164,31 @@ class History:
         """Let the model know a fact of this call, from its next reply on."""
         self._known = text
 
-    def say(self) -> Said:
+    def say(self) -> AssistantTurn:
         """A new entry for what the agent is about to say."""
-        entry = Said()
+        entry = AssistantTurn()
         self._entries.append(entry)
         return entry
 
-    def called_since(self, said: Said, call: ToolCall) -> bool:
+    def called_since(self, said: AssistantTurn, call: ToolCall) -> bool:
         """Whether such a call was made again after what was `said`."""
         after = itertools.takewhile(lambda entry: entry is not said, reversed(self._entries))
-        return any(_same(one, call) for entry in after if isinstance(entry, Said) for one in entry.calls)
+        return any(_same(one, call) for entry in after if isinstance(entry, AssistantTurn) for one in entry.calls)
 
     def amend(self, call: str, result: str) -> bool:
         """Let the newest tool call of that id have had this result; returns whether there is one."""
         for entry in reversed(self._entries):
-            if isinstance(entry, Said) and any(one.id == call for one in entry.calls):
+            if isinstance(entry, AssistantTurn) and any(one.id == call for one in entry.calls):
                 entry.results[call] = result
                 return True
         return False
 
     def recall(self, call: ToolCall, result: str) -> None:
         """Keep a result that came after all as that of another such call, before the words that wait for an answer."""
-        made = [one for entry in self._entries if isinstance(entry, Said) for one in entry.calls]
+        made = [one for entry in self._entries if isinstance(entry, AssistantTurn) for one in entry.calls]
         again = call._replace(id=f"late{len(made):05d}")
-        waits = bool(self._entries) and isinstance(self._entries[-1], Asked)
-        self._entries.insert(self.place - waits, Said(calls=[again], results={again.id: result}))
+        waits = bool(self._entries) and isinstance(self._entries[-1], UserTurn)
+        self._entries.insert(self.place - waits, AssistantTurn(calls=[again], results={again.id: result}))
 
     def cut(self, heard: Heard) -> None:
         """Keep of the agent's words only what was heard."""
@@ -210,7 +210,7 @@ class History:
         prompt = "\n\n".join([*told, *(f"{NOTE} {note}" for note in self._notes)])
         messages: list[Message] = [{"role": "system", "content": prompt}]
         for entry in self._entries:
-            if isinstance(entry, Asked):
+            if isinstance(entry, UserTurn):
                 messages += [{"role": "user", "content": entry.text}] if entry.text else []
             else:
                 messages += _said_messages(entry)
@@ -221,7 +221,7 @@ class History:
         return messages
 
     def _sentences(self) -> list[Sentence]:
-        return [sentence for entry in self._entries if isinstance(entry, Said) for sentence in entry.sentences]
+        return [sentence for entry in self._entries if isinstance(entry, AssistantTurn) for sentence in entry.sentences]
 
 
 def heard_text(sentences: Sequence[Sentence]) -> str:
@@ -254,7 +254,7 @@ def _same(one: ToolCall, other: ToolCall) -> bool:
         return one.arguments == other.arguments
 
 
-def _said_messages(entry: Said) -> list[Message]:
+def _said_messages(entry: AssistantTurn) -> list[Message]:
     content = heard_text(entry.sentences)
     if not entry.calls:
         return [{"role": "assistant", "content": content}] if content else []

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from agent.errors import ProviderError
-from agent.model import Message, Model, Piece, Text, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema
 
 log = structlog.get_logger()
 
@@ -55,7 +55,9 @@ async def within(stream: AsyncGenerator[T, None], provider: str, first: float, g
             limit = gap
 
 
-async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+async def think(
+    llm: LanguageModel, messages: Sequence[Message], tools: Sequence[ToolSchema]
+) -> AsyncGenerator[Piece, None]:
     """The model's reply within its limits; a passing failure before the first piece is tried once more.
 
     Both tries together have `FIRST_TOKEN` seconds. A model that asks to be left alone for a while is, if that leaves
@@ -66,7 +68,7 @@ async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolS
     for attempt in (1, 2):
         begun = False
         try:
-            async with aclosing(within(model.reply(messages, tools), model.name, until - now(), GAP)) as pieces:
+            async with aclosing(within(llm.reply(messages, tools), llm.name, until - now(), GAP)) as pieces:
                 async for piece in pieces:
                     begun = True
                     yield piece
@@ -79,13 +81,13 @@ async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolS
             return
 
 
-async def whole(model: Model, messages: Sequence[Message], limit: float) -> str:
+async def whole(llm: LanguageModel, messages: Sequence[Message], limit: float) -> str:
     """All words of the model's reply. Raises `ProviderError`, also when that takes more than `limit` seconds."""
     text = ""
     try:
-        async with asyncio.timeout(limit), aclosing(think(model, messages, ())) as pieces:
+        async with asyncio.timeout(limit), aclosing(think(llm, messages, ())) as pieces:
             async for piece in pieces:
                 text += piece.delta if isinstance(piece, Text) else ""
     except TimeoutError:
-        raise ProviderError(model.name, f"the reply took more than {limit:g} s") from None
+        raise ProviderError(llm.name, f"the reply took more than {limit:g} s") from None
     return text

@@ -7,20 +7,20 @@ from types import MethodType
 from typing import Any
 from weakref import WeakMethod
 
-from agent.ears import Ears, EarsEvent
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.model import Message, Model, Piece, Text, ToolSchema, Usage
+from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
 from agent.records import Used
-from agent.voice import Voice
+from agent.stt import SpeechToText, SttEvent
+from agent.tts import TextToSpeech
 
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
 CHARACTERS_PER_TOKEN = 4
 """Of a reply that was broken off, or whose server tells no usage; English text has about that many."""
 
-Report = Callable[[Used], None]
-METER: ContextVar[Report] = ContextVar("meter", default=lambda used: None)
+UsageReport = Callable[[Used], None]
+METER: ContextVar[UsageReport] = ContextVar("meter", default=lambda used: None)
 """Is told what the call uses that this code runs for. Set it by `meter`."""
 
 
@@ -39,12 +39,12 @@ def meter(report: Callable[[Used], None]) -> None:
     METER.set(tell)
 
 
-class MeteredEars:
-    """Ears whose sound is counted, as that of the product `by`."""
+class MeteredStt:
+    """STT whose sound is counted, as that of the product `by`."""
 
-    def __init__(self, ears: Ears, report: Report, by: str = "") -> None:
-        self.ends_turns = ears.ends_turns
-        self._ears = ears
+    def __init__(self, stt: SpeechToText, report: UsageReport, by: str = "") -> None:
+        self.ends_turns = stt.ends_turns
+        self._stt = stt
         self._report = report
         self._by = by
         self._samples = 0
@@ -52,60 +52,60 @@ class MeteredEars:
     @property
     def name(self) -> str:
         """Who hears now."""
-        return self._ears.name
+        return self._stt.name
 
     async def open(self) -> None:
-        """See `Ears.open`."""
-        await self._ears.open()
+        """See `SpeechToText.open`."""
+        await self._stt.open()
 
-    def hear(self, ulaw: bytes) -> None:
-        """See `Ears.hear`."""
-        self._ears.hear(ulaw)
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `SpeechToText.send_audio`."""
+        self._stt.send_audio(ulaw)
         self._samples += len(ulaw)
         if self._samples >= REPORTED * SAMPLE_RATE:
             self._tell()
 
     def expect(self, said: str) -> None:
-        """See `Ears.expect`."""
-        self._ears.expect(said)
+        """See `SpeechToText.expect`."""
+        self._stt.expect(said)
 
     def attend(self, language: str) -> None:
-        """See `Ears.attend`."""
-        self._ears.attend(language)
+        """See `SpeechToText.attend`."""
+        self._stt.attend(language)
 
-    def events(self) -> AsyncIterator[EarsEvent]:
-        """See `Ears.events`."""
-        return self._ears.events()
+    def events(self) -> AsyncIterator[SttEvent]:
+        """See `SpeechToText.events`."""
+        return self._stt.events()
 
     async def close(self) -> None:
-        """See `Ears.close`."""
+        """See `SpeechToText.close`."""
         self._tell()
-        await self._ears.close()
+        await self._stt.close()
 
     def _tell(self) -> None:
         samples, self._samples = self._samples, 0
         if samples:
-            self._report(Used("ears", self._by or self.name, "seconds", samples / SAMPLE_RATE))
+            self._report(Used("stt", self._by or self.name, "seconds", samples / SAMPLE_RATE))
 
 
-class MeteredModel:
+class MeteredLlm:
     """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it.
 
     One that refuses or cannot be reached uses nothing; one that takes too long may be at work.
     """
 
-    def __init__(self, model: Model, report: Report | None = None, by: str = "") -> None:
-        self.name = model.name
-        self._model = model
+    def __init__(self, llm: LanguageModel, report: UsageReport | None = None, by: str = "") -> None:
+        self.name = llm.name
+        self._llm = llm
         self._report = report
-        self._by = by or model.name
+        self._by = by or llm.name
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `Model.reply`."""
+        """See `LanguageModel.reply`."""
         usage: Usage | None = None
         said, begun, refused, report = 0, False, False, self._report or METER.get()
         try:
-            async with aclosing(self._model.reply(messages, tools)) as pieces:
+            async with aclosing(self._llm.reply(messages, tools)) as pieces:
                 async for piece in pieces:
                     begun = True
                     if isinstance(piece, Usage):
@@ -121,32 +121,32 @@ class MeteredModel:
                 asked = sum(_length(message) for message in messages) + sum(len(str(one)) for one in tools)
                 usage = Usage(asked // CHARACTERS_PER_TOKEN, -(-said // CHARACTERS_PER_TOKEN))
             if usage is not None:
-                report(Used("model", self._by, "tokens_in", usage.prompt))
-                report(Used("model", self._by, "tokens_out", usage.completion))
+                report(Used("llm", self._by, "tokens_in", usage.prompt))
+                report(Used("llm", self._by, "tokens_out", usage.completion))
 
     async def close(self) -> None:
-        """See `Model.close`."""
-        await self._model.close()
+        """See `LanguageModel.close`."""
+        await self._llm.close()
 
 
-class ChargedModel:
+class ChargedLlm:
     """A model that one call asks, from whichever task: `report` is told what is used."""
 
-    def __init__(self, model: Model, report: Report) -> None:
-        self.name = model.name
-        self._model = model
+    def __init__(self, llm: LanguageModel, report: UsageReport) -> None:
+        self.name = llm.name
+        self._llm = llm
         self._report = report
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `Model.reply`."""
+        """See `LanguageModel.reply`."""
         meter(self._report)  # the task may have been begun from elsewhere, by a request of the dashboard
-        async with aclosing(self._model.reply(messages, tools)) as pieces:
+        async with aclosing(self._llm.reply(messages, tools)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def close(self) -> None:
-        """See `Model.close`."""
-        await self._model.close()
+        """See `LanguageModel.close`."""
+        await self._llm.close()
 
 
 def _length(message: Message) -> int:
@@ -154,54 +154,54 @@ def _length(message: Message) -> int:
     return len(content) if isinstance(content, str) else 0
 
 
-class MeteredVoice:
+class MeteredTts:
     """A voice whose characters are counted, as those of the product `by`, whether anybody hears them or not.
 
     They count from the first sound on, and at the latest when nobody waits for it any more: the provider makes all of a
     sentence that it has taken. One that refuses or cannot be reached uses nothing.
     """
 
-    def __init__(self, voice: Voice, report: Report, by: str = "") -> None:
-        self._voice = voice
+    def __init__(self, tts: TextToSpeech, report: UsageReport, by: str = "") -> None:
+        self._tts = tts
         self._report = report
-        self._by = by or voice.name
+        self._by = by or tts.name
 
     @property
     def name(self) -> str:
         """Who speaks."""
-        return self._voice.name
+        return self._tts.name
 
     async def open(self) -> None:
-        """See `Voice.open`."""
-        await self._voice.open()
+        """See `TextToSpeech.open`."""
+        await self._tts.open()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """See `Voice.speak`."""
+        """See `TextToSpeech.speak`."""
         counts = True
         try:
-            async with aclosing(self._voice.speak(text)) as sounds:
+            async with aclosing(self._tts.speak(text)) as sounds:
                 async for sound in sounds:
                     if counts:
                         counts = False
-                        self._report(Used("voice", self._by, "characters", len(text)))
+                        self._report(Used("tts", self._by, "characters", len(text)))
                     yield sound
         except ProviderError as error:
             counts = counts and not error.refused
             raise
         finally:
             if counts:
-                self._report(Used("voice", self._by, "characters", len(text)))
+                self._report(Used("tts", self._by, "characters", len(text)))
 
     async def close(self) -> None:
-        """See `Voice.close`."""
-        await self._voice.close()
+        """See `TextToSpeech.close`."""
+        await self._tts.close()
 
 
-def metered_ears(make: Callable[[], Ears], by: str) -> Callable[[], Ears]:
-    """Makes ears whose sound is counted for the call that they are made in."""
-    return lambda: MeteredEars(make(), METER.get(), by)
+def metered_stt(make: Callable[[], SpeechToText], by: str) -> Callable[[], SpeechToText]:
+    """Makes STT whose sound is counted for the call that they are made in."""
+    return lambda: MeteredStt(make(), METER.get(), by)
 
 
-def metered_voice(make: Callable[[], Voice], by: str) -> Callable[[], Voice]:
+def metered_tts(make: Callable[[], TextToSpeech], by: str) -> Callable[[], TextToSpeech]:
     """Makes a voice whose characters are counted for the call that it is made in."""
-    return lambda: MeteredVoice(make(), METER.get(), by)
+    return lambda: MeteredTts(make(), METER.get(), by)

@@ -13,7 +13,7 @@ class Phrases:
 
     greetings: frozenset[str] = frozenset()
     """What callers say when a call is answered; the agent's own greeting is the reply to it."""
-    murmurs: frozenset[str] = frozenset()
+    backchannels: frozenset[str] = frozenset()
     """Sounds that are no answer to anything."""
     assent: frozenset[str] = frozenset()
     """What says "I am listening" while the agent speaks, but answers it when it has asked something."""

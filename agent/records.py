@@ -8,8 +8,8 @@ import structlog
 
 log = structlog.get_logger()
 
-Part = Literal["ears", "model", "voice", "duplex"]
-"""A part of the agent; `duplex` is one provider that hears, thinks and speaks."""
+Part = Literal["stt", "llm", "tts", "realtime"]
+"""A part of the agent; `realtime` is one provider that hears, thinks and speaks."""
 Sorry = Literal["apology", "connecting"]
 """The sentence, of `agent.persona.Persona`, for who is to hear that a part has failed."""
 
@@ -51,7 +51,7 @@ class Times:
         """Milliseconds from part to part, and in all; parts that did not happen in this order are left out.
 
         The total is until the wire: what comes after that ("reaching") is not ours, and an estimate.
-        What was complete at once, as keys with ``#`` are, had no hearing: as 0 ms it would make the ears look faster.
+        What was complete at once, as keys with ``#`` are, had no hearing: as 0 ms it would make the STT look faster.
         Where a filler covered the wait for the model, it left before the first token: the total is until the filler.
         """
         names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet", "heard")
@@ -109,7 +109,7 @@ class CallerSaid(NamedTuple):
     text: str
     final: bool
     words: tuple[Spoken, ...] = ()
-    """Where each of them stands, if the ears tell; only when `final`."""
+    """Where each of them stands, if the STT tells; only when `final`."""
 
 
 class AgentSays(NamedTuple):

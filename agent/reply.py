@@ -9,8 +9,8 @@ import structlog
 
 from agent.ahead import Spawn
 from agent.consent import Consent, Judge
-from agent.history import History, Said, Sentence
-from agent.model import ToolCall
+from agent.history import AssistantTurn, History, Sentence
+from agent.llm import ToolCall
 from agent.recorded import moment
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
 from agent.tools import Tool, Toolbox, result_text, tool
@@ -44,7 +44,7 @@ class Late(NamedTuple):
 
 
 @dataclass
-class Control:
+class CallEnding:
     """What the built-in tools decide about the call; it happens when everything has been said."""
 
     outcome: Outcome | None = None
@@ -130,10 +130,10 @@ class Agent:
 
     toolbox: Toolbox
     history: History
-    mouth: Utterances
+    speech_output: Utterances
     report: Callable[[Report], None]
     spawn: Spawn
-    control: Control = field(default_factory=Control)
+    call_ending: CallEnding = field(default_factory=CallEnding)
     filler: str = ""
     kept: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of tools with a side effect: they are not broken off."""
@@ -169,8 +169,8 @@ class Agent:
 
     def take_back(self) -> None:
         """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
-        if self.control.outcome is not None:
-            call, self.control.outcome, self.control.call = self.control.call, None, ""
+        if self.call_ending.outcome is not None:
+            call, self.call_ending.outcome, self.call_ending.call = self.call_ending.call, None, ""
             self.tell_of(call, TAKEN_BACK, failed=True)
 
     def tell_of(self, call: str, result: str, *, failed: bool) -> None:
@@ -207,21 +207,21 @@ class Reply:
     async def play(self, text: str, sound: bytes) -> None:
         """Say `text` with ready-made sound."""
         self.play_over(self._agent.history.say(), text, sound)
-        await self._agent.mouth.silent()
+        await self._agent.speech_output.silent()
 
-    def cover(self, said: Said) -> None:
+    def cover(self, said: AssistantTurn) -> None:
         """Tell that it takes a moment, with a sound that needs no provider, as a part of what is being said."""
-        self.play_over(said, *moment(self._agent.mouth.language))
+        self.play_over(said, *moment(self._agent.speech_output.language))
 
-    def play_over(self, said: Said, text: str, sound: bytes) -> None:
+    def play_over(self, said: AssistantTurn, text: str, sound: bytes) -> None:
         """The same as a part of what is being said, without waiting for its end."""
-        self._agent.mouth.play(self._begin(said, text, aside=True), sound)
+        self._agent.speech_output.play(self._begin(said, text, aside=True), sound)
 
-    def _begin(self, said: Said, text: str, *, aside: bool = False) -> Sentence:
+    def _begin(self, said: AssistantTurn, text: str, *, aside: bool = False) -> Sentence:
         times = self.turn.times
         times.first_sentence = times.first_sentence or self._now()
         self.turn.said = f"{self.turn.said} {text}".strip()
-        sentence = self._agent.mouth.begin(text)
+        sentence = self._agent.speech_output.begin(text)
         sentence.aside = aside
         said.sentences.append(sentence)
         if text:
@@ -234,20 +234,20 @@ class Reply:
             self._agent.running = self._running
             self._agent.tools_run(self._running > 0)
 
-    async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:
+    async def _run_tool(self, call: ToolCall, said: AssistantTurn) -> ToolRun:
         agent = self._agent
         agent.report(ToolStarted(call.name, call.arguments))
         begun = ToolRun(call.name, call.arguments[:200], error=BEGUN)
         self.turn.tools.append(begun)
         found = agent.toolbox.get(call.name)
-        decided = agent.control.outcome
+        decided = agent.call_ending.outcome
         self._count(1)
         try:
             run = await agent.toolbox.run(call.name, call.arguments)
         finally:
             self._count(-1)
-        if call.name in (HANG_UP, TRANSFER) and agent.control.outcome is not decided:
-            agent.control.call = call.id  # these return in the same step: it was this call that decided it
+        if call.name in (HANG_UP, TRANSFER) and agent.call_ending.outcome is not decided:
+            agent.call_ending.call = call.id  # these return in the same step: it was this call that decided it
         self.turn.tools[:] = [run if one is begun else one for one in self.turn.tools]
         if not self._left:
             said.results[call.id] = result_text(run)

@@ -22,7 +22,7 @@ from pydantic_core import to_jsonable_python
 
 from agent.consent import Consent
 from agent.history import History
-from agent.model import ToolSchema
+from agent.llm import ToolSchema
 from agent.pool import NotBegun, Pool, not_begun
 from agent.records import ToolRun
 from agent.secrets import Secret, Vault

@@ -19,7 +19,7 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
-from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
+from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.waiting import HANG, PROVIDERS, patient
 
@@ -28,9 +28,9 @@ from tests.waiting import HANG, PROVIDERS, patient
 class Cloud:
     """The fakes and the gateway that uses them."""
 
-    ears: FakeAssemblyAI
-    model: FakeOpenAI
-    voice: FakeElevenLabs
+    stt: FakeAssemblyAI
+    llm: FakeOpenAI
+    tts: FakeElevenLabs
     gateway: Gateway
 
     @property
@@ -50,7 +50,7 @@ async def cloud(
     replies: Sequence[Reply],
     *,
     ear_faults: Faults | None = None,
-    voice_faults: VoiceFaults | None = None,
+    tts_faults: TtsFaults | None = None,
     observer: Callable[[Report], None] = lambda report: None,
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
     trunks: tuple[TrunkOptions, ...] = (),
@@ -62,16 +62,16 @@ async def cloud(
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
 
-    `said` is heard in the first session of the ears, `further` in the next ones.
+    `said` is heard in the first session of the STT, `further` in the next ones.
 
     `change` makes its configuration what the test needs; `agents` makes further agents of that.
     """
     final, token, sound = delays
     replies = [replace(reply, delay=reply.delay + token) for reply in replies]
     async with (
-        FakeAssemblyAI(said, *further, faults=ear_faults, key="aai", delay={"Turn": final}) as ears,
-        FakeOpenAI(replies, key="sk") as model,
-        FakeElevenLabs(voice_faults, key="xi", delay=sound) as voice,
+        FakeAssemblyAI(said, *further, faults=ear_faults, key="aai", delay={"Turn": final}) as stt,
+        FakeOpenAI(replies, key="sk") as llm,
+        FakeElevenLabs(tts_faults, key="xi", delay=sound) as tts,
     ):
         config = Config(
             sip=sip or EndpointOptions(host="127.0.0.1", port=0),
@@ -79,10 +79,10 @@ async def cloud(
             media=MediaOptions(bind_host="127.0.0.1"),
             recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),
-            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url, open_limit=HANG),
-            openai=OpenAIOptions(api_key="sk", base_url=model.base_url, connect_limit=HANG, gap_limit=GAP),
+            assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url, open_limit=HANG),
+            openai=OpenAIOptions(api_key="sk", base_url=llm.base_url, connect_limit=HANG, gap_limit=GAP),
             elevenlabs=ElevenLabsOptions(
-                api_key="xi", base_url=voice.url, open_limit=HANG, first_sound_limit=HANG, gap_limit=HANG
+                api_key="xi", base_url=tts.url, open_limit=HANG, first_sound_limit=HANG, gap_limit=HANG
             ),
         )
         changed = change(config)
@@ -90,4 +90,4 @@ async def cloud(
         gateway.watchers.add(reports(observer))
         with patient(PROVIDERS):
             async with gateway:
-                yield Cloud(ears, model, voice, gateway)
+                yield Cloud(stt, llm, tts, gateway)

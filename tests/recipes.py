@@ -22,7 +22,7 @@ OFFER = (
     b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n"
 )
 DEAF = Faults(sessions=99, error=(1008, "Unauthorized Connection: x"), after_ms=200)
-"""Ears that fail at once: then the agent apologises and transfers the caller."""
+"""STT that fails at once: then the agent apologises and transfers the caller."""
 
 
 def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everything: bool = True) -> Config:

@@ -58,23 +58,23 @@ def test_check_says_what_will_be_used_and_what_is_missing(tmp_path: Path, monkey
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-something-secret\n")
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 0
-    assert "agent  agent: ears local, model openai, voice local" in ran.output
+    assert "agent  agent: stt local, llm openai, tts local" in ran.output
     assert "no ASSEMBLYAI_API_KEY" in ran.output
     assert "secret" not in ran.output
 
 
-def test_check_says_which_agent_speaks_what_its_ears_do_not_understand(
+def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("CARTESIA_API_KEY=sk\n")
-    (tmp_path / "sipgw.toml").write_text('[agent]\nears = "cartesia"\n')
+    (tmp_path / "sipgw.toml").write_text('[agent]\nstt = "cartesia"\n')
     assert runner.invoke(app, ["check"]).exit_code == 0
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "ventas.md").write_text('+++\n[[languages]]\ncode = "es"\n+++\nVende.\n')
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 1
-    told = "agent ventas: the agent is to speak Spanish, which cartesia's ears do not understand"
+    told = "agent ventas: the agent is to speak Spanish, which cartesia's STT does not understand"
     assert told in " ".join(ran.output.split())
 
 
@@ -140,7 +140,7 @@ def test_a_command_imports_what_it_uses() -> None:
 @pytest.mark.faults("H20")
 def test_a_check_imports_no_provider_that_is_not_used_and_no_database(tmp_path: Path) -> None:
     file = tmp_path / "sipgw.toml"
-    file.write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"\n')
+    file.write_text('[agent]\nstt = "local"\nllm = "local"\ntts = "local"\n')
     words = ["check", "--config", str(file)]
     code = f"import sys; from sipgw.cli.main import app; app({words!r}, standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -179,7 +179,7 @@ def test_check_refuses_a_language_that_the_voice_does_not_speak(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("sipgw.toml").write_text('[agent]\nvoice = "local"\nears = "local"\n[[languages]]\ncode = "es"\n')
+    Path("sipgw.toml").write_text('[agent]\ntts = "local"\nstt = "local"\n[[languages]]\ncode = "es"\n')
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 1
     assert "to speak Spanish, which the embedded voice does not" in " ".join(ran.output.split())

@@ -14,7 +14,7 @@ from sipgw.config.config import KEYS as ALL_KEYS
 from sipgw.config.config import Config, ConfigError, line_of, load, parse
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
-PARTS = ("ears", "model", "voice")
+PARTS = ("stt", "llm", "tts")
 KEYS = {"ASSEMBLYAI_API_KEY": "a-key", "OPENAI_API_KEY": "o-key", "ELEVENLABS_API_KEY": "e-key"}
 
 
@@ -28,7 +28,7 @@ def test_without_anything_there_are_defaults_and_the_embedded_providers() -> Non
     config = parse("", "defaults", {})
     assert config == Config()
     choice = choose(config)
-    assert (choice.ears, choice.model, choice.voice) == (("local",),) * 3
+    assert (choice.stt, choice.llm, choice.tts) == (("local",),) * 3
     assert [note.split(":")[0] for note in choice.notes] == [f"no {name}" for name in KEYS]
 
 
@@ -56,20 +56,20 @@ def test_the_key_of_another_provider_is_used_for_all_that_it_offers() -> None:
     deepgram, cartesia = {"DEEPGRAM_API_KEY": "d"}, {"CARTESIA_API_KEY": "c"}
     for keys, name in ((deepgram, "deepgram"), (cartesia, "cartesia")):
         choice = choose(parse("", "x", keys))
-        assert (choice.ears, choice.voice) == ((name,), (name,))
-    choice = choose(parse('[agent]\nears = "deepgram"', "x", KEYS | deepgram | cartesia))
-    assert (choice.ears, choice.voice) == (("deepgram",), ("elevenlabs",))
+        assert (choice.stt, choice.tts) == ((name,), (name,))
+    choice = choose(parse('[agent]\nstt = "deepgram"', "x", KEYS | deepgram | cartesia))
+    assert (choice.stt, choice.tts) == (("deepgram",), ("elevenlabs",))
 
 
 def test_voices_that_are_not_taken_for_their_key_alone_can_be_named() -> None:
     aws = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1"}
     keys = aws | {"ASSEMBLYAI_API_KEY": "a", "OPENAI_API_KEY": "o"}
-    assert choose(parse("", "x", keys)).of("voice") == "local"
+    assert choose(parse("", "x", keys)).of("tts") == "local"
     for name in ("assemblyai", "openai", "polly"):
-        assert choose(parse(f'[agent]\nvoice = "{name}"', "x", keys)).of("voice") == name
+        assert choose(parse(f'[agent]\ntts = "{name}"', "x", keys)).of("tts") == name
     assert parse("", "x", aws).polly.region == "eu-west-1"
     with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY"):
-        choose(parse('[agent]\nvoice = "polly"', "x", {"AWS_ACCESS_KEY_ID": "a"}))
+        choose(parse('[agent]\ntts = "polly"', "x", {"AWS_ACCESS_KEY_ID": "a"}))
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -84,28 +84,28 @@ def test_every_provider_that_may_be_named_can_be_made(part: str) -> None:
 
 
 def test_providers_that_stand_in_are_named_in_order() -> None:
-    text = '[agent]\nears_backup = ["deepgram", "assemblyai", "local"]\nvoice_backup = ["local"]'
+    text = '[agent]\nstt_backup = ["deepgram", "assemblyai", "local"]\ntts_backup = ["local"]'
     choice = choose(parse(text, "x", KEYS | {"DEEPGRAM_API_KEY": "d"}))
-    assert choice.of("ears") == "assemblyai, then deepgram, then local"
-    assert choice.of("voice") == "elevenlabs, then local"
+    assert choice.of("stt") == "assemblyai, then deepgram, then local"
+    assert choice.of("tts") == "elevenlabs, then local"
     with pytest.raises(ConfigError, match="DEEPGRAM_API_KEY"):
         choose(parse(text, "x", KEYS))
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
-    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).of("model") == "openai"
+    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).of("llm") == "openai"
 
 
 def test_a_second_model_stands_in_for_the_first() -> None:
-    text = '[agent]\nmodel_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
-    assert choose(parse(text, "x", KEYS)).of("model") == "openai, then openai_backup"
+    text = '[agent]\nllm_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
+    assert choose(parse(text, "x", KEYS)).of("llm") == "openai, then openai_backup"
     with pytest.raises(ConfigError, match=r"\[openai_backup\]"):
-        choose(parse('[agent]\nmodel_backup = ["openai_backup"]', "x", KEYS))
+        choose(parse('[agent]\nllm_backup = ["openai_backup"]', "x", KEYS))
 
 
 def test_a_named_provider_without_its_key_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"set ELEVENLABS_API_KEY in \.env"):
-        choose(parse('[agent]\nvoice = "elevenlabs"', "x", {}))
+        choose(parse('[agent]\ntts = "elevenlabs"', "x", {}))
 
 
 def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
@@ -121,7 +121,7 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
         ("[sip]\nport = 70000", "sipgw.toml:1: sip: port must be from 0 to 65535"),
         ('[sip]\nport = "5060"', "sipgw.toml:2: sip.port: expected a whole number"),
         ('[turns]\nreprompt_after = "8"', "sipgw.toml:2: turns.reprompt_after: expected a duration"),
-        ('[agent]\nears = "whisper"', "sipgw.toml:2: agent.ears: 'whisper' is not one of"),
+        ('[agent]\nstt = "whisper"', "sipgw.toml:2: agent.stt: 'whisper' is not one of"),
         ('[openai]\napi_key = "sk-12345"', "sipgw.toml:2: openai.api_key: secrets stand in the environment"),
         ('[openai]\napi_key = "${NOPE}"', "sipgw.toml:2: openai.api_key: ${NOPE} is not set"),
         (
@@ -211,12 +211,12 @@ def test_wrong_accounts_and_limits_are_told(text: str, says: str) -> None:
 
 def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     page = (Path(__file__).parent.parent / "docs" / "providers" / "README.md").read_text()
-    duplex, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    realtime, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     keys = KEYS | {"GROQ_API_KEY": "g", "DEEPGRAM_API_KEY": "d", "CARTESIA_API_KEY": "c"}
     config = parse(block, "page", keys)
     choice = choose(config)
-    assert choice.of("ears") == "assemblyai, then deepgram, then local"
-    assert choice.of("model") == "openai, then openai_backup, then local"
-    assert choice.of("voice") == "elevenlabs, then cartesia"
+    assert choice.of("stt") == "assemblyai, then deepgram, then local"
+    assert choice.of("llm") == "openai, then openai_backup, then local"
+    assert choice.of("tts") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
-    assert choose(parse(duplex, "page", keys)).of("duplex") == "openai, then assemblyai"
+    assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"

@@ -1,9 +1,13 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import pytest
 
+from sipgw.config.agent import AgentOptions, LanguageOptions
+from sipgw.config.config import Config
 from sipgw.config.options import OptionError, build
+from sipgw.config.renamed import RENAMED
+from sipgw.tools.simulate.scenario import ProviderOptions, Scenario
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,22 @@ class Outer:
     trunks: tuple[Inner, ...] = ()
     api_key: str = field(default="", repr=False)
     on: bool = True
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_key_is_answered_with_its_new_name(old: str, new: str) -> None:
+    table, _, key = old.rpartition(".")
+    values = {key: 1}
+    written = {"languages": [{"code": "en"} | values]} if table == "languages" else {table: values} if table else values
+    with pytest.raises(OptionError, match=f"^'{key}' is called '{new}' now$"):
+        build(Scenario if table == "providers" else Config, written, {})
+
+
+def test_every_new_name_is_a_key() -> None:
+    tables = {"agent": AgentOptions, "languages": LanguageOptions, "providers": ProviderOptions, "": Config}
+    for old, new in RENAMED.items():
+        names = {field.name for field in fields(tables[old.rpartition(".")[0]])}
+        assert new in names and old.rpartition(".")[2] not in names
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("600ms", 0.6), ("8s", 8.0), ("1.5 m", 90.0), ("1h", 3600.0), (3, 3.0)])

@@ -203,8 +203,8 @@ def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Pa
     async def scenario() -> dict[str, str]:
         async with cloud(tmp_path, [], [], change=change) as world:
             async with calling(world.target, lambda _: b"\xff" * 160):
-                await world.ears.until(lambda: world.ears.sessions)
-            return dict(world.ears.sessions[0].query)
+                await world.stt.until(lambda: world.stt.sessions)
+            return dict(world.stt.sessions[0].query)
 
     query = asyncio.run(scenario())
     assert (query["redact_pii"], query["redact_pii_policies"]) == ("true", '["credit_card_number", "email_address"]')

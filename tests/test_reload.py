@@ -143,8 +143,8 @@ def test_a_language_that_nobody_speaks_is_told_on_reload(tmp_path: Path) -> None
         async with cloud(tmp_path, [], []) as world:
             config = world.gateway.config
             changed = replace(
-                config, agent=replace(config.agent, voice="deepgram"), languages=(LanguageOptions("es"),),
-                deepgram_voice=replace(config.deepgram_voice, api_key="k"),
+                config, agent=replace(config.agent, tts="deepgram"), languages=(LanguageOptions("es"),),
+                deepgram_tts=replace(config.deepgram_tts, api_key="k"),
             )  # fmt: skip
             with capture_logs() as logs:
                 await world.gateway.reload(changed, {})
@@ -170,10 +170,10 @@ def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> 
             )
             privacy = world.gateway.agents.privacy("sales")
             async with calling(replace(world.target, user="sales"), lambda _: b"\xff" * 160):
-                await until(lambda: "Sales." in str(world.voice.texts))
+                await until(lambda: "Sales." in str(world.tts.texts))
                 found = await world.gateway.reload(world.gateway.config, {})
                 assert [str(change) for change in found] == ["agent sales: agent: there → gone"]
-                await until(lambda: "We sell lamps." in str(world.voice.texts))
+                await until(lambda: "We sell lamps." in str(world.tts.texts))
                 assert world.gateway.agents.privacy("sales") == privacy
             await until(lambda: endings)
         return endings

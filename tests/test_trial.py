@@ -46,4 +46,4 @@ def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
     assert not config.capture.folder
     assert config.sip.host == "127.0.0.1"
     assert Path(config.store.path).parent == tmp_path
-    assert trial(None, tmp_path).agent.ears == "local"
+    assert trial(None, tmp_path).agent.stt == "local"

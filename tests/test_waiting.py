@@ -19,7 +19,8 @@ FILES = {
     and path.name not in ("waiting.py", "test_waiting.py", "measure.py")
 }
 VIRTUAL = (
-    "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.duplex_holding", "tests.sip.wire",
+    "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.realtime_holding",
+    "tests.sip.wire",
 )  # fmt: skip
 """Who imports one of these runs on virtual time."""
 LIMITED = ("timeout", "wait_for", "run", "communicate", "wait", "over", "check_output", "check_call", "urlopen", "join")
@@ -30,7 +31,7 @@ SHORT = 0.1
 ASLEEP = Counter(
     {
         "tests/browser/test_browser_phone.py": 1,  # nothing comes meanwhile
-        "tests/calls/test_cloud_keypad.py": 2,
+        "tests/calls/test_cloud_dtmf.py": 2,
         "tests/media/test_engine.py": 1,  # the gateway stands still
         "tests/media/test_soak.py": 1,  # a process stands still
         "tests/outbound/test_campaign.py": 1,  # nothing happens meanwhile

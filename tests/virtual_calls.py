@@ -4,9 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.line import Audio, Digit, Gone
-from agent.stage import CascadeRole
 from agent.tools import load_tools
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import persona
@@ -69,12 +69,12 @@ def play(scenario: Scenario, folder: Path) -> Verdict:
         values = call_variables(config.agent, Identity(), "", datetime(2026, 11, 21, tzinfo=UTC))
         tools = load_tools(Path(config.agent.tools)) if config.agent.tools else []
         role = CascadeRole(
-            persona=persona(config, values), model=parts.model, voice=parts.voice, tools=tools, languages=config.codes,
+            persona=persona(config, values), llm=parts.llm, tts=parts.tts, tools=tools, languages=config.codes,
             collects=config.agent.collect_digits,
         )  # fmt: skip
         conversation = Conversation(
             line,
-            parts.ears(),
+            parts.stt(),
             role,
             options=config.turns,
             observer=lambda report: scene.steps.tell(report, loop.time()),
@@ -88,7 +88,7 @@ def play(scenario: Scenario, folder: Path) -> Verdict:
             for task in others:
                 task.cancel()
         call.ended, call.ending = loop.time(), outcome.text
-        scene.memory, scene.ending = remembered(conversation.steering.messages), outcome.kind
+        scene.memory, scene.ending = remembered(conversation.call_control.messages), outcome.kind
         return scene.judged(call)
 
     return run(held())

@@ -25,7 +25,7 @@ CHILDREN = (
 """The product's limits for what its own processes need: on a busy machine they are slow, and nothing is wrong."""
 PROVIDERS = (
     "agent.parts.OPEN", "agent.announcement.OPEN", "agent.limits.FIRST_TOKEN", "agent.limits.GAP",
-    "agent.mouth.FIRST_SOUND",
+    "agent.speech_output.FIRST_SOUND",
 )  # fmt: skip
 """Its limits for providers that a caller waits for. Their own tests run on virtual time."""
 NAMES = ("sipgw.sip.resolver.LOOKUP_LIMIT", "sipgw.sip.resolver.QUESTION_LIMIT", "sipgw.sip.resolver.TRY_LIMIT")

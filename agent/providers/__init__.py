@@ -1,1 +1,1 @@
-"""Speech and language providers, one file each, behind the protocols of `agent.ears`, `.model` and `.voice`."""
+"""Speech and language providers, one file each, behind the protocols of `agent.stt`, `.model` and `.voice`."""

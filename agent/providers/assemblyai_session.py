@@ -8,19 +8,19 @@ import urllib.parse
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.hearing import (
+from agent.providers.stt import (
     SPELLED,
-    Begun,
-    EarsSession,
-    Fault,
     ListenOptions,
     SessionEvent,
+    SttBegun,
+    SttFault,
+    SttSession,
     asks_to_dictate,
     bases,
 )
+from agent.stt import Onset, Transcript, Word
 
 FRAME_MIN = 400
 """Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""
@@ -170,7 +170,7 @@ class AssemblyAIOptions(ListenOptions):
         return f"{self.url}?{urllib.parse.urlencode(query)}"
 
 
-class Session(EarsSession):
+class AssemblyAISttSession(SttSession):
     """All sessions of one call, one after the other."""
 
     name = "assemblyai"
@@ -222,13 +222,13 @@ class Session(EarsSession):
         self._dictated = dictated
         return json.dumps({"type": "UpdateConfiguration", **update}) if update else ""
 
-    def fault(self, loss: Fault) -> ProviderError:
+    def fault(self, loss: SttFault) -> ProviderError:
         """The error for the end of a session; what may pass is told apart by words only."""
         words = loss.words.lower()
         if loss.code == 1008 and "too many" in words:
-            loss = Fault(3009, loss.words)
+            loss = SttFault(3009, loss.words)
         elif loss.code == 3007 and "rate" in words:
-            loss = Fault(RATE, loss.words)
+            loss = SttFault(RATE, loss.words)
         return super().fault(loss)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
@@ -239,10 +239,10 @@ class Session(EarsSession):
             case "SpeechStarted":
                 return self._onset(fields)
             case "Begin":
-                return Begun()
+                return SttBegun()
             case "Error":
                 code = fields.get("error_code")
-                return Fault(code if isinstance(code, int) else 1011, str(fields.get("error"))[:1000])
+                return SttFault(code if isinstance(code, int) else 1011, str(fields.get("error"))[:1000])
         return None  # Termination, Warning, Heartbeat
 
     def _onset(self, fields: dict[str, Any]) -> Onset | None:
@@ -268,7 +268,7 @@ class Session(EarsSession):
         text = text.strip()
         if not text and (not final or not self.backlog.in_turn):
             return None
-        stable = final or self._is_stable(fields, text, end)
+        eager = final or self._is_eager(fields, text, end)
         placed: tuple[Word, ...] = ()
         if final:
             self._finished = order
@@ -276,11 +276,11 @@ class Session(EarsSession):
             self.backlog.settle(end)
         spoken, sure = fields.get("language_code"), fields.get("language_confidence")
         return Transcript(
-            text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE, placed,
+            text, final, eager, (self.backlog.sent if end is None else end) / SAMPLE_RATE, placed,
             bases([spoken]), sure if isinstance(sure, int | float) else 1.0,
         )  # fmt: skip
 
-    def _is_stable(self, fields: dict[str, Any], text: str, end: int | None) -> bool:
+    def _is_eager(self, fields: dict[str, Any], text: str, end: int | None) -> bool:
         """Whether a partial will probably become the final.
 
         Universal-Streaming says so with a filled `utterance`. Universal-3 sends a partial when someone pauses without

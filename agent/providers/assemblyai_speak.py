@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.speaking import Begun, Fault, Final, Sound, SpeakOptions, SpeechEvent, VoiceSession, parts_of
+from agent.providers.tts_session import (
+    Final,
+    SpeakOptions,
+    SpeechEvent,
+    TtsBegun,
+    TtsFault,
+    TtsSession,
+    TtsSound,
+    parts_of,
+)
 
 LONGEST = 2000
 """Characters of one Generate message."""
@@ -28,7 +37,7 @@ _LANGUAGES = {
 
 
 @dataclass(frozen=True)
-class AssemblyAIVoiceOptions(SpeakOptions):
+class AssemblyAITtsOptions(SpeakOptions):
     """How to speak with AssemblyAI."""
 
     url: str = "wss://tts.us.assemblyai.com"
@@ -41,7 +50,7 @@ class AssemblyAIVoiceOptions(SpeakOptions):
     """ISO 639-1 code: en, es, de, fr, it or pt; empty, or another, for the voice's own."""
 
 
-class AssemblyAIVoiceSession(VoiceSession):
+class AssemblyAITtsSession(TtsSession):
     """/v1/ws."""
 
     name = "assemblyai"
@@ -58,7 +67,7 @@ class AssemblyAIVoiceSession(VoiceSession):
         3014: ("does not speak with this model", "check model and voice", False),
     }
 
-    def __init__(self, options: AssemblyAIVoiceOptions) -> None:
+    def __init__(self, options: AssemblyAITtsOptions) -> None:
         super().__init__(options)
         self._options = options
         self._flushes = 0
@@ -102,20 +111,20 @@ class AssemblyAIVoiceSession(VoiceSession):
         """What a message means."""
         match kind:
             case "Begin":
-                return [Begun()]
+                return [TtsBegun()]
             case "Audio":
                 sentence = self._sentences.get(fields["flush_id"], "")
                 try:
-                    return [Sound(sentence, base64.b64decode(fields["audio"], validate=True))] if sentence else []
+                    return [TtsSound(sentence, base64.b64decode(fields["audio"], validate=True))] if sentence else []
                 except ValueError:
-                    return [Fault("nonsense", "", sentence)]
+                    return [TtsFault("nonsense", "", sentence)]
             case "FlushDone":
                 sentence = self._sentences.pop(fields["flush_id"], "")
                 return [Final(sentence)] if sentence else []
             case "Error":
                 code, may, wait = (fields.get(key) for key in ("error_code", "retryable", "retry_after_seconds"))
                 return [
-                    Fault(
+                    TtsFault(
                         code if isinstance(code, int) else 1011,
                         str(fields.get("error"))[:1000],
                         passes=may if isinstance(may, bool) else None,

@@ -1,4 +1,4 @@
-"""Cartesia's streaming ears, Ink with turns, without input and output: the model says when a turn begins and ends.
+"""Cartesia's streaming STT, Ink with turns, without input and output: the model says when a turn begins and ends.
 
 https://docs.cartesia.ai/api-reference/stt/turns. It gives no times: a word is taken to end where the sound that was
 sent ends when it comes.
@@ -10,11 +10,11 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.hearing import EarsSession, Fault, ListenOptions, SessionEvent, asks_to_dictate
+from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession, asks_to_dictate
+from agent.stt import Onset, Transcript
 
 API_VERSION = "2026-08-14"
 """Value of the Cartesia-Version header."""
@@ -62,7 +62,7 @@ def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str
     return status if isinstance(status, int) else 1011
 
 
-class InkSession(EarsSession):
+class InkSession(SttSession):
     """/stt/turns/websocket."""
 
     name = "cartesia"
@@ -118,24 +118,24 @@ class InkSession(EarsSession):
                 return Onset(sent / SAMPLE_RATE)
             case "turn.update" | "turn.eager_end":
                 self._text = fields["transcript"].strip()
-                return self._transcript(stable=kind == "turn.eager_end")
+                return self._transcript(eager=kind == "turn.eager_end")
             case "turn.resume":
-                return self._transcript(stable=False)
+                return self._transcript(eager=False)
             case "turn.end":
                 self._text = fields["transcript"].strip()
                 self.backlog.settle(None)
-                final, self._text = self._transcript(stable=True, final=True), ""
+                final, self._text = self._transcript(eager=True, final=True), ""
                 return final
             case "error":
                 words = str(fields.get("message") or fields.get("title") or "")[:1000]
-                return Fault(fault_code(fields, self.faults), words)
+                return SttFault(fault_code(fields, self.faults), words)
         return None  # connected
 
-    def fault(self, loss: Fault) -> ProviderError:
+    def fault(self, loss: SttFault) -> ProviderError:
         """The error for the end of a session; error messages carry an HTTP status."""
         if isinstance(loss.code, int) and 400 <= loss.code < 600:
             return http_fault(self.name, loss.code, quoted(loss.words, self._options.api_key))
         return super().fault(loss)
 
-    def _transcript(self, *, stable: bool, final: bool = False) -> Transcript | None:
-        return Transcript(self._text, final, stable, self.backlog.sent / SAMPLE_RATE) if self._text else None
+    def _transcript(self, *, eager: bool, final: bool = False) -> Transcript | None:
+        return Transcript(self._text, final, eager, self.backlog.sent / SAMPLE_RATE) if self._text else None

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.cartesia_ink import API_VERSION, fault_code
-from agent.providers.speaking import Fault, Final, Sound, SpeakOptions, SpeechEvent, VoiceSession
+from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 
 @dataclass(frozen=True)
-class CartesiaVoiceOptions(SpeakOptions):
+class CartesiaTtsOptions(SpeakOptions):
     """How to speak with Cartesia."""
 
     url: str = "wss://api.cartesia.ai"
@@ -36,7 +36,7 @@ class CartesiaVoiceOptions(SpeakOptions):
             raise ValueError("speed must be between 0.6 and 1.5")
 
 
-class SonicSession(VoiceSession):
+class SonicSession(TtsSession):
     """/tts/websocket."""
 
     name = "cartesia"
@@ -46,7 +46,7 @@ class SonicSession(VoiceSession):
         "quota_exceeded": ("the credits are used up", "buy credits or raise the plan", False),
     }
 
-    def __init__(self, options: CartesiaVoiceOptions) -> None:
+    def __init__(self, options: CartesiaTtsOptions) -> None:
         super().__init__(options)
         self._options = options
 
@@ -84,12 +84,12 @@ class SonicSession(VoiceSession):
         match kind:
             case "chunk":
                 try:
-                    return [Sound(sentence, base64.b64decode(fields["data"], validate=True))]
+                    return [TtsSound(sentence, base64.b64decode(fields["data"], validate=True))]
                 except ValueError:
-                    return [Fault("nonsense", "", sentence)]
+                    return [TtsFault("nonsense", "", sentence)]
             case "done":
                 return [Final(sentence)]
             case "error":
                 words = str(fields.get("message") or fields.get("title") or "")[:1000]
-                return [Fault(fault_code(fields, self.faults), words, sentence)]
+                return [TtsFault(fault_code(fields, self.faults), words, sentence)]
         return []  # timestamps, flush_done

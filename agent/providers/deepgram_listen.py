@@ -1,4 +1,4 @@
-"""Deepgram's streaming ears without input and output: Nova on /v1/listen and Flux, which takes turns itself, on /v2.
+"""Deepgram's streaming STT without input and output: Nova on /v1/listen and Flux, which takes turns itself, on /v2.
 
 https://developers.deepgram.com/reference/speech-to-text/listen-streaming and /listen-flux
 """
@@ -8,19 +8,19 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.hearing import (
+from agent.providers.stt import (
     SPELLED,
-    Begun,
-    EarsSession,
-    Fault,
     ListenOptions,
     SessionEvent,
+    SttBegun,
+    SttFault,
+    SttSession,
     asks_to_dictate,
     bases,
 )
+from agent.stt import Onset, Transcript, Word
 
 KEYTERMS = 100
 """Key terms sent at most."""
@@ -89,12 +89,12 @@ class DeepgramOptions(ListenOptions):
         return self.model.startswith("flux")
 
 
-def session(options: DeepgramOptions) -> EarsSession:
+def session(options: DeepgramOptions) -> SttSession:
     """The session that serves the model."""
     return FluxSession(options) if options.is_flux else NovaSession(options)
 
 
-class _DeepgramSession(EarsSession):
+class _DeepgramSession(SttSession):
     name = "deepgram"
     goodbye = _GOODBYE
     faults: ClassVar = {
@@ -117,15 +117,15 @@ class _DeepgramSession(EarsSession):
         url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(pairs)}"
         return url, {"Authorization": f"Token {self._options.api_key}"}
 
-    def _fault(self, fields: dict[str, Any]) -> Fault:
+    def _fault(self, fields: dict[str, Any]) -> SttFault:
         code = fields.get("code") or fields.get("variant") or fields.get("err_code")
         words = fields.get("description") or fields.get("message") or ""
-        return Fault(code if isinstance(code, str) else 1011, str(words)[:1000])
+        return SttFault(code if isinstance(code, str) else 1011, str(words)[:1000])
 
-    def fault(self, loss: Fault) -> ProviderError:
+    def fault(self, loss: SttFault) -> ProviderError:
         """The error for the end of a session; there is no list of all codes, so an unknown one may pass."""
         if isinstance(loss.code, str) and loss.code not in self.faults:
-            loss = Fault(1011, f"{loss.code}: {loss.words}")
+            loss = SttFault(1011, f"{loss.code}: {loss.words}")
         return super().fault(loss)
 
 
@@ -271,7 +271,7 @@ class FluxSession(_DeepgramSession):
             case "TurnInfo":
                 return self._turn(fields)
             case "Connected":
-                return Begun()
+                return SttBegun()
             case "Error":
                 return self._fault(fields)
         return None  # Warning, ConfigureSuccess, ConfigureFailure: the settings stay as they are

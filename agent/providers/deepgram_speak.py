@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.speaking import Fault, Final, Sound, SpeakOptions, SpeechEvent, VoiceSession, parts_of
+from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound, parts_of
 
 LONGEST = 2000
 """Characters of one Speak message."""
@@ -23,7 +23,7 @@ FLUSH_WINDOW = 60.0
 
 
 @dataclass(frozen=True)
-class DeepgramVoiceOptions(SpeakOptions):
+class DeepgramTtsOptions(SpeakOptions):
     """How to speak with Deepgram."""
 
     url: str = "wss://api.deepgram.com"
@@ -32,7 +32,7 @@ class DeepgramVoiceOptions(SpeakOptions):
     """The voice, which says its language: ``aura-2-{name}-{language}``."""
 
 
-class AuraSession(VoiceSession):
+class AuraSession(TtsSession):
     """/v1/speak."""
 
     name = "deepgram"
@@ -44,7 +44,7 @@ class AuraSession(VoiceSession):
         "NET-0001": ("closed an idle connection", "", True),
     }
 
-    def __init__(self, options: DeepgramVoiceOptions) -> None:
+    def __init__(self, options: DeepgramTtsOptions) -> None:
         super().__init__(options)
         self._options = options
         self._speaking = ""
@@ -84,7 +84,7 @@ class AuraSession(VoiceSession):
 
     def sound(self, ulaw: bytes) -> list[SpeechEvent]:
         """Sound of the sentence being spoken, unless it is left over from one that was cleared."""
-        return [Sound(self._speaking, ulaw)] if self._speaking and not self._clearing else []
+        return [TtsSound(self._speaking, ulaw)] if self._speaking and not self._clearing else []
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
         """What a message means."""
@@ -97,5 +97,5 @@ class AuraSession(VoiceSession):
             case "Error":
                 code = fields.get("code") or fields.get("variant") or fields.get("err_code")
                 words = fields.get("description") or fields.get("message") or ""
-                return [Fault(code if isinstance(code, str) else 1011, str(words)[:1000])]
+                return [TtsFault(code if isinstance(code, str) else 1011, str(words)[:1000])]
         return []  # Metadata, Warning

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from agent.errors import ProviderError
 from agent.providers.faults import coded_fault, http_fault, quoted
-from agent.providers.speaking import SpeakOptions
+from agent.providers.tts_session import SpeakOptions
 
 NAME = "elevenlabs"
 WRONG_KEY = "invalid_api_key"

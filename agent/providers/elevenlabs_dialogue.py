@@ -7,7 +7,7 @@ from typing import Any
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
 from agent.providers.faults import wait_of
-from agent.providers.http_voice import HttpSpeech
+from agent.providers.http_tts import HttpSpeech
 
 
 class DialogueSpeech(HttpSpeech):

@@ -24,7 +24,7 @@ KEEP_CONNECTION = 60.0
 _log = structlog.get_logger()
 
 
-class ElevenLabsHttpVoice:
+class ElevenLabsHttpTts:
     """The voice of one call."""
 
     name = NAME
@@ -70,7 +70,7 @@ class ElevenLabsHttpVoice:
                     raise fault from None
                 except Exception as error:  # noqa: BLE001  the SDK lets errors of transport and parsing through
                     problem = quoted(f"{type(error).__name__} {error}", self._options.api_key)
-                    _log.warning("voice_failed", provider=NAME, problem=problem)
+                    _log.warning("tts_failed", provider=NAME, problem=problem)
                     raise ProviderError(NAME, f"connection failed: {problem}") from None
                 if not ulaw:
                     break

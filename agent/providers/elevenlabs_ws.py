@@ -12,7 +12,7 @@ import urllib.parse
 from typing import Any
 
 from agent.providers.elevenlabs import CODES, NAME, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
-from agent.providers.speaking import Answer, Fault, Final, Sound, SpeechEvent, VoiceSession
+from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""
@@ -21,7 +21,7 @@ _INACTIVITY = 60
 """Seconds of silence after which the service gives up: several of our keepalives."""
 
 
-class ElevenLabsSession(VoiceSession):
+class ElevenLabsSession(TtsSession):
     """/v1/text-to-speech/{voice}/multi-stream-input."""
 
     name = NAME
@@ -80,15 +80,15 @@ class ElevenLabsSession(VoiceSession):
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
         """What a message means; one may bring both the last sound and the end. Both spellings of the keys are taken."""
         if error := fields.get("error"):
-            return [Fault(str(error)[:100], "" if error == WRONG_KEY else str(fields.get("message") or "")[:1000])]
+            return [TtsFault(str(error)[:100], "" if error == WRONG_KEY else str(fields.get("message") or "")[:1000])]
         context = str(fields.get("contextId", fields.get("context_id")))
         sentence = self._sentences.get(context, "")
         found: list[SpeechEvent] = []
         if audio := fields.get("audio"):
             try:
-                found.append(Sound(sentence, base64.b64decode(audio, validate=True)))
+                found.append(TtsSound(sentence, base64.b64decode(audio, validate=True)))
             except ValueError:
-                return [Fault("nonsense", "")]
+                return [TtsFault("nonsense", "")]
         if fields.get("isFinal", fields.get("is_final")) is True:
             self._sentences.pop(context, None)
             self._unclosed.pop(sentence, None)

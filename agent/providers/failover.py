@@ -1,6 +1,6 @@
 """Models and voices that stand in for each other: the next one goes on where one fails.
 
-Which one is asked first is decided by `Health`, which all calls share. A voice is kept for the rest of the call once
+`CircuitBreaker`, which all calls share, decides which one is asked first. A voice is kept for the rest of the call once
 it had to stand in; a model is chosen anew for every reply.
 """
 
@@ -15,10 +15,10 @@ import structlog
 from agent.errors import ProviderError
 from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
 from agent.line import SAMPLE_RATE
-from agent.model import Message, Model, Piece, Text, ToolCall, ToolSchema
-from agent.providers.health import Health
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
+from agent.providers.circuit_breaker import CircuitBreaker
+from agent.tts import TextToSpeech
 from agent.ulaw import audible
-from agent.voice import Voice
 
 SPOKEN = SAMPLE_RATE / 15
 """Samples that a voice needs for a character, until it is known better."""
@@ -43,11 +43,11 @@ class FailoverOptions:
     first_sound: float = 1.5
     """Seconds that a voice has for the first sound of a sentence, and for each that follows."""
     deaf_after: float = 3.0
-    """Seconds of speech of which the ears report nothing at all."""
+    """Seconds of speech of which the STT reports nothing at all."""
     unheard_after: float = 1.0
-    """Seconds of silence after speech of which the ears report nothing at all."""
+    """Seconds of silence after speech of which the STT reports nothing at all."""
     stuck_after: float = 7.0
-    """Seconds of silence for which the ears keep a turn open; above every provider's own limit."""
+    """Seconds of silence for which the STT keep a turn open; above every provider's own limit."""
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) <= 0:
@@ -59,37 +59,37 @@ class FailoverOptions:
                     f"{name}: below {limit:g} s, which is all the time there is: the next needs some of it"
                 )
 
-    def check(self, models: int) -> None:
+    def check(self, llms: int) -> None:
         """Raises `ValueError` if the last of so many models would have no time left for the first piece of a reply."""
-        if models > 1 and (models - 1) * self.first_token >= FIRST_TOKEN:
+        if llms > 1 and (llms - 1) * self.first_token >= FIRST_TOKEN:
             raise ValueError(
-                f"first_token: with {models} models below {FIRST_TOKEN / (models - 1):g} s, "
+                f"first_token: with {llms} models below {FIRST_TOKEN / (llms - 1):g} s, "
                 f"since all of them together have {FIRST_TOKEN:g} s"
             )
 
 
-class FailoverModel:
+class FailoverLlm:
     """Several models as one."""
 
-    def __init__(self, models: Sequence[Model], health: Health, options: FailoverOptions) -> None:
-        self._models = models
+    def __init__(self, llms: Sequence[LanguageModel], health: CircuitBreaker, options: FailoverOptions) -> None:
+        self._llms = llms
         self._health = health
-        options.check(len(models))
+        options.check(len(llms))
         self._options = options
-        self.name = "/".join(model.name for model in models)
+        self.name = "/".join(llm.name for llm in llms)
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream the reply of the first model that gives one; one that breaks off is continued by the next."""
         now, said, called = asyncio.get_running_loop().time, "", False
         order, soonest = self._health.order(now()), math.inf
         for number in order:
-            model, last = self._models[number], number == order[-1]
+            llm, last = self._llms[number], number == order[-1]
             gone_on = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": GO_ON}]
-            stream = model.reply(gone_on if said else messages, tools)
+            stream = llm.reply(gone_on if said else messages, tools)
             before = said
             first = FIRST_TOKEN if last else self._options.first_token
             try:
-                async with aclosing(within(stream, model.name, first, GAP if last else STALLED)) as pieces:
+                async with aclosing(within(stream, llm.name, first, GAP if last else STALLED)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Text):
                             text = glued(said, piece.delta) if said == before else piece.delta
@@ -99,7 +99,7 @@ class FailoverModel:
                             called |= isinstance(piece, ToolCall)
                             yield piece
                 if not (said.strip() or called or last or messages[-1]["role"] == "tool"):
-                    raise ProviderError(model.name, "replied with nothing")
+                    raise ProviderError(llm.name, "replied with nothing")
             except ProviderError as error:
                 self._health.failed(number, error, now())
                 soonest = min(soonest, error.retry_after if error.temporary else math.inf)
@@ -108,15 +108,15 @@ class FailoverModel:
                     raise ProviderError(error.provider, told[0], advice=told[1], retry_after=soonest) from None
                 if called or last:
                     raise
-                _log.warning("model_failed_over", provider=model.name, problem=error.problem)
+                _log.warning("llm_failed_over", provider=llm.name, problem=error.problem)
             else:
                 self._health.worked(number, now())
                 return
 
     async def close(self) -> None:
         """Free the connections of all."""
-        for model in self._models:
-            await model.close()
+        for llm in self._llms:
+            await llm.close()
 
 
 def glued(said: str, more: str) -> str:
@@ -124,17 +124,19 @@ def glued(said: str, more: str) -> str:
     return f" {more}" if said and not said[-1].isspace() and more[:1].isalnum() else more
 
 
-class FailoverVoice:
+class FailoverTts:
     """Several voices as one, for one call."""
 
-    def __init__(self, makers: Sequence[Callable[[], Voice]], health: Health, options: FailoverOptions) -> None:
-        self._voices = [make() for make in makers]
+    def __init__(
+        self, makers: Sequence[Callable[[], TextToSpeech]], health: CircuitBreaker, options: FailoverOptions
+    ) -> None:
+        self._tts_sessions = [make() for make in makers]
         self._health = health
         self._options = options
         self._order: list[int] = []
         self._opened: set[int] = set()
         self._rate = SPOKEN
-        self.name = "/".join(voice.name for voice in self._voices)
+        self.name = "/".join(tts.name for tts in self._tts_sessions)
 
     async def open(self) -> None:
         """Get the first voice that can be had ready. Raises `ProviderError` when there is none."""
@@ -153,17 +155,17 @@ class FailoverVoice:
         rest = " ".join(text.split())
         while any(map(str.isalnum, rest)):
             samples, sounded = 0, False
-            voice, last = self._voices[self._order[0]], len(self._order) == 1
+            tts, last = self._tts_sessions[self._order[0]], len(self._order) == 1
             first = FIRST_SOUND if last else self._options.first_sound
             try:
                 await self._ready(self._order[0])
-                async with aclosing(within(voice.speak(rest), voice.name, first, first)) as pieces:
+                async with aclosing(within(tts.speak(rest), tts.name, first, first)) as pieces:
                     async for sound in pieces:
                         samples += len(sound)
                         sounded = sounded or audible(sound)
                         yield sound
                 if not sounded:
-                    raise ProviderError(voice.name, "made no sound")
+                    raise ProviderError(tts.name, "made no sound")
             except ProviderError as error:
                 if not self._pass_on(error):
                     raise
@@ -176,18 +178,18 @@ class FailoverVoice:
     async def close(self) -> None:
         """End all sessions."""
         for number in self._opened:
-            await self._voices[number].close()
+            await self._tts_sessions[number].close()
 
     async def _ready(self, number: int) -> None:
         if number in self._opened:
             return
         self._opened.add(number)
-        voice = self._voices[number]
+        tts = self._tts_sessions[number]
         try:
             async with asyncio.timeout(self._options.open_limit):
-                await voice.open()
+                await tts.open()
         except TimeoutError:
-            raise ProviderError(voice.name, f"not ready within {self._options.open_limit:g} s") from None
+            raise ProviderError(tts.name, f"not ready within {self._options.open_limit:g} s") from None
 
     def _pass_on(self, error: ProviderError) -> bool:
         """Make the next voice the first; False if there is no other."""
@@ -195,7 +197,7 @@ class FailoverVoice:
         if len(self._order) == 1:
             return False
         failed = self._order.pop(0)
-        _log.warning("voice_failed_over", provider=self._voices[failed].name, problem=error.problem)
+        _log.warning("tts_failed_over", provider=self._tts_sessions[failed].name, problem=error.problem)
         return True
 
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from agent.errors import ProviderError
-from agent.model import Message, Piece, Text, ToolSchema, Usage
+from agent.llm import Message, Piece, Text, ToolSchema, Usage
 from agent.providers.dialect import limit_name
 from agent.providers.openai_client import MAX_TEXT, OpenAIClient, OpenAIOptions, field_of
 from agent.providers.reasoning import SPENT, chat_effort, token_limit
@@ -25,7 +25,7 @@ class _Finish(NamedTuple):
     reason: str
 
 
-class OpenAIModel:
+class OpenAILlm:
     """The model of all calls. Keep the prefix of the messages byte-stable: servers cache it."""
 
     name = "openai"

@@ -152,7 +152,7 @@ class OpenAIClient:
             return None
         key = "messages" if "messages" in request else "input"
         kept = latest(request[key])
-        _log.warning("model_overflow", provider=self.name, messages=len(request[key]), kept=len(kept))
+        _log.warning("llm_overflow", provider=self.name, messages=len(request[key]), kept=len(kept))
         return request | {key: kept} if len(kept) < len(request[key]) else None
 
     async def events(self, response: Any) -> AsyncGenerator[Any, None]:
@@ -211,7 +211,7 @@ class OpenAIClient:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
         except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through
             problem = self.quoted(f"{type(error).__name__} {error}")
-            _log.warning("model_failed", provider=self.name, problem=problem)
+            _log.warning("llm_failed", provider=self.name, problem=problem)
             raise ProviderError(self.name, f"sent nonsense: {problem}") from None
 
     def learns(self, request: dict[str, Any], error: "openai.APIStatusError") -> bool:
@@ -221,7 +221,7 @@ class OpenAIClient:
         words = _words(error)
         learnt = self.dialect.learn(request, words)
         if learnt:
-            _log.info("model_dialect", provider=self.name, problem=self.quoted(words))
+            _log.info("llm_dialect", provider=self.name, problem=self.quoted(words))
         return learnt
 
     def quoted(self, words: object) -> str:

@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from agent.errors import ProviderError
-from agent.model import Message, Piece, Text, ToolCall, ToolSchema, Usage
+from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.providers.openai_client import MAX_TEXT, OpenAIClient, OpenAIOptions, field_of
 from agent.providers.reasoning import SPENT, responses_effort, token_limit
 from agent.providers.tool_calls import MAX_ARGUMENTS, MAX_CALLS
 
 
-class ResponsesModel:
+class ResponsesLlm:
     """The model of all calls. Keep the prefix of the messages byte-stable: servers cache it."""
 
     name = "openai"
@@ -23,7 +23,7 @@ class ResponsesModel:
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
         self._client = OpenAIClient(options)
-        self._create = self._client.sdk.responses.with_streaming_response.create  # see `OpenAIModel`
+        self._create = self._client.sdk.responses.with_streaming_response.create  # see `OpenAILlm`
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream a reply. Tool calls come when it is complete, so never from one that broke off.

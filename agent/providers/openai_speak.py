@@ -11,8 +11,8 @@ from typing import Any
 from agent import ulaw
 from agent.errors import ProviderError
 from agent.providers.faults import http_fault, quoted, wait_of
-from agent.providers.http_voice import Decoder, HttpSpeech
-from agent.providers.speaking import SpeakOptions
+from agent.providers.http_tts import Decoder, HttpSpeech
+from agent.providers.tts_session import SpeakOptions
 from agent.resample import Decimator
 
 LONGEST = 4096
@@ -20,7 +20,7 @@ LONGEST = 4096
 
 
 @dataclass(frozen=True)
-class OpenAIVoiceOptions(SpeakOptions):
+class OpenAITtsOptions(SpeakOptions):
     """How to speak with OpenAI."""
 
     url: str = "https://api.openai.com/v1"
@@ -46,7 +46,7 @@ class OpenAISpeech(HttpSpeech):
 
     name = "openai"
 
-    def __init__(self, options: OpenAIVoiceOptions) -> None:
+    def __init__(self, options: OpenAITtsOptions) -> None:
         super().__init__(options)
         self._options = options
 

@@ -11,8 +11,8 @@ from typing import Any
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted, wait_of
-from agent.providers.http_voice import HttpSpeech
-from agent.providers.speaking import SpeakOptions
+from agent.providers.http_tts import HttpSpeech
+from agent.providers.tts_session import SpeakOptions
 
 
 def signing() -> tuple[Any, Any, Any]:

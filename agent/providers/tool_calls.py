@@ -7,7 +7,7 @@ fragment; no id at all.
 import json
 from typing import Any
 
-from agent.model import ToolCall
+from agent.llm import ToolCall
 
 MAX_CALLS = 16
 """Tool calls in one reply."""

@@ -8,11 +8,18 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.duplex import Answering, Brief, ReplyEnded, Speech, Words
-from agent.ears import Onset, Transcript
 from agent.line import SAMPLE_RATE
-from agent.model import ToolCall
-from agent.providers.duplexing import Begun, DuplexOptions, DuplexSession, Fault, SessionEvent, text_of
+from agent.llm import ToolCall
+from agent.providers.realtime import (
+    RealtimeBegun,
+    RealtimeFault,
+    RealtimeOptions,
+    RealtimeSession,
+    SessionEvent,
+    text_of,
+)
+from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
 CATCH_UP = SAMPLE_RATE * 3 // 4
@@ -20,7 +27,7 @@ CATCH_UP = SAMPLE_RATE * 3 // 4
 
 
 @dataclass(frozen=True)
-class VoiceAgentOptions(DuplexOptions):
+class VoiceAgentOptions(RealtimeOptions):
     """How to speak with AssemblyAI's Voice Agent."""
 
     url: str = "wss://agents.assemblyai.com/v1/ws"
@@ -38,7 +45,7 @@ class VoiceAgentOptions(DuplexOptions):
             raise ValueError("keyterms must be at most 100")
 
 
-class VoiceAgentSession(DuplexSession):
+class VoiceAgentSession(RealtimeSession):
     """One session, on one websocket after the other."""
 
     name = "assemblyai"
@@ -63,7 +70,7 @@ class VoiceAgentSession(DuplexSession):
 
     @property
     def product(self) -> str:
-        """See `DuplexSession.product`."""
+        """See `RealtimeSession.product`."""
         return f"{self.name}/voice-agent"
 
     def request(self) -> tuple[str, dict[str, str]]:
@@ -119,7 +126,7 @@ class VoiceAgentSession(DuplexSession):
             case "session.ready":
                 self._session_id, self._begun = text_of(fields["session_id"]), True
                 self.backlog.resume(CATCH_UP)
-                return [Begun()]
+                return [RealtimeBegun()]
             case "session.error":
                 return self._error(fields)
             case "input.speech.started":
@@ -149,7 +156,7 @@ class VoiceAgentSession(DuplexSession):
         match kind:
             case "reply.audio":
                 ulaw = base64.b64decode(fields["data"], validate=True)
-                return [Speech(reply, ulaw)] if ulaw else []
+                return [ReplyAudio(reply, ulaw)] if ulaw else []
             case "transcript.agent.delta":
                 end = fields.get("end_ms")
                 until = round(end * SAMPLE_RATE / 1000) if isinstance(end, int | float) and 0 <= end < 1e7 else None
@@ -163,7 +170,7 @@ class VoiceAgentSession(DuplexSession):
         """Errors before the session is ready end it; later ones leave it open, but for those that cannot."""
         code, words = fields.get("code"), str(fields.get("message") or "")[:1000]
         if not self._begun or code in ("session_expired", "unauthorized", "internal_error"):
-            return [Fault(code if isinstance(code, str) else 1011, words)]
+            return [RealtimeFault(code if isinstance(code, str) else 1011, words)]
         self.ignored += 1
         return []
 

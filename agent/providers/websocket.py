@@ -2,7 +2,7 @@
 
 The protocol is that of the `websockets` library (its sans-IO half, https://websockets.readthedocs.io); this file only
 ties it to an asyncio transport. Its coroutine interface would cost a task and two wake-ups per message for each of the
-two sockets of a call; and an `Ears.hear` that never blocks needs a send that never blocks.
+two sockets of a call; and an `SpeechToText.send_audio` that never blocks needs a send that never blocks.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _logger = logging.getLogger("agent.websocket")
 _logger.setLevel(logging.INFO)
 
 
-class Listener(Protocol):
+class SocketListener(Protocol):
     """What a socket calls. None of the methods may block or raise."""
 
     def received(self, message: str | bytes) -> None:
@@ -67,7 +67,7 @@ class ConnectError(Exception):
         self.retry_after = retry_after
 
 
-async def connect(url: str, headers: Mapping[str, str], listener: Listener, time_limit: float) -> "Socket":
+async def connect(url: str, headers: Mapping[str, str], listener: SocketListener, time_limit: float) -> "Socket":
     """Open a websocket within `time_limit` seconds. Raises `ConnectError`."""
     try:
         uri = parse_uri(url)
@@ -93,10 +93,10 @@ async def connect(url: str, headers: Mapping[str, str], listener: Listener, time
 class Socket(asyncio.Protocol):
     """One open websocket; made by `connect`."""
 
-    def __init__(self, uri: WebSocketURI, headers: Mapping[str, str], listener: Listener) -> None:
+    def __init__(self, uri: WebSocketURI, headers: Mapping[str, str], listener: SocketListener) -> None:
         self._websocket = ClientProtocol(uri, max_size=MAX_MESSAGE, logger=_logger)
         self._headers = headers
-        self._listener: Listener | None = listener
+        self._listener: SocketListener | None = listener
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._alive = True

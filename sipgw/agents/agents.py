@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-from agent.stage import BUILT_IN
+from agent.active_agent import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
@@ -60,7 +60,7 @@ class AgentDefinition:
     @property
     def providers(self) -> dict[str, tuple[str, ...]]:
         """The chosen provider of each part of a conversation and its backups, in order."""
-        return {"ears": self.choice.ears, "model": self.choice.model, "voice": self.choice.voice}
+        return {"stt": self.choice.stt, "llm": self.choice.llm, "tts": self.choice.tts}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -96,8 +96,10 @@ class Agents:
                 if name not in self.all:
                     there = ", ".join(sorted(self.all))
                     raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
-                if bool(self.all[name].choice.duplex) is not bool(one.choice.duplex):
-                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} and it need both a duplex, or neither")
+                if bool(self.all[name].choice.realtime) is not bool(one.choice.realtime):
+                    raise ConfigError(
+                        f"agent {one.name}: hand_over: {name!r} and it need both a realtime model, or neither"
+                    )
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from agent.call_languages import NAMES
 from agent.records import Part
-from agent.tongues import NAMES
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import Config
 
@@ -13,18 +13,18 @@ from sipgw.config.config import Config
 class Choice:
     """Which providers were chosen, and a sentence on each that is not what a key would have brought."""
 
-    ears: tuple[str, ...]
+    stt: tuple[str, ...]
     """The one that is asked first, and those who stand in for it, in order; so with the others."""
-    model: tuple[str, ...]
-    voice: tuple[str, ...]
+    llm: tuple[str, ...]
+    tts: tuple[str, ...]
     notes: tuple[str, ...]
-    duplex: tuple[str, ...] = ()
-    """Empty: ears, model and voice hold the conversation."""
+    realtime: tuple[str, ...] = ()
+    """Empty: STT, LLM and TTS hold the conversation."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What holds the conversation."""
-        return ("duplex",) if self.duplex else ("ears", "model", "voice")
+        return ("realtime",) if self.realtime else ("stt", "llm", "tts")
 
     def of(self, part: str) -> str:
         """Who was chosen for a part, in words."""
@@ -34,8 +34,8 @@ class Choice:
         return ", ".join(f"{part} {self.of(part)}" for part in self.parts)
 
 
-_ENGLISH_EARS = {"local": "the embedded ears", "cartesia": "cartesia's ears"}
-"""Ears that understand nothing else."""
+_ENGLISH_STT = {"local": "the embedded STT", "cartesia": "cartesia's STT"}
+"""STT that understands nothing else."""
 _AURA = re.compile(r"aura.*-([a-z]{2})")
 """Deepgram's voices end with the language that they speak."""
 
@@ -43,17 +43,17 @@ _AURA = re.compile(r"aura.*-([a-z]{2})")
 def unspoken(config: Config, choice: Choice) -> list[str]:
     """The languages of the agent that a part which was chosen, or stands in, does not know; each in a sentence."""
     found = []
-    for code in config.codes if not choice.duplex else ():
+    for code in config.codes if not choice.realtime else ():
         own = next((one for one in config.languages if one.code == code), LanguageOptions(code))
-        names = tuple(dict.fromkeys((own.voice, *choice.voice) if own.voice else choice.voice))
+        names = tuple(dict.fromkeys((own.tts, *choice.tts) if own.tts else choice.tts))
         wanted = f"the agent is to speak {NAMES[code]}, which"
         if code != "en" and "local" in names:
             found.append(f"{wanted} the embedded voice does not: name another voice")
-        aura = own.voice_id if own.voice_id and names[0] == "deepgram" else config.deepgram_voice.model
+        aura = own.voice_id if own.voice_id and names[0] == "deepgram" else config.deepgram_tts.model
         speaks = _AURA.fullmatch(aura)
         if "deepgram" in names and speaks and speaks[1] != code:
             found.append(f"{wanted} deepgram's voice {aura} does not: name another voice")
         if code != "en":
-            deaf = [ears for name, ears in _ENGLISH_EARS.items() if name in choice.ears]
-            found += [f"{wanted} {ears} do not understand: name others" for ears in deaf]
+            deaf = [stt for name, stt in _ENGLISH_STT.items() if name in choice.stt]
+            found += [f"{wanted} {stt} do not understand: name others" for stt in deaf]
     return found

@@ -22,7 +22,7 @@ class Lifetime:
     """What is known of the end of some models of a provider."""
 
     part: str
-    """What they are for: ears, model, voice, duplex, or transcription (that of a duplex)."""
+    """What they are for: STT, model, voice, realtime model, or transcription (that of a realtime model)."""
     provider: str
     names: tuple[str, ...]
     """``*`` stands for anything."""
@@ -37,12 +37,12 @@ class Lifetime:
 
 _CHAT = 'model = "gpt-6-luna"'
 _CHAT_SOURCE = "openai/types/shared/chat_model.py"
-_NO_SPEECH = "OpenAI has no other model for /audio/speech, but for gpt-realtime-2.1 as a duplex"
+_NO_SPEECH = "OpenAI has no other model for /audio/speech, but for gpt-realtime-2.1 for speech to speech"
 
 LIFETIMES = (
-    Lifetime("ears", "assemblyai", ("universal-3-6-pro",), source="assemblyai 1.8.2; the default of LiveKit's plugin"),
+    Lifetime("stt", "assemblyai", ("universal-3-6-pro",), source="assemblyai 1.8.2; the default of LiveKit's plugin"),
     Lifetime(
-        "ears",
+        "stt",
         "assemblyai",
         ("u3-rt-pro", "u3-rt-pro-*", "u3-pro"),
         date(2026, 9, 2),
@@ -50,11 +50,11 @@ LIFETIMES = (
         "universal-3-5-pro answers under this name since then",
         source="AssemblyAI's Universal-3 Pro pages",
     ),
-    Lifetime("ears", "deepgram", ("flux-general-en", "flux-general-multi"), source="deepgram-sdk 7.17.0"),
-    Lifetime("ears", "cartesia", ("ink-2",), source="cartesia 4.2.0"),
-    Lifetime("model", "openai", ("gpt-6-luna",), source=_CHAT_SOURCE),
+    Lifetime("stt", "deepgram", ("flux-general-en", "flux-general-multi"), source="deepgram-sdk 7.17.0"),
+    Lifetime("stt", "cartesia", ("ink-2",), source="cartesia 4.2.0"),
+    Lifetime("llm", "openai", ("gpt-6-luna",), source=_CHAT_SOURCE),
     Lifetime(
-        "model",
+        "llm",
         "openai",
         (
             *("gpt-4.1", "gpt-4.1-2*", "gpt-4.1-mini", "gpt-4.1-mini-2*"),
@@ -65,7 +65,7 @@ LIFETIMES = (
         source=_CHAT_SOURCE,
     ),
     Lifetime(
-        "model",
+        "llm",
         "openai",
         ("gpt-5.4-nano", "gpt-5.4-nano-2*", "gpt-5.1", "gpt-5.1-2*"),
         date(2027, 4, 1),
@@ -73,7 +73,7 @@ LIFETIMES = (
         source=_CHAT_SOURCE,
     ),
     Lifetime(
-        "model",
+        "llm",
         "openai",
         (*("gpt-5", "gpt-5-2*", "gpt-5-mini", "gpt-5-mini-2*", "gpt-5-nano", "gpt-5-nano-2*", "o3", "o3-2*"),),
         date(2026, 12, 11),
@@ -81,7 +81,7 @@ LIFETIMES = (
         source=_CHAT_SOURCE,
     ),
     Lifetime(
-        "model",
+        "llm",
         "openai",
         (
             *("gpt-4.1-nano", "gpt-4.1-nano-2*", "o4-mini", "o4-mini-2*", "o3-mini", "o3-mini-2*", "o1", "o1-2*"),
@@ -93,28 +93,28 @@ LIFETIMES = (
         source=_CHAT_SOURCE,
     ),
     Lifetime(
-        "model", "openai", ("gpt-5.3-chat-latest", "gpt-5.2-chat-latest"), date(2026, 8, 10), _CHAT, source=_CHAT_SOURCE
+        "llm", "openai", ("gpt-5.3-chat-latest", "gpt-5.2-chat-latest"), date(2026, 8, 10), _CHAT, source=_CHAT_SOURCE
     ),
     Lifetime(
-        "model", "openai", ("gpt-5.1-chat-latest", "gpt-5-chat-latest"), date(2026, 7, 23), _CHAT, source=_CHAT_SOURCE
+        "llm", "openai", ("gpt-5.1-chat-latest", "gpt-5-chat-latest"), date(2026, 7, 23), _CHAT, source=_CHAT_SOURCE
     ),
-    Lifetime("voice", "elevenlabs", ("eleven_flash_v2_5",), source="elevenlabs 2.78.0"),
-    Lifetime("voice", "cartesia", ("sonic-3.5",), source="cartesia 4.2.0"),
-    Lifetime("voice", "deepgram", ("aura-2-*",), source="deepgram-sdk 7.17.0"),
-    Lifetime("voice", "assemblyai", ("assemblyai-tts-1",), source="assemblyai 1.8.2"),
-    Lifetime("voice", "polly", ("standard", "neural", "long-form", "generative"), source="botocore 1.44.5"),
+    Lifetime("tts", "elevenlabs", ("eleven_flash_v2_5",), source="elevenlabs 2.78.0"),
+    Lifetime("tts", "cartesia", ("sonic-3.5",), source="cartesia 4.2.0"),
+    Lifetime("tts", "deepgram", ("aura-2-*",), source="deepgram-sdk 7.17.0"),
+    Lifetime("tts", "assemblyai", ("assemblyai-tts-1",), source="assemblyai 1.8.2"),
+    Lifetime("tts", "polly", ("standard", "neural", "long-form", "generative"), source="botocore 1.44.5"),
     Lifetime(
-        "voice",
+        "tts",
         "openai",
         ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2*"),
         date(2027, 1, 6),
-        'voice = "elevenlabs", "cartesia" or "deepgram" in [agent], or the url of a server of your own',
+        'tts = "elevenlabs", "cartesia" or "deepgram" in [agent], or the url of a server of your own',
         _NO_SPEECH,
         source="openai/types/audio/speech_model.py",
     ),
-    Lifetime("duplex", "openai", ("gpt-realtime-2.1",), source="openai/types/realtime"),
+    Lifetime("realtime", "openai", ("gpt-realtime-2.1",), source="openai/types/realtime"),
     Lifetime(
-        "duplex",
+        "realtime",
         "openai",
         ("gpt-realtime", "gpt-realtime-2025-08-28", "gpt-realtime-mini", "gpt-realtime-mini-2025-12-15"),
         date(2027, 1, 20),
@@ -133,18 +133,18 @@ LIFETIMES = (
 )
 
 _KEYS = {
-    ("ears", "assemblyai"): ("assemblyai", "model"),
-    ("ears", "deepgram"): ("deepgram", "model"),
-    ("ears", "cartesia"): ("cartesia", "model"),
-    ("model", "openai"): ("openai", "model"),
-    ("model", "openai_backup"): ("openai_backup", "model"),
-    ("voice", "elevenlabs"): ("elevenlabs", "model_id"),
-    ("voice", "cartesia"): ("cartesia_voice", "model"),
-    ("voice", "deepgram"): ("deepgram_voice", "model"),
-    ("voice", "assemblyai"): ("assemblyai_voice", "model"),
-    ("voice", "polly"): ("polly", "engine"),
-    ("voice", "openai"): ("openai_voice", "model"),
-    ("duplex", "openai"): ("openai_realtime", "model"),
+    ("stt", "assemblyai"): ("assemblyai", "model"),
+    ("stt", "deepgram"): ("deepgram", "model"),
+    ("stt", "cartesia"): ("cartesia", "model"),
+    ("llm", "openai"): ("openai", "model"),
+    ("llm", "openai_backup"): ("openai_backup", "model"),
+    ("tts", "elevenlabs"): ("elevenlabs", "model_id"),
+    ("tts", "cartesia"): ("cartesia_tts", "model"),
+    ("tts", "deepgram"): ("deepgram_tts", "model"),
+    ("tts", "assemblyai"): ("assemblyai_tts", "model"),
+    ("tts", "polly"): ("polly", "engine"),
+    ("tts", "openai"): ("openai_tts", "model"),
+    ("realtime", "openai"): ("openai_realtime", "model"),
     ("transcription", "openai"): ("openai_realtime", "transcription"),
 }
 """Section and key of the configuration that name the model of a part and its provider."""
@@ -190,9 +190,9 @@ def _end(one: Lifetime, on: date) -> str:
 def _used(config: Config, choice: Choice) -> Iterator[tuple[str, str]]:
     """Part and provider of all that may be asked, those who stand in among them."""
     wanted: list[tuple[str, str]] = [(part, name) for part in choice.parts for name in getattr(choice, part)]
-    if not choice.duplex:
-        wanted += [("voice", one.voice) for one in config.languages if one.voice]
-    elif "openai" in choice.duplex:
+    if not choice.realtime:
+        wanted += [("tts", one.tts) for one in config.languages if one.tts]
+    elif "openai" in choice.realtime:
         wanted.append(("transcription", "openai"))
     yield from (pair for pair in dict.fromkeys(wanted) if pair in _KEYS)
 
@@ -201,4 +201,4 @@ def _is_elsewhere(config: Config, section: str) -> bool:
     """Whether a section names a server that is not the vendor's: what is shut down here may go on there."""
     options = getattr(config, section)
     host = urllib.parse.urlsplit(getattr(options, "base_url", "") or getattr(options, "url", "")).hostname or ""
-    return section in ("openai", "openai_backup", "openai_voice", "openai_realtime") and host != "api.openai.com"
+    return section in ("openai", "openai_backup", "openai_tts", "openai_realtime") and host != "api.openai.com"

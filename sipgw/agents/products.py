@@ -9,10 +9,10 @@ from sipgw.policy.cost.prices import PriceTable, bound, free
 
 Product = tuple[Part, str]
 UNITS: dict[Part, tuple[Unit, ...]] = {
-    "ears": ("seconds",),
-    "model": ("tokens_in", "tokens_out"),
-    "voice": ("characters",),
-    "duplex": ("seconds",),
+    "stt": ("seconds",),
+    "llm": ("tokens_in", "tokens_out"),
+    "tts": ("characters",),
+    "realtime": ("seconds",),
 }
 """In what each part is charged."""
 TOKENS: tuple[Unit, ...] = ("tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out")
@@ -22,19 +22,19 @@ TOKENS: tuple[Unit, ...] = ("tokens_in", "tokens_out", "audio_tokens_in", "audio
 def product(config: Config, part: str, name: str) -> str:
     """The product behind a provider of the configuration, as ``"openai/gpt-4.1-mini"``; ``local`` is not paid for."""
     models = {
-        ("duplex", "assemblyai"): "voice-agent",
-        ("duplex", "openai"): config.openai_realtime.model,
-        ("ears", "assemblyai"): config.assemblyai.model,
-        ("ears", "deepgram"): config.deepgram.model,
-        ("ears", "cartesia"): config.cartesia.model,
-        ("model", "openai"): config.openai.model,
-        ("model", "openai_backup"): config.openai_backup.model,
-        ("voice", "assemblyai"): config.assemblyai_voice.model,
-        ("voice", "cartesia"): config.cartesia_voice.model,
-        ("voice", "deepgram"): config.deepgram_voice.model,
-        ("voice", "elevenlabs"): config.elevenlabs.model_id,
-        ("voice", "openai"): config.openai_voice.model,
-        ("voice", "polly"): config.polly.engine,
+        ("realtime", "assemblyai"): "voice-agent",
+        ("realtime", "openai"): config.openai_realtime.model,
+        ("stt", "assemblyai"): config.assemblyai.model,
+        ("stt", "deepgram"): config.deepgram.model,
+        ("stt", "cartesia"): config.cartesia.model,
+        ("llm", "openai"): config.openai.model,
+        ("llm", "openai_backup"): config.openai_backup.model,
+        ("tts", "assemblyai"): config.assemblyai_tts.model,
+        ("tts", "cartesia"): config.cartesia_tts.model,
+        ("tts", "deepgram"): config.deepgram_tts.model,
+        ("tts", "elevenlabs"): config.elevenlabs.model_id,
+        ("tts", "openai"): config.openai_tts.model,
+        ("tts", "polly"): config.polly.engine,
     }
     model = models.get((part, name), "")
     return f"{name.removesuffix('_backup')}/{model}" if model else name
@@ -63,7 +63,7 @@ def unpriced(config: Config, agents: Mapping[str, tuple[Config, Iterable[Product
 
 
 def _units(part: Part, name: str) -> tuple[Unit, ...]:
-    return (*UNITS[part], *TOKENS) if part == "duplex" and name.startswith("openai/") else UNITS[part]
+    return (*UNITS[part], *TOKENS) if part == "realtime" and name.startswith("openai/") else UNITS[part]
 
 
 def _told(part: Part, name: str, unit: Unit, of: str = "") -> str:

@@ -9,43 +9,43 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from agent.ears import Ears
-from agent.meter import MeteredModel, metered_ears, metered_voice
-from agent.model import Model
+from agent.llm import LanguageModel
+from agent.meter import MeteredLlm, metered_stt, metered_tts
 from agent.pool import LOADING
 from agent.providers import polly
-from agent.providers.assemblyai import AssemblyAIEars
-from agent.providers.cartesia import CartesiaEars
+from agent.providers.assemblyai import AssemblyAIStt
+from agent.providers.cartesia import CartesiaStt
+from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.connections import tls
-from agent.providers.deepgram import DeepgramEars
+from agent.providers.deepgram import DeepgramStt
 from agent.providers.elevenlabs_http import SDK as ELEVENLABS_SDK
-from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
-from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
-from agent.providers.failover_duplex import Duplexes
-from agent.providers.failover_ears import FailoverEars
-from agent.providers.health import Health
+from agent.providers.elevenlabs_http import ElevenLabsHttpTts
+from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
+from agent.providers.failover_realtime import RealtimeProviders
+from agent.providers.failover_stt import FailoverStt
 from agent.providers.local import models
-from agent.providers.local.brain import LocalModel
+from agent.providers.local.brain import LocalLlm
 from agent.providers.local.host import LocalSpeech
-from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import SDK as OPENAI_SDK
 from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_responses import ResponsesModel
-from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
-from agent.providers.voices import (
-    AssemblyAIVoice,
-    CartesiaVoice,
-    DeepgramVoice,
-    ElevenLabsDialogueVoice,
-    ElevenLabsVoice,
-    OpenAIVoice,
-    PollyVoice,
+from agent.providers.openai_responses import ResponsesLlm
+from agent.providers.socket_realtime import AssemblyAIVoiceAgent, OpenAIRealtime
+from agent.providers.tts import (
+    AssemblyAITts,
+    CartesiaTts,
+    DeepgramTts,
+    ElevenLabsDialogueTts,
+    ElevenLabsTts,
+    OpenAITts,
+    PollyTts,
 )
-from agent.voice import Voice
+from agent.stt import SpeechToText
+from agent.tts import TextToSpeech
 from sipgw.agents.choice import Choice
 from sipgw.agents.products import Product, product
 from sipgw.config.config import Config, ConfigError
-from sipgw.records.bundles.witness import WitnessedModel, seen_ears, seen_voice
+from sipgw.records.bundles.witness import WitnessedLlm, seen_stt, seen_tts
 from sipgw.records.privacy.at_provider import at_providers
 
 if TYPE_CHECKING:
@@ -54,19 +54,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Providers:
-    """Makes ears and a voice for each call; the model serves all."""
+    """Makes STT and a voice for each call; the model serves all."""
 
-    ears: Callable[[], Ears]
-    model: Model
-    voice: Callable[[str], Voice]
+    stt: Callable[[], SpeechToText]
+    llm: LanguageModel
+    tts: Callable[[str], TextToSpeech]
     """For a language (ISO 639-1); empty for the one that the agent begins in."""
     speech: LocalSpeech | None
     """The embedded speech, if it is used."""
-    duplex: Duplexes | None = None
+    realtime: RealtimeProviders | None = None
     """Who holds the conversation in the place of the three, if somebody does."""
     servers: tuple["McpServer", ...] = ()
     """What there are further tools from."""
-    distant: OpenAIModel | ResponsesModel | None = None
+    distant: OpenAILlm | ResponsesLlm | None = None
     """The model that is asked first, if it is reached by a connection that can be opened while it rings."""
 
 
@@ -81,18 +81,18 @@ class _Offer:
     """Whether the key alone is reason enough to use it."""
 
 
-def _elevenlabs(config: Config) -> Voice:
+def _elevenlabs(config: Config) -> TextToSpeech:
     match config.elevenlabs.transport:
         case "http":
-            return ElevenLabsHttpVoice(config.elevenlabs)
+            return ElevenLabsHttpTts(config.elevenlabs)
         case "dialogue":
-            return ElevenLabsDialogueVoice(config.elevenlabs)
+            return ElevenLabsDialogueTts(config.elevenlabs)
         case _:
-            return ElevenLabsVoice(config.elevenlabs)
+            return ElevenLabsTts(config.elevenlabs)
 
 
-def _openai(options: OpenAIOptions) -> Model:
-    return ResponsesModel(options) if options.api == "responses" else OpenAIModel(options)
+def _openai(options: OpenAIOptions) -> LanguageModel:
+    return ResponsesLlm(options) if options.api == "responses" else OpenAILlm(options)
 
 
 def _may_ask(options: OpenAIOptions) -> bool:
@@ -100,44 +100,42 @@ def _may_ask(options: OpenAIOptions) -> bool:
 
 
 # In the order in which `auto` takes them.
-_EARS = {
+_STT = {
     "assemblyai": _Offer(
-        "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIEars(c.assemblyai)
+        "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIStt(c.assemblyai)
     ),
-    "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramEars(c.deepgram)),
-    "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaEars(c.cartesia)),
+    "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramStt(c.deepgram)),
+    "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaStt(c.cartesia)),
 }
-_MODELS = {
+_LLMS = {
     "openai": _Offer("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
     "openai_backup": _Offer(
         "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup), False
     ),
 }
-_VOICES = {
+_TTS = {
     "elevenlabs": _Offer("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
     "cartesia": _Offer(
-        "CARTESIA_API_KEY", lambda c: bool(c.cartesia_voice.api_key), lambda c: CartesiaVoice(c.cartesia_voice)
+        "CARTESIA_API_KEY", lambda c: bool(c.cartesia_tts.api_key), lambda c: CartesiaTts(c.cartesia_tts)
     ),
     "deepgram": _Offer(
-        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_voice.api_key), lambda c: DeepgramVoice(c.deepgram_voice)
+        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_tts.api_key), lambda c: DeepgramTts(c.deepgram_tts)
     ),
     "assemblyai": _Offer(
         "ASSEMBLYAI_API_KEY",
-        lambda c: bool(c.assemblyai_voice.api_key),
-        lambda c: AssemblyAIVoice(c.assemblyai_voice),
+        lambda c: bool(c.assemblyai_tts.api_key),
+        lambda c: AssemblyAITts(c.assemblyai_tts),
         False,
     ),
-    "openai": _Offer(
-        "OPENAI_API_KEY", lambda c: bool(c.openai_voice.api_key), lambda c: OpenAIVoice(c.openai_voice), False
-    ),
+    "openai": _Offer("OPENAI_API_KEY", lambda c: bool(c.openai_tts.api_key), lambda c: OpenAITts(c.openai_tts), False),
     "polly": _Offer(
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         lambda c: bool(c.polly.api_key and c.polly.secret_key),
-        lambda c: PollyVoice(c.polly),
+        lambda c: PollyTts(c.polly),
         False,
     ),
 }
-_DUPLEXES: dict[str, _Offer] = {
+_REALTIMES: dict[str, _Offer] = {
     "assemblyai": _Offer(
         "ASSEMBLYAI_API_KEY",
         lambda c: bool(c.assemblyai_agent.api_key),
@@ -150,9 +148,9 @@ _DUPLEXES: dict[str, _Offer] = {
     ),
 }
 _PARTS = {
-    "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),
-    "model": (_MODELS, "thinking with the embedded demo brain (orders and callbacks only)"),
-    "voice": (_VOICES, "speaking with the embedded Hibari voice (English only)"),
+    "stt": (_STT, "hearing with the embedded Whisper tiny.en (English only)"),
+    "llm": (_LLMS, "thinking with the embedded demo brain (orders and callbacks only)"),
+    "tts": (_TTS, "speaking with the embedded Hibari voice (English only)"),
 }
 
 
@@ -168,17 +166,21 @@ def choose(config: Config) -> Choice:
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
     for one in config.languages:
-        if one.voice and (one.voice not in _VOICES or not _VOICES[one.voice].has_key(config)):
-            known = ", ".join(_VOICES)
-            raise ConfigError(f"[[languages]] voice = {one.voice!r} is none of {known}, or there is no key for it")
+        if one.tts and (one.tts not in _TTS or not _TTS[one.tts].has_key(config)):
+            known = ", ".join(_TTS)
+            raise ConfigError(f"[[languages]] tts = {one.tts!r} is none of {known}, or there is no key for it")
     try:
-        config.failover.check(len(chosen["model"]))
+        config.failover.check(len(chosen["llm"]))
     except ValueError as error:
         raise ConfigError(f"failover.{error}") from None
-    duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
-    if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
+    realtime = (
+        _keyed(config, "realtime", (config.agent.realtime, *config.agent.realtime_backup))
+        if config.agent.realtime
+        else ()
+    )
+    if "local" in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
-    return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)
+    return Choice(chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime)
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
@@ -192,7 +194,7 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
 
 
 def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
-    offers = _PARTS[part][0] if part in _PARTS else _DUPLEXES
+    offers = _PARTS[part][0] if part in _PARTS else _REALTIMES
     for name in names:
         if name != "local" and not offers[name].has_key(config):
             raise ConfigError(f"[agent] {part} = {name!r} needs a key: set {offers[name].variable} in .env")
@@ -203,21 +205,22 @@ def products(config: Config, choice: Choice) -> Iterator[Product]:
     """What the calls of an agent use and is paid for."""
     for part in choice.parts:
         yield from ((part, product(config, part, name)) for name in getattr(choice, part))
-    for one in () if choice.duplex else config.languages:
-        name = one.voice or choice.voice[0]
-        yield "voice", product(_speaking(config, one.code, name), "voice", name)
+    for one in () if choice.realtime else config.languages:
+        name = one.tts or choice.tts[0]
+        yield "tts", product(_speaking(config, one.code, name), "tts", name)
 
 
 def made(config: Config, part: str, name: str) -> Any:
-    """One provider of the cloud by itself: an `Ears`, a `Model`, a `Voice`, or what makes a `Duplex` of a `Brief`.
+    """One provider of the cloud by itself: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or what makes a
+    `RealtimeModel` of a `Brief`.
 
     Raises `KeyError`.
     """
-    return (_DUPLEXES if part == "duplex" else _PARTS[part][0])[name].make(config)
+    return (_REALTIMES if part == "realtime" else _PARTS[part][0])[name].make(config)
 
 
 def _hasty(config: Config) -> Config:
-    """Ears that have somebody to stand in for them try a thing once only."""
+    """STT that has somebody to stand in for them try a thing once only."""
     limit = config.failover.open_limit
     return replace(
         config,
@@ -236,48 +239,47 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
     config = at_providers(config)
     async with contextlib.AsyncExitStack() as stack:
         # Without the speech packages the gateway still starts; each call then hears an apology.
-        if speech is None and "local" in (*choice.ears, *choice.voice):
+        if speech is None and "local" in (*choice.stt, *choice.tts):
             speech = LocalSpeech(config.local)
             if models.missing() is None:
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
-        patient = _hearing(config if len(choice.ears) == 1 else _hasty(config))
+        patient = _hearing(config if len(choice.stt) == 1 else _hasty(config))
         hearing = [
-            metered_ears(_maker(_EARS, name, patient, local.ears), product(patient, "ears", name))
-            for name in choice.ears
+            metered_stt(_maker(_STT, name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
         ]
-        voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
+        voices = {code: _Speaking(config, code, choice.tts, local.tts) for code in config.codes}
         first = voices[config.codes[0]]
         # What takes long the first time is not left to the first call; in a thread, since others may go on.
         preparations: list[Callable[[], object]] = [tls, *_preparations(config, choice)]
         for prepare in preparations:
             with contextlib.suppress(ImportError):  # a call will tell
                 await LOADING.run(prepare)
-        thinking = await _models(config, choice.model)
-        again = choice.ears != ("local",)
-        asked = zip(thinking, choice.model, strict=True)
-        counted = [MeteredModel(model, by=product(config, "model", name)) for model, name in asked]
+        thinking = await _llms(config, choice.llm)
+        again = choice.stt != ("local",)
+        asked = zip(thinking, choice.llm, strict=True)
+        counted = [MeteredLlm(model, by=product(config, "llm", name)) for model, name in asked]
         providers = assembled(hearing, counted, (), config.failover, speech, again=again)
-        stack.push_async_callback(providers.model.close)
+        stack.push_async_callback(providers.llm.close)
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
             # In a thread: the package takes seconds to be imported, and calls may go on.
             mcp_tools = await LOADING.run(import_module, "agent.mcp_tools")
             servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
-        talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
-        duplex = Duplexes(talking, config.failover) if talking else None
+        talking = [_REALTIMES[name].make(config) for name in choice.realtime]
+        realtime = RealtimeProviders(talking, config.failover) if talking else None
 
-        def voice(language: str) -> Voice:
-            return voices.get(language, first).voice()
+        def tts(language: str) -> TextToSpeech:
+            return voices.get(language, first).tts()
 
-        distant = thinking[0] if isinstance(thinking[0], OpenAIModel | ResponsesModel) else None
-        yield replace(providers, voice=voice, duplex=duplex, servers=servers, distant=distant)
+        distant = thinking[0] if isinstance(thinking[0], OpenAILlm | ResponsesLlm) else None
+        yield replace(providers, tts=tts, realtime=realtime, servers=servers, distant=distant)
 
 
 def assembled(
-    hearing: Sequence[Callable[[], Ears]],
-    thinking: Sequence[Model],
-    speaking: Sequence[Callable[[], Voice]],
+    hearing: Sequence[Callable[[], SpeechToText]],
+    thinking: Sequence[LanguageModel],
+    speaking: Sequence[Callable[[], TextToSpeech]],
     options: FailoverOptions,
     speech: LocalSpeech | None = None,
     *,
@@ -285,40 +287,39 @@ def assembled(
 ) -> Providers:
     """Single providers, put together: of each part the next one stands in where one fails.
 
-    `again` is whether single ears that report nothing get another session.
+    `again` is whether single STT that reports nothing get another session.
     """
-    hearing, speaking = list(map(seen_ears, hearing)), list(map(seen_voice, speaking))
-    thinking = list(map(WitnessedModel, thinking))
-    ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
+    hearing, speaking = list(map(seen_stt, hearing)), list(map(seen_tts, speaking))
+    thinking = list(map(WitnessedLlm, thinking))
+    stt_health, tts_health = CircuitBreaker(len(hearing)), CircuitBreaker(len(speaking))
 
-    def ears() -> Ears:
-        return FailoverEars(hearing, ears_health, options) if again or len(hearing) > 1 else hearing[0]()
+    def stt() -> SpeechToText:
+        return FailoverStt(hearing, stt_health, options) if again or len(hearing) > 1 else hearing[0]()
 
-    def voice(language: str) -> Voice:
-        return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, options)
+    def tts(language: str) -> TextToSpeech:
+        return speaking[0]() if len(speaking) == 1 else FailoverTts(speaking, tts_health, options)
 
-    model = thinking[0] if len(thinking) == 1 else FailoverModel(thinking, Health(len(thinking)), options)
-    return Providers(ears, model, voice, speech)
+    llm = thinking[0] if len(thinking) == 1 else FailoverLlm(thinking, CircuitBreaker(len(thinking)), options)
+    return Providers(stt, llm, tts, speech)
 
 
 class _Speaking:
-    """The voices of one language."""
+    """The text to speech of one language."""
 
     def __init__(self, config: Config, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
-        own = next((one.voice for one in config.languages if one.code == code), "")
+        own = next((one.tts for one in config.languages if one.code == code), "")
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
         self._makers = [
-            seen_voice(metered_voice(_maker(_VOICES, name, config, local), product(config, "voice", name)))
-            for name in names
+            seen_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
         ]
-        self._health = Health(len(names))
+        self._health = CircuitBreaker(len(names))
         self._failover = config.failover
 
-    def voice(self) -> Voice:
+    def tts(self) -> TextToSpeech:
         """A voice for a call."""
         makers = self._makers
-        return makers[0]() if len(makers) == 1 else FailoverVoice(makers, self._health, self._failover)
+        return makers[0]() if len(makers) == 1 else FailoverTts(makers, self._health, self._failover)
 
 
 def _speaking(config: Config, code: str, first: str) -> Config:
@@ -326,7 +327,7 @@ def _speaking(config: Config, code: str, first: str) -> Config:
     one = next((one for one in config.languages if one.code == code), None)
     if one is None:
         return config
-    sections = {"elevenlabs": "language_code", "cartesia_voice": "language", "assemblyai_voice": "language"}
+    sections = {"elevenlabs": "language_code", "cartesia_tts": "language", "assemblyai_tts": "language"}
     changed = {name: {key: code} for name, key in sections.items()}
     if one.voice_id and first in _VOICE_KEYS:
         section, key = _VOICE_KEYS[first]
@@ -336,17 +337,17 @@ def _speaking(config: Config, code: str, first: str) -> Config:
 
 _VOICE_KEYS = {
     "elevenlabs": ("elevenlabs", "voice_id"),
-    "cartesia": ("cartesia_voice", "voice_id"),
-    "assemblyai": ("assemblyai_voice", "voice_id"),
-    "deepgram": ("deepgram_voice", "model"),
+    "cartesia": ("cartesia_tts", "voice_id"),
+    "assemblyai": ("assemblyai_tts", "voice_id"),
+    "deepgram": ("deepgram_tts", "model"),
     "polly": ("polly", "voice_id"),
-    "openai": ("openai_voice", "voice"),
+    "openai": ("openai_tts", "voice"),
 }
 """Where the configuration names the voice of each provider."""
 
 
 def _hearing(config: Config) -> Config:
-    """Ears that know which languages to expect."""
+    """STT that knows which languages to expect."""
     parts = {
         name: replace(getattr(config, name), languages=getattr(config, name).languages or config.codes)
         for name in ("assemblyai", "cartesia", "deepgram")
@@ -361,25 +362,25 @@ def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Calla
 
 def _preparations(config: Config, choice: Choice) -> Iterator[Callable[[], object]]:
     """What loads the packages that the chosen providers use; each takes up to seconds."""
-    voices = {*choice.voice, *(one.voice for one in config.languages)}
+    voices = {*choice.tts, *(one.tts for one in config.languages)}
     if "polly" in voices:
         yield polly.signing
     modules: list[str] = []
     if "elevenlabs" in voices and config.elevenlabs.transport == "http":
         modules += ELEVENLABS_SDK
-    if not {"openai", "openai_backup"}.isdisjoint(choice.model):
+    if not {"openai", "openai_backup"}.isdisjoint(choice.llm):
         modules += OPENAI_SDK
     yield from (partial(import_module, one) for one in modules)
 
 
-async def _models(config: Config, names: Sequence[str]) -> list[Model]:
-    found: list[Model] = []
+async def _llms(config: Config, names: Sequence[str]) -> list[LanguageModel]:
+    found: list[LanguageModel] = []
     for name in names:
         if name == "local":
-            local = LocalModel(business=config.agent.business)
+            local = LocalLlm(business=config.agent.business)
             if models.missing() is None:
                 await local.warm()
             found.append(local)
         else:
-            found.append(_MODELS[name].make(config))
+            found.append(_LLMS[name].make(config))
     return found

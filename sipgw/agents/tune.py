@@ -1,10 +1,6 @@
 """What callers hear while somebody is called for them: a quiet tune made here that nobody owns.
 
-<<<<<<<< HEAD:sipgw/agents/tune.py
 ``python -m sipgw.agents.tune FILE`` writes it as a WAV file.
-========
-``python -m sipgw.agents.music FILE`` writes the tune as a WAV file.
->>>>>>>> w-h-calls:sipgw/agents/music.py
 """
 
 import sys

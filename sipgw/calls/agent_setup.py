@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from agent.active_agent import CascadeRole
 from agent.announcement import Announcement
-from agent.briefing import Briefing, Verdict, summary_of
+from agent.briefing import Briefing, BriefingVerdict, summary_of
 from agent.briefing_phrases import briefing_in
+from agent.call_control import CallControlRefused
 from agent.consent import judged
 from agent.conversation import Conversation
-from agent.duplex_conversation import DuplexConversation
 from agent.errors import ProviderError
-from agent.meter import ChargedModel, meter
+from agent.meter import ChargedLlm, meter
 from agent.phrases import phrases_of
-from agent.providers.failover_duplex import Duplexes, FailoverDuplex
+from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
+from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome
-from agent.stage import CascadeRole
-from agent.steering import CannotSteer
-from agent.voice import Voice
+from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
 from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail
 from sipgw.calls.context import CallContext
@@ -56,7 +56,7 @@ class AgentSetup:
         message, agent = voicemail(self._agent.config.agent, self.values(info.agent)), info.agent
         tell_screening(message)
         screening = Screening(
-            self.context.line, lambda: self._voice(agent, ""), message, self.context.report, self._answered_by
+            self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by
         )
         self.context.screened = Screened(talk, screening)
         return self.context.screened
@@ -64,19 +64,19 @@ class AgentSetup:
     def announcement(self, sentence: str, reason: str) -> Talk:
         """Says one sentence and hangs up: the limits refuse the call because of `reason`."""
         meter(self.context.report)
-        voice = self.services.providers[self.context.info.agent].voice("")
-        return Announcement(self.context.line, voice, sentence, Outcome("refused", reason))
+        tts = self.services.providers[self.context.info.agent].tts("")
+        return Announcement(self.context.line, tts, sentence, Outcome("refused", reason))
 
     async def brief(self, line: PhoneLine) -> str:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
         agent, part, report = self._agent, self.services.providers[self.context.info.agent], self.context.report
-        history = self.context.conversation.steering.messages if self.context.conversation else []
+        history = self.context.conversation.call_control.messages if self.context.conversation else []
         said = briefing_in(agent.config.codes[0])
         meter(report)
-        briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes), said)
+        briefing = Briefing(line, part.stt(), part.tts(""), phrases_of(agent.config.codes), said)
         await briefing.open()
-        verdict = await briefing.run(lambda: summary_of(ChargedModel(part.model, report), history, said))
-        return "" if verdict is Verdict.ACCEPTED else verdict.value
+        verdict = await briefing.run(lambda: summary_of(ChargedLlm(part.llm, report), history, said))
+        return "" if verdict is BriefingVerdict.ACCEPTED else verdict.value
 
     def values(self, agent: str) -> dict[str, str]:
         """The values of the ``{{name}}`` in the texts of the agent of that name."""
@@ -89,16 +89,16 @@ class AgentSetup:
     def _agent(self) -> AgentDefinition:
         return self.services.agents.all[self.context.info.agent]
 
-    def _conversation(self, connect: Connect | None, people: Mapping[str, str]) -> Conversation | DuplexConversation:
+    def _conversation(self, connect: Connect | None, people: Mapping[str, str]) -> Conversation | RealtimeConversation:
         context, config, agent = self.context, self._agent.config, self.context.info.agent
         part, role = self.services.providers[agent], self._role(agent)
         transfer = seen_transfer(connect) if connect else None
         context.line.keeper = context.tape
-        made: Conversation | DuplexConversation
-        if part.duplex is not None:
-            session = FailoverDuplex(self._duplexes, agent, context.report)
-            made = DuplexConversation(
-                context.line, session, role, cast=self._role, options=config.turns, people=people,
+        made: Conversation | RealtimeConversation
+        if part.realtime is not None:
+            session = FailoverRealtime(self._realtimes, agent, context.report)
+            made = RealtimeConversation(
+                context.line, session, role, find_agent=self._role, options=config.turns, people=people,
                 observer=context.report, call=context.info.id, transfer=transfer,
             )  # fmt: skip
         else:
@@ -106,21 +106,21 @@ class AgentSetup:
             setting = (role.persona, config.turns, config.failover, role.tools, people)
             tell_setting(*setting, can_transfer=can, languages=config.codes)
             meter(context.report)
-            ears = part.ears()
+            stt = part.stt()
             if part.distant:
                 part.distant.warm()
             made = Conversation(
-                context.line, ears, role, cast=self._role, options=config.turns, people=people,
+                context.line, stt, role, find_agent=self._role, options=config.turns, people=people,
                 observer=context.report, call=context.info.id, transfer=transfer,
             )  # fmt: skip
         context.conversation = made
         return made
 
-    def _prefetched(self, made: Conversation | DuplexConversation) -> Talk:
+    def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
         """`made`, with what is looked up by the other side's number as the call begins."""
         info, ahead = self.context.info, self._agent.config.prefetch
         if ahead.tool and is_number(info.other) and (info.verified or not ahead.verified):
-            return Prefetched(made, made.steering, ahead, info.other)
+            return Prefetched(made, made.call_control, ahead, info.other)
         return made
 
     def _role(self, name: str) -> CascadeRole:
@@ -131,12 +131,12 @@ class AgentSetup:
         about = about_call_out(info.identity, values) if calling else about_call(info.identity)
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, context.tape.consent, spoken.notice)
-        model = ChargedModel(part.model, context.report)
+        llm = ChargedLlm(part.llm, context.report)
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            model=model,
-            judge=partial(judged, model) if part.distant else None,  # the embedded model knows English only
-            voice=lambda language: self._voice(name, language),
+            llm=llm,
+            judge=partial(judged, llm) if part.distant else None,  # the embedded model knows English only
+            tts=lambda language: self._tts(name, language),
             name=name,
             tools=[
                 *(one for server in part.servers for one in server.tools),  # those behind replace tools of their name
@@ -150,15 +150,15 @@ class AgentSetup:
             collects=options.collect_digits,
         )
 
-    def _voice(self, agent: str, language: str) -> Voice:
+    def _tts(self, agent: str, language: str) -> TextToSpeech:
         meter(self.context.report)
-        return self.services.providers[agent].voice(language)
+        return self.services.providers[agent].tts(language)
 
-    def _duplexes(self, name: str) -> Duplexes:
+    def _realtimes(self, name: str) -> RealtimeProviders:
         """The speech-to-speech providers of the agent of that name. Raises `ProviderError`."""
-        found = self.services.providers[name].duplex
+        found = self.services.providers[name].realtime
         if found is None:
-            raise ProviderError("duplex", f"agent {name!r} has none any more")
+            raise ProviderError("realtime", f"agent {name!r} has none any more")
         return found
 
     def _answered_by(self, who: Who, why: str) -> None:
@@ -166,9 +166,9 @@ class AgentSetup:
         context = self.context
         context.tell(AnsweredBy(context.info.id, datetime.now(UTC), who.value, why))
         if context.conversation is not None and who in (Who.SCREEN, Who.HUMAN):
-            steering = context.conversation.steering
-            with contextlib.suppress(CannotSteer):  # it is ending already
+            call_control = context.conversation.call_control
+            with contextlib.suppress(CallControlRefused):  # it is ending already
                 if who is Who.SCREEN:
-                    steering.wait(purpose(self._agent.config.agent, self.values(context.info.agent)))
+                    call_control.wait(purpose(self._agent.config.agent, self.values(context.info.agent)))
                 else:
-                    steering.expect(waiting=False)
+                    call_control.expect(waiting=False)

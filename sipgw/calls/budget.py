@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from agent.call_control import CallControlRefused
 from agent.records import Outcome
-from agent.steering import CannotSteer
 from sipgw.calls.context import CallContext
 from sipgw.events import Disposition
 
@@ -65,7 +65,7 @@ def _dismissed(call: Budgeted, outcome: Outcome) -> bool:
     if call.context.conversation is None:
         return False
     try:
-        call.context.conversation.steering.dismiss(call.goodbye, outcome)
-    except CannotSteer:  # it has ended, and the person whom the caller is transferred to is being called
+        call.context.conversation.call_control.dismiss(call.goodbye, outcome)
+    except CallControlRefused:  # it has ended, and the person whom the caller is transferred to is being called
         return False
     return True

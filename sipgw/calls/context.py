@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from agent.dialogue import Dialogue
+from agent.base_conversation import BaseConversation
+from agent.call_control import CallControl, CallControlRefused
 from agent.records import HandedOver, Report, Used
-from agent.steering import CannotSteer, Steering
 from media.process import channel as media
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
@@ -27,7 +27,7 @@ class CallContext:
         self.line = PhoneLine(inband_keys=info.direction == "in" and info.trunk.inband_keys)
         self.tape = Tape()
         self.bill: Bill | None = None
-        self.conversation: Dialogue | None = None
+        self.conversation: BaseConversation | None = None
         self.screened: Screened | None = None
         """In a call that we make: finds out whether a human has answered."""
         self.stopped: Disposition | None = None
@@ -47,11 +47,11 @@ class CallContext:
         self._watchers.tell(event)
 
     @property
-    def steering(self) -> Steering:
-        """What may be done to the conversation. Raises `CannotSteer` before the call is answered."""
+    def call_control(self) -> CallControl:
+        """What may be done to the conversation. Raises `CallControlRefused` before the call is answered."""
         if self.conversation is None or self.info.answered is None:
-            raise CannotSteer("the call is not answered yet")
-        return self.conversation.steering
+            raise CallControlRefused("the call is not answered yet")
+        return self.conversation.call_control
 
     @property
     def cost(self) -> Cost | None:

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+from agent.call_control import CallControl
 from agent.records import Outcome
-from agent.steering import Steering
 from sipgw.calls.talk import Talk
 from sipgw.config.agent import PrefetchOptions
 
@@ -14,7 +14,7 @@ class Prefetched:
     """A `Talk` around a conversation: a tool runs while the agent greets."""
 
     talk: Talk
-    steering: Steering
+    call_control: CallControl
     options: PrefetchOptions
     number: str
 
@@ -31,7 +31,7 @@ class Prefetched:
         options = self.options
         async with asyncio.TaskGroup() as group:
             arguments = {options.argument: self.number}
-            looking = group.create_task(self.steering.prefetch(options.tool, arguments, options.limit))
+            looking = group.create_task(self.call_control.prefetch(options.tool, arguments, options.limit))
             outcome = await self.talk.run()
             looking.cancel()
         return outcome

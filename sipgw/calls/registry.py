@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+from agent.call_control import CallControlRefused
 from agent.records import Outcome
-from agent.steering import CannotSteer
 from sipgw.bounds import FULL
 from sipgw.calls.info import CallInfo
 from sipgw.calls.session import STOPPED, CallSession
@@ -98,7 +98,7 @@ class CallRegistry:
         told = 0
         for session in self._sessions.values():
             if (conversation := session.context.conversation) is not None and session.info.answered:
-                with contextlib.suppress(CannotSteer):  # it is ending already
+                with contextlib.suppress(CallControlRefused):  # it is ending already
                     conversation.dismiss(Outcome("gateway_stopped", STOPPED.cause))
                     told += 1
         return told

@@ -14,7 +14,7 @@ from agent.line import SAMPLE_RATE, Audio, Finished, Gone
 from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnded
 from agent.sentences import SentenceCutter
 from agent.speakable import speakable
-from agent.voice import Voice
+from agent.tts import TextToSpeech
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.talk import Talk
 from sipgw.calls.who_answered import Who, WhoAnswered
@@ -34,7 +34,7 @@ class Screening:
     """What the screening of a call needs."""
 
     line: PhoneLine
-    voice: Callable[[], Voice]
+    tts: Callable[[], TextToSpeech]
     message: str
     """Left on an answering machine after the beep; empty: hang up."""
     report: Callable[[Report], None]
@@ -135,25 +135,25 @@ class Screened:
         return Outcome("machine", f"{why}; it never listened")
 
     async def _synthesise(self) -> bytes | ProviderError:
-        voice, sound = self._needs.voice(), bytearray()
+        tts, sound = self._needs.tts(), bytearray()
         try:
             async with asyncio.timeout(OPEN):
-                await voice.open()
+                await tts.open()
             cutter = SentenceCutter()
             for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
                 if not any(map(str.isalnum, sentence)):
                     continue
-                spoken = within(voice.speak(speakable(sentence)), voice.name, FIRST_SOUND, GAP)
+                spoken = within(tts.speak(speakable(sentence)), tts.name, FIRST_SOUND, GAP)
                 async with aclosing(spoken) as pieces:
                     async for piece in pieces:
                         sound += piece
                 if len(sound) > LONGEST_MESSAGE * SAMPLE_RATE:
                     break
         except TimeoutError:
-            return ProviderError(voice.name, "did not open in time")
+            return ProviderError(tts.name, "did not open in time")
         except ProviderError as error:
             return error
         finally:
             with contextlib.suppress(ProviderError):
-                await voice.close()
+                await tts.close()
         return bytes(sound[: int(LONGEST_MESSAGE) * SAMPLE_RATE])

@@ -37,8 +37,8 @@ class CallServices:
     """Are told every event of every call."""
     tools: tuple[CallTools, ...] = ()
     """The tools of the gateway's features, in the order in which agents get them."""
-    database: str = ""
-    """The name of the database, for marks beside recordings: see `sipgw.records.artifacts.recordings.Tape`."""
+    database: Callable[[], str] = str
+    """The name that the database has now, for the notes of `sipgw.records.artifacts.recordings.Tape`."""
 
     def snapshot(self) -> "CallServices":
         """For one call: its agents stay as they are at its beginning, whatever is reloaded."""

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from agent.call_control import CallControl, CallControlRefused
 from agent.records import Outcome
-from agent.steering import CannotSteer, Steering
 from media.process import channel as media
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.budget import within_budget
@@ -180,7 +180,7 @@ class CallSession:
             wanted(options, info.identity, outbound=info.direction == "out"),
             info.id,
             bleeped=policy.bleep and bool(policy.redact),
-            database=services.database,
+            database=services.database(),
         )
 
     def _end(self, disposition: Disposition) -> None:
@@ -292,9 +292,9 @@ class CallSession:
     # For operators and pages
 
     @property
-    def steering(self) -> Steering:
-        """What may be done to the conversation. Raises `CannotSteer` before the call is answered."""
-        return self.context.steering
+    def call_control(self) -> CallControl:
+        """What may be done to the conversation. Raises `CallControlRefused` before the call is answered."""
+        return self.context.call_control
 
     @property
     def instead(self) -> str:
@@ -302,7 +302,10 @@ class CallSession:
         return self.transfers.instead
 
     def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
-        """What is said from now on, see `Audience.listen`. Raises `CannotSteer` before the call is answered, `Full`."""
+        """What is said from now on, see `Audience.listen`.
+
+        Raises `CallControlRefused` before the call is answered, `Full`.
+        """
         self._up()
         return self.context.line.audience.listen()
 
@@ -310,19 +313,19 @@ class CallSession:
         """Call an operator, one of ``[[people]]`` or ``[[accounts]]``, who takes the agent's place when they answer.
 
         The agent talks on until then, hears nothing while they have the call, and goes on if they `give_back`. Returns
-        whether they answered. `consult` reaches an operator on a page, who is not called. Raises `CannotSteer`.
+        whether they answered. `consult` reaches an operator on a page, who is not called. Raises `CallControlRefused`.
         """
         return await self.transfers.take_over(self._up().leg, name, consult)
 
     def give_back(self, note: str = GIVEN_BACK) -> None:
-        """Hang up the operator and let the agent speak again, which is told `note`. Raises `CannotSteer`."""
+        """Hang up the operator and let the agent speak again, which is told `note`. Raises `CallControlRefused`."""
         self._up()
         self.transfers.give_back(note)
 
     def row(self) -> Row:
         """The call as the board shows it."""
         info, cost, conversation = self.info, self.context.cost, self.context.conversation
-        turn = conversation.steering.state.value if conversation and info.answered else ""
+        turn = conversation.call_control.state.value if conversation and info.answered else ""
         return {
             "state": "talking" if info.answered else "ringing",
             "direction": info.direction,
@@ -339,7 +342,7 @@ class CallSession:
         }
 
     def _up(self) -> Connection:
-        """The connection of a call that is answered. Raises `CannotSteer`."""
+        """The connection of a call that is answered. Raises `CallControlRefused`."""
         if self.connection is None or self.info.answered is None:
-            raise CannotSteer("the call is not answered yet")
+            raise CallControlRefused("the call is not answered yet")
         return self.connection

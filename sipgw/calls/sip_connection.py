@@ -125,11 +125,11 @@ class SipLeg:
 
         Returns whether that was possible.
         """
-        old, before = self.leg, self.local
         if self._context.state not in UP or self.gone is not None:
             leg.reject(481)
             return False
-        local = before.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
+        old = self.leg
+        local = self.local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
         try:
             description, negotiated = describe(leg, local, leg.offer)
         except NotAcceptable as error:

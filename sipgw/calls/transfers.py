@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from agent.steering import CannotSteer
+from agent.call_control import CallControlRefused
 from media.process.channel import Channel, MediaDown, PortsExhausted
 from media.process.engine import MediaEngine
 from sipgw.calls.consult_leg import ConsultLeg
@@ -32,6 +32,7 @@ log = structlog.get_logger()
 DASHBOARD = Uri("sip", host="dashboard")
 """The address of an operator who speaks from a page."""
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
+HUNG_UP = Referred(False, 487, "hung up before the calls were joined")
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
 
@@ -139,14 +140,14 @@ class Transfers:
         """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
 
         When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `consult`
-        reaches an operator on a page, who is not called. Raises `CannotSteer` if nobody has that name, or if somebody
-        else has the call.
+        reaches an operator on a page, who is not called. Raises `CallControlRefused` if nobody has that name, or if
+        somebody else has the call.
         """
         operator = TransferTarget(DASHBOARD, "bridge", name=name) if consult else self.legs.operator(name)
         if operator is None:
-            raise CannotSteer(f"{name!r} is none of [[people]] and has no [[accounts]]")
-        if not self.possible or self._context.line.gone.is_set():
-            raise CannotSteer("somebody else has this call, or is being called for it")
+            raise CallControlRefused(f"{name!r} is none of [[people]] and has no [[accounts]]")
+        if not self.possible or not self._is_up:
+            raise CallControlRefused("somebody else has this call, or is being called for it")
         taking = self.spawn(self._take(leg, operator, consult))
         await asyncio.wait({taking})
         return not taking.cancelled() and bool(taking.result())
@@ -170,7 +171,7 @@ class Transfers:
         if self.person is not person:
             return
         if person.returns:
-            with contextlib.suppress(CannotSteer):  # the call ends already
+            with contextlib.suppress(CallControlRefused):  # the call ends already
                 self.give_back()
         else:
             self._context.line.end(f"{operator.called} hung up")
@@ -178,18 +179,18 @@ class Transfers:
     def give_back(self, note: str = GIVEN_BACK) -> None:
         """Hang up the operator and let the agent speak again, which is told `note`.
 
-        Raises `CannotSteer` if no operator has taken the call.
+        Raises `CallControlRefused` if no operator has taken the call.
         """
         if not self.taken or self._context.state is not SessionState.TRANSFERRED:
-            raise CannotSteer("nobody has taken this call over")
+            raise CallControlRefused("nobody has taken this call over")
         self.person, self.target, self.outcome = None, None, None
         self.advance(TransferState.FREE)
         self._context.advance(SessionEvent.PART)
         self._context.line.step_back()
         stack, self._stack = self._stack, contextlib.AsyncExitStack()
         self.spawn(stack.aclose())
-        with contextlib.suppress(CannotSteer):
-            self._context.steering.instruct(note)
+        with contextlib.suppress(CallControlRefused):
+            self._context.call_control.instruct(note)
 
     def _called(self) -> None:
         """Nobody is being called any more; the carrier may have connected the caller, or nobody has."""
@@ -227,13 +228,15 @@ class Transfers:
             refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
             if refused:
                 return Referred(False, 603, refused)
-            if person.line.gone.is_set() or line.gone.is_set():
-                return Referred(False, 487, "hung up before the calls were joined")
+            if person.line.gone.is_set() or not self._is_up:
+                return HUNG_UP
             if target.by_refer and leg and person.leg:
                 done = await leg.refer(person.leg.target, person.leg)
                 if done.accepted:
                     return done
                 log.info("the caller's side does not connect them, so we do", status=done.status)
+                if person.line.gone.is_set() or not self._is_up:
+                    return HUNG_UP
             if taken:
                 line.step_aside()
             line.join(person.line, heard=taken)
@@ -242,6 +245,11 @@ class Transfers:
             self.person = person
             self._stack.push_async_exit(stack.pop_all())
         return Referred(True, 200, "OK")
+
+    @property
+    def _is_up(self) -> bool:
+        """Whether the agent and the caller can still speak: a call that ends joins nobody."""
+        return self._context.state is SessionState.ANSWERED and not self._context.line.gone.is_set()
 
     async def last(self) -> str:
         """Wait until the caller or the person hangs up; returns who did, and how long they spoke. Empty if none did."""

@@ -6,10 +6,10 @@ from typing import Literal
 from agent.phrases import PHRASES
 from agent.stock import STOCK
 
-EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
-ModelName = Literal["openai", "openai_backup", "local"]
-VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
-DuplexName = Literal["assemblyai", "openai"]
+SttName = Literal["assemblyai", "deepgram", "cartesia", "local"]
+LlmName = Literal["openai", "openai_backup", "local"]
+TtsName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
+RealtimeName = Literal["assemblyai", "openai"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class LanguageOptions:
     """ISO 639-1: en, es, fr, de, hi, pt or it."""
     voice_id: str = ""
     """The voice for it, as its provider calls it; empty for the agent's own, which then has to know the language."""
-    voice: str = ""
+    tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
     filler: str = ""
     """Said when a tool takes long; this and all below have a default in every language."""
@@ -96,23 +96,23 @@ class AgentOptions:
     """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
     """System prompt; empty for the one of the order desk."""
-    ears: Literal["auto", EarsName] = "auto"
+    stt: Literal["auto", SttName] = "auto"
     """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
-    model: Literal["auto", ModelName] = "auto"
+    llm: Literal["auto", LlmName] = "auto"
     """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
-    voice: Literal["auto", VoiceName] = "auto"
+    tts: Literal["auto", TtsName] = "auto"
     """Text to speech; `auto` is the first of the first three that there is a key for, otherwise the embedded voice."""
-    duplex: Literal["", DuplexName] = ""
-    """Speech to speech: one provider that hears, thinks and speaks, in the place of `ears`, `model` and `voice`. These
+    realtime: Literal["", RealtimeName] = ""
+    """Speech to speech: one provider that hears, thinks and speaks, in the place of `stt`, `llm` and `tts`. These
     then only brief colleagues and leave messages on answering machines."""
-    duplex_backup: tuple[DuplexName, ...] = ()
-    """Who goes on when `duplex` fails, in this order."""
-    ears_backup: tuple[EarsName, ...] = ()
-    """Who goes on hearing when `ears` fail, in this order."""
-    model_backup: tuple[ModelName, ...] = ()
-    """Who goes on thinking when `model` fails, in this order."""
-    voice_backup: tuple[VoiceName, ...] = ()
-    """Who goes on speaking when `voice` fails, in this order."""
+    realtime_backup: tuple[RealtimeName, ...] = ()
+    """Who goes on when `realtime` fails, in this order."""
+    stt_backup: tuple[SttName, ...] = ()
+    """Who goes on hearing when `stt` fail, in this order."""
+    llm_backup: tuple[LlmName, ...] = ()
+    """Who goes on thinking when `llm` fails, in this order."""
+    tts_backup: tuple[TtsName, ...] = ()
+    """Who goes on speaking when `tts` fails, in this order."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""

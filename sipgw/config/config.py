@@ -15,18 +15,18 @@ from dotenv import dotenv_values
 
 from agent.mcp_options import McpOptions
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
+from agent.providers.assemblyai_speak import AssemblyAITtsOptions
 from agent.providers.cartesia_ink import CartesiaOptions
-from agent.providers.cartesia_sonic import CartesiaVoiceOptions
+from agent.providers.cartesia_sonic import CartesiaTtsOptions
 from agent.providers.deepgram_listen import DeepgramOptions
-from agent.providers.deepgram_speak import DeepgramVoiceOptions
+from agent.providers.deepgram_speak import DeepgramTtsOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.local.host import LocalSpeechOptions
 from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_speak import OpenAIVoiceOptions
+from agent.providers.openai_realtime import OpenAIRealtimeOptions
+from agent.providers.openai_speak import OpenAITtsOptions
 from agent.providers.polly import PollyOptions
-from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turn_taking.options import TurnOptions
 from media.process.engine import MediaOptions
@@ -90,18 +90,18 @@ class Config:
     prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
     """What is looked up by the number of a call as it begins."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
-    assemblyai_voice: AssemblyAIVoiceOptions = field(default_factory=AssemblyAIVoiceOptions)
+    assemblyai_tts: AssemblyAITtsOptions = field(default_factory=AssemblyAITtsOptions)
     assemblyai_agent: VoiceAgentOptions = field(default_factory=VoiceAgentOptions)
     """Speech to speech: AssemblyAI's Voice Agent."""
     cartesia: CartesiaOptions = field(default_factory=CartesiaOptions)
-    cartesia_voice: CartesiaVoiceOptions = field(default_factory=CartesiaVoiceOptions)
+    cartesia_tts: CartesiaTtsOptions = field(default_factory=CartesiaTtsOptions)
     deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
-    deepgram_voice: DeepgramVoiceOptions = field(default_factory=DeepgramVoiceOptions)
+    deepgram_tts: DeepgramTtsOptions = field(default_factory=DeepgramTtsOptions)
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)
     openai_backup: OpenAIOptions = field(default_factory=OpenAIOptions)
-    """A second server or model, for `model_backup`."""
-    openai_voice: OpenAIVoiceOptions = field(default_factory=OpenAIVoiceOptions)
-    openai_realtime: RealtimeOptions = field(default_factory=RealtimeOptions)
+    """A second server or model, for `llm_backup`."""
+    openai_tts: OpenAITtsOptions = field(default_factory=OpenAITtsOptions)
+    openai_realtime: OpenAIRealtimeOptions = field(default_factory=OpenAIRealtimeOptions)
     """Speech to speech: OpenAI Realtime."""
     polly: PollyOptions = field(default_factory=PollyOptions)
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
@@ -227,15 +227,15 @@ def _told(text: str, name: str, error: OptionError) -> str:
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
 KEYS = {
-    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key", "assemblyai_voice.api_key", "assemblyai_agent.api_key"),
+    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key", "assemblyai_tts.api_key", "assemblyai_agent.api_key"),
     "AWS_ACCESS_KEY_ID": ("polly.api_key",),
     "AWS_REGION": ("polly.region",),
     "AWS_SECRET_ACCESS_KEY": ("polly.secret_key",),
     "AWS_SESSION_TOKEN": ("polly.session_token",),
-    "CARTESIA_API_KEY": ("cartesia.api_key", "cartesia_voice.api_key"),
-    "CARTESIA_VOICE_ID": ("cartesia_voice.voice_id",),
-    "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_voice.api_key"),
-    "OPENAI_API_KEY": ("openai.api_key", "openai_voice.api_key", "openai_realtime.api_key"),
+    "CARTESIA_API_KEY": ("cartesia.api_key", "cartesia_tts.api_key"),
+    "CARTESIA_VOICE_ID": ("cartesia_tts.voice_id",),
+    "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_tts.api_key"),
+    "OPENAI_API_KEY": ("openai.api_key", "openai_tts.api_key", "openai_realtime.api_key"),
     "OPENAI_BASE_URL": ("openai.base_url",),
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),

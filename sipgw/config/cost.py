@@ -5,7 +5,7 @@ from datetime import date
 from math import ceil
 from typing import Literal
 
-Part = Literal["trunk", "ears", "model", "voice", "duplex"]
+Part = Literal["trunk", "stt", "llm", "tts", "realtime"]
 Unit = Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
 
 
@@ -14,7 +14,7 @@ class PriceOptions:
     """One line of the price table. Lines of the configuration go before those of the package."""
 
     part: Part
-    """``trunk``, ``ears`` (seconds of sound), ``model`` (tokens), ``voice`` (characters), ``duplex`` (seconds, and
+    """``trunk``, ``stt`` (seconds of sound), ``llm`` (tokens), ``tts`` (characters), ``realtime`` (seconds, and
     tokens)."""
     name: str
     """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-6-luna"``; ``*`` stands for

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from sipgw.config.renamed import new_name
+
 T = TypeVar("T")
 
 DEFAULT_FILE = Path("sipgw.toml")
@@ -54,6 +56,8 @@ def build(
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in fields:
+            if renamed := new_name((*path, key)):
+                raise OptionError((*path, key), f"{key!r} is called {renamed!r} now")
             near = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(fields))}"
             raise OptionError((*path, key), f"unknown key {key!r}; {hint}")

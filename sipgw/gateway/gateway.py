@@ -158,7 +158,7 @@ class Gateway:
                 expenses,
                 self.watchers,
                 call_tools(store, gate.own, originator),
-                store.name,
+                lambda: store.name,
             )
             dispatcher = CallDispatcher(self.admission, services, self._registry, self._group, staff.engage)
             self._running = Running(store, staff, dispatcher)

@@ -294,7 +294,7 @@ class Endpoint:
         match event:
             case Resolve(number, peer):
                 self._resolver.locate(peer, functools.partial(self.agent.resolved, number), self._now())
-            case IncomingCall(call):
+            case IncomingCall(call) if call.phase is not Phase.ENDED:
                 leg = self._leg(call, call.source)
                 if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile
                     self._spawn(self._find_and_take(leg))

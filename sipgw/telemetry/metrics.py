@@ -34,7 +34,7 @@ METHODS = frozenset(
 )  # fmt: skip
 LATELY = 60.0
 """Seconds for which the worst is remembered: an alarm of it is to end."""
-PARTS = {"hearing": "ears", "thinking": "model", "voicing": "voice"}
+PARTS = {"hearing": "stt", "thinking": "llm", "voicing": "tts"}
 """Which provider a part of the latency waits for."""
 
 
@@ -78,7 +78,7 @@ class Metrics:
         clock: Callable[[], float] = time.monotonic,
         dropped: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`provider` names who an agent has as ``ears``, ``model`` or ``voice``; `dropped` are messages, by why."""
+        """`provider` names who an agent has as ``stt``, ``model`` or ``voice``; `dropped` are messages, by why."""
         self.registry = CollectorRegistry()
         self._provider = provider
         self._open: dict[str, _Open] = {}

@@ -14,7 +14,7 @@ LOOPBACK = ("127.0.0.0/8",)
 MOST = 8000
 """Calls at the same time; the RTP range has no room for more."""
 SOMEBODY = "sip:somebody@127.0.0.1"
-EMBEDDED = AgentOptions(ears="local", model="local", voice="local")
+EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 
 
 def trial(config: Config | None, folder: Path) -> Config:

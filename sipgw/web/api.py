@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from agent.steering import CannotSteer, Steering
+from agent.call_control import CallControl, CallControlRefused
 from sipgw.agents.agents import VariableError
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
@@ -136,7 +136,7 @@ async def take_over(
     """Call an operator, who takes the agent's place when they answer; waits for that."""
     try:
         taken = await _going_on(app, id).take_over(what.who)
-    except CannotSteer as error:
+    except CallControlRefused as error:
         raise HTTPException(409, str(error)) from None
     if not taken:
         raise HTTPException(409, f"{what.who} did not answer")
@@ -149,7 +149,7 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
     """Let the agent speak again, in the place of an operator."""
     try:
         _going_on(app, id).give_back()
-    except CannotSteer as error:
+    except CallControlRefused as error:
         raise HTTPException(409, str(error)) from None
     await _note(request, app, who, "gave back", id, "")
     return models.Done(id=id)
@@ -186,11 +186,11 @@ def _going_on(app: App, call: str) -> CallSession:
 
 
 async def _steer(
-    request: Request, app: App, who: Who, call: str, action: str, detail: str, act: Callable[[Steering], None]
+    request: Request, app: App, who: Who, call: str, action: str, detail: str, act: Callable[[CallControl], None]
 ) -> models.Done:
     try:
-        act(_going_on(app, call).steering)
-    except CannotSteer as error:
+        act(_going_on(app, call).call_control)
+    except CallControlRefused as error:
         raise HTTPException(409, str(error)) from None
     await _note(request, app, who, action, call, detail)
     return models.Done(id=call)

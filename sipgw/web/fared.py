@@ -10,7 +10,7 @@ from sipgw.events import CallBegan, CallEnded, CallReported, Event
 
 TURNS = 500
 """Of each agent, the latest, that percentiles are taken of."""
-PARTS: dict[Part, str] = {"ears": "hearing", "model": "thinking", "voice": "voicing", "duplex": "thinking"}
+PARTS: dict[Part, str] = {"stt": "hearing", "llm": "thinking", "tts": "voicing", "realtime": "thinking"}
 """Each part of an agent and its share of a turn's latency; see `agent.records.Times.parts_ms`."""
 
 

@@ -53,7 +53,7 @@ async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
         problem = "The database does not answer."
     decisions = await READING.run(latest, app.house.config.audit_folder, DECISIONS)
     return page(
-        request, "outbound.html", title="Originator", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
+        request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
         campaigns=campaigns, decisions=decisions, agents=list(app.house.agents.all),
         trunks=[status.name for status in app.house.status()],
     )  # fmt: skip

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, WebSocket
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from agent.steering import CannotSteer
+from agent.call_control import CallControlRefused
 from sipgw.calls.audience import Full
 from sipgw.calls.browser_phone import NoCall
 from sipgw.calls.session import CallSession
@@ -65,7 +65,7 @@ async def _listening(socket: WebSocket, live: CallSession | None) -> Close:
                 async with asyncio.timeout(LISTEN_LIMIT):
                     async for block in blocks:
                         await socket.send_bytes(block)
-    except (CannotSteer, Full) as error:
+    except (CallControlRefused, Full) as error:
         return Close(REFUSED, str(error))
     except TimeoutError:
         return AGAIN
@@ -97,7 +97,7 @@ async def take_over(socket: WebSocket, app: Here, calls: Phone, who: Operator, l
                 await app.entrance.accounts.note(who.name, "took over", live.info.id, address=address(socket))
                 await socket.send_json({"taken": live.info.id})
                 await page.gone()
-        except (CannotSteer, NoCall, NotAcceptable) as error:
+        except (CallControlRefused, NoCall, NotAcceptable) as error:
             return Close(REFUSED, str(error))
         except TimeoutError:
             return BACK

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
 
+from agent.active_agent import AgentRole, CascadeRole
 from agent.conversation import Conversation
-from agent.duplex import Brief, Duplex, DuplexEvent
-from agent.duplex_conversation import DuplexConversation
-from agent.ears import Ears, Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE, Audio, Gone
-from agent.model import Model, Piece
+from agent.llm import LanguageModel, Piece
 from agent.persona import Persona
 from agent.providers.failover import FailoverOptions
-from agent.providers.failover_duplex import Duplexes, FailoverDuplex
+from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
+from agent.realtime import Brief, RealtimeEvent, RealtimeModel
+from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome, ProviderFailed, Report
-from agent.stage import CascadeRole, Role
+from agent.stt import Onset, SpeechToText, Transcript
+from agent.tts import TextToSpeech
 from agent.turn_taking.table import State
 from agent.vad import VoiceActivity
-from agent.voice import Voice
-from tests.fakes.line import FakeEars, FakeLine, FakeModel, FakeVoice, Fault, now
+from tests.fakes.line import FakeLine, FakeLlm, FakeStt, FakeTts, Fault, now
 from tests.fakes.session import FakeSession
 from tests.virtual import run
 
@@ -62,10 +62,10 @@ class Troubled:
             self._troubles.pop(point, None)
 
 
-class Listening(FakeEars):
-    """Ears that notice speech in the sound that comes, and always understand the same question."""
+class Listening(FakeStt):
+    """STT that notices speech in the sound that comes, and always understand the same question."""
 
-    def __init__(self, name: str = "ears", *, connect: Fault = None, **troubles: Trouble) -> None:
+    def __init__(self, name: str = "stt", *, connect: Fault = None, **troubles: Trouble) -> None:
         """`troubles` are by point: ``partial``, ``final``, ``after`` (half a second after a final text)."""
         super().__init__(name, refuses=connect)
         self._trouble = Troubled(self.heard, troubles, once=False)
@@ -73,12 +73,12 @@ class Listening(FakeEars):
         self._began: int | None = None
         self._partial = False
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         for at in range(0, len(ulaw), 160):
             self._take(ulaw[at : at + 160])
 
     def _take(self, ulaw: bytes) -> None:
-        super().hear(ulaw)
+        super().send_audio(ulaw)
         for change in self._activity.feed(ulaw):
             if change.onset:
                 self._began, self._partial = self.sound, False
@@ -99,22 +99,22 @@ class Listening(FakeEars):
 Pieces = Sequence[Piece | float | Exception]
 
 
-def thinking(pieces: Pieces, name: str = "model", times: int = 1_000, well: Pieces = ()) -> FakeModel:
+def thinking(pieces: Pieces, name: str = "llm", times: int = 1_000, well: Pieces = ()) -> FakeLlm:
     """A model that always gives the same reply: so many `times`, after that it answers as it should."""
     replies = chain(repeat(pieces, times), repeat(well))
-    return FakeModel(lambda messages: next(replies), name)
+    return FakeLlm(lambda messages: next(replies), name)
 
 
-def speaking(fault: Fault | bytes = None, after: int = 0, refuses: Fault = None) -> FakeVoice:
+def speaking(fault: Fault | bytes = None, after: int = 0, refuses: Fault = None) -> FakeTts:
     """A voice; `fault` happens in every sentence but the greeting, when `after` letters of it have been spoken."""
     fails = {GREETING: None}
-    return FakeVoice("voice", 0.15, fails=lambda text: fails.get(text, fault), after=after, refuses=refuses)
+    return FakeTts("tts", 0.15, fails=lambda text: fails.get(text, fault), after=after, refuses=refuses)
 
 
 class Talking(FakeSession):
     """A speech-to-speech session that notices speech in the sound that comes, and always gives the same answer."""
 
-    def __init__(self, brief: Brief, name: str = "duplex", *, connect: Fault = None, **troubles: Trouble) -> None:
+    def __init__(self, brief: Brief, name: str = "realtime", *, connect: Fault = None, **troubles: Trouble) -> None:
         """`troubles` are by point: ``onset``, ``answer``, ``middle`` (of the answer), ``end``."""
         super().__init__()
         self.name, self.refuses = name, connect
@@ -127,9 +127,9 @@ class Talking(FakeSession):
         await super().open()
         self._greeted = True
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         for at in range(0, len(ulaw), 160):
-            super().hear(ulaw[at : at + 160])
+            super().send_audio(ulaw[at : at + 160])
             for change in self._activity.feed(ulaw[at : at + 160]):
                 heard = len(self.heard) / SAMPLE_RATE
                 if change.onset:
@@ -138,7 +138,7 @@ class Talking(FakeSession):
                     self.report(Transcript(QUESTION, True, True, heard), "answer")
                     self.say(ANSWER)
 
-    def report(self, event: DuplexEvent, point: str = "") -> None:
+    def report(self, event: RealtimeEvent, point: str = "") -> None:
         self._trouble.report(event, point if self._greeted else "")
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
@@ -217,22 +217,24 @@ async def _sound(line: FakeLine, seconds: float, byte: bytes) -> None:
 Begin = Callable[[FakeLine, Callable[[Report], None], Callable[[str], Awaitable[bool]]], Conversation]
 
 
-def endure_duplex(*makers: Callable[[Brief], Duplex]) -> Story:
+def endure_realtime(*makers: Callable[[Brief], RealtimeModel]) -> Story:
     """The same call with speech-to-speech sessions; the later ones stand in for those before."""
 
     def begin(line: FakeLine, report: Callable[[Report], None], connect: object) -> Conversation:
-        session = FailoverDuplex(lambda _: Duplexes(makers, FailoverOptions()), "agent", lambda report: None)
-        return DuplexConversation(line, session, Role(persona=PERSONA), observer=report)
+        session = FailoverRealtime(lambda _: RealtimeProviders(makers, FailoverOptions()), "agent", lambda report: None)
+        return RealtimeConversation(line, session, AgentRole(persona=PERSONA), observer=report)
 
     return _endured(begin, 2)
 
 
-def endure(ears: Ears, model: Model, voice: Voice, *, transfer: bool = False, questions: int = 2) -> Story:
+def endure(
+    stt: SpeechToText, llm: LanguageModel, tts: TextToSpeech, *, transfer: bool = False, questions: int = 2
+) -> Story:
     """Hold a call in which the same question is asked so often; then the caller hangs up."""
-    role = CascadeRole(persona=PERSONA, model=model, voice=lambda language: voice)
+    role = CascadeRole(persona=PERSONA, llm=llm, tts=lambda language: tts)
     return _endured(
         lambda line, report, connect: Conversation(
-            line, ears, role, observer=report, transfer=connect if transfer else None
+            line, stt, role, observer=report, transfer=connect if transfer else None
         ),
         questions,
     )
@@ -246,7 +248,7 @@ def _endured(begin: Begin, questions: int) -> Story:
             return True
 
         conversation = begin(line, reports.append, connect)
-        waiting = Waiting(line, lambda: conversation.steering.state)
+        waiting = Waiting(line, lambda: conversation.call_control.state)
 
         async def person() -> None:
             await _sound(line, 3, b"\xff\x7f")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.errors import ProviderError
 from agent.persona import Persona
@@ -14,10 +15,9 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from agent.stage import CascadeRole
 from agent.tools import Tool
 from agent.turn_taking.options import TurnOptions
-from tests.fakes.line import LETTER, FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, Script, says
+from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, Script, says
 from tests.virtual import run
 
 PERSONA = Persona(prompt="You are a test.", greeting="Hello there.")
@@ -31,9 +31,9 @@ class Held:
 
     outcome: Outcome
     line: FakeLine
-    ears: FakeEars
-    model: FakeModel
-    voice: FakeVoice
+    stt: FakeStt
+    llm: FakeLlm
+    tts: FakeTts
     reports: list[Report]
 
     @property
@@ -41,7 +41,7 @@ class Held:
         return [report.turn for report in self.reports if isinstance(report, TurnEnded)]
 
     def last_asked(self) -> list[dict[str, Any]]:
-        return self.model.asked[-1]
+        return self.llm.asked[-1]
 
 
 @dataclass
@@ -58,21 +58,21 @@ class Setting:
     people: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, ...] = ("en",)
     collects: bool = False
-    cast: dict[str, Any] = field(default_factory=dict)
+    find_agent: dict[str, Any] = field(default_factory=dict)
     """What distinguishes each of the other agents: the fields of its `Role`, and its `script`."""
     connected: Callable[[str], None] = lambda to: None
     """Is told whom a transfer is to."""
-    ears: dict[str, Any] = field(default_factory=dict)
-    voice: dict[str, Any] = field(default_factory=dict)
+    stt: dict[str, Any] = field(default_factory=dict)
+    tts: dict[str, Any] = field(default_factory=dict)
     observer: Callable[[Report], None] | None = None
 
 
-def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], setting: Setting | None = None) -> Held:
+def hold(plan: Callable[[FakeCaller, FakeLine, FakeStt], Awaitable[None]], setting: Setting | None = None) -> Held:
     setting = setting or Setting()
 
     async def call() -> Held:
-        line, ears = FakeLine(), FakeEars(**setting.ears)
-        model, voice = FakeModel(setting.script), FakeVoice(**setting.voice)
+        line, stt = FakeLine(), FakeStt(**setting.stt)
+        llm, tts = FakeLlm(setting.script), FakeTts(**setting.tts)
         reports: list[Report] = []
         outcomes = list(setting.connects)
 
@@ -81,27 +81,29 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             await asyncio.sleep(setting.ringing)
             return outcomes.pop(0) if outcomes else False
 
-        voices: list[FakeVoice] = []
+        tts_sessions: list[FakeTts] = []
 
-        def spoken(language: str) -> FakeVoice:
-            voices.append(replace(voice, language=language if setting.languages != ("en",) or " " in language else ""))
-            return voices[-1]
+        def spoken(language: str) -> FakeTts:
+            tts_sessions.append(
+                replace(tts, language=language if setting.languages != ("en",) or " " in language else "")
+            )
+            return tts_sessions[-1]
 
-        def cast(name: str) -> CascadeRole:
-            played = dict(setting.cast[name])
-            other = replace(model, script=played.pop("script", setting.script), name=name)
-            return CascadeRole(model=other, voice=lambda language: spoken(f"{name} {language}"), name=name, **played)
+        def find_agent(name: str) -> CascadeRole:
+            played = dict(setting.find_agent[name])
+            other = replace(llm, script=played.pop("script", setting.script), name=name)
+            return CascadeRole(llm=other, tts=lambda language: spoken(f"{name} {language}"), name=name, **played)
 
-        colleagues = dict.fromkeys(setting.cast, "")
+        colleagues = dict.fromkeys(setting.find_agent, "")
         role = CascadeRole(
-            persona=setting.persona, model=model, voice=spoken, tools=setting.tools, languages=setting.languages,
+            persona=setting.persona, llm=llm, tts=spoken, tools=setting.tools, languages=setting.languages,
             colleagues=colleagues, collects=setting.collects,
         )  # fmt: skip
         conversation = Conversation(
             line,
-            ears,
+            stt,
             role,
-            cast=cast if setting.cast else None,
+            find_agent=find_agent if setting.find_agent else None,
             options=setting.options,
             transfer=transfer if setting.can_transfer else None,
             people=setting.people,
@@ -110,16 +112,16 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
         async with asyncio.TaskGroup() as group:
             clock = group.create_task(line.play())
             await conversation.open()
-            caller = FakeCaller(line, ears)
-            caller.steering = conversation.steering
-            person = group.create_task(plan(caller, line, ears))
+            caller = FakeCaller(line, stt)
+            caller.call_control = conversation.call_control
+            person = group.create_task(plan(caller, line, stt))
             outcome = await conversation.run()
             clock.cancel()
             person.cancel()
-        held = Held(outcome, line, ears, model, voice, reports)
-        assert ears.closed
-        assert all(one.closed for one in voices)
-        assert not model.open_streams + sum(one.open_streams for one in voices), "a generator was left open"
+        held = Held(outcome, line, stt, llm, tts, reports)
+        assert stt.closed
+        assert all(one.closed for one in tts_sessions)
+        assert not llm.open_streams + sum(one.open_streams for one in tts_sessions), "a generator was left open"
         return held
 
     return run(call())

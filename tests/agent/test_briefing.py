@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from agent.briefing import ANSWER, LETTERS, Briefing, Verdict, summary_of, verdict_of
+from agent.briefing import ANSWER, LETTERS, Briefing, BriefingVerdict, summary_of, verdict_of
 from agent.briefing_phrases import BRIEFINGS, BriefingPhrases
-from agent.ears import Transcript
 from agent.errors import ProviderError
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain.intents import Intents
-from agent.providers.local.brain.model import LocalModel
-from tests.fakes.line import FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, says
+from agent.providers.local.brain.llm import LocalLlm
+from agent.stt import Transcript
+from tests.fakes.line import FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, says
 from tests.virtual import run
 
 SAID = BriefingPhrases()
@@ -22,11 +22,11 @@ DOWN = ProviderError("x", "down", temporary=False)
 Act = Callable[[FakeCaller, FakeLine], Awaitable[None]]
 
 
-def brief(act: Act, *, ears: FakeEars | None = None, voice: FakeVoice | None = None, summary: str = SUMMARY):
+def brief(act: Act, *, stt: FakeStt | None = None, tts: FakeTts | None = None, summary: str = SUMMARY):
     """Brief a person who does `act`; returns the verdict, what was said, and the seconds that it took."""
 
     async def scenario():
-        line, hears, speaks = FakeLine(), ears or FakeEars(), voice or FakeVoice()
+        line, hears, speaks = FakeLine(), stt or FakeStt(), tts or FakeTts()
         briefing = Briefing(line, hears, speaks, ENGLISH)
 
         async def summarise() -> str:
@@ -60,53 +60,53 @@ def after(seconds: float, act: Callable[[FakeCaller], Awaitable[None] | None]) -
 
 def test_a_yes_after_the_question_accepts() -> None:
     verdict, spoken, _ = brief(after(9, lambda person: person.say("Yes please")))
-    assert verdict is Verdict.ACCEPTED
+    assert verdict is BriefingVerdict.ACCEPTED
     assert spoken == [SAID.opening, SUMMARY, SAID.question, SAID.accepted]
 
 
 def test_a_key_in_the_middle_of_it_is_enough() -> None:
     verdict, _, took = brief(after(2, lambda person: person.press("1")))
-    assert verdict is Verdict.ACCEPTED
+    assert verdict is BriefingVerdict.ACCEPTED
     assert took < 4, "what was still to be said is not"
 
 
-@pytest.mark.parametrize(("act", "verdict"), [("2", Verdict.DECLINED), ("5", Verdict.UNDECIDED)])
-def test_other_keys(act: str, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("act", "verdict"), [("2", BriefingVerdict.DECLINED), ("5", BriefingVerdict.UNDECIDED)])
+def test_other_keys(act: str, verdict: BriefingVerdict) -> None:
     assert brief(after(3, lambda person: person.press(act)))[0] is verdict
 
 
 def test_a_no_is_taken_with_a_goodbye() -> None:
     verdict, spoken, _ = brief(after(3, lambda person: person.say("No, not now")))
-    assert verdict is Verdict.DECLINED
+    assert verdict is BriefingVerdict.DECLINED
     assert spoken[-1] == SAID.declined
 
 
 def test_who_says_nothing_is_asked_twice_and_then_left_alone() -> None:
     verdict, spoken, took = brief(after(600, lambda person: None))
-    assert verdict is Verdict.UNDECIDED
+    assert verdict is BriefingVerdict.UNDECIDED
     assert spoken.count(SAID.question) == 2
     assert 2 * ANSWER < took < 60
 
 
 def test_who_hangs_up_is_gone_at_once() -> None:
     verdict, _, took = brief(after(3, FakeCaller.hang_up))
-    assert verdict is Verdict.GONE
+    assert verdict is BriefingVerdict.GONE
     assert took < 3.5
 
 
-def test_without_ears_the_keys_are_left() -> None:
-    verdict, _, _ = brief(after(9, lambda person: person.press("1")), ears=FakeEars(refuses=DOWN, deaf=DOWN))
-    assert verdict is Verdict.ACCEPTED
+def test_without_stt_the_keys_are_left() -> None:
+    verdict, _, _ = brief(after(9, lambda person: person.press("1")), stt=FakeStt(refuses=DOWN, deaf=DOWN))
+    assert verdict is BriefingVerdict.ACCEPTED
 
 
 def test_without_a_voice_there_is_no_briefing() -> None:
-    assert brief(after(1, lambda person: None), voice=FakeVoice(refuses=DOWN))[0] is Verdict.FAILED
-    assert brief(after(1, lambda person: None), voice=FakeVoice(fails=lambda text: DOWN))[0] is Verdict.FAILED
+    assert brief(after(1, lambda person: None), tts=FakeTts(refuses=DOWN))[0] is BriefingVerdict.FAILED
+    assert brief(after(1, lambda person: None), tts=FakeTts(fails=lambda text: DOWN))[0] is BriefingVerdict.FAILED
 
 
 def test_an_echo_of_the_question_is_no_answer() -> None:
     verdict, _, _ = brief(after(9, lambda person: person.say("say yes or press one to take the call say no")))
-    assert verdict is not Verdict.ACCEPTED
+    assert verdict is not BriefingVerdict.ACCEPTED
 
 
 def loudspeaker(*heard: tuple[float, str], answers: tuple[float, str] = (0.0, "")) -> Act:
@@ -119,7 +119,7 @@ def loudspeaker(*heard: tuple[float, str], answers: tuple[float, str] = (0.0, ""
             await person.sound(at - now, loud=True)
             now = max(now, at)
             if text:
-                person._ears.heard.put_nowait(Transcript(text, True, False, person._given))
+                person._stt.heard.put_nowait(Transcript(text, True, False, person._given))
         await asyncio.sleep(600)
 
     return carry_out
@@ -140,38 +140,42 @@ def loudspeaker(*heard: tuple[float, str], answers: tuple[float, str] = (0.0, ""
     ],
 )
 def test_the_question_that_comes_back_is_no_answer(heard: tuple[tuple[float, str], ...]) -> None:
-    assert brief(loudspeaker(*heard))[0] is Verdict.UNDECIDED
+    assert brief(loudspeaker(*heard))[0] is BriefingVerdict.UNDECIDED
 
 
 @pytest.mark.faults("D11")
 @pytest.mark.parametrize(
     ("heard", "answers", "verdict"),
     [
-        ((), (3.2, "yes"), Verdict.ACCEPTED),
-        ((), (5.6, "yes"), Verdict.ACCEPTED),
-        ((), (5.6, "sure go ahead"), Verdict.ACCEPTED),
-        (((2.0, "say yes or press"),), (6.0, "yes please"), Verdict.ACCEPTED),
-        ((), (6.0, "Say yes or press one to take the call, say no or press two to decline. Yes."), Verdict.ACCEPTED),
-        (((2.0, "say yes or press"),), (7.0, "no"), Verdict.DECLINED),
+        ((), (3.2, "yes"), BriefingVerdict.ACCEPTED),
+        ((), (5.6, "yes"), BriefingVerdict.ACCEPTED),
+        ((), (5.6, "sure go ahead"), BriefingVerdict.ACCEPTED),
+        (((2.0, "say yes or press"),), (6.0, "yes please"), BriefingVerdict.ACCEPTED),
+        (
+            (),
+            (6.0, "Say yes or press one to take the call, say no or press two to decline. Yes."),
+            BriefingVerdict.ACCEPTED,
+        ),
+        (((2.0, "say yes or press"),), (7.0, "no"), BriefingVerdict.DECLINED),
     ],
 )
 def test_an_answer_counts_beside_the_echo(
-    heard: tuple[tuple[float, str], ...], answers: tuple[float, str], verdict: Verdict
+    heard: tuple[tuple[float, str], ...], answers: tuple[float, str], verdict: BriefingVerdict
 ) -> None:
     assert brief(loudspeaker(*heard, answers=answers))[0] is verdict
 
 
 def whoever(*said: tuple[float, str, bool]) -> Act:
-    """Each text so many seconds after the briefing begins, final or, if not, stable and taken back after that."""
+    """Each text so many seconds after the briefing begins, final or, if not, eager and taken back after that."""
 
     async def carry_out(person: FakeCaller, line: FakeLine) -> None:
         now = 0.0
         for at, text, final in said:
             await person.sound(at - now, loud=True)
             now = at
-            person._ears.heard.put_nowait(Transcript(text, final, not final, person._given))
+            person._stt.heard.put_nowait(Transcript(text, final, not final, person._given))
             if not final:
-                person._ears.heard.put_nowait(Transcript(f"{text} who is it", False, False, person._given))
+                person._stt.heard.put_nowait(Transcript(f"{text} who is it", False, False, person._given))
         await asyncio.sleep(600)
 
     return carry_out
@@ -194,35 +198,35 @@ def whoever(*said: tuple[float, str, bool]) -> Act:
     ],
 )
 def test_what_is_no_yes_to_the_question_connects_nobody(said: tuple[float, str, bool]) -> None:
-    assert brief(whoever(said))[0] is Verdict.UNDECIDED
-    assert brief(whoever(said, (12.0, "Yes, please.", True)))[0] is Verdict.ACCEPTED
+    assert brief(whoever(said))[0] is BriefingVerdict.UNDECIDED
+    assert brief(whoever(said, (12.0, "Yes, please.", True)))[0] is BriefingVerdict.ACCEPTED
 
 
 @pytest.mark.faults("D11")
 def test_a_no_counts_as_soon_as_it_is_likely_and_before_the_question() -> None:
-    assert brief(whoever((0.3, "No.", True)))[0] is Verdict.DECLINED
-    assert brief(whoever((2.0, "not now", False)))[0] is Verdict.DECLINED
+    assert brief(whoever((0.3, "No.", True)))[0] is BriefingVerdict.DECLINED
+    assert brief(whoever((2.0, "not now", False)))[0] is BriefingVerdict.DECLINED
 
 
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
-        ("Yes.", Verdict.ACCEPTED),
-        ("Go ahead!", Verdict.ACCEPTED),
-        ("Sure, put them through.", Verdict.ACCEPTED),
-        ("No.", Verdict.DECLINED),
-        ("Okay, but I can't take it now", Verdict.DECLINED),
-        ("You have reached the voicemail of Anna. She is not available.", Verdict.DECLINED),
+        ("Yes.", BriefingVerdict.ACCEPTED),
+        ("Go ahead!", BriefingVerdict.ACCEPTED),
+        ("Sure, put them through.", BriefingVerdict.ACCEPTED),
+        ("No.", BriefingVerdict.DECLINED),
+        ("Okay, but I can't take it now", BriefingVerdict.DECLINED),
+        ("You have reached the voicemail of Anna. She is not available.", BriefingVerdict.DECLINED),
         ("Who is it?", None),
         pytest.param("I am sorry I cannot right now", None, marks=pytest.mark.faults("D11")),
         pytest.param("okay who is calling", None, marks=pytest.mark.faults("D11")),
         pytest.param("Right, what is it about", None, marks=pytest.mark.faults("D11")),
         pytest.param("Yes?", None, marks=pytest.mark.faults("D11")),
-        pytest.param("um, yes please, connect me", Verdict.ACCEPTED, marks=pytest.mark.faults("D11")),
+        pytest.param("um, yes please, connect me", BriefingVerdict.ACCEPTED, marks=pytest.mark.faults("D11")),
         ("", None),
     ],
 )
-def test_what_counts_as_an_answer(text: str, verdict: Verdict | None) -> None:
+def test_what_counts_as_an_answer(text: str, verdict: BriefingVerdict | None) -> None:
     assert verdict_of(text, ENGLISH) is verdict
 
 
@@ -236,11 +240,11 @@ def test_every_language_has_a_yes_and_a_no_that_are_not_the_same(code: str) -> N
 
 def test_the_summary_is_the_models_one_line_and_bounded() -> None:
     messages = [{"role": "system", "content": "You are Ann."}, {"role": "user", "content": "Where is my order?"}]
-    model = FakeModel(lambda asked: says(SUMMARY + "\n" + "x" * 1000))
-    text = run_summary(model, messages)
+    llm = FakeLlm(lambda asked: says(SUMMARY + "\n" + "x" * 1000))
+    text = run_summary(llm, messages)
     assert text.startswith(SUMMARY)
     assert len(text) == LETTERS
-    assert model.offered == [0], "without tools"
+    assert llm.offered == [0], "without tools"
 
 
 @pytest.mark.faults("G9")
@@ -251,9 +255,9 @@ def test_a_model_is_asked_about_the_call_and_not_within_it() -> None:
         {"role": "user", "content": "A person, please."}, {"role": "assistant", "content": None, "tool_calls": []},
         {"role": "tool", "tool_call_id": "1", "content": "{}"},
     ]  # fmt: skip
-    model = FakeModel(lambda asked: says(SUMMARY))
-    run_summary(model, messages)
-    assert model.asked[0] == [
+    llm = FakeLlm(lambda asked: says(SUMMARY))
+    run_summary(llm, messages)
+    assert llm.asked[0] == [
         {"role": "system", "content": SAID.summarise},
         {"role": "user", "content": "Agent: Hello.\nCaller: A person, please."},
     ]  # fmt: skip
@@ -265,14 +269,14 @@ def test_the_embedded_brain_which_knows_its_script_only_makes_no_summary(languag
     messages = [{"role": "user", "content": "That's all, thank you. Goodbye."}]
 
     async def scenario() -> str:
-        return await summary_of(LocalModel(business="Acme Store", intents=Intents()), messages, BRIEFINGS[language])
+        return await summary_of(LocalLlm(business="Acme Store", intents=Intents()), messages, BRIEFINGS[language])
 
     assert run(scenario()) == ""
 
 
 @pytest.mark.parametrize("script", [lambda asked: [DOWN], lambda asked: [100.0]], ids=["down", "slow"])
 def test_a_model_that_fails_makes_no_summary(script) -> None:
-    assert run_summary(FakeModel(script), []) == ""
+    assert run_summary(FakeLlm(script), []) == ""
 
 
 def test_each_language_has_its_words_and_its_sentences() -> None:
@@ -282,8 +286,8 @@ def test_each_language_has_its_words_and_its_sentences() -> None:
         assert said.language in said.summarise
 
 
-def run_summary(model: FakeModel, messages: list) -> str:
+def run_summary(llm: FakeLlm, messages: list) -> str:
     async def scenario() -> str:
-        return await summary_of(model, messages, SAID)
+        return await summary_of(llm, messages, SAID)
 
     return run(scenario())

@@ -6,9 +6,9 @@ import pytest
 
 from agent.floor import Listening
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from agent.providers.assemblyai_session import Session as AssemblyAI
+from agent.providers.assemblyai_session import AssemblyAISttSession as AssemblyAI
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
-from agent.providers.hearing import EarsSession
+from agent.providers.stt import SttSession
 from media.g711 import FRAME_SECONDS
 from media.process.schedule import PHASES, TICK
 from media.process.wire import Kind
@@ -17,17 +17,17 @@ from media.process.worker_channel import WorkerChannel
 FRAME = 160
 LOUD, QUIET = b"\x10\x90" * 80, b"\xff\x7f" * 80
 PAUSE = 5
-"""Frames of silence that ears want to hear before they end a turn (Universal-3: 100 ms)."""
+"""Frames of silence that STT want to hear before they end a turn (Universal-3: 100 ms)."""
 
 
-def waits(session: EarsSession, before: int, speech: int) -> float:
-    """Seconds from the packet that completes a turn, with its pause, to the message that takes it to the ears."""
+def waits(session: SttSession, before: int, speech: int) -> float:
+    """Seconds from the packet that completes a turn, with its pause, to the message that takes it to the STT."""
     channel, listening, sent = WorkerChannel(1), Listening(), 0
     session.begin()
     complete = before + speech + PAUSE
     for at, frame in enumerate([QUIET] * before + [LOUD] * speech + [QUIET] * 50, 1):
         for piece in channel.gather(frame):
-            session.backlog.hear(piece)
+            session.backlog.add(piece)
             listening.hear(piece, at * FRAME_SECONDS)
             if (wanted := listening.voice.wants()) is not None:
                 channel.play(Kind.CHUNK, bytes([round(wanted / FRAME_SECONDS)]))

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from agent.consent import JUDGED_WITHIN, REPORT, judged, plain_answer
-from agent.model import ToolCall
+from agent.llm import ToolCall
 from agent.phrases import PHRASES, phrases_of
-from agent.providers.local.brain import LocalModel
+from agent.providers.local.brain import LocalLlm
 from agent.tools import Tool, tool
 from agent.turn_taking.options import TurnOptions
-from tests.agent.duplex_holding import gone
-from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds
+from tests.agent.realtime_holding import gone
+from tests.agent.realtime_holding import hold as hold_realtime
 from tests.fakes.line import calls, says
 from tests.virtual import run as on_virtual_time
 
@@ -88,7 +88,7 @@ def ran_after(*answers: tuple[float, str], script=eager, options=QUIET) -> list[
     """What ran in a call in which the caller wants it, and goes on so many seconds after their last words."""
     ran: list[str] = []
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("cancel order 7346")
         for pause, answer in answers:
@@ -197,7 +197,7 @@ def test_who_takes_it_back_while_it_is_judged_has_not_said_yes() -> None:
 @pytest.mark.faults("D9")
 def test_the_embedded_brain_judges_plain_answers_only() -> None:
     async def asked(answer: str) -> bool:
-        return await judged(LocalModel(), "cancel_order {}", QUESTION, answer)
+        return await judged(LocalLlm(), "cancel_order {}", QUESTION, answer)
 
     for answer, expected in (("Sounds good", True), ("Okay so tell me the price first", False), ("no, wait", False)):
         assert on_virtual_time(asked(answer)) is expected
@@ -259,7 +259,7 @@ def test_a_key_carries_out_nothing_that_has_to_be_agreed_to() -> None:
         ran.append("all")
         return "cancelled"
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         caller.press("9")
         await asyncio.sleep(6)
@@ -272,7 +272,7 @@ def test_a_key_carries_out_nothing_that_has_to_be_agreed_to() -> None:
 
     held = hold(plan, Setting(script=script, tools=[cancel_all], persona=replace(PERSONA, keys={"9": "cancel_all"})))
     assert ran == []
-    assert PERSONA.not_done in held.voice.spoken
+    assert PERSONA.not_done in held.tts.spoken
 
 
 @pytest.mark.faults("D9")
@@ -296,7 +296,7 @@ def test_a_yes_to_a_fixed_sentence_of_a_session_is_none() -> None:
         gone(caller.line)
 
     results: list[object] = []
-    hold_duplex(plan, tools=[cancelling(ran)], reprompt_after=10)
+    hold_realtime(plan, tools=[cancelling(ran)], reprompt_after=10)
     assert ran == []
     assert "Not done" in str(results[0])
 
@@ -330,7 +330,7 @@ def test_a_yes_to_the_filler_of_a_session_is_none_and_the_question_after_it_coun
         await asyncio.sleep(4)
         gone(caller.line)
 
-    hold_duplex(plan, tools=[cancelling(ran), look])
+    hold_realtime(plan, tools=[cancelling(ran), look])
     assert ran == ["7346"]
 
 
@@ -357,7 +357,7 @@ def test_a_session_waits_for_the_words_of_the_answer() -> None:
         gone(caller.line)
 
     results: list[object] = []
-    hold_duplex(plan, tools=[cancelling(ran)])
+    hold_realtime(plan, tools=[cancelling(ran)])
     assert "Not done" in str(results[0])
     assert results[1] == "cancelled"
     assert ran == ["7346"]

@@ -7,7 +7,7 @@ import pytest
 
 from agent.consent import Consent, names_one
 from agent.history import History, Sentence
-from agent.providers.local.brain import LocalModel
+from agent.providers.local.brain import LocalLlm
 from tests.agent.holding import Setting, hold, spoken_seconds
 from tests.agent.test_consent import QUESTION, QUIET, cancelling, judged, later, ran_after, verdict, with_verdict
 from tests.fakes.line import calls, says
@@ -67,7 +67,7 @@ def test_a_call_in_which_the_question_is_broken_off_asks_whether_the_yes_is_one(
 @pytest.mark.parametrize("before", ["Agent: Just —", f"Agent: {OTHER}"])
 def test_the_embedded_brain_takes_no_yes_to_what_was_not_heard_or_not_named(before: str) -> None:
     async def asked(before: str) -> bool:
-        return await judged(LocalModel(), 'cancel_order {"number": "7346"}', before, "Yes.")
+        return await judged(LocalLlm(), 'cancel_order {"number": "7346"}', before, "Yes.")
 
     assert on_virtual_time(asked(before)) is False
     assert on_virtual_time(asked(f"Agent: {QUESTION}")) is True
@@ -102,7 +102,7 @@ def test_a_yes_to_what_a_tool_asks_is_none() -> None:
 
     script, ran = with_verdict(keying, verdict("yes")), list[str]()
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("cancel order 7346")
         await asyncio.sleep(4)
@@ -111,5 +111,5 @@ def test_a_yes_to_what_a_tool_asks_is_none() -> None:
         caller.hang_up()
 
     held = hold(plan, Setting(script=script, tools=[cancelling(ran)], options=QUIET, collects=True))
-    assert "Your number, please." in held.voice.spoken
+    assert "Your number, please." in held.tts.spoken
     assert (ran, script.seen) == ([], [])

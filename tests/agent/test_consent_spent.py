@@ -7,17 +7,17 @@ import pytest
 from agent import tools
 from agent.consent import LONGEST, Consent, judged
 from agent.history import History, Sentence
-from agent.providers.local.brain import LocalModel
+from agent.providers.local.brain import LocalLlm
 from agent.tools import Toolbox, ToolError, tool
 from tests.agent.test_consent import QUESTION, cancelling, verdict
-from tests.fakes.line import FakeModel
+from tests.fakes.line import FakeLlm
 from tests.virtual import run as on_virtual_time
 
 
 @pytest.mark.faults("D9")
 def test_the_embedded_brain_takes_no_yes_to_something_else() -> None:
     before = f"Agent: {QUESTION}\nAgent: Are you still there?"
-    assert on_virtual_time(judged(LocalModel(), "cancel_order {}", before, "Yes.")) is False
+    assert on_virtual_time(judged(LocalLlm(), "cancel_order {}", before, "Yes.")) is False
 
 
 @pytest.mark.faults("D9")
@@ -31,10 +31,10 @@ def test_what_would_have_to_be_cut_is_no_yes() -> None:
     long = "well " * (LONGEST // 5 + 1)
     assert consents(f"{long} I suppose so") == (False, 0)
     assert consents("yes " * LONGEST) == (False, 0)
-    model = FakeModel(lambda messages: [verdict("yes")])
-    assert on_virtual_time(judged(model, "send " + "x" * LONGEST, QUESTION, "I suppose so")) is False
-    assert on_virtual_time(judged(model, "send", "x" * (LONGEST + 1), "I suppose so")) is False
-    assert model.asked == []
+    llm = FakeLlm(lambda messages: [verdict("yes")])
+    assert on_virtual_time(judged(llm, "send " + "x" * LONGEST, QUESTION, "I suppose so")) is False
+    assert on_virtual_time(judged(llm, "send", "x" * (LONGEST + 1), "I suppose so")) is False
+    assert llm.asked == []
 
 
 def consents(answer: str) -> tuple[bool, int]:

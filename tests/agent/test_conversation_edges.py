@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from agent.ears import Transcript
 from agent.errors import ProviderError
 from agent.line import Started
 from agent.records import Interrupted, Outcome, ProviderFailed, TurnEnded
+from agent.stt import Transcript
 from agent.tools import tool
 from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold, spoken_seconds
@@ -21,17 +21,17 @@ def wordless(text: str) -> ProviderError | None:
     return None if any(map(str.isalnum, text)) else ProviderError("fake-voice", "sent no sound", temporary=False)
 
 
-@pytest.mark.parametrize("stable", [False, True])
+@pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("reply", ["»\nIt is packed.", "It is packed.\n---\n...\n»"])
-def test_a_piece_of_a_reply_without_words_is_not_given_to_the_voice(reply: str, stable: bool) -> None:
-    async def plan(caller, line, ears):
+def test_a_piece_of_a_reply_without_words_is_not_given_to_the_voice(reply: str, eager: bool) -> None:
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
-        await caller.say("Where is my order?", stable=stable)
+        await caller.say("Where is my order?", eager=eager)
         await asyncio.sleep(6)
         caller.hang_up()
 
-    held = hold(plan, Setting(script=lambda messages: says(reply), voice={"fails": wordless}))
-    assert held.voice.spoken == [PERSONA.greeting, "It is packed."]
+    held = hold(plan, Setting(script=lambda messages: says(reply), tts={"fails": wordless}))
+    assert held.tts.spoken == [PERSONA.greeting, "It is packed."]
     assert held.outcome.kind == "caller_hung_up"
 
 
@@ -40,25 +40,25 @@ def test_a_piece_of_a_reply_without_words_is_not_given_to_the_voice(reply: str, 
 
 @pytest.mark.parametrize("after", [0.0, 0.3, 0.6])
 def test_hello_at_the_start_is_answered_by_the_greeting(after: float) -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await caller.sound(after, loud=False)
         await caller.say("Hello?", seconds=0.48)
         await asyncio.sleep(5)
         caller.hang_up()
 
     held = hold(plan)
-    assert held.model.asked == []
+    assert held.llm.asked == []
     assert bytes(held.line.played) == sound_of(PERSONA.greeting)
 
 
 def test_a_question_before_the_greeting_is_answered_instead_of_it() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await caller.say("Hello, where is my order?", seconds=0.6)
         await asyncio.sleep(5)
         caller.hang_up()
 
-    held = hold(plan, Setting(voice={"delay": 1.5}))
-    assert held.voice.spoken == [PERSONA.greeting, "Sure."]
+    held = hold(plan, Setting(tts={"delay": 1.5}))
+    assert held.tts.spoken == [PERSONA.greeting, "Sure."]
     assert bytes(held.line.played) == sound_of("Sure.")
     assert [message["role"] for message in held.last_asked()] == ["system", "user"]
 
@@ -66,7 +66,7 @@ def test_a_question_before_the_greeting_is_answered_instead_of_it() -> None:
 def test_the_agent_does_not_begin_while_the_caller_makes_a_sound() -> None:
     played: list[int] = []
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(0.25)
@@ -82,7 +82,7 @@ def test_the_agent_does_not_begin_while_the_caller_makes_a_sound() -> None:
 
 
 def test_who_speaks_into_the_farewell_wants_to_stay() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Good bye")
         await asyncio.sleep(1.5)
@@ -98,15 +98,15 @@ def test_who_speaks_into_the_farewell_wants_to_stay() -> None:
 
 
 def test_words_whose_end_is_lost_do_not_silence_the_call_for_ever() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.sound(0.6, loud=True)
         await caller.sound(0.6, loud=False)
-        ears.heard.put_nowait(Transcript("I want to", final=False, stable=False, end=0.6))
+        stt.heard.put_nowait(Transcript("I want to", final=False, eager=False, end=0.6))
         await asyncio.sleep(300)
 
     held = hold(plan, Setting(options=TurnOptions()))
-    assert held.voice.spoken[1:3] == ["Sure.", PERSONA.reprompt]
+    assert held.tts.spoken[1:3] == ["Sure.", PERSONA.reprompt]
     assert held.outcome.kind == "silence"
 
 
@@ -114,7 +114,7 @@ def test_words_whose_end_is_lost_do_not_silence_the_call_for_ever() -> None:
 
 
 def test_a_reply_into_which_the_caller_hangs_up_is_recorded_as_far_as_it_was_heard() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(0.1 + spoken_seconds("Your order is out for "))
@@ -127,11 +127,11 @@ def test_a_reply_into_which_the_caller_hangs_up_is_recorded_as_far_as_it_was_hea
 
 
 def test_a_reply_of_which_no_word_was_heard_is_not_recorded_with_earlier_words() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(0.2)
-        ears.heard.put_nowait(Transcript("Stop", final=True, stable=False, end=2.0))
+        stt.heard.put_nowait(Transcript("Stop", final=True, eager=False, end=2.0))
         await asyncio.sleep(5)
         caller.hang_up()
 
@@ -147,7 +147,7 @@ def test_words_before_and_after_a_tool_are_one_turn() -> None:
         """Look."""
         return "packed"
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(0.3 + spoken_seconds("Let me look.") + spoken_seconds("It is packed and "))
@@ -166,7 +166,7 @@ def test_words_before_and_after_a_tool_are_one_turn() -> None:
 
 
 def test_the_turn_that_failed_is_recorded_with_the_words_of_the_caller() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(20)
@@ -180,7 +180,7 @@ def test_the_turn_that_failed_is_recorded_with_the_words_of_the_caller() -> None
 
 
 def test_the_end_of_time_is_no_interruption() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(7)
         await caller.say("Tell me more")
         await asyncio.sleep(60)
@@ -193,7 +193,7 @@ def test_the_end_of_time_is_no_interruption() -> None:
 
 
 def test_a_mark_of_an_earlier_turn_that_comes_late_is_not_the_sound_of_this_one() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(0.1)
@@ -213,18 +213,18 @@ BOOM = ValueError("a secret")
 @pytest.mark.parametrize(
     ("part", "setting"),
     [
-        ("ears", Setting(ears={"refuses": BOOM})),
-        ("ears", Setting(ears={"deaf": BOOM})),
-        ("voice", Setting(voice={"refuses": BOOM})),
-        ("voice", Setting(voice={"fails": lambda text: BOOM})),
-        ("model", Setting(script=lambda messages: [BOOM])),
-        ("model", Setting(script=lambda messages: [*says("Well, I"), BOOM])),
+        ("stt", Setting(stt={"refuses": BOOM})),
+        ("stt", Setting(stt={"deaf": BOOM})),
+        ("tts", Setting(tts={"refuses": BOOM})),
+        ("tts", Setting(tts={"fails": lambda text: BOOM})),
+        ("llm", Setting(script=lambda messages: [BOOM])),
+        ("llm", Setting(script=lambda messages: [*says("Well, I"), BOOM])),
     ],
 )
 def test_what_a_provider_should_never_raise_is_an_apology_too(part: str, setting: Setting) -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
-        await caller.say("Where is my order?", stable=True)
+        await caller.say("Where is my order?", eager=True)
         await asyncio.sleep(30)
 
     held = hold(plan, setting)
@@ -237,15 +237,15 @@ def test_what_a_provider_should_never_raise_is_an_apology_too(part: str, setting
 
 
 @pytest.mark.parametrize("end", [None, BOOM])
-def test_ears_that_stop_are_noticed(end: Exception | None) -> None:
-    async def plan(caller, line, ears):
+def test_stt_that_stop_are_noticed(end: Exception | None) -> None:
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
-        ears.heard.put_nowait(end)
+        stt.heard.put_nowait(end)
         await asyncio.sleep(30)
 
     held = hold(plan)
     assert held.outcome.kind == "failed"
-    assert held.outcome.text.startswith("ears failed")
+    assert held.outcome.text.startswith("stt failed")
 
 
 def test_a_model_that_calls_tools_without_end_has_to_answer() -> None:
@@ -257,7 +257,7 @@ def test_a_model_that_calls_tools_without_end_has_to_answer() -> None:
         ran.append(at)
         return "nothing"
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(5)
@@ -265,10 +265,10 @@ def test_a_model_that_calls_tools_without_end_has_to_answer() -> None:
 
     many = [calls("look", at=at)._replace(id=f"call_{at}") for at in range(50)]
     held = hold(plan, Setting(script=lambda messages: [*many, *says("Hm.")], tools=[look]))
-    assert held.model.offered[-1] == 0
-    assert len(held.model.asked) == 6
+    assert held.llm.offered[-1] == 0
+    assert len(held.llm.asked) == 6
     assert len(ran) == 5 * 8
     assert [type(report) for report in held.reports].count(TurnEnded) == 2
-    for messages in held.model.asked:
+    for messages in held.llm.asked:
         asked = [call["id"] for message in messages for call in message.get("tool_calls", [])]
         assert asked == [message["tool_call_id"] for message in messages if message["role"] == "tool"]

@@ -35,7 +35,7 @@ TOOL_TABLE = {
 
 
 def ask_once(wait: float = 12.0):
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(wait)
@@ -46,7 +46,7 @@ def ask_once(wait: float = 12.0):
 
 def test_a_tool_is_called_and_its_answer_spoken() -> None:
     held = hold(ask_once(), Setting(script=by_last(TOOL_TABLE), tools=[lookup()]))
-    assert held.voice.spoken == ["Hello there.", "It is packed."]
+    assert held.tts.spoken == ["Hello there.", "It is packed."]
     (run_,) = held.turns[1].tools
     assert (run_.name, run_.arguments, run_.result) == (
         "get_order",
@@ -60,7 +60,7 @@ def test_a_tool_is_called_and_its_answer_spoken() -> None:
 
 def test_a_slow_tool_is_covered_by_its_filler() -> None:
     held = hold(ask_once(), Setting(script=by_last(TOOL_TABLE), tools=[lookup(seconds=3)]))
-    assert held.voice.spoken == ["Hello there.", "Let me look.", "It is packed."]
+    assert held.tts.spoken == ["Hello there.", "Let me look.", "It is packed."]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_failing_tool_becomes_something_the_model_can_explain(broken: Tool, sa
     (done,) = [report.run for report in held.reports if isinstance(report, ToolDone)]
     assert done.error == says_
     assert "secret" not in str(held.last_asked())
-    assert held.voice.spoken[-1] == "That did not work."
+    assert held.tts.spoken[-1] == "That did not work."
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_wrong_calls_are_told_to_the_model_and_nothing_runs(call) -> None:
     table = {"Where is": [call], "error": says("I could not.")}
     held = hold(ask_once(), Setting(script=by_last(table), tools=[lookup()]))
     assert held.turns[1].tools[0].error
-    assert held.voice.spoken[-1] == "I could not."
+    assert held.tts.spoken[-1] == "I could not."
 
 
 def test_a_side_effect_once_begun_is_finished_although_the_caller_hangs_up() -> None:
@@ -100,7 +100,7 @@ def test_a_side_effect_once_begun_is_finished_although_the_caller_hangs_up() -> 
         ran.append("booked")
         return "booked"
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Book it.")
         await asyncio.sleep(0.5)
@@ -111,7 +111,7 @@ def test_a_side_effect_once_begun_is_finished_although_the_caller_hangs_up() -> 
 
 
 def test_an_interruption_during_a_tool_never_leaves_an_unanswered_call() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(0.5)
@@ -124,13 +124,13 @@ def test_an_interruption_during_a_tool_never_leaves_an_unanswered_call() -> None
     asked = [call["id"] for message in messages for call in message.get("tool_calls", [])]
     answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
     assert asked == answered
-    assert held.voice.spoken[-2:] == ["Yes?", "It is packed."], "its result is told behind the answer"
+    assert held.tts.spoken[-2:] == ["Yes?", "It is packed."], "its result is told behind the answer"
 
 
 def test_hanging_up_waits_until_the_farewell_was_heard() -> None:
     table = {"bye": [*says("Goodbye then."), calls("hang_up", reason="done")]}
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Good bye")
         await asyncio.sleep(30)
@@ -145,7 +145,7 @@ def test_hanging_up_waits_until_the_farewell_was_heard() -> None:
 def test_transfer_to_a_person(possible: bool) -> None:
     table = {"person": [*says("I connect you."), calls("transfer_to_human", reason="asked")], "no tool": says("Sorry.")}
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("A person please")
         await asyncio.sleep(8)
@@ -153,19 +153,19 @@ def test_transfer_to_a_person(possible: bool) -> None:
 
     held = hold(plan, Setting(script=by_last(table), can_transfer=possible))
     assert held.outcome.kind == ("transfer" if possible else "caller_hung_up")
-    assert ("Sorry." in held.voice.spoken) is not possible
-    assert held.model.offered[0] == 1 + possible, "nobody is offered whom there is not"
+    assert ("Sorry." in held.tts.spoken) is not possible
+    assert held.llm.offered[0] == 1 + possible, "nobody is offered whom there is not"
 
 
 # Silence, duration, keys
 
 
 def test_silence_is_asked_after_twice_then_ended() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(300)
 
     held = hold(plan, Setting(options=TurnOptions()))
-    assert held.voice.spoken == [
+    assert held.tts.spoken == [
         PERSONA.greeting,
         PERSONA.reprompt,
         PERSONA.reprompt,
@@ -176,7 +176,7 @@ def test_silence_is_asked_after_twice_then_ended() -> None:
 
 
 def test_who_says_a_word_and_nothing_more_is_given_up_within_ninety_seconds() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Hello")
         await asyncio.sleep(90)
@@ -187,7 +187,7 @@ def test_who_says_a_word_and_nothing_more_is_given_up_within_ninety_seconds() ->
 
 
 def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         line.incoming.put_nowait(Away(True))
         await asyncio.sleep(600)
@@ -198,24 +198,24 @@ def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
         caller.hang_up()
 
     held = hold(plan, Setting(options=TurnOptions()))
-    assert held.voice.spoken == [PERSONA.greeting, "Sure."]
+    assert held.tts.spoken == [PERSONA.greeting, "Sure."]
     assert held.outcome.kind == "caller_hung_up"
 
 
 def test_the_longest_call_ends_with_a_farewell() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         while True:
             await asyncio.sleep(5)
             await caller.say("Tell me more")
 
     held = hold(plan, Setting(script=lambda messages: says(LONG), options=TurnOptions(max_duration=60)))
     assert held.outcome.kind == "max_duration"
-    assert held.voice.spoken[-1] == PERSONA.goodbye_overtime
+    assert held.tts.spoken[-1] == PERSONA.goodbye_overtime
 
 
 @pytest.mark.parametrize(("keys", "wait"), [("7346#", 0.0), ("7346", 3.0)])
 def test_pressed_keys_are_a_turn(keys: str, wait: float) -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         caller.press(keys)
         await asyncio.sleep(wait + 5)
@@ -227,7 +227,7 @@ def test_pressed_keys_are_a_turn(keys: str, wait: float) -> None:
 
 @pytest.mark.parametrize(("keys", "pause"), [("7346#", 0.0), ("7346", TurnOptions().digit_pause)])
 def test_the_time_of_a_reply_to_keys_counts_from_the_last_of_them(keys: str, pause: float) -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(10)
@@ -241,9 +241,9 @@ def test_the_time_of_a_reply_to_keys_counts_from_the_last_of_them(keys: str, pau
 
 @pytest.mark.faults("H8")
 def test_what_a_key_completes_at_once_has_no_hearing() -> None:
-    """Shares of 0 ms would make the ears look faster than they are."""
+    """Shares of 0 ms would make the STT look faster than they are."""
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         caller.press("1#")
         await asyncio.sleep(5)
@@ -255,7 +255,7 @@ def test_what_a_key_completes_at_once_has_no_hearing() -> None:
 
 
 def test_a_key_interrupts() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await asyncio.sleep(1.5)
@@ -265,7 +265,7 @@ def test_a_key_interrupts() -> None:
 
     held = hold(plan, Setting(script=by_last({"Where": says(LONG), "pressed 1": says("One.")})))
     assert held.turns[1].interrupted
-    assert held.voice.spoken[-1] == "One."
+    assert held.tts.spoken[-1] == "One."
 
 
 # Failures
@@ -274,20 +274,20 @@ def test_a_key_interrupts() -> None:
 def test_a_passing_failure_of_the_model_is_not_noticed() -> None:
     tries = iter([[ProviderError("x", "busy")], says("It is here.")])
     held = hold(ask_once(6), Setting(script=lambda messages: next(tries)))
-    assert held.voice.spoken[-1] == "It is here."
+    assert held.tts.spoken[-1] == "It is here."
 
 
 @pytest.mark.parametrize("can_transfer", [True, False])
 @pytest.mark.parametrize(
     ("part", "setting"),
     [
-        ("model", Setting(script=lambda messages: [DOWN])),
-        ("model", Setting(script=lambda messages: [60.0, *says("late")])),
-        ("model", Setting(script=lambda messages: [*says("Half a sen"), 60.0])),
-        ("voice", Setting(voice={"fails": lambda text: DOWN if text != "Hello there." else None})),
-        ("voice", Setting(voice={"fails": lambda text: DOWN})),
-        ("voice", Setting(voice={"refuses": DOWN})),
-        ("ears", Setting(ears={"refuses": DOWN})),
+        ("llm", Setting(script=lambda messages: [DOWN])),
+        ("llm", Setting(script=lambda messages: [60.0, *says("late")])),
+        ("llm", Setting(script=lambda messages: [*says("Half a sen"), 60.0])),
+        ("tts", Setting(tts={"fails": lambda text: DOWN if text != "Hello there." else None})),
+        ("tts", Setting(tts={"fails": lambda text: DOWN})),
+        ("tts", Setting(tts={"refuses": DOWN})),
+        ("stt", Setting(stt={"refuses": DOWN})),
     ],
 )
 def test_a_provider_that_fails_is_apologised_for(part: str, setting: Setting, can_transfer: bool) -> None:
@@ -298,30 +298,30 @@ def test_a_provider_that_fails_is_apologised_for(part: str, setting: Setting, ca
     said = PERSONA.connecting if can_transfer else PERSONA.apology
     (failed,) = [report for report in held.reports if isinstance(report, ProviderFailed)]
     assert failed.part == part
-    if part == "voice":
+    if part == "tts":
         assert len(held.line.played) > 20_000, "the recorded apology was played"
     else:
-        assert held.voice.spoken[-1] == said
+        assert held.tts.spoken[-1] == said
     assert held.turns[-1].heard == said
 
 
-def test_ears_that_are_lost_in_mid_call_are_apologised_for() -> None:
-    async def plan(caller, line, ears):
+def test_stt_that_are_lost_in_mid_call_are_apologised_for() -> None:
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
-        ears.heard.put_nowait(DOWN)
+        stt.heard.put_nowait(DOWN)
         await asyncio.sleep(30)
 
     held = hold(plan)
     assert held.outcome.kind == "failed"
-    assert held.voice.spoken[-1] == PERSONA.apology
+    assert held.tts.spoken[-1] == PERSONA.apology
 
 
 @pytest.mark.parametrize("after", [0.05, 0.5, 3.0, 3.9, 4.6, 5.0, 6.0, 8.0])
 def test_the_caller_may_hang_up_at_any_moment(after: float) -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         asyncio.get_running_loop().call_later(after, caller.hang_up)
         await asyncio.sleep(3)
-        await caller.say("Where is my order?", stable=True)
+        await caller.say("Where is my order?", eager=True)
         await asyncio.sleep(20)
 
     held = hold(plan, Setting(script=by_last(TOOL_TABLE), tools=[lookup(seconds=2)]))
@@ -332,4 +332,4 @@ def test_an_observer_that_fails_disturbs_nothing() -> None:
     def observer(report: Report) -> None:
         raise RuntimeError("boom")
 
-    assert hold(ask_once(4), Setting(observer=observer)).voice.spoken[-1] == "Sure."
+    assert hold(ask_once(4), Setting(observer=observer)).tts.spoken[-1] == "Sure."

@@ -26,7 +26,7 @@ SETTING = Setting(script=by_last(TABLE), can_transfer=True)
 def plan(*said: tuple[float, str]) -> Callable[..., Awaitable[None]]:
     """Say each sentence so many seconds after the one before."""
 
-    async def carry_out(caller, line, ears) -> None:
+    async def carry_out(caller, line, stt) -> None:
         for pause, text in said:
             await asyncio.sleep(pause)
             await caller.say(text)
@@ -40,7 +40,7 @@ def test_when_nobody_can_be_reached_the_caller_is_told_and_the_call_goes_on() ->
     held = hold(
         plan((3, "A person please"), (12, "Then where is my order"), (8, "bye")), replace(SETTING, connects=[False])
     )
-    assert held.voice.spoken[1:4] == [CONNECT, PERSONA.not_connected, "It is packed."]
+    assert held.tts.spoken[1:4] == [CONNECT, PERSONA.not_connected, "It is packed."]
     assert held.outcome.kind == "agent_hung_up"
     told = [message["content"] for message in held.last_asked() if message["role"] == "assistant"]
     assert PERSONA.not_connected in told, "the model knows that it failed"
@@ -49,12 +49,12 @@ def test_when_nobody_can_be_reached_the_caller_is_told_and_the_call_goes_on() ->
 def test_another_try_may_succeed() -> None:
     held = hold(plan((3, "A person please"), (14, "Again a person please")), replace(SETTING, connects=[False, True]))
     assert held.outcome == Outcome("transfer", "asked")
-    assert held.voice.spoken[-1] == CONNECT
+    assert held.tts.spoken[-1] == CONNECT
 
 
 def test_while_it_rings_at_the_person_nobody_is_asked_whether_they_are_there() -> None:
     held = hold(plan((3, "A person please")), replace(SETTING, ringing=25))
-    assert held.voice.spoken[1:] == [CONNECT]
+    assert held.tts.spoken[1:] == [CONNECT]
     assert held.outcome.kind == "transfer"
 
 
@@ -64,14 +64,14 @@ def test_the_agent_answers_while_it_rings_and_does_not_transfer_twice() -> None:
         replace(SETTING, ringing=25, connects=[True, False]),
     )
     assert held.outcome.kind == "transfer"
-    assert "It is packed." in held.voice.spoken
-    assert PERSONA.not_connected not in held.voice.spoken
+    assert "It is packed." in held.tts.spoken
+    assert PERSONA.not_connected not in held.tts.spoken
 
 
 def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None:
     """What was being said is broken off for good; nobody is asked anything, nor does the time of the call run out."""
 
-    async def taken(caller, line, ears) -> None:
+    async def taken(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say("Where is my order")
         await asyncio.sleep(0.5)
@@ -85,7 +85,7 @@ def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None
     script = by_last({"order": says(LONG)})
     held = hold(taken, Setting(script=script, options=TurnOptions(reprompt_after=8, max_duration=1800)))
     assert held.outcome.kind == "caller_hung_up"
-    assert held.voice.spoken == [PERSONA.greeting, LONG, LONG]
+    assert held.tts.spoken == [PERSONA.greeting, LONG, LONG]
     first, second = (turn for turn in held.turns if turn.caller)
     assert first.interrupted
     assert first.heard != LONG
@@ -105,7 +105,7 @@ def test_the_name_that_the_model_gives_is_who_is_called() -> None:
 
 
 def test_who_hangs_up_while_it_rings_has_hung_up() -> None:
-    async def impatient(caller, line, ears) -> None:
+    async def impatient(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say("A person please")
         await asyncio.sleep(6)
@@ -120,10 +120,10 @@ def test_an_agent_that_breaks_down_hands_over_if_it_can(connects: tuple[bool, ..
     broken = Setting(script=lambda messages: [DOWN], can_transfer=True, connects=connects)
     held = hold(plan((3, "Where is my order")), broken)
     assert held.outcome.kind == kind
-    assert held.outcome.text.startswith("model failed")
+    assert held.outcome.text.startswith("llm failed")
     sorry = [PERSONA.connecting] if kind == "transfer" else [PERSONA.connecting, PERSONA.apology]
-    assert held.voice.spoken[-len(sorry) :] == sorry
-    assert kind == "failed" or PERSONA.apology not in held.voice.spoken
+    assert held.tts.spoken[-len(sorry) :] == sorry
+    assert kind == "failed" or PERSONA.apology not in held.tts.spoken
 
 
 @pytest.mark.parametrize(("connects", "kind"), [((True,), "transfer"), ((False,), "failed")])
@@ -133,7 +133,7 @@ def test_who_is_handed_over_after_a_failure_is_waited_for_as_long_as_it_rings(
 ) -> None:
     decided: list[float] = []
 
-    async def waits(caller, line, ears) -> None:
+    async def waits(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say("Where is my order")
         try:
@@ -158,16 +158,16 @@ def test_a_failure_while_it_rings_does_not_ring_at_two_people_at_once(
 ) -> None:
     began: list[float] = []
 
-    async def loses_its_ears(caller, line, ears) -> None:
+    async def loses_its_stt(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say("A person please")
         await asyncio.sleep(4)
-        ears.heard.put_nowait(DOWN)
+        stt.heard.put_nowait(DOWN)
         await asyncio.sleep(100)
         caller.hang_up()
 
     held = hold(
-        loses_its_ears, replace(SETTING, ringing=15, connects=connects, connected=lambda to: began.append(now()))
+        loses_its_stt, replace(SETTING, ringing=15, connects=connects, connected=lambda to: began.append(now()))
     )
     assert held.outcome.kind == kind
     assert len(began) == rang

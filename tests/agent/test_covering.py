@@ -7,19 +7,19 @@ import pytest
 
 from agent.recorded import WORDS, moment, recorded
 from agent.ulaw import level
-from tests.agent.duplex_holding import gone
-from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import PERSONA, Setting, hold
+from tests.agent.realtime_holding import gone
+from tests.agent.realtime_holding import hold as hold_realtime
 
 
 @pytest.mark.faults("D13")
 @pytest.mark.parametrize(("language", "words"), [("en", True), ("es", False), ("hi", False)])
 def test_a_slow_voice_is_covered_in_no_language_but_the_callers(language: str, words: bool) -> None:
-    async def plan(caller, line, ears) -> None:
+    async def plan(caller, line, stt) -> None:
         await asyncio.sleep(9)
         caller.hang_up()
 
-    held = hold(plan, Setting(languages=(language,), voice={"delay": 3.0}))
+    held = hold(plan, Setting(languages=(language,), tts={"delay": 3.0}))
     played = bytes(held.line.played)
     assert (recorded("moment") in played) is words
     assert moment(language)[1] in played
@@ -33,7 +33,7 @@ def test_a_session_that_dawdles_is_covered_without_words() -> None:
         await asyncio.sleep(5)
         gone(caller.line)
 
-    held = hold_duplex(plan, persona=replace(PERSONA, greeting="Hola."), languages=("es",))
+    held = hold_realtime(plan, persona=replace(PERSONA, greeting="Hola."), languages=("es",))
     played = bytes(held.line.played)
     assert recorded("moment") not in played
     assert moment("es")[1] in played

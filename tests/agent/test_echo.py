@@ -6,12 +6,12 @@ from itertools import groupby
 
 import pytest
 
-from agent.ears import Transcript
 from agent.line import SAMPLE_RATE, Audio
+from agent.stt import Transcript
 from agent.turn_taking.options import TurnOptions
 from agent.vad import HANGOVER
 from tests.agent.holding import LONG, Held, Setting, by_last, hold, spoken_seconds
-from tests.fakes.line import LETTER, FakeCaller, FakeEars, FakeLine, now, says
+from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeStt, now, says
 
 pytestmark = pytest.mark.xfail(strict=False, reason="needs agent.hearing.caller.CallerSound in agent.floor.Listening")
 SLOT = 160
@@ -22,13 +22,13 @@ PIZZA = "Would you like the large pizza or the small pizza?"
 
 
 class Understanding:
-    """Ears that understand what comes back of the fake voice, whose sound is its letters; some time later, as ears do.
+    """STT that understands what comes back of the fake voice, whose sound is its letters; some time later, as STT does.
 
     Of a word that is cut off they make what there is of it, and a turn ends after 0.4 s of silence.
     """
 
-    def __init__(self, ears: FakeEars, *, loses_finals: bool) -> None:
-        self._ears, self._loses_finals = ears, loses_finals
+    def __init__(self, stt: FakeStt, *, loses_finals: bool) -> None:
+        self._stt, self._loses_finals = stt, loses_finals
         self._sound, self._given, self._end = bytearray(), 0, 0.0
         self._told = ""
         self.finals: list[str] = []
@@ -56,16 +56,16 @@ class Understanding:
     def _later(self, seconds: float, text: str, *, final: bool) -> None:
         if not text:
             return
-        put, heard = self._ears.heard.put_nowait, Transcript(text, final, False, self._end)
+        put, heard = self._stt.heard.put_nowait, Transcript(text, final, False, self._end)
         asyncio.get_running_loop().call_later(seconds, put, heard)
 
 
 class Loop:
     """A line on which all that is played comes back."""
 
-    def __init__(self, caller: FakeCaller, line: FakeLine, ears: FakeEars, delay: float, *, loses_finals: bool) -> None:
+    def __init__(self, caller: FakeCaller, line: FakeLine, stt: FakeStt, delay: float, *, loses_finals: bool) -> None:
         self._line, self._given = line, 0.2
-        self.ears = Understanding(ears, loses_finals=loses_finals)
+        self.stt = Understanding(stt, loses_finals=loses_finals)
         self._way = deque([SILENT] * round(delay / 0.02))
         self._played = 0
         self.silent_since = now()
@@ -88,7 +88,7 @@ class Loop:
                 self.caller, slot = self.caller - 1, LOUD
             self._given += 0.02
             self._line.incoming.put_nowait(Audio(slot, now()))
-            self.ears.hear(slot, self._given)
+            self.stt.hear(slot, self._given)
 
     def transcript(self, text: str, *, final: bool) -> Transcript:
         return Transcript(text, final, False, self._given)
@@ -97,10 +97,10 @@ class Loop:
 def looped(plan, script, *, delay: float = 0.16, loses_finals: bool = False) -> Held:
     """A call whose caller does as planned, on a line with an echo."""
 
-    async def person(caller: FakeCaller, line: FakeLine, ears: FakeEars) -> None:
-        loop = Loop(caller, line, ears, delay, loses_finals=loses_finals)
+    async def person(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
+        loop = Loop(caller, line, stt, delay, loses_finals=loses_finals)
         await loop.run(5.0)
-        await plan(loop, caller, ears)
+        await plan(loop, caller, stt)
         caller.hang_up()
 
     return hold(person, Setting(script=by_last(script), options=TurnOptions()))
@@ -110,18 +110,18 @@ def looped(plan, script, *, delay: float = 0.16, loses_finals: bool = False) -> 
 @pytest.mark.parametrize("loses_finals", [False, True])
 def test_an_echo_makes_it_stutter_twice_and_is_never_answered(delay: float, loses_finals: bool) -> None:
     took: list[float] = []
-    ears: list[str] = []
+    stt: list[str] = []
 
-    async def plan(loop: Loop, caller: FakeCaller, _: FakeEars) -> None:
+    async def plan(loop: Loop, caller: FakeCaller, _: FakeStt) -> None:
         for _ in range(3):
             caller.hear(QUESTION)
             began = now()
             await loop.run(spoken_seconds(LONG) + 8.0)
             took.append(loop.silent_since - began)
-            ears.extend(loop.ears.finals)
+            stt.extend(loop.stt.finals)
 
     held = looped(plan, {"Where": says(LONG)}, delay=delay, loses_finals=loses_finals)
-    assert ears, "something did come back"
+    assert stt, "something did come back"
     asked = [(turn.caller, turn.heard) for turn in held.turns if turn.caller]
     assert asked == [(QUESTION, LONG)] * 3
     assert not held.line.cuts[:-1], "nothing was broken off before the call ended"
@@ -131,7 +131,7 @@ def test_an_echo_makes_it_stutter_twice_and_is_never_answered(delay: float, lose
 
 
 def test_an_echo_may_be_as_long_as_the_reply() -> None:
-    async def plan(loop: Loop, caller: FakeCaller, ears: FakeEars) -> None:
+    async def plan(loop: Loop, caller: FakeCaller, stt: FakeStt) -> None:
         caller.hear(QUESTION)
         await loop.run(25.0)
 
@@ -142,14 +142,14 @@ def test_an_echo_may_be_as_long_as_the_reply() -> None:
 
 @pytest.mark.parametrize("interrupts", [0.5, 3.0])
 def test_a_caller_who_speaks_over_an_echo_is_heard(interrupts: float) -> None:
-    async def plan(loop: Loop, caller: FakeCaller, ears: FakeEars) -> None:
+    async def plan(loop: Loop, caller: FakeCaller, stt: FakeStt) -> None:
         caller.hear(QUESTION)
         await loop.run(interrupts)
         loop.caller = 60
         await loop.run(0.6)
-        ears.heard.put_nowait(loop.transcript("no cancel", final=False))
+        stt.heard.put_nowait(loop.transcript("no cancel", final=False))
         await loop.run(0.7)
-        ears.heard.put_nowait(loop.transcript("no cancel that", final=True))
+        stt.heard.put_nowait(loop.transcript("no cancel that", final=True))
         await loop.run(8.0)
 
     held = looped(plan, {"Where": says(LONG), "cancel": says("Cancelled.")})

@@ -6,13 +6,13 @@ and the record says why; with one the caller is answered all the same.
 
 import pytest
 
-from agent.duplex import ReplyEnded, Speech, Words
-from agent.ears import Ears, Onset, Transcript
-from agent.model import Model, Text, ToolCall
-from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
-from agent.providers.failover_ears import FailoverEars
-from agent.providers.health import Health
-from agent.voice import Voice
+from agent.llm import LanguageModel, Text, ToolCall
+from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
+from agent.providers.failover_stt import FailoverStt
+from agent.realtime import ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, SpeechToText, Transcript
+from agent.tts import TextToSpeech
 from tests.agent.enduring import (
     ANSWER,
     BUSY,
@@ -25,7 +25,7 @@ from tests.agent.enduring import (
     Story,
     Talking,
     endure,
-    endure_duplex,
+    endure_realtime,
     speaking,
     thinking,
 )
@@ -35,14 +35,14 @@ LIMIT = 3.0
 BOOM = ValueError("a secret")
 NONSENSE = (
     Onset(-5.0),
-    Transcript("", final=False, stable=False, end=0.0),
-    Transcript("", final=True, stable=True, end=1e9),
-    Transcript("\ufffd" * 300, final=False, stable=False, end=-3.0),
+    Transcript("", final=False, eager=False, end=0.0),
+    Transcript("", final=True, eager=True, end=1e9),
+    Transcript("\ufffd" * 300, final=False, eager=False, end=-3.0),
 )
-DUPLEX_NONSENSE = (
+REALTIME_NONSENSE = (
     Onset(-5.0),
     Words("nope", "", -1),
-    Speech("nope", b""),
+    ReplyAudio("nope", b""),
     ReplyEnded("zzz", complete=False),
     ToolCall("c", "nope", "{{{"),
 )
@@ -50,7 +50,7 @@ WELL = says(ANSWER)
 BEGUN = Text(f"{SENTENCES[0]} It")
 FAILOVER = FailoverOptions()
 
-EARS = [
+STT = [
     *(({point: fault}) for point in ("connect", "partial", "final", "after") for fault in (DOWN, LOST, BUSY, BOOM)),
     *(({point: FOREVER}) for point in ("connect", "partial", "final", "after")),
     *(({point: NONSENSE}) for point in ("partial", "final", "after")),
@@ -123,21 +123,21 @@ def named(faults: dict[str, object]) -> str:
     return f"{point}: {type(fault).__name__ if fault is BOOM else what}"
 
 
-@pytest.mark.parametrize("faults", EARS, ids=named)
-def test_ears(faults: dict[str, object]) -> None:
+@pytest.mark.parametrize("faults", STT, ids=named)
+def test_stt(faults: dict[str, object]) -> None:
     story = endure(Listening(**faults), thinking(WELL), speaking())
     endures(story)
     fault = next(iter(faults.values()))
     if isinstance(fault, Exception) or "connect" in faults:
-        ends_well(story, "ears")
+        ends_well(story, "stt")
     else:
         goes_on(story)
 
 
-@pytest.mark.parametrize("faults", [one for one in EARS if NONSENSE not in one.values()], ids=named)
-def test_ears_with_others_behind_them(faults: dict[str, object]) -> None:
-    ears = FailoverEars([lambda: Listening(**faults), Listening], Health(2), FAILOVER)
-    story = endure(ears, thinking(WELL), speaking())
+@pytest.mark.parametrize("faults", [one for one in STT if NONSENSE not in one.values()], ids=named)
+def test_stt_with_others_behind_them(faults: dict[str, object]) -> None:
+    stt = FailoverStt([lambda: Listening(**faults), Listening], CircuitBreaker(2), FAILOVER)
+    story = endure(stt, thinking(WELL), speaking())
     endures(story)
     goes_on(story)
     assert ANSWER in story.said
@@ -147,13 +147,13 @@ def test_ears_with_others_behind_them(faults: dict[str, object]) -> None:
 def test_a_model(what: str) -> None:
     story = endure(Listening(), thinking(MODELS[what]), speaking())
     endures(story)
-    goes_on(story) if what in SURVIVED else ends_well(story, "model")
+    goes_on(story) if what in SURVIVED else ends_well(story, "llm")
 
 
 @pytest.mark.parametrize("what", [one for one in MODELS if one not in UNANSWERED])
 def test_a_model_with_another_behind_it(what: str) -> None:
-    models: list[Model] = [thinking(MODELS[what]), thinking(WELL, "other")]
-    story = endure(Listening(), FailoverModel(models, Health(2), FAILOVER), speaking())
+    llms: list[LanguageModel] = [thinking(MODELS[what]), thinking(WELL, "other")]
+    story = endure(Listening(), FailoverLlm(llms, CircuitBreaker(2), FAILOVER), speaking())
     endures(story)
     goes_on(story)
 
@@ -162,27 +162,29 @@ def test_a_model_with_another_behind_it(what: str) -> None:
 def test_a_voice(what: str) -> None:
     story = endure(Listening(), thinking(WELL), VOICES[what])
     endures(story)
-    goes_on(story) if what in SURVIVED else ends_well(story, "voice")
+    goes_on(story) if what in SURVIVED else ends_well(story, "tts")
 
 
 @pytest.mark.parametrize("what", VOICES)
 def test_a_voice_with_another_behind_it(what: str) -> None:
-    voice = FailoverVoice([lambda: VOICES[what], speaking], Health(2), FAILOVER)
-    story = endure(Listening(), thinking(WELL), voice)
+    tts = FailoverTts([lambda: VOICES[what], speaking], CircuitBreaker(2), FAILOVER)
+    story = endure(Listening(), thinking(WELL), tts)
     endures(story)
     goes_on(story)
 
 
 @pytest.mark.parametrize(
-    ("ears", "model", "voice"),
+    ("stt", "llm", "tts"),
     [
         (Listening(final=LOST), thinking(WELL), speaking()),
         (Listening(), thinking([DOWN]), speaking()),
         (Listening(), thinking(WELL), speaking(FOREVER)),
     ],
 )
-def test_the_caller_is_given_to_a_person_if_there_is_one(ears: Ears, model: Model, voice: Voice) -> None:
-    story = endure(ears, model, voice, transfer=True)
+def test_the_caller_is_given_to_a_person_if_there_is_one(
+    stt: SpeechToText, llm: LanguageModel, tts: TextToSpeech
+) -> None:
+    story = endure(stt, llm, tts, transfer=True)
     endures(story)
     assert story.outcome.kind == "transfer"
     assert story.said[-1] == PERSONA.connecting
@@ -200,32 +202,32 @@ def test_a_model_that_has_nothing_to_say_for_the_third_time_has_failed() -> None
     story = endure(Listening(), thinking([]), speaking(), questions=3)
     endures(story)
     assert [text == PERSONA.again for text in story.said[1:3]] == [True, True]
-    ends_well(story, "model")
+    ends_well(story, "llm")
 
 
-DUPLEX = [
+REALTIME_NAMES = [
     *(
         {point: fault}
         for point in ("connect", "onset", "answer", "middle", "end")
         for fault in (DOWN, LOST, BUSY, BOOM, FOREVER)
     ),
-    *({point: DUPLEX_NONSENSE} for point in ("onset", "answer", "middle", "end")),
+    *({point: REALTIME_NONSENSE} for point in ("onset", "answer", "middle", "end")),
 ]
 
 
-@pytest.mark.parametrize("faults", DUPLEX, ids=named)
+@pytest.mark.parametrize("faults", REALTIME_NAMES, ids=named)
 def test_a_speech_to_speech_session(faults: dict[str, object]) -> None:
     """All sessions fail alike: the call goes on, or ends with an apology."""
-    story = endure_duplex(lambda brief: Talking(brief, **faults))
+    story = endure_realtime(lambda brief: Talking(brief, **faults))
     endures(story)
-    goes_on(story) if story.outcome.kind == "caller_hung_up" else ends_well(story, "duplex")
+    goes_on(story) if story.outcome.kind == "caller_hung_up" else ends_well(story, "realtime")
     if {DOWN, BOOM} & set(faults.values()) or "connect" in faults:
         assert story.outcome.kind == "failed"
 
 
-@pytest.mark.parametrize("faults", DUPLEX, ids=named)
+@pytest.mark.parametrize("faults", REALTIME_NAMES, ids=named)
 def test_a_speech_to_speech_session_with_another_provider_behind_it(faults: dict[str, object]) -> None:
-    story = endure_duplex(lambda brief: Talking(brief, **faults), Talking)
+    story = endure_realtime(lambda brief: Talking(brief, **faults), Talking)
     endures(story)
     goes_on(story)
     assert story.said[-1].endswith(SENTENCES[1])

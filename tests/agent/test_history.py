@@ -4,9 +4,9 @@ import pytest
 
 from agent.history import History, Sentence, heard_part
 from agent.line import Finished, Heard
-from agent.model import ToolCall
-from agent.mouth import Mouth
-from tests.fakes.line import FakeLine, FakeVoice
+from agent.llm import ToolCall
+from agent.speech_output import SpeechOutput
+from tests.fakes.line import FakeLine, FakeTts
 
 TEXT = "Your order is out for delivery."
 
@@ -58,10 +58,10 @@ def test_cutting_keeps_what_was_heard_before_and_drops_what_comes_after() -> Non
 
 def test_what_was_played_to_its_end_is_not_cut_later() -> None:
     line = FakeLine()
-    mouth = Mouth(line, FakeVoice())
-    sentence = mouth.begin(TEXT)
-    mouth.play(sentence, b"\x10" * 1000)
-    mouth.finished(Finished(1, 5.0))
+    speech_output = SpeechOutput(line, FakeTts())
+    sentence = speech_output.begin(TEXT)
+    speech_output.play(sentence, b"\x10" * 1000)
+    speech_output.finished(Finished(1, 5.0))
     history = History("p")
     history.say().sentences.append(sentence)
     history.cut(Heard(1, 0))

@@ -6,10 +6,10 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, think
-from agent.model import Text
+from agent.llm import Text
 from agent.providers.faults import http_fault, wait_of
 from agent.providers.openai_client import OpenAIOptions
-from tests.fakes.line import FakeModel
+from tests.fakes.line import FakeLlm
 from tests.virtual import run
 
 LOST = ProviderError("x", "connection lost")
@@ -20,10 +20,10 @@ def thinking(*replies) -> tuple[list, float]:
     left = list(replies)
 
     async def work() -> tuple[list, float]:
-        model, now = FakeModel(lambda messages: left.pop(0)), asyncio.get_running_loop().time
+        llm, now = FakeLlm(lambda messages: left.pop(0)), asyncio.get_running_loop().time
         begun = now()
         try:
-            found = [piece async for piece in think(model, [], ())]
+            found = [piece async for piece in think(llm, [], ())]
         except ProviderError as error:
             found = [error.problem]
         return found, now() - begun

@@ -9,10 +9,10 @@ from agent.announcement import Announcement
 from agent.errors import ProviderError
 from agent.limits import within
 from agent.line import Gone
-from agent.meter import MeteredEars, MeteredModel, MeteredVoice
-from agent.model import Text, Usage
+from agent.llm import Text, Usage
+from agent.meter import MeteredLlm, MeteredStt, MeteredTts
 from agent.records import Outcome, Used
-from tests.fakes.line import FakeEars, FakeLine, FakeModel, FakeVoice
+from tests.fakes.line import FakeLine, FakeLlm, FakeStt, FakeTts
 from tests.virtual import run
 
 
@@ -20,13 +20,13 @@ def test_sound_is_reported_every_five_seconds_and_the_rest_in_the_end() -> None:
     told: list[Used] = []
 
     async def scene() -> None:
-        inner = FakeEars()
-        ears = MeteredEars(inner, told.append)
+        inner = FakeStt()
+        stt = MeteredStt(inner, told.append)
         for _ in range(100):
-            ears.hear(b"\xff" * 480)
-        assert told == [Used("ears", inner.name, "seconds", 5.04)]
-        await ears.close()
-        await ears.close()
+            stt.send_audio(b"\xff" * 480)
+        assert told == [Used("stt", inner.name, "seconds", 5.04)]
+        await stt.close()
+        await stt.close()
 
     run(scene())
     assert [one.amount for one in told] == [5.04, 0.96]
@@ -36,19 +36,19 @@ def test_tokens_are_those_that_the_server_tells() -> None:
     told: list[Used] = []
 
     async def scene() -> None:
-        model = MeteredModel(FakeModel(lambda messages: [Text("Hello."), Usage(120, 7)]), told.append)
-        assert [piece async for piece in model.reply([], [])] == [Text("Hello."), Usage(120, 7)]
+        llm = MeteredLlm(FakeLlm(lambda messages: [Text("Hello."), Usage(120, 7)]), told.append)
+        assert [piece async for piece in llm.reply([], [])] == [Text("Hello."), Usage(120, 7)]
 
     run(scene())
-    assert told == [Used("model", "fake-model", "tokens_in", 120), Used("model", "fake-model", "tokens_out", 7)]
+    assert told == [Used("llm", "fake-model", "tokens_in", 120), Used("llm", "fake-model", "tokens_out", 7)]
 
 
 def test_a_reply_that_is_broken_off_is_estimated() -> None:
     told: list[Used] = []
 
     async def scene() -> None:
-        model = MeteredModel(FakeModel(lambda messages: [Text("Twelve chars"), Text("never read")]), told.append)
-        async with aclosing(model.reply([{"role": "user", "content": "x" * 400}], [])) as pieces:
+        llm = MeteredLlm(FakeLlm(lambda messages: [Text("Twelve chars"), Text("never read")]), told.append)
+        async with aclosing(llm.reply([{"role": "user", "content": "x" * 400}], [])) as pieces:
             await anext(pieces)
 
     run(scene())
@@ -61,16 +61,16 @@ def test_who_refuses_or_cannot_be_reached_is_not_paid() -> None:
     down = ProviderError("x", "cannot be reached", refused=True)
 
     async def scene() -> None:
-        model = MeteredModel(FakeModel(lambda messages: [down]), told.append)
+        llm = MeteredLlm(FakeLlm(lambda messages: [down]), told.append)
         with pytest.raises(ProviderError):
-            await anext(model.reply([{"role": "user", "content": "x" * 400}], []))
-        voice = MeteredVoice(FakeVoice(fails=lambda text: down), told.append)
+            await anext(llm.reply([{"role": "user", "content": "x" * 400}], []))
+        tts = MeteredTts(FakeTts(fails=lambda text: down), told.append)
         with pytest.raises(ProviderError):
-            await anext(voice.speak("Hello there."))
+            await anext(tts.speak("Hello there."))
         assert told == []
-        model = MeteredModel(FakeModel(lambda messages: [Text("Half"), down]), told.append)
+        llm = MeteredLlm(FakeLlm(lambda messages: [Text("Half"), down]), told.append)
         with pytest.raises(ProviderError):
-            [piece async for piece in model.reply([{"role": "user", "content": "x" * 400}], [])]
+            [piece async for piece in llm.reply([{"role": "user", "content": "x" * 400}], [])]
 
     run(scene())
     assert [one.amount for one in told] == [100, 1], "what broke off is estimated"
@@ -82,7 +82,7 @@ def test_what_is_thrown_away_or_too_late_is_paid_all_the_same() -> None:
     late = ProviderError("x", "nothing within 2 s")
 
     async def scene() -> None:
-        waiting = MeteredVoice(FakeVoice(fails=lambda text: 100.0), told.append)
+        waiting = MeteredTts(FakeTts(fails=lambda text: 100.0), told.append)
         with pytest.raises(ProviderError):
             await anext(within(waiting.speak("Hello there."), "x", 1.0, 1.0))
         assert [one.amount for one in told] == [12], "as for another voice that is asked then"
@@ -92,11 +92,11 @@ def test_what_is_thrown_away_or_too_late_is_paid_all_the_same() -> None:
         await asyncio.wait((task,))
         assert [one.amount for one in told] == [12, 6], "as for a reply that was prepared in vain"
         with pytest.raises(ProviderError):
-            await anext(MeteredVoice(FakeVoice(fails=lambda text: late), told.append).speak("Yes."))
+            await anext(MeteredTts(FakeTts(fails=lambda text: late), told.append).speak("Yes."))
         assert [one.amount for one in told] == [12, 6, 4]
         with pytest.raises(ProviderError):
-            model = MeteredModel(FakeModel(lambda messages: [late]), told.append)
-            await anext(model.reply([{"role": "user", "content": "x" * 400}], []))
+            llm = MeteredLlm(FakeLlm(lambda messages: [late]), told.append)
+            await anext(llm.reply([{"role": "user", "content": "x" * 400}], []))
         assert [one.amount for one in told] == [12, 6, 4, 100, 0]
 
     run(scene())
@@ -106,8 +106,8 @@ def test_characters_count_with_the_first_sound_of_the_voice() -> None:
     told: list[Used] = []
 
     async def scene() -> None:
-        voice = MeteredVoice(FakeVoice(), told.append)
-        async with aclosing(voice.speak("Hello there.")) as sounds:
+        tts = MeteredTts(FakeTts(), told.append)
+        async with aclosing(tts.speak("Hello there.")) as sounds:
             await anext(sounds)
             assert [one.amount for one in told] == [12]
 
@@ -117,8 +117,8 @@ def test_characters_count_with_the_first_sound_of_the_voice() -> None:
 def announced(broken: bool = False, leaves_after: float | None = None) -> tuple[Outcome, float]:
     async def scene() -> tuple[Outcome, float]:
         line, loop = FakeLine(), asyncio.get_running_loop()
-        voice = FakeVoice(fails=lambda text: ProviderError("voice", "gone") if broken else None)
-        announcement = Announcement(line, voice, "We are closed.", Outcome("refused", "they are blocked"))
+        tts = FakeTts(fails=lambda text: ProviderError("tts", "gone") if broken else None)
+        announcement = Announcement(line, tts, "We are closed.", Outcome("refused", "they are blocked"))
         async with asyncio.TaskGroup() as group:
             playing = group.create_task(line.play())
             await announcement.open()
@@ -127,7 +127,7 @@ def announced(broken: bool = False, leaves_after: float | None = None) -> tuple[
                 loop.call_later(leaves_after, line.incoming.put_nowait, Gone("hung up"))
             outcome = await announcement.run()
             playing.cancel()
-            assert voice.closed
+            assert tts.closed
         return outcome, loop.time() - begun
 
     return run(scene())

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from agent.history import History, Said
-from agent.model import ToolCall
+from agent.history import AssistantTurn, History
+from agent.llm import ToolCall
 from agent.records import Outcome
-from tests.agent.duplex_holding import gone
-from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import PERSONA, Setting, by_last, hold
+from tests.agent.realtime_holding import gone
+from tests.agent.realtime_holding import hold as hold_realtime
 from tests.fakes.line import calls, says
 
 FAREWELL = "I will connect you to a colleague right now, please stay on the line."
@@ -24,7 +24,7 @@ TABLE = {
 
 
 def speaks_into_it(first: str) -> Any:
-    async def plan(caller, line, ears) -> None:
+    async def plan(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say(first)
         await asyncio.sleep(1.2)
@@ -54,23 +54,23 @@ def test_a_decision_that_the_caller_speaks_into_is_told_as_not_done(first: str) 
 def test_a_transfer_that_nobody_takes_is_told_as_such() -> None:
     rings: list[str] = []
 
-    async def plan(caller, line, ears) -> None:
+    async def plan(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say("A person please")
         await asyncio.sleep(7)
         await caller.say("Where is my order")  # while it rings
         await asyncio.sleep(3)
-        rings.extend(results(held_model[-1]))
+        rings.extend(results(held_llm[-1]))
         await asyncio.sleep(25)
         await caller.say("Where is my order")
         await asyncio.sleep(5)
         caller.hang_up()
 
-    held_model: list[Any] = []
+    held_llm: list[Any] = []
     script = by_last(TABLE)
 
     def watched(messages: Any) -> Any:
-        held_model.append(messages)
+        held_llm.append(messages)
         return script(messages)
 
     setting = Setting(script=watched, can_transfer=True, ringing=20, connects=[False])
@@ -78,14 +78,14 @@ def test_a_transfer_that_nobody_takes_is_told_as_such() -> None:
     assert ["rings" in one for one in rings] == [True]
     (told,) = results(held.last_asked())
     assert "nobody took the call" in told
-    assert PERSONA.not_connected in held.voice.spoken
+    assert PERSONA.not_connected in held.tts.spoken
 
 
 @pytest.mark.faults("D10")
 def test_two_decisions_are_told_apart() -> None:
     """The caller speaks into a farewell while it rings at a person, who then does not take the call."""
 
-    async def plan(caller, line, ears) -> None:
+    async def plan(caller, line, stt) -> None:
         await asyncio.sleep(3)
         await caller.say("A person please")
         await asyncio.sleep(7)
@@ -119,7 +119,7 @@ def test_a_session_is_not_made_to_speak_while_it_rings() -> None:
         gone(caller.line)
 
     told: list[Any] = []
-    hold_duplex(plan, transfer=[False])
+    hold_realtime(plan, transfer=[False])
     assert [("nobody" in str(one), one[3]) for one in told if one[0] == "answer"] == [(True, True)]
     rings = [at for at, one in enumerate(told) if "it rings there" in str(one)]
     assert rings, "it is told as an instruction"
@@ -130,7 +130,7 @@ def test_a_session_is_not_made_to_speak_while_it_rings() -> None:
 def test_the_call_of_that_id_is_amended() -> None:
     history = History("")
     for number in (1, 2):
-        said: Said = history.say()
+        said: AssistantTurn = history.say()
         said.calls, said.results = [ToolCall(str(number), "hang_up", "{}")], {str(number): "as told"}
     assert history.amend("2", "after all")
     assert results(history.messages()) == ["as told", "after all"]
@@ -144,11 +144,11 @@ def test_a_transfer_that_raises_has_reached_nobody() -> None:
 
     held = hold(speaks_later, Setting(script=by_last(TABLE), can_transfer=True, connected=broken))
     assert held.outcome.kind == "caller_hung_up"
-    assert PERSONA.not_connected in held.voice.spoken
-    assert "It is packed." in held.voice.spoken, "the conversation goes on"
+    assert PERSONA.not_connected in held.tts.spoken
+    assert "It is packed." in held.tts.spoken, "the conversation goes on"
 
 
-async def speaks_later(caller, line, ears) -> None:
+async def speaks_later(caller, line, stt) -> None:
     await asyncio.sleep(3)
     await caller.say("A person please")
     await asyncio.sleep(15)
@@ -160,7 +160,7 @@ async def speaks_later(caller, line, ears) -> None:
 @pytest.mark.faults("A4")
 @pytest.mark.parametrize("broken", ["pause", "stop", "say", "finish", "attend"])
 def test_a_line_that_raises_ends_the_call_and_is_not_raised(broken: str) -> None:
-    async def plan(caller, line, ears) -> None:
+    async def plan(caller, line, stt) -> None:
         def fails(*_: Any) -> None:
             raise RuntimeError(f"a fault in {broken}")
 

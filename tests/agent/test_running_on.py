@@ -36,7 +36,7 @@ def talk(
 ) -> Held:
     """Say each sentence so many seconds after the one before."""
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         for pause, text in said:
             await asyncio.sleep(pause)
             await caller.say(text)
@@ -48,13 +48,13 @@ def talk(
 
 def told(held: Held, asked: int) -> list[str]:
     """What the model was told of tools in its `asked`-th reply."""
-    return [message["content"] for message in held.model.asked[asked] if message["role"] == "tool"]
+    return [message["content"] for message in held.llm.asked[asked] if message["role"] == "tool"]
 
 
 def test_what_comes_after_another_question_is_told_behind_its_answer() -> None:
     ran: list[float] = []
     held = talk((3, "please book it"), (2, "what are your hours"), tool_=booking(ran))
-    assert held.voice.spoken == [PERSONA.greeting, PERSONA.filler, HOURS, BOOKED]
+    assert held.tts.spoken == [PERSONA.greeting, PERSONA.filler, HOURS, BOOKED]
     assert held.turns[2].heard == HOURS, "the answer was not broken off"
     assert len(ran) == 1
     (running,) = told(held, 1)
@@ -73,7 +73,7 @@ def test_a_tool_that_begun_stands_in_its_turn_however_soon_the_caller_goes_on() 
     held = talk((3, "please book it"), (0.2, "what are your hours"), tool_=booking([]))
     turns = [(turn.caller, [run.name for run in turn.tools]) for turn in held.turns[1:]]
     assert turns == [("please book it", ["book"]), ("what are your hours", []), ("", [])]
-    assert held.voice.spoken == [PERSONA.greeting, HOURS, BOOKED]
+    assert held.tts.spoken == [PERSONA.greeting, HOURS, BOOKED]
 
 
 def test_a_lookup_that_takes_long_is_not_begun_again_each_time_that_the_caller_says_something() -> None:
@@ -83,8 +83,8 @@ def test_a_lookup_that_takes_long_is_not_begun_again_each_time_that_the_caller_s
         tool_=booking(ran, 7.6, side_effect=False),
     )  # fmt: skip
     assert len(ran) == 1
-    assert held.voice.spoken[-1] == BOOKED
-    assert held.voice.spoken.count(BOOKED) == 1, "the call that waited for the same run has told it"
+    assert held.tts.spoken[-1] == BOOKED
+    assert held.tts.spoken.count(BOOKED) == 1, "the call that waited for the same run has told it"
 
 
 def test_what_comes_while_the_caller_speaks_is_known_to_the_answer() -> None:
@@ -93,7 +93,7 @@ def test_what_comes_while_the_caller_speaks_is_known_to_the_answer() -> None:
     assert call["tool_calls"][0]["id"] == late["tool_call_id"]
     assert '"result": "booked"' in late["content"]
     assert question == {"role": "user", "content": "well what are your hours"}
-    assert held.voice.spoken[-1] == HOURS, "and it is not told again by itself"
+    assert held.tts.spoken[-1] == HOURS, "and it is not told again by itself"
 
 
 def test_a_late_result_is_told_instead_of_asking_whether_somebody_is_there() -> None:
@@ -105,7 +105,7 @@ def test_a_late_result_is_told_instead_of_asking_whether_somebody_is_there() -> 
         options = TurnOptions(reprompt_after=4)
         held = talk((3, "please book it"), (2, "what are your hours"), tool_=booking([], seconds, timeout=30),
                     options=options, answers=slow, wait=15)  # fmt: skip
-        assert held.voice.spoken[3:5].count(BOOKED) == 1, seconds
+        assert held.tts.spoken[3:5].count(BOOKED) == 1, seconds
 
 
 def test_who_speaks_before_a_late_result_is_told_is_answered_first() -> None:
@@ -116,7 +116,7 @@ def test_who_speaks_before_a_late_result_is_told_is_answered_first() -> None:
     held = talk(
         (3, "please book it"), (2, "what are your hours"), (3.7, "and on sunday"), tool_=booking([]), answers=slow
     )
-    assert held.voice.spoken[2:] == [HOURS, HOURS]
+    assert held.tts.spoken[2:] == [HOURS, HOURS]
     assert "booked" in "".join(told(held, -1)), "the model knows it"
 
 
@@ -125,7 +125,7 @@ def test_a_model_may_have_nothing_to_say_to_a_late_result() -> None:
         return [] if "came late" in messages[-1]["content"] else script(messages)
 
     held = talk((3, "please book it"), (2, "what are your hours"), tool_=booking([]), answers=silent)
-    assert held.voice.spoken[-1] == HOURS
+    assert held.tts.spoken[-1] == HOURS
     assert held.outcome.kind == "caller_hung_up"
 
 
@@ -135,7 +135,7 @@ def test_a_lookup_ends_with_the_call_and_an_order_does_not() -> None:
             (3, "please book it"), (2, "what are your hours"), tool_=booking([], 6.0, side_effect=side_effect), wait=0.5
         )
         assert any(isinstance(report, ToolDone) for report in held.reports) is side_effect
-        assert BOOKED not in held.voice.spoken
+        assert BOOKED not in held.tts.spoken
 
 
 def test_no_more_than_some_run_on() -> None:

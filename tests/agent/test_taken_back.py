@@ -1,10 +1,10 @@
-"""What cost the agent its reply and was nothing: words that the ears take back, and an "mm-hmm" while it thinks."""
+"""What cost the agent its reply and was nothing: words that the STT takes back, and an "mm-hmm" while it thinks."""
 
 import asyncio
 
 import pytest
 
-from agent.ears import Transcript
+from agent.stt import Transcript
 from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import calls, now, says
 
@@ -13,13 +13,13 @@ QUESTION = "Where is my order?"
 
 @pytest.mark.parametrize("tool", [False, True])
 def test_the_caller_hears_the_answer_all_the_same(tool: bool) -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say(QUESTION)
         await asyncio.sleep(0.2)
-        ears.heard.put_nowait(Transcript("on", False, False, 2.0))
+        stt.heard.put_nowait(Transcript("on", False, False, 2.0))
         await asyncio.sleep(0.4)
-        ears.heard.put_nowait(Transcript("", True, False, 2.0))
+        stt.heard.put_nowait(Transcript("", True, False, 2.0))
         await asyncio.sleep(8)
         caller.hang_up()
 
@@ -36,13 +36,13 @@ def test_the_caller_hears_the_answer_all_the_same(tool: bool) -> None:
 def test_the_caller_who_cut_the_agent_short_is_asked() -> None:
     at: list[float] = []
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(3)
         await caller.say(QUESTION)
         await asyncio.sleep(1.5)
-        ears.heard.put_nowait(Transcript("on", False, False, 2.0))
+        stt.heard.put_nowait(Transcript("on", False, False, 2.0))
         await asyncio.sleep(0.4)
-        ears.heard.put_nowait(Transcript("", True, False, 2.0))
+        stt.heard.put_nowait(Transcript("", True, False, 2.0))
         at.append(now())
         await asyncio.sleep(6)
         caller.hang_up()

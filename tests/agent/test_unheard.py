@@ -8,17 +8,17 @@ import pytest
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.simulate.run import rustling
 from tests.agent.holding import PERSONA, Setting, hold
-from tests.fakes.line import FakeCaller, FakeEars, FakeLine
+from tests.fakes.line import FakeCaller, FakeLine, FakeStt
 
 YES = read_ulaw(Path(__file__).parents[2] / "sipgw" / "demo_voice" / "yes.wav")
 ASKS = replace(PERSONA, greeting="Shall I send it?")
 
 
 @pytest.mark.parametrize(("sound", "asked"), [(YES, True), (rustling(0.5), False)], ids=["yes", "cough"])
-def test_whoever_answers_deaf_ears_in_one_word_is_asked_again_within_three_seconds(sound: bytes, asked: bool) -> None:
+def test_whoever_answers_deaf_stt_in_one_word_is_asked_again_within_three_seconds(sound: bytes, asked: bool) -> None:
     answered: list[bool] = []
 
-    async def plan(caller: FakeCaller, line: FakeLine, ears: FakeEars) -> None:
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         await caller.sound(3.0, loud=False)
         await caller.play(sound)
         before = len(line.played)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.stage import BUILT_IN
+from agent.active_agent import BUILT_IN
 from agent.tools import ToolFileError
 from sipgw.agents.agents import OURS, Agents, call_variables, filled
 from sipgw.agents.choice import unspoken
@@ -38,7 +38,7 @@ from sipgw.trunks.trunks import LOCAL_TRUNK
 SALES = """\
 +++
 greeting = "Sales, hello."
-voice = "elevenlabs"
+tts = "elevenlabs"
 [elevenlabs]
 voice_id = "anna"
 [turns]
@@ -94,7 +94,7 @@ def test_toml_and_plain_markdown_are_agents_too() -> None:
 
 def test_errors_name_file_line_and_key() -> None:
     assert wrong('+++\ngreeting = "x"\nvoise = "local"\n+++\nx') == (
-        "agents/sales.md:3: voise: unknown key 'voise'; did you mean 'voice'?"
+        "agents/sales.md:3: voise: unknown key 'voise'; did you mean 'tts'?"
     )
     assert wrong("+++\n[elevenlabs]\nvoice_id = 3\n+++\n").startswith(
         "agents/sales.md:3: elevenlabs.voice_id: expected"
@@ -184,7 +184,7 @@ def test_what_a_caller_writes_is_no_prompt() -> None:
 
 @pytest.mark.faults("H15")
 @pytest.mark.parametrize(
-    "text", ['+++\ngreeting = "Hello."\nYou sell boats.\n', '\n+++\nears = "local"\n+++\nYou sell.\n']
+    "text", ['+++\ngreeting = "Hello."\nYou sell boats.\n', '\n+++\nstt = "local"\n+++\nYou sell.\n']
 )
 def test_a_head_without_its_end_is_no_prompt(text: str) -> None:
     assert "ends with a line of +++ alone" in wrong(text)
@@ -230,18 +230,18 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
         return unspoken(config, choose(config))
 
     spanish = '[[languages]]\ncode = "es"\n'
-    assert [one.partition("which ")[2][:18] for one in told(spanish)] == ["the embedded voice", "the embedded ears "]
+    assert [one.partition("which ")[2][:18] for one in told(spanish)] == ["the embedded voice", "the embedded STT "]
     keys = '[elevenlabs]\napi_key = "${E}"\nvoice_id = "x"\n[assemblyai]\napi_key = "${A}"\n'
     assert told(keys + spanish) == []
-    assert told(keys + spanish + '[agent]\nvoice = "local"\n') == told(spanish)[:1]
-    assert told('[agent]\nvoice = "local"\nears = "local"\n') == []
-    more = '[deepgram_voice]\napi_key = "${E}"\n[cartesia]\napi_key = "${A}"\n'
-    backups = '[agent]\nears_backup = ["cartesia"]\nvoice_backup = ["deepgram"]\n'
+    assert told(keys + spanish + '[agent]\ntts = "local"\n') == told(spanish)[:1]
+    assert told('[agent]\ntts = "local"\nstt = "local"\n') == []
+    more = '[deepgram_tts]\napi_key = "${E}"\n[cartesia]\napi_key = "${A}"\n'
+    backups = '[agent]\nstt_backup = ["cartesia"]\ntts_backup = ["deepgram"]\n'
     assert [one.partition("which ")[2].partition(":")[0] for one in told(keys + more + backups + spanish)] == [
         "deepgram's voice aura-2-thalia-en does not",
-        "cartesia's ears do not understand",
+        "cartesia's STT does not understand",
     ]
-    aura = '[agent]\nvoice = "deepgram"\n[[languages]]\ncode = "es"\nvoice_id = "aura-2-celeste-es"\n'
+    aura = '[agent]\ntts = "deepgram"\n[[languages]]\ncode = "es"\nvoice_id = "aura-2-celeste-es"\n'
     assert told(keys + more + aura) == []
     notes = Agents(parse(spanish, "sipgw.toml", {}), {}).notes
     assert any("agent agent: the agent is to speak Spanish, which the embedded voice" in note for note in notes)

@@ -37,15 +37,15 @@ NOWHERE = """
 base_url = "http://127.0.0.1:9/v1"
 [openai_backup]
 base_url = "http://127.0.0.1:9/v1"
-[deepgram_voice]
+[deepgram_tts]
 url = "ws://127.0.0.1:9"
 [elevenlabs]
 transport = "http"
 base_url = "http://127.0.0.1:9"
 """
-FIRST = '[agent]\nears = "deepgram"\nmodel = "openai"\nvoice = "elevenlabs"\n'
-BACKUP = '[agent]\nears = "deepgram"\nmodel = "local"\nmodel_backup = ["openai_backup"]\nvoice = "deepgram"\n'
-OF_A_LANGUAGE = '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice = "elevenlabs"\n'
+FIRST = '[agent]\nstt = "deepgram"\nllm = "openai"\ntts = "elevenlabs"\n'
+BACKUP = '[agent]\nstt = "deepgram"\nllm = "local"\nllm_backup = ["openai_backup"]\ntts = "deepgram"\n'
+OF_A_LANGUAGE = '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\ntts = "elevenlabs"\n'
 
 
 @pytest.mark.faults("A3")

@@ -25,7 +25,7 @@ voice_id = "lucia"
 reprompt = "¿Hola?"
 [[languages]]
 code = "hi"
-voice = "cartesia"
+tts = "cartesia"
 voice_id = "priya"
 """
 
@@ -34,14 +34,14 @@ def config(text: str) -> Config:
     return parse(text, "sipgw.toml", KEYS)
 
 
-def test_each_language_has_its_voice_and_the_ears_know_them_all() -> None:
+def test_each_language_has_its_voice_and_the_stt_know_them_all() -> None:
     async def run():
         two = config(TWO)
         async with opened(two, choose(two)) as providers:
-            named = {code: providers.voice(code) for code in ("en", "es", "hi", "", "it")}
-            return named, providers.ears()
+            named = {code: providers.tts(code) for code in ("en", "es", "hi", "", "it")}
+            return named, providers.stt()
 
-    voices, ears = asyncio.run(run())
+    voices, stt = asyncio.run(run())
     options = {code: voice._voice._session._options for code, voice in voices.items() if code != "hi"}
     assert [(options[code].voice_id, options[code].language_code) for code in ("en", "es")] == [
         ("anna", "en"),
@@ -49,7 +49,7 @@ def test_each_language_has_its_voice_and_the_ears_know_them_all() -> None:
     ]
     assert options[""].voice_id == options["it"].voice_id == "anna", "that of the first language"
     assert voices["hi"].name.startswith("cartesia/"), "and the agent's own stands in for it"
-    assert ears._makers[0]()._ears._session._options.languages == ("en", "es", "hi")
+    assert stt._makers[0]()._stt._session._options.languages == ("en", "es", "hi")
 
 
 def test_sentences_are_those_of_the_language_unless_changed() -> None:
@@ -68,7 +68,7 @@ def test_sentences_are_those_of_the_language_unless_changed() -> None:
     [
         ('[[languages]]\ncode = "tlh"', "'tlh' is not one of de, en"),
         ('[[languages]]\ncode = "en"\n[[languages]]\ncode = "en"', "two languages are called 'en'"),
-        ('[[languages]]\ncode = "en"\nvoices = "x"', "did you mean 'voice'?"),
+        ('[[languages]]\ncode = "en"\nvoices = "x"', "did you mean 'tts'?"),
     ],
 )
 def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, says: str) -> None:
@@ -78,7 +78,7 @@ def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, s
 
 def test_a_voice_without_a_key_is_an_error() -> None:
     with pytest.raises(ConfigError, match="'deepgram' is none of"):
-        choose(config('[[languages]]\ncode = "en"\nvoice = "deepgram"'))
+        choose(config('[[languages]]\ncode = "en"\ntts = "deepgram"'))
 
 
 def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:
@@ -90,12 +90,14 @@ def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:
     assert set(Agents(main, {"billing": billing}).all) == {"agent", "billing"}
 
 
-@pytest.mark.parametrize(("one", "other"), [('duplex = "openai"', ""), ("", 'duplex = "openai"')])
+@pytest.mark.parametrize(("one", "other"), [('realtime = "openai"', ""), ("", 'realtime = "openai"')])
 def test_who_hands_over_and_who_takes_over_speak_by_the_same_means(one: str, other: str) -> None:
     main = config("")
     first = parse_agent(f'{one}\nhand_over = ["second"]', Path("agents/first.toml"), main, KEYS)
     second = parse_agent(other, Path("agents/second.toml"), main, KEYS)
-    with pytest.raises(ConfigError, match="agent first: hand_over: 'second' and it need both a duplex, or neither"):
+    with pytest.raises(
+        ConfigError, match="agent first: hand_over: 'second' and it need both a realtime model, or neither"
+    ):
         Agents(main, {"first": first, "second": second})
     Agents(main, {"first": first, "second": parse_agent(one, Path("agents/second.toml"), main, KEYS)})
 

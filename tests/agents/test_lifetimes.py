@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_speak import OpenAIVoiceOptions
+from agent.providers.openai_speak import OpenAITtsOptions
 from sipgw.agents import lifetimes
 from sipgw.agents.agents import Agents
 from sipgw.agents.choice import Choice
@@ -35,7 +35,7 @@ def test_every_default_is_in_the_table_and_lives(part: str, provider: str) -> No
     name = getattr(getattr(Config(), section), key)
     one = lifetime(part, provider.removesuffix("_backup"), name)
     assert one is not None, f"{name} is missing"
-    if (part, provider) == ("voice", "openai"):
+    if (part, provider) == ("tts", "openai"):
         assert one.ends == date(2027, 1, 6), "nothing follows it"
         assert "elevenlabs" in one.instead
     else:
@@ -47,7 +47,7 @@ def test_who_is_told_of_an_end_is_told_what_lives_on(one) -> None:
     assert one.source
     key, _, written = one.instead.partition(" = ")
     named = lifetime(one.part, one.provider, written.strip('"'))
-    assert key == "voice" or (named is not None and named.ends is None)
+    assert key == "tts" or (named is not None and named.ends is None)
 
 
 @pytest.mark.faults("E1")
@@ -93,12 +93,12 @@ def test_the_name_that_another_model_answers_to_is_taken_and_told() -> None:
 @pytest.mark.faults("E3")
 @pytest.mark.parametrize("way", ["the voice of the agent", "the voice of a language"])
 def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
-    voice = OpenAIVoiceOptions(api_key="k")
-    config, choice = replace(Config(), openai_voice=voice), CLOUD
+    tts = OpenAITtsOptions(api_key="k")
+    config, choice = replace(Config(), openai_tts=tts), CLOUD
     if way == "the voice of the agent":
-        choice = replace(choice, voice=("openai",))
+        choice = replace(choice, tts=("openai",))
     else:
-        config = replace(config, languages=(LanguageOptions("es", voice="openai"),))
+        config = replace(config, languages=(LanguageOptions("es", tts="openai"),))
     (sentence,) = endings(config, choice, WRITTEN)
     assert "ends on 2027-01-06 at OpenAI, in 45 days" in sentence
     assert "write voice = " in sentence
@@ -107,7 +107,7 @@ def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
 @pytest.mark.faults("E3")
 def test_a_transcription_that_ends_is_warned_of() -> None:
     realtime = replace(Config().openai_realtime, api_key="k", transcription="gpt-4o-mini-transcribe")
-    config = replace(Config(), agent=AgentOptions(duplex="openai"), openai_realtime=realtime)
+    config = replace(Config(), agent=AgentOptions(realtime="openai"), openai_realtime=realtime)
     assert endings(config, choose(config), date(2026, 11, 1)) == []
     (sentence,) = endings(config, choose(config), date(2027, 2, 1))
     assert 'write transcription = "gpt-transcribe" in [openai_realtime]' in sentence

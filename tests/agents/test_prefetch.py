@@ -38,9 +38,9 @@ def test_the_model_knows_the_customer_when_they_first_speak(tmp_path: Path) -> N
         async with cloud(tmp_path, said, answers, change=change, observer=reports.append) as world:
             async with calling(world.target, lambda frame: b"\xff" * 160, caller="+15551234567"):
                 async with asyncio.timeout(HANG):
-                    while not world.model.requests:
+                    while not world.llm.requests:
                         await asyncio.sleep(0.05)
-            return world.model.requests
+            return world.llm.requests
 
     requests = asyncio.run(scenario())
     prompt = requests[0]["messages"][0]["content"]

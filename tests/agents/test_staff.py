@@ -25,7 +25,7 @@ class House:
     @contextlib.asynccontextmanager
     async def opened(self, config: Any, choice: Any, speech: Any) -> AsyncIterator[Any]:
         if config == "broken":
-            raise ProviderError("model", "no such thing")
+            raise ProviderError("llm", "no such thing")
         await asyncio.sleep(0.1)
         self.open[config] = asyncio.current_task()
         self.speech[config] = speech = speech or (f"speech of {config}" if choice else None)

@@ -1,7 +1,7 @@
 """How often the answering-machine detection is wrong, and when it decides: ``python -m tests.bench.answering``.
 
 Recorded speech as humans, and answers and greetings synthesised by flite in four voices, with beeps, over line noise.
-Without words: only the sound is judged, as if the ears heard nothing; and with them.
+Without words: only the sound is judged, as if the STT heard nothing; and with them.
 """
 
 import random

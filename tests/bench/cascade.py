@@ -33,9 +33,9 @@ SPEECH = b"\x10\x90\x20\xa0" * 2400
 CONFIG = """
 [agent]
 greeting = "Hello."
-ears = "assemblyai"
-model = "openai"
-voice = "elevenlabs"
+stt = "assemblyai"
+llm = "openai"
+tts = "elevenlabs"
 [assemblyai]
 api_key = "${AAI}"
 url = "%s"
@@ -121,24 +121,24 @@ async def load(folder: Path) -> int:
     authority = encrypted(folder)
     found: dict[str, list[float]] = {}
     async with (
-        FakeAssemblyAI(key="aai") as ears,
-        FakeOpenAI([Reply(text=["It is on ", "its way."])], key="sk") as model,
-        FakeElevenLabs(key="xi", delay=0.08, sound=lambda text: SPEECH) as voice,
+        FakeAssemblyAI(key="aai") as stt,
+        FakeOpenAI([Reply(text=["It is on ", "its way."])], key="sk") as llm,
+        FakeElevenLabs(key="xi", delay=0.08, sound=lambda text: SPEECH) as tts,
     ):
         config = folder / "cascade.toml"
-        config.write_text(CONFIG % (ears.url, model.base_url, voice.url))
+        config.write_text(CONFIG % (stt.url, llm.base_url, tts.url))
         environment = os.environ | {"AAI": "aai", "OAI": "sk", "XI": "xi", "SSL_CERT_FILE": str(authority)}
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "sipgw", "load", "-c", str(config), *sys.argv[1:], env=environment
         )
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch(process.pid, lambda: sum(not one.ended for one in ears.sessions), found))
+            watching = group.create_task(watch(process.pid, lambda: sum(not one.ended for one in stt.sessions), found))
             status = await process.wait()
             watching.cancel()
         after, took = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
     own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"the fakes took {own:.1f} s of CPU in {took:.0f} s ({len(ears.sessions)} sessions of the ears)")
+    print(f"the fakes took {own:.1f} s of CPU in {took:.0f} s ({len(stt.sessions)} sessions of the STT)")
     for name, figures in sorted(found.items()):
         print(f"{name}: {statistics.median(figures):.2f} ms of CPU per call-second over {len(figures)} s")
     return status

@@ -69,7 +69,7 @@ async def turn_latencies(
 ) -> list[float]:
     """Seconds from the caller's packet that completes a turn to the first packet of the reply, for every turn.
 
-    With `flux` the ears are Deepgram's, which are sure after so many milliseconds. So many milliseconds of `silence`
+    With `flux` the STT is Deepgram's, which are sure after so many milliseconds. So many milliseconds of `silence`
     after the last word belong to the turn: 0 counts all of the wait.
     """
     first = 5000
@@ -98,13 +98,13 @@ async def deepgram(said: list[Said], end: int) -> AsyncIterator[Callable[[Config
         async with FakeDeepgram(said) as server:
             eager = 0.4 if end > MIN_TURN_SILENCE else None  # so short a silence leaves no time to be early
             options = DeepgramOptions(api_key="dg-key", url=server.url, eager_eot_threshold=eager)
-            yield lambda config: replace(config, agent=replace(config.agent, ears="deepgram"), deepgram=options)
+            yield lambda config: replace(config, agent=replace(config.agent, stt="deepgram"), deepgram=options)
 
 
-def own_share(name: str, goal: float, **ears: int) -> Gate:
+def own_share(name: str, goal: float, **stt: int) -> Gate:
     """The gateway's own share: nothing that it uses takes any time."""
     with tempfile.TemporaryDirectory() as folder:
-        own = asyncio.run(turn_latencies(Path(folder), (0.0, 0.0, 0.0), **ears))
+        own = asyncio.run(turn_latencies(Path(folder), (0.0, 0.0, 0.0), **stt))
     p50, p95 = percentile(own, 0.5), percentile(own, 0.95)
     figures = f"p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms"
     return Gate(AREA, f"fakes without delay, {name}", figures, f"p95 <= {1000 * goal:.0f} ms", p95 <= goal)
@@ -114,7 +114,7 @@ def cloud_gates() -> Iterator[Gate]:
     """The gateway's own share, and whole turns at the providers' published medians."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     yield own_share(
-        "sound to the ears every 20 ms (Flux): last packet in to first packet out", 0.060, flux=MIN_TURN_SILENCE
+        "sound to the STT every 20 ms (Flux): last packet in to first packet out", 0.060, flux=MIN_TURN_SILENCE
     )
     yield own_share("at least 50 ms of sound at a time (AssemblyAI): last packet in to first packet out", 0.090)
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
 from tests.bench.cascade import encrypted
 from tests.fakes.openai import FakeOpenAI, Reply
@@ -31,10 +31,10 @@ def serve(folder: str, told: Connection) -> None:
 
 async def measure(base_url: str) -> float:
     """Milliseconds of CPU for a reply; the first round, which connects, does not count."""
-    model = OpenAIModel(OpenAIOptions(api_key="sk", base_url=base_url))
+    llm = OpenAILlm(OpenAIOptions(api_key="sk", base_url=base_url))
 
     async def reply() -> None:
-        async for _ in model.reply(ASKED, []):
+        async for _ in llm.reply(ASKED, []):
             pass
 
     began = 0.0
@@ -44,7 +44,7 @@ async def measure(base_url: str) -> float:
             for _ in range(AT_ONCE):
                 group.create_task(reply())
     spent = time.process_time() - began
-    await model.close()
+    await llm.close()
     return 1000 * spent / (ROUNDS * AT_ONCE)
 
 

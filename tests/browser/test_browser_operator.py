@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiortc import RTCSessionDescription
 
-from agent.steering import CannotSteer
+from agent.call_control import CallControlRefused
 from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfers import GIVEN_BACK
@@ -69,11 +69,11 @@ def test_who_takes_a_phone_call_over_speaks_with_the_caller_and_the_agent_goes_o
                     assert call.row()["turn"] == "with ann"
                     await until(lambda: heard(caller, number_of))
                     await until(lambda: frames(operator, murmur) > 100)
-                    with pytest.raises(CannotSteer, match="somebody else has this call"):
+                    with pytest.raises(CallControlRefused, match="somebody else has this call"):
                         await call.take_over("bob", lambda _: None)  # type: ignore[arg-type,return-value]
                 await until(lambda: call.row()["turn"] != "with ann")
                 await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
-                assert any(GIVEN_BACK in str(message["content"]) for message in gateway.model.requests[-1]["messages"])
+                assert any(GIVEN_BACK in str(message["content"]) for message in gateway.llm.requests[-1]["messages"])
             (record,) = await records(gateway.gateway)
             await until(lambda: nothing_left(gateway))
         assert record["ending"] == "caller_hung_up"
@@ -92,7 +92,7 @@ def test_a_call_from_a_browser_is_taken_over_and_ended_by_the_operator(tmp_path:
                     await until(lambda: frames(caller, loud) > 100)
                     await until(lambda: frames(operator, murmur) > 100)
                     assert len(await anext(blocks)) == 1600, "others listen all the while"
-                    call.steering.end("that is enough")
+                    call.call_control.end("that is enough")
                     (record,) = await records(gateway.gateway)
             await caller.close()
             await until(lambda: nothing_left(gateway))
@@ -127,7 +127,7 @@ def test_a_caller_from_a_browser_is_transferred_to_a_person(tmp_path: Path) -> N
         async with callee(sound=loud) as person, world(tmp_path, person=person) as gateway:
             phone, caller = BrowserPhone(gateway.gateway), Browser(murmur)
             await caller.place(phone)
-            (await answered(gateway)).steering.transfer("anna")
+            (await answered(gateway)).call_control.transfer("anna")
             await until(lambda: frames(caller, loud) > 100)
             await until(lambda: heard(person.phones[0], murmured, 50))
             person.legs[0].hangup()

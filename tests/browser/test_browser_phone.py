@@ -56,7 +56,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like
             assert await phone.hang_up(browser.call, "ann")
             (record,) = await records(world.gateway)
             await browser.close()
-            return browser, world.ears.sessions[0].audio, world.voice.texts, record
+            return browser, world.stt.sessions[0].audio, world.tts.texts, record
 
     browser, audio, texts, record = asyncio.run(scenario())
     frames = [bytes(audio[at : at + 160]) for at in range(0, len(audio), 160)]
@@ -87,7 +87,7 @@ def test_keys_of_the_page_are_heard_once_each(tmp_path: Path) -> None:
             await browser.place(phone_of(world))
             await until(lambda: sound_of(GREETING).replace(b"\x7f", b"\xff").strip(b"\xff") in browser.heard)
             browser.press(7)
-            await until(lambda: "Thank you." in world.voice.texts)
+            await until(lambda: "Thank you." in world.tts.texts)
             await browser.close()
             (record,) = await records(world.gateway)
             return record

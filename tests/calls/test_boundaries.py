@@ -20,7 +20,7 @@ from sipgw.sip import parse
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.transports import _Datagrams
-from sipgw.tools.load.parrot import ParrotEars, ParrotModel
+from sipgw.tools.load.parrot import ParrotLlm, ParrotStt
 from tests.calls.twenty import BAD, BEAT, Bug, Far, House, bug, housed, options
 from tests.waiting import HANG, until
 
@@ -201,15 +201,15 @@ async def a_live_listener(house: House, patch: pytest.MonkeyPatch) -> None:
 
 @strike
 async def a_provider(house: House, patch: pytest.MonkeyPatch) -> None:
-    """Ears and model of one call raise; so do tools and hooks, which run inside the same boundary."""
+    """STT and model of one call raise; so do tools and hooks, which run inside the same boundary."""
 
     def of_bad(*_: Any) -> bool:
         call = structlog.contextvars.get_contextvars().get("call", "")
         live = house.gateway.calls.get(call)
         return live is not None and live.info.caller == BAD
 
-    struck = spoilt(patch, ParrotEars, "hear", of_bad)
-    spoilt(patch, ParrotModel, "reply", of_bad)
+    struck = spoilt(patch, ParrotStt, "hear", of_bad)
+    spoilt(patch, ParrotLlm, "reply", of_bad)
     async with house.bad():
         await until(lambda: struck)
 

@@ -298,7 +298,7 @@ def test_a_person_who_does_not_answer_gets_no_caller() -> None:
             assert not await world.talk.connect()
             assert len(world.third.legs) == 1
             assert [channel.closed for channel in world.engine.channels] == [False, True]
-            world.talk.outcome.set_result(Outcome("failed", "model failed"))
+            world.talk.outcome.set_result(Outcome("failed", "llm failed"))
             ending = await world.ending
             assert ending.kind == "transfer_failed"
             assert "486" in ending.cause

@@ -61,20 +61,20 @@ def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
 
     world, agent, record = asyncio.run(scenario())
     assert agent == "billing"
-    voices = {session.path.split("/")[3]: session.query.get("language_code") for session in world.voice.sessions}
-    assert voices == {"JBFqnCBsd6RMkjVDRZzb": "en", "lucia": "es", "carlos": "es"}
-    assert world.voice.texts == ["Hi.", "Está en camino.", "Le atiende facturación.", "¿Cuál es el número?"]
-    assert world.ears.sessions[0].query["language_detection"] == "true"
-    first, second, third = (request["messages"][0]["content"] for request in world.model.requests)
+    tts_sessions = {session.path.split("/")[3]: session.query.get("language_code") for session in world.tts.sessions}
+    assert tts_sessions == {"JBFqnCBsd6RMkjVDRZzb": "en", "lucia": "es", "carlos": "es"}
+    assert world.tts.texts == ["Hi.", "Está en camino.", "Le atiende facturación.", "¿Cuál es el número?"]
+    assert world.stt.sessions[0].query["language_detection"] == "true"
+    first, second, third = (request["messages"][0]["content"] for request in world.llm.requests)
     assert "answer in Spanish" in first
     assert "answer in Spanish" in second
     assert third.startswith("You are billing.")
-    names = [{tool["function"]["name"] for tool in request["tools"]} for request in world.model.requests]
+    names = [{tool["function"]["name"] for tool in request["tools"]} for request in world.llm.requests]
     assert {"hand_over", "switch_language"} < names[0]
     assert not {"hand_over", "switch_language"} & names[2]
     used = record["costs"]["used"]
-    assert {"model openai/gpt-6-luna tokens_in", "model openai/gpt-4.1 tokens_in"} < used.keys(), "each at its price"
-    assert "model openai/gpt-4.1 tokens_in" in record["costs"]["unpriced"]
+    assert {"llm openai/gpt-6-luna tokens_in", "llm openai/gpt-4.1 tokens_in"} < used.keys(), "each at its price"
+    assert "llm openai/gpt-4.1 tokens_in" in record["costs"]["unpriced"]
     kinds = {event["kind"]: event["about"] for event in record["events"]}
     assert kinds["language_changed"]["language"] == "es"
     assert kinds["handed_over"] == {"agent": "billing", "before": "agent", "reason": "wants an invoice"}

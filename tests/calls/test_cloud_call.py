@@ -17,7 +17,7 @@ from sipgw.events import CallAnswered
 from sipgw.sip.uri import Uri
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Faults, Said
-from tests.fakes.elevenlabs import VoiceFaults, sound_of
+from tests.fakes.elevenlabs import TtsFaults, sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
 from tests.waiting import HANG, until
@@ -53,7 +53,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
                 await phone.hears(sound_of("Your raincoat is out for delivery."))
                 heard = phone.heard()
             (record,) = await records(world.gateway)
-            return heard, world.ears.sessions[0].audio, world.voice.texts, record, world.model.requests
+            return heard, world.stt.sessions[0].audio, world.tts.texts, record, world.llm.requests
 
     heard, audio, texts, record, requests = asyncio.run(scenario())
     assert len(audio) > 40_000
@@ -95,20 +95,20 @@ def test_the_shape_of_a_tool_is_worked_out_once_for_all_calls(tmp_path: Path) ->
     assert 0 < first == second
 
 
-def test_ears_model_and_voice_are_connected_when_the_call_is_answered(tmp_path: Path) -> None:
+def test_stt_model_and_voice_are_connected_when_the_call_is_answered(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], []) as world:
             there: list[tuple[int, int]] = []
 
             def note(event: object) -> None:
                 if isinstance(event, CallAnswered):
-                    there.append((len(world.ears.sessions), len(world.voice.sessions)))
+                    there.append((len(world.stt.sessions), len(world.tts.sessions)))
 
             world.gateway.watchers.add(note)
             async with calling(world.target, lambda frame: LENT):
-                await until(lambda: there and world.model.connections)
+                await until(lambda: there and world.llm.connections)
             await records(world.gateway)
-            return there, world.model.connections
+            return there, world.llm.connections
 
     assert asyncio.run(scenario()) == ([(1, 1)], 1), "nothing was said, so nobody asked the model for a reply"
 
@@ -116,10 +116,10 @@ def test_ears_model_and_voice_are_connected_when_the_call_is_answered(tmp_path: 
 @pytest.mark.parametrize(
     ("part", "faults"),
     [
-        ("ears", {"ear_faults": Faults(sessions=99, error=(1008, "Unauthorized Connection: balance"))}),
-        ("ears", {"ear_faults": Faults(sessions=99, error=(1008, "Unauthorized Connection: x"), after_ms=1000)}),
-        ("voice", {"voice_faults": VoiceFaults(sentence=0, refuse_status=401)}),
-        ("model", {"replies": [Reply(status=401)]}),
+        ("stt", {"ear_faults": Faults(sessions=99, error=(1008, "Unauthorized Connection: balance"))}),
+        ("stt", {"ear_faults": Faults(sessions=99, error=(1008, "Unauthorized Connection: x"), after_ms=1000)}),
+        ("tts", {"tts_faults": TtsFaults(sentence=0, refuse_status=401)}),
+        ("llm", {"replies": [Reply(status=401)]}),
     ],
 )
 def test_a_provider_that_is_down_is_apologised_for_and_the_reason_kept(tmp_path: Path, part: str, faults) -> None:
@@ -157,8 +157,8 @@ def test_an_interruption_cuts_what_the_model_is_told(tmp_path: Path) -> None:
             """Speak for 1.5 s from the moment that the answer is heard."""
             if not began and sound_of(text)[:8000] in phone.heard():
                 began.append(frame)
-                at = len(world.ears.sessions[-1].audio) // 8
-                world.ears.script.append(Said("Stop, please listen.", at, at + 1000))
+                at = len(world.stt.sessions[-1].audio) // 8
+                world.stt.script.append(Said("Stop, please listen.", at, at + 1000))
             loud = began and frame - began[0] < 75
             return b"\x10\x90" * 80 if loud else b"\xff\x7f" * 80
 
@@ -168,7 +168,7 @@ def test_an_interruption_cuts_what_the_model_is_told(tmp_path: Path) -> None:
             async with calling(world.target, lambda frame: sound(frame)) as phone:
                 await phone.hears(sound_of("Yes?"))
             (record,) = await records(world.gateway)
-            return record, world.model.requests
+            return record, world.llm.requests
 
     record, requests = asyncio.run(scenario())
     cut = next(turn for turn in record["turns"] if turn["interrupted"])

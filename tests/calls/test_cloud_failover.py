@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from agent.providers.cartesia_sonic import CartesiaVoiceOptions
+from agent.providers.cartesia_sonic import CartesiaTtsOptions
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
@@ -22,7 +22,7 @@ from tests.cloud import reports
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.cartesia import FakeSonic
 from tests.fakes.deepgram import FakeDeepgram
-from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults, sound_of
+from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults, sound_of
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.phone import calling
 
@@ -42,15 +42,13 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
         async with (
             FakeAssemblyAI([Said("Where is my order?", 4000, 6000)], faults=lost) as assemblyai,
             FakeDeepgram([Said("Where is my order?", 1000, 3000)]) as deepgram,
-            FakeElevenLabs(VoiceFaults(refuse_status=401)) as elevenlabs,
+            FakeElevenLabs(TtsFaults(refuse_status=401)) as elevenlabs,
             FakeSonic() as sonic,
             FakeOpenAI([Reply(status=401)]) as first,
             FakeOpenAI([Reply(text=[ANSWER])]) as second,
         ):
             config = Config(
-                agent=AgentOptions(
-                    ears_backup=("deepgram",), voice_backup=("cartesia",), model_backup=("openai_backup",)
-                ),
+                agent=AgentOptions(stt_backup=("deepgram",), tts_backup=("cartesia",), llm_backup=("openai_backup",)),
                 sip=EndpointOptions(host="127.0.0.1", port=0),
                 media=MediaOptions(bind_host="127.0.0.1"),
                 store=StoreOptions(path=str(tmp_path / "cloud.db")),
@@ -58,7 +56,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
                 assemblyai=AssemblyAIOptions(api_key="aai-key", url=assemblyai.url),
                 deepgram=DeepgramOptions(api_key="dg-key", url=deepgram.url, model="nova-3"),
                 elevenlabs=ElevenLabsOptions(api_key="xi-key", base_url=elevenlabs.url),
-                cartesia_voice=CartesiaVoiceOptions(api_key="the-key", url=sonic.url),
+                cartesia_tts=CartesiaTtsOptions(api_key="the-key", url=sonic.url),
                 openai=OpenAIOptions(api_key="sk-test-key", base_url=first.base_url),
                 openai_backup=OpenAIOptions(api_key="sk-test-key", base_url=second.base_url),
             )

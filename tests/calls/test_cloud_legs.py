@@ -47,10 +47,10 @@ def test_who_calls_is_known_to_the_agent_and_to_the_record(tmp_path: Path) -> No
         async with cloud(tmp_path, [Said("Where is my order?", 500, 1000)], [ANSWER]) as world:
             async with calling(world.target, every_code, fields):
                 async with asyncio.timeout(HANG):
-                    while not world.model.requests:
+                    while not world.llm.requests:
                         await asyncio.sleep(0.05)
             (record,) = await records(world.gateway)
-            return record, world.model.requests[0]["messages"][0]["content"]
+            return record, world.llm.requests[0]["messages"][0]["content"]
 
     record, prompt = asyncio.run(scenario())
     assert "The caller's number is +14155550100; the telephone company vouches for it." in prompt

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.steering import CannotSteer
+from agent.call_control import CallControlRefused
 from media.g711 import FRAME
 from sipgw.calls.audience import KEPT, MOST, Audience, Full
+from sipgw.calls.info import SessionEvent
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.people import PersonOptions
@@ -128,19 +129,17 @@ def test_an_operator_takes_the_agents_place_and_gives_it_back(tmp_path: Path) ->
                 (phone,) = operator.phones
                 await until(lambda: heard(phone, murmured))
                 await until(lambda: heard(caller, number_of))
-                silent = len(gateway.voice.texts)
-                with pytest.raises(CannotSteer, match="somebody else has this call"):
+                silent = len(gateway.tts.texts)
+                with pytest.raises(CallControlRefused, match="somebody else has this call"):
                     await call.take_over("anna")
                 call.give_back()
                 await until(lambda: operator.ended)
                 count = len(numbers(caller, number_of))
                 await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
                 assert len(numbers(caller, number_of)) <= count + 5, "the operator is not heard any more"
-                assert len(gateway.voice.texts) > silent
-                assert any(
-                    message["content"].find(GIVEN_BACK) >= 0 for message in gateway.model.requests[-1]["messages"]
-                )
-                with pytest.raises(CannotSteer):
+                assert len(gateway.tts.texts) > silent
+                assert any(message["content"].find(GIVEN_BACK) >= 0 for message in gateway.llm.requests[-1]["messages"])
+                with pytest.raises(CallControlRefused):
                     call.give_back()
             (record,) = await records(gateway.gateway)
             await until(lambda: nothing_left(gateway))
@@ -179,7 +178,7 @@ def test_an_operator_who_does_not_answer_leaves_the_agent_alone(tmp_path: Path) 
             async with calling(gateway.target, murmur) as caller:
                 call = await answered(gateway)
                 assert not await call.take_over("anna")
-                with pytest.raises(CannotSteer, match="nobody"):
+                with pytest.raises(CallControlRefused, match="nobody"):
                     await call.take_over("nobody")
                 await until(lambda: sound_of(GREETING).strip(b"\xff") in caller.heard())
             (record,) = await records(gateway.gateway)
@@ -203,14 +202,28 @@ def test_a_caller_who_hangs_up_while_the_operators_phone_rings_leaves_nothing(tm
     asyncio.run(scenario())
 
 
+def test_a_call_whose_conversation_is_over_is_not_taken_over(tmp_path: Path) -> None:
+    """While the carrier still has to hang up, an operator can join nobody, and the ending stays as it is."""
+
+    async def scenario() -> None:
+        async with callee() as operator, world(tmp_path, operator) as gateway, calling(gateway.target, murmur):
+            call = await answered(gateway)
+            call.context.advance(SessionEvent.FINISH)
+            with pytest.raises(CallControlRefused, match="somebody else has this call"):
+                await call.take_over("anna")
+            assert not operator.legs
+
+    asyncio.run(scenario())
+
+
 def test_the_operator_transfers_the_caller_by_name(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(sound=loud) as person, world(tmp_path, person) as gateway:
             async with calling(gateway.target, murmur) as caller:
                 call = await answered(gateway)
-                with pytest.raises(CannotSteer, match="there are: anna"):
-                    call.steering.transfer("nobody")
-                call.steering.transfer("anna")
+                with pytest.raises(CallControlRefused, match="there are: anna"):
+                    call.call_control.transfer("nobody")
+                call.call_control.transfer("anna")
                 await until(lambda: heard(caller, number_of))
                 await until(lambda: heard(person.phones[0], murmured))
             (record,) = await records(gateway.gateway)

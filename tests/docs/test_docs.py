@@ -231,12 +231,12 @@ def test_the_calculator_adds_up(site: Path) -> None:
         page.goto(f"{address}/cost-calculator/")
         page.locator("#all_month").filter(has_text="$").wait_for()
         page.select_option("[name=trunk]", "telnyx*")
-        filled = {"ears_price": 0.0075, "voice_price": 0.05, "characters": 400, "in_price": 0.40, "out_price": 1.60,
+        filled = {"stt_price": 0.0075, "tts_price": 0.05, "characters": 400, "in_price": 0.40, "out_price": 1.60,
                   "tokens_in": 6000, "tokens_out": 250, "minutes": 1000}  # fmt: skip
         for name, value in filled.items():
             page.fill(f"[name={name}]", str(value))
-        line, ears, voice, model = 0.0032, 0.0075, 0.05 * 0.4, (0.40 * 6000 + 1.60 * 250) / 1e6
-        together = line + ears + voice + model
+        line, stt, tts, llm = 0.0032, 0.0075, 0.05 * 0.4, (0.40 * 6000 + 1.60 * 250) / 1e6
+        together = line + stt + tts + llm
         assert page.text_content("#all_minute") == f"${together:.4f}"
         assert page.text_content("#all_month") == f"${1000 * together:.2f}"
         assert page.text_content("#streams_month") == f"${1000 * (together - line + 0.0129):.2f}"

@@ -5,30 +5,30 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.agents.providers import _DUPLEXES, _EARS, _MODELS, _VOICES
+from sipgw.agents.providers import _LLMS, _REALTIMES, _STT, _TTS
 from sipgw.config.config import Config
 from sipgw.policy.cost.prices import packaged
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "providers"
 SECTIONS = {
-    ("ears", "assemblyai"): "assemblyai",
-    ("ears", "deepgram"): "deepgram",
-    ("ears", "cartesia"): "cartesia",
-    ("model", "openai"): "openai",
-    ("voice", "elevenlabs"): "elevenlabs",
-    ("voice", "cartesia"): "cartesia_voice",
-    ("voice", "deepgram"): "deepgram_voice",
-    ("voice", "assemblyai"): "assemblyai_voice",
-    ("voice", "openai"): "openai_voice",
-    ("voice", "polly"): "polly",
-    ("duplex", "assemblyai"): "assemblyai_agent",
-    ("duplex", "openai"): "openai_realtime",
+    ("stt", "assemblyai"): "assemblyai",
+    ("stt", "deepgram"): "deepgram",
+    ("stt", "cartesia"): "cartesia",
+    ("llm", "openai"): "openai",
+    ("tts", "elevenlabs"): "elevenlabs",
+    ("tts", "cartesia"): "cartesia_tts",
+    ("tts", "deepgram"): "deepgram_tts",
+    ("tts", "assemblyai"): "assemblyai_tts",
+    ("tts", "openai"): "openai_tts",
+    ("tts", "polly"): "polly",
+    ("realtime", "assemblyai"): "assemblyai_agent",
+    ("realtime", "openai"): "openai_realtime",
 }
 """The configuration of each part and provider."""
 OFFERS = {
     (part, name): offer
-    for part, offers in (("ears", _EARS), ("model", _MODELS), ("voice", _VOICES), ("duplex", _DUPLEXES))
+    for part, offers in (("stt", _STT), ("llm", _LLMS), ("voice", _TTS), ("realtime", _REALTIMES))
     for name, offer in offers.items()
     if name != "openai_backup"
 }

@@ -1,4 +1,4 @@
-"""Cartesia's ears (Ink with turns) and voice (Sonic) as local servers, as strict as the real ones."""
+"""Cartesia's STT (Ink with turns) and voice (Sonic) as local servers, as strict as the real ones."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Deepgram's ears (/v1/listen and /v2/listen) as a local server, as strict as the real one.
+"""Deepgram's STT (/v1/listen and /v2/listen) as a local server, as strict as the real one.
 
 What it says is keyed to the milliseconds of sound that it has received, never to a clock; only its patience is one.
 """

@@ -34,7 +34,7 @@ def pieces(ulaw: bytes) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
-class VoiceFaults:
+class TtsFaults:
     """What goes wrong, with sentence number `sentence` (from 1, over all sockets)."""
 
     sentence: int = 1
@@ -56,9 +56,9 @@ class VoiceFaults:
     times: int = 1
     """So many sentences in a row."""
 
-    def of(self, sentence: int) -> "VoiceFaults":
+    def of(self, sentence: int) -> "TtsFaults":
         """What goes wrong with this one."""
-        return self if 0 <= sentence - self.sentence < self.times and self.sentence else VoiceFaults()
+        return self if 0 <= sentence - self.sentence < self.times and self.sentence else TtsFaults()
 
 
 class InputError(Exception):
@@ -82,14 +82,14 @@ class FakeElevenLabs(SocketServer):
 
     def __init__(
         self,
-        faults: VoiceFaults | None = None,
+        faults: TtsFaults | None = None,
         *,
         key: str = "xi-key",
         snake_case: bool = False,
         delay: float = 0.0,
         sound: Callable[[str], bytes] = sound_of,
     ) -> None:
-        self.faults = faults or VoiceFaults(sentence=0)
+        self.faults = faults or TtsFaults(sentence=0)
         super().__init__(key, self.faults.refuse_status)
         self.texts: list[str] = []
         self.most_contexts = 0
@@ -190,7 +190,7 @@ class FakeElevenLabs(SocketServer):
         except ConnectionClosed:
             pass
 
-    async def _send_sound(self, session: Session, name: str, ulaw: bytes, faults: VoiceFaults) -> None:
+    async def _send_sound(self, session: Session, name: str, ulaw: bytes, faults: TtsFaults) -> None:
         for count, piece in enumerate(pieces(ulaw)):
             if count == faults.cut_after:
                 session.cut()
@@ -228,11 +228,11 @@ class FakeElevenLabs(SocketServer):
 class FakeElevenLabsHttp(HttpServer):
     """The HTTP stream. `texts` are the sentences in the order in which they came."""
 
-    def __init__(self, faults: VoiceFaults | None = None, *, key: str = "xi-key") -> None:
+    def __init__(self, faults: TtsFaults | None = None, *, key: str = "xi-key") -> None:
         super().__init__()
         self.key = key
         self.texts: list[str] = []
-        self._faults = faults or VoiceFaults(sentence=0)
+        self._faults = faults or TtsFaults(sentence=0)
 
     async def respond(self, exchange: Exchange) -> None:
         if refusal := self._refusal(exchange):

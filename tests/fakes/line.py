@@ -1,13 +1,13 @@
-"""A telephone line, ears, a model and a voice in memory, on the loop's clock; a caller speaks by script."""
+"""A telephone line, STT, an LLM and TTS in memory, on the loop's clock; a caller speaks by script."""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from agent.ears import EarsEvent, Onset, Transcript
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
-from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
+from agent.stt import Onset, SttEvent, Transcript
 
 LETTER = 560
 """Samples that the fake voice speaks per character (70 ms)."""
@@ -110,12 +110,12 @@ async def befall(fault: Fault) -> None:
 
 
 @dataclass
-class FakeEars:
+class FakeStt:
     """Says what the script puts into `heard`."""
 
-    name: str = "fake-ears"
+    name: str = "fake-stt"
     ends_turns: bool = True
-    heard: asyncio.Queue[EarsEvent | Exception | None] = field(default_factory=asyncio.Queue)
+    heard: asyncio.Queue[SttEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)
     attended: list[str] = field(default_factory=list)
@@ -128,7 +128,7 @@ class FakeEars:
         self.opened += 1
         await befall(self.refuses)
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         if self.deaf:
             raise self.deaf
         self.sound += len(ulaw)
@@ -139,7 +139,7 @@ class FakeEars:
     def attend(self, language: str) -> None:
         self.attended.append(language)
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
+    async def events(self) -> AsyncIterator[SttEvent]:
         while True:
             event = await self.heard.get()
             if event is None:
@@ -156,7 +156,7 @@ Script = Callable[[Sequence[Message]], Sequence[Piece | float | Exception]]
 
 
 @dataclass
-class FakeModel:
+class FakeLlm:
     """Answers by script: texts, tool calls, pauses in seconds, errors."""
 
     script: Script
@@ -183,13 +183,13 @@ class FakeModel:
 
 
 @dataclass
-class FakeVoice:
+class FakeTts:
     """Speaks every character in 70 ms, after `delay`."""
 
     name: str = "fake-voice"
     delay: float = 0.1
     spoken: list[str] = field(default_factory=list)
-    in_tongues: list[tuple[str, str]] = field(default_factory=list)
+    in_languages: list[tuple[str, str]] = field(default_factory=list)
     """Every sentence with the language in which a voice was asked for."""
     language: str = ""
     fails: Callable[[str], Fault | bytes] = lambda text: None
@@ -205,7 +205,7 @@ class FakeVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.spoken.append(text)
-        self.in_tongues.append((self.language, text))
+        self.in_languages.append((self.language, text))
         self.open_streams += 1
         try:
             await asyncio.sleep(self.delay)
@@ -227,8 +227,8 @@ class FakeVoice:
 class FakeCaller:
     """The person on the other end."""
 
-    def __init__(self, line: FakeLine, ears: FakeEars) -> None:
-        self._line, self._ears = line, ears
+    def __init__(self, line: FakeLine, stt: FakeStt) -> None:
+        self._line, self._stt = line, stt
         self._given = 0.2
         line.incoming.put_nowait(Audio(b"\xff" * 1600, now()))  # the noise floor
 
@@ -247,7 +247,7 @@ class FakeCaller:
             self._given += 0.06
             self._line.incoming.put_nowait(Audio(ulaw[at : at + 480].ljust(480, b"\xff"), now()))
 
-    async def say(self, text: str, seconds: float = 1.2, *, stable: bool = False, partial: bool = True) -> None:
+    async def say(self, text: str, seconds: float = 1.2, *, eager: bool = False, partial: bool = True) -> None:
         """Speak; the words arrive while speaking and the final ones 0.4 s after."""
         await self.sound(seconds / 2, loud=True)
         if partial:
@@ -256,20 +256,20 @@ class FakeCaller:
         await self.sound(seconds / 2, loud=True)
         end = self._given
         await self.sound(0.24, loud=False)
-        if stable:
-            self._ears.heard.put_nowait(Transcript(text, final=False, stable=True, end=end))
+        if eager:
+            self._stt.heard.put_nowait(Transcript(text, final=False, eager=True, end=end))
         await self.sound(0.18, loud=False)
-        self._ears.heard.put_nowait(Transcript(text, final=True, stable=False, end=end))
+        self._stt.heard.put_nowait(Transcript(text, final=True, eager=False, end=end))
 
     def _hear(self, text: str, *, final: bool) -> None:
-        self._ears.heard.put_nowait(Transcript(text, final=final, stable=False, end=self._given))
+        self._stt.heard.put_nowait(Transcript(text, final=final, eager=False, end=self._given))
 
     def hear(self, text: str, *languages: str, confidence: float = 1.0) -> None:
-        """Let the ears report a whole turn, in these languages."""
-        self._ears.heard.put_nowait(Transcript(text, True, False, self._given, (), languages, confidence))
+        """Let the STT report a whole turn, in these languages."""
+        self._stt.heard.put_nowait(Transcript(text, True, False, self._given, (), languages, confidence))
 
     def notice(self) -> None:
-        self._ears.heard.put_nowait(Onset(self._given))
+        self._stt.heard.put_nowait(Onset(self._given))
 
     def press(self, keys: str) -> None:
         for key in keys:

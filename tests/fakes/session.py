@@ -5,10 +5,10 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from agent.duplex import Answering, Brief, DuplexEvent, ReplyEnded, Speech, Words
-from agent.ears import Onset, Transcript
 from agent.line import Audio
-from agent.model import ToolCall
+from agent.llm import ToolCall
+from agent.realtime import Answering, Brief, RealtimeEvent, ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, Transcript
 from tests.fakes.line import LETTER, FakeLine, Fault, befall, now, sound_of
 
 
@@ -20,7 +20,7 @@ class FakeSession:
     def __init__(self) -> None:
         self.brief: Callable[[], Brief] = lambda: Brief("")
         self.begun: list[Brief] = []
-        self.came: asyncio.Queue[DuplexEvent | Exception] = asyncio.Queue()
+        self.came: asyncio.Queue[RealtimeEvent | Exception] = asyncio.Queue()
         self.did: list[tuple[Any, ...]] = []
         """Everything that the session was told, in order."""
         self.refuses: Fault = None
@@ -36,10 +36,10 @@ class FakeSession:
         if self.begun[-1].greeting:
             self.say(self.begun[-1].greeting)
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         self.heard += ulaw
 
-    async def events(self) -> AsyncIterator[DuplexEvent]:
+    async def events(self) -> AsyncIterator[RealtimeEvent]:
         while True:
             event = await self.came.get()
             if isinstance(event, Exception):
@@ -93,13 +93,13 @@ class FakeSession:
             letters += len(word) + 1
             self.report(Words(reply, f"{word} ", letters * LETTER if timed else None))
         sound = sound_of(text)
-        self.report(Speech(reply, sound[: len(sound) // 2]))
-        self.report(Speech(reply, sound[len(sound) // 2 :]), "middle")
+        self.report(ReplyAudio(reply, sound[: len(sound) // 2]))
+        self.report(ReplyAudio(reply, sound[len(sound) // 2 :]), "middle")
         if whole:
             self.report(ReplyEnded(reply, True), "end")
         return reply
 
-    def report(self, event: DuplexEvent, point: str = "") -> None:
+    def report(self, event: RealtimeEvent, point: str = "") -> None:
         """Let it be known. At a point of that name something else may happen, in a subclass."""
         self.came.put_nowait(event)
 

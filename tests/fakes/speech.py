@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from tests.fakes.elevenlabs import VoiceFaults, pieces, sound_of
+from tests.fakes.elevenlabs import TtsFaults, pieces, sound_of
 from tests.fakes.websocket import Session, SocketServer
 
 
@@ -30,13 +30,13 @@ class SpeechServer(SocketServer):
 
     def __init__(
         self,
-        faults: VoiceFaults | None = None,
+        faults: TtsFaults | None = None,
         *,
         key: str = "the-key",
         delay: float = 0.0,
         sound: Callable[[str], bytes] = sound_of,
     ) -> None:
-        self.faults = faults or VoiceFaults(sentence=0)
+        self.faults = faults or TtsFaults(sentence=0)
         super().__init__(key, self.faults.refuse_status)
         self.texts: list[str] = []
         self._delay, self._sound = delay, sound

@@ -8,18 +8,18 @@ from array import array
 from typing import Any
 
 from agent import ulaw
-from tests.fakes.elevenlabs import VoiceFaults, pieces, sound_of
+from tests.fakes.elevenlabs import TtsFaults, pieces, sound_of
 from tests.fakes.http import Exchange, HttpServer
 
 
 class SpeechHttp(HttpServer):
     """`texts` are the sentences in the order in which they came."""
 
-    def __init__(self, faults: VoiceFaults | None = None, *, key: str = "the-key", delay: float = 0.0) -> None:
+    def __init__(self, faults: TtsFaults | None = None, *, key: str = "the-key", delay: float = 0.0) -> None:
         super().__init__()
         self.key = key
         self.texts: list[str] = []
-        self._faults = faults or VoiceFaults(sentence=0)
+        self._faults = faults or TtsFaults(sentence=0)
         self._delay = delay
 
     def release(self) -> None:

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from tests.fakes.assemblyai import Said
-from tests.fakes.duplex import STALE, DuplexServer, EndError, Say, Talk
+from tests.fakes.realtime_server import STALE, EndError, RealtimeServer, Say, Talk
 
 SESSION = {"agent_id", "system_prompt", "greeting", "input", "output", "tools", "webhook"}
 PCMU = {"encoding": "audio/pcmu"}
 
 
-class FakeVoiceAgent(DuplexServer):
+class FakeVoiceAgent(RealtimeServer):
     """`ahead` are the seconds by which the sound may come earlier than it lasts; None: as early as a test likes."""
 
     def __init__(self, *args: Any, ahead: float | None = None, **more: Any) -> None:

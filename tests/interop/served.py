@@ -17,9 +17,9 @@ from tests.ports import free_ports
 
 CONFIG = """\
 [agent]
-ears = "{ears}"
-model = "{model}"
-voice = "{voice}"
+stt = "{stt}"
+llm = "{llm}"
+tts = "{tts}"
 [sip]
 host = "127.0.0.1"
 port = {port}
@@ -118,7 +118,7 @@ def served(
     first = 20000 + port // 2 % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
     file = folder / "gateway.toml"
-    file.write_text(template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
+    file.write_text(template.format(stt=parts, llm=parts, tts=parts, database=database, more=more, **ports))
     ports_of_sound = range(first, first + 399)
     with running(file, port, ports_of_sound, database, module=module, variables=variables, inside=inside) as gateway:
         yield gateway

@@ -33,9 +33,9 @@ from tests.ports import free_ports
 
 MORE = """
 [agent]
-ears = "local"
-model = "local"
-voice = "local"
+stt = "local"
+llm = "local"
+tts = "local"
 greeting = "Hello."
 [callbacks]
 dial = true

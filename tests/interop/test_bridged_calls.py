@@ -89,7 +89,7 @@ async def sipp(folder: Path, port: int) -> AsyncIterator[asyncio.subprocess.Proc
 @pytest.mark.parametrize("first", ["the caller", "anna"])
 def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> None:
     async def scenario() -> None:
-        voice = Voice()
+        tts = Voice()
         people = (PersonOptions("anna", "sip:anna"),)
         admission = AdmissionOptions(algorithms=("MD5",))
         async with (
@@ -104,9 +104,9 @@ def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> 
         ):  # fmt: skip
             now = asyncio.get_running_loop().time
             await until(lambda: world.gateway.registrar.bindings("anna", now()))
-            async with calling(world.target, voice) as caller:
+            async with calling(world.target, tts) as caller:
                 await phone.says("Call established")
-                voice.sounds = True
+                tts.sounds = True
                 await until(lambda: share(lately(caller, 1), PERSON) > 0.9)
                 await asyncio.sleep(2)
                 if first == "anna":
@@ -148,7 +148,7 @@ def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: 
             await until(lambda: world.gateway.registrar.bindings("anna", now()))
             async with calling(world.target, lambda _: QUIET) as caller:
                 await phone.says("Call established")
-                await until(lambda: BriefingPhrases().question in world.voice.texts)
+                await until(lambda: BriefingPhrases().question in world.tts.texts)
                 assert share(lately(caller, 1), PERSON) < 0.1, "the caller does not hear the person yet"
                 # Who presses has heard the question. Nothing is believed of a phone that sends from another address
                 # than it told, until five packets in a row have come.
@@ -169,7 +169,7 @@ def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: 
 
 def test_sipp_gets_the_caller_and_the_bye(tmp_path: Path) -> None:
     async def scenario() -> None:
-        voice, port = Voice(), free_ports()
+        tts, port = Voice(), free_ports()
         people = (PersonOptions("billing", f"sip:billing@127.0.0.1:{port}"),)
         async with (
             sipp(tmp_path, port) as process,
@@ -179,9 +179,9 @@ def test_sipp_gets_the_caller_and_the_bye(tmp_path: Path) -> None:
             ) as world,
         ):  # fmt: skip
             tries = told(world)
-            async with calling(world.target, voice) as caller:
+            async with calling(world.target, tts) as caller:
                 await until(lambda: tries)
-                voice.sounds = True
+                tts.sounds = True
                 await until(lambda: share(lately(caller, 1), CALLER) > 0.9)
             async with asyncio.timeout(10):
                 assert await process.wait() == 0, "SIPp's scenario was followed to the end"

@@ -30,7 +30,7 @@ caller_id = "+14155550199"
 def configured(folder: Path, port: int, more: str = "") -> None:
     more = TRUNK.format(port=port) + more
     text = CONFIG.format(
-        ears="local", model="local", voice="local", port=free_ports(), first=30000, last=30398,
+        stt="local", llm="local", tts="local", port=free_ports(), first=30000, last=30398,
         database=folder / "gateway.db", more=more,
     )  # fmt: skip
     (folder / "sipgw.toml").write_text(text + GATE)

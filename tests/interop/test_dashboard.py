@@ -16,9 +16,9 @@ from tests.calling import Phone
 
 TOML = """
 [agent]
-ears = "local"
-model = "local"
-voice = "local"
+stt = "local"
+llm = "local"
+tts = "local"
 [sip]
 host = "127.0.0.1"
 port = 0

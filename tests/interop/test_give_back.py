@@ -57,15 +57,15 @@ def test_the_agent_goes_on_and_knows_what_its_colleague_has_told_it(tmp_path: Pa
             await page.fill("form[data-do=instruct] textarea", NOTE)
             await page.get_by_role("button", name="Whisper").click()
             await playwright.expect(said).to_have_text("The agent knows.")
-            assert not world.model.requests, "the agent was silent all the time"
+            assert not world.llm.requests, "the agent was silent all the time"
 
             await page.get_by_role("button", name="Give back to the agent").click()
             await playwright.expect(said).to_have_text("The agent speaks again.")
             await playwright.expect(floor).to_have_text("listening")
-            at = round(len(world.ears.sessions[0].audio) / 8)
-            world.ears.script.append(Said(QUESTION, at + 200, at + 1000))
+            at = round(len(world.stt.sessions[0].audio) / 8)
+            world.stt.script.append(Said(QUESTION, at + 200, at + 1000))
             await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
-            told = [str(message["content"]) for message in world.model.requests[-1]["messages"]]
+            told = [str(message["content"]) for message in world.llm.requests[-1]["messages"]]
             assert any(NOTE in text for text in told) and any(GIVEN_BACK in text for text in told)
             assert any(QUESTION in text for text in told)
             await browser.close()

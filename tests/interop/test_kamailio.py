@@ -109,7 +109,7 @@ def test_kamailio_tells_us_our_address_by_stun(tmp_path: Path, monkeypatch: pyte
         options = EndpointOptions("0.0.0.0", 0, stun_server=f"127.0.0.1:{port}")
         async with Endpoint(options, lambda leg: None, admit_all) as gateway, asyncio.timeout(5):
             anybody = Peer("udp", "198.51.100.1", 5060)
-            while gateway._transports._outside.address(anybody) is None:
+            while gateway._transports._public_address.address(anybody) is None:
                 await asyncio.sleep(0.02)
             assert gateway._transports.address(anybody) == ("127.0.0.1", gateway.port)
 

@@ -40,13 +40,13 @@ from tests.trunks.test_secure_trunking import zone as secure_zone
 PROVIDERS = """
 [assemblyai]
 api_key = "${{AAI}}"
-url = "{ears}"
+url = "{stt}"
 [openai]
 api_key = "${{SK}}"
-base_url = "{model}"
+base_url = "{llm}"
 [elevenlabs]
 api_key = "${{XI}}"
-base_url = "{voice}"
+base_url = "{tts}"
 """
 KEYS = {"AAI": "aai", "SK": "sk", "XI": "xi"}
 SOUND = 50
@@ -107,14 +107,14 @@ async def serving(folder: Path, recipe: str, carrier: Carrier, authority: Author
     variables, records = told(carrier, authority)
     async with (
         DnsServer(records or "nothing 300 IN A 127.0.0.1\n", "com") as dns,
-        FakeAssemblyAI([], key="aai") as ears,
-        FakeOpenAI([], key="sk") as model,
-        FakeElevenLabs(key="xi") as voice,
+        FakeAssemblyAI([], key="aai") as stt,
+        FakeOpenAI([], key="sk") as llm,
+        FakeElevenLabs(key="xi") as tts,
     ):
         sip, rest = on_the_loopback(file.read_text(), carrier, dns.address, authority, tls)
-        rest += PROVIDERS.format(ears=ears.url, model=model.base_url, voice=voice.url)
+        rest += PROVIDERS.format(stt=stt.url, llm=llm.base_url, tts=tts.url)
         template = CONFIG.replace("[sip]\n", "[sip]\n" + sip.replace("{", "{{").replace("}", "}}"))
-        template = re.sub(r'(ears|model|voice) = "\{\1\}"\n', "", template)
+        template = re.sub(r'(stt|llm|tts) = "\{\1\}"\n', "", template)
         running = served(folder, rest, template=template, variables=variables | KEYS)
         gateway = await asyncio.to_thread(running.__enter__)  # noqa: TID251
         try:

@@ -138,7 +138,7 @@ def test_the_conversation_is_one_like_any_other(tmp_path: Path) -> None:
         ):
             ending = await ended(world, OriginateRequest(NUMBER, "agent"))
             assert ending.kind == "agent_hung_up"
-            prompt = world.model.requests[0]["messages"][0]["content"]
+            prompt = world.llm.requests[0]["messages"][0]["content"]
             assert f"You call the person at {NUMBER}; they did not call you." in prompt
 
     asyncio.run(scenario())
@@ -156,7 +156,7 @@ def test_who_does_not_answer_is_told_apart(tmp_path: Path, status: int, kind: st
             assert ending.kind == kind
             assert str(status) in ending.cause
             assert kinds(told) == [CallBegan, CallEnded]
-            assert not world.voice.texts, "nothing was said to nobody"
+            assert not world.tts.texts, "nothing was said to nobody"
             (record,) = await records(world.gateway)
             assert record["ending"] == kind
 
@@ -250,8 +250,8 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person, change=change) as (world, _):
             placed = world.gateway.originate(OriginateRequest(NUMBER, "agent", {"name": "Ann", "topic": "your order"}))
-            await until(lambda: world.voice.texts)
-            assert world.voice.texts[0] == "Good day Ann, it is about your order."
+            await until(lambda: world.tts.texts)
+            assert world.tts.texts[0] == "Good day Ann, it is about your order."
             placed.stop()
             await placed.ended()
             for given, problem in (

@@ -72,7 +72,7 @@ def test_a_promise_rings(tmp_path: Path) -> None:
                 done = await until(jobs, state="done")
                 assert done.call in world.gateway.calls
                 async with asyncio.timeout(HANG):
-                    while "You asked us to call you back about your lamp" not in str(world.voice.texts):
+                    while "You asked us to call you back about your lamp" not in str(world.tts.texts):
                         await asyncio.sleep(0.05)
                 person.legs[0].hangup()
                 done = await until(jobs, state="done", reason="callee hung up: callee: BYE")
@@ -94,9 +94,9 @@ def test_where_nobody_may_be_called_nobody_is_promised_a_call(tmp_path: Path) ->
             calling_out(tmp_path, person, said=said, replies=replies, change=closed) as (world, _),
         ):
             async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS), asyncio.timeout(HANG):
-                while len(world.model.requests) < 2:
+                while len(world.llm.requests) < 2:
                     await asyncio.sleep(0.05)
-            assert "promise nothing" in str(world.model.requests[1]["messages"][-1]["content"])
+            assert "promise nothing" in str(world.llm.requests[1]["messages"][-1]["content"])
             assert not await Jobs(world.gateway.store, "").all("")
 
     asyncio.run(scenario())

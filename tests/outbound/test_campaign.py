@@ -249,7 +249,7 @@ def test_the_pace_of_a_campaign_holds_and_a_clock_that_is_set_back_does_not_stop
 
 def configured(folder: Path, port: int) -> None:
     text = CONFIG.format(
-        ears="local", model="local", voice="local", port=free_ports(), first=32000, last=32398,
+        stt="local", llm="local", tts="local", port=free_ports(), first=32000, last=32398,
         database=folder / "gateway.db", more=carrier_lines(port),
     )  # fmt: skip
     text = text.replace("[agent]", '[agent]\nvariables = ["name"]\noutbound_greeting = "Hello {{name}}."')

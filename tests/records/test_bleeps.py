@@ -233,7 +233,7 @@ def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees
                 phone.leg.send_info_digit("1" if agrees else "2")
                 await until(lambda: not agrees or list((tmp_path / "calls").iterdir()))
             (record,) = await records(world.gateway)
-            return record, world.voice.texts
+            return record, world.tts.texts
 
     record, texts = asyncio.run(scenario())
     assert texts[0] == "If this call may be recorded, please press 1."

@@ -64,7 +64,7 @@ def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
             async with calling(world.target, every_code) as phone:
                 await until(lambda: len(phone.sent_at) > 250 and len(phone.heard()) > 8000)
             (record,) = await records(world.gateway)
-            return record, world.voice.texts
+            return record, world.tts.texts
 
     record, texts = asyncio.run(scenario())
     (path,) = (tmp_path / "calls" / "new").glob("*.wav")
@@ -88,7 +88,7 @@ def test_a_folder_that_has_gone_costs_the_recording_and_not_the_call(tmp_path):
                 await until(lambda: len(phone.heard()) > 8000)
                 heard = phone.heard()
             (record,) = await records(world.gateway)
-            return record, heard, world.voice.texts
+            return record, heard, world.tts.texts
 
     record, heard, texts = asyncio.run(scenario())
     assert record["ending"] == "caller_hung_up"

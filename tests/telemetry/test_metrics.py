@@ -55,7 +55,7 @@ def hold(metrics: Metrics, call: str = "secret-call-id") -> None:
     quality = Quality(4.3, 0.01, 0.004, 0.02, 0.0015, 0.1)
     reports = (
         TurnEnded(turn), Interrupted("hi"), ToolDone(ToolRun("lookup", {}, 1, seconds=0.3)),
-        ProviderFailed("voice", "gone"),
+        ProviderFailed("tts", "gone"),
     )  # fmt: skip
     metrics.watch(CallBegan(call, NOW, "in", "pbx", "agent", f"+1555{EVIL}", EVIL, {"name": EVIL}))
     metrics.watch(CallAnswered(call, later(1.5)))
@@ -89,12 +89,12 @@ def test_a_call_is_counted_with_everything_in_it() -> None:
     parts = {"hearing": 0.2, "thinking": 0.3, "phrasing": 0.1, "voicing": 0.15, "sending": 0.05, "total": 0.8}
     for part, seconds in parts.items():
         assert value(metrics, "sipgw_turn_latency_seconds_sum", agent="agent", part=part) == pytest.approx(seconds)
-    for part, seconds in {"ears": 0.2, "model": 0.3, "voice": 0.15}.items():
+    for part, seconds in {"stt": 0.2, "llm": 0.3, "tts": 0.15}.items():
         first = value(metrics, "sipgw_provider_first_byte_seconds_sum", part=part, provider=f"{part} of agent")
         assert first == pytest.approx(seconds)
     assert value(metrics, "sipgw_interruptions_total", agent="agent") == 1
     assert value(metrics, "sipgw_tool_seconds_sum", agent="agent", tool="lookup", outcome="done") == 0.3
-    failed = {"agent": "agent", "part": "voice", "provider": "voice of agent"}
+    failed = {"agent": "agent", "part": "tts", "provider": "tts of agent"}
     assert value(metrics, "sipgw_provider_failures_total", **failed) == 1
     assert value(metrics, "sipgw_call_mos_sum", trunk="pbx") == 4.3
     assert value(metrics, "sipgw_call_loss_ratio_sum", trunk="pbx") == 0.01

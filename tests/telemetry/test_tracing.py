@@ -37,7 +37,7 @@ def spans(kind: str = "caller_hung_up", times: Times | None = None) -> list[Any]
         turn = Turn("my words", "its words", "its words", tools=[ToolRun("lookup", {"x": "word"}, seconds=0.1)])
         turn.times = moments
         watch(CallReported("c@1", later(5), TurnEnded(turn)))
-        watch(CallReported("c@1", later(5), ProviderFailed("voice", "words")))
+        watch(CallReported("c@1", later(5), ProviderFailed("tts", "words")))
         watch(CallReported("other", later(5), TurnEnded(turn)))
         watch(CallEnded("c@1", later(9), Disposition(kind, "words"), {}))
 

@@ -243,8 +243,8 @@ def test_the_model_is_told_who_there_is_and_for_what(tmp_path: Path) -> None:
     async def scenario():
         async with world(tmp_path, people, trunks(None), [Reply(text=["Hello."])]) as gateway:
             async with calling(gateway.target, murmur):
-                await until(lambda: gateway.model.requests)
-            return gateway.model.requests[0]["tools"]
+                await until(lambda: gateway.llm.requests)
+            return gateway.llm.requests[0]["tools"]
 
     functions = {tool["function"]["name"]: tool["function"] for tool in asyncio.run(scenario())}
     to = functions["transfer_to_human"]["parameters"]["properties"]["to"]

@@ -87,7 +87,7 @@ def test_a_person_who_accepts_is_told_what_it_is_about_and_gets_the_caller(
             await until(lambda: left_nothing(gateway))
         assert record["ending"] == "transferred"
         assert [one.accepted for one in tries] == [True]
-        asked = gateway.model.requests[1]["messages"]
+        asked = gateway.llm.requests[1]["messages"]
         assert [asked[0]["role"], asked[0]["content"]] == ["system", said.summarise]
         assert "Caller: A person please." in asked[1]["content"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from agent.steering import CannotSteer
+from agent.call_control import CallControlRefused
 from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
 from sipgw.calls.audience import Audience
@@ -50,13 +50,13 @@ class Talking:
     ending: bool = False
 
     @property
-    def steering(self) -> "Talking":
+    def call_control(self) -> "Talking":
         return self
 
     def __getattr__(self, name: str) -> Any:
         def do(*arguments: Any) -> None:
             if self.ending:
-                raise CannotSteer("the call is ending")
+                raise CallControlRefused("the call is ending")
             self.did.append((name, *arguments))
 
         if name not in ("say", "instruct", "send_digits", "transfer", "end"):
@@ -89,7 +89,7 @@ class Operators:
 
     def give_back(self, note: str) -> None:
         if not self.instead:
-            raise CannotSteer("nobody has taken this call over")
+            raise CallControlRefused("nobody has taken this call over")
         self.instead = ""
 
 

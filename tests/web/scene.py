@@ -26,8 +26,8 @@ TOML = """
 [agent]
 business = "Harbour Books"
 greeting = "Harbour Books, good morning. How can I help?"
-ears = "assemblyai"
-ears_backup = ["deepgram"]
+stt = "assemblyai"
+stt_backup = ["deepgram"]
 [assemblyai]
 api_key = "${ASSEMBLYAI_API_KEY}"
 [[trunks]]
@@ -56,7 +56,7 @@ ENDINGS = [
     ("caller_hung_up", "the caller hung up"), ("agent_hung_up", "the conversation was over"),
     ("transferred", "to sip:reception@10.0.0.5: 200 OK"), ("silence", "the caller said nothing"),
     ("refused", "they offered only G.729; ask the carrier to enable PCMU"),
-    ("failed", "voice failed: ElevenLabs: no sound for 2.5 s"),
+    ("failed", "tts failed: ElevenLabs: no sound for 2.5 s"),
 ]  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _turns(house: Standing, cause: str) -> None:
         times = Times(0.0, 0.21 + number / 2000, 0.5 + number / 900, 0.6 + number / 900, 0.75 + number / 800,
                       0.77 + number / 800)  # fmt: skip
         house.watchers.tell(CallReported("c", at, TurnEnded(Turn(times=times))))
-    house.watchers.tell(CallReported("c", at - timedelta(minutes=12), ProviderFailed("voice", cause)))
+    house.watchers.tell(CallReported("c", at - timedelta(minutes=12), ProviderFailed("tts", cause)))
 
 
 @contextlib.asynccontextmanager

@@ -121,7 +121,7 @@ def play(house: Standing, folder: Path, text: str = "", turns: int = 1) -> None:
                 8.0 + 15 * number + 45 * round_, text or caller, text or said, (hearing, thinking, 0.2, voicing, 0.02),
                 [] if number else run,
             )  # fmt: skip
-    slow.tell(44.0, CallReported, ProviderFailed("voice", text or "ElevenLabs: no sound for 2.5 s"))
+    slow.tell(44.0, CallReported, ProviderFailed("tts", text or "ElevenLabs: no sound for 2.5 s"))
     slow.heard(59 * turns)
     file = folder / "slow.wav"
     left, right = read_ulaw(SPEECH / "jfk.wav"), read_ulaw(SPEECH / "something.wav")

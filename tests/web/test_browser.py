@@ -162,7 +162,7 @@ def test_a_newcomer_reads_on_the_page_why_a_call_was_slow_silent_or_refused(tmp_
         SLOW: (
             "mostly waiting for the language model's first word",
             "1.9 of 3.0 s",
-            "a smaller or nearer [agent] model",
+            "a smaller or nearer [agent] llm",
         ),
         SILENT: (
             "No sound arrived from the other side",

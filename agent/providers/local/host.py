@@ -1,4 +1,4 @@
-"""The gateway's side of the speech process: starts it, restarts it, and gives each call its ears and its voice."""
+"""The gateway's side of the speech process: starts it, restarts it, and gives each call its STT and its voice."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ from typing import Self
 
 import structlog
 
-from agent.ears import EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.local import wire
 from agent.providers.local.models import missing
 from agent.providers.local.wire import Kind, Message
+from agent.stt import Onset, SttEvent, Transcript
 
 log = structlog.get_logger()
 
@@ -127,13 +127,13 @@ class LocalSpeech:
             self._keeper.cancel()
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
 
-    def ears(self) -> "LocalEars":
-        """Ears for one call."""
-        return LocalEars(self)
+    def stt(self) -> "LocalStt":
+        """STT for one call."""
+        return LocalStt(self)
 
-    def voice(self) -> "LocalVoice":
+    def tts(self) -> "LocalTts":
         """A voice for one call."""
-        return LocalVoice(self)
+        return LocalTts(self)
 
     def require(self) -> None:
         """Raise `ProviderError` while there is no speech."""
@@ -252,8 +252,8 @@ class LocalSpeech:
         return ""
 
 
-class LocalEars:
-    """Whisper and Silero in the speech process; see `agent.ears.Ears`."""
+class LocalStt:
+    """Whisper and Silero in the speech process; see `agent.stt.SpeechToText`."""
 
     name = NAME
     ends_turns = False
@@ -274,7 +274,7 @@ class LocalEars:
         del pauses["threads"]
         self._speech.send(Kind.LISTEN, self._number, wire.pack_json(pauses))
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         """Take mu-law sound.
 
         5 s may wait for the process. What comes beyond that is counted and replaced by silence: what waits in a pipe
@@ -299,7 +299,7 @@ class LocalEars:
     def attend(self, language: str) -> None:
         """It knows English only."""
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
+    async def events(self) -> AsyncIterator[SttEvent]:
         """Yield onsets and transcripts until `close`. Raises `ProviderError` when the process dies."""
         if self._inbox is None:
             raise ProviderError(NAME, "not open")
@@ -309,7 +309,7 @@ class LocalEars:
                 yield Onset(content)
             else:
                 final = content["final"]
-                yield Transcript(content["text"], final=final, stable=not final, end=content["end"])
+                yield Transcript(content["text"], final=final, eager=not final, end=content["end"])
 
     async def close(self) -> None:
         """End the session."""
@@ -322,8 +322,8 @@ class LocalEars:
         self._number = 0
 
 
-class LocalVoice:
-    """Hibari in the speech process; see `agent.voice.Voice`."""
+class LocalTts:
+    """Hibari in the speech process; see `agent.tts.TextToSpeech`."""
 
     name = NAME
 

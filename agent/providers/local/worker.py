@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from agent.providers.local import wire
 from agent.providers.local.endpoint import RATE, Act, Pauses, Step
-from agent.providers.local.hibari_voice import HibariVoice
+from agent.providers.local.hibari_tts import HibariTts
 from agent.providers.local.listener import Listener
 from agent.providers.local.silero import Silero
 from agent.providers.local.whisper import Whisper
@@ -50,7 +50,7 @@ class Worker:
         self._speaking: set[int] = set()
         self._silero = Silero()
         self._whisper = Whisper(threads)
-        self._voice = HibariVoice(1)
+        self._tts = HibariTts(1)
         for work in (*[self._understand_all] * threads, self._speak_all):
             threading.Thread(target=work, daemon=True).start()
 
@@ -123,7 +123,7 @@ class Worker:
             if session not in self._speaking:  # cancelled while it waited
                 continue
             try:
-                for sound in self._voice.speak(text):
+                for sound in self._tts.speak(text):
                     with self._lock:
                         if session not in self._speaking:
                             break

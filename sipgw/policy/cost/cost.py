@@ -79,7 +79,7 @@ class Bill:
 
     def cost(self, now: datetime) -> "Cost":
         """What it has cost until now."""
-        parts: dict[Part, float] = {"trunk": 0.0, "ears": 0.0, "model": 0.0, "voice": 0.0}
+        parts: dict[Part, float] = {"trunk": 0.0, "stt": 0.0, "llm": 0.0, "tts": 0.0}
         unknown, estimated, guessed = [], [], 0.0
         for trunk, direction, number, seconds in self._legs(now):
             price = self.prices.of("trunk", trunk, "seconds", self.began, direction, number)

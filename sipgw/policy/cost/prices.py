@@ -11,15 +11,15 @@ from sipgw.config.options import build
 
 BOUNDS = {
     ("trunk", "seconds"): (1.00, 60),
-    ("ears", "seconds"): (0.05, 60),
-    ("model", "tokens_in"): (30, 1_000_000),
-    ("model", "tokens_out"): (180, 1_000_000),
-    ("voice", "characters"): (0.30, 1000),
-    ("duplex", "seconds"): (0.60, 60),
-    ("duplex", "tokens_in"): (30, 1_000_000),
-    ("duplex", "tokens_out"): (180, 1_000_000),
-    ("duplex", "audio_tokens_in"): (100, 1_000_000),
-    ("duplex", "audio_tokens_out"): (200, 1_000_000),
+    ("stt", "seconds"): (0.05, 60),
+    ("llm", "tokens_in"): (30, 1_000_000),
+    ("llm", "tokens_out"): (180, 1_000_000),
+    ("tts", "characters"): (0.30, 1000),
+    ("realtime", "seconds"): (0.60, 60),
+    ("realtime", "tokens_in"): (30, 1_000_000),
+    ("realtime", "tokens_out"): (180, 1_000_000),
+    ("realtime", "audio_tokens_in"): (100, 1_000_000),
+    ("realtime", "audio_tokens_out"): (200, 1_000_000),
 }
 """What caps count for what has no price, in US dollars for so many units: above the dearest list prices known in
 November 2026."""

@@ -1,6 +1,6 @@
 """Bleeps: what is private in what was said is covered by a tone in the recording, too, soon after it was said.
 
-Of the caller's words those are covered that are private, where the ears tell where each word stands (AssemblyAI,
+Of the caller's words those are covered that are private, where the STT tells where each word stands (AssemblyAI,
 Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
 of the turn.
 """

@@ -12,15 +12,16 @@ from typing import Any
 from media.recording.tap import Tapped, packed, read
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.check import check
+from sipgw.records.bundles.earlier import translated
 from sipgw.records.bundles.setting import Setting
 from sipgw.records.bundles.story import Story
 from sipgw.records.bundles.witness import LIMIT, Frame
 
-FORMAT, VERSION = "sipgw bundle", 1
+FORMAT, VERSION = "sipgw bundle", 2
 LARGEST = 96 << 20
 """Bytes of a bundle, unpacked."""
 PARTS = ("bundle.json", "story.json", "frames.jsonl", "sip.jsonl", "rtp.bin", "voice.ulaw")
-PROVIDERS = ("ears", "model", "voice")
+PROVIDERS = ("stt", "llm", "tts")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -89,10 +90,12 @@ def _parsed(path: Path, parts: dict[str, bytes]) -> Bundle:
     head = json.loads(parts["bundle.json"])
     if head.pop("format") != FORMAT:
         raise BundleError(f"{path}: no bundle of a call")
-    if (version := head.pop("version")) != VERSION:
-        raise BundleError(f"{path}: format {version}; this sipgw reads format {VERSION}")
-    setting, story = Setting.of(head.pop("setting")), Story.read(json.loads(parts["story.json"]))
-    frames, sip = _of_lines(parts["frames.jsonl"]), _of_lines(parts["sip.jsonl"])
+    if (version := head.pop("version")) not in (1, VERSION):
+        raise BundleError(f"{path}: format {version}; this sipgw reads formats 1 and {VERSION}")
+    told, frames, sip = json.loads(parts["story.json"]), _of_lines(parts["frames.jsonl"]), _of_lines(parts["sip.jsonl"])
+    if version == 1:
+        translated(head, told, frames)
+    setting, story = Setting.of(head.pop("setting")), Story.read(told)
     check(frames)
     _check_head(head)
     if not all(

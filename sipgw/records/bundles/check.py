@@ -7,18 +7,18 @@ from sipgw.records.bundles.witness import Frame
 _NUMBER = (int, float)
 _STREAM = {"session": int, "waited": _NUMBER}
 _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
-    ("ears", "made"): {"session": int, "name": str, "ends_turns": bool},
-    ("ears", "opened"): _STREAM,
-    ("ears", "piece"): _STREAM | {"after": int, "delay": _NUMBER},
-    ("ears", "ended"): _STREAM,
-    ("model", "asked"): {"session": int, "name": str, "messages": list, "before": int},
-    ("model", "piece"): _STREAM,
-    ("model", "ended"): _STREAM,
-    ("voice", "made"): {"session": int, "name": str},
-    ("voice", "opened"): _STREAM,
-    ("voice", "asked"): {"session": int, "name": str, "text": str},
-    ("voice", "piece"): _STREAM | {"sound": list},
-    ("voice", "ended"): _STREAM,
+    ("stt", "made"): {"session": int, "name": str, "ends_turns": bool},
+    ("stt", "opened"): _STREAM,
+    ("stt", "piece"): _STREAM | {"after": int, "delay": _NUMBER},
+    ("stt", "ended"): _STREAM,
+    ("llm", "asked"): {"session": int, "name": str, "messages": list, "before": int},
+    ("llm", "piece"): _STREAM,
+    ("llm", "ended"): _STREAM,
+    ("tts", "made"): {"session": int, "name": str},
+    ("tts", "opened"): _STREAM,
+    ("tts", "asked"): {"session": int, "name": str, "text": str},
+    ("tts", "piece"): _STREAM | {"sound": list},
+    ("tts", "ended"): _STREAM,
     ("tool", "started"): {"name": str, "arguments": object},
     ("tool", "done"): {"name": str, "arguments": object, "result": object, "error": str, "seconds": _NUMBER},
     ("transfer", "asked"): {"to": str},
@@ -28,7 +28,7 @@ _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("line", "end"): {"channel": int, "cause": str},
     ("ended", ""): {"kind": str},
 }
-_WORDS = {"text": str, "final": bool, "stable": bool, "end": _NUMBER}
+_WORDS = {"text": str, "final": bool, "eager": bool, "end": _NUMBER}
 _FORMAT = {"encoding": str, "payload_type": int, "dtmf_payload_type": (int, type(None)), "inband_keys": bool}
 _FAULT = {"provider": str, "problem": str, "advice": str, "temporary": bool, "retry_after": _NUMBER}
 LONGEST = 10**6
@@ -57,18 +57,18 @@ def _problem(frame: Frame) -> str:
     if found:
         return found
     match kind:
-        case "ears", "piece" if "onset" not in frame:
+        case "stt", "piece" if "onset" not in frame:
             return _missing(frame, _WORDS)
-        case "model", "piece":
+        case "llm", "piece":
             return "" if {"text", "call", "usage"} & set(frame) else "neither 'text' nor 'call' nor 'usage'"
-        case "voice", "piece":
+        case "tts", "piece":
             whole = len(frame["sound"]) == 2 and all(isinstance(one, int) and one >= 0 for one in frame["sound"])
             return "" if whole else "'sound' is not where and how long"
         case "line", "exchange":
             if len(frame["remote"]) != 2 or not isinstance(frame["remote"][1], int):
                 return "'remote' is not a host and a port"
             return _missing(frame["format"], _FORMAT)
-        case (("ears" | "voice" | "model"), ("opened" | "ended")) if "fault" in frame:
+        case (("stt" | "tts" | "llm"), ("opened" | "ended")) if "fault" in frame:
             return _missing(frame["fault"], _FAULT) if isinstance(frame["fault"], dict) else "'fault' is no object"
     return ""
 

@@ -131,7 +131,7 @@ class Bundles:
         if not witness.whole:
             raise NotKept("there was more of this call than is kept")
         if not witness.setting or sound is None or engine is None:
-            raise NotKept("no conversation with ears, model and voice was held in this call")
+            raise NotKept("no conversation with STT, LLM and TTS was held in this call")
         packets = [_kept(packet, witness.zero) async for packet in engine.packets(sound.channel)]
         if (why := _unfit(packets, witness)) != "":
             raise NotKept(why)

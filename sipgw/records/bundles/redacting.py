@@ -131,7 +131,7 @@ def _frames(frames: list[Frame], change: Callable[[str], str], *, pressed: bool)
             frame["key"] = "0"
     streams: dict[int, list[int]] = {}
     for at, frame in enumerate(frames):
-        if frame["of"] == "model" and "text" in frame:
+        if frame["of"] == "llm" and "text" in frame:
             streams.setdefault(frame["session"], []).append(at)
     for places in streams.values():
         whole = "".join(frames[at]["text"] for at in places)
@@ -165,10 +165,10 @@ def _packet(packet: Tapped, ranges: list[tuple[float, float]], *, alaw: bool, pr
 def _sound(bundle: Bundle, numbers: frozenset[str]) -> bytes:
     """The voices' sound, covered in sentences that hold something private."""
     asked = {frame["session"] for frame in bundle.frames
-             if frame["of"] == "voice" and frame["do"] == "asked" and _has(frame["text"], numbers)}  # fmt: skip
+             if frame["of"] == "tts" and frame["do"] == "asked" and _has(frame["text"], numbers)}  # fmt: skip
     sound = bytearray(bundle.sound)
     for frame in bundle.frames:
-        if frame["of"] == "voice" and frame["do"] == "piece" and frame["session"] in asked:
+        if frame["of"] == "tts" and frame["do"] == "piece" and frame["session"] in asked:
             start, length = frame["sound"]
             sound[start : start + length] = covered(bytes(sound[start : start + length]))
     return bytes(sound)

@@ -28,7 +28,7 @@ class Story:
 
     turns: list[Turn] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
-    """What the ears said that the caller had said, each time that they took it for complete."""
+    """What the STT said that the caller had said, each time that they took it for complete."""
     spoken: list[str] = field(default_factory=list)
     """The agent's sentences."""
     agreed: list[str] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 The witness of a call stands in a context variable, which every task of the call inherits. It looks at single providers,
 below what lets them stand in for each other, so that this too can be tried again. How long an answer was waited for is
-kept, and for ears how much sound they had been given: an answer belongs to its question, not to a moment of the clock.
+kept, and for STT how much sound they had been given: an answer belongs to its question, not to a moment of the clock.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any, TypeVar
 
-from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
-from agent.model import Message, Model, Piece, Text, ToolCall, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
-from agent.voice import Voice
+from agent.stt import Onset, SpeechToText, SttEvent
+from agent.tts import TextToSpeech
 
 LIMIT = 8 << 20
 """Bytes of one call, sound of the voices included; a call of which there is more is not kept."""
@@ -147,58 +147,58 @@ async def _seen(
             await stream.aclose()
 
 
-class WitnessedEars:
-    """Ears that are looked at."""
+class WitnessedStt:
+    """STT that is looked at."""
 
-    def __init__(self, ears: Ears, witness: Witness) -> None:
-        self.ends_turns = ears.ends_turns
-        self._ears = ears
+    def __init__(self, stt: SpeechToText, witness: Witness) -> None:
+        self.ends_turns = stt.ends_turns
+        self._stt = stt
         self._witness = witness
         self._session = next(witness.numbers)
         self._samples = 0
         self._heard_at = 0.0
-        witness.note("ears", do="made", session=self._session, name=ears.name, ends_turns=ears.ends_turns)
+        witness.note("stt", do="made", session=self._session, name=stt.name, ends_turns=stt.ends_turns)
 
     @property
     def name(self) -> str:
-        """See `Ears.name`."""
-        return self._ears.name
+        """See `SpeechToText.name`."""
+        return self._stt.name
 
     async def open(self) -> None:
-        """See `Ears.open`."""
-        await _opened(self._witness, "ears", self._session, self._ears.open())
+        """See `SpeechToText.open`."""
+        await _opened(self._witness, "stt", self._session, self._stt.open())
 
-    def hear(self, ulaw: bytes) -> None:
-        """See `Ears.hear`."""
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `SpeechToText.send_audio`."""
         self._samples += len(ulaw)
         self._heard_at = _now()
-        self._ears.hear(ulaw)
+        self._stt.send_audio(ulaw)
 
     def attend(self, language: str) -> None:
-        """See `Ears.attend`."""
-        self._ears.attend(language)
+        """See `SpeechToText.attend`."""
+        self._stt.attend(language)
 
     def expect(self, said: str) -> None:
-        """See `Ears.expect`."""
-        self._ears.expect(said)
+        """See `SpeechToText.expect`."""
+        self._stt.expect(said)
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
-        """See `Ears.events`."""
-        stream = _seen(self._witness, "ears", self._session, self._ears.events(), self._shown)
+    async def events(self) -> AsyncIterator[SttEvent]:
+        """See `SpeechToText.events`."""
+        stream = _seen(self._witness, "stt", self._session, self._stt.events(), self._shown)
         async with aclosing(stream) as events:
             async for event in events:
                 yield event
 
     async def close(self) -> None:
-        """See `Ears.close`."""
-        await self._ears.close()
+        """See `SpeechToText.close`."""
+        await self._stt.close()
 
-    def _shown(self, event: EarsEvent) -> dict[str, Any]:
+    def _shown(self, event: SttEvent) -> dict[str, Any]:
         """`after` is how much sound they had been given, `delay` how long ago the last of it was."""
         since = {"after": self._samples, "delay": round(_now() - self._heard_at, 5) if self._samples else 0.0}
         if isinstance(event, Onset):
             return since | {"onset": event.at}
-        return since | {"text": event.text, "final": event.final, "stable": event.stable, "end": event.end}
+        return since | {"text": event.text, "final": event.final, "eager": event.eager, "end": event.end}
 
 
 def question(messages: Sequence[Message]) -> dict[str, Any]:
@@ -207,29 +207,29 @@ def question(messages: Sequence[Message]) -> dict[str, Any]:
     return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
 
 
-class WitnessedModel:
+class WitnessedLlm:
     """A model that is looked at, by the witness of whichever call asks it."""
 
-    def __init__(self, model: Model) -> None:
-        self.name = model.name
-        self._model = model
+    def __init__(self, llm: LanguageModel) -> None:
+        self.name = llm.name
+        self._llm = llm
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `Model.reply`."""
-        witness, stream = WITNESS.get(), self._model.reply(messages, tools)
+        """See `LanguageModel.reply`."""
+        witness, stream = WITNESS.get(), self._llm.reply(messages, tools)
         if witness is not None:
             session = next(witness.numbers)
             asked = question(messages)
-            witness.note("model", do="asked", session=session, name=self.name, **asked)
+            witness.note("llm", do="asked", session=session, name=self.name, **asked)
             witness.size += len(str(asked))
-            stream = _seen(witness, "model", session, stream, _shown_piece)
+            stream = _seen(witness, "llm", session, stream, _shown_piece)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def close(self) -> None:
-        """See `Model.close`."""
-        await self._model.close()
+        """See `LanguageModel.close`."""
+        await self._llm.close()
 
 
 def _shown_piece(piece: Piece) -> dict[str, Any]:
@@ -238,53 +238,53 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
     return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
 
 
-class WitnessedVoice:
+class WitnessedTts:
     """A voice that is looked at."""
 
-    def __init__(self, voice: Voice, witness: Witness) -> None:
-        self._voice = voice
+    def __init__(self, tts: TextToSpeech, witness: Witness) -> None:
+        self._tts = tts
         self._witness = witness
         self._session = next(witness.numbers)
-        witness.note("voice", do="made", session=self._session, name=voice.name)
+        witness.note("tts", do="made", session=self._session, name=tts.name)
 
     @property
     def name(self) -> str:
-        """See `Voice.name`."""
-        return self._voice.name
+        """See `TextToSpeech.name`."""
+        return self._tts.name
 
     async def open(self) -> None:
-        """See `Voice.open`."""
-        await _opened(self._witness, "voice", self._session, self._voice.open())
+        """See `TextToSpeech.open`."""
+        await _opened(self._witness, "tts", self._session, self._tts.open())
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """See `Voice.speak`."""
+        """See `TextToSpeech.speak`."""
         witness, session = self._witness, next(self._witness.numbers)
-        witness.note("voice", do="asked", session=session, name=self.name, text=text)
-        stream = _seen(witness, "voice", session, self._voice.speak(text), lambda sound: {"sound": witness.keep(sound)})
+        witness.note("tts", do="asked", session=session, name=self.name, text=text)
+        stream = _seen(witness, "tts", session, self._tts.speak(text), lambda sound: {"sound": witness.keep(sound)})
         async with aclosing(stream) as sounds:
             async for sound in sounds:
                 yield sound
 
     async def close(self) -> None:
-        """See `Voice.close`."""
-        await self._voice.close()
+        """See `TextToSpeech.close`."""
+        await self._tts.close()
 
 
-def seen_ears(make: Callable[[], Ears]) -> Callable[[], Ears]:
-    """Makes ears that the witness of the call sees, if it has one."""
+def seen_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
+    """Makes STT that the witness of the call sees, if it has one."""
 
-    def made() -> Ears:
+    def made() -> SpeechToText:
         witness = WITNESS.get()
-        return make() if witness is None else WitnessedEars(make(), witness)
+        return make() if witness is None else WitnessedStt(make(), witness)
 
     return made
 
 
-def seen_voice(make: Callable[[], Voice]) -> Callable[[], Voice]:
+def seen_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
     """Makes a voice that the witness of the call sees, if it has one."""
 
-    def made() -> Voice:
+    def made() -> TextToSpeech:
         witness = WITNESS.get()
-        return make() if witness is None else WitnessedVoice(make(), witness)
+        return make() if witness is None else WitnessedTts(make(), witness)
 
     return made

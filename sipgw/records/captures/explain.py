@@ -30,7 +30,7 @@ class Rule(NamedTuple):
     pattern: str = ""
 
 
-KEYS = "Check its key, balance and limits at the provider; name another as ears_backup, model_backup or voice_backup."
+KEYS = "Check its key, balance and limits at the provider; name another as stt_backup, llm_backup or tts_backup."
 _TABLE = tomllib.loads((files("sipgw.records.captures") / "endings.toml").read_text("utf-8"))
 RULES = tuple(Rule(**entry) for entry in _TABLE["ending"])
 """Endings of calls that were let in or made."""
@@ -49,14 +49,14 @@ SLOW = 1.5
 PARTS = {
     "hearing": (
         "the recogniser to notice that the caller had finished",
-        "Choose [agent] ears that know the end of a turn.",
+        "Choose [agent] stt that know the end of a turn.",
     ),
     "thinking": (
         "the language model's first word",
-        "Choose a smaller or nearer [agent] model; a shorter prompt and fewer tools help too.",
+        "Choose a smaller or nearer [agent] llm; a shorter prompt and fewer tools help too.",
     ),
     "phrasing": ("the model's first sentence to be complete", "Ask for short first sentences in [agent] prompt."),
-    "voicing": ("the first sound of the voice", "Choose a faster [agent] voice, or a region nearer to this machine."),
+    "voicing": ("the first sound of the voice", "Choose a faster [agent] tts, or a region nearer to this machine."),
     "sending": ("the sound to leave", "The machine is overloaded: see the media metrics."),
     "tools": ("a tool", "Make what it asks faster, or let the agent say first that it is looking."),
 }  # fmt: skip
@@ -163,7 +163,7 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
         yield Explained(
             "Sound arrived, but no word was recognised in it.",
             (f"{len(turns)} turns without a word of the caller.",),
-            "Listen to the recording: is it speech, and in the language of [agent] ears?",
+            "Listen to the recording: is it speech, and in the language of [agent] stt?",
         )
 
 
@@ -173,7 +173,7 @@ def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
         yield Explained(
             "Something that the agent meant to say was never heard.",
             tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
-            "The voice failed or the call ended before; see the events.",
+            "The tts failed or the call ended before; see the events.",
         )
 
 

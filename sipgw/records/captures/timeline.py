@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agent.call_languages import NAMES
 from agent.records import (
     AgentSays,
     CallerSaid,
@@ -20,7 +21,6 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from agent.tongues import NAMES
 from sipgw.events import (
     CallAnswered,
     CallBegan,

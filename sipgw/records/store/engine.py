@@ -61,9 +61,21 @@ class Database:
 
         Raises `StoreError` if that cannot be done now.
         """
-        if self._file != self._identity():
+        if not await self._is_the_same():
             await self._engine.dispose()
             await self._open()
+
+    async def _is_the_same(self) -> bool:
+        """Whether the file is the one that was opened: a new one may have its inode, but not its name."""
+        if self.options.url:
+            return True
+        if self._file != self._identity():
+            return False
+        try:
+            async with self.read() as session:
+                return await session.scalar(select(NameRecord.name)) == self.name
+        except SQLAlchemyError:
+            return False
 
     async def scrub(self) -> None:
         """Take what was deleted out of SQLite's log, too, as far as nobody reads it at the moment."""

@@ -99,7 +99,7 @@ async def hold_demo(out: Console) -> Result:
     """Run the gateway and the caller on loopback. Raises what the gateway raises when it cannot start."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
-            agent=AgentOptions(ears="local", model="local", voice="local"),
+            agent=AgentOptions(stt="local", llm="local", tts="local"),
             callbacks=CallbackOptions(dial=False),  # promised as everywhere, but nobody's telephone rings
             sip=EndpointOptions(host="127.0.0.1", port=0),
             media=MediaOptions(bind_host="127.0.0.1"),

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from importlib.resources import as_file, files
 from itertools import pairwise
 
-from agent.duplex import Brief, Duplex, ReplyEnded, Speech
-from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
-from agent.model import Model, Text
+from agent.llm import LanguageModel, Text
+from agent.realtime import Brief, RealtimeModel, ReplyAudio, ReplyEnded
+from agent.stt import SpeechToText, Transcript
+from agent.tts import TextToSpeech
 from agent.ulaw import to_linear
-from agent.voice import Voice
 from sipgw.agents.providers import choose, made
 from sipgw.config.config import Config, ConfigError
 from sipgw.records.artifacts.wav import read_ulaw
@@ -22,14 +22,14 @@ SENTENCE = "Hello, this is a test of the telephone line."
 MOST_SOUND = 5 * 8000
 """Bytes of speech that are asked for at most."""
 CHUNK = 800
-"""Bytes of sound given to the ears at a time: 100 ms."""
+"""Bytes of sound given to the STT at a time: 100 ms."""
 AFTER = 2.0
 """Seconds of silence after the test sentence, which end its turn."""
 LIMIT = 20.0
 """Seconds that one request may take."""
 _SECTIONS = {"assemblyai": "[assemblyai_agent]", "openai": "[openai_realtime]"}
-SLOW = {"ears": 2.0, "model": 1.5, "voice": 1.0, "duplex": 2.0}
-"""Seconds until the first answer (of ears: after the sentence) from which on a caller notices."""
+SLOW = {"stt": 2.0, "llm": 1.5, "tts": 1.0, "realtime": 2.0}
+"""Seconds until the first answer (of STT: after the sentence) from which on a caller notices."""
 SPEECH_LIKE = 0.35
 """Correlation of neighbouring samples that 8 kHz speech exceeds and misread formats do not (measured, see tests)."""
 HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
@@ -52,20 +52,20 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
 async def _examined(config: Config, part: str, name: str) -> Finding:
     about, section = f"{name} ({part})", f"[{name}]"
     provider = made(config, part, name)
-    if part == "duplex":
+    if part == "realtime":
         section = _SECTIONS[name]
         provider = provider(Brief("You are tested. Answer in one short sentence.", SENTENCE))
     try:
         async with asyncio.timeout(LIMIT):
             match part:
-                case "ears":
-                    return await _ears(provider, about, section)
-                case "duplex":
-                    return await _duplex(provider, about, section)
-                case "model":
-                    return await _model(provider, about, section)
+                case "stt":
+                    return await _stt(provider, about, section)
+                case "realtime":
+                    return await _realtime(provider, about, section)
+                case "llm":
+                    return await _llm(provider, about, section)
                 case _:
-                    return await _voice(provider, about, section)
+                    return await _tts(provider, about, section)
     except TimeoutError:
         return bad("provider.unreachable", about, f"no answer within {LIMIT:g} s", section=section)
     except ProviderError as error:
@@ -104,32 +104,32 @@ def _timed(part: str, about: str, section: str, seconds: float, evidence: str) -
     return good("provider.ok", about, evidence)
 
 
-async def _voice(voice: Voice, about: str, section: str) -> Finding:
+async def _tts(tts: TextToSpeech, about: str, section: str) -> Finding:
     loop = asyncio.get_running_loop()
-    await voice.open()
+    await tts.open()
     start, first, sound = loop.time(), 0.0, b""
-    stream = voice.speak(SENTENCE)
+    stream = tts.speak(SENTENCE)
     async for piece in stream:
         first = first or loop.time() - start
         sound += piece
         if len(sound) >= MOST_SOUND:
             break
     await stream.aclose()
-    return _spoken("voice", about, section, first, sound)
+    return _spoken("tts", about, section, first, sound)
 
 
-async def _duplex(duplex: Duplex, about: str, section: str) -> Finding:
+async def _realtime(realtime: RealtimeModel, about: str, section: str) -> Finding:
     """It says a sentence as a greeting."""
     loop = asyncio.get_running_loop()
     start, first, sound = loop.time(), 0.0, b""
-    await duplex.open()
-    async for event in duplex.events():
-        if isinstance(event, Speech):
+    await realtime.open()
+    async for event in realtime.events():
+        if isinstance(event, ReplyAudio):
             first = first or loop.time() - start
             sound += event.ulaw
         if isinstance(event, ReplyEnded) or len(sound) >= MOST_SOUND:
             break
-    return _spoken("duplex", about, section, first, sound)
+    return _spoken("realtime", about, section, first, sound)
 
 
 def _spoken(part: str, about: str, section: str, first: float, sound: bytes) -> Finding:
@@ -158,11 +158,11 @@ def misread(ulaw: bytes) -> str:
     return "" if near / own > SPEECH_LIKE else f"neighbouring samples correlate {near / own:.2f}: noise, not speech"
 
 
-async def _model(model: Model, about: str, section: str) -> Finding:
+async def _llm(llm: LanguageModel, about: str, section: str) -> Finding:
     loop = asyncio.get_running_loop()
     start, first, text = loop.time(), 0.0, ""
     messages = [{"role": "user", "content": "Reply with the single word OK."}]
-    stream = model.reply(messages, [])
+    stream = llm.reply(messages, [])
     async for piece in stream:
         if isinstance(piece, Text):
             first = first or loop.time() - start
@@ -172,14 +172,14 @@ async def _model(model: Model, about: str, section: str) -> Finding:
     await stream.aclose()
     if not text:
         return bad("provider.silent", about, "no words came", section=section)
-    return _timed("model", about, section, first, f"first words after {first * 1000:.0f} ms")
+    return _timed("llm", about, section, first, f"first words after {first * 1000:.0f} ms")
 
 
-async def _ears(ears: Ears, about: str, section: str) -> Finding:
+async def _stt(stt: SpeechToText, about: str, section: str) -> Finding:
     loop = asyncio.get_running_loop()
     with as_file(files("sipgw") / "demo_voice" / "ask_order.wav") as path:
         sound = read_ulaw(path)
-    await ears.open()
+    await stt.open()
     words, spoken_at, heard_at = "", 0.0, 0.0
     async with asyncio.TaskGroup() as group:
 
@@ -188,12 +188,12 @@ async def _ears(ears: Ears, about: str, section: str) -> Finding:
             start, padded = loop.time(), sound + b"\xff" * int(AFTER * 8000)
             for at in range(0, len(padded), CHUNK):
                 await asyncio.sleep(max(0.0, start + at / 8000 - loop.time()))  # faster is refused by some
-                ears.hear(padded[at : at + CHUNK])
+                stt.send_audio(padded[at : at + CHUNK])
                 if at <= len(sound):
                     spoken_at = loop.time()
 
         speaking = group.create_task(speak())
-        listening = group.create_task(_first_words(ears))
+        listening = group.create_task(_first_words(stt))
         await asyncio.wait((speaking,), timeout=LIMIT)
         done, _ = await asyncio.wait((listening,), timeout=3.0)
         if done:
@@ -203,13 +203,11 @@ async def _ears(ears: Ears, about: str, section: str) -> Finding:
     if not words:
         return bad("provider.deaf", about, f"{len(sound) / 8000:.1f} s of speech, no words", section=section)
     late = max(0.0, heard_at - spoken_at)
-    return _timed(
-        "ears", about, section, late, f"heard {words[:60]!r}, final {late * 1000:.0f} ms after the last sound"
-    )
+    return _timed("stt", about, section, late, f"heard {words[:60]!r}, final {late * 1000:.0f} ms after the last sound")
 
 
-async def _first_words(ears: Ears) -> tuple[str, float]:
-    async for event in ears.events():
+async def _first_words(stt: SpeechToText) -> tuple[str, float]:
+    async for event in stt.events():
         if isinstance(event, Transcript) and event.final and event.text.strip():
             return event.text, asyncio.get_running_loop().time()
     return "", 0.0

@@ -1,1 +1,1 @@
-"""`sipgw eval`: how good are the ears, the agent and its providers, on the same sound?"""
+"""`sipgw eval`: how good are the STT, the agent and its providers, on the same sound?"""

@@ -81,10 +81,10 @@ async def _run(
 async def _judge(path: Path, stack: AsyncExitStack) -> Judge:
     config = load(path)
     choice = choose(config)
-    if "local" in choice.model:
-        raise EvalError(f"{path}: a judge needs a language model: set [agent] model, or OPENAI_API_KEY in .env")
-    model = (await stack.enter_async_context(opened(config, choice))).model
-    return lambda rubric, conversation: judged(model, rubric, conversation)
+    if "local" in choice.llm:
+        raise EvalError(f"{path}: a judge needs a language model: set [agent] llm, or OPENAI_API_KEY in .env")
+    llm = (await stack.enter_async_context(opened(config, choice))).llm
+    return lambda rubric, conversation: judged(llm, rubric, conversation)
 
 
 def _show(wanted: EvalSet, results: Sequence[Result]) -> None:

@@ -1,19 +1,19 @@
-"""Lets ears hear utterances, live as on a call, and takes the time until they have understood."""
+"""Lets STT hears utterances, live as on a call, and takes the time until they have understood."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
+from agent.stt import SpeechToText, Transcript
 from agent.ulaw import level
 from sipgw.tools.caller import AUDIBLE
 from sipgw.tools.evaluation.eval_set import UtteranceOptions
 from sipgw.tools.evaluation.words import Heard, compared
 
 PIECE = 480
-"""Samples that ears are given at once: 60 ms."""
+"""Samples that STT is given at once: 60 ms."""
 LISTEN = 1.5
 """Seconds of silence that are waited for more words after the end of a turn, so that a pause does not cut it in two."""
 LONGEST = 12.0
@@ -23,7 +23,7 @@ _SILENCE = b"\xff" * PIECE
 
 @dataclass(frozen=True)
 class Hearing:
-    """One utterance, as one pair of ears heard it."""
+    """One utterance, as one STT heard it."""
 
     utterance: UtteranceOptions
     heard: Heard
@@ -35,27 +35,27 @@ class Hearing:
     """Why it failed; empty if it did not."""
 
 
-async def hear(make: Callable[[], Ears], utterance: UtteranceOptions, ulaw: bytes) -> Hearing:
-    """Let new ears hear one utterance in real time, with silence after it."""
+async def hear(make: Callable[[], SpeechToText], utterance: UtteranceOptions, ulaw: bytes) -> Hearing:
+    """Let a new STT session hear one utterance in real time, with silence after it."""
     clock = asyncio.get_running_loop().time
-    ears, finals, last = make(), list[str](), [0.0]
+    stt, finals, last = make(), list[str](), [0.0]
     begun = clock()
 
     async def listen() -> None:
-        async for event in ears.events():
+        async for event in stt.events():
             if isinstance(event, Transcript) and event.final and event.text.strip():
                 finals.append(event.text.strip())
                 last[0] = clock()
 
     fault, spoken_until = "", begun
     try:
-        await ears.open()
+        await stt.open()
         begun = clock()
         spoken_until = begun + _voiced(ulaw)
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(listen())
-            await _speak(ears, ulaw, begun, lambda: _enough(clock(), spoken_until, last[0]))
-            await ears.close()
+            await _speak(stt, ulaw, begun, lambda: _enough(clock(), spoken_until, last[0]))
+            await stt.close()
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(listening), 1.0)
             listening.cancel()
@@ -66,7 +66,7 @@ async def hear(make: Callable[[], Ears], utterance: UtteranceOptions, ulaw: byte
         if group_error.split(ProviderError)[1]:
             raise
     finally:
-        await ears.close()
+        await stt.close()
     heard = compared(utterance.text, " ".join(finals), utterance.entities)
     return Hearing(utterance, heard, last[0] - spoken_until if finals else None, clock() - begun, fault)
 
@@ -85,16 +85,16 @@ def _enough(now: float, spoken_until: float, last: float) -> bool:
     return last > spoken_until - 1.0 and now - max(last, spoken_until) > LISTEN
 
 
-async def _speak(ears: Ears, ulaw: bytes, begun: float, enough: Callable[[], bool]) -> None:
+async def _speak(stt: SpeechToText, ulaw: bytes, begun: float, enough: Callable[[], bool]) -> None:
     clock, sent = asyncio.get_running_loop().time, 0
     while sent < len(ulaw) or not enough():
-        ears.hear(ulaw[sent : sent + PIECE].ljust(PIECE, b"\xff") if sent < len(ulaw) else _SILENCE)
+        stt.send_audio(ulaw[sent : sent + PIECE].ljust(PIECE, b"\xff") if sent < len(ulaw) else _SILENCE)
         sent += PIECE
         await asyncio.sleep(max(0.0, begun + sent / 8000 - clock()))
 
 
 async def hear_all(
-    make: Callable[[], Ears],
+    make: Callable[[], SpeechToText],
     spoken: Sequence[tuple[UtteranceOptions, bytes]],
     at_once: int,
     tell: Callable[[Hearing], None],

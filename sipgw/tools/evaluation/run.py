@@ -34,9 +34,9 @@ class Result:
 
     name: str
     parts: str
-    """Its ears, model and voice, in words."""
-    ears_per_minute: float | None
-    """What its ears cost; None if there is no price."""
+    """Its STT, LLM and TTS, in words."""
+    stt_per_minute: float | None
+    """What its STT cost; None if there is no price."""
     hearings: list[Hearing] = field(default_factory=list)
     calls: list[Conversed] = field(default_factory=list)
 
@@ -126,7 +126,7 @@ async def _one(
     tell: Progress,
 ) -> Result:
     config, choice = contestant.config, choose(contestant.config)
-    parts = f"ears {choice.of('ears')}; model {choice.of('model')}; voice {choice.of('voice')}"
+    parts = f"STT {choice.of('stt')}; model {choice.of('model')}; voice {choice.of('voice')}"
     result = Result(contestant.name, parts, None)
     whole = len(wanted.utterances) + len(wanted.calls)
 
@@ -138,20 +138,20 @@ async def _one(
         async with opened(config, choice) as providers:
             if providers.speech:
                 providers.speech.require()
-            result.ears_per_minute = _minute(config, choice.ears[0])
+            result.stt_per_minute = _minute(config, choice.stt[0])
             spoken_lines = list(zip(wanted.utterances, sounds, strict=True))
-            result.hearings = await hear_all(providers.ears, spoken_lines, at_once, heard)
+            result.hearings = await hear_all(providers.stt, spoken_lines, at_once, heard)
     for options in wanted.calls:
         result.calls.append(await converse(options, folder, config, wanted.forbidden, judge))
         tell(contestant.name, len(result.hearings) + len(result.calls), whole)
     return result
 
 
-def _minute(config: Config, ears: str) -> float | None:
-    """What a minute of these ears costs."""
+def _minute(config: Config, stt: str) -> float | None:
+    """What a minute of this STT costs."""
     now = datetime.now(UTC)
     bill = Bill(PriceTable(config.prices), "in", "", now)
-    bill.used(Used("ears", product(config, "ears", ears), "seconds", 60))
+    bill.used(Used("stt", product(config, "stt", stt), "seconds", 60))
     cost = bill.cost(now)
     return None if cost.unpriced else cost.total
 

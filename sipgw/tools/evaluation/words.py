@@ -15,7 +15,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 
 
 class Heard(NamedTuple):
-    """One utterance as ears heard it."""
+    """One utterance as STT heard it."""
 
     text: str
     wrong: int

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from importlib.resources import as_file, files
 
-from agent.ears import EarsEvent, Transcript
-from agent.model import Message, Piece, Text, ToolSchema
+from agent.llm import Message, Piece, Text, ToolSchema
+from agent.stt import SttEvent, Transcript
 from agent.ulaw import level
 from sipgw.agents.providers import Providers
 from sipgw.records.artifacts.wav import read_ulaw
@@ -21,13 +21,13 @@ REPLY = "confirm.wav"
 
 
 def parrot() -> Providers:
-    """Ears, model and voice of the parrot."""
+    """STT, LLM and TTS of the parrot."""
     with as_file(files("sipgw") / "demo_voice" / REPLY) as path:
         sound = read_ulaw(path)
-    return Providers(ParrotEars, ParrotModel(), lambda _: ParrotVoice(sound), None)
+    return Providers(ParrotStt, ParrotLlm(), lambda _: ParrotTts(sound), None)
 
 
-class ParrotEars:
+class ParrotStt:
     """Hears that somebody spoke, not what."""
 
     name = "parrot"
@@ -42,8 +42,8 @@ class ParrotEars:
     async def open(self) -> None:
         """Nothing to wait for."""
 
-    def hear(self, ulaw: bytes) -> None:
-        """See `agent.ears.Ears`."""
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `agent.stt.SpeechToText`."""
         self._taken += len(ulaw)
         if level(ulaw) > LOUD:
             self._spoke_until, self._pending = self._taken, True
@@ -58,24 +58,24 @@ class ParrotEars:
     def attend(self, language: str) -> None:
         """It understands nothing anyway."""
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
-        """See `agent.ears.Ears`."""
+    async def events(self) -> AsyncIterator[SttEvent]:
+        """See `agent.stt.SpeechToText`."""
         while (turn := await self._turns.get()) is not None:
             yield turn
 
     async def close(self) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
         if not self._turns.full():
             self._turns.put_nowait(None)
 
 
-class ParrotModel:
+class ParrotLlm:
     """Always the same words."""
 
     name = "parrot"
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `agent.model.Model`."""
+        """See `agent.llm.LanguageModel`."""
         del messages, tools
         yield Text("Yes, that is right.")
 
@@ -83,7 +83,7 @@ class ParrotModel:
         """Nothing to close."""
 
 
-class ParrotVoice:
+class ParrotTts:
     """Always the same sound."""
 
     name = "parrot"
@@ -95,7 +95,7 @@ class ParrotVoice:
         """Nothing to wait for."""
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
         del text
         yield self._sound
 

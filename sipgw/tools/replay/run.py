@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.records import Outcome, Report
-from agent.stage import CascadeRole
 from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.phone_line import PhoneLine
@@ -26,7 +26,7 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.tools.replay.booth import Booth
 from sipgw.tools.replay.clock import VirtualLoop, until
 from sipgw.tools.replay.props import tools_of, transfer_of
-from sipgw.tools.replay.script import RecordedEars, RecordedModel, RecordedVoice, Script
+from sipgw.tools.replay.script import RecordedLlm, RecordedStt, RecordedTts, Script
 from sipgw.tools.replay.signalling import Descriptions
 
 LONGER = 20.0
@@ -173,11 +173,11 @@ class Stage:
         setting, script, providers = self._bundle.setting, self._script, self._providers()
         tools, languages = tools_of(setting.tools, script), setting.languages
         role = CascadeRole(
-            persona=setting.persona, model=providers.model, voice=providers.voice, tools=tools, languages=languages
+            persona=setting.persona, llm=providers.llm, tts=providers.tts, tools=tools, languages=languages
         )
         conversation = Conversation(
             self._line,
-            providers.ears(),
+            providers.stt(),
             role,
             options=setting.turns,
             transfer=seen_transfer(transfer_of(script, self._tell)) if setting.can_transfer else None,
@@ -187,9 +187,7 @@ class Stage:
         )
         if setting.voicemail is None:
             return conversation
-        screening = Screening(
-            self._line, lambda: providers.voice(""), setting.voicemail, self._report, self._answered_by
-        )
+        screening = Screening(self._line, lambda: providers.tts(""), setting.voicemail, self._report, self._answered_by)
         self._screened = Screened(conversation, screening)
         return self._screened
 
@@ -201,13 +199,13 @@ class Stage:
             names += [f"another {part}"] * (parts[part] - len(names))
             return [partial(make, script, name) for name in names]
 
-        models = [make() for make in made("model", RecordedModel)]
+        llms = [make() for make in made("llm", RecordedLlm)]
         return assembled(
-            made("ears", RecordedEars),
-            models,
-            made("voice", RecordedVoice),
+            made("stt", RecordedStt),
+            llms,
+            made("tts", RecordedTts),
             self._bundle.setting.failover,
-            again=script.again("ears"),
+            again=script.again("stt"),
         )
 
     def _on_media(self, event: media.MediaEvent) -> None:

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from agent.ears import EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
-from agent.model import Message, Piece, Text, ToolCall, ToolSchema, Usage
+from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
+from agent.stt import Onset, SttEvent, Transcript
 from sipgw.records.bundles.witness import Frame, question
 from sipgw.tools.replay.clock import now, until
 
@@ -41,17 +41,17 @@ class Script:
         """Why the code left the recording, once it has."""
         self.redact = redact
         self.sound = sound
-        self._answers: dict[str, list[Answer]] = {"ears": [], "model": [], "voice": [], "tool": [], "transfer": []}
+        self._answers: dict[str, list[Answer]] = {"stt": [], "llm": [], "tts": [], "tool": [], "transfer": []}
         by_number: dict[int, Answer] = {}
         for frame in frames:
             match frame:
-                case {"of": "ears" | "model" | "voice" as part, "do": "made" | "asked", "session": number}:
+                case {"of": "stt" | "llm" | "tts" as part, "do": "made" | "asked", "session": number}:
                     self._answers[part].append(by_number.setdefault(number, Answer(frame)))
-                case {"of": "ears" | "voice", "do": "opened", "session": number} if number in by_number:
+                case {"of": "stt" | "tts", "do": "opened", "session": number} if number in by_number:
                     by_number[number].opened = frame
-                case {"of": "ears" | "model" | "voice", "do": "piece", "session": number} if number in by_number:
+                case {"of": "stt" | "llm" | "tts", "do": "piece", "session": number} if number in by_number:
                     by_number[number].pieces.append(frame)
-                case {"of": "ears" | "model" | "voice", "do": "ended", "session": number} if number in by_number:
+                case {"of": "stt" | "llm" | "tts", "do": "ended", "session": number} if number in by_number:
                     by_number[number].ended = frame
                 case {"of": "tool", "do": "started"} | {"of": "transfer", "do": "asked"}:
                     self._answers[frame["of"]].append(Answer(frame))
@@ -119,23 +119,23 @@ async def _opened(script: Script, answer: Answer | None, what: str) -> None:
         await script.end(Answer({}, ended=answer.opened), f"opening {what} was given up")
 
 
-class RecordedEars:
-    """Ears that say what was heard, when they have been given as much sound as then."""
+class RecordedStt:
+    """STT that says what was heard, when they have been given as much sound as then."""
 
     def __init__(self, script: Script, name: str) -> None:
         self.name = name
         self._script = script
-        self._answer = script.find("ears", lambda asked: asked["do"] == "made" and asked["name"] == name)
+        self._answer = script.find("stt", lambda asked: asked["do"] == "made" and asked["name"] == name)
         self.ends_turns = bool(self._answer and self._answer.asked["ends_turns"])
         self._given: list[tuple[int, float]] = [(0, now())]
         self._more = asyncio.Event()
 
     async def open(self) -> None:
-        """See `agent.ears.Ears`."""
-        await _opened(self._script, self._answer, f"the ears {self.name!r}")
+        """See `agent.stt.SpeechToText`."""
+        await _opened(self._script, self._answer, f"the STT {self.name!r}")
 
-    def hear(self, ulaw: bytes) -> None:
-        """See `agent.ears.Ears`."""
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `agent.stt.SpeechToText`."""
         self._given.append((self._given[-1][0] + len(ulaw), now()))
         self._more.set()
 
@@ -143,10 +143,10 @@ class RecordedEars:
         """It says what was heard, in whatever language."""
 
     def expect(self, said: str) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
-        """See `agent.ears.Ears`."""
+    async def events(self) -> AsyncIterator[SttEvent]:
+        """See `agent.stt.SpeechToText`."""
         if self._answer is None:
             return
         for piece in self._answer.pieces:
@@ -154,7 +154,7 @@ class RecordedEars:
             if "onset" in piece:
                 yield Onset(piece["onset"])
             else:
-                yield Transcript(piece["text"], piece["final"], piece["stable"], piece["end"])
+                yield Transcript(piece["text"], piece["final"], piece["eager"], piece["end"])
         if "broken_off" in self._answer.ended:
             await asyncio.Event().wait()  # they were closed by us, and would have said no more
         await self._script.end(self._answer, "")
@@ -167,10 +167,10 @@ class RecordedEars:
         return self._given[bisect_left(self._given, (samples, 0.0))][1]
 
     async def close(self) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
 
 
-class RecordedModel:
+class RecordedLlm:
     """A model that answers as it did."""
 
     def __init__(self, script: Script, name: str) -> None:
@@ -178,7 +178,7 @@ class RecordedModel:
         self._script = script
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `agent.model.Model`."""
+        """See `agent.llm.LanguageModel`."""
         script = self._script
         asked = json.loads(json.dumps(script.redact(question(messages))))
         last = asked["messages"][-1:]
@@ -189,7 +189,7 @@ class RecordedModel:
         def alike(one: Frame) -> bool:  # what was heard of earlier replies may differ by a word
             return one["name"] == self.name and bool(one["messages"][-1:] == last)
 
-        answer = script.find("model", same, alike)
+        answer = script.find("llm", same, alike)
         what = f"the model was asked {_words(last)}"
         if answer is None:
             await script.unanswered(f"{what}, which it was not")
@@ -199,7 +199,7 @@ class RecordedModel:
         await script.end(answer, f"{what}, and its answer was broken off here")
 
     async def close(self) -> None:
-        """See `agent.model.Model`."""
+        """See `agent.llm.LanguageModel`."""
 
 
 def _piece(frame: Frame) -> Piece:
@@ -212,26 +212,26 @@ def _words(messages: Sequence[Message]) -> str:
     return " ".join(f"{str(message.get('content'))[:200]!r} ({message.get('role')})" for message in messages)
 
 
-class RecordedVoice:
+class RecordedTts:
     """A voice that speaks as it did."""
 
     def __init__(self, script: Script, name: str) -> None:
         self.name = name
         self._script = script
-        self._answer = script.find("voice", lambda asked: asked["do"] == "made" and asked["name"] == name)
+        self._answer = script.find("tts", lambda asked: asked["do"] == "made" and asked["name"] == name)
 
     async def open(self) -> None:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
         await _opened(self._script, self._answer, f"the voice {self.name!r}")
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
         script, wanted = self._script, self._script.redact(text)
 
         def same(one: Frame) -> bool:
             return bool(one["do"] == "asked" and one["name"] == self.name and one["text"] == wanted)
 
-        answer = script.find("voice", same, again=True)
+        answer = script.find("tts", same, again=True)
         if answer is None:
             await script.unanswered(f"the voice was given {wanted[:200]!r}, which it was not")
         for piece in answer.pieces:
@@ -241,4 +241,4 @@ class RecordedVoice:
         await script.end(answer, f"the voice was given {wanted[:200]!r}, and was broken off here")
 
     async def close(self) -> None:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""

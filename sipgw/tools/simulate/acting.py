@@ -1,4 +1,4 @@
-"""Providers that act by the scenario: the ears know what the caller says, the model answers as is written there.
+"""Providers that act by the scenario: the STT knows what the caller says, the model answers as is written there.
 
 No network, no models, no chance: what a scenario expects can be asserted to the word.
 """
@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from agent.ears import EarsEvent, Onset, Transcript
 from agent.history import SAMPLES_PER_CHARACTER
 from agent.line import SAMPLE_RATE
-from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
+from agent.stt import Onset, SttEvent, Transcript
 from agent.vad import VoiceActivity
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ReplyOptions
@@ -26,20 +26,20 @@ LETTER = bytes([0x90, 0x10, 0x91, 0x11]) * (SAMPLES_PER_CHARACTER // 4)
 
 @dataclass
 class Room:
-    """What the caller is saying, as the ears of one call have to know it."""
+    """What the caller is saying, as the STT of one call have to know it."""
 
     spoken: deque[tuple[str, float]] = field(default_factory=deque)
     """Words and their seconds of sound, those that are still to be heard; no words for a noise."""
 
 
-class ActingEars:
+class ActingStt:
     """Notices speech in the sound that really arrives, and knows which words it is."""
 
     name, ends_turns = "acting", True
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._events: asyncio.Queue[EarsEvent | None] = asyncio.Queue()
+        self._events: asyncio.Queue[SttEvent | None] = asyncio.Queue()
         self._activity = VoiceActivity()
         self._heard = 0
         self._now: tuple[str, int, int] | None = None
@@ -47,10 +47,10 @@ class ActingEars:
         self._told = 0
 
     async def open(self) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
 
-    def hear(self, ulaw: bytes) -> None:
-        """See `agent.ears.Ears`."""
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `agent.stt.SpeechToText`."""
         for at in range(0, len(ulaw), 160):
             self._take(ulaw[at : at + 160])
 
@@ -80,22 +80,22 @@ class ActingEars:
         self._events.put_nowait(Transcript(text, final, False, end / SAMPLE_RATE))
 
     def expect(self, said: str) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
 
     def attend(self, language: str) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
-        """See `agent.ears.Ears`."""
+    async def events(self) -> AsyncIterator[SttEvent]:
+        """See `agent.stt.SpeechToText`."""
         while (event := await self._events.get()) is not None:
             yield event
 
     async def close(self) -> None:
-        """See `agent.ears.Ears`."""
+        """See `agent.stt.SpeechToText`."""
         self._events.put_nowait(None)
 
 
-class ActingModel:
+class ActingLlm:
     """Gives the first reply of the scenario that fits."""
 
     name = "acting"
@@ -105,7 +105,7 @@ class ActingModel:
         self._calls = 0
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `agent.model.Model`."""
+        """See `agent.llm.LanguageModel`."""
         await asyncio.sleep(THINKS)
         found = next((one for one in self._replies if _fits(one, messages)), None)
         if found is None:
@@ -119,7 +119,7 @@ class ActingModel:
             yield ToolCall(f"call_{self._calls}", found.calls, found.arguments)
 
     async def close(self) -> None:
-        """See `agent.model.Model`."""
+        """See `agent.llm.LanguageModel`."""
 
 
 def _fits(reply: ReplyOptions, messages: Sequence[Message]) -> bool:
@@ -135,24 +135,24 @@ def _fits(reply: ReplyOptions, messages: Sequence[Message]) -> bool:
     return reply.after == called and reply.to.lower() in str(last["content"]).lower()
 
 
-class ActingVoice:
+class ActingTts:
     """Speaks every letter in 65 ms."""
 
     name = "acting"
 
     async def open(self) -> None:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
         await asyncio.sleep(VOICES)
         for word in text.split(" "):
             yield LETTER * (len(word) + 1)
 
     async def close(self) -> None:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
 
 
 def acting(replies: Sequence[ReplyOptions], room: Room) -> Providers:
     """The providers of one scenario."""
-    return Providers(lambda: ActingEars(room), ActingModel(replies), lambda language: ActingVoice(), None)
+    return Providers(lambda: ActingStt(room), ActingLlm(replies), lambda language: ActingTts(), None)

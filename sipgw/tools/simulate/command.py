@@ -68,7 +68,7 @@ def simulate_command(
     stt_stall: Annotated[float | None, _duration("Words of every second turn come so much later.")] = None,
     llm_slow: Annotated[float | None, _duration("Each reply of the model begins so much later.")] = None,
     tts_drop: Annotated[float | None, _part("Sentences whose sound breaks off in the middle: 30%.")] = None,
-    provider_down: Annotated[str | None, typer.Option(help="Refuses everything: ears, model or voice.")] = None,
+    provider_down: Annotated[str | None, typer.Option(help="Refuses everything: stt, llm or tts.")] = None,
 ) -> None:
     """Hold a scripted call over a bad network with bad providers. Exit status 1 if turns broke, 2 for bad input."""
     network = _given(loss=loss, burst=burst, jitter=jitter, reorder=reorder, delay=delay, rebind=nat_rebind)
@@ -114,8 +114,8 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _faults(values: dict[str, Any]) -> ProviderOptions:
-    if values["down"] not in ("", "ears", "model", "voice"):
-        raise ScenarioError(f"--provider-down is ears, model or voice, not {values['down']!r}")
+    if values["down"] not in ("", "stt", "llm", "tts"):
+        raise ScenarioError(f"--provider-down is stt, llm or tts, not {values['down']!r}")
     return ProviderOptions(**values)
 
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from agent.ears import Ears, EarsEvent, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.model import Message, Model, Piece, ToolSchema
-from agent.voice import Voice
+from agent.llm import LanguageModel, Message, Piece, ToolSchema
+from agent.stt import SpeechToText, SttEvent, Transcript
+from agent.tts import TextToSpeech
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ProviderOptions
 
@@ -20,9 +20,9 @@ def wrapped(providers: Providers, options: ProviderOptions, seed: int) -> Provid
     chances = (random.Random(f"{seed} voice {number}") for number in count())
     return replace(
         providers,
-        ears=lambda: FaultyEars(providers.ears(), options),
-        model=FaultyModel(providers.model, options),
-        voice=lambda language: FaultyVoice(providers.voice(language), options, next(chances)),
+        stt=lambda: FaultyStt(providers.stt(), options),
+        llm=FaultyLlm(providers.llm, options),
+        tts=lambda language: FaultyTts(providers.tts(language), options, next(chances)),
     )
 
 
@@ -30,41 +30,41 @@ def _refused(part: str) -> ProviderError:
     return ProviderError(part, "is down (simulated)", temporary=False)
 
 
-class FaultyEars:
-    """Ears whose words come late in every second turn, or which are lost, or turn deaf."""
+class FaultyStt:
+    """STT whose words come late in every second turn, or which are lost, or turn deaf."""
 
-    def __init__(self, ears: Ears, options: ProviderOptions) -> None:
-        self.name, self.ends_turns = ears.name, ears.ends_turns
-        self._ears = ears
+    def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
+        self.name, self.ends_turns = stt.name, stt.ends_turns
+        self._stt = stt
         self._options = options
         self._heard = 0
         self._session = asyncio.timeout(None)
 
     async def open(self) -> None:
-        """See `agent.ears.Ears`."""
-        if self._options.down == "ears":
-            raise _refused("ears")
-        await self._ears.open()
+        """See `agent.stt.SpeechToText`."""
+        if self._options.down == "stt":
+            raise _refused("stt")
+        await self._stt.open()
 
-    def hear(self, ulaw: bytes) -> None:
-        """See `agent.ears.Ears`."""
-        limit, before = self._options.ears_lost * SAMPLE_RATE, self._heard
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `agent.stt.SpeechToText`."""
+        limit, before = self._options.stt_lost * SAMPLE_RATE, self._heard
         self._heard += len(ulaw)
         if before < limit <= self._heard:
             self._session.reschedule(asyncio.get_running_loop().time())
-        self._ears.hear(ulaw)
+        self._stt.send_audio(ulaw)
 
     def expect(self, said: str) -> None:
-        """See `agent.ears.Ears`."""
-        self._ears.expect(said)
+        """See `agent.stt.SpeechToText`."""
+        self._stt.expect(said)
 
     def attend(self, language: str) -> None:
-        """See `agent.ears.Ears`."""
-        self._ears.attend(language)
+        """See `agent.stt.SpeechToText`."""
+        self._stt.attend(language)
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
-        """See `agent.ears.Ears`."""
-        turns, events = 0, self._ears.events()
+    async def events(self) -> AsyncIterator[SttEvent]:
+        """See `agent.stt.SpeechToText`."""
+        turns, events = 0, self._stt.events()
         while True:
             try:
                 async with asyncio.timeout(None) as self._session:
@@ -73,7 +73,7 @@ class FaultyEars:
                 raise ProviderError(self.name, "the session was lost (simulated)") from None
             if event is None:
                 return
-            if 0 < self._options.ears_deaf * SAMPLE_RATE <= self._heard:
+            if 0 < self._options.stt_deaf * SAMPLE_RATE <= self._heard:
                 continue
             if isinstance(event, Transcript) and event.final:
                 turns += 1
@@ -82,24 +82,24 @@ class FaultyEars:
             yield event
 
     async def close(self) -> None:
-        """See `agent.ears.Ears`."""
-        await self._ears.close()
+        """See `agent.stt.SpeechToText`."""
+        await self._stt.close()
 
 
-class FaultyModel:
+class FaultyLlm:
     """A model that thinks longer."""
 
-    def __init__(self, model: Model, options: ProviderOptions) -> None:
-        self.name = model.name
-        self._model = model
+    def __init__(self, llm: LanguageModel, options: ProviderOptions) -> None:
+        self.name = llm.name
+        self._llm = llm
         self._options = options
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """See `agent.model.Model`."""
-        if self._options.down == "model":
-            raise _refused("model")
+        """See `agent.llm.LanguageModel`."""
+        if self._options.down == "llm":
+            raise _refused("llm")
         await asyncio.sleep(self._options.llm_slow)
-        inner = self._model.reply(messages, tools)
+        inner = self._llm.reply(messages, tools)
         try:
             async for piece in inner:
                 yield piece
@@ -110,26 +110,26 @@ class FaultyModel:
         """Nothing: the real one is closed by whoever made it."""
 
 
-class FaultyVoice:
+class FaultyTts:
     """A voice that dawdles, or breaks off."""
 
-    def __init__(self, voice: Voice, options: ProviderOptions, chance: random.Random) -> None:
-        self.name = voice.name
-        self._voice = voice
+    def __init__(self, tts: TextToSpeech, options: ProviderOptions, chance: random.Random) -> None:
+        self.name = tts.name
+        self._tts = tts
         self._options = options
         self._chance = chance
 
     async def open(self) -> None:
-        """See `agent.voice.Voice`."""
-        if self._options.down == "voice":
-            raise _refused("voice")
-        await self._voice.open()
+        """See `agent.tts.TextToSpeech`."""
+        if self._options.down == "tts":
+            raise _refused("tts")
+        await self._tts.open()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """See `agent.voice.Voice`."""
+        """See `agent.tts.TextToSpeech`."""
         breaks = self._chance.random() < self._options.tts_drop
         await asyncio.sleep(self._options.tts_slow)
-        inner = self._voice.speak(text)
+        inner = self._tts.speak(text)
         try:
             if breaks:
                 pieces = [piece async for piece in inner]
@@ -142,5 +142,5 @@ class FaultyVoice:
             await inner.aclose()
 
     async def close(self) -> None:
-        """See `agent.voice.Voice`."""
-        await self._voice.close()
+        """See `agent.tts.TextToSpeech`."""
+        await self._tts.close()

@@ -75,8 +75,8 @@ class Scene:
     def config(self) -> Config:
         """Who answers, if the scenario has replies."""
         agent, tools = self.scenario.agent, self.scenario.agent.tools
-        agent = replace(agent, tools=str(self.folder / tools) if tools else "", ears="local", model="local")
-        agent = replace(agent, voice="local")
+        agent = replace(agent, tools=str(self.folder / tools) if tools else "", stt="local", llm="local")
+        agent = replace(agent, tts="local")
         return Config(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def providers(self) -> Providers:
@@ -139,7 +139,7 @@ class SimulatedGateway(Gateway):
         elif isinstance(event, CallEnded):
             live = self.calls.get(event.call)
             talk = live.context.conversation if live else None
-            scene.memory, scene.ending = remembered(talk.steering.messages if talk else ()), event.ending.kind
+            scene.memory, scene.ending = remembered(talk.call_control.messages if talk else ()), event.ending.kind
             scene.over.set()
 
 
@@ -170,8 +170,8 @@ async def simulate(
 
     Raises `ScenarioError`, and what the gateway and the call raise.
     """
-    if config and config.agent.duplex and not scenario.replies and scenario.providers != ProviderOptions():
-        raise ScenarioError("[agent] duplex takes the place of ears, model and voice: none of these can fail")
+    if config and config.agent.realtime and not scenario.replies and scenario.providers != ProviderOptions():
+        raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none of these can fail")
     scene = await Scene.of(scenario, folder)
     async with contextlib.AsyncExitStack() as stack:
         host, own = "0.0.0.0", target is None
@@ -222,7 +222,7 @@ def rustling(seconds: float) -> bytes:
 
 
 def _sound(step: Step, folder: Path) -> bytes:
-    """What a step sounds like to ears that know its words anyway."""
+    """What a step sounds like to STT that knows its words anyway."""
     if step.wav:
         return _recorded(step.wav, folder)
     if step.noise:
@@ -249,11 +249,11 @@ async def spoken(lines: Sequence[tuple[str, str]], folder: Path) -> list[bytes]:
     if sentences:
         async with LocalSpeech(LocalSpeechOptions()) as speech:
             speech.require()
-            voice = speech.voice()
-            await voice.open()
+            tts = speech.tts()
+            await tts.open()
             for sentence in dict.fromkeys(sentences):
-                made[sentence] = with_noise(b"".join([piece async for piece in voice.speak(sentence)]))
-            await voice.close()
+                made[sentence] = with_noise(b"".join([piece async for piece in tts.speak(sentence)]))
+            await tts.close()
     return [made[sentence] if sentence else _recorded(name, folder) for sentence, name in lines]
 
 

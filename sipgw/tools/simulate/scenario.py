@@ -47,24 +47,24 @@ class ProviderOptions:
 
     stt_stall: float = 0.0
     """How long the words of every second turn are held back."""
-    ears_lost: float = 0.0
-    """The ears are lost for good when they have been given so many seconds of sound; 0 is never."""
-    ears_deaf: float = 0.0
-    """The ears report nothing any more when they have been given so many seconds of sound; 0 is never."""
+    stt_lost: float = 0.0
+    """The STT is lost for good when they have been given so many seconds of sound; 0 is never."""
+    stt_deaf: float = 0.0
+    """The STT reports nothing any more when they have been given so many seconds of sound; 0 is never."""
     tts_slow: float = 0.0
     """How much later the sound of each sentence begins."""
     llm_slow: float = 0.0
     """How much later each reply of the model begins."""
     tts_drop: float = 0.0
     """Part of the sentences whose sound breaks off in the middle, 0 to 1."""
-    down: Literal["", "ears", "model", "voice"] = ""
+    down: Literal["", "stt", "llm", "tts"] = ""
     """The provider that refuses everything."""
 
     def __post_init__(self) -> None:
         if not all(0 <= late <= 60 for late in (self.stt_stall, self.llm_slow, self.tts_slow)):
             raise ValueError("stt_stall, llm_slow and tts_slow must be from 0 to 60 s")
-        if not all(0 <= after <= 3600 for after in (self.ears_lost, self.ears_deaf)):
-            raise ValueError("ears_lost and ears_deaf must be at most an hour")
+        if not all(0 <= after <= 3600 for after in (self.stt_lost, self.stt_deaf)):
+            raise ValueError("stt_lost and stt_deaf must be at most an hour")
         if not 0 <= self.tts_drop <= 1:
             raise ValueError("tts_drop must be from 0 to 1")
 
@@ -85,7 +85,7 @@ class Step:
     silent: float = 0.0
     """The caller says nothing for so long, whatever the agent does."""
     words: str = ""
-    """What is said in `wav`, for the ears of a scenario that has replies."""
+    """What is said in `wav`, for the STT of a scenario that has replies."""
     hears: str = ""
     """Words that the agent must have said since the caller's last words; only for a gateway started here."""
     interrupts: float = 0.0
@@ -151,7 +151,7 @@ class Scenario:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     providers: ProviderOptions = field(default_factory=ProviderOptions)
     replies: tuple[ReplyOptions, ...] = ()
-    """With these the model, the ears and the voice act by the scenario: the same call every time, and no key."""
+    """With these the model, the STT and the voice act by the scenario: the same call every time, and no key."""
     agent: AgentOptions = field(default_factory=AgentOptions)
     """Who answers in such a scenario; `tools` is a file beside it."""
     turns: TurnOptions = field(default_factory=TurnOptions)

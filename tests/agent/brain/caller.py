@@ -5,12 +5,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.model import Text, ToolCall
-from agent.providers.local.brain import LocalModel
+from agent.llm import Text, ToolCall
+from agent.providers.local.brain import LocalLlm
 from agent.providers.local.brain.intents import Intents
 
 INTENTS = Intents()
-MODEL = LocalModel(business="the Lamp Shop", intents=INTENTS)
+MODEL = LocalLlm(business="the Lamp Shop", intents=INTENTS)
 
 
 def schema(name: str, **properties: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
-from agent.model import Model, Text, ToolCall
-from agent.providers.local.brain import LocalModel
+from agent.llm import LanguageModel, Text, ToolCall
+from agent.providers.local.brain import LocalLlm
 from agent.providers.local.brain.intents import Intents, _load_encoder
 from tests.agent.brain.caller import HANG_UP, MODEL, ORDER, TEXT, TOOLS, Caller, pieces, schema
 
@@ -46,7 +46,7 @@ def text(found: list[Any]) -> str:
 
 
 def test_it_is_a_model() -> None:
-    model: Model = MODEL
+    model: LanguageModel = MODEL
     assert model.name == "local"
 
 
@@ -61,7 +61,7 @@ def test_the_same_messages_give_the_same_reply_from_any_instance() -> None:
     for said in ("where is my order", "7346", "call me back tomorrow", "4155550123", "yes"):
         call.says(said)
     messages = [*call.messages, *user("bye")]
-    assert pieces(messages, TOOLS) == pieces(messages, TOOLS, LocalModel(business="the Lamp Shop"))
+    assert pieces(messages, TOOLS) == pieces(messages, TOOLS, LocalLlm(business="the Lamp Shop"))
 
 
 def test_ids_of_calls_differ_within_a_conversation() -> None:
@@ -196,6 +196,6 @@ def test_a_missing_package_is_a_provider_error(monkeypatch: pytest.MonkeyPatch) 
     _load_encoder.cache_clear()
     try:
         with pytest.raises(ProviderError, match="pip install"):
-            pieces(user("hello"), TOOLS, LocalModel(intents=Intents()))
+            pieces(user("hello"), TOOLS, LocalLlm(intents=Intents()))
     finally:
         _load_encoder.cache_clear()

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.ears import Transcript
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.providers.local.listener import floats
+from agent.stt import Transcript
 from tests.agent.local.listening import SILENCE, digits_of, noisy, recording, transcripts, word_errors
 from tests.bench.gate import percentile
 
@@ -47,17 +47,17 @@ def stop_of(sound: bytes) -> int:
 async def call(speech: LocalSpeech, names: list[str], snr: float | None, delay: float) -> AsyncIterator[Result]:
     """Say recordings one after the other in one call and answer each."""
     clock = asyncio.get_running_loop().time
-    ears, voice = speech.ears(), speech.voice()
+    stt, tts = speech.stt(), speech.tts()
     await asyncio.sleep(delay)
-    await ears.open()
+    await stt.open()
     try:
         for name in names:
             clean = recording(name) + PAUSE
-            ears.expect(ASKED if name.startswith(DICTATED) else "")
+            stt.expect(ASKED if name.startswith(DICTATED) else "")
             heard: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
 
             async def listen(heard: asyncio.Queue[tuple[float, str]] = heard) -> None:
-                async for event in ears.events():
+                async for event in stt.events():
                     if isinstance(event, Transcript) and event.final:
                         heard.put_nowait((clock(), event.text))
 
@@ -66,12 +66,12 @@ async def call(speech: LocalSpeech, names: list[str], snr: float | None, delay: 
                 began = clock()
                 sound = noisy(clean, snr) if snr else clean
                 for at in range(0, len(sound), FRAME):
-                    ears.hear(sound[at : at + FRAME])
+                    stt.send_audio(sound[at : at + FRAME])
                     await asyncio.sleep(max(0.0, began + (at + FRAME) / 8000 - clock()))
                 listening.cancel()
             finals = [heard.get_nowait() for _ in range(heard.qsize())]
             asked = clock()
-            pieces = voice.speak(REPLY)
+            pieces = tts.speak(REPLY)
             await anext(pieces)
             sounded = clock() - asked
             await pieces.aclose()
@@ -79,7 +79,7 @@ async def call(speech: LocalSpeech, names: list[str], snr: float | None, delay: 
             last = finals[-1][0] if finals else float("nan")
             yield Result(name, " ".join(text for _, text in finals), last - stopped, sounded)
     finally:
-        await ears.close()
+        await stt.close()
 
 
 async def together(speech: LocalSpeech, calls: int, snr: float | None) -> list[Result]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from agent.ears import EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.local import host, models, wire
-from agent.providers.local.host import INBOX, Inbox, LocalEars, LocalSpeech, LocalSpeechOptions, LocalVoice
+from agent.providers.local.host import INBOX, Inbox, LocalSpeech, LocalSpeechOptions, LocalStt, LocalTts
 from agent.providers.local.wire import Kind, Message
-from agent.voice import Voice
+from agent.stt import Onset, SttEvent, Transcript
+from agent.tts import TextToSpeech
 from tests.agent.local.listening import SILENCE, digits_of, recording, word_errors
 from tests.waiting import HANG
 
@@ -59,29 +59,29 @@ async def within(work: Coroutine[Any, Any, Any]) -> Any:
         return await work
 
 
-async def hear(ears: LocalEars, sound: bytes) -> list[EarsEvent]:
+async def hear(stt: LocalStt, sound: bytes) -> list[SttEvent]:
     """All events until the first final one; the sound is given much faster than it was said."""
     for at in range(0, len(sound), 480):
-        ears.hear(sound[at : at + 480])
-    events: list[EarsEvent] = []
-    async for event in ears.events():
+        stt.send_audio(sound[at : at + 480])
+    events: list[SttEvent] = []
+    async for event in stt.events():
         events.append(event)
         if isinstance(event, Transcript) and event.final:
             break
     return events
 
 
-async def listened(speech: LocalSpeech, sound: bytes, said: str = "") -> list[EarsEvent]:
-    ears = speech.ears()
-    await ears.open()
-    ears.expect(said)
-    events = await hear(ears, sound)
-    await ears.close()
+async def listened(speech: LocalSpeech, sound: bytes, said: str = "") -> list[SttEvent]:
+    stt = speech.stt()
+    await stt.open()
+    stt.expect(said)
+    events = await hear(stt, sound)
+    await stt.close()
     return events
 
 
-async def spoken(voice: Voice, text: str) -> bytes:
-    return b"".join([piece async for piece in voice.speak(text)])
+async def spoken(tts: TextToSpeech, text: str) -> bytes:
+    return b"".join([piece async for piece in tts.speak(text)])
 
 
 def children() -> set[int]:
@@ -91,11 +91,11 @@ def children() -> set[int]:
 
 
 def test_a_caller_is_heard(runner: asyncio.Runner, speech: LocalSpeech) -> None:
-    onset, stable, final = runner.run(within(listened(speech, recording("cards_001.wav") + PAUSE)))
+    onset, eager, final = runner.run(within(listened(speech, recording("cards_001.wav") + PAUSE)))
     assert isinstance(onset, Onset)
     assert 0 < onset.at < final.end < len(recording("cards_001.wav")) / 8000
-    assert stable == Transcript(final.text, final=False, stable=True, end=final.end)
-    assert (final.final, final.stable) == (True, False)
+    assert eager == Transcript(final.text, final=False, eager=True, end=final.end)
+    assert (final.final, final.eager) == (True, False)
     assert word_errors("ten of clubs", final.text) == (0, 3)
 
 
@@ -103,18 +103,18 @@ def test_calls_do_not_mix(runner: asyncio.Runner, speech: LocalSpeech) -> None:
     """Three callers and a speaking agent at once, their sound interleaved piece by piece."""
     names = ("fsdd_theo_7346.wav", "fsdd_george_8005551.wav", "goforward.wav")
 
-    async def talk() -> tuple[list[list[EarsEvent]], bytes]:
-        all_ears = [speech.ears() for _ in names]
-        for ears in all_ears:
-            await ears.open()
-        for ears in all_ears[:2]:
-            ears.expect("What is the number?")
+    async def talk() -> tuple[list[list[SttEvent]], bytes]:
+        all_stt = [speech.stt() for _ in names]
+        for stt in all_stt:
+            await stt.open()
+        for stt in all_stt[:2]:
+            stt.expect("What is the number?")
         sounds = [(recording(name) + PAUSE).ljust(70_000, SILENCE) for name in names]
         for at in range(0, 70_000, 480):
-            for ears, sound in zip(all_ears, sounds, strict=True):
-                ears.hear(sound[at : at + 480])
-        said = await spoken(speech.voice(), "One moment, please.")
-        return [await hear(ears, b"") for ears in all_ears], said
+            for stt, sound in zip(all_stt, sounds, strict=True):
+                stt.send_audio(sound[at : at + 480])
+        said = await spoken(speech.tts(), "One moment, please.")
+        return [await hear(stt, b"") for stt in all_stt], said
 
     heard, said = runner.run(within(talk()))
     texts = [events[-1].text for events in heard if isinstance(events[-1], Transcript)]
@@ -127,27 +127,27 @@ def test_sentences_come_in_pieces_and_a_new_one_is_not_mixed_with_a_cancelled_on
     runner: asyncio.Runner, speech: LocalSpeech
 ) -> None:
     async def interrupt() -> tuple[bytes, bytes]:
-        voice = speech.voice()
-        await voice.open()
-        long = voice.speak("This is a long story. It goes on and on. Nobody wants to hear it. It does not end. " * 10)
+        tts = speech.tts()
+        await tts.open()
+        long = tts.speak("This is a long story. It goes on and on. Nobody wants to hear it. It does not end. " * 10)
         assert 0 < len(await anext(long)) <= 4000
         await long.aclose()
-        after = await spoken(voice, "Sorry, go ahead.")
-        await voice.close()
-        return after, await spoken(speech.voice(), "Sorry, go ahead.")
+        after = await spoken(tts, "Sorry, go ahead.")
+        await tts.close()
+        return after, await spoken(speech.tts(), "Sorry, go ahead.")
 
     after, alone = runner.run(within(interrupt()))
     assert after == alone != b""
 
 
-def test_events_end_when_the_ears_are_closed(runner: asyncio.Runner, speech: LocalSpeech) -> None:
-    async def close_early() -> list[EarsEvent]:
-        ears = speech.ears()
-        await ears.open()
-        events = ears.events()
-        await ears.close()
-        await ears.close()
-        ears.hear(SILENCE * 160)
+def test_events_end_when_the_stt_are_closed(runner: asyncio.Runner, speech: LocalSpeech) -> None:
+    async def close_early() -> list[SttEvent]:
+        stt = speech.stt()
+        await stt.open()
+        events = stt.events()
+        await stt.close()
+        await stt.close()
+        stt.send_audio(SILENCE * 160)
         return [event async for event in events]
 
     assert runner.run(within(close_early())) == []
@@ -167,15 +167,15 @@ def test_a_call_that_does_not_read_loses_its_own_session_only(runner: asyncio.Ru
 def test_sound_that_the_process_cannot_take_is_counted_and_replaced(
     runner: asyncio.Runner, speech: LocalSpeech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lossy() -> tuple[float, EarsEvent]:
-        ears = speech.ears()
-        await ears.open()
+    async def lossy() -> tuple[float, SttEvent]:
+        stt = speech.stt()
+        await stt.open()
         with monkeypatch.context() as patch:
             patch.setattr(host, "BACKLOG", -1)
-            ears.hear(SILENCE * 16_000)
-        events = await hear(ears, recording("cards_001.wav") + PAUSE)
-        await ears.close()
-        return ears.lost, events[0]
+            stt.send_audio(SILENCE * 16_000)
+        events = await hear(stt, recording("cards_001.wav") + PAUSE)
+        await stt.close()
+        return stt.lost, events[0]
 
     onset, *_ = runner.run(within(listened(speech, recording("cards_001.wav") + PAUSE)))
     lost, late = runner.run(within(lossy()))
@@ -189,22 +189,22 @@ def test_a_killed_process_fails_its_sessions_and_comes_back(
     monkeypatch.setattr(host, "RESTART_PAUSE", (0.0, 0.0))
 
     async def kill() -> bytes:
-        ears, voice = speech.ears(), speech.voice()
-        await ears.open()
+        stt, tts = speech.stt(), speech.tts()
+        await stt.open()
         (child,) = children()
         os.kill(child, signal.SIGKILL)
         with pytest.raises(ProviderError, match="status -9") as failure:
-            async for _ in ears.events():
+            async for _ in stt.events():
                 pass
         assert failure.value.temporary
         with pytest.raises(ProviderError):
-            await voice.open()
+            await tts.open()
         with pytest.raises(ProviderError):
-            await spoken(voice, "Hello?")
-        await ears.close()
+            await spoken(tts, "Hello?")
+        await stt.close()
         async for _ in until_up(speech):
             pass
-        return await spoken(voice, "Hello again.")
+        return await spoken(tts, "Hello again.")
 
     assert len(runner.run(within(kill()))) > 2000
     assert runner.run(within(listened(speech, recording("cards_001.wav") + PAUSE)))
@@ -230,12 +230,12 @@ def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speec
 
     async def freeze() -> None:
         async with LocalSpeech(LocalSpeechOptions()) as fresh:
-            ears = fresh.ears()
-            await ears.open()
+            stt = fresh.stt()
+            await stt.open()
             (frozen,) = children() - others
             os.kill(frozen, signal.SIGSTOP)
             with pytest.raises(ProviderError, match="status -9"):
-                async for _ in ears.events():
+                async for _ in stt.events():
                     pass
             monkeypatch.setattr(host, "ANSWER_LIMIT", HANG)
             async for _ in until_up(fresh):
@@ -306,9 +306,9 @@ def test_missing_packages_are_named_with_the_way_to_get_them(monkeypatch: pytest
         asyncio.run(within(start()))
     assert not failure.value.temporary
     with pytest.raises(ProviderError, match="no-such-package"):
-        asyncio.run(LocalVoice(speech).open())
+        asyncio.run(LocalTts(speech).open())
     with pytest.raises(ProviderError, match="no-such-package"):
-        asyncio.run(LocalEars(speech).open())
+        asyncio.run(LocalStt(speech).open())
 
 
 def test_the_gateway_does_not_load_the_models_into_itself() -> None:

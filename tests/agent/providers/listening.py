@@ -1,4 +1,4 @@
-"""How the tests of all streaming ears listen: an open pair of ears, read all the time."""
+"""How the tests of all streaming STT listen: an open STT, read all the time."""
 
 import asyncio
 import random
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent.ears import Ears, Transcript, Word
 from agent.errors import ProviderError
+from agent.stt import SpeechToText, Transcript, Word
 from tests.fakes.assemblyai import Said
 from tests.waiting import HANG
 
@@ -54,24 +54,24 @@ class Reader:
                 return event
 
 
-async def listen(ears: Ears, scenario):
-    """Open `ears`, run `scenario(ears, reader)` and close them."""
-    await ears.open()
-    reader = Reader(ears)
+async def listen(stt: SpeechToText, scenario):
+    """Open `stt`, run `scenario(stt, reader)` and close them."""
+    await stt.open()
+    reader = Reader(stt)
     async with asyncio.TaskGroup() as group:
         reading = group.create_task(reader.run())
         try:
-            return await scenario(ears, reader)
+            return await scenario(stt, reader)
         finally:
-            await ears.close()
+            await stt.close()
             await reading
 
 
-async def refused(ears: Ears) -> ProviderError:
-    """Why `ears` could not be opened."""
+async def refused(stt: SpeechToText) -> ProviderError:
+    """Why `stt` could not be opened."""
     with pytest.raises(ProviderError) as caught:
-        await ears.open()
-    await ears.close()
+        await stt.open()
+    await stt.close()
     return caught.value
 
 

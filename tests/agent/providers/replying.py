@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
-from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_responses import ResponsesModel
+from agent.providers.openai_responses import ResponsesLlm
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.fakes.responses import FakeResponses
 from tests.waiting import HANG
@@ -70,6 +70,6 @@ class Interface:
         return caught.value
 
 
-CHAT = Interface(OpenAIModel, FakeOpenAI, 1, 2, 5)
-RESPONSES = Interface(ResponsesModel, FakeResponses, 3, 5, 8)
+CHAT = Interface(OpenAILlm, FakeOpenAI, 1, 2, 5)
+RESPONSES = Interface(ResponsesLlm, FakeResponses, 3, 5, 8)
 both = pytest.mark.parametrize("kind", [CHAT, RESPONSES], ids=["chat", "responses"])

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from agent.duplex import Brief, Speech, Words
 from agent.errors import ProviderError
-from agent.providers.realtime_session import RealtimeOptions
-from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
+from agent.providers.openai_realtime import OpenAIRealtimeOptions
+from agent.providers.socket_realtime import AssemblyAIVoiceAgent, OpenAIRealtime
 from agent.providers.voice_agent_session import VoiceAgentOptions
+from agent.realtime import Brief, ReplyAudio, Words
 from tests.agent.providers import listening
 from tests.fakes.assemblyai import Said
-from tests.fakes.duplex import Say
-from tests.fakes.realtime import FakeRealtime
+from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Say
 from tests.fakes.voice_agent import FakeVoiceAgent
 
-KEY = "duplex-key"
+KEY = "realtime model-key"
 TOOLS = [{"type": "function", "function": {"name": "lookup", "description": "x", "parameters": {"type": "object"}}}]
 BRIEF = Brief("Be brief.", tools=TOOLS)
 ORDER = Said("Where is my order?", 500, 2000)
@@ -29,15 +29,15 @@ ANSWER = Say("It is on its way.")
 class Kind:
     name: str
     fake: Callable[..., Any]
-    duplex: Callable[..., Any]
+    realtime: Callable[..., Any]
     options: Callable[..., Any]
     fatal: str
     """An error code that ends a session for good."""
 
 
-REALTIME = Kind("realtime", FakeRealtime, OpenAIRealtime, RealtimeOptions, "insufficient_quota")
+OPENAI_REALTIME = Kind("realtime", FakeOpenAIRealtime, OpenAIRealtime, OpenAIRealtimeOptions, "insufficient_quota")
 AGENT = Kind("voice agent", FakeVoiceAgent, AssemblyAIVoiceAgent, VoiceAgentOptions, "unauthorized")
-every = pytest.mark.parametrize("kind", [REALTIME, AGENT], ids=lambda kind: kind.name)
+every = pytest.mark.parametrize("kind", [OPENAI_REALTIME, AGENT], ids=lambda kind: kind.name)
 
 
 class Reader(listening.Reader):
@@ -52,20 +52,20 @@ class Reader(listening.Reader):
 
 
 def talking(kind: Kind, fake, scenario, brief: Brief = BRIEF, **more):
-    """Run `scenario(duplex, reader)` on an open session."""
+    """Run `scenario(realtime, reader)` on an open session."""
 
     async def run():
         async with fake:
-            duplex = kind.duplex(kind.options(**{"api_key": KEY, "url": fake.url, **more}), brief)
-            await duplex.open()
-            reader = Reader(duplex)
+            realtime = kind.realtime(kind.options(**{"api_key": KEY, "url": fake.url, **more}), brief)
+            await realtime.open()
+            reader = Reader(realtime)
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(reader.run())
                 try:
-                    return await scenario(duplex, reader)
+                    return await scenario(realtime, reader)
                 finally:
-                    await duplex.close()
-                    await duplex.close()
+                    await realtime.close()
+                    await realtime.close()
                     await reading
 
     return asyncio.run(run())
@@ -74,10 +74,10 @@ def talking(kind: Kind, fake, scenario, brief: Brief = BRIEF, **more):
 def refusal(kind: Kind, fake, **more) -> ProviderError:
     async def run():
         async with fake:
-            duplex = kind.duplex(kind.options(**{"api_key": KEY, "url": fake.url, **more}), BRIEF)
+            realtime = kind.realtime(kind.options(**{"api_key": KEY, "url": fake.url, **more}), BRIEF)
             with pytest.raises(ProviderError) as caught:
-                await duplex.open()
-            await duplex.close()
+                await realtime.open()
+            await realtime.close()
             return caught.value
 
     error = asyncio.run(run())
@@ -86,7 +86,7 @@ def refusal(kind: Kind, fake, **more) -> ProviderError:
 
 
 def spoken(events: list) -> bytes:
-    return b"".join(event.ulaw for event in events if isinstance(event, Speech))
+    return b"".join(event.ulaw for event in events if isinstance(event, ReplyAudio))
 
 
 def words(events: list) -> str:

@@ -1,14 +1,14 @@
-"""The AssemblyAI ears against a server as strict as the real one."""
+"""The AssemblyAI STT against a server as strict as the real one."""
 
 import asyncio
 import json
 
 import pytest
 
-from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
-from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.assemblyai import AssemblyAIStt
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 
@@ -24,11 +24,11 @@ def options(fake: FakeAssemblyAI, **more) -> AssemblyAIOptions:
 
 
 def session(fake: FakeAssemblyAI, scenario, **more):
-    """Run `scenario(ears, reader)` on an open pair of ears."""
+    """Run `scenario(stt, reader)` on an open STT."""
 
     async def run():
         async with fake:
-            return await listen(AssemblyAIEars(options(fake, **more)), scenario)
+            return await listen(AssemblyAIStt(options(fake, **more)), scenario)
 
     return asyncio.run(run())
 
@@ -36,10 +36,10 @@ def session(fake: FakeAssemblyAI, scenario, **more):
 def refusal(fake: FakeAssemblyAI, **more) -> ProviderError:
     async def run():
         async with fake:
-            ears = AssemblyAIEars(options(fake, **more))
+            stt = AssemblyAIStt(options(fake, **more))
             with pytest.raises(ProviderError) as caught:
-                await ears.open()
-            await ears.close()
+                await stt.open()
+            await stt.close()
             return caught.value
 
     return asyncio.run(run())
@@ -48,7 +48,7 @@ def refusal(fake: FakeAssemblyAI, **more) -> ProviderError:
 def test_the_session_asks_for_mu_law_as_it_is_on_the_line():
     fake = FakeAssemblyAI()
 
-    async def scenario(_ears, _events):
+    async def scenario(_stt, _events):
         pass
 
     session(fake, scenario, keyterms=("Sipgw", "Łódź"), language="en", max_turn_silence=0.8)
@@ -69,9 +69,9 @@ def test_every_byte_arrives_unchanged_in_frames_of_at_least_the_chosen_length(ch
     fake = FakeAssemblyAI()
     ulaw = sound(1234)  # all 256 codes, not a whole number of frames
 
-    async def scenario(ears, _events):
+    async def scenario(stt, _events):
         for at in range(0, len(ulaw), 160):
-            ears.hear(ulaw[at : at + 160])
+            stt.send_audio(ulaw[at : at + 160])
 
     session(fake, scenario, chunk=chunk)
     received = bytes(fake.sessions[0].audio)
@@ -84,25 +84,25 @@ def test_every_byte_arrives_unchanged_in_frames_of_at_least_the_chosen_length(ch
 
 
 def test_a_finished_sentence_is_final_once_with_its_place_in_the_sound():
-    async def scenario(ears, events):
-        ears.hear(sound(1400))
+    async def scenario(stt, events):
+        stt.send_audio(sound(1400))
         early = [await events.next(), await events.next()]
-        ears.hear(sound(1000))
+        stt.send_audio(sound(1000))
         return [*early, await events.next()]
 
     onset, partial, final = session(FakeAssemblyAI([ORDER]), scenario)
     assert onset == Onset(0.5)
     assert not partial.final
-    assert not partial.stable
+    assert not partial.eager
     assert final == Transcript("Where is my order?", True, True, 2.0, placed(ORDER))
 
 
 def test_a_partial_in_a_pause_is_stable_and_the_silence_ends_the_turn():
-    async def scenario(ears, events):
-        ears.hear(sound(900))
+    async def scenario(stt, events):
+        stt.send_audio(sound(900))
         pause = [await events.next(), await events.next()]
         for _ in range(15):
-            ears.hear(sound(100))
+            stt.send_audio(sound(100))
         return [*pause, await events.next()]
 
     said = Said("My name", 200, 700)
@@ -116,8 +116,8 @@ def test_a_partial_in_a_pause_is_stable_and_the_silence_ends_the_turn():
 def test_a_turn_that_goes_on_after_a_pause_stays_one_turn():
     script = [UNFINISHED, Said("Sonny.", 1700, 2100)]
 
-    async def scenario(ears, events):
-        ears.hear(sound(3000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(3000))
         return [await events.final()]
 
     heard = session(FakeAssemblyAI(script), scenario)
@@ -126,10 +126,10 @@ def test_a_turn_that_goes_on_after_a_pause_stays_one_turn():
 
 @pytest.mark.parametrize("model", ["universal-streaming-english", "universal-streaming-multilingual"])
 def test_universal_streaming_counts_words_as_they_come(model):
-    async def scenario(ears, events):
+    async def scenario(stt, events):
         heard = []
         for milliseconds in (600, 500, 1200, 2000):
-            ears.hear(sound(milliseconds))
+            stt.send_audio(sound(milliseconds))
             heard.append(await events.next())
         return heard
 
@@ -144,8 +144,8 @@ def test_universal_streaming_counts_words_as_they_come(model):
 @pytest.mark.faults("E2")
 @pytest.mark.parametrize("model", ["u3-rt-pro", "universal-3-5-pro", "universal-3-6-pro"])
 def test_every_universal_3_is_told_what_the_agent_has_said_clipped(model):
-    async def scenario(ears, _events):
-        ears.expect("x" * 2000 + " Where do you live?")
+    async def scenario(stt, _events):
+        stt.expect("x" * 2000 + " Where do you live?")
 
     fake = FakeAssemblyAI()
     session(fake, scenario, model=model)
@@ -156,8 +156,8 @@ def test_every_universal_3_is_told_what_the_agent_has_said_clipped(model):
 
 
 def test_universal_streaming_takes_no_context():
-    async def scenario(ears, _events):
-        ears.expect("Where do you live?")
+    async def scenario(stt, _events):
+        stt.expect("Where do you live?")
 
     fake = FakeAssemblyAI()
     session(fake, scenario, model="universal-streaming-english")
@@ -166,8 +166,8 @@ def test_universal_streaming_takes_no_context():
 
 @pytest.mark.faults("E2")
 def test_what_the_newer_models_can_be_told_is_told():
-    async def scenario(ears, _events):
-        ears.hear(sound(100))
+    async def scenario(stt, _events):
+        stt.send_audio(sound(100))
 
     fake = FakeAssemblyAI()
     told = {"mode": "min_latency", "vad_threshold": 0.4, "voice_focus": "near-field", "prompt": "Orders of tyres."}
@@ -213,11 +213,11 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
     fake = FakeAssemblyAI([first, second], [Said("Where is my order?", 500, 2000)], faults=faults)
     ulaw = sound(5000)
 
-    async def scenario(ears, events):
-        ears.hear(ulaw[:24000])
+    async def scenario(stt, events):
+        stt.send_audio(ulaw[:24000])
         heard = [await events.final()]
         await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
-        ears.hear(ulaw[24000:])
+        stt.send_audio(ulaw[24000:])
         return [*heard, await events.final()]
 
     heard = session(fake, scenario)
@@ -232,19 +232,19 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
 def test_the_context_is_told_again_to_the_next_session():
     fake = FakeAssemblyAI((), faults=Faults(drop=True, after_ms=1000))
 
-    async def scenario(ears, _events):
-        ears.expect("Your number?")
+    async def scenario(stt, _events):
+        stt.expect("Your number?")
         await fake.until(lambda: fake.sessions[0].messages)
-        ears.hear(sound(1020))
+        stt.send_audio(sound(1020))
         await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].messages)
 
     session(fake, scenario, model="universal-3-6-pro")
     assert fake.sessions[1].messages[0]["agent_context"] == "Your number?"
 
 
-def test_ears_that_are_lost_again_and_again_give_up():
-    async def scenario(ears, events):
-        ears.hear(sound(5000))
+def test_stt_that_are_lost_again_and_again_give_up():
+    async def scenario(stt, events):
+        stt.send_audio(sound(5000))
         with pytest.raises(ProviderError, match="session cancelled") as caught:
             while True:
                 await events.next()
@@ -268,8 +268,8 @@ def test_ears_that_are_lost_again_and_again_give_up():
     ],
 )
 def test_a_session_that_the_server_will_not_have_is_not_tried_again(code, words, temporary, problem):
-    async def scenario(ears, events):
-        ears.hear(sound(1000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(1000))
         with pytest.raises(ProviderError, match=problem) as caught:
             await events.next()
         return caught.value
@@ -315,10 +315,10 @@ def test_a_refusal_by_http_keeps_its_meaning(status, temporary):
 
 def test_nobody_there():
     async def run():
-        ears = AssemblyAIEars(AssemblyAIOptions(url="ws://127.0.0.1:9/v3/ws", api_key=KEY, retry_pause=0.0))
+        stt = AssemblyAIStt(AssemblyAIOptions(url="ws://127.0.0.1:9/v3/ws", api_key=KEY, retry_pause=0.0))
         with pytest.raises(ProviderError, match="no connection") as caught:
-            await ears.open()
-        await ears.close()
+            await stt.open()
+        await stt.close()
         assert caught.value.temporary
 
     asyncio.run(run())
@@ -330,10 +330,10 @@ def test_nobody_there():
 def test_nonsense_from_the_server_is_counted_and_does_no_harm():
     noise = ("", "[]", "{", '{"type": "Turn"}', '{"type": "Turn", "turn_order": "x", "words": 3}', "[" * 9999)
 
-    async def scenario(ears, events):
-        ears.hear(sound(2400))
+    async def scenario(stt, events):
+        stt.send_audio(sound(2400))
         heard = [await events.final()]
-        return heard, ears._session.ignored
+        return heard, stt._session.ignored
 
     heard, ignored = session(FakeAssemblyAI([ORDER], faults=Faults(noise=noise)), scenario)
     assert heard[0].text == "Where is my order?"
@@ -341,11 +341,11 @@ def test_nonsense_from_the_server_is_counted_and_does_no_harm():
 
 
 def test_sound_beyond_five_seconds_without_a_session_is_dropped_and_counted():
-    async def scenario(ears, _events):
-        ears._begun = False
+    async def scenario(stt, _events):
+        stt._begun = False
         for _ in range(70):
-            ears.hear(sound(100))
-        return ears.dropped
+            stt.send_audio(sound(100))
+        return stt.dropped
 
     assert session(FakeAssemblyAI(), scenario) == 2.0
 
@@ -353,7 +353,7 @@ def test_sound_beyond_five_seconds_without_a_session_is_dropped_and_counted():
 def test_a_server_that_ignores_the_goodbye_is_cut_off():
     fake = FakeAssemblyAI(faults=Faults(deaf_to_terminate=True))
 
-    async def scenario(_ears, _events):
+    async def scenario(_stt, _events):
         pass
 
     session(fake, scenario, close_limit=0.05)
@@ -361,9 +361,9 @@ def test_a_server_that_ignores_the_goodbye_is_cut_off():
 
 
 def test_closing_ends_the_events_and_may_be_repeated():
-    async def scenario(ears, events):
-        await ears.close()
-        await ears.close()
+    async def scenario(stt, events):
+        await stt.close()
+        await stt.close()
         assert await events.next() is None
 
     session(FakeAssemblyAI(), scenario)

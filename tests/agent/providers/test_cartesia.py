@@ -1,14 +1,14 @@
-"""The Cartesia ears against a server as strict as the real one."""
+"""The Cartesia STT against a server as strict as the real one."""
 
 import asyncio
 import json
 
 import pytest
 
-from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
-from agent.providers.cartesia import CartesiaEars
+from agent.providers.cartesia import CartesiaStt
 from agent.providers.cartesia_ink import CartesiaOptions, InkSession
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import listen, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.cartesia import FakeInk
@@ -18,15 +18,15 @@ KEY = "ct-key"
 ORDER = Said("Where is my order?", 500, 2000)
 
 
-def ears_on(fake: FakeInk, **more) -> CartesiaEars:
+def stt_on(fake: FakeInk, **more) -> CartesiaStt:
     given = {"api_key": KEY, "url": fake.url, "retry_pause": 0.0, "silence_after": 60.0, "chunk": 0.1, **more}
-    return CartesiaEars(CartesiaOptions(**given))
+    return CartesiaStt(CartesiaOptions(**given))
 
 
 def session(fake: FakeInk, scenario, **more):
     async def run():
         async with fake:
-            return await listen(ears_on(fake, **more), scenario)
+            return await listen(stt_on(fake, **more), scenario)
 
     return asyncio.run(run())
 
@@ -34,14 +34,14 @@ def session(fake: FakeInk, scenario, **more):
 def refusal(fake: FakeInk) -> ProviderError:
     async def run():
         async with fake:
-            return await refused(ears_on(fake))
+            return await refused(stt_on(fake))
 
     return asyncio.run(run())
 
 
-async def speak(ears, milliseconds: int) -> None:
+async def speak(stt, milliseconds: int) -> None:
     for _ in range(0, milliseconds, 100):
-        ears.hear(sound(100))
+        stt.send_audio(sound(100))
         await asyncio.sleep(0.001)  # the words have no times: the server has to answer in between
 
 
@@ -49,8 +49,8 @@ async def speak(ears, milliseconds: int) -> None:
 def test_ink_is_asked_for_mu_law_as_it_is_on_the_line():
     fake, ulaw = FakeInk(), sound(1234)
 
-    async def scenario(ears, _events):
-        ears.hear(ulaw)
+    async def scenario(stt, _events):
+        stt.send_audio(ulaw)
 
     session(fake, scenario, keyterms=("Sipgw", "Łódź"))
     opened = fake.sessions[0]
@@ -67,13 +67,13 @@ def test_ink_is_asked_for_mu_law_as_it_is_on_the_line():
 def test_a_turn_its_probable_end_that_end_taken_back_and_its_end():
     script = [Said("My number is", 200, 1200), Said("seven three.", 1600, 2200)]
 
-    async def scenario(ears, events):
-        ears.hear(sound(1500))
+    async def scenario(stt, events):
+        stt.send_audio(sound(1500))
         onset = await events.next()
-        eager = await events.matching(stable=True)
-        ears.hear(sound(500))
-        resumed = await events.matching(stable=False)
-        ears.hear(sound(1400))
+        eager = await events.matching(eager=True)
+        stt.send_audio(sound(500))
+        resumed = await events.matching(eager=False)
+        stt.send_audio(sound(1400))
         return onset, eager, resumed, await events.final()
 
     onset, eager, resumed, final = session(FakeInk(script), scenario)
@@ -81,13 +81,13 @@ def test_a_turn_its_probable_end_that_end_taken_back_and_its_end():
     assert (eager.text, eager.final) == ("My number is", False)
     assert resumed.text.startswith("My number is")
     assert not resumed.final
-    assert (final.text, final.stable) == ("My number is seven three.", True)
+    assert (final.text, final.eager) == ("My number is seven three.", True)
 
 
 def test_message_by_message():
     ink = InkSession(CartesiaOptions())
     ink.begin()
-    ink.backlog.hear(sound(2000))
+    ink.backlog.add(sound(2000))
     while ink.backlog.next_frame():
         pass
 
@@ -114,12 +114,12 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
     fake = FakeInk(script, [Said("Where is my order?", 200, 1700)], faults=faults)
     ulaw = sound(5000)
 
-    async def scenario(ears, events):
-        ears.hear(ulaw[:14400])
+    async def scenario(stt, events):
+        stt.send_audio(ulaw[:14400])
         heard = [await events.final()]
-        ears.hear(ulaw[14400:24000])
+        stt.send_audio(ulaw[14400:24000])
         await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
-        ears.hear(ulaw[24000:])
+        stt.send_audio(ulaw[24000:])
         return [*heard, await events.final()]
 
     heard = session(fake, scenario)
@@ -128,8 +128,8 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
 
 
 def test_silence_takes_the_place_of_sound_that_does_not_come():
-    async def scenario(ears, events):
-        ears.hear(sound(2000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(2000))
         return await events.final()
 
     assert session(FakeInk([ORDER]), scenario, silence_after=0.1).text == "Where is my order?"
@@ -147,12 +147,12 @@ def test_a_rate_limit_says_how_long_to_wait():
     assert error.retry_after == 9.0
 
 
-def test_an_error_that_will_not_pass_ends_the_ears():
+def test_an_error_that_will_not_pass_ends_the_stt():
     fake = FakeInk([ORDER], faults=Faults(sessions=9, error=("x", "no"), after_ms=500))
     fake._end = lambda s, c, w: fake.send(s, type="error", message=f"bad {KEY}", error_code="x", status_code=402)
 
-    async def scenario(ears, events):
-        ears.hear(sound(1000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(1000))
         with pytest.raises(ProviderError, match=r"payment: bad \*\*\*") as caught:
             while True:
                 await events.next()
@@ -172,9 +172,9 @@ def test_nonsense_from_the_server_is_counted_and_does_no_harm():
         '{"type": "turn.end", "transcript": 3}',
     )
 
-    async def scenario(ears, events):
-        ears.hear(sound(3000))
-        return await events.final(), ears._session.ignored
+    async def scenario(stt, events):
+        stt.send_audio(sound(3000))
+        return await events.final(), stt._session.ignored
 
     final, ignored = session(FakeInk([ORDER], faults=Faults(noise=noise)), scenario)
     assert final.text == "Where is my order?"

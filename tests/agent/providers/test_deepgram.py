@@ -1,15 +1,15 @@
-"""The Deepgram ears against a server as strict as the real one."""
+"""The Deepgram STT against a server as strict as the real one."""
 
 import asyncio
 import json
 
 import pytest
 
-from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
-from agent.providers import socket_ears
-from agent.providers.deepgram import DeepgramEars
+from agent.providers import socket_stt
+from agent.providers.deepgram import DeepgramStt
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
+from agent.stt import Onset, Transcript, Word
 from tests.agent.providers.listening import listen, placed, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.deepgram import FakeDeepgram, Faults
@@ -19,15 +19,15 @@ ORDER = Said("Where is my order?", 500, 2000)
 MODELS = ["nova-3", "flux-general-en"]
 
 
-def ears_on(fake: FakeDeepgram, **more) -> DeepgramEars:
+def stt_on(fake: FakeDeepgram, **more) -> DeepgramStt:
     given = {"api_key": KEY, "url": fake.url, "retry_pause": 0.0, "silence_after": 60.0, **more}
-    return DeepgramEars(DeepgramOptions(**given))
+    return DeepgramStt(DeepgramOptions(**given))
 
 
 def session(fake: FakeDeepgram, scenario, **more):
     async def run():
         async with fake:
-            return await listen(ears_on(fake, **more), scenario)
+            return await listen(stt_on(fake, **more), scenario)
 
     return asyncio.run(run())
 
@@ -35,21 +35,21 @@ def session(fake: FakeDeepgram, scenario, **more):
 def refusal(fake: FakeDeepgram, **more) -> ProviderError:
     async def run():
         async with fake:
-            return await refused(ears_on(fake, **more))
+            return await refused(stt_on(fake, **more))
 
     return asyncio.run(run())
 
 
-async def nothing(_ears, _events):
+async def nothing(_stt, _events):
     pass
 
 
 def speaking(milliseconds: int, step: int = 100):
     """A caller who makes so much sound, and the events until the final."""
 
-    async def scenario(ears, events):
+    async def scenario(stt, events):
         for _ in range(0, milliseconds, step):
-            ears.hear(sound(step))
+            stt.send_audio(sound(step))
             await asyncio.sleep(0)  # the server answers between
         return await events.final()
 
@@ -96,9 +96,9 @@ def test_flux_is_asked_for_eager_ends_unless_told_not_to():
 def test_every_byte_arrives_unchanged(model):
     fake, ulaw = FakeDeepgram(), sound(1234)
 
-    async def scenario(ears, _events):
+    async def scenario(stt, _events):
         for at in range(0, len(ulaw), 160):
-            ears.hear(ulaw[at : at + 160])
+            stt.send_audio(ulaw[at : at + 160])
 
     session(fake, scenario, model=model)
     assert bytes(fake.sessions[0].audio) == ulaw
@@ -109,10 +109,10 @@ def test_every_byte_arrives_unchanged(model):
 
 
 def test_nova_tells_onset_words_and_the_end():
-    async def scenario(ears, events):
-        ears.hear(sound(960))
+    async def scenario(stt, events):
+        stt.send_audio(sound(960))
         heard = [await events.next(), await events.next()]
-        ears.hear(sound(1500))
+        stt.send_audio(sound(1500))
         return [*heard, await events.final()]
 
     assert session(FakeDeepgram([ORDER]), scenario, model="nova-3") == [
@@ -137,7 +137,7 @@ def test_a_turn_whose_silence_is_hidden_by_noise_ends_with_the_words():
 def test_the_late_end_of_an_utterance_does_not_end_the_turn_after_it():
     nova = NovaSession(DeepgramOptions(model="nova-3"))
     nova.begin()
-    nova.backlog.hear(sound(4000))
+    nova.backlog.add(sound(4000))
     while nova.backlog.next_frame():
         pass
 
@@ -161,10 +161,10 @@ def test_the_late_end_of_an_utterance_does_not_end_the_turn_after_it():
 
 
 def test_nova_is_kept_alive_until_there_is_sound(monkeypatch):
-    monkeypatch.setattr(socket_ears, "KEEPALIVE", 0.2)
+    monkeypatch.setattr(socket_stt, "KEEPALIVE", 0.2)
     fake = FakeDeepgram([ORDER])
 
-    async def scenario(_ears, _events):
+    async def scenario(_stt, _events):
         await fake.until(lambda: len(fake.sessions[0].messages) >= 2)
 
     session(fake, scenario, model="nova-3", silence_after=0.1)
@@ -175,9 +175,9 @@ def test_nova_is_kept_alive_until_there_is_sound(monkeypatch):
 def test_a_session_that_heard_nothing_for_too_long_is_replaced():
     fake = FakeDeepgram([ORDER], patience=0.1)
 
-    async def scenario(ears, events):
+    async def scenario(stt, events):
         await fake.until(lambda: len(fake.sessions) == 2)
-        ears.hear(sound(2500))
+        stt.send_audio(sound(2500))
         return await events.final()
 
     assert session(fake, scenario, model="nova-3").text == "Where is my order?"
@@ -190,12 +190,12 @@ def test_a_session_that_heard_nothing_for_too_long_is_replaced():
 def test_flux_tells_the_probable_end_takes_it_back_and_tells_the_end():
     script = [Said("My number is", 200, 1200), Said("seven three.", 1600, 2200)]
 
-    async def scenario(ears, events):
-        ears.hear(sound(1500))
-        eager = await events.matching(stable=True)
-        ears.hear(sound(600))
-        resumed = await events.matching(stable=False)
-        ears.hear(sound(1300))
+    async def scenario(stt, events):
+        stt.send_audio(sound(1500))
+        eager = await events.matching(eager=True)
+        stt.send_audio(sound(600))
+        resumed = await events.matching(eager=False)
+        stt.send_audio(sound(1300))
         return eager, resumed, await events.final()
 
     eager, resumed, final = session(FakeDeepgram(script), scenario, chunk=0.1)
@@ -207,7 +207,7 @@ def test_flux_tells_the_probable_end_takes_it_back_and_tells_the_end():
 def test_flux_event_by_event():
     flux = FluxSession(DeepgramOptions())
     flux.begin()
-    flux.backlog.hear(sound(5000))
+    flux.backlog.add(sound(5000))
     while flux.backlog.next_frame():
         pass
 
@@ -233,8 +233,8 @@ def test_silence_takes_the_place_of_sound_that_does_not_come(model):
     """Without it no turn would end when a phone stops sending in the middle of one."""
     fake = FakeDeepgram([ORDER])
 
-    async def scenario(ears, events):
-        ears.hear(sound(2000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(2000))
         return await events.final()
 
     assert session(fake, scenario, model=model, silence_after=0.1).text == "Where is my order?"
@@ -261,11 +261,11 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(model, fau
     fake = FakeDeepgram([first, second], [again], faults=faults)
     ulaw = sound(5000)
 
-    async def scenario(ears, events):
-        ears.hear(ulaw[:24000])
+    async def scenario(stt, events):
+        stt.send_audio(ulaw[:24000])
         heard = [await events.final()]
         await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
-        ears.hear(ulaw[24000:])
+        stt.send_audio(ulaw[24000:])
         return [*heard, await events.final()]
 
     heard = session(fake, scenario, model=model, chunk=0.1)
@@ -279,10 +279,10 @@ def test_fixed_words_of_nova_are_neither_lost_nor_doubled_by_a_loss():
     script = [Said("My number is", 500, 1500), Said("seven three four", 1600, 3000)]
     fake = FakeDeepgram(script, [Said("seven three four", 100, 1500)], faults=Faults(drop=True, after_ms=2500))
 
-    async def scenario(ears, events):
-        ears.hear(sound(2500))
+    async def scenario(stt, events):
+        stt.send_audio(sound(2500))
         await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
-        ears.hear(sound(1500))
+        stt.send_audio(sound(1500))
         return await events.final()
 
     assert session(fake, scenario, model="nova-3", chunk=0.1).text == "My number is seven three four"
@@ -294,15 +294,15 @@ def test_the_whole_of_a_long_turn_is_heard_again():
     fake = FakeDeepgram([Said(words, 500, 12500)], [Said(words, 0, 12000)], faults=Faults(drop=True, after_ms=12000))
     ulaw = sound(14000)
 
-    async def scenario(ears, events):
+    async def scenario(stt, events):
         for at in range(0, 96000, 800):
-            ears.hear(ulaw[at : at + 800])
+            stt.send_audio(ulaw[at : at + 800])
             await asyncio.sleep(0)
         await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
         for at in range(96000, len(ulaw), 800):
-            ears.hear(ulaw[at : at + 800])
+            stt.send_audio(ulaw[at : at + 800])
             await asyncio.sleep(0)
-        return await events.final(), ears.dropped
+        return await events.final(), stt.dropped
 
     final, dropped = session(fake, scenario)
     assert final.text == words
@@ -354,9 +354,9 @@ def test_nonsense_from_the_server_is_counted_and_does_no_harm(model):
         '{"type": "TurnInfo", "event": "Update", "turn_index": "x", "transcript": 3}',
     )
 
-    async def scenario(ears, events):
-        ears.hear(sound(3000))
-        return await events.final(), ears._session.ignored
+    async def scenario(stt, events):
+        stt.send_audio(sound(3000))
+        return await events.final(), stt._session.ignored
 
     final, ignored = session(FakeDeepgram([ORDER], faults=Faults(noise=noise)), scenario, model=model)
     assert final.text == "Where is my order?"

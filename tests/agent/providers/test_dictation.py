@@ -1,12 +1,12 @@
-"""While a number, a code or an address is dictated the ears wait for longer and know how people spell; then no more."""
+"""While a number, a code or an address is dictated the STT waits for longer and know how people spell; then no more."""
 
 import asyncio
 
 import pytest
 
-from agent.providers.cartesia import CartesiaEars
+from agent.providers.cartesia import CartesiaStt
 from agent.providers.cartesia_ink import CartesiaOptions
-from agent.providers.hearing import SPELLED
+from agent.providers.stt import SPELLED
 from tests.agent.providers.listening import listen, sound
 from tests.agent.providers.test_ears_languages import assemblyai, deepgram
 from tests.fakes.assemblyai import FakeAssemblyAI
@@ -14,8 +14,8 @@ from tests.fakes.cartesia import FakeInk
 from tests.fakes.deepgram import FakeDeepgram
 
 
-def ink(fake: FakeInk, **more) -> CartesiaEars:
-    return CartesiaEars(CartesiaOptions(api_key=fake.key, url=fake.url, retry_pause=0.0, silence_after=60.0, **more))
+def ink(fake: FakeInk, **more) -> CartesiaStt:
+    return CartesiaStt(CartesiaOptions(api_key=fake.key, url=fake.url, retry_pause=0.0, silence_after=60.0, **more))
 
 
 ASKED = ("How can I help you?", "What is your order number?", "Thank you.", "Anything else?")
@@ -24,10 +24,10 @@ ASKED = ("How can I help you?", "What is your order number?", "Thank you.", "Any
 def told(fake, make, said=ASKED, **more) -> list:
     """What a session is told when the agent says these sentences."""
 
-    async def scenario(ears, events):
+    async def scenario(stt, events):
         for sentence in said:
-            ears.expect(sentence)
-            ears.hear(sound(100))
+            stt.expect(sentence)
+            stt.send_audio(sound(100))
             await asyncio.sleep(0.02)
 
     async def run():

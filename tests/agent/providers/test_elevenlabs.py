@@ -11,9 +11,9 @@ from elevenlabs.core import ApiError
 
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import ElevenLabsOptions, body_fault
-from agent.providers.voices import ElevenLabsVoice
+from agent.providers.tts import ElevenLabsTts
 from tests.agent.providers.voicing import HTTP, KEY, WS, failure, said, speaking
-from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, VoiceFaults, sound_of
+from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
 
 both = pytest.mark.parametrize("kind", [WS, HTTP], ids=["websocket", "http"])
 
@@ -29,7 +29,7 @@ def test_a_wrong_key_is_told_with_the_name_that_it_has_here(kind):
 @both
 @pytest.mark.parametrize("code", ["quota_exceeded", "voice_not_found", "detected_unusual_activity"])
 def test_the_service_says_why_it_refuses(kind, code):
-    error = failure(kind, VoiceFaults(error=(code, f"words {KEY}"), refuse_status=None if kind is WS else 401))
+    error = failure(kind, TtsFaults(error=(code, f"words {KEY}"), refuse_status=None if kind is WS else 401))
     assert not error.temporary
     assert "words ***" in str(error)
 
@@ -46,7 +46,7 @@ def test_a_cancelled_sentence_leaves_no_sound_behind(kind):
             await fake.until_cancelled()
         return await said(voice, "Yes?")
 
-    assert speaking(kind, scenario, VoiceFaults(hold_after=2)) == sound_of("Yes?")
+    assert speaking(kind, scenario, TtsFaults(hold_after=2)) == sound_of("Yes?")
 
 
 # The websocket.
@@ -101,7 +101,7 @@ def test_the_context_of_a_sentence_that_is_no_longer_wanted_is_closed_at_once_an
         assert len(fake.sessions) == 1
         return fake.sessions[0].messages.count(closing)
 
-    assert speaking(WS, scenario, VoiceFaults(hold_after=0)) == 1
+    assert speaking(WS, scenario, TtsFaults(hold_after=0)) == 1
 
 
 def test_both_spellings_of_the_keys_are_understood():
@@ -151,7 +151,7 @@ def test_a_socket_that_died_between_sentences_is_replaced_at_once_and_no_more_th
 
 
 @pytest.mark.parametrize(
-    "faults", [VoiceFaults(cut_after=0), VoiceFaults(error=("system_busy", "")), VoiceFaults(nonsense=True)]
+    "faults", [TtsFaults(cut_after=0), TtsFaults(error=("system_busy", "")), TtsFaults(nonsense=True)]
 )
 def test_a_sentence_that_was_lost_before_its_first_sound_is_said_once_more(faults):
     async def scenario(voice, fake):
@@ -164,7 +164,7 @@ class Mute(FakeElevenLabs):
     """Never ends a context, and sends no sound but the first piece of each."""
 
     async def _send_sound(self, session, name, ulaw, faults):
-        await super()._send_sound(session, name, ulaw, VoiceFaults(hold_after=1))
+        await super()._send_sound(session, name, ulaw, TtsFaults(hold_after=1))
 
 
 def test_a_socket_that_does_not_end_what_was_broken_off_is_replaced():
@@ -180,8 +180,8 @@ def test_a_socket_that_does_not_end_what_was_broken_off_is_replaced():
 @pytest.mark.parametrize(("status", "temporary"), [(401, False), (403, False), (429, True), (502, True)])
 def test_a_refused_upgrade_keeps_its_meaning(status, temporary):
     async def run():
-        async with FakeElevenLabs(VoiceFaults(refuse_status=status), key=KEY) as fake:
-            voice = ElevenLabsVoice(ElevenLabsOptions(api_key=KEY, base_url=fake.url))
+        async with FakeElevenLabs(TtsFaults(refuse_status=status), key=KEY) as fake:
+            voice = ElevenLabsTts(ElevenLabsOptions(api_key=KEY, base_url=fake.url))
             with pytest.raises(ProviderError) as caught:
                 await voice.open()
             return caught.value.temporary
@@ -227,7 +227,7 @@ def test_every_shape_of_refusal_is_understood(status, body, temporary, problem):
     assert problem in error.problem
     assert error.temporary is temporary
     if isinstance(body, dict):
-        assert failure(HTTP, VoiceFaults(refuse_status=status, body=body)).problem == error.problem
+        assert failure(HTTP, TtsFaults(refuse_status=status, body=body)).problem == error.problem
 
 
 def test_the_plain_sdk_hears_the_same():

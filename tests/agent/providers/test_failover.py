@@ -7,10 +7,10 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.limits import boundary
-from agent.model import Text, ToolCall, Usage
-from agent.providers.failover import GO_ON, FailoverModel, FailoverOptions, FailoverVoice, unsaid
+from agent.llm import Text, ToolCall, Usage
+from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.failover import GO_ON, FailoverLlm, FailoverOptions, FailoverTts, unsaid
 from agent.providers.faults import http_fault
-from agent.providers.health import Health
 from tests.virtual import run
 
 OPTIONS = FailoverOptions()
@@ -23,7 +23,7 @@ LIMITED = ProviderError("x", "limits the rate", retry_after=60.0)
 
 
 def test_who_failed_rests_and_is_then_first_again():
-    health = Health(2)
+    health = CircuitBreaker(2)
     assert health.order(0.0) == [0, 1]
     health.failed(0, LOST, 0.0)
     assert health.order(4.9) == [1, 0]
@@ -31,7 +31,7 @@ def test_who_failed_rests_and_is_then_first_again():
 
 
 def test_failures_in_a_row_make_the_rest_longer_and_work_makes_it_short_again():
-    health = Health(2)
+    health = CircuitBreaker(2)
     for now in (0.0, 5.0, 15.0):
         health.failed(0, LOST, now)
     assert health.order(34.9) == [1, 0]
@@ -42,7 +42,7 @@ def test_failures_in_a_row_make_the_rest_longer_and_work_makes_it_short_again():
 
 
 def test_a_rate_limit_is_kept_though_older_calls_are_still_served():
-    health = Health(2)
+    health = CircuitBreaker(2)
     health.failed(0, LIMITED, 0.0)
     health.worked(0, 1.0)
     assert health.order(59.9) == [1, 0]
@@ -50,7 +50,7 @@ def test_a_rate_limit_is_kept_though_older_calls_are_still_served():
 
 
 def test_a_wrong_key_rests_for_long_and_who_is_due_first_goes_before_it():
-    health = Health(3)
+    health = CircuitBreaker(3)
     health.failed(0, REFUSED, 0.0)
     health.failed(1, LOST, 0.0)
     health.failed(2, LIMITED, 0.0)
@@ -61,7 +61,7 @@ def test_a_wrong_key_rests_for_long_and_who_is_due_first_goes_before_it():
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_who_refused_one_request_rests_no_longer_than_who_lost_a_connection(status):
-    health, error = Health(2), http_fault("x", status)
+    health, error = CircuitBreaker(2), http_fault("x", status)
     assert not error.temporary, "the same request would be refused again"
     health.failed(0, error, 0.0)
     assert health.order(4.9) == [1, 0]
@@ -70,13 +70,13 @@ def test_who_refused_one_request_rests_no_longer_than_who_lost_a_connection(stat
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
 def test_who_refuses_every_request_rests_for_long(status):
-    health = Health(2)
+    health = CircuitBreaker(2)
     health.failed(0, http_fault("x", status), 0.0)
     assert health.order(299.0) == [1, 0]
 
 
 def test_a_fault_of_our_own_in_one_call_puts_nobody_out_for_long():
-    health = Health(2)
+    health = CircuitBreaker(2)
     with pytest.raises(ProviderError, match="internal error") as caught, boundary("x"):
         raise ValueError
     health.failed(0, caught.value, 0.0)
@@ -86,7 +86,7 @@ def test_a_fault_of_our_own_in_one_call_puts_nobody_out_for_long():
 # Voices.
 
 
-class FakeVoice:
+class FakeTts:
     """Says each sentence as zeros, 500 samples a character, after `first` seconds; `cut` says after how many."""
 
     def __init__(self, name: str, *, open_error=None, error=LOST, cut: int | None = None, first: float = 0.0) -> None:
@@ -111,9 +111,9 @@ class FakeVoice:
         self.closed += 1
 
 
-def voicing(*voices: FakeVoice, scenario, health: Health | None = None):
+def voicing(*voices: FakeTts, scenario, health: CircuitBreaker | None = None):
     async def work():
-        voice = FailoverVoice([lambda one=one: one for one in voices], health or Health(len(voices)), OPTIONS)
+        voice = FailoverTts([lambda one=one: one for one in voices], health or CircuitBreaker(len(voices)), OPTIONS)
         await voice.open()
         try:
             return await scenario(voice)
@@ -131,7 +131,7 @@ TEXT = "Your order is on its way to you."
 
 
 def test_the_first_voice_serves_and_the_second_is_not_even_opened():
-    first, second = FakeVoice("one"), FakeVoice("two")
+    first, second = FakeTts("one"), FakeTts("two")
     assert voicing(first, second, scenario=lambda voice: said(voice, TEXT)) == 500 * len(TEXT)
     assert (second.opened, second.texts) == (0, [])
     assert (first.closed, second.closed) == (1, 0)
@@ -139,7 +139,7 @@ def test_the_first_voice_serves_and_the_second_is_not_even_opened():
 
 @pytest.mark.parametrize("fault", [{"open_error": REFUSED}, {"cut": 0}, {"cut": 0, "error": LIMITED}, {"first": 9.0}])
 def test_another_voice_says_the_sentence_and_all_further_ones(fault):
-    first, second, health = FakeVoice("one", **fault), FakeVoice("two"), Health(2)
+    first, second, health = FakeTts("one", **fault), FakeTts("two"), CircuitBreaker(2)
 
     async def scenario(voice):
         await said(voice, TEXT)
@@ -154,7 +154,7 @@ def test_another_voice_says_the_sentence_and_all_further_ones(fault):
 
 
 def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_on():
-    first, second = FakeVoice("one", cut=16), FakeVoice("two")  # 8000 samples: 15 characters at the usual rate
+    first, second = FakeTts("one", cut=16), FakeTts("two")  # 8000 samples: 15 characters at the usual rate
 
     async def scenario(voice):
         await said(voice, TEXT)
@@ -164,7 +164,7 @@ def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_o
 
 
 def test_a_rest_without_words_is_said_by_nobody():
-    first, second = FakeVoice("one", cut=13), FakeVoice("two")
+    first, second = FakeTts("one", cut=13), FakeTts("two")
 
     async def scenario(voice):
         await said(voice, "Hello there. »")
@@ -182,7 +182,7 @@ def test_what_was_not_said(samples, rest):
 
 
 def test_a_voice_that_breaks_off_is_an_error_when_it_is_the_last():
-    first, second = FakeVoice("one", cut=0), FakeVoice("two", cut=3)
+    first, second = FakeTts("one", cut=0), FakeTts("two", cut=3)
 
     async def scenario(voice):
         with pytest.raises(ProviderError, match="lost"):
@@ -192,7 +192,7 @@ def test_a_voice_that_breaks_off_is_an_error_when_it_is_the_last():
 
 
 def test_a_sentence_that_is_broken_off_by_the_caller_is_no_failure():
-    first, second = FakeVoice("one"), FakeVoice("two")
+    first, second = FakeTts("one"), FakeTts("two")
 
     async def scenario(voice):
         async with aclosing(voice.speak(TEXT)) as pieces:
@@ -206,7 +206,7 @@ def test_a_sentence_that_is_broken_off_by_the_caller_is_no_failure():
 # Models.
 
 
-class FakeModel:
+class FakeLlm:
     def __init__(self, name: str, *pieces, first: float = 0.0) -> None:
         self.name, self.asked = name, []
         self._pieces, self._first = pieces, first
@@ -226,9 +226,9 @@ class FakeModel:
 ASK = [{"role": "user", "content": "Where is my order?"}]
 
 
-def thinking(*models: FakeModel, health: Health | None = None):
+def thinking(*models: FakeLlm, health: CircuitBreaker | None = None):
     async def work():
-        model = FailoverModel(models, health or Health(len(models)), OPTIONS)
+        model = FailoverLlm(models, health or CircuitBreaker(len(models)), OPTIONS)
         return [piece async for piece in model.reply(ASK, ())], asyncio.get_running_loop().time()
 
     return run(work())
@@ -236,7 +236,7 @@ def thinking(*models: FakeModel, health: Health | None = None):
 
 @pytest.mark.parametrize("fault", [LOST, REFUSED, LIMITED])
 def test_another_model_answers(fault):
-    first, second, health = FakeModel("one", fault), FakeModel("two", Text("On its way."), Usage(1, 2)), Health(2)
+    first, second, health = FakeLlm("one", fault), FakeLlm("two", Text("On its way."), Usage(1, 2)), CircuitBreaker(2)
     pieces, now = thinking(first, second, health=health)
     assert pieces == [Text("On its way."), Usage(1, 2)]
     assert second.asked == [ASK]
@@ -244,13 +244,13 @@ def test_another_model_answers(fault):
 
 
 def test_a_model_that_says_nothing_is_not_waited_for():
-    pieces, now = thinking(FakeModel("one", first=60.0), FakeModel("two", Text("Yes.")))
+    pieces, now = thinking(FakeLlm("one", first=60.0), FakeLlm("two", Text("Yes.")))
     assert pieces == [Text("Yes.")]
     assert now == 1000.0 + OPTIONS.first_token
 
 
 def test_a_reply_that_breaks_off_is_continued():
-    first, second = FakeModel("one", Text("Your order is"), LOST), FakeModel("two", Text("on its"), Text(" way."))
+    first, second = FakeLlm("one", Text("Your order is"), LOST), FakeLlm("two", Text("on its"), Text(" way."))
     pieces, _ = thinking(first, second)
     assert "".join(piece.delta for piece in pieces) == "Your order is on its way."
     assert second.asked[0][1:] == [
@@ -260,7 +260,7 @@ def test_a_reply_that_breaks_off_is_continued():
 
 
 def test_after_a_tool_call_no_other_model_is_asked():
-    first, second = FakeModel("one", ToolCall("1", "cancel", "{}"), LOST), FakeModel("two", Text("x"))
+    first, second = FakeLlm("one", ToolCall("1", "cancel", "{}"), LOST), FakeLlm("two", Text("x"))
     with pytest.raises(ProviderError, match="lost"):
         thinking(first, second)
     assert second.asked == []
@@ -268,13 +268,13 @@ def test_after_a_tool_call_no_other_model_is_asked():
 
 def test_when_all_models_fail_the_one_that_may_be_asked_first_says_when():
     with pytest.raises(ProviderError, match="limits the rate") as caught:
-        thinking(FakeModel("one", LOST), FakeModel("two", LIMITED))
+        thinking(FakeLlm("one", LOST), FakeLlm("two", LIMITED))
     assert (caught.value.temporary, caught.value.retry_after) == (True, 0.0)
 
 
 def test_when_all_models_fail_the_last_reason_is_told():
     with pytest.raises(ProviderError, match="refused the API key"):
-        thinking(FakeModel("one", LOST), FakeModel("two", REFUSED))
+        thinking(FakeLlm("one", LOST), FakeLlm("two", REFUSED))
 
 
 @pytest.mark.faults("D12")

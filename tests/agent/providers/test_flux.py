@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from agent.ears import Transcript
 from agent.errors import ProviderError
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
+from agent.stt import Transcript
 from tests.agent.providers.listening import placed, sound
 from tests.agent.providers.test_deepgram import MODELS, ORDER, session
 from tests.fakes.deepgram import FakeDeepgram, Faults, bad_terms
@@ -17,11 +17,11 @@ def test_silence_is_neither_kept_nor_heard_again() -> None:
     """The loss comes after 8 s in which nobody has said anything."""
     fake, ulaw = FakeDeepgram(faults=Faults(drop=True, after_ms=8000)), sound(10_000)
 
-    async def scenario(ears, _events):
+    async def scenario(stt, _events):
         kept = 0
         for at in range(0, len(ulaw), 800):
-            ears.hear(ulaw[at : at + 800])
-            kept = max(kept, len(ears._session.backlog._sound))
+            stt.send_audio(ulaw[at : at + 800])
+            kept = max(kept, len(stt._session.backlog._sound))
             await asyncio.sleep(0)
         await fake.until(lambda: len(fake.sessions) == 2 and len(fake.sessions[1].audio) >= 800)
         return kept
@@ -33,8 +33,8 @@ def test_silence_is_neither_kept_nor_heard_again() -> None:
 
 
 def test_the_first_word_comes_with_the_start_of_the_turn() -> None:
-    async def scenario(ears, events):
-        ears.hear(sound(960))
+    async def scenario(stt, events):
+        stt.send_audio(sound(960))
         return await events.next()
 
     fake = FakeDeepgram([ORDER])
@@ -47,8 +47,8 @@ def test_the_first_word_comes_with_the_start_of_the_turn() -> None:
 def test_what_is_our_own_fault_is_not_tried_again(model) -> None:
     fake = FakeDeepgram(faults=Faults(error=("UNPARSABLE_CLIENT_MESSAGE", "no"), after_ms=500))
 
-    async def scenario(ears, events):
-        ears.hear(sound(1000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(1000))
         with pytest.raises(ProviderError, match="refused a message: no") as caught:
             await events.next()
         return caught.value.temporary
@@ -61,8 +61,8 @@ def test_what_is_our_own_fault_is_not_tried_again(model) -> None:
 def test_words_have_their_places_and_the_turn_ends_with_the_last_of_them() -> None:
     """Flux tells them since July 2026; its window ends later, when it is sure."""
 
-    async def scenario(ears, events):
-        ears.hear(sound(4000))
+    async def scenario(stt, events):
+        stt.send_audio(sound(4000))
         return await events.final()
 
     final = session(FakeDeepgram([ORDER]), scenario)
@@ -74,7 +74,7 @@ def test_words_have_their_places_and_the_turn_ends_with_the_last_of_them() -> No
 def test_words_that_make_no_sense_leave_the_text_as_it_is(words) -> None:
     flux = FluxSession(DeepgramOptions(api_key="k"))
     flux.begin()
-    flux.backlog.hear(bytes(8000))
+    flux.backlog.add(bytes(8000))
     flux.backlog.next_frame()
     told = {"type": "TurnInfo", "event": "EndOfTurn", "turn_index": 0, "transcript": "Hi.", "words": words}
     heard = flux.receive(json.dumps({**told, "audio_window_start": 0.0, "audio_window_end": 0.9}))

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.duplex import Brief
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from agent.providers.assemblyai_session import Session as AssemblyAISession
-from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions, AssemblyAIVoiceSession
+from agent.providers.assemblyai_session import AssemblyAISttSession as AssemblyAISession
+from agent.providers.assemblyai_speak import AssemblyAITtsOptions, AssemblyAITtsSession
 from agent.providers.cartesia_ink import CartesiaOptions, InkSession
-from agent.providers.cartesia_sonic import CartesiaVoiceOptions, SonicSession
+from agent.providers.cartesia_sonic import CartesiaTtsOptions, SonicSession
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
-from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
+from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_ws import ElevenLabsSession
-from agent.providers.realtime_session import RealtimeOptions, RealtimeSession
+from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
+from agent.realtime import Brief
 
 SESSIONS = {
     "assemblyai": lambda: AssemblyAISession(AssemblyAIOptions()),
@@ -25,11 +25,11 @@ SESSIONS = {
     "nova": lambda: NovaSession(DeepgramOptions(model="nova-3")),
     "flux": lambda: FluxSession(DeepgramOptions()),
     "ink": lambda: InkSession(CartesiaOptions()),
-    "aura": lambda: AuraSession(DeepgramVoiceOptions()),
-    "sonic": lambda: SonicSession(CartesiaVoiceOptions()),
-    "assemblyai voice": lambda: AssemblyAIVoiceSession(AssemblyAIVoiceOptions()),
+    "aura": lambda: AuraSession(DeepgramTtsOptions()),
+    "sonic": lambda: SonicSession(CartesiaTtsOptions()),
+    "assemblyai voice": lambda: AssemblyAITtsSession(AssemblyAITtsOptions()),
     "elevenlabs": lambda: ElevenLabsSession(ElevenLabsOptions()),
-    "realtime": lambda: RealtimeSession(RealtimeOptions(), Brief("x", "y")),
+    "realtime": lambda: OpenAIRealtimeSession(OpenAIRealtimeOptions(), Brief("x", "y")),
     "voice agent": lambda: VoiceAgentSession(VoiceAgentOptions(), Brief("x", "y")),
 }
 KINDS = (
@@ -78,7 +78,7 @@ def test_a_session_never_raises(name, sent):
     session = SESSIONS[name]()
     session.begin()
     if hasattr(session, "backlog"):
-        session.backlog.hear(bytes(16_000))
+        session.backlog.add(bytes(16_000))
         while session.backlog.next_frame():
             pass
     else:

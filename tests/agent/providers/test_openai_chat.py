@@ -8,9 +8,9 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.history import History
-from agent.model import Text, ToolCall, Usage
+from agent.llm import Text, ToolCall, Usage
 from agent.providers.dialect import Dialect, limit_name
-from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 from tests.agent.providers.replying import ASK, CALLS, CHAT, KEY, TOOLS
@@ -264,7 +264,7 @@ def test_one_retry_if_asked_for():
 
 def test_nobody_there():
     async def run():
-        model = OpenAIModel(OpenAIOptions(api_key=KEY, base_url="http://127.0.0.1:9/v1"))
+        model = OpenAILlm(OpenAIOptions(api_key=KEY, base_url="http://127.0.0.1:9/v1"))
         with pytest.raises(ProviderError, match="connection failed") as caught:
             await anext(model.reply(ASK, ()))
         await model.close()

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from agent.errors import ProviderError
-from agent.model import Text, Usage
+from agent.llm import Text, Usage
 from tests.agent.providers.replying import ASK, KEY, both
 from tests.fakes.openai import Reply
 from tests.waiting import HANG

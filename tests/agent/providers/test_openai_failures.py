@@ -3,7 +3,7 @@
 import pytest
 
 from agent.errors import ProviderError
-from agent.model import Text
+from agent.llm import Text
 from tests.agent.providers.replying import ASK, KEY, TOOLS, both
 from tests.fakes.openai import Reply
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from agent.model import Text, ToolCall, Usage
+from agent.llm import Text, ToolCall, Usage
 from agent.providers.dialect import Dialect
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.reasoning import reasons

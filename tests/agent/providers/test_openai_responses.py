@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from agent.errors import ProviderError
-from agent.model import Text, ToolCall, Usage
+from agent.llm import Text, ToolCall, Usage
 from tests.agent.providers.replying import ASK, CALLS, KEY, RESPONSES, TOOLS
 from tests.fakes.openai import Reply
 from tests.fakes.responses import FakeResponses

@@ -1,194 +1,393 @@
-"""OpenAI Realtime makes one response at a time, and tells of those that are broken off, too."""
+"""Speech to speech against servers as strict as the real ones."""
 
+import asyncio
+import base64
 import json
-from typing import Any
+import random
 
 import pytest
 
-from agent.duplex import Answering, Brief, ReplyEnded, Speech, exactly
-from agent.ears import Onset
-from agent.model import ToolCall
-from agent.providers.realtime_session import ACTIVE, RealtimeOptions, RealtimeSession
+from agent.errors import ProviderError
+from agent.llm import ToolCall
+from agent.providers import socket_realtime
+from agent.providers.socket_realtime import AssemblyAIVoiceAgent
+from agent.providers.voice_agent_session import VoiceAgentOptions
+from agent.realtime import Brief, ReplyAudio, ReplyEnded, Words
+from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import sound
-from tests.agent.providers.talking import ANSWER, KEY, ORDER, REALTIME, refusal, spoken, talking
+from tests.agent.providers.talking import (
+    AGENT,
+    ANSWER,
+    BRIEF,
+    KEY,
+    OPENAI_REALTIME,
+    ORDER,
+    every,
+    refusal,
+    spoken,
+    talking,
+    words,
+)
 from tests.fakes.assemblyai import Said
-from tests.fakes.duplex import Say
 from tests.fakes.elevenlabs import sound_of
-from tests.fakes.realtime import FakeRealtime
-
-LONG = Say("This is a very long answer indeed.", hold=True)
-
-
-def complaints(fake: FakeRealtime) -> list[dict[str, Any]]:
-    return [message["error"] for message in fake.sessions[0].sent if message["type"] == "error"]
+from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Faults, Say
+from tests.fakes.voice_agent import FakeVoiceAgent
+from tests.waiting import HANG
 
 
-def broken_off(fake: FakeRealtime) -> list[str]:
-    """What kinds of items were."""
-    done = [one["item"] for one in fake.sessions[0].sent if one["type"] == "response.output_item.done"]
-    return [item["type"] for item in done if item["status"] == "incomplete"]
+@every
+def test_a_turn_and_its_reply(kind):
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(2600))
+        return await events.until(ReplyEnded)
 
-
-def test_a_call_that_the_caller_interrupts_is_not_made() -> None:
-    hang_up = Say(calls=(("c1", "hang_up", "{}"),), hold=True)
-    fake = FakeRealtime([ORDER, Said("Stop.", 3000, 3500)], [hang_up, ANSWER], key=KEY)
-
-    async def scenario(duplex, events):
-        duplex.hear(sound(2600))
-        await events.until(Answering)
-        await fake.until(lambda: fake.sessions[0].sent[-1]["type"] == "conversation.item.added")
-        duplex.hear(sound(500))
-        found = await events.until(Onset)
-        duplex.hear(sound(1000))
-        return found + await events.until(ReplyEnded)
-
-    found = talking(REALTIME, fake, scenario)
-    assert broken_off(fake) == ["function_call"]
-    assert not [event for event in found if isinstance(event, ToolCall)]
+    found = talking(kind, kind.fake([ORDER], [ANSWER], key=KEY), scenario)
+    assert isinstance(found[0], Onset)
+    heard = [event for event in found if isinstance(event, Transcript)]
+    assert heard[-1] == Transcript("Where is my order?", True, True, heard[-1].end)
+    assert heard[0].text == "Where"
     assert spoken(found) == sound_of(ANSWER.text)
+    assert words(found) == ANSWER.text
+    assert found[-1].complete
 
 
-def test_what_is_prompted_in_the_middle_of_a_reply_follows_when_that_is_cancelled() -> None:
-    fake = FakeRealtime([ORDER], [LONG], key=KEY)
-    half = len(sound_of(LONG.text)) // 2
+@every
+def test_the_callers_sound_arrives_unchanged(kind):
+    fake, ulaw = kind.fake(key=KEY), sound(1200)
 
-    async def scenario(duplex, events):
-        duplex.hear(sound(2600))
+    async def scenario(realtime, _events):
+        for at in range(0, len(ulaw), 160):
+            realtime.send_audio(ulaw[at : at + 160])
+        await fake.until(lambda: len(fake.sessions[0].audio) == len(ulaw))
+
+    talking(kind, fake, scenario)
+    assert bytes(fake.sessions[0].audio) == ulaw
+
+
+@every
+def test_the_greeting_is_said_first(kind):
+    async def scenario(_realtime, events):
+        return await events.until(ReplyEnded)
+
+    found = talking(kind, kind.fake(key=KEY), scenario, Brief("Be brief.", "Hello, this is Acme."))
+    assert spoken(found) == sound_of("Hello, this is Acme.")
+
+
+@every
+def test_an_interruption_leaves_no_stale_sound_behind(kind):
+    """The caller begins at 3.0 s, when 0.5 s of the reply have been played."""
+    said = [ORDER, Said("Stop.", 3000, 3500)]
+    fake = kind.fake(said, [Say("This is a very long answer indeed.", hold=True), ANSWER], key=KEY)
+    half = len(sound_of("This is a very long answer indeed.")) // 2
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(2600))
         found = []
         while len(spoken(found)) < half:
             found.append(await events.next())
-        duplex.hush()
-        duplex.cut(next(event.reply for event in found if isinstance(event, Speech)), 160)
-        duplex.prompt(exactly("Goodbye."))
-        await events.until(ReplyEnded)
+        reply = next(event.reply for event in found if isinstance(event, ReplyAudio))
+        realtime.send_audio(sound(500))
+        onset = await events.until(Onset)
+        realtime.cut(reply, 160)
+        realtime.send_audio(sound(1000))
+        rest = await events.until(ReplyAudio)
+        return reply, onset, rest + await events.until(ReplyEnded)
+
+    reply, onset, rest = talking(kind, fake, scenario)
+    ended = [event for event in onset + rest if isinstance(event, ReplyEnded)]
+    assert ended[0] == ReplyEnded(reply, False)
+    assert spoken(rest) == sound_of(ANSWER.text)
+    assert not any(event.reply == reply for event in rest if isinstance(event, ReplyAudio | Words))
+    if kind is OPENAI_REALTIME:
+        assert fake.cuts == [{"reply": reply, "ms": 20}]
+
+
+@every
+def test_tools_are_called_and_answered(kind):
+    calls = (("c1", "lookup", '{"order": "7346"}'),)
+    fake = kind.fake([ORDER], [Say(calls=calls), ANSWER], key=KEY)
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(2600))
+        call = (await events.until(ToolCall))[-1]
+        realtime.answer(call.id, '{"status": "sent"}')
+        return call, await events.until(ReplyEnded)
+
+    call, rest = talking(kind, fake, scenario)
+    assert (call.id, call.name, json.loads(call.arguments)) == ("c1", "lookup", {"order": "7346"})
+    assert spoken(rest) == sound_of(ANSWER.text)
+    assert fake.results == [{"call": "c1", "result": '{"status": "sent"}'}]
+
+
+@every
+def test_something_may_be_said_unasked(kind):
+    fake = kind.fake((), [ANSWER], key=KEY)
+
+    async def scenario(realtime, events):
+        realtime.prompt("Ask whether somebody is there.")
         return await events.until(ReplyEnded)
 
-    assert spoken(talking(REALTIME, fake, scenario)) == sound_of("Goodbye.")
-    assert not complaints(fake)
+    assert spoken(talking(kind, fake, scenario)) == sound_of(ANSWER.text)
 
 
-def test_a_result_that_comes_while_the_filler_is_asked_for_is_told_after_it() -> None:
-    fake = FakeRealtime([ORDER], [Say(calls=(("c1", "lookup", "{}"),)), ANSWER], key=KEY)
-
-    async def scenario(duplex, events):
-        duplex.hear(sound(2600))
-        await events.until(ToolCall)
-        await fake.until(lambda: fake.sessions[0].sent[-1]["type"] == "response.done")
-        duplex.prompt(exactly("One moment."), aside=True)
-        duplex.answer("c1", "{}")
-        return await events.until(ReplyEnded), await events.until(ReplyEnded)
-
-    filler, answer = talking(REALTIME, fake, scenario)
-    assert (spoken(filler), spoken(answer)) == (sound_of("One moment."), sound_of(ANSWER.text))
-    assert not complaints(fake)
-
-
-def test_a_configuration_that_is_refused_is_told_at_once() -> None:
-    error = refusal(REALTIME, FakeRealtime(key=KEY), voice="nobody")
-    assert "invalid_value: Invalid value: 'nobody'" in error.problem
+@every
+def test_a_wrong_key(kind):
+    error = refusal(kind, kind.fake(key="another"))
     assert not error.temporary
+    assert "API key" in error.problem
 
 
-class Talk:
-    """A session that has begun, without a socket."""
-
-    def __init__(self) -> None:
-        self.session = RealtimeSession(RealtimeOptions(), Brief("Be brief."))
-        self.receive("session.created")
-        self.receive("session.updated")
-        self.session.outbox.clear()
-
-    def receive(self, kind: str, **fields: Any) -> list[Any]:
-        return self.session.receive(json.dumps({"type": kind, **fields}))
-
-    def created(self, name: str) -> list[Any]:
-        return self.receive("response.created", response={"id": name})
-
-    def item(self, response: str, name: str) -> list[Any]:
-        return self.receive("response.output_item.added", response_id=response, item={"id": name, "type": "message"})
-
-    def done(self, response: str, status: str = "completed") -> list[Any]:
-        return self.receive("response.done", response={"id": response, "status": status})
-
-    def refuse(self, code: str, event: str | None) -> None:
-        assert self.receive("error", error={"code": code, "message": "no", "event_id": event}) == []
-
-    @property
-    def asked(self) -> list[tuple[str, str]]:
-        """What was sent since the last time: its kind, with what tells it from others."""
-        sent = [json.loads(message) for message in self.session.outbox]
-        self.session.outbox.clear()
-        return [(one["type"], one.get("response", one).get("instructions", one.get("response_id", ""))) for one in sent]
+@every
+def test_an_error_instead_of_a_session(kind):
+    error = refusal(kind, kind.fake(key=KEY, faults=Faults(sessions=9, error=(kind.fatal, f"see {KEY}"))))
+    assert not error.temporary
+    assert "see ***" in error.problem
 
 
-def test_what_is_refused_because_the_server_was_first_is_asked_for_again() -> None:
-    talk = Talk()
-    talk.session.prompt("A")
-    talk.session.prompt("B")
-    assert talk.asked == [("response.create", "A")]
-    talk.created("of the server")
-    talk.refuse(ACTIVE, "create1")
-    assert talk.asked == []
-    talk.done("of the server")
-    assert talk.asked == [("response.create", "A")]
-    talk.created("a")
-    talk.done("a")
-    assert talk.asked == [("response.create", "B")]
+@every
+def test_a_server_that_never_begins_is_given_up(kind):
+    error = refusal(kind, kind.fake(key=KEY, faults=Faults(silent=True)), open_limit=0.2)
+    assert error.temporary
+    assert "0.2 s" in error.problem
 
 
-def test_what_is_refused_for_another_reason_is_not_and_the_next_follows() -> None:
-    talk = Talk()
-    talk.session.prompt("A")
-    talk.session.prompt("B")
-    talk.refuse("invalid_value", None)  # of something else
-    assert talk.asked == [("response.create", "A")]
-    talk.refuse("invalid_value", "create1")
-    assert talk.asked == [("response.create", "B")]
-    talk.refuse("invalid_value", "create2")
-    talk.session.tell("[pressed 1]")
-    talk.refuse("invalid_value", "create3")
-    assert [kind for kind, _ in talk.asked] == ["conversation.item.create", "response.create"]
+@every
+def test_nobody_there(kind):
+    async def run():
+        realtime = kind.realtime(kind.options(api_key=KEY, url="ws://127.0.0.1:9"), BRIEF)
+        with pytest.raises(ProviderError, match="connection"):
+            await realtime.open()
+        await realtime.close()
+
+    asyncio.run(run())
 
 
-@pytest.mark.parametrize("refused", [False, True])
-def test_what_has_been_asked_for_and_is_not_wanted_any_more_is_not_heard(refused: bool) -> None:
-    talk = Talk()
-    talk.session.prompt("A")
-    talk.session.hush()
-    talk.session.prompt("B")
-    assert talk.asked == [("response.create", "A")]
-    if refused:
-        talk.refuse("invalid_value", "create1")
-    else:
-        assert talk.created("a") == []
-        assert talk.asked == [("response.cancel", "a")]
-        assert talk.item("a", "i1") == []
-        assert talk.done("a", "cancelled") == []
-    assert talk.asked == [("response.create", "B")]
-    assert talk.created("b") == [Answering()]
+@every
+def test_an_error_that_ends_the_session_in_a_call(kind):
+    fake = kind.fake(key=KEY, faults=Faults(sessions=9, error=(kind.fatal, "no"), after_ms=500))
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(600))
+        with pytest.raises(ProviderError) as caught:
+            await events.next()
+        return caught.value.temporary
+
+    assert talking(kind, fake, scenario) is False
 
 
-def test_a_result_is_told_although_something_was_prompted_meanwhile() -> None:
-    talk = Talk()
-    talk.created("calling")
-    talk.receive(
-        "response.output_item.done", item={"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"}
+@every
+def test_nonsense_does_no_harm(kind):
+    noise = (
+        *("", "[]", "{", "[" * 9999, '{"type": 3}', '{"type": "reply.audio", "reply_id": 3}'),
+        '{"type": "response.output_audio.delta"}',
+        '{"type": "transcript.user", "text": 3}',
+        '{"type": "response.done"}',
+        '{"type": "tool.call", "arguments": "x"}',
     )
-    talk.session.prompt("Are you there?")
-    talk.session.answer("c", "{}", failed=False)
-    talk.done("calling")
-    assert talk.asked[1:] == [("response.create", "Are you there?")]
-    talk.created("there")
-    talk.done("there")
-    assert talk.asked == [("response.create", "")]
+    fake = kind.fake([ORDER], [ANSWER], key=KEY, faults=Faults(noise=noise))
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(2600))
+        return await events.until(ReplyEnded), realtime._session.ignored
+
+    found, ignored = talking(kind, fake, scenario)
+    assert spoken(found) == sound_of(ANSWER.text)
+    assert ignored >= 6
 
 
-def test_the_end_of_an_aside_is_not_the_end_of_a_reply_beside_it() -> None:
-    talk = Talk()
-    talk.session.prompt("One moment.", aside=True)
-    talk.created("aside")
-    talk.item("aside", "i1")
-    talk.created("reply")  # of the server: those aside do not keep it from it
-    assert talk.item("reply", "i2") == []
-    assert talk.done("aside") == [ReplyEnded("i1", True)]
-    assert talk.done("reply") == [ReplyEnded("i2", True)]
+@every
+def test_more_sound_than_can_be_heard_is_a_fault(kind, monkeypatch):
+    monkeypatch.setattr(socket_realtime, "MAX_WAITING", 1000)
+
+    async def run():
+        async with kind.fake(key=KEY) as fake:
+            brief = Brief("Be brief.", "Hello, this is a very long greeting.")
+            realtime = kind.realtime(kind.options(api_key=KEY, url=fake.url), brief)
+            with pytest.raises(ProviderError, match="sent more than can be heard"):
+                async with asyncio.timeout(HANG):
+                    await realtime.open()
+                    while realtime._loss is None:  # nobody reads meanwhile
+                        await asyncio.sleep(0.01)
+                    async for _ in realtime.events():
+                        pass
+            await realtime.close()
+
+    asyncio.run(run())
+
+
+@every
+def test_the_key_is_in_no_repr(kind):
+    assert KEY not in repr(kind.options(api_key=KEY))
+
+
+# Realtime.
+
+
+def test_realtime_is_configured_for_mu_law_and_flat_tools():
+    fake = FakeOpenAIRealtime(key=KEY)
+
+    async def scenario(_realtime, _events):
+        pass
+
+    talking(OPENAI_REALTIME, fake, scenario, turn_detection="semantic_vad", eagerness="high")
+    session = fake.sessions[0].messages[0]["session"]
+    assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == {"type": "audio/pcmu"}
+    assert session["audio"]["input"]["turn_detection"] == {
+        "type": "semantic_vad",
+        "create_response": True,
+        "interrupt_response": True,
+        "eagerness": "high",
+    }
+    assert session["tools"][0]["name"] == "lookup"
+    assert fake.sessions[0].query["model"] == "gpt-realtime-2.1"
+
+
+def test_realtime_answers_all_calls_before_the_reply_goes_on():
+    calls = (("c1", "lookup", "{}"), ("c2", "lookup", "{}"))
+    fake = FakeOpenAIRealtime([ORDER], [Say(calls=calls), ANSWER], key=KEY)
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(2600))
+        await events.until(ToolCall)
+        await events.until(ToolCall)
+        realtime.answer("c1", '{"error": "no such order"}', failed=True)
+        realtime.answer("c2", "{}")
+        return await events.until(ReplyEnded)
+
+    assert spoken(talking(OPENAI_REALTIME, fake, scenario)) == sound_of(ANSWER.text)
+    assert fake.results[0] == {"call": "c1", "result": '{"error": "no such order"}'}
+    assert not any(message["type"] == "error" for message in fake.sessions[0].sent)
+
+
+def test_realtime_is_never_told_of_more_than_it_has_sent():
+    fake = FakeOpenAIRealtime([ORDER, Said("Stop.", 3000, 3500)], [Say("Hello there you.", hold=True), ANSWER], key=KEY)
+    half = len(sound_of("Hello there you.")) // 2
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(2600))
+        found = []
+        while len(spoken(found)) < half:
+            found.append(await events.next())
+        realtime.send_audio(sound(500))
+        await events.until(Onset)
+        realtime.cut(found[-1].reply, 99_999)
+        await fake.until(lambda: fake.cuts)
+
+    talking(OPENAI_REALTIME, fake, scenario)
+    assert fake.cuts[0]["ms"] == half // 8
+
+
+@pytest.mark.parametrize(("status", "temporary"), [(429, True), (403, False)])
+def test_a_refused_upgrade_keeps_its_meaning(status, temporary):
+    error = refusal(OPENAI_REALTIME, FakeOpenAIRealtime(key=KEY, faults=Faults(sessions=9, refuse_status=status)))
+    assert error.temporary is temporary
+    assert error.retry_after == 7.0
+
+
+def test_a_lost_realtime_session_cannot_be_resumed():
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(600))
+        with pytest.raises(ProviderError, match="connection lost") as caught:
+            await events.next()
+        return caught.value.temporary
+
+    assert talking(OPENAI_REALTIME, FakeOpenAIRealtime(key=KEY, faults=Faults(drop=True, after_ms=500)), scenario)
+
+
+# Voice Agent.
+
+
+def test_a_lost_voice_agent_session_is_resumed():
+    fake = FakeVoiceAgent(
+        [Said("Where is my order?", 0, 800)], [ANSWER], key=KEY, faults=Faults(drop=True, after_ms=500)
+    )
+    fake.said.insert(0, Said("x", 10**9, 10**9))  # nothing is heard in the first session
+
+    async def scenario(realtime, events):
+        realtime.send_audio(sound(600))
+        await fake.until(lambda: len(fake.sessions) == 2)
+        fake.said.pop(0)
+        while not realtime._begun:
+            await asyncio.sleep(0.01)
+        realtime.send_audio(sound(1500))
+        return await events.until(ReplyEnded)
+
+    assert spoken(talking(AGENT, fake, scenario)) == sound_of(ANSWER.text)
+    assert fake.sessions[1].messages[0] == {"type": "session.resume", "session_id": "sess1"}
+
+
+def test_a_voice_agent_that_is_resumed_hears_nothing_twice_and_no_more_than_it_takes_at_once():
+    """The line goes on while there is no session, for longer than the server takes at once: the newest is sent."""
+    fake = FakeVoiceAgent(key=KEY, faults=Faults(drop=True, after_ms=500), ahead=1.0)
+    before, meanwhile = sound(500), random.Random(2).randbytes(24_000)
+
+    async def scenario(realtime, _events):
+        realtime.send_audio(before)
+        while realtime._begun:
+            await asyncio.sleep(0)
+        for at in range(0, len(meanwhile), 160):
+            realtime.send_audio(meanwhile[at : at + 160])
+        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
+        return realtime._session.backlog.dropped
+
+    dropped = talking(AGENT, fake, scenario)
+    again = bytes(fake.sessions[1].audio)
+    assert meanwhile.endswith(again)
+    assert 4000 <= len(again) <= 8000
+    assert dropped == len(meanwhile) - len(again)
+    assert not [message for message in fake.sessions[1].sent if message["type"] == "session.error"]
+
+
+def test_a_voice_agent_that_is_given_up_is_ended():
+    """Without it the time in which it could be resumed is billed."""
+
+    async def run():
+        async with FakeVoiceAgent(key=KEY, faults=Faults(silent=True)) as fake:
+            realtime = AssemblyAIVoiceAgent(VoiceAgentOptions(api_key=KEY, url=fake.url, open_limit=0.2), BRIEF)
+            with pytest.raises(ProviderError):
+                await realtime.open()
+            await fake.until(lambda: fake.sessions[0].ended)
+            return fake.sessions[0].messages[-1]
+
+    assert asyncio.run(run()) == {"type": "session.end"}
+
+
+def test_a_voice_agent_that_cannot_be_resumed_is_lost():
+    fake = FakeVoiceAgent(key=KEY, faults=Faults(sessions=9, error=("internal_error", "x"), after_ms=500))
+
+    async def scenario(realtime, events):
+        for _ in range(6):
+            realtime.send_audio(sound(600))
+            await asyncio.sleep(0.05)
+        with pytest.raises(ProviderError, match="internal error"):
+            await events.next()
+
+    talking(AGENT, fake, scenario)
+
+
+def test_a_voice_agent_times_its_words_and_ends_politely():
+    fake = FakeVoiceAgent(key=KEY)
+
+    async def scenario(_realtime, events):
+        return await events.until(ReplyEnded)
+
+    found = talking(AGENT, fake, scenario, Brief("x", "Hello there."), keyterms=("Sipgw",))
+    assert [event for event in found if isinstance(event, Words)] == [
+        Words("reply1", "Hello ", 1600),
+        Words("reply1", "there. ", 3200),
+    ]
+    session = fake.sessions[0].messages[0]["session"]
+    assert session["input"]["format"] == session["output"]["format"] == {"encoding": "audio/pcmu"}
+    assert session["input"]["keyterms"] == ["Sipgw"]
+    assert fake.sessions[0].messages[-1] == {"type": "session.end"}
+
+
+def test_an_error_of_the_voice_agent_that_leaves_the_session_open_is_counted():
+    realtime = AssemblyAIVoiceAgent(VoiceAgentOptions(), BRIEF)
+    receive = realtime._session.receive
+    receive('{"type": "session.ready", "session_id": "s"}')
+    assert receive('{"type": "session.error", "code": "invalid_audio", "message": "x"}') == []
+    assert realtime._session.ignored == 1
+    audio = base64.b64encode(b"x").decode()
+    assert receive(json.dumps({"type": "reply.audio", "reply_id": "unknown", "data": audio})) == []

@@ -17,7 +17,7 @@ from tests.agent.providers.test_ears_languages import assemblyai
 from tests.agent.providers.vendors import by_type, judged, plain
 from tests.agent.providers.voicing import ASSEMBLYAI, said, speaking
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
-from tests.fakes.assemblyai_voice import FakeAssemblyAIVoice
+from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.elevenlabs import sound_of
 from tests.waiting import HANG
 
@@ -94,15 +94,15 @@ def test_the_vendor_s_client_holds_a_session_with_the_fake(model: str) -> None:
         {"redact": ("credit_card_number",), "languages": ("en", "es")},
     ],
 )
-def test_the_vendor_s_types_take_all_that_our_ears_send(options: dict[str, Any]) -> None:
+def test_the_vendor_s_types_take_all_that_our_stt_send(options: dict[str, Any]) -> None:
     fake = FakeAssemblyAI([ORDER])
 
-    async def scenario(ears: Any, events: Any) -> None:
+    async def scenario(stt: Any, events: Any) -> None:
         for asked in ("How can I help?", "What is your order number?", "Thank you."):
-            ears.expect(asked)
-        ears.attend("fr")
+            stt.expect(asked)
+        stt.attend("fr")
         for _ in range(30):
-            ears.hear(sound(100))
+            stt.send_audio(sound(100))
             await asyncio.sleep(0)
         await events.final()
 
@@ -131,7 +131,7 @@ SPOKEN = {
 
 @pytest.mark.faults("E6")
 def test_the_vendor_s_voice_client_holds_a_session_with_the_fake() -> None:
-    fake = FakeAssemblyAIVoice()
+    fake = FakeAssemblyAITts()
 
     async def run() -> tuple[bytes, Any]:
         async with fake:

@@ -19,7 +19,7 @@ from tests.agent.providers.vendors import judged
 from tests.agent.providers.voicing import SONIC, said, speaking
 from tests.fakes.assemblyai import Said
 from tests.fakes.cartesia import FakeInk, FakeSonic
-from tests.fakes.elevenlabs import VoiceFaults, sound_of
+from tests.fakes.elevenlabs import TtsFaults, sound_of
 from tests.waiting import HANG
 
 ORDER = Said("Where is my order?", 500, 1500)
@@ -55,14 +55,14 @@ def test_the_vendor_s_client_holds_a_session_with_ink() -> None:
 
 
 @pytest.mark.faults("E5", "E6")
-def test_the_vendor_s_types_take_all_that_our_ears_send() -> None:
+def test_the_vendor_s_types_take_all_that_our_stt_send() -> None:
     fake = FakeInk([ORDER])
 
-    async def scenario(ears: Any, events: Any) -> None:
+    async def scenario(stt: Any, events: Any) -> None:
         for asked in ("What is your order number?", "Thank you."):
-            ears.expect(asked)
+            stt.expect(asked)
         for _ in range(30):
-            ears.hear(sound(100))
+            stt.send_audio(sound(100))
             await asyncio.sleep(0)
         await events.final()
 
@@ -117,7 +117,7 @@ def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
         await fake.until(lambda: any("cancel" in message for message in fake.sessions[0].messages))
         return fake.sessions[0]
 
-    session = speaking(SONIC, scenario, VoiceFaults(sentence=2, hold_after=2), speed=1.1)
+    session = speaking(SONIC, scenario, TtsFaults(sentence=2, hold_after=2), speed=1.1)
     assert session.headers["Authorization"].startswith("Bearer ")
     assert len(session.messages) == 3
     for message in session.messages:

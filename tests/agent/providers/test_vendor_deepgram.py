@@ -140,14 +140,14 @@ def test_one_stray_key_term_refuses_the_session(terms: list[str]) -> None:
         ("flux-general-multi", {"languages": ("en", "es")}),
     ],
 )
-def test_the_vendor_s_types_take_all_that_our_ears_send(model: str, options: dict[str, Any]) -> None:
+def test_the_vendor_s_types_take_all_that_our_stt_send(model: str, options: dict[str, Any]) -> None:
     fake = FakeDeepgram([ORDER])
 
-    async def scenario(ears: Any, events: Any) -> None:
+    async def scenario(stt: Any, events: Any) -> None:
         for asked in ("What is your order number?", "Thank you."):
-            ears.expect(asked)
+            stt.expect(asked)
         for _ in range(30):
-            ears.hear(sound(100))
+            stt.send_audio(sound(100))
             await asyncio.sleep(0)
         await events.final()
 

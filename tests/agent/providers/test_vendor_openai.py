@@ -16,14 +16,14 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 
 from tests.agent.providers.listening import sound
 from tests.agent.providers.replying import ASK, CALLS, CHAT, RESPONSES, TOOLS
-from tests.agent.providers.talking import KEY as DUPLEX_KEY
-from tests.agent.providers.talking import ORDER, REALTIME, talking
+from tests.agent.providers.talking import KEY as REALTIME_KEY
+from tests.agent.providers.talking import OPENAI_REALTIME, ORDER, talking
 from tests.agent.providers.vendors import judged
 from tests.agent.providers.voicing import OPENAI, said, speaking
-from tests.fakes.duplex import Say
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import FakeOpenAI, Reply, _chunks
-from tests.fakes.realtime import FakeRealtime
+from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.realtime_server import Say
 from tests.fakes.responses import FakeResponses, _events
 from tests.fakes.speech_http import FakeOpenAISpeech
 from tests.waiting import HANG
@@ -134,7 +134,7 @@ def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
 def test_the_vendor_s_client_holds_a_realtime_session_with_the_fake() -> None:
     """A turn of the caller, a reply, and a tool whose result is answered."""
     replies = [Say("It is on its way."), Say(calls=[("call_a", "lookup", '{"order": 7}')]), Say("Order seven.")]
-    fake, told = FakeRealtime([ORDER], replies, key="k"), list[Any]()
+    fake, told = FakeOpenAIRealtime([ORDER], replies, key="k"), list[Any]()
 
     async def until(socket: Any, kind: str) -> Any:
         while True:
@@ -178,20 +178,20 @@ def test_the_vendor_s_client_holds_a_realtime_session_with_the_fake() -> None:
 @pytest.mark.parametrize("options", [{}, {"turn_detection": "semantic_vad", "eagerness": "high"}])
 def test_the_vendor_s_types_take_all_that_our_realtime_session_sends(options: dict[str, Any]) -> None:
     replies = [Say("It is on its way.", hold=True), Say(calls=[("call_a", "lookup", "{}")]), Say("Order seven.")]
-    fake = FakeRealtime([ORDER], replies, key=DUPLEX_KEY)
+    fake = FakeOpenAIRealtime([ORDER], replies, key=REALTIME_KEY)
 
-    async def scenario(duplex: Any, events: Any) -> None:
-        duplex.hear(sound(3000))
+    async def scenario(realtime: Any, events: Any) -> None:
+        realtime.send_audio(sound(3000))
         await fake.until(lambda: fake.sessions[0].sent[-1]["type"] == "response.output_audio.delta")
         await asyncio.sleep(0)
-        duplex.instruct("Be kind.")
-        duplex.prompt("Say one moment.", aside=True)
-        duplex.hush()
-        duplex.tell("Hello?")
-        duplex.cut("item1", 400)
+        realtime.instruct("Be kind.")
+        realtime.prompt("Say one moment.", aside=True)
+        realtime.hush()
+        realtime.tell("Hello?")
+        realtime.cut("item1", 400)
         await fake.until(lambda: fake.told and fake.cuts)
 
-    talking(REALTIME, fake, scenario, **options)
+    talking(OPENAI_REALTIME, fake, scenario, **options)
     (session,) = fake.sessions
     kinds = {message["type"] for message in session.messages}
     assert {"session.update", "input_audio_buffer.append", "response.cancel", "conversation.item.truncate"} <= kinds

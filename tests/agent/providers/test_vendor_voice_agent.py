@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from agent.duplex import ReplyEnded
-from agent.model import ToolCall
+from agent.llm import ToolCall
+from agent.realtime import ReplyEnded
 from tests.agent.providers.listening import sound
 from tests.agent.providers.talking import AGENT, BRIEF, KEY, ORDER, talking
-from tests.fakes.duplex import Say
+from tests.fakes.realtime_server import Say
 from tests.fakes.voice_agent import FakeVoiceAgent
 
 AGENT_SIDE = {
@@ -52,13 +52,13 @@ def test_every_event_has_the_fields_of_the_schema() -> None:
     replies = [Say("It is on its way."), Say(calls=[("call_a", "lookup", '{"order": 7}')]), Say("Order seven.")]
     fake = FakeVoiceAgent([ORDER], replies, key=KEY)
 
-    async def scenario(duplex: Any, events: Any) -> None:
-        duplex.hear(sound(3000))
+    async def scenario(realtime: Any, events: Any) -> None:
+        realtime.send_audio(sound(3000))
         await events.until(ReplyEnded)
-        duplex.instruct("Be kind.")
-        duplex.prompt("Look it up.")
+        realtime.instruct("Be kind.")
+        realtime.prompt("Look it up.")
         await events.until(ToolCall)
-        duplex.answer("call_a", "{}", failed=False)
+        realtime.answer("call_a", "{}", failed=False)
         await events.until(ReplyEnded)
 
     talking(AGENT, fake, scenario, BRIEF)

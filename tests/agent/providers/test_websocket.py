@@ -29,11 +29,11 @@ class Ears:
 
 
 async def end_of(url: str) -> tuple[Ears, tuple[int, str]]:
-    ears = Ears()
-    socket = await connect(url, {}, ears, 5.0)
+    stt = Ears()
+    socket = await connect(url, {}, stt, 5.0)
     try:
         async with asyncio.timeout(HANG):
-            return ears, await ears.end
+            return stt, await stt.end
     finally:
         await socket.close(0.1)
 
@@ -70,8 +70,8 @@ def test_text_binary_and_fragments_arrive_whole_and_the_close_code_is_told():
         await connection.send(["one ", "two"])
         await connection.close(3005, "bye")
 
-    ears, end = against(peer)
-    assert ears.messages == ["Łódź", b"\x00\xff", "one two"]
+    stt, end = against(peer)
+    assert stt.messages == ["Łódź", b"\x00\xff", "one two"]
     assert end == (3005, "bye")
 
 
@@ -81,8 +81,8 @@ def test_a_message_that_is_too_long_ends_the_connection(message):
         await connection.send(message)
         await connection.wait_closed()
 
-    ears, end = against(peer)
-    assert ears.messages == []
+    stt, end = against(peer)
+    assert stt.messages == []
     assert end[0] == 1006
 
 
@@ -91,8 +91,8 @@ def test_text_that_is_not_utf8_ends_the_connection():
         await connection.send(b"\xff\xfe", text=True)
         await connection.wait_closed()
 
-    ears, end = against(peer)
-    assert ears.messages == []
+    stt, end = against(peer)
+    assert stt.messages == []
     assert end[0] == 1006
 
 
@@ -156,9 +156,9 @@ def test_the_handshake_is_never_logged(caplog):
     async def run():
         async with serve(peer, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            ears = Ears()
-            socket = await connect(url, {"Authorization": "a-secret"}, ears, 5.0)
-            await ears.end
+            stt = Ears()
+            socket = await connect(url, {"Authorization": "a-secret"}, stt, 5.0)
+            await stt.end
             await socket.wait_gone(5)
 
     asyncio.run(run())

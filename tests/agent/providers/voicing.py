@@ -10,28 +10,28 @@ import pytest
 
 from agent import ulaw
 from agent.errors import ProviderError
-from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
-from agent.providers.cartesia_sonic import CartesiaVoiceOptions
-from agent.providers.deepgram_speak import DeepgramVoiceOptions
+from agent.providers.assemblyai_speak import AssemblyAITtsOptions
+from agent.providers.cartesia_sonic import CartesiaTtsOptions
+from agent.providers.deepgram_speak import DeepgramTtsOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
-from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
-from agent.providers.openai_speak import OpenAIVoiceOptions
+from agent.providers.elevenlabs_http import ElevenLabsHttpTts
+from agent.providers.openai_speak import OpenAITtsOptions
 from agent.providers.polly import PollyOptions
-from agent.providers.socket_voice import SocketVoice
-from agent.providers.voices import (
-    AssemblyAIVoice,
-    CartesiaVoice,
-    DeepgramVoice,
-    ElevenLabsDialogueVoice,
-    ElevenLabsVoice,
-    OpenAIVoice,
-    PollyVoice,
+from agent.providers.socket_tts import SocketTts
+from agent.providers.tts import (
+    AssemblyAITts,
+    CartesiaTts,
+    DeepgramTts,
+    ElevenLabsDialogueTts,
+    ElevenLabsTts,
+    OpenAITts,
+    PollyTts,
 )
 from agent.resample import Decimator
-from tests.fakes.assemblyai_voice import FakeAssemblyAIVoice
+from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.aura import FakeAura
 from tests.fakes.cartesia import FakeSonic
-from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, VoiceFaults, sound_of
+from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
 from tests.fakes.speech_http import FakeDialogue, FakeOpenAISpeech, FakePolly
 from tests.waiting import HANG
 
@@ -53,14 +53,12 @@ class Kind:
     @property
     def tries(self) -> int:
         """How often a sentence of which there comes no sound is asked for."""
-        return 2 if issubclass(self.voice, SocketVoice) else 1
+        return 2 if issubclass(self.voice, SocketTts) else 1
 
 
-AURA = Kind("aura", FakeAura, DeepgramVoice, DeepgramVoiceOptions, ("DATA-0000", "refused a message"))
-SONIC = Kind("sonic", FakeSonic, CartesiaVoice, CartesiaVoiceOptions, ("quota_exceeded", "credits"))
-ASSEMBLYAI = Kind(
-    "assemblyai", FakeAssemblyAIVoice, AssemblyAIVoice, AssemblyAIVoiceOptions, ("voice_gone", "no longer has")
-)
+AURA = Kind("aura", FakeAura, DeepgramTts, DeepgramTtsOptions, ("DATA-0000", "refused a message"))
+SONIC = Kind("sonic", FakeSonic, CartesiaTts, CartesiaTtsOptions, ("quota_exceeded", "credits"))
+ASSEMBLYAI = Kind("assemblyai", FakeAssemblyAITts, AssemblyAITts, AssemblyAITtsOptions, ("tts_gone", "no longer has"))
 
 
 def filtered(text: str) -> bytes:
@@ -69,23 +67,21 @@ def filtered(text: str) -> bytes:
     return ulaw.from_linear(decimator.feed(FakeOpenAISpeech().sound(text)) + decimator.finish())
 
 
-OPENAI = Kind("openai", FakeOpenAISpeech, OpenAIVoice, OpenAIVoiceOptions, ("x", "refused the API key"), filtered)
+OPENAI = Kind("openai", FakeOpenAISpeech, OpenAITts, OpenAITtsOptions, ("x", "refused the API key"), filtered)
 POLLY = Kind(
-    "polly", FakePolly, PollyVoice, partial(PollyOptions, secret_key="secret"), ("x", "refused the API key")
+    "polly", FakePolly, PollyTts, partial(PollyOptions, secret_key="secret"), ("x", "refused the API key")
 )  # fmt: skip
 DIALOGUE = Kind(
     "dialogue",
     FakeDialogue,
-    ElevenLabsDialogueVoice,
+    ElevenLabsDialogueTts,
     partial(ElevenLabsOptions, model_id="eleven_v3"),
     ("quota_exceeded", "quota"),
     address="base_url",
 )
 ELEVENLABS = partial(ElevenLabsOptions, voice_id="george")
-WS = Kind("websocket", FakeElevenLabs, ElevenLabsVoice, ELEVENLABS, ("quota_exceeded", "quota"), address="base_url")
-HTTP = Kind(
-    "http", FakeElevenLabsHttp, ElevenLabsHttpVoice, ELEVENLABS, ("quota_exceeded", "quota"), address="base_url"
-)
+WS = Kind("websocket", FakeElevenLabs, ElevenLabsTts, ELEVENLABS, ("quota_exceeded", "quota"), address="base_url")
+HTTP = Kind("http", FakeElevenLabsHttp, ElevenLabsHttpTts, ELEVENLABS, ("quota_exceeded", "quota"), address="base_url")
 KINDS = [AURA, SONIC, ASSEMBLYAI, OPENAI, POLLY, DIALOGUE, WS, HTTP]
 SOCKETS = [AURA, SONIC, ASSEMBLYAI]
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -93,7 +89,7 @@ but_elevenlabs = pytest.mark.parametrize("kind", KINDS[:-2], ids=lambda kind: ki
 """Whose server fails and refuses in a way of its own: see `test_elevenlabs`."""
 
 
-def speaking(kind: Kind, scenario, faults: VoiceFaults | None = None, fake_options=None, **more):
+def speaking(kind: Kind, scenario, faults: TtsFaults | None = None, fake_options=None, **more):
     """Run `scenario(voice, fake)` with an open voice."""
 
     async def run():
@@ -114,7 +110,7 @@ async def said(voice, text: str) -> bytes:
     return b"".join([ulaw async for ulaw in voice.speak(text)])
 
 
-def failure(kind: Kind, faults: VoiceFaults | None, key: str = KEY, **more) -> ProviderError:
+def failure(kind: Kind, faults: TtsFaults | None, key: str = KEY, **more) -> ProviderError:
     """The error of `open` or of the first sentence."""
 
     async def run():

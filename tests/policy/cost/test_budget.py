@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.steering import CannotSteer
+from agent.call_control import CallControlRefused
 from sipgw.calls.budget import GOODBYE, LOOK, within_budget
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
@@ -30,7 +30,7 @@ class Told:
 
     def dismiss(self, text: str, outcome: Any) -> None:
         if self._over:
-            raise CannotSteer("it has ended")
+            raise CallControlRefused("it has ended")
         self.said.append(f"{text} {outcome.kind}: {outcome.text}")
         if self._polite:
             self._leaves.set()
@@ -45,8 +45,8 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
         context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), Watchers())
         context.info.answered = context.info.began
         call: Any = SimpleNamespace(context=context, goodbye="Goodbye.", instead=instead)
-        steering = Told(leaves, **steered)
-        context.conversation = SimpleNamespace(steering=steering)  # type: ignore[assignment]
+        call_control = Told(leaves, **steered)
+        context.conversation = SimpleNamespace(call_control=call_control)  # type: ignore[assignment]
 
         async def talk() -> Disposition:
             with contextlib.suppress(TimeoutError):
@@ -59,7 +59,7 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
 
         call.too_dear = why
         ending = await within_budget(call, talk())
-        return ending, loop.time() - begun, steering.said
+        return ending, loop.time() - begun, call_control.said
 
     return run(scene())
 

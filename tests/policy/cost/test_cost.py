@@ -24,7 +24,7 @@ NOON = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 OWN = (
     PriceOptions("trunk", "carrier", "seconds", 0.06, 60, rounding="60/60"),
     PriceOptions("trunk", "carrier", "seconds", 0.60, 60, prefix="+44", rounding="1/1"),
-    PriceOptions("voice", "mine", "characters", 1, 1000),
+    PriceOptions("tts", "mine", "characters", 1, 1000),
 )
 
 
@@ -72,40 +72,40 @@ def test_calls_out_and_those_that_a_caller_is_handed_over_to_are_charged_by_what
 def test_the_bill_of_a_call_while_it_goes_on_and_in_its_parts() -> None:
     one = bill()
     assert one.cost(NOON).total == 0
-    one.used(Used("ears", "assemblyai/u3-rt-pro", "seconds", 30))
-    one.used(Used("ears", "assemblyai/u3-rt-pro", "seconds", 30))
-    one.used(Used("model", "openai/gpt-4.1-mini", "tokens_in", 500_000))
-    one.used(Used("model", "openai/gpt-4.1-mini", "tokens_out", 250_000))
-    one.used(Used("voice", "mine", "characters", 200))
+    one.used(Used("stt", "assemblyai/u3-rt-pro", "seconds", 30))
+    one.used(Used("stt", "assemblyai/u3-rt-pro", "seconds", 30))
+    one.used(Used("llm", "openai/gpt-4.1-mini", "tokens_in", 500_000))
+    one.used(Used("llm", "openai/gpt-4.1-mini", "tokens_out", 250_000))
+    one.used(Used("tts", "mine", "characters", 200))
     cost = one.cost(NOON + timedelta(seconds=61))
-    assert cost.parts == {"trunk": pytest.approx(0.12), "ears": pytest.approx(0.0075), "model": pytest.approx(0.6),
-                          "voice": pytest.approx(0.2)}  # fmt: skip
+    assert cost.parts == {"trunk": pytest.approx(0.12), "stt": pytest.approx(0.0075), "llm": pytest.approx(0.6),
+                          "tts": pytest.approx(0.2)}  # fmt: skip
     assert cost.total == pytest.approx(0.9275)
     assert cost.unpriced == ()
-    assert cost.as_dict()["used"]["ears assemblyai/u3-rt-pro seconds"] == 60
+    assert cost.as_dict()["used"]["stt assemblyai/u3-rt-pro seconds"] == 60
 
 
 def test_the_longest_prefix_counts_and_a_price_of_ours_goes_before_that_of_the_package() -> None:
     assert bill("+442079460000").cost(NOON + timedelta(seconds=1.5)).total == pytest.approx(0.02)
-    own = PriceOptions("model", "openai/*", "tokens_in", 9, 1_000_000)
-    found = PriceTable((own,)).of("model", "openai/gpt-4.1-mini", "tokens_in", NOON)
+    own = PriceOptions("llm", "openai/*", "tokens_in", 9, 1_000_000)
+    found = PriceTable((own,)).of("llm", "openai/gpt-4.1-mini", "tokens_in", NOON)
     assert found is own
 
 
 def test_a_later_line_follows_the_earlier_from_its_day_on() -> None:
-    lines = tuple(PriceOptions("voice", "v", "characters", price, since=day)
+    lines = tuple(PriceOptions("tts", "v", "characters", price, since=day)
                   for price, day in ((1, ""), (2, "2026-11-19"), (3, "2026-11-20")))  # fmt: skip
     table = PriceTable(lines)
-    prices = [table.of("voice", "v", "characters", NOON + timedelta(days=day)) for day in (-1, 0, 1)]
+    prices = [table.of("tts", "v", "characters", NOON + timedelta(days=day)) for day in (-1, 0, 1)]
     assert [price.price for price in prices if price] == [1, 2, 3]
 
 
 def test_what_has_no_price_is_named_and_what_is_local_is_free() -> None:
     one = bill()
     one.trunk = "unknown"
-    one.used(Used("voice", "acme", "characters", 10))
-    one.used(Used("voice", "local", "characters", 10))
-    assert one.cost(NOON).unpriced == ("trunk unknown in", "voice acme characters")
+    one.used(Used("tts", "acme", "characters", 10))
+    one.used(Used("tts", "local", "characters", 10))
+    assert one.cost(NOON).unpriced == ("trunk unknown in", "tts acme characters")
     assert one.cost(NOON).total == 0
 
 
@@ -125,7 +125,7 @@ def test_every_price_of_the_package_has_a_source_and_a_day() -> None:
 
 def test_a_cost_that_rests_on_an_unchecked_price_says_so() -> None:
     listed = Bill(PriceTable(()), "in", "+14155550100", NOON, "telnyx", NOON)
-    listed.used(Used("ears", "assemblyai/u3-rt-pro", "seconds", 30))
+    listed.used(Used("stt", "assemblyai/u3-rt-pro", "seconds", 30))
     cost = listed.cost(NOON + timedelta(seconds=30))
     assert cost.estimated == ("trunk telnyx in",)
     assert cost.as_dict()["estimated"] == ["trunk telnyx in"]
@@ -160,15 +160,15 @@ def test_the_day_adds_up_and_begins_anew_at_midnight() -> None:
 )  # fmt: skip
 def test_prices_that_cannot_be_used(table: dict[str, object]) -> None:
     with pytest.raises(OptionError):
-        build(PriceOptions, {"part": "voice", "name": "x", "unit": "characters", "price": 1.0} | table, {})
+        build(PriceOptions, {"part": "tts", "name": "x", "unit": "characters", "price": 1.0} | table, {})
 
 
 @pytest.mark.faults("C1")
 def test_caps_count_an_upper_bound_for_what_has_no_price() -> None:
     one = bill()
     one.trunk = "unknown"
-    one.used(Used("model", "openai/new-model", "tokens_out", 1_000_000))
-    one.used(Used("model", "local", "tokens_out", 1_000_000))
+    one.used(Used("llm", "openai/new-model", "tokens_out", 1_000_000))
+    one.used(Used("llm", "local", "tokens_out", 1_000_000))
     cost = one.cost(NOON + timedelta(seconds=61))
     assert cost.total == 0, "nothing is guessed in what is told as the cost"
     assert cost.most == pytest.approx(2 * 1.00 + 180), "two begun minutes of the trunk, and the tokens"
@@ -208,11 +208,11 @@ def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
         trunks=(TrunkOptions("office", "peer", networks=("10.0.0.0/8",)),),
     )
     found = Agents(capped, {}).unpriced()
-    assert len(found) == 3, "both kinds of tokens, and calls in; ears are local, the voice has a price"
-    assert "no price of model openai/gpt-new for tokens_in: caps count 30 for 1e+06 of them" in found[0]
+    assert len(found) == 3, "both kinds of tokens, and calls in; STT is local, the voice has a price"
+    assert "no price of llm openai/gpt-new for tokens_in: caps count 30 for 1e+06 of them" in found[0]
     assert "trunk office, calls in, for seconds: caps count 1 for 60" in found[2]
     assert Agents(replace(capped, cost=CostOptions()), {}).unpriced() == [], "without caps nothing hangs on it"
-    ours = tuple(PriceOptions("model", "*", unit, 1) for unit in ("tokens_in", "tokens_out"))
+    ours = tuple(PriceOptions("llm", "*", unit, 1) for unit in ("tokens_in", "tokens_out"))
     lines = (*ours, PriceOptions("trunk", "office", "seconds", 0))
     assert Agents(replace(capped, prices=lines), {}).unpriced() == []
 

@@ -48,12 +48,12 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         assert ended.cost is not None
         assert ended.cost["trunk"] == pytest.approx(0.30)
         used = ended.cost["used"]
-        assert used["voice elevenlabs/eleven_flash_v2_5 characters"] == len(GREETING) + len("Yes, I am.")
-        assert used["ears assemblyai/universal-3-6-pro seconds"] > 5
-        assert used["model openai/gpt-6-luna tokens_out"] > 0
+        assert used["tts elevenlabs/eleven_flash_v2_5 characters"] == len(GREETING) + len("Yes, I am.")
+        assert used["stt assemblyai/universal-3-6-pro seconds"] > 5
+        assert used["llm openai/gpt-6-luna tokens_out"] > 0
         assert ended.cost["unpriced"] == []
         assert ended.cost["total"] == pytest.approx(
-            sum(ended.cost[part] for part in ("trunk", "ears", "model", "voice")), abs=1e-5
+            sum(ended.cost[part] for part in ("trunk", "stt", "llm", "tts")), abs=1e-5
         )
         assert records[0]["cost"] == pytest.approx(ended.cost["total"], abs=1e-5)
         assert any(isinstance(event, CallReported) and isinstance(event.report, Used) for event in told)

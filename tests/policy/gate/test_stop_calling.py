@@ -72,7 +72,7 @@ def test_a_key_runs_the_tool_and_the_agent_confirms_it() -> None:
         asked.append(True)
         return {"say": DONE}
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(0.3)  # into the greeting
         caller.press("*")
         await asyncio.sleep(8)
@@ -89,7 +89,7 @@ def test_a_key_whose_tool_fails_is_not_confirmed() -> None:
         """Stop."""
         raise OSError("no database")
 
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(4)
         caller.press("*")
         await asyncio.sleep(8)
@@ -105,9 +105,9 @@ def test_without_the_option_the_key_is_the_callers() -> None:
 
 
 def test_a_call_that_is_dismissed_ends_with_a_goodbye_that_nothing_interrupts() -> None:
-    async def plan(caller, line, ears):
+    async def plan(caller, line, stt):
         await asyncio.sleep(4)
-        caller.steering.dismiss("That is all for today. Goodbye.", Outcome("over_budget", "1.00 spent"))
+        caller.call_control.dismiss("That is all for today. Goodbye.", Outcome("over_budget", "1.00 spent"))
         await caller.say("Wait")
         await asyncio.sleep(20)
 

@@ -42,15 +42,15 @@ CASES = [
     ("transfer_failed", "x; to sip:desk@pbx: 405 Method Not Allowed", "does not let us transfer"),
     ("transfer_unproven", "to sip:desk@pbx: 202 passed on", "did not prove that anybody answered"),
     ("transfer_failed", "", "Connecting the caller with a person failed"),
-    ("failed", "ears failed: assemblyai: 401 Unauthorized", "recogniser refused us"),
-    ("failed", "model failed: openai: insufficient_quota", "language model refused us"),
-    ("failed", "voice failed: elevenlabs: out of credits", "voice provider refused us"),
-    ("failed", "voice failed: elevenlabs: 429 too many concurrent requests", "too many calls of ours"),
-    ("failed", "model failed: openai: nothing came within 10 s", "did not answer in time"),
-    ("failed", "ears failed: cannot connect to api.deepgram.com", "could not be reached"),
-    ("failed", "ears failed: it broke", "speech recogniser failed"),
-    ("failed", "model failed: it broke", "language model failed"),
-    ("failed", "voice failed: it broke", "voice failed"),
+    ("failed", "stt failed: assemblyai: 401 Unauthorized", "recogniser refused us"),
+    ("failed", "llm failed: openai: insufficient_quota", "language model refused us"),
+    ("failed", "tts failed: elevenlabs: out of credits", "voice provider refused us"),
+    ("failed", "tts failed: elevenlabs: 429 too many concurrent requests", "too many calls of ours"),
+    ("failed", "llm failed: openai: nothing came within 10 s", "did not answer in time"),
+    ("failed", "stt failed: cannot connect to api.deepgram.com", "could not be reached"),
+    ("failed", "stt failed: it broke", "speech recogniser failed"),
+    ("failed", "llm failed: it broke", "language model failed"),
+    ("failed", "tts failed: it broke", "tts failed"),
     ("failed", "internal error: KeyError", "fault in sipgw"),
     ("failed", "network: not registered (no phone of 'ann' is registered)", "No phone of that account"),
     ("failed", "no trunk was left to try", "No trunk could take"),
@@ -237,8 +237,8 @@ def test_why_it_sounded_bad() -> None:
 
 
 def test_what_failed() -> None:
-    (failed,) = findings(whole(events=[{"t": 3.0, "kind": "failure", "text": "The voice failed: gone"}]))
-    assert failed.evidence == ("3.0 s: The voice failed: gone",)
+    (failed,) = findings(whole(events=[{"t": 3.0, "kind": "failure", "text": "The tts failed: gone"}]))
+    assert failed.evidence == ("3.0 s: The tts failed: gone",)
 
 
 def test_the_table_is_written_for_people() -> None:

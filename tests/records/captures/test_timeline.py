@@ -63,7 +63,7 @@ def test_everything_stands_in_it_in_seconds_since_the_call_began() -> None:
         (report(TurnEnded(turn(times=times, tools=[ToolRun("lookup", {"n": 1}, "found")]))), 105.0),
         (report(Interrupted("hi")), 105.1),
         (CallMeasured("c@1", NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06)), 106.5),
-        (report(ProviderFailed("voice", "gone")), 107.0),
+        (report(ProviderFailed("tts", "gone")), 107.0),
         (CallTransferred("c@1", NOW, "sip:desk@pbx", True, 200, "OK"), 108.0),
         (ENDED, 110.0),
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from sipgw.calls.request import OriginateRequest
+from sipgw.config.records import StoreOptions
 from sipgw.records.cdr import ledger
 from sipgw.records.store import CallRecord, Store
 from tests.callee import callee, rejecting
@@ -128,3 +130,16 @@ def test_while_the_database_is_gone_callers_are_answered_and_nobody_is_called(
             return await written(world)
 
     assert asyncio.run(scenario()) == [("in", "caller_hung_up"), ("out", "not_permitted")]
+
+
+def test_an_empty_file_in_place_of_the_database_is_noticed_though_it_has_the_same_inode(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await store._engine.dispose()
+            os.truncate(tmp_path / "x.db", 0)
+            with pytest.raises(OperationalError, match="no such table"):
+                await store.calls()
+            await store.revive()
+            return len(await store.calls())
+
+    assert asyncio.run(scenario()) == 0

@@ -69,7 +69,7 @@ def test_a_call_is_kept_with_all_that_happened_in_it(tmp_path: Path) -> None:
             began, *between, ended = a_call(turns=TURNS)
             more = [
                 CallReported("c", at(20), Interrupted("It is")),
-                CallReported("c", at(21), ProviderFailed("voice", "401")),
+                CallReported("c", at(21), ProviderFailed("tts", "401")),
                 CallTransferred("c", at(30), "sip:anna@pbx", False, 486, "Busy Here"),
             ]
             media = {"packets_received": 3000, "recording": {"file": "/r/1.wav"}, "mos": float("nan")}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import json
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,22 @@ def test_a_database_from_before_the_first_release_lacks_a_column(first: Path) ->
     with contextlib.closing(sqlite3.connect(first)) as database:
         database.execute("ALTER TABLE calls DROP COLUMN identity")
     assert [call["identity"] for call in look(first)[0]] == [None, None]
+
+
+def test_the_costs_of_earlier_calls_name_the_parts_as_now(first: Path) -> None:
+    look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        old = {"total": 1.5, "ears": 0.5, "model": 0.25, "voice": 0.75, "duplex": 0.0, "trunk": 0.0}
+        old |= {"unpriced": ["voice acme characters"], "used": {"ears assemblyai/u3 seconds": 60}}
+        database.execute("UPDATE calls SET costs = ? WHERE id = 'call-1'", (json.dumps(old),))
+        database.execute("UPDATE alembic_version SET version_num = '0016'")
+        database.commit()
+    costs = {call["id"]: call["costs"] for call in look(first)[0]}
+    assert costs["call-2"] is None
+    assert costs["call-1"] == {
+        "total": 1.5, "stt": 0.5, "llm": 0.25, "tts": 0.75, "realtime": 0.0, "trunk": 0.0,
+        "unpriced": ["tts acme characters"], "used": {"stt assemblyai/u3 seconds": 60},
+    }  # fmt: skip
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ async def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faul
 
 
 def test_without_a_trunk_that_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x.toml").write_text('[sip]\nhost = "127.0.0.1"\nport = 0\n[agent]\nears = "local"\nmodel = "local"\n')
+    (tmp_path / "x.toml").write_text('[sip]\nhost = "127.0.0.1"\nport = 0\n[agent]\nstt = "local"\nllm = "local"\n')
     ran = CliRunner().invoke(app, ["doctor", "-c", str(tmp_path / "x.toml"), "--no-providers"])
     assert ran.exit_code == 0
     assert "trunk.none" in ran.output and "sipgw init" in ran.output

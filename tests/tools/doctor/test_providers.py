@@ -11,7 +11,7 @@ from agent.errors import ProviderError
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
-from agent.providers.realtime_session import RealtimeOptions
+from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.ulaw import to_linear
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
@@ -20,7 +20,7 @@ from sipgw.tools.doctor import providers
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.elevenlabs import FakeElevenLabs
 from tests.fakes.openai import FakeOpenAI, Reply
-from tests.fakes.realtime import FakeRealtime
+from tests.fakes.openai_realtime import FakeOpenAIRealtime
 from tests.tools.doctor.broken import on_loop
 
 VOICES = Path("sipgw/demo_voice")
@@ -34,22 +34,22 @@ async def examined(config: Config) -> dict[str, str]:
 @on_loop
 async def test_a_sound_cascade_and_wrong_keys() -> None:
     async with (
-        FakeAssemblyAI([Said("where is my order", 200, 2000)], key="aai") as ears,
-        FakeOpenAI([Reply(("OK",))] * 3, key="sk") as model,
-        FakeElevenLabs(key="xi", sound=lambda text: SOUND) as voice,
+        FakeAssemblyAI([Said("where is my order", 200, 2000)], key="aai") as stt,
+        FakeOpenAI([Reply(("OK",))] * 3, key="sk") as llm,
+        FakeElevenLabs(key="xi", sound=lambda text: SOUND) as tts,
         FakeElevenLabs(key="xi", sound=lambda text: to_linear(SOUND)) as noise,
     ):
         good = Config(
-            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
-            openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
-            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
+            assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url),
+            openai=OpenAIOptions(api_key="sk", base_url=llm.base_url),
+            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=tts.url),
         )
         found = await examined(good)
         assert found["assemblyai"] == "provider.ok"
         assert found["openai"] == "provider.ok"
         assert found["elevenlabs"] == "provider.ok"
         other = replace(good.elevenlabs, base_url=noise.url)
-        spoken = replace(good, elevenlabs=other, agent=AgentOptions(ears="local", model="local"))
+        spoken = replace(good, elevenlabs=other, agent=AgentOptions(stt="local", llm="local"))
         assert await examined(spoken) == {"elevenlabs": "provider.format"}
         wrong = replace(
             good,
@@ -64,19 +64,21 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
 
 @on_loop
 async def test_the_embedded_providers_are_not_asked() -> None:
-    assert not await examined(Config(agent=AgentOptions(ears="local", model="local", voice="local")))
+    assert not await examined(Config(agent=AgentOptions(stt="local", llm="local", tts="local")))
 
 
 @on_loop
 async def test_speech_to_speech_says_a_sentence() -> None:
-    async with FakeRealtime(key="k") as fake:
-        config = Config(agent=AgentOptions(duplex="openai"), openai_realtime=RealtimeOptions(api_key="k", url=fake.url))
-        with patch("tests.fakes.duplex.sound_of", lambda text: SOUND):
+    async with FakeOpenAIRealtime(key="k") as fake:
+        config = Config(
+            agent=AgentOptions(realtime="openai"), openai_realtime=OpenAIRealtimeOptions(api_key="k", url=fake.url)
+        )
+        with patch("tests.fakes.realtime_server.sound_of", lambda text: SOUND):
             assert await examined(config) == {"openai": "provider.ok"}
         assert await examined(config) == {"openai": "provider.format"}, "the fake's own sound is no speech"
-        wrong = replace(config, openai_realtime=RealtimeOptions(api_key="no", url=fake.url))
+        wrong = replace(config, openai_realtime=OpenAIRealtimeOptions(api_key="no", url=fake.url))
         assert await examined(wrong) == {"openai": "provider.key"}
-        assert await examined(Config(agent=AgentOptions(duplex="openai"))) == {"providers": "provider.missing"}
+        assert await examined(Config(agent=AgentOptions(realtime="openai"))) == {"providers": "provider.missing"}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in VOICES.glob("*.wav")))
@@ -115,13 +117,13 @@ def test_refusals_are_told_apart(problem: str, id_: str) -> None:
 
 
 class Dull:
-    """Ears, model and voice that answer without content."""
+    """STT, LLM and TTS that answer without content."""
 
     name = "dull"
     sound = b""
 
     async def open(self) -> None: ...
-    def hear(self, ulaw: bytes) -> None: ...
+    def send_audio(self, ulaw: bytes) -> None: ...
 
     async def events(self) -> Any:
         return
@@ -141,9 +143,9 @@ async def test_providers_that_have_nothing_to_say(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(providers, "AFTER", 0.0)
     monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
     dull: Any = Dull()
-    assert (await providers._voice(dull, "x", "[x]")).id == "provider.silent"
-    assert (await providers._model(dull, "x", "[x]")).id == "provider.silent"
-    assert (await providers._ears(dull, "x", "[x]")).id == "provider.deaf"
+    assert (await providers._tts(dull, "x", "[x]")).id == "provider.silent"
+    assert (await providers._llm(dull, "x", "[x]")).id == "provider.silent"
+    assert (await providers._stt(dull, "x", "[x]")).id == "provider.deaf"
 
 
 class Fickle(Dull):
@@ -158,21 +160,21 @@ class Fickle(Dull):
 
 
 @on_loop
-async def test_ears_that_refuse_in_the_session_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stt_that_refuse_in_the_session_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "AFTER", 0.0)
     monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
     monkeypatch.setattr(providers, "made", lambda config, part, name: Fickle())
-    assert (await providers._examined(Config(), "ears", "assemblyai")).id == "provider.key"
+    assert (await providers._examined(Config(), "stt", "assemblyai")).id == "provider.key"
 
 
 def test_what_takes_too_long_is_told() -> None:
-    assert providers._timed("voice", "x", "[x]", 1.1, "").id == "provider.slow"
-    assert providers._timed("voice", "x", "[x]", 0.9, "").id == "provider.ok"
+    assert providers._timed("tts", "x", "[x]", 1.1, "").id == "provider.slow"
+    assert providers._timed("tts", "x", "[x]", 0.9, "").id == "provider.ok"
     assert providers._of_error(ProviderError("x", "refused the request", temporary=False)) == "provider.refused"
 
 
 @on_loop
 async def test_a_provider_without_a_key_is_a_finding() -> None:
-    found = [one async for one in providers.examine(Config(agent=AgentOptions(voice="cartesia")))]
+    found = [one async for one in providers.examine(Config(agent=AgentOptions(tts="cartesia")))]
     assert [one.id for one in found] == ["provider.missing"]
     assert "CARTESIA_API_KEY" in found[0].fix

@@ -10,10 +10,10 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from agent.ears import Transcript
 from agent.errors import ProviderError
-from agent.model import Piece, Text
+from agent.llm import Piece, Text
 from agent.providers.local import models
+from agent.stt import Transcript
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
 from sipgw.tools.evaluation.conversing import Happened, unexpected
@@ -118,9 +118,9 @@ class Says:
 
 
 def test_the_judge_says_yes_or_why_not() -> None:
-    model = Says('```json\n{"yes": tr', 'ue, "reason": "it did"}\n```')
-    assert asyncio.run(judged(model, "Did it greet?", "agent: hello")) == ""
-    assert "Did it greet?" in model.asked[-1]["content"] and "agent: hello" in model.asked[-1]["content"]
+    llm = Says('```json\n{"yes": tr', 'ue, "reason": "it did"}\n```')
+    assert asyncio.run(judged(llm, "Did it greet?", "agent: hello")) == ""
+    assert "Did it greet?" in llm.asked[-1]["content"] and "agent: hello" in llm.asked[-1]["content"]
     assert asyncio.run(judged(Says('{"yes": false, "reason": "It was rude."}'), "?", "")) == "It was rude."
     assert asyncio.run(judged(Says('{"yes": "true"}'), "?", "")) == "no"
 
@@ -134,7 +134,7 @@ def test_a_judge_that_does_not_judge_is_no_verdict(said: str) -> None:
 
 
 class Scripted:
-    """Ears that understand after so many seconds of sound."""
+    """STT that understands after so many seconds of sound."""
 
     name, patient = "scripted", False
 
@@ -146,7 +146,7 @@ class Scripted:
         if self.fault:
             raise ProviderError(self.name, self.fault, temporary=False)
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         before, self.heard = self.heard / 8000, self.heard + len(ulaw)
         for at, text in self.finals.items():
             if before < at <= self.heard / 8000:
@@ -163,14 +163,14 @@ class Scripted:
 
 
 def test_an_utterance_that_is_cut_in_two_is_put_together_and_timed_to_the_last_word() -> None:
-    ears = Scripted({0.6: "seven three", 1.9: "four six"})
-    found = run(hear(lambda: ears, UtteranceOptions("seven three four six"), TONE + b"\xff" * 4000))
+    stt = Scripted({0.6: "seven three", 1.9: "four six"})
+    found = run(hear(lambda: stt, UtteranceOptions("seven three four six"), TONE + b"\xff" * 4000))
     assert found.heard.text == "seven three four six" and found.heard.wrong == 0
     assert found.seconds == pytest.approx(0.9, abs=0.07)
     assert found.listened == pytest.approx(1.9 + 1.5, abs=0.2)
 
 
-def test_ears_that_hear_nothing_or_fail_are_no_endless_wait() -> None:
+def test_stt_that_hear_nothing_or_fail_are_no_endless_wait() -> None:
     found = run(hear(lambda: Scripted({}), UtteranceOptions("yes"), TONE))
     assert (found.seconds, found.heard.wrong, found.fault) == (None, 1, "")
     assert found.listened < 15
@@ -197,7 +197,7 @@ def test_a_set_that_cannot_be_used_is_one_line_and_exit_2(text: str, told: str, 
 
 def test_a_configuration_or_a_judge_that_cannot_be_used_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "set.toml").write_text('[[utterances]]\ntext = "a"')
-    (tmp_path / "own.toml").write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"')
+    (tmp_path / "own.toml").write_text('[agent]\nstt = "local"\nllm = "local"\ntts = "local"')
     for arguments, told in (
         (["-c", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--judge", str(tmp_path / "own.toml")], "a judge needs a language model"),
@@ -243,8 +243,8 @@ def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
         ):
             for name, key, url in (("assemblyai", "url", one.url), ("deepgram", "url", other.url)):
                 (tmp_path / f"{name}.toml").write_text(
-                    f'[agent]\nears = "{name}"\nmodel = "openai"\nvoice = "elevenlabs"\n[{name}]\n{key} = "{url}"\n'
-                    f'[openai]\nbase_url = "{judge.base_url}"\n[[prices]]\npart = "ears"\nname = "{name}/*"\n'
+                    f'[agent]\nstt = "{name}"\nllm = "openai"\ntts = "elevenlabs"\n[{name}]\n{key} = "{url}"\n'
+                    f'[openai]\nbase_url = "{judge.base_url}"\n[[prices]]\npart = "stt"\nname = "{name}/*"\n'
                     f'unit = "seconds"\nper = 60\nprice = 0.00{len(name)}\n'
                 )
             (tmp_path / "order.toml").write_text(ORDER)
@@ -274,7 +274,7 @@ def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goal
     wanted = read_set(HERE / "phone.toml")
     assert len(wanted.utterances) >= 30
     assert {entity.kind for one in wanted.utterances for entity in one.entities} >= {"name", "code", "amount", "date"}
-    (tmp_path / "embedded.toml").write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"\n')
+    (tmp_path / "embedded.toml").write_text('[agent]\nstt = "local"\nllm = "local"\ntts = "local"\n')
     report = tmp_path / "report.html"
     ran = CliRunner().invoke(
         app, ["eval", str(HERE / "phone.toml"), "-c", str(tmp_path / "embedded.toml"), "--json", "--at-once", "8",
@@ -284,7 +284,7 @@ def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goal
     (one,) = found["contestants"]
     assert ran.exit_code == 0, (one["short_of"], [call["faults"] for call in one["calls"]])
     assert one["words_wrong"] > 0, "nobody hears everything: the comparison does not compare"
-    assert one["ears_per_minute"] == 0 == one["call_per_minute"]
+    assert one["stt_per_minute"] == 0 == one["call_per_minute"]
     (call,) = one["calls"]
     assert "blue raincoat" in call["conversation"] and call["tools"][0] == "get_order_status"
     page = report.read_text()

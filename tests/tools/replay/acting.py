@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.ears import Onset, Transcript
-from agent.model import Message, Piece
+from agent.llm import Message, Piece
+from agent.stt import Onset, Transcript
 from agent.turn_taking.table import State
 from agent.ulaw import from_linear
 from media.dtmf.events import KEYS
@@ -34,7 +34,7 @@ from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.tools.trial import EMBEDDED, trial
 from tests.callee import Callee, callee
-from tests.fakes.line import FakeEars, FakeModel, FakeVoice
+from tests.fakes.line import FakeLlm, FakeStt, FakeTts
 from tests.gating import ALWAYS
 from tests.phone import Phone, now
 from tests.waiting import HANG
@@ -63,13 +63,13 @@ class Cast:
 
     answers: dict[str, Sequence[Piece | float | Exception]]
     """What the model answers by words of the last message, the first that fit; a tool's result fits ``tool``."""
-    ears: list[Callable[[], FakeEars]] = field(default_factory=lambda: [FakeEars])
-    models: int = 1
-    voices: list[Callable[[], FakeVoice]] = field(default_factory=lambda: [FakeVoice])
+    stt: list[Callable[[], FakeStt]] = field(default_factory=lambda: [FakeStt])
+    llms: int = 1
+    tts_sessions: list[Callable[[], FakeTts]] = field(default_factory=lambda: [FakeTts])
     refused: Exception | None = None
     """What the first model answers always."""
-    heard: list[FakeEars] = field(default_factory=list)
-    """All ears so far, the latest last."""
+    heard: list[FakeStt] = field(default_factory=list)
+    """All STT so far, the latest last."""
 
     def _think(self, messages: Sequence[Message]) -> Sequence[Piece | float | Exception]:
         last = messages[-1]
@@ -81,17 +81,17 @@ class Cast:
         return [0.05, self.refused]
 
     def providers(self, config: Config) -> Providers:
-        def listening(make: Callable[[], FakeEars]) -> Callable[[], FakeEars]:
-            def made() -> FakeEars:
+        def listening(make: Callable[[], FakeStt]) -> Callable[[], FakeStt]:
+            def made() -> FakeStt:
                 self.heard.append(make())
                 return self.heard[-1]
 
             return made
 
-        models = [FakeModel(self._think, f"model {number}") for number in range(self.models)]
+        llms = [FakeLlm(self._think, f"model {number}") for number in range(self.llms)]
         if self.refused:
-            models[0].script = self._refuse
-        return assembled(list(map(listening, self.ears)), models, self.voices, config.failover)
+            llms[0].script = self._refuse
+        return assembled(list(map(listening, self.stt)), llms, self.tts_sessions, config.failover)
 
 
 class Theatre(Gateway):
@@ -146,7 +146,7 @@ class Caller(Phone):
                 loop.call_later(delay, self._transport.sendto, packet, self.remote)
 
     @property
-    def ears(self) -> FakeEars:
+    def stt(self) -> FakeStt:
         return self.cast.heard[-1]
 
     @property
@@ -170,7 +170,7 @@ class Caller(Phone):
         await asyncio.sleep(seconds)
 
     async def say(
-        self, text: str, seconds: float = 1.2, *, stable: bool = False, partial: bool = True, final: bool = True
+        self, text: str, seconds: float = 1.2, *, eager: bool = False, partial: bool = True, final: bool = True
     ) -> None:
         """Speak; partial words come while speaking, the final ones a moment later."""
         words = text.split()
@@ -179,21 +179,21 @@ class Caller(Phone):
             self.hear(" ".join(words[: len(words) // 2 + 1]))
         await self.noise(seconds / 2)
         await asyncio.sleep(0.15)
-        end = self.ears.sound / 8000 - 0.15
-        if stable:
-            self.hear(text, stable=True, end=end)
+        end = self.stt.sound / 8000 - 0.15
+        if eager:
+            self.hear(text, eager=True, end=end)
         await asyncio.sleep(PAUSE)
         if final:
             self.hear(text, final=True, end=end)
 
-    def hear(self, text: str, *, final: bool = False, stable: bool = False, end: float | None = None) -> None:
-        """Have the ears report words."""
-        end = self.ears.sound / 8000 if end is None else end
-        self.ears.heard.put_nowait(Transcript(text, final, stable, round(end, 3)))
+    def hear(self, text: str, *, final: bool = False, eager: bool = False, end: float | None = None) -> None:
+        """Have the STT report words."""
+        end = self.stt.sound / 8000 if end is None else end
+        self.stt.heard.put_nowait(Transcript(text, final, eager, round(end, 3)))
 
     def onset(self) -> None:
-        """Have the ears notice a sound."""
-        self.ears.heard.put_nowait(Onset(self.ears.sound / 8000))
+        """Have the STT notice a sound."""
+        self.stt.heard.put_nowait(Onset(self.stt.sound / 8000))
 
     async def press(self, keys: str) -> None:
         """Press keys: telephone events of 100 ms (RFC 4733)."""

@@ -12,7 +12,7 @@ from sipgw.config.config import Config
 from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
 from tests.callee import Callee
-from tests.fakes.line import FakeEars, FakeVoice, calls, says
+from tests.fakes.line import FakeStt, FakeTts, calls, says
 from tests.tools.replay.acting import SILENCE, VOICED, Act, Caller, Cast, Scene
 
 LONG = "We are open from nine to five on weekdays. On Saturdays we close at noon. On Sundays we are closed all day."
@@ -40,7 +40,7 @@ ANSWERS = {
 
 
 def scene(act: Act, **more: object) -> Callable[[], Scene]:
-    cast = {name: more.pop(name) for name in ("ears", "voices", "models", "refused") if name in more}
+    cast = {name: more.pop(name) for name in ("stt", "voices", "models", "refused") if name in more}
     return lambda: Scene(act, Cast(ANSWERS, **cast), **more)  # type: ignore[arg-type]
 
 
@@ -86,7 +86,7 @@ async def cough(me: Caller) -> None:
     await leaves(me)
 
 
-def murmurs(word: str) -> Act:
+def backchannels(word: str) -> Act:
     async def act(me: Caller) -> None:
         await asks(me)
         await me.until(State.SPEAKING)
@@ -162,11 +162,11 @@ async def hangs_up_while_it_runs(me: Caller) -> None:
     me.hang_up()
 
 
-async def loses_its_ears(me: Caller) -> None:
+async def loses_its_stt(me: Caller) -> None:
     await me.listen()
     await me.noise(0.6)
     me.hear("Are you")
-    me.ears.heard.put_nowait(LOST)
+    me.stt.heard.put_nowait(LOST)
     await me.noise(0.6)
     await asyncio.sleep(0.4)
     me.hear("Are you open on Saturday", final=True)
@@ -174,7 +174,7 @@ async def loses_its_ears(me: Caller) -> None:
 
 
 async def is_not_heard(me: Caller) -> None:
-    """The ears report nothing of what is said for three seconds and more; others take their place."""
+    """The STT reports nothing of what is said for three seconds and more; others take their place."""
     await me.listen()
     for _ in range(4):
         await me.noise(0.9)
@@ -212,14 +212,14 @@ async def wants_a_person_who_is_busy(me: Caller) -> None:
 async def goes_on_speaking(me: Caller) -> None:
     """The reply that was begun on probably complete words is thrown away."""
     await me.listen()
-    await me.say("Are you open on Saturday", 1.0, stable=True, final=False)
+    await me.say("Are you open on Saturday", 1.0, eager=True, final=False)
     await me.say("Are you open on Saturday or where is my order", 1.0)
     await leaves(me)
 
 
 async def is_answered_early(me: Caller) -> None:
     await me.listen()
-    await me.say("Are you open on Saturday", 1.0, stable=True)
+    await me.say("Are you open on Saturday", 1.0, eager=True)
     await leaves(me)
 
 
@@ -247,7 +247,7 @@ async def is_heard_late(me: Caller) -> None:
 
 
 async def is_noticed(me: Caller) -> None:
-    """The ears notice a voice that is too quiet for our own judgement of the sound."""
+    """The STT notices a voice that is too quiet for our own judgement of the sound."""
     await asks(me)
     await me.until(State.SPEAKING)
     await asyncio.sleep(1.2)
@@ -278,8 +278,8 @@ def pcma(sdp: bytes) -> bytes:
     return sdp.replace(b"RTP/AVP 0 8 101", b"RTP/AVP 8 101")
 
 
-def breaks_off() -> FakeVoice:
-    class Broken(FakeVoice):
+def breaks_off() -> FakeTts:
+    class Broken(FakeTts):
         async def speak(self, text: str):
             number = 0
             async for sound in super().speak(text):
@@ -292,15 +292,15 @@ def breaks_off() -> FakeVoice:
 
 
 MACHINE = SILENCE * 20 + b"".join(VOICED) * 20 + SILENCE * 30 + tone(1000, 0.4, 8000)
-TWO_EARS = [lambda: FakeEars("first"), lambda: FakeEars("second")]
+TWO_STT = [lambda: FakeStt("first"), lambda: FakeStt("second")]
 
 SCENES: dict[str, Callable[[], Scene]] = {
     "plain": scene(plain),
     "barge_in": scene(over_the_agent),
     "cough": scene(cough),
-    "murmur": scene(murmurs("Mm-hmm")),
-    "murmur_german": scene(murmurs("Genau"), change=turns(languages=("de",))),
-    "noticed_by_the_ears": scene(is_noticed),
+    "backchannel": scene(backchannels("Mm-hmm")),
+    "backchannel_german": scene(backchannels("Genau"), change=turns(languages=("de",))),
+    "noticed_by_the_stt": scene(is_noticed),
     "dictation": scene(dictates),
     "loss": scene(over(lambda chance: None if chance.random() < 0.05 else 0.0)),
     "loss_in_bursts": scene(over(bursts())),
@@ -314,13 +314,13 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "tool_fails": scene(uses("Have you a branch in Rome"), change=with_tools),
     "tool_never_answers": scene(uses("How is the weather"), change=with_tools),
     "booked_after_the_call": scene(hangs_up_while_it_runs, change=with_tools),
-    "ears_fail_over": scene(loses_its_ears, ears=TWO_EARS),
-    "ears_turn_deaf": scene(is_not_heard, ears=TWO_EARS),
-    "ears_refused": scene(plain, ears=[lambda: FakeEars("first", refuses=DOWN), lambda: FakeEars("second")]),
-    "model_fails_over": scene(plain, models=2, refused=DOWN),
-    "model_down": scene(asks, refused=DOWN),
-    "voice_breaks_off": scene(asks, voices=[breaks_off]),
-    "voice_fails_over": scene(uses("What are your opening hours"), voices=[breaks_off, FakeVoice]),
+    "stt_fails_over": scene(loses_its_stt, stt=TWO_STT),
+    "stt_turns_deaf": scene(is_not_heard, stt=TWO_STT),
+    "stt_refused": scene(plain, stt=[lambda: FakeStt("first", refuses=DOWN), lambda: FakeStt("second")]),
+    "llm_fails_over": scene(plain, llms=2, refused=DOWN),
+    "llm_down": scene(asks, refused=DOWN),
+    "tts_breaks_off": scene(asks, tts_sessions=[breaks_off]),
+    "tts_fails_over": scene(uses("What are your opening hours"), tts_sessions=[breaks_off, FakeTts]),
     "silence": scene(waits, change=turns(reprompt_after=2.0)),
     "too_long": scene(asks, change=turns(max_duration=8.0)),
     "hold": scene(holds, change=turns(reprompt_after=2.5)),

@@ -57,24 +57,24 @@ def test_what_the_hard_cases_are_about() -> None:
     """The suite would still be green if every scene had missed its point when it was made."""
     story = {name: bundle(name).story for name in ALL}
     assert story["barge_in"].turns[1].interrupted and story["barge_in"].turns[1].heard.endswith("—")
-    assert story["cough"].resumed == story["murmur"].resumed == story["murmur_german"].resumed == 1
+    assert story["cough"].resumed == story["backchannel"].resumed == story["backchannel_german"].resumed == 1
     assert not any(turn.interrupted for turn in story["cough"].turns)
     assert any(turn.caller == "Seven three four six" for turn in story["dictation"].turns)
     assert any(turn.caller == "[pressed 7 3 4 6]" for turn in story["keys"].turns)
     assert any("[pressed 7 3 4 6]" in turn.caller for turn in story["keys_by_info"].turns)
     assert "Let me look that up for you." in story["slow_tool"].spoken
     assert any(run["failed"] for turn in story["tool_never_answers"].turns for run in turn.tools)
-    assert story["model_down"].failed == ["model"] and story["model_down"].ending == "failed"
-    assert story["voice_breaks_off"].failed == ["voice"]
-    assert not story["voice_fails_over"].failed and not story["model_fails_over"].failed
-    assert not story["ears_fail_over"].failed and "Are you open on Saturday" in story["ears_fail_over"].heard
+    assert story["llm_down"].failed == ["llm"] and story["llm_down"].ending == "failed"
+    assert story["tts_breaks_off"].failed == ["tts"]
+    assert not story["tts_fails_over"].failed and not story["llm_fails_over"].failed
+    assert not story["stt_fails_over"].failed and "Are you open on Saturday" in story["stt_fails_over"].heard
     assert story["silence"].ending == "silence" and story["silence"].spoken.count("Are you still there?") == 2
     assert story["too_long"].ending == "max_duration"
     assert story["transfer"].ending == "transferred"
     assert "nobody can take your call" in " ".join(story["transfer_busy"].spoken)
     assert story["machine"].answered_by == ["machine"] and story["machine"].ending == "message_left"
     assert story["hangs_up"].ending == "caller_hung_up"
-    asked = [frame for frame in bundle("thrown_away").frames if frame["of"] == "model" and frame["do"] == "asked"]
+    asked = [frame for frame in bundle("thrown_away").frames if frame["of"] == "llm" and frame["do"] == "asked"]
     assert len(asked) > len([turn for turn in story["thrown_away"].turns if turn.caller]), "one reply was for nothing"
 
 
@@ -104,7 +104,7 @@ def without(one: Bundle, *, of: str, words: str) -> Bundle:
 
 
 def slower(frame: dict[str, Any]) -> dict[str, Any]:
-    late = frame["of"] == "model" and frame["do"] == "piece"
+    late = frame["of"] == "llm" and frame["do"] == "piece"
     return frame | {"waited": frame["waited"] + 0.4} if late else frame
 
 
@@ -134,7 +134,7 @@ def test_keys_that_are_no_longer_understood_are_found(monkeypatch: pytest.Monkey
 
 
 def test_a_jitter_buffer_that_keeps_sound_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ears hear as much as they are given: without sound they have no words."""
+    """The STT hears as much as they are given: without sound they have no words."""
     monkeypatch.setattr("media.jitter.buffer.JitterBuffer.put", lambda self, *_: b"")
     monkeypatch.setattr("media.jitter.buffer.JitterBuffer.poll", lambda self, now: b"")
     again, found = played(bundle("jitter"))
@@ -168,14 +168,14 @@ def test_code_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_question_that_was_never_answered_ends_it() -> None:
-    again, found = played(without(bundle("plain"), of="voice", words="noon"))
+    again, found = played(without(bundle("plain"), of="tts", words="noon"))
     assert found[0] == "left the recording"
     assert "the voice was given 'On Saturdays until noon.', which it was not" in again.left
     one = bundle("tool_fails")
     frames = [frame for frame in one.frames if frame.get("name") != "find_branch"]
     again, found = played(replace(one, frames=frames))
     assert 'the tool find_branch was called with {"town": "Rome"}, which it was not' in again.left
-    frames = [frame for frame in one.frames if not (frame["of"] == "model" and "Rome" in str(frame.get("messages")))]
+    frames = [frame for frame in one.frames if not (frame["of"] == "llm" and "Rome" in str(frame.get("messages")))]
     again, found = played(replace(one, frames=frames))
     assert "the model was asked 'Have you a branch in Rome' (user), which it was not" in again.left
 
@@ -202,7 +202,7 @@ def test_same_is_0_different_is_1(tmp_path: Path) -> None:
     assert told[0]["same"] is False and told[0]["differences"][0]["where"] == "turn 2: said"
     assert run("--update", str(changed)).exit_code == 0
     assert run(str(changed)).exit_code == 0
-    left = replace(one, frames=[frame for frame in one.frames if frame["of"] != "model"])
+    left = replace(one, frames=[frame for frame in one.frames if frame["of"] != "llm"])
     changed.write_bytes(left.write())
     assert run("--update", str(changed)).exit_code == 1, "it was not taken"
     assert read_bundle(changed) == left and not list(tmp_path.glob(".*"))
@@ -233,7 +233,7 @@ def told(**wrong: Any) -> bytes:
         ("story.json", None, "story.json is missing"),
         ("bundle.json", b"{}", "'format' is missing"),
         ("bundle.json", b"[1", "Expecting"),
-        ("bundle.json", b'{"format": "sipgw bundle", "version": 7}', "format 7; this sipgw reads format 1"),
+        ("bundle.json", b'{"format": "sipgw bundle", "version": 7}', "format 7; this sipgw reads formats 1 and 2"),
         ("story.json", b'{"turns": [{}]}', "missing"),
         ("story.json", told(latency_ms=3), "latency_ms"),
         ("story.json", told(heard=None), "heard"),
@@ -257,10 +257,10 @@ def test_a_broken_bundle_is_one_line_and_2(tmp_path: Path, name: str, content: b
         ({}, "'of' is missing"),
         ({"of": "says"}, "'t' is missing"),
         ({"of": "says", "t": -1}, "'t' is missing"),
-        ({"of": "ears", "do": "piece", "t": 1, "session": 9, "waited": 0}, "'after' is missing"),
-        ({"of": "ears", "do": "ended", "t": 1, "session": 9, "waited": "long"}, "'waited' is 'long'"),
-        ({"of": "ears", "do": "ended", "t": 1, "session": 9, "waited": 0, "fault": {}}, "'provider' is missing"),
-        ({"of": "voice", "do": "piece", "t": 1, "session": 9, "waited": 0, "sound": [1]}, "'sound' is not"),
+        ({"of": "stt", "do": "piece", "t": 1, "session": 9, "waited": 0}, "'after' is missing"),
+        ({"of": "stt", "do": "ended", "t": 1, "session": 9, "waited": "long"}, "'waited' is 'long'"),
+        ({"of": "stt", "do": "ended", "t": 1, "session": 9, "waited": 0, "fault": {}}, "'provider' is missing"),
+        ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0, "sound": [1]}, "'sound' is not"),
         (
             {"of": "line", "do": "exchange", "t": 1, "channel": 1, "format": {}, "remote": [], "direction": ""},
             "'remote'",

@@ -99,10 +99,10 @@ def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
             assert found[0].stat().st_mode & 0o077 == 0
             assert await theatre.evidence.bundle(call) == found[0].read_bytes()
 
-    voice = SCENES["voice_breaks_off"]().cast.voices[0]
+    tts = SCENES["tts_breaks_off"]().cast.tts_sessions[0]
 
     def refusing():
-        made = voice()
+        made = tts()
         made.refuses = DOWN
         return made
 
@@ -110,7 +110,7 @@ def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
         await asyncio.sleep(0)
 
     capture = CaptureOptions(bundles="failed", bundle_folder=str(tmp_path / "kept"))
-    scene = Scene(waits, Cast(ANSWERS, voices=[refusing])) if fails else Scene(greeted, Cast(ANSWERS))
+    scene = Scene(waits, Cast(ANSWERS, tts_sessions=[refusing])) if fails else Scene(greeted, Cast(ANSWERS))
     holding(tmp_path, capture, scene, look)
 
 
@@ -208,7 +208,7 @@ def test_a_card_number_is_nowhere_in_the_bundle_and_the_call_can_be_played_all_t
 
 def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_out() -> None:
     one = bundle("plain")
-    said = {"final": False, "stable": False, "end": 1.0}
+    said = {"final": False, "eager": False, "end": 1.0}
     turn = {"said": "", "heard": "", "interrupted": False, "tools": [], "latency_ms": {}}
     paid = {
         "name": "pay",
@@ -220,18 +220,18 @@ def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_
     piece = {"do": "piece", "waited": 0}
     frames = [
         *one.frames,
-        {"t": 5.0, "of": "ears", "session": 1, "after": 9, "delay": 0, "text": "four one one one 1111 11"}
+        {"t": 5.0, "of": "stt", "session": 1, "after": 9, "delay": 0, "text": "four one one one 1111 11"}
         | piece
         | said,
         {"t": 5.1, "of": "said", "text": "four one one one 1111"},
         {"t": 5.2, "of": "said", "text": "1111 1111"},
         {"t": 5.3, "of": "turn", "caller": f"[pressed {' '.join(NUMBER)}]"} | turn,
         *({"t": 5.3, "of": "line", "do": "key", "key": key} for key in f"{NUMBER}#"),
-        {"t": 5.4, "of": "model", "session": 77, "text": "Is it 41"} | piece,
-        {"t": 5.5, "of": "model", "session": 77, "text": "11 1111 1111 1111?"} | piece,
+        {"t": 5.4, "of": "llm", "session": 77, "text": "Is it 41"} | piece,
+        {"t": 5.5, "of": "llm", "session": 77, "text": "11 1111 1111 1111?"} | piece,
         {"t": 5.6, "of": "tool", "do": "done"} | paid,
-        {"t": 5.7, "of": "voice", "do": "asked", "session": 99, "name": "v", "text": "Is it 4111 1111 1111 1111?"},
-        {"t": 5.8, "of": "voice", "session": 99, "sound": [len(one.sound), 320]} | piece,
+        {"t": 5.7, "of": "tts", "do": "asked", "session": 99, "name": "v", "text": "Is it 4111 1111 1111 1111?"},
+        {"t": 5.8, "of": "tts", "session": 99, "sound": [len(one.sound), 320]} | piece,
     ]
     keys = Tapped(5.25, False, False, ("192.0.2.1", 4000), build(101, True, 1, 2, 3, bytes((4, 10, 0, 160))), 16)
     sip = [{"t": 5.0, "text": "INFO sip:a\r\n\r\nSignal=4\r\n"}]

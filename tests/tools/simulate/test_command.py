@@ -135,14 +135,14 @@ def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatc
         (["-c", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--loss", "much"], "no part like 3%"),
         (["--jitter", "2 fortnights"], "no duration like 40ms"),
-        (["--provider-down", "cat"], "ears, model or voice"),
+        (["--provider-down", "cat"], "STT, LLM or TTS"),
         (["--loss", "100%"], "loss and reorder must be"),
         (["--target", "sip:x@127.0.0.1", "--llm-slow", "1s"], "leave --target out"),
         (
             ["inside.toml", "--target", "sip:x@127.0.0.1"],
             "hears, heard, ending: only of a gateway that is started here",
         ),
-        (["-c", "duplex.toml", "--llm-slow", "1s"], "[agent] duplex takes the place of ears, model and voice"),
+        (["-c", "realtime.toml", "--llm-slow", "1s"], "[agent] realtime takes the place of stt, llm and tts"),
         (["--target", "mailto:x"], "mailto:x is not a SIP address"),
         (["--wav", "nowhere/x.wav"], "nowhere/x.wav cannot be written"),
     ],
@@ -152,7 +152,7 @@ def test_bad_input_has_exit_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("inside.toml").write_text('ending = "silence"\n[[steps]]\npress = "1"\nhears = "hello"\nheard = ["yes"]\n')
-    Path("duplex.toml").write_text('[agent]\nduplex = "openai"\n')
+    Path("realtime.toml").write_text('[agent]\nrealtime = "openai"\n')
     ran = runner.invoke(app, ["simulate", *arguments])
     assert ran.exit_code == 2, ran.output
     assert says in " ".join(ran.output.split()).replace("│ ", "")
@@ -182,7 +182,7 @@ def test_every_flag_says_what_goes_wrong_and_what_the_caller_heard_is_printed(mo
     ):
         assert told in ran.output
     assert played[0].network == NetworkOptions(0.03, 4, 0.04, 0.01, 0.1, 15)
-    assert played[0].providers == ProviderOptions(stt_stall=2, llm_slow=3, tts_drop=0.3, down="voice")
+    assert played[0].providers == ProviderOptions(stt_stall=2, llm_slow=3, tts_drop=0.3, down="tts")
     assert played[0].seed == 5
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent.ears import EarsEvent, Transcript
 from agent.errors import ProviderError
-from agent.model import Message, Piece, Text, ToolSchema
+from agent.llm import Message, Piece, Text, ToolSchema
+from agent.stt import SttEvent, Transcript
 from sipgw.agents.providers import Providers
 from sipgw.tools.caller import Call, Ear, HangUp, Press, Say, Span
 from sipgw.tools.simulate import faults as seam
@@ -155,18 +155,18 @@ def test_last_words_that_nobody_answers_are_a_broken_turn() -> None:
 
 
 class Parts:
-    """Ears, model and voice that do everything at once."""
+    """STT, LLM and TTS that do everything at once."""
 
     name = "plain"
     patient = False
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
-    def hear(self, ulaw: bytes) -> None: ...
+    def send_audio(self, ulaw: bytes) -> None: ...
     def expect(self, said: str) -> None: ...
     def attend(self, language: str) -> None: ...
 
-    async def events(self) -> AsyncIterator[EarsEvent]:
+    async def events(self) -> AsyncIterator[SttEvent]:
         for number in range(4):
             yield Transcript(str(number), True, False, 0.0)
 
@@ -184,7 +184,7 @@ def providers(options: ProviderOptions, seed: int = 1) -> Providers:
 
 
 @on_loop
-async def test_ears_stall_in_every_second_turn_and_the_model_thinks_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stt_stall_in_every_second_turn_and_the_model_thinks_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -192,26 +192,26 @@ async def test_ears_stall_in_every_second_turn_and_the_model_thinks_longer(monke
 
     monkeypatch.setattr(seam.asyncio, "sleep", sleep)
     parts = providers(ProviderOptions(stt_stall=2.0, llm_slow=3.0))
-    assert [event.text async for event in parts.ears().events() if isinstance(event, Transcript)] == list("0123")
+    assert [event.text async for event in parts.stt().events() if isinstance(event, Transcript)] == list("0123")
     assert slept == [2.0, 2.0]
-    assert [piece async for piece in parts.model.reply([], [])] == [Text("fine")]
+    assert [piece async for piece in parts.llm.reply([], [])] == [Text("fine")]
     assert slept[2:] == [3.0]
 
 
 @on_loop
 async def test_a_voice_breaks_off_in_the_middle_of_as_many_sentences_as_was_asked_for() -> None:
-    async def spoken(voice: Any) -> bytes:
+    async def spoken(tts: Any) -> bytes:
         sound = b""
         try:
-            async for piece in voice.speak("x"):
+            async for piece in tts.speak("x"):
                 sound += piece
         except ProviderError:
             assert len(sound) == 8, "half of it"
         return sound
 
     async def run(part: float, seed: int) -> list[int]:
-        voice = providers(ProviderOptions(tts_drop=part), seed).voice("")
-        return [len(await spoken(voice)) for _ in range(40)]
+        tts = providers(ProviderOptions(tts_drop=part), seed).tts("")
+        return [len(await spoken(tts)) for _ in range(40)]
 
     assert set(await run(0, 1)) == {16}
     assert set(await run(1, 1)) == {8}
@@ -220,20 +220,20 @@ async def test_a_voice_breaks_off_in_the_middle_of_as_many_sentences_as_was_aske
     assert half != await run(0.5, 2)
 
 
-@pytest.mark.parametrize("part", ["ears", "model", "voice"])
+@pytest.mark.parametrize("part", ["stt", "llm", "tts"])
 @on_loop
 async def test_one_provider_is_down_and_the_others_are_not(part: str) -> None:
     parts = providers(ProviderOptions(down=part))  # type: ignore[arg-type]
     refused = set()
-    for name, attempt in (("ears", parts.ears().open), ("voice", parts.voice("").open)):
+    for name, attempt in (("stt", parts.stt().open), ("tts", parts.tts("").open)):
         try:
             await attempt()
         except ProviderError:
             refused.add(name)
     try:
-        assert [piece async for piece in parts.model.reply([], [])]
+        assert [piece async for piece in parts.llm.reply([], [])]
     except ProviderError:
-        refused.add("model")
+        refused.add("llm")
     assert refused == {part}
 
 

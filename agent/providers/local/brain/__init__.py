@@ -4,6 +4,6 @@ It understands about eight of ten phrasings it has never seen, in English, withi
 says what it can do. It does not chat and knows nothing that its tools have not told it.
 """
 
-from agent.providers.local.brain.model import LocalModel
+from agent.providers.local.brain.llm import LocalLlm
 
-__all__ = ["LocalModel"]
+__all__ = ["LocalLlm"]

@@ -25,7 +25,7 @@ class Call(NamedTuple):
     arguments: dict[str, str]
 
 
-class Reply(NamedTuple):
+class ScriptedReply(NamedTuple):
     """One reply: sentences for the ear, the question they end with, and a tool to call after them."""
 
     sentences: tuple[str, ...]

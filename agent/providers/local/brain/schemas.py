@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.model import ToolSchema
+from agent.llm import ToolSchema
 
 
 class Tools:

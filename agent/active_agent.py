@@ -1,0 +1,150 @@
+"""Who speaks in a call, and in which language: both may change while it goes on, and the memory stays."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Generic, TypeVar
+
+from agent.call_languages import NAMES, CallLanguages
+from agent.consent import Judge
+from agent.llm import LanguageModel
+from agent.persona import Persona
+from agent.records import HandedOver, LanguageChanged, Report
+from agent.reply import HANG_UP, TRANSFER, Agent
+from agent.stt import Transcript
+from agent.tools import Tool, ToolError, tool
+from agent.tts import TextToSpeech
+
+BUILT_IN = frozenset({HANG_UP, TRANSFER, "collect_digits", "switch_language", "hand_over"})
+"""Tools of the conversation itself; those of an agent must not be called like them."""
+MOST = 5
+"""Hand-overs in one call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentRole:
+    """One agent, as a call needs it."""
+
+    persona: Persona
+    name: str = "agent"
+    tools: Sequence[Tool] = ()
+    languages: tuple[str, ...] = ("en",)
+    """Those that it speaks; it begins in the first."""
+    colleagues: Mapping[str, str] = field(default_factory=dict)
+    """The agents that it may hand the call over to, and what each is there for."""
+    collects: bool = False
+    """Whether it may have the caller key in digits."""
+    judge: Judge | None = None
+    """Who judges whether the caller has agreed, where no model of its own does; with None only a plain yes counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadeRole(AgentRole):
+    """One that thinks with a model and speaks with a voice."""
+
+    llm: LanguageModel
+    tts: Callable[[str], TextToSpeech]
+    """Makes its voice for a language (ISO 639-1)."""
+
+
+R = TypeVar("R", bound=AgentRole)
+
+
+class ActiveAgent(Generic[R]):
+    """The agent that speaks, and those that may take its place."""
+
+    def __init__(self, role: R, find_agent: Callable[[str], R] | None, report: Callable[[Report], None]) -> None:
+        """`find_agent` finds the agent of that name."""
+        self.role = role
+        self.languages = CallLanguages(role.languages)
+        self.persona = role.persona.speaking(self.languages.now)
+        self._find_agent = find_agent
+        self._report = report
+        self._common: Sequence[Tool] = ()
+        self._collect: Tool | None = None
+        self._agent: Agent | None = None
+        self._changed: Callable[[], None] = lambda: None
+        self._handed: list[int] = []
+        """In which turns of the caller the call was handed over."""
+
+    def enter(self, agent: Agent, common: Sequence[Tool], collect: Tool, changed: Callable[[], None]) -> None:
+        """Play the first role: `agent` is made what it needs.
+
+        `common` tools are those of every role, `collect` is for those that may collect digits. `changed` is called
+        for this role and language, and whenever one of them changes.
+        """
+        self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
+        self._perform()
+
+    def note_transcript(self, transcript: Transcript) -> None:
+        """Take what the caller said: it may tell their language."""
+        if self.languages.note_transcript(transcript):
+            self._speak("detected")
+
+    def _speak(self, why: str) -> None:
+        self._report(LanguageChanged(self.languages.now, why))
+        self._perform()
+
+    def _perform(self) -> None:
+        """Make the agent what role and language want it to be."""
+        agent, role = self._agent, self.role
+        if agent is None:
+            return
+        self.persona = role.persona.speaking(self.languages.now)
+        agent.filler = self.persona.filler
+        agent.toolbox.offer([*role.tools, *self._common, *self._own_tools()])
+        agent.history.prompt, agent.history.manner = role.persona.prompt, self.languages.manner
+        self._changed()
+
+    def _own_tools(self) -> list[Tool]:
+        tools = [self._collect] if self._collect is not None and self.role.collects else []
+        if len(self.languages.known) > 1:
+            tools.append(self._switch_language())
+        if self._find_agent is not None and self.role.colleagues:
+            tools.append(self._hand_over())
+        return tools
+
+    def _switch_language(self) -> Tool:
+        known = ", ".join(f"{code} ({NAMES[code]})" for code in self.languages.known)
+
+        @tool(side_effect=True, repeatable=True)
+        async def switch_language(language: Annotated[str, f"One of: {known}"]) -> dict[str, str]:
+            """Speak another language, when the caller asks for it. Say nothing before; go on in that language."""
+            before = self.languages.now
+            if not self.languages.ask(language.strip().lower()):
+                raise ToolError(f"you only speak {known}")
+            if self.languages.now != before:
+                self._speak("asked for")
+            return {"status": f"you are speaking {NAMES[self.languages.now]} now"}
+
+        return switch_language
+
+    def _hand_over(self) -> Tool:
+        known = "; ".join(f"{name}: {about}" if about else name for name, about in self.role.colleagues.items())
+
+        @tool(side_effect=True, repeatable=True)
+        async def hand_over(
+            to: Annotated[str, f"Whom, by name. There are: {known}"],
+            reason: Annotated[str, "What the caller wants, in one sentence, for your colleague."] = "",
+        ) -> dict[str, str]:
+            """Let another agent go on with the caller, who is better at what they want. It knows all that was said."""
+            return self._take_over(to.strip().lower(), reason)
+
+        return hand_over
+
+    def _take_over(self, name: str, reason: str) -> dict[str, str]:
+        agent, before = self._agent, self.role
+        if agent is None or self._find_agent is None or name not in before.colleagues:
+            raise ToolError(f"you cannot hand over to that; there are: {', '.join(before.colleagues)}")
+        turn = agent.history.turns
+        if turn in self._handed or len(self._handed) >= MOST:
+            raise ToolError("the call has just been handed over, or too often; help the caller yourself")
+        self._handed.append(turn)
+        self.role = self._find_agent(name)
+        self.languages.learn(self.role.languages)
+        self._report(HandedOver(name, before.name, reason))
+        self._perform()
+        agent.opening = self.persona.opening
+        told = f"You are {name} now and have taken the call over from {before.name}. Go on with the caller at once."
+        if agent.opening:
+            told += f' You are just saying "{agent.opening}"; go on behind that.'
+        return {"status": told, "reason": reason}

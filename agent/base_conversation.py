@@ -1,0 +1,419 @@
+"""The dialogue of one call, whoever hears, thinks and speaks: events of the line come in, turns are taken.
+
+It holds the line, the time and the memory. What it is held with stands in `agent.conversation` (STT, an LLM and a
+TTS) and `agent.realtime_conversation` (one provider that does all of it).
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from agent.active_agent import ActiveAgent
+from agent.call_control import CallControl
+from agent.connecting import Connecting
+from agent.dtmf_collector import DtmfCollector
+from agent.errors import ProviderError
+from agent.floor import Floor, Listening
+from agent.limits import boundary
+from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
+from agent.phrases import phrases_of
+from agent.recorded import WORDS, recorded
+from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnDecided, TurnEnded, tell
+from agent.reply import Agent, Reply
+from agent.stt import AudioInput
+from agent.tasks import Tasks
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.machine import Decision, Decisions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import Action, State
+
+log = structlog.get_logger()
+T = TypeVar("T")
+UNHEARD = "reported nothing of what the caller said"
+SILENT = Outcome("silence", "the caller said nothing")
+OVERTIME = Outcome("max_duration", "the call lasted too long")
+
+
+class BaseConversation(ABC):
+    """One call's dialogue: `open` while it rings, then `run`."""
+
+    def __init__(
+        self,
+        line: Line,
+        stt: AudioInput,
+        active: ActiveAgent[Any],
+        agent: Agent,
+        options: TurnOptions,
+        *,
+        transfer: Callable[[str], Awaitable[bool]] | None,
+        observer: Callable[[Report], None] | None,
+        ends_turns: bool = True,
+    ) -> None:
+        """`agent` speaks on `active`. For `transfer` see `agent.conversation.Conversation`."""
+        self._line = line
+        self._stt = stt
+        self._active = active
+        self._agent = agent
+        self._observer = observer
+        agent.call_ending.connect = transfer
+        self._floor = Floor(options, phrases_of(active.role.languages), ends_turns=ends_turns)
+        self._listening = Listening()
+        self._tasks = Tasks(self._crashed)
+        self._collecting = DtmfCollector(line, agent)
+        connect = transfer and self._hand_over
+        self.call_control = CallControl(line, self._floor, agent, self._recite, connect, self._noted)
+        """What somebody outside may do to it."""
+        common = agent.call_ending.tools(can_transfer=transfer is not None)
+        agent.tools_run = self._tools_run
+        active.enter(agent, common, self._collecting.tool(), self._apply_role)
+
+    # What it is held with
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Get the providers ready; a failure is told to the caller by `run`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the providers' sessions; safe to call twice, and without `run`."""
+
+    @abstractmethod
+    async def _follow_events(self) -> None:
+        """Follow what the provider that hears reports; `_follow` does so."""
+
+    @abstractmethod
+    def _prepare(self, text: str, instead: str) -> None:
+        """Prepare a reply to `text`, which may be thrown away; see `_answer`."""
+
+    @abstractmethod
+    def _answer(self, text: str, instead: str) -> None:
+        """Reply to `text`, which takes the place of `instead` in the memory."""
+
+    @abstractmethod
+    def _recite(self, text: str) -> None:
+        """Say `text` word for word."""
+
+    @abstractmethod
+    def _blamed(self, error: ProviderError) -> Part:
+        """By which part a reply has failed."""
+
+    @abstractmethod
+    def _expect(self, said: str) -> None:
+        """The caller begins to hear this sentence of the agent."""
+
+    @abstractmethod
+    def _noted(self) -> None:
+        """The agent has been told something that all replies from now on have to know."""
+
+    def _give(self, ulaw: bytes) -> None:
+        """The caller's sound, for the provider that hears."""
+        self._stt.send_audio(ulaw)
+
+    def _apply_role(self) -> None:
+        """It is this agent and this language from now on."""
+        known = phrases_of(self._active.languages.known)
+        self._agent.toolbox.consent.phrases = known
+        self._floor.speak(known)
+
+    async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
+        """Say that there is a technical problem, that of `part`: by the `sentence` of that name."""
+        await Reply(self._agent, turn, self._now).play(WORDS[sentence], recorded(sentence))
+
+    # From the beginning to the end
+
+    async def run(self) -> Outcome:
+        """Talk until somebody hangs up; never raises but on cancellation."""
+        try:
+            async with self._tasks:
+                try:
+                    outcome = await self._talk()
+                except Exception as error:  # the call boundary
+                    log.exception("conversation failed")
+                    outcome = Outcome.crashed(error)
+                self._tasks.cancel(but=self._agent.kept)
+                await self._agent.finish()
+        finally:
+            await self.close()
+        return outcome
+
+    async def _talk(self) -> Outcome:
+        self._floor.start(self._now())
+        self._spawn(self._listen())
+        self._spawn(self._watch_clock())
+        if self._floor.broken:
+            self._fail(*self._floor.broken)
+        else:
+            self._spawn(self._follow_events())
+            self._begin()
+        outcome = await self._floor.over
+        self._fall_silent()
+        self._end_turn()
+        return outcome
+
+    def dismiss(self, outcome: Outcome) -> None:
+        """Say that the time is up, then end the call. Raises `agent.call_control.CallControlRefused`."""
+        self.call_control.dismiss(self._active.persona.goodbye_overtime, outcome)
+
+    def _begin(self) -> None:
+        if notice := self._active.persona.notice:
+            self._floor.turns.announce(self._now())
+            self._recite(notice)
+        else:
+            self._decide((Decision(Action.GREET, Evidence("greeting")),))
+
+    # What comes in
+
+    async def _listen(self) -> None:
+        async for event in self._line.events():
+            try:
+                with boundary(self._stt.name):
+                    self._take(event)
+            except ProviderError as error:
+                self._fail("stt", error)
+
+    def _take(self, event: LineEvent) -> None:
+        match event:
+            case Audio(ulaw, at):
+                self._listen_to(ulaw, at)
+            case Started():
+                self._started(event)
+            case Finished():
+                self._agent.speech_output.finished(event)
+                self._agent.told_tools()
+            case Digit(key, _) if self._collecting.press(key):
+                pass
+            case Digit(key, _) if tool := self._active.persona.keys.get(key):
+                self._spawn(self.call_control.press(tool, self._active.persona.not_done))
+            case Digit(key, _):
+                self._decide(self._floor.turns.press(key, self._now()))
+            case Away(away, taken):
+                if taken and self._floor.replying is not None:
+                    self._cut()
+                    self._floor.turns.done(self._now())
+                self._floor.turns.away(away, self._now(), taken=taken)
+                self._listening.voice.reset()
+                self._decide(())
+            case Gone(cause, lost):
+                self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
+
+    def _listen_to(self, ulaw: bytes, at: float) -> None:
+        if not self._floor.broken:
+            self._give(ulaw)
+        played = b"\x00" if self._floor.turns.state is State.SPEAKING else b""
+        for change in self._listening.hear(ulaw, at, played):
+            self._decide(self._floor.turns.sound(change, self._now()))
+        if (piece := self._listening.voice.wants()) is not None:
+            self._line.attend(piece)
+
+    def _tools_run(self, runs: bool) -> None:
+        """A tool of this turn runs, or none does any more."""
+        if not (runs and self._agent.speech_output.speaking):
+            self._floor.turns.tool(self._now(), runs=runs)
+            self._floor.changed.set()
+
+    def _started(self, event: Started) -> None:
+        floor, sentences, utterance = self._floor, self._agent.speech_output.sentences, event.utterance
+        sentence = sentences.get(utterance)
+        if sentence is None or floor.turn is None or utterance < floor.first:
+            return  # reported late: it belongs to a turn that was cut
+        floor.turn.times.started(event.at, event.reaches)
+        # An echo may run from one sentence into the next.
+        before = sentences[utterance - 1].text if utterance > floor.first else ""
+        self._expect(sentence.text)
+        self._decide(floor.turns.says(sentence.text, before, self._now()))
+
+    async def _follow(self, part: Part, name: str, events: AsyncIterator[T], take: Callable[[T], None]) -> None:
+        try:
+            with boundary(name):
+                async for event in events:
+                    take(event)
+                raise ProviderError(name, "it stopped listening")
+        except ProviderError as error:
+            self._fail(part, error)
+
+    async def _watch_clock(self) -> None:
+        floor = self._floor
+        while True:
+            floor.changed.clear()
+            try:
+                async with asyncio.timeout_at(floor.turns.deadline):
+                    await floor.changed.wait()
+            except TimeoutError:
+                self._decide(floor.turns.handle_timer(self._now()))
+
+    # What is decided
+
+    def _decide(self, decisions: Decisions) -> None:
+        said = self._active.persona
+        acts: dict[Action, Callable[[Decision], None]] = {
+            Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
+            Action.ANSWER: self._take_turn,
+            Action.PAUSE: lambda _: self._line.pause(),
+            Action.RESUME: self._resume,
+            Action.CUT: lambda _: self._cut(),
+            Action.DISCARD: lambda _: self._discard(),
+            Action.KEEP: lambda _: None,
+            Action.GREET: lambda _: self._recite(said.greeting),
+            Action.REPROMPT: lambda _: self._recite(said.reprompt),
+            Action.ASK_AGAIN: lambda _: self._ask_again(),
+            Action.HARDLY: lambda _: self._recite(said.hardly),
+            Action.GIVE_UP: lambda _: self._fail("stt", ProviderError(self._stt.name, UNHEARD)),
+            Action.GOODBYE_SILENCE: lambda _: self._part(said.goodbye_silence, SILENT),
+            Action.GOODBYE_OVERTIME: lambda _: self._part(said.goodbye_overtime, OVERTIME),
+            Action.END: lambda _: self._end(),
+        }
+        for decision in decisions:
+            if decision.action not in (Action.GREET, Action.END):
+                self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
+            acts[decision.action](decision)
+        self._floor.changed.set()
+        self.call_control.go_on()
+
+    def _take_turn(self, decision: Decision) -> None:
+        if decision.evidence.words:
+            self._listening.voice.confirmed()
+        self._answer(decision.text, decision.instead)
+
+    def _resume(self, decision: Decision) -> None:
+        if not decision.evidence.words:
+            self._listening.voice.false_alarm()
+        self._line.resume()
+
+    def _ask_again(self) -> None:
+        self._recite(self._active.persona.again)
+
+    def _part(self, goodbye: str, outcome: Outcome) -> None:
+        self._recite(goodbye)
+        self._agent.call_ending.outcome = outcome
+
+    def _end(self) -> None:
+        if not self._agent.call_ending.connecting:  # else whoever connects the caller says how it ends
+            self._floor.end(self._agent.call_ending.outcome or Outcome("agent_hung_up", ""))
+
+    def _cut(self) -> None:
+        self._fall_silent()
+        self._end_turn(interrupted=True)
+
+    def _fall_silent(self) -> None:
+        """Break the reply off, and remember only what was heard of it."""
+        floor = self._floor
+        if floor.replying is not None:
+            floor.replying.cancel()
+            floor.replying = None
+        self._agent.history.cut(self._agent.speech_output.stop())
+        if not floor.over.done():
+            self._agent.take_back()  # whoever speaks into a farewell wants to stay
+
+    def _discard(self) -> None:
+        """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
+        self._fall_silent()
+        if self._floor.turn is not None and self._floor.turn.tools:
+            self._end_turn(interrupted=True)
+        self._floor.turn = None
+        self._floor.discarded += 1
+
+    def _reply(self, turn: Turn, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let `work` say something in `turn`, in the place of what is being said. It raises only `ProviderError`."""
+        if self._floor.replying is not None:
+            self._fall_silent()
+        self._begin_turn(turn)
+        self._floor.replying = self._spawn(self._carry_out(work))
+
+    async def _carry_out(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except ProviderError as error:
+            part = self._blamed(error)
+            if self._floor.turns.state is State.CLOSING:  # a goodbye: the call ends as it was to end
+                self._spawn(self._apologise(part, error, self._agent.call_ending.outcome))
+            else:
+                self._fail(part, error)
+            return
+        self._floor.replying = None
+        self._end_turn()
+        ending = self._agent.call_ending
+        outcome = ending.outcome
+        if outcome is not None and outcome.kind == "transfer":
+            # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
+            self._hand_over(outcome, ending.under_way())
+        elif outcome is not None:
+            self._floor.end(outcome)
+        else:
+            self._decide(self._floor.turns.done(self._now()))
+
+    def _begin_turn(self, turn: Turn) -> None:
+        self._end_turn()
+        self._floor.turn = turn
+        if turn.caller:
+            turn.discarded, self._floor.discarded = self._floor.discarded, 0
+        self._floor.first = self._agent.speech_output.next
+
+    def _end_turn(self, *, interrupted: bool = False) -> None:
+        turn, self._floor.turn = self._floor.turn, None
+        if turn is None:
+            return
+        turn.interrupted = interrupted
+        turn.agent, turn.language = self._active.role.name, self._active.languages.now
+        turn.heard = self._agent.history.heard_from(self._floor.first)
+        if interrupted:
+            self._report(Interrupted(turn.heard))
+        if turn.caller or turn.said:
+            self._report(TurnEnded(turn))
+
+    def _hand_over(self, outcome: Outcome, call: str = "") -> None:
+        connecting = Connecting(
+            self._floor, self._agent, lambda: self._recite(self._active.persona.not_connected), self._end
+        )
+        self._spawn(connecting.connect(outcome, call))
+
+    # What fails
+
+    def _fail(self, part: Part, error: ProviderError) -> None:
+        """Apologise, then transfer or hang up."""
+        if self._floor.turns.state in (State.CLOSING, State.ENDED):
+            return
+        self._floor.turns.close(self._now())
+        self._floor.changed.set()
+        self._spawn(self._apologise(part, error, Outcome("failed", f"{part} failed: {error}")))
+
+    async def _apologise(self, part: Part, error: ProviderError, outcome: Outcome | None) -> None:
+        """Say that something has failed; then the call ends as `outcome`, or with a transfer instead of a failure."""
+        log.error("provider failed", part=part, cause=str(error))
+        self._report(ProviderFailed(part, str(error)))
+        self._fall_silent()
+        ending = self._agent.call_ending
+        ending.outcome = outcome
+        kind = outcome.kind if outcome is not None and ending.connect is not None else ""
+        await self._say_sorry(part, "connecting" if kind in ("failed", "transfer") else "apology")
+        if outcome is not None and kind == "failed":
+            if await ending.ring(""):
+                ending.outcome = Outcome("transfer", outcome.text)
+            else:
+                ending.outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
+                await self._say_sorry(part, "apology")
+        self._end()
+
+    async def _say_sorry(self, part: Part, sentence: Sorry) -> None:
+        self._begin_turn(turn := Turn())
+        await self._apology(turn, part, sentence)
+        self._end_turn()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._tasks.spawn(work)
+
+    def _crashed(self, error: Exception) -> None:
+        """Something of ours or our owner's raised what nobody expects: apologise as for a provider, if that works."""
+        if self._floor.turns.state in (State.CLOSING, State.ENDED):
+            self._floor.end(self._agent.call_ending.outcome or Outcome.crashed(error))
+        elif not self._floor.over.done():
+            problem = ProviderError("sipgw", f"internal error: {type(error).__name__}")
+            self._fail(self._blamed(problem), problem)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _report(self, report: Report) -> None:
+        tell(self._observer, report)

@@ -1,0 +1,118 @@
+"""Digits that the agent asks for: so many, up to a key, one of a menu; in secret where nobody may read them."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from agent.dtmf import DtmfCollection, DtmfRequest, DtmfState
+from agent.errors import ProviderError
+from agent.line import Line
+from agent.reply import Agent
+from agent.tools import Tool, tool
+
+LONGEST = 120.0
+"""Seconds for all of it."""
+LINGER = 1.0
+"""Seconds for which a line stays secluded after the last key: its tone and its last packets come behind it."""
+
+# Once for all calls: pydantic makes a model of each that is new.
+Question = Annotated[
+    str, Field(description="What the caller hears; do not say it yourself.", min_length=1, max_length=500)
+]
+Most = Annotated[int, Field(description="Keys after which it is complete.", ge=1, le=64)]
+Fewest = Annotated[int, Field(description="Keys that there must be.", ge=1, le=64)]
+Choices = Annotated[str, Field(description='For a menu, its keys: "123".', max_length=12)]
+
+
+class DtmfCollector:
+    """The collections of one call, one at a time."""
+
+    def __init__(self, line: Line, agent: Agent) -> None:
+        self._line = line
+        self._agent = agent
+        self._going: DtmfCollection | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._opening: asyncio.TimerHandle | None = None
+        self._pressed = asyncio.Event()
+
+    def press(self, key: str) -> bool:
+        """Take a key; returns whether it was meant for a collection. The first one cuts the question short."""
+        going = self._going
+        if going is None:
+            return False
+        if self._asking is not None and not self._asking.done():
+            self._asking.cancel()
+            self._agent.history.cut(self._agent.speech_output.stop())
+        going.press(key, asyncio.get_running_loop().time())
+        self._pressed.set()
+        return True
+
+    def tool(self) -> Tool:
+        """What the model asks for keys with."""
+
+        @tool(timeout=LONGEST, waits_for_caller=True)
+        async def collect_digits(
+            question: Question,
+            most: Most = 20,
+            fewest: Fewest = 1,
+            ends_with: Annotated[Literal["#", "*", ""], "The key that completes it."] = "#",
+            choices: Choices = "",
+            secret: Annotated[
+                bool,
+                "Whether nobody may read it, as cards, PINs and passwords. You get a reference for other tools.",
+            ] = False,
+        ) -> dict[str, Any]:
+            """Have the caller press keys on the telephone: a number, a PIN, a card, or one of a menu."""
+            wanted = DtmfRequest(most, fewest, ends_with, choices)
+            return await self._collect(question, wanted, secret=secret)
+
+        return collect_digits
+
+    async def _collect(self, question: str, wanted: DtmfRequest, *, secret: bool) -> dict[str, Any]:
+        if self._going is not None:
+            return {"status": "the caller is pressing keys already"}
+        self._going = going = DtmfCollection(wanted, asyncio.get_running_loop().time() + LONGEST)
+        if secret:
+            self._seclude()
+        try:
+            await self._ask(question, going)
+            await self._wait(going)
+        finally:
+            self._going = None
+            if secret:
+                self._opening = asyncio.get_running_loop().call_later(LINGER, self._line.seclude, False)
+        told: dict[str, Any] = {"status": going.state.value}
+        if going.state is not DtmfState.COMPLETE:
+            return told
+        if secret:
+            return told | {"reference": self._agent.toolbox.vault.keep(going.keys), "keys": len(going.keys)}
+        return told | {"digits": going.keys}
+
+    def _seclude(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        self._line.seclude(True)
+
+    async def _ask(self, question: str, going: DtmfCollection) -> None:
+        """Put the question, as far as the caller lets us."""
+        self._asking = asking = self._agent.spawn(self._say(question))
+        try:
+            await asyncio.wait({asking})
+        finally:
+            asking.cancel()
+        going.asked(asyncio.get_running_loop().time())
+
+    async def _say(self, question: str) -> None:
+        with suppress(ProviderError):  # the next words will fail too, and then it is dealt with
+            await self._agent.say(question)
+
+    async def _wait(self, going: DtmfCollection) -> None:
+        while going.state is DtmfState.OPEN:
+            self._pressed.clear()
+            try:
+                async with asyncio.timeout_at(going.deadline):
+                    await self._pressed.wait()
+            except TimeoutError:
+                going.handle_timer(asyncio.get_running_loop().time())

@@ -1,0 +1,58 @@
+"""Text to speech: Hibari with the voice inside its package, as 8 kHz mu-law."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import soxr
+from hibari import Hibari
+
+from agent.providers.local.models import HIBARI, UNKNOWN_WORDS, verified
+from agent.turn_taking.words import words_of
+from agent.ulaw import from_linear
+
+LEVEL = 0.09
+"""Root mean square of full scale that speech is brought to (about -21 dBFS, usual on the telephone)."""
+PEAK = 0.85
+AUDIBLE = 0.006
+"""Amplitude below which sound at the ends is cut off: the model puts 0.3 s of silence before and 0.5 s behind."""
+LEAD_IN = 120
+LEAD_OUT = 1000
+"""Samples of silence that are kept before and behind (15 and 125 ms)."""
+PIECE = 4000
+"""Bytes handed on at a time (0.5 s)."""
+
+
+class HibariTts:
+    """The model, loaded once per process."""
+
+    def __init__(self, threads: int) -> None:
+        verified(UNKNOWN_WORDS)
+        self._model = Hibari(model=str(verified(HIBARI)), threads=threads)
+        for _ in self.speak("Ready."):  # loads the pronunciation tables
+            pass
+
+    def speak(self, text: str) -> Iterator[bytes]:
+        """Yield `text` as mu-law sound, as soon as each sentence is ready; the same text sounds the same.
+
+        Text without letters or digits, or in another script than the Latin one, is silent.
+        """
+        if not words_of(text):
+            return  # of "..." the model makes a groan
+        for sound in self._model.stream(text, seed=0):
+            if not len(sound):
+                continue
+            narrow = _trimmed(soxr.resample(sound, self._model.sample_rate, 8000, quality="HQ"))
+            loud = np.sqrt(np.mean(narrow[np.abs(narrow) > 0.01] ** 2)) if np.any(np.abs(narrow) > 0.01) else 1.0
+            gain = min(LEVEL / float(loud), PEAK / max(float(np.max(np.abs(narrow))), 1e-6))
+            linear = (np.clip(narrow * gain, -1, 1) * 32767).astype("<i2").tobytes()
+            ulaw = from_linear(linear)
+            for at in range(0, len(ulaw), PIECE):
+                yield ulaw[at : at + PIECE]
+
+
+def _trimmed(sound: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    audible = np.flatnonzero(np.abs(sound) > AUDIBLE)
+    if not len(audible):
+        return sound
+    return sound[max(0, audible[0] - LEAD_IN) : audible[-1] + LEAD_OUT]

@@ -1,0 +1,362 @@
+"""OpenAI's Realtime protocol without input and output: mu-law both ways, playout owned by us.
+
+https://platform.openai.com/docs/api-reference/realtime. The server interrupts its reply by itself when the caller
+begins; what of it was played only we know, and `cut` tells.
+"""
+
+import base64
+import json
+import urllib.parse
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from agent.line import SAMPLE_RATE
+from agent.llm import ToolCall
+from agent.providers.realtime import (
+    RealtimeBegun,
+    RealtimeFault,
+    RealtimeOptions,
+    RealtimeSession,
+    SessionEvent,
+    text_of,
+)
+from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
+from agent.stt import Onset, Transcript
+
+SOUND = {"type": "audio/pcmu"}
+ITEMS = 8
+"""Of the caller, whose transcript may still come."""
+ACTIVE = "conversation_already_has_active_response"
+"""Another response is being made: this one has to be asked for again."""
+
+
+@dataclass(frozen=True)
+class OpenAIRealtimeOptions(RealtimeOptions):
+    """How to speak with OpenAI Realtime."""
+
+    url: str = "wss://api.openai.com/v1/realtime"
+    """Where the service is."""
+    model: str = "gpt-realtime-2.1"
+    """The model."""
+    voice: str = "marin"
+    """The voice."""
+    transcription: str = "gpt-transcribe"
+    """The model that writes down what the caller says; empty for none."""
+    turn_detection: Literal["server_vad", "semantic_vad"] = "server_vad"
+    """Whether silence or meaning ends a turn."""
+    silence: float = 0.5
+    """Seconds of silence that end a turn (server_vad)."""
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    """How soon a turn is over (semantic_vad)."""
+
+
+class Responses:
+    """The response that is being made, and those to be asked for after it: the server refuses a second one.
+
+    One that is cancelled is being made until the server says that it is done.
+    """
+
+    def __init__(self, send: Callable[..., None]) -> None:
+        self._send = send
+        self.active = ""
+        """The one being made; the server also makes some by itself, when a turn is over."""
+        self.hushed = False
+        """Whether nothing more of it is to be heard, or of the one that has been asked for."""
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._owed = False  # whether one that answers what was said has to be asked for
+        self._asked: dict[str, Any] = {}  # the one asked for last; empty if it answers what was said
+        self._asking = False  # whether it is still to be seen what becomes of that
+        self._count = 0
+
+    def prompt(self, response: dict[str, Any]) -> None:
+        """Have this one made, after those before."""
+        self._waiting.append(response)
+
+    def owe(self) -> None:
+        """Have one made that answers what was said."""
+        self._owed = True
+
+    def go_on(self, *, ready: bool) -> None:
+        """Ask for the next one if there is none; to answer, only if all is there that is to be answered (`ready`)."""
+        if self.active or self._asking:
+            return
+        if self._waiting:
+            self._ask(self._waiting.popleft())
+        elif self._owed and ready:
+            self._ask({})
+
+    def _ask(self, response: dict[str, Any]) -> None:
+        self._asked, self._asking = response, True
+        self._count += 1
+        self._send("response.create", event_id=self._event, **({"response": response} if response else {}))
+
+    @property
+    def _event(self) -> str:
+        return f"create{self._count}"
+
+    def hush(self, *, interrupted: bool) -> None:
+        """Make nothing more of what was prompted; what is `interrupted` by the caller the server cancels by itself."""
+        self._waiting.clear()
+        if self.active and not self.hushed and not interrupted:
+            self._send("response.cancel", response_id=self.active)
+        self.hushed = bool(self.active) or self._asking
+
+    def created(self, response: str) -> bool:
+        """One is being made; returns whether it is to be heard."""
+        asked, self._asking = self._asking, False
+        if not asked or not self._asked:
+            self._owed = False  # it answers all that was said and sent before it; what is prompted answers nothing
+        self.active = response
+        if asked and self.hushed:
+            self._send("response.cancel", response_id=response)
+        else:
+            self.hushed = False
+        return not self.hushed
+
+    def done(self, response: object) -> None:
+        """Nothing more comes of one."""
+        if response == self.active:
+            self.active, self.hushed = "", False
+
+    def refused(self, event: object, code: object) -> bool:
+        """Note an error; returns whether the next one may be asked for."""
+        if code != ACTIVE and not (self._asking and event == self._event):
+            return False
+        if code != ACTIVE:
+            self._owed = self._owed and bool(self._asked)
+        elif not self._asked:
+            self._owed = True
+        elif not self.hushed:
+            self._waiting.appendleft(self._asked)
+        self._asking = False
+        self.hushed = self.hushed and bool(self.active)
+        return code != ACTIVE
+
+
+class OpenAIRealtimeSession(RealtimeSession):
+    """One session. A reply is known by its item."""
+
+    name = "openai"
+    faults: ClassVar = {
+        "invalid_api_key": ("refused the API key", "check the key", False),
+        "insufficient_quota": ("the quota is used up", "check the balance of the account", False),
+        "model_not_found": ("does not know the model", "check the model", False),
+        "session_expired": ("session expired", "", True),
+        "rate_limit_exceeded": ("limits the rate", "raise the limit of the account", True),
+    }
+
+    def __init__(self, options: OpenAIRealtimeOptions, brief: Brief) -> None:
+        super().__init__(options, brief)
+        self._options = options
+        self._items: dict[str, int] = {}  # samples received of each item that is not over
+        self._responses = Responses(self.send)
+        self._spoken: dict[str, str] = {}  # the spoken item of each response
+        self._unanswered: set[str] = set()
+        self._partial = ("", "")  # the caller's item and its words so far
+        self._begun = False
+        self._hearing = False  # whether the caller speaks, and the server waits for the end of it
+        self._ends: dict[str, float] = {}  # where each item of the caller ends, in seconds of the sound
+
+    @property
+    def product(self) -> str:
+        """See `RealtimeSession.product`."""
+        return f"{self.name}/{self._options.model}"
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        query = urllib.parse.urlencode({"model": self._options.model})
+        return f"{self._options.url}?{query}", {"Authorization": f"Bearer {self._options.api_key}"}
+
+    def begin(self) -> None:
+        """Wait for session.created: it is answered with the configuration."""
+        self.backlog.begin()
+        self._begun = False
+
+    def frame(self, ulaw: bytes) -> str:
+        """Sound for the input buffer."""
+        audio = base64.b64encode(ulaw).decode()
+        return json.dumps({"type": "input_audio_buffer.append", "audio": audio})
+
+    def cut(self, reply: str, samples: int) -> None:
+        """Have the server forget what was not played. It must not be told of more than it has sent."""
+        received = self._items.pop(reply, None)
+        if received is not None:
+            played = 1000 * min(samples, received) // SAMPLE_RATE
+            self.send("conversation.item.truncate", item_id=reply, content_index=0, audio_end_ms=played)
+
+    def answer(self, call: str, result: str, *, failed: bool) -> None:
+        """The result of a tool call; the reply goes on after the last of them."""
+        item = {"type": "function_call_output", "call_id": call, "output": result}
+        self.send("conversation.item.create", item=item)
+        self._unanswered.discard(call)
+        self._responses.owe()
+        self._go_on()
+
+    def hush(self) -> None:
+        """Cancel the response; one that the caller speaks into is cancelled by the server."""
+        self._responses.hush(interrupted=self._hearing)
+
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        """A response with instructions of its own; one aside is not part of the conversation."""
+        more = {"conversation": "none"} if aside else {}
+        self._responses.prompt({"instructions": instructions, **more})
+        self._go_on()
+
+    def tell(self, text: str) -> None:
+        """What the caller wrote, so to speak."""
+        content = [{"type": "input_text", "text": text}]
+        self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        self._responses.owe()
+        self._go_on()
+
+    def instruct(self, instructions: str) -> None:
+        """An update of nothing else."""
+        self.send("session.update", session={"type": "realtime", "instructions": instructions})
+
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        """What a message means."""
+        match kind:
+            case "session.created":
+                self.send("session.update", session=self._session())
+            case "session.updated":
+                return self._updated()
+            case "response.created":
+                heard = self._responses.created(text_of(fields["response"]["id"]))
+                self._hearing = False
+                return [Answering()] if heard else []
+            case "response.output_item.added" if fields["item"].get("type") == "message":
+                return self._added(fields["response_id"], text_of(fields["item"]["id"]))
+            case "response.output_item.done" if fields["item"].get("type") == "function_call":
+                return self._call(fields["item"])
+            case "response.output_audio.delta" | "response.output_audio_transcript.delta":
+                return self._output(kind, text_of(fields["item_id"]), text_of(fields["delta"]))
+            case "response.done":
+                return self._done(fields["response"])
+            case "error":
+                return self._error(fields["error"])
+            case _:
+                return self._input(kind, fields)
+        return []
+
+    def _updated(self) -> list[SessionEvent]:
+        if self._begun:
+            return []
+        self._begun = True
+        if self.brief.greeting:
+            self.prompt(exactly(self.brief.greeting))
+        return [RealtimeBegun()]
+
+    def _input(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        """What was heard of the caller."""
+        now = self.backlog.sent / SAMPLE_RATE
+        match kind:
+            case "input_audio_buffer.speech_started":
+                self._hearing = True
+                return [Onset(self._position(fields["audio_start_ms"]))]
+            case "input_audio_buffer.speech_stopped":
+                self._ends[text_of(fields["item_id"])] = self._position(fields["audio_end_ms"])
+                self._ends = dict(list(self._ends.items())[-ITEMS:])
+            case "conversation.item.input_audio_transcription.delta":
+                item, said = text_of(fields["item_id"]), text_of(fields["delta"])
+                self._partial = (item, self._partial[1] + said if self._partial[0] == item else said)
+                return [Transcript(self._partial[1].strip(), False, False, now)] if self._partial[1].strip() else []
+            case "conversation.item.input_audio_transcription.completed":
+                text = text_of(fields["transcript"]).strip()
+                return [Transcript(text, True, True, self._ends.get(fields["item_id"], now))]
+        return []
+
+    def _position(self, ms: float) -> float:
+        """Seconds of the sound given to us, for milliseconds of what the server has received."""
+        at = self.backlog.position(ms / 1000)
+        return (self.backlog.sent if at is None else at) / SAMPLE_RATE
+
+    def _added(self, response: str, item: str) -> list[SessionEvent]:
+        if self._responses.hushed and response == self._responses.active:
+            return []
+        before, self._spoken[response] = self._spoken.get(response), item
+        self._items[item] = 0
+        return [ReplyEnded(before, True)] if before else []
+
+    def _call(self, item: dict[str, Any]) -> list[SessionEvent]:
+        """A call that was broken off is told, too: with the arguments that there were, or none."""
+        if item.get("status") not in (None, "completed"):
+            return []
+        call = ToolCall(text_of(item["call_id"]), text_of(item["name"]), text_of(item["arguments"]) or "{}")
+        self._unanswered.add(call.id)
+        return [call]
+
+    def _output(self, kind: str, item: str, delta: str) -> list[SessionEvent]:
+        if item not in self._items:
+            return []  # it was cut
+        if kind == "response.output_audio_transcript.delta":
+            return [Words(item, delta, None)]
+        ulaw = base64.b64decode(delta, validate=True)
+        self._items[item] += len(ulaw)
+        return [ReplyAudio(item, ulaw)] if ulaw else []
+
+    def _done(self, response: dict[str, Any]) -> list[SessionEvent]:
+        item, status = self._spoken.pop(response["id"], ""), response["status"]
+        self._responses.done(response["id"])
+        self._go_on()
+        events: list[SessionEvent] = [*_consumed(response.get("usage"))]
+        error = (response.get("status_details") or {}).get("error")
+        if status == "failed" and isinstance(error, dict) and error.get("code") in self.faults:
+            events.append(RealtimeFault(error["code"], str(error.get("message") or "")[:1000]))
+        elif item:
+            events.append(ReplyEnded(item, status == "completed"))
+        return events
+
+    def _go_on(self) -> None:
+        self._responses.go_on(ready=not self._unanswered and not self._hearing)
+
+    def _error(self, error: dict[str, Any]) -> list[SessionEvent]:
+        """Most errors concern one event and leave the session open; those that end it are known by their code.
+
+        Before it has begun all do: the socket stays open then, and nothing follows.
+        """
+        code = error.get("code")
+        if code in self.faults or not self._begun:
+            code = code if isinstance(code, str) else "invalid_request"
+            return [RealtimeFault(code, str(error.get("message") or "")[:1000])]
+        if self._responses.refused(error.get("event_id"), code):
+            self._go_on()
+        self.ignored += 1
+        return []
+
+    def _session(self) -> dict[str, Any]:
+        options = self._options
+        turns: dict[str, Any] = {"type": options.turn_detection, "create_response": True, "interrupt_response": True}
+        if options.turn_detection == "server_vad":
+            turns["silence_duration_ms"] = round(options.silence * 1000)
+        else:
+            turns["eagerness"] = options.eagerness
+        hearing: dict[str, Any] = {"format": SOUND, "turn_detection": turns}
+        if options.transcription:
+            hearing["transcription"] = {"model": options.transcription}
+        return {
+            "type": "realtime",
+            "instructions": self.brief.instructions,
+            "output_modalities": ["audio"],
+            "audio": {"input": hearing, "output": {"format": SOUND, "voice": options.voice}},
+            "tools": [{"type": "function", **tool["function"]} for tool in self.brief.tools],
+            "tool_choice": "auto",
+        }
+
+
+def _consumed(usage: object) -> list[Consumed]:
+    """The tokens of a response; nothing if the server does not tell."""
+    if not isinstance(usage, dict):
+        return []
+    found = []
+    for way, sound, text in (
+        ("input_token_details", "audio_tokens_in", "tokens_in"),
+        ("output_token_details", "audio_tokens_out", "tokens_out"),
+    ):
+        details = usage.get(way)
+        for key, unit in (("audio_tokens", sound), ("text_tokens", text)):
+            amount = details.get(key) if isinstance(details, dict) else None
+            if isinstance(amount, int) and 0 < amount < 10**9:
+                found.append(Consumed(unit, amount))  # type: ignore[arg-type]
+    return found

@@ -1,0 +1,158 @@
+"""What the protocols of speech-to-speech providers share, without input and output."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.providers.faults import coded_fault, http_fault, quoted
+from agent.providers.stt import FRAME_MAX, Backlog
+from agent.realtime import Brief, RealtimeEvent
+
+
+@dataclass(frozen=True)
+class RealtimeOptions:
+    """What the options of all speech-to-speech providers have in common."""
+
+    api_key: str = field(default="", repr=False)
+    """The account's key."""
+    chunk: float = 0.02
+    """Seconds of sound in one message at least, up to 1."""
+    open_limit: float = 5.0
+    """Seconds until the session must have begun."""
+    close_limit: float = 1.5
+    """Seconds that the server gets to end the session when the call is over."""
+
+    def __post_init__(self) -> None:
+        if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
+            raise ValueError("chunk must be between 20ms and 1s")
+        if min(self.open_limit, self.close_limit) <= 0:
+            raise ValueError("time limits must be positive")
+
+
+class RealtimeBegun(NamedTuple):
+    """The session is ready for sound."""
+
+
+class RealtimeFault(NamedTuple):
+    """The server ends the session: its own code, or the websocket's close code."""
+
+    code: int | str
+    words: str
+
+
+SessionEvent = RealtimeEvent | RealtimeBegun | RealtimeFault
+
+
+class RealtimeSession(ABC):
+    """One provider's protocol. Never raises for what the server sends.
+
+    Whatever it wants to say is in `outbox` after each call.
+    """
+
+    name: ClassVar[str]
+    """The provider's name in the configuration."""
+    goodbye: ClassVar[str] = ""
+    """What ends a session politely."""
+    faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
+    """The server's codes: what it is, what to do about it, whether another session may go better."""
+
+    def __init__(self, options: RealtimeOptions, brief: Brief) -> None:
+        self.limits = options
+        self.brief = brief
+        self.backlog = Backlog(options.chunk)
+        self.outbox: list[str] = []
+        self.ignored = 0
+        """Messages that made no sense."""
+
+    @property
+    @abstractmethod
+    def product(self) -> str:
+        """Whose price it has: provider and model."""
+
+    @abstractmethod
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers of the websocket."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Start on a new websocket, which is open."""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a session that was lost can go on on a new websocket."""
+        return False
+
+    @abstractmethod
+    def frame(self, ulaw: bytes) -> str:
+        """The message with a piece of the caller's sound."""
+
+    @abstractmethod
+    def cut(self, reply: str, samples: int) -> None:
+        """Of `reply` only `samples` were played."""
+
+    @abstractmethod
+    def hush(self) -> None:
+        """Have no more made of the reply that is being made."""
+
+    @abstractmethod
+    def answer(self, call: str, result: str, *, failed: bool) -> None:
+        """The result of a tool call."""
+
+    @abstractmethod
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        """Have something said now; `aside` while a tool runs."""
+
+    @abstractmethod
+    def tell(self, text: str) -> None:
+        """Take `text` as what the caller said."""
+
+    @abstractmethod
+    def instruct(self, instructions: str) -> None:
+        """Change the system prompt."""
+
+    def receive(self, message: str | bytes) -> list[SessionEvent]:
+        """What one message of the server means. Nonsense is counted in `ignored`."""
+        try:
+            fields = json.loads(message)
+            return self.read(fields["type"], fields)
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
+            self.ignored += 1
+            return []
+
+    @abstractmethod
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        """What a message of type `kind` means. May raise what wrong types raise."""
+
+    def fault(self, loss: RealtimeFault) -> ProviderError:
+        """The error for the end of a session."""
+        words = quoted(loss.words, self.limits.api_key)
+        known = self.faults.get(loss.code) or _CODES.get(loss.code)
+        if known is None and isinstance(loss.code, int) and 400 <= loss.code < 600:
+            return http_fault(self.name, loss.code, words)
+        known = known or (f"error {quoted(loss.code, self.limits.api_key)}", "", False)
+        return coded_fault(self.name, known, words if loss.code != 1006 else "")
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Put a message into the outbox."""
+        self.outbox.append(json.dumps({"type": kind, **fields}))
+
+
+_CODES: dict[int | str, tuple[str, str, bool]] = {
+    1000: ("the server ended the session", "", True),
+    1001: ("the server is going away", "", True),
+    1006: ("connection lost", "", True),
+    1008: ("refused the API key or the account", "check the key, the balance and the plan", False),
+    1011: ("internal error of the server", "", True),
+    1013: ("the server is overloaded", "", True),
+}
+
+
+def text_of(value: object) -> str:
+    """`value` if it is text; raises TypeError otherwise."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,218 @@
+"""STT on a websocket: drives the session of any streaming provider (`agent.providers.stt`)."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+import structlog
+
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.providers.faults import http_fault, quoted
+from agent.providers.stt import CHANGING, SttBegun, SttFault, SttSession
+from agent.providers.websocket import ConnectError, Socket, connect
+from agent.stt import SttEvent, Transcript
+
+INBOX = 256
+"""Events that wait for the reader; beyond that the oldest are dropped. A partial gives way to the next at once."""
+
+KEEPALIVE = 4.0
+"""Seconds between signs of life while no sound has come yet; Deepgram gives up after 10."""
+
+_log = structlog.get_logger()
+
+
+class SocketStt:
+    """The STT of one call. A lost session is replaced within the call, without losing words."""
+
+    ends_turns = True
+
+    def __init__(self, session: SttSession) -> None:
+        self.name = session.name
+        self._options = session.limits
+        self._session = session
+        self._socket: Socket | None = None
+        self._inbox: deque[SttEvent] = deque(maxlen=INBOX)
+        self._changed = asyncio.Event()
+        self._begun = False
+        self._loss: SttFault | None = None
+        self._failures = 0  # losses in a row
+        self._closing = False
+        self._hint = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def dropped(self) -> float:
+        """Seconds of sound dropped so far because the connection did not take them."""
+        return self._session.backlog.dropped / SAMPLE_RATE
+
+    async def open(self) -> None:
+        """Begin a session. Raises `ProviderError` when refused or slower than `open_limit`."""
+        await self._connect()
+
+    def send_audio(self, ulaw: bytes) -> None:
+        """Take mu-law sound; it leaves as it comes, in frames of at least `chunk` seconds."""
+        self._session.backlog.add(ulaw)
+        self.writable()
+
+    def expect(self, said: str) -> None:
+        """Hint at the answer by the question, where the model takes it."""
+        self._hint = self._session.hint(said)
+        self._send_hint()
+
+    def attend(self, language: str) -> None:
+        """Have the session hear another language; one that cannot is replaced, and what is not settled heard again."""
+        message = self._session.attend(language)
+        if message is None and self._begun:
+            self.lost(CHANGING, "another language")
+        elif message and self._begun and self._socket is not None:
+            self._socket.send(message)
+
+    async def events(self) -> AsyncIterator[SttEvent]:
+        """Yield what is heard until `close`. Raises `ProviderError` when no further session can be had."""
+        while True:
+            while self._inbox:
+                yield self._inbox.popleft()
+            if self._closing:
+                return
+            if self._loss is not None:
+                await self._replace(self._loss)
+                continue
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """Send what is left and end the session; an abandoned one would be billed for up to 3 hours."""
+        self._closing = True
+        self._changed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        socket, self._socket = self._socket, None
+        if socket is None:
+            return
+        if self._begun and (tail := self._session.backlog.tail()):
+            socket.send(tail)
+        socket.send(self._session.goodbye)
+        await socket.wait_gone(self._options.close_limit)
+
+    # Called by the socket.
+
+    def received(self, message: str | bytes) -> None:
+        """Take a message of the server."""
+        event = self._session.receive(message)
+        match event:
+            case None:
+                return
+            case SttBegun():
+                self._begun = True
+            case SttFault():
+                self._loss = self._loss or event
+                self._begun = False
+            case _:
+                if isinstance(event, Transcript):
+                    self._failures = 0
+                self._put(event)
+        self._changed.set()
+
+    def writable(self) -> None:
+        """Send what waits."""
+        while self._begun and self._socket is not None and self._socket.writable:
+            frame = self._session.backlog.next_frame()
+            if frame is None:
+                return
+            self._socket.send(frame)
+
+    def lost(self, code: int, reason: str) -> None:
+        """Note the end of the session; an error message that came before it says more."""
+        self._begun = False
+        self._loss = self._loss or SttFault(code, reason)
+        self._changed.set()
+
+    # Sessions.
+
+    async def _replace(self, loss: SttFault) -> None:
+        self._failures += loss.code != CHANGING
+        fault = self._session.fault(loss)
+        if not fault.temporary or self._failures > self._options.attempts:
+            raise fault
+        _log.warning("stt_lost", provider=self.name, code=loss.code, problem=fault.problem)
+        await self._connect()
+        _log.info("stt_replaced", provider=self.name)
+
+    async def _connect(self) -> None:
+        problem = ProviderError(self.name, f"no session within {self._options.open_limit:g} s")
+        try:
+            async with asyncio.timeout(self._options.open_limit):
+                for attempt in range(self._options.attempts):
+                    await asyncio.sleep(self._options.retry_pause * attempt)
+                    try:
+                        return await self._try_session()
+                    except ProviderError as error:
+                        problem = error
+                        if not error.temporary or error.retry_after > self._options.open_limit:
+                            break
+        except TimeoutError:
+            pass
+        raise problem
+
+    async def _try_session(self) -> None:
+        """Connect and wait for Begin; leaves no socket behind when that fails."""
+        if self._socket is not None:
+            self._socket.abort()
+            self._socket = None
+        self._loss, self._begun = None, False
+        self._session.begin()
+        url, headers = self._session.request()
+        try:
+            self._socket = await connect(url, headers, self, self._options.open_limit)
+            self._begun = self._begun or not self._session.begins
+            while not self._begun and self._loss is None and not self._closing:
+                self._changed.clear()
+                await self._changed.wait()
+        except ConnectError as error:
+            if error.status is not None:
+                words = quoted(error.words, self._options.api_key)
+                raise http_fault(self.name, error.status, words, error.retry_after) from None
+            raise ProviderError(self.name, quoted(error.problem, self._options.api_key)) from None
+        finally:
+            if not self._begun and self._socket is not None:
+                self._socket.send(self._session.goodbye)
+                self._socket.abort()
+                self._socket = None
+        if self._loss is not None:
+            raise self._session.fault(self._loss)
+        self._send_hint()
+        self.writable()
+        self._watch()
+
+    def _send_hint(self) -> None:
+        if self._begun and self._hint and self._socket is not None:
+            self._socket.send(self._hint)
+
+    def _watch(self, quiet: float = 0.0) -> None:
+        """Look again in a while whether the line brings sound; it has brought none for `quiet` seconds."""
+        if self._timer is not None:
+            self._timer.cancel()
+        wait, heard = self._options.silence_after, self._session.backlog.heard
+        self._timer = asyncio.get_running_loop().call_later(wait, self._look, quiet + wait, heard)
+
+    def _look(self, quiet: float, heard: int) -> None:
+        """Send silence in place of sound, and signs of life before there was any."""
+        if not self._begun or self._socket is None:
+            return
+        backlog = self._session.backlog
+        if backlog.heard != heard or not self._socket.writable:
+            quiet = 0.0
+        elif backlog.sent_in_session:
+            samples = round(min(self._options.silence_after, 1.0) * SAMPLE_RATE)
+            self._socket.send(backlog.tail() or backlog.silence(samples))
+        elif self._session.keepalive and quiet >= KEEPALIVE:
+            self._socket.send(self._session.keepalive)
+            quiet = 0.0
+        self._watch(quiet)
+
+    def _put(self, event: SttEvent) -> None:
+        waiting = self._inbox[-1] if self._inbox else None
+        if isinstance(event, Transcript) and isinstance(waiting, Transcript) and not waiting.final:
+            self._inbox.pop()  # partials are cumulative
+        self._inbox.append(event)

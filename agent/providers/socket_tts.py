@@ -1,0 +1,276 @@
+"""A voice on a websocket: drives the session of any streaming provider (`agent.providers.tts_session`)."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from agent.errors import ProviderError
+from agent.providers.faults import http_fault, quoted
+from agent.providers.renewal import Renewal
+from agent.providers.tts_session import Answer, Final, TtsBegun, TtsFault, TtsSession, TtsSound
+from agent.providers.websocket import ConnectError, Socket, connect
+
+MAX_WAITING = 60 * 8000
+"""Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
+
+_log = structlog.get_logger()
+
+
+class SentenceAudio:
+    """The sound of one sentence on its way to the reader."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._sound: deque[bytes] = deque()
+        self._waiting = 0
+        self._fault: ProviderError | None = None
+        self._changed = asyncio.Event()
+        self.final = False
+        """Whether all sound has come."""
+        self.stalled = False
+        """Whether nothing came in time."""
+
+    def put(self, ulaw: bytes) -> None:
+        """Add sound."""
+        self._waiting += len(ulaw)
+        if self._waiting > MAX_WAITING:
+            self.fail(ProviderError(self._provider, "sent more than a minute of sound for one sentence"))
+        elif self._fault is None and ulaw:
+            self._sound.append(ulaw)
+            self._changed.set()
+
+    def finish(self) -> None:
+        """Note that all sound has come."""
+        self.final = True
+        self._changed.set()
+
+    def fail(self, error: ProviderError) -> None:
+        """Note that no more sound comes; the first reason stands."""
+        self._fault = self._fault or error
+        self._changed.set()
+
+    async def next(self, time_limit: float) -> bytes | None:
+        """The next piece; None at the end. Raises `ProviderError`, also after `time_limit` seconds without one."""
+        try:
+            async with asyncio.timeout(time_limit):
+                while not self._sound:
+                    if self._fault is not None:
+                        raise self._fault
+                    if self.final:
+                        return None
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            self.stalled = True
+            raise ProviderError(self._provider, f"no sound within {time_limit:g} s") from None
+        ulaw = self._sound.popleft()
+        self._waiting -= len(ulaw)
+        return ulaw
+
+
+class SocketTts:
+    """The voice of one call. A connection that died is replaced at once, so that the next sentence finds another."""
+
+    def __init__(self, session: TtsSession) -> None:
+        self.name = session.name
+        self._session = session
+        self._socket: Socket | None = None
+        self._speeches: dict[str, SentenceAudio | None] = {}  # that are not final; None: nobody listens
+        self._count = 0
+        self._freed = asyncio.Event()
+        self._connecting = asyncio.Lock()
+        self._begun = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fault: ProviderError | None = None  # why the socket ended
+        self._renewal = Renewal(self.open)
+
+    async def open(self) -> None:
+        """Connect. Raises `ProviderError` when refused or too slow."""
+        async with self._connecting:
+            if not self._is_open:
+                await self._connect()
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """Stream one sentence. It is tried once more when it has ended without sound, or its connection without it.
+
+        A connection on which nothing comes in time is replaced; a service that wants to be left alone for a while is.
+        """
+        if not text.strip():
+            return
+        for attempt in (1, 2):
+            sounded = False
+            sentence, speech = "", SentenceAudio(self.name)
+            try:
+                sentence = await self._say(text, speech)
+                limit = self._session.limits.first_sound_limit
+                while (ulaw := await speech.next(limit)) is not None:
+                    sounded = True
+                    limit = self._session.limits.gap_limit
+                    yield ulaw
+                if not sounded:
+                    raise ProviderError(self.name, "sent no sound for a sentence")
+            except ProviderError as error:
+                if speech.stalled:
+                    self._abort(error)
+                if sounded or attempt == 2 or not error.temporary or (self._is_open and not speech.final):
+                    raise
+                if error.retry_after >= self._session.limits.first_sound_limit:
+                    raise
+                await asyncio.sleep(error.retry_after)
+                _log.warning("tts_lost", provider=self.name, problem=error.problem)
+            else:
+                return
+            finally:
+                self._drop(sentence)
+
+    async def close(self) -> None:
+        """End the connection."""
+        socket, self._socket = self._socket, None
+        self._forget(ProviderError(self.name, "closed", temporary=False, refused=True))
+        await self._renewal.close()
+        if socket is not None:
+            for message in self._session.goodbye:
+                socket.send(message)
+            await socket.close(1.0)
+
+    # Called by the socket.
+
+    def received(self, message: str | bytes) -> None:
+        """Hand sound to the sentence it belongs to; that of cancelled sentences is dropped."""
+        for event in self._session.receive(message):
+            match event:
+                case TtsSound(sentence, ulaw):
+                    if speech := self._speeches.get(sentence):
+                        speech.put(ulaw)
+                case Final(sentence):
+                    if speech := self._speeches.pop(sentence, None):
+                        speech.finish()
+                    self._freed.set()
+                case TtsFault(sentence=""):
+                    self._forget(self._session.fault(event))
+                case TtsFault(sentence=sentence):
+                    if speech := self._speeches.pop(sentence, None):
+                        speech.fail(self._session.fault(event))
+                    self._freed.set()
+                case TtsBegun():
+                    self._begun.set()
+                case Answer(message):
+                    self._send([message])
+
+    def writable(self) -> None:
+        """Nothing waits: sentences are small and written at once."""
+
+    def lost(self, code: int, reason: str) -> None:
+        """Fail the sentences that had not come to their end; if there were none, connect again."""
+        idle = self._socket is not None and not any(self._speeches.values()) and not self._connecting.locked()
+        self._forget(self._session.fault(TtsFault(code, reason)))
+        if idle:
+            self._renewal.lost(self._fault)
+
+    # Sentences.
+
+    @property
+    def _is_open(self) -> bool:
+        return self._socket is not None and self._socket.is_open and self._fault is None
+
+    async def _say(self, text: str, speech: SentenceAudio) -> str:
+        now = asyncio.get_running_loop().time
+        async with self._connecting:
+            await self._wait_for_room()
+            if not self._is_open or self._session.worn(now()):
+                if self._fault is not None and not self._fault.temporary:
+                    raise self._fault
+                await self._connect()
+            self._renewal.used()
+            self._count += 1
+            sentence = f"s{self._count}"
+            self._speeches[sentence] = speech
+            self._send(self._session.say(sentence, text, now()))
+        return sentence
+
+    async def _wait_for_room(self) -> None:
+        """Wait for the end of a sentence. Those that nobody listens to have a time limit, too, or all is given up."""
+        while len(self._speeches) >= self._session.parallel:
+            self._freed.clear()
+            try:
+                async with asyncio.timeout(self._session.limits.first_sound_limit):
+                    await self._freed.wait()
+            except TimeoutError:
+                if None in self._speeches.values():
+                    self._forget(ProviderError(self.name, "does not end its sentences"))
+
+    def _drop(self, sentence: str) -> None:
+        """Stop a sentence that is not over: nobody listens any more."""
+        if sentence not in self._speeches:
+            return
+        self._send(self._session.cancel(sentence) if self._is_open else [])
+        if self._session.cancels:
+            del self._speeches[sentence]
+            self._freed.set()
+        else:
+            self._speeches[sentence] = None
+
+    def _send(self, messages: list[str]) -> None:
+        if self._socket is not None:
+            for message in messages:
+                self._socket.send(message)
+
+    # The socket.
+
+    async def _connect(self) -> None:
+        self._abort(ProviderError(self.name, "connection replaced"))
+        self._fault = None
+        self._begun.clear()
+        hello = self._session.begin()
+        limit, key = self._session.limits.open_limit, self._session.limits.api_key
+        url, headers = self._session.request()
+        try:
+            async with asyncio.timeout(limit):
+                self._socket = await connect(url, headers, self, limit)
+                if self._session.begins:
+                    await self._begun.wait()
+        except TimeoutError:
+            late = ProviderError(self.name, f"no answer within {limit:g} s", refused=True)
+            self._abort(late)
+            raise late from None
+        except ConnectError as error:
+            self._fault = ProviderError(self.name, quoted(error.problem, key), refused=True)
+            if error.status is not None:
+                self._fault = http_fault(self.name, error.status, quoted(error.words, key), error.retry_after)
+            raise self._fault from None
+        if self._fault is not None:
+            self._abort(self._fault)
+            raise self._fault
+        self._send(hello)
+        self._wait_idle()
+
+    def _abort(self, error: ProviderError) -> None:
+        """Cut the connection because of `error`."""
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.abort()
+        self._forget(error)
+
+    def _keep_alive(self) -> None:
+        if self._is_open:
+            self._send(self._session.keep_alive())
+            self._wait_idle()
+
+    def _wait_idle(self) -> None:
+        if self._session.keepalive_every:
+            later = asyncio.get_running_loop().call_later
+            self._timer = later(self._session.keepalive_every, self._keep_alive)
+
+    def _forget(self, error: ProviderError) -> None:
+        """End everything on the socket because of `error`; the first reason stands."""
+        self._fault = self._fault or error
+        self._begun.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        speeches, self._speeches = self._speeches, {}
+        for speech in speeches.values():
+            if speech is not None:
+                speech.fail(self._fault)
+        self._freed.set()

@@ -1,0 +1,306 @@
+"""What the protocols of streaming STT share, without input and output: the caller's sound, and the shape of a session.
+
+Positions are samples since the first `hear`; a session of the provider counts from its own first sample.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.phrases import phrases_of
+from agent.providers.faults import coded_fault, quoted
+from agent.stt import SttEvent, Word
+from agent.turn_taking.words import words_of
+
+FRAME_MAX = 8000
+"""Bytes of mu-law in one binary frame: 1 s."""
+
+QUEUE = 5 * SAMPLE_RATE
+"""Samples that may wait to be sent; beyond that the oldest are dropped and counted."""
+
+SPELLED = ("double", "triple", "zero", "dash", "underscore", "at", "dot", "slash")
+"""Key terms while something is dictated, beside those of the options."""
+
+KEPT = 5 * SAMPLE_RATE
+"""Samples kept after they were sent, for another session."""
+
+TURN_KEPT = 30 * SAMPLE_RATE
+"""Samples kept of a turn that goes on for so long."""
+
+REPLAY_LEAD = SAMPLE_RATE // 2
+"""Samples replayed before the first word of a turn that a loss cut off."""
+
+REPLAY_UNHEARD = 3 * SAMPLE_RATE // 2
+"""Samples replayed when no turn was open: Universal-3 is silent for the first 0.75 s and decodes another 0.2 s."""
+
+SILENCE = b"\xff"
+
+ABNORMAL = 1006
+"""The close code for a connection that died without a close frame (RFC 6455 §7.1.5)."""
+
+
+CHANGING = 0
+"""Not a close code: we end the session ourselves, for one in another language."""
+
+
+@dataclass(frozen=True)
+class ListenOptions:
+    """What the options of all streaming STT has in common."""
+
+    api_key: str = field(default="", repr=False)
+    """The account's key."""
+    chunk: float = 0.02
+    """Seconds of sound in one message at least, up to 1."""
+    open_limit: float = 4.0
+    """Seconds until the session must have begun, attempts included."""
+    close_limit: float = 1.5
+    """Seconds that the server gets to end the session when the call is over."""
+    attempts: int = 3
+    """How often in a row a connection is tried before the STT gives up."""
+    retry_pause: float = 0.2
+    """Seconds before the second attempt; each further pause is as much longer."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of what callers speak; empty for those of the agent's [[languages]]."""
+    silence_after: float = 0.5
+    """Seconds without sound from the line after which silence is sent instead: without sound no turn would end."""
+
+    def __post_init__(self) -> None:
+        if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
+            raise ValueError("chunk must be between 20ms and 1s")
+        if self.attempts < 1:
+            raise ValueError("attempts must be at least 1")
+        if not 0.1 <= self.silence_after <= 3600:
+            raise ValueError("silence_after must be between 100ms and 1h")
+
+
+class SttBegun(NamedTuple):
+    """The server is ready for sound."""
+
+
+class SttFault(NamedTuple):
+    """The server ends the session with this error: its own code, or the websocket's close code."""
+
+    code: int | str
+    words: str
+
+
+SessionEvent = SttEvent | SttBegun | SttFault
+
+
+class Backlog:
+    """The caller's sound on its way to one session after the other."""
+
+    def __init__(self, chunk: float, frame_min: int = 1) -> None:
+        self._chunk = round(chunk * SAMPLE_RATE)
+        self._frame_min = frame_min
+        self._sound = bytearray()
+        self._start = 0  # position of _sound[0]
+        self._marks: deque[tuple[int, int]] = deque(maxlen=64)  # (sample of the session, position), where they part
+        self._settled = 0  # position after the last word that need not be heard again
+        self._open_from: int | None = None  # position of the open turn's first word
+        self._reached = 0  # position up to which the sound was sent to some session, or dropped
+        self.sent = 0
+        """Position up to which the current session has the sound."""
+        self.sent_in_session = 0
+        """Samples that the current session was given, silence included."""
+        self.dropped = 0
+        """Samples dropped because the connection did not take them."""
+
+    @property
+    def heard(self) -> int:
+        """Samples that the line has brought."""
+        return self._start + len(self._sound)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the caller has begun something that is not settled."""
+        return self._open_from is not None
+
+    def begin(self) -> None:
+        """Start a session: its sound begins with what an earlier session cannot have made use of."""
+        if self.sent_in_session:
+            unheard = self.sent - REPLAY_UNHEARD if self._open_from is None else self._open_from - REPLAY_LEAD
+            self.sent = min(self.sent, max(unheard, self._settled, self._start))
+        self._marks.clear()
+        self.sent_in_session = 0
+
+    def resume(self, most: int) -> None:
+        """Go on with a session that remembers what it has heard: of what waits it takes `most` samples at once."""
+        late = self.heard - self.sent - most
+        if late > 0:
+            self.sent += late
+            self.dropped += late
+            self._reached = max(self._reached, self.sent)
+        self._marks.clear()
+        self.sent_in_session = 0
+
+    def add(self, ulaw: bytes) -> None:
+        """Take sound of any length. More than a second at once is not live: it counts as if it had been sent before."""
+        self._sound += ulaw
+        if len(ulaw) > SAMPLE_RATE:
+            self._reached = self.heard
+        too_much = self.heard - self._reached - QUEUE
+        if too_much > 0:
+            self._reached += too_much
+            self.sent += too_much
+            self.dropped += too_much
+        needed = self.sent - KEPT
+        if self._open_from is not None:
+            needed = min(needed, max(self._open_from - REPLAY_LEAD, self._reached - TURN_KEPT))
+        old = needed - self._start
+        if old > SAMPLE_RATE:  # in steps of a second: cheap
+            del self._sound[:old]
+            self._start += old
+
+    def next_frame(self) -> bytes | None:
+        """The next binary frame: all that waits, up to 1 s; None until there is enough sound."""
+        waiting = self.heard - self.sent
+        if waiting < self._chunk:
+            return None
+        return self._take(min(waiting, FRAME_MAX))
+
+    def tail(self) -> bytes | None:
+        """The last, short frame, filled up with silence to what the server accepts; None if nothing waits."""
+        waiting = self.heard - self.sent
+        if not waiting:
+            return None
+        frame = self._take(min(waiting, FRAME_MAX))
+        return frame + self.silence(max(0, self._frame_min - len(frame)))
+
+    def silence(self, samples: int) -> bytes:
+        """Silence that the line did not bring."""
+        self.sent_in_session += samples
+        return SILENCE * samples
+
+    def _take(self, size: int) -> bytes:
+        if not self._marks or self._marks[-1][1] + self.sent_in_session - self._marks[-1][0] != self.sent:
+            self._marks.append((self.sent_in_session, self.sent))
+        at = self.sent - self._start
+        self.sent += size
+        self._reached = max(self._reached, self.sent)
+        self.sent_in_session += size
+        return bytes(self._sound[at : at + size])
+
+    def position(self, seconds: object) -> int | None:
+        """The position that the server calls `seconds` of its session; None if it cannot be one."""
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= 1e6:
+            return None
+        sample, limit = min(round(seconds * SAMPLE_RATE), self.sent_in_session), self.sent
+        for start, position in reversed(self._marks):
+            if start <= sample:
+                return min(position + sample - start, limit)
+            limit = position
+        return None
+
+    def words(self, spoken: Iterable[tuple[str, object, object]]) -> tuple[Word, ...]:
+        """Words by text, start and end in seconds of the session; none if one of them has no place."""
+        found: list[Word] = []
+        for text, start, end in spoken:
+            since, until = self.position(start), self.position(end)
+            if since is None or until is None:
+                return ()
+            found.append(Word(text, since / SAMPLE_RATE, until / SAMPLE_RATE))
+        return tuple(found)
+
+    def open_turn(self, position: int | None) -> None:
+        """The caller's words begin at `position`, unless they had begun before."""
+        if self._open_from is None:
+            self._open_from = position
+
+    def settle(self, position: int | None, *, turn_goes_on: bool = False) -> int:
+        """Words up to `position` (None: all that was sent) need not be heard again; returns the position."""
+        position = self.sent if position is None else position
+        self._settled = max(self._settled, position)
+        self._open_from = position if turn_goes_on else None
+        return position
+
+
+def asks_to_dictate(said: str, languages: Sequence[str]) -> bool:
+    """Whether the agent has just asked for digits, letters or an address; `languages` are those it may have used."""
+    return not phrases_of(languages or ("en",)).dictated.isdisjoint(words_of(said))
+
+
+def bases(codes: Iterable[object]) -> tuple[str, ...]:
+    """The languages (``en``) of BCP 47 tags (``en-IN``) in a message, each once, in their order."""
+    tags = [code for code in codes if isinstance(code, str)]
+    return tuple(dict.fromkeys(tag.replace("_", "-").partition("-")[0].lower() for tag in tags if tag))
+
+
+class SttSession(ABC):
+    """One provider's protocol: all sessions of one call. Never raises for what the server sends."""
+
+    name: ClassVar[str]
+    """The provider's name in the configuration."""
+    begins: ClassVar[bool] = True
+    """Whether the server says when it is ready (`SttBegun`); otherwise it is when the websocket stands."""
+    keepalive: ClassVar[str] = ""
+    """What keeps a session without sound alive."""
+    goodbye: ClassVar[str]
+    """What ends a session politely."""
+    faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
+    """The server's codes: what it is, what to do about it, whether another session may go better."""
+
+    def __init__(self, options: ListenOptions, frame_min: int = 1) -> None:
+        self.limits = options
+        self.backlog = Backlog(options.chunk, frame_min)
+        self.ignored = 0
+        """Messages that made no sense."""
+
+    def attend(self, language: str) -> str | None:
+        """The message that says what is spoken from now on (ISO 639-1); empty if the session need not be told, None if
+        it takes another session."""
+        return ""
+
+    @abstractmethod
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers of a session."""
+
+    def begin(self) -> None:
+        """Start a session."""
+        self.backlog.begin()
+
+    def hint(self, said: str) -> str:
+        """The message that tells what the agent has said; empty if the provider does not take it."""
+        return ""
+
+    def receive(self, message: str | bytes) -> SessionEvent | None:
+        """What one message of the server means; None if nothing. Nonsense is counted in `ignored`."""
+        try:
+            fields = json.loads(message)
+        except (ValueError, RecursionError):
+            fields = None
+        kind = fields.get("type") if isinstance(fields, dict) else None
+        if isinstance(kind, str):
+            try:
+                return self.read(kind, fields)
+            except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+                pass  # fields of the wrong shape
+        self.ignored += 1
+        return None
+
+    @abstractmethod
+    def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
+        """What a message of type `kind` means. May raise what wrong types raise."""
+
+    def fault(self, loss: SttFault) -> ProviderError:
+        """The error for the end of a session."""
+        unknown = (f"error {quoted(loss.code, self.limits.api_key)}", "", False)
+        known = self.faults.get(loss.code) or _CODES.get(loss.code) or unknown
+        return coded_fault(self.name, known, quoted(loss.words, self.limits.api_key) if loss.code != ABNORMAL else "")
+
+
+_CODES: dict[int | str, tuple[str, str, bool]] = {
+    CHANGING: ("changing the language", "", True),
+    1000: ("the server ended the session", "", True),
+    1001: ("the server is going away", "", True),
+    1006: ("connection lost", "", True),
+    1009: ("sent a message beyond 1 MiB", "", True),
+    1011: ("internal error of the server", "", True),
+    1012: ("the server restarts", "", True),
+    1013: ("the server is overloaded", "", True),
+}

@@ -1,0 +1,168 @@
+"""What the protocols of streaming voices share, without input and output."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from agent.errors import ProviderError
+from agent.providers.faults import coded_fault, http_fault, quoted
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    """What the options of all voices have in common."""
+
+    api_key: str = field(default="", repr=False)
+    """The account's key."""
+    open_limit: float = 3.0
+    """Seconds until the connection must stand."""
+    first_sound_limit: float = 4.0
+    """Seconds from the text to its first sound."""
+    gap_limit: float = 4.0
+    """Seconds between two pieces of a sentence."""
+
+    def __post_init__(self) -> None:
+        if min(self.open_limit, self.first_sound_limit, self.gap_limit) <= 0:
+            raise ValueError("time limits must be positive")
+
+
+class TtsSound(NamedTuple):
+    """A piece of mu-law sound of a sentence."""
+
+    sentence: str
+    ulaw: bytes
+
+
+class Final(NamedTuple):
+    """Nothing more follows for a sentence."""
+
+    sentence: str
+
+
+class TtsFault(NamedTuple):
+    """A sentence, or with "" the whole connection, has failed: the server's own code, or the websocket's close code."""
+
+    code: int | str
+    words: str
+    sentence: str = ""
+    passes: bool | None = None
+    """Whether the same may go well later, if the server says so."""
+    retry_after: float = 0.0
+    """Seconds that it wants to be left alone; 0 if it does not say."""
+
+
+class TtsBegun(NamedTuple):
+    """The server is ready for text."""
+
+
+class Answer(NamedTuple):
+    """What the server is to be told now."""
+
+    message: str
+
+
+SpeechEvent = TtsSound | Final | TtsFault | TtsBegun | Answer
+
+
+class TtsSession(ABC):
+    """One provider's protocol on one websocket after the other. Never raises for what the server sends."""
+
+    name: ClassVar[str]
+    """The provider's name in the configuration."""
+    parallel: ClassVar[int] = 1
+    """Sentences that may be spoken at a time."""
+    cancels: ClassVar[bool] = True
+    """Whether a sentence that was stopped is over at once; where not, it holds its place until its end."""
+    begins: ClassVar[bool] = False
+    """Whether the server says when it is ready (`TtsBegun`)."""
+    keepalive_every: float = 0.0
+    """Seconds between signs of life; 0 for none."""
+    goodbye: ClassVar[tuple[str, ...]] = ()
+    """What ends the connection politely."""
+    faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
+    """The server's codes: what it is, what to do about it, whether the same may go well later."""
+
+    def __init__(self, options: SpeakOptions) -> None:
+        self.limits = options
+        self.ignored = 0
+        """Messages that made no sense."""
+        self._count = 0
+
+    @abstractmethod
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers of the websocket."""
+
+    def begin(self) -> list[str]:
+        """Start on a new websocket; what is sent at once."""
+        return []
+
+    def keep_alive(self) -> list[str]:
+        """The messages that keep an idle connection alive."""
+        return []
+
+    def worn(self, now: float) -> bool:
+        """Whether the websocket should be replaced before the next sentence."""
+        return False
+
+    @abstractmethod
+    def say(self, sentence: str, text: str, now: float) -> list[str]:
+        """The messages that have `text` spoken; its sound will be that of `sentence`, a name never used before."""
+
+    @abstractmethod
+    def cancel(self, sentence: str) -> list[str]:
+        """The messages that stop a sentence. What still comes of it is not reported, or nobody listens to it."""
+
+    def receive(self, message: str | bytes) -> list[SpeechEvent]:
+        """What one message of the server means. Nonsense is counted in `ignored`."""
+        try:
+            if isinstance(message, bytes):
+                return self.sound(message)
+            fields = json.loads(message)
+            return self.read(fields.get("type", ""), fields)
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
+            self.ignored += 1
+            return []
+
+    def sound(self, ulaw: bytes) -> list[SpeechEvent]:
+        """What a binary message means."""
+        raise ValueError("no binary messages here")
+
+    @abstractmethod
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
+        """What a message of type `kind` ("" without one) means. May raise what wrong types raise."""
+
+    def fault(self, fault: TtsFault) -> ProviderError:
+        """The error for a `TtsFault`."""
+        code, words = fault.code, quoted(fault.words, self.limits.api_key)
+        known = self.faults.get(code) or _CODES.get(code)
+        if known is None and isinstance(code, int) and 400 <= code < 600:
+            return http_fault(self.name, code, words, fault.retry_after)
+        known = known or (f"error {quoted(code, self.limits.api_key)}", "", True)
+        error = coded_fault(self.name, known, words if code != 1006 else "")
+        error.refused = error.refused and not (isinstance(code, int) and 1000 <= code < 1008)  # it may have spoken
+        error.temporary = error.temporary if fault.passes is None else fault.passes
+        error.retry_after = fault.retry_after
+        return error
+
+
+_CODES: dict[int | str, tuple[str, str, bool]] = {
+    1000: ("the server ended the connection", "", True),
+    1001: ("the server is going away", "", True),
+    1006: ("connection lost", "", True),
+    1008: ("refused a message or the account", "check the key, the plan and the options", False),
+    1011: ("internal error of the server", "", True),
+    1013: ("the server is overloaded", "", True),
+    "nonsense": ("sent sound that cannot be decoded", "", True),
+}
+
+
+def parts_of(text: str, longest: int) -> list[str]:
+    """`text` on one line, cut between words into parts of at most `longest` characters. Joined they are the whole."""
+    rest, parts = " ".join(text.split()), list[str]()
+    while rest:
+        end = len(rest) if len(rest) <= longest else rest.rfind(" ", 0, longest) + 1 or longest
+        parts.append(rest[:end])
+        rest = rest[end:]
+    return parts

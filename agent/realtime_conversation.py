@@ -1,0 +1,286 @@
+"""The conversation of a speech-to-speech provider: it takes the turns, we hold the line, the tools and the memory.
+
+The local onset of a sound silences the wire at once, as in a cascade; the provider's own onset confirms it, and then
+what was not played is forgotten on both sides. All else is `agent.base_conversation`: limits, silence, keys, transfer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from agent.active_agent import ActiveAgent, AgentRole
+from agent.base_conversation import BaseConversation
+from agent.errors import ProviderError
+from agent.history import History, UserTurn
+from agent.line import Line
+from agent.llm import Message, ToolCall
+from agent.parts import close_parts, open_parts
+from agent.realtime import (
+    Answering,
+    Brief,
+    Consumed,
+    RealtimeEvent,
+    RenewableRealtime,
+    Reopened,
+    ReplyAudio,
+    ReplyEnded,
+    Words,
+    exactly,
+)
+from agent.realtime_reply import RealtimeOutput, RealtimeReply
+from agent.records import CallerSaid, Part, Report, Times, Turn, Used
+from agent.reply import COVERED_AFTER, Agent, CallEnding, Reply
+from agent.stt import Onset, Transcript
+from agent.tools import Toolbox
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import State
+
+COVERED_WITHIN = 2.8
+"""Seconds after their last sound within which the caller hears something, if it is only that it takes a moment."""
+COVERED_SOON = 0.5
+"""Seconds that a session has at least to begin, when much of that time is over."""
+RECAP = 6000
+"""Letters of what was said that a session is told which takes the place of another."""
+GO_ON = "There was a fault on the line. Go on: answer what the caller said last; repeat nothing that they have heard."
+AGAIN = "There was a fault on the line while the caller spoke. Ask them to say their last sentence again."
+TAKEN_OVER = "You have just taken the call over. {opening}Go on with the caller at once, as the last result tells you."
+FOLLOW = "If the caller goes on in another language that you speak, call switch_language before you answer."
+"""Nobody else notices: the session does not say in which language its caller speaks."""
+CORRECTED = "What came of the last thing that you decided about this call: {result}"
+OPENING = 'Begin with exactly this: "{opening}" '
+OVERDUE = 2.3
+"""Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
+ASKED_AFTER = 2.0
+"""Seconds after that in which it still may; then it is prompted."""
+DEAF = (State.ANNOUNCING, State.CLOSING)
+"""States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
+
+
+class RealtimeConversation(BaseConversation):
+    """One call's conversation with a provider that hears, thinks and speaks."""
+
+    def __init__(
+        self,
+        line: Line,
+        session: RenewableRealtime,
+        role: AgentRole,
+        *,
+        find_agent: Callable[[str], AgentRole] | None = None,
+        options: TurnOptions | None = None,
+        transfer: Callable[[str], Awaitable[bool]] | None = None,
+        people: Mapping[str, str] | None = None,
+        observer: Callable[[Report], None] | None = None,
+        call: str = "",
+    ) -> None:
+        """See `agent.conversation.Conversation`."""
+        self._speech_output = RealtimeOutput(line, session)
+        self._session = session
+        self._playing = role.name, role.languages[0]
+        """Whom the session plays, and in which language."""
+        self._handed_over = False
+        """Whether the next session is that of another agent."""
+        agent = Agent(
+            toolbox=Toolbox((), call), history=History(role.persona.prompt), speech_output=self._speech_output,
+            call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn,
+        )  # fmt: skip
+        super().__init__(
+            line, session, ActiveAgent(role, find_agent, self._report), agent,
+            replace(options or TurnOptions(), max_endpointing_delay=OVERDUE),
+            transfer=transfer, observer=observer,
+        )  # fmt: skip
+        session.brief = self._brief
+        agent.corrected = self._correct
+        self._correction = ""
+        """What the session was told wrong: the result of a tool that turned out otherwise."""
+        self._opening = role.persona.notice or role.persona.greeting
+        """What the session says by itself when it begins, as long as nobody has asked for it."""
+        self._current: RealtimeReply | None = None
+        self._onset: float | None = None
+        """Where in the sound the caller began, if nothing has been answered since."""
+        self._words = ""
+        """What the caller said, until it is answered."""
+        self._answered: tuple[UserTurn, RealtimeReply] | None = None
+        """What was answered last, and the answer."""
+
+    async def open(self) -> None:
+        """Begin the session; a failure is told to the caller by `run`."""
+        self._floor.broken = await open_parts({"realtime": self._session})
+
+    async def close(self) -> None:
+        """End the session; safe to call twice, and without `run`."""
+        await close_parts(self._session)
+
+    def _brief(self) -> Brief:
+        prompt, *said = self._agent.history.messages()
+        recap = "\n".join(_line_of(message) for message in said)[-RECAP:]
+        told = self._told(prompt)
+        if recap:
+            told = f"{told}\n\nYou are in the midst of this call. Until now:\n{recap}"
+        return Brief(told, "" if recap else self._opening, self._agent.toolbox.schemas)
+
+    def _told(self, prompt: Message) -> str:
+        """The instructions of the session."""
+        follow = FOLLOW if len(self._active.languages.known) > 1 else ""
+        return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
+
+    def _correct(self, call: str, result: str, failed: bool) -> None:
+        """A tool turned out otherwise: let the session know.
+
+        A failure that was not told before is the result. All else is an instruction: a result would have to be answered
+        with words, which nobody is to hear while it rings.
+        """
+        answers = failed and call in self._speech_output.unanswered
+        correction = "" if answers else CORRECTED.format(result=result)
+        if correction != self._correction:
+            self._correction = correction
+            self._noted()
+        if answers:
+            self._speech_output.unanswered.discard(call)
+            self._session.answer(call, result, failed=True)
+
+    def _apply_role(self) -> None:
+        super()._apply_role()
+        self._speech_output.language = self._active.languages.now
+        self._agent.toolbox.consent.judge = self._active.role.judge
+        before, self._playing = self._playing, (self._active.role.name, self._active.languages.now)
+        if self._playing[0] != before[0]:
+            self._handed_over = True
+            self._session.renew(self._playing[0])
+        elif self._playing != before:
+            self._noted()
+
+    def _noted(self) -> None:
+        self._session.instruct(self._told(self._agent.history.messages()[0]))
+
+    def _fail(self, part: Part, error: ProviderError) -> None:
+        """Whatever fails, it is the one provider: nothing can be said with it any more."""
+        super()._fail("realtime", error)
+
+    def _blamed(self, error: ProviderError) -> Part:
+        return "realtime"
+
+    # What it hears
+
+    def _give(self, ulaw: bytes) -> None:
+        super()._give(b"\xff" * len(ulaw) if self._floor.turns.state in DEAF else ulaw)
+
+    def _expect(self, said: str) -> None:
+        """The session knows what it says."""
+
+    # What the session tells
+
+    async def _follow_events(self) -> None:
+        await self._follow("realtime", self._session.name, self._session.events(), self._happen)
+
+    def _happen(self, event: RealtimeEvent) -> None:
+        match event:
+            case Onset(at):
+                self._onset = at
+                self._decide(self._floor.turns.interrupted(self._now()))
+            case Transcript():
+                self._written_down(event)
+            case Answering():
+                if self._onset is not None:
+                    self._decide(self._floor.turns.ended(self._now()))
+            case Consumed(unit, amount):
+                self._report(Used("realtime", self._session.product, unit, amount))
+            case Reopened():
+                self._go_on()
+            case ReplyAudio() | Words() | ReplyEnded() | ToolCall():
+                self._output(event)
+
+    def _written_down(self, heard: Transcript) -> None:
+        """The words may come before the reply or, since they are written down by another model, after it."""
+        self._report(CallerSaid(heard.text, heard.final))
+        if not heard.final:
+            return
+        if self._answered is not None and (self._onset is None or heard.end <= self._onset):
+            asked, reply = self._answered
+            asked.text = reply.turn.caller = f"{asked.text} {heard.text}".strip()
+            reply.worded.set()
+            return
+        self._words = heard.text
+        self._decide(self._floor.turns.ended(self._now()))
+
+    def _output(self, event: ReplyAudio | Words | ReplyEnded | ToolCall) -> None:
+        current = self._current if self._floor.replying is not None else None
+        if current is None:
+            if isinstance(event, ReplyEnded) or self._floor.turns.state in (State.CLOSING, State.ENDED):
+                return
+            if self._onset is not None and not isinstance(event, ToolCall):
+                return  # the caller has interrupted what it belongs to
+            current = self._begin_reply(Turn())
+            current.worded.set()
+        current.take(event)
+
+    # What the table decides
+
+    def _answer(self, text: str, instead: str) -> None:
+        """The provider answers by itself what it has heard; `text` is what it has not: keys."""
+        words, self._words = self._words, ""
+        now = self._now()
+        asked = self._agent.history.asked()
+        asked.text = f"{asked.text} {text or words}".strip()
+        stopped = min(self._floor.turns.stopped(text, self._listening.silent_since or now), now)
+        self._onset = None
+        self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
+        if text:
+            self._session.tell(text)
+
+    def _prepare(self, text: str, instead: str) -> None:
+        """The session prepares its replies by itself."""
+
+    def _ask_again(self) -> None:
+        if self._onset is None:
+            super()._ask_again()
+        else:
+            self._spawn(self._await(self._onset))
+
+    async def _await(self, onset: float) -> None:
+        """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
+        Reply(self._agent, Turn(), self._now).cover(self._agent.history.say())
+        await asyncio.sleep(ASKED_AFTER)
+        if self._onset == onset and self._floor.turns.state is State.LISTENING and self._floor.replying is None:
+            self._onset = None
+            super()._ask_again()
+
+    def _recite(self, text: str) -> None:
+        self._begin_reply(
+            Turn(), aside=True
+        ).worded.set()  # which hushes what is being said, and what was prompted before
+        if text != self._opening:
+            self._session.prompt(exactly(text))
+        self._opening = ""
+
+    def _begin_reply(self, turn: Turn, *, aside: bool = False) -> RealtimeReply:
+        waited = self._now() - self._listening.silent_since
+        cover = max(COVERED_SOON, COVERED_WITHIN - waited) if waited < COVERED_WITHIN else COVERED_AFTER
+        current = RealtimeReply(self._agent, turn, self._now, self._session, self._speech_output, cover, aside=aside)
+        self._current = current
+        self._reply(turn, current.follow)
+        return current
+
+    def _go_on(self) -> None:
+        """Another session has begun, which knows the conversation, but not what is due now."""
+        current = self._current if self._floor.replying is not None else None
+        owed = current is not None and current.owed
+        if current is not None:
+            current.break_off(owed=owed)
+        opening, self._agent.opening = self._agent.opening, ""
+        handed_over, self._handed_over = self._handed_over, False
+        if owed and handed_over:
+            said = OPENING.format(opening=opening) if opening else ""
+            self._session.prompt(TAKEN_OVER.format(opening=said))
+        elif owed:
+            self._session.prompt(GO_ON)
+        elif self._onset is not None:
+            self._session.prompt(AGAIN)
+            self._onset = None
+
+
+def _line_of(message: Message) -> str:
+    who = {"user": "Caller", "assistant": "You", "tool": "Result of a tool"}.get(message["role"], "Note")
+    called = ", ".join(
+        f"{call['function']['name']}({call['function']['arguments']})" for call in message.get("tool_calls", ())
+    )
+    return f"{who}: {message['content'] or ''}{f' [called {called}]' if called else ''}"

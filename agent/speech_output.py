@@ -1,0 +1,113 @@
+"""Speech output: gives sentences to the text to speech, and its sound to the line."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from agent.ahead import Ahead, Spawn
+from agent.errors import ProviderError
+from agent.history import Sentence
+from agent.limits import FIRST_SOUND, within
+from agent.line import SAMPLE_RATE, Heard, Line
+from agent.recorded import moment
+from agent.speakable import speakable
+from agent.tts import TextToSpeech
+from agent.ulaw import audible
+from agent.utterances import Utterances
+
+COVERED_AFTER = 1.7
+"""Seconds of silence within a sentence after which what needs no voice is played: "One moment, please.", or a tone."""
+LEAD = 10.0
+"""Seconds of sound that may wait on the line; the voice is asked for more only below that."""
+
+
+class TtsError(ProviderError):
+    """The voice failed, rather than what it was given to say."""
+
+
+class SpeechOutput(Utterances):
+    """Speaks one sentence after the other."""
+
+    def __init__(self, line: Line, tts: TextToSpeech) -> None:
+        super().__init__(line)
+        self._tts = tts
+        self._covering: asyncio.TimerHandle | None = None
+        self._ahead: tuple[str, Ahead[bytes]] | None = None
+
+    def speak_in(self, language: str) -> None:
+        """What is said from now on is in `language` (ISO 639-1)."""
+        self.forget()
+        self.language = language
+
+    def prefetch(self, text: str, spawn: Spawn) -> None:
+        """Have what will probably be the next sentence synthesised before it is wanted."""
+        if spoken := self._spoken(text):
+            self.forget()
+            self._ahead = (text, Ahead(self._synthesise(spoken), spawn))
+
+    def forget(self) -> None:
+        """Throw away what was prefetched."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            self._ahead = None
+
+    async def speak(self, sentence: Sentence, on_sound: Callable[[], None]) -> None:
+        """Have `sentence` spoken; returns when all its sound is on the line. Raises `TtsError`."""
+        self._cover_later(sentence, asyncio.get_running_loop().time())
+        try:
+            if (stream := self._sound_of(sentence.text)) is not None:
+                async with aclosing(stream) as pieces:
+                    sounded = False
+                    async for sound in pieces:
+                        on_sound()
+                        sounded = sounded or audible(sound)
+                        await self._put(sentence, sound)
+                    if not sounded and any(map(str.isalnum, sentence.text)):
+                        raise ProviderError(self._tts.name, "made no sound")
+        except ProviderError as error:
+            raise TtsError(error.provider, error.problem, advice=error.advice, temporary=error.temporary) from None
+        else:
+            sentence.complete = True
+        finally:
+            if self._covering is not None:
+                self._covering.cancel()
+            self._line.finish(sentence.utterance)
+
+    def _cover_later(self, sentence: Sentence, silent_from: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._covering = loop.call_at(silent_from + COVERED_AFTER, self._cover, sentence)
+
+    def _cover(self, sentence: Sentence) -> None:
+        now, (_, sound) = asyncio.get_running_loop().time(), moment(self.language)
+        if now >= self._ends_at + COVERED_AFTER:
+            self._ends_at = now + len(sound) / SAMPLE_RATE
+            sentence.cover(len(sound))
+            self._line.say(sentence.utterance, sound)
+        self._cover_later(sentence, self._ends_at)
+
+    def _sound_of(self, text: str) -> AsyncGenerator[bytes, None] | None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            if ahead[0] == text:
+                return ahead[1].pieces()
+            ahead[1].cancel()
+        spoken = self._spoken(text)
+        return self._synthesise(spoken) if spoken else None
+
+    def _spoken(self, text: str) -> str:
+        """What the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
+        spoken = speakable(text, self.language)
+        return spoken if any(map(str.isalnum, spoken)) else ""
+
+    def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:
+        return within(self._tts.speak(spoken), self._tts.name, FIRST_SOUND, FIRST_SOUND)
+
+    async def _put(self, sentence: Sentence, sound: bytes) -> None:
+        self.sound(sentence, sound)
+        if self.left > LEAD:
+            await asyncio.sleep(self.left - LEAD)
+
+    def stop(self) -> Heard:
+        """See `Utterances.stop`; what was prefetched is thrown away, too."""
+        self.forget()
+        return super().stop()

@@ -1,0 +1,92 @@
+"""STT: what turns the caller's sound into words. One object per call."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+
+class Onset(NamedTuple):
+    """The provider noticed that the caller began to speak, `at` seconds into the audio given to `send_audio`."""
+
+    at: float
+
+
+class Word(NamedTuple):
+    """A word and where it stands, in seconds of the audio given to `send_audio` since `open`."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Transcript(NamedTuple):
+    """Words of the current turn, cumulative: each replaces the one before it.
+
+    `final` ends the turn. `eager` marks a text that will probably become the final one unchanged (eager end of
+    turn): a reply may be prepared on it, but nothing with a side effect may happen yet. A following transcript that is
+    not eager takes it back (the caller goes on after all), even if its text is the same.
+    """
+
+    text: str
+    final: bool
+    eager: bool
+    end: float
+    """Where the last word ends, in seconds of the audio given to `send_audio` since `open`."""
+    words: tuple[Word, ...] = ()
+    """Of a final text, if the provider tells where each of its words stands."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of what was spoken, most of it first; empty if the provider does not tell."""
+    confidence: float = 1.0
+    """How sure the provider is of them, 0 to 1."""
+
+
+SttEvent = Onset | Transcript
+
+
+class AudioInput(Protocol):
+    """What takes the caller's sound."""
+
+    @property
+    def name(self) -> str:
+        """Who it is, for logs and bills."""
+        ...
+
+    def send_audio(self, ulaw: bytes) -> None:
+        """Take mu-law sound of any length, in order and without gaps; never blocks. The queue behind it holds 5 s."""
+        ...
+
+
+class SpeechToText(AudioInput, Protocol):
+    """A live speech-to-text session."""
+
+    ends_turns: bool
+    """Whether its final transcripts are the ends of turns; else they only end a piece of speech."""
+
+    async def open(self) -> None:
+        """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""
+        ...
+
+    def send_audio(self, ulaw: bytes) -> None:
+        """See `AudioInput.send_audio`; beyond the 5 s the oldest sound is dropped and counted.
+
+        A piece of more than a second is not live but heard again, after another STT has failed: it comes on top.
+        """
+        ...
+
+    def expect(self, said: str) -> None:
+        """Give the agent's last sentence, which hints at what the caller may say next."""
+        ...
+
+    def attend(self, language: str) -> None:
+        """Be told that `language` (ISO 639-1) is spoken from now on.
+
+        STT that knows only one at a time change over, and lose no words by it.
+        """
+        ...
+
+    def events(self) -> AsyncIterator[SttEvent]:
+        """Yield onsets and transcripts until `close`. Raises `ProviderError` when the session is lost for good."""
+        ...
+
+    async def close(self) -> None:
+        """End the session politely; safe to call twice and after a failure."""
+        ...

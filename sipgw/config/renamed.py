@@ -1,0 +1,27 @@
+"""Keys of the configuration that have another name now. An old key is an error that names the new one."""
+
+RENAMED = {
+    "agent.ears": "stt",
+    "agent.model": "llm",
+    "agent.voice": "tts",
+    "agent.duplex": "realtime",
+    "agent.ears_backup": "stt_backup",
+    "agent.model_backup": "llm_backup",
+    "agent.voice_backup": "tts_backup",
+    "agent.duplex_backup": "realtime_backup",
+    "languages.voice": "tts",
+    "assemblyai_voice": "assemblyai_tts",
+    "cartesia_voice": "cartesia_tts",
+    "deepgram_voice": "deepgram_tts",
+    "openai_voice": "openai_tts",
+    "providers.ears_lost": "stt_lost",
+    "providers.ears_deaf": "stt_deaf",
+}
+"""The old key with its table, and the new key in that table. ``providers`` is a table of `sipgw simulate`."""
+
+
+def new_name(path: tuple[str | int, ...]) -> str:
+    """The new name of the key at `path`, as in `sipgw.config.options.OptionError`; empty if it was not renamed."""
+    names = [name for name in path if isinstance(name, str)]
+    # Tables stand in the file of an agent, too, below the keys of [agent].
+    return RENAMED.get(".".join(names)) or RENAMED.get(names[-1], "")

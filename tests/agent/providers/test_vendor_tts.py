@@ -1,0 +1,142 @@
+"""ElevenLabs' and Amazon's own clients against our fakes, and their types on what we send."""
+
+import asyncio
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from elevenlabs import types as eleven
+from elevenlabs.client import AsyncElevenLabs
+from websockets.asyncio.client import connect
+
+from tests.agent.providers.vendors import judged
+from tests.agent.providers.voicing import DIALOGUE, HTTP, POLLY, WS, said, speaking
+from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
+from tests.fakes.speech_http import FakeDialogue, FakePolly
+
+WORDS = "Hello there."
+
+
+def client(fake: Any) -> AsyncElevenLabs:
+    return AsyncElevenLabs(api_key=fake.key, base_url=fake.url)
+
+
+@pytest.mark.faults("E6")
+def test_elevenlabs_client_speaks_with_the_fake() -> None:
+    async def run() -> tuple[bytes, bytes]:
+        async with FakeElevenLabsHttp() as fake, FakeDialogue(key="k") as dialogue:
+            asked = {"text": WORDS, "model_id": "eleven_flash_v2_5", "output_format": "ulaw_8000"}
+            stream = client(fake).text_to_speech.stream("george", **asked)
+            plain = b"".join([piece async for piece in stream])
+            inputs = [{"text": WORDS, "voice_id": "george"}]
+            talk = client(dialogue).text_to_dialogue.stream(
+                inputs=inputs, model_id="eleven_v3", output_format="ulaw_8000"
+            )
+            return plain, b"".join([piece async for piece in talk])
+
+    assert asyncio.run(run()) == (sound_of(WORDS), sound_of(WORDS))
+
+
+def judge_multi(message: dict[str, Any]) -> None:
+    """A message to multi-stream-input: its kind shows by its fields."""
+    kinds = {
+        "close_socket": eleven.CloseSocket,
+        "close_context": eleven.CloseContext,
+        "flush": eleven.FlushContext,
+        "voice_settings": eleven.InitialiseContext,
+    }
+    kind = next((kind for name, kind in kinds.items() if name in message), eleven.SendTextMulti)
+    if kind is eleven.SendTextMulti and message["text"] in ("", " "):
+        kind = eleven.InitializeConnectionMulti if message["text"] else eleven.KeepContextAlive
+    judged(kind, message)
+
+
+@pytest.mark.faults("E6")
+@pytest.mark.parametrize("options", [{}, {"speed": 1.1, "stability": 0.4}])
+def test_elevenlabs_types_take_all_that_our_voice_and_the_fake_send(options: dict[str, Any]) -> None:
+    async def scenario(voice: Any, fake: Any) -> Any:
+        await said(voice, WORDS)
+        stream = voice.speak("Never mind.")
+        await anext(stream)
+        await stream.aclose()
+        return fake.sessions[0]
+
+    session = speaking(WS, scenario, TtsFaults(sentence=2, hold_after=2), keepalive=0.02, **options)
+    assert len(session.messages) >= 5
+    for message in session.messages:
+        judge_multi(message)
+    for message in session.sent:
+        judged(eleven.FinalOutputMulti if "isFinal" in message else eleven.AudioOutputMulti, message)
+
+
+@pytest.mark.faults("E6")
+def test_a_sixth_context_is_refused_by_the_code_of_the_service() -> None:
+    async def run() -> Any:
+        async with FakeElevenLabs() as fake:
+            path = "/v1/text-to-speech/george/multi-stream-input?model_id=eleven_flash_v2_5&output_format=ulaw_8000"
+            url = fake.url.replace("http", "ws", 1) + path
+            async with connect(url, additional_headers={"xi-api-key": fake.key}) as socket:
+                for number in range(6):
+                    opening = eleven.InitialiseContext(text=" ", context_id=f"c{number}")
+                    await socket.send(opening.model_dump_json(exclude_none=True))
+                return json.loads(await socket.recv())
+
+    assert asyncio.run(run())["error"] == "max_active_conversations"
+
+
+def test_elevenlabs_client_sends_what_we_send() -> None:
+    """Where the package has no type for a body: it is laid beside the client's own."""
+
+    async def ours(voice: Any, fake: Any) -> Any:
+        await said(voice, WORDS)
+        (one,) = [one for one in fake.exchanges if one.method == "POST"]
+        return json.loads(one.body)
+
+    async def theirs() -> tuple[Any, Any]:
+        async with FakeElevenLabsHttp() as fake, FakeDialogue(key="k") as dialogue:
+            settings = eleven.VoiceSettings(speed=1.1)
+            asked = {"text": WORDS, "model_id": "eleven_flash_v2_5", "output_format": "ulaw_8000"}
+            stream = client(fake).text_to_speech.stream("george", **asked, voice_settings=settings)
+            [piece async for piece in stream]
+            inputs = [{"text": WORDS, "voice_id": "george"}]
+            talk = client(dialogue).text_to_dialogue.stream(
+                inputs=inputs, model_id="eleven_v3", output_format="ulaw_8000"
+            )
+            [piece async for piece in talk]
+            return json.loads(fake.exchanges[0].body), json.loads(dialogue.exchanges[0].body)
+
+    plain, dialogue = asyncio.run(theirs())
+    assert speaking(HTTP, ours, speed=1.1) == plain
+    assert speaking(DIALOGUE, ours, voice_id="george") == dialogue
+
+
+def polly(fake: Any) -> Any:
+    """It signs and sends on its own, in a thread; its models come with the package."""
+    session = botocore.session.Session()
+    session.set_credentials(fake.key, "secret")
+    once = Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=5)
+    return session.create_client("polly", region_name="us-east-1", endpoint_url=fake.url, config=once)
+
+
+def spoken(client: Any, body: dict[str, Any]) -> bytes:
+    """What Amazon's client, which blocks, brings."""
+    return client.synthesize_speech(**body)["AudioStream"].read()
+
+
+@pytest.mark.faults("E6")
+def test_amazon_s_client_speaks_with_the_fake_and_sends_what_we_send() -> None:
+    async def ours(voice: Any, fake: Any) -> Any:
+        await said(voice, WORDS)
+        (one,) = [one for one in fake.exchanges if one.method == "POST"]
+        return json.loads(one.body)
+
+    body = speaking(POLLY, ours)
+
+    async def theirs() -> tuple[bytes, Any]:
+        async with FakePolly(key="k") as fake:
+            answer = await asyncio.to_thread(spoken, polly(fake), body)  # noqa: TID251
+            return answer, json.loads(fake.exchanges[0].body)
+
+    assert asyncio.run(theirs()) == (sound_of(WORDS), body)
