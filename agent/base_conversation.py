@@ -268,6 +268,8 @@ class BaseConversation(ABC):
         for decision in decisions:
             if decision.action not in (Action.GREET, Action.END):
                 self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
+            if decision.action in (Action.CUT, Action.DISCARD):
+                self._agent.toolbox.consent.spoken_into += 1
             acts[decision.action](decision)
         self._floor.changed.set()
         self.call_control.go_on()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent.turn_table import TABLE, Decision
+from agent.turn_taking.table import TABLE, Action
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
@@ -115,10 +115,10 @@ def test_a_later_reply_is_found() -> None:
 
 def test_an_agent_that_no_longer_stops_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     deaf = {
-        cell: (state, tuple(one for one in decisions if one is not Decision.CUT))
+        cell: (state, tuple(one for one in decisions if one is not Action.CUT))
         for cell, (state, decisions) in TABLE.items()
     }
-    monkeypatch.setattr("agent.turns.TABLE", deaf)
+    monkeypatch.setattr("agent.turn_taking.machine.TABLE", deaf)
     assert "turn 2: interrupted" in played(bundle("barge_in"))[1]
 
 
@@ -159,7 +159,7 @@ def test_code_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("agent.turns.Turns.away", fail)
+    monkeypatch.setattr("agent.turn_taking.machine.TurnMachine.away", fail)
     again, found = played(bundle("hold"))
     assert found[0] == "left the recording" or "failed" in found
     monkeypatch.setattr("sipgw.calls.phone_line.PhoneLine.exchange", fail)
