@@ -19,6 +19,7 @@ from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
+from agent.pacing import pacing
 from agent.phrases import phrases_of
 from agent.recorded import WORDS, recorded
 from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnDecided, TurnEnded, tell
@@ -68,7 +69,7 @@ class BaseConversation(ABC):
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
-        active.enter(agent, common, self._collecting.tool(), self._apply_role)
+        active.enter(agent, common, self._collecting.tool(), pacing(lambda: self._floor.turns), self._apply_role)
 
     # What it is held with
 
@@ -117,6 +118,7 @@ class BaseConversation(ABC):
         known = phrases_of(self._active.languages.known)
         self._agent.toolbox.consent.phrases = known
         self._floor.speak(known)
+        self._floor.turns.endpointing.fields = self._agent.toolbox.expected
 
     async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
         """Say that there is a technical problem, that of `part`: by the `sentence` of that name."""

@@ -107,10 +107,15 @@ class CascadeReply(Reply):
                 break
             said.calls = calls[:CALLS]
             await self._run_tools(said)
-            if agent.call_ending.outcome is not None and self.turn.said:
+            if self.turn.said and (agent.call_ending.outcome is not None or self._is_quiet(said)):
                 break
         await self._say_something()
         await agent.speech_output.silent()
+
+    def _is_quiet(self, said: AssistantTurn) -> bool:
+        """Whether there is nothing to say about the results of all its tools."""
+        found = [self._agent.toolbox.get(call.name) for call in said.calls]
+        return all(one is not None and one.quiet for one in found)
 
     async def _say_something(self) -> None:
         """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""

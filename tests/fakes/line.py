@@ -268,6 +268,10 @@ class FakeCaller:
         """Let the STT report a whole turn, in these languages."""
         self._stt.heard.put_nowait(Transcript(text, True, False, self._given, (), languages, confidence))
 
+    def hear_interim(self, text: str) -> None:
+        """Let the STT report words of a turn that goes on."""
+        self._hear(text, final=False)
+
     def notice(self) -> None:
         self._stt.heard.put_nowait(Onset(self._given))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent.turn_taking.table import TABLE, Action
 from typer.testing import CliRunner
 
+from agent.turn_taking.table import TABLE, Action
 from sipgw.cli.main import app
 from sipgw.records.bundles.bundle import Bundle, BundleError, read_bundle
 from sipgw.sip import offer_answer
