@@ -74,8 +74,8 @@ class ActiveAgent(Generic[R]):
     ) -> None:
         """Play the first role: `agent` is made what it needs.
 
-        `common` tools are those of every role, `collect` and `pacing` are for those that may use them. `changed` is called
-        for this role and language, and whenever one of them changes.
+        `common` tools are those of every role, `collect` and `pacing` are for those that may use them.
+        `changed` is called for this role and language, and whenever one of them changes.
         """
         self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
         self._pacing = pacing

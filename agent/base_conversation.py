@@ -5,7 +5,6 @@ TTS) and `agent.realtime_conversation` (one provider that does all of it).
 """
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ import structlog
 from agent.active_agent import ActiveAgent
 from agent.call_control import CallControl
 from agent.connecting import Connecting
+from agent.conversation_kind import ConversationKind
 from agent.dtmf_collector import DtmfCollector
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
@@ -26,8 +26,8 @@ from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, So
 from agent.reply import Agent, Reply
 from agent.stt import AudioInput
 from agent.tasks import Tasks
+from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.machine import Decision, Decisions
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.table import Action, State
 
@@ -38,7 +38,7 @@ SILENT = Outcome("silence", "the caller said nothing")
 OVERTIME = Outcome("max_duration", "the call lasted too long")
 
 
-class BaseConversation(ABC):
+class BaseConversation(ConversationKind):
     """One call's dialogue: `open` while it rings, then `run`."""
 
     def __init__(
@@ -70,44 +70,6 @@ class BaseConversation(ABC):
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
         active.enter(agent, common, self._collecting.tool(), pacing(lambda: self._floor.turns), self._apply_role)
-
-    # What it is held with
-
-    @abstractmethod
-    async def open(self) -> None:
-        """Get the providers ready; a failure is told to the caller by `run`."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """End the providers' sessions; safe to call twice, and without `run`."""
-
-    @abstractmethod
-    async def _follow_events(self) -> None:
-        """Follow what the provider that hears reports; `_follow` does so."""
-
-    @abstractmethod
-    def _prepare(self, text: str, instead: str) -> None:
-        """Prepare a reply to `text`, which may be thrown away; see `_answer`."""
-
-    @abstractmethod
-    def _answer(self, text: str, instead: str) -> None:
-        """Reply to `text`, which takes the place of `instead` in the memory."""
-
-    @abstractmethod
-    def _recite(self, text: str) -> None:
-        """Say `text` word for word."""
-
-    @abstractmethod
-    def _blamed(self, error: ProviderError) -> Part:
-        """By which part a reply has failed."""
-
-    @abstractmethod
-    def _expect(self, said: str) -> None:
-        """The caller begins to hear this sentence of the agent."""
-
-    @abstractmethod
-    def _noted(self) -> None:
-        """The agent has been told something that all replies from now on have to know."""
 
     def _give(self, ulaw: bytes) -> None:
         """The caller's sound, for the provider that hears."""

@@ -19,7 +19,7 @@ from agent.stt import Onset, SpeechToText, SttEvent
 from agent.switching_tts import SwitchingTts
 from agent.tools import Toolbox
 from agent.tts import TextToSpeech
-from agent.turn_taking.machine import Decisions
+from agent.turn_taking.decision import Decisions
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import words_of
 

@@ -6,9 +6,9 @@ the time limits, and holds what is known: the caller's voice and words, what the
 
 from dataclasses import replace
 from math import inf
-from typing import NamedTuple
 
 from agent.hearing.changes import Change, Kind
+from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
@@ -29,36 +29,6 @@ ASIDE_LAST = 1.0
 """Seconds before the agent's last sound in which words are an answer, whatever it said."""
 TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, Event.KEY, Event.KEYS)
 LISTENS = (State.LISTENING, State.HEARING, State.DECIDING, State.HOLDING, State.TRANSFERRING)
-
-
-NAMES = {
-    Action.PREPARE: "prepared",
-    Action.ANSWER: "ended",
-    Action.PAUSE: "paused",
-    Action.RESUME: "resumed",
-    Action.CUT: "interrupted",
-    Action.DISCARD: "discarded",
-    Action.KEEP: "went on",
-    Action.REPROMPT: "asked",
-    Action.ASK_AGAIN: "asked again",
-    Action.HARDLY: "hardly heard",
-    Action.GIVE_UP: "given up",
-}
-"""The decisions in the record."""
-
-
-class Decision(NamedTuple):
-    """What to do, and why."""
-
-    action: Action
-    evidence: Evidence
-    text: str = ""
-    """For `Action.PREPARE` and `Action.ANSWER`: what the caller said and got no answer to."""
-    instead: str = ""
-    """What of it was answered before by a reply that was thrown away: `text` takes its place in the memory."""
-
-
-Decisions = tuple[Decision, ...]
 
 
 class TurnMachine(Situation):

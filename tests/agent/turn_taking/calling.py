@@ -1,7 +1,8 @@
 """A machine, and the sounds and words of a caller for it."""
 
 from agent.hearing.changes import Change, Evidence, Kind
-from agent.turn_taking.machine import Decisions, TurnMachine
+from agent.turn_taking.decision import Decisions
+from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import Lexicon
 from agent.turn_taking.table import Action

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.hearing.changes import Kind
-from agent.turn_taking.machine import Decisions, TurnMachine
+from agent.turn_taking.decision import Decisions
+from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF
 from agent.turn_taking.situation import HANGOVER
 from agent.turn_taking.table import ENDLESS, Action, State
