@@ -14,6 +14,8 @@ RENAMED = {
     "cartesia_voice": "cartesia_tts",
     "deepgram_voice": "deepgram_tts",
     "openai_voice": "openai_tts",
+    "turns.final_limit": "max_endpointing_delay",
+    "turns.hesitation_limit": "learned_pause_limit",
     "providers.ears_lost": "stt_lost",
     "providers.ears_deaf": "stt_deaf",
 }

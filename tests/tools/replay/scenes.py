@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.errors import ProviderError
 from agent.turn_taking.table import State
+from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import Config
 from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
@@ -40,7 +41,7 @@ ANSWERS = {
 
 
 def scene(act: Act, **more: object) -> Callable[[], Scene]:
-    cast = {name: more.pop(name) for name in ("stt", "voices", "models", "refused") if name in more}
+    cast = {name: more.pop(name) for name in ("stt", "tts_sessions", "llms", "refused") if name in more}
     return lambda: Scene(act, Cast(ANSWERS, **cast), **more)  # type: ignore[arg-type]
 
 
@@ -50,6 +51,10 @@ def turns(**values: object) -> Callable[[Config], Config]:
 
 def agent(**values: object) -> Callable[[Config], Config]:
     return lambda config: replace(config, agent=replace(config.agent, **values))  # type: ignore[arg-type]
+
+
+def in_german(config: Config) -> Config:
+    return replace(config, languages=(LanguageOptions("de"),))
 
 
 with_tools = agent(tools=str(Path(__file__).parent / "tools.py"))
@@ -299,7 +304,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "barge_in": scene(over_the_agent),
     "cough": scene(cough),
     "backchannel": scene(backchannels("Mm-hmm")),
-    "backchannel_german": scene(backchannels("Genau"), change=turns(languages=("de",))),
+    "backchannel_german": scene(backchannels("Genau"), change=in_german),
     "noticed_by_the_stt": scene(is_noticed),
     "dictation": scene(dictates),
     "loss": scene(over(lambda chance: None if chance.random() < 0.05 else 0.0)),
