@@ -243,10 +243,10 @@ async def hangs_up(me: Caller) -> None:
 
 
 async def is_heard_late(me: Caller) -> None:
-    """The final words come two seconds late, the agent waits."""
+    """The final words come a second and a half late, the agent waits."""
     await me.listen()
     await me.say("Are you open on Saturday", 1.0, final=False)
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(1.5)
     me.hear("Are you open on Saturday", final=True)
     await leaves(me)
 
