@@ -3,6 +3,7 @@ from typing import Literal
 
 import pytest
 
+from agent.turn_taking.options import TurnOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions
 from sipgw.config.config import Config
 from sipgw.config.options import OptionError, build
@@ -36,7 +37,9 @@ def test_an_old_key_is_answered_with_its_new_name(old: str, new: str) -> None:
 
 
 def test_every_new_name_is_a_key() -> None:
-    tables = {"agent": AgentOptions, "languages": LanguageOptions, "providers": ProviderOptions, "": Config}
+    tables = {
+        "agent": AgentOptions, "languages": LanguageOptions, "providers": ProviderOptions, "turns": TurnOptions, "": Config,
+    }  # fmt: skip
     for old, new in RENAMED.items():
         names = {field.name for field in fields(tables[old.rpartition(".")[0]])}
         assert new in names and old.rpartition(".")[2] not in names

@@ -23,7 +23,7 @@ ANSWERS = {
     "bye": [0.2, *says("Goodbye then."), calls("hang_up")],
     "opening": [0.3, *says(LONG, 12)],
     "order": [0.2, *says("What is your order number?")],
-    "seven": [0.2, *says("It was sent on Monday.")],
+    "7 3": [0.2, *says("It was sent on Monday.")],
     "pressed": [0.2, *says("Thank you for the number.")],
     "lamp": [0.2, calls("look_up", code="K 12")],
     "in stock": [0.2, *says("It is in stock.")],
@@ -105,9 +105,9 @@ def backchannels(word: str) -> Act:
 async def dictates(me: Caller) -> None:
     await asks(me, "Where is my order")
     await me.listen()
-    await me.say("Seven three", 0.8)
+    await me.say("7 3", 0.8)
     await asyncio.sleep(0.3)
-    await me.say("four six", 0.8)
+    await me.say("4 6", 0.8)
     await leaves(me)
 
 

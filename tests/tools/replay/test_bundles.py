@@ -59,7 +59,7 @@ def test_what_the_hard_cases_are_about() -> None:
     assert story["barge_in"].turns[1].interrupted and story["barge_in"].turns[1].heard.endswith("—")
     assert story["cough"].resumed == story["backchannel"].resumed == story["backchannel_german"].resumed == 1
     assert not any(turn.interrupted for turn in story["cough"].turns)
-    assert any(turn.caller == "Seven three four six" for turn in story["dictation"].turns)
+    assert any(turn.caller == "7 3 4 6" for turn in story["dictation"].turns)
     assert any(turn.caller == "[pressed 7 3 4 6]" for turn in story["keys"].turns)
     assert any("[pressed 7 3 4 6]" in turn.caller for turn in story["keys_by_info"].turns)
     assert "Let me look that up for you." in story["slow_tool"].spoken
