@@ -38,7 +38,8 @@ def test_an_old_key_is_answered_with_its_new_name(old: str, new: str) -> None:
 
 def test_every_new_name_is_a_key() -> None:
     tables = {
-        "agent": AgentOptions, "languages": LanguageOptions, "providers": ProviderOptions, "turns": TurnOptions, "": Config,
+        "agent": AgentOptions, "languages": LanguageOptions, "providers": ProviderOptions, "turns": TurnOptions,
+        "": Config,
     }  # fmt: skip
     for old, new in RENAMED.items():
         names = {field.name for field in fields(tables[old.rpartition(".")[0]])}
