@@ -1,1 +1,6 @@
 """What the caller's sound is: voice, echo of the agent, background or noise; decided by evidence. Sans-IO."""
+
+import os
+
+# ONNX Runtime's own builds report to Microsoft unless this is set before it is imported (its Privacy.md).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -15,7 +15,8 @@ class Kind(Enum):
     SHORT_VOICE = "a short word of the caller while the agent speaks"
     """It has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before it."""
     NOISE = "a sound that is not the caller"
-    """A click, a cough, the agent's echo or a background: nothing is to be done. For the record; once per sound."""
+    """A click, a cough or a background: nothing is to be done. For the record; once per sound. Also told when an echo
+    of the agent is found on the line, with `Evidence.return_loss`; after that echoes are not told any more."""
 
 
 @dataclass(frozen=True)
