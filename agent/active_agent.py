@@ -14,7 +14,7 @@ from agent.stt import Transcript
 from agent.tools import Tool, ToolError, tool
 from agent.tts import TextToSpeech
 
-BUILT_IN = frozenset({HANG_UP, TRANSFER, "collect_digits", "switch_language", "hand_over"})
+BUILT_IN = frozenset({HANG_UP, TRANSFER, "collect_digits", "expect", "wait", "switch_language", "hand_over"})
 """Tools of the conversation itself; those of an agent must not be called like them."""
 MOST = 5
 """Hand-overs in one call."""
@@ -33,6 +33,8 @@ class AgentRole:
     """The agents that it may hand the call over to, and what each is there for."""
     collects: bool = False
     """Whether it may have the caller key in digits."""
+    paces: bool = False
+    """Whether it may tell what it expects of the caller, and that it waits for them."""
     judge: Judge | None = None
     """Who judges whether the caller has agreed, where no model of its own does; with None only a plain yes counts."""
 
@@ -61,18 +63,22 @@ class ActiveAgent(Generic[R]):
         self._report = report
         self._common: Sequence[Tool] = ()
         self._collect: Tool | None = None
+        self._pacing: Sequence[Tool] = ()
         self._agent: Agent | None = None
         self._changed: Callable[[], None] = lambda: None
         self._handed: list[int] = []
         """In which turns of the caller the call was handed over."""
 
-    def enter(self, agent: Agent, common: Sequence[Tool], collect: Tool, changed: Callable[[], None]) -> None:
+    def enter(
+        self, agent: Agent, common: Sequence[Tool], collect: Tool, pacing: Sequence[Tool], changed: Callable[[], None]
+    ) -> None:
         """Play the first role: `agent` is made what it needs.
 
-        `common` tools are those of every role, `collect` is for those that may collect digits. `changed` is called
-        for this role and language, and whenever one of them changes.
+        `common` tools are those of every role, `collect` and `pacing` are for those that may use them.
+        `changed` is called for this role and language, and whenever one of them changes.
         """
         self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
+        self._pacing = pacing
         self._perform()
 
     def note_transcript(self, transcript: Transcript) -> None:
@@ -97,6 +103,7 @@ class ActiveAgent(Generic[R]):
 
     def _own_tools(self) -> list[Tool]:
         tools = [self._collect] if self._collect is not None and self.role.collects else []
+        tools += self._pacing if self.role.paces else ()
         if len(self.languages.known) > 1:
             tools.append(self._switch_language())
         if self._find_agent is not None and self.role.colleagues:

@@ -5,8 +5,7 @@ TTS) and `agent.realtime_conversation` (one provider that does all of it).
 """
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -14,19 +13,23 @@ import structlog
 from agent.active_agent import ActiveAgent
 from agent.call_control import CallControl
 from agent.connecting import Connecting
+from agent.conversation_kind import ConversationKind
 from agent.dtmf_collector import DtmfCollector
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
+from agent.pacing import pacing
 from agent.phrases import phrases_of
 from agent.recorded import WORDS, recorded
-from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnEnded, tell
+from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnDecided, TurnEnded, tell
 from agent.reply import Agent, Reply
 from agent.stt import AudioInput
 from agent.tasks import Tasks
-from agent.turn_table import Decision, Event, State
-from agent.turns import TurnOptions
+from agent.turn_taking.decision import Decision, Decisions
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import Action, State
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -35,7 +38,7 @@ SILENT = Outcome("silence", "the caller said nothing")
 OVERTIME = Outcome("max_duration", "the call lasted too long")
 
 
-class BaseConversation(ABC):
+class BaseConversation(ConversationKind):
     """One call's dialogue: `open` while it rings, then `run`."""
 
     def __init__(
@@ -48,6 +51,7 @@ class BaseConversation(ABC):
         *,
         transfer: Callable[[str], Awaitable[bool]] | None,
         observer: Callable[[Report], None] | None,
+        ends_turns: bool = True,
     ) -> None:
         """`agent` speaks on `active`. For `transfer` see `agent.conversation.Conversation`."""
         self._line = line
@@ -56,7 +60,7 @@ class BaseConversation(ABC):
         self._agent = agent
         self._observer = observer
         agent.call_ending.connect = transfer
-        self._floor = Floor(options, phrases_of(active.role.languages))
+        self._floor = Floor(options, phrases_of(active.role.languages), ends_turns=ends_turns)
         self._listening = Listening()
         self._tasks = Tasks(self._crashed)
         self._collecting = DtmfCollector(line, agent)
@@ -64,45 +68,8 @@ class BaseConversation(ABC):
         self.call_control = CallControl(line, self._floor, agent, self._recite, connect, self._noted)
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
-        active.enter(agent, common, self._collecting.tool(), self._apply_role)
-
-    # What it is held with
-
-    @abstractmethod
-    async def open(self) -> None:
-        """Get the providers ready; a failure is told to the caller by `run`."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """End the providers' sessions; safe to call twice, and without `run`."""
-
-    @abstractmethod
-    async def _follow_events(self) -> None:
-        """Follow what the provider that hears reports; `_follow` does so."""
-
-    @abstractmethod
-    def _prepare(self, text: str) -> None:
-        """Prepare a reply to `text`, which may be thrown away."""
-
-    @abstractmethod
-    def _answer(self, text: str) -> None:
-        """Reply to `text`."""
-
-    @abstractmethod
-    def _recite(self, text: str) -> None:
-        """Say `text` word for word."""
-
-    @abstractmethod
-    def _blamed(self, error: ProviderError) -> Part:
-        """By which part a reply has failed."""
-
-    @abstractmethod
-    def _expect(self, said: str) -> None:
-        """The caller begins to hear this sentence of the agent."""
-
-    @abstractmethod
-    def _noted(self) -> None:
-        """The agent has been told something that all replies from now on have to know."""
+        agent.tools_run = self._tools_run
+        active.enter(agent, common, self._collecting.tool(), pacing(lambda: self._floor.turns), self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:
         """The caller's sound, for the provider that hears."""
@@ -111,7 +78,9 @@ class BaseConversation(ABC):
     def _apply_role(self) -> None:
         """It is this agent and this language from now on."""
         known = phrases_of(self._active.languages.known)
-        self._floor.turns.phrases = self._agent.toolbox.consent.phrases = known
+        self._agent.toolbox.consent.phrases = known
+        self._floor.speak(known)
+        self._floor.turns.endpointing.fields = self._agent.toolbox.expected
 
     async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
         """Say that there is a technical problem, that of `part`: by the `sentence` of that name."""
@@ -157,7 +126,7 @@ class BaseConversation(ABC):
             self._floor.turns.announce(self._now())
             self._recite(notice)
         else:
-            self._decide((Decision.GREET,), "")
+            self._decide((Decision(Action.GREET, Evidence("greeting")),))
 
     # What comes in
 
@@ -177,29 +146,37 @@ class BaseConversation(ABC):
                 self._started(event)
             case Finished():
                 self._agent.speech_output.finished(event)
+                self._agent.told_tools()
             case Digit(key, _) if self._collecting.press(key):
                 pass
             case Digit(key, _) if tool := self._active.persona.keys.get(key):
                 self._spawn(self.call_control.press(tool, self._active.persona.not_done))
             case Digit(key, _):
-                digits, decisions = self._floor.turns.digit(key, self._now())
-                self._decide(decisions, digits)
+                self._decide(self._floor.turns.press(key, self._now()))
             case Away(away, taken):
                 if taken and self._floor.replying is not None:
                     self._cut()
                     self._floor.turns.done(self._now())
                 self._floor.turns.away(away, self._now(), taken=taken)
-                self._decide((), "")
+                self._listening.voice.reset()
+                self._decide(())
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
     def _listen_to(self, ulaw: bytes, at: float) -> None:
         if not self._floor.broken:
             self._give(ulaw)
-        for change in self._listening.hear(ulaw, at):
-            self._handle(Event.ONSET if change.onset else Event.SPOKEN if change.spoken else Event.QUIET)
-        if (piece := self._listening.wants()) is not None:
+        played = b"\x00" if self._floor.turns.state is State.SPEAKING else b""
+        for change in self._listening.hear(ulaw, at, played):
+            self._decide(self._floor.turns.sound(change, self._now()))
+        if (piece := self._listening.voice.wants()) is not None:
             self._line.attend(piece)
+
+    def _tools_run(self, runs: bool) -> None:
+        """A tool of this turn runs, or none does any more."""
+        if not (runs and self._agent.speech_output.speaking):
+            self._floor.turns.tool(self._now(), runs=runs)
+            self._floor.changed.set()
 
     def _started(self, event: Started) -> None:
         floor, sentences, utterance = self._floor, self._agent.speech_output.sentences, event.utterance
@@ -209,9 +186,8 @@ class BaseConversation(ABC):
         floor.turn.times.started(event.at, event.reaches)
         # An echo may run from one sentence into the next.
         before = sentences[utterance - 1].text if utterance > floor.first else ""
-        floor.turns.says(sentence.text, before)
         self._expect(sentence.text)
-        self._handle(Event.STARTED)
+        self._decide(floor.turns.says(sentence.text, before, self._now()))
 
     async def _follow(self, part: Part, name: str, events: AsyncIterator[T], take: Callable[[T], None]) -> None:
         try:
@@ -230,35 +206,47 @@ class BaseConversation(ABC):
                 async with asyncio.timeout_at(floor.turns.deadline):
                     await floor.changed.wait()
             except TimeoutError:
-                digits, decisions = floor.turns.handle_timer(self._now())
-                self._decide(decisions, digits)
+                self._decide(floor.turns.handle_timer(self._now()))
 
     # What is decided
 
-    def _handle(self, event: Event) -> None:
-        self._decide(self._floor.turns.handle(event, self._now()), "")
-
-    def _decide(self, decisions: Sequence[Decision], text: str) -> None:
+    def _decide(self, decisions: Decisions) -> None:
         said = self._active.persona
-        acts: dict[Decision, Callable[[], None]] = {
-            Decision.PREPARE: lambda: self._prepare(text),
-            Decision.ANSWER: lambda: self._answer(text),
-            Decision.PAUSE: self._line.pause,
-            Decision.RESUME: self._line.resume,
-            Decision.CUT: self._cut,
-            Decision.DISCARD: self._discard,
-            Decision.GREET: lambda: self._recite(said.greeting),
-            Decision.REPROMPT: lambda: self._recite(said.reprompt),
-            Decision.ASK_AGAIN: self._ask_again,
-            Decision.GIVE_UP: lambda: self._fail("stt", ProviderError(self._stt.name, UNHEARD)),
-            Decision.GOODBYE_SILENCE: lambda: self._part(said.goodbye_silence, SILENT),
-            Decision.GOODBYE_OVERTIME: lambda: self._part(said.goodbye_overtime, OVERTIME),
-            Decision.END: self._end,
+        acts: dict[Action, Callable[[Decision], None]] = {
+            Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
+            Action.ANSWER: self._take_turn,
+            Action.PAUSE: lambda _: self._line.pause(),
+            Action.RESUME: self._resume,
+            Action.CUT: lambda _: self._cut(),
+            Action.DISCARD: lambda _: self._discard(),
+            Action.KEEP: lambda _: None,
+            Action.GREET: lambda _: self._recite(said.greeting),
+            Action.REPROMPT: lambda _: self._recite(said.reprompt),
+            Action.ASK_AGAIN: lambda _: self._ask_again(),
+            Action.HARDLY: lambda _: self._recite(said.hardly),
+            Action.GIVE_UP: lambda _: self._fail("stt", ProviderError(self._stt.name, UNHEARD)),
+            Action.GOODBYE_SILENCE: lambda _: self._part(said.goodbye_silence, SILENT),
+            Action.GOODBYE_OVERTIME: lambda _: self._part(said.goodbye_overtime, OVERTIME),
+            Action.END: lambda _: self._end(),
         }
         for decision in decisions:
-            acts[decision]()
+            if decision.action not in (Action.GREET, Action.END):
+                self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
+            if decision.action in (Action.CUT, Action.DISCARD):
+                self._agent.toolbox.consent.spoken_into += 1
+            acts[decision.action](decision)
         self._floor.changed.set()
         self.call_control.go_on()
+
+    def _take_turn(self, decision: Decision) -> None:
+        if decision.evidence.words:
+            self._listening.voice.confirmed()
+        self._answer(decision.text, decision.instead)
+
+    def _resume(self, decision: Decision) -> None:
+        if not decision.evidence.words:
+            self._listening.voice.false_alarm()
+        self._line.resume()
 
     def _ask_again(self) -> None:
         self._recite(self._active.persona.again)
@@ -320,8 +308,7 @@ class BaseConversation(ABC):
         elif outcome is not None:
             self._floor.end(outcome)
         else:
-            text, decisions = self._floor.turns.done(self._now())
-            self._decide(decisions, text)
+            self._decide(self._floor.turns.done(self._now()))
 
     def _begin_turn(self, turn: Turn) -> None:
         self._end_turn()

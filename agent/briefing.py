@@ -23,10 +23,11 @@ from agent.limits import boundary, whole
 from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, Started
 from agent.llm import LanguageModel, Message
 from agent.parts import close_parts, open_parts
-from agent.phrases import Phrases, words_of
+from agent.phrases import Phrases
 from agent.speech_output import SpeechOutput
 from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech
+from agent.turn_taking.words import words_of
 
 log = structlog.get_logger()
 

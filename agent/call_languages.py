@@ -6,8 +6,9 @@ counted in words, any turn in the present one takes it back, and every change ma
 
 from collections.abc import Sequence
 
-from agent.phrases import PHRASES, words_of
+from agent.phrases import PHRASES
 from agent.stt import Transcript
+from agent.turn_taking.words import words_of
 
 FIRST = 4
 """Words in another language that change the language for the first time."""

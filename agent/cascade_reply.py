@@ -50,11 +50,12 @@ class Preparation:
     Its first sentence is synthesised too. Tools are not run before the turn is final.
     """
 
-    def __init__(self, agent: CascadeAgent, text: str) -> None:
+    def __init__(self, agent: CascadeAgent, text: str, instead: str = "") -> None:
+        """See `agent.history.History.ask`."""
         self.text = text
         self._agent = agent
         # As the history is now: the final words may enter it before the task takes its first step.
-        messages = agent.history.messages(text)
+        messages = agent.history.messages(text, instead)
         self._thought = Ahead(self._think(messages), agent.spawn)
 
     async def _think(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
@@ -106,10 +107,15 @@ class CascadeReply(Reply):
                 break
             said.calls = calls[:CALLS]
             await self._run_tools(said)
-            if agent.call_ending.outcome is not None and self.turn.said:
+            if self.turn.said and (agent.call_ending.outcome is not None or self._is_quiet(said)):
                 break
         await self._say_something()
         await agent.speech_output.silent()
+
+    def _is_quiet(self, said: AssistantTurn) -> bool:
+        """Whether there is nothing to say about the results of all its tools."""
+        found = [self._agent.toolbox.get(call.name) for call in said.calls]
+        return all(one is not None and one.quiet for one in found)
 
     async def _say_something(self) -> None:
         """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
@@ -199,7 +205,7 @@ class CascadeReply(Reply):
 
     def _leave(self, said: AssistantTurn, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
         """The caller goes on: what has begun runs on, as far as it does not wait for them, and is told of later."""
-        self._left, left = True, self._agent.left
+        self._left, self._agent.running, left = True, 0, self._agent.left
         for task, (call, found) in runs.items():
             if task.done() or task in self._agent.kept:
                 continue

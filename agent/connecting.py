@@ -6,7 +6,7 @@ from collections.abc import Callable
 from agent.floor import Floor
 from agent.records import Outcome
 from agent.reply import Agent
-from agent.turn_table import State
+from agent.turn_taking.table import State
 
 RINGS = '{"status": "it rings there; the caller waits, and you may go on talking with them"}'
 NOBODY = '{"error": "nobody took the call; the caller was told so, and the call goes on"}'

@@ -21,7 +21,8 @@ from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import think
 from agent.llm import LanguageModel, Message, ToolCall, ToolSchema
-from agent.phrases import Phrases, phrases_of, words_of
+from agent.phrases import Phrases, phrases_of
+from agent.turn_taking.words import words_of
 
 log = structlog.get_logger()
 
@@ -158,6 +159,8 @@ class Consent:
         """The small words of the languages that the caller may speak."""
         self.judge = judge
         """Who judges answers; None for nobody."""
+        self.spoken_into = 0
+        """How often the caller has spoken into something; their words stand in the memory once their turn has ended."""
         self._history = history
         self._asked: dict[str, Question] = {}
 
@@ -194,5 +197,7 @@ class Consent:
             return False
         # Who says more while it is judged has not been judged.
         wanted = f"{action} {json.dumps(arguments, ensure_ascii=False)}"
+        spoken_into = self.spoken_into
         agreed = await self.judge(wanted, exchange.before, answer)
-        return agreed and self._history.exchange_since(question.place) == exchange
+        unchanged = spoken_into == self.spoken_into and self._history.exchange_since(question.place) == exchange
+        return agreed and unchanged

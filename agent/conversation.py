@@ -1,7 +1,6 @@
 """The conversation of a cascade: STT hears, a model thinks, a voice speaks. One for each call, whichever they are."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,6 @@ from agent.history import History
 from agent.limits import boundary
 from agent.line import Line
 from agent.parts import close_parts, open_parts
-from agent.phrases import words_of
 from agent.records import CallerSaid, Part, Report, Sorry, Times, Turn
 from agent.reply import CallEnding
 from agent.speech_output import SpeechOutput, TtsError
@@ -21,8 +19,9 @@ from agent.stt import Onset, SpeechToText, SttEvent
 from agent.switching_tts import SwitchingTts
 from agent.tools import Toolbox
 from agent.tts import TextToSpeech
-from agent.turn_table import Decision, Event
-from agent.turns import TurnOptions
+from agent.turn_taking.decision import Decisions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.words import words_of
 
 FindAgent = Callable[[str], CascadeRole]
 """Finds the agent of that name."""
@@ -63,10 +62,11 @@ class Conversation(BaseConversation):
             speech_output=SpeechOutput(line, self._tts_sessions),
             call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn, llm=role.llm,
         )  # fmt: skip
-        options = options or TurnOptions()
-        options = replace(options, dictation_pause=0.0, final_limit=0.0) if stt.patient else options
         agent.arrived = self._arrived
-        super().__init__(line, stt, active, agent, options, transfer=transfer, observer=observer)
+        super().__init__(
+            line, stt, active, agent, options or TurnOptions(),
+            transfer=transfer, observer=observer, ends_turns=stt.ends_turns,
+        )  # fmt: skip
 
     async def open(self) -> None:
         """Get STT and TTS ready; a failure is told to the caller by `run`."""
@@ -100,43 +100,39 @@ class Conversation(BaseConversation):
 
     def _understand(self, event: SttEvent) -> None:
         if isinstance(event, Onset):
-            self._handle(Event.NOTICED)
-            if not self._listening.activity.active:
-                self._handle(Event.QUIET)
+            self._floor.turns.notice()
             return
         self._listening.note(event)
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
         self._active.note_transcript(event)
         prepared = self._prepared
-        if prepared is not None and not event.final and words_of(prepared.text) != words_of(event.text):
+        said = words_of(event.text)
+        if prepared is not None and not event.final and words_of(prepared.text)[-len(said) or None :] != said:
             self._unprepare()  # the caller goes on
-        text, decisions = self._floor.turns.hear(
-            event.text, final=event.final, stable=event.eager, now=self._now(), ended=self._listening.stopped_at()
-        )
-        self._decide(decisions, text)
+        self._decide(self._floor.turns.hear(self._listening.words(event), self._now()))
 
     # What is said
 
-    def _decide(self, decisions: Sequence[Decision], text: str) -> None:
-        super()._decide(decisions, text)
+    def _decide(self, decisions: Decisions) -> None:
+        super()._decide(decisions)
         if self._agent.late and self.call_control.idle:
             now = self._now()
-            self._floor.turns.handle(Event.FINAL, now)  # as if the caller had asked for it now
+            self._floor.turns.ended(now)  # as if the caller had asked for it now
             self._say(Turn(times=Times(final=now)), lambda reply: reply.run(None))
 
     def _arrived(self) -> None:
         """A tool has returned after the reply that wanted its result: it is told when nobody speaks."""
         if not self._floor.over.done():
             self._unprepare()
-            self._decide((), "")
+            self._decide(())
 
-    def _prepare(self, text: str) -> None:
+    def _prepare(self, text: str, instead: str) -> None:
         if self._prepared is not None and words_of(self._prepared.text) == words_of(text):
             return
         self._unprepare()
         self._agent.recall()
-        self._prepared = Preparation(self._agent, text)
+        self._prepared = Preparation(self._agent, text, instead)
 
     def _unprepare(self) -> None:
         """Throw away the reply that was prepared: it was thought of under other circumstances."""
@@ -145,9 +141,9 @@ class Conversation(BaseConversation):
             prepared.cancel()
             self._floor.discarded += 1
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, text: str, instead: str) -> None:
         now = self._now()
-        asked = self._agent.history.ask(text)
+        asked = self._agent.history.ask(text, instead)
         if self._prepared is not None and words_of(self._prepared.text) != words_of(text):
             self._unprepare()
         prepared, self._prepared = self._prepared, None

@@ -83,26 +83,3 @@ class DtmfCollection:
     def _end(self) -> None:
         few = DtmfState.TOO_FEW if self.keys else DtmfState.SILENT
         self.state = DtmfState.COMPLETE if len(self.keys) >= self._wanted.fewest and not self._wanted.choices else few
-
-
-class DtmfBuffer:
-    """Keys being pressed, until they are complete."""
-
-    def __init__(self, pause: float, most: int) -> None:
-        self.complete_at: float | None = None
-        """When the keys count as complete; None when there are none."""
-        self.last = 0.0
-        """When the last one was pressed."""
-        self._pause = pause
-        self._most = most
-        self._keys = ""
-
-    def press(self, key: str, now: float) -> None:
-        """Add a key; more than `most` are dropped."""
-        self._keys = (self._keys + key)[: self._most]
-        self.complete_at = now + self._pause
-
-    def take(self) -> str:
-        """All keys; the next begin anew."""
-        keys, self._keys, self.complete_at = self._keys, "", None
-        return keys

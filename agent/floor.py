@@ -2,25 +2,26 @@
 
 import asyncio
 
+from agent.energy import EnergyVoice
 from agent.errors import ProviderError
+from agent.hearing.changes import Change, Kind
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
 from agent.stt import Transcript, Word
-from agent.turns import TurnOptions, Turns
-from agent.vad import HANGOVER, Activity, VoiceActivity
-
-CLOSELY = 0.7
-"""Seconds after the caller's last sound: by then most ears have ended the turn."""
-PENDING, SPEAKING, IDLE = 0.02, 0.04, 0.1
-"""Seconds of sound at a time while the caller may be beginning or ending, speaks on, and otherwise."""
+from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.parties import Lexicon
+from agent.turn_taking.words import Words, words_of
 
 
 class Floor:
     """Who has it, and what is being said."""
 
-    def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
-        self.turns = Turns(options, 0.0, phrases)
+    def __init__(self, options: TurnOptions, phrases: Phrases, *, ends_turns: bool) -> None:
+        """`ends_turns`: whether the recogniser ends turns itself."""
+        self.turns = TurnMachine(options, 0.0, ends_turns=ends_turns)
+        self.speak(phrases)
         self.turn: Turn | None = None
         self.first = 1
         """The first utterance of `turn`."""
@@ -34,7 +35,13 @@ class Floor:
 
     def start(self, now: float) -> None:
         """The call begins."""
-        self.turns = Turns(self.turns.options, now, self.turns.phrases)
+        self.turns = self.turns.restarted(now)
+
+    def speak(self, phrases: Phrases) -> None:
+        """The caller may speak the languages that these are of."""
+        agreeing = (*phrases.assent, *phrases.consent, *phrases.courtesy)
+        nods = frozenset(word for phrase in agreeing for word in words_of(phrase))
+        self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods | phrases.backchannels)
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""
@@ -43,34 +50,25 @@ class Floor:
 
 
 class Listening:
-    """The caller's sound: its activity, and when which part of it arrived."""
+    """The caller's sound: when it was a voice, and when which part of it arrived."""
 
     def __init__(self) -> None:
-        self.activity = VoiceActivity()
+        self.voice = EnergyVoice()
         self.silent_since = 0.0
-        """When the last loud sound arrived, if it has ended."""
-        self._piece = IDLE
+        """When the caller's last sound arrived, if it has ended."""
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
 
-    def hear(self, ulaw: bytes, at: float) -> list[Activity]:
-        """Take sound whose last sample arrived `at`; returns the changes of activity."""
+    def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
+        """Take sound whose last sample arrived `at`, while the agent's sound `played`; returns what changed."""
         self._given += len(ulaw)
         self._arrived = at
-        changes = self.activity.feed(ulaw)
-        if changes and not changes[-1].onset:
-            self.silent_since = at - changes[-1].ago - HANGOVER
+        changes = self.voice.feed(ulaw, at, played)
+        for change in changes:
+            if change.kind in (Kind.VOICE_ENDED, Kind.SHORT_VOICE):
+                self.silent_since = change.at
         return changes
-
-    def wants(self) -> float | None:
-        """In pieces of how many seconds sound is wanted from now on; None if as before. Each costs the same."""
-        before, active = self._piece, self.activity.active
-        if self.activity.pending or (not active and self._arrived - self.silent_since < CLOSELY):
-            self._piece = PENDING
-        else:
-            self._piece = SPEAKING if active else IDLE
-        return self._piece if self._piece != before else None
 
     def note(self, transcript: Transcript) -> None:
         """Remember where the last word ended."""
@@ -83,6 +81,11 @@ class Listening:
     def ago(self, words: tuple[Word, ...], now: float) -> tuple[Spoken, ...]:
         """How long ago the sound of these words arrived."""
         return tuple(Spoken(word.text, now - self._at(word.start), now - self._at(word.end)) for word in words)
+
+    def words(self, transcript: Transcript) -> Words:
+        """The transcript on the clock."""
+        began = tuple(self._at(word.start) for word in transcript.words)
+        return Words(transcript.text, transcript.final, transcript.eager, self._at(transcript.end), began)
 
     def _at(self, place: float) -> float:
         """When the sound at this place arrived: sound is continuous, so its age is its distance from the end."""

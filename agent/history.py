@@ -132,10 +132,13 @@ class History:
         last = entries[-1]
         return Exchange("\n".join(lines), last.text if asked and isinstance(last, UserTurn) else "", direct)
 
-    def ask(self, text: str) -> str:
-        """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
+    def ask(self, text: str, instead: str = "") -> str:
+        """The caller said `text`; words before it that got no answer are part of the same turn, which is returned.
+
+        `text` takes the place of the words `instead` at their end.
+        """
         asked = self.asked()
-        asked.text = f"{asked.text} {text}".strip()
+        asked.text = f"{asked.text.removesuffix(instead)} {text}".strip()
         return asked.text
 
     def asked(self) -> UserTurn:
@@ -200,8 +203,8 @@ class History:
         """What the caller heard from `utterance` on."""
         return heard_text([sentence for sentence in self._sentences() if sentence.utterance >= utterance])
 
-    def messages(self, asked: str = "") -> list[Message]:
-        """The whole conversation; with `asked`, as if the caller had said that now."""
+    def messages(self, asked: str = "", instead: str = "") -> list[Message]:
+        """The whole conversation; with `asked`, as if the caller had said that now (see `ask`)."""
         # The newest note stands last; not every model takes system messages in the middle.
         told = [part for part in (self.prompt, self.manner, self._known) if part]
         prompt = "\n\n".join([*told, *(f"{NOTE} {note}" for note in self._notes)])
@@ -213,7 +216,7 @@ class History:
                 messages += _said_messages(entry)
         if asked:
             if messages[-1]["role"] == "user":
-                asked = f"{messages.pop()['content']} {asked}"
+                asked = f"{messages.pop()['content'].removesuffix(instead)} {asked}".strip()
             messages.append({"role": "user", "content": asked})
         return messages
 

@@ -43,7 +43,7 @@ class MeteredStt:
     """STT whose sound is counted, as that of the product `by`."""
 
     def __init__(self, stt: SpeechToText, report: UsageReport, by: str = "") -> None:
-        self.patient = stt.patient
+        self.ends_turns = stt.ends_turns
         self._stt = stt
         self._report = report
         self._by = by

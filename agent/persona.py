@@ -23,6 +23,8 @@ class Persona:
     reprompt: str = _EN["reprompt"]
     again: str = _EN["again"]
     """Said when the caller spoke, and nothing was understood."""
+    hardly: str = _EN["hardly"]
+    """Said when that happens again: there is too much noise, or the caller is too far from the telephone."""
     goodbye: str = _EN["goodbye"]
     """Said when the model hangs up without a word."""
     goodbye_silence: str = _EN["goodbye_silence"]

@@ -3,7 +3,6 @@
 The lists are by ear and short on purpose: a word that is missing costs a pause of the agent, a wrong one an answer.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
@@ -154,20 +153,3 @@ def phrases_of(languages: Iterable[str]) -> Phrases:
             raise ValueError(f"languages: {code!r} is not one of {', '.join(sorted(PHRASES))}")
         chosen.append(PHRASES[code])
     return Phrases(*(frozenset().union(*(getattr(one, field.name) for one in chosen)) for field in fields(Phrases)))
-
-
-_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")  # vowel signs of Indian scripts are not \w
-
-
-def words_of(text: str) -> list[str]:
-    """The words of `text`, lower case, without punctuation."""
-    return _WORD.findall(text.lower().replace("-", "").replace("'", "").replace("’", ""))
-
-
-def is_dictated(text: str, phrases: Phrases) -> bool:
-    """Whether `text` looks like a part of something dictated: digits, single letters, an address of e-mail."""
-    words = words_of(text)
-    return "@" in text or any(
-        word in phrases.digits or any(char.isdigit() for char in word) or (len(word) == 1 and word not in "aiyoueà")
-        for word in words
-    )

@@ -32,8 +32,8 @@ from agent.records import CallerSaid, Part, Report, Times, Turn, Used
 from agent.reply import COVERED_AFTER, Agent, CallEnding, Reply
 from agent.stt import Onset, Transcript
 from agent.tools import Toolbox
-from agent.turn_table import Event, State
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import State
 
 COVERED_WITHIN = 2.8
 """Seconds after their last sound within which the caller hears something, if it is only that it takes a moment."""
@@ -85,7 +85,7 @@ class RealtimeConversation(BaseConversation):
         )  # fmt: skip
         super().__init__(
             line, session, ActiveAgent(role, find_agent, self._report), agent,
-            replace(options or TurnOptions(), dictation_pause=0.0, final_limit=OVERDUE),
+            replace(options or TurnOptions(), max_endpointing_delay=OVERDUE),
             transfer=transfer, observer=observer,
         )  # fmt: skip
         session.brief = self._brief
@@ -176,12 +176,12 @@ class RealtimeConversation(BaseConversation):
         match event:
             case Onset(at):
                 self._onset = at
-                self._handle(Event.WORDS)
+                self._decide(self._floor.turns.interrupted(self._now()))
             case Transcript():
                 self._written_down(event)
             case Answering():
                 if self._onset is not None:
-                    self._handle(Event.FINAL)
+                    self._decide(self._floor.turns.ended(self._now()))
             case Consumed(unit, amount):
                 self._report(Used("realtime", self._session.product, unit, amount))
             case Reopened():
@@ -200,7 +200,7 @@ class RealtimeConversation(BaseConversation):
             reply.worded.set()
             return
         self._words = heard.text
-        self._handle(Event.FINAL)
+        self._decide(self._floor.turns.ended(self._now()))
 
     def _output(self, event: ReplyAudio | Words | ReplyEnded | ToolCall) -> None:
         current = self._current if self._floor.replying is not None else None
@@ -215,7 +215,7 @@ class RealtimeConversation(BaseConversation):
 
     # What the table decides
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, text: str, instead: str) -> None:
         """The provider answers by itself what it has heard; `text` is what it has not: keys."""
         words, self._words = self._words, ""
         now = self._now()
@@ -227,7 +227,7 @@ class RealtimeConversation(BaseConversation):
         if text:
             self._session.tell(text)
 
-    def _prepare(self, text: str) -> None:
+    def _prepare(self, text: str, instead: str) -> None:
         """The session prepares its replies by itself."""
 
     def _ask_again(self) -> None:

@@ -137,6 +137,15 @@ class Interrupted(NamedTuple):
     heard: str
 
 
+class TurnDecided(NamedTuple):
+    """Something was decided about whose turn it is."""
+
+    decision: str
+    """The name of an `agent.turn_taking.table.Action`, in lower case."""
+    evidence: str
+    """Why, as "ended: silence 420 ms, expected digits 6 of 10"."""
+
+
 class TurnEnded(NamedTuple):
     """A turn is over."""
 
@@ -184,6 +193,7 @@ Report = (
     | ToolStarted
     | ToolDone
     | Interrupted
+    | TurnDecided
     | TurnEnded
     | ProviderFailed
     | Used

@@ -147,6 +147,10 @@ class Agent:
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
     corrected: Callable[[str, str, bool], None] = lambda call, result, failed: None
     """Is told the id of a tool call, what its result is after all, and whether that is a failure."""
+    running: int = 0
+    """Tools of the present reply that run."""
+    tools_run: Callable[[bool], None] = lambda runs: None
+    """Is told that tools of the present reply run while nothing is said, or that none runs any more."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
@@ -157,6 +161,11 @@ class Agent:
     def judge(self) -> Judge | None:
         """Who judges whether an answer is a yes; None where there is no model that could be asked by itself."""
         return None
+
+    def told_tools(self) -> None:
+        """Tell whether tools run."""
+        if self.running:
+            self.tools_run(True)
 
     def take_back(self) -> None:
         """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
@@ -192,6 +201,8 @@ class Reply:
         self._now = now
         self._left = False
         """Whether it was broken off while tools were running, which run on."""
+        self._running = 0
+        """Its tools that run."""
 
     async def play(self, text: str, sound: bytes) -> None:
         """Say `text` with ready-made sound."""
@@ -217,6 +228,12 @@ class Reply:
             self._agent.report(AgentSays(text))
         return sentence
 
+    def _count(self, more: int) -> None:
+        if not self._left:
+            self._running += more
+            self._agent.running = self._running
+            self._agent.tools_run(self._running > 0)
+
     async def _run_tool(self, call: ToolCall, said: AssistantTurn) -> ToolRun:
         agent = self._agent
         agent.report(ToolStarted(call.name, call.arguments))
@@ -224,7 +241,11 @@ class Reply:
         self.turn.tools.append(begun)
         found = agent.toolbox.get(call.name)
         decided = agent.call_ending.outcome
-        run = await agent.toolbox.run(call.name, call.arguments)
+        self._count(1)
+        try:
+            run = await agent.toolbox.run(call.name, call.arguments)
+        finally:
+            self._count(-1)
         if call.name in (HANG_UP, TRANSFER) and agent.call_ending.outcome is not decided:
             agent.call_ending.call = call.id  # these return in the same step: it was this call that decided it
         self.turn.tools[:] = [run if one is begun else one for one in self.turn.tools]

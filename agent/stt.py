@@ -58,8 +58,8 @@ class AudioInput(Protocol):
 class SpeechToText(AudioInput, Protocol):
     """A live speech-to-text session."""
 
-    patient: bool
-    """Whether it waits by itself for the rest of a number or an address that is being dictated."""
+    ends_turns: bool
+    """Whether its final transcripts are the ends of turns; else they only end a piece of speech."""
 
     async def open(self) -> None:
         """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""

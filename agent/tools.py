@@ -26,6 +26,7 @@ from agent.llm import ToolSchema
 from agent.pool import NotBegun, Pool, not_begun
 from agent.records import ToolRun
 from agent.secrets import Secret, Vault
+from agent.turn_taking.expect import Expected
 
 log = structlog.get_logger()
 
@@ -88,6 +89,8 @@ class Tool:
     """Seconds for which a result is used again for the same arguments, in any call; 0 for never."""
     waits_for_caller: bool = False
     """Whether it takes long because the caller does: then nothing is said to cover it."""
+    quiet: bool = False
+    """Whether there is nothing to say about its result: a reply that has said something ends with it."""
     kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
     """Cached results by arguments, and until when they hold."""
 
@@ -115,6 +118,7 @@ def tool(
     repeatable: bool = False,
     cache: float = 0.0,
     waits_for_caller: bool = False,
+    quiet: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -127,6 +131,7 @@ def tool(
     repeatable: bool = False,
     cache: float = 0.0,
     waits_for_caller: bool = False,
+    quiet: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a `Tool` of a function with type hints and a docstring; it may be async or plain.
 
@@ -149,7 +154,7 @@ def tool(
             raise ToolFileError(f"tool {function.__name__}: what takes a secret cannot be cached")
         return Tool(
             function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable,
-            cache, waits_for_caller,
+            cache, waits_for_caller, quiet,
         )  # fmt: skip
 
     return make if function is None else make(function)
@@ -223,6 +228,12 @@ class Toolbox:
         """What the caller has said yes to; by a memory in which nobody says anything, nothing."""
         self.vault = Vault()
         self.offer(tools)
+
+    @property
+    def expected(self) -> tuple[Expected, ...]:
+        """What the parameters of the tools are, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``."""
+        fields = [field for one in self._tools.values() for field in one.arguments.model_fields.values()]
+        return tuple(found for field in fields for found in field.metadata if isinstance(found, Expected))
 
     def offer(self, tools: Iterable[Tool]) -> None:
         """Let the model call these from now on, and no others; what was done stays done."""

@@ -107,7 +107,7 @@ class Kept:
 class FailoverStt:
     """Several STT as one, for one call."""
 
-    patient = False
+    ends_turns = True
 
     def __init__(
         self, makers: Sequence[Callable[[], SpeechToText]], health: CircuitBreaker, options: FailoverOptions

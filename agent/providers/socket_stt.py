@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 class SocketStt:
     """The STT of one call. A lost session is replaced within the call, without losing words."""
 
-    patient = False
+    ends_turns = True
 
     def __init__(self, session: SttSession) -> None:
         self.name = session.name

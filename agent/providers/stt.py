@@ -12,10 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.phrases import phrases_of, words_of
+from agent.phrases import phrases_of
 from agent.providers.extra import FIXED, check
 from agent.providers.faults import coded_fault, quoted
 from agent.stt import SttEvent, Word
+from agent.turn_taking.words import words_of
 
 FRAME_MAX = 8000
 """Bytes of mu-law in one binary frame: 1 s."""

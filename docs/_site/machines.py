@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from enum import Enum
 
-from agent import turn_table
+from agent.turn_taking import table as turns
 from media.jitter import states
 from media.rtp import source
 from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table, transaction
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
-    "Whose turn it is": ("`agent/turn_table.py`: between the caller and the agent.", turn_table.TABLE),
+    "Whose turn it is": ("`agent/turn_taking/table.py`: between the caller and the agent.", turns.TABLE),
     "Whose packets are believed": (
         "`media/rtp/source.py`: whom the sound of a call comes from and goes to.",
         source.TABLE,

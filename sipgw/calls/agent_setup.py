@@ -148,6 +148,7 @@ class AgentSetup:
                 other: services.agents.all[other].config.agent.about for other in options.hand_over if other != name
             },
             collects=options.collect_digits,
+            paces=options.expect_answers and bool(part.distant) and part.realtime is None,
         )
 
     def _tts(self, agent: str, language: str) -> TextToSpeech:

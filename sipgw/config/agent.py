@@ -28,6 +28,8 @@ class LanguageOptions:
     """Asks whether somebody is there."""
     again: str = ""
     """Asks the caller to say something once more."""
+    hardly: str = ""
+    """Says that the caller can hardly be heard."""
     goodbye: str = ""
     """Said when the model hangs up without a word."""
     goodbye_silence: str = ""
@@ -117,6 +119,9 @@ class AgentOptions:
     """Said when a provider fails; empty for a sentence in the caller's language."""
     collect_digits: bool = False
     """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
+    expect_answers: bool = True
+    """Whether the model may tell with a question what it has asked for, and that it waits for the caller: numbers and
+    addresses are then not cut off. Not for embedded models and speech to speech."""
     about: str = ""
     """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
     hand_over: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.providers.openai_speak import OpenAITtsOptions
 from agent.providers.polly import PollyOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions, PrefetchOptions, RouteOptions
 from sipgw.config.browser import BrowserOptions

@@ -29,6 +29,8 @@ RENAMED = {
     "elevenlabs.style": "extra.voice_settings.style",
     "elevenlabs.use_speaker_boost": "extra.voice_settings.use_speaker_boost",
     "privacy.bleep": "redact_audio",
+    "turns.final_limit": "max_endpointing_delay",
+    "turns.hesitation_limit": "learned_pause_limit",
     "providers.ears_lost": "stt_lost",
     "providers.ears_deaf": "stt_deaf",
 }

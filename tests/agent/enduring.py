@@ -19,7 +19,7 @@ from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome, ProviderFailed, Report
 from agent.stt import Onset, SpeechToText, Transcript
 from agent.tts import TextToSpeech
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from agent.vad import VoiceActivity
 from tests.fakes.line import FakeLine, FakeLlm, FakeStt, FakeTts, Fault, now
 from tests.fakes.session import FakeSession

@@ -16,7 +16,7 @@ from agent.records import (
     TurnEnded,
 )
 from agent.tools import Tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, Script, says
 from tests.virtual import run
 
@@ -58,6 +58,7 @@ class Setting:
     people: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, ...] = ("en",)
     collects: bool = False
+    paces: bool = False
     find_agent: dict[str, Any] = field(default_factory=dict)
     """What distinguishes each of the other agents: the fields of its `Role`, and its `script`."""
     connected: Callable[[str], None] = lambda to: None
@@ -97,7 +98,7 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeStt], Awaitable[None]], setti
         colleagues = dict.fromkeys(setting.find_agent, "")
         role = CascadeRole(
             persona=setting.persona, llm=llm, tts=spoken, tools=setting.tools, languages=setting.languages,
-            colleagues=colleagues, collects=setting.collects,
+            colleagues=colleagues, collects=setting.collects, paces=setting.paces,
         )  # fmt: skip
         conversation = Conversation(
             line,

@@ -11,7 +11,7 @@ from agent.line import Gone
 from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome, Report, Turn, TurnEnded
 from agent.tools import Tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import PERSONA
 from tests.fakes.line import FakeLine
 from tests.fakes.session import FakeSession, SpeakingCaller

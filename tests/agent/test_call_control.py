@@ -8,8 +8,8 @@ from agent.call_control import SENTENCES, CallControlRefused
 from agent.history import NOTE, NOTES
 from agent.records import Outcome, ToolDone
 from agent.tools import ToolError, tool
-from agent.turn_table import State
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.table import State
 from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import says
 

@@ -11,7 +11,7 @@ from agent.records import Interrupted, LanguageChanged
 from agent.stock import STOCK
 from agent.stt import Transcript
 from agent.tools import tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from sipgw.agents.languages import translations
 from sipgw.config.agent import LanguageOptions
 from tests.agent.holding import Held, Setting, hold

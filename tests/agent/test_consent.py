@@ -11,7 +11,7 @@ from agent.llm import ToolCall
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain import LocalLlm
 from agent.tools import Tool, tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds
 from tests.agent.realtime_holding import gone
 from tests.agent.realtime_holding import hold as hold_realtime

@@ -9,7 +9,7 @@ from agent.line import Started
 from agent.records import Interrupted, Outcome, ProviderFailed, TurnEnded
 from agent.stt import Transcript
 from agent.tools import tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold, spoken_seconds
 from tests.fakes.line import LETTER, calls, now, says, sound_of
 
@@ -105,8 +105,8 @@ def test_words_whose_end_is_lost_do_not_silence_the_call_for_ever() -> None:
         stt.heard.put_nowait(Transcript("I want to", final=False, eager=False, end=0.6))
         await asyncio.sleep(300)
 
-    held = hold(plan, Setting(options=TurnOptions(final_limit=0)))
-    assert held.tts.spoken[1] == PERSONA.reprompt
+    held = hold(plan, Setting(options=TurnOptions()))
+    assert held.tts.spoken[1:3] == ["Sure.", PERSONA.reprompt]
     assert held.outcome.kind == "silence"
 
 

@@ -8,7 +8,7 @@ from agent.errors import ProviderError
 from agent.line import Away
 from agent.records import Outcome, ProviderFailed, Report, ToolDone
 from agent.tools import Tool, ToolError, tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import LETTER, calls, says, sound_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.line import Away
 from agent.records import Outcome
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import calls, now, says
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent.recorded import WORDS, recorded
 from agent.records import Outcome, ProviderFailed
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, PERSONA, Held, Setting, hold
 from tests.fakes.line import calls, now, says
 

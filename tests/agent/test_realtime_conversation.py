@@ -12,7 +12,7 @@ from agent.realtime_conversation import AGAIN, GO_ON, RealtimeConversation
 from agent.recorded import WORDS, recorded
 from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
 from agent.tools import tool
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from tests.agent.holding import PERSONA
 from tests.agent.realtime_holding import gone, hold
 from tests.fakes.line import LETTER, now, sound_of

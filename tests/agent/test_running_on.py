@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.records import ToolDone
 from agent.tools import Tool, tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, PERSONA, Held, Setting, hold
 from tests.fakes.line import calls, now, says
 
@@ -79,8 +79,8 @@ def test_a_tool_that_begun_stands_in_its_turn_however_soon_the_caller_goes_on() 
 def test_a_lookup_that_takes_long_is_not_begun_again_each_time_that_the_caller_says_something() -> None:
     ran: list[float] = []
     held = talk(
-        (3, "please book it"), (2, "the table by the window please book"), (1, "thank you for your book"),
-        tool_=booking(ran, 7.0, side_effect=False),
+        (3, "please book it"), (2, "the table by the window please book"), (0.1, "thank you for your book"),
+        tool_=booking(ran, 7.6, side_effect=False),
     )  # fmt: skip
     assert len(ran) == 1
     assert held.tts.spoken[-1] == BOOKED
@@ -88,7 +88,7 @@ def test_a_lookup_that_takes_long_is_not_begun_again_each_time_that_the_caller_s
 
 
 def test_what_comes_while_the_caller_speaks_is_known_to_the_answer() -> None:
-    held = talk((3, "please book it"), (0.2, "well"), (0.8, "what are your hours"), tool_=booking([], 3.0))
+    held = talk((3, "please book it"), (0.2, "well"), (0.1, "what are your hours"), tool_=booking([], 3.0))
     *_, call, late, question = held.last_asked()
     assert call["tool_calls"][0]["id"] == late["tool_call_id"]
     assert '"result": "booked"' in late["content"]

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.records.store import Store

@@ -43,8 +43,8 @@ FILLS: dict[str, Fill] = {"omitted": omitted, "silence": silent, "repetition": r
 def gates() -> Iterator[Gate]:
     """Measure everything; takes some minutes."""
     try:
-        from agent.phrases import words_of
         from agent.providers.local.whisper import Whisper
+        from agent.turn_taking.words import words_of
     except ModuleNotFoundError:
         yield Gate(AREA, "words", "not installed: pip install '.[local]'", "installed", False)
         return

@@ -72,6 +72,8 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
     assert requests[1]["messages"][-1]["role"] == "tool"
     assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {  # no transfer: there is nobody
         "get_order_status",
+        "expect",
+        "wait",
         "schedule_callback",
         "stop_calling",
         "pause_recording",

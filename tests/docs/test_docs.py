@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.tools import tool
-from agent.turn_table import TABLE
+from agent.turn_taking.table import TABLE
 from media.jitter import states
 from media.rtp import source
 from sipgw.cli.init import RECIPES

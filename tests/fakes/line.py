@@ -114,7 +114,7 @@ class FakeStt:
     """Says what the script puts into `heard`."""
 
     name: str = "fake-stt"
-    patient: bool = False
+    ends_turns: bool = True
     heard: asyncio.Queue[SttEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)
@@ -267,6 +267,10 @@ class FakeCaller:
     def hear(self, text: str, *languages: str, confidence: float = 1.0) -> None:
         """Let the STT report a whole turn, in these languages."""
         self._stt.heard.put_nowait(Transcript(text, True, False, self._given, (), languages, confidence))
+
+    def hear_interim(self, text: str) -> None:
+        """Let the STT report words of a turn that goes on."""
+        self._hear(text, final=False)
 
     def notice(self) -> None:
         self._stt.heard.put_nowait(Onset(self._given))

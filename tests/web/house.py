@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from agent.call_control import CallControlRefused
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
 from sipgw.calls.audience import Audience
 from sipgw.calls.info import CallInfo

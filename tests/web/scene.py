@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.records import ProviderFailed, Times, Turn, TurnEnded
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallBegan, CallReported
@@ -51,7 +51,7 @@ SCRIPT = '<img src=x onerror=alert(1)><script>alert("x")</script>'
 HOUSE = [
     ("+15550100", "agent", State.SPEAKING, 4.4), ("+15550142", "repairs", State.LISTENING, 4.3),
     ("+442079460018", "agent", State.HEARING, 3.9), ("withheld", "agent", State.THINKING, 4.2),
-    ("+15550177", "repairs", State.DICTATING, 2.8),
+    ("+15550177", "repairs", State.DECIDING, 2.8),
 ]  # fmt: skip
 ENDINGS = [
     ("caller_hung_up", "the caller hung up"), ("agent_hung_up", "the conversation was over"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright import async_api as playwright
 
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.waiting import HANG

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from sipgw.calls.session import CallSession
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, WAITING, Feed
 from tests.virtual import run

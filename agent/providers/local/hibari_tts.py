@@ -7,8 +7,8 @@ import numpy as np
 import soxr
 from hibari import Hibari
 
-from agent.phrases import words_of
 from agent.providers.local.models import HIBARI, UNKNOWN_WORDS, verified
+from agent.turn_taking.words import words_of
 from agent.ulaw import from_linear
 
 LEVEL = 0.09

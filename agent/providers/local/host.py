@@ -256,7 +256,7 @@ class LocalStt:
     """Whisper and Silero in the speech process; see `agent.stt.SpeechToText`."""
 
     name = NAME
-    patient = True
+    ends_turns = False
 
     def __init__(self, speech: LocalSpeech) -> None:
         self._speech = speech

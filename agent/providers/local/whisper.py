@@ -7,8 +7,8 @@ import ctranslate2
 import numpy as np
 import soxr
 
-from agent.phrases import words_of
 from agent.providers.local.models import VOCABULARY, WHISPER, verified
+from agent.turn_taking.words import words_of
 
 RATE = 16_000
 HOP = 160

@@ -7,7 +7,7 @@ from sipgw.records.bundles.recorder import Frame
 _NUMBER = (int, float)
 _STREAM = {"session": int, "waited": _NUMBER}
 _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
-    ("stt", "made"): {"session": int, "name": str, "patient": bool},
+    ("stt", "made"): {"session": int, "name": str, "ends_turns": bool},
     ("stt", "opened"): _STREAM,
     ("stt", "piece"): _STREAM | {"after": int, "delay": _NUMBER},
     ("stt", "ended"): _STREAM,

@@ -152,13 +152,13 @@ class RecordedStt:
     """STT that is looked at."""
 
     def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
-        self.patient = stt.patient
+        self.ends_turns = stt.ends_turns
         self._stt = stt
         self._recorder = recorder
         self._session = next(recorder.numbers)
         self._samples = 0
         self._heard_at = 0.0
-        recorder.note("stt", do="made", session=self._session, name=stt.name, patient=stt.patient)
+        recorder.note("stt", do="made", session=self._session, name=stt.name, ends_turns=stt.ends_turns)
 
     @property
     def name(self) -> str:

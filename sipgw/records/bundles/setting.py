@@ -7,7 +7,7 @@ from typing import Any
 from agent.persona import Persona
 from agent.providers.failover import FailoverOptions
 from agent.tools import Tool
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from sipgw.records.bundles.recorder import RECORDER, note
 
 _TOOL = ("name", "description", "timeout", "filler", "side_effect", "confirm", "repeatable", "cache")

@@ -19,6 +19,7 @@ from agent.records import (
     ToolDone,
     ToolStarted,
     Turn,
+    TurnDecided,
     TurnEnded,
 )
 from sipgw.events import (
@@ -140,6 +141,12 @@ class Timeline:
             "left_out": self.left_out,
         }
 
+    def _turn_event(self, report: Interrupted | TurnDecided, now: float) -> None:
+        if isinstance(report, TurnDecided):
+            self._note(now, "turn", self.redact(report.evidence))
+        else:
+            self._note(now, "interrupted", "The caller talked over the agent.")
+
     def _reported(self, report: Report, now: float) -> None:
         match report:
             case CallerSaid(text, final):
@@ -156,8 +163,8 @@ class Timeline:
                 said |= {name: self.redact(said[name])[:TEXT] for name in ("caller", "said", "heard")}
                 said |= {"t": self._at(now), "marks": [None if mark is None else self._at(mark) for mark in marks]}
                 self._keep(self.turns, TURNS, said)
-            case Interrupted():
-                self._note(now, "interrupted", "The caller talked over the agent.")
+            case Interrupted() | TurnDecided():
+                self._turn_event(report, now)
             case ToolStarted(name, _):
                 self._note(now, "tool", f"{name} is run.")
             case ToolDone(run):

@@ -19,6 +19,7 @@ from agent.records import (
     ToolDone,
     ToolRun,
     ToolStarted,
+    TurnDecided,
     TurnEnded,
 )
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Event
@@ -125,7 +126,7 @@ class CdrEncoder:
             case HandedOver(agent):
                 going.redact = self._redactor(agent)
                 return {"event": {"kind": _kind(report), "at": at, "about": kept_json(report._asdict(), going.redact)}}
-            case Interrupted() | ProviderFailed() | LanguageChanged():
+            case Interrupted() | ProviderFailed() | LanguageChanged() | TurnDecided():
                 about = kept_json(report._asdict(), going.redact)
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent.phrases import words_of
 from agent.providers.local.brain.numbers import runs
+from agent.turn_taking.words import words_of
 from sipgw.tools.evaluation.eval_set import EntityOptions
 
 _DIGIT = re.compile(r"(\d)")

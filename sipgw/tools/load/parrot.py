@@ -31,7 +31,7 @@ class ParrotStt:
     """Hears that somebody spoke, not what."""
 
     name = "parrot"
-    patient = False
+    ends_turns = True
 
     def __init__(self) -> None:
         self._turns: asyncio.Queue[Transcript | None] = asyncio.Queue(16)

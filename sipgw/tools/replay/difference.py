@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from agent.phrases import words_of
+from agent.turn_taking.words import words_of
 from sipgw.records.bundles.story import Story, Turn
 
 SLOWER = 100

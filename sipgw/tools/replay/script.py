@@ -126,7 +126,7 @@ class RecordedStt:
         self.name = name
         self._script = script
         self._answer = script.find("stt", lambda asked: asked["do"] == "made" and asked["name"] == name)
-        self.patient = bool(self._answer and self._answer.asked["patient"])
+        self.ends_turns = bool(self._answer and self._answer.asked["ends_turns"])
         self._given: list[tuple[int, float]] = [(0, now())]
         self._more = asyncio.Event()
 

@@ -35,7 +35,7 @@ class Room:
 class ActingStt:
     """Notices speech in the sound that really arrives, and knows which words it is."""
 
-    name, patient = "acting", False
+    name, ends_turns = "acting", True
 
     def __init__(self, room: Room) -> None:
         self._room = room

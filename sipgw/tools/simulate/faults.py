@@ -34,7 +34,7 @@ class FaultyStt:
     """STT whose words come late in every second turn, or which are lost, or turn deaf."""
 
     def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
-        self.name, self.patient = stt.name, stt.patient
+        self.name, self.ends_turns = stt.name, stt.ends_turns
         self._stt = stt
         self._options = options
         self._heard = 0

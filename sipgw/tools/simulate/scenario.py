@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions
 from sipgw.config.config import read_as
 

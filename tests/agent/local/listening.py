@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.hearing.silero import Silero
-from agent.phrases import words_of
 from agent.providers.local.endpoint import Act, Pauses
 from agent.providers.local.listener import Listener
 from agent.providers.local.whisper import Whisper
+from agent.turn_taking.words import words_of
 from agent.ulaw import from_linear, to_linear
 from sipgw.records.artifacts.wav import read_ulaw
 

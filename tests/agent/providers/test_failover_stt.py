@@ -36,7 +36,7 @@ def partial(text: str, end: float) -> Transcript:
 class FakeStt:
     """Tells each item of `script` when so many milliseconds have been heard; errors are raised."""
 
-    patient = False
+    ends_turns = True
 
     def __init__(self, name: str, *script, open_error: ProviderError | None = None, open_after: float = 0.0) -> None:
         self.name = name

@@ -8,10 +8,10 @@ from agent.conversation import Conversation
 from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
 from agent.llm import Message, Piece, Text
 from agent.persona import Persona
-from agent.phrases import words_of
 from agent.providers.stt import asks_to_dictate
 from agent.stt import Onset, Transcript
-from agent.turns import TurnOptions
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.words import words_of
 
 __all__ = ["Finished", "Gone", "Heard", "Model", "Onset", "Started", "Transcript", "words_of"]
 

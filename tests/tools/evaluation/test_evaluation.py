@@ -136,7 +136,7 @@ def test_a_judge_that_does_not_judge_is_no_verdict(said: str) -> None:
 class Scripted:
     """STT that understands after so many seconds of sound."""
 
-    name, patient = "scripted", False
+    name, ends_turns = "scripted", True
 
     def __init__(self, finals: dict[float, str], fault: str = "") -> None:
         self.finals, self.fault, self.heard = finals, fault, 0

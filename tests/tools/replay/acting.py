@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.llm import Message, Piece
 from agent.stt import Onset, Transcript
-from agent.turn_table import State
+from agent.turn_taking.table import State
 from agent.ulaw import from_linear
 from media.dtmf.events import KEYS
 from media.g711 import ULAW_TO_ALAW

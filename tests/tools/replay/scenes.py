@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.errors import ProviderError
-from agent.turn_table import State
+from agent.turn_taking.table import State
+from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
@@ -22,7 +23,7 @@ ANSWERS = {
     "bye": [0.2, *says("Goodbye then."), calls("hang_up")],
     "opening": [0.3, *says(LONG, 12)],
     "order": [0.2, *says("What is your order number?")],
-    "seven": [0.2, *says("It was sent on Monday.")],
+    "7 3": [0.2, *says("It was sent on Monday.")],
     "pressed": [0.2, *says("Thank you for the number.")],
     "lamp": [0.2, calls("look_up", code="K 12")],
     "in stock": [0.2, *says("It is in stock.")],
@@ -50,6 +51,10 @@ def turns(**values: object) -> Callable[[GatewayConfig], GatewayConfig]:
 
 def agent(**values: object) -> Callable[[GatewayConfig], GatewayConfig]:
     return lambda config: replace(config, agent=replace(config.agent, **values))  # type: ignore[arg-type]
+
+
+def in_german(config: GatewayConfig) -> GatewayConfig:
+    return replace(config, languages=(LanguageOptions("de"),))
 
 
 with_tools = agent(tools=str(Path(__file__).parent / "tools.py"))
@@ -100,9 +105,9 @@ def backchannels(word: str) -> Act:
 async def dictates(me: Caller) -> None:
     await asks(me, "Where is my order")
     await me.listen()
-    await me.say("Seven three", 0.8)
+    await me.say("7 3", 0.8)
     await asyncio.sleep(0.3)
-    await me.say("four six", 0.8)
+    await me.say("4 6", 0.8)
     await leaves(me)
 
 
@@ -238,10 +243,10 @@ async def hangs_up(me: Caller) -> None:
 
 
 async def is_heard_late(me: Caller) -> None:
-    """The final words come two seconds late, the agent waits."""
+    """The final words come a second and a half late, the agent waits."""
     await me.listen()
     await me.say("Are you open on Saturday", 1.0, final=False)
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(1.5)
     me.hear("Are you open on Saturday", final=True)
     await leaves(me)
 
@@ -299,7 +304,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "barge_in": scene(over_the_agent),
     "cough": scene(cough),
     "backchannel": scene(backchannels("Mm-hmm")),
-    "backchannel_german": scene(backchannels("Genau"), change=turns(languages=("de",))),
+    "backchannel_german": scene(backchannels("Genau"), change=in_german),
     "noticed_by_the_stt": scene(is_noticed),
     "dictation": scene(dictates),
     "loss": scene(over(lambda chance: None if chance.random() < 0.05 else 0.0)),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent.turn_table import TABLE, Decision
+from agent.turn_taking.table import TABLE, Action
 from sipgw.cli.main import app
 from sipgw.records.bundles.bundle import Bundle, BundleError, read_bundle
 from sipgw.sip import offer_answer
@@ -59,7 +59,7 @@ def test_what_the_hard_cases_are_about() -> None:
     assert story["barge_in"].turns[1].interrupted and story["barge_in"].turns[1].heard.endswith("—")
     assert story["cough"].resumed == story["backchannel"].resumed == story["backchannel_german"].resumed == 1
     assert not any(turn.interrupted for turn in story["cough"].turns)
-    assert any(turn.caller == "Seven three four six" for turn in story["dictation"].turns)
+    assert any(turn.caller == "7 3 4 6" for turn in story["dictation"].turns)
     assert any(turn.caller == "[pressed 7 3 4 6]" for turn in story["keys"].turns)
     assert any("[pressed 7 3 4 6]" in turn.caller for turn in story["keys_by_info"].turns)
     assert "Let me look that up for you." in story["slow_tool"].spoken
@@ -115,10 +115,10 @@ def test_a_later_reply_is_found() -> None:
 
 def test_an_agent_that_no_longer_stops_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     deaf = {
-        cell: (state, tuple(one for one in decisions if one is not Decision.CUT))
+        cell: (state, tuple(one for one in decisions if one is not Action.CUT))
         for cell, (state, decisions) in TABLE.items()
     }
-    monkeypatch.setattr("agent.turns.TABLE", deaf)
+    monkeypatch.setattr("agent.turn_taking.machine.TABLE", deaf)
     assert "turn 2: interrupted" in played(bundle("barge_in"))[1]
 
 
@@ -159,7 +159,7 @@ def test_code_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("agent.turns.Turns.away", fail)
+    monkeypatch.setattr("agent.turn_taking.machine.TurnMachine.away", fail)
     again, found = played(bundle("hold"))
     assert found[0] == "left the recording" or "failed" in found
     monkeypatch.setattr("sipgw.calls.phone_line.PhoneLine.exchange", fail)

@@ -158,7 +158,7 @@ class Parts:
     """STT, LLM and TTS that do everything at once."""
 
     name = "plain"
-    patient = False
+    ends_turns = True
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...

@@ -1,0 +1,35 @@
+"""A decision of the turn machine."""
+
+from typing import NamedTuple
+
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.table import Action
+
+NAMES = {
+    Action.PREPARE: "prepared",
+    Action.ANSWER: "ended",
+    Action.PAUSE: "paused",
+    Action.RESUME: "resumed",
+    Action.CUT: "interrupted",
+    Action.DISCARD: "discarded",
+    Action.KEEP: "went on",
+    Action.REPROMPT: "asked",
+    Action.ASK_AGAIN: "asked again",
+    Action.HARDLY: "hardly heard",
+    Action.GIVE_UP: "given up",
+}
+"""The decisions in the record."""
+
+
+class Decision(NamedTuple):
+    """What to do, and why."""
+
+    action: Action
+    evidence: Evidence
+    text: str = ""
+    """For `Action.PREPARE` and `Action.ANSWER`: what the caller said and got no answer to."""
+    instead: str = ""
+    """What of it was answered before by a reply that was thrown away: `text` takes its place in the memory."""
+
+
+Decisions = tuple[Decision, ...]

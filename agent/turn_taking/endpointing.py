@@ -1,0 +1,132 @@
+"""How long a silence must be to end the caller's turn.
+
+A recogniser that ends turns itself is believed: its end has a delay of 0, but for an answer of which a part is known to
+be missing, and for a caller who has shown that they go on. For one that only transcribes, the words, what the agent
+has asked for, the caller's own pauses and a model of the sound decide. Sans-IO.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.turn_taking.expect import IN_PARTS, OPEN, Expected, Kind, Progress, kind_of, progress
+from agent.turn_taking.options import TurnOptions
+
+WHOLE = 0.3
+"""Seconds of silence behind an answer that is known to be whole."""
+UNPUNCTUATED = 0.7
+"""Behind words of a recogniser that has not punctuated anything yet."""
+UNFINISHED = 1.6
+"""Behind words without the end of a sentence, of a recogniser that punctuates."""
+DATE = 0.9
+PARTS = 1.7
+"""Behind a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
+OVERDUE = 2.0
+"""Behind a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
+behind any words as long as it has never ended a turn."""
+GUESSED = 1.0
+"""Behind what looks like such a part behind a question, if the recogniser has ended the turn."""
+MORE = 1.5
+"""A caller who paused so long is given this many times as long from then on."""
+KEPT = 0.8
+"""Share of a learned pause that is left after a turn in which it was not needed."""
+LEAST = 0.3
+"""A learned pause that is shorter than this is forgotten."""
+SURE, UNSURE = 0.8, 0.3
+"""Probabilities of a complete turn from which on the model's vote counts."""
+ENDS = (".", "?", "!", "。", "？", "！", "।", "…")
+GOES_ON = (",", ";", ":", "-", "—", "…", "...", "、", "，")
+
+
+class TurnModel(Protocol):
+    """A model that hears whether a turn is complete, such as an ONNX file in `[turns] model`; none by default."""
+
+    def complete(self) -> float:
+        """Probability, 0 to 1, that the turn in the last 8 s of the caller's sound is complete. Up to 150 ms of CPU:
+        run it in a worker and give the result to `Endpointing.vote`."""
+        ...
+
+
+@dataclass
+class Endpointing:
+    """What is known of the ends of one caller's turns."""
+
+    options: TurnOptions
+    ends_turns: bool = True
+    """Whether the recogniser ends turns itself."""
+    expected: Expected = OPEN
+    """What the agent has asked for in what it says or said last."""
+    fields: tuple[Expected, ...] = ()
+    """What the tools of the agent take: how long an answer is that looks like one of them."""
+    trusted: bool = False
+    """Whether the recogniser has ended a turn in this call: then its ends are waited for."""
+    asks: bool = False
+    """Whether the agent's last sentence was a question."""
+    vote: float | None = None
+    """Probability of the model of sound that the turn is complete; None without one."""
+    pause: float = 0.0
+    """Longest pause in the middle of a turn that the caller has lately made, with a margin."""
+    _punctuates: bool = field(default=False, repr=False)
+
+    def wanted(self, text: str) -> Expected:
+        """What the words are an answer to: what was asked for, else what they look like."""
+        if self.expected.kind is not Kind.OPEN:
+            return self.expected
+        kind = kind_of(text)
+        if kind is Kind.OPEN:
+            return OPEN
+        lengths = {one.length for one in self.fields if one.kind is kind and one.length}
+        return Expected(kind, lengths.pop() if len(lengths) == 1 else None)
+
+    def delay(self, text: str, *, ended: bool) -> tuple[float, str, str]:
+        """Seconds of silence behind `text` that end the turn, what was expected and what else speaks for it.
+
+        `ended`: the recogniser has said that it is all of it.
+        """
+        self._punctuates |= text.rstrip().endswith(ENDS)
+        if text.endswith("]") and text.startswith("[pressed"):
+            return 0.0, "", "keys"
+        wanted = self.wanted(text)
+        state, told = progress(wanted, text)
+        if self.ends_turns and not ended:
+            longest = self.options.max_endpointing_delay
+            whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
+            overdue = (whole or not self.trusted) and (state is not Progress.PART)
+            return (min(OVERDUE, longest) if overdue else longest), told, "the recogniser has not ended the turn"
+        asked = wanted is self.expected
+        seconds, why = self._by_words(text, wanted, state, asked=asked, ended=ended)
+        if state is not Progress.WHOLE and self.pause > seconds:
+            seconds, why = self.pause, "pauses of this caller"
+        longest = self.options.max_endpointing_delay
+        return (min(seconds, longest) if longest else seconds), told, why
+
+    def _by_words(self, text: str, wanted: Expected, state: Progress, *, asked: bool, ended: bool) -> tuple[float, str]:
+        if state is Progress.PART and wanted.kind in IN_PARTS:
+            if asked or not self.ends_turns:
+                return PARTS, "more may follow"
+            if self.asks:
+                return GUESSED, "more may follow"
+        if self.ends_turns and ended:
+            return 0.0, "end of turn of the recogniser"
+        if state is Progress.WHOLE:
+            return WHOLE, "the answer is whole"
+        if wanted.kind is Kind.DATE:
+            return DATE, ""
+        complete = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
+        seconds = self.options.endpointing_delay if complete else UNFINISHED if self._punctuates else UNPUNCTUATED
+        why = "complete sentence" if complete else "unfinished sentence" if self._punctuates else ""
+        if self.vote is not None and self.vote >= SURE:
+            return min(seconds, self.options.endpointing_delay), why
+        if self.vote is not None and self.vote <= UNSURE:
+            return max(seconds, UNFINISHED), why
+        return seconds, why
+
+    def went_on(self, after: float) -> None:
+        """The caller went on, so many seconds after their last sound, when a reply had begun."""
+        limit = self.options.learned_pause_limit
+        if 0.0 < after <= limit:
+            self.pause = min(limit, max(self.pause, MORE * after, after + LEAST))
+
+    def answered(self) -> None:
+        """A turn was complete."""
+        self.pause = self.pause * KEPT if self.pause * KEPT >= LEAST else 0.0
+        self.vote = None

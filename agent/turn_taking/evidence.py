@@ -1,0 +1,36 @@
+"""Why something was decided: one line for the record and the call's page."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence of one decision. Durations are in seconds."""
+
+    reason: str
+    """The decision's name in the record, as ``ended`` or ``paused``."""
+    silence: float | None = None
+    """How long the caller had been silent."""
+    sound: str = ""
+    """What the sound was, of `agent.hearing.changes.Evidence`."""
+    words: str = ""
+    """The words it is about."""
+    expected: str = ""
+    """What the agent had asked for, and how much of it there was."""
+    model: float | None = None
+    """Probability that the turn was complete, of the model of sound."""
+    because: str = ""
+    """What else spoke for it."""
+
+    def __str__(self) -> str:
+        """Such as "ended: silence 420 ms, expected digits 6 of 10"."""
+        parts = [
+            f"silence {1000 * self.silence:.0f} ms" if self.silence is not None else "",
+            self.sound,
+            f"model {self.model:.2f}" if self.model is not None else "",
+            f"expected {self.expected}" if self.expected else "",
+            self.because,
+            f'"{self.words[:60]}"' if self.words else "",
+        ]
+        told = ", ".join(part for part in parts if part)
+        return f"{self.reason}: {told}" if told else self.reason

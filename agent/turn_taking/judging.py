@@ -1,0 +1,103 @@
+"""What words of the caller are while the agent speaks: an interruption, a backchannel, or its own echo."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+
+from agent.turn_taking.words import words_of
+
+SHORT_WORDS = 2
+"""So many different words are a backchannel, if nothing speaks against it."""
+SHORT_SOUND = 1.0
+"""Seconds of voice that a backchannel takes at most."""
+REPEATED = 3
+"""So many words in a row that the agent has just said are its echo, on a line whose echo is not measured."""
+TAIL = 0.6
+"""Seconds after the agent's last sound in which an echo of it may end."""
+INTERRUPTS = frozenset(
+    (
+        *(
+            "stop",
+            "wait",
+            "no",
+            "nope",
+            "cancel",
+            "hold",
+            "hang",
+            "what",
+            "why",
+            "how",
+            "sorry",
+            "but",
+            "help",
+            "hello",
+        ),
+        *("alto", "para", "espera", "pero", "cómo", "perdón", "hola"),
+        *("arrête", "arrêtez", "attends", "attendez", "non", "mais", "comment", "pardon", "allô"),
+        *("halt", "stopp", "warte", "warten", "moment", "nein", "aber", "wie", "was", "hallo"),
+        *("pare", "não", "espere", "mas", "alô"),
+        *("ferma", "aspetta", "aspetti", "basta", "ma", "come", "scusi", "pronto"),
+        *("ruko", "rukiye", "nahi", "nahin", "रुको", "रुकिए", "नहीं"),
+    )
+)
+"""Words that interrupt although they are short: one vote, for what is said most often."""
+
+
+class Verdict(Enum):
+    """What words are."""
+
+    CALLER = "words of the caller"
+    BACKCHANNEL = "backchannel"
+    GREETING = "a greeting that is being answered"
+    ECHO = "echo"
+    UNDECIDED = "too little to tell"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is going on while they come."""
+
+    said: str
+    """What the agent is saying or said last: a sentence and the one before."""
+    asks: bool
+    """Whether that asks the caller something."""
+    speaking: bool
+    """Whether the agent speaks, or has paused."""
+    silent_for: float
+    """Seconds since the agent's last sound; 0 while it speaks."""
+    voice: float
+    """Seconds of the caller's voice since their last words."""
+    measured: bool
+    """Whether the echo of the line is measured, so that a voice is the caller's."""
+    voiced: bool
+    """Whether a voice of the caller came with the words."""
+
+
+def judge(text: str, scene: Scene, fillers: Collection[str], *, final: bool) -> tuple[Verdict, str]:
+    """What these words are, and by which evidence. `fillers` are sounds such as "hmm" that answer nothing."""
+    words = words_of(text)
+    near = scene.speaking or scene.silent_for <= TAIL
+    if near and scene.measured and not scene.voiced:
+        return Verdict.ECHO, "no voice of the caller"
+    if near and not scene.measured and len(words) >= REPEATED and _in(words, words_of(scene.said)):
+        return Verdict.ECHO, "repeats the agent"
+    if not scene.speaking:
+        return Verdict.CALLER, ""
+    if all(word in fillers for word in words):
+        return Verdict.BACKCHANNEL, "a sound that answers nothing"
+    if found := INTERRUPTS.intersection(words):
+        return Verdict.CALLER, f"interrupts: {min(found)}"
+    if scene.asks:
+        return Verdict.CALLER, "into a question"
+    if len(set(words)) > SHORT_WORDS:
+        return Verdict.CALLER, f"{len(words)} words"
+    if scene.voice > SHORT_SOUND:
+        return Verdict.CALLER, f"voice for {1000 * scene.voice:.0f} ms"
+    if not final:
+        return Verdict.UNDECIDED, f"{len(words)} words into a statement"
+    return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
+
+
+def _in(words: list[str], said: list[str]) -> bool:
+    """Whether the words stand in what was said, the last one perhaps cut off."""
+    return f" {' '.join(words)}" in f" {' '.join(said)}"

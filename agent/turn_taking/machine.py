@@ -1,0 +1,372 @@
+"""The turn machine: sounds, words, keys and the time go in, decisions with their evidence come out. Sans-IO.
+
+The table (`agent.turn_taking.table`) says what each event does in each state; this class judges what came in, follows
+the time limits, and holds what is known: the caller's voice and words, what the agent says, whose silence it is.
+"""
+
+from dataclasses import replace
+from math import inf
+
+from agent.hearing.changes import Change, Kind
+from agent.turn_taking.decision import NAMES, Decision, Decisions
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.expect import OPEN, Expected, Progress, progress
+from agent.turn_taking.expect import Kind as Answer
+from agent.turn_taking.judging import Verdict
+from agent.turn_taking.parties import (
+    HARDLY_AFTER,
+    Answered,
+)
+from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
+from agent.turn_taking.table import TABLE, Action, Event, State
+from agent.turn_taking.words import Words, words_of
+
+ASIDE_KEPT = 3.0
+"""Seconds for which words into a statement still answer the question that it ends with."""
+KEPT_LETTERS = 500
+"""Letters of words into statements that are kept for the caller's next turn."""
+ASIDE_LAST = 1.0
+"""Seconds before the agent's last sound in which words are an answer, whatever it said."""
+TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, Event.KEY, Event.KEYS)
+LISTENS = (State.LISTENING, State.HEARING, State.DECIDING, State.HOLDING, State.TRANSFERRING)
+
+
+class TurnMachine(Situation):
+    """The turn-taking of one call."""
+
+    def restarted(self, now: float) -> "TurnMachine":
+        """The same at the beginning of the call."""
+        anew = TurnMachine(self.options, now, ends_turns=self.endpointing.ends_turns)
+        anew.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
+        return anew
+
+    # What comes in
+
+    def sound(self, change: Change, now: float) -> Decisions:
+        """The caller's sound has changed."""
+        voice, evidence = self._voice, Evidence("voice", sound=str(change.evidence))
+        match change.kind:
+            case Kind.VOICE_STARTED:
+                voice.begin(change, now)
+                return self._handle(Event.VOICE, now, evidence)
+            case Kind.VOICE_ENDED:
+                voice.end(change, self._agent.until if self.state in LISTENS else inf)
+                if change.evidence.background and self.state is State.PAUSED:
+                    return self._handle(Event.UNCONFIRMED, now, evidence)
+                return () if self._log.text else self._handle(Event.QUIET, now, evidence)
+            case Kind.SHORT_VOICE:
+                voice.short(change)
+            case Kind.NOISE:
+                voice.measured |= change.evidence.return_loss is not None
+                voice.background |= change.evidence.background
+        return ()
+
+    def notice(self) -> None:
+        """The recogniser has noticed that the caller makes a sound."""
+        self._voice.noticed = self._silence.alive = True
+
+    def hear(self, words: Words, now: float) -> Decisions:
+        """The recogniser reports words."""
+        self._silence.alive = True
+        if not words_of(words.text):
+            if words.final:
+                self._log.hear(words, now)
+            return self._nothing(now) if words.final else ()
+        if not words_of(new := self._log.hear(words, now)):
+            return ()
+        verdict, why = self._judge(new, words, now)
+        evidence = self._evidence(verdict.value, now, words=new, because=why)
+        if verdict is Verdict.CALLER:
+            self._voice.settle()
+            self._silence.since = now
+            self._learn(now)
+            return () if self.state in SPEAKS[1:] else self._words(words, now, evidence)
+        if verdict is not Verdict.UNDECIDED:
+            self._log.forget(now)
+        if not words.final:
+            return ()
+        self._voice.settle()
+        if verdict is Verdict.BACKCHANNEL and not self._is_filler(new):
+            if now - self._agent.aside_at > ASIDE_KEPT:
+                self._settle_aside(now, 0.0)
+            self._agent.aside = f"{self._agent.aside} {new}".strip()[-KEPT_LETTERS:]
+            self._agent.aside_at = now
+        return self._handle(Event.BACKCHANNEL, now, evidence)
+
+    def press(self, key: str, now: float) -> Decisions:
+        """A key is pressed; ``#`` completes those before it."""
+        self._voice.settle()
+        self._silence.since = now
+        if key == "#":
+            return self._complete(now, "#")
+        self._keys.press(key, now)
+        decisions = self._handle(Event.KEY, now, Evidence("interrupted", because="a key"))
+        expected = self.endpointing.expected
+        if expected.kind is Answer.DIGITS and expected.length == len(self._keys.pressed):
+            return (*decisions, *self._complete(now, f"{expected.length} keys"))
+        return decisions
+
+    def interrupted(self, now: float) -> Decisions:
+        """A speech-to-speech session has noticed the caller, who begins a turn."""
+        self.notice()
+        self._silence.since = now
+        return self._handle(Event.WORDS, now, Evidence("interrupted", because="noticed by the session"))
+
+    def ended(self, now: float) -> Decisions:
+        """A speech-to-speech session, or somebody else, has decided that there is something to answer."""
+        self._voice.settle()
+        return self._handle(Event.ENDPOINT, now, Evidence("ended", because="decided by the session"))
+
+    # What the agent does
+
+    def says(self, sentence: str, before: str, now: float) -> Decisions:
+        """The sound of `sentence` begins; `before` is the one before it in the same reply."""
+        agent, voice, turn = self._agent, self._voice, self._turn
+        agent.said, agent.until = f"{before} {sentence}".strip(), inf
+        asks = self.endpointing.asks = sentence.rstrip().endswith(("?", "？"))
+        agent.asks = asks or self.endpointing.expected is not OPEN
+        self._entered = now
+        collides = voice.since is not None and (voice.certain or now < voice.since + self.options.confirm_limit)
+        if not collides:
+            return self._handle(Event.STARTED, now, Evidence("started"))
+        if self.state is State.THINKING and voice.began <= turn.at and now < turn.at + HANGOVER:
+            return self._handle(Event.STARTED, now, Evidence("started", because="the caller's last sound"))
+        return self._handle(Event.COLLIDED, now, self._evidence("paused", now))
+
+    def done(self, now: float) -> Decisions:
+        """The agent has said everything; words that came a little before the end may be the answer to it."""
+        agent = self._agent
+        repeats = set(words_of(agent.aside)) <= set(words_of(agent.said))
+        self._settle_aside(now, ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST)
+        if self.state is State.CLOSING or not self._log.text:
+            return self._handle(Event.DONE, now, Evidence("finished"))
+        resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
+        if not self._log.complete:
+            return (*resumed, *self._handle(Event.WORDS, now, Evidence("heard", words=self._log.text)))
+        evidence = Evidence("ended", words=self._log.text, because="said while the agent spoke")
+        return (*resumed, *self._handle(Event.ENDPOINT, now, evidence))
+
+    def _settle_aside(self, now: float, limit: float) -> None:
+        """Words over which the agent went on begin a turn if they came within `limit`; else they are kept for one."""
+        agent = self._agent
+        aside, agent.aside = agent.aside, ""
+        if aside and now - agent.aside_at <= limit:
+            self._log.note(aside)
+        elif not set(words_of(aside)) <= self.lexicon.nods:
+            agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
+
+    def tool(self, now: float, *, runs: bool) -> None:
+        """A tool of this turn runs while nothing is being said, or the last one has returned."""
+        self._turn = self._turn._replace(acted=True)
+        self._handle(Event.TOOL if runs else Event.RETURNED, now, Evidence("tool"))
+
+    def announce(self, now: float) -> None:
+        """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
+        self._handle(Event.ANNOUNCE, now, Evidence("announcing"))
+
+    def transfer(self, now: float) -> None:
+        """The caller is being connected; nobody is asked to say something until `away` says that it is over."""
+        self._silence.free_until = inf
+        self._handle(Event.TRANSFER, now, Evidence("transferring"))
+
+    def wait(self, now: float) -> None:
+        """The caller has asked for time: for minutes the silence is theirs."""
+        self._silence.free_until = now + self.options.wait_limit
+
+    def away(self, away: bool, now: float, *, taken: bool = False) -> None:
+        """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
+
+        If it is `taken`, somebody else speaks with them: for as long as they like.
+        """
+        self._silence.free_until = inf if away else -inf
+        self._silence.since, self._silence.asked = now, 0
+        if taken or self._ends_at == inf:
+            self._ends_at = inf if taken else now + self.options.max_duration
+        if not away:
+            self._handle(Event.BACK, now, Evidence("back"))
+        elif self.state is State.LISTENING:
+            self._enter(State.LISTENING, now)
+
+    def close(self, now: float) -> None:
+        """The agent says goodbye: nothing interrupts it any more."""
+        self._handle(Event.CLOSE, now, Evidence("closing"))
+
+    def expect(self, expected: Expected) -> None:
+        """The agent asks for this, in what it says next or has just said."""
+        self.endpointing.expected = expected
+        self._agent.asks |= expected is not OPEN
+
+    # What is known
+
+    @property
+    def said(self) -> str:
+        """What the agent is saying or said last."""
+        return self._agent.said
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the caller does not hear us."""
+        return self._silence.free_until == inf
+
+    def stopped(self, text: str, sound: float) -> float:
+        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
+        return self._silence.since if text.endswith("]") and "[pressed" in text else sound
+
+    def handle_timer(self, now: float) -> Decisions:
+        """Let the time be `now`."""
+        at, event = min(self._limits(), default=(inf, Event.OVERTIME), key=lambda limit: limit[0])
+        if now < at:
+            return ()
+        return self._overtime(now) if event is Event.OVERTIME else self._expire(event, now)
+
+    # Limits
+
+    def _overtime(self, now: float) -> Decisions:
+        self._ends_at = inf
+        return self._handle(Event.OVERTIME, now, Evidence("overtime"))
+
+    def _expire(self, event: Event, now: float) -> Decisions:
+        if event is Event.KEYS:
+            return self._complete(now, f"{1000 * self.options.digit_pause:.0f} ms without a key")
+        if event is Event.SILENCE:
+            return self._ask(now)
+        if event is Event.DONE:
+            return self._handle(Event.DONE, now, Evidence("finished", because="it took too long"))
+        if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
+            return self._handle(event, now, self._evidence(event.value, now))
+        evidence = self._evidence("", now, words=self._log.text)
+        self._voice.drop(now)  # one that is still on has lasted too long for a caller without words
+        if event is Event.UNCONFIRMED:
+            return self._handle(event, now, evidence)
+        if self._log.text:
+            return self._handle(Event.ENDPOINT, now, evidence)
+        return self._unheard(now) if event is Event.UNHEARD else self._handle(Event.QUIET, now, evidence)
+
+    def _ask(self, now: float) -> Decisions:
+        silence = self._silence
+        silence.free_until = -inf
+        if silence.asked >= silence.most:
+            return self._handle(Event.GONE, now, self._evidence("gone", now))
+        silence.asked += 1
+        if self._voice.background:  # music or voices in the place of the caller: asked once, then they come back
+            self._voice.background = False
+            silence.free_until = now + self.options.wait_limit
+        return self._handle(Event.SILENCE, now, self._evidence("asked", now))
+
+    def _unheard(self, now: float) -> Decisions:
+        silence, evidence = self._silence, self._evidence("unheard", now)
+        self._voice.settle()
+        silence.unheard += 1
+        if silence.unheard > HARDLY_AFTER and not silence.alive:
+            return (Decision(Action.GIVE_UP, evidence),)
+        return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else Event.UNHEARD, now, evidence)
+
+    # Judgement
+
+    def _learn(self, now: float) -> None:
+        """A caller who goes on after a reply had begun makes such pauses."""
+        last, began = self._turn.silent_since, self._voice.began
+        if self.state in (*THINKS, State.SPEAKING, State.PAUSED):
+            self.endpointing.went_on((began if began > last else now - LAG) - last)
+
+    def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
+        if not words.final:
+            return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
+        self.endpointing.trusted = True
+        text = self._log.text
+        delay, told, why = self.endpointing.delay(text, ended=True)
+        certain = self._voice.certainly_on
+        since = self._last_sound(now)
+        if delay > now - since or (certain and not self.endpointing.ends_turns):
+            return self._handle(Event.EAGER, now, evidence)
+        because = ", ".join(dict.fromkeys(part for part in (why, evidence.because) if part))
+        ended = Evidence("ended", max(0.0, now - since), words=text, expected=told, because=because)
+        return self._handle(Event.ENDPOINT, now, ended)
+
+    def _nothing(self, now: float) -> Decisions:
+        """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good."""
+        self._voice.settle()
+        broke, self._agent.broke = (self._agent.broke if self.state in LISTENS else None), None
+        evidence = self._evidence("taken back", now)
+        if broke is Action.DISCARD:
+            return self._handle(Event.WITHDRAWN, now, evidence)
+        if broke is Action.CUT:
+            return self._handle(Event.UNHEARD, now, evidence)
+        if self.state is State.PAUSED:
+            return self._handle(Event.UNCONFIRMED, now, evidence)
+        return () if self._log.text else self._handle(Event.QUIET, now, evidence)
+
+    def _complete(self, now: float, because: str) -> Decisions:
+        keys = self._keys.take()
+        if not keys:
+            return ()
+        self._log.press(keys, now)
+        told = progress(self.endpointing.wanted(keys), keys)
+        expected = told[1] if told[0] is not Progress.NONE else ""
+        return self._handle(
+            Event.KEYS, now, Evidence("ended", words=self._log.text, expected=expected, because=because)
+        )
+
+    # The table
+
+    def _handle(self, event: Event, now: float, evidence: Evidence) -> Decisions:
+        cell = TABLE.get((self.state, event))
+        if cell is None:
+            return ()
+        state, actions = cell
+        if event in (Event.BACKCHANNEL, Event.UNCONFIRMED) and self.state is State.PAUSED and self._voice.certainly_on:
+            return ()  # something follows
+        goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
+        if goes_on:
+            self._go_on()
+        if event is Event.DONE and self.state in SPEAKS:
+            self.endpointing.answered()
+        if Action.CUT in actions:
+            self._settle_aside(now, ASIDE_KEPT)
+        if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
+            self._agent.broke = broke
+        decisions = tuple(self._decide(action, now, evidence) for action in actions)
+        self._agent.greeted |= event is Event.DONE or bool({Action.CUT, Action.ANSWER}.intersection(actions))
+        if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):
+            self._silence.since = now
+        self._enter(state, now)
+        return decisions
+
+    def _decide(self, action: Action, now: float, evidence: Evidence) -> Decision:
+        evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
+        if action is Action.PREPARE:
+            return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "")
+        if action is not Action.ANSWER:
+            return Decision(action, evidence)
+        turn, last, text = self._turn, self._last_sound(now), self._unanswered()
+        self._log.take(now)
+        self._agent.kept, self._agent.broke = "", None
+        self._voice.settle()
+        self._silence.heard()
+        if self._silence.free_until < inf:
+            self._silence.free_until = -inf
+        self._turn = Answered(text, now, last)
+        self.endpointing.expected = OPEN
+        return Decision(action, evidence, text, turn.text if turn.returned else "")
+
+    def _go_on(self) -> None:
+        """The caller goes on after a reply had begun: what is not answered after all is given back."""
+        if self.state in THINKS and not self._turn.acted:
+            self._log.give_back()
+            self._turn = self._turn._replace(returned=True)
+
+    def _enter(self, state: State, now: float) -> None:
+        agent, silence = self._agent, self._silence
+        if state is State.LISTENING and self._voice.since is not None:
+            state = State.HEARING
+        elif state is State.LISTENING and self._keys.pressed:
+            state = State.COLLECTING
+        elif state is State.LISTENING and now < silence.free_until:
+            state = State.HOLDING
+        if state is not self.state:
+            self._entered = now
+        if state in SPEAKS and self.state is State.PAUSED:
+            agent.until = inf
+        elif state not in SPEAKS and agent.until == inf:
+            agent.until = now
+        self.state = state

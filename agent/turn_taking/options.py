@@ -1,0 +1,38 @@
+"""The options of turn-taking."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TurnOptions:
+    """When the agent speaks, and when it lets the caller speak. Durations are in seconds."""
+
+    confirm_after_quiet: float = 1.0
+    """How long the words of an interruption may take after its sound has ended; without them the agent goes on."""
+    confirm_limit: float = 4.0
+    """How long the agent stays silent for a sound without words of which it is not certain that it is a voice."""
+    reprompt_after: float = 8.0
+    """Silence of the caller after which the agent asks whether somebody is there; before each further question the
+    silence may last twice as long, up to a minute."""
+    reprompts: int = 2
+    """How often it asks before it says goodbye. Behind a PBX that parks callers to music, 5: about four minutes."""
+    max_duration: float = 1800.0
+    """Longest call; the agent says goodbye at its end."""
+    digit_pause: float = 2.5
+    """Pause after which pressed keys are taken as complete; ``#`` completes them at once."""
+    max_digits: int = 32
+    """Keys taken at a time."""
+    endpointing_delay: float = 0.45
+    """Silence that ends a turn whose words are complete, where the recogniser only transcribes."""
+    max_endpointing_delay: float = 6.0
+    """Silence after which words are answered that the recogniser does not say to be all; 0 waits half a minute. The
+    limit of a recogniser that ends turns itself should be shorter."""
+    learned_pause_limit: float = 2.0
+    """Longest pause in the middle of a turn that is waited for with callers who have shown that they make such
+    pauses; 0 learns none."""
+    wait_limit: float = 300.0
+    """How long a caller who has asked for it may be silent ("let me get my card")."""
+
+    def __post_init__(self) -> None:
+        if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
+            raise ValueError("durations must be positive")

@@ -1,0 +1,179 @@
+"""What is known of both parties while they take turns: the caller's voice, what the agent says, whose silence it is."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from agent.hearing.changes import Change
+from agent.turn_taking.table import Action
+
+AROUND = 0.5
+"""Seconds by which a recogniser may misplace words."""
+CERTAIN = 0.8
+"""Probability from which on a voice is certain."""
+SPEECH = 0.8
+"""Seconds of voice that are more than a cough: words should come of it."""
+WORD = 0.2
+"""Seconds of it that are a word, if the agent has just asked something."""
+UNHEARD_AFTER = 2.0
+"""Seconds after a voice in which a recogniser that is well has reported words."""
+NOTICED_AFTER = 2.6
+"""The same where it has noticed the voice."""
+DECODED_AFTER = 4.0
+"""The same where it only transcribes, and may still be decoding."""
+FORGOTTEN = 4.0
+"""Seconds of quiet after which a voice of which no words came does not matter any more."""
+LONGEST_SILENCE = 60.0
+"""Seconds of silence after which the caller is asked at the latest, unless the first question comes later still."""
+PUT_OFF = 3
+"""How many times as long the silence may be in which there are voices, but no words."""
+HARDLY_AFTER = 2
+"""After so many questions in a row the caller is told that they can hardly be heard."""
+
+
+@dataclass
+class Voice:
+    """The caller's voice."""
+
+    since: float | None = None
+    """Since when it is on; None while the caller is silent."""
+    began: float = -inf
+    """When it began last."""
+    until: float = -inf
+    """When the last sound of it arrived, once it has ended."""
+    certain: bool = True
+    evidence: str = ""
+    measured: bool = False
+    """Whether the echo of this line is measured."""
+    unheard: float = 0.0
+    """Seconds of it of which no words came."""
+    noticed: bool = False
+    """Whether the recogniser noticed, at least, that there was something."""
+    background: bool = False
+    """Whether there is steady speech or music behind the caller, or in their place."""
+
+    @property
+    def certainly_on(self) -> bool:
+        """Whether the caller certainly speaks."""
+        return self.since is not None and self.certain
+
+    def begin(self, change: Change, now: float) -> None:
+        """It begins."""
+        if self.since is None and now - self.until > FORGOTTEN:
+            self.settle()
+        self.since = self.began = change.at
+        self.learn(change)
+
+    def end(self, change: Change, listening_since: float) -> None:
+        """It has ended; of what came since the agent listens there should be words."""
+        if self.since is not None:
+            self.unheard += max(0.0, change.at - max(self.since, listening_since))
+        self.since, self.until = None, max(change.at, self.began)
+        self.learn(change)
+
+    def short(self, change: Change) -> None:
+        """There was a short one while the agent spoke."""
+        self.began = change.at - change.evidence.seconds
+        self.until = max(self.until, change.at)
+        self.learn(change)
+
+    def learn(self, change: Change) -> None:
+        """Take the evidence of the sound."""
+        self.evidence, self.certain = str(change.evidence), change.evidence.voice >= CERTAIN
+        self.measured |= change.evidence.return_loss is not None
+        self.background |= change.evidence.background
+
+    def drop(self, now: float) -> None:
+        """It goes on and on without words: it is a background."""
+        if self.since is not None:
+            self.since, self.until, self.background = None, now, True
+
+    def settle(self) -> None:
+        """Whatever it was until now, it has been dealt with."""
+        self.unheard, self.noticed = 0.0, False
+
+    def length(self, now: float) -> float:
+        """Seconds of the last one."""
+        if self.since is not None:
+            return max(0.0, now - self.since)
+        return max(0.0, self.until - self.began) if now < self.until + FORGOTTEN else 0.0
+
+    def with_words(self, ended: float, now: float) -> bool:
+        """Whether words whose last sound arrived then came with it."""
+        if ended == inf:
+            return self.since is not None or now < self.until + FORGOTTEN
+        return self.began - AROUND <= ended <= (now if self.since is not None else self.until + AROUND)
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Small words of the languages that the caller may speak."""
+
+    fillers: frozenset[str] = frozenset()
+    """Sounds that answer nothing, as "hmm"."""
+    greetings: frozenset[str] = frozenset()
+    """What callers say when a call is answered; the agent's greeting is the reply to it."""
+    nods: frozenset[str] = frozenset()
+    """Words that only agree: said into a statement they are no part of the caller's next turn."""
+
+
+@dataclass
+class Statement:
+    """What the agent is saying or said last."""
+
+    said: str = ""
+    """A sentence and the one before in the same reply."""
+    asks: bool = False
+    """Whether it asks the caller something."""
+    until: float = -inf
+    """When its sound ended; infinite while it goes on."""
+    greeted: bool = False
+    """Whether the caller has been greeted or answered."""
+    broke: Action | None = None
+    """What words did to it, or to the reply before anything was heard; the recogniser may take them back."""
+    aside: str = ""
+    """Words of the caller over which it went on."""
+    aside_at: float = -inf
+    kept: str = ""
+    """Older ones that were no answer to it, but say something: a part of the caller's next turn."""
+
+
+@dataclass
+class Silence:
+    """Whose silence it is, and how often the caller was asked about it."""
+
+    most: int
+    """How often it is asked whether somebody is there."""
+    since: float
+    """Since when the caller has said nothing that was recognised, and the agent nothing either."""
+    asked: int = 0
+    unheard: int = 0
+    """How often in a row there was a voice, and nothing was recognised."""
+    alive: bool = False
+    """Whether the recogniser ever reported anything."""
+    free_until: float = -inf
+    """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
+
+    def patience(self, first: float, awaited: float) -> float:
+        """Seconds before the next question: twice as long each time, since a caller who is looking for a card, or whom
+        a PBX has parked, comes back when they come back. Words of a voice of a moment ago are `awaited` until then."""
+        seconds = max(first, min(first * (1 << self.asked), LONGEST_SILENCE))
+        return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
+
+    def heard(self) -> None:
+        """The caller has said something: it was no silence."""
+        self.asked = self.unheard = 0
+
+
+class Answered(NamedTuple):
+    """A turn of the caller that is being answered."""
+
+    text: str = ""
+    at: float = -inf
+    """When it was decided that it had ended."""
+    silent_since: float = -inf
+    """When the last sound of it arrived."""
+    acted: bool = False
+    """Whether a tool has run for it, so that it stays answered."""
+    returned: bool = False
+    """Whether its reply was thrown away, so that it is a part of the next turn."""

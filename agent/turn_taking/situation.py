@@ -1,0 +1,182 @@
+"""What is known while the turns are taken, and until when it holds: read by the machine, which changes it. Sans-IO."""
+
+from math import inf
+
+from agent.turn_taking.endpointing import Endpointing
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.judging import Scene, Verdict, judge
+from agent.turn_taking.keys import Keypad
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.parties import (
+    DECODED_AFTER,
+    NOTICED_AFTER,
+    SPEECH,
+    UNHEARD_AFTER,
+    WORD,
+    Answered,
+    Lexicon,
+    Silence,
+    Statement,
+    Voice,
+)
+from agent.turn_taking.table import ENDLESS, LIMITS, Event, Since, State
+from agent.turn_taking.words import WordLog, Words, words_of
+
+SHORT_SOUND = 0.6
+"""Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
+SHORT_CONFIRM = 0.4
+"""Seconds after such a voice, into a statement, in which its words must come."""
+HANGOVER = 0.3
+"""Seconds by which the end of a voice is noticed late."""
+LAG = 0.3
+"""Seconds by which a recogniser reports words late."""
+THINKS = (State.THINKING, State.RUNNING_TOOL)
+SPEAKS = (State.SPEAKING, State.ANNOUNCING, State.CLOSING)
+ENDS = (State.CLOSING, State.ENDED)
+
+
+class Situation:
+    """Both parties, the state, and the questions that the machine asks of them."""
+
+    def __init__(self, options: TurnOptions, now: float, *, ends_turns: bool = True) -> None:
+        """`ends_turns`: whether the recogniser ends turns itself."""
+        self.options = options
+        self.state = State.LISTENING
+        self.endpointing = Endpointing(options, ends_turns)
+        self.lexicon = Lexicon()
+        self._entered = now
+        self._voice = Voice()
+        self._log = WordLog()
+        self._agent = Statement()
+        self._silence = Silence(options.reprompts, now)
+        self._keys = Keypad(options.max_digits)
+        self._turn = Answered()
+        self._ends_at = now + options.max_duration
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_timer` has to be called next."""
+        return min((at for at, _ in self._limits()), default=None)
+
+    def _limits(self) -> list[tuple[float, Event]]:
+        limits = [] if self.state in ENDS else [(self._ends_at, Event.OVERTIME)]
+        for event, since, seconds in LIMITS.get(self.state, ()):
+            moment = self._moment(since)
+            length = getattr(self, seconds) if isinstance(seconds, str) else seconds
+            if moment is not None and length < inf:
+                limits.append((moment + length, event))
+        return [(at, event) for at, event in limits if at < inf]
+
+    def _moment(self, since: Since) -> float | None:
+        voice = self._voice
+        match since:
+            case Since.ENTERED:
+                return self._entered
+            case Since.SILENCE:
+                return self._silent_since()
+            case Since.VOICE:
+                return max(voice.since, self._log.last_at) if voice.since is not None else None
+            case Since.TAIL:
+                late = (
+                    voice.since is not None
+                    and voice.began <= self._turn.at
+                    and self._entered < self._turn.at + HANGOVER
+                )
+                return self._turn.at + HANGOVER if late else None
+            case Since.KEY:
+                return self._keys.last
+
+    def _silent_since(self) -> float | None:
+        """Since when the caller is silent; None while their voice is certain."""
+        voice = self._voice
+        if self.state in (State.LISTENING, State.HOLDING):
+            return self._silence.since
+        if voice.since is None:
+            return max(voice.until, self._log.last_at - LAG)
+        return None if voice.certain else max(voice.since, self._log.last_at) + self.options.confirm_limit
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence before the caller is asked whether they are there."""
+        return self._silence.patience(self.options.reprompt_after, self._voice.until + self._overdue)
+
+    @property
+    def grace(self) -> float:
+        """Seconds of the present silence that are the caller's."""
+        return self._silence.free_until - self._silence.since
+
+    @property
+    def unheard_after(self) -> float:
+        """Seconds of silence after which words of the last voice are overdue; infinite if none need come."""
+        voice = self._voice
+        if voice.unheard < (WORD if self._agent.asks and voice.certain else SPEECH):
+            return inf
+        return max(0.0, voice.until - self._silence.since) + self._overdue
+
+    @property
+    def _overdue(self) -> float:
+        """Seconds after a voice in which a recogniser that is well has reported its words."""
+        if not self._voice.noticed:
+            return UNHEARD_AFTER
+        return NOTICED_AFTER if self.endpointing.ends_turns else DECODED_AFTER
+
+    @property
+    def endpointing_delay(self) -> float:
+        """Seconds of silence that end the caller's turn; without words, those after which it was nothing."""
+        if not self._log.text:
+            return self.options.confirm_after_quiet
+        complete = self._log.complete
+        seconds = self.endpointing.delay(self._log.text, ended=complete)[0]
+        return seconds if seconds or complete else ENDLESS
+
+    @property
+    def confirm_after(self) -> float:
+        """Seconds after a voice that paused the agent in which its words must come."""
+        voice = self._voice
+        if not self._agent.asks and voice.length(self._entered) < SHORT_SOUND:
+            return SHORT_CONFIRM
+        return self.options.confirm_after_quiet + HANGOVER
+
+    @property
+    def pause_limit(self) -> float:
+        """Seconds that the agent stays silent for a voice that does not end."""
+        return ENDLESS if self._voice.certain else self.options.confirm_limit
+
+    @property
+    def key_pause(self) -> float:
+        """Seconds after which pressed keys are complete."""
+        return self.options.digit_pause
+
+    def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
+        agent, voice = self._agent, self._voice
+        if not agent.greeted and set(words_of(new)) <= set(self.lexicon.greetings):
+            return Verdict.GREETING, ""
+        speaking = self.state in (*SPEAKS, State.PAUSED)
+        if self.state in THINKS and self._is_filler(new):
+            return Verdict.BACKCHANNEL, "a sound that answers nothing"
+        scene = Scene(
+            agent.said, agent.asks, speaking, 0.0 if speaking else now - agent.until, voice.length(now),
+            voice.measured, voice.with_words(words.ended, now),
+        )  # fmt: skip
+        return judge(new, scene, self.lexicon.fillers, final=words.final)
+
+    def _is_filler(self, text: str) -> bool:
+        return set(words_of(text)) <= set(self.lexicon.fillers)
+
+    def _last_sound(self, now: float) -> float:
+        """When the last sound of the words that came last arrived."""
+        heard = self._log.last_at - LAG
+        return min(now, heard if self._voice.since is not None else max(self._voice.until, heard))
+
+    def _evidence(self, reason: str, now: float, *, words: str = "", because: str = "") -> Evidence:
+        voice, told = self._voice, ""
+        if words and self.state in (State.HEARING, State.DECIDING):
+            _, told, why = self.endpointing.delay(words, ended=self._log.complete)
+            because = because or why
+        silent = None if voice.since is not None else max(0.0, now - max(voice.until, self._log.last_at - LAG))
+        silent = silent if silent is not None and silent < inf else None
+        sound = voice.evidence if voice.since is not None or self.state is State.PAUSED else ""
+        return Evidence(reason, silent, sound, words, told, self.endpointing.vote, because)
+
+    def _unanswered(self) -> str:
+        return f"{self._agent.kept} {self._log.text}".strip()

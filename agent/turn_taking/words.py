@@ -1,0 +1,132 @@
+"""The caller's words that are not answered yet: each stands in it once, however often the recogniser reports it."""
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from math import inf
+from typing import NamedTuple
+
+LATE = 3.0
+"""Seconds for which a recogniser may still report what was answered before it said that it was all."""
+ALIKE = 0.5
+"""Share of the words of the shorter text that come again in the longer one, if both are of one turn."""
+
+_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")  # vowel signs of Indian scripts are not \w
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text`, lower case, without punctuation."""
+    return _WORD.findall(text.lower().replace("-", "").replace("'", "").replace("’", ""))
+
+
+class Words(NamedTuple):
+    """A transcript: the words of the recogniser's current turn, which replace those before. Times are of the clock."""
+
+    text: str
+    final: bool = False
+    """Whether the recogniser's turn ends with them."""
+    eager: bool = False
+    """Whether they will probably be all."""
+    ended: float = inf
+    """When the sound of the last word arrived; infinite if the recogniser does not tell."""
+    began: tuple[float, ...] = ()
+    """When the sound of each of them began to arrive, if the recogniser tells."""
+
+
+@dataclass
+class _Spoken:
+    """One turn of the recogniser, or keys."""
+
+    text: str
+    final: bool
+    taken: int = 0
+    """How many of its words are answered."""
+    ended: float = inf
+    """When the sound of the last of them arrived."""
+    until: float = inf
+    """When that of the last one that is answered did."""
+    before: int = 0
+    """How many were, before they were answered last."""
+
+    @property
+    def rest(self) -> str:
+        return " ".join(self.text.split()[self.taken :])
+
+
+class WordLog:
+    """The words of one caller."""
+
+    def __init__(self) -> None:
+        self._spoken: list[_Spoken] = []
+        self._heard: _Spoken | None = None
+        self._taken_at = -inf
+        self.last_at = -inf
+        """When words came last."""
+
+    @property
+    def text(self) -> str:
+        """What is not answered yet."""
+        return " ".join(rest for one in self._spoken if (rest := one.rest))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the recogniser has said of all of it that it is final."""
+        return all(one.final for one in self._spoken if one.rest)
+
+    def hear(self, words: Words, now: float) -> str:
+        """Take a transcript; returns what of it is not answered."""
+        current = next((one for one in self._spoken if not one.final), None)
+        if current is None:
+            current = _Spoken("", final=False)
+            self._spoken.append(current)
+        self._heard = current
+        if current.taken:
+            current.taken = min(self._place(current, words, now), len(words.text.split()))
+            current.before = min(current.before, current.taken)
+        said, current.text, current.final, current.ended = current.rest, words.text, words.final, words.ended
+        if current.rest and current.rest != said:
+            self.last_at = now
+        return current.rest
+
+    def _place(self, current: _Spoken, words: Words, now: float) -> int:
+        """How many of the words are those that were answered: by their times, else by what they are."""
+        new, old = words.text.split(), current.text.split()[: current.taken]
+        if len(words.began) == len(new) and current.until < inf:
+            return sum(began < current.until for began in words.began)
+        told, known = ([" ".join(words_of(word)) for word in text] for text in (new, old))
+        blocks = SequenceMatcher(None, known, told, autojunk=False).get_matching_blocks()
+        matched = sum(block.size for block in blocks)
+        if matched < ALIKE * min(len(known), len(told)):
+            return len(new) if words.ended <= current.until < inf else 0
+        if len(told) <= len(known) and now >= self._taken_at + LATE:
+            return 0
+        last = blocks[-2]
+        return last.b + last.size + len(known) - (last.a + last.size)
+
+    def press(self, keys: str, now: float) -> None:
+        """Note keys behind what was said until now."""
+        self._spoken.append(_Spoken(f"[pressed {' '.join(keys)}]", final=True))
+        self.last_at = now
+
+    def note(self, text: str) -> None:
+        """Note words that were set aside, in front of what is not answered."""
+        self._spoken.insert(0, _Spoken(text, final=True))
+
+    def take(self, now: float) -> str:
+        """All of it is answered now."""
+        text, self._taken_at = self.text, now
+        self._spoken = [one for one in self._spoken if one.rest or not one.final]
+        for one in self._spoken:
+            one.before, one.taken, one.until = one.taken, len(one.text.split()), one.ended
+        return text
+
+    def give_back(self) -> None:
+        """What was taken last was not answered after all."""
+        for one in self._spoken:
+            one.taken = min(one.before, one.taken)
+
+    def forget(self, now: float) -> None:
+        """The words that came last were no turn."""
+        if (last := self._heard) is not None:
+            last.before = last.taken = len(last.text.split())
+            last.until, self._taken_at = last.ended, now

@@ -1,0 +1,121 @@
+"""How long a silence ends the caller's turn."""
+
+import pytest
+
+from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
+from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
+from agent.turn_taking.options import TurnOptions
+
+OPTIONS = TurnOptions()
+TEN = Expected(Kind.DIGITS, 10)
+
+
+def delay(
+    text: str, *, ends_turns: bool = False, ended: bool = True, expected: Expected | None = None, **more
+) -> float:
+    subject = Endpointing(OPTIONS, ends_turns, **more)
+    subject.expected = expected or subject.expected
+    subject.delay("It is punctuated.", ended=True)
+    return subject.delay(text, ended=ended)[0]
+
+
+@pytest.mark.parametrize("text", ["So I ordered a", "4 1 5", "Where is it?", "my e-mail is"])
+def test_a_recogniser_that_ends_turns_is_believed(text: str) -> None:
+    assert delay(text, ends_turns=True) == 0.0
+    owed = OVERDUE if text.endswith("?") else OPTIONS.max_endpointing_delay
+    assert delay(text, ends_turns=True, ended=False, trusted=True) == owed
+    assert delay(text, ends_turns=True, ended=False) <= owed
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Where is my order?", OPTIONS.endpointing_delay),
+        ("I would like to change", UNFINISHED),
+        ("Well...", UNFINISHED),
+        ("4 1 5", PARTS),
+        ("415-926", PARTS),
+        ("S C H", PARTS),
+        ("john@example", PARTS),
+        ("[pressed 1 2]", 0.0),
+    ],
+)
+def test_words_decide_for_a_recogniser_that_only_transcribes(text: str, seconds: float) -> None:
+    assert delay(text) == seconds
+
+
+def test_without_punctuation_nothing_is_unfinished() -> None:
+    assert Endpointing(OPTIONS, ends_turns=False).delay("where is it", ended=True)[0] == UNPUNCTUATED
+
+
+@pytest.mark.parametrize(
+    ("expected", "text", "seconds"),
+    [
+        (TEN, "four one five nine two six", PARTS),
+        (TEN, "four one five nine two six five three five eight", WHOLE),
+        (TEN, "4159265358", WHOLE),
+        (Expected(Kind.DIGITS), "four one five", PARTS),
+        (Expected(Kind.SPELLING, 4), "S as", PARTS),
+        (Expected(Kind.EMAIL), "john dot smith", PARTS),
+        (Expected(Kind.EMAIL), "john.smith@example.com", WHOLE),
+        (Expected(Kind.YES_NO), "yes", WHOLE),
+        (Expected(Kind.YES_NO), "I would like to know", UNFINISHED),
+    ],
+)
+@pytest.mark.parametrize("ends_turns", [False, True])
+def test_what_the_agent_has_asked_for_decides(expected: Expected, text: str, seconds: float, ends_turns: bool) -> None:
+    believed = ends_turns and seconds != PARTS
+    assert delay(text, ends_turns=ends_turns, expected=expected) == (0.0 if believed else seconds)
+
+
+def test_a_field_of_a_tool_tells_how_long_a_number_is() -> None:
+    assert delay("4 1 5 9", fields=(Expected(Kind.DIGITS, 4),)) == WHOLE
+    assert delay("4 1 5", fields=(Expected(Kind.DIGITS, 4),)) == PARTS
+
+
+@pytest.mark.parametrize(("vote", "seconds"), [(0.9, OPTIONS.endpointing_delay), (0.5, UNFINISHED), (0.1, UNFINISHED)])
+def test_the_model_of_sound_has_a_vote(vote: float, seconds: float) -> None:
+    assert delay("I would like to change", vote=vote) == seconds
+    assert delay("Where is it?", vote=vote) == (UNFINISHED if vote < 0.3 else OPTIONS.endpointing_delay)
+
+
+@pytest.mark.parametrize("ends_turns", [False, True])
+def test_a_caller_who_goes_on_gets_more_time_and_less_again_afterwards(ends_turns: bool) -> None:
+    subject = Endpointing(OPTIONS, ends_turns)
+    subject.went_on(0.9)
+    assert subject.delay("And it came.", ended=True)[0] == pytest.approx(1.35)
+    for _ in range(8):
+        subject.answered()
+    assert subject.delay("And it came.", ended=True)[0] == (0.0 if ends_turns else OPTIONS.endpointing_delay)
+
+
+@pytest.mark.parametrize("after", [-1.0, 2.1, 60.0])
+def test_an_interruption_is_no_pause(after: float) -> None:
+    subject = Endpointing(OPTIONS, ends_turns=True)
+    subject.went_on(after)
+    assert subject.pause == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("7 3 4", Kind.DIGITS),
+        ("I have 2 questions", Kind.OPEN),
+        ("A B", Kind.SPELLING),
+        ("a@b", Kind.EMAIL),
+        ("", Kind.OPEN),
+    ],
+)
+def test_words_look_like_what_they_are(text: str, kind: Kind) -> None:
+    assert kind_of(text) is kind
+
+
+def test_progress_is_told() -> None:
+    assert progress(TEN, "415 926") == (Progress.PART, "digits 6 of 10")
+    assert characters("seven three, 46") == 4
+
+
+@pytest.mark.parametrize("length", [0, 65])
+def test_a_length_that_nobody_dictates_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match="length"):
+        Expected(Kind.DIGITS, length)

@@ -1,0 +1,218 @@
+"""What holds whatever happens, in any order."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.hearing.changes import Kind
+from agent.turn_taking.decision import Decisions
+from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF
+from agent.turn_taking.situation import HANGOVER
+from agent.turn_taking.table import ENDLESS, Action, State
+from agent.turn_taking.words import Words
+from tests.agent.turn_taking.calling import machine, voice
+
+STEPS = (
+    "voice", "faint voice", "quiet", "background", "short", "noise", "interim", "eager", "final", "empty", "says",
+    "done", "tool", "returned", "key", "#", "notice", "hold", "back", "wait", "announce", "transfer",
+)  # fmt: skip
+EVENTS = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from([0.02, 0.2, 0.5, 1.5, 6.0, 40.0])), max_size=40)
+
+
+@dataclass
+class Call:
+    """One call: what its driver does with the decisions, and what must hold after each."""
+
+    subject: TurnMachine
+    now: float = 0.0
+    turn: list[str] = field(default_factory=list)
+    """The words of the recogniser's turn that is not final."""
+    said: int = 0
+    memory: str = ""
+    """What the model is told that the caller said, in order."""
+    aside: list[str] = field(default_factory=list)
+    replying: bool = False
+    silent: bool = True
+    """Whether nothing of the agent can be heard: it has not begun, or has paused."""
+
+    def happen(self, step: str) -> None:
+        before = self.subject.state
+        decisions = getattr(self, f"_{step.replace(' ', '_').replace('#', 'hash')}")()
+        self._obey(decisions or (), before)
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.now + seconds
+        for _ in range(1000):
+            at = self.subject.deadline
+            if at is None or at > until:
+                break
+            self.now = max(self.now, at)
+            before, entered = self.subject.state, at
+            self._obey(self.subject.handle_timer(self.now), before)
+            assert self.subject.deadline != entered or self.subject.state is not before, f"stuck in {before}"
+        else:
+            raise AssertionError("the limits have no end")
+        self.now = until
+
+    def _obey(self, decisions: Decisions, before: State) -> None:
+        for one in decisions:
+            assert str(one.evidence), "each decision tells why"
+            match one.action:
+                case Action.ANSWER:
+                    assert self.memory.endswith(one.instead)
+                    self.memory = self.memory[: len(self.memory) - len(one.instead)].strip() + f" {one.text}"
+                    self.replying, self.silent = True, True
+                case Action.CUT | Action.DISCARD | Action.END:
+                    self.replying, self.silent = False, True
+                case Action.PAUSE:
+                    self.silent = True
+                case Action.RESUME:
+                    self.silent = not self.replying
+                case Action.REPROMPT | Action.ASK_AGAIN | Action.HARDLY | Action.GREET:
+                    self.replying = self.silent = True
+                case Action.GOODBYE_OVERTIME | Action.GOODBYE_SILENCE:
+                    self.replying = True
+
+    # The caller
+
+    def _voice(self) -> Decisions:
+        return self.subject.sound(voice(Kind.VOICE_STARTED, self.now - 0.1), self.now)
+
+    def _faint_voice(self) -> Decisions:
+        return self.subject.sound(voice(Kind.VOICE_STARTED, self.now - 0.1, 0.5), self.now)
+
+    def _quiet(self) -> Decisions:
+        return self.subject.sound(voice(Kind.VOICE_ENDED, self.now - 0.3), self.now)
+
+    def _background(self) -> Decisions:
+        return self.subject.sound(voice(Kind.VOICE_ENDED, self.now - 0.3, background=True), self.now)
+
+    def _short(self) -> Decisions:
+        return self.subject.sound(voice(Kind.SHORT_VOICE, self.now - 0.1), self.now)
+
+    def _noise(self) -> Decisions:
+        return self.subject.sound(voice(Kind.NOISE, self.now - 0.1), self.now)
+
+    def _words(self, **how: bool) -> Decisions:
+        self.turn.append(f"w{self.said}")
+        self.said += 1
+        decisions = self.subject.hear(Words(" ".join(self.turn), **how), self.now)
+        self.turn = [] if how.get("final") else self.turn
+        self.aside += [one.evidence.words for one in decisions if one.action in (Action.KEEP, Action.RESUME)]
+        return decisions
+
+    def _interim(self) -> Decisions:
+        return self._words()
+
+    def _eager(self) -> Decisions:
+        return self._words(eager=True)
+
+    def _final(self) -> Decisions:
+        return self._words(final=True)
+
+    def _empty(self) -> Decisions:
+        return self.subject.hear(Words("", final=True), self.now) if not self.turn else ()
+
+    def _key(self) -> Decisions:
+        return self.subject.press("1", self.now)
+
+    def _hash(self) -> Decisions:
+        return self.subject.press("#", self.now)
+
+    def _hold(self) -> None:
+        self.subject.away(True, self.now)
+
+    def _back(self) -> None:
+        self.subject.away(False, self.now)
+
+    # The agent
+
+    def _notice(self) -> None:
+        self.subject.notice()
+
+    def _says(self) -> Decisions:
+        if not self.replying or self.subject.state is State.PAUSED:
+            return ()
+        self.silent = False
+        return self.subject.says("It is on its way.", "", self.now)
+
+    def _done(self) -> Decisions:
+        if not self.replying or self.subject.state is State.PAUSED:
+            return ()
+        self.replying, self.silent = False, True
+        return self.subject.done(self.now)
+
+    def _tool(self) -> None:
+        if self.replying and self.silent:
+            self.subject.tool(self.now, runs=True)
+
+    def _returned(self) -> None:
+        if self.replying:
+            self.subject.tool(self.now, runs=False)
+
+    def _wait(self) -> None:
+        if self.replying:
+            self.subject.wait(self.now)
+
+    def _announce(self) -> None:
+        self.subject.announce(self.now)
+        self.replying = self.silent = True
+
+    def _transfer(self) -> None:
+        if not self.replying:
+            self.subject.transfer(self.now)
+
+
+def held(events: list[tuple[str, float]], *, ends_turns: bool) -> Call:
+    call = Call(machine(ends_turns=ends_turns, max_duration=100_000.0))
+    call.subject.lexicon = type(call.subject.lexicon)()
+    for step, seconds in events:
+        call.happen(step)
+        never_over_a_certain_voice(call)
+        call.pass_time(seconds)
+        never_over_a_certain_voice(call)
+    return call
+
+
+def never_over_a_certain_voice(call: Call) -> None:
+    """The agent's sound has stopped, but for what nobody may interrupt and the first 0.3 s after a turn's end."""
+    known = call.subject._voice
+    if known.since is None or not known.certain or call.subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
+        return
+    if call.now < call.subject._turn.at + HANGOVER or call.now - known.since >= ENDLESS:
+        return
+    assert call.silent or call.subject.state is State.PAUSED, call.subject.state
+
+
+@settings(max_examples=300)
+@given(EVENTS, st.booleans())
+def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(events, ends_turns: bool) -> None:
+    call = held(events, ends_turns=ends_turns)
+    told = [word for word in call.memory.split() if word.startswith("w")]
+    assert len(told) == len(set(told)), "twice"
+    waits = call.subject._unanswered().split() + call.subject._agent.aside.split() + call.turn
+    set_aside = " ".join(call.aside).split()
+    assert {f"w{number}" for number in range(call.said)} <= {*told, *waits, *set_aside} or call.subject.state in (
+        State.CLOSING, State.ENDED,
+    )  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(EVENTS, st.booleans())
+def test_every_state_is_left_and_silence_has_an_end(events, ends_turns: bool) -> None:
+    """Whatever has happened: a caller who says nothing more, to an agent that replies, hears a goodbye in the end."""
+    call = held(events, ends_turns=ends_turns)
+    subject = call.subject
+    if subject._voice.since is not None:
+        call.happen("quiet")
+    subject.away(False, call.now)
+    limit = call.now + 1000 + PUT_OFF * 3 * LONGEST_SILENCE
+    while subject.state is not State.ENDED and call.now < limit:
+        assert subject.deadline is not None
+        call.pass_time(max(0.0, subject.deadline - call.now))
+        if call.replying:
+            call.happen("says")
+            call.replying and call.happen("done")
+    assert subject.state is State.ENDED

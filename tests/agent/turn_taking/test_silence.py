@@ -1,0 +1,165 @@
+"""What the machine does when nothing is said or recognised, and around announcements, transfers and tools."""
+
+import pytest
+
+from agent.hearing.changes import Kind
+from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.parties import NOTICED_AFTER, UNHEARD_AFTER
+from agent.turn_taking.table import Action, State
+from agent.turn_taking.words import Words
+from tests.agent.turn_taking.calling import (
+    actions,
+    answered,
+    begins,
+    ends,
+    final,
+    interim,
+    machine,
+    voice,
+    wait,
+)  # fmt: skip
+
+OPTIONS = TurnOptions()
+MENU = "Please say sales, billing or support."
+
+
+def greeted(*, ends_turns: bool = True, **options: float) -> TurnMachine:
+    """A machine that listens to a caller who has been greeted, since second 1."""
+    subject = machine(ends_turns=ends_turns, **options)
+    subject.says("How can I help you?", "", 0.0)
+    subject.done(1.0)
+    return subject
+
+
+def test_each_silence_may_last_twice_as_long_as_the_one_before() -> None:
+    subject = machine(reprompts=5)
+    told = wait(subject, 500.0)
+    assert [at for at, *_ in told] == [8.0, 24.0, 56.0, 116.0, 176.0, 236.0, 256.0]
+    assert [action for _, action, *_ in told] == [Action.REPROMPT] * 5 + [Action.GOODBYE_SILENCE, Action.END]
+
+
+def test_d6_a_caller_who_asks_for_time_gets_it_and_comes_back() -> None:
+    subject = greeted()
+    final(subject, "Hold on a second, let me get my card.", 2.0)
+    subject.wait(2.5)
+    subject.says("Sure, take your time.", "", 3.0)
+    subject.done(4.0)
+    assert subject.state is State.HOLDING
+    assert wait(subject, 200.0) == []
+    assert answered(final(subject, "OK here it is.", 200.0)) == ["OK here it is."]
+    subject.says("Thank you.", "", 201.0)
+    subject.done(202.0)
+    assert subject.state is State.LISTENING
+
+
+def test_time_that_was_asked_for_has_an_end() -> None:
+    subject = greeted()
+    final(subject, "Hold on.", 2.0)
+    subject.wait(2.5)
+    subject.done(4.0)
+    assert wait(subject, 400.0)[0][:2] == (2.5 + OPTIONS.wait_limit, Action.REPROMPT)
+
+
+def test_nobody_is_asked_while_on_hold() -> None:
+    subject = greeted()
+    subject.away(True, 2.0)
+    assert wait(subject, 600.0) == []
+    subject.away(False, 600.0)
+    assert wait(subject, 609.0)[0][:2] == (608.0, Action.REPROMPT)
+
+
+def unheard(subject: TurnMachine, at: float, *, noticed: bool = False) -> list[tuple[float, Action]]:
+    begins(subject, at)
+    if noticed:
+        subject.notice()
+    ends(subject, at + 1.2)
+    return [(when, action) for when, action, _, _ in wait(subject, at + 4.0)]
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_babble_is_asked_about_then_told_that_it_can_hardly_be_heard_and_never_a_failure(noticed: bool) -> None:
+    subject = greeted()
+    final(subject, "Where is it?", 2.0)
+    subject.done(3.0)
+    after = NOTICED_AFTER if noticed else UNHEARD_AFTER
+    for turn, action in enumerate((Action.ASK_AGAIN, Action.HARDLY, Action.HARDLY, Action.HARDLY)):
+        at = 10.0 + 8.0 * turn
+        assert unheard(subject, at, noticed=noticed) == [(pytest.approx(at + 1.2 + after), action)]
+        subject.says("Sorry?", "", at + 4.0)
+        subject.done(at + 5.0)
+
+
+def test_a_recogniser_that_reports_nothing_at_all_has_failed() -> None:
+    subject = greeted()
+    told = [unheard(subject, at)[0][1] for at in (10.0, 20.0, 30.0)]
+    assert told == [Action.ASK_AGAIN, Action.HARDLY, Action.GIVE_UP]
+
+
+def test_music_in_the_place_of_the_caller_is_asked_once_then_waited_for() -> None:
+    subject = greeted()
+    subject.sound(voice(Kind.NOISE, 3.0, background=True), 3.0)
+    assert [(at, action) for at, action, _, _ in wait(subject, 250.0)] == [(9.0, Action.REPROMPT)]
+    assert subject.state is State.HOLDING
+    assert answered(final(subject, "I am back.", 260.0)) == ["I am back."]
+
+
+@pytest.mark.parametrize("state", [State.HEARING, State.LISTENING])
+def test_words_that_are_taken_back_cost_the_caller_no_answer(state: State) -> None:
+    subject = greeted()
+    final(subject, "Where is my order?", 2.0)
+    begins(subject, 2.2)
+    assert actions(interim(subject, "on", 2.5)) == (Action.DISCARD,)
+    if state is State.LISTENING:
+        ends(subject, 2.6)
+    (again,) = final(subject, "", 3.0)
+    assert (again.text, again.instead) == ("Where is my order?", "Where is my order?")
+
+
+def test_nothing_interrupts_an_announcement_and_what_was_said_into_it_is_answered() -> None:
+    subject = machine()
+    subject.announce(0.0)
+    subject.says("This call is recorded.", "", 0.1)
+    assert begins(subject, 1.0) == ()
+    assert subject.hear(Words("No", eager=True), 1.2) == ()
+    assert final(subject, "No, stop it.", 1.5) == ()
+    assert answered(subject.done(3.0)) == ["No, stop it."]
+
+
+def test_after_an_announcement_comes_the_greeting() -> None:
+    subject = machine()
+    subject.announce(0.0)
+    final(subject, "mm-hmm", 1.5)
+    assert actions(subject.done(3.0)) == (Action.GREET,)
+
+
+def test_hello_is_answered_by_the_greeting_and_later_by_the_agent() -> None:
+    subject = machine()
+    assert final(subject, "Hello?", 0.5) == ()
+    subject.says("Good morning.", "", 1.0)
+    subject.done(2.0)
+    assert answered(final(subject, "Hello?", 3.0)) == ["Hello?"]
+
+
+def test_a_transfer_waits_without_asking_and_ends_with_the_caller_back() -> None:
+    subject = greeted()
+    subject.transfer(2.0)
+    assert wait(subject, 60.0) == []
+    subject.away(False, 60.0)
+    assert subject.state is State.LISTENING
+
+
+def test_a_tool_is_a_state_of_its_own_and_what_it_was_called_for_stays_answered() -> None:
+    subject = greeted()
+    final(subject, "Book it.", 2.0)
+    subject.tool(2.1, runs=True)
+    assert subject.state is State.RUNNING_TOOL
+    (discarded, *_, prepared) = final(subject, "And the other one.", 3.0)
+    assert discarded.action is Action.DISCARD
+    assert (prepared.text, prepared.instead) == ("And the other one.", "")
+
+
+@pytest.mark.parametrize("options", [{"reprompt_after": 0}, {"max_duration": -1}, {"confirm_limit": 0}])
+def test_impossible_options_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        TurnOptions(**options)
