@@ -140,8 +140,8 @@ class BaseConversation(ConversationKind):
 
     def _take(self, event: LineEvent) -> None:
         match event:
-            case Audio(ulaw, at):
-                self._listen_to(ulaw, at)
+            case Audio():
+                self._listen_to(event)
             case Started():
                 self._started(event)
             case Finished():
@@ -163,11 +163,12 @@ class BaseConversation(ConversationKind):
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
-    def _listen_to(self, ulaw: bytes, at: float) -> None:
+    def _listen_to(self, sound: Audio) -> None:
         if not self._floor.broken:
-            self._give(ulaw)
-        played = b"\x00" if self._floor.turns.state is State.SPEAKING else b""
-        for change in self._listening.hear(ulaw, at, played):
+            self._give(sound.ulaw)
+        changes = self._listening.hear(sound.ulaw, sound.at, sound.played)
+        self._floor.turns.hear_line(may_echo=bool(sound.played) and self._listening.voice.may_echo)
+        for change in changes:
             self._decide(self._floor.turns.sound(change, self._now()))
         if (piece := self._listening.voice.wants()) is not None:
             self._line.attend(piece)

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from agent.energy import EnergyVoice
 from agent.errors import ProviderError
+from agent.hearing.caller import CallerSound
 from agent.hearing.changes import Change, Kind
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
@@ -53,7 +53,7 @@ class Listening:
     """The caller's sound: when it was a voice, and when which part of it arrived."""
 
     def __init__(self) -> None:
-        self.voice = EnergyVoice()
+        self.voice = CallerSound()
         self.silent_since = 0.0
         """When the caller's last sound arrived, if it has ended."""
         self._given = 0
@@ -61,7 +61,7 @@ class Listening:
         self._end = 0.0
 
     def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
-        """Take sound whose last sample arrived `at`, while the agent's sound `played`; returns what changed."""
+        """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""
         self._given += len(ulaw)
         self._arrived = at
         changes = self.voice.feed(ulaw, at, played)

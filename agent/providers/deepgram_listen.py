@@ -129,6 +129,7 @@ class _DeepgramSession(SttSession):
 class NovaSession(_DeepgramSession):
     """/v1/listen: interim results replace each other, final ones stand; a turn is what lies between two silences."""
 
+    ends_turns = False
     begins = False
     keepalive = json.dumps({"type": "KeepAlive"})
 

@@ -25,10 +25,8 @@ _log = structlog.get_logger()
 class SocketStt:
     """The STT of one call. A lost session is replaced within the call, without losing words."""
 
-    ends_turns = True
-
     def __init__(self, session: SttSession) -> None:
-        self.name = session.name
+        self.name, self.ends_turns = session.name, session.ends_turns
         self._options = session.limits
         self._session = session
         self._socket: Socket | None = None

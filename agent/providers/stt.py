@@ -240,6 +240,8 @@ class SttSession(ABC):
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
+    ends_turns: ClassVar[bool] = True
+    """See `agent.stt.SpeechToText`."""
     begins: ClassVar[bool] = True
     """Whether the server says when it is ready (`SttBegun`); otherwise it is when the websocket stands."""
     keepalive: ClassVar[str] = ""

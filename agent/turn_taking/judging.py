@@ -12,6 +12,8 @@ SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
 REPEATED = 3
 """So many words in a row that the agent has just said are its echo, on a line whose echo is not measured."""
+AROUND = 0.5
+"""Seconds by which a recogniser may misplace words."""
 TAIL = 0.6
 """Seconds after the agent's last sound in which an echo of it may end."""
 INTERRUPTS = frozenset(
@@ -64,22 +66,23 @@ class Scene:
     speaking: bool
     """Whether the agent speaks, or has paused."""
     silent_for: float
-    """Seconds since the agent's last sound; 0 while it speaks."""
+    """Seconds from the agent's last sound to the end of the words; 0 while it speaks."""
     voice: float
     """Seconds of the caller's voice since their last words."""
     measured: bool
     """Whether the echo of the line is measured, so that a voice is the caller's."""
-    voiced: bool
-    """Whether a voice of the caller came with the words."""
+    apart: float
+    """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
 
 
 def judge(text: str, scene: Scene, fillers: Collection[str], *, final: bool) -> tuple[Verdict, str]:
     """What these words are, and by which evidence. `fillers` are sounds such as "hmm" that answer nothing."""
     words = words_of(text)
-    near = scene.speaking or scene.silent_for <= TAIL
-    if near and scene.measured and not scene.voiced:
+    near = scene.silent_for <= TAIL
+    if near and scene.measured and scene.apart > AROUND:
         return Verdict.ECHO, "no voice of the caller"
-    if near and not scene.measured and len(words) >= REPEATED and _in(words, words_of(scene.said)):
+    certain = scene.apart > 0.0 if scene.measured else len(words) >= REPEATED
+    if near and certain and _in(words, words_of(scene.said)):
         return Verdict.ECHO, "repeats the agent"
     if not scene.speaking:
         return Verdict.CALLER, ""

@@ -57,9 +57,12 @@ class TurnMachine(Situation):
             case Kind.SHORT_VOICE:
                 voice.short(change)
             case Kind.NOISE:
-                voice.measured |= change.evidence.return_loss is not None
                 voice.background |= change.evidence.background
         return ()
+
+    def hear_line(self, *, may_echo: bool) -> None:
+        """Whether words of which no voice was told may be the agent's own."""
+        self._voice.measured = may_echo
 
     def notice(self) -> None:
         """The recogniser has noticed that the caller makes a sound."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from agent.hearing.changes import Change
 from agent.turn_taking.table import Action
 
-AROUND = 0.5
-"""Seconds by which a recogniser may misplace words."""
+UNVOICED = 0.2
+"""Seconds of the end of a word that are no voice."""
 CERTAIN = 0.8
 """Probability from which on a voice is certain."""
 SPEECH = 0.8
@@ -80,7 +80,6 @@ class Voice:
     def learn(self, change: Change) -> None:
         """Take the evidence of the sound."""
         self.evidence, self.certain = str(change.evidence), change.evidence.voice >= CERTAIN
-        self.measured |= change.evidence.return_loss is not None
         self.background |= change.evidence.background
 
     def drop(self, now: float) -> None:
@@ -98,11 +97,11 @@ class Voice:
             return max(0.0, now - self.since)
         return max(0.0, self.until - self.began) if now < self.until + FORGOTTEN else 0.0
 
-    def with_words(self, ended: float, now: float) -> bool:
-        """Whether words whose last sound arrived then came with it."""
+    def apart(self, ended: float, now: float) -> float:
+        """Seconds between it and the end of words whose last sound arrived `ended`: 0 if they came with it."""
         if ended == inf:
-            return self.since is not None or now < self.until + FORGOTTEN
-        return self.began - AROUND <= ended <= (now if self.since is not None else self.until + AROUND)
+            return 0.0 if self.since is not None or now < self.until + FORGOTTEN else inf
+        return max(0.0, self.began - ended, 0.0 if self.since is not None else ended - self.until - UNVOICED)
 
 
 @dataclass(frozen=True)

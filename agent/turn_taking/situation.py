@@ -154,9 +154,10 @@ class Situation:
         speaking = self.state in (*SPEAKS, State.PAUSED)
         if self.state in THINKS and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
+        until = self._entered if self.state is State.PAUSED else agent.until
         scene = Scene(
-            agent.said, agent.asks, speaking, 0.0 if speaking else now - agent.until, voice.length(now),
-            voice.measured, voice.with_words(words.ended, now),
+            agent.said, agent.asks, speaking, max(0.0, min(words.ended, now) - until), voice.length(now),
+            voice.measured, voice.apart(words.ended, now),
         )  # fmt: skip
         return judge(new, scene, self.lexicon.fillers, final=words.final)
 

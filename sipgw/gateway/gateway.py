@@ -11,6 +11,8 @@ from typing import NamedTuple, Self
 
 import structlog
 
+from agent.hearing import voice
+from agent.pool import Pool
 from agent.providers.local.host import LocalSpeech
 from media.process.engine import MediaEngine
 from media.rtp import srtp
@@ -65,6 +67,7 @@ from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 
 log = structlog.get_logger()
 
+VOICES = Pool("the voice model", workers=1, waiting=16)
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
 
@@ -136,6 +139,7 @@ class Gateway:
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
             staff = await enter(Staff(self.open_providers))
             providers = await self._hire(staff, self.agents)
+            await VOICES.run(voice.load)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             self.admission.room.delay = lambda: engine.delay
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))

@@ -228,5 +228,5 @@ def test_babble_is_told_that_it_can_hardly_be_heard_and_the_call_goes_on() -> No
 def test_every_decision_tells_why() -> None:
     told = reasons(over("No, that is wrong.", seconds=1.2))
     assert [reason.partition(":")[0] for reason in told][:3] == ["ended", "paused", "interrupted"]
-    assert told[1].startswith("paused: voice 0.90 for ")
+    assert told[1].startswith("paused: voice 1.00 for ")
     assert all(": " in reason for reason in told)

@@ -33,7 +33,7 @@ async def nobody(line: BenchLine, recogniser: Any, caller: Caller) -> tuple[list
             if isinstance(event, Gone):
                 break
             if (ulaw := getattr(event, "ulaw", None)) is not None:
-                recogniser.hear(ulaw)
+                recogniser.send_audio(ulaw)
         await recogniser.close()
     return [], ""
 

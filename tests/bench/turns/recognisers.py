@@ -30,7 +30,7 @@ class Recogniser:
     """What all have in common: sound goes in, events come out later."""
 
     name = "none"
-    patient = False
+    ends_turns = True
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -42,7 +42,7 @@ class Recogniser:
     async def open(self) -> None:
         """Always ready."""
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         for _ in range(0, len(ulaw), STEP):
             step = min(STEP, len(ulaw))
             ulaw = ulaw[step:]
@@ -169,6 +169,7 @@ class Plain(Service):
     """Only transcribes: every silence of 300 ms is an end (as Nova with its default endpointing)."""
 
     name = "plain"
+    ends_turns = False
     ENDPOINTING = 0.3
 
     def silent(self, seconds: float) -> None:
@@ -180,14 +181,14 @@ class Embedded(Recogniser):
     """Silero and Whisper as in the speech process, one decode at a time."""
 
     name = "embedded"
-    patient = True
+    ends_turns = False
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)
         self._listener, self._whisper, self._act = _models()
         self._free_at = 0.0
 
-    def hear(self, ulaw: bytes) -> None:
+    def send_audio(self, ulaw: bytes) -> None:
         self._take(self._listener.hear(ulaw))
 
     def expect(self, said: Any, *further: Any, **more: Any) -> None:

@@ -172,7 +172,7 @@ def told(
         service.expect(said)
         service.tell = lambda event, after=0.0: found.append((service.heard / RATE, event))  # type: ignore[method-assign]
         for _ in range(round(seconds * 50)):
-            service.hear(bytes(160))
+            service.send_audio(bytes(160))
         return found
 
     yield from run(listen())
