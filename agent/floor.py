@@ -42,6 +42,7 @@ class Floor:
         agreeing = (*phrases.assent, *phrases.consent, *phrases.courtesy)
         nods = frozenset(word for phrase in agreeing for word in words_of(phrase))
         self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods | phrases.backchannels)
+        self.turns.endpointing.numerals = phrases.digits
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""

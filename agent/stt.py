@@ -58,8 +58,10 @@ class AudioInput(Protocol):
 class SpeechToText(AudioInput, Protocol):
     """A live speech-to-text session."""
 
-    ends_turns: bool
-    """Whether its final transcripts are the ends of turns; else they only end a piece of speech."""
+    @property
+    def ends_turns(self) -> bool:
+        """Whether its final transcripts are the ends of turns; else they only end a piece of speech."""
+        ...
 
     async def open(self) -> None:
         """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""

@@ -26,7 +26,7 @@ class SocketStt:
     """The STT of one call. A lost session is replaced within the call, without losing words."""
 
     def __init__(self, session: SttSession) -> None:
-        self.name, self.ends_turns = session.name, session.ends_turns
+        self.name = session.name
         self._options = session.limits
         self._session = session
         self._socket: Socket | None = None
@@ -38,6 +38,11 @@ class SocketStt:
         self._closing = False
         self._hint = ""
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `agent.stt.SpeechToText.ends_turns`."""
+        return self._session.ends_turns
 
     @property
     def dropped(self) -> float:

@@ -57,6 +57,8 @@ class Endpointing:
     """What the agent has asked for in what it says or said last."""
     fields: tuple[Expected, ...] = ()
     """What the tools of the agent take: how long an answer is that looks like one of them."""
+    numerals: frozenset[str] = frozenset()
+    """Digits as words, of the languages that the caller may speak."""
     trusted: bool = False
     """Whether the recogniser has ended a turn in this call: then its ends are waited for."""
     asks: bool = False
@@ -71,7 +73,7 @@ class Endpointing:
         """What the words are an answer to: what was asked for, else what they look like."""
         if self.expected.kind is not Kind.OPEN:
             return self.expected
-        kind = kind_of(text)
+        kind = kind_of(text, self.numerals)
         if kind is Kind.OPEN:
             return OPEN
         lengths = {one.length for one in self.fields if one.kind is kind and one.length}

@@ -1,6 +1,7 @@
-"""What the agent has asked for, and how much of it has come. No list of words of any language."""
+"""What the agent has asked for, and how much of it has come."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -53,13 +54,16 @@ def characters(text: str) -> int:
     return sum(len(word) if word.isdigit() else 1 for word in words_of(_KEYS.sub(" ", text)))
 
 
-def kind_of(text: str) -> Kind:
-    """What `text` looks like: digits, an address of e-mail, single letters; else `Kind.OPEN`."""
+def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
+    """What `text` looks like: digits, an address of e-mail, single letters; else `Kind.OPEN`.
+
+    `numerals` are digits as words, of a recogniser that writes no figures.
+    """
     words = words_of(text)
     if "@" in text:
         return Kind.EMAIL
-    figures = [word for word in words if any(char.isdigit() for char in word)]
-    if len(figures) > len(words) / 2 and sum(map(len, figures)) > 1:
+    figures = [word for word in words if word in numerals or any(char.isdigit() for char in word)]
+    if len(figures) > len(words) / 2 and sum(1 if word in numerals else len(word) for word in figures) > 1:
         return Kind.DIGITS
     letters = [word for word in words if len(word) == 1]
     return Kind.SPELLING if len(letters) >= 2 and len(letters) > len(words) / 2 else Kind.OPEN

@@ -7,7 +7,7 @@ from enum import Enum
 from agent.turn_taking.words import words_of
 
 SHORT_WORDS = 2
-"""So many different words are a backchannel, if nothing speaks against it."""
+"""So many different words are a backchannel, if nothing speaks against it; more of them if they only agree."""
 SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
 REPEATED = 3
@@ -75,8 +75,13 @@ class Scene:
     """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
 
 
-def judge(text: str, scene: Scene, fillers: Collection[str], *, final: bool) -> tuple[Verdict, str]:
-    """What these words are, and by which evidence. `fillers` are sounds such as "hmm" that answer nothing."""
+def judge(
+    text: str, scene: Scene, fillers: Collection[str], nods: Collection[str] = (), *, final: bool
+) -> tuple[Verdict, str]:
+    """What these words are, and by which evidence.
+
+    `fillers` are sounds such as "hmm" that answer nothing, `nods` words such as "right" that only agree.
+    """
     words = words_of(text)
     near = scene.silent_for <= TAIL
     if near and scene.measured and scene.apart > AROUND:
@@ -86,18 +91,20 @@ def judge(text: str, scene: Scene, fillers: Collection[str], *, final: bool) -> 
         return Verdict.ECHO, "repeats the agent"
     if not scene.speaking:
         return Verdict.CALLER, ""
-    if all(word in fillers for word in words):
+    said = set(words).difference(fillers)
+    if not said:
         return Verdict.BACKCHANNEL, "a sound that answers nothing"
     if found := INTERRUPTS.intersection(words):
         return Verdict.CALLER, f"interrupts: {min(found)}"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    if len(set(words)) > SHORT_WORDS:
+    agrees = said.issubset(nods)
+    if len(said) > SHORT_WORDS and not agrees:
         return Verdict.CALLER, f"{len(words)} words"
-    if scene.voice > SHORT_SOUND:
-        return Verdict.CALLER, f"voice for {1000 * scene.voice:.0f} ms"
     if not final:
         return Verdict.UNDECIDED, f"{len(words)} words into a statement"
+    if scene.voice > SHORT_SOUND and not agrees:
+        return Verdict.CALLER, f"voice for {1000 * scene.voice:.0f} ms"
     return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
 
 

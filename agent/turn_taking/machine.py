@@ -38,6 +38,7 @@ class TurnMachine(Situation):
         """The same at the beginning of the call."""
         anew = TurnMachine(self.options, now, ends_turns=self.endpointing.ends_turns)
         anew.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
+        anew.endpointing.numerals = self.endpointing.numerals
         return anew
 
     # What comes in
@@ -129,8 +130,7 @@ class TurnMachine(Situation):
         asks = self.endpointing.asks = sentence.rstrip().endswith(("?", "？"))
         agent.asks = asks or self.endpointing.expected is not OPEN
         self._entered = now
-        collides = voice.since is not None and (voice.certain or now < voice.since + self.options.confirm_limit)
-        if not collides:
+        if voice.since is None or now >= self._awaited(voice.since):
             return self._handle(Event.STARTED, now, Evidence("started"))
         if self.state is State.THINKING and voice.began <= turn.at and now < turn.at + HANGOVER:
             return self._handle(Event.STARTED, now, Evidence("started", because="the caller's last sound"))

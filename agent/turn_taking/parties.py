@@ -7,6 +7,8 @@ from typing import NamedTuple
 from agent.hearing.changes import Change
 from agent.turn_taking.table import Action
 
+WORDLESS = 1.0
+"""Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
 UNVOICED = 0.2
 """Seconds of the end of a word that are no voice."""
 CERTAIN = 0.8

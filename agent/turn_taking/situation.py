@@ -13,6 +13,7 @@ from agent.turn_taking.parties import (
     SPEECH,
     UNHEARD_AFTER,
     WORD,
+    WORDLESS,
     Answered,
     Lexicon,
     Silence,
@@ -93,7 +94,15 @@ class Situation:
             return self._silence.since
         if voice.since is None:
             return max(voice.until, self._log.last_at - LAG)
-        return None if voice.certain else max(voice.since, self._log.last_at) + self.options.confirm_limit
+        until = self._awaited(voice.since)
+        return until if until < inf else None
+
+    def _awaited(self, since: float) -> float:
+        """Until when words of a voice that is on since then are waited for: without them it is not the caller's."""
+        log = self._log
+        if not self._voice.certain:
+            return max(since, log.last_at) + self.options.confirm_limit
+        return log.final_at + WORDLESS if log.complete and since < log.final_at - HANGOVER - LAG else inf
 
     @property
     def patience(self) -> float:
@@ -140,7 +149,8 @@ class Situation:
     @property
     def pause_limit(self) -> float:
         """Seconds that the agent stays silent for a voice that does not end."""
-        return ENDLESS if self._voice.certain else self.options.confirm_limit
+        since = self._voice.since
+        return ENDLESS if since is None else min(ENDLESS, self._awaited(since) - max(since, self._log.last_at))
 
     @property
     def key_pause(self) -> float:
@@ -159,7 +169,7 @@ class Situation:
             agent.said, agent.asks, speaking, max(0.0, min(words.ended, now) - until), voice.length(now),
             voice.measured, voice.apart(words.ended, now),
         )  # fmt: skip
-        return judge(new, scene, self.lexicon.fillers, final=words.final)
+        return judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
 
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)

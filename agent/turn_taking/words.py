@@ -62,6 +62,8 @@ class WordLog:
         self._taken_at = -inf
         self.last_at = -inf
         """When words came last."""
+        self.final_at = -inf
+        """When the recogniser said last that words were all."""
 
     @property
     def text(self) -> str:
@@ -86,6 +88,8 @@ class WordLog:
         said, current.text, current.final, current.ended = current.rest, words.text, words.final, words.ended
         if current.rest and current.rest != said:
             self.last_at = now
+        if words.final and current.text:
+            self.final_at = now
         return current.rest
 
     def _place(self, current: _Spoken, words: Words, now: float) -> int:

@@ -59,6 +59,12 @@ def speaking(milliseconds: int, step: int = 100):
 # What is asked for.
 
 
+@pytest.mark.parametrize(("model", "ends_turns"), [("nova-3", False), ("flux-general-en", True)])
+def test_only_flux_is_believed_that_a_turn_has_ended(model: str, ends_turns: bool) -> None:
+    options = DeepgramOptions(api_key=KEY, model=model)
+    assert DeepgramStt(options).ends_turns is ends_turns
+
+
 def test_nova_is_asked_for_mu_law_as_it_is_on_the_line():
     fake = FakeDeepgram()
     session(

@@ -110,6 +110,13 @@ def test_words_look_like_what_they_are(text: str, kind: Kind) -> None:
     assert kind_of(text) is kind
 
 
+def test_digits_may_come_as_words() -> None:
+    numerals = frozenset(("three", "seven", "four"))
+    assert kind_of("three seven four", numerals) is Kind.DIGITS
+    assert kind_of("the three of us", numerals) is kind_of("three", numerals) is kind_of("three seven") is Kind.OPEN
+    assert delay("three seven four", numerals=numerals) == PARTS
+
+
 def test_progress_is_told() -> None:
     assert progress(TEN, "415 926") == (Progress.PART, "digits 6 of 10")
     assert characters("seven three, 46") == 4

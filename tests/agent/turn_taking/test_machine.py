@@ -77,6 +77,22 @@ def test_a_long_voice_is_no_backchannel() -> None:
     assert answered(final(subject, "Weeeell.", 2.9)) == ["Weeeell."]
 
 
+@pytest.mark.parametrize("text", ["Okay, thank you, yes.", "Um, hm, thank you, uh."])
+def test_words_that_only_agree_are_a_backchannel_however_long(text: str) -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert interim(subject, "Okay", 2.3) == ()
+    ends(subject, 2.6)
+    assert actions(final(subject, text, 2.9)) == (Action.RESUME,)
+
+
+def test_few_words_of_a_long_voice_are_judged_when_they_are_all() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert interim(subject, "Next", 2.3) == ()
+    assert answered(final(subject, "Next Tuesday", 2.9)) == ["Next Tuesday"]
+
+
 def test_the_same_word_answers_a_question() -> None:
     subject = speaking("Shall I book it?")
     begins(subject, 0.5)

@@ -177,11 +177,14 @@ def held(events: list[tuple[str, float]], *, ends_turns: bool) -> Call:
 
 
 def never_over_a_certain_voice(call: Call) -> None:
-    """The agent's sound has stopped, but for what nobody may interrupt and the first 0.3 s after a turn's end."""
+    """The agent's sound has stopped, but for what nobody may interrupt, for the first 0.3 s after a turn's end, and
+    over a voice that brought no more words after the recogniser had said that they were all."""
     known = call.subject._voice
     if known.since is None or not known.certain or call.subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
         return
     if call.now < call.subject._turn.at + HANGOVER or call.now - known.since >= ENDLESS:
+        return
+    if call.now >= call.subject._awaited(known.since) - 1e-9:
         return
     assert call.silent or call.subject.state is State.PAUSED, call.subject.state
 

@@ -5,7 +5,7 @@ import pytest
 from agent.hearing.changes import Kind
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import NOTICED_AFTER, UNHEARD_AFTER
+from agent.turn_taking.parties import NOTICED_AFTER, UNHEARD_AFTER, WORDLESS
 from agent.turn_taking.table import Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import (
@@ -59,6 +59,28 @@ def test_time_that_was_asked_for_has_an_end() -> None:
     subject.wait(2.5)
     subject.done(4.0)
     assert wait(subject, 400.0)[0][:2] == (2.5 + OPTIONS.wait_limit, Action.REPROMPT)
+
+
+@pytest.mark.parametrize("ends_turns", [False, True])
+def test_a_voice_that_goes_on_behind_words_that_are_all_is_not_waited_for(ends_turns: bool) -> None:
+    subject = greeted(ends_turns=ends_turns)
+    begins(subject, 2.0)
+    decisions = final(subject, "Where is my order?", 4.0)
+    assert bool(answered(decisions)) is ends_turns
+    if not ends_turns:
+        assert [(at, text) for at, _, text, _ in wait(subject, 9.0)] == [
+            (4.0 + WORDLESS + OPTIONS.endpointing_delay, "Where is my order?")
+        ]
+    assert actions(subject.says("On its way.", "", 6.0)) == ()
+
+
+def test_a_voice_that_began_behind_words_is_waited_for() -> None:
+    subject = greeted(ends_turns=False)
+    begins(subject, 2.0)
+    ends(subject, 3.5)
+    begins(subject, 3.6)
+    final(subject, "Where is my order?", 4.0)
+    assert wait(subject, 9.0) == []
 
 
 def test_nobody_is_asked_while_on_hold() -> None:
