@@ -51,6 +51,9 @@ class Sound:
     loud: int = 0
     """Slots in which it was loud, and those of them that were a voice."""
     voice: int = 0
+    before: int = 0
+    """Loud ones in front of the voice, and those of them that were a voice although they were not told as one."""
+    late: int = 0
     voice_began: float = 0.0
     sure: float = 0.0
     """Sum of the probabilities of all slots of voice, or of all loud ones before there is a voice."""
@@ -69,6 +72,7 @@ class Sound:
         """A loud slot, which ends `at`, while it is not decided what the sound is."""
         if voiced and not self.voice:
             self.voice_began, self.power, self.sure, self.margin = max(self.began, at - 4 * SECONDS), 0.0, 0.0, 0.0
+            self.before = self.loud
         if voiced or not self.voice:
             self.power += 10 ** (level / 10)
             self.sure += probability
@@ -91,7 +95,7 @@ class Sound:
     @property
     def seconds(self) -> float:
         """Of its voice."""
-        return round(self.voice * SECONDS, 2)
+        return round((self.voice + self.late) * SECONDS, 2)
 
     @property
     def level(self) -> float:
@@ -227,6 +231,8 @@ class CallerSound:
             least = VOICED if self._agent_speaks else VOICED_IN_SILENCE
             sound.take(at, came, came - echo, probability, voiced=probability >= least)
         needed = self._needs(sound)
+        if sound.voice and self._agent_speaks:
+            sound.late = min(sound.before, self._judge.late)
         if sound.seconds >= needed:
             return self._move(Event.ENOUGH, at)
         if at - sound.heard >= HANGOVER - 1e-9:

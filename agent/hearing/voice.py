@@ -26,6 +26,9 @@ BEFORE = RATE // 4 * WIDTH
 class VoiceJudge(Protocol):
     """Judges one sound after the other."""
 
+    late: int
+    """Slots of a voice that pass before it is told."""
+
     def begin(self, before: bytes) -> None:
         """A sound begins; `before` came in front of it, 16-bit linear."""
         ...
@@ -61,6 +64,8 @@ def load() -> "Silero | None":
 class ModelJudge:
     """Silero VAD."""
 
+    late = 3
+
     def __init__(self, model: "Silero") -> None:
         self._model = model
         self._state = model.fresh()
@@ -85,6 +90,8 @@ class ModelJudge:
 
 class Pitch:
     """The vocal cords beat again and again: 1 for a slot in which they do and those that follow it, else 0."""
+
+    late = 0
 
     def __init__(self) -> None:
         self._before = b""

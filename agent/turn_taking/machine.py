@@ -80,6 +80,7 @@ class TurnMachine(Situation):
             return ()
         verdict, why = self._judge(new, words, now)
         evidence = self._evidence(verdict.value, now, words=new, because=why)
+        self._voice.agrees = set(words_of(new)) <= self.lexicon.nods
         if verdict is Verdict.CALLER:
             self._voice.settle()
             self._silence.since = now

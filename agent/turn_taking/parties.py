@@ -47,6 +47,8 @@ class Voice:
     evidence: str = ""
     measured: bool = False
     """Whether the echo of this line is measured."""
+    agrees: bool = False
+    """Whether all words of it so far only agree."""
     unheard: float = 0.0
     """Seconds of it of which no words came."""
     noticed: bool = False
@@ -64,6 +66,7 @@ class Voice:
         if self.since is None and now - self.until > FORGOTTEN:
             self.settle()
         self.since = self.began = change.at
+        self.agrees = False
         self.learn(change)
 
     def end(self, change: Change, listening_since: float) -> None:

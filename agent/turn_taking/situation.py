@@ -26,7 +26,7 @@ from agent.turn_taking.words import WordLog, Words, words_of
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
 SHORT_CONFIRM = 0.4
-"""Seconds after such a voice, into a statement, in which its words must come."""
+"""Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree."""
 HANGOVER = 0.3
 """Seconds by which the end of a voice is noticed late."""
 LAG = 0.3
@@ -142,7 +142,7 @@ class Situation:
     def confirm_after(self) -> float:
         """Seconds after a voice that paused the agent in which its words must come."""
         voice = self._voice
-        if not self._agent.asks and voice.length(self._entered) < SHORT_SOUND:
+        if not self._agent.asks and (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
             return SHORT_CONFIRM
         return self.options.confirm_after_quiet + HANGOVER
 
