@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import random
 import tempfile
 from collections import deque
@@ -14,7 +13,6 @@ from typing import Any
 from agent.llm import Message, Piece
 from agent.stt import Onset, Transcript
 from agent.turn_taking.table import State
-from agent.ulaw import from_linear
 from media.dtmf.events import KEYS
 from media.g711 import ULAW_TO_ALAW
 from media.rtp import packet as rtp
@@ -33,6 +31,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.tools.trial import EMBEDDED, trial
+from tests.agent.hearing.mixing import at_level, to_ulaw, ulaw_clip
 from tests.callee import Callee, callee
 from tests.fakes.line import FakeLlm, FakeStt, FakeTts
 from tests.gating import ALWAYS
@@ -47,14 +46,9 @@ PAUSE = 0.25
 """Seconds that a recogniser takes for its final words."""
 
 
-def _voiced(number: int) -> bytes:
-    """20 ms of something like a vowel, one of two."""
-    pitch = 40 if number % 10 < 7 else 50
-    wave = (int(9000 * math.sin(math.tau * at / pitch) ** 3) for at in range(160))
-    return from_linear(b"".join(value.to_bytes(2, "little", signed=True) for value in wave))
-
-
-VOICED = [_voiced(number) for number in range(10)]
+SPEECH = to_ulaw(at_level(ulaw_clip("lv_0880.wav"), -20.0))
+VOICED = [SPEECH[160 * number : 160 * number + 160] for number in range(74, 124)]
+"""A second of speech without a pause, in frames of 20 ms."""
 
 
 @dataclass
@@ -166,7 +160,7 @@ class Caller(Phone):
 
     async def noise(self, seconds: float) -> None:
         """Make a sound."""
-        self.frames.extend(VOICED[number % 10] for number in range(round(seconds / 0.02)))
+        self.frames.extend(VOICED[number % len(VOICED)] for number in range(round(seconds / 0.02)))
         await asyncio.sleep(seconds)
 
     async def say(

@@ -296,7 +296,7 @@ def breaks_off() -> FakeTts:
     return Broken("broken-voice")
 
 
-MACHINE = SILENCE * 20 + b"".join(VOICED) * 20 + SILENCE * 30 + tone(1000, 0.4, 8000)
+MACHINE = SILENCE * 20 + b"".join(VOICED) * 4 + SILENCE * 30 + tone(1000, 0.4, 8000)
 TWO_STT = [lambda: FakeStt("first"), lambda: FakeStt("second")]
 
 SCENES: dict[str, Callable[[], Scene]] = {

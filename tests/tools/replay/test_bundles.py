@@ -123,7 +123,7 @@ def test_an_agent_that_no_longer_stops_is_found(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_cough_that_no_longer_silences_the_agent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.vad.LOUD_ENOUGH", 20_000.0)
+    monkeypatch.setattr("agent.hearing.noise_floor.AUDIBLE", 0.0)
     assert "resumed" in played(bundle("cough"))[1]
 
 
