@@ -25,6 +25,7 @@ from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.keeping import artifact
 from tests.records.test_artifacts import later, recorded, world
 from tests.records.test_audio_redactor import LOUD, sides, wav
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.faults("C15")
 
@@ -97,7 +98,7 @@ def test_one_recording_that_fails_does_not_end_the_redaction_of_the_others(tmp_p
         async with AudioRedactor(Watchers(), lambda _: None, lambda _: PrivacyOptions()) as watched:
             for one in (bad, good):
                 watched._jobs.put_nowait(audio_redactor._Job(0.0, one, [Span("L", 0.0, 0.5)]))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG):
                 await done.wait()
 
     asyncio.run(run())

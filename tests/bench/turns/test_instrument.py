@@ -180,7 +180,7 @@ def told(
 
 def test_flux_takes_an_eager_end_back_when_the_caller_goes_on() -> None:
     words = [word("my", 0.2, 0.4), word("card", 0.4, 0.8), word("please", 1.1, 1.4)]
-    events = [(event.text, event.stable, event.final) for _, event in told(Flux, words, 3) if hasattr(event, "final")]
+    events = [(event.text, event.eager, event.final) for _, event in told(Flux, words, 3) if hasattr(event, "final")]
     assert ("my card", True, False) in events
     assert events.index(("my card", True, False)) < events.index(("my card please", False, False))
     assert [text for text, _, final in events if final] == ["my card please"]
