@@ -28,6 +28,8 @@ log = structlog.get_logger()
 EVERY = 3600.0
 PAUSE = 5.0
 """Seconds from one look for artifacts that are due to the next."""
+AWAY = 60.0
+"""The same while the database is away."""
 GOODBYE = 20.0
 """Seconds to cover in the end what the last calls left."""
 
@@ -75,10 +77,10 @@ class Upkeep:
         now = asyncio.get_running_loop().time
         while True:
             await self.once(datetime.now(UTC))
-            until = now() + EVERY
+            until, worked = now() + EVERY, True
             while now() < until:
-                await asyncio.sleep(PAUSE)
-                await _bounded(lambda: self._worker.work(datetime.now(UTC)))
+                await asyncio.sleep(PAUSE if worked else AWAY)
+                worked = await _bounded(lambda: self._worker.work(datetime.now(UTC)))
 
     async def _finish(self) -> None:
         """Cover what the last calls left: nobody writes any more."""
@@ -123,11 +125,14 @@ def _audit(action: str, call: str) -> None:
     log.info("audit", who="gateway", action=action, target=call)
 
 
-async def _bounded(step: Callable[[], Awaitable[Any]]) -> None:
-    """Do it; calls go on, whatever becomes of it."""
+async def _bounded(step: Callable[[], Awaitable[Any]]) -> bool:
+    """Do it; calls go on, whatever becomes of it. Returns whether it was done."""
     try:
         await step()
     except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
         log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
     except Exception:  # the observer boundary
         log.exception("old records not deleted")
+    else:
+        return True
+    return False

@@ -131,13 +131,15 @@ def left(redact: dict[str, Any]) -> list[Span]:
     return [*map(Span.parse, redact.get("spans", ())), *unjudged]
 
 
-async def is_open(session: AsyncSession, path: str) -> bool:
-    """Whether people may have the file at `path`: nothing private in it waits to be covered."""
+async def is_open(session: AsyncSession, path: str) -> bool | None:
+    """Whether people may have the file at `path`: nothing private in it waits to be covered.
+
+    None if that is not known yet, as its row says that it is written, or is on the way through the spool.
+    """
     rows = list(await session.scalars(select(ArtifactRecord).where(ArtifactRecord.path == path)))
-    known = (State.FINISHED, State.REDACTED)
-    return bool(rows) and all(
-        row.state in known or (row.state == State.WRITING and not left(row.redact)) for row in rows
-    )
+    if not rows or any(row.state == State.WRITING and left(row.redact) for row in rows):
+        return None
+    return all(row.state in (State.WRITING, State.FINISHED, State.REDACTED) for row in rows)
 
 
 async def delete(session: AsyncSession, now: datetime, *which: Any, kinds: Sequence[Kind] = FILES) -> None:
