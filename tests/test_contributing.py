@@ -101,9 +101,7 @@ def provider(copy: Copy) -> None:
     copy.insert(config, r"^    polly: ", "    example: ExampleOptions = field(default_factory=ExampleOptions)\n")
     copy.insert(config, r'^    "AWS_REGION"', '    "EXAMPLE_API_KEY": ("example.api_key",),\n')
     offers = "sipgw/agents/providers.py"
-    copy.insert(
-        offers, r"^from agent\.providers\.failover import", "from agent.providers.example import ExampleTts\n"
-    )
+    copy.insert(offers, r"^from agent\.providers\.failover import", "from agent.providers.example import ExampleTts\n")
     offer = """\
     "example": _Offer(
         "EXAMPLE_API_KEY", lambda c: bool(c.example.api_key), lambda c: ExampleTts(c.example)
