@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import GatewayConfig
+from sipgw.config.config import ConfigError, GatewayConfig, parse
 from sipgw.config.show import as_toml, effective
 
 MAIN = """[agent]
@@ -79,7 +79,7 @@ def test_no_secret_is_shown_and_the_text_is_toml(file: Path) -> None:
     assert "letmein" not in text
     table = tomllib.loads(text)
     assert table["trunks"][0]["password"] == "***"
-    assert table["mcp"][0] | {"url": "https://***@crm.example/?key=***", "headers": ["***"]} == table["mcp"][0]
+    assert table["mcp"][0] | {"url": "https://***@crm.example/?***", "headers": ["***"]} == table["mcp"][0]
     assert set(table) <= set(GatewayConfig.__dataclass_fields__)
 
 
@@ -107,3 +107,28 @@ def test_the_command_prints_faults_after_the_keys(file: Path, monkeypatch: pytes
     assert "sipgw.toml:2: agent.business: ${SHOP} is not set" in done.stderr
     done = CliRunner().invoke(app, ["config", "show", "--agent", "day"])
     assert "no agent 'day' in agents; there are: night" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[openai]\napikey = "sk-hush"',
+        '[openai]\nmax_output = "x"\nextra = {bearer = "sk-hush"}',
+        '[[webhooks]]\nname = "w"\nurl = "${HOOK}"',
+        '[store]\nurl = "${DSN}"',
+        '[[mcp]]\nname = "crm"\nurl = "https://u:sk-hush/w@h.example/"',
+        '[trunks]\npassword = "${HOOK}"',
+        '[openai]\nmax_tokens = "${HOOK}"',
+        '[openai]\nextra = "${HOOK}"',
+        '[agent]\nllm = "${HOOK}"',
+    ],
+)
+def test_what_may_be_a_secret_is_neither_shown_nor_repeated_by_an_error(tmp_path: Path, line: str) -> None:
+    (tmp_path / "sipgw.toml").write_text(line)
+    variables = {"HOOK": "https://hooks.example/sk-hush", "DSN": "postgresql://u:sk-hush@db/x"}
+    text = as_toml(effective(tmp_path / "sipgw.toml", "", variables))
+    assert "sk-hush" not in text
+    try:
+        parse(line, "sipgw.toml", variables)
+    except ConfigError as error:
+        assert "sk-hush" not in str(error)

@@ -76,16 +76,16 @@ PROVIDER = '''"""Example's voices."""
 
 from dataclasses import dataclass
 
-from agent.providers.http_voice import HttpVoice
-from agent.providers.openai_speak import OpenAISpeech, OpenAIVoiceOptions
+from agent.providers.http_tts import HttpTts
+from agent.providers.openai_speak import OpenAISpeech, OpenAITtsOptions
 
 
 @dataclass(frozen=True)
-class ExampleOptions(OpenAIVoiceOptions):
+class ExampleOptions(OpenAITtsOptions):
     """How to speak with it."""
 
 
-class ExampleVoice(HttpVoice):
+class ExampleTts(HttpTts):
     """The voice of one call."""
 
     def __init__(self, options: ExampleOptions) -> None:
@@ -101,16 +101,14 @@ def provider(copy: Copy) -> None:
     copy.insert(config, r"^    polly: ", "    example: ExampleOptions = field(default_factory=ExampleOptions)\n")
     copy.insert(config, r'^    "AWS_REGION"', '    "EXAMPLE_API_KEY": ("example.api_key",),\n')
     offers = "sipgw/agents/providers.py"
-    copy.insert(
-        offers, r"^from agent\.providers\.failover import", "from agent.providers.example import ExampleVoice\n"
-    )
+    copy.insert(offers, r"^from agent\.providers\.failover import", "from agent.providers.example import ExampleTts\n")
     offer = """\
     "example": _Offer(
-        "EXAMPLE_API_KEY", lambda c: bool(c.example.api_key), lambda c: ExampleVoice(c.example)
+        "EXAMPLE_API_KEY", lambda c: bool(c.example.api_key), lambda c: ExampleTts(c.example)
     ),
 """
     copy.insert(offers, r'^    "polly": _Offer', offer)
-    copy.insert(offers, r'^    "polly": \("polly"', '    "example": ("example", "voice"),\n')
+    copy.insert(offers, r'^    "polly": \("polly"', '    "example": ("example", "tts"),\n')
     copy.insert(
         "sipgw/agents/products.py",
         r'^        \("(\w+)", "polly"\)',
@@ -120,7 +118,7 @@ def provider(copy: Copy) -> None:
     copy.insert(
         "docs/providers/README.md",
         r"^\| \w+ \| Amazon Polly \|",
-        "| voice | Example | `EXAMPLE_API_KEY` | `example` | | |\n",
+        "| TTS | Example | `EXAMPLE_API_KEY` | `example` | | |\n",
     )
     (name,) = re.findall(
         r'^(\w+) = Literal\["elevenlabs"', (copy.root / "sipgw/config/agent.py").read_text(), re.MULTILINE

@@ -9,13 +9,26 @@ SIZE = 8000
 """Characters of the table as JSON."""
 DEPTH = 5
 """Tables and lists within each other."""
+RESERVED = frozenset(
+    (
+        *("authorization", "callback", "context_id", "encoding", "input_format", "model", "output_format", "redact"),
+        *("redact_pii", "redact_pii_policies", "redact_pii_sub", "sample_rate", "store", "tools"),
+    )
+)
+"""Names that `extra` cannot have at its top: options decide on them, the gateway depends on them, or privacy does."""
 FIXED: Mapping[str, bool] = MappingProxyType({"fixed": True})
 """Metadata of a field that tests change and a configuration does not."""
 
 
 def check(extra: Mapping[str, Any]) -> None:
-    """Raise `ValueError` for a table that is too large or too deep."""
-    if _depth(extra) > DEPTH or len(json.dumps(extra, default=str)) > SIZE:
+    """Raise `ValueError` for a table that is too large or too deep, is no JSON, or has a reserved name."""
+    if reserved := sorted(name for name in extra if name.lower() in RESERVED):
+        raise ValueError(f"extra cannot have {reserved[0]!r}: the gateway decides on it")
+    try:
+        size = len(json.dumps(extra, allow_nan=False))
+    except (TypeError, ValueError):
+        raise ValueError("extra holds texts, finite numbers, true and false, lists and tables only") from None
+    if _depth(extra) > DEPTH or size > SIZE:
         raise ValueError(f"extra holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
 
 

@@ -1,7 +1,7 @@
 """Overwrites parts of a recording with a tone: ``python -m media.recording.redact FILE L:1.5-3.25 R:4-6``.
 
 Times are seconds from the beginning of the recording; L is the caller's side, R the agent's. The file may still be
-growing while it is changed.
+growing while it is changed; with ``--growing`` a span that is not all in it yet is an error.
 """
 
 import math
@@ -9,6 +9,7 @@ import os
 import re
 import struct
 import sys
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from media.g711 import RATE, from_linear
@@ -19,6 +20,8 @@ PIECE = RATE
 """Samples read and written at a time."""
 TONE = from_linear(struct.pack("<8h", *(round(3000 * math.sin(math.pi * at / 4)) for at in range(8))))
 """A millisecond of 1 kHz, at -21 dBm0."""
+QUIET = 2.0
+"""Seconds after which a file that nobody writes is finished: a recorder that is behind writes more often."""
 
 
 class Span(NamedTuple):
@@ -40,12 +43,21 @@ class Span(NamedTuple):
         return cls(match[1], float(match[2]), float(match[3]))
 
 
-def redact(path: str, spans: list[Span]) -> None:
-    """Overwrite `spans` in a recording as WAV. Raises OSError, and ValueError if it is another file."""
+def redact(path: str, spans: list[Span], *, growing: bool = False) -> None:
+    """Overwrite `spans` in a recording as WAV; `growing` if its call goes on.
+
+    Raises OSError, and ValueError if it is another file, or if a span ends behind it and its recorder may be behind:
+    the sound would come later, uncovered.
+    """
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.pread(file, 40, 0)[8:40] != header(0)[8:40]:
             raise ValueError(f"{path} is no recording as WAV")
+        now = os.fstat(file)
+        if growing or 0 <= datetime.now(UTC).timestamp() - now.st_mtime < QUIET:
+            length = (now.st_size - HEADER) // 2
+            if any(round(span.end * RATE) > length for span in spans):
+                raise ValueError(f"{path} ends before what is to be covered: it is still written")
         for span in spans:
             _cover(file, "LR".index(span.side), round(span.start * RATE), round(span.end * RATE))
         os.fsync(file)
@@ -66,7 +78,8 @@ def _cover(file: int, side: int, start: int, end: int) -> None:
 
 def main() -> None:
     """Redact the file as the command line says."""
-    redact(sys.argv[1], [Span.parse(text) for text in sys.argv[2:]])
+    words = [word for word in sys.argv[1:] if word != "--growing"]
+    redact(words[0], [Span.parse(text) for text in words[1:]], growing=len(words) < len(sys.argv) - 1)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,11 @@ class OptionError(Exception):
         self.faults = faults
 
 
-PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH", re.IGNORECASE)
+PRIVATE = re.compile(
+    r"(?:^|[^a-z])(?:api|access|auth|bearer|client|private|secret)*"
+    r"(?:keys?|token|secrets?|pass(?:word|wd|phrase)?|auth(?:orization)?|bearer|credentials?)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
 """In the name of a variable or of a key that nothing declares: its value is a secret."""
 
 
@@ -111,7 +115,9 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
     except ValidationError as error:
         told = error.errors(include_url=False)
         misspelt = {one["loc"][:-1] for one in told if one["type"] == _UNKNOWN}
-        found = (_fault(kind, one) for one in told if one["type"] != "missing" or one["loc"][:-1] not in misspelt)
+        found = (
+            _fault(kind, one, table) for one in told if one["type"] != "missing" or one["loc"][:-1] not in misspelt
+        )
         # Not again: a value that is replaced below a table, nor a value for each type of a union.
         known = {fault.path[:depth] for fault in faults for depth in range(len(fault.path) + 1)}
         faults += {fault.path: fault for fault in found if fault.path not in known}.values()
@@ -162,7 +168,11 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
         faults.append(Fault(path, f"${{{missing[0]}}} is not set in the environment or in .env"))
         return value
     text = REFERENCE.sub(lambda match: environment[match[1]], value)
-    return _seconds(text, path, faults) if option and float in (option.hint, *typing.get_args(option.hint)) else text
+    return (
+        _seconds(text, value, path, faults)
+        if option and float in (option.hint, *typing.get_args(option.hint))
+        else text
+    )
 
 
 def _fixed(kind: type, path: Keys) -> frozenset[str]:
@@ -177,10 +187,10 @@ def _refers(value: Any, *, whole: bool) -> bool:
     return isinstance(value, str) and bool(REFERENCE.fullmatch(value) if whole else REFERENCE.search(value))
 
 
-def _seconds(text: str, path: Keys, faults: list[Fault]) -> float | str:
+def _seconds(text: str, written: str, path: Keys, faults: list[Fault]) -> float | str:
     match = _DURATION.fullmatch(text)
     if match is None:
-        problem = f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {text!r}"
+        problem = f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {written!r}"
         faults.append(Fault(path, problem))
         return text
     return float(match[1]) * _UNIT[match[2]]
@@ -200,7 +210,19 @@ _EXPECTED = {
 }
 
 
-def _fault(kind: type, error: Any) -> Fault:
+def _written(table: Any, path: Keys, value: Any) -> str:
+    """The value at `path` as it is written, with its references: what they stand for may be a secret, like a table."""
+    if isinstance(value, Mapping | list):
+        return "a table" if isinstance(value, Mapping) else "a list"
+    for key in path:
+        inside = key in table if isinstance(table, Mapping) else isinstance(table, list) and key in range(len(table))
+        if not inside:
+            return repr(value)
+        table = table[key]
+    return repr(table)
+
+
+def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
     """An error of pydantic in the words of the configuration."""
     path: Keys = error["loc"][1:]
     while path and isinstance(path[-1], str) and option_at(kind, path) is None and option_at(kind, path[:-1]):
@@ -208,23 +230,26 @@ def _fault(kind: type, error: Any) -> Fault:
             break
         path = path[:-1]  # the name of one type of a union
     option = option_at(kind, path)
-    given, context = "***" if option and option.secret else error["input"], error.get("ctx", {})
+    context = error.get("ctx", {})
+    given = "'***'" if option and option.secret else _written(table, path, error["input"])
     match error["type"]:
         case name if name == _UNKNOWN:
             return Fault(path, _unknown(kind, path))
         case "missing" if isinstance(path[-1], str):
             return Fault(path, f"{path[-1]!r} is missing")
         case "missing":
-            return Fault(path[:-1], f"expected {len(typing.get_args(option and option.hint))} values, got {len(given)}")
+            return Fault(
+                path[:-1], f"expected {len(typing.get_args(option and option.hint))} values, got {len(error['input'])}"
+            )
         case "too_long":
             return Fault(path, f"expected {context['max_length']} values, got {context['actual_length']}")
         case "literal_error":
-            return Fault(path, f"{given!r} is not one of {context['expected'].replace(' or ', ', ')}")
+            return Fault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
             return Fault(path, str(context["error"]))
         case name if name in _EXPECTED:
-            return Fault(path, f"expected {_EXPECTED[name]}, got {given!r}")
-    return Fault(path, f"{error['msg']}, got {given!r}")
+            return Fault(path, f"expected {_EXPECTED[name]}, got {given}")
+    return Fault(path, f"{error['msg']}, got {given}")
 
 
 def _unknown(kind: type, path: Keys) -> str:

@@ -26,7 +26,8 @@ from sipgw.config.options import (
 )
 
 MASK = "***"
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USER_INFO = re.compile(r"((?:[a-z][a-z0-9+.-]*://|\bsips?:))[^\s@]+@", re.IGNORECASE)
+_QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?]*\?)\S+", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -127,7 +128,9 @@ class _View(NamedTuple):
     def _row(self, at: Keys, option: Option, value: Any) -> Row:
         origin = next((found for source in self.sources if (found := source.origin(at))), "default")
         problem = next((text for where, text in self.problems.items() if where[: len(at)] == at), "")
-        shown = None if value is MISSING else _masked(value, self.variables, hidden=option.secret)
+        # A key that nothing declares may be the wrong name of a secret, and `extra` holds what only its provider knows.
+        hidden = option.secret or option.hint is Any or at[-1] == "extra"
+        shown = None if value is MISSING else _masked(value, self.variables, hidden=hidden)
         return Row(at, shown, origin, problem)
 
 
@@ -148,17 +151,17 @@ def _masked(value: Any, variables: Mapping[str, str], *, hidden: bool) -> Any:
         return {
             key: _masked(item, variables, hidden=hidden or bool(PRIVATE.search(key))) for key, item in value.items()
         }
-    if hidden and value not in ("", None):
-        return MASK
     if not isinstance(value, str):
         return value
-    return _USER_INFO.sub(MASK, REFERENCE.sub(lambda match: _variable(match[1], variables), value))
+    if hidden and value:
+        return MASK
+    text = REFERENCE.sub(lambda match: _variable(match[0], variables.get(match[1])), value)
+    return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1{MASK}@", text))
 
 
-def _variable(name: str, variables: Mapping[str, str]) -> str:
-    if name not in variables:
-        return f"${{{name}}}"
-    return MASK if PRIVATE.search(name) else variables[name]
+def _variable(reference: str, value: str | None) -> str:
+    """What a variable stands for. A URL stays a reference: its path may be a secret, as in a webhook's."""
+    return reference if value is None or "://" in value or PRIVATE.search(reference) else value
 
 
 def as_toml(rows: Sequence[Row]) -> str:

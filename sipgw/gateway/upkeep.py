@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Self
 
 import structlog
@@ -16,11 +17,11 @@ from sipgw.config.records import RetentionOptions
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
 from sipgw.records.artifacts import hosts
-from sipgw.records.artifacts.adoption import adopt
-from sipgw.records.artifacts.artifact import SETTLED, Artifacts, undeleted
-from sipgw.records.artifacts.files import KEEPING
+from sipgw.records.artifacts.adoption import adopt, folders_of
+from sipgw.records.artifacts.artifact import Artifacts, undeleted
+from sipgw.records.artifacts.files import absolute
 from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
-from sipgw.records.artifacts.work import Worker
+from sipgw.records.artifacts.work import Worker, on_disk
 from sipgw.records.store import Store, StoreError
 
 log = structlog.get_logger()
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 EVERY = 3600.0
 PAUSE = 5.0
 """Seconds from one look for artifacts that are due to the next."""
+AWAY = 60.0
+"""The same while the database is away."""
 GOODBYE = 20.0
 """Seconds to cover in the end what the last calls left."""
 
@@ -58,48 +61,59 @@ class Upkeep:
         self._recordings = recordings
         self._store = store
         self._config = config
-        self._worker = Worker(store, (artifacts or Artifacts()).open, self._mask, _audit)
+        self._artifacts = artifacts or Artifacts()
+        self._worker = Worker(store, self._artifacts.open, self._mask, _audit)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self._finish)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        task = group.create_task(self._keep_up())
-        self._stack.callback(task.cancel)
+        for task in (self._keep_up(), self._work()):
+            self._stack.callback(group.create_task(task).cancel)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def _keep_up(self) -> None:
-        now = asyncio.get_running_loop().time
         while True:
             await self.once(datetime.now(UTC))
-            until = now() + EVERY
-            while now() < until:
-                await asyncio.sleep(PAUSE)
-                await _bounded(lambda: self._worker.work(datetime.now(UTC)))
+            await asyncio.sleep(EVERY)
+
+    async def _work(self) -> None:
+        worked = True
+        while True:
+            await asyncio.sleep(PAUSE if worked else AWAY)
+            worked = await _bounded(lambda: self._worker.work(datetime.now(UTC)))
 
     async def _finish(self) -> None:
-        """Cover what the last calls left: nobody writes any more."""
+        """Cover what the last calls of this process left: it does not write any more, while others may."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
-                await _bounded(lambda: self._worker.work(datetime.now(UTC) + SETTLED))
+                await _bounded(lambda: self._worker.work(datetime.now(UTC), early=self._artifacts.just_ended()))
 
     async def once(self, now: datetime) -> None:
         """Do all that is done every hour; a step that fails stops no other."""
         store, config = self._store, self._config
-        folders = [*config.capture.folders, *self._recordings(), str(store.options.calls_folder)]
         steps: tuple[Callable[[], Awaitable[Any]], ...] = (
             lambda: hosts.seen(store, now),
-            lambda: KEEPING.run(hosts.folders(store).mark, folders),
-            lambda: adopt(store, folders),
+            self._look,
             lambda: expire_webhooks(store, now),
             lambda: prune(store, config.capture.timelines, now),
             lambda: self._delete_old(now),
         )
         for step in steps:
             await _bounded(step)
+
+    async def _look(self) -> None:
+        """Mark folders, and see what is in them; one that hangs stops no other for longer than its time limit."""
+        store = self._store
+        marked = [*self._config.capture.folders, *self._recordings(), str(store.options.calls_folder)]
+        here = {str(absolute(one)) for one in marked if one}
+        for one in sorted(here):
+            await _bounded(partial(on_disk, "mark", one, hosts.folders(store).mark, [one]))
+        for one in sorted(here | await folders_of(store)):
+            await _bounded(partial(adopt, store, one))
 
     async def _delete_old(self, now: datetime) -> None:
         try:
@@ -123,11 +137,14 @@ def _audit(action: str, call: str) -> None:
     log.info("audit", who="gateway", action=action, target=call)
 
 
-async def _bounded(step: Callable[[], Awaitable[Any]]) -> None:
-    """Do it; calls go on, whatever becomes of it."""
+async def _bounded(step: Callable[[], Awaitable[Any]]) -> bool:
+    """Do it; calls go on, whatever becomes of it. Returns whether it was done."""
     try:
         await step()
     except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
         log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
     except Exception:  # the observer boundary
         log.exception("old records not deleted")
+    else:
+        return True
+    return False

@@ -1,5 +1,6 @@
 """The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from sipgw.web.who import Viewer
 router = APIRouter()
 POINTS = 1600
 """Of a waveform."""
+PAUSES = (0.1, 0.3, 0.6)
+"""Seconds in which the database gets to know that a recording has ended."""
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 
@@ -127,8 +130,12 @@ async def recording_of(app: App, call: str) -> Path:
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
     if path is None or not await READING.run(path.is_file):
         raise HTTPException(404, "this call has no recording")
-    async with app.house.store.read() as session:
-        heard = await is_open(session, str(path))
+    for pause in (*PAUSES, 0.0):
+        async with app.house.store.read() as session:
+            heard = await is_open(session, str(path))
+        if heard is not None:
+            break
+        await asyncio.sleep(pause)
     if not heard:
         raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
     return path

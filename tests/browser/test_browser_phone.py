@@ -15,6 +15,7 @@ import pytest
 from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
+from agent.pool import POOLS
 from media.browsers.transport import BrowserTransport
 from sipgw.calls.browser_connection import BrowserConnection
 from sipgw.calls.browser_phone import BrowserPhone, NoCall
@@ -163,10 +164,10 @@ def test_a_gateway_that_stops_hangs_up_and_leaves_no_process(tmp_path: Path) -> 
 
 def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
     def left() -> tuple[int, int, int]:
-        """Sockets, tasks, and threads but those of pools, which grow when they like."""
+        """Sockets, tasks, and threads, except those of pools: a pool starts a thread when work comes."""
         fds = [Path("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd")]
         sockets = [fd for fd in fds if fd.is_symlink() and str(fd.readlink()).startswith("socket:")]
-        pooled = ("asyncio_", "Thread-")
+        pooled = ("asyncio_", "Thread-", *POOLS)
         threads = [thread for thread in threading.enumerate() if not thread.name.startswith(pooled)]
         return len(sockets), len(asyncio.all_tasks()), len(threads)
 

@@ -208,7 +208,7 @@ async def a_provider(house: House, patch: pytest.MonkeyPatch) -> None:
         live = house.gateway.calls.get(call)
         return live is not None and live.info.caller == BAD
 
-    struck = spoilt(patch, ParrotStt, "hear", of_bad)
+    struck = spoilt(patch, ParrotStt, "send_audio", of_bad)
     spoilt(patch, ParrotLlm, "reply", of_bad)
     async with house.bad():
         await until(lambda: struck)

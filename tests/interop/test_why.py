@@ -94,7 +94,7 @@ TOLD = {
         "The agent answered slowly, mostly waiting for the language model's first word.",
         r"2\.\d of 2\.\d s from the caller's last word to the answer, in the one turn that was timed",
         "the caller heard a filler first",
-        r"Choose a smaller or nearer \[agent\] model",
+        r"Choose a smaller or nearer \[agent\] llm",
     ),
     "silent": (
         "Nothing was received from the other side: the agent could not hear the caller.",

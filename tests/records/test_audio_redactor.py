@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ SILENCE = b"\xff" * 160
 def wav(path: Path, seconds: float) -> Path:
     sound = LOUD * round(2 * 8000 * seconds)
     path.write_bytes(header(len(sound)) + sound)
+    os.utime(path, (1e9, 1e9))  # its recorder has finished it
     return path
 
 

@@ -1,21 +1,24 @@
 """What is private in a recording is covered while its call goes on and after it, and nobody hears it before."""
 
 import asyncio
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+from sqlalchemy import true
 
 from agent.records import AgentSays
-from media.recording.redact import TONE, Span
+from media.recording.redact import TONE, Span, redact
 from sipgw.calls.info import CallInfo
 from sipgw.calls.session import CallSession
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Watchers
 from sipgw.policy.inbound.limits import Caller
-from sipgw.records.artifacts import audio_redactor
+from sipgw.records.artifacts import audio_redactor, hosts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.recordings import Tape
 from sipgw.records.artifacts.work import BACK_OFF
@@ -25,6 +28,7 @@ from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.keeping import artifact
 from tests.records.test_artifacts import later, recorded, world
 from tests.records.test_audio_redactor import LOUD, sides, wav
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.faults("C15")
 
@@ -97,7 +101,7 @@ def test_one_recording_that_fails_does_not_end_the_redaction_of_the_others(tmp_p
         async with AudioRedactor(Watchers(), lambda _: None, lambda _: PrivacyOptions()) as watched:
             for one in (bad, good):
                 watched._jobs.put_nowait(audio_redactor._Job(0.0, one, [Span("L", 0.0, 0.5)]))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG):
                 await done.wait()
 
     asyncio.run(run())
@@ -134,3 +138,56 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
 
     asyncio.run(run())
     assert TONE in sides(path)[1]
+
+
+@pytest.mark.parametrize("growing", [False, True], ids=["its call is over", "its call goes on"])
+def test_what_the_recorder_has_not_written_yet_does_not_count_as_covered(tmp_path: Path, growing: bool) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+    beyond = [Span("L", 0.5, 1.5)]
+    if not growing:
+        os.utime(path)
+    with pytest.raises(ValueError, match="still written"):
+        redact(str(path), beyond, growing=growing)
+    redact(str(path), [Span("R", 0.0, 1.0)], growing=growing)
+    os.utime(path, (1e9, 1e9))
+    redact(str(path), beyond)
+    assert asyncio.run(audio_redactor.cover(str(path), beyond, growing=True)).endswith("still written")
+    assert sides(path) == (LOUD * 4000 + TONE * 500, TONE * 1000)
+
+
+@pytest.mark.parametrize("state", [State.TO_DELETE, State.TO_REDACT])
+@pytest.mark.parametrize("kind", [Kind.RECORDING, Kind.AUDIT])
+def test_what_another_gateway_has_on_its_disk_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State, kind: Kind
+) -> None:
+    """It was off for a month, or a clock was wrong."""
+    path = tmp_path / "there.wav"
+
+    async def run() -> None:
+        async with world(tmp_path) as here:
+            async with here.store.write() as session:
+                redacted = {"spans": ["L:0-1"]}
+                session.add(artifact("a@1", str(path), kind, state=state.value, redact=redacted, gateway="other"))
+            monkeypatch.setattr(hosts, "ours", lambda *_: true())
+            monkeypatch.setattr(here.store, "options", replace(here.store.options, url="postgresql://x"))
+            await here.worker.work(datetime.now(UTC), again=True)
+            row = await here.row(path)
+            assert row and (row.state, row.redact, row.attempts, row.problem) == (state, redacted, 0, "")
+            assert row.next_try and row.next_try > datetime.now(UTC), "it is not looked for every few seconds"
+
+    asyncio.run(run())
+
+
+def test_what_a_wrong_clock_put_off_for_years_is_due(tmp_path: Path) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+
+    async def run() -> None:
+        async with world(tmp_path) as here:
+            now = datetime.now(UTC)
+            async with here.store.write() as session:
+                spans, late = {"spans": ["L:0-1"]}, now + timedelta(days=900)
+                session.add(artifact("a", str(path), state=State.TO_REDACT.value, redact=spans, next_try=late))
+            await here.worker.work(now)
+            assert await here.opened(path)
+
+    asyncio.run(run())

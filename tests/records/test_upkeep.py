@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import CaptureOptions, RetentionOptions, StoreOptions
 from sipgw.events import Watchers
+from sipgw.gateway import upkeep as upkeep_module
 from sipgw.gateway.upkeep import Upkeep
 from sipgw.records.artifacts import artifact as artifacts
+from sipgw.records.artifacts import folders, work
 from sipgw.records.artifacts.adoption import NOTE
-from sipgw.records.artifacts.artifact import ENDLESS, is_open
+from sipgw.records.artifacts.artifact import ENDLESS, UNSEEN, is_open
 from sipgw.records.artifacts.files import BUNDLE, ENDING, PACKETS, file_name
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store import CallRecord, Store
@@ -25,6 +28,7 @@ from sipgw.records.store.artifact_states import Kind, State
 from sipgw.records.store.schema import config
 from sipgw.records.store.tables import ArtifactRecord
 from tests.keeping import artifact
+from tests.waiting import HANG
 
 NUMBER = "+14155550123"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -125,8 +129,8 @@ def test_a_database_and_files_of_the_release_before_have_rows(tmp_path: Path) ->
             assert (stuck.state, stuck.attempts, stuck.problem) == (State.TO_DELETE, 7, "why")
             assert (number.kind, number.state, number.gateway) == (Kind.AUDIT, State.TO_REDACT, "one")
             assert {(row.call, row.kind, row.state) for row in there.values()} == {
-                (call, Kind.RECORDING, State.FINISHED) for call in ("a@1", "b@2")
-            }
+                (call, Kind.RECORDING, State.TO_REDACT) for call in ("a@1", "b@2")
+            }, "it is not known yet which have a note"
             for _ in range(2):
                 await upkeep.once(NOW - timedelta(days=3))
             async with store.read() as session:
@@ -140,3 +144,100 @@ def test_a_database_and_files_of_the_release_before_have_rows(tmp_path: Path) ->
             assert str(cut) in rows
 
     asyncio.run(run())
+
+
+@pytest.mark.faults("C15")
+def test_a_recording_of_an_earlier_release_is_closed_until_its_folder_is_there_and_no_note_lies_in_it(
+    tmp_path: Path,
+) -> None:
+    """Its disk is not mounted at the upgrade, or its folder is not configured any more."""
+    disk, away = tmp_path / "disk", tmp_path / "away"
+    away.mkdir()
+    for name in ("clean.wav", "noted.wav", f"noted.wav{NOTE}", f"{file_name('a')}{PACKETS}"):
+        (away / name).touch()
+    paths = [str(disk / f"{name}.wav") for name in ("clean", "noted")]
+
+    async def states(store: Store) -> list[bool | None]:
+        async with store.read() as session:
+            return [await is_open(session, path) for path in paths]
+
+    async def run() -> None:
+        wanted = settings(tmp_path)
+        async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
+            async with store.write() as session:
+                more = {"state": State.TO_REDACT.value, "problem": UNSEEN, "created": NOW}
+                session.add_all(artifact("a", path, **more) for path in paths)
+            unconfigured, configured = (Upkeep(store, wanted, lambda one=one: one) for one in ((), (str(disk),)))
+            for mounted in (False, True):
+                if mounted:
+                    disk.mkdir()  # an empty mount point
+                for upkeep in (unconfigured, configured):
+                    await upkeep.once(NOW)
+                    assert await states(store) == [False, False]
+            disk.rename(tmp_path / "bare")
+            away.rename(disk)
+            await unconfigured.once(NOW)
+            assert await states(store) == [True, False] and not list(disk.glob(f"*{NOTE}"))
+            await configured.once(NOW)
+            async with store.read() as session:
+                assert await session.scalar(select(ArtifactRecord.path).where(ArtifactRecord.kind == Kind.CAPTURE))
+
+    asyncio.run(run())
+
+
+@pytest.mark.faults("C3")
+def test_a_folder_that_hangs_while_it_is_marked_stops_neither_the_worker_nor_retention(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, done, mark = threading.Event(), tmp_path / "done.wav", folders.Folders._mark
+    done.touch()
+
+    def hangs(self: folders.Folders, folder: Path) -> None:
+        if folder.name == "captures":
+            free.wait()
+        mark(self, folder)
+
+    async def gone(path: Path) -> None:
+        async with asyncio.timeout(HANG):
+            while path.exists():
+                await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        wanted = settings(tmp_path)
+        async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
+            async with store.write() as session:
+                session.add(artifact("", str(done), state=State.TO_DELETE.value))
+            async with Upkeep(store, wanted):
+                await gone(done)
+            monkeypatch.setattr(work, "LIMIT", 0.05)
+            done.touch()
+            async with store.write() as session:
+                session.add(artifact("", str(done), created=OLD))
+            async with asyncio.timeout(HANG):
+                await Upkeep(store, wanted).once(NOW)
+            assert not done.exists()
+        free.set()
+
+    monkeypatch.setattr(upkeep_module, "PAUSE", 0.01)
+    monkeypatch.setattr(folders.Folders, "_mark", hangs)
+    try:
+        asyncio.run(run())
+    finally:
+        free.set()
+
+
+def test_in_the_end_only_what_this_process_wrote_is_taken_before_its_time(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine.wav", tmp_path / "other.wav"
+    held = artifacts.Artifacts()
+    for path in (mine, other):
+        path.touch()
+    held.begin(Kind.RECORDING, "a", str(mine)).end()
+
+    async def run() -> None:
+        wanted, soon = settings(tmp_path), datetime.now(UTC) + artifacts.SETTLED
+        waits = {"state": State.TO_DELETE.value, "next_try": soon}
+        async with Store(wanted.store) as store, Upkeep(store, wanted, artifacts=held), store.write() as session:
+            session.add_all(artifact("", str(path), **waits) for path in (mine, other))
+
+    asyncio.run(run())
+    assert not mine.exists() and other.exists()

@@ -20,8 +20,9 @@ from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.store import CallRecord, Store
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.server import Dashboard
+from tests.keeping import artifact
 from tests.web.house import Standing, Talking, live_call
-from tests.web.scene_calls import play
+from tests.web.scene_calls import SLOW, play
 
 TOML = """
 [agent]
@@ -93,6 +94,8 @@ class Busy(Standing):
 async def fill(house: Standing, folder: Path, *, hostile: bool = False, huge: bool = False) -> None:
     now, past = datetime.now(UTC), 2000 if huge else 60
     play(house, folder, SCRIPT if hostile else "word " * 2000 if huge else "", 300 if huge else 1)
+    async with house.store.write() as session:
+        session.add(artifact(SLOW, str(folder / "slow.wav")))
     for number, (caller, agent, state, mos) in enumerate(HOUSE * (100 if huge else 1)):
         began = now - timedelta(seconds=40 + 97 * number)
         house.begin(

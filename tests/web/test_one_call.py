@@ -24,7 +24,7 @@ from sipgw.records.store.artifact_states import Kind
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
-from sipgw.web import entrance
+from sipgw.web import entrance, one_call
 from tests.keeping import artifact
 from tests.web.house import Visit, live_call, visit
 
@@ -232,10 +232,13 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
 
 
 @pytest.mark.faults("C15")
-def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_until_it_is(tmp_path: Path) -> None:
+def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "call.wav"
     file.write_bytes(header(16_000) + b"\xff" * 16_000)
     parts = ("/recording", "/waveform.json")
+    monkeypatch.setattr(one_call, "PAUSES", ())
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))

@@ -1,16 +1,19 @@
-"""Rows for files of earlier releases, which had no table of artifacts: once on each machine."""
+"""Rows for files of earlier releases, which had no table of artifacts: once for each folder of a machine."""
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select, true
 
 from sipgw.records.artifacts import hosts
-from sipgw.records.artifacts.artifact import ENDLESS
-from sipgw.records.artifacts.files import BUNDLE, ENDING, KEEPING, PACKETS, absolute, file_name
+from sipgw.records.artifacts.artifact import ENDLESS, UNSEEN
+from sipgw.records.artifacts.files import BUNDLE, ENDING, PACKETS, absolute, file_name
+from sipgw.records.artifacts.folders import mark_of
+from sipgw.records.artifacts.work import on_disk
 from sipgw.records.store import Store
 from sipgw.records.store.artifact_states import Kind, State
 from sipgw.records.store.tables import ArtifactRecord, CallRecord
@@ -23,35 +26,85 @@ KINDS = {".gz": Kind.TIMELINE, ".pcap": Kind.CAPTURE, ".zip": Kind.BUNDLE, NOTE:
 _NAME = re.compile(rf"-[0-9a-f]{{12}}(?:{'|'.join(map(re.escape, (ENDING, PACKETS, BUNDLE)))})$")
 
 
-async def adopt(store: Store, folders: Iterable[str]) -> None:
-    """Make a row for each file in `folders` that has none. Raises OSError, and what the database raises."""
-    done, row = store.options.spool_folder / "adopted", ArtifactRecord
-    here = sorted(hosts.here(store))
-    if not here or await KEEPING.run(done.exists):
+async def folders_of(store: Store) -> set[str]:
+    """The folders of recordings of earlier releases that were not seen since, configured or not."""
+    async with store.read() as session:
+        return {
+            str(absolute(one).parent)
+            for one in await session.scalars(select(ArtifactRecord.path).where(*_unseen(store)))
+        }
+
+
+async def adopt(store: Store, folder: str) -> None:
+    """Make a row for each file in `folder` that has none; recordings that are there without a note may be heard.
+
+    A folder that is away, or another than the one that was looked at, is looked at the next time.
+
+    Raises OSError, `PoolFullError`, and what the database raises.
+    """
+    row, path = ArtifactRecord, absolute(folder)
+    if not (here := sorted(hosts.here(store))):
         return
-    paths = await KEEPING.run(_look, [absolute(one) for one in folders])
+    async with store.read() as session:
+        unseen = {str(absolute(one)) for one in await session.scalars(select(row.path).where(*_unseen(store)))}
+    done = store.options.spool_folder / "adopted"
+    mark, files = await on_disk("look", str(path), _look, path, done, unseen)
     async with store.write() as session:
-        calls = {file_name(call): call for call in await session.scalars(select(CallRecord.id))}
-        known = {one.path: one for one in await session.scalars(select(row))}
-        for path, made in paths.items():
-            kind, name = KINDS[path.suffix], path.name.partition(".")[0]
-            kept = known.get(str(path).removesuffix(NOTE))
-            if kept is None:
-                kept = row(path=str(path).removesuffix(NOTE), gateway=here[0], call=calls.get(name, ""), kind=kind,
-                           created=made, state=State.FINISHED)  # fmt: skip
+        calls = {file_name(call): call for call in await session.scalars(select(CallRecord.id))} if files else {}
+        inside = or_(row.path.startswith(f"{path}/", autoescape=True), row.problem == UNSEEN)
+        known = {str(absolute(one.path)): one for one in await session.scalars(select(row).where(_mine(store), inside))}
+        for one, made in files.items():
+            name, noted = str(one).removesuffix(NOTE), one.suffix == NOTE
+            kept = known.get(name)
+            if kept is None and one.suffix in KINDS:
+                kept = known[name] = row(
+                    path=name, gateway=here[0], call=calls.get(one.name.partition(".")[0], ""), kind=KINDS[one.suffix],
+                    created=made, state=State.FINISHED, problem="",
+                )  # fmt: skip
                 session.add(kept)
-            if path.suffix == NOTE and kept.state == State.FINISHED:  # all of it: what it says is not read
-                kept.state, kept.redact = State.TO_REDACT, {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
-    for path in paths:
-        if path.suffix == NOTE:
-            await KEEPING.run(path.unlink, missing_ok=True)
-    await KEEPING.run(done.touch)
-    if paths:
-        log.info("files of earlier releases have rows now", files=len(paths))
+            waits = kept is not None and (kept.state, kept.problem) == (State.TO_REDACT, UNSEEN)
+            if kept and noted and (waits or kept.state == State.FINISHED):  # all of it: what it says is not read
+                everything = {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
+                kept.state, kept.redact, kept.problem = State.TO_REDACT, everything, ""
+            elif kept and waits and Path(f"{name}{NOTE}") not in files:
+                kept.state, kept.problem = State.FINISHED, ""
+    await on_disk("adopt", str(path), _adopted, done, mark, [one for one in files if one.suffix == NOTE])
+    if files:
+        log.info("files of earlier releases have rows now", folder=str(path), files=len(files))
 
 
-def _look(folders: Iterable[Path]) -> dict[Path, datetime]:
-    """Our files in those folders, and when they were made."""
-    inside = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
-    ours = (path for path in inside if path.suffix == NOTE or _NAME.search(path.name))
-    return {path: datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in ours}
+def _mine(store: Store) -> ColumnElement[bool]:
+    """Whether a row is of a gateway of this machine; the first releases did not tell which had a recording."""
+    return ArtifactRecord.gateway.in_([*hosts.here(store), ""]) if store.options.url else true()
+
+
+def _unseen(store: Store) -> tuple[ColumnElement[bool], ...]:
+    return _mine(store), ArtifactRecord.state == State.TO_REDACT, ArtifactRecord.problem == UNSEEN
+
+
+def _look(folder: Path, done: Path, unseen: Collection[str]) -> tuple[str, dict[Path, datetime]]:
+    """The line that tells that this folder was looked at, and our files in it with the times when they were made.
+
+    Of a folder that was looked at already only `unseen` recordings, and their notes. The line is empty without a mark.
+    """
+    if not folder.is_dir():
+        return "", {}
+    mark = f"{mark} {folder}" if (mark := mark_of(folder)) else ""
+    seen = bool(mark) and done.exists() and mark in done.read_text("utf-8", "surrogateescape").splitlines()
+    if seen and not any(Path(one).parent == folder for one in unseen):
+        return "", {}
+    ours = dict[Path, datetime]()
+    for path in folder.iterdir():
+        if path.suffix == NOTE or str(path) in unseen or (not seen and _NAME.search(path.name)):
+            with contextlib.suppress(FileNotFoundError):  # it was deleted just now
+                ours[path] = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return "" if seen else mark, ours
+
+
+def _adopted(done: Path, mark: str, notes: Collection[Path]) -> None:
+    """Delete notes, as each has a row, and remember the folder."""
+    for note in notes:
+        note.unlink(missing_ok=True)
+    if mark:
+        with done.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f"{mark}\n")

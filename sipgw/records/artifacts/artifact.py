@@ -6,6 +6,7 @@ Retention, forgetting and redaction only change the states of rows; `sipgw.recor
 
 import contextlib
 import errno
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ ENDLESS = 999_999.0
 """Seconds; no recording is as long."""
 SETTLED = timedelta(seconds=4)
 """Until the end of a recording is in its file: the recorder holds back a second, and writes by the second."""
+UNSEEN = "its folder was not looked at since the upgrade"
+"""The problem of a recording of an earlier release while it is not known whether something private in it is covered."""
 KILLED = "not finished: the gateway was killed or lost its power"
 
 
@@ -40,6 +43,8 @@ class Artifacts:
         self.keep = keep
         self.open: dict[str, Artifact] = {}
         """By their paths."""
+        self._ended: dict[str, float] = {}
+        """When those ended of which not all may be in the file yet, by the monotonic clock; oldest first."""
 
     def begin(self, kind: Kind, call: str, path: str, *, consent: str = "", redact: bool = False) -> "Artifact":
         """A row for the file at `path`, absolute; `redact` if what is private in it is to be covered.
@@ -58,6 +63,20 @@ class Artifacts:
             begun.end(State.TO_DELETE)
             raise OSError(errno.EIO, f"its row cannot be kept: {problem}")
         return begun
+
+    def close(self, path: str) -> None:
+        """That one is not written any more."""
+        self.open.pop(path, None)
+        self._ended.pop(path, None)
+        self._ended[path] = time.monotonic()
+        self.just_ended()
+
+    def just_ended(self) -> list[str]:
+        """The paths of those that ended less than `SETTLED` ago."""
+        since = time.monotonic() - SETTLED.total_seconds()
+        while self._ended and next(iter(self._ended.values())) < since:
+            del self._ended[next(iter(self._ended))]
+        return list(self._ended)
 
     @contextlib.contextmanager
     def writing(self, kind: Kind, call: str, path: str) -> Iterator[None]:
@@ -115,7 +134,7 @@ class Artifact:
             raise RuntimeError(f"an artifact cannot go from {self.state} to {state}")
         self.state, self._judged = state, {}
         self.tell()
-        self._held.open.pop(self.path, None)
+        self._held.close(self.path)
 
     def tell(self, *, new: bool = False) -> str:
         """Give the spool the whole row; returns why it is not on the disk, "" if it is."""
@@ -131,13 +150,15 @@ def left(redact: dict[str, Any]) -> list[Span]:
     return [*map(Span.parse, redact.get("spans", ())), *unjudged]
 
 
-async def is_open(session: AsyncSession, path: str) -> bool:
-    """Whether people may have the file at `path`: nothing private in it waits to be covered."""
+async def is_open(session: AsyncSession, path: str) -> bool | None:
+    """Whether people may have the file at `path`: nothing private in it waits to be covered.
+
+    None if that is not known yet, as its row says that it is written, or is on the way through the spool.
+    """
     rows = list(await session.scalars(select(ArtifactRecord).where(ArtifactRecord.path == path)))
-    known = (State.FINISHED, State.REDACTED)
-    return bool(rows) and all(
-        row.state in known or (row.state == State.WRITING and not left(row.redact)) for row in rows
-    )
+    if not rows or any(row.state == State.WRITING and left(row.redact) for row in rows):
+        return None
+    return all(row.state in (State.WRITING, State.FINISHED, State.REDACTED) for row in rows)
 
 
 async def delete(session: AsyncSession, now: datetime, *which: Any, kinds: Sequence[Kind] = FILES) -> None:

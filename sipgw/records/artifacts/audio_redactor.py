@@ -195,7 +195,7 @@ class AudioRedactor:
             await asyncio.sleep(max(0.0, job.due - now()))
             if job.artifact.state is State.WRITING:
                 with contained("recording not redacted"):
-                    if problem := await cover(job.artifact.path, job.spans):
+                    if problem := await cover(job.artifact.path, job.spans, growing=True):
                         log.error("recording not redacted", file=job.artifact.path, cause=problem)
                     else:
                         job.artifact.covered(job.spans)
@@ -205,14 +205,20 @@ def _text(pieces: list[_Piece]) -> str:
     return " ".join(piece.text for piece in pieces)
 
 
-async def cover(path: str, spans: list[Span]) -> str:
-    """Cover parts of a recording; returns what went wrong. It takes `LIMIT` at most, and never raises."""
-    return await bounded(_run(path, spans), "a fault that stands in the log", "redaction of a recording failed")
+async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
+    """Cover parts of a recording, `growing` while its call goes on; returns what went wrong.
+
+    It takes `LIMIT` at most, and never raises.
+    """
+    options = ["--growing"] if growing else []
+    return await bounded(
+        _run(path, [*options, *map(str, spans)]), "a fault that stands in the log", "redaction of a recording failed"
+    )
 
 
-async def _run(path: str, spans: list[Span]) -> str:
+async def _run(path: str, arguments: list[str]) -> str:
     """Do it in a process of its own; returns what went wrong."""
-    command = sys.executable, "-m", "media.recording.redact", path, *map(str, spans)
+    command = sys.executable, "-m", "media.recording.redact", path, *arguments
     try:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     except OSError as error:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import secrets
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ MARK = ".sipgw"
 """Name of the file that tells that a folder is the one in which files of calls are kept."""
 SEVERAL = "several"
 """In place of an id: more than one folder was seen there."""
+_KNOWN = threading.Lock()
+"""Held while the file of what is known changes: several threads may mark folders."""
 ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
 
 
@@ -45,32 +48,32 @@ class Folders:
         known = self._read()
         if not folder.is_dir():
             return
-        here, wanted = _id(folder), known.get(str(folder))
+        here, wanted = mark_of(folder), known.get(str(folder))
         if wanted is None:
-            self._know(known | {str(folder): here or _marked(folder)})  # another gateway may have marked it
+            self._know(folder, here or _marked(folder))  # another gateway may have marked it
         elif here != wanted:
             log.error("folder without its mark", folder=str(folder), cause=ABSENT)
             if here or any(folder.iterdir()):
-                self._know(known | {str(folder): SEVERAL})
+                self._know(folder, SEVERAL)
 
     def certain(self, folder: Path) -> bool:
         """Whether what is not in this folder is nowhere. Never raises."""
         folder = folder.absolute()
         try:
-            here, wanted = _id(folder), self._read().get(str(folder))
+            here, wanted = mark_of(folder), self._read().get(str(folder))
             if wanted is None:  # not marked by us: what has files in it is no empty mount point
                 return here is not None or any(folder.iterdir())
         except OSError:
             return False
         return here == wanted
 
-    def _know(self, known: dict[str, str]) -> None:
-        self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = self._known.with_name(f"{self._known.name}.new")
-        new.write_text(
-            "".join(f"{mark} {folder}\n" for folder, mark in sorted(known.items())), "utf-8", "surrogateescape"
-        )
-        new.replace(self._known)
+    def _know(self, folder: Path, mark: str) -> None:
+        with _KNOWN:
+            known = self._read() | {str(folder): mark}
+            self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = self._known.with_name(f"{self._known.name}.new")
+            new.write_text("".join(f"{of} {one}\n" for one, of in sorted(known.items())), "utf-8", "surrogateescape")
+            new.replace(self._known)
 
     def _read(self) -> dict[str, str]:
         """The id of each folder. Raises OSError."""
@@ -82,7 +85,7 @@ class Folders:
         return {folder: mark for mark, _, folder in pairs if folder}
 
 
-def _id(folder: Path) -> str | None:
+def mark_of(folder: Path) -> str | None:
     """What is in the mark of a folder; None without one. Raises OSError."""
     try:
         return (folder / MARK).read_text("ascii", "replace").strip()
@@ -107,6 +110,6 @@ def _marked(folder: Path) -> str:
             file.write(f"{mine}\n")
     finally:
         new.unlink(missing_ok=True)
-    if here := _id(folder):
+    if here := mark_of(folder):
         return here
     raise OSError(errno.EINVAL, f"its file {MARK} is empty: delete it")

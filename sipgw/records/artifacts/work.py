@@ -9,15 +9,15 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.pool import Pool, PoolFullError
 from sipgw.records.artifacts import hosts
-from sipgw.records.artifacts.artifact import left
+from sipgw.records.artifacts.artifact import SETTLED, UNSEEN, left
 from sipgw.records.artifacts.audio_redactor import TOO_LONG, cover
 from sipgw.records.artifacts.folders import ABSENT
 from sipgw.records.store import Store
@@ -25,18 +25,40 @@ from sipgw.records.store.artifact_states import Kind, State
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
 
 log = structlog.get_logger()
+T = TypeVar("T")
+P = ParamSpec("P")
 
 SOME = 500
 """Artifacts that are worked on in one transaction."""
 BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
 """Seconds until the next try, by how many have failed; the last goes on."""
+CLOCK = timedelta(hours=2)
+"""More than a row ever waits: what is due later than that was noted by a clock that was wrong, and is due now."""
 LIMIT = 30.0
-"""Seconds that a disk has to delete the files of one folder."""
+"""Seconds that a disk has for one piece of work in one folder, e.g. to delete its files."""
 DISKS = Pool("the deletion of files", workers=16, waiting=64)
-_BUSY: dict[str, Future[list[str | None]]] = {}
-"""The deletions of each folder: while one hangs no other is begun there."""
+_BUSY: dict[tuple[str, str], Future[Any]] = {}
+"""What is done in each folder: while it hangs the same is not begun there again."""
 DONE: dict[str, str] = {State.TO_DELETE: "deleted", State.TO_REDACT: "redacted"}
 HANGS = f"its disk did not answer within {LIMIT:g} s"
+ELSEWHERE = "it is on the disk of another gateway"
+
+
+async def on_disk(what: str, folder: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Have a thread do something in a folder. Raises what it raises, `PoolFullError`, and TimeoutError.
+
+    After a TimeoutError the thread goes on; until it ends the same raises TimeoutError at once.
+    """
+    before = _BUSY.get((what, folder))
+    if before and not before.done():
+        raise TimeoutError(HANGS)
+    work = DISKS.submit(function, *args, **kwargs)
+    _BUSY[what, folder] = work
+    try:
+        async with asyncio.timeout(LIMIT):
+            return await asyncio.shield(asyncio.wrap_future(work))
+    except TimeoutError:
+        raise TimeoutError(HANGS) from None
 
 
 class Result(NamedTuple):
@@ -67,16 +89,25 @@ class Worker:
         self._writing = writing
         self._mask = mask
         self._audit = audit
+        self._turn = asyncio.Lock()
         self._states = [State.TO_DELETE] if mask is None else [State.TO_DELETE, State.TO_REDACT]
 
-    async def work(self, now: datetime, *, again: bool = False) -> int:
+    async def work(self, now: datetime, *, again: bool = False, early: Sequence[str] = ()) -> int:
         """Do all that is due, with `again` also what failed a short while ago; returns how many recordings it deleted.
 
-        Raises what the database raises.
+        The paths `early` are due `SETTLED` before their time. Raises what the database raises.
         """
+        async with self._turn:
+            return await self._work(now, early, again=again)
+
+    async def _work(self, now: datetime, early: Sequence[str], *, again: bool) -> int:
         row, recordings, last = ArtifactRecord, 0, ""
-        due = or_(row.next_try.is_(None), row.next_try <= now, *([row.attempts > 0] if again else []))
-        todo = row.state.in_(self._states), due, hosts.ours(self._store, now, row.gateway)
+        due = or_(
+            row.next_try.is_(None), row.next_try <= now, row.next_try > now + CLOCK,
+            *([row.attempts > 0] if again else []),
+            *([and_(row.path.in_(early), row.next_try <= now + SETTLED)] if early else []),
+        )  # fmt: skip
+        todo = row.state.in_(self._states), row.problem != UNSEEN, due, hosts.ours(self._store, now, row.gateway)
         while True:
             async with self._store.read() as session:
                 query = select(row).where(*todo, row.path > last).order_by(row.path).limit(SOME)
@@ -104,17 +135,10 @@ class Worker:
 
     async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[Result]:
         """Delete files of one folder."""
-        before = _BUSY.get(folder)
-        if before and not before.done():
-            return [Result(one, HANGS, deleted=False) for one in rows]
         try:
-            work = _BUSY[folder] = DISKS.submit(self._remove, rows)
-            async with asyncio.timeout(LIMIT):
-                problems = await asyncio.shield(asyncio.wrap_future(work))
-        except TimeoutError:
-            return [Result(one, HANGS, deleted=False) for one in rows]
-        except PoolFullError as full:
-            return [Result(one, str(full), deleted=False) for one in rows]
+            problems = await on_disk("delete", folder, self._remove, rows)
+        except (TimeoutError, PoolFullError) as error:
+            return [Result(one, str(error), deleted=False) for one in rows]
         return [Result(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
 
     def _remove(self, rows: Sequence[ArtifactRecord]) -> list[str | None]:
@@ -125,15 +149,23 @@ class Worker:
                 Path(one.path).unlink()
                 problems.append("")
             except (FileNotFoundError, NotADirectoryError):
-                problems.append(None if self._gone(one) else ABSENT)
+                problems.append(self._missing(one))
             except (OSError, ValueError) as error:
                 problems.append(getattr(error, "strerror", None) or str(error))
         return problems
 
-    def _gone(self, one: ArtifactRecord) -> bool:
-        """Whether a file that is not there is nowhere else; of a gateway that does not come back none need be here."""
-        away = bool(self._store.options.url) and one.gateway not in hosts.here(self._store)
-        return away or (not Path(one.path).exists() and hosts.folders(self._store).certain(Path(one.path).parent))
+    def _elsewhere(self, one: ArtifactRecord) -> bool:
+        """Whether it was written on another machine, so that its file need not be here."""
+        return bool(self._store.options.url) and one.gateway not in hosts.here(self._store)
+
+    def _missing(self, one: ArtifactRecord, problem: str = ABSENT) -> str | None:
+        """None if the file is not there, nor anywhere else; else why that is not certain, or `problem`."""
+        path = Path(one.path)
+        if path.exists():
+            return problem
+        if self._elsewhere(one):  # that gateway may come back, with its disk: nobody heard of it, or a clock is wrong
+            return ELSEWHERE
+        return None if hosts.folders(self._store).certain(path.parent) else problem
 
     async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[Result]:
         """Cover what is private in recordings of one folder, or mask numbers."""
@@ -147,19 +179,28 @@ class Worker:
     async def _redacted(self, one: ArtifactRecord) -> str:
         """Do it for one; returns what went wrong."""
         try:
+            if one.kind == Kind.AUDIT and self._elsewhere(one):
+                return ELSEWHERE
             if one.kind == Kind.AUDIT:
                 await DISKS.run(self._mask or str, one.path)
                 return ""
             problem = await cover(one.path, left(one.redact))
-            return "" if problem not in ("", TOO_LONG) and await DISKS.run(self._gone, one) else problem
+            if problem not in ("", TOO_LONG):
+                missing = await DISKS.run(self._missing, one, problem)
+                problem = missing or ""
         except Exception as error:  # noqa: BLE001  the boundary of one artifact: it is tried again
             return str(error) or type(error).__name__
+        else:
+            return problem
 
 
 async def _note(session: AsyncSession, result: Result, now: datetime) -> None:
     """Move the row on, unless somebody was faster."""
     one, row = result.row, ArtifactRecord
     here = row.path == one.path, row.gateway == one.gateway, row.state == one.state
+    if result.problem == ELSEWHERE:  # it stays as it is
+        await session.execute(update(row).where(*here).values(next_try=now + timedelta(seconds=BACK_OFF[-1])))
+        return
     if result.problem:
         wait = timedelta(seconds=BACK_OFF[min(one.attempts, len(BACK_OFF) - 1)])
         tried = {"attempts": one.attempts + 1, "next_try": now + wait, "problem": result.problem[:CAUSE]}

@@ -126,7 +126,7 @@ async def _one(
     tell: Progress,
 ) -> Result:
     config, choice = contestant.config, choose(contestant.config)
-    parts = f"STT {choice.of('stt')}; model {choice.of('model')}; voice {choice.of('voice')}"
+    parts = f"STT {choice.of('stt')}; LLM {choice.of('llm')}; TTS {choice.of('tts')}"
     result = Result(contestant.name, parts, None)
     whole = len(wanted.utterances) + len(wanted.calls)
 

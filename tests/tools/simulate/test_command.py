@@ -136,7 +136,7 @@ def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatc
         (["-c", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--loss", "much"], "no part like 3%"),
         (["--jitter", "2 fortnights"], "no duration like 40ms"),
-        (["--provider-down", "cat"], "STT, LLM or TTS"),
+        (["--provider-down", "cat"], "stt, llm or tts"),
         (["--loss", "100%"], "loss and reorder must be"),
         (["--target", "sip:x@127.0.0.1", "--llm-slow", "1s"], "leave --target out"),
         (
@@ -169,7 +169,7 @@ def test_every_flag_says_what_goes_wrong_and_what_the_caller_heard_is_printed(mo
 
     monkeypatch.setattr(command, "simulate", play)
     network = "--loss 3% --burst 4 --jitter 40ms --reorder 1% --delay 0.1 --nat-rebind 15s"
-    faults = "--stt-stall 2s --llm-slow 3s --tts-drop 30% --provider-down voice --seed 5"
+    faults = "--stt-stall 2s --llm-slow 3s --tts-drop 30% --provider-down tts --seed 5"
     ran = runner.invoke(app, ["simulate", *network.split(), *faults.split()])
     assert ran.exit_code == 1
     for told in (

@@ -29,11 +29,12 @@ def upgrade() -> None:
     )
     op.create_index("artifacts_due", "artifacts", ["state", "next_try"])
     op.create_index("artifacts_by_age", "artifacts", ["kind", "created"])
-    # Whether something private in a recording is still to be covered stands beside it: see `adoption`, which looks for
-    # the other files, too.
+    # Whether something private in a recording is still to be covered stands beside it. Nobody gets the recording until
+    # `adoption` has seen that: its folder may be on a disk that is away. It looks for the other files, too.
     old = sa.text(
-        "INSERT INTO artifacts (path, gateway, call, kind, created, state) "
-        "SELECT recording, gateway, MIN(id), 'recording', MIN(began), 'finished' FROM calls "
+        "INSERT INTO artifacts (path, gateway, call, kind, created, state, problem) "
+        "SELECT recording, gateway, MIN(id), 'recording', MIN(began), 'to redact', "
+        "'its folder was not looked at since the upgrade' FROM calls "
         "WHERE recording != '' GROUP BY recording, gateway"
     )
     op.execute(old)
