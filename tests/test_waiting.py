@@ -1,4 +1,4 @@
-"""No unit test has a time limit of its own in real time, and none waits for a time where it can wait for what happens.
+"""No test has a time limit of its own in real time; no unit test waits for a time where it can wait for what happens.
 
 Tests on virtual time wait as they please: there a second is as long on a busy machine as on any other.
 """
@@ -18,12 +18,21 @@ FILES = {
     if path.relative_to(ROOT).parts[1] not in OTHERS
     and path.name not in ("waiting.py", "test_waiting.py", "measure.py")
 }
+PROGRAMS = {
+    str(path.relative_to(ROOT)): path
+    for path in sorted((ROOT / "tests/interop").rglob("*.py"))
+    if path.name not in ("pjsua_demanding.py", "pyvoip_phone.py")  # programs of their own
+}
+"""Files of the tests with real programs."""
 VIRTUAL = (
     "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.realtime_holding",
     "tests.sip.wire",
 )  # fmt: skip
 """Who imports one of these runs on virtual time."""
-LIMITED = ("timeout", "wait_for", "run", "communicate", "wait", "over", "check_output", "check_call", "urlopen", "join")
+LIMITED = (
+    "timeout", "wait_for", "run", "communicate", "wait", "over", "check_output", "check_call", "urlopen", "join",
+    "to_contain_text", "to_have_text", "to_be_visible", "wait_for_selector", "to_thread",
+)  # fmt: skip
 """What takes a time limit: the only value of `timeout` and `over`, the second one of `wait_for`, or `timeout=`."""
 SHORT = 0.1
 """Seconds that a test may sleep between two looks."""
@@ -43,6 +52,9 @@ ASLEEP = Counter(
 )
 """Real sleeps that are what is tried, or how a caller of a scene behaves. The list may only shrink."""
 
+LIMITS = Counter({"tests/interop/test_why.py": 1})  # no answer comes to an INVITE that is dropped
+"""Limits in real time that are what is tried."""
+
 
 def number(node: ast.expr | None) -> float | None:
     """The value of a literal."""
@@ -55,6 +67,9 @@ def number(node: ast.expr | None) -> float | None:
 def limits(tree: ast.AST) -> Iterator[int]:
     """The lines where something in real time has a limit that is a number."""
     for node in ast.walk(tree):
+        match node:
+            case ast.BinOp(ast.Call(func=ast.Attribute(attr="monotonic")), ast.Add(), value) if number(value):
+                yield node.lineno
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LIMITED):
             continue
         name, given = node.func.attr, node.args
@@ -78,6 +93,12 @@ def on_virtual_time(tree: ast.Module) -> bool:
     return any(isinstance(node, ast.ImportFrom) and node.module in VIRTUAL for node in tree.body)
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_test_with_a_program_has_no_limit_but_a_hang(name: str) -> None:
+    found = [f"{name}:{line}" for line in limits(ast.parse(PROGRAMS[name].read_text()))]
+    assert len(found) == LIMITS[name], f"{found}: give it HANG of tests/waiting.py"
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_but_a_hang_has_a_limit_in_real_time(name: str) -> None:
     tree = ast.parse(FILES[name].read_text())
@@ -97,12 +118,14 @@ async def one():
     subprocess.run(command, timeout=60)
     await leg.over(5)
     await asyncio.sleep(0.01)
+    until = time.monotonic() + 20
     async with asyncio.timeout(HANG):
         subprocess.run(command, timeout=HANG)
 """
-    assert sorted(limits(ast.parse(written))) == [3, 5, 6, 7]
+    assert sorted(limits(ast.parse(written))) == [3, 5, 6, 7, 9]
     assert list(sleeps(ast.parse(written))) == [4]
 
 
-def test_the_list_names_files_that_are_there() -> None:
+def test_the_lists_name_files_that_are_there() -> None:
+    assert LIMITS.keys() <= PROGRAMS.keys()
     assert ASLEEP.keys() <= FILES.keys()

@@ -11,6 +11,7 @@ from agent.ulaw import to_linear
 from sipgw.records.artifacts.wav import read_ulaw
 from tests.interop.served import Served
 from tests.programs import path
+from tests.waiting import HANG
 
 PROGRAM = str(path("chromium") or "")
 KEEP = """
@@ -34,7 +35,7 @@ def microphone(folder: Path, *parts: float | Path, name: str = "microphone") -> 
 
 def address(gateway: Served) -> str:
     """Where the dashboard of a gateway is; it says so a moment after it says that it answers."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + HANG
     while time.monotonic() < until:
         for line in list(gateway.log):
             if '"gateway answers"' in line:

@@ -19,11 +19,10 @@ from sipgw.records.store import CallFilter
 from sipgw.sip.leg import Leg
 from tests.callee import Callee
 from tests.interop.frozen import freeze, thaw
-from tests.interop.kamailio_edge import LIMIT
 from tests.interop.promised import hurry, job_is, jobs_of, leases_run_out
 from tests.interop.sipp_load import Counts, load
 from tests.interop.stack import Stack
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 CALLS, RATE, SECONDS = 42, 6.0, 6.0
 TALKING = 12
@@ -118,7 +117,7 @@ def suffered(running: Stack, folder: Path, fault: Fault) -> Noticed:
         had = _going(gateway.log[since[at] :])
         time.sleep(fault.seconds)
         fault.mend(running, at)
-        counts = callers.counts(120)
+        counts = callers.counts()
         for port in running.ports:
             running.edge.gives_calls_to(port)
     if gateway.killed:
@@ -162,7 +161,7 @@ async def _promised(running: Stack, numbers: list[str], since: dict[int, int]) -
 async def _kept(running: Stack, numbers: list[str]) -> list[int]:
     """Wait until all promises are kept; returns how often whom was called."""
     legs = running.carrier.callee.legs
-    async with asyncio.timeout(2 * LIMIT):
+    async with asyncio.timeout(HANG):
         while any(jobs[number].state != "done" for jobs in [await jobs_of(running)] for number in numbers):
             await hurry(running)
             await asyncio.sleep(0.5)
@@ -177,7 +176,7 @@ async def _recorded(running: Stack, began: datetime, calls: frozenset[str], out:
 
     What a gateway took that had stood still, when others had it by then, may go on for half a minute without ACK.
     """
-    async with running.store() as store, asyncio.timeout(LIMIT):
+    async with running.store() as store, asyncio.timeout(HANG):
         while True:
             found = await store.calls(CallFilter(since=began, ended=True))
             there = {one["id"].split()[0] for one in found}

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.waiting import HANG
+
 CONFIG = """\
 #!KAMAILIO
 debug=1
@@ -88,14 +90,14 @@ def kamailio(
     with log.open("w") as out:
         process = subprocess.Popen([*command, "-Y", str(folder)], stdout=out, stderr=out)
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + HANG
         while not _listens(tls_port):
             assert process.poll() is None and time.monotonic() < until, log.read_text()[-3000:]
             time.sleep(0.05)
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(HANG)
 
 
 def _listens(port: int) -> bool:

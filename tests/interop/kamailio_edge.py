@@ -13,9 +13,11 @@ from pathlib import Path
 from sipgw.sip.uri import Uri
 from tests.interop.frozen import family, freeze, thaw
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
-LIMIT = 30
+SETTLED = 5.0
+"""Seconds after which Kamailio has noticed whatever came before: `fr_timer` and `ds_ping_interval` are 2 s each."""
 
 
 def swapped(text: str, *pairs: tuple[str, str]) -> str:
@@ -62,7 +64,7 @@ class Edge:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(["/usr/sbin/kamailio", *options], stdout=log, stderr=log)
         with socket.socket() as probe:
-            until = time.monotonic() + LIMIT
+            until = time.monotonic() + HANG
             while probe.connect_ex(("127.0.0.1", self.port)):
                 assert self._process.poll() is None and time.monotonic() < until, self.log.read_text()[-3000:]
                 time.sleep(0.05)
@@ -71,14 +73,14 @@ class Edge:
         """All its processes end."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(HANG)
 
     def kill(self) -> None:
         """As the kernel kills what takes too much memory."""
         assert self._process
         for one in [*family(self._process.pid)]:
             os.kill(one, signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(HANG)
 
     def freeze(self) -> None:
         """All its processes stand still."""
@@ -88,10 +90,17 @@ class Edge:
         thaw(self._process)
 
     def gives_calls_to(self, port: int) -> None:
-        """Wait until its log says so of the gateway at `port`, or has not said otherwise."""
-        until = time.monotonic() + LIMIT
-        while "gets no calls" in next(reversed(re.findall(rf":{port} gets .*", self.log.read_text())), ""):
+        """Wait until its log has not said for `SETTLED` that the gateway at `port` gets no calls.
+
+        A request that the gateway's last process left without an answer fails only after `fr_timer`, and then takes
+        the calls away from the process that is there now.
+        """
+        until = time.monotonic() + HANG
+        since = time.monotonic()
+        while time.monotonic() < since + SETTLED:
             assert time.monotonic() < until, self.log.read_text()[-3000:]
+            if "gets no calls" in next(reversed(re.findall(rf":{port} gets .*", self.log.read_text())), ""):
+                since = time.monotonic()
             time.sleep(0.1)
 
     @contextlib.contextmanager

@@ -4,6 +4,8 @@ import subprocess
 import wave
 from pathlib import Path
 
+from tests.waiting import HANG
+
 CONFIG = """\
 [sip]
 sip_port=-1
@@ -57,7 +59,7 @@ class Linphone:
                 self._wait(process, pause)
                 print(line, file=process.stdin, flush=True)
             self._wait(process, 1.0)
-            return process.communicate("quit\n", timeout=20)[0]
+            return process.communicate("quit\n", timeout=HANG)[0]
         finally:
             process.kill()
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.waiting import HANG
+
 RAW_IP = 101
 EPOCH = 1_700_000_000
 
@@ -26,7 +28,7 @@ def write_pcap(path: Path, datagrams: Iterable[tuple[float, int, bytes]]) -> Pat
 def tshark(capture: Path, *options: str) -> str:
     """What tshark prints about a capture."""
     command = ["tshark", "-r", str(capture), "-n", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=True).stdout
 
 
 class Stream(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.interop.baresip import CONFIG as BARESIP
+from tests.waiting import HANG
 
 LINPHONE = """\
 [sip]
@@ -47,7 +48,7 @@ class Program:
         while data := await self.process.stdout.read(4096):
             self.printed += data.decode("utf-8", "replace")
 
-    async def says(self, text: str, seconds: float = 20) -> None:
+    async def says(self, text: str, seconds: float = HANG) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while text not in self.printed:

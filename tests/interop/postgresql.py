@@ -15,6 +15,7 @@ import pytest
 from tests.interop.frozen import freeze, thaw
 from tests.ports import free_ports
 from tests.programs import path
+from tests.waiting import HANG
 
 
 class Server:
@@ -29,7 +30,7 @@ class Server:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        until = time.monotonic() + 30
+        until = time.monotonic() + HANG
         while b"ready to accept connections" not in self._log.read_bytes():
             assert self._process.poll() is None and time.monotonic() < until, self._log.read_text()
             time.sleep(0.05)
@@ -38,7 +39,7 @@ class Server:
         """As if the machine was switched off."""
         assert self._process
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(20)
+        self._process.wait(HANG)
         self._log.write_bytes(b"")
 
     def freeze(self) -> None:

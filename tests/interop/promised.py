@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, true, update
 
 from sipgw.outbound.jobs import Job, Jobs
-from tests.interop.kamailio_edge import LIMIT
 from tests.interop.stack import Stack
+from tests.waiting import HANG
 
 
 async def jobs_of(running: Stack) -> dict[str, Job]:
@@ -18,7 +18,7 @@ async def jobs_of(running: Stack) -> dict[str, Job]:
 
 async def job_is(running: Stack, key: str, state: str) -> Job:
     """Wait until a promise has come so far."""
-    async with asyncio.timeout(2 * LIMIT):
+    async with asyncio.timeout(HANG):
         while (job := (await jobs_of(running)).get(key)) is None or job.state != state:
             await asyncio.sleep(0.1)
         return job
@@ -33,7 +33,7 @@ async def hurry(running: Stack) -> None:
 
 async def due_now(running: Stack, reached: Callable[[], object]) -> None:
     """Wait, and hurry."""
-    async with asyncio.timeout(2 * LIMIT):
+    async with asyncio.timeout(HANG):
         while not reached():
             await hurry(running)
             await asyncio.sleep(0.5)

@@ -34,7 +34,7 @@ def main() -> int:
     phone.start()
     time.sleep(1.5)  # it begins to listen a second after its start
     call = phone.call("agent")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 300
     while call.state is not CallState.ANSWERED:
         if time.monotonic() > until:
             print("not answered", call.state)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.interop.frozen import freeze, thaw
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 
 class Server:
@@ -23,7 +24,7 @@ class Server:
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 20
+        until = time.monotonic() + HANG
         while True:
             with socket.socket() as probe:
                 if not probe.connect_ex(("127.0.0.1", self.port)):
@@ -34,7 +35,7 @@ class Server:
     def kill(self) -> None:
         assert self._process
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(HANG)
 
     def freeze(self) -> None:
         """As if the network to it were cut: nothing is refused, nothing is answered."""

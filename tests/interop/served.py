@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 CONFIG = """\
 [agent]
@@ -68,7 +69,7 @@ class Served:
         with running(self.file, self.port, self.rtp_ports, self._database, *options, module=module) as gateway:
             yield gateway
 
-    def calls(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+    def calls(self, count: int, seconds: float = HANG) -> list[dict[str, Any]]:
         """The records of ended calls, once there are `count`."""
         until = time.monotonic() + seconds
         while True:
@@ -161,13 +162,13 @@ def running(
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        assert ready.wait(90), "the gateway did not start:\n" + "".join(gateway.log)
+        assert ready.wait(HANG), "the gateway did not start:\n" + "".join(gateway.log)
         assert process.poll() is None, "the gateway ended:\n" + "".join(gateway.log)
         yield gateway
         if gateway.killed:
             return
         process.send_signal(signal.SIGTERM)
-        assert process.wait(40) == 0, "".join(gateway.log)
+        assert process.wait(HANG) == 0, "".join(gateway.log)
     finally:
         ALIVE.remove(gateway)
         process.kill()

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.interop.scenario import invite, reply, request, scenario
+from tests.waiting import HANG
 
 ROUTED = "[routes]"
 NAMES = ANSWERED, WELL, TOLD = "answered", "over", "hung_up_on"
-SLACK = 80
-"""Seconds that a busy machine may take longer; then SIPp gives up what goes on."""
 
 
 class Counts(NamedTuple):
@@ -40,7 +39,7 @@ class Load:
         self._folder = folder
         self._process = process
 
-    def counts(self, seconds: float = 60) -> Counts:
+    def counts(self, seconds: float = HANG) -> Counts:
         """What came of it, once it is over."""
         self._process.wait(seconds)
         with (self._folder / "stat.csv").open() as file:
@@ -56,7 +55,13 @@ class Load:
 
 @contextlib.contextmanager
 def load(
-    folder: Path, port: int, calls: int, rate: float, seconds: float, patience: float = 40, options: Sequence[str] = ()
+    folder: Path,
+    port: int,
+    calls: int,
+    rate: float,
+    seconds: float,
+    patience: float = HANG,
+    options: Sequence[str] = (),
 ) -> Iterator[Load]:
     """`calls` callers, `rate` new ones a second, each of which hangs up after `seconds`.
 
@@ -88,7 +93,7 @@ def load(
         "-deadcall_wait",
         "0",
     ]
-    command += ["-timeout", f"{calls / rate + seconds + SLACK:.0f}"]
+    command += ["-timeout", f"{calls / rate + seconds + HANG:.0f}"]
     # A 100 that comes twice, because the INVITE did on a busy machine, is no reason to end a call.
     command += ["-default_behaviors", "all,-abortunexp", "-recv_timeout", f"{patience * 1000:.0f}"]
     with (folder / "out").open("wb") as out:
@@ -97,7 +102,7 @@ def load(
         yield Load(folder, process, calls)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(HANG)
 
 
 def _note(what: str) -> str:

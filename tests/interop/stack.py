@@ -25,11 +25,12 @@ from tests.callee import Callee
 from tests.interop import postgresql as database
 from tests.interop import redis as memory
 from tests.interop.frozen import children
-from tests.interop.kamailio_edge import DOCKER, LIMIT, Edge, swapped
+from tests.interop.kamailio_edge import DOCKER, Edge, swapped
 from tests.interop.served import GATE, Served, running
 from tests.interop.test_cluster import answered_by
 from tests.phone import Phone
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 MORE = """
 [agent]
@@ -92,7 +93,7 @@ class Stack:
 
     def kill(self, at: int) -> None:
         self.gateways[at].kill()
-        self.gateways[at].process.wait(LIMIT)
+        self.gateways[at].process.wait(HANG)
 
     async def at(self, phone: Phone) -> int:
         """Which gateway has the call of `phone`."""
@@ -117,7 +118,7 @@ class Stack:
 
     def ask(self, at: int, path: str) -> Any:
         """The answer of a gateway's REST interface."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.webs[at]}{path}", timeout=LIMIT) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.webs[at]}{path}", timeout=HANG) as answer:
             return json.load(answer)
 
     @contextlib.asynccontextmanager
@@ -129,7 +130,7 @@ class Stack:
 
     async def records(self, count: int, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
         """The records of ended calls, once there are so many."""
-        async with self.store() as store, asyncio.timeout(LIMIT):
+        async with self.store() as store, asyncio.timeout(HANG):
             while len(found := await store.calls(wanted)) < count:
                 await asyncio.sleep(0.1)
             return found

@@ -19,6 +19,7 @@ from tests.cloud import cloud
 from tests.fakes.carriers.pbx import Pbx
 from tests.interop.phones import baresip, linphone
 from tests.recipes import DEAF, OFFER, written
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
 
@@ -36,14 +37,14 @@ def with_accounts(*algorithms: str, failures: float = 10) -> object:
 
 async def bindings(gateway: Gateway, count: int) -> Sequence[Binding]:
     """The phones of anna, once there are so many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while len(found := gateway.registrar.bindings("anna", asyncio.get_running_loop().time())) != count:
             await asyncio.sleep(0.05)
     return found
 
 
 async def records(gateway: Gateway) -> list[dict[str, object]]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while not (found := await gateway.store.calls()):
             await asyncio.sleep(0.05)
     return found
@@ -158,7 +159,7 @@ def test_a_person_at_a_phone_takes_over_a_call(tmp_path: Path, attended: bool) -
                 async with baresip(tmp_path / "phone", port, "anna", ANNA.password, answers=True) as phone:
                     (binding,) = await bindings(world.gateway, 1)
                     _, call = await office.call(f"sip:agent@127.0.0.1:{port}", ("127.0.0.1", port))
-                    await asyncio.wait_for(call.ended.wait(), 30)
+                    await asyncio.wait_for(call.ended.wait(), HANG)
                     (sent_to,) = office.transferred
                     assert sent_to.startswith(f"<{binding.contact}")
                     assert ("?Replaces=" in sent_to) is attended
@@ -186,7 +187,7 @@ async def sipvicious(tool: str, folder: Path, *arguments: str) -> str:
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(HANG):
             printed, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -14,6 +14,7 @@ from sipgw.sip.leg import Leg
 from tests.calling import OPEN, World, busy
 from tests.interop.baresip import Baresip
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("baresip")]
 
@@ -62,7 +63,7 @@ class Softphone:
 @contextlib.asynccontextmanager
 async def calling(world: World, folder: Path, *, attended: bool | None = None) -> AsyncIterator[Softphone]:
     """baresip in a call with the gateway's agent."""
-    async with asyncio.timeout(40), world.alone(attended=attended), Softphone(folder).running() as phone:
+    async with asyncio.timeout(HANG), world.alone(attended=attended), Softphone(folder).running() as phone:
         await phone.order("dial", f"{world.uri}")
         await world.first
         await world.until_talk()
@@ -113,7 +114,7 @@ def test_baresip_sends_the_agent_to_a_person(tmp_path: Path) -> None:
             await phone.order("transfer", str(world.third.uri))
             await world.third.came.wait()
             leg: Leg = world.third.legs[0]
-            assert await world.first.result().over(20), "baresip hangs up when it hears of the outcome"
+            assert await world.first.result().over(HANG), "baresip hangs up when it hears of the outcome"
             assert not world.ending.done()
             assert world.peers[-1] == 5000
             leg.hangup()

@@ -24,6 +24,7 @@ from tests.interop.test_sipp_uas import listening
 from tests.phone import Phone, calling
 from tests.ports import free_ports
 from tests.transfer.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
+from tests.waiting import HANG
 
 ANNA = AccountOptions("anna", "annas-password")
 CALLER, PERSON = 1100.0, 700.0
@@ -113,7 +114,7 @@ def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> 
                 if first == "anna":
                     phone.type("b")  # hang up
                     assert caller.leg
-                    assert await caller.leg.over(5)
+                    assert await caller.leg.over(HANG)
             await phone.says("terminated")
             (record,) = await records(world.gateway)
             await until(lambda: nothing_left(world))
@@ -186,7 +187,7 @@ def test_sipp_gets_the_caller_and_the_bye(tmp_path: Path) -> None:
                 await until(lambda: tries)
                 tts.sounds = True
                 await until(lambda: share(lately(caller, 1), CALLER) > 0.9)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG):
                 assert await process.wait() == 0, "SIPp's scenario was followed to the end"
             (record,) = await records(world.gateway)
             await until(lambda: nothing_left(world))

@@ -14,6 +14,7 @@ from tests.interop.scenario import reply, scenario, wanted
 from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_who_answered import talk
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 TRUNK = """
@@ -39,7 +40,7 @@ def configured(folder: Path, port: int, more: str = "") -> None:
 
 def sipgw_call(folder: Path, *arguments: str, number: str = "+14155550100") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sipgw", "call", number, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG, check=False)
 
 
 def padded(source: Path, target: Path, before: int, after: int) -> None:
@@ -104,7 +105,7 @@ def test_sipp_tells_why_not(tmp_path: Path, status: int, reason: str, code: int,
     command = ["sipp", "-sf", "uas.xml", "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin", "-timeout", "60"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sipp:
         ran = sipgw_call(tmp_path)
-        assert sipp.wait(30) == 0, ran.stdout + ran.stderr
+        assert sipp.wait(HANG) == 0, ran.stdout + ran.stderr
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert "ringing" in ran.stdout
     assert f"ended     {says}: callee: {status} ({reason})" in ran.stdout

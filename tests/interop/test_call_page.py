@@ -16,6 +16,7 @@ from tests.calls.test_cloud_call import ANSWER, ORDER, every_code
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.phone import calling
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("chromium")
 
@@ -27,7 +28,7 @@ TEXT = "Where is my order 7346?"
 async def holds(page: Any, url: str) -> None:
     """The assertions of the test below, on an open page."""
     await page.goto(url)
-    await page.wait_for_selector("[data-ready=ended]", timeout=10_000)
+    await page.wait_for_selector("[data-ready=ended]", timeout=HANG * 1000)
     words = await page.inner_text("[data-part=turns]")
     assert TEXT in words and "Your raincoat is out for delivery." in words and "get_order_status" in words
     assert await page.locator("[data-part=latency] svg.bars g.step").count() >= 1
@@ -38,7 +39,7 @@ async def holds(page: Any, url: str) -> None:
     assert message.startswith("INVITE sip:agent@") and "m=audio" in message and EVIL in message
     assert await page.locator("[data-part=quality] svg").count() == 4
     assert "The caller hung up." in await page.inner_text("[data-part=why]")
-    await page.wait_for_selector("[data-wave=drawn]", timeout=10_000, state="attached")
+    await page.wait_for_selector("[data-wave=drawn]", timeout=HANG * 1000, state="attached")
     length = await page.evaluate(
         "new Promise((done) => { const audio = document.querySelector('audio'); audio.onerror = () => done(-1);"
         " audio.onloadedmetadata = () => done(audio.duration); audio.load(); })"
@@ -73,20 +74,20 @@ def test_the_page_of_a_call(tmp_path: Path) -> None:
                 url = f"{dashboard.url}calls/{quote(phone.leg.id)}"
                 await asyncio.sleep(3)
                 await page.goto(url)
-                await page.wait_for_selector("[data-ready=live]", timeout=10_000)
-                await page.wait_for_selector(f"text={TEXT}", timeout=15_000)
+                await page.wait_for_selector("[data-ready=live]", timeout=HANG * 1000)
+                await page.wait_for_selector(f"text={TEXT}", timeout=HANG * 1000)
                 await page.click("[data-when-live]")
                 await page.fill("dialog form[data-do=instruct] textarea", "Be brief.")
                 await page.click("dialog form[data-do=instruct] button")
-                await page.wait_for_selector("dialog .notice.good", timeout=10_000)
+                await page.wait_for_selector("dialog .notice.good", timeout=HANG * 1000)
                 await page.click("dialog [data-close]")
                 await asyncio.sleep(1.5)
-            await page.wait_for_selector("[data-ready=ended]", timeout=15_000)
+            await page.wait_for_selector("[data-ready=ended]", timeout=HANG * 1000)
             await holds(page, url)
             for theme in ("light", "dark"):
                 await page.emulate_media(color_scheme=theme)
                 await page.reload()
-                await page.wait_for_selector("[data-wave=drawn]", timeout=10_000, state="attached")
+                await page.wait_for_selector("[data-wave=drawn]", timeout=HANG * 1000, state="attached")
                 await page.screenshot(path=shots / f"call-{theme}.png", full_page=True)
             await page.set_viewport_size({"width": 390, "height": 844})
             wide = await page.evaluate("document.documentElement.scrollWidth")

@@ -15,6 +15,7 @@ from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
 from tests.interop.served import Served, served
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -71,7 +72,7 @@ def pyvoip(folder: Path, port: int) -> tuple[str, bytes]:
     said, heard = folder / "said.ulaw", folder / "heard.ulaw"
     said.write_bytes(speech(1.0, *ORDER))
     command = [sys.executable, PHONE, str(port), str(free_ports()), said, heard, "22"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     return ran.stdout + ran.stderr, to_linear(heard.read_bytes())
 
 
@@ -105,7 +106,7 @@ def test_sipp_speaks_and_is_answered(gateway: Served, tmp_path: Path, scenario: 
     (tmp_path / "said.ulaw").write_bytes(speech(4.5, "ask_order.wav", 4.0))
     command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / scenario), "-i", "127.0.0.1"]
     command += ["-t", transport, "-m", "1", "-nostdin", "-timeout", "40", "-timeout_error"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]
     call = gateway.calls(before + 1)[-1]
     answered = [turn for turn in call["turns"] if "order" in turn["caller"].lower()]
@@ -120,7 +121,7 @@ def test_what_the_gateway_does_not_speak_is_refused_with_488(gateway: Served, tm
     before = len(gateway.calls(0))
     command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / "g729_only.xml"), "-i", "127.0.0.1"]
     command += ["-m", "1", "-nostdin", "-timeout", "20", "-timeout_error"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=40, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]
     call = gateway.calls(before + 1)[-1]
     assert call["ending"] == "refused"

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.endpoint import CallFailed
-from tests.interop.kamailio_edge import LIMIT, Edge
+from tests.interop.kamailio_edge import Edge
 from tests.interop.served import Served, served
 from tests.phone import Phone, calling
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("kamailio")
 
@@ -23,7 +24,7 @@ def quiet(_frame: int) -> bytes:
 async def answered_by(phone: Phone, gateways: list[Served]) -> Served:
     """Which of the gateways has the call: one that could not take it had only begun with it."""
     assert phone.leg
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG):
         while True:
             for gateway in gateways:
                 if any('"call answered"' in line and phone.leg.id in line for line in list(gateway.log)):
@@ -33,7 +34,7 @@ async def answered_by(phone: Phone, gateways: list[Served]) -> Served:
 
 async def told(gateway: Served, words: str) -> None:
     """Wait until the gateway has printed `words`: a signal is taken when the process comes to it."""
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG):
         while not any(words in line for line in list(gateway.log)):
             await asyncio.sleep(0.02)
 
@@ -41,7 +42,7 @@ async def told(gateway: Served, words: str) -> None:
 async def more_sound(phone: Phone, packets: int = 50) -> None:
     """Wait until so many packets more have come."""
     before = len(phone.received)
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG):
         while len(phone.received) < before + packets:
             await asyncio.sleep(0.02)
 
@@ -88,7 +89,7 @@ def test_calls_are_spread_and_a_gateway_that_drains_keeps_its_call_and_gets_no_o
 
     with cluster(tmp_path) as (edge, gateways):
         drained = asyncio.run(scenario(edge, gateways))
-        assert drained.process.wait(LIMIT) == 0
+        assert drained.process.wait(HANG) == 0
         (other,) = [one for one in gateways if one is not drained]
         records = [*drained.calls(1), *other.calls(6)]
         assert {record["ending"] for record in records} == {"caller_hung_up"}, "BYE finds its way"
@@ -99,7 +100,7 @@ def test_the_next_calls_of_a_gateway_that_was_killed_go_to_the_other(tmp_path: P
         async with calling(edge.agent, quiet) as phone:
             killed = await answered_by(phone, gateways)
             killed.kill()
-            killed.process.wait(LIMIT)
+            killed.process.wait(HANG)
             await all_go_elsewhere(edge, gateways, killed)
 
     with cluster(tmp_path) as (edge, gateways):
@@ -114,7 +115,7 @@ def test_a_carrier_is_told_to_go_elsewhere_when_all_gateways_are_full(tmp_path: 
         return failed.value.ended.status
 
     async def scenario(edge: Edge) -> None:
-        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(LIMIT):
+        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(HANG):
             for _ in range(2):
                 phone = await talking.enter_async_context(calling(edge.agent, quiet))
                 await more_sound(phone, 1)

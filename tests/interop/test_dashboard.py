@@ -13,6 +13,7 @@ from sipgw.records.store import Store
 from sipgw.sip.uri import Uri
 from sipgw.web.server import Dashboard
 from tests.calling import Phone
+from tests.waiting import HANG
 
 TOML = """
 [agent]
@@ -39,7 +40,7 @@ class Told:
         gateway.watchers.add(self._events.put_nowait)
 
     async def until(self, kind: type, report: type | None = None) -> Event:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG):
             while True:
                 event = await self._events.get()
                 if isinstance(event, kind) and (report is None or isinstance(event.report, report)):  # type: ignore[attr-defined]
@@ -69,8 +70,8 @@ def test_a_call_is_seen_spoken_into_and_ended(tmp_path: Path) -> None:
             assert greeting.report.turn.heard  # type: ignore[union-attr]
             assert (await browser.post(f"/calls/{call}/end", json={"cause": "enough"})).status_code == 200
             await told.until(CallEnded)
-            async with asyncio.timeout(5):
-                await leg.over(5)
+            async with asyncio.timeout(HANG):
+                await leg.over(HANG)
             assert (await browser.get("/live")).json() == {"calls": []}
         async with Store(config.store) as store:
             kept = await store.call(call)

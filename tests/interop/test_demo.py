@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG
+
 pytestmark = pytest.mark.programs("sox")
 
 
 def test_the_demo_holds_its_conversation(tmp_path: Path) -> None:
     """Recorded human digits, the embedded models, real SIP and RTP: the whole promise of the README."""
     command = [sys.executable, "-m", "sipgw", "demo", "--json", "demo.json", "--wav", "demo.wav"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     report = json.loads((tmp_path / "demo.json").read_text())
     assert report["succeeded"]

@@ -12,6 +12,7 @@ from tests.interop.served import served
 from tests.interop.sipp_load import load
 from tests.interop.test_cluster import more_sound
 from tests.phone import calling
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -32,7 +33,7 @@ def test_a_new_process_takes_over_under_calls(tmp_path: Path) -> None:
             time.sleep(0.05)
         with old.next("--take-over", module=PARROT) as new:
             asyncio.run(call(new.port))
-            assert old.process.wait(60) == 0, "it ends with its last call"
+            assert old.process.wait(HANG) == 0, "it ends with its last call"
             counts = callers.counts()
             assert any("the next gateway has taken over" in line for line in old.log)
             records = new.calls(21)

@@ -12,6 +12,7 @@ from sipgw.sip.uri import Uri
 from tests.interop.frozen import family
 from tests.interop.served import served
 from tests.phone import calling
+from tests.waiting import HANG
 
 
 def quiet(_frame: int) -> bytes:
@@ -30,7 +31,7 @@ def test_calls_go_on_while_new_ones_are_sent_elsewhere(tmp_path: Path) -> None:
         target = Uri("sip", "agent", "127.0.0.1", port)
         async with calling(target, quiet) as phone:
             stop()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while not status:
                     try:
                         async with calling(target, quiet):
@@ -38,14 +39,14 @@ def test_calls_go_on_while_new_ones_are_sent_elsewhere(tmp_path: Path) -> None:
                     except CallFailed as refused:
                         status = refused.ended.status
             before = len(phone.received)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while len(phone.received) < before + 100 or len(phone.heard()) < 8000:
                     await asyncio.sleep(0.1)
             return status
 
     with served(tmp_path) as gateway:
         status = asyncio.run(scenario(gateway.port, lambda: told(gateway.process.pid)))
-        assert gateway.process.wait(20) == 0
+        assert gateway.process.wait(HANG) == 0
         record = gateway.calls(1)[0]
     assert status == 503
     assert record["ending"] == "caller_hung_up"
@@ -62,11 +63,11 @@ def test_a_call_that_lasts_hears_goodbye_at_the_limit_and_is_hung_up_at_a_second
             if signals == 2:
                 await asyncio.sleep(0.5)
                 process.send_signal(signal.SIGTERM)
-            assert await phone.leg.over(20)
+            assert await phone.leg.over(HANG)
 
     with served(tmp_path, f"[drain]\nlimit = {limit}\n") as gateway:
         asyncio.run(scenario(gateway.port, gateway.process))
-        assert gateway.process.wait(20) == 0
+        assert gateway.process.wait(HANG) == 0
         (record,) = gateway.calls(1)
     assert record["ending"] == "gateway_stopped"
     said = record["turns"][-1]["said"] if record["turns"] else ""

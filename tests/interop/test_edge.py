@@ -16,11 +16,11 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.message import Headers, Request
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri
-from tests.interop.kamailio_edge import LIMIT, Edge
+from tests.interop.kamailio_edge import Edge
 from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import admit_all
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.programs("kamailio")
 
@@ -79,15 +79,15 @@ def test_a_call_that_the_gateway_has_renewed_is_ended_by_the_caller(tmp_path: Pa
         async with behind(edge, ports) as gateways, taking(EndpointOptions("127.0.0.1", 0)) as carrier:
             target = Uri("sip", "agent", "127.0.0.3" if by_nat else "127.0.0.1", edge.port)
             leg, here = await called(carrier.endpoints[0], target, gateways)
-            async with asyncio.TaskGroup() as group, asyncio.timeout(LIMIT):
+            async with asyncio.TaskGroup() as group, asyncio.timeout(HANG):
                 agreeing = group.create_task(agrees(leg))
                 assert (await here.reinvite(make_offer(MEDIA))).sdp
                 agreeing.cancel()
             leg.hangup()
-            assert await here.over(LIMIT)
+            assert await here.over(HANG)
             leg, here = await called(carrier.endpoints[0], target, gateways)
             here.hangup()
-            assert await leg.over(LIMIT)
+            assert await leg.over(HANG)
 
     asyncio.run(scenario())
 
@@ -109,7 +109,7 @@ def test_a_call_of_a_gateway_is_ended_by_who_was_called(tmp_path: Path) -> None:
             out, _ = await gateways.endpoints[0].invite(callee, "<sip:us@127.0.0.1>", make_offer(MEDIA), proxy=proxy)
             await until(lambda: carrier.legs)
             carrier.legs[0].hangup()
-            assert await out.over(LIMIT)
+            assert await out.over(HANG)
 
     asyncio.run(scenario())
 
@@ -129,10 +129,10 @@ def test_a_carrier_that_asks_is_told_whether_calls_are_taken(tmp_path: Path) -> 
                 told = await carrier.endpoints[0].ask(request, peer, 5.0)
                 return told.response.status if told.response else 0
 
-            async with behind(edge, ports), asyncio.timeout(LIMIT):
+            async with behind(edge, ports), asyncio.timeout(HANG):
                 assert await asked() == 200
             with edge.running():
-                async with asyncio.timeout(LIMIT):
+                async with asyncio.timeout(HANG):
                     while await asked() != 503:
                         await asyncio.sleep(0.2)
 
@@ -150,6 +150,6 @@ def test_a_call_by_tls_is_answered_and_ended_from_both_sides(tmp_path: Path) -> 
             for ends in (0, 1):
                 both = await called(carrier.endpoints[0], target, gateways)
                 both[ends].hangup()
-                assert await both[1 - ends].over(LIMIT)
+                assert await both[1 - ends].over(HANG)
 
     asyncio.run(scenario())

@@ -19,6 +19,7 @@ from tests.interop.chromium import PROGRAM, flags, microphone
 from tests.interop.test_browser_phone import SPEECH
 from tests.phone import Phone, calling
 from tests.transfer.test_bridged_transfer import murmur, until
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("chromium")
 
@@ -52,7 +53,7 @@ def test_the_agent_goes_on_and_knows_what_its_colleague_has_told_it(tmp_path: Pa
             await page.get_by_role("button", name="Act on the call of").click()
             await page.get_by_role("button", name="Take over").click()
             said, floor = page.locator("dialog [data-said]"), page.locator("tr[data-call] [data-field=turn]")
-            await playwright.expect(said).to_contain_text("You speak with the caller", timeout=20_000)
+            await playwright.expect(said).to_contain_text("You speak with the caller", timeout=HANG * 1000)
             await playwright.expect(floor).to_have_text("with you")
             await until(lambda: loudness(caller) > 100)
             await page.fill("form[data-do=instruct] textarea", NOTE)

@@ -19,6 +19,7 @@ from tests.interop.kamailio import kamailio
 from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import admit_all
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("kamailio")
 
@@ -33,7 +34,7 @@ MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
 
 
 async def state(registration: Registration, wanted: RegistrationState) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         while registration.state is not wanted:
             await asyncio.sleep(0.02)
 
@@ -89,14 +90,14 @@ def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(
 
 
 async def confirmed(leg: Leg) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG):
         async for event in leg.events():
             if isinstance(event, Confirmed):
                 return
 
 
 async def ended(leg: Leg) -> Ended:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG):
         async for event in leg.events():
             if isinstance(event, Ended):
                 return event
@@ -109,7 +110,7 @@ def test_kamailio_tells_us_our_address_by_stun(tmp_path: Path, monkeypatch: pyte
 
     async def ask() -> None:
         options = EndpointOptions("0.0.0.0", 0, stun_server=f"127.0.0.1:{port}")
-        async with Endpoint(options, lambda leg: None, admit_all) as gateway, asyncio.timeout(5):
+        async with Endpoint(options, lambda leg: None, admit_all) as gateway, asyncio.timeout(HANG):
             anybody = Peer("udp", "198.51.100.1", 5060)
             while gateway._transports._public_address.address(anybody) is None:
                 await asyncio.sleep(0.02)

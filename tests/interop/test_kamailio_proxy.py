@@ -16,6 +16,7 @@ from tests.cloud import Cloud, cloud
 from tests.interop.test_sipp_uas import listening
 from tests.ports import free_ports
 from tests.recipes import OFFER, written
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("kamailio")
 
@@ -47,7 +48,7 @@ async def kamailio(folder: Path) -> AsyncIterator[Proxy]:
         env=os.environ | {"PATH": "/usr/sbin:/usr/bin:/bin"},
     )  # fmt: skip
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             await listening(proxy.port, "udp")
         yield proxy
     finally:
@@ -74,7 +75,7 @@ async def behind(folder: Path, proxy: Proxy, transport: str = "udp", password: s
 
 async def state(world: Cloud, wanted: str) -> str:
     """The reason, once the registration has this state."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while (status := world.gateway.status()[0]).registration != wanted:
             await asyncio.sleep(0.02)
     return status.registration_reason
@@ -99,7 +100,7 @@ def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
             (tmp_path / "domain.csv").write_text(f"SEQUENTIAL\n{DOMAIN}\n")
             options = ["-sf", str(HERE / "sipp" / "through_proxy.xml"), "-inf", "domain.csv", "-s", "agent", "-m", "5"]
             await sipp(tmp_path, f"127.0.0.1:{proxy.port}", *options, "-r", "5", "-auth_uri", f"agent@{DOMAIN}")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while len(records := await world.gateway.store.calls()) < 5:
                     await asyncio.sleep(0.05)
             assert {(record["trunk"], record["ending"]) for record in records} == {("kamailio", "caller_hung_up")}
@@ -117,7 +118,7 @@ def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
             await state(world, "registered")
             async with asyncio.TaskGroup() as group:
                 group.create_task(sipp(tmp_path, "-sn", "uas", "-p", str(proxy.phone), "-m", "1"))
-                await asyncio.wait_for(listening(proxy.phone, "udp"), 20)
+                await asyncio.wait_for(listening(proxy.phone, "udp"), HANG)
                 async with world.gateway.originator.originate("200", lambda attempt: (OFFER,)) as made:
                     assert made.answer is not None
                     assert made.trunk == "kamailio"
@@ -125,7 +126,7 @@ def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
             with pytest.raises(CallFailed, match="404"):
                 async with world.gateway.originator.originate("nobody", lambda attempt: (OFFER,)):
                     pass
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while world.gateway.status()[0].health != "up":
                     await asyncio.sleep(0.05)
 

@@ -21,6 +21,7 @@ from sipgw.sip.sdes import SECRET
 from tests.interop.baresip import Baresip
 from tests.interop.test_calls import speech, wav
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("baresip")
 
@@ -32,7 +33,7 @@ async def pjsip(folder: Path, port: int) -> str:
     said, heard = wav(folder / "said.wav", speech(1.0)), folder / "heard.wav"
     command = [sys.executable, Path(__file__).parent / "pjsua_phone.py", f"sip:agent@127.0.0.1:{port}", said, heard]
     process = await asyncio.create_subprocess_exec(*command, "8", "1", stdout=asyncio.subprocess.PIPE)
-    printed, _ = await asyncio.wait_for(process.communicate(), 40)
+    printed, _ = await asyncio.wait_for(process.communicate(), HANG)
     return "".join(re.findall(r"^key (.) ", printed.decode(), re.MULTILINE))
 
 

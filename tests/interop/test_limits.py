@@ -9,6 +9,7 @@ import pytest
 from tests.interop.scenario import answered, invite, refused, request, response, scenario, wanted
 from tests.interop.scenario import reply as answer_with
 from tests.interop.served import served
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -37,7 +38,7 @@ def sipp(port: int, folder: Path, name: str, *steps: str) -> "subprocess.Popen[s
 
 
 def succeeds(process: "subprocess.Popen[str]") -> None:
-    text = process.communicate(timeout=40)[0]
+    text = process.communicate(timeout=HANG)[0]
     assert process.returncode == 0, text[-3000:]
 
 
@@ -54,7 +55,7 @@ def test_each_who_is_turned_away_gets_the_answer_that_fits(tmp_path: Path) -> No
     with served(tmp_path, LIMITS.format(more="")) as gateway:
         succeeds(sipp(gateway.port, tmp_path, "blocked", invite(BLOCKED), refused(603)))
         talking = sipp(gateway.port, tmp_path, "ann", invite(ANN), answered(), *hung_up(4))
-        until = time.monotonic() + 20
+        until = time.monotonic() + HANG
         while sum('"call began"' in line for line in gateway.log) < 2 and time.monotonic() < until:
             time.sleep(0.05)
         succeeds(sipp(gateway.port, tmp_path, "busy", invite(BOB), refused(486)))

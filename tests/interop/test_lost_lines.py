@@ -16,6 +16,7 @@ from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.interop.scenario import SDP, answered, invite, reply, request, scenario, wanted
 from tests.outbound.test_call_out import NUMBER, calling_out
+from tests.waiting import HANG
 
 G729 = SDP.format(port=6000).replace("AVP 0 101", "AVP 18").replace("a=rtpmap:101 telephone-event/8000\n", "")
 LATE_OFFER = invite().replace(SDP.format(port=6000), "").replace("Content-Type: application/sdp\n", "")
@@ -54,7 +55,7 @@ def test_a_line_that_broke_was_not_hung_up(
     (tmp_path / "caller.xml").write_text(scenario(*steps, *HANGS_UP))
 
     async def run() -> dict[str, object]:
-        async with cloud(tmp_path, [], []) as world, asyncio.timeout(40):
+        async with cloud(tmp_path, [], []) as world, asyncio.timeout(HANG):
             sipp = await asyncio.create_subprocess_exec(
                 "sipp", f"127.0.0.1:{world.gateway.endpoint.port}", "-i", "127.0.0.1", "-sf", "caller.xml", "-m", "1",
                 "-nostdin", "-timeout", "30", "-timeout_error",
@@ -76,7 +77,7 @@ def test_who_is_called_and_not_heard_has_not_hung_up_either(tmp_path: Path) -> N
 
     async def run() -> None:
         async with callee(mute) as person, calling_out(tmp_path, person) as (world, _):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
             assert ending.kind == "line_lost"
             assert ending.cause.startswith("no sound arrived for ")

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.interop.test_sipp import agent
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("pjsua2")
 
@@ -17,7 +18,7 @@ def port():
 
 def test_pjsip_insists_on_prack_and_a_session_timer_and_holds_resumes_and_refreshes(port: str) -> None:
     phone = [sys.executable, "-m", "tests.interop.pjsua_demanding", f"sip:early@127.0.0.1:{port}", "1"]
-    ran = subprocess.run(phone, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(phone, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr[-2000:]
     lines = [line for line in ran.stdout.splitlines() if ":" not in line]
     assert [line for line in lines if line.startswith(("EARLY", "CONFIRMED", "DISCONNECTED"))] == [

@@ -11,6 +11,7 @@ from agent.records import Outcome
 from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.sip.uri import Uri
 from tests.calling import OPEN, World
+from tests.waiting import HANG
 
 pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("pjsua2")]
 
@@ -24,7 +25,7 @@ class Pjsua:
 
     async def until(self, text: str) -> str:
         """Wait for a line that holds `text`, and return it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG):
             return await self._until(text)
 
     async def _until(self, text: str) -> str:
@@ -54,7 +55,7 @@ async def pjsua() -> AsyncIterator[Pjsua]:
         if process.stdin:
             process.stdin.close()  # then it hangs up and ends
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG):
                 await process.communicate()
         except TimeoutError:
             process.kill()
@@ -66,7 +67,7 @@ def test_a_caller_is_connected_with_a_person_who_was_asked_first() -> None:
 
     async def scenario() -> None:
         world = World()
-        async with asyncio.timeout(20), world.alone(), pjsua() as caller, pjsua() as person:
+        async with asyncio.timeout(HANG), world.alone(), pjsua() as caller, pjsua() as person:
             world.lead_to(TransferTarget(Uri.parse(await person.uri()), "attended"))
             await caller.uri()
             caller.order(f"call {world.uri}")
@@ -89,7 +90,7 @@ def test_a_caller_is_connected_with_a_person_who_was_asked_first() -> None:
 def test_a_caller_is_transferred_blindly() -> None:
     async def scenario() -> None:
         world = World()
-        async with asyncio.timeout(20), world.alone(attended=False), pjsua() as caller:
+        async with asyncio.timeout(HANG), world.alone(attended=False), pjsua() as caller:
             await caller.uri()
             caller.order(f"call {world.uri}")
             await caller.until("1 CONFIRMED")
@@ -118,7 +119,7 @@ def test_the_agent_is_sent_to_a_person_who_was_asked_first() -> None:
 
     async def scenario() -> None:
         world = World(OPEN)
-        async with asyncio.timeout(20), world.alone(), pjsua() as pbx, pjsua() as person:
+        async with asyncio.timeout(HANG), world.alone(), pjsua() as pbx, pjsua() as person:
             await both_called(pbx, world, person)
             pbx.order("connect 1 2")
             await person.until("2 CONFIRMED")
@@ -139,7 +140,7 @@ def test_a_person_takes_the_place_of_the_pbx() -> None:
 
     async def scenario() -> None:
         world = World()
-        async with asyncio.timeout(20), world.alone(), pjsua() as pbx, pjsua() as person:
+        async with asyncio.timeout(HANG), world.alone(), pjsua() as pbx, pjsua() as person:
             await both_called(pbx, world, person)
             pbx.order("connect 2 1")
             await person.until("2 CONFIRMED")

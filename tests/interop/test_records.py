@@ -16,6 +16,7 @@ from tests.keeping import a_call, at
 from tests.phone import calling
 from tests.records.store.test_cdr_writer import TURNS
 from tests.records.store.test_store import ten_calls
+from tests.waiting import HANG
 
 __all__ = ["server"]
 
@@ -23,7 +24,7 @@ __all__ = ["server"]
 def test_after_a_kill_the_call_has_its_record(tmp_path: Path) -> None:
     async def hold(port: int, kill) -> None:
         async with calling(Uri("sip", "agent", "127.0.0.1", port), lambda _: b"\x7f" * 160) as phone:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG):
                 while len(phone.received) < 100:  # the greeting is being said
                     await asyncio.sleep(0.05)
             kill()
@@ -79,7 +80,7 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
             await asyncio.sleep(0.5)
             assert writer.behind
             await asyncio.to_thread(server.start)  # noqa: TID251
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG):
                 await writer.written()
             return [(call["id"], len(call["turns"])) for call in await store.calls()]
 

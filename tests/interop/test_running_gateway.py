@@ -35,6 +35,7 @@ from tests.cloud import Cloud
 from tests.interop.served import GATE, served
 from tests.outbound.test_call_out import calling_out
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 Restarted = Callable[[WebOptions | None], Awaitable[None]]
 
@@ -48,7 +49,7 @@ def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 async def ran(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    told = await asyncio.to_thread(process.communicate, timeout=180)  # noqa: TID251
+    told = await asyncio.to_thread(process.communicate, timeout=HANG)  # noqa: TID251
     return process.returncode, *told
 
 
@@ -108,7 +109,7 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
         (tmp_path / "people.csv").write_text("number\n+14155550101\n+14155550111\n+14155550121\n")
         campaign = command(tmp_path, "campaign", "run", str(tmp_path / "people.csv"), "--consent", "--concurrent", "3")
         states: dict[str, str] = {}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG):
             while list(states.values()) != ["planned", "done", "done"]:
                 await asyncio.sleep(0.2)
                 states = dict(rows(tmp_path, "SELECT number, state FROM jobs ORDER BY number"))
@@ -137,7 +138,7 @@ def test_a_campaign_is_left_to_the_gateway_that_runs_paused_and_resumed(tmp_path
         status, shown, errors = await campaign("run", "people.csv", "--detach", "--consent", "--busy", "86400")
         assert (status, "people: 2 new rows" in shown) == (0, True), shown + errors
         assert "dialled by the gateway that runs at http://127.0.0.1:" in errors
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG):
             while rows(tmp_path, "SELECT attempts FROM jobs") != [(1,), (1,)]:
                 await asyncio.sleep(0.2)
         assert (await campaign("pause", "people"))[:2] == (0, "people is paused\n")
@@ -148,7 +149,7 @@ def test_a_campaign_is_left_to_the_gateway_that_runs_paused_and_resumed(tmp_path
         assert re.search(r"people +. paused", shown), shown
         assert len(person.legs) == 2
         assert (await campaign("resume", "people"))[1] == "people is running\n"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG):
             while rows(tmp_path, "SELECT attempts FROM jobs") != [(2,), (2,)]:
                 await asyncio.sleep(0.2)
         assert {leg.source.port for leg in person.legs} == {port}
@@ -161,7 +162,7 @@ def test_one_ctrl_c_pauses_a_campaign_and_a_second_one_ends_its_calls(tmp_path: 
         person.takes = Callee.ring
         (tmp_path / "people.csv").write_text("number\n+14155550103\n+14155550113\n")
         campaign = command(tmp_path, "campaign", "run", "people.csv", "--consent", "--concurrent", "1")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG):
             while not person.legs:
                 await asyncio.sleep(0.1)
             campaign.send_signal(signal.SIGINT)
@@ -211,7 +212,7 @@ class Beside:
         )
 
     async def until_it_begins(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG):
             while not self.told:
                 await asyncio.sleep(0.02)
 

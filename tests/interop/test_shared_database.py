@@ -32,6 +32,7 @@ from tests.interop.postgresql import Server, server
 from tests.keeping import a_call
 from tests.outbound.test_call_out import calling_out
 from tests.records.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
+from tests.waiting import HANG
 
 __all__ = ["server"]
 pytestmark = pytest.mark.programs("postgresql")
@@ -65,7 +66,7 @@ def test_a_crowd_claims_each_job_once(server: Server) -> None:
             ]
             for job in planned:
                 await Jobs(one, "").add(job)
-            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
                 for name in range(8):
                     group.create_task(take((one, two)[name % 2], str(name)))
         assert len(taken) == 60, "who comes second takes the next, and nobody stops early"
@@ -98,7 +99,7 @@ def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, t
             table = Jobs(worlds[0].gateway.store, "")
             await table.start(Campaign(name="c", state="running", concurrent=4, per_second=4.0), jobs)
             began = time.monotonic()
-            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
                 diallers = [Dialler(Jobs(one.gateway.store, str(name)), one.gateway) for name, one in enumerate(worlds)]
                 for each in diallers:
                     group.create_task(each.run())
@@ -191,7 +192,7 @@ def test_two_gateways_tell_a_webhook_everything_once_and_in_order(
             for number in range(20):
                 for event in a_call(f"call-{number}", TURNS):
                     watchers[number % 2].tell(event)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG):
                 while len(world.took) < 20 * len(WHOLE):
                     await asyncio.sleep(0.01)
             await asyncio.sleep(0.3)

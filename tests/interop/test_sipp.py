@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG
+
 pytestmark = pytest.mark.programs("sipp")
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -21,7 +23,7 @@ def agent(module: str, *arguments: str) -> Iterator[str]:
         assert process.stdout
         yield process.stdout.readline().split()[1]
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(HANG) == 0
     finally:
         process.kill()
 
@@ -42,7 +44,7 @@ def sipp(port: str, folder: Path, *options: str) -> str:
     screen = folder / "screen.txt"
     command = ["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-nostdin", "-timeout", "60", "-timeout_error"]
     command += ["-trace_screen", "-screen_file", str(screen), *options]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-1000:]
     return screen.read_text()
 

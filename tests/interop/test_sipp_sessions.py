@@ -18,6 +18,7 @@ from sipgw.sip.uri import Uri
 from tests.interop.test_sipp import sipp
 from tests.interop.test_sipp_uas import ended, listening
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -36,7 +37,7 @@ def ports():
         yield {least: agent.stdout.readline().split()[1] for least, agent in agents.items() if agent.stdout}
         for agent in agents.values():
             agent.terminate()
-            assert agent.wait(10) == 0
+            assert agent.wait(HANG) == 0
     finally:
         for agent in agents.values():
             agent.kill()
@@ -80,7 +81,7 @@ def with_sipp(folder: Path, scenario: str, transport: str, call: Callable[[Endpo
 
     async def limited() -> None:
         options = EndpointOptions("127.0.0.1", 0)
-        async with asyncio.timeout(40), Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
+        async with asyncio.timeout(HANG), Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
             await listening(port, transport)
             await call(endpoint, Uri.parse(f"sip:sipp@127.0.0.1:{port};transport={transport}"))
 
@@ -89,7 +90,7 @@ def with_sipp(folder: Path, scenario: str, transport: str, call: Callable[[Endpo
             asyncio.run(limited())
         finally:
             try:
-                process.wait(15)
+                process.wait(HANG)
             except subprocess.TimeoutExpired:
                 process.kill()
     return process.returncode

@@ -25,6 +25,7 @@ from tests.interop.scenario import (
     scenario,
     wanted,
 )
+from tests.waiting import HANG
 
 pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("sipp")]
 
@@ -62,7 +63,7 @@ def one_call(
         world = World(trunk, take)
         if person is not None:
             world.lead_to(person)
-        async with asyncio.timeout(40), world.alone():
+        async with asyncio.timeout(HANG), world.alone():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sipp(folder, world.endpoint.port, steps(world)))
                 await world.first
@@ -163,7 +164,7 @@ def test_a_pbx_sends_the_agent_to_a_person(tmp_path: Path) -> None:
         await world.third.came.wait()
         (leg,) = world.third.legs
         assert leg.request.headers.get("referred-by") == "<sip:pbx@127.0.0.1>"
-        assert await world.first.result().over(20)
+        assert await world.first.result().over(HANG)
         assert world.peers == [6000, 5000]
         assert not world.ending.done(), "SIPp has hung up, and the agent speaks with the person"
         leg.hangup()
@@ -196,14 +197,14 @@ def test_a_trunk_that_may_not_send_the_agent_away(tmp_path: Path) -> None:
 
 def replaced(tmp_path: Path, named: Callable[[World], str], *steps: str) -> Disposition:
     async def main() -> Disposition:
-        async with asyncio.timeout(40), World().up() as world, asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(HANG), World().up() as world, asyncio.TaskGroup() as tasks:
             text = scenario(invite(f"Replaces: {named(world)}", "Require: replaces"), *steps)
             run = tasks.create_task(sipp(tmp_path, world.endpoint.port, text))
             if "481" in "".join(steps):
                 await run
                 assert world.peers == [4000]
             else:
-                await world.leg.over(20)
+                await world.leg.over(HANG)
                 assert world.peers == [4000, 6000], "the sound goes where SIPp wants it"
             world.talk.end()
             return await world.ending

@@ -14,6 +14,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -60,14 +61,14 @@ def with_sipp(folder: Path, transport: str, password: str) -> int:
         try:
 
             async def limited() -> None:
-                async with asyncio.timeout(40):
+                async with asyncio.timeout(HANG):
                     await listening(port, transport)
                     await call(port, transport, password)
 
             asyncio.run(limited())
         finally:
             try:
-                sipp.wait(15)
+                sipp.wait(HANG)
             except subprocess.TimeoutExpired:
                 sipp.kill()
     return sipp.returncode

@@ -12,6 +12,7 @@ from tests.interop.linphone import Linphone
 from tests.interop.served import Served, served
 from tests.interop.test_calls import speech, transcript, wav
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 PHONE = Path(__file__).parent / "pjsua_phone.py"
 TRUNK = '[[trunks]]\nname = "phones"\nmode = "peer"\nnetworks = ["127.0.0.1"]\nsrtp = "{policy}"\n'
@@ -78,7 +79,7 @@ def test_pjsip(gateway: Served, tmp_path: Path) -> None:
     before = len(gateway.calls(0))
     said, heard = wav(tmp_path / "said.wav", speech(*ORDER)), tmp_path / "heard.wav"
     command = [sys.executable, PHONE, f"sip:agent@127.0.0.1:{gateway.port}", said, heard, "14", "2"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert "CONFIRMED 200" in ran.stdout, ran.stdout + ran.stderr
     assert ran.stdout.count("\nmedia\n") >= 2, "it offered again"
     assert "SRTP status: Active Crypto-suite: A" in ran.stdout, ran.stdout

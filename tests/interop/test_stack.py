@@ -20,13 +20,12 @@ from sipgw.records.store import CallFilter
 from sipgw.sip.leg import Leg
 from tests.callee import Callee
 from tests.interop.frozen import family
-from tests.interop.kamailio_edge import LIMIT
 from tests.interop.promised import due_now, job_is, leases_run_out
 from tests.interop.sipp_load import load
 from tests.interop.stack import Stack, stack
 from tests.interop.test_cluster import more_sound
 from tests.phone import Phone, calling
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.programs("kamailio", "postgresql", "redis")
 
@@ -71,7 +70,7 @@ def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stac
         return {one["name"]: len(one["calls"]) for one in told["gateways"]}
 
     async def scenario() -> list[str]:
-        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(2 * LIMIT):
+        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(HANG):
             phones = [at for _, at in await talking_to_both(running, talking)]
             there = {"gateway1": phones.count(0), "gateway2": phones.count(1)}
             for at in range(2):
@@ -175,7 +174,7 @@ def test_a_gateway_that_drains_gives_its_registration_to_another_at_once(running
         return leaving
 
     leaving = asyncio.run(scenario())
-    assert running.gateways[leaving].process.wait(LIMIT) == 0
+    assert running.gateways[leaving].process.wait(HANG) == 0
     running.again(leaving)
     running.edge.gives_calls_to(running.ports[leaving])
 
@@ -201,10 +200,10 @@ def test_a_gateway_is_stopped_while_postgresql_stands_still(running: Stack) -> N
                 await asyncio.sleep(0.5)
             for phone, at in phones:
                 assert phone.leg
-                assert at or await phone.leg.over(LIMIT), "a BYE came"
+                assert at or await phone.leg.over(HANG), "a BYE came"
             await until(lambda: [one.how for one in world.callee.ended if one.how == "BYE"])
             heard = asyncio.get_running_loop().time() - stopped
-            assert await asyncio.to_thread(process.wait, LIMIT) == 0  # noqa: TID251
+            assert await asyncio.to_thread(process.wait, HANG) == 0  # noqa: TID251
             running.postgresql.thaw()
             await leases_run_out(running)
             running.again(0)
@@ -231,11 +230,11 @@ def test_the_media_process_is_killed_or_stands_still(running: Stack, blow: signa
             at = await running.at(phone)
             os.kill(running.media(at), blow)
             assert phone.leg
-            assert await phone.leg.over(LIMIT), "a BYE came"
+            assert await phone.leg.over(HANG), "a BYE came"
             lost = phone.leg.id
         while await served_by(running) != at:
             pass
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             while True:
                 records = await running.records(2, CallFilter(since=began, ended=True))
                 if found := [one["cause"] for one in records if one["id"] == lost]:

@@ -9,6 +9,7 @@ import pytest
 from tests.interop.scenario import answered, invite, request, response
 from tests.interop.served import served
 from tests.interop.test_limits import ANN, PAUSE, hung_up, sipp, succeeds
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -30,7 +31,7 @@ caller_id = "+14155550199"
 
 def sipgw(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "sipgw", *arguments, "--config", str(folder / "gateway.toml")]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG, check=False)
 
 
 def test_a_key_keeps_the_caller_from_ever_being_called_again(tmp_path: Path) -> None:

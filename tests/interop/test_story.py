@@ -12,6 +12,7 @@ from tests.interop.chromium import address, microphone, people
 from tests.interop.pcap import tshark
 from tests.interop.served import Served, served
 from tests.interop.test_browser_phone import SPEECH, STATS
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("chromium", "tshark")
 
@@ -62,7 +63,7 @@ def test_a_call_is_placed_watched_heard_taken_over_ended_and_looked_up(gateway: 
         board.goto(base)
         phone.goto(f"{base}/phone")
         phone.get_by_role("button", name="Call", exact=True).click()
-        expect(phone.locator("[data-state]")).to_contain_text("Talking", timeout=20_000)
+        expect(phone.locator("[data-state]")).to_contain_text("Talking", timeout=HANG * 1000)
 
         # It appears live, and the operator hears both sides.
         expect(board.locator("tr[data-call] [data-field=state]")).to_have_text("talking")
@@ -71,18 +72,18 @@ def test_a_call_is_placed_watched_heard_taken_over_ended_and_looked_up(gateway: 
         until_loud(board, "[data-level=agent]")
         until_loud(phone, "[data-heard]")
         said = phone.locator("[data-words] [data-who=caller]")
-        expect(said.first).to_contain_text(re.compile("forward", re.IGNORECASE), timeout=40_000)
+        expect(said.first).to_contain_text(re.compile("forward", re.IGNORECASE), timeout=HANG * 1000)
         until_loud(board, "[data-level=caller]")
-        expect(phone.locator("[data-words] [data-who=agent]").nth(1)).to_be_visible(timeout=20_000)
-        expect(phone.locator("[data-state]")).to_contain_text("The last answer took", timeout=20_000)
-        expect(board.locator("tr[data-call] [data-field=turn]")).to_have_text("listening", timeout=20_000)
+        expect(phone.locator("[data-words] [data-who=agent]").nth(1)).to_be_visible(timeout=HANG * 1000)
+        expect(phone.locator("[data-state]")).to_contain_text("The last answer took", timeout=HANG * 1000)
+        expect(board.locator("tr[data-call] [data-field=turn]")).to_have_text("listening", timeout=HANG * 1000)
 
         # The operator takes the agent's place: now the caller hears them.
         agent_said = phone.locator("[data-words] [data-who=agent]").count()
         before = phone.evaluate(STATS)
         board.get_by_role("button", name="Take over").click()
         expect(board.locator("dialog [data-said]")).to_contain_text(
-            "You speak with the caller; the agent is silent", timeout=20_000
+            "You speak with the caller; the agent is silent", timeout=HANG * 1000
         )
         expect(board.locator("tr[data-call] [data-field=turn]")).to_have_text("with you")
         phone.wait_for_function(f"async before => (await ({STATS})()).energy > before + 0.02", arg=before["energy"])

@@ -24,6 +24,7 @@ from tests.interop.test_srtp import TRUNK
 from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all
+from tests.waiting import HANG
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def running(module: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(HANG)
 
 
 @contextlib.contextmanager
@@ -107,7 +108,7 @@ def test_we_call_baresip_over_tls_if_its_certificate_is_good(
     async def call() -> None:
         options = EndpointOptions("127.0.0.1", 0, tls=TlsOptions(0, ca=str(authority.ca)))
         target = Uri.parse(f"sip:caller@127.0.0.1:{port + 1};transport=tls")
-        async with asyncio.timeout(20), Endpoint(options, lambda leg: None, admit_all) as endpoint:
+        async with asyncio.timeout(HANG), Endpoint(options, lambda leg: None, admit_all) as endpoint:
             leg, answer = await endpoint.invite(
                 target, "<sip:agent@127.0.0.1>", make_offer(LocalMedia("127.0.0.1", 4000, tls=False))
             )

@@ -19,6 +19,7 @@ from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.interop.chromium import PROGRAM, flags, microphone
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("chromium", "coturn")
 
@@ -79,7 +80,7 @@ def test_a_call_through_a_turn_server(tmp_path: Path) -> None:
             await page.goto(f"{dashboard.url}phone")
             await page.get_by_role("button", name="Call", exact=True).click()
             state = page.locator("[data-state]")
-            await playwright.expect(state).to_contain_text("Talking", timeout=20_000)
+            await playwright.expect(state).to_contain_text("Talking", timeout=HANG * 1000)
             await page.wait_for_function("() => Number(document.querySelector('[data-heard]').dataset.most) > 0.02")
             way = await page.evaluate(WAY)
             await page.get_by_role("button", name="Hang up").click()

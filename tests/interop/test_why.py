@@ -30,6 +30,7 @@ from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
@@ -51,7 +52,7 @@ async def lasting(world: Cloud, kind: type, count: int, **options: Any) -> str:
     """A call, until so many events or reports of one kind have come of it; returns its Call-ID."""
     seen: list[tuple[str, type]] = []
     world.gateway.watchers.add(lambda event: seen.append((event.call, type(getattr(event, "report", event)))))
-    async with calling(world.target, every_code, **options) as phone, asyncio.timeout(60):
+    async with calling(world.target, every_code, **options) as phone, asyncio.timeout(HANG):
         assert phone.leg
         while seen.count((phone.leg.id, kind)) < count:
             await asyncio.sleep(0.1)
@@ -141,7 +142,7 @@ def test_a_newcomer_reads_why_a_real_call_was_slow_silent_or_refused(tmp_path: P
             for name, call in placed.items():
                 await page.goto(dashboard.url.rstrip("/") + WHERE[name])
                 await page.click(f"main a[href='/calls/{quote(call)}']")
-                await page.wait_for_selector("[data-ready=ended]", timeout=10_000)
+                await page.wait_for_selector("[data-ready=ended]", timeout=HANG * 1000)
                 why = page.locator("[data-part=why] > div").first
                 for words in TOLD[name]:
                     await playwright.expect(why).to_contain_text(re.compile(words))

@@ -19,6 +19,7 @@ from media.recording.recorder import BACKLOG, Recorder, Written
 from media.recording.stereo import HELD, Recording
 from media.recording.wav import HEADER, header
 from sipgw.records.artifacts.wav import read_ulaw
+from tests.waiting import HANG
 
 LOUD = bytes([0x10, 0x90]) * (FRAME // 2)
 QUIET = bytes([0xFE]) * FRAME
@@ -166,7 +167,7 @@ def test_both_sides_are_always_as_long_as_the_call(steps):
 
 
 def ended(recorder: Recorder) -> Written:
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANG
     while time.monotonic() < until:
         for written in recorder.ended():
             return written
@@ -176,7 +177,7 @@ def ended(recorder: Recorder) -> Written:
 
 def written(recorder: Recorder, path: Path, size: int) -> None:
     """Wait until so much of the file is there."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANG
     while not path.exists() or path.stat().st_size < size:
         assert time.monotonic() < until, "the file does not grow"
         recorder.ended()

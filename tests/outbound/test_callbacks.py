@@ -308,7 +308,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
 
             def killed() -> None:
                 with contextlib.suppress(AssertionError), served(tmp_path, more) as gateway:
-                    until = time.monotonic() + 20
+                    until = time.monotonic() + HANG
                     while not person.legs and time.monotonic() < until:
                         time.sleep(0.05)
                     gateway.process.kill()
@@ -327,7 +327,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
 
             def again() -> None:
                 with served(tmp_path, more):
-                    until = time.monotonic() + 20
+                    until = time.monotonic() + HANG
                     while rows()[0][0] != "done" and time.monotonic() < until:
                         time.sleep(0.05)
 
