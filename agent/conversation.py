@@ -110,6 +110,7 @@ class Conversation(BaseConversation):
         said = words_of(event.text)
         if prepared is not None and not event.final and words_of(prepared.text)[-len(said) or None :] != said:
             self._unprepare()  # the caller goes on
+        self._notice(self._listening.lapse(self._now()))
         self._decide(self._floor.turns.hear(self._listening.words(event), self._now()))
 
     # What is said

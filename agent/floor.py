@@ -65,7 +65,13 @@ class Listening:
         """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""
         self._given += len(ulaw)
         self._arrived = at
-        changes = self.voice.feed(ulaw, at, played)
+        return self._note(self.voice.feed(ulaw, at, played))
+
+    def lapse(self, now: float) -> list[Change]:
+        """What changed because nothing came until `now`."""
+        return self._note(self.voice.lapse(now))
+
+    def _note(self, changes: list[Change]) -> list[Change]:
         for change in changes:
             if change.kind in (Kind.VOICE_ENDED, Kind.SHORT_VOICE):
                 self.silent_since = change.at

@@ -17,9 +17,9 @@ VOICED, VOICED_IN_SILENCE = 0.5, 0.4
 """Probability that makes a slot one of voice: while the agent speaks, and otherwise."""
 PROMPT = 0.1
 """Seconds of voice that are the caller's while the agent is silent; a click is shorter."""
-SHORTEST, LONGEST = 0.16, 0.48
+SHORTEST, LONGEST = 0.12, 0.48
 """Seconds of voice that stop the agent: on a clean line, and after pauses for nothing."""
-SLOWER, FASTER = 3.0, 0.7
+SLOWER, FASTER = 4.0, 0.7
 """How a pause for nothing, and one that was right, change that."""
 REPLY_OVER = 0.26
 """Seconds of silence of the agent after which a short word is an answer."""
@@ -29,6 +29,8 @@ NO_VOICE, PART = 0.4, 0.25
 """Seconds of sound that are no voice if less than this part of them is."""
 TOO_LONG = 0.8
 """Seconds of voice in which one that is still too quiet to be the caller's is a background."""
+LAPSED = 0.4
+"""Seconds after the last sound of a voice in which a line that goes on sending has brought its silence."""
 RETRY = 0.4
 """Seconds between two looks at a noise that goes on."""
 RISEN = 6.0
@@ -149,7 +151,7 @@ class CallerSound:
         self._at = at
         if not slots:
             return []
-        idle = self.state is State.QUIET and self._noise.known and self._echo.over and not played.strip(b"\x7f")
+        idle = self.state is State.QUIET and self._echo.over and not played.strip(b"\x7f")
         if idle and peak(linear) < self._noise.gate:  # nearly always: nobody speaks
             self._noise.follow(level(linear), slots)
             self._before = (self._before + linear[: len(linear) - rest])[-BEFORE:]
@@ -164,6 +166,13 @@ class CallerSound:
                 changes.append(change)
             self._before = (self._before + slot)[-BEFORE:]
         return changes
+
+    def lapse(self, now: float) -> list[Change]:
+        """Tell what changed because nothing came until `now`: a line may send nothing while its caller is silent."""
+        if self.state is not State.VOICE or now - self._sound.heard < LAPSED:
+            return []
+        change = self._move(Event.OVER, now)
+        return [change] if change else []
 
     def confirmed(self) -> None:
         """Words of the voice that came last were answered: learn the caller's level, and trust the line more."""
@@ -201,9 +210,6 @@ class CallerSound:
         echo = self._echo.take(sent, came)
         if self._echo.path is Path.ECHO and path is not Path.ECHO and self.state is State.QUIET:
             return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
-        if not self._noise.known:
-            self._noise.follow(came)
-            return None
         loud = came > max(self._noise.gate, echo + MARGIN)
         sound = self._sound
         sound.recent += 0.3 * (came - sound.recent)
@@ -238,6 +244,7 @@ class CallerSound:
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.SHORT if sound.seconds >= PROMPT and needed < math.inf else Event.OVER, at)
         if sound.loud * SECONDS >= NO_VOICE and sound.voice < PART * sound.loud:
+            self._noise.refused()
             return self._move(Event.REFUSED, at)
         if sound.seconds >= TOO_LONG:
             self._background.refused(sound.level, sound.seconds)

@@ -342,9 +342,11 @@ class TurnMachine(Situation):
             return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "")
         if action is not Action.ANSWER:
             return Decision(action, evidence)
-        turn, last, text = self._turn, self._last_sound(now), self._unanswered()
-        self._log.take(now)
+        turn, last = self._turn, self._last_sound(now)
+        if self._agent.kept:
+            self._log.note(self._agent.kept)  # so that it is given back with the other words
         self._agent.kept, self._agent.broke = "", None
+        text = self._log.take(now)
         self._voice.settle()
         self._silence.heard()
         if self._silence.free_until < inf:
