@@ -227,7 +227,7 @@ class BaseConversation(ConversationKind):
             Action.DISCARD: lambda _: self._discard(),
             Action.KEEP: lambda _: None,
             Action.GREET: lambda _: self._recite(said.greeting),
-            Action.REPROMPT: lambda _: self._recite(said.reprompt),
+            Action.REPROMPT: lambda _: self._reprompt(),
             Action.ASK_AGAIN: lambda _: self._ask_again(),
             Action.HARDLY: lambda _: self._recite(said.hardly),
             Action.GIVE_UP: lambda _: self._fail("stt", ProviderError(self._stt.name, UNHEARD)),
@@ -253,6 +253,10 @@ class BaseConversation(ConversationKind):
         if not decision.evidence.words:
             self._listening.voice.false_alarm()
         self._line.resume()
+
+    def _reprompt(self) -> None:
+        self._listening.voice.forget_background()
+        self._recite(self._active.persona.reprompt)
 
     def _ask_again(self) -> None:
         self._recite(self._active.persona.again)

@@ -54,6 +54,8 @@ class TurnMachine(Situation):
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
                 if change.evidence.background and self.state is State.PAUSED:
                     return self._handle(Event.UNCONFIRMED, now, evidence)
+                if voice.others and self._log.text and self.state is State.HEARING:
+                    return self._handle(Event.EAGER, now, evidence)
                 return () if self._log.text else self._handle(Event.QUIET, now, evidence)
             case Kind.SHORT_VOICE:
                 voice.short(change)
@@ -75,9 +77,14 @@ class TurnMachine(Situation):
         if not words_of(words.text):
             if words.final:
                 self._log.hear(words, now)
-            return self._nothing(now) if words.final else ()
+            return self._nothing(now) if words.final and not words.others else ()
+        known = self._log.text
         if not words_of(new := self._log.hear(words, now)):
             return ()
+        if words.others:
+            self._voice.others = self._voice.since is None
+            if self._log.text == known and not words.final:
+                return ()  # all that is new is somebody else's
         verdict, why = self._judge(new, words, now)
         evidence = self._evidence(verdict.value, now, words=new, because=why)
         self._voice.agrees = set(words_of(new)) <= self.lexicon.nods
