@@ -17,6 +17,7 @@ from agent.conversation_kind import ConversationKind
 from agent.dtmf_collector import DtmfCollector
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
+from agent.hearing.changes import Change
 from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.pacing import pacing
@@ -168,10 +169,13 @@ class BaseConversation(ConversationKind):
             self._give(sound.ulaw)
         changes = self._listening.hear(sound.ulaw, sound.at, sound.played)
         self._floor.turns.hear_line(may_echo=bool(sound.played) and self._listening.voice.may_echo)
-        for change in changes:
-            self._decide(self._floor.turns.sound(change, self._now()))
+        self._notice(changes)
         if (piece := self._listening.voice.wants()) is not None:
             self._line.attend(piece)
+
+    def _notice(self, changes: list[Change]) -> None:
+        for change in changes:
+            self._decide(self._floor.turns.sound(change, self._now()))
 
     def _tools_run(self, runs: bool) -> None:
         """A tool of this turn runs, or none does any more."""
@@ -188,6 +192,7 @@ class BaseConversation(ConversationKind):
         # An echo may run from one sentence into the next.
         before = sentences[utterance - 1].text if utterance > floor.first else ""
         self._expect(sentence.text)
+        self._notice(self._listening.lapse(self._now()))
         self._decide(floor.turns.says(sentence.text, before, self._now()))
 
     async def _follow(self, part: Part, name: str, events: AsyncIterator[T], take: Callable[[T], None]) -> None:
@@ -222,7 +227,7 @@ class BaseConversation(ConversationKind):
             Action.DISCARD: lambda _: self._discard(),
             Action.KEEP: lambda _: None,
             Action.GREET: lambda _: self._recite(said.greeting),
-            Action.REPROMPT: lambda _: self._recite(said.reprompt),
+            Action.REPROMPT: lambda _: self._reprompt(),
             Action.ASK_AGAIN: lambda _: self._ask_again(),
             Action.HARDLY: lambda _: self._recite(said.hardly),
             Action.GIVE_UP: lambda _: self._fail("stt", ProviderError(self._stt.name, UNHEARD)),
@@ -248,6 +253,10 @@ class BaseConversation(ConversationKind):
         if not decision.evidence.words:
             self._listening.voice.false_alarm()
         self._line.resume()
+
+    def _reprompt(self) -> None:
+        self._listening.voice.forget_background()
+        self._recite(self._active.persona.reprompt)
 
     def _ask_again(self) -> None:
         self._recite(self._active.persona.again)

@@ -106,11 +106,11 @@ class Conversation(BaseConversation):
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
         self._active.note_transcript(event)
-        prepared = self._prepared
-        said = words_of(event.text)
-        if prepared is not None and not event.final and words_of(prepared.text)[-len(said) or None :] != said:
+        self._notice(self._listening.lapse(self._now()))
+        words, prepared = self._listening.words(event), self._prepared
+        if prepared is not None and not event.final and not _alike(words_of(prepared.text), words_of(words.text)):
             self._unprepare()  # the caller goes on
-        self._decide(self._floor.turns.hear(self._listening.words(event), self._now()))
+        self._decide(self._floor.turns.hear(words, self._now()))
 
     # What is said
 
@@ -173,6 +173,12 @@ class Conversation(BaseConversation):
 
     def _blamed(self, error: ProviderError) -> Part:
         return "tts" if isinstance(error, TtsError) else "llm"
+
+
+def _alike(one: list[str], other: list[str]) -> bool:
+    """Whether one ends with the other."""
+    shared = min(len(one), len(other))
+    return bool(shared) and one[-shared:] == other[-shared:]
 
 
 def _tts_of(active: ActiveAgent[CascadeRole]) -> tuple[tuple[str, str], Callable[[], TextToSpeech]]:

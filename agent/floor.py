@@ -14,6 +14,9 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import Lexicon
 from agent.turn_taking.words import Words, words_of
 
+UNSETTLED = 1.0
+"""Seconds after a word in which it may turn out that it was not the caller's."""
+
 
 class Floor:
     """Who has it, and what is being said."""
@@ -60,12 +63,22 @@ class Listening:
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
+        self._ends: list[float] = []
+        """When each word of the recogniser's present turn was heard, as it was reported first."""
+        self._theirs: list[bool] = []
+        """Whether it is the caller's."""
 
     def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""
         self._given += len(ulaw)
         self._arrived = at
-        changes = self.voice.feed(ulaw, at, played)
+        return self._note(self.voice.feed(ulaw, at, played))
+
+    def lapse(self, now: float) -> list[Change]:
+        """What changed because nothing came until `now`."""
+        return self._note(self.voice.lapse(now))
+
+    def _note(self, changes: list[Change]) -> list[Change]:
         for change in changes:
             if change.kind in (Kind.VOICE_ENDED, Kind.SHORT_VOICE):
                 self.silent_since = change.at
@@ -84,9 +97,30 @@ class Listening:
         return tuple(Spoken(word.text, now - self._at(word.start), now - self._at(word.end)) for word in words)
 
     def words(self, transcript: Transcript) -> Words:
-        """The transcript on the clock."""
-        began = tuple(self._at(word.start) for word in transcript.words)
-        return Words(transcript.text, transcript.final, transcript.eager, self._at(transcript.end), began)
+        """The transcript on the clock, without the words of somebody behind the caller."""
+        told, placed = transcript.text.split(), transcript.words
+        if len(placed) == len(told):
+            self._ends = [self._at((word.start + word.end) / 2) for word in placed]
+        else:
+            del self._ends[len(told) :]
+            self._ends += [self._at(transcript.end)] * (len(told) - len(self._ends))
+        del self._theirs[len(told) :]
+        for number, end in enumerate(self._ends):
+            if number >= len(self._theirs):
+                self._theirs.append(self.voice.theirs(end))
+            elif end > self._arrived - UNSETTLED:
+                self._theirs[number] = self.voice.theirs(end)
+        kept = [number for number in range(len(told)) if self._theirs[number]]
+        others = len(kept) < len(told)
+        ends = self._ends
+        if transcript.final:
+            self._ends, self._theirs = [], []
+        return Words(
+            " ".join(told[number] for number in kept) if others else transcript.text,
+            transcript.final, transcript.eager, ends[kept[-1]] if others and kept else self._at(transcript.end),
+            tuple(self._at(placed[number].start) for number in kept) if len(placed) == len(told)
+            else tuple(self._at(word.start) for word in placed), others,
+        )  # fmt: skip
 
     def _at(self, place: float) -> float:
         """When the sound at this place arrived: sound is continuous, so its age is its distance from the end."""

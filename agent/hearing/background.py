@@ -41,12 +41,21 @@ class Background:
             return None
         return max(bounds) - DOUBT * min(1.0, max(0.0, (seconds - AT_ONCE) / (IN_DOUBT - AT_ONCE)))
 
+    @property
+    def known(self) -> bool:
+        """Whether there is one."""
+        return self._steady is not None
+
     def confirmed(self, level: float) -> None:
         """Words of a voice with this level were answered."""
         self._usual = _follow(self._usual, level)
         self._refused = 0
         if self._steady is not None and self._steady + ABOVE_STEADY - DOUBT > level:
             self._steady = None
+
+    def goes_on(self, level: float) -> None:
+        """A voice with this level went on when the caller had stopped."""
+        self._steady = _follow(self._steady, level, LOUDER)
 
     def refused(self, level: float, seconds: float) -> None:
         """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""

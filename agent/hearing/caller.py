@@ -1,9 +1,11 @@
 """The caller's sound: a gate of energy, a voice model on demand, the echo of the line, the background. Sans-IO."""
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 
 from agent.hearing.background import Background
+from agent.hearing.behind import Behind
 from agent.hearing.changes import Change, Evidence, Kind
 from agent.hearing.echo_path import EchoPath, Path
 from agent.hearing.levels import RATE, SECONDS, SILENT, SLOT, WIDTH, level, peak, to_linear
@@ -17,9 +19,9 @@ VOICED, VOICED_IN_SILENCE = 0.5, 0.4
 """Probability that makes a slot one of voice: while the agent speaks, and otherwise."""
 PROMPT = 0.1
 """Seconds of voice that are the caller's while the agent is silent; a click is shorter."""
-SHORTEST, LONGEST = 0.16, 0.48
+SHORTEST, LONGEST = 0.12, 0.48
 """Seconds of voice that stop the agent: on a clean line, and after pauses for nothing."""
-SLOWER, FASTER = 3.0, 0.7
+SLOWER, FASTER = 4.0, 0.7
 """How a pause for nothing, and one that was right, change that."""
 REPLY_OVER = 0.26
 """Seconds of silence of the agent after which a short word is an answer."""
@@ -29,12 +31,20 @@ NO_VOICE, PART = 0.4, 0.25
 """Seconds of sound that are no voice if less than this part of them is."""
 TOO_LONG = 0.8
 """Seconds of voice in which one that is still too quiet to be the caller's is a background."""
+LAPSED = 0.4
+"""Seconds after the last sound of a voice in which a line that goes on sending has brought its silence."""
 RETRY = 0.4
 """Seconds between two looks at a noise that goes on."""
 RISEN = 6.0
 """Decibels by which a noise becomes louder when somebody speaks into it."""
 SOFT = 12.0
 """Decibels below the level of a voice that do not count for its level."""
+KEPT = 32
+"""Voices whose times are kept: of more than half a minute."""
+EARLY, LATE = 0.2, 0.3
+"""Seconds before the beginning of a voice, and after its end, in which words of it may be placed."""
+RECENT = 3.0
+"""Seconds after a voice in which the next one is compared with it."""
 CLOSELY = 0.7
 """Seconds after the caller's last sound: by then most recognisers have ended the turn."""
 PENDING, SPEAKING, IDLE = 0.02, 0.04, 0.1
@@ -63,6 +73,8 @@ class Sound:
     """Level of the last 0.1 s or so, dBm0."""
     margin: float = 0.0
     """Sum of their differences to the predicted echo."""
+    stressed: float = 0.0
+    """When there was a syllable of the level of its voice last."""
     looked: float = 0.0
     """When it was last decided what it is."""
     disowned: bool = False
@@ -113,9 +125,13 @@ class CallerSound:
         self._noise = NoiseFloor()
         self._echo = EchoPath()
         self._background = Background()
+        self._behind = Behind()
+        self._voices = deque[tuple[float, float]](maxlen=KEPT)
+        """From when to when the caller spoke."""
         self._sound = Sound(-math.inf, -math.inf)
         self._voice = self._sound
-        """The last sound that had a voice."""
+        """The last sound that had a voice, and the one before it."""
+        self._before_it = self._sound
         self._needed = SHORTEST
         self._rest = b""
         self._before = b""
@@ -149,7 +165,7 @@ class CallerSound:
         self._at = at
         if not slots:
             return []
-        idle = self.state is State.QUIET and self._noise.known and self._echo.over and not played.strip(b"\x7f")
+        idle = self.state is State.QUIET and self._echo.over and not played.strip(b"\x7f")
         if idle and peak(linear) < self._noise.gate:  # nearly always: nobody speaks
             self._noise.follow(level(linear), slots)
             self._before = (self._before + linear[: len(linear) - rest])[-BEFORE:]
@@ -164,6 +180,28 @@ class CallerSound:
                 changes.append(change)
             self._before = (self._before + slot)[-BEFORE:]
         return changes
+
+    def lapse(self, now: float) -> list[Change]:
+        """Tell what changed because nothing came until `now`: a line may send nothing while its caller is silent."""
+        if self.state is not State.VOICE or now - self._sound.heard < LAPSED:
+            return []
+        change = self._move(Event.OVER, now)
+        return [change] if change else []
+
+    def theirs(self, at: float) -> bool:
+        """Whether a word that was heard then may be the caller's: any, unless somebody is known to speak behind them.
+
+        Then only words in a voice that was loud enough to be the caller's are.
+        """
+        if not self._background.known:
+            return True
+        if self.state is State.VOICE and self._sound.voice_began - EARLY <= at <= self._sound.stressed + LATE:
+            return True
+        return any(began - EARLY <= at <= until + LATE for began, until in self._voices)
+
+    def forget_background(self) -> None:
+        """The caller was asked whether they are there: listen to whoever answers, be it as quiet as the background."""
+        self._background, self._behind = Background(), Behind()
 
     def confirmed(self) -> None:
         """Words of the voice that came last were answered: learn the caller's level, and trust the line more."""
@@ -201,9 +239,6 @@ class CallerSound:
         echo = self._echo.take(sent, came)
         if self._echo.path is Path.ECHO and path is not Path.ECHO and self.state is State.QUIET:
             return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
-        if not self._noise.known:
-            self._noise.follow(came)
-            return None
         loud = came > max(self._noise.gate, echo + MARGIN)
         sound = self._sound
         sound.recent += 0.3 * (came - sound.recent)
@@ -238,6 +273,7 @@ class CallerSound:
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.SHORT if sound.seconds >= PROMPT and needed < math.inf else Event.OVER, at)
         if sound.loud * SECONDS >= NO_VOICE and sound.voice < PART * sound.loud:
+            self._noise.refused()
             return self._move(Event.REFUSED, at)
         if sound.seconds >= TOO_LONG:
             self._background.refused(sound.level, sound.seconds)
@@ -249,8 +285,15 @@ class CallerSound:
         if sound.disowned:
             return self._move(Event.REFUSED, at)
         least = self._background.least(sound.seconds, agent_speaks=False)
-        if loud and (least is None or came > least - SOFT / 2):
-            sound.go_on(at, came)
+        if loud:
+            if self._behind.take(came):
+                sound.stressed = at
+            if least is None or came > least - SOFT / 2:
+                sound.go_on(at, came)
+        if (behind := self._behind.level) is not None:
+            sound.heard = max(sound.stressed, sound.voice_began)
+            self._background.goes_on(behind)
+            return self._move(Event.REFUSED, at)
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.OVER, at)
         return None
@@ -281,22 +324,32 @@ class CallerSound:
 
     def _move(self, event: Event, at: float) -> Change | None:
         self.state, kind = TABLE[self.state, event]
+        if self.state is State.VOICE:
+            if at - self._voice.heard >= RECENT:
+                self._behind = Behind()
         if self.state in (State.SOUND, State.AGAIN):
             self._sound = Sound(at - SECONDS, at, recent=self._sound.recent)
             self._judge.begin(self._before)
         sound = self._sound
         sound.looked = at
-        if sound.seconds >= PROMPT:
-            self._voice = sound
+        if self.state is State.VOICE or kind is Kind.SHORT_VOICE:
+            self._before_it, self._voice = self._voice, sound
         if kind is None:
             return None
         background, moment = sound.disowned, sound.heard
+        if kind in (Kind.VOICE_ENDED, Kind.SHORT_VOICE) and (sound.stressed or not self._background.known):
+            self._voices.append((sound.voice_began, sound.heard))
         match kind:
             case Kind.VOICE_STARTED:
                 moment = sound.voice_began
             case Kind.NOISE:
                 background, moment = sound.seconds >= PROMPT and self._needs(sound) == math.inf, sound.began
-        return Change(kind, moment, self._evidence(sound, background=background))
+        behind = kind is Kind.VOICE_ENDED and self._behind.level is not None
+        if behind:
+            self._behind.hear_again()
+            if not sound.stressed:  # nothing of it was the caller
+                background, self._voice = True, self._before_it
+        return Change(kind, moment, replace(self._evidence(sound, background=background), behind=behind))
 
     def _evidence(self, sound: Sound, *, background: bool) -> Evidence:
         echoes = self._echo.path is Path.ECHO

@@ -37,6 +37,8 @@ class Evidence:
     """How far the sound was above the predicted echo; None if the agent was silent or the line has no echo."""
     background: bool = False
     """Whether it belongs to steady speech, music or noise behind the caller."""
+    behind: bool = False
+    """Whether somebody else goes on behind the caller, who has stopped."""
 
     def __str__(self) -> str:
         """The sentence for the call's page, for example "voice 0.93 for 180 ms, echo -31 dB"."""
@@ -47,6 +49,8 @@ class Evidence:
             parts.append(f"{self.margin:+.0f} dB above it" if self.margin >= 0 else "not above it")
         if self.background:
             parts.append("background")
+        if self.behind:
+            parts.append("somebody goes on behind the caller")
         return ", ".join(parts)
 
 

@@ -1,9 +1,7 @@
 """The gate of energy: what is not louder than the noise of the line is no sound. Sans-IO."""
 
-LEARNING = 10
-"""Slots at the start of a call whose quietest is the first noise floor; speech has quiet ones, noise has not."""
 LEAST = -58.0
-"""The lowest noise floor, dBm0."""
+"""The lowest noise floor, dBm0; it is that of a line which was not heard yet, since the first sound may be speech."""
 ABOVE = 10.0
 """Decibels above the noise floor at which a sound begins."""
 AUDIBLE = -38.0
@@ -15,29 +13,22 @@ WHOLE = 100
 
 
 class NoiseFloor:
-    """Follows the noise of a line: down at once, up slowly, and by the gaps only while somebody speaks."""
+    """Follows the noise of a line: down at once, up slowly, and by the gaps only while somebody speaks.
+
+    Only sound that is no voice raises it: a line that sends nothing while its caller is silent has no noise to learn.
+    """
 
     def __init__(self) -> None:
-        self.gate = 0.0
-        """The level in dBm0 above which there is a sound."""
-        self._floor = 0.0
-        self._learned = 0
+        self._set(LEAST)
+        self._heard = False
+        """Whether the line was ever heard without a sound."""
         self._least = 0.0
         """The quietest slot of the present sound, and their number."""
         self._slots = 0
 
-    @property
-    def known(self) -> bool:
-        """Whether the noise of this line was listened to for long enough to tell a sound from it."""
-        return self._learned >= LEARNING
-
     def follow(self, level: float, slots: int = 1) -> None:
         """Take the level of so many slots without sound."""
-        self._slots = 0
-        if not self.known:
-            self._learned += slots
-            self._set(min(self._floor, level))
-            return
+        self._slots, self._heard = 0, True
         rate = DOWN if level < self._floor else UP
         self._set(self._floor + (level - self._floor) * min(1.0, rate * slots))
 
@@ -49,6 +40,13 @@ class NoiseFloor:
             self._set(max(self._floor, min(self._least, most - ABOVE)))
             self._slots = 0
 
+    def refused(self) -> None:
+        """The present sound is no voice: if there was nothing else since the line was connected, it is its noise."""
+        if not self._heard and self._slots:
+            self._set(max(self._floor, self._least))
+            self._slots = 0
+
     def _set(self, floor: float) -> None:
         self._floor = max(LEAST, floor)
         self.gate = max(AUDIBLE, self._floor + ABOVE)
+        """The level in dBm0 above which there is a sound."""

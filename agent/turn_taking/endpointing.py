@@ -79,17 +79,18 @@ class Endpointing:
         lengths = {one.length for one in self.fields if one.kind is kind and one.length}
         return Expected(kind, lengths.pop() if len(lengths) == 1 else None)
 
-    def delay(self, text: str, *, ended: bool) -> tuple[float, str, str]:
+    def delay(self, text: str, *, ended: bool, others: bool = False) -> tuple[float, str, str]:
         """Seconds of silence behind `text` that end the turn, what was expected and what else speaks for it.
 
-        `ended`: the recogniser has said that it is all of it.
+        `ended`: the recogniser has said that it is all of it. `others`: it cannot, since somebody goes on behind the
+        caller.
         """
         self._punctuates |= text.rstrip().endswith(ENDS)
         if text.endswith("]") and text.startswith("[pressed"):
             return 0.0, "", "keys"
         wanted = self.wanted(text)
         state, told = progress(wanted, text)
-        if self.ends_turns and not ended:
+        if self.ends_turns and not ended and not others:
             longest = self.options.max_endpointing_delay
             whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
             overdue = (whole or not self.trusted) and (state is not Progress.PART)

@@ -54,6 +54,8 @@ class TurnMachine(Situation):
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
                 if change.evidence.background and self.state is State.PAUSED:
                     return self._handle(Event.UNCONFIRMED, now, evidence)
+                if voice.others and self._log.text and self.state is State.HEARING:
+                    return self._handle(Event.EAGER, now, evidence)
                 return () if self._log.text else self._handle(Event.QUIET, now, evidence)
             case Kind.SHORT_VOICE:
                 voice.short(change)
@@ -75,9 +77,14 @@ class TurnMachine(Situation):
         if not words_of(words.text):
             if words.final:
                 self._log.hear(words, now)
-            return self._nothing(now) if words.final else ()
+            return self._nothing(now) if words.final and not words.others else ()
+        known = self._log.text
         if not words_of(new := self._log.hear(words, now)):
             return ()
+        if words.others:
+            self._voice.others = self._voice.since is None
+            if self._log.text == known and not words.final:
+                return ()  # all that is new is somebody else's
         verdict, why = self._judge(new, words, now)
         evidence = self._evidence(verdict.value, now, words=new, because=why)
         self._voice.agrees = set(words_of(new)) <= self.lexicon.nods
@@ -342,9 +349,11 @@ class TurnMachine(Situation):
             return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "")
         if action is not Action.ANSWER:
             return Decision(action, evidence)
-        turn, last, text = self._turn, self._last_sound(now), self._unanswered()
-        self._log.take(now)
+        turn, last = self._turn, self._last_sound(now)
+        if self._agent.kept:
+            self._log.note(self._agent.kept)  # so that it is given back with the other words
         self._agent.kept, self._agent.broke = "", None
+        text = self._log.take(now)
         self._voice.settle()
         self._silence.heard()
         if self._silence.free_until < inf:

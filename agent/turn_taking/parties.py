@@ -61,19 +61,24 @@ class Voice:
         """Whether the caller certainly speaks."""
         return self.since is not None and self.certain
 
+    others: bool = False
+    """Whether somebody else went on behind the caller when it ended: the recogniser does not hear that it has."""
+
     def begin(self, change: Change, now: float) -> None:
         """It begins."""
         if self.since is None and now - self.until > FORGOTTEN:
             self.settle()
         self.since = self.began = change.at
-        self.agrees = False
+        self.agrees = self.others = False
         self.learn(change)
 
     def end(self, change: Change, listening_since: float) -> None:
         """It has ended; of what came since the agent listens there should be words."""
-        if self.since is not None:
+        evidence = change.evidence
+        if self.since is not None and not (evidence.behind and evidence.background):
             self.unheard += max(0.0, change.at - max(self.since, listening_since))
-        self.since, self.until = None, max(change.at, self.began)
+            self.until = max(change.at, self.began)
+        self.since, self.others = None, evidence.behind
         self.learn(change)
 
     def short(self, change: Change) -> None:

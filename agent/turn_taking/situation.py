@@ -93,7 +93,7 @@ class Situation:
         if self.state in (State.LISTENING, State.HOLDING):
             return self._silence.since
         if voice.since is None:
-            return max(voice.until, self._log.last_at - LAG)
+            return voice.until if voice.others else max(voice.until, self._log.last_at - LAG)
         until = self._awaited(voice.since)
         return until if until < inf else None
 
@@ -135,7 +135,7 @@ class Situation:
         if not self._log.text:
             return self.options.confirm_after_quiet
         complete = self._log.complete
-        seconds = self.endpointing.delay(self._log.text, ended=complete)[0]
+        seconds = self.endpointing.delay(self._log.text, ended=complete, others=self._voice.others)[0]
         return seconds if seconds or complete else ENDLESS
 
     @property

@@ -31,6 +31,8 @@ class Words(NamedTuple):
     """When the sound of the last word arrived; infinite if the recogniser does not tell."""
     began: tuple[float, ...] = ()
     """When the sound of each of them began to arrive, if the recogniser tells."""
+    others: bool = False
+    """Whether there were words of somebody behind the caller, which are left out."""
 
 
 @dataclass
@@ -97,6 +99,8 @@ class WordLog:
         new, old = words.text.split(), current.text.split()[: current.taken]
         if len(words.began) == len(new) and current.until < inf:
             return sum(began < current.until for began in words.began)
+        if words.others and words.ended <= current.until < inf:
+            return len(new)
         told, known = ([" ".join(words_of(word)) for word in text] for text in (new, old))
         blocks = SequenceMatcher(None, known, told, autojunk=False).get_matching_blocks()
         matched = sum(block.size for block in blocks)

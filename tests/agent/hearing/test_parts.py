@@ -8,7 +8,7 @@ from agent.hearing.changes import Evidence
 from agent.hearing.echo_path import EVERY, EchoPath, Path
 from agent.hearing.levels import SILENT, level, peak, to_linear
 from agent.hearing.model_files import ModelError
-from agent.hearing.noise_floor import LEARNING, NoiseFloor
+from agent.hearing.noise_floor import LEAST, NoiseFloor
 from agent.hearing.table import TABLE, Event, State
 from agent.hearing.voice import ModelJudge, Pitch, load, make_judge
 from tests.agent.hearing.lines import AGENT, CALLER
@@ -83,8 +83,8 @@ def test_nothing_is_learned_while_the_agent_is_silent() -> None:
 
 def test_the_noise_floor_falls_at_once_and_rises_slowly() -> None:
     subject = NoiseFloor()
-    for _ in range(LEARNING):
-        subject.follow(-30.0)
+    assert subject.gate == -38.0, "the floor of a quiet line, whatever comes first"
+    subject.follow(-30.0, 500)
     assert subject.gate == pytest.approx(-20.0)
     subject.follow(-60.0, 5)
     low = subject.gate
@@ -96,8 +96,7 @@ def test_the_noise_floor_falls_at_once_and_rises_slowly() -> None:
 def test_speech_does_not_raise_the_noise_floor_and_a_noise_does_within_two_seconds() -> None:
     speech, steady = NoiseFloor(), NoiseFloor()
     for subject in (speech, steady):
-        for _ in range(LEARNING):
-            subject.follow(-60.0)
+        subject.follow(-60.0)
     for one in levels(np.resize(at_level(ulaw_clip("lv_0880.wav"), CALLER), 10 * RATE) + room(10.0)):
         speech.sound(one, 0.0)
     for _ in range(100):
@@ -107,6 +106,19 @@ def test_speech_does_not_raise_the_noise_floor_and_a_noise_does_within_two_secon
     for _ in range(100):
         speech.sound(-10.0, -22.0)
     assert speech.gate == -22.0, "a voice is not cut off by what is taken for its noise"
+
+
+def test_the_first_sound_of_a_line_is_its_noise_once_the_model_has_said_that_it_is_no_voice() -> None:
+    subject = NoiseFloor()
+    subject.sound(-30.0, 0.0)
+    subject.sound(-28.0, 0.0)
+    assert subject.gate == -38.0
+    subject.refused()
+    assert subject.gate == -20.0
+    subject.follow(LEAST, 5)
+    subject.sound(-30.0, 0.0)
+    subject.refused()
+    assert subject.gate == -38.0, "a cough on a line whose silence was heard"
 
 
 def test_a_voice_is_the_caller_s_by_its_level() -> None:

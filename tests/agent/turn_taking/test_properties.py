@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.hearing.changes import Kind
@@ -191,6 +191,7 @@ def never_over_a_certain_voice(call: Call) -> None:
 
 @settings(max_examples=300)
 @given(EVENTS, st.booleans())
+@example([("key", 0.02), ("announce", 0.02), ("final", 40.0), *[("voice", 40.0)] * 4, ("interim", 1.5)], False)
 def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(events, ends_turns: bool) -> None:
     call = held(events, ends_turns=ends_turns)
     told = [word for word in call.memory.split() if word.startswith("w")]

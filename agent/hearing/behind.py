@@ -1,0 +1,50 @@
+"""Whether somebody else goes on behind the caller who has stopped: what remains is quieter, and for long. Sans-IO.
+
+The syllables of one speaker stay 8 dB below their loudest ones for at most half a second in 98 of 100 sentences; those
+of somebody who is 10 dB quieter do so for as long as they speak.
+"""
+
+import math
+
+from agent.hearing.levels import SECONDS, SILENT
+
+BELOW = 8.0
+"""Decibels below the loudest syllables that those of the same voice are above, but for short ones."""
+LONG = 0.5
+"""Seconds of sound below that which are somebody else."""
+LATEST = 0.25
+"""Weight of the latest slot in the power of a syllable."""
+FORGET = 1.0
+"""Decibels by which the loudest syllable counts less after each second of sound."""
+
+
+class Behind:
+    """Follows the voices of one turn, slot by slot."""
+
+    def __init__(self) -> None:
+        self._syllable = 0.0
+        self._loudest = float(SILENT)
+        self._power = 0.0
+        self._slots = 0
+
+    def take(self, level: float) -> bool:
+        """Take the level of a loud slot in dBm0; returns whether it is one of the voice that was loudest so far."""
+        power = 10 ** (level / 10)
+        self._syllable += (LATEST if self._syllable else 1.0) * (power - self._syllable)
+        syllable = 10 * math.log10(self._syllable)
+        self._loudest = max(self._loudest - FORGET * SECONDS, syllable)
+        if syllable >= self._loudest - BELOW:
+            self._power, self._slots = 0.0, 0
+            return True
+        self._power += power
+        self._slots += 1
+        return False
+
+    def hear_again(self) -> None:
+        """What went on is told; the next sound may be the caller again."""
+        self._power, self._slots = 0.0, 0
+
+    @property
+    def level(self) -> float | None:
+        """The level of somebody else who goes on, dBm0; None while there is nobody."""
+        return 10 * math.log10(self._power / self._slots) if self._slots * SECONDS >= LONG - 1e-9 else None
