@@ -51,7 +51,6 @@ class BaseConversation(ConversationKind):
         *,
         transfer: Callable[[str], Awaitable[bool]] | None,
         observer: Callable[[Report], None] | None,
-        ends_turns: bool = True,
     ) -> None:
         """`agent` speaks on `active`. For `transfer` see `agent.conversation.Conversation`."""
         self._line = line
@@ -60,7 +59,7 @@ class BaseConversation(ConversationKind):
         self._agent = agent
         self._observer = observer
         agent.call_ending.connect = transfer
-        self._floor = Floor(options, phrases_of(active.role.languages), ends_turns=ends_turns)
+        self._floor = Floor(options, phrases_of(active.role.languages))
         self._listening = Listening()
         self._tasks = Tasks(self._crashed)
         self._collecting = DtmfCollector(line, agent)

@@ -43,7 +43,6 @@ class MeteredStt:
     """STT whose sound is counted, as that of the product `by`."""
 
     def __init__(self, stt: SpeechToText, report: UsageReport, by: str = "") -> None:
-        self.ends_turns = stt.ends_turns
         self._stt = stt
         self._report = report
         self._by = by
@@ -53,6 +52,11 @@ class MeteredStt:
     def name(self) -> str:
         """Who hears now."""
         return self._stt.name
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `SpeechToText.ends_turns`."""
+        return self._stt.ends_turns
 
     async def open(self) -> None:
         """See `SpeechToText.open`."""

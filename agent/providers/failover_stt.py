@@ -107,8 +107,6 @@ class Kept:
 class FailoverStt:
     """Several STT as one, for one call."""
 
-    ends_turns = True
-
     def __init__(
         self, makers: Sequence[Callable[[], SpeechToText]], health: CircuitBreaker, options: FailoverOptions
     ) -> None:
@@ -122,7 +120,8 @@ class FailoverStt:
         self._said = self._language = ""
         self._patience: asyncio.Timeout | None = None
         self._deaf = ""
-        self.name = ""
+        self.name, self.ends_turns = "", True
+        """Those of the STT in use."""
 
     async def open(self) -> None:
         """Get the first STT that can be had ready. Raises `ProviderError` when there are none."""
@@ -228,7 +227,7 @@ class FailoverStt:
         number = self._order[0]
         stt = self._makers[number]()
         patience = self._options.open_limit if len(self._makers) > 1 else OPEN
-        self.name = stt.name
+        self.name, self.ends_turns = stt.name, stt.ends_turns
         if self._language:
             stt.attend(self._language)
         try:

@@ -225,6 +225,21 @@ def test_babble_is_told_that_it_can_hardly_be_heard_and_the_call_goes_on() -> No
     assert {PERSONA.again, PERSONA.hardly} <= set(held.tts.spoken)
 
 
+def test_a_recogniser_that_stands_in_ends_turns_in_its_own_way() -> None:
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
+        await asyncio.sleep(3)
+        await caller.say("I have a question.")
+        await caller.sound(3, loud=False)
+        stt.ends_turns = False
+        for part in ("It is about the lamp that", "came yesterday."):
+            await caller.say(part)
+            await caller.sound(0.6, loud=False)
+        await caller.sound(5, loud=False)
+        caller.hang_up()
+
+    assert asked(hold(plan)) == ["I have a question.", "It is about the lamp that came yesterday."]
+
+
 def test_every_decision_tells_why() -> None:
     told = reasons(over("No, that is wrong.", seconds=1.2))
     assert [reason.partition(":")[0] for reason in told][:3] == ["ended", "paused", "interrupted"]

@@ -152,7 +152,6 @@ class RecordedStt:
     """STT that is looked at."""
 
     def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
-        self.ends_turns = stt.ends_turns
         self._stt = stt
         self._recorder = recorder
         self._session = next(recorder.numbers)
@@ -164,6 +163,11 @@ class RecordedStt:
     def name(self) -> str:
         """See `SpeechToText.name`."""
         return self._stt.name
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `SpeechToText.ends_turns`."""
+        return self._stt.ends_turns
 
     async def open(self) -> None:
         """See `SpeechToText.open`."""

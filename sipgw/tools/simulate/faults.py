@@ -34,11 +34,16 @@ class FaultyStt:
     """STT whose words come late in every second turn, or which are lost, or turn deaf."""
 
     def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
-        self.name, self.ends_turns = stt.name, stt.ends_turns
+        self.name = stt.name
         self._stt = stt
         self._options = options
         self._heard = 0
         self._session = asyncio.timeout(None)
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `agent.stt.SpeechToText`."""
+        return self._stt.ends_turns
 
     async def open(self) -> None:
         """See `agent.stt.SpeechToText`."""
