@@ -302,13 +302,12 @@ class BaseConversation(ConversationKind):
         self._end_turn()
         ending = self._agent.call_ending
         outcome = ending.outcome
-        if outcome is not None and outcome.kind == "transfer":
-            # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
-            self._hand_over(outcome, ending.under_way())
-        elif outcome is not None:
+        if outcome is not None and outcome.kind != "transfer":
             self._floor.end(outcome)
-        else:
-            self._decide(self._floor.turns.done(self._now()))
+            return
+        if outcome is not None:
+            self._hand_over(outcome, ending.under_way())
+        self._decide(self._floor.turns.done(self._now()))
 
     def _begin_turn(self, turn: Turn) -> None:
         self._end_turn()
@@ -330,6 +329,7 @@ class BaseConversation(ConversationKind):
             self._report(TurnEnded(turn))
 
     def _hand_over(self, outcome: Outcome, call: str = "") -> None:
+        self._floor.turns.transfer(self._now(), rings=True)
         connecting = Connecting(
             self._floor, self._agent, lambda: self._recite(self._active.persona.not_connected), self._end
         )
