@@ -68,7 +68,8 @@ class BaseConversation(ConversationKind):
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
-        active.enter(agent, common, self._collecting.tool(), pacing(lambda: self._floor.turns), self._apply_role)
+        paced = pacing(lambda: self._floor.turns, lambda: self._expect(self._floor.turns.said))
+        active.enter(agent, common, self._collecting.tool(), paced, self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:
         """The caller's sound, for the provider that hears."""

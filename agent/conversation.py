@@ -93,7 +93,7 @@ class Conversation(BaseConversation):
     # What is heard
 
     def _expect(self, said: str) -> None:
-        self._stt.expect(said)
+        self._stt.expect(said, self._floor.turns.endpointing.expected)
 
     async def _follow_events(self) -> None:
         await self._follow("stt", self._stt.name, self._stt.events(), self._understand)

@@ -13,6 +13,7 @@ from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
 from agent.records import Used
 from agent.stt import SpeechToText, SttEvent
 from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
 
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
@@ -69,9 +70,9 @@ class MeteredStt:
         if self._samples >= REPORTED * SAMPLE_RATE:
             self._tell()
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `SpeechToText.expect`."""
-        self._stt.expect(said)
+        self._stt.expect(said, wanted)
 
     def attend(self, language: str) -> None:
         """See `SpeechToText.attend`."""

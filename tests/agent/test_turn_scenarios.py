@@ -8,6 +8,7 @@ import pytest
 
 from agent.records import Interrupted, TurnDecided
 from agent.stt import Transcript
+from agent.turn_taking.expect import OPEN
 from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import LONG, PERSONA, Held, Setting, by_last, hold, spoken_seconds
 from tests.fakes.line import FakeCaller, FakeLine, FakeStt, calls, now, says
@@ -160,6 +161,8 @@ def test_d7_a_dictation_in_parts_is_one_turn(kind: str, parts: tuple[str, ...]) 
     script = by_last({"question": [*says("Tell me, please."), calls("expect", kind=kind)], "": says("Thank you.")})
     held = hold(plan, Setting(script=script, paces=True))
     assert [turn.caller for turn in held.turns if turn.caller] == ["I have a question", " ".join(parts)]
+    assert [one.kind.value for one in dict.fromkeys(held.stt.wanted)] == ["open", kind], "the recogniser is told"
+    assert held.stt.wanted[-1] is OPEN
 
 
 def test_d7_keys_in_the_middle_of_words_are_completed_by_the_hash() -> None:

@@ -20,6 +20,7 @@ from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
 from agent.stt import Onset, SpeechToText, SttEvent
 from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
 
 LIMIT = 8 << 20
 """Bytes of one call, sound of the voices included; a call of which there is more is not kept."""
@@ -183,9 +184,9 @@ class RecordedStt:
         """See `SpeechToText.attend`."""
         self._stt.attend(language)
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `SpeechToText.expect`."""
-        self._stt.expect(said)
+        self._stt.expect(said, wanted)
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `SpeechToText.events`."""

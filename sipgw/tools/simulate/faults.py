@@ -11,6 +11,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, ToolSchema
 from agent.stt import SpeechToText, SttEvent, Transcript
 from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ProviderOptions
 
@@ -59,9 +60,9 @@ class FaultyStt:
             self._session.reschedule(asyncio.get_running_loop().time())
         self._stt.send_audio(ulaw)
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
-        self._stt.expect(said)
+        self._stt.expect(said, wanted)
 
     def attend(self, language: str) -> None:
         """See `agent.stt.SpeechToText`."""

@@ -13,6 +13,7 @@ from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.failover_stt import FailoverStt
 from agent.stt import Onset, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 from tests.agent.providers.listening import Reader, listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai import Faults as AssemblyAIFaults
@@ -62,7 +63,7 @@ class FakeStt:
         while self._script and len(self.sound) >= self._script[0][0] * 8:
             self._queue.put_nowait(self._script.pop(0)[1])
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         self.said.append(said)
 
     def attend(self, language: str) -> None:
