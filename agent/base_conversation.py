@@ -52,7 +52,6 @@ class BaseConversation(ConversationKind):
         *,
         transfer: Callable[[str], Awaitable[bool]] | None,
         observer: Callable[[Report], None] | None,
-        ends_turns: bool = True,
     ) -> None:
         """`agent` speaks on `active`. For `transfer` see `agent.conversation.Conversation`."""
         self._line = line
@@ -61,7 +60,7 @@ class BaseConversation(ConversationKind):
         self._agent = agent
         self._observer = observer
         agent.call_ending.connect = transfer
-        self._floor = Floor(options, phrases_of(active.role.languages), ends_turns=ends_turns)
+        self._floor = Floor(options, phrases_of(active.role.languages))
         self._listening = Listening()
         self._tasks = Tasks(self._crashed)
         self._collecting = DtmfCollector(line, agent)
@@ -70,7 +69,8 @@ class BaseConversation(ConversationKind):
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
-        active.enter(agent, common, self._collecting.tool(), pacing(lambda: self._floor.turns), self._apply_role)
+        paced = pacing(lambda: self._floor.turns, lambda: self._expect(self._floor.turns.said))
+        active.enter(agent, common, self._collecting.tool(), paced, self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:
         """The caller's sound, for the provider that hears."""
@@ -312,13 +312,12 @@ class BaseConversation(ConversationKind):
         self._end_turn()
         ending = self._agent.call_ending
         outcome = ending.outcome
-        if outcome is not None and outcome.kind == "transfer":
-            # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
-            self._hand_over(outcome, ending.under_way())
-        elif outcome is not None:
+        if outcome is not None and outcome.kind != "transfer":
             self._floor.end(outcome)
-        else:
-            self._decide(self._floor.turns.done(self._now()))
+            return
+        if outcome is not None:
+            self._hand_over(outcome, ending.under_way())
+        self._decide(self._floor.turns.done(self._now()))
 
     def _begin_turn(self, turn: Turn) -> None:
         self._end_turn()
@@ -340,6 +339,7 @@ class BaseConversation(ConversationKind):
             self._report(TurnEnded(turn))
 
     def _hand_over(self, outcome: Outcome, call: str = "") -> None:
+        self._floor.turns.transfer(self._now(), rings=True)
         connecting = Connecting(
             self._floor, self._agent, lambda: self._recite(self._active.persona.not_connected), self._end
         )

@@ -17,7 +17,7 @@ from agent.turn_taking.table import State
 
 log = structlog.get_logger()
 
-FREE = (State.LISTENING, State.HOLDING)
+FREE = (State.LISTENING, State.HOLDING, State.TRANSFERRING)
 """States in which nobody speaks."""
 SENTENCES = 10
 """Texts that wait to be said."""
@@ -109,7 +109,6 @@ class CallControl:
         if self._agent.call_ending.connecting:
             raise CallControlRefused("the caller is being transferred already")
         self._agent.call_ending.connecting, self._agent.call_ending.to = True, to
-        self._floor.turns.away(True, asyncio.get_running_loop().time())  # nobody is asked to say something meanwhile
         self._connect(Outcome("transfer", "somebody at the dashboard transferred the call"))
 
     def wait(self, text: str) -> None:

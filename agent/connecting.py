@@ -34,7 +34,7 @@ class Connecting:
         to, ending.to = ending.to, ""
         agent.tell_of(call, RINGS, failed=False)
         connected = await ending.ring(to)
-        floor.turns.away(False, asyncio.get_running_loop().time())
+        floor.turns.transfer(asyncio.get_running_loop().time(), rings=False)
         if connected:
             floor.end(outcome)
             return

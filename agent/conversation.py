@@ -64,13 +64,13 @@ class Conversation(BaseConversation):
         )  # fmt: skip
         agent.arrived = self._arrived
         super().__init__(
-            line, stt, active, agent, options or TurnOptions(),
-            transfer=transfer, observer=observer, ends_turns=stt.ends_turns,
+            line, stt, active, agent, options or TurnOptions(), transfer=transfer, observer=observer,
         )  # fmt: skip
 
     async def open(self) -> None:
         """Get STT and TTS ready; a failure is told to the caller by `run`."""
         self._floor.broken = await open_parts({"stt": self._stt, "tts": self._tts_sessions})
+        self._follow_stt()
 
     async def close(self) -> None:
         """End the providers' sessions; safe to call twice, and without `run`."""
@@ -93,12 +93,17 @@ class Conversation(BaseConversation):
     # What is heard
 
     def _expect(self, said: str) -> None:
-        self._stt.expect(said)
+        self._stt.expect(said, self._floor.turns.endpointing.expected)
 
     async def _follow_events(self) -> None:
         await self._follow("stt", self._stt.name, self._stt.events(), self._understand)
 
+    def _follow_stt(self) -> None:
+        """Another STT may have stood in, which ends turns itself or does not."""
+        self._floor.turns.endpointing.ends_turns = self._stt.ends_turns
+
     def _understand(self, event: SttEvent) -> None:
+        self._follow_stt()
         if isinstance(event, Onset):
             self._floor.turns.notice()
             return

@@ -21,9 +21,8 @@ UNSETTLED = 1.0
 class Floor:
     """Who has it, and what is being said."""
 
-    def __init__(self, options: TurnOptions, phrases: Phrases, *, ends_turns: bool) -> None:
-        """`ends_turns`: whether the recogniser ends turns itself."""
-        self.turns = TurnMachine(options, 0.0, ends_turns=ends_turns)
+    def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
+        self.turns = TurnMachine(options, 0.0)
         self.speak(phrases)
         self.turn: Turn | None = None
         self.first = 1

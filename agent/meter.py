@@ -13,6 +13,7 @@ from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
 from agent.records import Used
 from agent.stt import SpeechToText, SttEvent
 from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
 
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
@@ -43,7 +44,6 @@ class MeteredStt:
     """STT whose sound is counted, as that of the product `by`."""
 
     def __init__(self, stt: SpeechToText, report: UsageReport, by: str = "") -> None:
-        self.ends_turns = stt.ends_turns
         self._stt = stt
         self._report = report
         self._by = by
@@ -53,6 +53,11 @@ class MeteredStt:
     def name(self) -> str:
         """Who hears now."""
         return self._stt.name
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `SpeechToText.ends_turns`."""
+        return self._stt.ends_turns
 
     async def open(self) -> None:
         """See `SpeechToText.open`."""
@@ -65,9 +70,9 @@ class MeteredStt:
         if self._samples >= REPORTED * SAMPLE_RATE:
             self._tell()
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `SpeechToText.expect`."""
-        self._stt.expect(said)
+        self._stt.expect(said, wanted)
 
     def attend(self, language: str) -> None:
         """See `SpeechToText.attend`."""

@@ -19,13 +19,14 @@ Asked = Annotated[
 Length = Annotated[int, Field(description="How many digits or letters it has; 0 if that is not known.", ge=0, le=64)]
 
 
-def pacing(turns: Callable[[], TurnMachine]) -> list[Tool]:
-    """The tools `expect` and `wait`, for the turn machine of the call."""
+def pacing(turns: Callable[[], TurnMachine], asked: Callable[[], None]) -> list[Tool]:
+    """The tools `expect` and `wait`, for the turn machine of the call; `asked` is told that it expects something."""
 
     @tool(quiet=True, repeatable=True)
     async def expect(kind: Asked, length: Length = 0) -> dict[str, str]:
         """Tell what you have just asked the caller for, in the same reply as the question, so that nobody cuts in."""
         turns().expect(Expected(Kind(kind), length or None))
+        asked()
         return {"status": "noted"}
 
     @tool(quiet=True, repeatable=True)

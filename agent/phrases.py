@@ -1,4 +1,4 @@
-"""Small words by language: what says "I am listening", what greets, and what asks for something to be dictated.
+"""Small words by language: what says "I am listening", what greets, what says yes and no.
 
 The lists are by ear and short on purpose: a word that is missing costs a pause of the agent, a wrong one an answer.
 """
@@ -17,8 +17,6 @@ class Phrases:
     """Sounds that are no answer to anything."""
     assent: frozenset[str] = frozenset()
     """What says "I am listening" while the agent speaks, but answers it when it has asked something."""
-    dictated: frozenset[str] = frozenset()
-    """Names of what is dictated; an agent that says one is about to hear digits, letters or an address."""
     digits: frozenset[str] = frozenset()
     """Digits, and what stands between the parts of an address, as words."""
     refusal: frozenset[str] = frozenset()
@@ -44,7 +42,6 @@ PHRASES = {
         _words("hello hey hi"),
         _words("ah aha eh er hm hmm huh mhm mm mmhmm mmm oh uh uhhuh um"),
         _words("alright great ok okay right sure yeah yep yes"),
-        _words("number code email address spell postcode zip digits birth account reference"),
         _words("zero oh one two three four five six seven eight nine ten double triple dash dot underscore slash"),
         _words("no nope not never cant dont later busy wont"),
         _phrases("go ahead;put them through;put her through;put him through;connect me;connect us;ill take it"),
@@ -60,7 +57,6 @@ PHRASES = {
         _words("hola buenas"),
         _words("ah aja eh em ehm mm mmm"),
         _words("bien claro ok okay si sí vale ya"),
-        _words("número numero código codigo correo dirección direccion deletrear postal nacimiento referencia"),
         _words("cero uno dos tres cuatro cinco seis siete ocho nueve punto arroba guion barra"),
         _words("no nunca luego ocupado ocupada"),
         _phrases("adelante;pásame;pásamelo;páselo;conéctame"),
@@ -74,7 +70,6 @@ PHRASES = {
         _words("allo allô bonjour bonsoir salut"),
         _words("ah euh hein hm mm mmm"),
         _words("accord bien daccord ok okay oui ouais voilà"),
-        _words("numéro code adresse épeler épelez mail postal naissance référence"),
         _words("zéro un deux trois quatre cinq six sept huit neuf point arobase tiret"),
         _words("non pas jamais occupé occupée"),
         _phrases("allezy;allez y;passez le moi;passezlemoi;vasy;vas y"),
@@ -88,7 +83,6 @@ PHRASES = {
         _words("hallo guten tag morgen servus"),
         _words("ach äh ähm aha hm hmm mhm öh"),
         _words("genau gut ja jo klar ok okay richtig"),
-        _words("nummer bestellnummer telefonnummer kundennummer code adresse buchstabieren postleitzahl mail"),
         _words("null eins zwei zwo drei vier fünf sechs sieben acht neun punkt bindestrich klammeraffe"),
         _words("nein nee ne nicht nie keine später"),
         _phrases("nur zu;verbinden sie;stell durch;stellen sie durch;gerne;bitte"),
@@ -103,7 +97,6 @@ PHRASES = {
         _words("alô oi olá"),
         _words("ah ahn hã hm mm né"),
         _words("bom certo claro ok okay sim tá"),
-        _words("número código endereço soletrar postal cep nascimento referência"),
         _words("zero um dois três quatro cinco seis meia sete oito nove ponto arroba traço"),
         _words("não nao nunca ocupado ocupada"),
         _phrases("pode passar;pode ligar;em frente"),
@@ -117,7 +110,6 @@ PHRASES = {
         _words("buongiorno ciao pronto salve"),
         _words("ah eh ehm mm mmm uhm"),
         _words("bene certo esatto ok okay sì si va"),
-        _words("numero codice indirizzo sillabare cap nascita riferimento"),
         _words("zero uno due tre quattro cinque sei sette otto nove punto chiocciola trattino"),
         _words("no non mai occupato occupata"),
         _phrases("avanti;passamelo;me lo passi;mi colleghi"),
@@ -131,7 +123,6 @@ PHRASES = {
         _words("namaste namaskar haello नमस्ते हैलो"),
         _words("ah hmm hm mm uh उम हम्म"),
         _words("accha achha haan han ji theek thik sahi अच्छा हाँ हां जी ठीक सही ok okay"),
-        _words("number नंबर code कोड pata पता pin पिन email ईमेल spelling"),
         _words("shunya ek do teen char chaar paanch panch chhe cheh saat aath nau")
         | _words("शून्य एक दो तीन चार पांच पाँच छह सात आठ नौ"),
         _words("nahi nahin mat na नहीं मत"),

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
+from agent.turn_taking.expect import OPEN, Expected
+
 
 class Onset(NamedTuple):
     """The provider noticed that the caller began to speak, `at` seconds into the audio given to `send_audio`."""
@@ -74,8 +76,8 @@ class SpeechToText(AudioInput, Protocol):
         """
         ...
 
-    def expect(self, said: str) -> None:
-        """Give the agent's last sentence, which hints at what the caller may say next."""
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
+        """Give the agent's last sentence, and what it has `wanted` by it: hints at what the caller may say next."""
         ...
 
     def attend(self, language: str) -> None:

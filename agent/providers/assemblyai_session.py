@@ -18,10 +18,10 @@ from agent.providers.stt import (
     SttBegun,
     SttFault,
     SttSession,
-    asks_to_dictate,
     bases,
 )
 from agent.stt import Onset, Transcript, Word
+from agent.turn_taking.expect import IN_PARTS, Expected
 
 FRAME_MIN = 400
 """Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""
@@ -197,7 +197,7 @@ class AssemblyAISttSession(SttSession):
         super().begin()
         self._finished = -1
 
-    def hint(self, said: str) -> str:
+    def hint(self, said: str, wanted: Expected) -> str:
         """The question as context of the answer, which Universal-3 takes.
 
         Whoever dictates may pause for longer and spells; after the next sentence everything is as before.
@@ -205,7 +205,7 @@ class AssemblyAISttSession(SttSession):
         update: dict[str, Any] = {}
         if self._options.is_u3:
             update["agent_context"] = said[-CONTEXT_LIMIT:]
-        dictated = asks_to_dictate(said, self._options.languages)
+        dictated = wanted.kind in IN_PARTS
         if dictated or self._dictated:
             update |= self._options.dictation() if dictated else self._options.usual()
         self._dictated = dictated

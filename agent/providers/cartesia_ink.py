@@ -14,8 +14,9 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import in_query
 from agent.providers.faults import http_fault, quoted
-from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession, asks_to_dictate
+from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession
 from agent.stt import Onset, Transcript
+from agent.turn_taking.expect import IN_PARTS, Expected
 
 API_VERSION = "2026-08-14"
 """Value of the Cartesia-Version header."""
@@ -91,9 +92,9 @@ class InkSession(SttSession):
         super().begin()
         self._text = ""
 
-    def hint(self, said: str) -> str:
+    def hint(self, said: str, wanted: Expected) -> str:
         """Whoever dictates may pause for longer; after the next sentence everything is as before."""
-        options, dictated = self._options, asks_to_dictate(said, self._options.languages)
+        options, dictated = self._options, wanted.kind in IN_PARTS
         if not dictated and not self._dictated:
             return ""
         self._dictated = dictated

@@ -18,10 +18,10 @@ from agent.providers.stt import (
     SttBegun,
     SttFault,
     SttSession,
-    asks_to_dictate,
     bases,
 )
 from agent.stt import Onset, Transcript, Word
+from agent.turn_taking.expect import IN_PARTS, Expected
 
 KEYTERMS = 100
 """Key terms sent at most."""
@@ -250,9 +250,9 @@ class FluxSession(_DeepgramSession):
         super().begin()
         self._finished, self._text = -1, ""
 
-    def hint(self, said: str) -> str:
+    def hint(self, said: str, wanted: Expected) -> str:
         """Whoever dictates may pause for longer and spells; after the next sentence everything is as before."""
-        options, dictated = self._options, asks_to_dictate(said, self._options.languages)
+        options, dictated = self._options, wanted.kind in IN_PARTS
         if not dictated and not self._dictated:
             return ""
         self._dictated = dictated

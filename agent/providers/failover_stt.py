@@ -17,6 +17,8 @@ from agent.line import SAMPLE_RATE
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import FailoverOptions
 from agent.stt import Onset, SpeechToText, SttEvent, Transcript
+from agent.turn_taking.expect import OPEN as ANYTHING
+from agent.turn_taking.expect import Expected
 from agent.ulaw import level
 from agent.vad import LOUD_ENOUGH, MARGIN
 
@@ -107,8 +109,6 @@ class Kept:
 class FailoverStt:
     """Several STT as one, for one call."""
 
-    ends_turns = True
-
     def __init__(
         self, makers: Sequence[Callable[[], SpeechToText]], health: CircuitBreaker, options: FailoverOptions
     ) -> None:
@@ -119,10 +119,11 @@ class FailoverStt:
         self._order: list[int] = []  # the present STT first; empty once closed
         self._stt: SpeechToText | None = None
         self._base = 0  # position of the first sound that the present STT heard
-        self._said = self._language = ""
+        self._said, self._language = ("", ANYTHING), ""
         self._patience: asyncio.Timeout | None = None
         self._deaf = ""
-        self.name = ""
+        self.name, self.ends_turns = "", True
+        """Those of the STT in use."""
 
     async def open(self) -> None:
         """Get the first STT that can be had ready. Raises `ProviderError` when there are none."""
@@ -138,11 +139,11 @@ class FailoverStt:
                 self._deaf = problem
                 self._patience.reschedule(self._now())
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = ANYTHING) -> None:
         """Hint at the answer by the question."""
-        self._said = said
+        self._said = said, wanted
         if self._stt is not None:
-            self._stt.expect(said)
+            self._stt.expect(said, wanted)
 
     def attend(self, language: str) -> None:
         """Be told which language is spoken."""
@@ -228,7 +229,7 @@ class FailoverStt:
         number = self._order[0]
         stt = self._makers[number]()
         patience = self._options.open_limit if len(self._makers) > 1 else OPEN
-        self.name = stt.name
+        self.name, self.ends_turns = stt.name, stt.ends_turns
         if self._language:
             stt.attend(self._language)
         try:
@@ -247,7 +248,7 @@ class FailoverStt:
             return
         self._base, sound = self._kept.again(deaf=bool(self._deaf))
         self._stt = stt
-        if self._said:
-            stt.expect(self._said)
+        if self._said[0]:
+            stt.expect(*self._said)
         if sound:
             stt.send_audio(sound)

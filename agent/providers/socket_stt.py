@@ -12,6 +12,7 @@ from agent.providers.faults import http_fault, quoted
 from agent.providers.stt import CHANGING, SttBegun, SttFault, SttSession
 from agent.providers.websocket import ConnectError, Socket, connect
 from agent.stt import SttEvent, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 
 INBOX = 256
 """Events that wait for the reader; beyond that the oldest are dropped. A partial gives way to the next at once."""
@@ -58,9 +59,9 @@ class SocketStt:
         self._session.backlog.add(ulaw)
         self.writable()
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """Hint at the answer by the question, where the model takes it."""
-        self._hint = self._session.hint(said)
+        self._hint = self._session.hint(said, wanted)
         self._send_hint()
 
     def attend(self, language: str) -> None:

@@ -6,17 +6,16 @@ Positions are samples since the first `hear`; a session of the provider counts f
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.phrases import phrases_of
 from agent.providers.extra import FIXED, check
 from agent.providers.faults import coded_fault, quoted
 from agent.stt import SttEvent, Word
-from agent.turn_taking.words import words_of
+from agent.turn_taking.expect import Expected
 
 FRAME_MAX = 8000
 """Bytes of mu-law in one binary frame: 1 s."""
@@ -224,11 +223,6 @@ class Backlog:
         return position
 
 
-def asks_to_dictate(said: str, languages: Sequence[str]) -> bool:
-    """Whether the agent has just asked for digits, letters or an address; `languages` are those it may have used."""
-    return not phrases_of(languages or ("en",)).dictated.isdisjoint(words_of(said))
-
-
 def bases(codes: Iterable[object]) -> tuple[str, ...]:
     """The languages (``en``) of BCP 47 tags (``en-IN``) in a message, each once, in their order."""
     tags = [code for code in codes if isinstance(code, str)]
@@ -270,8 +264,8 @@ class SttSession(ABC):
         """Start a session."""
         self.backlog.begin()
 
-    def hint(self, said: str) -> str:
-        """The message that tells what the agent has said; empty if the provider does not take it."""
+    def hint(self, said: str, wanted: Expected) -> str:
+        """The message that tells what the agent has said and `wanted`; empty if the provider does not take it."""
         return ""
 
     def receive(self, message: str | bytes) -> SessionEvent | None:

@@ -175,10 +175,12 @@ class TurnMachine(Situation):
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
         self._handle(Event.ANNOUNCE, now, Evidence("announcing"))
 
-    def transfer(self, now: float) -> None:
-        """The caller is being connected; nobody is asked to say something until `away` says that it is over."""
-        self._silence.free_until = inf
-        self._handle(Event.TRANSFER, now, Evidence("transferring"))
+    def transfer(self, now: float, *, rings: bool) -> None:
+        """It rings at a person: while nobody speaks the caller is waiting for them. Or nobody took the call."""
+        self._silence.connecting = rings
+        if not rings:
+            self._silence.since, self._silence.asked = now, 0
+        self._handle(Event.TRANSFER if rings else Event.BACK, now, Evidence("transferring"))
 
     def wait(self, now: float) -> None:
         """The caller has asked for time: for minutes the silence is theirs."""
@@ -243,6 +245,9 @@ class TurnMachine(Situation):
             return self._ask(now)
         if event is Event.DONE:
             return self._handle(Event.DONE, now, Evidence("finished", because="it took too long"))
+        if event is Event.BACK:
+            self.transfer(now, rings=False)
+            return ()
         if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
             return self._handle(event, now, self._evidence(event.value, now))
         evidence = self._evidence("", now, words=self._log.text)
@@ -374,6 +379,8 @@ class TurnMachine(Situation):
             state = State.HEARING
         elif state is State.LISTENING and self._keys.pressed:
             state = State.COLLECTING
+        elif state is State.LISTENING and silence.connecting:
+            state = State.TRANSFERRING
         elif state is State.LISTENING and now < silence.free_until:
             state = State.HOLDING
         if state is not self.state:

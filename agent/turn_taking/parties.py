@@ -160,6 +160,8 @@ class Silence:
     """How often in a row there was a voice, and nothing was recognised."""
     alive: bool = False
     """Whether the recogniser ever reported anything."""
+    connecting: bool = False
+    """Whether it rings at a person to whom the caller is being transferred."""
     free_until: float = -inf
     """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
 

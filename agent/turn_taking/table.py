@@ -45,7 +45,7 @@ class Event(Enum):
     TOOL = "a tool runs while the agent is silent"
     RETURNED = "the tools have returned"
     ANNOUNCE = "something must be heard to its end"
-    TRANSFER = "the caller is being connected"
+    TRANSFER = "it rings at a person to whom the caller is being transferred"
     BACK = "the caller is with the agent again"
     CLOSE = "the call is to end"
     UNCONFIRMED = "no words came with the voice"
@@ -138,7 +138,6 @@ def _thinks(state: State) -> Table:
 
 _ANYWHERE: dict[Event, Cell] = {
     E.ANNOUNCE: (S.ANNOUNCING, ()),
-    E.TRANSFER: (S.TRANSFERRING, ()),
     E.CLOSE: (S.CLOSING, ()),
     E.OVERTIME: (S.CLOSING, (A.GOODBYE_OVERTIME,)),
 }
@@ -146,7 +145,9 @@ _ANYWHERE: dict[Event, Cell] = {
 
 TABLE: Table = {
     **_waits(S.LISTENING),
+    (S.LISTENING, E.TRANSFER): (S.TRANSFERRING, ()),
     **_waits(S.HOLDING),
+    (S.HOLDING, E.TRANSFER): (S.TRANSFERRING, ()),
     **_hears(S.HEARING),
     **_hears(S.DECIDING),
     (S.DECIDING, E.VOICE): (S.HEARING, ()),
@@ -175,7 +176,6 @@ TABLE: Table = {
     (S.ANNOUNCING, E.OVERDUE): (S.LISTENING, (A.CUT,)),
     **_waits(S.TRANSFERRING),
     (S.TRANSFERRING, E.BACK): (S.LISTENING, ()),
-    (S.TRANSFERRING, E.DONE): (S.TRANSFERRING, ()),
     (S.HOLDING, E.BACK): (S.LISTENING, ()),
     **{
         (state, event): cell

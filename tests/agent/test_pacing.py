@@ -32,9 +32,10 @@ def test_a_parameter_of_a_tool_says_what_it_is_and_the_model_sees_its_descriptio
 )
 def test_the_model_tells_what_it_has_asked_for(arguments: str, expected: Expected) -> None:
     subject = machine()
-    box = Toolbox(pacing(lambda: subject))
+    told: list[Expected] = []
+    box = Toolbox(pacing(lambda: subject, lambda: told.append(subject.endpointing.expected)))
     assert not run(box.run("expect", arguments)).error
-    assert subject.endpointing.expected == expected
+    assert told == [expected]
     assert run(box.run("expect", '{"kind": "song"}')).error
 
 
@@ -42,7 +43,7 @@ def test_the_model_waits_for_the_caller() -> None:
     subject = machine()
 
     async def waits() -> None:
-        assert not (await Toolbox(pacing(lambda: subject)).run("wait", "{}")).error
+        assert not (await Toolbox(pacing(lambda: subject, lambda: None)).run("wait", "{}")).error
 
     run(waits())
     subject.says("Sure, take your time.", "", 0.0)

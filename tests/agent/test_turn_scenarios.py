@@ -8,6 +8,7 @@ import pytest
 
 from agent.records import Interrupted, TurnDecided
 from agent.stt import Transcript
+from agent.turn_taking.expect import OPEN
 from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import LONG, PERSONA, Held, Setting, by_last, hold, spoken_seconds
 from tests.fakes.line import FakeCaller, FakeLine, FakeStt, calls, now, says
@@ -160,6 +161,8 @@ def test_d7_a_dictation_in_parts_is_one_turn(kind: str, parts: tuple[str, ...]) 
     script = by_last({"question": [*says("Tell me, please."), calls("expect", kind=kind)], "": says("Thank you.")})
     held = hold(plan, Setting(script=script, paces=True))
     assert [turn.caller for turn in held.turns if turn.caller] == ["I have a question", " ".join(parts)]
+    assert [one.kind.value for one in dict.fromkeys(held.stt.wanted)] == ["open", kind], "the recogniser is told"
+    assert held.stt.wanted[-1] is OPEN
 
 
 def test_d7_keys_in_the_middle_of_words_are_completed_by_the_hash() -> None:
@@ -223,6 +226,21 @@ def test_babble_is_told_that_it_can_hardly_be_heard_and_the_call_goes_on() -> No
     held = hold(plan)
     assert held.outcome.kind == "caller_hung_up"
     assert {PERSONA.again, PERSONA.hardly} <= set(held.tts.spoken)
+
+
+def test_a_recogniser_that_stands_in_ends_turns_in_its_own_way() -> None:
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
+        await asyncio.sleep(3)
+        await caller.say("I have a question.")
+        await caller.sound(3, loud=False)
+        stt.ends_turns = False
+        for part in ("It is about the lamp that", "came yesterday."):
+            await caller.say(part)
+            await caller.sound(0.6, loud=False)
+        await caller.sound(5, loud=False)
+        caller.hang_up()
+
+    assert asked(hold(plan)) == ["I have a question.", "It is about the lamp that came yesterday."]
 
 
 def test_every_decision_tells_why() -> None:

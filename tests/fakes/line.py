@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.stt import Onset, SttEvent, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 
 LETTER = 560
 """Samples that the fake voice speaks per character (70 ms)."""
@@ -118,6 +119,7 @@ class FakeStt:
     heard: asyncio.Queue[SttEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)
+    wanted: list[Expected] = field(default_factory=list)
     attended: list[str] = field(default_factory=list)
     refuses: Fault = None
     deaf: Exception | None = None
@@ -133,8 +135,9 @@ class FakeStt:
             raise self.deaf
         self.sound += len(ulaw)
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         self.expected.append(said)
+        self.wanted.append(wanted)
 
     def attend(self, language: str) -> None:
         self.attended.append(language)

@@ -18,6 +18,8 @@ from agent.providers.local import wire
 from agent.providers.local.models import missing
 from agent.providers.local.wire import Kind, Message
 from agent.stt import Onset, SttEvent, Transcript
+from agent.turn_taking.expect import OPEN, Expected
+from agent.turn_taking.expect import Kind as Asked
 
 log = structlog.get_logger()
 
@@ -291,10 +293,11 @@ class LocalStt:
             self._skipped = 0
         self._speech.send(Kind.SOUND, self._number, ulaw)
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """Numbers are understood better when one was asked for."""
         if self._number:
-            self._speech.send(Kind.EXPECT, self._number, said.encode())
+            digits = wanted.kind is Asked.DIGITS
+            self._speech.send(Kind.EXPECT, self._number, wire.pack_json([said, digits]))
 
     def attend(self, language: str) -> None:
         """It knows English only."""

@@ -53,9 +53,9 @@ class Listener:
         """Sound was lost on its way: silence stands in for it, so that positions stay true."""
         return self.hear(SILENCE * samples)
 
-    def expect(self, said: str) -> None:
-        """Take the agent's last sentence."""
-        asked = any(word in said.lower() for word in NUMBER_WORDS)
+    def expect(self, said: str, digits: bool = False) -> None:
+        """Take the agent's last sentence, and whether it is known to ask for `digits`."""
+        asked = digits or any(word in said.lower() for word in NUMBER_WORDS)
         self.prompt = NUMBER_PROMPT if asked else ""
 
     def cut(self, start: int, end: int) -> "np.ndarray[Any, Any]":

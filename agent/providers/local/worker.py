@@ -71,7 +71,7 @@ class Worker:
             case Kind.SKIP if listener:
                 self._take(session, listener, listener.skip(json.loads(body)))
             case Kind.EXPECT if listener:
-                listener.expect(body.decode(errors="replace"))
+                listener.expect(*json.loads(body))
             case Kind.DEAF:
                 self._listeners.pop(session, None)
             case Kind.SPEAK:

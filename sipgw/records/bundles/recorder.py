@@ -20,6 +20,7 @@ from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
 from agent.stt import Onset, SpeechToText, SttEvent
 from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
 
 LIMIT = 8 << 20
 """Bytes of one call, sound of the voices included; a call of which there is more is not kept."""
@@ -152,7 +153,6 @@ class RecordedStt:
     """STT that is looked at."""
 
     def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
-        self.ends_turns = stt.ends_turns
         self._stt = stt
         self._recorder = recorder
         self._session = next(recorder.numbers)
@@ -164,6 +164,11 @@ class RecordedStt:
     def name(self) -> str:
         """See `SpeechToText.name`."""
         return self._stt.name
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `SpeechToText.ends_turns`."""
+        return self._stt.ends_turns
 
     async def open(self) -> None:
         """See `SpeechToText.open`."""
@@ -179,9 +184,9 @@ class RecordedStt:
         """See `SpeechToText.attend`."""
         self._stt.attend(language)
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `SpeechToText.expect`."""
-        self._stt.expect(said)
+        self._stt.expect(said, wanted)
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `SpeechToText.events`."""

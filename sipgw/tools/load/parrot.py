@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 
 from agent.llm import Message, Piece, Text, ToolSchema
 from agent.stt import SttEvent, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 from agent.ulaw import level
 from sipgw.agents.providers import Providers
 from sipgw.records.artifacts.wav import read_ulaw
@@ -52,7 +53,7 @@ class ParrotStt:
             if not self._turns.full():
                 self._turns.put_nowait(Transcript("Where is my order?", True, False, self._spoke_until / 8000))
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """It expects nothing."""
 
     def attend(self, language: str) -> None:

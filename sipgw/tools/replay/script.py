@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.stt import Onset, SttEvent, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 from sipgw.records.bundles.recorder import Frame, question
 from sipgw.tools.replay.clock import now, until
 
@@ -142,7 +143,7 @@ class RecordedStt:
     def attend(self, language: str) -> None:
         """It says what was heard, in whatever language."""
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
 
     async def events(self) -> AsyncIterator[SttEvent]:

@@ -12,6 +12,7 @@ from agent.history import SAMPLES_PER_CHARACTER
 from agent.line import SAMPLE_RATE
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.stt import Onset, SttEvent, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 from agent.vad import VoiceActivity
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ReplyOptions
@@ -79,7 +80,7 @@ class ActingStt:
     def _put(self, text: str, end: int, *, final: bool) -> None:
         self._events.put_nowait(Transcript(text, final, False, end / SAMPLE_RATE))
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
 
     def attend(self, language: str) -> None:

@@ -11,6 +11,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, ToolSchema
 from agent.stt import SpeechToText, SttEvent, Transcript
 from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ProviderOptions
 
@@ -34,11 +35,16 @@ class FaultyStt:
     """STT whose words come late in every second turn, or which are lost, or turn deaf."""
 
     def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
-        self.name, self.ends_turns = stt.name, stt.ends_turns
+        self.name = stt.name
         self._stt = stt
         self._options = options
         self._heard = 0
         self._session = asyncio.timeout(None)
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `agent.stt.SpeechToText`."""
+        return self._stt.ends_turns
 
     async def open(self) -> None:
         """See `agent.stt.SpeechToText`."""
@@ -54,9 +60,9 @@ class FaultyStt:
             self._session.reschedule(asyncio.get_running_loop().time())
         self._stt.send_audio(ulaw)
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
-        self._stt.expect(said)
+        self._stt.expect(said, wanted)
 
     def attend(self, language: str) -> None:
         """See `agent.stt.SpeechToText`."""

@@ -7,6 +7,7 @@ import pytest
 from agent.providers.cartesia import CartesiaStt
 from agent.providers.cartesia_ink import CartesiaOptions
 from agent.providers.stt import SPELLED
+from agent.turn_taking.expect import OPEN, Expected, Kind
 from tests.agent.providers.listening import listen, sound
 from tests.agent.providers.test_stt_languages import assemblyai, deepgram
 from tests.fakes.assemblyai import FakeAssemblyAI
@@ -18,15 +19,20 @@ def ink(fake: FakeInk, **more) -> CartesiaStt:
     return CartesiaStt(CartesiaOptions(api_key=fake.key, url=fake.url, retry_pause=0.0, silence_after=60.0, **more))
 
 
-ASKED = ("How can I help you?", "What is your order number?", "Thank you.", "Anything else?")
+ASKED = (
+    ("How can I help you?", OPEN),
+    ("What is it?", Expected(Kind.DIGITS, 10)),
+    ("Your order number, thank you.", OPEN),
+    ("Anything else?", Expected(Kind.YES_NO)),
+)
 
 
 def told(fake, make, said=ASKED, **more) -> list:
     """What a session is told when the agent says these sentences."""
 
     async def scenario(stt, events):
-        for sentence in said:
-            stt.expect(sentence)
+        for sentence, wanted in said:
+            stt.expect(sentence, wanted)
             stt.send_audio(sound(100))
             await asyncio.sleep(0.02)
 
@@ -93,7 +99,7 @@ def test_ink_must_be_surer_that_the_turn_is_over() -> None:
     assert restored == {"type": "config", "turn": {"end_threshold": 0.2}}
 
 
-def test_what_is_asked_for_in_another_language_is_noticed() -> None:
-    said = ("¿Cuál es su número de pedido?", "Gracias.")
-    assert len(updates(FakeAssemblyAI(), said=said, languages=("es",))) == 2
-    assert updates(FakeAssemblyAI(), said=said, languages=("de",)) == []
+@pytest.mark.parametrize(("kind", "changes"), [(Kind.SPELLING, 2), (Kind.EMAIL, 2), (Kind.DATE, 0)])
+def test_what_people_say_in_parts_is_waited_for(kind: Kind, changes: int) -> None:
+    said = (("¿Cuál es?", Expected(kind)), ("Gracias.", OPEN))
+    assert len(updates(FakeAssemblyAI(), said=said, languages=("es",))) == changes

@@ -13,6 +13,7 @@ from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.failover_stt import FailoverStt
 from agent.stt import Onset, Transcript
+from agent.turn_taking.expect import OPEN, Expected
 from tests.agent.providers.listening import Reader, listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai import Faults as AssemblyAIFaults
@@ -36,10 +37,15 @@ def partial(text: str, end: float) -> Transcript:
 class FakeStt:
     """Tells each item of `script` when so many milliseconds have been heard; errors are raised."""
 
-    ends_turns = True
-
-    def __init__(self, name: str, *script, open_error: ProviderError | None = None, open_after: float = 0.0) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        *script,
+        open_error: ProviderError | None = None,
+        open_after: float = 0.0,
+        ends_turns: bool = True,
+    ) -> None:
+        self.name, self.ends_turns = name, ends_turns
         self.sound = b""
         self.said: list[str] = []
         self.closed = 0
@@ -57,7 +63,7 @@ class FakeStt:
         while self._script and len(self.sound) >= self._script[0][0] * 8:
             self._queue.put_nowait(self._script.pop(0)[1])
 
-    def expect(self, said: str) -> None:
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
         self.said.append(said)
 
     def attend(self, language: str) -> None:
@@ -113,6 +119,18 @@ def test_stt_that_refuse_are_passed_over_and_the_next_call_begins_with_the_other
 
     assert hearing(first, second, scenario=scenario, health=health) == ("two", [1, 0])
     assert first.closed == 1
+
+
+def test_whether_turns_end_is_a_matter_of_the_stt_in_use():
+    first, second = FakeStt("one", (400, LOST), ends_turns=False), FakeStt("two", (400, Onset(0.3)))
+
+    async def scenario(stt, events):
+        before = stt.ends_turns
+        await feed(stt, sound(1000))
+        await events.next()
+        return before, stt.name, stt.ends_turns
+
+    assert hearing(first, second, scenario=scenario) == (False, "two", True)
 
 
 def test_stt_that_take_too_long_to_open_are_passed_over():

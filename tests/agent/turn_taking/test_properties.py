@@ -16,7 +16,7 @@ from tests.agent.turn_taking.calling import machine, voice
 
 STEPS = (
     "voice", "faint voice", "quiet", "background", "short", "noise", "interim", "eager", "final", "empty", "says",
-    "done", "tool", "returned", "key", "#", "notice", "hold", "back", "wait", "announce", "transfer",
+    "done", "tool", "returned", "key", "#", "notice", "hold", "back", "wait", "announce", "transfer", "nobody",
 )  # fmt: skip
 EVENTS = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from([0.02, 0.2, 0.5, 1.5, 6.0, 40.0])), max_size=40)
 
@@ -161,8 +161,10 @@ class Call:
         self.replying = self.silent = True
 
     def _transfer(self) -> None:
-        if not self.replying:
-            self.subject.transfer(self.now)
+        self.subject.transfer(self.now, rings=True)
+
+    def _nobody(self) -> None:
+        self.subject.transfer(self.now, rings=False)
 
 
 def held(events: list[tuple[str, float]], *, ends_turns: bool) -> Call:

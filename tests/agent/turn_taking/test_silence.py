@@ -165,10 +165,21 @@ def test_hello_is_answered_by_the_greeting_and_later_by_the_agent() -> None:
 
 def test_a_transfer_waits_without_asking_and_ends_with_the_caller_back() -> None:
     subject = greeted()
-    subject.transfer(2.0)
+    subject.transfer(2.0, rings=True)
     assert wait(subject, 60.0) == []
-    subject.away(False, 60.0)
+    assert subject.state is State.TRANSFERRING
+    subject.transfer(60.0, rings=False)
     assert subject.state is State.LISTENING
+
+
+def test_while_it_rings_the_caller_is_answered_and_waits_again_afterwards() -> None:
+    subject = greeted()
+    subject.transfer(2.0, rings=True)
+    assert answered(final(subject, "How long will it take?", 5.0)) == ["How long will it take?"]
+    subject.says("Not long.", "", 6.0)
+    assert subject.state is State.SPEAKING
+    subject.done(7.0)
+    assert subject.state is State.TRANSFERRING
 
 
 def test_a_tool_is_a_state_of_its_own_and_what_it_was_called_for_stays_answered() -> None:

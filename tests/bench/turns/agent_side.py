@@ -8,8 +8,8 @@ from agent.conversation import Conversation
 from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
 from agent.llm import Message, Piece, Text
 from agent.persona import Persona
-from agent.providers.stt import asks_to_dictate
 from agent.stt import Onset, Transcript
+from agent.turn_taking.expect import IN_PARTS, Expected
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import words_of
 
@@ -40,9 +40,9 @@ def transcript(text: str, end: float, *, final: bool, eager: bool = False) -> Tr
     return Transcript(text, final=final, eager=final or eager, end=end)
 
 
-def is_dictation(expected: Any) -> bool:
+def is_dictation(wanted: Any) -> bool:
     """Whether the agent tells its recogniser that something is about to be dictated."""
-    return isinstance(expected, str) and asks_to_dictate(expected, ("en",))
+    return isinstance(wanted, Expected) and wanted.kind in IN_PARTS
 
 
 class Model:

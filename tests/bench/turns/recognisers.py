@@ -52,8 +52,8 @@ class Recogniser:
     def advance(self, before: int) -> None:
         """The sound from `before` to `heard` has come."""
 
-    def expect(self, said: Any, *further: Any, **more: Any) -> None:
-        self.dictation = is_dictation(said)
+    def expect(self, said: Any, wanted: Any = None, **more: Any) -> None:
+        self.dictation = is_dictation(wanted)
 
     def attend(self, language: str) -> None:
         """Only English is spoken."""

@@ -14,6 +14,7 @@ from agent.errors import ProviderError
 from agent.llm import Piece, Text
 from agent.providers.local import models
 from agent.stt import Transcript
+from agent.turn_taking.expect import OPEN, Expected
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
 from sipgw.tools.evaluation.conversing import Happened, unexpected
@@ -152,7 +153,7 @@ class Scripted:
             if before < at <= self.heard / 8000:
                 self.queue.put_nowait(Transcript(text, True, False, at))
 
-    def expect(self, said: str) -> None: ...
+    def expect(self, said: str, wanted: Expected = OPEN) -> None: ...
 
     async def events(self) -> Any:
         while event := await self.queue.get():
