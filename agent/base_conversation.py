@@ -29,7 +29,7 @@ from agent.tasks import Tasks
 from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.table import Action, State
+from agent.turn_taking.table import Action, Event, State
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -240,12 +240,12 @@ class BaseConversation(ConversationKind):
         self.call_control.go_on()
 
     def _take_turn(self, decision: Decision) -> None:
-        if decision.evidence.words:
+        if decision.text:
             self._listening.voice.confirmed()
         self._answer(decision.text, decision.instead)
 
     def _resume(self, decision: Decision) -> None:
-        if not decision.evidence.words:
+        if decision.event is Event.UNCONFIRMED:
             self._listening.voice.false_alarm()
         self._line.resume()
 
