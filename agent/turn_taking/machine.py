@@ -80,7 +80,7 @@ class TurnMachine(Situation):
             return ()
         verdict, why = self._judge(new, words, now)
         evidence = self._evidence(verdict.value, now, text=new, because=why)
-        self._voice.agrees = set(words_of(new)) <= self.lexicon.nods
+        self._voice.agrees = self.lexicon.agrees(new, final=words.final)
         if verdict is Verdict.CALLER:
             self._voice.settle()
             self._silence.since = now
@@ -156,7 +156,7 @@ class TurnMachine(Situation):
         aside, agent.aside = agent.aside, ""
         if aside and now - agent.aside_at <= limit:
             self._log.note(aside)
-        elif not set(words_of(aside)) <= self.lexicon.nods:
+        elif not self.lexicon.agrees(aside):
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
     def tool(self, now: float, *, runs: bool) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from agent.hearing.changes import Change
 from agent.turn_taking.table import Action
+from agent.turn_taking.words import is_made_of
 
 WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
@@ -118,7 +119,11 @@ class Lexicon:
     greetings: frozenset[str] = frozenset()
     """What callers say when a call is answered; the agent's greeting is the reply to it."""
     nods: frozenset[str] = frozenset()
-    """Words that only agree: said into a statement they are no part of the caller's next turn."""
+    """Phrases that only agree: said into a statement they are no part of the caller's next turn."""
+
+    def agrees(self, text: str, *, final: bool = True) -> bool:
+        """Whether `text` only agrees, or is a sound that answers nothing."""
+        return is_made_of(text, self.nods | self.fillers, final=final)
 
 
 @dataclass
