@@ -69,6 +69,7 @@ class BaseConversation(ConversationKind):
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
+        agent.toolbox.consent.answer_stands = lambda: self._floor.turns.answer_stands
         active.enter(agent, common, self._collecting.tool(), pacing(lambda: self._floor.turns), self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:
@@ -233,8 +234,6 @@ class BaseConversation(ConversationKind):
         for decision in decisions:
             if decision.action not in (Action.GREET, Action.END):
                 self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
-            if decision.action in (Action.CUT, Action.DISCARD):
-                self._agent.toolbox.consent.spoken_into += 1
             acts[decision.action](decision)
         self._floor.changed.set()
         self.call_control.go_on()

@@ -79,6 +79,8 @@ class TurnMachine(Situation):
         if not words_of(new := self._log.hear(words, now)):
             return ()
         verdict, why = self._judge(new, words, now)
+        if verdict is not Verdict.ECHO and not self.lexicon.agrees(new):
+            self._turn = self._turn._replace(more=True)
         evidence = self._evidence(verdict.value, now, text=new, because=why)
         self._voice.agrees = self.lexicon.agrees(new, final=words.final)
         if verdict is Verdict.CALLER:
@@ -101,6 +103,7 @@ class TurnMachine(Situation):
     def press(self, key: str, now: float) -> Decisions:
         """A key is pressed; ``#`` completes those before it."""
         self._voice.settle()
+        self._turn = self._turn._replace(more=True)
         self._silence.since = now
         if key == "#":
             return self._complete(now, "#")
@@ -211,6 +214,15 @@ class TurnMachine(Situation):
     def is_away(self) -> bool:
         """Whether the caller does not hear us."""
         return self._silence.free_until == inf
+
+    @property
+    def answer_stands(self) -> float | None:
+        """When the caller's last turn was answered, if it can be a yes; None if it cannot be any more.
+
+        It cannot once they have said, pressed or broken off anything more that does not only agree: from its first
+        word on, however that is judged.
+        """
+        return None if self._turn.more else self._turn.at
 
     def stopped(self, text: str, sound: float) -> float:
         """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
@@ -327,6 +339,7 @@ class TurnMachine(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
+            self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.greeted |= event is Event.DONE or bool({Action.CUT, Action.ANSWER}.intersection(actions))
         if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):

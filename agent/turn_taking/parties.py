@@ -186,3 +186,5 @@ class Answered(NamedTuple):
     """Whether a tool has run for it, so that it stays answered."""
     returned: bool = False
     """Whether its reply was thrown away, so that it is a part of the next turn."""
+    more: bool = False
+    """Whether the caller has said or pressed since what does not only agree, or has broken the reply off."""
