@@ -30,7 +30,7 @@ from agent.tasks import Tasks
 from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.table import Action, State
+from agent.turn_taking.table import Action, Event, State
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -69,6 +69,7 @@ class BaseConversation(ConversationKind):
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
+        agent.toolbox.consent.answer_stands = lambda: self._floor.turns.answer_stands
         paced = pacing(lambda: self._floor.turns, lambda: self._expect(self._floor.turns.said))
         active.enter(agent, common, self._collecting.tool(), paced, self._apply_role)
 
@@ -238,19 +239,17 @@ class BaseConversation(ConversationKind):
         for decision in decisions:
             if decision.action not in (Action.GREET, Action.END):
                 self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
-            if decision.action in (Action.CUT, Action.DISCARD):
-                self._agent.toolbox.consent.spoken_into += 1
             acts[decision.action](decision)
         self._floor.changed.set()
         self.call_control.go_on()
 
     def _take_turn(self, decision: Decision) -> None:
-        if decision.evidence.words:
+        if decision.text:
             self._listening.voice.confirmed()
         self._answer(decision.text, decision.instead)
 
     def _resume(self, decision: Decision) -> None:
-        if not decision.evidence.words:
+        if decision.event is Event.UNCONFIRMED:
             self._listening.voice.false_alarm()
         self._line.resume()
 

@@ -159,8 +159,8 @@ class Consent:
         """The small words of the languages that the caller may speak."""
         self.judge = judge
         """Who judges answers; None for nobody."""
-        self.spoken_into = 0
-        """How often the caller has spoken into something; their words stand in the memory once their turn has ended."""
+        self.answer_stands: Callable[[], float | None] = lambda: 0.0
+        """When the caller's last words were answered; None if they have said more since than stands in the memory."""
         self._history = history
         self._asked: dict[str, Question] = {}
 
@@ -186,9 +186,9 @@ class Consent:
         self._asked.setdefault(what, question)
 
     async def _agreed(self, question: Question, action: str, arguments: Any) -> bool:
-        exchange = self._history.exchange_since(question.place)
+        exchange, stands = self._history.exchange_since(question.place), self.answer_stands()
         answer = exchange.answer
-        if len(answer) > LONGEST or answers_nothing(answer, self.phrases):
+        if stands is None or len(answer) > LONGEST or answers_nothing(answer, self.phrases):
             return False
         plain = plain_answer(answer, self.phrases)
         if self.judge is None:
@@ -197,7 +197,6 @@ class Consent:
             return False
         # Who says more while it is judged has not been judged.
         wanted = f"{action} {json.dumps(arguments, ensure_ascii=False)}"
-        spoken_into = self.spoken_into
         agreed = await self.judge(wanted, exchange.before, answer)
-        unchanged = spoken_into == self.spoken_into and self._history.exchange_since(question.place) == exchange
+        unchanged = stands == self.answer_stands() and self._history.exchange_since(question.place) == exchange
         return agreed and unchanged

@@ -42,8 +42,8 @@ class Floor:
     def speak(self, phrases: Phrases) -> None:
         """The caller may speak the languages that these are of."""
         agreeing = (*phrases.assent, *phrases.consent, *phrases.courtesy)
-        nods = frozenset(word for phrase in agreeing for word in words_of(phrase))
-        self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods | phrases.backchannels)
+        nods = frozenset(" ".join(words_of(phrase)) for phrase in agreeing)
+        self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods)
         self.turns.endpointing.numerals = phrases.digits
 
     def end(self, outcome: Outcome) -> None:

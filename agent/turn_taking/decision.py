@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.table import Action
+from agent.turn_taking.table import Action, Event
 
 NAMES = {
     Action.PREPARE: "prepared",
@@ -30,6 +30,8 @@ class Decision(NamedTuple):
     """For `Action.PREPARE` and `Action.ANSWER`: what the caller said and got no answer to."""
     instead: str = ""
     """What of it was answered before by a reply that was thrown away: `text` takes its place in the memory."""
+    event: Event | None = None
+    """The event of the table that led to it; None for the driver's own decisions."""
 
 
 Decisions = tuple[Decision, ...]

@@ -1,4 +1,8 @@
-"""Why something was decided: one line for the record and the call's page."""
+"""Why something was decided: one line for the record and the call's page.
+
+It holds no words of the caller: a part of a secret is not known for one, and words that are not final are no record.
+They stand in the turn, redacted as a whole.
+"""
 
 from dataclasses import dataclass
 
@@ -13,8 +17,6 @@ class Evidence:
     """How long the caller had been silent."""
     sound: str = ""
     """What the sound was, of `agent.hearing.changes.Evidence`."""
-    words: str = ""
-    """The words it is about."""
     expected: str = ""
     """What the agent had asked for, and how much of it there was."""
     model: float | None = None
@@ -30,7 +32,6 @@ class Evidence:
             f"model {self.model:.2f}" if self.model is not None else "",
             f"expected {self.expected}" if self.expected else "",
             self.because,
-            f'"{self.words[:60]}"' if self.words else "",
         ]
         told = ", ".join(part for part in parts if part)
         return f"{self.reason}: {told}" if told else self.reason

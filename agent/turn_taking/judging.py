@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-from agent.turn_taking.words import words_of
+from agent.turn_taking.words import is_made_of, words_of
 
 SHORT_WORDS = 2
 """So many different words are a backchannel, if nothing speaks against it; more of them if they only agree."""
@@ -80,7 +80,7 @@ def judge(
 ) -> tuple[Verdict, str]:
     """What these words are, and by which evidence.
 
-    `fillers` are sounds such as "hmm" that answer nothing, `nods` words such as "right" that only agree.
+    `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree.
     """
     words = words_of(text)
     near = scene.silent_for <= TAIL
@@ -98,7 +98,7 @@ def judge(
         return Verdict.CALLER, f"interrupts: {min(found)}"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    agrees = said.issubset(nods)
+    agrees = is_made_of(text, frozenset(nods).union(fillers), final=final)
     if len(said) > SHORT_WORDS and not agrees:
         return Verdict.CALLER, f"{len(words)} words"
     if not final:

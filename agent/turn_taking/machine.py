@@ -86,8 +86,10 @@ class TurnMachine(Situation):
             if self._log.text == known and not words.final:
                 return ()  # all that is new is somebody else's
         verdict, why = self._judge(new, words, now)
-        evidence = self._evidence(verdict.value, now, words=new, because=why)
-        self._voice.agrees = set(words_of(new)) <= self.lexicon.nods
+        if verdict is not Verdict.ECHO and not self.lexicon.agrees(new):
+            self._turn = self._turn._replace(more=True)
+        evidence = self._evidence(verdict.value, now, text=new, because=why)
+        self._voice.agrees = self.lexicon.agrees(new, final=words.final)
         if verdict is Verdict.CALLER:
             self._voice.settle()
             self._silence.since = now
@@ -108,6 +110,7 @@ class TurnMachine(Situation):
     def press(self, key: str, now: float) -> Decisions:
         """A key is pressed; ``#`` completes those before it."""
         self._voice.settle()
+        self._turn = self._turn._replace(more=True)
         self._silence.since = now
         if key == "#":
             return self._complete(now, "#")
@@ -153,8 +156,8 @@ class TurnMachine(Situation):
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
         if not self._log.complete:
-            return (*resumed, *self._handle(Event.WORDS, now, Evidence("heard", words=self._log.text)))
-        evidence = Evidence("ended", words=self._log.text, because="said while the agent spoke")
+            return (*resumed, *self._handle(Event.WORDS, now, Evidence("heard")))
+        evidence = Evidence("ended", because="said while the agent spoke")
         return (*resumed, *self._handle(Event.ENDPOINT, now, evidence))
 
     def _settle_aside(self, now: float, limit: float) -> None:
@@ -163,7 +166,7 @@ class TurnMachine(Situation):
         aside, agent.aside = agent.aside, ""
         if aside and now - agent.aside_at <= limit:
             self._log.note(aside)
-        elif not set(words_of(aside)) <= self.lexicon.nods:
+        elif not self.lexicon.agrees(aside):
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
     def tool(self, now: float, *, runs: bool) -> None:
@@ -221,6 +224,15 @@ class TurnMachine(Situation):
         """Whether the caller does not hear us."""
         return self._silence.free_until == inf
 
+    @property
+    def answer_stands(self) -> float | None:
+        """When the caller's last turn was answered, if it can be a yes; None if it cannot be any more.
+
+        It cannot once they have said, pressed or broken off anything more that does not only agree: from its first
+        word on, however that is judged.
+        """
+        return None if self._turn.more else self._turn.at
+
     def stopped(self, text: str, sound: float) -> float:
         """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
         return self._silence.since if text.endswith("]") and "[pressed" in text else sound
@@ -250,10 +262,10 @@ class TurnMachine(Situation):
             return ()
         if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
             return self._handle(event, now, self._evidence(event.value, now))
-        evidence = self._evidence("", now, words=self._log.text)
+        evidence = self._evidence("", now, text=self._log.text)
         self._voice.drop(now)  # one that is still on has lasted too long for a caller without words
-        if event is Event.UNCONFIRMED:
-            return self._handle(event, now, evidence)
+        if event is Event.UNCONFIRMED:  # with words it was a voice, though they were too few to tell
+            return self._handle(Event.BACKCHANNEL if self._log.text else event, now, evidence)
         if self._log.text:
             return self._handle(Event.ENDPOINT, now, evidence)
         return self._unheard(now) if event is Event.UNHEARD else self._handle(Event.QUIET, now, evidence)
@@ -296,7 +308,7 @@ class TurnMachine(Situation):
         if delay > now - since or (certain and not self.endpointing.ends_turns):
             return self._handle(Event.EAGER, now, evidence)
         because = ", ".join(dict.fromkeys(part for part in (why, evidence.because) if part))
-        ended = Evidence("ended", max(0.0, now - since), words=text, expected=told, because=because)
+        ended = Evidence("ended", max(0.0, now - since), expected=told, because=because)
         return self._handle(Event.ENDPOINT, now, ended)
 
     def _nothing(self, now: float) -> Decisions:
@@ -319,9 +331,7 @@ class TurnMachine(Situation):
         self._log.press(keys, now)
         told = progress(self.endpointing.wanted(keys), keys)
         expected = told[1] if told[0] is not Progress.NONE else ""
-        return self._handle(
-            Event.KEYS, now, Evidence("ended", words=self._log.text, expected=expected, because=because)
-        )
+        return self._handle(Event.KEYS, now, Evidence("ended", expected=expected, because=because))
 
     # The table
 
@@ -341,19 +351,20 @@ class TurnMachine(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
-        decisions = tuple(self._decide(action, now, evidence) for action in actions)
+            self._turn = self._turn._replace(more=True)
+        decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.greeted |= event is Event.DONE or bool({Action.CUT, Action.ANSWER}.intersection(actions))
         if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):
             self._silence.since = now
         self._enter(state, now)
         return decisions
 
-    def _decide(self, action: Action, now: float, evidence: Evidence) -> Decision:
+    def _decide(self, action: Action, event: Event, now: float, evidence: Evidence) -> Decision:
         evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
         if action is Action.PREPARE:
-            return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "")
+            return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "", event)
         if action is not Action.ANSWER:
-            return Decision(action, evidence)
+            return Decision(action, evidence, event=event)
         turn, last = self._turn, self._last_sound(now)
         if self._agent.kept:
             self._log.note(self._agent.kept)  # so that it is given back with the other words
@@ -365,7 +376,7 @@ class TurnMachine(Situation):
             self._silence.free_until = -inf
         self._turn = Answered(text, now, last)
         self.endpointing.expected = OPEN
-        return Decision(action, evidence, text, turn.text if turn.returned else "")
+        return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 
     def _go_on(self) -> None:
         """The caller goes on after a reply had begun: what is not answered after all is given back."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from agent.hearing.changes import Change
 from agent.turn_taking.table import Action
+from agent.turn_taking.words import is_made_of
 
 WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
@@ -123,7 +124,11 @@ class Lexicon:
     greetings: frozenset[str] = frozenset()
     """What callers say when a call is answered; the agent's greeting is the reply to it."""
     nods: frozenset[str] = frozenset()
-    """Words that only agree: said into a statement they are no part of the caller's next turn."""
+    """Phrases that only agree: said into a statement they are no part of the caller's next turn."""
+
+    def agrees(self, text: str, *, final: bool = True) -> bool:
+        """Whether `text` only agrees, or is a sound that answers nothing."""
+        return is_made_of(text, self.nods | self.fillers, final=final)
 
 
 @dataclass
@@ -188,3 +193,5 @@ class Answered(NamedTuple):
     """Whether a tool has run for it, so that it stays answered."""
     returned: bool = False
     """Whether its reply was thrown away, so that it is a part of the next turn."""
+    more: bool = False
+    """Whether the caller has said or pressed since what does not only agree, or has broken the reply off."""

@@ -179,15 +179,16 @@ class Situation:
         heard = self._log.last_at - LAG
         return min(now, heard if self._voice.since is not None else max(self._voice.until, heard))
 
-    def _evidence(self, reason: str, now: float, *, words: str = "", because: str = "") -> Evidence:
+    def _evidence(self, reason: str, now: float, *, text: str = "", because: str = "") -> Evidence:
+        """`text` are the words that the decision is about; how much they are of what was asked for is told of them."""
         voice, told = self._voice, ""
-        if words and self.state in (State.HEARING, State.DECIDING):
-            _, told, why = self.endpointing.delay(words, ended=self._log.complete)
+        if text and self.state in (State.HEARING, State.DECIDING):
+            _, told, why = self.endpointing.delay(text, ended=self._log.complete)
             because = because or why
         silent = None if voice.since is not None else max(0.0, now - max(voice.until, self._log.last_at - LAG))
         silent = silent if silent is not None and silent < inf else None
         sound = voice.evidence if voice.since is not None or self.state is State.PAUSED else ""
-        return Evidence(reason, silent, sound, words, told, self.endpointing.vote, because)
+        return Evidence(reason, silent, sound, told, self.endpointing.vote, because)
 
     def _unanswered(self) -> str:
         return f"{self._agent.kept} {self._log.text}".strip()

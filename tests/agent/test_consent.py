@@ -84,7 +84,7 @@ def eager(messages):
     return [0.4, *says(QUESTION if "Not done" in last["content"] else DONE)]
 
 
-def ran_after(*answers: tuple[float, str], script=eager, options=QUIET) -> list[str]:
+def ran_after(*answers: tuple[float, str], script=eager, options=QUIET, persona=PERSONA) -> list[str]:
     """What ran in a call in which the caller wants it, and goes on so many seconds after their last words."""
     ran: list[str] = []
 
@@ -100,7 +100,7 @@ def ran_after(*answers: tuple[float, str], script=eager, options=QUIET) -> list[
         await asyncio.sleep(8)
         caller.hang_up()
 
-    hold(plan, Setting(script=script, tools=[cancelling(ran)], options=options))
+    hold(plan, Setting(script=script, tools=[cancelling(ran)], options=options, persona=persona))
     return ran
 
 
@@ -192,6 +192,25 @@ def test_a_judgement_that_is_not_exactly_a_yes_in_time_is_none(answer: str, repo
 def test_who_takes_it_back_while_it_is_judged_has_not_said_yes() -> None:
     slow = judging(3.0, verdict("yes"))
     assert ran_after((6, "I suppose so then"), (0.7, "no no not"), script=slow) == []
+
+
+@pytest.mark.faults("D9")
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("Actually don't.", []),
+        ("Not that.", []),
+        ("Start over.", []),
+        ("Hello?", []),
+        ("Okay.", ["7346"]),
+        ("Um, yes please.", ["7346"]),
+    ],
+)
+def test_a_few_words_into_one_moment_please_take_a_yes_back_unless_they_agree(more: str, expected: list[str]) -> None:
+    """The agent goes on over so few words, and nothing of them enters the memory before the tool would run."""
+    script = judging(3.5, verdict("yes"))
+    replied = replace(PERSONA, filler="One moment, please, while I look at that for you.")
+    assert ran_after((6, "I suppose so then"), (1.4, more), script=script, persona=replied) == expected
 
 
 @pytest.mark.faults("D9")

@@ -11,7 +11,7 @@ from agent.turn_taking.words import Words
 LEXICON = Lexicon(
     frozenset({"mmhmm", "hm", "um", "uh"}),
     frozenset({"hello", "hi"}),
-    frozenset({"okay", "yes", "thanks", "thank", "you"}),
+    frozenset({"okay", "yes", "thanks", "thank you"}),
 )
 STATEMENT = "Your order is out for delivery and it will be there today before six."
 

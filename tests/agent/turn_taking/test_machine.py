@@ -8,7 +8,7 @@ from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.situation import SHORT_CONFIRM
-from agent.turn_taking.table import ENDLESS, Action, State
+from agent.turn_taking.table import ENDLESS, Action, Event, State
 from tests.agent.turn_taking.calling import (
     STATEMENT,
     actions,
@@ -170,6 +170,34 @@ def test_words_over_which_the_agent_went_on_stand_before_the_next_turn_unless_th
     final(subject, "thank you", 14.0)
     subject.done(20.0)
     assert answered(final(subject, "And when?", 22.0)) == ["And when?"]
+
+
+@pytest.mark.parametrize("text", ["My card is four one one one", "No, it is john.smith@example.com"])
+def test_the_evidence_holds_no_words_of_the_caller(text: str) -> None:
+    subject = speaking()
+    told = [*interim(subject, text, 1.0), *final(subject, f"{text}.", 1.5), *subject.press("9", 2.0)]
+    told += subject.press("#", 2.5)
+    assert len(told) > 3
+    words = {"card", "four", "john", "smith", "pressed", "9"}
+    assert not [one for one in told if words.intersection(str(one.evidence).replace(".", " ").split())]
+
+
+def test_a_voice_that_ends_with_the_reply_or_has_words_is_no_false_alarm() -> None:
+    subject = speaking()
+    begins(subject, 3.0)
+    (resumed,) = subject.done(3.25)
+    assert (resumed.action, resumed.event) == (Action.RESUME, Event.DONE)
+    subject = speaking()
+    begins(subject, 3.0)
+    interim(subject, "Next", 3.4)
+    ends(subject, 3.5)
+    resumed = subject.handle_timer(6.0)[0]
+    assert (resumed.action, resumed.event) == (Action.RESUME, Event.BACKCHANNEL)
+    subject = speaking()
+    begins(subject, 3.0)
+    ends(subject, 3.5)
+    resumed = subject.handle_timer(6.0)[0]
+    assert (resumed.action, resumed.event) == (Action.RESUME, Event.UNCONFIRMED)
 
 
 # Echo

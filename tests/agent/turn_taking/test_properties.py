@@ -99,8 +99,8 @@ class Call:
         self.turn.append(f"w{self.said}")
         self.said += 1
         decisions = self.subject.hear(Words(" ".join(self.turn), **how), self.now)
+        self.aside += self.turn if {Action.KEEP, Action.RESUME} & {one.action for one in decisions} else []
         self.turn = [] if how.get("final") else self.turn
-        self.aside += [one.evidence.words for one in decisions if one.action in (Action.KEEP, Action.RESUME)]
         return decisions
 
     def _interim(self) -> Decisions:
@@ -199,7 +199,7 @@ def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(e
     told = [word for word in call.memory.split() if word.startswith("w")]
     assert len(told) == len(set(told)), "twice"
     waits = call.subject._unanswered().split() + call.subject._agent.aside.split() + call.turn
-    set_aside = " ".join(call.aside).split()
+    set_aside = call.aside
     assert {f"w{number}" for number in range(call.said)} <= {*told, *waits, *set_aside} or call.subject.state in (
         State.CLOSING, State.ENDED,
     )  # fmt: skip
