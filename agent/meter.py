@@ -12,7 +12,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
 from agent.records import Used
 from agent.stt import SpeechToText, SttEvent
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech
 
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
@@ -175,11 +175,11 @@ class MeteredTts:
         """See `TextToSpeech.open`."""
         await self._tts.open()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `TextToSpeech.speak`."""
         counts = True
         try:
-            async with aclosing(self._tts.speak(text)) as sounds:
+            async with aclosing(self._tts.speak(text, before)) as sounds:
                 async for sound in sounds:
                     if counts:
                         counts = False
