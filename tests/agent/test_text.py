@@ -72,6 +72,35 @@ def test_the_first_piece_may_be_a_clause_and_later_ones_not() -> None:
     assert pieces[1:] == ["a blue raincoat, is out, today.", "It comes at six, or seven.", "Yes."]
 
 
+@pytest.mark.parametrize("step", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Well, okay, let me look that up for you,| and then I tell you."),
+        ("en", "Unfortunately, Mr. Henderson, it is late."),
+        ("en", "Of course, Mr. Henderson, I can do it."),
+        ("en", "Thank you for calling Acme Plumbing,| how can I help?"),
+        ("en", "Our branches are in Berlin, Hamburg, and Cologne."),
+        ("en", "Our branches are in Berlin, Hamburg and Cologne."),
+        ("en", "You can have two apples, three pears, or a plum."),
+        ("en", "Here are your three options:| a car, a bus or a train."),
+        ("en", "I looked it up for you —| it is on its way."),
+        ("en", "We are open today from 10 – 12 and then again."),
+        ("en", "That makes 1,250 dollars in all,| which I can book."),
+        ("en", "Yes, of course, gladly, no problem, sir."),
+        ("de", "Selbstverständlich, Frau Schneider, das geht."),
+        ("de", "Ich sehe gerade nach, wann der Termin ist."),
+        ("de", "Ich habe das für Sie nachgesehen,| der Termin ist frei."),
+        ("es", "Muy bien, señora García, ahora mismo."),
+        ("fr", "Je regarde tout de suite votre dossier,| un instant s'il vous plaît."),
+        ("it", "Abbiamo mele rosse e gialle, pere, uva e altro ancora."),
+        ("pt", "Claro, com certeza, vou ver isso agora,| um momento por favor."),
+    ],
+)
+def test_the_first_piece_is_a_clause_that_makes_sense(language: str, text: str, step: int) -> None:
+    assert cut(text.replace("|", ""), step, language)[0] == text.partition("|")[0]
+
+
 def test_text_without_any_end_is_cut_at_a_space() -> None:
     pieces = cut("word " * 200, 7)
     assert all(len(piece) <= LONGEST for piece in pieces)
