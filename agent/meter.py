@@ -12,7 +12,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
 from agent.records import Used
 from agent.stt import SpeechToText, SttEvent
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech
 from agent.turn_taking.expect import OPEN, Expected
 
 REPORTED = 5.0
@@ -180,11 +180,11 @@ class MeteredTts:
         """See `TextToSpeech.open`."""
         await self._tts.open()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `TextToSpeech.speak`."""
         counts = True
         try:
-            async with aclosing(self._tts.speak(text)) as sounds:
+            async with aclosing(self._tts.speak(text, before)) as sounds:
                 async for sound in sounds:
                     if counts:
                         counts = False

@@ -3,7 +3,9 @@
 import re
 
 FIRST_CLAUSE = 24
-"""Characters after which the first piece may already end at a comma."""
+"""Characters after which the first piece may already end with a clause."""
+CLAUSE_WORDS = 4
+"""Words that a clause has at least: "Well," and "Of course, Mr. Henderson," are none to pause behind."""
 LONGEST = 300
 """Characters after which a piece without any end is cut at a space."""
 
@@ -31,7 +33,10 @@ _LIST_NUMBER = re.compile(r"^\d{1,2}\.$")
 _GERMAN = re.compile(r"(?:(?<![\d:,])(?<!\bum )\d{1,2}|str)\.\Z", re.IGNORECASE)
 """The 3. of November, while "um 9." is a time; a Hauptstr. of any name."""
 _END = re.compile(r"[.!?…]+(?:[\"')\]»«”’“]|\s»(?!\w))*+(?=\s)|[。！？।]|\n+")
-_CLAUSE = re.compile(r"[,;:—–](?=\s)")
+_CLAUSE = re.compile(r"(?<!\d\s)[,;:—–](?=\s)")
+"""Not the dash of a range of numbers."""
+_RUNS_ON = re.compile(r"\s+[^\s,;:.!?…—–]+\s+(?!(?:and|or|y|o|e|u|et|ou|und|oder|bzw|ed|और|या)\b)[^\s,;:.!?…—–]+\s")
+"""Two words behind a comma that are no item of a list."""
 
 
 class SentenceCutter:
@@ -79,15 +84,23 @@ class SentenceCutter:
         # In French a space stands before what closes a quotation.
         return not rest and self._quotes + piece.count("«") > piece.count("»")
 
+    def _find_clause(self) -> int | None:
+        """The end of a clause that can stand by itself: at a comma only if what follows is known to run on."""
+        begin = 0
+        for match in _CLAUSE.finditer(self._buffer):
+            words, end = len(self._buffer[begin : match.start()].split()), match.end()
+            begin = end
+            if end >= FIRST_CLAUSE and words >= CLAUSE_WORDS and (match[0] != "," or _RUNS_ON.match(self._buffer, end)):
+                return end
+        return None
+
     def _find_end(self) -> int | None:
         for match in _END.finditer(self._buffer, 0, LONGEST):
             end = match.end()
             if not self._goes_on(self._buffer[:end], self._buffer[end:].lstrip()):
                 return end
-        if self._first:
-            for match in _CLAUSE.finditer(self._buffer):
-                if match.end() >= FIRST_CLAUSE:
-                    return match.end()
+        if self._first and (clause := self._find_clause()) is not None:
+            return clause
         if len(self._buffer) > LONGEST:
             space = self._buffer.rfind(" ", 0, LONGEST)
             return space if space > 0 else LONGEST

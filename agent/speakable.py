@@ -1,11 +1,13 @@
 """Makes text fit to be spoken: no markup; codes, phone numbers and what is odd in addresses sign by sign.
 
-In English money, dates and signs become words. Numbers stay in digits in every language: what they are in words is left
-to the voice.
+Money, ranges, percentages and abbreviations become words (`agent.spoken_forms`), in English dates and signs, too.
+Numbers stay in digits in every language: what they are in words is left to the voice.
 """
 
 import re
 from calendar import month_name
+
+from agent.spoken_forms import in_words
 
 _LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,2000}\)")
 _URL = re.compile(r"https?://(?:www\.)?([\w-]+(?:\.[\w-]+)*)(\S*)")
@@ -49,6 +51,7 @@ _READ = "|".join(
         r"(?<![\d:])\d{1,2}:\d\d(?::\d\d)?(?!\d)",
         r"(?<![\d.,])\d{1,2}\s?[AP]M\b",
         rf"(?:[$€£₹¥]|\b(?:{_CODES}|Rs\.?)(?=[\s\d]))\s?{_AMOUNT}(?!\d)",
+        rf"(?<![\d.,]){_AMOUNT} (?:to|bis|a|à|से) (?={_AMOUNT}\s(?i:{_UNITS}))",
         rf"(?<![\d.,]){_AMOUNT}\s?(?:[€$£₹¥%°]|(?i:{_UNITS})(?!['’]?[^\W\d_]|\d))",
         r"(?<![\d.,])[1-9]\d?(?:(?:\.\d{3}){2,5}|(?:[ \u00a0\u202f]\d{3}){2})(?![\s().-]?\d)",
         r"(?<![\d.,])\d{1,18}[.,]\d{1,2}(?![ .,-]?\d)",
@@ -88,6 +91,7 @@ def speakable(text: str, language: str = "en") -> str:
     text = _LINK.sub(r"\1", text)
     text = _URL.sub(lambda match: _site(match, signs), text)
     text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", _TAG.sub(" ", text)))
+    text = in_words(text, language)
     if language == "en":
         text = _in_english(text)
     if _ODD.search(text):

@@ -9,9 +9,10 @@ from agent.errors import ProviderError
 from agent.history import Sentence
 from agent.limits import FIRST_SOUND, within
 from agent.line import SAMPLE_RATE, Heard, Line
+from agent.places import places
 from agent.recorded import moment
 from agent.speakable import speakable
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech, WordTime
 from agent.ulaw import audible
 from agent.utterances import Utterances
 
@@ -19,6 +20,8 @@ COVERED_AFTER = 1.7
 """Seconds of silence within a sentence after which what needs no voice is played: "One moment, please.", or a tone."""
 LEAD = 10.0
 """Seconds of sound that may wait on the line; the voice is asked for more only below that."""
+MOST_BEFORE = 300
+"""Characters before a sentence of which the voice is told."""
 
 
 class TtsError(ProviderError):
@@ -32,18 +35,26 @@ class SpeechOutput(Utterances):
         super().__init__(line)
         self._tts = tts
         self._covering: asyncio.TimerHandle | None = None
-        self._ahead: tuple[str, Ahead[bytes]] | None = None
+        self._ahead: tuple[str, Ahead[Speech]] | None = None
+        self._before = ""
+        """What the voice was given since the caller last heard all that was said: its intonation goes on from there."""
+
+    def begin(self, text: str) -> Sentence:
+        """See `Utterances.begin`."""
+        if not self.speaking:
+            self._before = ""
+        return super().begin(text)
 
     def speak_in(self, language: str) -> None:
         """What is said from now on is in `language` (ISO 639-1)."""
         self.forget()
-        self.language = language
+        self.language, self._before = language, ""
 
     def prefetch(self, text: str, spawn: Spawn) -> None:
         """Have what will probably be the next sentence synthesised before it is wanted."""
         if spoken := self._spoken(text):
             self.forget()
-            self._ahead = (text, Ahead(self._synthesise(spoken), spawn))
+            self._ahead = (text, Ahead(self._synthesise(spoken, ""), spawn))
 
     def forget(self) -> None:
         """Throw away what was prefetched."""
@@ -55,13 +66,18 @@ class SpeechOutput(Utterances):
         """Have `sentence` spoken; returns when all its sound is on the line. Raises `TtsError`."""
         self._cover_later(sentence, asyncio.get_running_loop().time())
         try:
-            if (stream := self._sound_of(sentence.text)) is not None:
-                async with aclosing(stream) as pieces:
+            spoken = self._spoken(sentence.text)
+            if spoken:
+                place = places(sentence.text, spoken)
+                async with aclosing(self._sound_of(sentence.text, spoken)) as pieces:
                     sounded = False
-                    async for sound in pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, WordTime):
+                            sentence.timed.append((place(piece.letters), piece.samples))
+                            continue
                         on_sound()
-                        sounded = sounded or audible(sound)
-                        await self._put(sentence, sound)
+                        sounded = sounded or audible(piece)
+                        await self._put(sentence, piece)
                     if not sounded and any(map(str.isalnum, sentence.text)):
                         raise ProviderError(self._tts.name, "made no sound")
         except ProviderError as error:
@@ -85,22 +101,22 @@ class SpeechOutput(Utterances):
             self._line.say(sentence.utterance, sound)
         self._cover_later(sentence, self._ends_at)
 
-    def _sound_of(self, text: str) -> AsyncGenerator[bytes, None] | None:
+    def _sound_of(self, text: str, spoken: str) -> AsyncGenerator[Speech, None]:
+        before, self._before = self._before, f"{self._before} {spoken}"[-MOST_BEFORE:].strip()
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             if ahead[0] == text:
                 return ahead[1].pieces()
             ahead[1].cancel()
-        spoken = self._spoken(text)
-        return self._synthesise(spoken) if spoken else None
+        return self._synthesise(spoken, before)
 
     def _spoken(self, text: str) -> str:
         """What the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
         spoken = speakable(text, self.language)
         return spoken if any(map(str.isalnum, spoken)) else ""
 
-    def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:
-        return within(self._tts.speak(spoken), self._tts.name, FIRST_SOUND, FIRST_SOUND)
+    def _synthesise(self, spoken: str, before: str) -> AsyncGenerator[Speech, None]:
+        return within(self._tts.speak(spoken, before), self._tts.name, FIRST_SOUND, FIRST_SOUND)
 
     async def _put(self, sentence: Sentence, sound: bytes) -> None:
         self.sound(sentence, sound)
@@ -110,4 +126,5 @@ class SpeechOutput(Utterances):
     def stop(self) -> Heard:
         """See `Utterances.stop`; what was prefetched is thrown away, too."""
         self.forget()
+        self._before = ""
         return super().stop()

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from agent.errors import ProviderError
 from agent.limits import boundary
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech
 
 
 class SwitchingTts:
@@ -33,12 +33,12 @@ class SwitchingTts:
         await self._made[key].open()
         self._ready.add(key)
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `TextToSpeech.speak`; a voice that speaks for the first time is opened."""
         tts = self._made[self._key]
         if self._key not in self._ready:
             await self.open()
-        async with aclosing(tts.speak(text)) as sounds:
+        async with aclosing(tts.speak(text, before)) as sounds:
             async for sound in sounds:
                 yield sound
 

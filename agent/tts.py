@@ -1,7 +1,21 @@
 """The voice: what turns sentences into mu-law sound. One object per call."""
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from contextlib import aclosing
+from typing import NamedTuple, Protocol
+
+
+class WordTime(NamedTuple):
+    """Where in the sound of a sentence a word of it ends, if the voice tells that."""
+
+    letters: int
+    """Characters of the sentence up to the end of the word, signs behind it included."""
+    samples: int
+    """Samples of the sentence's sound up to there."""
+
+
+Speech = bytes | WordTime
+"""Mu-law sound, or what is said when; a time may come before or after its sound."""
 
 
 class TextToSpeech(Protocol):
@@ -16,13 +30,23 @@ class TextToSpeech(Protocol):
         """Get ready to speak. Raises `agent.errors.ProviderError` when refused or too slow."""
         ...
 
-    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence as mu-law sound in pieces of any length, faster than real time.
 
-        Closing the generator cancels the synthesis; no stale sound follows. Raises `ProviderError`.
+        `before` is what it said directly before in the same reply: its intonation goes on from there, where the
+        provider has a way to say so. Closing the generator cancels the synthesis; no stale sound follows. Raises
+        `ProviderError`.
         """
         ...
 
     async def close(self) -> None:
         """End the session; safe to call twice and after a failure."""
         ...
+
+
+async def sound_alone(stream: AsyncGenerator[Speech, None]) -> AsyncGenerator[bytes, None]:
+    """The sound of `stream`, for a reader who does not want the times."""
+    async with aclosing(stream) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece

@@ -6,6 +6,7 @@ a number, from 0.
 
 import base64
 import json
+import re
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from agent.providers.tts_session import (
     TtsFault,
     TtsSession,
     TtsSound,
+    TtsWord,
     parts_of,
 )
 
@@ -51,10 +53,22 @@ class AssemblyAITtsOptions(SpeakOptions):
     """ISO 639-1 code: en, es, de, fr, it or pt; empty, or another, for the voice's own."""
 
 
+@dataclass
+class _Request:
+    """A sentence that was sent and flushed."""
+
+    sentence: str
+    ends: list[int]
+    """Where its words end in its text."""
+    sounded: bool = False
+    """Whether all its sound has come; the times of its words follow, usually."""
+
+
 class AssemblyAITtsSession(TtsSession):
     """/v1/ws."""
 
     name = "assemblyai"
+    overdue_after = 0.3
     begins = True
     keepalive_every = 10.0
     goodbye = (json.dumps({"type": "Terminate"}),)
@@ -72,7 +86,7 @@ class AssemblyAITtsSession(TtsSession):
         super().__init__(options)
         self._options = options
         self._flushes = 0
-        self._sentences: dict[int, str] = {}
+        self._sentences: dict[int, _Request] = {}
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers; the key stands bare in its header."""
@@ -95,20 +109,27 @@ class AssemblyAITtsSession(TtsSession):
         """KeepAlive."""
         return [json.dumps({"type": "KeepAlive"})]
 
-    def say(self, sentence: str, text: str, now: float) -> list[str]:
+    def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
         """Generate and Flush."""
-        self._sentences[self._flushes] = sentence
+        self._sentences[self._flushes] = _Request(sentence, [word.end() for word in re.finditer(r"\S+", text)])
         self._flushes += 1
         generate = [json.dumps({"type": "Generate", "text": part}) for part in parts_of(text, LONGEST)]
         return [*generate, json.dumps({"type": "Flush"})]
 
     def cancel(self, sentence: str) -> list[str]:
         """Cancel; what still comes has the number of a Flush that is forgotten."""
-        if sentence not in self._sentences.values():
+        if all(one.sentence != sentence for one in self._sentences.values()):
             return []
         self._sentences.clear()
         self._flushes += 1
         return [json.dumps({"type": "Cancel"})]
+
+    def overdue(self, sentence: str) -> list[SpeechEvent]:
+        """Wait no longer for the times of its words."""
+        done = [number for number, one in self._sentences.items() if one.sentence == sentence and one.sounded]
+        for number in done:
+            del self._sentences[number]
+        return [Final(sentence)] if done else []
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
         """What a message means."""
@@ -116,14 +137,20 @@ class AssemblyAITtsSession(TtsSession):
             case "Begin":
                 return [TtsBegun()]
             case "Audio":
-                sentence = self._sentences.get(fields["flush_id"], "")
+                one = self._sentences.get(fields["flush_id"])
                 try:
-                    return [TtsSound(sentence, base64.b64decode(fields["audio"], validate=True))] if sentence else []
+                    return [TtsSound(one.sentence, base64.b64decode(fields["audio"], validate=True))] if one else []
                 except ValueError:
-                    return [TtsFault("nonsense", "", sentence)]
-            case "FlushDone":
-                sentence = self._sentences.pop(fields["flush_id"], "")
-                return [Final(sentence)] if sentence else []
+                    return [TtsFault("nonsense", "", one.sentence)] if one else []
+            case "FlushDone" if one := self._sentences.get(fields["flush_id"]):
+                one.sounded = True
+            case "WordBoundaries" if one := self._sentences.pop(fields["flush_id"], None):
+                ends = [
+                    max(0, word["end"] - fields["audio_start_ms"]) * SAMPLE_RATE // 1000 for word in fields["words"]
+                ]
+                # One for each word of the text, in its order.
+                times = zip(one.ends, ends, strict=True) if len(ends) == len(one.ends) else ()
+                return [*(TtsWord(one.sentence, *time) for time in times), Final(one.sentence)]
             case "Error":
                 code, may, wait = (fields.get(key) for key in ("error_code", "retryable", "retry_after_seconds"))
                 return [
@@ -134,4 +161,4 @@ class AssemblyAITtsSession(TtsSession):
                         retry_after=min(float(wait), 3600.0) if isinstance(wait, int | float) and wait > 0 else 0.0,
                     )
                 ]
-        return []  # WordBoundaries, Cancelled, Termination
+        return []  # Cancelled, Termination

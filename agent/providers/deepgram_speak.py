@@ -68,7 +68,7 @@ class AuraSession(TtsSession):
         """Whether one more Flush would be one too many."""
         return len(self._flushed) == FLUSHES and now - self._flushed[0] < FLUSH_WINDOW
 
-    def say(self, sentence: str, text: str, now: float) -> list[str]:
+    def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
         """Speak and Flush."""
         self._speaking = sentence
         self._flushed.append(now)

@@ -48,13 +48,13 @@ class ElevenLabsHttpTts:
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
         self._warming = Warming(lambda: http.get(base_url))
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis."""
         from elevenlabs.core import ApiError
 
         if not text.strip():
             return
-        stream = self._request(text)
+        stream = self._request(text, before)
         limit = self._options.first_sound_limit
         sounded = False
         try:
@@ -90,7 +90,7 @@ class ElevenLabsHttpTts:
         if http is not None:
             await http.aclose()
 
-    def _request(self, text: str) -> AsyncGenerator[bytes, None]:
+    def _request(self, text: str, before: str) -> AsyncGenerator[bytes, None]:
         from elevenlabs.types import VoiceSettings
 
         if self._speech is None:
@@ -98,6 +98,8 @@ class ElevenLabsHttpTts:
         options = self._options
         settings = VoiceSettings.model_validate(options.voice_settings) if options.voice_settings else None
         extra = {"language_code": options.language_code} if options.language_code else {}
+        if before:
+            extra["previous_text"] = before
         stream: AsyncIterator[bytes] = self._speech.stream(
             options.voice_id,
             text=text,

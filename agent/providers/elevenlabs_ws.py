@@ -1,19 +1,22 @@
-"""ElevenLabs' multi-stream-input websocket, without input and output: one context for each sentence.
+"""ElevenLabs' multi-stream-input websocket, without input and output: one context for each reply.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input. A context is
-opened ahead of its sentence (its first message carries the voice settings, and it keeps the idle socket alive). The
-sentence is sent and flushed in one go. The end of its sound is told (`isFinal`) only of a context that was closed, and
-one that is closed before its sound has begun may end without any: the close follows the first sound.
+opened ahead of its reply (its first message carries the voice settings, and it keeps the idle socket alive). Each
+sentence is sent and flushed in one go. Its end is not told: it has come when all its characters are aligned with sound
+(`sync_alignment`). Without alignment the context is closed, and its end is told (`isFinal`); not before the first
+sound, since a context that is closed before may end without any.
 """
 
 import base64
 import json
 import urllib.parse
+from dataclasses import dataclass
 from typing import Any
 
+from agent.line import SAMPLE_RATE
 from agent.providers.elevenlabs import CODES, NAME, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
 from agent.providers.extra import in_query
-from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound
+from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound, TtsWord
 
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""
@@ -22,12 +25,30 @@ _INACTIVITY = 60
 """Seconds of silence after which the service gives up: several of our keepalives."""
 
 
+@dataclass
+class _Context:
+    """A context that the service has not ended."""
+
+    sentence: str = ""
+    """The sentence that is being said in it; empty between two."""
+    text: str = ""
+    letters: int = 0
+    """Characters of `text` that are aligned with sound."""
+    samples: int = 0
+    """Samples of the sentence that have come."""
+    rest: bytes = b""
+    """Sound that came between two sentences; it belongs to the next."""
+    closed: bool = False
+
+
 class ElevenLabsSession(TtsSession):
     """/v1/text-to-speech/{voice}/multi-stream-input."""
 
     name = NAME
-    parallel = MAX_CONTEXTS - 1  # one is open ahead
+    parallel = MAX_CONTEXTS - 2  # one is open ahead, one is that of a reply which may go on
     cancels = False
+    context_life = 8.0
+    overdue_after = 0.6
     goodbye = (json.dumps({"close_socket": True}),)
     faults = CODES
 
@@ -35,15 +56,20 @@ class ElevenLabsSession(TtsSession):
         super().__init__(options)
         self.keepalive_every = options.keepalive
         self._options = options
-        self._sentences: dict[str, str] = {}  # by their contexts
-        self._unclosed: dict[str, str] = {}  # contexts by their sentences
+        self._contexts: dict[str, _Context] = {}
         self._ready = ""  # the context opened ahead
+        self._reply = ""  # the context of the newest reply, if it may go on
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a context is there or may be opened: those that are closed count until the service has ended them."""
+        return bool(self._ready) or len(self._contexts) < MAX_CONTEXTS
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         options = self._options
         query = {"model_id": options.model_id, "output_format": SOUND_FORMAT, "auto_mode": "true"}
-        query["inactivity_timeout"] = str(_INACTIVITY)
+        query |= {"inactivity_timeout": str(_INACTIVITY), "sync_alignment": "true"}
         if options.language_code:
             query["language_code"] = options.language_code
         base = options.base_url.replace("http", "ws", 1).rstrip("/")
@@ -53,61 +79,122 @@ class ElevenLabsSession(TtsSession):
 
     def begin(self) -> list[str]:
         """Open the first context."""
-        self._sentences.clear()
-        self._unclosed.clear()
+        self._contexts.clear()
+        self._reply = ""
         return [self._open()]
 
     def keep_alive(self) -> list[str]:
-        """An empty text to the context that is open ahead."""
-        return [_message(self._ready, text="") if self._ready else self._open()]
+        """An empty text to the context that is open ahead; a reply that is over makes room."""
+        over = self._reply and not self._contexts[self._reply].sentence
+        closing = self._close(self._reply) if over else []
+        if self._ready:
+            return [*closing, _message(self._ready, text="")]
+        return [*closing, self._open()] if self.has_room else closing
 
-    def say(self, sentence: str, text: str, now: float) -> list[str]:
-        """The whole sentence in the context that is open, and open the next."""
-        opening = [] if self._ready else [self._open()]
-        context = self._ready
-        self._sentences[context] = sentence
-        self._unclosed[sentence] = context
-        return [
-            *opening,
-            _message(context, text=" ".join(text.split()) + " "),
-            _message(context, flush=True),
-            self._open(),
-        ]
+    def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
+        """The whole sentence, in the context of the reply or in the one that is open ahead; then open the next."""
+        messages: list[str] = []
+        context = self._reply
+        if not (goes_on and context and not self._contexts[context].sentence):
+            if context and not self._contexts[context].sentence:
+                messages += self._close(context)
+            messages += [] if self._ready else [self._open()]
+            self._reply = context = self._ready
+            self._ready = ""
+        one = self._contexts[context]
+        one.sentence, one.text, one.letters, one.samples = sentence, text, 0, 0
+        messages += [_message(context, text=f"{text} "), _message(context, flush=True)]
+        return [*messages, self._open()] if not self._ready and self.has_room else messages
 
     def cancel(self, sentence: str) -> list[str]:
         """There is no way to take a sentence back; its context is closed, so that it makes room."""
-        return self._close(sentence)
+        return self._close(self._context_of(sentence))
+
+    def overdue(self, sentence: str) -> list[SpeechEvent]:
+        """Close its context, whose end is told."""
+        return [Answer(message) for message in self._close(self._context_of(sentence))]
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
         """What a message means; one may bring both the last sound and the end. Both spellings of the keys are taken."""
         if error := fields.get("error"):
             return [TtsFault(str(error)[:100], "" if error == WRONG_KEY else str(fields.get("message") or "")[:1000])]
-        context = str(fields.get("contextId", fields.get("context_id")))
-        sentence = self._sentences.get(context, "")
+        name = str(fields.get("contextId", fields.get("context_id")))
+        context = self._contexts.get(name, _Context())
         found: list[SpeechEvent] = []
         if audio := fields.get("audio"):
             try:
-                found.append(TtsSound(sentence, base64.b64decode(audio, validate=True)))
+                ulaw = context.rest + base64.b64decode(audio, validate=True)
             except ValueError:
                 return [TtsFault("nonsense", "")]
+            context.rest = b""
+            if not context.sentence:
+                context.rest = b"" if context.closed else ulaw
+                return []
+            aligned = self._align(context, fields.get("alignment"), len(ulaw))
+            found += [TtsSound(context.sentence, ulaw), *(aligned or ())]
+            if aligned is None and not context.letters:
+                found += map(Answer, self._close(name))
         if fields.get("isFinal", fields.get("is_final")) is True:
-            self._sentences.pop(context, None)
-            self._unclosed.pop(sentence, None)
-            if context == self._ready:  # not asked for: the service ended it
-                self._ready = ""
-            found.append(Final(sentence))
-        elif found:
-            found += map(Answer, self._close(sentence))
+            found.append(Final(context.sentence))
+            self._contexts.pop(name, None)
+            self._ready = "" if name == self._ready else self._ready  # not asked for: the service ended it
+            self._reply = "" if name == self._reply else self._reply
+        elif found and context.letters >= len(context.text) and not context.closed:
+            found.append(Final(context.sentence))
+            context.sentence = ""
+            if name != self._reply:
+                found += map(Answer, self._close(name))
         return found
 
-    def _close(self, sentence: str) -> list[str]:
-        context = self._unclosed.pop(sentence, "")
-        return [_message(context, close_context=True)] if context else []
+    @staticmethod
+    def _align(context: _Context, alignment: Any, length: int) -> list[SpeechEvent] | None:
+        """When the words are said whose characters came with the last `length` samples; None if that is not told.
+
+        The times count from the beginning of these. Successive messages may repeat characters; spaces may come or not.
+        """
+        before, context.samples = context.samples, context.samples + length
+        if not isinstance(alignment, dict):
+            return None
+        durations = alignment.get("charDurationsMs", alignment.get("charsDurationsMs")) or ()
+        marks = [
+            (str(char), float(start) + float(duration))
+            for char, start, duration in zip(alignment["chars"], alignment["charStartTimesMs"], durations, strict=False)
+            if not str(char).isspace()
+        ]
+        # Where each character stands that is no space, behind those that were known or again from one of them on.
+        places = [at for at, char in enumerate(context.text) if not char.isspace()]
+        known = sum(at < context.letters for at in places)
+        wanted = "".join(char for char, _ in marks)
+        bare = "".join(context.text.split())
+        at = bare.rfind(wanted, max(0, known - len(wanted)), known + len(wanted))
+        if at < 0:
+            return None
+        words: list[SpeechEvent] = []
+        for place, (_, until) in zip(places[at : at + len(marks)], marks, strict=True):
+            end = place + 1
+            if end <= context.letters:
+                continue
+            context.letters = end
+            if context.text[end : end + 1] in ("", " "):
+                samples = before + min(length, int(until * SAMPLE_RATE / 1000))
+                words.append(TtsWord(context.sentence, end, samples))
+        return words
+
+    def _context_of(self, sentence: str) -> str:
+        return next((name for name, one in self._contexts.items() if one.sentence == sentence), "")
+
+    def _close(self, context: str) -> list[str]:
+        self._reply = "" if context == self._reply else self._reply
+        if not context or self._contexts[context].closed:
+            return []
+        self._contexts[context].closed = True
+        return [_message(context, close_context=True)]
 
     def _open(self) -> str:
         """Open the next context. Only a context's first message may hold settings."""
         self._count += 1
         self._ready = f"c{self._count}"
+        self._contexts[self._ready] = _Context()
         settings = self._options.voice_settings
         return _message(self._ready, text=" ", **({"voice_settings": settings} if settings else {}))
 

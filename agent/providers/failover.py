@@ -17,7 +17,7 @@ from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
 from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.providers.circuit_breaker import CircuitBreaker
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech, WordTime
 from agent.ulaw import audible
 
 SPOKEN = SAMPLE_RATE / 15
@@ -150,26 +150,37 @@ class FailoverTts:
             else:
                 return
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence; what a voice that breaks off has not said is said by the next."""
-        rest = " ".join(text.split())
+        whole = rest = " ".join(text.split())
+        said, played = 0, 0  # letters and samples of the voices that broke off
         while any(map(str.isalnum, rest)):
-            samples, sounded = 0, False
+            samples, sounded, words = 0, False, list[WordTime]()
             tts, last = self._tts_sessions[self._order[0]], len(self._order) == 1
             first = FIRST_SOUND if last else self._options.first_sound
             try:
                 await self._ready(self._order[0])
-                async with aclosing(within(tts.speak(rest), tts.name, first, first)) as pieces:
-                    async for sound in pieces:
-                        samples += len(sound)
-                        sounded = sounded or audible(sound)
-                        yield sound
+                async with aclosing(
+                    within(tts.speak(rest, f"{before} {whole[:said]}".strip()), tts.name, first, first)
+                ) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, WordTime):
+                            words.append(piece)
+                            yield WordTime(said + piece.letters, played + piece.samples)
+                            continue
+                        samples += len(piece)
+                        sounded = sounded or audible(piece)
+                        yield piece
                 if not sounded:
                     raise ProviderError(tts.name, "made no sound")
             except ProviderError as error:
                 if not self._pass_on(error):
                     raise
-                rest = unsaid(rest, samples, self._rate) if sounded else rest
+                if sounded and words:
+                    rest = rest[max((word.letters for word in words if word.samples <= samples), default=0) :].lstrip()
+                elif sounded:
+                    rest = unsaid(rest, samples, self._rate)
+                said, played = len(whole) - len(rest), played + samples
             else:
                 self._rate += 0.3 * (samples / len(rest) - self._rate) if len(rest) >= 20 and samples else 0.0
                 self._health.worked(self._order[0], asyncio.get_running_loop().time())

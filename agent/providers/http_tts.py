@@ -81,7 +81,7 @@ class HttpTts:
         )
         self._warming = Warming(lambda: http.get(self._speech.url))
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis.
 
         When the connection breaks before the first sound (an idle one may have died), it is tried once more.

@@ -1,6 +1,7 @@
 """A voice on a websocket: drives the session of any streaming provider (`agent.providers.tts_session`)."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncGenerator
 
@@ -9,8 +10,18 @@ import structlog
 from agent.errors import ProviderError
 from agent.providers.faults import http_fault, quoted
 from agent.providers.renewal import Renewal
-from agent.providers.tts_session import Answer, Final, TtsBegun, TtsFault, TtsSession, TtsSound
+from agent.providers.tts_session import (
+    Answer,
+    Final,
+    SpeechEvent,
+    TtsBegun,
+    TtsFault,
+    TtsSession,
+    TtsSound,
+    TtsWord,
+)
 from agent.providers.websocket import ConnectError, Socket, connect
+from agent.tts import Speech, WordTime
 
 MAX_WAITING = 60 * 8000
 """Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
@@ -19,11 +30,11 @@ _log = structlog.get_logger()
 
 
 class SentenceAudio:
-    """The sound of one sentence on its way to the reader."""
+    """The sound of one sentence on its way to the reader, and when its words are said."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._sound: deque[bytes] = deque()
+        self._pieces: deque[Speech] = deque()
         self._waiting = 0
         self._fault: ProviderError | None = None
         self._changed = asyncio.Event()
@@ -38,8 +49,13 @@ class SentenceAudio:
         if self._waiting > MAX_WAITING:
             self.fail(ProviderError(self._provider, "sent more than a minute of sound for one sentence"))
         elif self._fault is None and ulaw:
-            self._sound.append(ulaw)
+            self._pieces.append(ulaw)
             self._changed.set()
+
+    def time(self, word: WordTime) -> None:
+        """Add the time of a word."""
+        self._pieces.append(word)
+        self._changed.set()
 
     def finish(self) -> None:
         """Note that all sound has come."""
@@ -51,11 +67,22 @@ class SentenceAudio:
         self._fault = self._fault or error
         self._changed.set()
 
-    async def next(self, time_limit: float) -> bytes | None:
+    async def comes(self, seconds: float) -> bool:
+        """Wait for the next piece, the end or a fault; returns whether it came within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not (self._pieces or self.final or self._fault):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def next(self, time_limit: float) -> Speech | None:
         """The next piece; None at the end. Raises `ProviderError`, also after `time_limit` seconds without one."""
         try:
             async with asyncio.timeout(time_limit):
-                while not self._sound:
+                while not self._pieces:
                     if self._fault is not None:
                         raise self._fault
                     if self.final:
@@ -65,9 +92,9 @@ class SentenceAudio:
         except TimeoutError:
             self.stalled = True
             raise ProviderError(self._provider, f"no sound within {time_limit:g} s") from None
-        ulaw = self._sound.popleft()
-        self._waiting -= len(ulaw)
-        return ulaw
+        piece = self._pieces.popleft()
+        self._waiting -= len(piece) if isinstance(piece, bytes) else 0
+        return piece
 
 
 class SocketTts:
@@ -79,6 +106,7 @@ class SocketTts:
         self._socket: Socket | None = None
         self._speeches: dict[str, SentenceAudio | None] = {}  # that are not final; None: nobody listens
         self._count = 0
+        self._received_at = -math.inf
         self._freed = asyncio.Event()
         self._connecting = asyncio.Lock()
         self._begun = asyncio.Event()
@@ -92,23 +120,24 @@ class SocketTts:
             if not self._is_open:
                 await self._connect()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence. It is tried once more when it has ended without sound, or its connection without it.
 
         A connection on which nothing comes in time is replaced; a service that wants to be left alone for a while is.
         """
-        if not text.strip():
+        text = " ".join(text.split())
+        if not text:
             return
         for attempt in (1, 2):
             sounded = False
             sentence, speech = "", SentenceAudio(self.name)
             try:
-                sentence = await self._say(text, speech)
+                sentence = await self._say(text, speech, goes_on=bool(before) and attempt == 1)
                 limit = self._session.limits.first_sound_limit
-                while (ulaw := await speech.next(limit)) is not None:
-                    sounded = True
-                    limit = self._session.limits.gap_limit
-                    yield ulaw
+                while (piece := await self._next(sentence, speech, limit, sounded=sounded)) is not None:
+                    sounded = sounded or isinstance(piece, bytes)
+                    limit = self._session.limits.gap_limit if sounded else limit
+                    yield piece
                 if not sounded:
                     raise ProviderError(self.name, "sent no sound for a sentence")
             except ProviderError as error:
@@ -139,25 +168,36 @@ class SocketTts:
 
     def received(self, message: str | bytes) -> None:
         """Hand sound to the sentence it belongs to; that of cancelled sentences is dropped."""
-        for event in self._session.receive(message):
+        self._received_at = asyncio.get_running_loop().time()
+        self._take(self._session.receive(message))
+
+    def _take(self, events: list[SpeechEvent]) -> None:
+        for event in events:
             match event:
                 case TtsSound(sentence, ulaw):
                     if speech := self._speeches.get(sentence):
                         speech.put(ulaw)
+                case TtsWord(sentence, letters, samples):
+                    if speech := self._speeches.get(sentence):
+                        speech.time(WordTime(letters, samples))
                 case Final(sentence):
                     if speech := self._speeches.pop(sentence, None):
                         speech.finish()
                     self._freed.set()
-                case TtsFault(sentence=""):
-                    self._forget(self._session.fault(event))
-                case TtsFault(sentence=sentence):
-                    if speech := self._speeches.pop(sentence, None):
-                        speech.fail(self._session.fault(event))
-                    self._freed.set()
+                case TtsFault():
+                    self._fail(event)
                 case TtsBegun():
                     self._begun.set()
                 case Answer(message):
                     self._send([message])
+
+    def _fail(self, fault: TtsFault) -> None:
+        if not fault.sentence:
+            self._forget(self._session.fault(fault))
+            return
+        if speech := self._speeches.pop(fault.sentence, None):
+            speech.fail(self._session.fault(fault))
+        self._freed.set()
 
     def writable(self) -> None:
         """Nothing waits: sentences are small and written at once."""
@@ -175,7 +215,15 @@ class SocketTts:
     def _is_open(self) -> bool:
         return self._socket is not None and self._socket.is_open and self._fault is None
 
-    async def _say(self, text: str, speech: SentenceAudio) -> str:
+    async def _next(self, sentence: str, speech: SentenceAudio, limit: float, *, sounded: bool) -> Speech | None:
+        """The next piece, None at the end. A sentence that has sounded and dawdles is asked about."""
+        patience = self._session.overdue_after
+        if sounded and patience < limit and patience and not await speech.comes(patience):
+            self._take(self._session.overdue(sentence))
+            limit -= patience
+        return await speech.next(limit)
+
+    async def _say(self, text: str, speech: SentenceAudio, *, goes_on: bool) -> str:
         now = asyncio.get_running_loop().time
         async with self._connecting:
             await self._wait_for_room()
@@ -187,18 +235,19 @@ class SocketTts:
             self._count += 1
             sentence = f"s{self._count}"
             self._speeches[sentence] = speech
-            self._send(self._session.say(sentence, text, now()))
+            goes_on = goes_on and now() - self._received_at < self._session.context_life
+            self._send(self._session.say(sentence, text, now(), goes_on=goes_on))
         return sentence
 
     async def _wait_for_room(self) -> None:
         """Wait for the end of a sentence. Those that nobody listens to have a time limit, too, or all is given up."""
-        while len(self._speeches) >= self._session.parallel:
+        while self._is_open and (len(self._speeches) >= self._session.parallel or not self._session.has_room):
             self._freed.clear()
             try:
                 async with asyncio.timeout(self._session.limits.first_sound_limit):
                     await self._freed.wait()
             except TimeoutError:
-                if None in self._speeches.values():
+                if None in self._speeches.values() or not self._session.has_room:
                     self._forget(ProviderError(self.name, "does not end its sentences"))
 
     def _drop(self, sentence: str) -> None:

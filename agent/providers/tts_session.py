@@ -39,6 +39,14 @@ class TtsSound(NamedTuple):
     ulaw: bytes
 
 
+class TtsWord(NamedTuple):
+    """Where a word of a sentence ends: see `agent.tts.WordTime`."""
+
+    sentence: str
+    letters: int
+    samples: int
+
+
 class Final(NamedTuple):
     """Nothing more follows for a sentence."""
 
@@ -67,7 +75,7 @@ class Answer(NamedTuple):
     message: str
 
 
-SpeechEvent = TtsSound | Final | TtsFault | TtsBegun | Answer
+SpeechEvent = TtsSound | TtsWord | Final | TtsFault | TtsBegun | Answer
 
 
 class TtsSession(ABC):
@@ -81,6 +89,10 @@ class TtsSession(ABC):
     """Whether a sentence that was stopped is over at once; where not, it holds its place until its end."""
     begins: ClassVar[bool] = False
     """Whether the server says when it is ready (`TtsBegun`)."""
+    context_life: ClassVar[float] = 0.0
+    """Seconds after the last message of the server in which a reply may go on in its context; 0: there are none."""
+    overdue_after: ClassVar[float] = 0.0
+    """Seconds of nothing within a sentence after which `overdue` is asked; 0 for never."""
     keepalive_every: float = 0.0
     """Seconds between signs of life; 0 for none."""
     goodbye: ClassVar[tuple[str, ...]] = ()
@@ -93,6 +105,11 @@ class TtsSession(ABC):
         self.ignored = 0
         """Messages that made no sense."""
         self._count = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more sentence may be said now, `parallel` apart."""
+        return True
 
     @abstractmethod
     def request(self) -> tuple[str, dict[str, str]]:
@@ -111,12 +128,19 @@ class TtsSession(ABC):
         return False
 
     @abstractmethod
-    def say(self, sentence: str, text: str, now: float) -> list[str]:
-        """The messages that have `text` spoken; its sound will be that of `sentence`, a name never used before."""
+    def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
+        """The messages that have `text` spoken; its sound will be that of `sentence`, a name never used before.
+
+        `goes_on`: it belongs to the reply of the sentence before, and may be said in the context of that one.
+        """
 
     @abstractmethod
     def cancel(self, sentence: str) -> list[str]:
         """The messages that stop a sentence. What still comes of it is not reported, or nobody listens to it."""
+
+    def overdue(self, sentence: str) -> list[SpeechEvent]:
+        """What to do when nothing comes of a sentence that is not over: its end may be told in no other way."""
+        return []
 
     def receive(self, message: str | bytes) -> list[SpeechEvent]:
         """What one message of the server means. Nonsense is counted in `ignored`."""
@@ -170,3 +194,24 @@ def parts_of(text: str, longest: int) -> list[str]:
         parts.append(rest[:end])
         rest = rest[end:]
     return parts
+
+
+class WordFinder:
+    """Finds the words that a provider tells the times of in the text that it was given."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def end_of(self, word: str) -> int | None:
+        """The end of the next `word` in the text, signs behind it included; None for one in the middle of another.
+
+        A word that the provider has changed is not found: it counts with the next one that is.
+        """
+        at = self._text.find(word.strip(), self._at) if word.strip() else -1
+        if at < 0:
+            return None
+        self._at = at + len(word.strip())
+        end = self._text.find(" ", self._at)
+        end = len(self._text) if end < 0 else end
+        return None if any(map(str.isalnum, self._text[self._at : end])) else end

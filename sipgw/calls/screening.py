@@ -14,7 +14,7 @@ from agent.line import SAMPLE_RATE, Audio, Finished, Gone
 from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnded
 from agent.sentences import SentenceCutter
 from agent.speakable import speakable
-from agent.tts import TextToSpeech
+from agent.tts import TextToSpeech, sound_alone
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.talk import Talk
 from sipgw.calls.who_answered import Who, WhoAnswered
@@ -143,7 +143,7 @@ class Screened:
             for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
                 if not any(map(str.isalnum, sentence)):
                     continue
-                spoken = within(tts.speak(speakable(sentence)), tts.name, FIRST_SOUND, GAP)
+                spoken = within(sound_alone(tts.speak(speakable(sentence))), tts.name, FIRST_SOUND, GAP)
                 async with aclosing(spoken) as pieces:
                     async for piece in pieces:
                         sound += piece

@@ -72,6 +72,35 @@ def test_the_first_piece_may_be_a_clause_and_later_ones_not() -> None:
     assert pieces[1:] == ["a blue raincoat, is out, today.", "It comes at six, or seven.", "Yes."]
 
 
+@pytest.mark.parametrize("step", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Well, okay, let me look that up for you,| and then I tell you."),
+        ("en", "Unfortunately, Mr. Henderson, it is late."),
+        ("en", "Of course, Mr. Henderson, I can do it."),
+        ("en", "Thank you for calling Acme Plumbing,| how can I help?"),
+        ("en", "Our branches are in Berlin, Hamburg, and Cologne."),
+        ("en", "Our branches are in Berlin, Hamburg and Cologne."),
+        ("en", "You can have two apples, three pears, or a plum."),
+        ("en", "Here are your three options:| a car, a bus or a train."),
+        ("en", "I looked it up for you —| it is on its way."),
+        ("en", "We are open today from 10 – 12 and then again."),
+        ("en", "That makes 1,250 dollars in all,| which I can book."),
+        ("en", "Yes, of course, gladly, no problem, sir."),
+        ("de", "Selbstverständlich, Frau Schneider, das geht."),
+        ("de", "Ich sehe gerade nach, wann der Termin ist."),
+        ("de", "Ich habe das für Sie nachgesehen,| der Termin ist frei."),
+        ("es", "Muy bien, señora García, ahora mismo."),
+        ("fr", "Je regarde tout de suite votre dossier,| un instant s'il vous plaît."),
+        ("it", "Abbiamo mele rosse e gialle, pere, uva e altro ancora."),
+        ("pt", "Claro, com certeza, vou ver isso agora,| um momento por favor."),
+    ],
+)
+def test_the_first_piece_is_a_clause_that_makes_sense(language: str, text: str, step: int) -> None:
+    assert cut(text.replace("|", ""), step, language)[0] == text.partition("|")[0]
+
+
 def test_text_without_any_end_is_cut_at_a_space() -> None:
     pieces = cut("word " * 200, 7)
     assert all(len(piece) <= LONGEST for piece in pieces)
@@ -144,8 +173,8 @@ def test_text_is_made_speakable(text: str, spoken: str) -> None:
         ("de", "1.250.000 Euro, 1.250.000 Menschen", "1.250.000 Euro, 1.250.000 Menschen"),
         ("fr", "1 250 000 euros, 1 250 000 habitants", "1 250 000 euros, 1 250 000 habitants"),
         ("es", "915 123 456 euros o 915 123 456", "915 123 456 euros o 9 1 5, 1 2 3, 4 5 6"),
-        ("fr", "1500 €, € 1500, 1500€ et 20000 roupies", "1500 €, € 1500, 1500€ et 20000 roupies"),
-        ("pt", "R$ 1500 ou US$ 12500", "R$ 1500 ou US$ 12500"),
+        ("fr", "1500 ¥, ¥ 1500, 1500¥ et 20000 roupies", "1500 ¥, ¥ 1500, 1500¥ et 20000 roupies"),
+        ("pt", "R$ 1500 ou US$ 12500", "1500 reais ou 12500 dólares"),
         ("hi", "1500 रुपये", "1500 रुपये"),
         ("es", "EUR 12345.67 o 12345,67", "EUR 12345.67 o 12345,67"),
         ("en", "EUR 12345.67", "12,345 euros and 67 cents"),

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 
 from tests.fakes.speech import EndError, SpeechServer
 from tests.fakes.websocket import Session
@@ -19,6 +20,8 @@ class FakeAssemblyAITts(SpeechServer):
     auth = ("Authorization", "")
     paths = ("/v1/ws",)
     accepts_any_key = True
+    tells_words = True
+    """The times of words are best effort."""
 
     async def obey(self, session, start) -> None:
         self._check(session)
@@ -65,11 +68,18 @@ class FakeAssemblyAITts(SpeechServer):
         async def send(piece: bytes | None) -> None:
             await self._audio(session, piece, number)
 
+        began = session.samples
         if await self.say(session, text, send):
             await self._send(session, type="FlushDone", flush_id=number, audio_duration_ms=1)
-            await self._send(session, type="WordBoundaries", flush_id=number, audio_start_ms=0, words=[])
+            if session.query.get("word_boundaries", "true") == "true" and self.tells_words:
+                ends = [began + len(self._sound(text)) * word.end() // len(text) for word in re.finditer(r"\S+", text)]
+                words = [{"word": word, "start": 0, "end": end // 8, "confidence": 0.9}
+                         for word, end in zip(text.split(), ends, strict=True)]  # fmt: skip
+                about = {"flush_id": number, "audio_start_ms": began // 8}
+                await self._send(session, type="WordBoundaries", words=words, **about)
 
     async def _audio(self, session: Session, piece: bytes | None, number: int) -> None:
+        session.samples += len(piece or b"")
         data = "%%%" if piece is None else base64.b64encode(piece).decode()
         await self._send(session, type="Audio", audio=data, flush_id=number)
 

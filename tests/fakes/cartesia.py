@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any
@@ -154,6 +155,51 @@ class InkTurns:
             self._parts, self._text, self._eager = [], "", False
 
 
+def settings(fields: dict[str, Any]) -> dict[str, Any]:
+    """What the inputs of one context have in common."""
+    return {name: value for name, value in fields.items() if name not in ("transcript", "continue", "flush")}
+
+
+def word_times(text: str, since: int, samples: int) -> dict[str, list[Any]]:
+    """The words of `text`, which lasts so many samples from `since` on; in seconds from the context's beginning."""
+    words = list(re.finditer(r"\S+", text))
+    at = [[(since + samples * place // len(text)) / 8000 for place in word.span()] for word in words]
+    return {
+        "words": [word[0] for word in words],
+        "start": [start for start, _ in at],
+        "end": [end for _, end in at],
+    }
+
+
+class SonicContext:
+    """One context: it speaks what is flushed, or all when its input is finished, and expires 1 s after its sound."""
+
+    LIFE = 1.0
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.settings = settings(fields)
+        self.flushed: asyncio.Queue[str | None] = asyncio.Queue()
+        self.finished = False
+        self.task: asyncio.Task[None] | None = None
+        self.flushes = self.samples = 0
+        self.sounded_at: float | None = None
+        self._text = ""
+
+    @property
+    def expired(self) -> bool:
+        since = self.sounded_at
+        return since is not None and asyncio.get_running_loop().time() > since + self.LIFE
+
+    def take(self, fields: dict[str, Any]) -> None:
+        self._text += fields["transcript"]
+        self.finished = not fields.get("continue")
+        if fields.get("flush") or self.finished:
+            self.flushed.put_nowait(self._text)
+            self._text = ""
+        if self.finished:
+            self.flushed.put_nowait(None)
+
+
 class FakeSonic(SpeechServer):
     """Chunks that were on their way still come after a cancel."""
 
@@ -165,25 +211,37 @@ class FakeSonic(SpeechServer):
     async def obey(self, session, start) -> None:
         if session.headers.get("Cartesia-Version") not in VERSIONS:
             raise EndError("invalid_version", "unknown version")
-        used: dict[str, asyncio.Task[None]] = {}
+        contexts: dict[str, SonicContext] = {}
         while True:
             fields = json.loads(await session.connection.recv())
             session.messages.append(fields)
-            context = fields["context_id"]
+            name = fields["context_id"]
+            context = contexts.get(name)
             if fields.get("cancel"):
-                used[context].cancel()
+                if context is not None and context.task is not None:
+                    context.task.cancel()
+                    context.finished = True
                 for _ in range(3):
-                    await self._chunk(session, context, b"\x00" * 500)
-            elif problem := self._problem(fields, used):
-                await self._error(session, "invalid_request", problem, 400, context)
+                    await self._chunk(session, name, b"\x00" * 500, 1)
+            elif problem := self._problem(fields, context):
+                await self._error(session, "invalid_request", problem, 400, name)
             else:
-                used[context] = start(self._speak(session, context, fields["transcript"]))
+                if context is None:
+                    contexts[name] = context = SonicContext(fields)
+                    context.task = start(self._speak(session, name, context))
+                context.take(fields)
             await self.note()
 
     @staticmethod
-    def _problem(fields: dict[str, Any], used: dict[str, Any]) -> str:
-        if fields["context_id"] in used:
+    def _problem(fields: dict[str, Any], context: SonicContext | None) -> str:
+        if context is not None and (context.finished or context.expired):
             return "the context is finished"
+        if context is not None and context.settings != settings(fields):
+            return "the inputs of a context must not differ but in their transcript"
+        if fields.get("flush") and (fields["transcript"] or not fields.get("continue")):
+            return "a flush has an empty transcript, and goes on"
+        if context is not None and not fields["transcript"]:
+            return ""
         if fields.get("output_format") != FORMAT:
             return "this fake speaks mu-law only"
         if set(fields.get("voice", {})) != {"mode", "id"} or not fields.get("model_id") or not fields.get("transcript"):
@@ -192,17 +250,32 @@ class FakeSonic(SpeechServer):
             return "the transcript has no words"
         return ""
 
-    async def _speak(self, session: Session, context: str, text: str) -> None:
-        async def send(piece: bytes | None) -> None:
-            await self._chunk(session, context, piece)
+    async def _speak(self, session: Session, name: str, context: SonicContext) -> None:
+        about = {"done": False, "status_code": 206, "context_id": name}
+        while (text := await context.flushed.get()) is not None:
+            context.flushes += 1
+            since = context.samples
 
-        if await self.say(session, text, send):
-            await self._tell(session, {"type": "done", "done": True, "status_code": 200, "context_id": context})
+            async def send(piece: bytes | None) -> None:
+                context.samples += len(piece or b"")
+                context.sounded_at = asyncio.get_running_loop().time()
+                await self._chunk(session, name, piece, context.flushes)
 
-    async def _chunk(self, session: Session, context: str, piece: bytes | None) -> None:
+            if text.strip():
+                if context.settings.get("add_timestamps"):
+                    times = word_times(text.strip(), since, len(self._sound(text.strip())))
+                    await self._tell(session, {"type": "timestamps", "word_timestamps": times, **about})
+                if not await self.say(session, text.strip(), send):
+                    return
+            if not context.finished:
+                told = {"type": "flush_done", "flush_done": True, "flush_id": context.flushes}
+                await self._tell(session, {**told, **about})
+        await self._tell(session, {"type": "done", "done": True, "status_code": 200, "context_id": name})
+
+    async def _chunk(self, session: Session, context: str, piece: bytes | None, flush: int) -> None:
         data = "%%%" if piece is None else base64.b64encode(piece).decode()
         chunk = {"type": "chunk", "data": data, "done": False, "status_code": 206, "step_time": 12.5}
-        await self._tell(session, {**chunk, "context_id": context})
+        await self._tell(session, {**chunk, "context_id": context, "flush_id": flush})
 
     @staticmethod
     async def _tell(session: Session, message: dict[str, Any]) -> None:

@@ -33,6 +33,22 @@ def pieces(ulaw: bytes) -> Iterator[bytes]:
         ulaw = ulaw[size:]
 
 
+def alignment(text: str, samples: int, begin: int, end: int) -> dict[str, Any]:
+    """The characters of `text`, which lasts so many samples, that end in a piece of it; times from the piece on.
+
+    The space behind a sentence has no sound.
+    """
+    said = text.strip()
+    until = [samples * (at + 1) // len(said) for at in range(len(said))] + [samples] * (len(text) - len(said))
+    from_ms = [max(0, since - begin) // 8 for since in (0, *until[:-1])]
+    inside = [at for at, one in enumerate(until) if begin < one <= end]
+    return {
+        "chars": [text[at] for at in inside],
+        "charStartTimesMs": [from_ms[at] for at in inside],
+        "charDurationsMs": [(until[at] - begin) // 8 - from_ms[at] for at in inside],
+    }
+
+
 @dataclass(frozen=True)
 class TtsFaults:
     """What goes wrong, with sentence number `sentence` (from 1, over all sockets)."""
@@ -71,8 +87,9 @@ class Context:
     """One context of a socket."""
 
     text: str = ""
-    spoken: asyncio.Event = field(default_factory=asyncio.Event)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    flushed: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """What is to be said, flush by flush; "" for the end."""
+    closed: bool = False
 
 
 class FakeElevenLabs(SocketServer):
@@ -88,12 +105,14 @@ class FakeElevenLabs(SocketServer):
         snake_case: bool = False,
         delay: float = 0.0,
         sound: Callable[[str], bytes] = sound_of,
+        aligned: bool = True,
     ) -> None:
+        """Without `aligned` it tells no times, as it does under load."""
         self.faults = faults or TtsFaults(sentence=0)
         super().__init__(key, self.faults.refuse_status)
         self.texts: list[str] = []
         self.most_contexts = 0
-        self._snake_case, self._delay, self._sound = snake_case, delay, sound
+        self._snake_case, self._delay, self._sound, self._aligned = snake_case, delay, sound, aligned
         self._released = asyncio.Event()
 
     def release(self) -> None:
@@ -152,57 +171,70 @@ class FakeElevenLabs(SocketServer):
                 "invalid_input_message",
                 "voice_settings field must be provided in the first message and not be updated afterwards",
             )
-        if context.closed.is_set():
+        if context.closed:
             raise InputError("invalid_input_message", "the context is closed")
         text = fields.get("text", "")
         if not isinstance(text, str):
             raise InputError("invalid_input_message", "text must be a string")
         context.text += text
-        if fields.get("flush") or fields.get("close_context"):
-            context.spoken.set()
+        if (fields.get("flush") or fields.get("close_context")) and context.text.strip():
+            context.flushed.put_nowait(context.text)
+            context.text = ""
         if fields.get("close_context"):
-            context.closed.set()
+            context.closed = True
+            context.flushed.put_nowait("")
 
     async def _speak(self, session: Session, contexts: dict[str, Context], name: str) -> None:
-        """Say a context's text when it is flushed; the context ends when it is also closed, and its sound is out.
+        """Say a context's text whenever it is flushed; the context ends when it is closed, and its sound is out.
 
         One that is closed before its sound has begun ends without it, as the real one does under load.
         """
         context = contexts[name]
-        await context.spoken.wait()
-        text, context.text = context.text.strip(), ""
-        self.texts.append(text)
-        await self.note()
-        await asyncio.sleep(self._delay)
-        faults = self.faults.of(len(self.texts))
         try:
-            if faults.error is not None:
-                await self._end(session, InputError(*faults.error))
-                return
-            silent = faults.no_sound or context.closed.is_set()
-            await self._send_sound(session, name, b"" if silent else self._sound(text), faults)
-            if faults.cut_at_end:
-                session.cut()
-            if not faults.no_sound:
-                await context.closed.wait()
+            while text := await context.flushed.get():
+                self.texts.append(text.strip())
+                await self.note()
+                await asyncio.sleep(self._delay)
+                faults = self.faults.of(len(self.texts))
+                if faults.error is not None:
+                    await self._end(session, InputError(*faults.error))
+                    return
+                silent = faults.no_sound or context.closed
+                await self._send_sound(session, name, "" if silent else text, faults)
+                if faults.cut_at_end:
+                    session.cut()
+                if faults.no_sound:
+                    break
             del contexts[name]
             await self._send(session, name, None, final=True)
         except ConnectionClosed:
             pass
 
-    async def _send_sound(self, session: Session, name: str, ulaw: bytes, faults: TtsFaults) -> None:
+    async def _send_sound(self, session: Session, name: str, text: str, faults: TtsFaults) -> None:
+        ulaw, sent = self._sound(text.strip()) if text else b"", 0
         for count, piece in enumerate(pieces(ulaw)):
             if count == faults.cut_after:
                 session.cut()
             if count == faults.hold_after:
                 await self._released.wait()
             data = base64.b64encode(piece).decode()
-            await self._send(session, name, "%%%" if faults.nonsense else data)
+            times = alignment(text, len(ulaw), sent, sent + len(piece))
+            timed = self._aligned and session.query.get("sync_alignment") == "true"
+            await self._send(session, name, "%%%" if faults.nonsense else data, times if timed else None)
+            sent += len(piece)
 
-    async def _send(self, session: Session, name: str, audio: str | None, final: bool | None = None) -> None:
+    async def _send(
+        self,
+        session: Session,
+        name: str,
+        audio: str | None,
+        times: dict[str, Any] | None = None,
+        *,
+        final: bool = False,
+    ) -> None:
         keys = ("is_final", "context_id", "normalized_alignment") if self._snake_case else ()
         is_final, context_id, normalized = keys or ("isFinal", "contextId", "normalizedAlignment")
-        message = {is_final: True} if final else {"audio": audio, normalized: None, "alignment": None}
+        message = {is_final: True} if final else {"audio": audio, normalized: times, "alignment": times}
         message[context_id] = name
         session.sent.append(message)
         await session.connection.send(json.dumps(message))

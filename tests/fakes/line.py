@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.stt import Onset, SttEvent, Transcript
+from agent.tts import Speech, WordTime
 from agent.turn_taking.expect import OPEN, Expected
 
 LETTER = 560
@@ -200,19 +202,29 @@ class FakeTts:
     after: int = 0
     """How many letters of it have been spoken then."""
     refuses: Fault = None
+    timed: int = 0
+    """Samples for each word, however long it is, whose times are told; 0 for none."""
+    before: list[str] = field(default_factory=list)
+    """What was said before each sentence in its reply."""
     open_streams: int = 0
     closed: int = 0
 
     async def open(self) -> None:
         await befall(self.refuses)
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         self.spoken.append(text)
+        self.before.append(before)
         self.in_languages.append((self.language, text))
         self.open_streams += 1
         try:
             await asyncio.sleep(self.delay)
             fault = self.fails(text)
+            if self.timed:
+                for count, word in enumerate(re.finditer(r"\S+", text), 1):
+                    yield bytes([ord(word[0][0]) & 0x7F]) * self.timed
+                    yield WordTime(word.end(), count * self.timed)
+                return
             for at, letter in enumerate(text):
                 if at == self.after and isinstance(fault, bytes):
                     yield fault

@@ -28,6 +28,8 @@ class Session:
         self.frames: list[int] = []
         self.messages: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
+        self.samples = 0
+        """Samples of sound that were sent, for a server whose times count from the beginning of the session."""
         self.ended = False
 
     def cut(self) -> None:

@@ -121,7 +121,7 @@ class Interrupted:
             self._line.finish(2)
         return Outcome("silence", "")
 
-    async def speak(self, text: str) -> AsyncIterator[bytes]:
+    async def speak(self, text: str, before: str = "") -> AsyncIterator[bytes]:
         if not any(map(str.isalnum, text)):
             raise ProviderError(self.name, "sent no sound for a sentence")
         yield tone(300, 0.5, 8000)

@@ -337,7 +337,7 @@ class LocalTts:
         """Raise `ProviderError` while there is no speech; else there is nothing to do."""
         self._speech.require()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """Stream one sentence. Raises `ProviderError`."""
         number, inbox = self._speech.open()
         self._speech.send(Kind.SPEAK, number, text.encode())

@@ -17,7 +17,7 @@ _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("tts", "made"): {"session": int, "name": str},
     ("tts", "opened"): _STREAM,
     ("tts", "asked"): {"session": int, "name": str, "text": str},
-    ("tts", "piece"): _STREAM | {"sound": list},
+    ("tts", "piece"): _STREAM,
     ("tts", "ended"): _STREAM,
     ("tool", "started"): {"name": str, "arguments": object},
     ("tool", "done"): {"name": str, "arguments": object, "result": object, "error": str, "seconds": _NUMBER},
@@ -62,8 +62,11 @@ def _problem(frame: Frame) -> str:
         case "llm", "piece":
             return "" if {"text", "call", "usage"} & set(frame) else "neither 'text' nor 'call' nor 'usage'"
         case "tts", "piece":
-            whole = len(frame["sound"]) == 2 and all(isinstance(one, int) and one >= 0 for one in frame["sound"])
-            return "" if whole else "'sound' is not where and how long"
+            name = "timed" if "timed" in frame else "sound"
+            if found := _missing(frame, {name: list}):
+                return found
+            whole = len(frame[name]) == 2 and all(isinstance(one, int) and one >= 0 for one in frame[name])
+            return "" if whole else f"{name!r} is not two numbers"
         case "line", "exchange":
             if len(frame["remote"]) != 2 or not isinstance(frame["remote"][1], int):
                 return "'remote' is not a host and a port"

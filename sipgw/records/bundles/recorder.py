@@ -19,7 +19,7 @@ from agent.errors import ProviderError
 from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
 from agent.stt import Onset, SpeechToText, SttEvent
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech, WordTime
 from agent.turn_taking.expect import OPEN, Expected
 
 LIMIT = 8 << 20
@@ -262,11 +262,15 @@ class RecordedTts:
         """See `TextToSpeech.open`."""
         await _opened(self._recorder, "tts", self._session, self._tts.open())
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `TextToSpeech.speak`."""
         recorder, session = self._recorder, next(self._recorder.numbers)
         recorder.note("tts", do="asked", session=session, name=self.name, text=text)
-        stream = _seen(recorder, "tts", session, self._tts.speak(text), lambda sound: {"sound": recorder.keep(sound)})
+
+        def shown(piece: Speech) -> dict[str, Any]:
+            return {"timed": list(piece)} if isinstance(piece, WordTime) else {"sound": recorder.keep(piece)}
+
+        stream = _seen(recorder, "tts", session, self._tts.speak(text, before), shown)
         async with aclosing(stream) as sounds:
             async for sound in sounds:
                 yield sound

@@ -168,7 +168,7 @@ def _sound(bundle: Bundle, numbers: frozenset[str]) -> bytes:
              if frame["of"] == "tts" and frame["do"] == "asked" and _has(frame["text"], numbers)}  # fmt: skip
     sound = bytearray(bundle.sound)
     for frame in bundle.frames:
-        if frame["of"] == "tts" and frame["do"] == "piece" and frame["session"] in asked:
+        if frame["of"] == "tts" and frame["do"] == "piece" and "sound" in frame and frame["session"] in asked:
             start, length = frame["sound"]
             sound[start : start + length] = covered(bytes(sound[start : start + length]))
     return bytes(sound)

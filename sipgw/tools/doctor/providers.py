@@ -11,7 +11,7 @@ from agent.errors import ProviderError
 from agent.llm import LanguageModel, Text
 from agent.realtime import Brief, RealtimeModel, ReplyAudio, ReplyEnded
 from agent.stt import SpeechToText, Transcript
-from agent.tts import TextToSpeech
+from agent.tts import TextToSpeech, sound_alone
 from agent.ulaw import to_linear
 from sipgw.agents.providers import choose, made
 from sipgw.config.config import AgentConfig, ConfigError
@@ -108,7 +108,7 @@ async def _tts(tts: TextToSpeech, about: str, section: str) -> Finding:
     loop = asyncio.get_running_loop()
     await tts.open()
     start, first, sound = loop.time(), 0.0, b""
-    stream = tts.speak(SENTENCE)
+    stream = sound_alone(tts.speak(SENTENCE))
     async for piece in stream:
         first = first or loop.time() - start
         sound += piece

@@ -95,7 +95,7 @@ class ParrotTts:
     async def open(self) -> None:
         """Nothing to wait for."""
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """See `agent.tts.TextToSpeech`."""
         del text
         yield self._sound

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.stt import Onset, SttEvent, Transcript
+from agent.tts import Speech, WordTime
 from agent.turn_taking.expect import OPEN, Expected
 from sipgw.records.bundles.recorder import Frame, question
 from sipgw.tools.replay.clock import now, until
@@ -225,7 +226,7 @@ class RecordedTts:
         """See `agent.tts.TextToSpeech`."""
         await _opened(self._script, self._answer, f"the voice {self.name!r}")
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `agent.tts.TextToSpeech`."""
         script, wanted = self._script, self._script.redact(text)
 
@@ -237,6 +238,9 @@ class RecordedTts:
             await script.unanswered(f"the voice was given {wanted[:200]!r}, which it was not")
         for piece in answer.pieces:
             await asyncio.sleep(piece["waited"])
+            if "timed" in piece:
+                yield WordTime(*piece["timed"])
+                continue
             start, length = piece["sound"]
             yield script.sound[start : start + length]
         await script.end(answer, f"the voice was given {wanted[:200]!r}, and was broken off here")

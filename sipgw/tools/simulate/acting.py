@@ -144,7 +144,7 @@ class ActingTts:
     async def open(self) -> None:
         """See `agent.tts.TextToSpeech`."""
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """See `agent.tts.TextToSpeech`."""
         await asyncio.sleep(VOICES)
         for word in text.split(" "):

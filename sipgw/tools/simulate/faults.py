@@ -10,7 +10,7 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, ToolSchema
 from agent.stt import SpeechToText, SttEvent, Transcript
-from agent.tts import TextToSpeech
+from agent.tts import Speech, TextToSpeech, sound_alone
 from agent.turn_taking.expect import OPEN, Expected
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ProviderOptions
@@ -131,14 +131,14 @@ class FaultyTts:
             raise _refused("tts")
         await self._tts.open()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `agent.tts.TextToSpeech`."""
         breaks = self._chance.random() < self._options.tts_drop
         await asyncio.sleep(self._options.tts_slow)
-        inner = self._tts.speak(text)
+        inner = self._tts.speak(text, before)
         try:
             if breaks:
-                pieces = [piece async for piece in inner]
+                pieces = [piece async for piece in sound_alone(inner)]
                 sound = b"".join(pieces)
                 yield sound[: len(sound) // 2]
                 raise ProviderError(self.name, "the connection was lost in the middle of a sentence (simulated)")

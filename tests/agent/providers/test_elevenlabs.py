@@ -65,7 +65,6 @@ def test_the_order_of_messages_is_the_one_that_the_service_wants():
         {"text": "Hello there. ", "context_id": "c1"},
         {"flush": True, "context_id": "c1"},
         {"text": " ", "voice_settings": {"stability": 0.4, "speed": 1.1}, "context_id": "c2"},
-        {"close_context": True, "context_id": "c1"},
         {"close_socket": True},
     ]
     assert session.path == "/v1/text-to-speech/george/multi-stream-input"
@@ -74,6 +73,7 @@ def test_the_order_of_messages_is_the_one_that_the_service_wants():
         "output_format": "ulaw_8000",
         "auto_mode": "true",
         "inactivity_timeout": "60",
+        "sync_alignment": "true",
         "language_code": "en",
     }
 
@@ -84,7 +84,8 @@ def test_a_context_is_closed_when_its_sound_has_begun_and_not_before():
     async def scenario(voice, fake):
         return await said(voice, "Hello there."), fake.texts
 
-    assert speaking(WS, scenario, fake_options={"delay": 0.05}) == (sound_of("Hello there."), ["Hello there."])
+    unaligned = {"delay": 0.05, "aligned": False}
+    assert speaking(WS, scenario, fake_options=unaligned) == (sound_of("Hello there."), ["Hello there."])
 
 
 def test_the_context_of_a_sentence_that_is_no_longer_wanted_is_closed_at_once_and_once():
@@ -174,7 +175,7 @@ def test_a_socket_that_does_not_end_what_was_broken_off_is_replaced():
                 await anext(pieces)
         return len(fake.sessions), fake.most_contexts
 
-    assert speaking(replace(WS, fake=Mute), scenario, first_sound_limit=0.1) == (3, 5)
+    assert speaking(replace(WS, fake=Mute), scenario, first_sound_limit=0.1) == (3, 4)
 
 
 @pytest.mark.parametrize(("status", "temporary"), [(401, False), (403, False), (429, True), (502, True)])

@@ -99,7 +99,7 @@ class FakeTts:
         if self._open_error is not None:
             raise self._open_error
 
-    async def speak(self, text: str):
+    async def speak(self, text: str, before: str = ""):
         self.texts.append(text)
         await asyncio.sleep(self._first)
         for number in range(len(text)):

@@ -11,6 +11,7 @@ from agent.providers import socket_tts
 from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
 from agent.providers.polly import PollyOptions
 from agent.providers.tts_session import parts_of
+from agent.tts import sound_alone
 from tests.agent.providers.voicing import (
     ASSEMBLYAI,
     AURA,
@@ -75,7 +76,7 @@ def test_nothing_is_said_for_nothing(kind):
 @but_elevenlabs
 def test_no_stale_sound_after_a_sentence_was_broken_off(kind):
     async def scenario(voice, fake):
-        async with aclosing(voice.speak("One two three four five.")) as pieces:
+        async with aclosing(sound_alone(voice.speak("One two three four five."))) as pieces:
             first = await anext(pieces)
         assert kind.sound("One two three four five.").startswith(first)
         fake.release()
@@ -256,12 +257,14 @@ def test_a_text_is_cut_between_words():
 def test_sonic_is_asked_for_whole_sentences_of_mu_law():
     async def scenario(voice, fake):
         await said(voice, "Hello  there.")
-        return fake.sessions[0].messages[0]
+        return fake.sessions[0].messages
 
-    message = speaking(SONIC, scenario, speed=1.1)
-    assert message["transcript"] == "Hello there."
+    message, flush = speaking(SONIC, scenario, speed=1.1)
+    assert flush == message | {"transcript": "", "flush": True}, "the end of the sentence is told"
+    assert message["transcript"] == "Hello there. ", "inputs of a context are joined as they are"
     assert message["output_format"] == {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
-    assert message["continue"] is False
+    assert message["continue"] is True
+    assert message["add_timestamps"] is True
     assert message["max_buffer_delay_ms"] == 0
     assert message["generation_config"] == {"speed": 1.1}
 

@@ -119,7 +119,7 @@ def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
 
     session = speaking(SONIC, scenario, TtsFaults(sentence=2, hold_after=2), speed=1.1)
     assert session.headers["Authorization"].startswith("Bearer ")
-    assert len(session.messages) == 3
+    assert len(session.messages) == 5
     for message in session.messages:
         if "voice" in message:  # "other fields may be added": the type lets any stand beside `id`
             assert message["voice"].pop("mode") == "id"

@@ -28,6 +28,7 @@ from agent.providers.tts import (
     PollyTts,
 )
 from agent.resample import Decimator
+from agent.tts import sound_alone
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.aura import FakeAura
 from tests.fakes.cartesia import FakeSonic
@@ -107,7 +108,7 @@ def speaking(kind: Kind, scenario, faults: TtsFaults | None = None, fake_options
 
 
 async def said(voice, text: str) -> bytes:
-    return b"".join([ulaw async for ulaw in voice.speak(text)])
+    return b"".join([ulaw async for ulaw in sound_alone(voice.speak(text))])
 
 
 def failure(kind: Kind, faults: TtsFaults | None, key: str = KEY, **more) -> ProviderError:

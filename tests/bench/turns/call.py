@@ -57,7 +57,7 @@ class RecordedVoice:
     async def open(self) -> None:
         """Always ready."""
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         await asyncio.sleep(VOICING)
         yield ulaw_of(clip_for(text))
 

@@ -133,7 +133,7 @@ class Dull:
         return
         yield
 
-    async def speak(self, text: str) -> Any:
+    async def speak(self, text: str, before: str = "") -> Any:
         if self.sound:
             yield self.sound
 

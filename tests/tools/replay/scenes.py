@@ -293,7 +293,7 @@ def pcma(sdp: bytes) -> bytes:
 
 def breaks_off() -> FakeTts:
     class Broken(FakeTts):
-        async def speak(self, text: str):
+        async def speak(self, text: str, before: str = ""):
             number = 0
             async for sound in super().speak(text):
                 number += 1

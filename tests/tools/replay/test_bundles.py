@@ -261,6 +261,8 @@ def test_a_broken_bundle_is_one_line_and_2(tmp_path: Path, name: str, content: b
         ({"of": "stt", "do": "ended", "t": 1, "session": 9, "waited": "long"}, "'waited' is 'long'"),
         ({"of": "stt", "do": "ended", "t": 1, "session": 9, "waited": 0, "fault": {}}, "'provider' is missing"),
         ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0, "sound": [1]}, "'sound' is not"),
+        ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0}, "'sound' is missing"),
+        ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0, "timed": [1]}, "'timed' is not"),
         (
             {"of": "line", "do": "exchange", "t": 1, "channel": 1, "format": {}, "remote": [], "direction": ""},
             "'remote'",

@@ -174,7 +174,7 @@ class Parts:
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         yield Text("fine")
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         for _ in range(4):
             yield b"1234"
 

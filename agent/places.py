@@ -1,0 +1,27 @@
+"""Which words of a text have been said, when the voice was given it in other words (`agent.speakable`)."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from difflib import SequenceMatcher
+
+
+def places(text: str, spoken: str) -> Callable[[int], int]:
+    """Maps characters of `spoken`, which was made of `text`, to those of `text` that are said with them.
+
+    Only whole words count: what became several words is said with the last of them.
+    """
+    if text == spoken:
+        return lambda letters: letters
+    ours, theirs = ([(word[0], word.end()) for word in re.finditer(r"\S+", one)] for one in (text, spoken))
+    said = [0] * len(theirs)
+    matcher = SequenceMatcher(None, [word for word, _ in ours], [word for word, _ in theirs], autojunk=False)
+    for tag, first, last, begin, end in matcher.get_opcodes():
+        before = ours[first - 1][1] if first else 0
+        said[begin:end] = [ours[first + at][1] if tag == "equal" else before for at in range(end - begin)]
+        if tag == "replace":
+            said[end - 1] = ours[last - 1][1]
+    if ours and said:
+        said[-1] = ours[-1][1]  # signs behind the last word are not spoken
+    ends = [end for _, end in theirs]
+    return lambda letters: said[at - 1] if (at := bisect_right(ends, letters)) else 0
