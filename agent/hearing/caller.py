@@ -324,9 +324,8 @@ class CallerSound:
 
     def _move(self, event: Event, at: float) -> Change | None:
         self.state, kind = TABLE[self.state, event]
-        if self.state is State.VOICE:
-            if at - self._voice.heard >= RECENT:
-                self._behind = Behind()
+        if self.state is State.VOICE and at - self._voice.heard >= RECENT:
+            self._behind = Behind()
         if self.state in (State.SOUND, State.AGAIN):
             self._sound = Sound(at - SECONDS, at, recent=self._sound.recent)
             self._judge.begin(self._before)

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
+from agent.call_control import CallControl
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.stt import Onset, SttEvent, Transcript
@@ -241,6 +242,9 @@ class FakeTts:
 
 class FakeCaller:
     """The person on the other end."""
+
+    call_control: CallControl
+    """What somebody outside may do to the conversation."""
 
     def __init__(self, line: FakeLine, stt: FakeStt) -> None:
         self._line, self._stt = line, stt
