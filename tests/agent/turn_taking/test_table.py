@@ -43,7 +43,7 @@ def test_a_goodbye_is_over_at_its_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", {limit.seconds for row in LIMITS.values() for limit in row if isinstance(limit.seconds, str)}
+    "name", sorted({limit.seconds for row in LIMITS.values() for limit in row if isinstance(limit.seconds, str)})
 )
 def test_limits_by_evidence_are_properties_of_the_machine(name: str) -> None:
     assert isinstance(getattr(TurnMachine, name), property)
