@@ -11,7 +11,7 @@ KEPT = 32
 """Voices whose times are kept: of more than half a minute."""
 EARLY, LATE = 0.2, 0.3
 """Seconds before the beginning of a voice, and after its end, in which words of it may be placed."""
-TRAILS = 1.0
+TRAILS = 0.8
 """Seconds for which a caller may become quiet at the end of a phrase; who goes on for longer is somebody else."""
 RECENT = 3.0
 """Seconds after a voice in which the next one is compared with it."""
