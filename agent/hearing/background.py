@@ -26,6 +26,8 @@ class Background:
         """Level at which the caller speaks, dBm0."""
         self._steady: float | None = None
         """Level of speech, music or noise in the background."""
+        self._doubted: float | None = None
+        """The same before a voice went on behind the caller last."""
         self._refused = 0
         """Voices in a row of which no words came."""
 
@@ -55,7 +57,11 @@ class Background:
 
     def goes_on(self, level: float) -> None:
         """A voice with this level went on when the caller had stopped."""
-        self._steady = _follow(self._steady, level, LOUDER)
+        self._doubted, self._steady = self._steady, _follow(self._steady, level, LOUDER)
+
+    def take_back(self) -> None:
+        """What went on was the caller after all."""
+        self._steady = self._doubted
 
     def refused(self, level: float, seconds: float) -> None:
         """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""

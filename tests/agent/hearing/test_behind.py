@@ -1,0 +1,85 @@
+"""Somebody behind the caller: when that is noticed, and whose words are whose."""
+
+import numpy as np
+import pytest
+
+from agent.floor import Listening
+from agent.hearing.behind import BELOW, LONG, Behind
+from agent.hearing.caller import CallerSound
+from agent.hearing.changes import Kind
+from agent.hearing.levels import SECONDS
+from agent.stt import Transcript, Word
+from tests.agent.hearing.lines import CALLER, heard, line, model, of
+from tests.agent.hearing.mixing import RATE, Sound, at_level, place, ulaw_clip
+from tests.agent.hearing.test_caller import SENTENCES, rng, television
+
+LEFT = 3.0
+"""When the caller stops, seconds."""
+
+
+def both(below: float) -> Sound:
+    """A caller in front of a television, then the television alone."""
+    said = at_level(ulaw_clip("jfk.wav")[: round(2.0 * RATE)], CALLER)
+    return television(9.0, below) + place(9 * RATE, (LEFT - 2.0, said))
+
+
+@pytest.mark.parametrize("below", [10.0, 14.0])
+def test_the_end_of_a_caller_is_told_although_a_television_goes_on(below: float) -> None:
+    ends = of(heard(CallerSound(model()), line(9.0, rng(), None, both(below))), Kind.VOICE_ENDED)
+    told = next(one for one in ends if one.change.evidence.behind)
+    assert told.change.at == pytest.approx(LEFT, abs=0.35)
+    assert told.at < LEFT + 1.2
+    assert "goes on behind" in str(told.change.evidence)
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_nobody_is_behind_a_caller_who_is_alone_and_becomes_quiet(name: str) -> None:
+    subject, said = CallerSound(model()), at_level(ulaw_clip(name), CALLER)
+    assert heard(subject, line(6.0, rng(), None, place(6 * RATE, (1.0, said))))
+    assert subject.theirs(5.9), "nobody is known to speak behind this caller"
+
+
+def test_what_is_quieter_for_long_is_somebody_else_and_one_loud_syllable_is_the_caller_again() -> None:
+    subject, slots = Behind(), round(LONG / SECONDS)
+    assert subject.take(-20.0)
+    while subject.take(-20.0 - BELOW - 3.0):
+        pass
+    assert subject.level is None
+    for _ in range(slots):
+        subject.take(-20.0 - BELOW - 3.0)
+    assert subject.level == pytest.approx(-31.0)
+    for _ in range(4):
+        subject.take(-20.0)
+    assert subject.level is None
+
+
+def listening(below: float | None) -> Listening:
+    """Of a line with a television so many decibels below the caller, or without one."""
+    subject, chance = Listening(), np.random.default_rng(3)
+    subject.voice = CallerSound(model())
+    sound = place(9 * RATE, (1.0, at_level(ulaw_clip("jfk.wav")[: 2 * RATE], CALLER))) if below is None else both(below)
+    call = line(9.0, chance, None, sound)
+    for at in range(0, len(call.came), 320):
+        subject.hear(call.came[at : at + 320], 100.0 + (at + 320) / RATE)
+    return subject
+
+
+def test_words_behind_the_caller_are_left_out() -> None:
+    placed = (Word("fellow", 1.4, 1.8), Word("Americans", 1.9, 2.6), Word("buy", 4.5, 4.8), Word("now", 4.9, 5.2))
+    told = Transcript("fellow Americans buy now", final=True, eager=True, end=5.2, words=placed)
+    words = listening(10.0).words(told)
+    assert words.text == "fellow Americans"
+    assert words.others
+    assert words.final
+    assert len(words.began) == 2
+    assert words.ended < 103.0
+    assert listening(None).words(told).text == told.text, "nobody is known to speak behind this caller"
+
+
+def test_words_without_times_of_their_own_are_placed_where_they_were_reported_first() -> None:
+    subject = listening(10.0)
+    assert subject.words(Transcript("fellow", final=False, eager=False, end=1.8)).text == "fellow"
+    later = subject.words(Transcript("fellow buy", final=False, eager=False, end=4.8))
+    assert (later.text, later.others) == ("fellow", True)
+    subject.voice.forget_background()
+    assert subject.words(Transcript("fellow buy yes", final=True, eager=True, end=8.9)).text == "fellow yes"
