@@ -13,10 +13,7 @@ from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict
-from agent.turn_taking.parties import (
-    HARDLY_AFTER,
-    Answered,
-)
+from agent.turn_taking.parties import HARDLY_AFTER, SPEECH, Answered
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
 from agent.turn_taking.words import Words, words_of
@@ -257,7 +254,8 @@ class TurnMachine(Situation):
         if silence.asked >= silence.most:
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
-        if self._voice.background:  # music or voices in the place of the caller: asked once, then they come back
+        wordless = silence.alive and self._voice.unheard >= SPEECH
+        if self._voice.background or wordless:  # voices in the place of the caller: asked once, then they come back
             self._voice.background = False
             silence.free_until = now + self.options.wait_limit
         return self._handle(Event.SILENCE, now, self._evidence("asked", now))
