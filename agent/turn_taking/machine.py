@@ -46,6 +46,7 @@ class TurnMachine(Situation):
         match change.kind:
             case Kind.VOICE_STARTED:
                 voice.begin(change, now)
+                self.endpointing.vote = None
                 return self._handle(Event.VOICE, now, evidence)
             case Kind.VOICE_ENDED:
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
@@ -107,6 +108,11 @@ class TurnMachine(Situation):
         if expected.kind is Answer.DIGITS and expected.length == len(self._keys.pressed):
             return (*decisions, *self._complete(now, f"{expected.length} keys"))
         return decisions
+
+    def vote(self, probability: float) -> None:
+        """A model of sound takes the turn for complete with this probability; void if the caller has gone on."""
+        if self._voice.since is None and self.state in LISTENS:
+            self.endpointing.vote = probability
 
     def interrupted(self, now: float) -> Decisions:
         """A speech-to-speech session has noticed the caller, who begins a turn."""
@@ -205,6 +211,11 @@ class TurnMachine(Situation):
     def said(self) -> str:
         """What the agent is saying or said last."""
         return self._agent.said
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it is up to us when the turn of the caller ends."""
+        return not self.endpointing.ends_turns and self.state in LISTENS
 
     @property
     def is_away(self) -> bool:
