@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
@@ -229,6 +230,9 @@ class FakeTts:
 
 class FakeCaller:
     """The person on the other end."""
+
+    call_control: Any
+    """That of the conversation (`agent.call_control.CallControl`), once there is one."""
 
     def __init__(self, line: FakeLine, stt: FakeStt) -> None:
         self._line, self._stt = line, stt
