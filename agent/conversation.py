@@ -10,7 +10,7 @@ from agent.cascade_reply import CascadeAgent, CascadeReply, Preparation
 from agent.errors import ProviderError
 from agent.history import History
 from agent.limits import boundary
-from agent.line import Line
+from agent.line import Audio, Line
 from agent.parts import close_parts, open_parts
 from agent.records import CallerSaid, Part, Report, Sorry, Times, Turn
 from agent.reply import CallEnding
@@ -19,6 +19,7 @@ from agent.stt import Onset, SpeechToText, SttEvent
 from agent.switching_tts import SwitchingTts
 from agent.tools import Toolbox
 from agent.tts import TextToSpeech
+from agent.turn_model import TurnJudge
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import words_of
@@ -57,6 +58,8 @@ class Conversation(BaseConversation):
         self._attended = active.languages.now
         self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
+        options = options or TurnOptions()
+        self._judge = TurnJudge(options.model, self._spawn, self._voted)
         agent = CascadeAgent(
             toolbox=Toolbox((), call), history=History(role.persona.prompt),
             speech_output=SpeechOutput(line, self._tts_sessions),
@@ -64,7 +67,7 @@ class Conversation(BaseConversation):
         )  # fmt: skip
         agent.arrived = self._arrived
         super().__init__(
-            line, stt, active, agent, options or TurnOptions(), transfer=transfer, observer=observer,
+            line, stt, active, agent, options, transfer=transfer, observer=observer,
         )  # fmt: skip
 
     async def open(self) -> None:
@@ -97,6 +100,17 @@ class Conversation(BaseConversation):
 
     async def _follow_events(self) -> None:
         await self._follow("stt", self._stt.name, self._stt.events(), self._understand)
+
+    def _listen_to(self, sound: Audio) -> None:
+        may_end, before = self._floor.turns.may_end, self._listening.silent_since
+        super()._listen_to(sound)
+        self._judge.hear(sound.ulaw)
+        if may_end and self._listening.silent_since > before:
+            self._judge.ask()
+
+    def _voted(self, complete: float) -> None:
+        self._floor.turns.vote(complete)
+        self._floor.changed.set()
 
     def _follow_stt(self) -> None:
         """Another STT may have stood in, which ends turns itself or does not."""

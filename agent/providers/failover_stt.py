@@ -122,8 +122,12 @@ class FailoverStt:
         self._said, self._language = ("", ANYTHING), ""
         self._patience: asyncio.Timeout | None = None
         self._deaf = ""
-        self.name, self.ends_turns = "", True
-        """Those of the STT in use."""
+        self.name = ""
+
+    @property
+    def ends_turns(self) -> bool:
+        """See `agent.stt.SpeechToText.ends_turns`: that of the STT in use."""
+        return self._stt is None or self._stt.ends_turns
 
     async def open(self) -> None:
         """Get the first STT that can be had ready. Raises `ProviderError` when there are none."""
@@ -229,7 +233,7 @@ class FailoverStt:
         number = self._order[0]
         stt = self._makers[number]()
         patience = self._options.open_limit if len(self._makers) > 1 else OPEN
-        self.name, self.ends_turns = stt.name, stt.ends_turns
+        self.name = stt.name
         if self._language:
             stt.attend(self._language)
         try:

@@ -40,9 +40,9 @@ GOES_ON = (",", ";", ":", "-", "—", "…", "...", "、", "，")
 class TurnModel(Protocol):
     """A model that hears whether a turn is complete, such as an ONNX file in `[turns] model`; none by default."""
 
-    def complete(self) -> float:
-        """Probability, 0 to 1, that the turn in the last 8 s of the caller's sound is complete. Up to 150 ms of CPU:
-        run it in a worker and give the result to `Endpointing.vote`."""
+    def complete(self, ulaw: bytes) -> float:
+        """Probability, 0 to 1, that the turn is complete at the end of this sound, up to 8 s of mu-law at 8 kHz. It
+        takes up to 150 ms of CPU: call it in a thread and give the result to `TurnMachine.vote`."""
         ...
 
 

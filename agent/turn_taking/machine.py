@@ -13,10 +13,7 @@ from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict
-from agent.turn_taking.parties import (
-    HARDLY_AFTER,
-    Answered,
-)
+from agent.turn_taking.parties import HARDLY_AFTER, SPEECH, Answered
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
 from agent.turn_taking.words import Words, words_of
@@ -49,6 +46,7 @@ class TurnMachine(Situation):
         match change.kind:
             case Kind.VOICE_STARTED:
                 voice.begin(change, now)
+                self.endpointing.vote = None
                 return self._handle(Event.VOICE, now, evidence)
             case Kind.VOICE_ENDED:
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
@@ -120,6 +118,11 @@ class TurnMachine(Situation):
         if expected.kind is Answer.DIGITS and expected.length == len(self._keys.pressed):
             return (*decisions, *self._complete(now, f"{expected.length} keys"))
         return decisions
+
+    def vote(self, probability: float) -> None:
+        """A model of sound takes the turn for complete with this probability; void if the caller has gone on."""
+        if self._voice.since is None and self.state in LISTENS:
+            self.endpointing.vote = probability
 
     def interrupted(self, now: float) -> Decisions:
         """A speech-to-speech session has noticed the caller, who begins a turn."""
@@ -220,6 +223,11 @@ class TurnMachine(Situation):
         return self._agent.said
 
     @property
+    def may_end(self) -> bool:
+        """Whether it is up to us when the turn of the caller ends."""
+        return not self.endpointing.ends_turns and self.state in LISTENS
+
+    @property
     def is_away(self) -> bool:
         """Whether the caller does not hear us."""
         return self._silence.free_until == inf
@@ -276,7 +284,8 @@ class TurnMachine(Situation):
         if silence.asked >= silence.most:
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
-        if self._voice.background:  # music or voices in the place of the caller: asked once, then they come back
+        wordless = silence.alive and self._voice.unheard >= SPEECH
+        if self._voice.background or wordless:  # voices in the place of the caller: asked once, then they come back
             self._voice.background = False
             silence.free_until = now + self.options.wait_limit
         return self._handle(Event.SILENCE, now, self._evidence("asked", now))

@@ -42,7 +42,10 @@ def over(word: str, seconds: float = 0.4) -> Held:
 
 
 @pytest.mark.parametrize("at", [-0.4, -0.2, 0.0, 0.05, 0.1, 0.2, 0.4])
-@pytest.mark.parametrize(("greeting", "answer"), [(MENU, "Support."), ("Just say yes or no.", "Yes.")])
+@pytest.mark.parametrize(
+    ("greeting", "answer"),
+    [(MENU, "Support."), ("Just say yes or no.", "Yes."), ("Shall I book it on Tuesday?", "On Tuesday.")],
+)
 def test_d1_a_quick_answer_to_a_menu_around_its_end(at: float, greeting: str, answer: str) -> None:
     async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         await asyncio.sleep(0.12 + spoken_seconds(greeting) + at)

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent.call_control import CallControl
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started

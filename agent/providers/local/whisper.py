@@ -7,13 +7,10 @@ import ctranslate2
 import numpy as np
 import soxr
 
+from agent.log_mel import HOP, RATE, WINDOW, LogMel
 from agent.providers.local.models import VOCABULARY, WHISPER, verified
 from agent.turn_taking.words import words_of
 
-RATE = 16_000
-HOP = 160
-WINDOW = 400
-MELS = 80
 SHORT_CONTEXT = 1100
 """Frames (11 s) that the encoder sees at least; 30 s cost three times as much and are no better for one turn."""
 FULL_CONTEXT = 3000
@@ -51,8 +48,7 @@ class Whisper:
             str(folder), device="cpu", compute_type="int8", inter_threads=threads, intra_threads=1
         )
         self._vocabulary = frozenset(verified(VOCABULARY).read_text(encoding="utf-8").splitlines())
-        self._filters = _mel_filters()
-        self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+        self._log_mel = LogMel()
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
 
     def transcribe(self, linear: "np.ndarray[Any, Any]", prompt: str) -> Heard:
@@ -99,11 +95,7 @@ class Whisper:
         padded = np.zeros(frames * HOP + WINDOW, np.float32)
         kept = sound[: frames * HOP]
         padded[WINDOW // 2 : WINDOW // 2 + len(kept)] = kept
-        windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:frames]
-        power = np.abs(np.fft.rfft(windows * self._window, axis=1)) ** 2
-        mel = np.log10(np.maximum(self._filters @ power.T.astype(np.float32), 1e-10))
-        mel = np.maximum(mel, mel.max() - 8.0)
-        return np.ascontiguousarray((mel + 4.0) / 4.0, dtype=np.float32)
+        return self._log_mel.features(padded, frames)
 
     def _tokens(self, text: str) -> list[str]:
         """`text` as vocabulary entries, longest first: good enough for a prompt."""
@@ -126,24 +118,6 @@ class Whisper:
 def _loops(words: str) -> bool:
     """Whether the decoder got stuck: it says all of it twice, a phrase four times, or one word eight times in a row."""
     return bool(_LOOP.search(words))
-
-
-def _mel_filters() -> "np.ndarray[Any, Any]":
-    """Slaney's mel filter bank, area-normalised, as Whisper's front end uses it."""
-
-    def to_mel(hertz: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        linear = hertz * 3 / 200
-        return np.where(hertz < 1000, linear, 15 + np.log(np.maximum(hertz, 1e-9) / 1000) * 27 / np.log(6.4))
-
-    def to_hertz(mel: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
-
-    edges = to_hertz(np.linspace(0, float(to_mel(np.array(RATE / 2.0))), MELS + 2))
-    bins = np.linspace(0, RATE / 2, WINDOW // 2 + 1)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    filters = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]
-    return np.asarray(filters, np.float32)
 
 
 def _byte_characters() -> dict[int, str]:

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -179,7 +179,7 @@ class Stage:
             self._line,
             providers.stt(),
             role,
-            options=setting.turns,
+            options=replace(setting.turns, model=""),  # it answers when it does
             transfer=seen_transfer(transfer_of(script, self._tell)) if setting.can_transfer else None,
             people=setting.people,
             observer=self._report,
