@@ -217,6 +217,7 @@ class BaseConversation(ConversationKind):
         acts: dict[Action, Callable[[Decision], None]] = {
             Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
             Action.ANSWER: self._take_turn,
+            Action.TELL: lambda one: self._tell(one.text, one.instead),
             Action.PAUSE: lambda _: self._line.pause(),
             Action.RESUME: self._resume,
             Action.CUT: lambda _: self._cut(),

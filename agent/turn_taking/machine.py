@@ -125,6 +125,10 @@ class TurnMachine(Situation):
         self._voice.settle()
         return self._handle(Event.ENDPOINT, now, Evidence("ended", because="decided by the session"))
 
+    def late(self, now: float) -> Decisions:
+        """The agent has something to tell that the caller does not wait for; if it is their turn, it is told later."""
+        return self._handle(Event.LATE, now, Evidence("told", because="a result has come late"))
+
     # What the agent does
 
     def says(self, sentence: str, before: str, now: float) -> Decisions:
@@ -351,16 +355,16 @@ class TurnMachine(Situation):
         evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
         if action is Action.PREPARE:
             return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "", event)
-        if action is not Action.ANSWER:
+        if action not in (Action.ANSWER, Action.TELL):
             return Decision(action, evidence, event=event)
-        turn, last, text = self._turn, self._last_sound(now), self._unanswered()
-        self._log.take(now)
+        if self._agent.kept:  # a part of the turn: given back with it
+            self._log.note(self._agent.kept)
+        turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
         self._agent.kept, self._agent.broke = "", None
         self._voice.settle()
-        self._silence.heard()
-        if self._silence.free_until < inf:
-            self._silence.free_until = -inf
-        self._turn = Answered(text, now, last)
+        self._turn = Answered(text, now, last, more=turn.more and action is Action.TELL)
+        if action is Action.ANSWER:
+            self._silence.heard()
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 

@@ -170,8 +170,10 @@ class Silence:
         return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
 
     def heard(self) -> None:
-        """The caller has said something: it was no silence."""
+        """The caller has said something: it was no silence, and a time that they had asked for is over."""
         self.asked = self.unheard = 0
+        if self.free_until < inf:
+            self.free_until = -inf
 
 
 class Answered(NamedTuple):

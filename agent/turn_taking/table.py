@@ -55,6 +55,7 @@ class Event(Enum):
     GONE = "the caller has said nothing for too long"
     OVERTIME = "the call has lasted long enough"
     OVERDUE = "what was begun does not end"
+    LATE = "a result has come after the reply that wanted it"
 
 
 class Action(Enum):
@@ -62,6 +63,7 @@ class Action(Enum):
 
     PREPARE = "prepare a reply that may be thrown away"
     ANSWER = "reply"
+    TELL = "reply to what has come late"
     PAUSE = "fall silent at once"
     RESUME = "go on"
     CUT = "discard what is not said, keep in memory only what was heard"
@@ -109,6 +111,7 @@ def _waits(state: State) -> Table:
         (state, E.LOST): (S.LISTENING, (A.HARDLY,)),
         (state, E.GONE): (S.CLOSING, (A.GOODBYE_SILENCE,)),
         (state, E.WITHDRAWN): (S.THINKING, (A.ANSWER,)),
+        (state, E.LATE): (S.THINKING, (A.TELL,)),
     }
 
 

@@ -200,6 +200,26 @@ def test_a_voice_that_ends_with_the_reply_or_has_words_is_no_false_alarm() -> No
     assert (resumed.action, resumed.event) == (Action.RESUME, Event.UNCONFIRMED)
 
 
+def test_words_set_aside_are_given_back_with_the_turn_that_they_stand_in() -> None:
+    subject = speaking()
+    final(subject, "Blue one.", 1.0)
+    subject.done(10.0)
+    assert answered(final(subject, "I want to order", 12.4, 12.0)) == ["Blue one. I want to order"]
+    assert Action.DISCARD in actions(interim(subject, "for two", 12.9))
+    answer = final(subject, "for two", 13.4, 13.2)[-1]
+    assert (answer.text, answer.instead) == ("Blue one. I want to order for two", "Blue one. I want to order")
+
+
+def test_words_set_aside_are_told_with_a_late_result() -> None:
+    subject = speaking()
+    final(subject, "Blue one.", 1.0)
+    subject.done(10.0)
+    (told,) = subject.late(11.0)
+    assert (told.action, told.text) == (Action.TELL, "Blue one.")
+    subject.says(STATEMENT, "", 12.0)
+    assert subject.late(13.0) == (), "not into what is being said"
+
+
 # Echo
 
 
