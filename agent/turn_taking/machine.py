@@ -19,7 +19,7 @@ from agent.turn_taking.parties import (
 )
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
-from agent.turn_taking.words import Words, words_of
+from agent.turn_taking.words import QUESTIONS, Words, words_of
 
 ASIDE_KEPT = 3.0
 """Seconds for which words into a statement still answer the question that it ends with."""
@@ -97,7 +97,7 @@ class TurnMachine(Situation):
             if now - self._agent.aside_at > ASIDE_KEPT:
                 self._settle_aside(now, 0.0)
             self._agent.aside = f"{self._agent.aside} {new}".strip()[-KEPT_LETTERS:]
-            self._agent.aside_at = now
+            self._agent.aside_at, self._agent.aside_until = now, min(words.ended, now)
         return self._handle(Event.BACKCHANNEL, now, evidence)
 
     def press(self, key: str, now: float) -> Decisions:
@@ -135,7 +135,9 @@ class TurnMachine(Situation):
         """The sound of `sentence` begins; `before` is the one before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
         agent.said, agent.until = f"{before} {sentence}".strip(), inf
-        asks = self.endpointing.asks = sentence.rstrip().endswith(("?", "？"))
+        asks = self.endpointing.asks = sentence.rstrip().endswith(QUESTIONS)
+        if asks or not agent.asks or self.endpointing.expected is OPEN:
+            agent.asked_at = now
         agent.asks = asks or self.endpointing.expected is not OPEN
         self._entered = now
         if voice.since is None or now >= self._awaited(voice.since):
@@ -147,7 +149,7 @@ class TurnMachine(Situation):
     def done(self, now: float) -> Decisions:
         """The agent has said everything; words that came a little before the end may be the answer to it."""
         agent = self._agent
-        repeats = set(words_of(agent.aside)) <= set(words_of(agent.said))
+        repeats = set(words_of(agent.aside)) <= set(words_of(agent.said)) and not self.lexicon.agrees(agent.aside)
         self._settle_aside(now, ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST)
         if self.state is State.CLOSING or not self._log.text:
             return self._handle(Event.DONE, now, Evidence("finished"))
@@ -161,9 +163,12 @@ class TurnMachine(Situation):
         """Words over which the agent went on begin a turn if they came within `limit`; else they are kept for one."""
         agent = self._agent
         aside, agent.aside = agent.aside, ""
-        if aside and now - agent.aside_at <= limit:
+        agrees = self.lexicon.agrees(aside)
+        before = agrees and agent.asks and agent.aside_until <= agent.asked_at  # agrees to what was said until then
+        if aside and not before and now - agent.aside_at <= limit:
             self._log.note(aside)
-        elif not self.lexicon.agrees(aside):
+            agent.early = True
+        elif not agrees:
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
     def tool(self, now: float, *, runs: bool) -> None:
@@ -206,31 +211,6 @@ class TurnMachine(Situation):
         """The agent asks for this, in what it says next or has just said."""
         self.endpointing.expected = expected
         self._agent.asks |= expected is not OPEN
-
-    # What is known
-
-    @property
-    def said(self) -> str:
-        """What the agent is saying or said last."""
-        return self._agent.said
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the caller does not hear us."""
-        return self._silence.free_until == inf
-
-    @property
-    def answer_stands(self) -> float | None:
-        """When the caller's last turn was answered, if it can be a yes; None if it cannot be any more.
-
-        It cannot once they have said, pressed or broken off anything more that does not only agree: from its first
-        word on, however that is judged.
-        """
-        return None if self._turn.more else self._turn.at
-
-    def stopped(self, text: str, sound: float) -> float:
-        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
-        return self._silence.since if text.endswith("]") and "[pressed" in text else sound
 
     def handle_timer(self, now: float) -> Decisions:
         """Let the time be `now`."""
@@ -357,12 +337,13 @@ class TurnMachine(Situation):
             return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "", event)
         if action not in (Action.ANSWER, Action.TELL):
             return Decision(action, evidence, event=event)
+        early = self._agent.early or bool(self._agent.kept) or (self._turn.early and self._turn.returned)
         if self._agent.kept:  # a part of the turn: given back with it
             self._log.note(self._agent.kept)
         turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
-        self._agent.kept, self._agent.broke = "", None
+        self._agent.kept, self._agent.broke, self._agent.early = "", None, False
         self._voice.settle()
-        self._turn = Answered(text, now, last, more=turn.more and action is Action.TELL)
+        self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:
             self._silence.heard()
         self.endpointing.expected = OPEN

@@ -153,12 +153,50 @@ def test_d1_words_that_repeat_the_agent_are_the_caller_s_once_it_is_silent() -> 
     assert answered(final(subject, "Yes.", 1.7)) == ["Yes."]
 
 
-@pytest.mark.parametrize(("late", "told"), [(1.9, ["okay"]), (3.1, [])])
-def test_an_early_yes_answers_the_question_that_follows(late: float, told: list[str]) -> None:
+@pytest.mark.parametrize(("late", "told"), [(1.9, ["Tuesday"]), (3.1, [])])
+def test_an_early_answer_answers_the_question_that_follows(late: float, told: list[str]) -> None:
     subject = speaking()
-    final(subject, "okay", 1.0)
-    subject.says("Is that right?", STATEMENT, 1.1)
+    final(subject, "Tuesday", 1.0)
+    subject.says("Which day?", STATEMENT, 1.1)
     assert answered(subject.done(1.0 + late)) == told
+    assert subject.answer_stands is None or not told, "and is never a yes to it"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_an_okay_before_the_question_is_put_does_not_answer_it(cut: bool) -> None:
+    subject = speaking("I will cancel order seven and nothing can bring it back.")
+    assert actions(final(subject, "Okay.", 2.0, 1.6)) == (Action.KEEP,)
+    subject.says("Shall I do that?", "I will cancel order seven and nothing can bring it back.", 2.4)
+    if cut:
+        assert answered(final(subject, "Yes.", 2.9)) == ["Yes."]
+        assert subject.answer_stands == 2.9
+    else:
+        assert subject.done(2.9) == ()
+
+
+def test_an_okay_while_the_question_is_put_answers_it_but_is_no_consent() -> None:
+    subject = speaking("Just tell me whether I shall do that now.")
+    assert actions(final(subject, "Okay.", 2.0, 1.6)) == (Action.KEEP,)
+    subject.expect(Expected(Answer.YES_NO))
+    assert answered(subject.done(3.5)) == ["Okay."]
+    assert subject.answer_stands is None
+    subject.says("Shall I do that?", "", 4.0)
+    subject.done(5.0)
+    assert answered(final(subject, "Yes.", 6.0)) == ["Yes."]
+    assert subject.answer_stands == 6.0
+
+
+def test_words_that_were_set_aside_are_no_consent_with_the_next_turn_either() -> None:
+    subject = speaking()
+    final(subject, "Go ahead", 1.0)
+    subject.done(9.0)
+    begins(subject, 12.0)
+    assert answered(final(subject, "Hm?", 12.5)) == ["Go ahead Hm?"]
+    assert subject.answer_stands is None
+    assert Action.DISCARD in actions(interim(subject, "well", 12.9))
+    ends(subject, 13.0)
+    assert [text for _, action, text, _ in wait(subject, 20.0) if action is Action.ANSWER] == ["Go ahead Hm? well"]
+    assert subject.answer_stands is None, "it is given back with the turn"
 
 
 def test_words_over_which_the_agent_went_on_stand_before_the_next_turn_unless_they_only_agree() -> None:
