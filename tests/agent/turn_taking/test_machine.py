@@ -10,7 +10,6 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.situation import SHORT_CONFIRM
 from agent.turn_taking.table import ENDLESS, Action, Event, State
 from tests.agent.turn_taking.calling import (
-    STATEMENT,
     actions,
     answered,
     begins,
@@ -153,63 +152,6 @@ def test_d1_words_that_repeat_the_agent_are_the_caller_s_once_it_is_silent() -> 
     assert answered(final(subject, "Yes.", 1.7)) == ["Yes."]
 
 
-@pytest.mark.parametrize(("late", "told"), [(1.9, ["Tuesday"]), (3.1, [])])
-def test_an_early_answer_answers_the_question_that_follows(late: float, told: list[str]) -> None:
-    subject = speaking()
-    final(subject, "Tuesday", 1.0)
-    subject.says("Which day?", STATEMENT, 1.1)
-    assert answered(subject.done(1.0 + late)) == told
-    assert subject.answer_stands is None or not told, "and is never a yes to it"
-
-
-@pytest.mark.parametrize("cut", [False, True])
-def test_an_okay_before_the_question_is_put_does_not_answer_it(cut: bool) -> None:
-    subject = speaking("I will cancel order seven and nothing can bring it back.")
-    assert actions(final(subject, "Okay.", 2.0, 1.6)) == (Action.KEEP,)
-    subject.says("Shall I do that?", "I will cancel order seven and nothing can bring it back.", 2.4)
-    if cut:
-        assert answered(final(subject, "Yes.", 2.9)) == ["Yes."]
-        assert subject.answer_stands == 2.9
-    else:
-        assert subject.done(2.9) == ()
-
-
-def test_an_okay_while_the_question_is_put_answers_it_but_is_no_consent() -> None:
-    subject = speaking("Just tell me whether I shall do that now.")
-    assert actions(final(subject, "Okay.", 2.0, 1.6)) == (Action.KEEP,)
-    subject.expect(Expected(Answer.YES_NO))
-    assert answered(subject.done(3.5)) == ["Okay."]
-    assert subject.answer_stands is None
-    subject.says("Shall I do that?", "", 4.0)
-    subject.done(5.0)
-    assert answered(final(subject, "Yes.", 6.0)) == ["Yes."]
-    assert subject.answer_stands == 6.0
-
-
-def test_words_that_were_set_aside_are_no_consent_with_the_next_turn_either() -> None:
-    subject = speaking()
-    final(subject, "Go ahead", 1.0)
-    subject.done(9.0)
-    begins(subject, 12.0)
-    assert answered(final(subject, "Hm?", 12.5)) == ["Go ahead Hm?"]
-    assert subject.answer_stands is None
-    assert Action.DISCARD in actions(interim(subject, "well", 12.9))
-    ends(subject, 13.0)
-    assert [text for _, action, text, _ in wait(subject, 20.0) if action is Action.ANSWER] == ["Go ahead Hm? well"]
-    assert subject.answer_stands is None, "it is given back with the turn"
-
-
-def test_words_over_which_the_agent_went_on_stand_before_the_next_turn_unless_they_only_agree() -> None:
-    subject = speaking()
-    final(subject, "Tuesday morning", 1.0)
-    subject.done(9.0)
-    assert answered(final(subject, "Are you there?", 12.0)) == ["Tuesday morning Are you there?"]
-    subject.says(STATEMENT, "", 13.0)
-    final(subject, "thank you", 14.0)
-    subject.done(20.0)
-    assert answered(final(subject, "And when?", 22.0)) == ["And when?"]
-
-
 @pytest.mark.parametrize("text", ["My card is four one one one", "No, it is john.smith@example.com"])
 def test_the_evidence_holds_no_words_of_the_caller(text: str) -> None:
     subject = speaking()
@@ -236,26 +178,6 @@ def test_a_voice_that_ends_with_the_reply_or_has_words_is_no_false_alarm() -> No
     ends(subject, 3.5)
     resumed = subject.handle_timer(6.0)[0]
     assert (resumed.action, resumed.event) == (Action.RESUME, Event.UNCONFIRMED)
-
-
-def test_words_set_aside_are_given_back_with_the_turn_that_they_stand_in() -> None:
-    subject = speaking()
-    final(subject, "Blue one.", 1.0)
-    subject.done(10.0)
-    assert answered(final(subject, "I want to order", 12.4, 12.0)) == ["Blue one. I want to order"]
-    assert Action.DISCARD in actions(interim(subject, "for two", 12.9))
-    answer = final(subject, "for two", 13.4, 13.2)[-1]
-    assert (answer.text, answer.instead) == ("Blue one. I want to order for two", "Blue one. I want to order")
-
-
-def test_words_set_aside_are_told_with_a_late_result() -> None:
-    subject = speaking()
-    final(subject, "Blue one.", 1.0)
-    subject.done(10.0)
-    (told,) = subject.late(11.0)
-    assert (told.action, told.text) == (Action.TELL, "Blue one.")
-    subject.says(STATEMENT, "", 12.0)
-    assert subject.late(13.0) == (), "not into what is being said"
 
 
 # Echo
