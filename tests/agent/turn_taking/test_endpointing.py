@@ -6,7 +6,7 @@ from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUAT
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
 
-NUMERALS = frozenset("one two three four five six seven eight nine".split())
+NUMERALS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 OPTIONS = TurnOptions()
 TEN = Expected(Kind.DIGITS, 10)
 
