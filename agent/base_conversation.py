@@ -155,12 +155,8 @@ class BaseConversation(ConversationKind):
             case Digit(key, _):
                 self._decide(self._floor.turns.press(key, self._now()))
             case Away(away, taken):
-                if taken and self._floor.replying is not None:
-                    self._cut()
-                    self._floor.turns.done(self._now())
-                self._floor.turns.away(away, self._now(), taken=taken)
                 self._listening.voice.reset()
-                self._decide(())
+                self._decide(self._floor.turns.away(away, self._now(), taken=taken))
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 

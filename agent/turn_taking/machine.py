@@ -189,19 +189,34 @@ class TurnMachine(Situation):
         """The caller has asked for time: for minutes the silence is theirs."""
         self._silence.free_until = now + self.options.wait_limit
 
-    def away(self, away: bool, now: float, *, taken: bool = False) -> None:
+    def away(self, away: bool, now: float, *, taken: bool = False) -> Decisions:
         """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
 
-        If it is `taken`, somebody else speaks with them: for as long as they like.
+        If it is `taken`, somebody else speaks with them: for as long as they like. What was said before that, or to
+        them, is not answered.
         """
+        decisions: Decisions = ()
+        if taken:
+            decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
+        if self.state is State.TAKEN:
+            self._forget(now)
         self._silence.free_until = inf if away else -inf
         self._silence.since, self._silence.asked = now, 0
         if taken or self._ends_at == inf:
             self._ends_at = inf if taken else now + self.options.max_duration
-        if not away:
+        if not away or (self.state is State.TAKEN and not taken):
             self._handle(Event.BACK, now, Evidence("back"))
         elif self.state is State.LISTENING:
             self._enter(State.LISTENING, now)
+        return decisions
+
+    def _forget(self, now: float) -> None:
+        """All that was said until now needs no answer."""
+        self._log.take(now)
+        self._keys.take()
+        self._voice.since = None
+        self._voice.settle()
+        self._agent.aside, self._agent.kept, self._agent.early = "", "", False
 
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""

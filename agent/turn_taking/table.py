@@ -23,6 +23,7 @@ class State(Enum):
     COLLECTING = "collecting keys"
     ANNOUNCING = "announcing without interruption"
     TRANSFERRING = "transferring the caller"
+    TAKEN = "somebody else speaks with the caller"
     CLOSING = "saying goodbye"
     ENDED = "ended"
 
@@ -46,6 +47,7 @@ class Event(Enum):
     RETURNED = "the tools have returned"
     ANNOUNCE = "something must be heard to its end"
     TRANSFER = "the caller is being connected"
+    TAKEN = "somebody else speaks with the caller"
     BACK = "the caller is with the agent again"
     CLOSE = "the call is to end"
     UNCONFIRMED = "no words came with the voice"
@@ -142,6 +144,7 @@ def _thinks(state: State) -> Table:
 _ANYWHERE: dict[Event, Cell] = {
     E.ANNOUNCE: (S.ANNOUNCING, ()),
     E.TRANSFER: (S.TRANSFERRING, ()),
+    E.TAKEN: (S.TAKEN, ()),
     E.CLOSE: (S.CLOSING, ()),
     E.OVERTIME: (S.CLOSING, (A.GOODBYE_OVERTIME,)),
 }
@@ -186,6 +189,11 @@ TABLE: Table = {
         if state not in (S.CLOSING, S.ENDED)
         for event, cell in _ANYWHERE.items()
     },
+    **{
+        (state, E.TAKEN): (S.TAKEN, (A.CUT,))
+        for state in (S.THINKING, S.RUNNING_TOOL, S.SPEAKING, S.PAUSED, S.ANNOUNCING)
+    },
+    (S.TAKEN, E.BACK): (S.LISTENING, ()),
     (S.CLOSING, E.CLOSE): (S.CLOSING, ()),
     (S.CLOSING, E.DONE): (S.ENDED, (A.END,)),
 }
@@ -229,6 +237,7 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.COLLECTING: (Limit(E.KEYS, Since.KEY, "key_pause"),),
     S.ANNOUNCING: (Limit(E.OVERDUE, Since.ENTERED, 180.0),),
     S.TRANSFERRING: (Limit(E.BACK, Since.ENTERED, 900.0),),
+    S.TAKEN: (),
     S.CLOSING: (Limit(E.DONE, Since.ENTERED, 20.0),),
 }
-"""Every state but the last one has an end."""
+"""Every state but the last one has an end, but for the time that somebody else takes with the caller."""

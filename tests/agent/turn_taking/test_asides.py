@@ -4,7 +4,7 @@ import pytest
 
 from agent.turn_taking.expect import Expected
 from agent.turn_taking.expect import Kind as Answer
-from agent.turn_taking.table import Action
+from agent.turn_taking.table import Action, State
 from tests.agent.turn_taking.calling import (
     STATEMENT,
     actions,
@@ -83,6 +83,38 @@ def test_words_set_aside_are_given_back_with_the_turn_that_they_stand_in() -> No
     assert Action.DISCARD in actions(interim(subject, "for two", 12.9))
     answer = final(subject, "for two", 13.4, 13.2)[-1]
     assert (answer.text, answer.instead) == ("Blue one. I want to order for two", "Blue one. I want to order")
+
+
+@pytest.mark.parametrize("state", ["said just before", "kept", "being thought about", "waiting for more", "keys"])
+def test_nothing_is_said_to_a_caller_whom_somebody_else_has_taken(state: str) -> None:
+    subject = speaking()
+    if state == "said just before":
+        final(subject, "Blue one.", 9.5, 9.4)
+    elif state == "kept":
+        final(subject, "Blue one.", 1.0, 0.9)
+    elif state == "being thought about":
+        assert answered(final(subject, "No, the blue one.", 9.0, 8.9))
+    elif state == "waiting for more":
+        interim(subject, "No, the", 9.0)
+    else:
+        subject.press("1", 9.0)
+    broken = actions(subject.away(True, 10.0, taken=True))
+    assert set(broken) <= {Action.CUT}
+    assert subject.state is State.TAKEN
+    begins(subject, 11.0)
+    assert final(subject, "No, the blue one is broken.", 12.0, 11.9) == ()
+    assert subject.press("1", 13.0) == subject.press("#", 13.5) == ()
+    assert wait(subject, 3000.0) == []
+    assert subject.away(False, 3000.0) == ()
+    assert answered(final(subject, "Hello there again?", 3002.0)) == ["Hello there again?"]
+
+
+def test_who_is_given_back_while_the_line_is_on_hold_is_waited_for() -> None:
+    subject = speaking()
+    subject.away(True, 10.0, taken=True)
+    subject.away(True, 20.0)
+    assert subject.state is State.HOLDING
+    assert subject.is_away
 
 
 def test_words_set_aside_are_told_with_a_late_result() -> None:
