@@ -171,10 +171,9 @@ class BaseConversation(ConversationKind):
             self._line.attend(piece)
 
     def _tools_run(self, runs: bool) -> None:
-        """A tool of this turn runs, or none does any more."""
-        if not (runs and self._agent.speech_output.speaking):
-            self._floor.turns.tool(self._now(), runs=runs)
-            self._floor.changed.set()
+        """A tool of this turn runs, or none does any more; it matters while nothing is being said."""
+        if self._floor.replying is not None and not self._agent.speech_output.speaking:
+            self._decide(self._floor.turns.silent(self._now(), runs=runs))
 
     def _started(self, event: Started) -> None:
         floor, sentences, utterance = self._floor, self._agent.speech_output.sentences, event.utterance
@@ -273,7 +272,8 @@ class BaseConversation(ConversationKind):
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
         self._fall_silent()
-        if self._floor.turn is not None and self._floor.turn.tools:
+        turn = self._floor.turn
+        if turn is not None and (turn.tools or self._agent.history.heard_from(self._floor.first)):
             self._end_turn(interrupted=True)
         self._floor.turn = None
         self._floor.discarded += 1

@@ -171,10 +171,11 @@ class TurnMachine(Situation):
         elif not agrees:
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
-    def tool(self, now: float, *, runs: bool) -> None:
-        """A tool of this turn runs while nothing is being said, or the last one has returned."""
-        self._turn = self._turn._replace(acted=True)
-        self._handle(Event.TOOL if runs else Event.RETURNED, now, Evidence("tool"))
+    def silent(self, now: float, *, runs: bool) -> Decisions:
+        """Nothing of the reply is sounding, and it goes on; whether a tool runs."""
+        if runs or self.state is not State.THINKING:
+            self._turn = self._turn._replace(acted=True)
+        return self._handle(Event.TOOL if runs else Event.RETURNED, now, Evidence("silent"))
 
     def announce(self, now: float) -> None:
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
@@ -332,7 +333,7 @@ class TurnMachine(Situation):
         goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
         if goes_on:
             self._go_on()
-        if event is Event.DONE and self.state in SPEAKS:
+        if event is Event.DONE and self.state in (*SPEAKS, *THINKS):
             self.endpointing.answered()
         if Action.CUT in actions:
             self._settle_aside(now, ASIDE_KEPT)

@@ -192,7 +192,7 @@ class Answered(NamedTuple):
     silent_since: float = -inf
     """When the last sound of it arrived."""
     acted: bool = False
-    """Whether a tool has run for it, so that it stays answered."""
+    """Whether a tool has run for it or something of its reply was heard, so that it stays answered."""
     returned: bool = False
     """Whether its reply was thrown away, so that it is a part of the next turn."""
     early: bool = False

@@ -43,8 +43,8 @@ class Event(Enum):
     STARTED = "the agent's sound begins"
     COLLIDED = "the agent's sound begins while the caller speaks"
     DONE = "the agent has said everything"
-    TOOL = "a tool runs while the agent is silent"
-    RETURNED = "the tools have returned"
+    TOOL = "nothing of the reply is sounding, and a tool runs"
+    RETURNED = "nothing of the reply is sounding, and no tool runs any more"
     ANNOUNCE = "something must be heard to its end"
     TRANSFER = "the caller is being connected"
     TAKEN = "somebody else speaks with the caller"
@@ -164,11 +164,14 @@ TABLE: Table = {
     (S.SPEAKING, E.VOICE): (S.PAUSED, (A.PAUSE,)),
     (S.SPEAKING, E.BACKCHANNEL): (S.SPEAKING, (A.KEEP,)),
     (S.SPEAKING, E.TOOL): (S.RUNNING_TOOL, ()),
+    (S.SPEAKING, E.RETURNED): (S.THINKING, ()),
     (S.SPEAKING, E.DONE): (S.LISTENING, ()),
     (S.SPEAKING, E.OVERDUE): (S.LISTENING, (A.CUT,)),
     **_caller_may_speak(S.PAUSED, A.CUT),
     (S.PAUSED, E.BACKCHANNEL): (S.SPEAKING, (A.RESUME,)),
     (S.PAUSED, E.UNCONFIRMED): (S.SPEAKING, (A.RESUME,)),
+    (S.PAUSED, E.TOOL): (S.RUNNING_TOOL, (A.RESUME,)),
+    (S.PAUSED, E.RETURNED): (S.THINKING, (A.RESUME,)),
     (S.PAUSED, E.DONE): (S.LISTENING, (A.RESUME,)),
     **_caller_may_speak(S.COLLECTING),
     (S.COLLECTING, E.WORDS): (S.COLLECTING, ()),

@@ -180,6 +180,36 @@ def test_a_voice_that_ends_with_the_reply_or_has_words_is_no_false_alarm() -> No
     assert (resumed.action, resumed.event) == (Action.RESUME, Event.UNCONFIRMED)
 
 
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize(("runs", "state"), [(True, State.RUNNING_TOOL), (False, State.THINKING)])
+def test_words_into_the_silence_in_the_middle_of_a_reply_are_no_backchannel(
+    runs: bool, state: State, paused: bool
+) -> None:
+    subject = greeted()
+    assert answered(final(subject, "Where is my order?", 3.0, 2.8))
+    subject.says("One moment, please.", "", 4.7)
+    if paused:
+        begins(subject, 5.5)
+        assert subject.state is State.PAUSED
+    assert actions(subject.silent(6.0, runs=runs)) == ((Action.RESUME,) if paused else ())
+    assert subject.state is state
+    ends(subject, 6.2)
+    (discarded, answer) = final(subject, "Order seven.", 8.0, 7.8)
+    assert discarded.action is Action.DISCARD
+    assert (answer.text, answer.instead) == ("Order seven.", ""), "what was answered in part stays answered"
+
+
+def test_a_turn_is_complete_although_the_reply_to_it_ended_with_a_silence() -> None:
+    subject = greeted()
+    final(subject, "Where is my order?", 3.0, 2.8)
+    subject.endpointing.pause = 2.0
+    subject.says("It is there.", "", 6.0)
+    subject.silent(7.0, runs=False)
+    subject.done(7.0)
+    assert subject.state is State.LISTENING
+    assert subject.endpointing.pause < 2.0
+
+
 # Echo
 
 

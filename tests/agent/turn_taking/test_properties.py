@@ -9,7 +9,7 @@ from agent.hearing.changes import Kind
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF
-from agent.turn_taking.situation import HANGOVER
+from agent.turn_taking.situation import HANGOVER, THINKS
 from agent.turn_taking.table import ENDLESS, Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import machine, voice
@@ -80,7 +80,7 @@ class Call:
                 case Action.PAUSE:
                     self.silent = True
                 case Action.RESUME:
-                    self.silent = not self.replying
+                    self.silent = not self.replying or self.subject.state in THINKS
                 case Action.REPROMPT | Action.ASK_AGAIN | Action.HARDLY | Action.GREET:
                     self.replying = self.silent = True
                 case Action.GOODBYE_OVERTIME | Action.GOODBYE_SILENCE:
@@ -157,13 +157,14 @@ class Call:
         self.replying, self.silent = False, True
         return self.subject.done(self.now)
 
-    def _tool(self) -> None:
-        if self.replying and self.silent:
-            self.subject.tool(self.now, runs=True)
+    def _tool(self, *, runs: bool = True) -> Decisions:
+        if not self.replying:
+            return ()
+        self.silent = True
+        return self.subject.silent(self.now, runs=runs)
 
-    def _returned(self) -> None:
-        if self.replying:
-            self.subject.tool(self.now, runs=False)
+    def _returned(self) -> Decisions:
+        return self._tool(runs=False)
 
     def _late(self) -> Decisions:
         return () if self.replying else self.subject.late(self.now)

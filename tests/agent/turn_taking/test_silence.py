@@ -174,7 +174,7 @@ def test_a_transfer_waits_without_asking_and_ends_with_the_caller_back() -> None
 def test_a_tool_is_a_state_of_its_own_and_what_it_was_called_for_stays_answered() -> None:
     subject = greeted()
     final(subject, "Book it.", 2.0)
-    subject.tool(2.1, runs=True)
+    subject.silent(2.1, runs=True)
     assert subject.state is State.RUNNING_TOOL
     (discarded, *_, prepared) = final(subject, "And the other one.", 3.0)
     assert discarded.action is Action.DISCARD
