@@ -256,7 +256,7 @@ def test_a_short_answer_into_the_silence_behind_one_moment_please_is_heard(gap: 
         await caller.say("Where is my order?")
         await until_silent(line)
         await asyncio.sleep(gap)
-        await caller.say("Order seven.")
+        await caller.say("Order seven.", seconds=0.4)
         await caller.sound(8, loud=False)
         caller.hang_up()
 
@@ -271,7 +271,7 @@ def test_the_beginning_of_an_answer_that_falls_silent_is_in_the_record_when_the_
         await asyncio.sleep(3)
         await caller.say("Where is my order?")
         await until_silent(line)
-        await caller.say("Order seven.")
+        await caller.say("Order seven.", seconds=0.4)
         await caller.sound(8, loud=False)
         caller.hang_up()
 
