@@ -150,7 +150,12 @@ class TurnMachine(Situation):
         """The agent has said everything; words that came a little before the end may be the answer to it."""
         agent = self._agent
         repeats = set(words_of(agent.aside)) <= set(words_of(agent.said)) and not self.lexicon.agrees(agent.aside)
-        self._settle_aside(now, ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST)
+        limit = ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST
+        if self.state is State.ANNOUNCING:  # words that only agree to a notice do not stand for the greeting
+            limit = -inf
+            if self.lexicon.agrees(self._log.text):
+                self._log.take(now)
+        self._settle_aside(now, limit)
         if self.state is State.CLOSING or not self._log.text:
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
@@ -341,7 +346,8 @@ class TurnMachine(Situation):
             self._agent.broke = broke
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
-        self._agent.greeted |= event is Event.DONE or bool({Action.CUT, Action.ANSWER}.intersection(actions))
+        said = event is Event.DONE and self.state is not State.ANNOUNCING
+        self._agent.greeted |= said or bool({Action.CUT, Action.ANSWER}.intersection(actions))
         if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):
             self._silence.since = now
         self._enter(state, now)
