@@ -156,12 +156,8 @@ class BaseConversation(ConversationKind):
             case Digit(key, _):
                 self._decide(self._floor.turns.press(key, self._now()))
             case Away(away, taken):
-                if taken and self._floor.replying is not None:
-                    self._cut()
-                    self._floor.turns.done(self._now())
-                self._floor.turns.away(away, self._now(), taken=taken)
                 self._listening.voice.reset()
-                self._decide(())
+                self._decide(self._floor.turns.away(away, self._now(), taken=taken))
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
@@ -179,10 +175,9 @@ class BaseConversation(ConversationKind):
             self._decide(self._floor.turns.sound(change, self._now()))
 
     def _tools_run(self, runs: bool) -> None:
-        """A tool of this turn runs, or none does any more."""
-        if not (runs and self._agent.speech_output.speaking):
-            self._floor.turns.tool(self._now(), runs=runs)
-            self._floor.changed.set()
+        """A tool of this turn runs, or none does any more; it matters while nothing is being said."""
+        if self._floor.replying is not None and not self._agent.speech_output.speaking:
+            self._decide(self._floor.turns.silent(self._now(), runs=runs))
 
     def _started(self, event: Started) -> None:
         floor, sentences, utterance = self._floor, self._agent.speech_output.sentences, event.utterance
@@ -222,6 +217,7 @@ class BaseConversation(ConversationKind):
         acts: dict[Action, Callable[[Decision], None]] = {
             Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
             Action.ANSWER: self._take_turn,
+            Action.TELL: lambda one: self._tell(one.text, one.instead),
             Action.PAUSE: lambda _: self._line.pause(),
             Action.RESUME: self._resume,
             Action.CUT: lambda _: self._cut(),
@@ -285,7 +281,8 @@ class BaseConversation(ConversationKind):
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
         self._fall_silent()
-        if self._floor.turn is not None and self._floor.turn.tools:
+        turn = self._floor.turn
+        if turn is not None and (turn.tools or self._agent.history.heard_from(self._floor.first)):
             self._end_turn(interrupted=True)
         self._floor.turn = None
         self._floor.discarded += 1

@@ -136,9 +136,7 @@ class Conversation(BaseConversation):
     def _decide(self, decisions: Decisions) -> None:
         super()._decide(decisions)
         if self._agent.late and self.call_control.idle:
-            now = self._now()
-            self._floor.turns.ended(now)  # as if the caller had asked for it now
-            self._say(Turn(times=Times(final=now)), lambda reply: reply.run(None))
+            self._decide(self._floor.turns.late(self._now()))
 
     def _arrived(self) -> None:
         """A tool has returned after the reply that wanted its result: it is told when nobody speaks."""
@@ -169,6 +167,10 @@ class Conversation(BaseConversation):
         stopped = min(self._floor.turns.stopped(text, self._listening.stopped_at()), now)
         turn = Turn(asked, times=Times(caller_stopped=stopped, final=now))
         self._say(turn, lambda reply: reply.run(prepared))
+
+    def _tell(self, text: str, instead: str) -> None:
+        asked = self._agent.history.ask(text, instead) if text else ""
+        self._say(Turn(asked, times=Times(final=self._now())), lambda reply: reply.run(None))
 
     def _recite(self, text: str) -> None:
         self._say(Turn(), lambda reply: reply.recite(text))

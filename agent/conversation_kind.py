@@ -30,6 +30,10 @@ class ConversationKind(ABC):
         """Reply to `text`, which takes the place of `instead` in the memory."""
 
     @abstractmethod
+    def _tell(self, text: str, instead: str) -> None:
+        """Tell what has come late, and reply to `text`, if there is any; see `_answer`."""
+
+    @abstractmethod
     def _recite(self, text: str) -> None:
         """Say `text` word for word."""
 

@@ -45,6 +45,7 @@ class DtmfCollector:
         if self._asking is not None and not self._asking.done():
             self._asking.cancel()
             self._agent.history.cut(self._agent.speech_output.stop())
+            self._agent.told_tools()
         going.press(key, asyncio.get_running_loop().time())
         self._pressed.set()
         return True

@@ -230,6 +230,9 @@ class RealtimeConversation(BaseConversation):
     def _prepare(self, text: str, instead: str) -> None:
         """The session prepares its replies by itself."""
 
+    def _tell(self, text: str, instead: str) -> None:
+        """Results never come late: the session waits for them."""
+
     def _ask_again(self) -> None:
         if self._onset is None:
             super()._ask_again()

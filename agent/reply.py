@@ -150,7 +150,7 @@ class Agent:
     running: int = 0
     """Tools of the present reply that run."""
     tools_run: Callable[[bool], None] = lambda runs: None
-    """Is told that tools of the present reply run while nothing is said, or that none runs any more."""
+    """Is told whether tools of the present reply run, each time that this or what is being said has changed."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
@@ -163,9 +163,8 @@ class Agent:
         return None
 
     def told_tools(self) -> None:
-        """Tell whether tools run."""
-        if self.running:
-            self.tools_run(True)
+        """Tell whether tools run, now that something has been said to its end or is broken off."""
+        self.tools_run(self.running > 0)
 
     def take_back(self) -> None:
         """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""

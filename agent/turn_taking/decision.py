@@ -8,6 +8,7 @@ from agent.turn_taking.table import Action, Event
 NAMES = {
     Action.PREPARE: "prepared",
     Action.ANSWER: "ended",
+    Action.TELL: "told",
     Action.PAUSE: "paused",
     Action.RESUME: "resumed",
     Action.CUT: "interrupted",
@@ -27,7 +28,7 @@ class Decision(NamedTuple):
     action: Action
     evidence: Evidence
     text: str = ""
-    """For `Action.PREPARE` and `Action.ANSWER`: what the caller said and got no answer to."""
+    """For `Action.PREPARE`, `Action.ANSWER` and `Action.TELL`: what the caller said and got no answer to."""
     instead: str = ""
     """What of it was answered before by a reply that was thrown away: `text` takes its place in the memory."""
     event: Event | None = None

@@ -89,7 +89,7 @@ class Endpointing:
         if text.endswith("]") and text.startswith("[pressed"):
             return 0.0, "", "keys"
         wanted = self.wanted(text)
-        state, told = progress(wanted, text)
+        state, told = progress(wanted, text, self.numerals)
         if self.ends_turns and not ended and not others:
             longest = self.options.max_endpointing_delay
             whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)

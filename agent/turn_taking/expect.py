@@ -49,9 +49,23 @@ class Progress(Enum):
 OPEN = Expected()
 
 
-def characters(text: str) -> int:
-    """How many digits, letters or numerals `text` spells: "7 3", "73" and "seven three" have two each."""
-    return sum(len(word) if word.isdigit() else 1 for word in words_of(_KEYS.sub(" ", text)))
+def characters(text: str, numerals: Collection[str] = (), *, letters: bool = True) -> int:
+    """How many characters `text` spells: "7 3", "73" and "seven three" have two each, other words none.
+
+    `numerals` are digits as words. Single letters count only with `letters`; "S as in Sierra" is one.
+    """
+    count, words = 0, words_of(_KEYS.sub(" ", text))
+    while words:
+        word = words.pop(0)
+        if word in numerals:
+            count += 1
+        elif any(map(str.isdigit, word)):
+            count += len(word) if letters else sum(map(str.isdigit, word))
+        elif letters and len(word) == 1:
+            count += 1
+            named = next((at for at, other in enumerate(words[:3]) if len(other) > 1 and other[0] == word), None)
+            del words[: 0 if named is None else named + 1]
+    return count
 
 
 def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
@@ -69,8 +83,11 @@ def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
     return Kind.SPELLING if len(letters) >= 2 and len(letters) > len(words) / 2 else Kind.OPEN
 
 
-def progress(expected: Expected, text: str) -> tuple[Progress, str]:
-    """How much of what is expected `text` is, and the same for the record: "digits 6 of 10"."""
+def progress(expected: Expected, text: str, numerals: Collection[str] = ()) -> tuple[Progress, str]:
+    """How much of what is expected `text` is, and the same for the record: "digits 6 of 10".
+
+    `numerals` are digits as words.
+    """
     kind, length = expected.kind, expected.length
     if kind is Kind.OPEN or not words_of(text):
         return Progress.NONE, ""
@@ -80,7 +97,9 @@ def progress(expected: Expected, text: str) -> tuple[Progress, str]:
         return (Progress.WHOLE if _ADDRESS.search(text) else Progress.PART), "e-mail"
     if kind is Kind.DATE:
         return Progress.UNKNOWN, "date"
-    have = characters(text)
+    have = characters(text, numerals, letters=kind is Kind.SPELLING)
+    if not have:
+        return Progress.NONE, ""
     if length is None:
         return Progress.PART, f"{kind.value} {have}"
     return (Progress.WHOLE if have >= length else Progress.PART), f"{kind.value} {have} of {length}"

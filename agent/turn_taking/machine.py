@@ -16,7 +16,7 @@ from agent.turn_taking.judging import Verdict
 from agent.turn_taking.parties import HARDLY_AFTER, SPEECH, Answered
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
-from agent.turn_taking.words import Words, words_of
+from agent.turn_taking.words import QUESTIONS, Words, words_of
 
 ASIDE_KEPT = 3.0
 """Seconds for which words into a statement still answer the question that it ends with."""
@@ -102,7 +102,7 @@ class TurnMachine(Situation):
             if now - self._agent.aside_at > ASIDE_KEPT:
                 self._settle_aside(now, 0.0)
             self._agent.aside = f"{self._agent.aside} {new}".strip()[-KEPT_LETTERS:]
-            self._agent.aside_at = now
+            self._agent.aside_at, self._agent.aside_until = now, min(words.ended, now)
         return self._handle(Event.BACKCHANNEL, now, evidence)
 
     def press(self, key: str, now: float) -> Decisions:
@@ -135,13 +135,19 @@ class TurnMachine(Situation):
         self._voice.settle()
         return self._handle(Event.ENDPOINT, now, Evidence("ended", because="decided by the session"))
 
+    def late(self, now: float) -> Decisions:
+        """The agent has something to tell that the caller does not wait for; if it is their turn, it is told later."""
+        return self._handle(Event.LATE, now, Evidence("told", because="a result has come late"))
+
     # What the agent does
 
     def says(self, sentence: str, before: str, now: float) -> Decisions:
         """The sound of `sentence` begins; `before` is the one before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
         agent.said, agent.until = f"{before} {sentence}".strip(), inf
-        asks = self.endpointing.asks = sentence.rstrip().endswith(("?", "？"))
+        asks = self.endpointing.asks = sentence.rstrip().endswith(QUESTIONS)
+        if asks or not agent.asks or self.endpointing.expected is OPEN:
+            agent.asked_at = now
         agent.asks = asks or self.endpointing.expected is not OPEN
         self._entered = now
         if voice.since is None or now >= self._awaited(voice.since):
@@ -153,8 +159,13 @@ class TurnMachine(Situation):
     def done(self, now: float) -> Decisions:
         """The agent has said everything; words that came a little before the end may be the answer to it."""
         agent = self._agent
-        repeats = set(words_of(agent.aside)) <= set(words_of(agent.said))
-        self._settle_aside(now, ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST)
+        repeats = set(words_of(agent.aside)) <= set(words_of(agent.said)) and not self.lexicon.agrees(agent.aside)
+        limit = ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST
+        if self.state is State.ANNOUNCING:  # words that only agree to a notice do not stand for the greeting
+            limit = -inf
+            if self.lexicon.agrees(self._log.text):
+                self._log.take(now)
+        self._settle_aside(now, limit)
         if self.state is State.CLOSING or not self._log.text:
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
@@ -167,15 +178,19 @@ class TurnMachine(Situation):
         """Words over which the agent went on begin a turn if they came within `limit`; else they are kept for one."""
         agent = self._agent
         aside, agent.aside = agent.aside, ""
-        if aside and now - agent.aside_at <= limit:
+        agrees = self.lexicon.agrees(aside)
+        before = agrees and agent.asks and agent.aside_until <= agent.asked_at  # agrees to what was said until then
+        if aside and not before and now - agent.aside_at <= limit:
             self._log.note(aside)
-        elif not self.lexicon.agrees(aside):
+            agent.early = True
+        elif not agrees:
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
-    def tool(self, now: float, *, runs: bool) -> None:
-        """A tool of this turn runs while nothing is being said, or the last one has returned."""
-        self._turn = self._turn._replace(acted=True)
-        self._handle(Event.TOOL if runs else Event.RETURNED, now, Evidence("tool"))
+    def silent(self, now: float, *, runs: bool) -> Decisions:
+        """Nothing of the reply is sounding, and it goes on; whether a tool runs."""
+        if runs or self.state is not State.THINKING:
+            self._turn = self._turn._replace(acted=True)
+        return self._handle(Event.TOOL if runs else Event.RETURNED, now, Evidence("silent"))
 
     def announce(self, now: float) -> None:
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
@@ -192,19 +207,34 @@ class TurnMachine(Situation):
         """The caller has asked for time: for minutes the silence is theirs."""
         self._silence.free_until = now + self.options.wait_limit
 
-    def away(self, away: bool, now: float, *, taken: bool = False) -> None:
+    def away(self, away: bool, now: float, *, taken: bool = False) -> Decisions:
         """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
 
-        If it is `taken`, somebody else speaks with them: for as long as they like.
+        If it is `taken`, somebody else speaks with them: for as long as they like. What was said before that, or to
+        them, is not answered.
         """
+        decisions: Decisions = ()
+        if taken:
+            decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
+        if self.state is State.TAKEN:
+            self._forget(now)
         self._silence.free_until = inf if away else -inf
         self._silence.since, self._silence.asked = now, 0
         if taken or self._ends_at == inf:
             self._ends_at = inf if taken else now + self.options.max_duration
-        if not away:
+        if not away or (self.state is State.TAKEN and not taken):
             self._handle(Event.BACK, now, Evidence("back"))
         elif self.state is State.LISTENING:
             self._enter(State.LISTENING, now)
+        return decisions
+
+    def _forget(self, now: float) -> None:
+        """All that was said until now needs no answer."""
+        self._log.take(now)
+        self._keys.take()
+        self._voice.since = None
+        self._voice.settle()
+        self._agent.aside, self._agent.kept, self._agent.early = "", "", False
 
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""
@@ -215,35 +245,10 @@ class TurnMachine(Situation):
         self.endpointing.expected = expected
         self._agent.asks |= expected is not OPEN
 
-    # What is known
-
-    @property
-    def said(self) -> str:
-        """What the agent is saying or said last."""
-        return self._agent.said
-
     @property
     def may_end(self) -> bool:
         """Whether it is up to us when the turn of the caller ends."""
         return not self.endpointing.ends_turns and self.state in LISTENS
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the caller does not hear us."""
-        return self._silence.free_until == inf
-
-    @property
-    def answer_stands(self) -> float | None:
-        """When the caller's last turn was answered, if it can be a yes; None if it cannot be any more.
-
-        It cannot once they have said, pressed or broken off anything more that does not only agree: from its first
-        word on, however that is judged.
-        """
-        return None if self._turn.more else self._turn.at
-
-    def stopped(self, text: str, sound: float) -> float:
-        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
-        return self._silence.since if text.endswith("]") and "[pressed" in text else sound
 
     def handle_timer(self, now: float) -> Decisions:
         """Let the time be `now`."""
@@ -354,7 +359,7 @@ class TurnMachine(Situation):
         goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
         if goes_on:
             self._go_on()
-        if event is Event.DONE and self.state in SPEAKS:
+        if event is Event.DONE and self.state in (*SPEAKS, *THINKS):
             self.endpointing.answered()
         if Action.CUT in actions:
             self._settle_aside(now, ASIDE_KEPT)
@@ -362,7 +367,8 @@ class TurnMachine(Situation):
             self._agent.broke = broke
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
-        self._agent.greeted |= event is Event.DONE or bool({Action.CUT, Action.ANSWER}.intersection(actions))
+        said = event is Event.DONE and self.state is not State.ANNOUNCING
+        self._agent.greeted |= said or bool({Action.CUT, Action.ANSWER}.intersection(actions))
         if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):
             self._silence.since = now
         self._enter(state, now)
@@ -372,18 +378,17 @@ class TurnMachine(Situation):
         evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
         if action is Action.PREPARE:
             return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "", event)
-        if action is not Action.ANSWER:
+        if action not in (Action.ANSWER, Action.TELL):
             return Decision(action, evidence, event=event)
-        turn, last = self._turn, self._last_sound(now)
-        if self._agent.kept:
-            self._log.note(self._agent.kept)  # so that it is given back with the other words
-        self._agent.kept, self._agent.broke = "", None
-        text = self._log.take(now)
+        early = self._agent.early or bool(self._agent.kept) or (self._turn.early and self._turn.returned)
+        if self._agent.kept:  # a part of the turn: given back with it
+            self._log.note(self._agent.kept)
+        turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
+        self._agent.kept, self._agent.broke, self._agent.early = "", None, False
         self._voice.settle()
-        self._silence.heard()
-        if self._silence.free_until < inf:
-            self._silence.free_until = -inf
-        self._turn = Answered(text, now, last)
+        self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
+        if action is Action.ANSWER:
+            self._silence.heard()
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 

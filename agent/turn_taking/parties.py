@@ -148,6 +148,13 @@ class Statement:
     aside: str = ""
     """Words of the caller over which it went on."""
     aside_at: float = -inf
+    """When they came."""
+    aside_until: float = -inf
+    """When their sound had ended."""
+    asked_at: float = -inf
+    """When the sentence that asks began, or the latest one."""
+    early: bool = False
+    """Whether some of the words for the caller's next turn were said while it went on."""
     kept: str = ""
     """Older ones that were no answer to it, but say something: a part of the caller's next turn."""
 
@@ -177,8 +184,10 @@ class Silence:
         return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
 
     def heard(self) -> None:
-        """The caller has said something: it was no silence."""
+        """The caller has said something: it was no silence, and a time that they had asked for is over."""
         self.asked = self.unheard = 0
+        if self.free_until < inf:
+            self.free_until = -inf
 
 
 class Answered(NamedTuple):
@@ -190,8 +199,10 @@ class Answered(NamedTuple):
     silent_since: float = -inf
     """When the last sound of it arrived."""
     acted: bool = False
-    """Whether a tool has run for it, so that it stays answered."""
+    """Whether a tool has run for it or something of its reply was heard, so that it stays answered."""
     returned: bool = False
     """Whether its reply was thrown away, so that it is a part of the next turn."""
+    early: bool = False
+    """Whether some of it was said while the agent went on."""
     more: bool = False
     """Whether the caller has said or pressed since what does not only agree, or has broken the reply off."""

@@ -55,6 +55,30 @@ class Situation:
         self._ends_at = now + options.max_duration
 
     @property
+    def said(self) -> str:
+        """What the agent is saying or said last."""
+        return self._agent.said
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the caller does not hear us."""
+        return self._silence.free_until == inf
+
+    @property
+    def answer_stands(self) -> float | None:
+        """When the caller's last turn was answered, if it can be a yes; None if it cannot be any more.
+
+        It cannot if some of it was said before the agent had put its question, and it cannot any more once they have
+        said, pressed or broken off anything else that does not only agree: from its first word on, however that is
+        judged.
+        """
+        return None if self._turn.early or self._turn.more else self._turn.at
+
+    def stopped(self, text: str, sound: float) -> float:
+        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
+        return self._silence.since if text.endswith("]") and "[pressed" in text else sound
+
+    @property
     def deadline(self) -> float | None:
         """When `handle_timer` has to be called next."""
         return min((at for at, _ in self._limits()), default=None)

@@ -23,6 +23,7 @@ class State(Enum):
     COLLECTING = "collecting keys"
     ANNOUNCING = "announcing without interruption"
     TRANSFERRING = "transferring the caller"
+    TAKEN = "somebody else speaks with the caller"
     CLOSING = "saying goodbye"
     ENDED = "ended"
 
@@ -42,10 +43,11 @@ class Event(Enum):
     STARTED = "the agent's sound begins"
     COLLIDED = "the agent's sound begins while the caller speaks"
     DONE = "the agent has said everything"
-    TOOL = "a tool runs while the agent is silent"
-    RETURNED = "the tools have returned"
+    TOOL = "nothing of the reply is sounding, and a tool runs"
+    RETURNED = "nothing of the reply is sounding, and no tool runs any more"
     ANNOUNCE = "something must be heard to its end"
     TRANSFER = "it rings at a person to whom the caller is being transferred"
+    TAKEN = "somebody else speaks with the caller"
     BACK = "the caller is with the agent again"
     CLOSE = "the call is to end"
     UNCONFIRMED = "no words came with the voice"
@@ -55,6 +57,7 @@ class Event(Enum):
     GONE = "the caller has said nothing for too long"
     OVERTIME = "the call has lasted long enough"
     OVERDUE = "what was begun does not end"
+    LATE = "a result has come after the reply that wanted it"
 
 
 class Action(Enum):
@@ -62,6 +65,7 @@ class Action(Enum):
 
     PREPARE = "prepare a reply that may be thrown away"
     ANSWER = "reply"
+    TELL = "reply to what has come late"
     PAUSE = "fall silent at once"
     RESUME = "go on"
     CUT = "discard what is not said, keep in memory only what was heard"
@@ -109,6 +113,7 @@ def _waits(state: State) -> Table:
         (state, E.LOST): (S.LISTENING, (A.HARDLY,)),
         (state, E.GONE): (S.CLOSING, (A.GOODBYE_SILENCE,)),
         (state, E.WITHDRAWN): (S.THINKING, (A.ANSWER,)),
+        (state, E.LATE): (S.THINKING, (A.TELL,)),
     }
 
 
@@ -138,6 +143,7 @@ def _thinks(state: State) -> Table:
 
 _ANYWHERE: dict[Event, Cell] = {
     E.ANNOUNCE: (S.ANNOUNCING, ()),
+    E.TAKEN: (S.TAKEN, ()),
     E.CLOSE: (S.CLOSING, ()),
     E.OVERTIME: (S.CLOSING, (A.GOODBYE_OVERTIME,)),
 }
@@ -159,11 +165,14 @@ TABLE: Table = {
     (S.SPEAKING, E.VOICE): (S.PAUSED, (A.PAUSE,)),
     (S.SPEAKING, E.BACKCHANNEL): (S.SPEAKING, (A.KEEP,)),
     (S.SPEAKING, E.TOOL): (S.RUNNING_TOOL, ()),
+    (S.SPEAKING, E.RETURNED): (S.THINKING, ()),
     (S.SPEAKING, E.DONE): (S.LISTENING, ()),
     (S.SPEAKING, E.OVERDUE): (S.LISTENING, (A.CUT,)),
     **_caller_may_speak(S.PAUSED, A.CUT),
     (S.PAUSED, E.BACKCHANNEL): (S.SPEAKING, (A.RESUME,)),
     (S.PAUSED, E.UNCONFIRMED): (S.SPEAKING, (A.RESUME,)),
+    (S.PAUSED, E.TOOL): (S.RUNNING_TOOL, (A.RESUME,)),
+    (S.PAUSED, E.RETURNED): (S.THINKING, (A.RESUME,)),
     (S.PAUSED, E.DONE): (S.LISTENING, (A.RESUME,)),
     **_caller_may_speak(S.COLLECTING),
     (S.COLLECTING, E.WORDS): (S.COLLECTING, ()),
@@ -183,6 +192,11 @@ TABLE: Table = {
         if state not in (S.CLOSING, S.ENDED)
         for event, cell in _ANYWHERE.items()
     },
+    **{
+        (state, E.TAKEN): (S.TAKEN, (A.CUT,))
+        for state in (S.THINKING, S.RUNNING_TOOL, S.SPEAKING, S.PAUSED, S.ANNOUNCING)
+    },
+    (S.TAKEN, E.BACK): (S.LISTENING, ()),
     (S.CLOSING, E.CLOSE): (S.CLOSING, ()),
     (S.CLOSING, E.DONE): (S.ENDED, (A.END,)),
 }
@@ -226,6 +240,7 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.COLLECTING: (Limit(E.KEYS, Since.KEY, "key_pause"),),
     S.ANNOUNCING: (Limit(E.OVERDUE, Since.ENTERED, 180.0),),
     S.TRANSFERRING: (Limit(E.BACK, Since.ENTERED, 900.0),),
+    S.TAKEN: (),
     S.CLOSING: (Limit(E.DONE, Since.ENTERED, 20.0),),
 }
-"""Every state but the last one has an end."""
+"""Every state but the last one has an end, but for the time that somebody else takes with the caller."""

@@ -10,6 +10,7 @@ from agent.line import Digit, Gone
 from agent.records import TurnEnded
 from agent.secrets import Secret, Vault
 from agent.tools import Toolbox, tool
+from agent.turn_taking.table import State
 from tests.agent.holding import Held, Setting, hold
 from tests.agent.realtime_holding import hold as hold_realtime
 from tests.fakes.line import calls, now, says
@@ -254,3 +255,22 @@ def test_speech_to_speech_asks_for_digits_too() -> None:
     assert held.turns[1].heard.startswith("Your card")
     assert held.turns[1].heard.endswith("Thank you.")
     assert not any(did[0] == "give_up" for did in held.session.did)
+
+
+def test_a_key_into_the_question_leaves_the_agent_silent_with_a_running_tool() -> None:
+    """Not speaking: words that come then are no backchannel, and a voice pauses nothing."""
+    states: list[State] = []
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(3)
+        await caller.say("I want to pay")
+        await asyncio.sleep(1.0)
+        states.append(caller.call_control.state)
+        caller.press("1")
+        await asyncio.sleep(0.1)
+        states.append(caller.call_control.state)
+        line.incoming.put_nowait(Gone("test over", lost=False))
+
+    script = [calls("collect_digits", question="Please enter the long number of your card, and then press hash.")]
+    hold(plan, Setting(script=lambda messages: script, collects=True))
+    assert states == [State.SPEAKING, State.RUNNING_TOOL]

@@ -8,6 +8,7 @@ import pytest
 
 from agent.records import Interrupted, TurnDecided
 from agent.stt import Transcript
+from agent.tools import tool
 from agent.turn_taking.expect import OPEN
 from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import LONG, PERSONA, Held, Setting, by_last, hold, spoken_seconds
@@ -251,3 +252,54 @@ def test_every_decision_tells_why() -> None:
     assert [reason.partition(":")[0] for reason in told][:3] == ["ended", "paused", "interrupted"]
     assert told[1].startswith("paused: voice 1.00 for ")
     assert all(": " in reason for reason in told)
+
+
+async def until_silent(line: FakeLine) -> None:
+    """Wait until the agent has begun to speak and has fallen silent."""
+    while line.silent:
+        await asyncio.sleep(0.02)
+    while not line.silent:
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("gap", [0.2, 0.8])
+def test_a_short_answer_into_the_silence_behind_one_moment_please_is_heard(gap: float) -> None:
+    """The tool has returned, the filler is over, and the model thinks for so long that nothing is said."""
+
+    @tool
+    async def look() -> str:
+        """Take long enough for a filler."""
+        await asyncio.sleep(1.5)
+        return "found"
+
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await until_silent(line)
+        await asyncio.sleep(gap)
+        await caller.say("Order seven.", seconds=0.4)
+        await caller.sound(8, loud=False)
+        caller.hang_up()
+
+    script = by_last({"Where": [calls("look")], "tool:": [6.0, *says("Here it is.")], "seven": says("Seven is here.")})
+    held = hold(plan, Setting(script=script, tools=[look]))
+    assert [turn.caller for turn in held.turns if turn.caller] == ["Where is my order?", "Order seven."]
+    assert held.tts.spoken[-1] == "Seven is here."
+
+
+def test_the_beginning_of_an_answer_that_falls_silent_is_in_the_record_when_the_caller_goes_on() -> None:
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await until_silent(line)
+        await caller.say("Order seven.", seconds=0.4)
+        await caller.sound(8, loud=False)
+        caller.hang_up()
+
+    begun = [*says("It is on its way. "), 1.8, *says("It will be there today.")]
+    held = hold(plan, Setting(script=by_last({"Where": begun, "seven": says("Seven is here.")})))
+    assert asked(held) == ["Where is my order?", "Order seven."]
+    assert [(turn.caller, turn.heard) for turn in held.turns if turn.caller] == [
+        ("Where is my order?", "It is on its way."),
+        ("Order seven.", "Seven is here."),
+    ]

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from agent.call_control import CallControl
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started

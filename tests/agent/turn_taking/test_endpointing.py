@@ -6,6 +6,7 @@ from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUAT
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
 
+NUMERALS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 OPTIONS = TurnOptions()
 TEN = Expected(Kind.DIGITS, 10)
 
@@ -65,7 +66,7 @@ def test_without_punctuation_nothing_is_unfinished() -> None:
 @pytest.mark.parametrize("ends_turns", [False, True])
 def test_what_the_agent_has_asked_for_decides(expected: Expected, text: str, seconds: float, ends_turns: bool) -> None:
     believed = ends_turns and seconds != PARTS
-    assert delay(text, ends_turns=ends_turns, expected=expected) == (0.0 if believed else seconds)
+    assert delay(text, ends_turns=ends_turns, expected=expected, numerals=NUMERALS) == (0.0 if believed else seconds)
 
 
 def test_a_field_of_a_tool_tells_how_long_a_number_is() -> None:
@@ -119,7 +120,27 @@ def test_digits_may_come_as_words() -> None:
 
 def test_progress_is_told() -> None:
     assert progress(TEN, "415 926") == (Progress.PART, "digits 6 of 10")
-    assert characters("seven three, 46") == 4
+    assert characters("seven three, 46", {"seven", "three"}) == 4
+
+
+@pytest.mark.parametrize(
+    ("expected", "text", "state"),
+    [
+        (Expected(Kind.DIGITS, 6), "My customer number is 7 4", Progress.PART),
+        (Expected(Kind.DIGITS, 6), "My customer number is seven 45, 6 4 1", Progress.WHOLE),
+        (Expected(Kind.DIGITS, 6), "I don't have it with me", Progress.NONE),
+        (Expected(Kind.DIGITS, 4), "Yes, it's seven two", Progress.PART),
+        (Expected(Kind.DIGITS, 10), "Okay so the number is 0 4", Progress.PART),
+        (Expected(Kind.DIGITS), "My number is", Progress.NONE),
+        (Expected(Kind.SPELLING, 5), "B as in boy, O", Progress.PART),
+        (Expected(Kind.SPELLING, 3), "B wie Berta, O wie Otto, 2", Progress.WHOLE),
+        (Expected(Kind.SPELLING, 2), "it starts like this", Progress.NONE),
+    ],
+)
+def test_only_characters_count_of_an_answer_that_consists_of_them(
+    expected: Expected, text: str, state: Progress
+) -> None:
+    assert progress(expected, text, {"seven", "two"})[0] is state
 
 
 @pytest.mark.parametrize("length", [0, 65])

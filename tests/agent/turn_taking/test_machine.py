@@ -10,7 +10,6 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.situation import SHORT_CONFIRM
 from agent.turn_taking.table import ENDLESS, Action, Event, State
 from tests.agent.turn_taking.calling import (
-    STATEMENT,
     actions,
     answered,
     begins,
@@ -153,25 +152,6 @@ def test_d1_words_that_repeat_the_agent_are_the_caller_s_once_it_is_silent() -> 
     assert answered(final(subject, "Yes.", 1.7)) == ["Yes."]
 
 
-@pytest.mark.parametrize(("late", "told"), [(1.9, ["okay"]), (3.1, [])])
-def test_an_early_yes_answers_the_question_that_follows(late: float, told: list[str]) -> None:
-    subject = speaking()
-    final(subject, "okay", 1.0)
-    subject.says("Is that right?", STATEMENT, 1.1)
-    assert answered(subject.done(1.0 + late)) == told
-
-
-def test_words_over_which_the_agent_went_on_stand_before_the_next_turn_unless_they_only_agree() -> None:
-    subject = speaking()
-    final(subject, "Tuesday morning", 1.0)
-    subject.done(9.0)
-    assert answered(final(subject, "Are you there?", 12.0)) == ["Tuesday morning Are you there?"]
-    subject.says(STATEMENT, "", 13.0)
-    final(subject, "thank you", 14.0)
-    subject.done(20.0)
-    assert answered(final(subject, "And when?", 22.0)) == ["And when?"]
-
-
 @pytest.mark.parametrize("text", ["My card is four one one one", "No, it is john.smith@example.com"])
 def test_the_evidence_holds_no_words_of_the_caller(text: str) -> None:
     subject = speaking()
@@ -198,6 +178,36 @@ def test_a_voice_that_ends_with_the_reply_or_has_words_is_no_false_alarm() -> No
     ends(subject, 3.5)
     resumed = subject.handle_timer(6.0)[0]
     assert (resumed.action, resumed.event) == (Action.RESUME, Event.UNCONFIRMED)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize(("runs", "state"), [(True, State.RUNNING_TOOL), (False, State.THINKING)])
+def test_words_into_the_silence_in_the_middle_of_a_reply_are_no_backchannel(
+    runs: bool, state: State, paused: bool
+) -> None:
+    subject = greeted()
+    assert answered(final(subject, "Where is my order?", 3.0, 2.8))
+    subject.says("One moment, please.", "", 4.7)
+    if paused:
+        begins(subject, 5.5)
+        assert subject.state is State.PAUSED
+    assert actions(subject.silent(6.0, runs=runs)) == ((Action.RESUME,) if paused else ())
+    assert subject.state is state
+    ends(subject, 6.2)
+    (discarded, answer) = final(subject, "Order seven.", 8.0, 7.8)
+    assert discarded.action is Action.DISCARD
+    assert (answer.text, answer.instead) == ("Order seven.", ""), "what was answered in part stays answered"
+
+
+def test_a_turn_is_complete_although_the_reply_to_it_ended_with_a_silence() -> None:
+    subject = greeted()
+    final(subject, "Where is my order?", 3.0, 2.8)
+    subject.endpointing.pause = 2.0
+    subject.says("It is there.", "", 6.0)
+    subject.silent(7.0, runs=False)
+    subject.done(7.0)
+    assert subject.state is State.LISTENING
+    assert subject.endpointing.pause < 2.0
 
 
 # Echo

@@ -185,7 +185,7 @@ def test_while_it_rings_the_caller_is_answered_and_waits_again_afterwards() -> N
 def test_a_tool_is_a_state_of_its_own_and_what_it_was_called_for_stays_answered() -> None:
     subject = greeted()
     final(subject, "Book it.", 2.0)
-    subject.tool(2.1, runs=True)
+    subject.silent(2.1, runs=True)
     assert subject.state is State.RUNNING_TOOL
     (discarded, *_, prepared) = final(subject, "And the other one.", 3.0)
     assert discarded.action is Action.DISCARD
