@@ -29,6 +29,8 @@ class Kind(IntEnum):
     LISTEN = 13
     CHUNK = 14
     """Length of the sound that is handed up at a time, in frames: one byte."""
+    AMBIENCE = 15
+    """Mu-law sound that is sent in a loop under the agent's; empty for none."""
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""

@@ -177,6 +177,10 @@ class PhoneLine:
             self._apart.aside = True
             self._events.put_nowait(agent_line.Away(away=True, taken=True))
 
+    def ambience(self, ulaw: bytes) -> None:
+        """Let the caller hear mu-law sound in a loop under the agent; empty ends it."""
+        self._live.ambience(ulaw)
+
     def step_back(self) -> None:
         """Let the agent hear and speak again."""
         self._note("step_back")

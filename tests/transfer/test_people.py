@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from media.g711 import RATE, level
-from sipgw.agents.music import hold_music
+from sipgw.agents.agents import Agents
+from sipgw.agents.music import ambience, hold_music
 from sipgw.agents.tune import TUNE
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
@@ -194,3 +195,22 @@ def test_who_is_called_through_a_trunk_is_billed_as_the_number_that_it_means() -
 
     assert asyncio.run(number("carrier")) == "+14155550123"
     assert asyncio.run(number("")) == "4155550123"
+
+
+def test_ambience_is_made_as_loud_as_it_should_be(tmp_path: Path) -> None:
+    assert ambience("", -45.0) == b""
+    path = tmp_path / "office.wav"
+    write_mono(path, b"\x10\x90" * RATE)
+    quiet, louder = (ambience(str(path), dbm0) for dbm0 in (-45.0, -35.0))
+    assert len(quiet) == 2 * RATE
+    assert level(quiet) == pytest.approx(15813 * 10 ** (-45 / 20), rel=0.1)
+    assert level(louder) == pytest.approx(10**0.5 * level(quiet), rel=0.1)
+    write_mono(path, b"\xff" * RATE)
+    with pytest.raises(ValueError, match="silent"):
+        ambience(str(path), -40.0)
+
+
+def test_ambience_that_cannot_be_played_is_told_at_the_start(tmp_path: Path) -> None:
+    for problem, text in (("ambience: ", f"ambience = '{tmp_path}/none.wav'"), ("dBm0", "ambience_level = -10.0")):
+        with pytest.raises(ConfigError, match=problem):
+            Agents(parse(f"{ACCOUNT}[agent]\n{text}\n", "sipgw.toml", {"P": "a long password"}), {})
