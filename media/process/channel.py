@@ -224,6 +224,14 @@ class Channel:
         """
         self._order(Kind.AMBIENCE, ulaw[: wire.MAX_BODY])
 
+    def thinking(self, ulaw: bytes, after: float) -> None:
+        """Send mu-law sound in a loop while `think` is on and nothing was said for `after` seconds; see `ambience`."""
+        self._order(Kind.THINKING, (wire.THINKING_AFTER.pack(after) + ulaw)[: wire.MAX_BODY])
+
+    def think(self, *, on: bool) -> None:
+        """From now on, or no longer, the caller waits for the agent."""
+        self._order(Kind.THINK, bytes([on]))
+
     def listen(self, *, on: bool) -> None:
         """Begin or end `Listened` events; their sound is silent while recording is paused."""
         self._order(Kind.LISTEN, bytes([on]))

@@ -124,7 +124,12 @@ class WorkerChannel:
             case Kind.DIGITS:
                 self.session.digits.send(*json.loads(body))
             case Kind.AMBIENCE:
-                self.session.sent_levels.ambience = Ambience(body) if len(body) >= FRAME else None
+                self.session.sent_levels.backdrop.ambience = Ambience(body) if len(body) >= FRAME else None
+            case Kind.THINKING:
+                after = wire.THINKING_AFTER
+                self.session.sent_levels.backdrop.while_thinking(body[after.size :], *after.unpack_from(body))
+            case Kind.THINK:
+                self.session.sent_levels.backdrop.thinks = any(body)
             case Kind.CHUNK:
                 self.chunk_size = min(max(1, *body) * FRAME, CHUNK_MAX)
         return b""

@@ -7,7 +7,7 @@ import math
 from collections import deque
 
 from media.g711 import SILENCE, level
-from media.session.ambience import Ambience
+from media.session.ambience import Backdrop
 
 SILENT = 127
 """Stands for silence, and for a slot in which nothing was sent."""
@@ -29,16 +29,12 @@ _LEVELS = bytes(_in_dbm0(rms) for rms in range(1 << 15))
 class SentLevels:
     """The levels of one call, one byte for each 20 ms slot: -dBm0 from 0 to 126, or `SILENT`."""
 
-    __slots__ = ("_levels", "ambience")
+    __slots__ = ("_levels", "backdrop")
 
     def __init__(self) -> None:
-        self.ambience: Ambience | None = None
-        """A sound under all that the agent says; it counts as sent, but is not the agent's."""
+        self.backdrop = Backdrop()
+        """Sounds under the agent's: they count as sent, but are not the agent's."""
         self._levels: deque[int] = deque(maxlen=KEPT)
-
-    def with_ambience(self, frame: bytes) -> bytes:
-        """The agent's frame as it is to be sent; unchanged without ambience."""
-        return frame if self.ambience is None else self.ambience.under(frame)
 
     def add(self, frame: bytes) -> None:
         """Take the mu-law frame of the slot that is sent now."""

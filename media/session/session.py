@@ -248,7 +248,7 @@ class RtpSession:
         else:
             if relayed is None:
                 frame, marks = self.playout.take()
-                sent = self.sent_levels.with_ambience(frame)
+                sent = self.sent_levels.backdrop.under(frame, paused=self.playout.paused)
             else:
                 sent = frame = relayed
             packet = self._sound_packet(form, sent)

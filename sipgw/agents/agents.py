@@ -18,7 +18,7 @@ from agent.active_agent import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
-from sipgw.agents.music import ambience, hold_music
+from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.products import unpriced
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
@@ -99,7 +99,7 @@ class Agents:
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
             try:
                 hold_music(one.config.transfer.music)
-                ambience(one.config.agent.ambience, one.config.agent.ambience_level)
+                sounds_under(one.config.agent)
             except ValueError as error:
                 raise ConfigError(f"agent {one.name}: {error}") from None
             for name in one.config.agent.hand_over:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from media.g711 import RATE, amplified, level
 from media.session.sent_levels import RMS_0_DBM0
+from sipgw.config.agent import AgentOptions
 from sipgw.records.artifacts.wav import WavError, read_ulaw
 
 MOST = 130
@@ -14,17 +15,26 @@ MOST = 130
 @cache
 def hold_music(path: str) -> bytes:
     """Mu-law sound of a file, to be played in a loop; empty for none. Raises `ValueError` for one of another kind."""
-    return _loop("music", path) if path else b""
+    return _loop("transfer.music", path) if path else b""
+
+
+def sounds_under(options: AgentOptions) -> tuple[bytes, bytes, float]:
+    """What is heard under the agent, while it thinks, and after how long; as loud as they should be.
+
+    Raises `ValueError`.
+    """
+    ambience = _at_level("agent.ambience", options.ambience, options.ambience_level)
+    thinking = _at_level("agent.thinking_sound", options.thinking_sound, options.ambience_level)
+    return ambience, thinking, options.thinking_after
 
 
 @cache
-def ambience(path: str, dbm0: float) -> bytes:
-    """The same for what is heard under the agent, made as loud as `dbm0` on the average."""
+def _at_level(name: str, path: str, dbm0: float) -> bytes:
     if not path:
         return b""
-    found = _loop("ambience", path)
+    found = _loop(name, path)
     if not level(found):
-        raise ValueError(f"ambience: {path} is silent")
+        raise ValueError(f"{name}: {path} is silent")
     return amplified(found, RMS_0_DBM0 * 10 ** (dbm0 / 20) / level(found))
 
 

@@ -9,7 +9,7 @@ from media.process.channel import Frames
 from media.process.engine import MediaEngine
 from media.process.wire import Kind
 from media.process.worker_channel import WorkerChannel
-from media.session.ambience import Ambience
+from media.session.ambience import Ambience, Backdrop
 from media.session.relay import Music
 from media.session.sent_levels import SILENT, SentLevels
 from tests.media.test_engine import call, with_engine
@@ -28,8 +28,30 @@ def test_the_sum_of_two_sounds() -> None:
     assert to_linear(mixed(loudest, loudest)) == to_linear(loudest), "it does not wrap around"
 
 
-def test_without_ambience_the_very_frame_is_sent() -> None:
-    assert SentLevels().with_ambience(VOICE) is VOICE
+def test_with_nothing_under_it_the_very_frame_is_sent() -> None:
+    backdrop = SentLevels().backdrop
+    backdrop.thinks = True
+    assert backdrop.under(VOICE) is VOICE
+    assert backdrop.under(SILENCE) is SILENCE
+
+
+def test_the_sound_of_thinking_is_heard_after_a_silence_in_which_the_caller_waits() -> None:
+    backdrop, loud, slots = Backdrop(), b"\x41" * FRAME, 25
+    backdrop.while_thinking(loud, 0.5)
+
+    def sent(count: int, frame: bytes = SILENCE, *, paused: bool = False) -> list[bytes]:
+        return [backdrop.under(frame, paused=paused) for _ in range(count)]
+
+    assert sent(100) == [SILENCE] * 100, "nobody waits"
+    backdrop.thinks = True
+    assert sent(slots + 2) == [SILENCE] * slots + [loud] * 2
+    assert sent(1, VOICE) == [VOICE], "the agent speaks"
+    assert sent(slots + 1) == [SILENCE] * slots + [loud]
+    assert sent(50, paused=True) == [SILENCE] * 50, "the caller speaks"
+    backdrop.ambience = Ambience(HUM[:FRAME])
+    assert sent(slots + 1)[-2:] == [HUM[:FRAME], mixed(HUM[:FRAME], loud)]
+    backdrop.thinks = False
+    assert sent(1) == [HUM[:FRAME]]
 
 
 def test_it_goes_on_in_its_loop_under_words_and_silence() -> None:
@@ -55,7 +77,7 @@ def test_it_is_sent_and_counts_as_sent_but_is_not_recorded() -> None:
 
 def test_a_person_or_music_in_the_place_of_the_agent_is_without_it() -> None:
     session = connected()
-    session.sent_levels.ambience = Ambience(HUM)
+    session.sent_levels.backdrop.ambience = Ambience(HUM)
     session.relay = Music(VOICE)
     assert session.transmit(0)[0][0][12:] == VOICE
     session.relay = None
@@ -75,6 +97,11 @@ def test_it_is_heard_over_rtp_and_not_by_the_recogniser() -> None:
             assert set(frames.ulaw) == set(SILENCE)
             assert SILENT not in frames.played[1:]
             channel.ambience(b"")
+            channel.thinking(VOICE, 0.5)
+            await until(caller, SILENCE)
+            channel.think(on=True)
+            await until(caller, VOICE)
+            channel.think(on=False)
             await until(caller, SILENCE)
             talking.cancel()
 
