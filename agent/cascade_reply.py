@@ -90,6 +90,13 @@ class CascadeReply(Reply):
 
     async def run(self, prepared: Preparation | None) -> None:
         """Answer what the history holds. Raises `ProviderError`."""
+        self._agent.speech_output.think(on=True)
+        try:
+            await self._answer(prepared)
+        finally:
+            self._agent.speech_output.think(on=False)
+
+    async def _answer(self, prepared: Preparation | None) -> None:
         agent = self._agent
         for left in range(ROUNDS, -1, -1):
             if prepared is None:
@@ -191,17 +198,20 @@ class CascadeReply(Reply):
             if found is not None and found.side_effect:
                 agent.kept.add(task)
                 task.add_done_callback(agent.kept.discard)
+        asks = any(found is not None and found.waits_for_caller for _, found in runs.values())
+        agent.speech_output.think(on=not asks)  # else it is the caller for whom is waited
         try:
             _, slow = await asyncio.wait(runs, timeout=FILLER_AFTER)
             if slow:
                 slowest = runs[next(iter(slow))][1]
                 filler = (slowest.filler if slowest else "") or agent.filler
-                if filler and not any(one is not None and one.waits_for_caller for _, one in runs.values()):
+                if filler and not asks:
                     await self._say(said, filler, aside=True)
                 await asyncio.wait(runs)
         except asyncio.CancelledError:
             self._leave(said, runs)
             raise
+        agent.speech_output.think(on=True)
 
     def _leave(self, said: AssistantTurn, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
         """The caller goes on: what has begun runs on, as far as it does not wait for them, and is told of later."""

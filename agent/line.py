@@ -102,6 +102,10 @@ class Line(Protocol):
         """
         ...
 
+    def think(self, on: bool) -> None:
+        """From now on, or no longer, the caller waits for what is said next: the line may have a sound for that."""
+        ...
+
     def attend(self, piece: float) -> None:
         """Bring sound in pieces of about so many seconds, 0.02 to 0.1: each of them costs the same."""
         ...

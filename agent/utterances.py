@@ -40,6 +40,10 @@ class Utterances:
         """Whether something begun is not played yet."""
         return not self._silent.is_set()
 
+    def think(self, *, on: bool) -> None:
+        """See `agent.line.Line.think`."""
+        self._line.think(on)
+
     def play(self, sentence: Sentence, sound: bytes) -> None:
         """Say ready-made sound."""
         sentence.samples = len(sound)

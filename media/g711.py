@@ -45,6 +45,16 @@ def level(ulaw: bytes) -> int:
     return int(audioop.rms(audioop.ulaw2lin(ulaw, 2), 2)) if ulaw else 0
 
 
+def mixed(one: bytes, other: bytes) -> bytes:
+    """The sum of two mu-law sounds of the same length; what is too loud is clipped."""
+    return bytes(audioop.lin2ulaw(audioop.add(audioop.ulaw2lin(one, 2), audioop.ulaw2lin(other, 2), 2), 2))
+
+
+def amplified(ulaw: bytes, factor: float) -> bytes:
+    """Mu-law sound made louder or quieter; what is too loud is clipped."""
+    return bytes(audioop.lin2ulaw(audioop.mul(audioop.ulaw2lin(ulaw, 2), 2, factor), 2))
+
+
 def ramp(ulaw: bytes, *, rising: bool) -> bytes:
     """Mu-law sound faded in or out over its whole length, so that a cut does not click."""
     linear = audioop.ulaw2lin(ulaw, 2)

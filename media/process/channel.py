@@ -216,6 +216,22 @@ class Channel:
         """Send mu-law sound in a loop in place of the queued sound, until `unbridge` or `bridge`."""
         self._order(Kind.MUSIC, ulaw[: wire.MAX_BODY])
 
+    def ambience(self, ulaw: bytes) -> None:
+        """Send mu-law sound in a loop under the queued sound and its silence; empty ends it.
+
+        It is neither recorded nor told to those who listen, but counts among the levels of `Frames`. A bridge and music
+        are without it.
+        """
+        self._order(Kind.AMBIENCE, ulaw[: wire.MAX_BODY])
+
+    def thinking(self, ulaw: bytes, after: float) -> None:
+        """Send mu-law sound in a loop while `think` is on and nothing was said for `after` seconds; see `ambience`."""
+        self._order(Kind.THINKING, (wire.THINKING_AFTER.pack(after) + ulaw)[: wire.MAX_BODY])
+
+    def think(self, *, on: bool) -> None:
+        """From now on, or no longer, the caller waits for the agent."""
+        self._order(Kind.THINK, bytes([on]))
+
     def listen(self, *, on: bool) -> None:
         """Begin or end `Listened` events; their sound is silent while recording is paused."""
         self._order(Kind.LISTEN, bytes([on]))

@@ -29,6 +29,12 @@ class Kind(IntEnum):
     LISTEN = 13
     CHUNK = 14
     """Length of the sound that is handed up at a time, in frames: one byte."""
+    AMBIENCE = 15
+    """Mu-law sound that is sent in a loop under the agent's; empty for none."""
+    THINKING = 16
+    """`THINKING_AFTER`, then the same for while the agent thinks."""
+    THINK = 17
+    """Whether the agent thinks: one byte."""
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""
@@ -79,6 +85,8 @@ SILENT = struct.Struct("!dd")
 QUALITY = struct.Struct("!?dddddd")
 """Whether an interval has ended; seconds until the other side hears our sound; MOS (0 if there was no sound) and loss
 from 0 to 1 of the latest interval; then in seconds: jitter, wait for a late packet, most lateness of a tick."""
+THINKING_AFTER = struct.Struct("!f")
+"""Seconds of silence."""
 NUMBER = struct.Struct("!I")
 BRIDGE = struct.Struct("!IB")
 """The other channel, 0 for none; 1 if the gateway still gets the sound."""

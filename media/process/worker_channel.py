@@ -13,6 +13,7 @@ from media.process.wire import Kind
 from media.recording.stereo import BLOCK, HELD, Recording
 from media.recording.tap import Tap
 from media.rtp.srtp import Keys
+from media.session.ambience import Ambience
 from media.session.format import Format
 from media.session.session import RtpSession
 
@@ -122,6 +123,13 @@ class WorkerChannel:
                 playout.stop()
             case Kind.DIGITS:
                 self.session.digits.send(*json.loads(body))
+            case Kind.AMBIENCE:
+                self.session.sent_levels.backdrop.ambience = Ambience(body) if len(body) >= FRAME else None
+            case Kind.THINKING:
+                after = wire.THINKING_AFTER
+                self.session.sent_levels.backdrop.while_thinking(body[after.size :], *after.unpack_from(body))
+            case Kind.THINK:
+                self.session.sent_levels.backdrop.thinks = any(body)
             case Kind.CHUNK:
                 self.chunk_size = min(max(1, *body) * FRAME, CHUNK_MAX)
         return b""

@@ -1,9 +1,13 @@
-"""How loud the sound was that we sent while sound was received: evidence of echo. Sans-IO."""
+"""What is sent in place of the agent's bare sound, and how loud it was while sound was received: evidence of echo.
+
+Sans-IO.
+"""
 
 import math
 from collections import deque
 
 from media.g711 import SILENCE, level
+from media.session.ambience import Backdrop
 
 SILENT = 127
 """Stands for silence, and for a slot in which nothing was sent."""
@@ -25,9 +29,11 @@ _LEVELS = bytes(_in_dbm0(rms) for rms in range(1 << 15))
 class SentLevels:
     """The levels of one call, one byte for each 20 ms slot: -dBm0 from 0 to 126, or `SILENT`."""
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_levels", "backdrop")
 
     def __init__(self) -> None:
+        self.backdrop = Backdrop()
+        """Sounds under the agent's: they count as sent, but are not the agent's."""
         self._levels: deque[int] = deque(maxlen=KEPT)
 
     def add(self, frame: bytes) -> None:

@@ -244,14 +244,15 @@ class RtpSession:
         relayed = self.relay.take(now) if self.relay else None
         frame, marks = SILENCE, NO_MARKS
         if self.digits.active:
-            packet = self._key_packet(form)
+            sent, packet = SILENCE, self._key_packet(form)
         else:
             if relayed is None:
                 frame, marks = self.playout.take()
+                sent = self.sent_levels.backdrop.under(frame, paused=self.playout.paused)
             else:
-                frame = relayed
-            packet = self._sound_packet(form, frame)
-        self.sent_levels.add(frame)
+                sent = frame = relayed
+            packet = self._sound_packet(form, sent)
+        self.sent_levels.add(sent)
         if self.recording:
             self.recording.agent(frame)
         if self.live:

@@ -18,7 +18,7 @@ from agent.active_agent import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
-from sipgw.agents.music import hold_music
+from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.products import unpriced
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
@@ -99,8 +99,9 @@ class Agents:
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
             try:
                 hold_music(one.config.transfer.music)
+                sounds_under(one.config.agent)
             except ValueError as error:
-                raise ConfigError(f"agent {one.name}: transfer.{error}") from None
+                raise ConfigError(f"agent {one.name}: {error}") from None
             for name in one.config.agent.hand_over:
                 if name not in self.all:
                     there = ", ".join(sorted(self.all))

@@ -1,9 +1,11 @@
-"""Music for callers while somebody is called for them, from a WAV file of one's own: see also `sipgw.agents.tune`."""
+"""Sounds in a loop from WAV files of one's own: music while somebody is called (or `sipgw.agents.tune`), ambience."""
 
 from functools import cache
 from pathlib import Path
 
-from media.g711 import RATE
+from media.g711 import RATE, amplified, level
+from media.session.sent_levels import RMS_0_DBM0
+from sipgw.config.agent import AgentOptions
 from sipgw.records.artifacts.wav import WavError, read_ulaw
 
 MOST = 130
@@ -13,12 +15,34 @@ MOST = 130
 @cache
 def hold_music(path: str) -> bytes:
     """Mu-law sound of a file, to be played in a loop; empty for none. Raises `ValueError` for one of another kind."""
+    return _loop("transfer.music", path) if path else b""
+
+
+def sounds_under(options: AgentOptions) -> tuple[bytes, bytes, float]:
+    """What is heard under the agent, while it thinks, and after how long; as loud as they should be.
+
+    Raises `ValueError`.
+    """
+    ambience = _at_level("agent.ambience", options.ambience, options.ambience_level)
+    thinking = _at_level("agent.thinking_sound", options.thinking_sound, options.ambience_level)
+    return ambience, thinking, options.thinking_after
+
+
+@cache
+def _at_level(name: str, path: str, dbm0: float) -> bytes:
     if not path:
         return b""
+    found = _loop(name, path)
+    if not level(found):
+        raise ValueError(f"{name}: {path} is silent")
+    return amplified(found, RMS_0_DBM0 * 10 ** (dbm0 / 20) / level(found))
+
+
+def _loop(name: str, path: str) -> bytes:
     try:
         found = read_ulaw(Path(path))
     except (OSError, WavError) as error:
-        raise ValueError(f"music: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
     if not RATE <= len(found) <= MOST * RATE:
-        raise ValueError(f"music: {path} must be from 1 to {MOST} s long")
+        raise ValueError(f"{name}: {path} must be from 1 to {MOST} s long")
     return found

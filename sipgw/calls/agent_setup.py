@@ -22,6 +22,7 @@ from agent.realtime_conversation import RealtimeConversation
 from agent.records import Outcome
 from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
+from sipgw.agents.music import sounds_under
 from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail
 from sipgw.calls.context import CallContext
 from sipgw.calls.phone_line import PhoneLine
@@ -94,6 +95,7 @@ class AgentSetup:
         part, role = self.services.providers[agent], self._role(agent)
         transfer = seen_transfer(connect) if connect else None
         context.line.keeper = context.tape
+        context.line.backdrop(*sounds_under(self._agent.config.agent))
         made: Conversation | RealtimeConversation
         if part.realtime is not None:
             session = FailoverRealtime(self._realtimes, agent, context.report)

@@ -177,6 +177,13 @@ class PhoneLine:
             self._apart.aside = True
             self._events.put_nowait(agent_line.Away(away=True, taken=True))
 
+    def backdrop(self, ambience: bytes, thinking: bytes, after: float) -> None:
+        """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it."""
+        if ambience:
+            self._live.ambience(ambience)
+        if thinking:
+            self._live.thinking(thinking, after)
+
     def step_back(self) -> None:
         """Let the agent hear and speak again."""
         self._note("step_back")
@@ -225,6 +232,10 @@ class PhoneLine:
         self._apart.secluded = on
         if self.keeper is not None:
             self.keeper.seclude(on)
+
+    def think(self, on: bool) -> None:
+        """See `agent.line.Line.think`."""
+        self._live.think(on=on)
 
     def attend(self, piece: float) -> None:
         """See `agent.line.Line.attend`."""

@@ -126,8 +126,24 @@ class AgentOptions:
     """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
     hand_over: tuple[str, ...] = ()
     """Names of the agents that it may hand a call over to, with all that was said; empty: none."""
+    ambience: str = ""
+    """What callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at most 130
+    s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are transferred
+    are without it. Empty: none."""
+    thinking_sound: str = ""
+    """The same for what callers hear while the agent or a tool takes long, such as typing. Not with `realtime`."""
+    thinking_after: float = 1.0
+    """Seconds of silence after which it begins, from 0.5; it ends with the first sound of the agent."""
+    ambience_level: float = -45.0
+    """How loud both are on the average, in dBm0, from -70 to -25; an agent speaks at about -20."""
     opening: str = ""
     """Said when another agent has handed a call over to this one; empty: it goes on without a word about that."""
+
+    def __post_init__(self) -> None:
+        if not -70 <= self.ambience_level <= -25:
+            raise ValueError("ambience_level must be from -70 to -25 dBm0")
+        if not 0.5 <= self.thinking_after <= 10:
+            raise ValueError("thinking_after must be from 0.5 to 10 s")
 
 
 @dataclass(frozen=True)

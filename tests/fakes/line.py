@@ -31,12 +31,12 @@ class FakeLine:
         self.pressed = ""
         self.piece = 0.1
         self.secluded: list[bool] = []
+        self.thinks = False
         self.reaches: float | None = None
         self._queue: list[tuple[int, bytearray]] = []
-        self._finished: set[int] = set()
+        self._finished: dict[int, bool] = {}  # whether that was told
         self._position = Heard(0, 0)
         self._paused = False
-        self._ended: set[int] = set()
 
     async def play(self) -> None:
         """The 20 ms clock."""
@@ -57,9 +57,9 @@ class FakeLine:
                 self._position = Heard(utterance, self._position.samples + len(piece))
                 if not sound:
                     self._queue.pop(0)
-            for utterance in sorted(self._finished - self._ended):
+            for utterance in sorted(one for one, told in self._finished.items() if not told):
                 if all(waiting != utterance for waiting, _ in self._queue):
-                    self._ended.add(utterance)
+                    self._finished[utterance] = True
                     self.incoming.put_nowait(Finished(utterance, now()))
 
     async def events(self) -> AsyncIterator[LineEvent]:
@@ -73,13 +73,16 @@ class FakeLine:
         self._queue.append((utterance, bytearray(ulaw)))
 
     def finish(self, utterance: int) -> None:
-        self._finished.add(utterance)
+        self._finished.setdefault(utterance, False)
 
     def send_digits(self, keys: str) -> None:
         self.pressed += keys
 
     def seclude(self, on: bool) -> None:
         self.secluded.append(on)
+
+    def think(self, on: bool) -> None:
+        self.thinks = on
 
     def attend(self, piece: float) -> None:
         self.piece = piece
@@ -92,7 +95,7 @@ class FakeLine:
 
     def stop(self) -> Heard:
         self._queue.clear()
-        self._ended |= self._finished
+        self._finished = dict.fromkeys(self._finished, True)
         self._paused = False
         self.cuts.append(self._position)
         return self._position

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from media.g711 import RATE, level
-from sipgw.agents.music import hold_music
+from sipgw.agents.agents import Agents
+from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.tune import TUNE
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.config.agent import AgentOptions
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.hours import Span, on_duty
 from sipgw.config.inbound import AdmissionOptions
@@ -194,3 +196,30 @@ def test_who_is_called_through_a_trunk_is_billed_as_the_number_that_it_means() -
 
     assert asyncio.run(number("carrier")) == "+14155550123"
     assert asyncio.run(number("")) == "4155550123"
+
+
+def test_sounds_under_the_agent_are_made_as_loud_as_they_should_be(tmp_path: Path) -> None:
+    assert sounds_under(AgentOptions()) == (b"", b"", 1.0)
+    path = str(tmp_path / "office.wav")
+    write_mono(Path(path), b"\x10\x90" * RATE)
+    quiet, none, _ = sounds_under(AgentOptions(ambience=path))
+    none_either, louder, after = sounds_under(
+        AgentOptions(thinking_sound=path, ambience_level=-35.0, thinking_after=2.0)
+    )
+    assert (none, none_either, after, len(quiet)) == (b"", b"", 2.0, 2 * RATE)
+    assert level(quiet) == pytest.approx(15813 * 10 ** (-45 / 20), rel=0.1)
+    assert level(louder) == pytest.approx(10**0.5 * level(quiet), rel=0.1)
+    write_mono(Path(path), b"\xff" * RATE)
+    with pytest.raises(ValueError, match="silent"):
+        sounds_under(AgentOptions(ambience=path, ambience_level=-40.0))
+
+
+def test_sounds_that_cannot_be_played_are_told_at_the_start(tmp_path: Path) -> None:
+    for problem, text in (
+        ("agent.ambience: ", f"ambience = '{tmp_path}/none.wav'"),
+        ("agent.thinking_sound: ", f"thinking_sound = '{tmp_path}/none.wav'"),
+        ("dBm0", "ambience_level = -10.0"),
+        ("thinking_after", "thinking_after = '20ms'"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            Agents(parse(f"{ACCOUNT}[agent]\n{text}\n", "sipgw.toml", {"P": "a long password"}), {})

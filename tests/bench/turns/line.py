@@ -240,6 +240,9 @@ class BenchLine:
     def seclude(self, on: bool) -> None:
         """No call of this bench is recorded."""
 
+    def think(self, on: bool) -> None:
+        pass
+
     def attend(self, piece: float) -> None:
         self._piece = piece
 

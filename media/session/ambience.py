@@ -1,0 +1,60 @@
+"""Sounds in a loop under the agent's: an ambience all the time, another while it thinks. Sans-IO."""
+
+from functools import lru_cache
+
+from media.g711 import FRAME, FRAME_SECONDS, SILENCE, mixed
+
+
+class Ambience:
+    """A loop of one call; its level is that of the sound it is given."""
+
+    __slots__ = ("_at", "_ulaw")
+
+    def __init__(self, ulaw: bytes) -> None:
+        """`ulaw` is mu-law, of at least 20 ms; what does not fill a frame at its end is left out."""
+        self._ulaw = _shared(ulaw[: len(ulaw) // FRAME * FRAME])
+        self._at = 0
+
+    def under(self, frame: bytes) -> bytes:
+        """The next 20 ms: `frame` with the loop under it."""
+        piece = self._ulaw[self._at : self._at + FRAME]
+        self._at = (self._at + FRAME) % len(self._ulaw)
+        return piece if frame is SILENCE else mixed(frame, piece)
+
+
+class Backdrop:
+    """All that is sent under the agent's sound."""
+
+    __slots__ = ("_after", "_quiet", "_thinking", "ambience", "thinks")
+
+    def __init__(self) -> None:
+        self.ambience: Ambience | None = None
+        """What is heard all the time; None for nothing."""
+        self.thinks = False
+        """Whether the caller waits for the agent."""
+        self._thinking: Ambience | None = None
+        self._after = 0
+        self._quiet = 0  # slots in a row in which nothing was said
+
+    def while_thinking(self, ulaw: bytes, after: float) -> None:
+        """Send this while the agent thinks and has said nothing for `after` seconds; empty for nothing."""
+        self._thinking = Ambience(ulaw) if len(ulaw) >= FRAME else None
+        self._after = round(after / FRAME_SECONDS)
+
+    def under(self, frame: bytes, *, paused: bool = False) -> bytes:
+        """The agent's frame as it is to be sent: the same object if there is nothing under it.
+
+        While playout is `paused` the caller speaks: nothing is sent for thinking.
+        """
+        sent = frame if self.ambience is None else self.ambience.under(frame)
+        if self._thinking is None:
+            return sent
+        waits = self.thinks and not paused and frame is SILENCE
+        self._quiet = self._quiet + 1 if waits else 0
+        return self._thinking.under(sent) if self._quiet > self._after else sent
+
+
+@lru_cache(maxsize=8)
+def _shared(ulaw: bytes) -> bytes:
+    """The same object for the same sound, so that many callers share its memory."""
+    return ulaw
