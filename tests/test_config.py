@@ -97,7 +97,7 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
 
 
 def test_a_second_model_stands_in_for_the_first() -> None:
-    text = '[agent]\nllm_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
+    text = '[agent]\nllm_backup = ["openai_backup"]\n[openai_backup]\nurl = "https://api.groq.com/openai/v1"'
     assert choose(parse(text, "x", KEYS)).of("llm") == "openai, then openai_backup"
     with pytest.raises(ConfigError, match=r"\[openai_backup\]"):
         choose(parse('[agent]\nllm_backup = ["openai_backup"]', "x", KEYS))

@@ -16,6 +16,9 @@ import grimp
 from fastapi.openapi.utils import get_openapi
 from typer.cli import get_docs_for_click
 
+from agent.providers.extra import ProviderOptions
+from agent.providers.stt import ListenOptions
+from agent.providers.tts_session import SpeakOptions
 from sipgw import __version__
 from sipgw.cli import main
 from sipgw.config.config import KEYS, GatewayConfig
@@ -23,6 +26,8 @@ from sipgw.config.options import options_of
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent
+SHARED = dict.fromkeys(("url", "model", "voice_id", "language"), "text") | {"api_key": "secret", "extra": "table"}
+"""Keys of the tables of providers, which mean the same in each."""
 _WORDS = {str: "text", int: "whole number", bool: "true or false", float: "number or duration"}
 
 
@@ -40,6 +45,14 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
         [
             head,
             *_tables(GatewayConfig, "", {}, many=False),
+            "## Keys of every provider",
+            "",
+            "Each table of a provider has them, as far as its service knows them; its own defaults stand there.",
+            "",
+            "| key | takes | meaning |",
+            "|---|---|---|",
+            *(f"| `{name}` | {takes} | {_cell(_shared()[name])} |" for name, takes in SHARED.items()),
+            "",
             "## Names in the environment",
             "",
             "These fill in a key that the file does not give.",
@@ -52,6 +65,10 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
     )
 
 
+def _shared() -> dict[str, str]:
+    return _meant(ListenOptions) | _meant(SpeakOptions)
+
+
 def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Iterator[str]:
     """`drawn` holds the name of each table that the page has already."""
     if first := drawn.get(kind):
@@ -60,9 +77,13 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
     drawn[kind] = name
     meant = _meant(kind)
     hints = typing.get_type_hints(kind)
-    rows, below = [], []
+    rows, below, own, shared = [], [], [], _shared()
     for field in dataclasses.fields(kind):
         if not field.init or field.metadata.get("fixed"):
+            continue
+        if issubclass(kind, ProviderOptions) and field.name in SHARED and meant[field.name] == shared[field.name]:
+            if value := getattr(kind, field.name, ""):
+                own.append(f"`{field.name} = {json.dumps(value)}`")
             continue
         inner = _table_of(hints[field.name])
         if inner:
@@ -72,7 +93,9 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
             rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
     if name:
         title = f"[[{name}]]" if many else f"[{name}]"
-        yield f"## `{title}`\n\n{inspect.getdoc(kind)}\n"
+        yield f"## `{title}`\n\n{(inspect.getdoc(kind) or '').replace('``', '`')}\n"
+        if own:
+            yield f"[Keys of every provider](#keys-of-every-provider): {', '.join(own)}.\n"
         if rows:
             yield "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
     for one, repeated, path, _ in below:

@@ -111,6 +111,8 @@ class AgentOptions:
     """Who goes on thinking when `llm` fails, in this order."""
     tts_backup: tuple[TtsName, ...] = ()
     """Who goes on speaking when `tts` fails, in this order."""
+    keyterms: tuple[str, ...] = ()
+    """Words that the STT listens for, such as names of products: at most 100, of at most 50 characters each."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""

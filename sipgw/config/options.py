@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sipgw.config.renamed import new_name
+from sipgw.config.renamed import instead
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -151,7 +151,8 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
     """`value` with references replaced and durations as seconds."""
     if isinstance(value, Mapping):
         fixed = _fixed(kind, path) & value.keys()
-        faults += [Fault((*path, key), f"{key!r} cannot be set: the gateway knows it") for key in sorted(fixed)]
+        for at in ((*path, key) for key in sorted(fixed)):
+            faults.append(Fault(at, instead(at) or f"{at[-1]!r} cannot be set: the gateway knows it"))
         kept = {key: item for key, item in value.items() if key not in fixed}
         return {key: _ready(kind, item, environment, (*path, key), faults) for key, item in kept.items()}
     if isinstance(value, list):
@@ -254,8 +255,8 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
 
 def _unknown(kind: type, path: Keys) -> str:
     key = str(path[-1])
-    if renamed := new_name(path):
-        return f"{key!r} is called {renamed!r} now"
+    if told := instead(path):
+        return told
     option = option_at(kind, path[:-1])
     known = options_of((option and table_of(option.hint)) or kind)
     near = difflib.get_close_matches(key, known, 1)
