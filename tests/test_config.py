@@ -219,5 +219,5 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert choice.of("llm") == "openai, then openai_backup, then local"
     assert choice.of("tts") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
-    assert parse(extra, "page", keys).openai.extra == {"service_tier": "priority"}
+    assert parse(extra, "page", keys).openai.extra == {"temperature": 0.3, "service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"

@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_origin
 
@@ -47,8 +48,8 @@ def test_every_new_name_is_a_key_and_no_old_one_is() -> None:
         kind: type = Scenario if table == ["providers"] else GatewayConfig
         assert option_at(kind, (*table, key)) is None, old
         if not new.startswith("no "):
-            name = new.partition(",")[0].partition("extra.")[:2]
-            place = "".join(name).rstrip(".").split(".")
+            name, table_of_any, _ = re.split(r"\b(extra|sentences|$)", new.partition(",")[0], maxsplit=1)
+            place = [one for one in f"{name}{table_of_any}".split(".") if one]
             assert option_at(kind, (*table, *place)) or option_at(kind, tuple(place)), new
 
 

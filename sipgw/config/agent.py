@@ -1,6 +1,6 @@
 """Options of an agent: greeting, prompt, providers, languages, routes to it, and the lookup at the start of a call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agent.phrases import PHRASES
@@ -10,6 +10,11 @@ SttName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 LlmName = Literal["openai", "openai_backup", "local"]
 TtsName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
 RealtimeName = Literal["assemblyai", "openai"]
+
+Sentence = Literal[
+    "filler", "reprompt", "again", "goodbye", "goodbye_silence", "goodbye_overtime", "apology", "connecting",
+    "not_connected", "not_done",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,35 +27,21 @@ class LanguageOptions:
     """The voice for it, as its provider calls it; empty for the agent's own, which then has to know the language."""
     tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
-    filler: str = ""
-    """Said when a tool takes long; this and all below have a default in every language."""
-    reprompt: str = ""
-    """Asks whether somebody is there."""
-    again: str = ""
-    """Asks the caller to say something once more."""
-    goodbye: str = ""
-    """Said when the model hangs up without a word."""
-    goodbye_silence: str = ""
-    """Said to nobody before hanging up."""
-    goodbye_overtime: str = ""
-    """Said when the call has lasted long enough."""
-    apology: str = ""
-    """Said when a provider fails, before the call ends."""
-    connecting: str = ""
-    """Said instead when there is somebody to transfer the caller to."""
-    not_connected: str = ""
-    """Said when a transfer failed."""
-    not_done: str = ""
-    """Said when what a key stands for failed."""
+    sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
+    """What it says by itself, where the stock sentence of the language will not do: `filler` (a tool takes long),
+    `reprompt` (is somebody there?), `again` (please say it once more), `goodbye` (the model hangs up without a word),
+    `goodbye_silence` (nobody speaks), `goodbye_overtime` (the call has lasted long enough), `apology` (a provider
+    fails), `connecting` (then there is somebody to transfer the caller to), `not_connected` (a transfer failed),
+    `not_done` (what a key stands for failed)."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
             raise ValueError(f"code: {self.code!r} is not one of {', '.join(sorted(PHRASES))}")
 
     @property
-    def sentences(self) -> dict[str, str]:
+    def said(self) -> dict[str, str]:
         """The stock sentences, as far as they are not changed here."""
-        return {name: getattr(self, name) or text for name, text in STOCK[self.code].items()}
+        return STOCK[self.code] | {name: text for name, text in self.sentences.items() if text}
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,7 @@ class GateOptions:
     """Where numbers without ``+`` in these files are dialled from; empty: they begin with the country code."""
     hook: str = ""
     """Python file, next to the configuration, with ``def may_call(dial)``: True lets the call out; False or a text, the
-    reason, does not; nor does an error or a late answer. It may be async."""
-    hook_limit: float = 2.0
-    """How long the hook may take."""
+    reason, does not; nor does an error, or no answer within 2 s. It may be async."""
     windows: tuple[WindowOptions, ...] = (WindowOptions(), WindowOptions("10:00-20:00", countries=("IN",)))
     """When people may be called, by their own clock."""
     holidays: tuple[str, ...] = ()
@@ -108,7 +106,7 @@ class GateOptions:
         for pattern in self.extensions:
             if not _EXTENSION.fullmatch(pattern):
                 raise ValueError(f'extension {pattern!r} must be a name, or up to 8 digits and ?, like "1???"')
-        for name in ("per_number_per_day", "per_number_per_week", "per_day", "hook_limit"):
+        for name in ("per_number_per_day", "per_number_per_week", "per_day"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0")
         if self.stop_key not in ("", *"0123456789*"):

@@ -97,25 +97,27 @@ class LimitOptions:
     people: tuple[PersonOptions, ...] = ()
     """Numbers that are busy when somebody speaks there."""
     blocked: tuple[str, ...] = ()
-    """Callers that are turned away: ``"+1900*"``, ``"withheld"``."""
-    blocked_networks: tuple[str, ...] = ()
-    """Networks that are turned away, even if a trunk or account names them."""
+    """Callers that are turned away: ``"+1900*"``, ``"withheld"``; and networks, even if a trunk or account names them:
+    ``"198.51.100.0/24"``, ``"2001:db8::/32"``."""
     answer_blocked: Answer = "decline"
     answer_too_often: Answer = "decline"
     """For `per_number`, `per_network` and `at_once_per_number`."""
     answer_spent: Answer = "overload"
     """For `minutes_per_day` and `money_per_day`."""
-    retry_after: float = 60
-    """Seconds after which it is worth trying again, told with 503."""
     sentence: str = "I am sorry, we cannot take your call now. Please try again later. Goodbye."
     """What is said for ``"spoken"``."""
 
     def __post_init__(self) -> None:
         check_networks(self.blocked_networks)
-        if self.window <= 0 or self.retry_after < 1:
-            raise ValueError("window must be more than 0, retry_after at least 1 s")
+        if self.window <= 0:
+            raise ValueError("window must be more than 0")
         for name in ("per_number", "per_network", "at_once_per_number", "minutes_per_day", "money_per_day"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be less than 0")
         if any(person.at_once < 1 for person in self.people):
             raise ValueError("at_once must be at least 1")
+
+    @property
+    def blocked_networks(self) -> tuple[str, ...]:
+        """Those of `blocked` that are networks: no number has a colon or a slash in it, or is digits and three dots."""
+        return tuple(one for one in self.blocked if set(one) & set(":/") or re.fullmatch(r"\d+(\.\d+){3}", one))

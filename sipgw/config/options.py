@@ -151,8 +151,10 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
     """`value` with references replaced and durations as seconds."""
     if isinstance(value, Mapping):
         fixed = _fixed(kind, path) & value.keys()
-        for at in ((*path, key) for key in sorted(fixed)):
-            faults.append(Fault(at, instead(at) or f"{at[-1]!r} cannot be set: the gateway knows it"))
+        faults += (
+            Fault((*path, key), instead((*path, key)) or f"{key!r} cannot be set: the gateway knows it")
+            for key in sorted(fixed)
+        )
         kept = {key: item for key, item in value.items() if key not in fixed}
         return {key: _ready(kind, item, environment, (*path, key), faults) for key, item in kept.items()}
     if isinstance(value, list):

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\+?[0-9*#][0-9*# ().-]{0,39}|[A-Za-z0-9*#_]{1,40}")
 
 @dataclass(frozen=True)
 class PersonOptions:
-    """Somebody whom callers can be handed over to. Several of one name are tried one after the other."""
+    """Somebody whom callers can be handed over to. Several of one name are tried in the order in which they stand."""
 
     name: str
     """What the model calls them, in lower case: ``billing``, ``anna``."""
@@ -35,8 +35,6 @@ class PersonOptions:
     """When they are there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
     time_zone: str = "UTC"
     """Of `hours`: ``Europe/Berlin``."""
-    order: int = 0
-    """The lowest is tried first."""
     ring_timeout: float = 25.0
     """Seconds that it may ring."""
 

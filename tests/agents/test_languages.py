@@ -22,7 +22,7 @@ code = "en"
 [[languages]]
 code = "es"
 voice_id = "lucia"
-reprompt = "¿Hola?"
+sentences.reprompt = "¿Hola?"
 [[languages]]
 code = "hi"
 tts = "cartesia"

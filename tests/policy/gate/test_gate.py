@@ -249,12 +249,15 @@ HOOKS = {
 
 
 @pytest.mark.parametrize("source", HOOKS)
-def test_a_hook_has_the_last_word_and_silence_is_a_no(world: World, source: str) -> None:
+def test_a_hook_has_the_last_word_and_silence_is_a_no(
+    world: World, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sipgw.policy.gate.gate.HOOK_LIMIT", 0.05)
     path = world.folder / "hook.py"
     path.write_text(source)
 
     async def scene() -> None:
-        async with world.up(hook=str(path), hook_limit=0.05):
+        async with world.up(hook=str(path)):
             rule, reason = await world.refused("+14155550101")
             assert rule == "hook"
             assert HOOKS[source] in reason
