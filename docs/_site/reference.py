@@ -9,8 +9,9 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import grimp
 from fastapi.openapi.utils import get_openapi
@@ -28,7 +29,9 @@ from sipgw.web import api
 ROOT = Path(__file__).parent.parent.parent
 SHARED = dict.fromkeys(("url", "model", "voice_id", "language"), "text") | {"api_key": "secret", "extra": "table"}
 """Keys of the tables of providers, which mean the same in each."""
-_WORDS = {str: "text", int: "whole number", bool: "true or false", float: "number or duration"}
+BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+LENGTHS = {"min_length": "at least", "max_length": "at most"}
+_WORDS = {str: "text", int: "whole number", bool: "true or false", float: "number or duration", date: "date"}
 
 
 def configuration() -> str:
@@ -76,7 +79,7 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
         return
     drawn[kind] = name
     meant = _meant(kind)
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     rows, below, own, shared = [], [], [], _shared()
     for field in dataclasses.fields(kind):
         if not field.init or field.metadata.get("fixed"):
@@ -113,6 +116,11 @@ def _table_of(hint: Any) -> tuple[type, bool] | None:
 
 
 def _takes(hint: Any) -> str:
+    """What a key takes, in words, with its range."""
+    if typing.get_origin(hint) is Annotated:
+        kind, *limits = typing.get_args(hint)
+        things = "characters" if kind is str else "values"
+        return ", ".join([_takes(kind), *(words for limit in limits for words in _limits(limit, things))])
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _takes(next(arg for arg in args if arg is not type(None)))
@@ -123,6 +131,14 @@ def _takes(hint: Any) -> str:
     if origin is tuple:
         return f"list of {_takes(args[0])}" if args[-1] is Ellipsis else ", ".join(map(_takes, args))
     return _WORDS.get(hint, str(hint))
+
+
+def _limits(limit: Any, things: str) -> Iterator[str]:
+    for name, value in dataclasses.asdict(limit).items():
+        if value and name in LENGTHS:
+            yield f"{LENGTHS[name]} {value} {things}"
+        elif value is not None and name in BOUNDS:
+            yield f"{BOUNDS[name]} {value}"
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:

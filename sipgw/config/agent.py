@@ -1,7 +1,9 @@
 """Options of an agent: greeting, prompt, providers, languages, routes to it, and the lookup at the start of a call."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Gt, Len, MaxLen
 
 from agent.phrases import PHRASES
 from agent.stock import STOCK
@@ -41,7 +43,7 @@ class LanguageOptions:
     @property
     def said(self) -> dict[str, str]:
         """The stock sentences, as far as they are not changed here."""
-        return STOCK[self.code] | {name: text for name, text in self.sentences.items() if text}
+        return {**STOCK[self.code], **{name: text for name, text in self.sentences.items() if text}}
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,10 @@ class PrefetchOptions:
     """Its name: of the file of tools or of an MCP server, and not one that changes something. Empty: none."""
     argument: str = "number"
     """The tool's parameter that takes the number, as in ``+15551234567``."""
-    limit: float = 3.0
+    limit: Annotated[float, Gt(0)] = 3.0
     """Seconds after which the call goes on without it."""
     verified: bool = False
     """Whether it is done only for numbers that the telephone company vouches for: others can be forged."""
-
-    def __post_init__(self) -> None:
-        if self.limit <= 0:
-            raise ValueError("limit must be positive")
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ class AgentOptions:
     """Who goes on thinking when `llm` fails, in this order."""
     tts_backup: tuple[TtsName, ...] = ()
     """Who goes on speaking when `tts` fails, in this order."""
-    keyterms: tuple[str, ...] = ()
-    """Words that the STT listens for, such as names of products: at most 100, of at most 50 characters each."""
+    keyterms: Annotated[tuple[Annotated[str, Len(1, 50)], ...], MaxLen(100)] = ()
+    """Words that the STT listens for, such as names of products; Cartesia takes 1200 characters together."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""

@@ -212,6 +212,8 @@ _EXPECTED = {
     "dataclass_type": "a table",
 }
 
+_LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+
 
 def _written(table: Any, path: Keys, value: Any) -> str:
     """The value at `path` as it is written, with its references: what they stand for may be a secret, like a table."""
@@ -245,14 +247,18 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
                 path[:-1], f"expected {len(typing.get_args(option and option.hint))} values, got {len(error['input'])}"
             )
         case "too_long":
-            return Fault(path, f"expected {context['max_length']} values, got {context['actual_length']}")
+            most = "at most " if Ellipsis in typing.get_args(option and option.hint) else ""
+            return Fault(path, f"expected {most}{context['max_length']} values, got {context['actual_length']}")
+        case "too_short":
+            return Fault(path, f"expected at least {context['min_length']} values, got {context['actual_length']}")
         case "literal_error":
             return Fault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
             return Fault(path, str(context["error"]))
         case name if name in _EXPECTED:
             return Fault(path, f"expected {_EXPECTED[name]}, got {given}")
-    return Fault(path, f"{error['msg']}, got {given}")
+    limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]
+    return Fault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
 
 
 def _unknown(kind: type, path: Keys) -> str:

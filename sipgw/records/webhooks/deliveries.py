@@ -32,8 +32,6 @@ from sipgw.records.webhooks.webhooks import PostFailed, post, signature
 
 log = structlog.get_logger()
 
-CONCURRENCY = 8
-"""Tries at the same time for one server, each for another call: as many as a small server answers at once."""
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 600.0
 """Seconds until the second try, doubled each time, and at most."""
@@ -216,7 +214,7 @@ class Deliveries:
         )
         query = select(row).where(row.target == target.name, row.due <= self._now(), row.given_up.is_(None), first)
         async with self._store.write() as session:
-            query = query.order_by(row.id).limit(CONCURRENCY).with_for_update(skip_locked=True)
+            query = query.order_by(row.id).limit(target.concurrency).with_for_update(skip_locked=True)
             rows = list(await session.scalars(query))
             session.expunge_all()
             if rows:
