@@ -338,7 +338,8 @@ def test_ports_that_are_all_in_use_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_calls": -1}, {"max_calls": 1001}, {"port_range": (9, 2000)}, {"port_range": (5000, 5000)}, {"addresses": ("example.com",)},
+    [{"max_calls": -1}, {"max_calls": 1001}, {"port_range": (9, 2000)},
+     {"port_range": (5000, 5000)}, {"addresses": ("example.com",)},
      {"stun": ":3478"}, {"stun": "example.com:x"}, {"turn": ("turn.example.com",), "turn_secret": "x"},
      {"turn": ("turn:turn.example.com",)}, {"turn": ("turn:turn.example.com",), "turn_user": "x"},
      {"turn_secret": "x"}],
