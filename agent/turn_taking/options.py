@@ -1,15 +1,18 @@
 """The options of turn-taking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+FIXED = {"fixed": True}
+"""Metadata of a field that bundles hold and a configuration does not: nobody can know what to write there."""
 
 
 @dataclass(frozen=True)
 class TurnOptions:
     """When the agent speaks, and when it lets the caller speak. Durations are in seconds."""
 
-    confirm_after_quiet: float = 1.0
+    confirm_after_quiet: float = field(default=1.0, metadata=FIXED)
     """How long the words of an interruption may take after its sound has ended; without them the agent goes on."""
-    confirm_limit: float = 4.0
+    confirm_limit: float = field(default=4.0, metadata=FIXED)
     """How long the agent stays silent for a sound without words of which it is not certain that it is a voice."""
     reprompt_after: float = 8.0
     """Silence of the caller after which the agent asks whether somebody is there; before each further question the
@@ -20,7 +23,7 @@ class TurnOptions:
     """Longest call; the agent says goodbye at its end."""
     digit_pause: float = 2.5
     """Pause after which pressed keys are taken as complete; ``#`` completes them at once."""
-    max_digits: int = 32
+    max_digits: int = field(default=32, metadata=FIXED)
     """Keys taken at a time."""
     endpointing_delay: float = 0.45
     """Silence that ends a turn whose words are complete, where the recogniser only transcribes."""
