@@ -16,10 +16,10 @@ from pathlib import Path
 
 from agent.active_agent import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
-from sipgw.agents import lifetimes
-from sipgw.agents.choice import Choice, unspoken
+from sipgw.agents import deprecations
 from sipgw.agents.music import hold_music
 from sipgw.agents.products import unpriced
+from sipgw.agents.provider_choice import ProviderChoice, unspoken
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
@@ -53,7 +53,7 @@ class AgentDefinition:
     """That of the gateway."""
 
     @cached_property
-    def choice(self) -> Choice:
+    def choice(self) -> ProviderChoice:
         """Its providers. Raises `ConfigError` when one is named that there is no key for."""
         try:
             return choose(self.config)
@@ -73,7 +73,7 @@ class AgentDefinition:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence on each provider that is not what a key would have brought, and on each model that ends soon."""
-        return (*self.choice.notes, *lifetimes.endings(self.config, self.choice, lifetimes.today()))
+        return (*self.choice.notes, *deprecations.endings(self.config, self.choice, deprecations.today()))
 
     @cached_property
     def tools(self) -> list[Tool]:
@@ -120,7 +120,7 @@ class Agents:
         return tuple(dict.fromkeys(every))
 
     def unspoken(self) -> list[str]:
-        """See `sipgw.agents.choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
+        """See `sipgw.agents.provider_choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
         return [f"agent {one.name}: {why}" for one in self.all.values() for why in unspoken(one.config, one.choice)]
 
     def unpriced(self) -> list[str]:

@@ -27,7 +27,7 @@ from sipgw.events import CallBegan, CallEnded, Disposition, Sound
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.inbound.limits import Caller, Declined
 from sipgw.records.artifacts.consent import wanted
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.sip.leg import Leg
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 
-class Connection(Protocol):
+class CallConnection(Protocol):
     """The way to the other side of one call: `SipConnection`, `DialedConnection` or `BrowserConnection`."""
 
     gone: Disposition | None
@@ -91,24 +91,24 @@ class CallSession:
         self.transfers = Transfers(services.engine, self.context, legs, self._spawn)
         self.stats: dict[str, Any] = {}
         """Counts and quality of the sound, in the end."""
-        self.connection: Connection | None = None
+        self.connection: CallConnection | None = None
         self._counted: Caller | None = None
         """The caller, as long as the limits count them."""
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def accept(self, connection: Connection, caller: Caller | None = None) -> Disposition:
+    async def accept(self, connection: CallConnection, caller: Caller | None = None) -> Disposition:
         """Hold a call that came in; raises only when it is cancelled.
 
         The limits are asked about `caller`; None: this call is not limited.
         """
         return await self._bounded(connection, self._accept(connection, caller))
 
-    async def originate(self, connection: Connection) -> Disposition:
+    async def originate(self, connection: CallConnection) -> Disposition:
         """Make a call and hold it; raises only when it is cancelled."""
         return await self._bounded(connection, self._originate(connection))
 
-    async def _bounded(self, connection: Connection, work: Coroutine[Any, Any, Disposition]) -> Disposition:
+    async def _bounded(self, connection: CallConnection, work: Coroutine[Any, Any, Disposition]) -> Disposition:
         """The call boundary: the fault of one call is logged here, and harms no other call."""
         self.connection = connection
         disposition = STOPPED
@@ -129,7 +129,7 @@ class CallSession:
             log.exception("call not ended as it should be")
         return disposition
 
-    async def _accept(self, connection: Connection, caller: Caller | None) -> Disposition:
+    async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:
         limits = self.services.limits
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
@@ -137,14 +137,14 @@ class CallSession:
         self._begin()
         return await within_budget(self, self._hold(connection))
 
-    async def _originate(self, connection: Connection) -> Disposition:
+    async def _originate(self, connection: CallConnection) -> Disposition:
         self._begin()
         disposition = await within_budget(self, self._hold(connection))
         if disposition.kind == "caller_hung_up":
             return Disposition("callee_hung_up", disposition.cause)
         return disposition
 
-    async def _turn_away(self, connection: Connection, declined: Declined) -> Disposition:
+    async def _turn_away(self, connection: CallConnection, declined: Declined) -> Disposition:
         """Answer a call that the limits do not let in: with a status, or with one sentence."""
         log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
         options = self.services.agents.config.limits
@@ -153,8 +153,10 @@ class CallSession:
             headers = (("Retry-After", f"{options.retry_after:.0f}"),) if declined.status == 503 else ()
             connection.refuse(declined.status, headers)
             return Disposition("refused", declined.reason)
-        tape = self.context.tape
-        self.context.tape = Tape("", "off" if tape.consent == "off" else "key")  # nobody asks, so nothing is kept
+        call_recording = self.context.call_recording
+        self.context.call_recording = CallRecording(
+            "", "off" if call_recording.consent == "off" else "key"
+        )  # nobody asks, so nothing is kept
         # No budget: what a day may cost is no reason to cut the sentence off.
         return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
 
@@ -174,7 +176,7 @@ class CallSession:
         call_ids = dict(info.identity.call_ids)
         log.info("call began", trunk=info.trunk.name, agent=info.agent, direction=info.direction, carrier=call_ids)
         options, policy = services.agents.all[info.agent].config.recording, services.agents.privacy(info.agent)
-        self.context.tape = Tape(
+        self.context.call_recording = CallRecording(
             options.path(info.id, info.began, info.trunk.name, info.caller),
             wanted(options, info.identity, outbound=info.direction == "out"),
             info.id,
@@ -192,12 +194,12 @@ class CallSession:
         seconds = (ended - info.began).total_seconds()
         log.info("call ended", ending=disposition.kind, cause=disposition.cause, seconds=seconds)
         cost = self.services.expenses.close(info.id)
-        sound = self.stats | self.context.tape.as_dict()
+        sound = self.stats | self.context.call_recording.as_dict()
         told = cost.as_dict() if cost else None
         self.context.tell(CallEnded(info.id, ended, disposition, sound, tuple(info.replaced_by), told))
 
     def _end_recording(self) -> None:
-        self.context.tape.end()  # that of the end: `_begin` has made it
+        self.context.call_recording.end()  # that of the end: `_begin` has made it
 
     async def _uncount(self) -> None:
         if self._counted is not None:
@@ -216,7 +218,7 @@ class CallSession:
         """What the agent says when the call has become too dear."""
         return self.services.agents.all[self.info.agent].config.cost.goodbye
 
-    async def _hold(self, connection: Connection, talk: Talk | None = None) -> Disposition:
+    async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Get a channel and a conversation ready, wait for the other side, and talk."""
         connection.alert()
         try:
@@ -225,7 +227,7 @@ class CallSession:
             connection.refuse(503, RETRY_AFTER)
             return Disposition("failed" if self.info.direction == "out" else "refused", str(error))
         with closing(channel):
-            self.context.tape.attach(channel)
+            self.context.call_recording.attach(channel)
             self.context.line.attach(channel)
             if (refused := connection.prepare(channel)) is not None:
                 return refused
@@ -248,10 +250,10 @@ class CallSession:
         targets = self.transfers.legs.targets
         return self.setup.talk(self.connect if targets else None, targets.names if targets else {})
 
-    async def _talk(self, connection: Connection, channel: media.Channel, talk: Talk) -> Disposition:
+    async def _talk(self, connection: CallConnection, channel: media.Channel, talk: Talk) -> Disposition:
         self.context.answered(Sound(channel.number, connection.address, channel.port))
         if self.context.conversation is not None:  # an announcement is not recorded
-            self.context.tape.begin()
+            self.context.call_recording.begin()
         try:
             outcome = await talk.run()
             spoke = await self.transfers.last()
@@ -264,7 +266,7 @@ class CallSession:
         connection.hang_up()
         return disposition
 
-    async def _disposition(self, connection: Connection, outcome: Outcome, spoke: str) -> Disposition:
+    async def _disposition(self, connection: CallConnection, outcome: Outcome, spoke: str) -> Disposition:
         """How the call has ended; `spoke` is how long the caller did with the person whom they were joined with."""
         target, told = self.transfers.target, self.transfers.told(spoke)
         if target and self.transfers.moved(spoke):
@@ -306,7 +308,7 @@ class CallSession:
         Raises `CallControlRefused` before the call is answered, `Full`.
         """
         self._up()
-        return self.context.line.audience.listen()
+        return self.context.line.listeners.listen()
 
     async def take_over(self, name: str, consult: Consult | None = None) -> bool:
         """Call an operator, one of ``[[people]]`` or ``[[accounts]]``, who takes the agent's place when they answer.
@@ -340,7 +342,7 @@ class CallSession:
             "began": info.began.isoformat(timespec="seconds"),
         }
 
-    def _up(self) -> Connection:
+    def _up(self) -> CallConnection:
         """The connection of a call that is answered. Raises `CallControlRefused`."""
         if self.connection is None or self.info.answered is None:
             raise CallControlRefused("the call is not answered yet")

@@ -34,7 +34,7 @@ class SipLeg:
 
     def __init__(self, context: CallContext, transfers: Transfers) -> None:
         self.gone: Disposition | None = None
-        """See `sipgw.calls.session.Connection.gone`."""
+        """See `sipgw.calls.session.CallConnection.gone`."""
         self._away = False
         """Whether we are calling the address that a REFER of the other side has named."""
         self._context = context
@@ -59,23 +59,23 @@ class SipLeg:
 
     @property
     def address(self) -> str:
-        """See `sipgw.calls.session.Connection.address`."""
+        """See `sipgw.calls.session.CallConnection.address`."""
         return self._local.address if self._local else ""
 
     async def over(self, limit: float) -> None:
-        """See `sipgw.calls.session.Connection.over`."""
+        """See `sipgw.calls.session.CallConnection.over`."""
         await self.leg.over(limit)
 
     def hang_up(self) -> None:
-        """See `sipgw.calls.session.Connection.hang_up`."""
+        """See `sipgw.calls.session.CallConnection.hang_up`."""
         self.leg.hangup()
 
     async def close(self) -> None:
-        """See `sipgw.calls.session.Connection.close`."""
+        """See `sipgw.calls.session.CallConnection.close`."""
         if self._leg is not None:
             self._leg.reject(500)  # the state of the leg calls for one of the two; the other does nothing
             self._leg.hangup()
-        self._context.line.audience.hear(b"")
+        self._context.line.listeners.hear(b"")
 
     async def _follow(self, leg: Leg, agreed: Negotiated | None = None) -> None:
         """Follow what the other side does with `leg`, as long as it is the one that the call is on.

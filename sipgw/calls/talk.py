@@ -1,4 +1,4 @@
-"""What speaks in a call: a conversation of an agent, or less."""
+"""The part that speaks in a call: a conversation of an agent, or one sentence."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -8,7 +8,7 @@ from agent.records import Outcome
 Connect = Callable[[str], Awaitable[bool]]
 """Transfers the caller to a person of that name, or to anybody if it is empty; returns whether that succeeded."""
 NOT_HUMAN = ("machine", "message_left", "fax")
-"""Outcomes that stay as they are when the other side hangs up: it does that after a message."""
+"""Outcomes that do not change when the other side hangs up: after a message that is expected."""
 
 
 class Talk(Protocol):

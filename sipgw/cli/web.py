@@ -13,7 +13,7 @@ from sipgw.console import ConfigFile, one_line_errors
 from sipgw.records.store import Store
 from sipgw.telemetry import log
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
-from sipgw.web.who import SCOPES, Role
+from sipgw.web.principal import SCOPES, Role
 
 T = TypeVar("T")
 TERMINAL = "terminal"

@@ -17,12 +17,12 @@ from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_name
-from sipgw.records.bundles.keeping import Bundles, KeptAgent
+from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.pcap import Pcap
 from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.telemetry.tracing import tracing
@@ -49,7 +49,7 @@ class KeptAgents(Protocol):
         """For an agent's name: the function that removes private words from texts for `sink`."""
         ...
 
-    def known(self, name: str) -> KeptAgent:
+    def known(self, name: str) -> BundledAgent:
         """The agent of that name, also after a reload has removed it."""
         ...
 
@@ -78,7 +78,7 @@ class Evidence:
         self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
         """All are told every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
-        self.bundles = Bundles(options, agents.known, self.sip.of)
+        self.bundles = BundleStore(options, agents.known, self.sip.of)
         self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
         self._packets: dict[str, _Packets] = {}
         self._engine: MediaEngine | None = None
@@ -168,7 +168,7 @@ class Evidence:
         yield bytes(piece)
 
     async def bundle(self, call: str) -> bytes:
-        """The bundle of a call that is over, for `sipgw replay`. Raises `sipgw.records.bundles.keeping.NotKept`."""
+        """The bundle of an ended call, for `sipgw replay`. Raises `sipgw.records.bundles.bundle_store.NoBundle`."""
         return await self.bundles.bundle(call, self._engine)
 
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
@@ -182,7 +182,7 @@ class Evidence:
         """Write the capture file of a call that has ended, readable by us alone."""
         path = absolute(self.options.folder) / f"{file_name(call)}{PACKETS}"
         try:
-            with self._artifacts.writing(Kind.CAPTURE, call, str(path)):
+            with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
                 file = await KEEPING.run(private, path)
                 try:
                     async for piece in self.pcap(call):

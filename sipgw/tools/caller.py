@@ -56,7 +56,7 @@ class Span(NamedTuple):
 
 
 @dataclass
-class Ear:
+class AgentAudioMonitor:
     """What the caller hears of the agent. Sans-IO."""
 
     sound: bytes = b""
@@ -106,7 +106,7 @@ class Ear:
 class Script(Protocol):
     """What the caller does; asked every 20 ms."""
 
-    def next(self, now: float, ear: Ear) -> Action | None:
+    def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """What to do now, or None."""
         ...
 
@@ -115,7 +115,7 @@ class Script(Protocol):
 class Call:
     """A call as it was for the caller. Times are on the loop's clock."""
 
-    ear: Ear = field(default_factory=Ear)
+    agent_audio: AgentAudioMonitor = field(default_factory=AgentAudioMonitor)
     said: bytes = b""
     """The caller's own sound, in step with what was heard."""
     utterances: list[Span] = field(default_factory=list)
@@ -191,7 +191,7 @@ async def placed(
     offer = make_offer(local)
     call.dialled = now()
     leg, reply = await endpoint.invite(target, f"<sip:caller@{host}>", offer)
-    call.answered = call.ear.spoken_until = now()
+    call.answered = call.agent_audio.spoken_until = now()
     try:
         yield leg, accept_answer(offer, reply or b"", local)
     finally:
@@ -220,18 +220,18 @@ async def _follow(call: Call, leg: Leg, channel: media.Channel, script: Script) 
     now, number = asyncio.get_running_loop().time, 0
     while True:
         await asyncio.sleep(STEP)
-        match script.next(now(), call.ear):
+        match script.next(now(), call.agent_audio):
             case Say(sound):
                 number += 1
-                begin = max(now(), call.ear.spoken_until)
-                call.ear.spoken_until = begin + len(sound) / 8000
-                call.utterances.append(Span(begin, call.ear.spoken_until))
+                begin = max(now(), call.agent_audio.spoken_until)
+                call.agent_audio.spoken_until = begin + len(sound) / 8000
+                call.utterances.append(Span(begin, call.agent_audio.spoken_until))
                 call.said += b"\xff" * max(0, int((begin - call.answered) * 8000) - len(call.said)) + sound
                 channel.say(number, sound)
                 channel.finish(number)
             case Press(keys):
                 channel.send_digits(keys)
-                call.ear.spoken_until = now() + 0.2 * len(keys)
+                call.agent_audio.spoken_until = now() + 0.2 * len(keys)
             case HangUp():
                 call.ending = "the caller hung up"
                 leg.hangup()
@@ -242,7 +242,7 @@ async def _follow(call: Call, leg: Leg, channel: media.Channel, script: Script) 
 
 def _hear(call: Call, event: media.MediaEvent) -> None:
     if isinstance(event, media.Frames):
-        call.ear.hear(event.ulaw, event.at)
+        call.agent_audio.hear(event.ulaw, event.at)
 
 
 def with_noise(ulaw: bytes) -> bytes:

@@ -10,7 +10,7 @@ import structlog
 
 from sipgw.bounds import FULL
 from sipgw.calls.session import CallSession
-from sipgw.web.board import Board
+from sipgw.web.board import LiveCallBoard
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class Feed:
         self.dropped = 0
         """Messages that slow browsers did not get."""
         self._calls = calls
-        self._board = Board()
+        self._board = LiveCallBoard()
         self._readers: set[asyncio.Queue[bytes]] = set()
         self._watched = asyncio.Event()
 

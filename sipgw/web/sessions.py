@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sipgw.bounds import FULL
-from sipgw.web.who import Role
+from sipgw.web.principal import Role
 
 MOST = 1000
 """Sessions; beyond that the one that was used longest ago ends."""

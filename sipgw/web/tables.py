@@ -18,7 +18,7 @@ class User(Base):
     """Its Argon2id hash."""
 
 
-class KeptSession(Base):
+class SessionRecord(Base):
     """Somebody who is signed in; see `sipgw.web.sessions.Session`. Times are in seconds since 1970."""
 
     __tablename__ = "sessions"
@@ -44,7 +44,7 @@ class ApiKey(Base):
     made: Mapped[datetime] = mapped_column(Moment)
 
 
-class Deed(Base):
+class AuditEntry(Base):
     """What somebody did: the audit log."""
 
     __tablename__ = "audit"

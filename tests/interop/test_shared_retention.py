@@ -11,16 +11,16 @@ import pytest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.gateway.upkeep import Upkeep
+from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts.hosts import GONE
 from sipgw.records.artifacts.retention import LOST
 from sipgw.records.store import CallFilter, CallRecord, Store
 from sipgw.records.store.spool import Spool
 from sipgw.records.store.tables import SpoolRecord
 from sipgw.web.forgetting import forget_everywhere
+from tests.cdr_events import add_call
 from tests.interop.postgresql import Server, server
 from tests.interop.test_shared_database import emptied
-from tests.keeping import add_call
 
 __all__ = ["server"]
 pytestmark = pytest.mark.programs("postgresql")
@@ -55,7 +55,7 @@ class Machine:
 
     async def upkeep(self, options: RetentionOptions) -> None:
         gate = GateOptions(audit=str(self.folder / "audit"))
-        upkeep = Upkeep(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate))
+        upkeep = Maintenance(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate))
         await upkeep.once(NOW)
 
     @property

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from agent.records import Used
 from sipgw.config.cost import Part
 from sipgw.policy.cost.prices import PriceTable, bound
-from sipgw.policy.inbound.limits import Spent
+from sipgw.policy.inbound.limits import SpentToday
 from sipgw.records.store import CallRecord, Store
 
-NOTHING = Spent()
+NOTHING = SpentToday()
 FRESH = 1.0
 """Seconds for which the sum of a day is used again."""
 FREE = ("local", "embedded")
@@ -151,13 +151,13 @@ class Cost:
 class Expenses:
     """The bills of all calls, and what the day has taken; `now` is in local time, whose midnight begins a day."""
 
-    def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: Spent = NOTHING) -> None:
+    def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: SpentToday = NOTHING) -> None:
         self.prices = prices
         self._now = now
         self._closed = self._earlier = earlier
         self._day: date = now().date()
         self._open: dict[str, Bill] = {}
-        self._spent: tuple[datetime, Spent] | None = None
+        self._spent: tuple[datetime, SpentToday] | None = None
 
     def open(self, call: str, bill: Bill) -> Bill:
         """A call has begun."""
@@ -172,45 +172,45 @@ class Expenses:
         self._turn_page(now)
         bill.ended = bill.ended or now
         cost, self._spent = bill.cost(now), None
-        self._closed = Spent(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
+        self._closed = SpentToday(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
         return cost
 
-    def spent(self) -> Spent:
+    def spent(self) -> SpentToday:
         """What the calls of today have taken, those that go on included; up to a second old."""
         now = self._now()
         if self._spent is None or not 0 <= (now - self._spent[0]).total_seconds() < FRESH:
             self._spent = (now, self._spent_at(now))
         return self._spent[1]
 
-    def since_start(self) -> Spent:
+    def since_start(self) -> SpentToday:
         """The same without what was taken before this process began."""
         spent = self.spent()
-        return Spent(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
+        return SpentToday(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
 
     @property
     def day(self) -> str:
         """The day that `spent` was last asked for."""
         return self._day.isoformat()
 
-    def _spent_at(self, now: datetime) -> Spent:
+    def _spent_at(self, now: datetime) -> SpentToday:
         self._turn_page(now)
         going = self._of(self._open.values(), now)
-        return Spent(self._closed.minutes + going.minutes, self._closed.money + going.money)
+        return SpentToday(self._closed.minutes + going.minutes, self._closed.money + going.money)
 
     def _turn_page(self, now: datetime) -> None:
         if now.date() != self._day:
             self._day, self._closed, self._earlier = now.date(), NOTHING, NOTHING
 
     @staticmethod
-    def _of(bills: Iterable[Bill], now: datetime) -> Spent:
+    def _of(bills: Iterable[Bill], now: datetime) -> SpentToday:
         minutes = money = 0.0
         for bill in bills:
             minutes += bill.seconds(now) / 60
             money += bill.cost(now).most
-        return Spent(minutes, money)
+        return SpentToday(minutes, money)
 
 
-async def spent_since_midnight(store: Store, now: datetime) -> Spent:
+async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
     """What the calls that have ended today took, by their records."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
@@ -221,4 +221,4 @@ async def spent_since_midnight(store: Store, now: datetime) -> Spent:
             money += float((costs or {}).get("most", cost or 0.0))
             if answered and ended:
                 minutes += (ended - answered).total_seconds() / 60
-    return Spent(minutes, money)
+    return SpentToday(minutes, money)

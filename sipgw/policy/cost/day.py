@@ -2,7 +2,7 @@
 
 from sipgw.cluster.cluster import Cluster
 from sipgw.policy.cost.cost import NOTHING, Expenses
-from sipgw.policy.inbound.limits import Spent
+from sipgw.policy.inbound.limits import SpentToday
 
 KEPT = 2 * 24 * 3600
 """Seconds after which a day is forgotten."""
@@ -30,7 +30,7 @@ class SharedSpent:
         if cluster is not None:
             cluster.parts.append(lambda: self._beat(cluster))
 
-    def spent(self) -> Spent:
+    def spent(self) -> SpentToday:
         """Of all gateways, up to two seconds old.
 
         Since this one has begun the others are heard; what was before stands in the records, or in Redis, or in both.
@@ -39,10 +39,12 @@ class SharedSpent:
         day, others = self._others
         if day != self._own.day:
             return whole
-        return Spent(max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money))
+        return SpentToday(
+            max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money)
+        )
 
     async def _beat(self, cluster: Cluster) -> None:
         ours, day = self._own.since_start(), self._own.day
         told: list[str | float] = [cluster.id, ours.minutes, ours.money, KEPT]
         minutes, money = await cluster.shared.run(_TELL, [f"spent:{day}"], told)
-        self._others = (day, Spent(float(minutes), float(money)))
+        self._others = (day, SpentToday(float(minutes), float(money)))

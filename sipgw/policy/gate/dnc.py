@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from agent.pool import Pool
 from sipgw.policy.gate import number_set
 from sipgw.policy.gate.number_set import NumberSet, TooManyError
-from sipgw.policy.gate.rules import Refused
+from sipgw.policy.gate.rules import GateRefusal
 from sipgw.records.store import Base, Moment, Store
 
 log = structlog.get_logger()
@@ -209,14 +209,14 @@ class FileLists:
                 for line in file.numbers.broken:
                     log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
 
-    def refusal(self, number: str) -> Refused | None:
+    def refusal(self, number: str) -> GateRefusal | None:
         """Why the E.164 `number` must not be called; None if no file names it."""
         for file in self._files:
             if file.problem:
                 why = f"the do-not-call file {file.path} cannot be used ({file.problem})"
-                return Refused("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
+                return GateRefusal("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
             if number in file.numbers:
-                return Refused("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
+                return GateRefusal("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
         return None
 
     @property

@@ -12,7 +12,7 @@ import structlog
 
 from agent.pool import Pool, PoolFullError
 from sipgw.config.errors import OperatorError
-from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class Hook:
             raise HookError(f"[gate] hook: {path}: there is no function {NAME}(dial)")
         self._function, self._limit, self._path = function, limit, path
 
-    async def refusal(self, dial: GateRequest) -> Refused | None:
+    async def refusal(self, dial: GateRequest) -> GateRefusal | None:
         """None if it lets the call out; anything but True does not."""
         try:
             async with asyncio.timeout(self._limit):
@@ -52,14 +52,14 @@ class Hook:
                     answer = await HOOKS.run(self._function, dial)
         except TimeoutError:
             why = f"{self._path} gave no answer within {self._limit:g} s, so {dial.number} is not called"
-            return Refused("hook", why, unable=True)
+            return GateRefusal("hook", why, unable=True)
         except PoolFullError as error:
-            return Refused("hook", f"{self._path} was not asked about {dial.number}: {error}", unable=True)
+            return GateRefusal("hook", f"{self._path} was not asked about {dial.number}: {error}", unable=True)
         except Exception as error:  # the observer boundary: its details are for the log
             log.exception("the gate's hook failed")
             why = f"{self._path} failed ({type(error).__name__}), so {dial.number} is not called"
-            return Refused("hook", why, unable=True)
+            return GateRefusal("hook", why, unable=True)
         if answer is True:
             return None
         reason = " ".join(answer.split())[:300] if isinstance(answer, str) and answer.strip() else "it said no"
-        return Refused("hook", f"{self._path} does not let {dial.number} be called: {reason}")
+        return GateRefusal("hook", f"{self._path} does not let {dial.number} be called: {reason}")

@@ -1,6 +1,6 @@
 """The rules in front of every call out: what may be dialled, whom and when. Sans-IO; every rule fails closed.
 
-Each rule is a function from a `Case` to None or a `Refused` that says in plain words why, and what to change.
+Each rule is a function from a `GateCase` to None or a `GateRefusal` that says in plain words why, and what to change.
 """
 
 import re
@@ -50,7 +50,7 @@ class Permit(NamedTuple):
     number: str
 
 
-class Refused(NamedTuple):
+class GateRefusal(NamedTuple):
     """The call must not be made."""
 
     rule: str
@@ -62,7 +62,7 @@ class Refused(NamedTuple):
     """Whether only the gate is to blame, which could not do its work."""
 
 
-class Case(NamedTuple):
+class GateCase(NamedTuple):
     """A dial whose number is understood."""
 
     dial: GateRequest
@@ -79,68 +79,70 @@ class Case(NamedTuple):
     now: datetime
 
 
-Rule = Callable[[Case], Refused | None]
+Rule = Callable[[GateCase], GateRefusal | None]
 
 
-def understood(dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
+def understood(
+    dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime
+) -> GateCase | GateRefusal:
     """The first rule: the number is a valid one, on a trunk that is there."""
     import phonenumbers  # as in `sipgw.config.numbers`
 
     if trunk is None:
-        return Refused("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")
+        return GateRefusal("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")
     if dial.purpose not in PURPOSES:
-        return Refused("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
+        return GateRefusal("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
     home, shown = trunk.country.upper(), trunk.shows(dial.caller_id)
     if trunk.number_format == "as_dialled" and any(_is(dial.number, pattern) for pattern in options.extensions):
-        return Case(dial, options, dial.number, "", None, home, shown, now)
+        return GateCase(dial, options, dial.number, "", None, home, shown, now)
     # A PBX reads digits without + in its own way, so what is judged would not be what is dialled.
     untouched = trunk.number_format == "as_dialled"
     try:
         number = e164(dial.number, "" if untouched else trunk.country)
     except NumberError as error:
         hint = "; extensions of a PBX stand in [gate] extensions" if trunk.number_format == "as_dialled" else ""
-        return Refused("number", f"{error}{hint}")
+        return GateRefusal("number", f"{error}{hint}")
     parsed = phonenumbers.parse(number)
     if not phonenumbers.is_valid_number(parsed):
-        return Refused("number", f"{number} is not in use: no numbers like it are given out; correct it")
+        return GateRefusal("number", f"{number} is not in use: no numbers like it are given out; correct it")
     country = str(phonenumbers.region_code_for_number(parsed) or WORLD)
-    return Case(dial, options, number, country, parsed, home, shown, now)
+    return GateCase(dial, options, number, country, parsed, home, shown, now)
 
 
 def _is(number: str, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\?", "[0-9]"), number) is not None
 
 
-def destination(case: Case) -> Refused | None:
+def destination(case: GateCase) -> GateRefusal | None:
     """Countries and prefixes that may be dialled; what costs the caller extra never."""
     import phonenumbers
 
     options, number = case.options, case.number
     kind = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(case.parsed))
     if kind in COSTLY:
-        return Refused("premium", f"{number} is a {COSTLY[kind]}: never dialled")
+        return GateRefusal("premium", f"{number} is a {COSTLY[kind]}: never dialled")
     if case.country == WORLD:
-        return Refused("premium", f"{number} is a satellite or international service number: never dialled")
+        return GateRefusal("premium", f"{number} is a satellite or international service number: never dialled")
     if prefix := next((one for one in options.never if number.startswith(one)), ""):
-        return Refused("never", f"{number} begins with {prefix}, which [gate] never forbids")
+        return GateRefusal("never", f"{number} begins with {prefix}, which [gate] never forbids")
     if any(number.startswith(one) for one in options.prefixes):
         return None
     allowed = options.countries or ((case.home,) if case.home else ())
     if not allowed:
-        return Refused(
+        return GateRefusal(
             "country",
             f"no country may be dialled through {case.dial.trunk!r}: give it a 'country', or set [gate] countries",
         )
     if case.country in allowed:
         return None
-    return Refused(
+    return GateRefusal(
         "country",
         f"{number} is in {case.country}, and only {', '.join(allowed)} may be dialled; to allow it add "
         f"{case.country!r} to [gate] countries",
     )
 
 
-def window(case: Case) -> Refused | None:
+def window(case: GateCase) -> GateRefusal | None:
     """The hours in which the person may be called, in every zone that the number may be in."""
     from phonenumbers import timezone
 
@@ -148,7 +150,7 @@ def window(case: Case) -> Refused | None:
     zones = [zone_named(name) for name in names]
     known = [zone for zone in zones if zone is not None]
     if not known or len(known) < len(zones) or "Etc/Unknown" in names:
-        return Refused("window", f"nobody knows what time it is where {case.number} is, so it is not called")
+        return GateRefusal("window", f"nobody knows what time it is where {case.number} is, so it is not called")
     options = case.options
     hours = Hours.of(options.windows, options.holidays, case.country)
     closed = hours.closed(case.now, known)
@@ -156,14 +158,14 @@ def window(case: Case) -> Refused | None:
         return None
     when = "; ".join(map(str, hours.windows)) or f"never: no [[gate.windows]] is for {case.country}"
     zones_text = f", which may be in {len(known)} time zones" if len(known) > 1 else ""
-    return Refused(
+    return GateRefusal(
         "window",
         f"{case.number}{zones_text}: {closed}; people there may be called {when} ([[gate.windows]])",
         hours.opens(case.now, known),
     )
 
 
-def consent(case: Case) -> Refused | None:
+def consent(case: GateCase) -> GateRefusal | None:
     """Calls that need the person's agreement."""
     dial, options = case.dial, case.options
     if dial.consent is True:
@@ -178,10 +180,10 @@ def consent(case: Case) -> Refused | None:
     if not why:
         return None
     knows = "has not agreed" if dial.consent is False else "is not known to have agreed"
-    return Refused("consent", f"the person at {case.number} {knows} to be called, and {why}")
+    return GateRefusal("consent", f"the person at {case.number} {knows} to be called, and {why}")
 
 
-def india(case: Case) -> Refused | None:
+def india(case: GateCase) -> GateRefusal | None:
     """Promotional calls to India: registered, and shown as the 140 series; other calls never as that series.
 
     TRAI's Telecom Commercial Communications Customer Preference Regulations, 2018; the 1600 series is for service and
@@ -192,7 +194,7 @@ def india(case: Case) -> Refused | None:
     shown = case.caller_id.removeprefix("+91").removeprefix("0")
     if case.dial.purpose not in case.options.promotional:
         if shown.startswith("140"):
-            return Refused(
+            return GateRefusal(
                 "india",
                 f"the caller ID {case.caller_id} is of the 140 series, for promotion only",
             )
@@ -200,13 +202,13 @@ def india(case: Case) -> Refused | None:
     registered = case.options.india
     names = ("entity_id", "header_id", "template_id")
     if missing := [name for name in names if not getattr(registered, name)]:
-        return Refused(
+        return GateRefusal(
             "india",
             f"{case.number} is in India, where promotional calls are registered (DLT): set {', '.join(missing)} in "
             "[gate.india]",
         )
     if not shown.startswith("140"):
-        return Refused(
+        return GateRefusal(
             "india",
             f"promotional calls to India must show a number of the 140 series, not {case.caller_id or 'none'}: set the "
             "trunk's caller_id",
@@ -218,7 +220,7 @@ BEFORE_LISTS: tuple[Rule, ...] = (destination,)
 AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
 
 
-def refusal(case: Case, rules: tuple[Rule, ...], *, later: bool = False) -> Refused | None:
+def refusal(case: GateCase, rules: tuple[Rule, ...], *, later: bool = False) -> GateRefusal | None:
     """What the first of `rules` that refuses says; with `later` of those that will still do so after any wait."""
     said = (found for rule in rules if (found := rule(case)) is not None)
     return next((found for found in said if not (later and found.again)), None)

@@ -19,7 +19,7 @@ TIDY = timedelta(hours=1)
 """Between two deletions of what no cap looks at any more."""
 
 
-class Dialled(Base):
+class CountedCall(Base):
     """A call that was let out."""
 
     __tablename__ = "dials"
@@ -49,11 +49,11 @@ class SharedCounts:
         async with asyncio.timeout(LIMIT), self._store.write() as session:
             await session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
             if self._tidied is None or now - self._tidied >= TIDY:
-                await session.execute(delete(Dialled).where(Dialled.at <= (now - WEEK).timestamp()))
+                await session.execute(delete(CountedCall).where(CountedCall.at <= (now - WEEK).timestamp()))
                 self._tidied = now
-            rows = select(Dialled).where(Dialled.id > self._seen).order_by(Dialled.id)
+            rows = select(CountedCall).where(CountedCall.id > self._seen).order_by(CountedCall.id)
             for row in await session.scalars(rows):
                 self._take(row.number, datetime.fromtimestamp(row.at, UTC))
                 self._seen = row.id
             yield counted.append
-            session.add_all(Dialled(number=number, at=now.timestamp()) for number in counted)
+            session.add_all(CountedCall(number=number, at=now.timestamp()) for number in counted)

@@ -32,7 +32,7 @@ class Declined(NamedTuple):
         return {"busy": 486, "overload": 503, "decline": 603, "spoken": 200}[self.answer]
 
 
-class Rule(NamedTuple):
+class LimitRule(NamedTuple):
     """How many calls of one kind there may be."""
 
     key: str
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
     """What becomes of one more."""
 
 
-class Spent(NamedTuple):
+class SpentToday(NamedTuple):
     """What the calls of a day have taken so far."""
 
     minutes: float = 0.0
@@ -64,7 +64,7 @@ class Caller(NamedTuple):
 class Limits:
     """Judges the calls that come in; `spent` tells what the day has taken."""
 
-    def __init__(self, options: LimitOptions, spent: Callable[[], Spent] = Spent) -> None:
+    def __init__(self, options: LimitOptions, spent: Callable[[], SpentToday] = SpentToday) -> None:
         self._options = options
         self._spent = spent
         self._blocked = Networks((network, True) for network in options.blocked_networks)
@@ -105,7 +105,7 @@ class Limits:
         full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)
         return next(full, None) or self.budget()
 
-    def _count(self, rule: Rule, now: float) -> int:
+    def _count(self, rule: LimitRule, now: float) -> int:
         if not rule.window:
             return self._going[rule.key]
         calls = self._recent.get(rule.key, deque())
@@ -113,22 +113,24 @@ class Limits:
             calls.popleft()
         return len(calls)
 
-    def rules(self, caller: Caller) -> list[Rule]:
+    def rules(self, caller: Caller) -> list[LimitRule]:
         """How many calls like this one there may be, at the same time and within the window."""
         options, number, found = self._options, caller.number, []
         person = next((one for one in options.people if fnmatchcase(caller.dialled, one.number)), None)
         if person is not None:
             reason = f"{person.at_once} at once speak at {person.number} already ([[limits.people]])"
-            found.append(Rule(f"person:{person.number}", person.at_once, 0, Declined(person.answer, "busy", reason)))
+            found.append(
+                LimitRule(f"person:{person.number}", person.at_once, 0, Declined(person.answer, "busy", reason))
+            )
         if number and options.at_once_per_number:
             name, most = "at_once_per_number", options.at_once_per_number
             reason = f"{number} has {most} calls at the same time ([limits] {name})"
-            found.append(Rule(f"{name}:{number}", most, 0, Declined(options.answer_too_often, name, reason)))
+            found.append(LimitRule(f"{name}:{number}", most, 0, Declined(options.answer_too_often, name, reason)))
         for who, name in ((number, "per_number"), (site(caller.host), "per_network")):
             most, window = getattr(options, name), options.window
             if who and most:
                 reason = f"{who} has called {most} times within {window:.0f} s ([limits] {name})"
-                found.append(Rule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
+                found.append(LimitRule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
         return found
 
     def budget(self) -> Declined | None:

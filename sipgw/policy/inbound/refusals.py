@@ -12,7 +12,7 @@ CALLS = 200
 """The latest calls of others that were not let in are remembered."""
 
 
-class Refused(NamedTuple):
+class RefusalEntry(NamedTuple):
     """Somebody was turned away."""
 
     at: float
@@ -26,7 +26,7 @@ class Refused(NamedTuple):
     """The Call-ID, if it was to become a call."""
 
     @classmethod
-    def of(cls, request: Request, source: Peer, now: float, status: int, why: str) -> "Refused":
+    def of(cls, request: Request, source: Peer, now: float, status: int, why: str) -> "RefusalEntry":
         """What is told of a `request` that is turned away."""
         call = request.headers.get("call-id") or "" if request.method == "INVITE" else ""
         return cls(now, source.host, request.method, status, why, call)
@@ -36,13 +36,13 @@ class Refusals:
     """The last refusal of each trunk, the latest strangers, and the latest calls that were not let in."""
 
     def __init__(self) -> None:
-        self.last: dict[str, Refused] = {}
+        self.last: dict[str, RefusalEntry] = {}
         """By trunk."""
-        self.strangers: deque[Refused] = deque(maxlen=STRANGERS)
-        self.calls: dict[str, Refused] = {}
+        self.strangers: deque[RefusalEntry] = deque(maxlen=STRANGERS)
+        self.calls: dict[str, RefusalEntry] = {}
         """By Call-ID; those of strangers, who get no answer, are not among them."""
 
-    def note(self, trunk: str, refused: Refused) -> None:
+    def note(self, trunk: str, refused: RefusalEntry) -> None:
         """Remember one; `trunk` is empty for a stranger."""
         if trunk:
             self.last[trunk] = refused

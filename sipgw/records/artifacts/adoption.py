@@ -15,14 +15,19 @@ from sipgw.records.artifacts.files import BUNDLE, ENDING, PACKETS, absolute, fil
 from sipgw.records.artifacts.folders import mark_of
 from sipgw.records.artifacts.work import on_disk
 from sipgw.records.store import Store
-from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.tables import ArtifactRecord, CallRecord
 
 log = structlog.get_logger()
 
 NOTE = ".unfinished"
 """Behind the name of a recording: a note of an earlier release that it was not finished, or not redacted."""
-KINDS = {".gz": Kind.TIMELINE, ".pcap": Kind.CAPTURE, ".zip": Kind.BUNDLE, NOTE: Kind.RECORDING}
+KINDS = {
+    ".gz": ArtifactKind.TIMELINE,
+    ".pcap": ArtifactKind.CAPTURE,
+    ".zip": ArtifactKind.BUNDLE,
+    NOTE: ArtifactKind.RECORDING,
+}
 _NAME = re.compile(rf"-[0-9a-f]{{12}}(?:{'|'.join(map(re.escape, (ENDING, PACKETS, BUNDLE)))})$")
 
 
@@ -59,15 +64,17 @@ async def adopt(store: Store, folder: str) -> None:
             if kept is None and one.suffix in KINDS:
                 kept = known[name] = row(
                     path=name, gateway=here[0], call=calls.get(one.name.partition(".")[0], ""), kind=KINDS[one.suffix],
-                    created=made, state=State.FINISHED, problem="",
+                    created=made, state=ArtifactState.FINISHED, problem="",
                 )  # fmt: skip
                 session.add(kept)
-            waits = kept is not None and (kept.state, kept.problem) == (State.TO_REDACT, UNSEEN)
-            if kept and noted and (waits or kept.state == State.FINISHED):  # all of it: what it says is not read
+            waits = kept is not None and (kept.state, kept.problem) == (ArtifactState.TO_REDACT, UNSEEN)
+            if (
+                kept and noted and (waits or kept.state == ArtifactState.FINISHED)
+            ):  # all of it: what it says is not read
                 everything = {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
-                kept.state, kept.redact, kept.problem = State.TO_REDACT, everything, ""
+                kept.state, kept.redact, kept.problem = ArtifactState.TO_REDACT, everything, ""
             elif kept and waits and Path(f"{name}{NOTE}") not in files:
-                kept.state, kept.problem = State.FINISHED, ""
+                kept.state, kept.problem = ArtifactState.FINISHED, ""
     await on_disk("adopt", str(path), _adopted, done, mark, [one for one in files if one.suffix == NOTE])
     if files:
         log.info("files of earlier releases have rows now", folder=str(path), files=len(files))
@@ -79,7 +86,7 @@ def _mine(store: Store) -> ColumnElement[bool]:
 
 
 def _unseen(store: Store) -> tuple[ColumnElement[bool], ...]:
-    return _mine(store), ArtifactRecord.state == State.TO_REDACT, ArtifactRecord.problem == UNSEEN
+    return _mine(store), ArtifactRecord.state == ArtifactState.TO_REDACT, ArtifactRecord.problem == UNSEEN
 
 
 def _look(folder: Path, done: Path, unseen: Collection[str]) -> tuple[str, dict[Path, datetime]]:

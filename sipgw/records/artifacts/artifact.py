@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.recording.redact import Span
 from sipgw.bounds import FULL
-from sipgw.records.store.artifact_states import FILES, MOVES, Kind, State, before
+from sipgw.records.store.artifact_states import FILES, MOVES, ArtifactKind, ArtifactState, before
 from sipgw.records.store.spool import Entry
 from sipgw.records.store.tables import PATH, ArtifactRecord
 
@@ -46,7 +46,7 @@ class Artifacts:
         self._ended: dict[str, float] = {}
         """When those ended of which not all may be in the file yet, by the monotonic clock; oldest first."""
 
-    def begin(self, kind: Kind, call: str, path: str, *, consent: str = "", redact: bool = False) -> "Artifact":
+    def begin(self, kind: ArtifactKind, call: str, path: str, *, consent: str = "", redact: bool = False) -> "Artifact":
         """A row for the file at `path`, absolute; `redact` if what is private in it is to be covered.
 
         Raises OSError: then nothing may be written there.
@@ -60,7 +60,7 @@ class Artifacts:
             raise OSError(errno.EBUSY, f"{MOST_OPEN} files of calls are being written")
         begun = self.open[path] = Artifact(self, kind, call, path, consent, redact=redact)
         if problem := begun.tell(new=True):
-            begun.end(State.TO_DELETE)
+            begun.end(ArtifactState.TO_DELETE)
             raise OSError(errno.EIO, f"its row cannot be kept: {problem}")
         return begun
 
@@ -79,12 +79,12 @@ class Artifacts:
         return list(self._ended)
 
     @contextlib.contextmanager
-    def writing(self, kind: Kind, call: str, path: str) -> Iterator[None]:
+    def writing(self, kind: ArtifactKind, call: str, path: str) -> Iterator[None]:
         """Write a file in the block; what is not finished is deleted. Raises OSError as `begin`."""
-        begun, state = self.begin(kind, call, path), State.TO_DELETE
+        begun, state = self.begin(kind, call, path), ArtifactState.TO_DELETE
         try:
             yield
-            state = State.FINISHED
+            state = ArtifactState.FINISHED
         finally:
             begun.end(state)
 
@@ -92,10 +92,12 @@ class Artifacts:
 class Artifact:
     """A file that is being written."""
 
-    def __init__(self, held: Artifacts, kind: Kind, call: str, path: str, consent: str, *, redact: bool) -> None:
+    def __init__(
+        self, held: Artifacts, kind: ArtifactKind, call: str, path: str, consent: str, *, redact: bool
+    ) -> None:
         """See `Artifacts.begin`."""
         self.path = path
-        self.state = State.WRITING
+        self.state = ArtifactState.WRITING
         self.spans: list[Span] = []
         """What is to be covered."""
         self._held = held
@@ -107,7 +109,7 @@ class Artifact:
 
     def want(self, spans: Sequence[Span]) -> None:
         """Note, before it is done, what is to be covered."""
-        if self.state is not State.WRITING:
+        if self.state is not ArtifactState.WRITING:
             raise RuntimeError(f"nothing can be found in an artifact that is {self.state}")
         self.spans += spans
         if len(self.spans) > MOST_SPANS:
@@ -117,19 +119,19 @@ class Artifact:
 
     def covered(self, spans: Sequence[Span]) -> None:
         """That has been done. After the end nothing happens: the row says already that it is to be done."""
-        if self.state is State.WRITING:
+        if self.state is ArtifactState.WRITING:
             self.spans = [one for one in self.spans if one not in spans]
             self.tell()
 
     def judged(self, side: str, until: float) -> None:
         """Of what is on that side until then, in seconds, it is known what is private, and it was wanted."""
-        if self.state is State.WRITING and self._judged:
+        if self.state is ArtifactState.WRITING and self._judged:
             self._judged[side] = until
             self.tell()
 
-    def end(self, state: State | None = None) -> None:
+    def end(self, state: ArtifactState | None = None) -> None:
         """Nothing more is written; without a `state` it is redacted if anything is left to be covered."""
-        state = state or (State.TO_REDACT if self.spans else State.FINISHED)
+        state = state or (ArtifactState.TO_REDACT if self.spans else ArtifactState.FINISHED)
         if state not in MOVES[self.state]:
             raise RuntimeError(f"an artifact cannot go from {self.state} to {state}")
         self.state, self._judged = state, {}
@@ -139,7 +141,7 @@ class Artifact:
     def tell(self, *, new: bool = False) -> str:
         """Give the spool the whole row; returns why it is not on the disk, "" if it is."""
         redact = {"spans": [str(span) for span in self.spans], "judged": self._judged}
-        waits = (datetime.now(UTC) + SETTLED).isoformat() if self.state is State.TO_REDACT else None
+        waits = (datetime.now(UTC) + SETTLED).isoformat() if self.state is ArtifactState.TO_REDACT else None
         row = {**self._row, "state": self.state.value, "redact": redact, "next_try": waits, "new": new}
         return self._held.keep({"call": self._call, "artifact": row})
 
@@ -156,28 +158,28 @@ async def is_open(session: AsyncSession, path: str) -> bool | None:
     None if that is not known yet, as its row says that it is written, or is on the way through the spool.
     """
     rows = list(await session.scalars(select(ArtifactRecord).where(ArtifactRecord.path == path)))
-    if not rows or any(row.state == State.WRITING and left(row.redact) for row in rows):
+    if not rows or any(row.state == ArtifactState.WRITING and left(row.redact) for row in rows):
         return None
-    return all(row.state in (State.WRITING, State.FINISHED, State.REDACTED) for row in rows)
+    return all(row.state in (ArtifactState.WRITING, ArtifactState.FINISHED, ArtifactState.REDACTED) for row in rows)
 
 
-async def delete(session: AsyncSession, now: datetime, *which: Any, kinds: Sequence[Kind] = FILES) -> None:
+async def delete(session: AsyncSession, now: datetime, *which: Any, kinds: Sequence[ArtifactKind] = FILES) -> None:
     """Have those artifacts deleted; one that is still being written as soon as it is finished."""
     row = ArtifactRecord
-    for state, due in ((State.WRITING, now + SETTLED), (None, now)):
-        of_state = row.state == state if state else row.state.in_(before(State.TO_DELETE))
-        values = {"state": State.TO_DELETE.value, "next_try": due, "attempts": 0, "problem": ""}
+    for state, due in ((ArtifactState.WRITING, now + SETTLED), (None, now)):
+        of_state = row.state == state if state else row.state.in_(before(ArtifactState.TO_DELETE))
+        values = {"state": ArtifactState.TO_DELETE.value, "next_try": due, "attempts": 0, "problem": ""}
         await session.execute(update(row).where(of_state, row.kind.in_(kinds), *which).values(**values))
 
 
 async def recover(session: AsyncSession, gateway: str, now: datetime) -> dict[str, str]:
     """Move what a killed gateway was writing; returns the paths of its recordings by their calls."""
     row = ArtifactRecord
-    cut = row.gateway == gateway, row.state == State.WRITING
+    cut = row.gateway == gateway, row.state == ArtifactState.WRITING
     recordings = dict[str, str]()
-    for one in list(await session.scalars(select(row).where(*cut, row.kind == Kind.RECORDING))):
+    for one in list(await session.scalars(select(row).where(*cut, row.kind == ArtifactKind.RECORDING))):
         recordings[one.call] = one.path
-        one.state = State.TO_REDACT if left(one.redact) else State.FINISHED
+        one.state = ArtifactState.TO_REDACT if left(one.redact) else ArtifactState.FINISHED
         one.next_try = now + SETTLED  # the recorder of a gateway that was killed still writes what it has
     await session.flush()
     await delete(session, now, *cut)  # of other kinds half a file is of no use
@@ -187,12 +189,12 @@ async def recover(session: AsyncSession, gateway: str, now: datetime) -> dict[st
 async def undeleted(session: AsyncSession, most: int) -> list[ArtifactRecord]:
     """What could not be deleted, `most` at most, that first which was tried least."""
     row = ArtifactRecord
-    tried = row.state == State.TO_DELETE, row.attempts > 0
+    tried = row.state == ArtifactState.TO_DELETE, row.attempts > 0
     return list(await session.scalars(select(row).where(*tried).order_by(row.attempts, row.created).limit(most)))
 
 
 async def count_undeleted(session: AsyncSession, *which: Any) -> int:
     """How many could not be deleted."""
     row = ArtifactRecord
-    query = select(func.count()).select_from(row).where(row.state == State.TO_DELETE, row.attempts > 0, *which)
+    query = select(func.count()).select_from(row).where(row.state == ArtifactState.TO_DELETE, row.attempts > 0, *which)
     return await session.scalar(query) or 0

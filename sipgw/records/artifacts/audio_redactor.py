@@ -20,9 +20,9 @@ from media.recording.redact import Span
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import SETTLED, Artifact
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.privacy.redaction import Found, find
-from sipgw.records.store.artifact_states import State
+from sipgw.records.store.artifact_states import ArtifactState
 from sipgw.sip.boundaries import bounded, contained
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class RecordedCall(NamedTuple):
 
     agent: str
     """Name of the agent whose rules hold now."""
-    tape: Tape | None
+    call_recording: CallRecording | None
     """The recording of the call."""
 
 
@@ -164,36 +164,36 @@ class AudioRedactor:
     def _judged(self, call: str, side: str, until: datetime) -> None:
         """Of what was said until then it is known what is private: after a kill the rest is covered."""
         live = self._live(call)
-        if live and (tape := live.tape) and tape.artifact and tape.began:
-            tape.artifact.judged(side, (until - tape.began - MARGIN).total_seconds())
+        if live and (call_recording := live.call_recording) and call_recording.artifact and call_recording.began:
+            call_recording.artifact.judged(side, (until - call_recording.began - MARGIN).total_seconds())
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
         if call not in self._withheld:
             self._withheld.add(call)
             self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
         live = self._live(call)
-        tape = live.tape if live else None
-        if tape is None or tape.artifact is None or tape.began is None:
+        call_recording = live.call_recording if live else None
+        if call_recording is None or call_recording.artifact is None or call_recording.began is None:
             return
-        zero = tape.began
+        zero = call_recording.began
         places = [
             Span(side, (since - zero).total_seconds(), (until - zero).total_seconds()) for side, since, until in spans
         ]
-        if not tape.path.endswith(".wav"):
-            log.error("recording not redacted", file=tape.path, cause="only WAV can be")
+        if not call_recording.path.endswith(".wav"):
+            log.error("recording not redacted", file=call_recording.path, cause="only WAV can be")
             return
         if not (ahead := [span for span in places if span.end > 0]):
             return
-        tape.artifact.want(ahead)
+        call_recording.artifact.want(ahead)
         with contextlib.suppress(asyncio.QueueFull):  # it is covered when the call is over
-            self._jobs.put_nowait(_Job(asyncio.get_running_loop().time() + AFTER, tape.artifact, ahead))
+            self._jobs.put_nowait(_Job(asyncio.get_running_loop().time() + AFTER, call_recording.artifact, ahead))
 
     async def _work(self) -> None:
         now = asyncio.get_running_loop().time
         while True:
             job = await self._jobs.get()
             await asyncio.sleep(max(0.0, job.due - now()))
-            if job.artifact.state is State.WRITING:
+            if job.artifact.state is ArtifactState.WRITING:
                 with contained("recording not redacted"):
                     if problem := await cover(job.artifact.path, job.spans, growing=True):
                         log.error("recording not redacted", file=job.artifact.path, cause=problem)

@@ -7,7 +7,7 @@ import phonenumbers
 
 from agent.tools import Tool, tool
 from sipgw.config.records import RecordingOptions
-from sipgw.records.artifacts.recordings import Consent, Tape
+from sipgw.records.artifacts.recordings import CallRecording, Consent
 from sipgw.sip.identity import Identity
 
 _GDPR = "AT BE BG CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
@@ -56,19 +56,19 @@ def notice_of(options: RecordingOptions, consent: Consent, notice: str) -> str:
     return f"{sentence[consent]} {notice}".strip() if consent in ("announce", "key") else notice
 
 
-def recording_tools(tape: Tape) -> list[Tool]:
+def recording_tools(call_recording: CallRecording) -> list[Tool]:
     """What lets the agent keep sound out of the recording, and of captures and bundles, for a while."""
 
     @tool(timeout=2.0)
     async def pause_recording() -> dict[str, Any]:
         """Stop recording, before the caller tells a card number or asks not to be recorded for a while."""
-        tape.pause()
+        call_recording.pause()
         return {"recording": "paused"}
 
     @tool(timeout=2.0)
     async def resume_recording() -> dict[str, Any]:
         """Record again, as soon as what must not be recorded has been said."""
-        tape.resume()
+        call_recording.resume()
         return {"recording": "on"}
 
     return [pause_recording, resume_recording]

@@ -10,7 +10,7 @@ import structlog
 
 from media.process.channel import Channel, MediaDown, Recorded
 from sipgw.records.artifacts.artifact import Artifact, Artifacts
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ NOT_AGREED = "the caller did not agree to be recorded"
 NOT_YET = "the caller has not agreed yet"
 
 
-class Tape:
+class CallRecording:
     """What may be kept of the sound of one call, and its recording if there is a path.
 
     `keeps` decides it for all that keeps or tells sound: the media process keeps nothing in recordings, captures and
@@ -47,7 +47,7 @@ class Tape:
         self.artifact: Artifact | None = None
         """The row of its file, once that was begun."""
         self._row = partial(
-            (artifacts or Artifacts()).begin, Kind.RECORDING, call, path,
+            (artifacts or Artifacts()).begin, ArtifactKind.RECORDING, call, path,
             consent="" if consent == "off" else consent, redact=redact and path.endswith(".wav"),
         )  # fmt: skip
         """Makes the row."""

@@ -15,8 +15,8 @@ from sipgw.bounds import FULL
 from sipgw.config.numbers import spellings
 from sipgw.config.records import RetentionOptions
 from sipgw.records.artifacts import artifact, hosts
-from sipgw.records.artifacts.work import Worker
-from sipgw.records.store.artifact_states import FILES, SOUND, WORDS, Kind, State, before
+from sipgw.records.artifacts.work import ArtifactWorker
+from sipgw.records.store.artifact_states import FILES, SOUND, WORDS, ArtifactKind, ArtifactState, before
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import (
@@ -54,15 +54,17 @@ class Removed:
     """Files that could not be deleted: see `sipgw.records.artifacts.work`. They are tried again."""
 
 
-async def purge(store: Store, options: RetentionOptions, now: datetime, worker: Worker | None = None) -> Removed:
+async def purge(
+    store: Store, options: RetentionOptions, now: datetime, worker: ArtifactWorker | None = None
+) -> Removed:
     """Delete what is older than it may be.
 
     Raises what the database raises, and `StoreError` if too many files could not be deleted (`MOST_UNDELETED`): then
     the records of further calls stay. Their words and recordings are too old all the same.
     """
-    worker = worker or Worker(store)
+    worker = worker or ArtifactWorker(store)
     removed = Removed(recordings=await worker.work(now, again=True))
-    rules: tuple[tuple[int, tuple[Kind, ...], ColumnElement[bool], Erase], ...] = (
+    rules: tuple[tuple[int, tuple[ArtifactKind, ...], ColumnElement[bool], Erase], ...] = (
         (options.recordings, SOUND, CallRecord.recording != "", _blank),
         (options.transcripts, WORDS, or_(_in(TurnRecord), _in(ToolCallRecord)), _delete_words),
         (options.calls, FILES, true(), _delete_calls),
@@ -79,12 +81,12 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, worker: 
     return await _counted(store, removed, now)
 
 
-async def forget(store: Store, number: str, now: datetime, worker: Worker | None = None) -> Removed:
+async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorker | None = None) -> Removed:
     """Delete all of somebody who called or was called, at all gateways. Calls that go on are left.
 
     Raises as `purge`.
     """
-    worker = worker or Worker(store)
+    worker = worker or ArtifactWorker(store)
     async with store.write() as session:  # first, for records may have to wait for a disk that is away
         theirs = select(CallRecord.id).where(CallRecord.ended.is_not(None), _of(number))
         await _delete_words(session, list(await session.scalars(theirs)))
@@ -104,7 +106,7 @@ async def mask_elsewhere(store: Store, number: str, now: datetime) -> int:
     async with store.write() as session:
         others = set(await session.scalars(hosts.alive(now))) - hosts.here(store)
         for other in others:
-            row = {"kind": Kind.AUDIT.value, "call": "", "created": now, "state": State.TO_REDACT.value}
+            row = {"kind": ArtifactKind.AUDIT.value, "call": "", "created": now, "state": ArtifactState.TO_REDACT.value}
             await session.merge(ArtifactRecord(path=number, gateway=other, next_try=now, **row))
     return len(others)
 
@@ -112,11 +114,11 @@ async def mask_elsewhere(store: Store, number: str, now: datetime) -> int:
 async def prune(store: Store, kept: int, now: datetime) -> None:
     """Delete the oldest timelines of more than are to be kept."""
     row = ArtifactRecord
-    these = row.kind == Kind.TIMELINE, row.state == State.FINISHED, hosts.ours(store, now, row.gateway)
+    these = row.kind == ArtifactKind.TIMELINE, row.state == ArtifactState.FINISHED, hosts.ours(store, now, row.gateway)
     older = select(row.path).where(*these).order_by(row.created.desc()).offset(kept).limit(SOME)
     async with store.write() as session:
         while paths := list(await session.scalars(older)):
-            await artifact.delete(session, now, *these, row.path.in_(paths), kinds=(Kind.TIMELINE,))
+            await artifact.delete(session, now, *these, row.path.in_(paths), kinds=(ArtifactKind.TIMELINE,))
 
 
 async def close_lost(store: Store, now: datetime) -> int:
@@ -150,19 +152,19 @@ def _in(table: type[TurnRecord | ToolCallRecord]) -> ColumnElement[bool]:
     return select(table.call).where(table.call == CallRecord.id).exists()
 
 
-def _kept(kinds: Sequence[Kind]) -> ColumnElement[bool]:
+def _kept(kinds: Sequence[ArtifactKind]) -> ColumnElement[bool]:
     """Whether artifacts of those kinds are not deleted yet."""
     row = ArtifactRecord
-    alive = row.call == CallRecord.id, row.kind.in_(kinds), row.state.in_(before(State.TO_DELETE))
+    alive = row.call == CallRecord.id, row.kind.in_(kinds), row.state.in_(before(ArtifactState.TO_DELETE))
     return select(row.path).where(*alive).exists()
 
 
 async def _erase(
     store: Store,
-    worker: Worker,
+    worker: ArtifactWorker,
     now: datetime,
     which: Sequence[ColumnElement[bool]],
-    kinds: Sequence[Kind],
+    kinds: Sequence[ArtifactKind],
     erase: Erase,
     removed: Removed,
 ) -> None:

@@ -21,7 +21,7 @@ from sipgw.records.artifacts.artifact import SETTLED, UNSEEN, left
 from sipgw.records.artifacts.audio_redactor import TOO_LONG, cover
 from sipgw.records.artifacts.folders import ABSENT
 from sipgw.records.store import Store
-from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ LIMIT = 30.0
 DISKS = Pool("the deletion of files", workers=16, waiting=64)
 _BUSY: dict[tuple[str, str], Future[Any]] = {}
 """What is done in each folder: while it hangs the same is not begun there again."""
-DONE: dict[str, str] = {State.TO_DELETE: "deleted", State.TO_REDACT: "redacted"}
+DONE: dict[str, str] = {ArtifactState.TO_DELETE: "deleted", ArtifactState.TO_REDACT: "redacted"}
 HANGS = f"its disk did not answer within {LIMIT:g} s"
 ELSEWHERE = "it is on the disk of another gateway"
 
@@ -61,7 +61,7 @@ async def on_disk(what: str, folder: str, function: Callable[P, T], /, *args: P.
         raise TimeoutError(HANGS) from None
 
 
-class Result(NamedTuple):
+class WorkResult(NamedTuple):
     """What became of one artifact."""
 
     row: ArtifactRecord
@@ -71,7 +71,7 @@ class Result(NamedTuple):
     """Whether a file was deleted."""
 
 
-class Worker:
+class ArtifactWorker:
     """Works on the artifacts of this machine, and on those of gateways that do not come back."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Worker:
         self._mask = mask
         self._audit = audit
         self._turn = asyncio.Lock()
-        self._states = [State.TO_DELETE] if mask is None else [State.TO_DELETE, State.TO_REDACT]
+        self._states = [ArtifactState.TO_DELETE] if mask is None else [ArtifactState.TO_DELETE, ArtifactState.TO_REDACT]
 
     async def work(self, now: datetime, *, again: bool = False, early: Sequence[str] = ()) -> int:
         """Do all that is due, with `again` also what failed a short while ago; returns how many recordings it deleted.
@@ -118,10 +118,12 @@ class Worker:
             groups = defaultdict[tuple[str, str], list[ArtifactRecord]](list)
             for one in rows:
                 if one.path not in self._writing:
-                    groups[one.state, "" if one.kind == Kind.AUDIT else str(Path(one.path).parent)].append(one)
+                    groups[one.state, "" if one.kind == ArtifactKind.AUDIT else str(Path(one.path).parent)].append(one)
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._delete(folder, some) if state == State.TO_DELETE else self._redact(some))
+                    group.create_task(
+                        self._delete(folder, some) if state == ArtifactState.TO_DELETE else self._redact(some)
+                    )
                     for (state, folder), some in groups.items()
                 ]
             results = [one for task in tasks for one in task.result()]
@@ -131,15 +133,15 @@ class Worker:
             for result in results:
                 if not result.problem:
                     self._audit(f"{result.row.kind} {DONE[result.row.state]}", result.row.call)
-            recordings += sum(one.deleted and one.row.kind == Kind.RECORDING for one in results)
+            recordings += sum(one.deleted and one.row.kind == ArtifactKind.RECORDING for one in results)
 
-    async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[Result]:
+    async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
         """Delete files of one folder."""
         try:
             problems = await on_disk("delete", folder, self._remove, rows)
         except (TimeoutError, PoolFullError) as error:
-            return [Result(one, str(error), deleted=False) for one in rows]
-        return [Result(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
+            return [WorkResult(one, str(error), deleted=False) for one in rows]
+        return [WorkResult(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
 
     def _remove(self, rows: Sequence[ArtifactRecord]) -> list[str | None]:
         """Delete files; returns for each "", None if it was not there, or why it is not certain that it is gone."""
@@ -167,21 +169,21 @@ class Worker:
             return ELSEWHERE
         return None if hosts.folders(self._store).certain(path.parent) else problem
 
-    async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[Result]:
+    async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
         """Cover what is private in recordings of one folder, or mask numbers."""
-        problem, results = "", list[Result]()
+        problem, results = "", list[WorkResult]()
         for one in rows:
             if problem != TOO_LONG:  # else the disk of all of them hangs
                 problem = await self._redacted(one)
-            results.append(Result(one, problem, deleted=False))
+            results.append(WorkResult(one, problem, deleted=False))
         return results
 
     async def _redacted(self, one: ArtifactRecord) -> str:
         """Do it for one; returns what went wrong."""
         try:
-            if one.kind == Kind.AUDIT and self._elsewhere(one):
+            if one.kind == ArtifactKind.AUDIT and self._elsewhere(one):
                 return ELSEWHERE
-            if one.kind == Kind.AUDIT:
+            if one.kind == ArtifactKind.AUDIT:
                 await DISKS.run(self._mask or str, one.path)
                 return ""
             problem = await cover(one.path, left(one.redact))
@@ -194,7 +196,7 @@ class Worker:
             return problem
 
 
-async def _note(session: AsyncSession, result: Result, now: datetime) -> None:
+async def _note(session: AsyncSession, result: WorkResult, now: datetime) -> None:
     """Move the row on, unless somebody was faster."""
     one, row = result.row, ArtifactRecord
     here = row.path == one.path, row.gateway == one.gateway, row.state == one.state
@@ -205,13 +207,13 @@ async def _note(session: AsyncSession, result: Result, now: datetime) -> None:
         wait = timedelta(seconds=BACK_OFF[min(one.attempts, len(BACK_OFF) - 1)])
         tried = {"attempts": one.attempts + 1, "next_try": now + wait, "problem": result.problem[:CAUSE]}
         await session.execute(update(row).where(*here).values(**tried))
-        if one.state == State.TO_REDACT:
+        if one.state == ArtifactState.TO_REDACT:
             log.error(
                 "artifact not redacted", kind=one.kind, call=one.call, cause=result.problem, tries=one.attempts + 1
             )
         return
-    if one.state == State.TO_DELETE or one.kind == Kind.AUDIT:
+    if one.state == ArtifactState.TO_DELETE or one.kind == ArtifactKind.AUDIT:
         await session.execute(delete(row).where(*here))
     else:
-        done = {"state": State.REDACTED.value, "redact": {}, "attempts": 0, "next_try": None, "problem": ""}
+        done = {"state": ArtifactState.REDACTED.value, "redact": {}, "attempts": 0, "next_try": None, "problem": ""}
         await session.execute(update(row).where(*here).values(**done))

@@ -41,7 +41,7 @@ class Recorder:
         self.sound = bytearray()
         """What the voices gave, one piece after the other."""
         self.setting: dict[str, Any] = {}
-        """What the conversation was made of: see `sipgw.records.bundles.setting`."""
+        """What the conversation was made of: see `sipgw.records.bundles.conversation_setup`."""
         self.numbers = count(1)
         self.size = 0
 
@@ -148,7 +148,7 @@ async def _seen(
             await stream.aclose()
 
 
-class RecordedStt:
+class ObservedStt:
     """STT that is looked at."""
 
     def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
@@ -208,7 +208,7 @@ def question(messages: Sequence[Message]) -> dict[str, Any]:
     return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
 
 
-class RecordedLlm:
+class ObservedLlm:
     """A model that is looked at, by the recorder of whichever call asks it."""
 
     def __init__(self, llm: LanguageModel) -> None:
@@ -239,7 +239,7 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
     return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
 
 
-class RecordedTts:
+class ObservedTts:
     """A voice that is looked at."""
 
     def __init__(self, tts: TextToSpeech, recorder: Recorder) -> None:
@@ -271,21 +271,21 @@ class RecordedTts:
         await self._tts.close()
 
 
-def recorded_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
+def observed_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
     """Makes STT that the recorder of the call sees, if it has one."""
 
     def made() -> SpeechToText:
         recorder = RECORDER.get()
-        return make() if recorder is None else RecordedStt(make(), recorder)
+        return make() if recorder is None else ObservedStt(make(), recorder)
 
     return made
 
 
-def recorded_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
+def observed_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
     """Makes a voice that the recorder of the call sees, if it has one."""
 
     def made() -> TextToSpeech:
         recorder = RECORDER.get()
-        return make() if recorder is None else RecordedTts(make(), recorder)
+        return make() if recorder is None else ObservedTts(make(), recorder)
 
     return made

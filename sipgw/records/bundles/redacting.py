@@ -19,9 +19,9 @@ from media.recording.tap import Tapped
 from media.rtp.packet import build, parse
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.bundle import Bundle
+from sipgw.records.bundles.call_result import CallResult
+from sipgw.records.bundles.conversation_setup import ConversationSetup
 from sipgw.records.bundles.recorder import Frame
-from sipgw.records.bundles.setting import Setting
-from sipgw.records.bundles.story import Story
 from sipgw.records.privacy.digits import runs
 from sipgw.records.privacy.redaction import Redact, find, redactor_for
 
@@ -56,8 +56,8 @@ def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str]) -> Bu
     return replace(
         bundle,
         about=_changed(bundle.about, change),
-        setting=Setting.of(setting),
-        story=Story.read(_changed(bundle.story.as_dict(), change)),
+        setting=ConversationSetup.of(setting),
+        story=CallResult.read(_changed(bundle.story.as_dict(), change)),
         frames=_frames(bundle.frames, change, pressed=pressed),
         sip=[
             one | {"text": _SIGNAL.sub(r"\g<1>0" if pressed else r"\g<0>", change(one["text"]))} for one in bundle.sip

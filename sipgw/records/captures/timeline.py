@@ -49,7 +49,7 @@ MARKS = ("caller_stopped", "final", "first_token", "first_sentence", "first_soun
 
 
 @dataclass
-class Going:
+class TurnInProgress:
     """A turn in progress."""
 
     shown: dict[str, Any]
@@ -82,7 +82,7 @@ class Timeline:
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     measured: list[list[float]] = field(default_factory=list)
-    going: list[Going] = field(default_factory=list)
+    going: list[TurnInProgress] = field(default_factory=list)
     """Turns in progress: the one that is answered, and what the caller says meanwhile."""
 
     def tell(self, event: Event, now: float) -> None:
@@ -175,7 +175,7 @@ class Timeline:
         the next one, which begins when the first has ended."""
         if not self.going or (part == "caller" and self.going[which].shown["said"]):
             times = {"t": self._at(now), "marks": [None] * len(MARKS), "latency_ms": {}}
-            self.going.append(Going(changed(asdict(Turn()), str) | times))
+            self.going.append(TurnInProgress(changed(asdict(Turn()), str) | times))
         self.going[which].add(part, text, self.redact)
 
     def _note(self, now: float, kind: str, text: str) -> None:

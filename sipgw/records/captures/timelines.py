@@ -19,7 +19,7 @@ from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_name
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.captures.timeline import TEXT, Timeline, ladder_as_dict
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 
 log = structlog.get_logger()
 
@@ -117,7 +117,7 @@ class Timelines:
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
             if path := self._path(call):
-                with self._artifacts.writing(Kind.TIMELINE, call, str(path)):
+                with self._artifacts.writing(ArtifactKind.TIMELINE, call, str(path)):
                     await KEEPING.run(_write, path, text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))

@@ -41,7 +41,7 @@ TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred":
 
 
 @dataclass
-class Going:
+class CallInProgress:
     """A call that goes on."""
 
     identity: dict[str, Any]
@@ -61,7 +61,7 @@ class CdrEncoder:
     def __init__(self, redactor: Callable[[str], Redact]) -> None:
         """`redactor` tells for an agent's name what takes private things out of its texts."""
         self._redactor = redactor
-        self._going: dict[str, Going] = {}
+        self._going: dict[str, CallInProgress] = {}
 
     def entry(self, event: Event) -> Entry | None:
         """What is to be kept of `event`; None if nothing is."""
@@ -69,9 +69,9 @@ class CdrEncoder:
             return None  # the timeline keeps it, and the record its sum
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
-            going = self._going[event.call] = Going(event.identity, self._redactor(event.agent))
+            going = self._going[event.call] = CallInProgress(event.identity, self._redactor(event.agent))
             return self._began(event, at, going) | {"told": "initiated"}
-        going = self._going.get(event.call) or Going({}, self._redactor(""))
+        going = self._going.get(event.call) or CallInProgress({}, self._redactor(""))
         if isinstance(event, CallReported):
             kept = self._reported(event.report, at, going)
         elif isinstance(event, CallEnded):
@@ -90,7 +90,7 @@ class CdrEncoder:
             return None
         return {"call": text(event.call, ID), **kept} | ({"about": going.about} if "told" in kept else {})
 
-    def _began(self, event: CallBegan, at: str, going: Going) -> Entry:
+    def _began(self, event: CallBegan, at: str, going: CallInProgress) -> Entry:
         new = {
             "direction": event.direction, "trunk": text(event.trunk, 64), "agent": text(event.agent, 64),
             "caller": text(event.caller, PARTY), "called": text(event.called, PARTY), "began": at,
@@ -99,7 +99,7 @@ class CdrEncoder:
         going.about = {name: new[name] for name in ABOUT}
         return {"call": text(event.call, ID), "new": new, "about": going.about}
 
-    def _reported(self, report: Report, at: str, going: Going) -> Entry | None:
+    def _reported(self, report: Report, at: str, going: CallInProgress) -> Entry | None:
         match report:
             case CallerSaid(words, True):
                 going.caller.append(words)
@@ -130,7 +130,7 @@ class CdrEncoder:
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None
 
-    def _turn(self, at: str, going: Going) -> Entry:
+    def _turn(self, at: str, going: CallInProgress) -> Entry:
         """The turn as far as it has come."""
         caller, said = (text(going.redact(" ".join(words))) for words in (going.caller[-100:], going.said[-100:]))
         return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
@@ -146,7 +146,7 @@ def ended_entry(
     return {"call": call, "set": ended, "told": "failed", "about": about}
 
 
-def _ended(event: CallEnded, at: str, going: Going) -> Entry:
+def _ended(event: CallEnded, at: str, going: CallInProgress) -> Entry:
     media = kept_json(event.media)
     changed = {
         "ended": at,
@@ -167,7 +167,7 @@ def _ended(event: CallEnded, at: str, going: Going) -> Entry:
     return {"set": changed}
 
 
-def _tool(run: ToolRun, going: Going) -> dict[str, Any]:
+def _tool(run: ToolRun, going: CallInProgress) -> dict[str, Any]:
     return {
         "turn": going.turn,
         "name": text(run.name, PARTY),

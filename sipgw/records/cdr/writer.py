@@ -22,7 +22,7 @@ from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store import Store, StoreError
 from sipgw.records.store.engine import refused
-from sipgw.records.store.spool import BATCH, Entry, Place, Spool
+from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.writing import Writer, last_seen
 from sipgw.records.webhooks.deliveries import Deliveries
 
@@ -196,7 +196,7 @@ class CdrWriter:
             self._deliveries.added()
         return True
 
-    async def _one_by_one(self, writer: Writer, entries: list[Entry], place: Place) -> None:
+    async def _one_by_one(self, writer: Writer, entries: list[Entry], place: SpoolPosition) -> None:
         """Among these is one that the database does not take: the others are written without it."""
         async with self._store.write() as session:
             for entry in entries:
@@ -210,7 +210,9 @@ class CdrWriter:
                     log.warning("a record was not taken", call=entry.get("call"), cause=_cause(error))
             await self._apply(session, writer, [], place)
 
-    async def _apply(self, session: AsyncSession, writer: Writer, entries: list[Entry], place: Place | None) -> None:
+    async def _apply(
+        self, session: AsyncSession, writer: Writer, entries: list[Entry], place: SpoolPosition | None
+    ) -> None:
         await writer.apply(session, entries, place)
         if self._deliveries:
             await self._deliveries.add(session, entries)

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class ArtifactKind(StrEnum):
     """What an artifact is."""
 
     RECORDING = "recording"
@@ -14,12 +14,12 @@ class Kind(StrEnum):
     """Lines of the gate's audit; the path is the number that is to be made unreadable in them."""
 
 
-FILES = (Kind.RECORDING, Kind.CAPTURE, Kind.BUNDLE, Kind.TIMELINE)
-SOUND = (Kind.RECORDING, Kind.CAPTURE, Kind.BUNDLE)
-WORDS = (Kind.BUNDLE, Kind.TIMELINE)
+FILES = (ArtifactKind.RECORDING, ArtifactKind.CAPTURE, ArtifactKind.BUNDLE, ArtifactKind.TIMELINE)
+SOUND = (ArtifactKind.RECORDING, ArtifactKind.CAPTURE, ArtifactKind.BUNDLE)
+WORDS = (ArtifactKind.BUNDLE, ArtifactKind.TIMELINE)
 
 
-class State(StrEnum):
+class ArtifactState(StrEnum):
     """Where an artifact is in its life."""
 
     WRITING = "writing"
@@ -33,11 +33,16 @@ class State(StrEnum):
 
 
 MOVES = {
-    State.WRITING: {State.WRITING, State.FINISHED, State.TO_REDACT, State.TO_DELETE},
-    State.FINISHED: {State.TO_DELETE},
-    State.TO_REDACT: {State.TO_REDACT, State.REDACTED, State.TO_DELETE},
-    State.REDACTED: {State.TO_DELETE},
-    State.TO_DELETE: {State.TO_DELETE, State.DELETED},
+    ArtifactState.WRITING: {
+        ArtifactState.WRITING,
+        ArtifactState.FINISHED,
+        ArtifactState.TO_REDACT,
+        ArtifactState.TO_DELETE,
+    },
+    ArtifactState.FINISHED: {ArtifactState.TO_DELETE},
+    ArtifactState.TO_REDACT: {ArtifactState.TO_REDACT, ArtifactState.REDACTED, ArtifactState.TO_DELETE},
+    ArtifactState.REDACTED: {ArtifactState.TO_DELETE},
+    ArtifactState.TO_DELETE: {ArtifactState.TO_DELETE, ArtifactState.DELETED},
 }
 """The states that may follow. A state follows itself where more becomes known of the artifact, or a try fails.
 
@@ -45,6 +50,6 @@ A move that is missing here is a fault of ours where a process moves what it wri
 changes nothing: somebody was faster."""
 
 
-def before(state: State) -> list[State]:
+def before(state: ArtifactState) -> list[ArtifactState]:
     """The states from which an artifact comes into `state`."""
     return [one for one, after in MOVES.items() if state in after and one is not state]

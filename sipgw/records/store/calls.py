@@ -71,7 +71,7 @@ def _number(column: Any, wanted: str) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Page:
+class RecordPage:
     """Some of the calls, newest first."""
 
     calls: Sequence[dict[str, Any]]
@@ -80,8 +80,8 @@ class Page:
     """Give this as `after` for the next page; empty behind the last."""
 
 
-async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> Page:
-    """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `Page`."""
+async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> RecordPage:
+    """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `RecordPage`."""
     limit = max(1, min(limit, PAGE))
     query = select(CallRecord).where(*wanted.clauses())
     if after:
@@ -90,7 +90,7 @@ async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: 
     query = query.order_by(CallRecord.began.desc(), CallRecord.id.desc()).limit(limit + 1)
     rows = list(await session.scalars(query))
     more = rows[limit - 1] if len(rows) > limit else None
-    return Page([columns(row) for row in rows[:limit]], _cursor(more) if more else "")
+    return RecordPage([columns(row) for row in rows[:limit]], _cursor(more) if more else "")
 
 
 def _cursor(row: CallRecord) -> str:

@@ -33,7 +33,7 @@ GATEWAYS = 64
 Entry = dict[str, Any]
 
 
-class Place(NamedTuple):
+class SpoolPosition(NamedTuple):
     """How far a spool was read."""
 
     segment: int
@@ -49,7 +49,7 @@ class Spool:
         """Lines that were lost because neither disk nor memory had room."""
         self.problem = ""
         """Why nothing can be appended at the moment."""
-        self.place = Place(0, 0)
+        self.place = SpoolPosition(0, 0)
         self._folder = folder
         self._lock = lock
         self._file: int | None = None
@@ -105,30 +105,30 @@ class Spool:
             self._waiting.popleft()
         self.problem = ""
 
-    def read(self, most: int = BATCH) -> tuple[list[Entry], Place]:
+    def read(self, most: int = BATCH) -> tuple[list[Entry], SpoolPosition]:
         """What comes next, about `most` bytes of it, and the place behind it. Raises OSError."""
         place = self.place
         while True:
             data = self._data(place, most)
             end = data.rfind(b"\n") + 1
             if end:
-                return list(_entries(data[:end])), Place(place.segment, place.position + end)
+                return list(_entries(data[:end])), SpoolPosition(place.segment, place.position + end)
             if len(data) >= most:  # one line is larger than that
                 most *= 2
             elif place.segment >= self._segment:
                 return [], place
             else:  # a segment that is over; a line that was torn at its end was never whole
                 later = [number for number in _segments(self._folder) if number > place.segment]
-                place = Place(min([*later, self._segment]), 0)
+                place = SpoolPosition(min([*later, self._segment]), 0)
 
-    def done(self, place: Place) -> None:
+    def done(self, place: SpoolPosition) -> None:
         """All before `place` is in the database: what is not needed any more is deleted."""
         self.place = place
         for number in _segments(self._folder):
             if number < place.segment:
                 (self._folder / _name(number)).unlink(missing_ok=True)
 
-    def resume(self, place: Place) -> None:
+    def resume(self, place: SpoolPosition) -> None:
         """Go on reading at `place`, and writing behind it even if the folder was emptied."""
         self.place = place
         self._segment = max(self._segment, place.segment)
@@ -179,7 +179,7 @@ class Spool:
             os.close(self._file)
             self._file = None
 
-    def _data(self, place: Place, most: int) -> bytes:
+    def _data(self, place: SpoolPosition, most: int) -> bytes:
         if place.segment == self._segment and self._file is not None:
             return os.pread(self._file, most, place.position)
         try:

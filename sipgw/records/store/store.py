@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from sipgw.records.store.calls import CallFilter, Page, events_of, page_of, whole
+from sipgw.records.store.calls import CallFilter, RecordPage, events_of, page_of, whole
 from sipgw.records.store.engine import Database
 from sipgw.records.store.tables import CallRecord, Order, columns
 
@@ -41,7 +41,7 @@ class Store(Database):
         async with self.read() as session:
             return await whole(session, query)
 
-    async def page(self, wanted: CallFilter, limit: int = 50, after: str = "") -> Page:
+    async def page(self, wanted: CallFilter, limit: int = 50, after: str = "") -> RecordPage:
         """Up to `limit` of the wanted calls, newest first, without what was said in them.
 
         Raises `ValueError` if `after` is not what a page gave as `next`.

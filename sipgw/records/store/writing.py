@@ -9,8 +9,8 @@ from sqlalchemy import Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sipgw.records.store.artifact_states import Kind, State
-from sipgw.records.store.spool import Entry, Place
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.spool import Entry, SpoolPosition
 from sipgw.records.store.tables import (
     ID,
     ArtifactRecord,
@@ -72,12 +72,12 @@ class Writer:
         self._rows_of: dict[str, str] = {}
         """Rows of calls whose identity an earlier call had; whoever calls chooses it. Files come after the end."""
 
-    async def place(self, session: AsyncSession) -> Place:
+    async def place(self, session: AsyncSession) -> SpoolPosition:
         """How far the spool was read."""
         found = await session.get(SpoolRecord, self.gateway)
-        return Place(found.segment, found.position) if found else Place(0, 0)
+        return SpoolPosition(found.segment, found.position) if found else SpoolPosition(0, 0)
 
-    async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: Place | None) -> None:
+    async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: SpoolPosition | None) -> None:
         """Write entries, and that all before `place` is written."""
         rows = Rows()
         taken = await self._taken(session, entries)
@@ -135,7 +135,7 @@ class Writer:
         """
         table = _table(ArtifactRecord)
         for row in rows:
-            recording = row["kind"] == Kind.RECORDING
+            recording = row["kind"] == ArtifactKind.RECORDING
             if row.pop("new"):
                 row |= {"attempts": 0, "problem": ""}
                 made = _dialect(session).insert(table).values(gateway=self.gateway, **row)
@@ -144,7 +144,7 @@ class Writer:
                 await session.execute(made.on_conflict_do_update(index_elements=key, set_=row, where=which))
             else:
                 one = table.c.path == row["path"], table.c.gateway == self.gateway, table.c.call == row["call"]
-                await session.execute(update(table).where(*one, table.c.state == State.WRITING).values(row))
+                await session.execute(update(table).where(*one, table.c.state == ArtifactState.WRITING).values(row))
 
     async def _upsert(
         self, session: AsyncSession, table: type[Base], key: tuple[str, ...], rows: Iterable[dict[str, Any]]

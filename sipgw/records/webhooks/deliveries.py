@@ -55,7 +55,7 @@ Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
 
 
 @dataclass
-class _Room:
+class _QueueRoom:
     """How much more may wait for a target."""
 
     left: int = 0
@@ -90,7 +90,7 @@ class Deliveries:
         self._sleep = sleep
         self._news = {target.name: asyncio.Event() for target in targets}
         self._idle = {target.name: False for target in targets}
-        self._rooms = {target.name: _Room() for target in targets}
+        self._rooms = {target.name: _QueueRoom() for target in targets}
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -22,7 +22,7 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import Action, Ear, Phone, Say, with_noise
+from sipgw.tools.caller import Action, AgentAudioMonitor, Phone, Say, with_noise
 
 LIMIT = 120.0
 """Seconds after which the demo is given up."""
@@ -58,7 +58,7 @@ SCRIPT = (
 
 
 @dataclass
-class Result:
+class DemoResult:
     """The call as it was."""
 
     turns: list[dict[str, Any]] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Result:
             self.verdict = "no call back was arranged"
 
 
-async def hold_demo(out: Console) -> Result:
+async def hold_demo(out: Console) -> DemoResult:
     """Run the gateway and the caller on loopback. Raises what the gateway raises when it cannot start."""
     with tempfile.TemporaryDirectory() as folder:
         config = GatewayConfig(
@@ -105,25 +105,25 @@ async def hold_demo(out: Console) -> Result:
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(Path(folder) / "demo.db")),
         )
-        show = Show(out)
+        show = DemoPrinter(out)
         out.print("loading the embedded models ...", style="dim")
         gateway = Gateway(config)
         gateway.watchers.add(show.watch)
         async with gateway, Phone() as phone:
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
-            call = await phone.call(target, Cues(show), LIMIT)
-        show.result.caller, show.result.agent = call.said, call.ear.sound
+            call = await phone.call(target, DemoScript(show), LIMIT)
+        show.result.caller, show.result.agent = call.said, call.agent_audio.sound
         show.result.ending = call.ending
         show.result.judge()
         show.summary()
         return show.result
 
 
-class Show:
+class DemoPrinter:
     """Prints the call as it goes on, and keeps it."""
 
     def __init__(self, out: Console) -> None:
-        self.result = Result()
+        self.result = DemoResult()
         self.heard_of = ""
         """What the agent has said since the caller last spoke."""
         self._out = out
@@ -176,22 +176,22 @@ def waterfall(parts: dict[str, int], width: int) -> str:
     return "\n".join([f"{parts['total']} ms =", *scaled])
 
 
-class Cues:
+class DemoScript:
     """The caller's script: each cue once, when the agent has said what it waits for."""
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: DemoPrinter) -> None:
         self._show = show
         self._todo = list(SCRIPT)
         self._again = 0
 
-    def next(self, now: float, ear: Ear) -> Action | None:
+    def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """See `sipgw.tools.caller.Script.next`."""
         heard = self._show.heard_of.lower()
         cue = next((cue for cue in self._todo if cue.hears in heard), None)
-        if cue is None or now < ear.spoken_until or not ear.answered:
+        if cue is None or now < agent_audio.spoken_until or not agent_audio.answered:
             return None
-        speaking = ear.speaking(now)
-        if not ((speaking and now - ear.began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking):
+        speaking = agent_audio.speaking(now)
+        if not ((speaking and now - agent_audio.began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking):
             return None
         name = cue.file
         if cue.confirms not in re.sub(r"\D", "", heard) and self._again < AGAIN:

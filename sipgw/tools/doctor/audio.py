@@ -22,7 +22,7 @@ LOST = 0.9
 """Loss that the other side reports from which on our sound counts as not arriving."""
 
 
-class Heard(NamedTuple):
+class ReceivedAudio(NamedTuple):
     """What the test call brought."""
 
     sent: int
@@ -41,7 +41,7 @@ class Heard(NamedTuple):
     """Packets that are not under the keys that were agreed on; not among those received."""
 
 
-def judge(heard: Heard, about: str, expected: str, ports: str) -> Finding:
+def judge(heard: ReceivedAudio, about: str, expected: str, ports: str) -> Finding:
     """Which direction is dead. `expected` is where their description wants our sound, `ports` are our own. Sans-IO."""
     loss = "no report" if heard.reported is None else f"{heard.reported:.0%} reported lost"
     evidence = (
@@ -107,7 +107,7 @@ class Ports:
 
     async def talk(
         self, remote: tuple[str, int], control: tuple[str, int] | None, payload_type: int, encoding: str, seconds: float
-    ) -> Heard:
+    ) -> ReceivedAudio:
         """Send the signal for `seconds`, with one report in between, and count what comes."""
         ssrc, loop = random.getrandbits(32), asyncio.get_running_loop()
         frames = [signal(number) for number in range(8)]
@@ -126,7 +126,7 @@ class Ports:
             await asyncio.sleep(max(0.0, start + (number + 1) * FRAME_SECONDS - loop.time()))
         return self.heard(ssrc, count, encoding)
 
-    def heard(self, ssrc: int, sent: int, encoding: str) -> Heard:
+    def heard(self, ssrc: int, sent: int, encoding: str) -> ReceivedAudio:
         """What has come so far."""
         came = [(data, source) for data, source in self.sound.came if not rtcp.is_rtcp(data)]
         plain = [(self.srtp.unprotect(data, 0.0) if self.srtp else data, source) for data, source in came]
@@ -148,7 +148,7 @@ class Ports:
         sources = tuple(dict.fromkeys(f"{source[0]}:{source[1]}" for _, source in packets))[:3]
         foreign = self.srtp.counts.unauthentic if self.srtp else 0
         echoed = bool(sound) and tonality(sound) > ECHOED
-        return Heard(sent, len(packets), echoed, reported, len(compounds), sources, foreign)
+        return ReceivedAudio(sent, len(packets), echoed, reported, len(compounds), sources, foreign)
 
     def close(self) -> None:
         """Free them."""

@@ -13,13 +13,13 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
 from sipgw.tools.doctor import audio
-from sipgw.tools.doctor.asking import Asker, Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, good
 from sipgw.trunks.route_selector import Attempt, NotDialled, RouteSelector
 
 
 async def call(
-    asker: Asker, trunk: TrunkOptions, number: str, media: MediaOptions, patience: Patience
+    asker: DoctorEndpoint, trunk: TrunkOptions, number: str, media: MediaOptions, patience: DoctorTimeouts
 ) -> list[Finding]:
     """Call `number` through `trunk`, listen, hang up."""
     about, now = trunk.name, asyncio.get_running_loop().time
@@ -36,7 +36,9 @@ async def call(
         ports.close()
 
 
-async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: Patience) -> list[Finding]:
+async def _placed(
+    asker: DoctorEndpoint, attempt: Attempt, ports: audio.Ports, patience: DoctorTimeouts
+) -> list[Finding]:
     trunk = attempt.trunk
     hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
     address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
@@ -62,7 +64,12 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
 
 
 async def _answered(
-    asker: Asker, leg: Leg, local: LocalMedia, ports: audio.Ports, trunk: TrunkOptions, patience: Patience
+    asker: DoctorEndpoint,
+    leg: Leg,
+    local: LocalMedia,
+    ports: audio.Ports,
+    trunk: TrunkOptions,
+    patience: DoctorTimeouts,
 ) -> list[Finding]:
     about, found = trunk.name, list[Finding]()
     if asker.looped is not None and asker.looped.offer is not None:

@@ -3,7 +3,7 @@
 from typing import Final, Literal, NamedTuple
 
 
-class Ailment(NamedTuple):
+class FaultDescription(NamedTuple):
     """One thing that can be wrong; ``{blanks}`` are filled from what was seen."""
 
     verdict: Literal["warn", "fail"]
@@ -11,15 +11,15 @@ class Ailment(NamedTuple):
     fix: str
 
 
-def _fail(cause: str, fix: str) -> Ailment:
-    return Ailment("fail", cause, fix)
+def _fail(cause: str, fix: str) -> FaultDescription:
+    return FaultDescription("fail", cause, fix)
 
 
-def _warn(cause: str, fix: str) -> Ailment:
-    return Ailment("warn", cause, fix)
+def _warn(cause: str, fix: str) -> FaultDescription:
+    return FaultDescription("warn", cause, fix)
 
 
-CATALOGUE: Final[dict[str, Ailment]] = {
+CATALOGUE: Final[dict[str, FaultDescription]] = {
     # This machine
     "local.sip-host": _fail(
         "it is no address of this machine",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from agent.pool import Pool
 from sipgw.sip.dialog import Peer
 from sipgw.sip.tls import Tls, TlsOptions
-from sipgw.tools.doctor.asking import Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 EXPIRED, NOT_YET, LEAF_SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 10, 9, 18, 19
@@ -27,7 +27,7 @@ class Handshake(NamedTuple):
     alert: str = ""
 
 
-async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patience: Patience) -> Finding:
+async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patience: DoctorTimeouts) -> Finding:
     """Shake hands with `peer` as the gateway would."""
     context = Tls(options).client()
     name = peer.name or peer.host
@@ -64,7 +64,7 @@ def _shake(peer: Peer, context: ssl.SSLContext, name: str, limit: float) -> Hand
         return Handshake(error)
 
 
-async def _of_certificate(code: int, peer: Peer, name: str, patience: Patience) -> str:
+async def _of_certificate(code: int, peer: Peer, name: str, patience: DoctorTimeouts) -> str:
     match code:
         case _ if code == EXPIRED:
             return "tls.expired"

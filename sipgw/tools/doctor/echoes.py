@@ -12,7 +12,7 @@ from sipgw.sip.dialog import is_private
 from sipgw.sip.fields import FieldError, Via
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import is_address
-from sipgw.tools.doctor.asking import Exchange
+from sipgw.tools.doctor.doctor_endpoint import Exchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 SKEW = 60.0

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from sipgw.sip.dialog import Peer
-from sipgw.tools.doctor.asking import Exchange, Patience, connects, refuses_udp
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts, Exchange, connects, refuses_udp
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 CONNECTING = 2.0
 """Seconds that a connection which is only looked at may take."""
 
 
-async def transports(hop: Peer, about: str, patience: Patience) -> Finding:
+async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding:
     """Which connections the machine at `hop` takes beside the one that is configured, for whoever wants to change."""
     ports = {"tcp": 5060, "tls": 5061}
     ports |= {kind: hop.port for kind in ("tcp", "tls") if kind == hop.transport}
@@ -33,7 +33,7 @@ def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | No
     return bad("reach.backup", about, shown)
 
 
-async def connect(hop: Peer, about: str, key: str, patience: Patience) -> Finding:
+async def connect(hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
     """Open a connection to an address that is spoken to over TCP or TLS."""
     where = f"{hop.transport.upper()} {hop.host}:{hop.port}"
     match await connects(hop.host, hop.port, patience.answer):
@@ -47,7 +47,7 @@ async def connect(hop: Peer, about: str, key: str, patience: Patience) -> Findin
             return bad("reach.unreachable", about, f"{where}: {cause}", key=key)
 
 
-async def of_silence(exchange: Exchange, hop: Peer, about: str, key: str, patience: Patience) -> Finding:
+async def of_silence(exchange: Exchange, hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
     """Why nothing came back to a request over UDP."""
     where = f"UDP {hop.host}:{hop.port}"
     if exchange.failure and exchange.failure != "no answer":

@@ -9,7 +9,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.tools.doctor.asking import Asker, Exchange, Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, Exchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MAX_ROUNDS = 6
@@ -27,7 +27,7 @@ class Round(NamedTuple):
 
 
 async def register(
-    asker: Asker, trunk: TrunkOptions, peer: Peer, patience: Patience
+    asker: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts
 ) -> tuple[list[Exchange], list[Finding]]:
     """Register, at `peer`, a Contact of the doctor's own, and take it back."""
     assert trunk.registrar_uri is not None  # noqa: S101  the caller looked

@@ -14,7 +14,7 @@ _ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
-class Heard(NamedTuple):
+class WordComparison(NamedTuple):
     """One utterance as STT heard it."""
 
     text: str
@@ -26,11 +26,11 @@ class Heard(NamedTuple):
     """Entities that were not heard right."""
 
 
-def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> Heard:
+def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> WordComparison:
     """Lay what was heard beside what was said. Case, punctuation and how digits are written do not count."""
     wanted, got = plain(said), plain(heard)
     missed = tuple(entity for entity in entities if not any(contains(heard, form) for form in entity.value))
-    return Heard(heard, wrong_words(got, wanted), len(wanted), missed)
+    return WordComparison(heard, wrong_words(got, wanted), len(wanted), missed)
 
 
 def plain(text: str) -> list[str]:

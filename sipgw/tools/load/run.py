@@ -15,10 +15,10 @@ from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import Uri
-from sipgw.tools.load.plan import SETTLING, Level, Step, ramp, shared
-from sipgw.tools.load.process import Usage, usage
-from sipgw.tools.load.tally import milliseconds
-from sipgw.tools.load.worker import Job, Window
+from sipgw.tools.load.distribution import milliseconds
+from sipgw.tools.load.plan import SETTLING, Level, LoadStep, ramp, shared
+from sipgw.tools.load.process import ProcessUsage, usage
+from sipgw.tools.load.worker import Window, WorkerJob
 
 START_LIMIT = 60.0
 """Seconds that a process has to start."""
@@ -59,11 +59,11 @@ class Plan:
 
 
 @dataclass
-class Outcome:
+class LoadOutcome:
     """What came of it."""
 
-    steps: list[Step] = field(default_factory=list)
-    before: Usage | None = None
+    steps: list[LoadStep] = field(default_factory=list)
+    before: ProcessUsage | None = None
     """What the gateway had used before the first call."""
     seconds: list[dict[str, Any]] = field(default_factory=list)
     """The course of the test, a point a second."""
@@ -76,7 +76,9 @@ class Outcome:
     @property
     def broken(self) -> list[str]:
         """What broke with the fewest calls with which something did."""
-        return min((step for step in self.steps if step.broken), key=lambda step: step.wanted, default=Step(0)).broken
+        return min(
+            (step for step in self.steps if step.broken), key=lambda step: step.wanted, default=LoadStep(0)
+        ).broken
 
     @property
     def per_core(self) -> float | None:
@@ -85,7 +87,7 @@ class Outcome:
         return held[-1].held / held[-1].cpu if held and held[-1].cpu else None
 
 
-Progress = Callable[[Step, float], None]
+Progress = Callable[[LoadStep, float], None]
 
 
 def check_target(target: str, *, own: bool) -> str:
@@ -118,7 +120,7 @@ async def _located(uri: Uri) -> tuple[Peer, ...]:
         return await resolver.find(peer_of(uri))
 
 
-async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
+async def run(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
     """Carry out `plan`, calling from the local address `host`. Raises `LoadError`."""
     async with contextlib.AsyncExitStack() as stack:
         target, gateway = plan.target, None
@@ -129,20 +131,20 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
             await stack.enter_async_context(
                 _process(
                     "sipgw.tools.load.worker",
-                    json.dumps(asdict(Job(target, host, plan.rate / plan.workers, seed, plan.ca))),
+                    json.dumps(asdict(WorkerJob(target, host, plan.rate / plan.workers, seed, plan.ca))),
                 )
             )
             for seed in range(plan.seed, plan.seed + plan.workers)
         ]
         for worker in workers:
             await _window(worker, START_LIMIT)
-        outcome = Outcome(before=usage(gateway.pid) if gateway else None)
+        outcome = LoadOutcome(before=usage(gateway.pid) if gateway else None)
         for calls in plan.steps or ramp(plan.most, outcome.steps):
             if outcome.broken:
                 if plan.steps:
                     break
                 await _recover(workers, outcome)
-            outcome.steps.append(step := Step(calls))
+            outcome.steps.append(step := LoadStep(calls))
             try:
                 await _step(step, plan, workers, gateway, outcome, progress)
             except LoadError as error:
@@ -157,7 +159,7 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
     return outcome
 
 
-async def _recover(workers: list[asyncio.subprocess.Process], outcome: Outcome) -> None:
+async def _recover(workers: list[asyncio.subprocess.Process], outcome: LoadOutcome) -> None:
     """Go back to what was held until the gateway has worked off what the last step was too much of."""
     _want(outcome.held, workers)
     until = asyncio.get_running_loop().time() + RECOVERY
@@ -173,11 +175,11 @@ def _want(calls: int, workers: list[asyncio.subprocess.Process]) -> None:
 
 
 async def _step(
-    step: Step,
+    step: LoadStep,
     plan: Plan,
     workers: list[asyncio.subprocess.Process],
     gateway: asyncio.subprocess.Process | None,
-    outcome: Outcome,
+    outcome: LoadOutcome,
     progress: Progress,
 ) -> None:
     loop, calls = asyncio.get_running_loop(), step.wanted
@@ -207,7 +209,7 @@ async def _step(
             break
 
 
-def _point(step: Step, windows: list[Window]) -> dict[str, Any]:
+def _point(step: LoadStep, windows: list[Window]) -> dict[str, Any]:
     return {
         "held": step.held,
         "turn": milliseconds([value for window in windows for value in window.latencies], 0.95),

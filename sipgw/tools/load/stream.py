@@ -36,7 +36,7 @@ def wall() -> float:
 
 
 @dataclass
-class Tally:
+class StreamCounts:
     """What was measured since the last look."""
 
     errors: "array[float]" = field(default_factory=lambda: array("f"))
@@ -51,7 +51,7 @@ class Tally:
     """The longest silence of the wire, seconds."""
 
 
-class Grid:
+class PacketGrid:
     """The grid of 20 ms that the packets of one stream should arrive on."""
 
     DRIFT = 1 / 500
@@ -88,7 +88,7 @@ class Grid:
 class Stream:
     """One call. It waits for the agent to finish, speaks, waits for the answer, and so on."""
 
-    def __init__(self, host: str, speech: list[bytes], tally: Tally) -> None:
+    def __init__(self, host: str, speech: list[bytes], tally: StreamCounts) -> None:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.sock.setblocking(False)
@@ -101,7 +101,7 @@ class Stream:
         self._sent = 0
         self._speaking = -1
         """The frame of the speech that is next; -1 while listening."""
-        self._grid: Grid | None = None
+        self._grid: PacketGrid | None = None
         self._heard_at = 0.0
         self._ended_at = 0.0
 
@@ -162,7 +162,7 @@ class Stream:
                 tally.latencies.append(at - self._ended_at)
             self._heard_at = at
         if self._grid is None:
-            self._grid = Grid(at, packet)
+            self._grid = PacketGrid(at, packet)
             return
         steps, offset, silence = self._grid.arrived(at, packet)
         if steps > 0 and self._grid.settled:

@@ -22,7 +22,7 @@ GRACE = 0.5
 
 
 @dataclass
-class Answer:
+class RecordedAnswer:
     """One stream of a provider as it was seen: how it was asked for, its pieces, its end."""
 
     asked: Frame
@@ -32,7 +32,7 @@ class Answer:
     used: bool = False
 
 
-class Script:
+class ReplayScript:
     """All that the providers of a call answered."""
 
     def __init__(self, frames: Iterable[Frame], sound: bytes, redact: Callable[[Any], Any]) -> None:
@@ -41,12 +41,12 @@ class Script:
         """Why the code left the recording, once it has."""
         self.redact = redact
         self.sound = sound
-        self._answers: dict[str, list[Answer]] = {"stt": [], "llm": [], "tts": [], "tool": [], "transfer": []}
-        by_number: dict[int, Answer] = {}
+        self._answers: dict[str, list[RecordedAnswer]] = {"stt": [], "llm": [], "tts": [], "tool": [], "transfer": []}
+        by_number: dict[int, RecordedAnswer] = {}
         for frame in frames:
             match frame:
                 case {"of": "stt" | "llm" | "tts" as part, "do": "made" | "asked", "session": number}:
-                    self._answers[part].append(by_number.setdefault(number, Answer(frame)))
+                    self._answers[part].append(by_number.setdefault(number, RecordedAnswer(frame)))
                 case {"of": "stt" | "tts", "do": "opened", "session": number} if number in by_number:
                     by_number[number].opened = frame
                 case {"of": "stt" | "llm" | "tts", "do": "piece", "session": number} if number in by_number:
@@ -54,7 +54,7 @@ class Script:
                 case {"of": "stt" | "llm" | "tts", "do": "ended", "session": number} if number in by_number:
                     by_number[number].ended = frame
                 case {"of": "tool", "do": "started"} | {"of": "transfer", "do": "asked"}:
-                    self._answers[frame["of"]].append(Answer(frame))
+                    self._answers[frame["of"]].append(RecordedAnswer(frame))
                 case {"of": "tool", "do": "done", "name": name}:
                     runs = (one for one in self._answers["tool"] if one.asked["name"] == name)
                     if begun := next((one for one in runs if one.asked["do"] == "started"), None):
@@ -77,7 +77,7 @@ class Script:
         """Whether a provider of that part was asked more than once."""
         return len(self._answers[part]) > len(self.names(part))
 
-    def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> Answer | None:
+    def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> RecordedAnswer | None:
         """The first answer to a question that `fits` by the first, else by the next of these; each is given once.
 
         With `again` one that was given before may be given once more if there is no other.
@@ -102,7 +102,7 @@ class Script:
         if not self.left.done():
             self.left.set_result(what)
 
-    async def end(self, answer: Answer, what: str) -> None:
+    async def end(self, answer: RecordedAnswer, what: str) -> None:
         """Let a stream end as it did. Raises `ProviderError` if it did."""
         ended = answer.ended
         await asyncio.sleep(ended["waited"])
@@ -112,17 +112,17 @@ class Script:
             await self.unanswered(what)
 
 
-async def _opened(script: Script, answer: Answer | None, what: str) -> None:
+async def _opened(script: ReplayScript, answer: RecordedAnswer | None, what: str) -> None:
     if answer is None or not answer.opened:
         await script.unanswered(f"{what} were opened, which they were not")
     else:
-        await script.end(Answer({}, ended=answer.opened), f"opening {what} was given up")
+        await script.end(RecordedAnswer({}, ended=answer.opened), f"opening {what} was given up")
 
 
-class RecordedStt:
+class ReplayedStt:
     """STT that says what was heard, when they have been given as much sound as then."""
 
-    def __init__(self, script: Script, name: str) -> None:
+    def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
         self._script = script
         self._answer = script.find("stt", lambda asked: asked["do"] == "made" and asked["name"] == name)
@@ -170,10 +170,10 @@ class RecordedStt:
         """See `agent.stt.SpeechToText`."""
 
 
-class RecordedLlm:
+class ReplayedLlm:
     """A model that answers as it did."""
 
-    def __init__(self, script: Script, name: str) -> None:
+    def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
         self._script = script
 
@@ -212,10 +212,10 @@ def _words(messages: Sequence[Message]) -> str:
     return " ".join(f"{str(message.get('content'))[:200]!r} ({message.get('role')})" for message in messages)
 
 
-class RecordedTts:
+class ReplayedTts:
     """A voice that speaks as it did."""
 
-    def __init__(self, script: Script, name: str) -> None:
+    def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
         self._script = script
         self._answer = script.find("tts", lambda asked: asked["do"] == "made" and asked["name"] == name)

@@ -25,7 +25,7 @@ LETTER = bytes([0x90, 0x10, 0x91, 0x11]) * (SAMPLES_PER_CHARACTER // 4)
 
 
 @dataclass
-class Room:
+class CallerSpeech:
     """What the caller is saying, as the STT of one call have to know it."""
 
     spoken: deque[tuple[str, float]] = field(default_factory=deque)
@@ -37,8 +37,8 @@ class ActingStt:
 
     name, patient = "acting", False
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, caller_speech: CallerSpeech) -> None:
+        self._caller_speech = caller_speech
         self._events: asyncio.Queue[SttEvent | None] = asyncio.Queue()
         self._activity = VoiceActivity()
         self._heard = 0
@@ -57,8 +57,8 @@ class ActingStt:
     def _take(self, ulaw: bytes) -> None:
         self._heard += len(ulaw)
         began = any(change.onset for change in self._activity.feed(ulaw))
-        if self._now is None and began and self._room.spoken:
-            text, seconds = self._room.spoken.popleft()
+        if self._now is None and began and self._caller_speech.spoken:
+            text, seconds = self._caller_speech.spoken.popleft()
             self._now, self._told = (text, self._heard, self._heard + round(seconds * SAMPLE_RATE)), 0
             if text:
                 self._events.put_nowait(Onset(self._heard / SAMPLE_RATE))
@@ -153,6 +153,6 @@ class ActingTts:
         """See `agent.tts.TextToSpeech`."""
 
 
-def acting(replies: Sequence[ReplyOptions], room: Room) -> Providers:
+def acting(replies: Sequence[ReplyOptions], caller_speech: CallerSpeech) -> Providers:
     """The providers of one scenario."""
-    return Providers(lambda: ActingStt(room), ActingLlm(replies), lambda language: ActingTts(), None)
+    return Providers(lambda: ActingStt(caller_speech), ActingLlm(replies), lambda language: ActingTts(), None)

@@ -15,7 +15,7 @@ from agent.line import SAMPLE_RATE
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
 from agent.ulaw import from_linear, level
-from sipgw.agents.choice import Choice
+from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
@@ -24,13 +24,13 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import WavError, read_ulaw
 from sipgw.sip.uri import Uri
 from sipgw.tools.caller import AUDIBLE, Call, Phone, with_noise
-from sipgw.tools.simulate.acting import LETTER, Room, acting
+from sipgw.tools.simulate.acting import LETTER, CallerSpeech, acting
 from sipgw.tools.simulate.expect import differs, missed, remembered
 from sipgw.tools.simulate.faults import wrapped
-from sipgw.tools.simulate.follow import Steps
 from sipgw.tools.simulate.relay import NetworkRelay
 from sipgw.tools.simulate.scenario import ProviderOptions, Scenario, ScenarioError, Step
-from sipgw.tools.simulate.verdict import Verdict, judge
+from sipgw.tools.simulate.scenario_script import ScenarioScript
+from sipgw.tools.simulate.verdict import CallVerdict, judge
 from sipgw.tools.trial import trial
 
 SLACK = 3.0
@@ -47,13 +47,13 @@ Tell = Callable[[str, str], None]
 
 
 @dataclass
-class Scene:
+class ScenarioRun:
     """A scenario while it is played, on whatever line."""
 
     scenario: Scenario
     folder: Path
-    steps: Steps
-    room: Room
+    steps: ScenarioScript
+    caller_speech: CallerSpeech
     memory: list[str] = field(default_factory=list)
     """What the agent remembers in the end."""
     ending: str = ""
@@ -62,14 +62,16 @@ class Scene:
     """Set when the gateway knows that it has."""
 
     @classmethod
-    async def of(cls, scenario: Scenario, folder: Path) -> "Scene":
+    async def of(cls, scenario: Scenario, folder: Path) -> "ScenarioRun":
         """One that has not begun; the files of the scenario stand in `folder`. Raises `ScenarioError`."""
-        room = Room()
+        caller_speech = CallerSpeech()
 
         def speaks(step: Step, seconds: float) -> None:
-            room.spoken.append((step.say or step.words, seconds))
+            caller_speech.spoken.append((step.say or step.words, seconds))
 
-        return cls(scenario, folder, Steps(scenario.steps, await sounds(scenario, folder), speaks), room)
+        return cls(
+            scenario, folder, ScenarioScript(scenario.steps, await sounds(scenario, folder), speaks), caller_speech
+        )
 
     @property
     def config(self) -> GatewayConfig:
@@ -81,9 +83,9 @@ class Scene:
 
     def providers(self) -> Providers:
         """Those that act by the scenario, with what is wrong with them."""
-        return wrapped(acting(self.scenario.replies, self.room), self.scenario.providers, self.scenario.seed)
+        return wrapped(acting(self.scenario.replies, self.caller_speech), self.scenario.providers, self.scenario.seed)
 
-    def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> Verdict:
+    def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> CallVerdict:
         """How it was; waits may be `slack` times as long, and cuts `words` off what was expected."""
         verdict, wanted = judge(call, self.steps.done, self.steps.left), self.scenario
         faults = missed(self.steps.done, self.steps.told, verdict.turns, slack)
@@ -97,7 +99,7 @@ class Scene:
 class SimulatedGateway(Gateway):
     """A gateway whose agents are those of scenes, by name, with providers that fail as the scenarios say."""
 
-    def __init__(self, config: GatewayConfig, scenes: Mapping[str, Scene], tell: Tell) -> None:
+    def __init__(self, config: GatewayConfig, scenes: Mapping[str, ScenarioRun], tell: Tell) -> None:
         others = {
             name: replace(config, agent=one.config.agent, turns=one.config.turns, languages=one.config.languages)
             for name, one in scenes.items()
@@ -111,7 +113,7 @@ class SimulatedGateway(Gateway):
         self.watchers.add(self._note)
 
     def open_providers(
-        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """See `Gateway.open_providers`."""
         name = next(name for name, one in self.agents.all.items() if one.config is config)
@@ -163,7 +165,7 @@ async def simulate(
     config: GatewayConfig | None = None,
     target: Uri | None = None,
     watch: Watcher | None = None,
-) -> tuple[Verdict, Call]:
+) -> tuple[CallVerdict, Call]:
     """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
 
     `watch` is told what happens in that gateway.
@@ -172,7 +174,7 @@ async def simulate(
     """
     if config and config.agent.realtime and not scenario.replies and scenario.providers != ProviderOptions():
         raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none of these can fail")
-    scene = await Scene.of(scenario, folder)
+    scene = await ScenarioRun.of(scenario, folder)
     async with contextlib.AsyncExitStack() as stack:
         host, own = "0.0.0.0", target is None
         if target is None:
@@ -189,7 +191,7 @@ async def simulate(
 
 @contextlib.asynccontextmanager
 async def started(
-    config: GatewayConfig | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
+    config: GatewayConfig | None, scenes: Mapping[str, ScenarioRun], tell: Tell, watch: Watcher | None = None
 ) -> AsyncIterator[SimulatedGateway]:
     """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
     with tempfile.TemporaryDirectory() as store:
@@ -200,7 +202,7 @@ async def started(
             yield gateway
 
 
-async def dialled(phone: Phone, target: Uri, scene: Scene, host: str = "127.0.0.1") -> Call:
+async def dialled(phone: Phone, target: Uri, scene: ScenarioRun, host: str = "127.0.0.1") -> Call:
     """Play a scene in a call to `target`."""
     wanted = scene.scenario
     async with NetworkRelay(wanted.network, wanted.seed, host) as relay:
