@@ -1,4 +1,5 @@
-"""The providers of the agents: opened when an agent comes, closed when it is gone or changed and no call uses them."""
+"""The providers of the agents: opened with an agent, closed when the agent was removed or changed and no call uses
+them."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -27,9 +28,9 @@ class _OpenProviders:
     opening: AbstractAsyncContextManager[Providers]
     ready: asyncio.Future[Providers]
     lender: "_OpenProviders | None" = None
-    """Whose embedded speech they use; it stays as long as they do."""
+    """The owner of the embedded speech models that they use; it stays open as long as they do."""
     users: int = 1
-    """Calls, those who borrow, and the agent itself as long as it is there."""
+    """Number of users: calls, agents that share the speech models, and the agent itself while it is configured."""
     free: asyncio.Event = field(default_factory=asyncio.Event)
 
     def let_go(self) -> None:
@@ -39,9 +40,8 @@ class _OpenProviders:
 
 
 class AgentProviders:
-    """The providers of all agents. Use it as an async context manager, in which all of them are closed in the end.
-
-    Each agent's live in a task of their own: what was opened in a task is closed in it.
+    """The providers of all agents. Use it as an async context manager, which closes all of them at the end. Each agent
+    has a task for its providers, because they must be closed in the task that opened them.
     """
 
     def __init__(self, opening: Open) -> None:
@@ -60,13 +60,12 @@ class AgentProviders:
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
 
     def __len__(self) -> int:
-        """How many agents' providers are open, those of the last calls of former agents included."""
+        """Number of agents with open providers, former agents with running calls included."""
         return len(self._open)
 
     async def become(self, agents: Agents, unchanged: Collection[str] = ()) -> dict[str, Providers]:
-        """Be that of `agents`; those who are `unchanged` stay as they are, with their connections.
-
-        Returns the providers of each agent. Raises what opening them raises; then nothing has changed.
+        """Switch to `agents`; `unchanged` agents keep their connections. Returns the providers of each agent. Raises
+        the errors of opening; then nothing has changed.
         """
         hired = {name: self._hired[name] for name in unchanged if name in agents.all and name in self._hired}
         new: list[_OpenProviders] = []
@@ -87,7 +86,7 @@ class AgentProviders:
         return {name: one.ready.result() for name, one in hired.items()}
 
     def engage(self, task: asyncio.Task[Any]) -> None:
-        """Let the providers of the present agents stay as long as `task`, a call."""
+        """Keep the providers of the present agents open while `task`, a call, runs."""
         used = list(self._hired.values())
         for one in used:
             one.users += 1
@@ -115,7 +114,7 @@ class AgentProviders:
                 if not one.ready.done():
                     one.ready.set_result(providers)
                 await one.free.wait()
-        except Exception as error:  # the provider boundary: whoever waits for them is told, nobody else is hurt
+        except Exception as error:  # the provider boundary: only the waiting caller of this method gets the error
             if one.ready.done():
                 log.exception("providers not closed")
             else:

@@ -1,4 +1,4 @@
-"""What callers hear while somebody is called for them: a quiet tune made here that nobody owns.
+"""The default hold music: a quiet tune, generated here and free of rights.
 
 ``python -m sipgw.agents.default_music FILE`` writes it as a WAV file.
 """
@@ -14,13 +14,13 @@ from sipgw.records.artifacts.wav import write_mono
 BAR = 2.4
 """Seconds of a chord."""
 CHORDS = ((57, 60, 64, 69), (53, 57, 60, 65), (48, 55, 60, 64), (55, 59, 62, 67))
-"""Am, F, C and G, as MIDI notes: within what a telephone passes."""
+"""Am, F, C and G, as MIDI notes, within the telephone band."""
 LOUDNESS = 2600
-"""Peak of a note on the 16-bit scale: about 20 dB below speech that is shouted, beside it in a room."""
+"""Peak of a note on the 16-bit scale: about 20 dB below loud speech."""
 
 
 def tune() -> bytes:
-    """Four broken chords, 19 s, whose end goes over into the beginning."""
+    """Four broken chords of 19 s that loop without a seam."""
     length = int(2 * BAR * len(CHORDS) * RATE)
     sound = np.zeros(length)
     step = int(BAR / 4 * RATE)

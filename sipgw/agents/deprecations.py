@@ -1,4 +1,4 @@
-"""When the models of the cloud end, and what to write in their place: one table, and what it means for a configuration.
+"""End dates of cloud models and their replacements: one table, and its check against a configuration.
 
 OpenAI's dates are those of its package (`openai.types`, 3.54.0), which names
 https://developers.openai.com/api/docs/deprecations.
@@ -14,24 +14,24 @@ from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.config.config import AgentConfig
 
 AHEAD = 90
-"""Days before its end from which on a model is warned of."""
+"""Days before the end of a model from which on there is a warning."""
 
 
 @dataclass(frozen=True)
 class Deprecation:
-    """What is known of the end of some models of a provider."""
+    """The announced end of some models of a provider."""
 
     part: str
-    """What they are for: STT, model, voice, realtime model, or transcription (that of a realtime model)."""
+    """Their part: STT, LLM, TTS, realtime model, or transcription (that of a realtime model)."""
     provider: str
     names: tuple[str, ...]
     """``*`` stands for anything."""
     ends: date | None = None
     """The day on which they are shut down, or from which another one answers; None: no day is announced."""
     instead: str = ""
-    """What to write into the section of the configuration."""
+    """The replacement line for the section of the configuration."""
     note: str = ""
-    """What else there is to know, as a sentence without its full stop."""
+    """A further note, as a sentence without its full stop."""
     source: str = ""
 
 
@@ -155,12 +155,12 @@ _OWNERS = {"assemblyai": "AssemblyAI", "openai": "OpenAI", "deepgram": "Deepgram
 
 
 def today() -> date:
-    """The date by which ends are judged, in UTC; a test puts another clock in its place."""
+    """The present date, in UTC; tests replace it."""
     return datetime.now(UTC).date()
 
 
 def deprecation(part: str, provider: str, name: str) -> Deprecation | None:
-    """What the table knows of a model; None if nothing."""
+    """The table's entry for a model; None if there is none."""
     for one in DEPRECATIONS:
         if (one.part, one.provider) == (part, provider) and any(fnmatchcase(name, pattern) for pattern in one.names):
             return one
@@ -190,7 +190,7 @@ def _end(one: Deprecation, on: date) -> str:
 
 
 def _used(config: AgentConfig, choice: ProviderChoice) -> Iterator[tuple[str, str]]:
-    """Part and provider of all that may be asked, those who stand in among them."""
+    """Part and provider of all providers in use, backups included."""
     wanted: list[tuple[str, str]] = [(part, name) for part in choice.parts for name in getattr(choice, part)]
     if not choice.realtime:
         wanted += [("tts", one.tts) for one in config.languages if one.tts]
@@ -200,7 +200,7 @@ def _used(config: AgentConfig, choice: ProviderChoice) -> Iterator[tuple[str, st
 
 
 def _is_elsewhere(config: AgentConfig, section: str) -> bool:
-    """Whether a section names a server that is not the vendor's: what is shut down here may go on there."""
+    """Whether a section names another server than the vendor's, where a model may still be served."""
     options = getattr(config, section)
     host = urllib.parse.urlsplit(getattr(options, "base_url", "") or getattr(options, "url", "")).hostname or ""
     return section in ("openai", "openai_backup", "openai_tts", "openai_realtime") and host != "api.openai.com"

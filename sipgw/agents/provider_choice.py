@@ -1,4 +1,4 @@
-"""Which providers an agent has, in words and for a look at what they can do."""
+"""The chosen providers of an agent, and the languages that they lack."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from sipgw.config.config import AgentConfig
 
 @dataclass(frozen=True)
 class ProviderChoice:
-    """Which providers were chosen, and a sentence on each that is not what a key would have brought."""
+    """The chosen providers, and a note on each that was chosen without a key or against it."""
 
     stt: tuple[str, ...]
-    """The one that is asked first, and those who stand in for it, in order; so with the others."""
+    """The STT provider and its backups, in order. The other fields are alike."""
     llm: tuple[str, ...]
     tts: tuple[str, ...]
     notes: tuple[str, ...]
@@ -41,7 +41,7 @@ _AURA = re.compile(r"aura.*-([a-z]{2})")
 
 
 def unspoken(config: AgentConfig, choice: ProviderChoice) -> list[str]:
-    """The languages of the agent that a part which was chosen, or stands in, does not know; each in a sentence."""
+    """The languages of the agent that a chosen part or a backup does not support; each in a sentence."""
     found = []
     for code in config.codes if not choice.realtime else ():
         own = next((one for one in config.languages if one.code == code), LanguageOptions(code))

@@ -1,4 +1,4 @@
-"""Which providers a gateway uses: what the configuration names, or what there are keys for."""
+"""Chooses and opens the providers of an agent: those of the configuration, or those with a key."""
 
 import contextlib
 import shutil
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Providers:
-    """Makes STT and a voice for each call; the model serves all."""
+    """Creates STT and TTS for each call; all calls share the LLM."""
 
     stt: Callable[[], SpeechToText]
     llm: LanguageModel
@@ -63,11 +63,11 @@ class Providers:
     speech: LocalSpeech | None
     """The embedded speech, if it is used."""
     realtime: RealtimeProviders | None = None
-    """Who holds the conversation in the place of the three, if somebody does."""
+    """The realtime model that replaces the three, if any."""
     servers: tuple["McpServer", ...] = ()
     """What there are further tools from."""
     distant: OpenAILlm | ResponsesLlm | None = None
-    """The model that is asked first, if it is reached by a connection that can be opened while it rings."""
+    """The first LLM, if its connection can be opened while the call rings."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _CloudProvider:
     has_key: Callable[[AgentConfig], bool]
     make: Callable[[AgentConfig], Any]
     auto: bool = True
-    """Whether the key alone is reason enough to use it."""
+    """Whether the key alone selects it."""
 
 
 def _elevenlabs(config: AgentConfig) -> TextToSpeech:
@@ -210,7 +210,7 @@ def _keyed(config: AgentConfig, part: str, names: Sequence[str]) -> tuple[str, .
 
 
 def products(config: AgentConfig, choice: ProviderChoice) -> Iterator[Product]:
-    """What the calls of an agent use and is paid for."""
+    """The paid products of an agent's calls."""
     for part in choice.parts:
         yield from ((part, product(config, part, name)) for name in getattr(choice, part))
     for one in () if choice.realtime else config.languages:
@@ -219,8 +219,8 @@ def products(config: AgentConfig, choice: ProviderChoice) -> Iterator[Product]:
 
 
 def made(config: AgentConfig, part: str, name: str) -> Any:
-    """One provider of the cloud by itself: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or what makes a
-    `RealtimeModel` of a `Brief`.
+    """A single cloud provider: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or a factory of a `RealtimeModel`
+    from a `Brief`.
 
     Raises `KeyError`.
     """
@@ -228,7 +228,7 @@ def made(config: AgentConfig, part: str, name: str) -> Any:
 
 
 def _hasty(config: AgentConfig) -> AgentConfig:
-    """STT that has somebody to stand in for them try a thing once only."""
+    """STT with a backup tries only once."""
     limit = config.failover.open_limit
     return replace(
         config,
@@ -242,7 +242,7 @@ def _hasty(config: AgentConfig) -> AgentConfig:
 async def opened(
     config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None = None
 ) -> AsyncIterator[Providers]:
-    """Start what the chosen providers need; the embedded speech is `speech` if it runs already.
+    """Open the chosen providers; `speech` is the embedded speech if it runs already.
 
     Raises `agent.errors.ProviderError` when something cannot be started.
     """
@@ -260,7 +260,7 @@ async def opened(
         ]
         voices = {code: _LanguageTts(config, code, choice.tts, local.tts) for code in config.codes}
         first = voices[config.codes[0]]
-        # What takes long the first time is not left to the first call; in a thread, since others may go on.
+        # Slow first-time work is done before the first call, in a thread, because calls may be running.
         preparations: list[Callable[[], object]] = [tls, *_preparations(config, choice)]
         for prepare in preparations:
             with contextlib.suppress(ImportError):  # a call will tell
@@ -295,9 +295,8 @@ def assembled(
     *,
     again: bool = False,
 ) -> Providers:
-    """Single providers, put together: of each part the next one stands in where one fails.
-
-    `again` is whether single STT that reports nothing get another session.
+    """Combine single providers: in each part the next one takes over when one fails. `again` is whether a single STT
+    that reports nothing gets another session.
     """
     hearing, speaking = list(map(observed_stt, hearing)), list(map(observed_tts, speaking))
     thinking = list(map(ObservedLlm, thinking))
@@ -353,7 +352,7 @@ _VOICE_KEYS = {
     "polly": ("polly", "voice_id"),
     "openai": ("openai_tts", "voice"),
 }
-"""Where the configuration names the voice of each provider."""
+"""The configuration key of each provider's voice."""
 
 
 def _hearing(config: AgentConfig) -> AgentConfig:
@@ -373,7 +372,7 @@ def _maker(
 
 
 def _preparations(config: AgentConfig, choice: ProviderChoice) -> Iterator[Callable[[], object]]:
-    """What loads the packages that the chosen providers use; each takes up to seconds."""
+    """Functions that load the packages of the chosen providers; each takes up to seconds."""
     voices = {*choice.tts, *(one.tts for one in config.languages)}
     if "polly" in voices:
         yield polly.signing

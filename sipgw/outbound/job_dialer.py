@@ -1,4 +1,4 @@
-"""The dialler: dials the jobs that are due, callbacks and rows of campaigns, and writes down how each call ended."""
+"""The job dialer: dials due jobs (callbacks and rows of campaigns) and writes the outcome of each call."""
 
 import asyncio
 import contextlib

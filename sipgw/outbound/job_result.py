@@ -1,4 +1,4 @@
-"""What becomes of a job: the words for it, without the database that it is kept in."""
+"""The state of a job after an attempt. This module does not import the database."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ JobState = Literal["planned", "by_hand", "dialling", "done", "failed"]
 
 @dataclass(frozen=True)
 class JobResult:
-    """What becomes of a job after an attempt."""
+    """The state of a job after an attempt."""
 
     state: JobState
     reason: str

@@ -1,4 +1,4 @@
-"""Promised callbacks (`sipgw.outbound.promises`) and campaigns are dialled when they are due."""
+"""Dials promised callbacks (`sipgw.outbound.promises`) and campaigns when they are due."""
 
 import asyncio
 from typing import Any, Protocol, Self

@@ -1,4 +1,4 @@
-"""What is kept of each call so that one can see what happened in it: SIP messages, packets, and their capture file."""
+"""Evidence of each call: SIP messages, packets, capture file, timeline and bundle."""
 
 import asyncio
 import contextlib
@@ -30,20 +30,20 @@ from sipgw.telemetry.tracing import tracing
 log = structlog.get_logger()
 
 CALLS = 2000
-"""Calls of which it is remembered where their packets are."""
+"""Number of calls whose packet locations are remembered."""
 AT_ONCE = 64 * 1024
-"""Bytes of a capture file that are handed out at a time."""
+"""Bytes of a capture file per block."""
 WRITERS = 64
-"""Capture files that may be waiting to be written; beyond that, none is for the call that ends."""
+"""Capture files that may wait to be written; beyond it an ending call gets none."""
 
 
 def _whose() -> str:
-    """The call on whose behalf something is done: see `structlog.contextvars`."""
+    """The call of the present task: see `structlog.contextvars`."""
     return str(structlog.contextvars.get_contextvars().get("call", ""))
 
 
 class KeptAgents(Protocol):
-    """The agents of a gateway, as far as their privacy rules go."""
+    """The privacy rules of the agents of a gateway."""
 
     def redact(self, sink: Sink) -> Callable[[str], Redact]:
         """For an agent's name: the function that removes private words from texts for `sink`."""
@@ -56,15 +56,15 @@ class KeptAgents(Protocol):
 
 @dataclass
 class _Packets:
-    """Where the packets of a call are."""
+    """The location of the packets of a call."""
 
     sound: Sound
     whole: bool = True
-    """Whether nothing private was said in it; if not, the headers alone are handed out."""
+    """Whether no private words were said; otherwise only headers are handed out."""
 
 
 class Evidence:
-    """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
+    """The evidence of all calls. Use it as an async context manager, inside that of the media engine."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Evidence:
     async def gathering(
         self, engine: MediaEngine, endpoint: Endpoint, folder: Path, artifacts: Artifacts
     ) -> AsyncIterator[Self]:
-        """Until the block ends, gather; `folder` is for timelines, `artifacts` has a row for each file."""
+        """Collect evidence until the block ends; `folder` is for timelines, `artifacts` creates a row for each file."""
         self._engine, self._endpoint, self._artifacts = engine, endpoint, artifacts
         if self.options.traces and (traced := tracing()):
             self._watchers.add(traced)
@@ -106,11 +106,11 @@ class Evidence:
         return self._engine
 
     def dropped(self) -> Mapping[str, int]:
-        """How many SIP messages were dropped or turned away, by what was wrong with them."""
+        """The number of dropped or refused SIP messages, by reason."""
         return self._endpoint.counts if self._endpoint else {}
 
     def trace(self, traced: Traced) -> None:
-        """Take a SIP message, credentials masked already."""
+        """Take a SIP message whose credentials are masked."""
         self.tracers.tell(traced)
 
     def watch(self, event: Event) -> None:
@@ -118,7 +118,7 @@ class Evidence:
         self._watchers.tell(event)
 
     def _follow(self, event: Event) -> None:
-        """Follow where its packets are, and write its files when it is over."""
+        """Note the location of its packets, and write its files when it is over."""
         if isinstance(event, CallAnswered) and event.sound:
             self._packets[event.call] = _Packets(event.sound)
             while len(self._packets) > CALLS:
@@ -142,7 +142,7 @@ class Evidence:
         self._writing -= 1
 
     async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
-        """The capture file of a call, in pieces; nothing if nothing of it is kept."""
+        """The capture file of a call, in blocks; empty if nothing of it is kept."""
         ladder = self.sip.of(call)
         kept = self._packets.get(call)
         if ladder is None and kept is None:

@@ -1,6 +1,5 @@
-"""Calls out on a trunk, counted over all gateways: how many at once, together with those that come in, and per second.
-
-Without Redis each gateway counts its own, as ever.
+"""Limits of a trunk over all gateways: simultaneous calls in both directions, and outgoing calls per second. Without
+Redis each gateway counts its own calls.
 """
 
 import asyncio
@@ -37,7 +36,7 @@ def room_of(trunk: TrunkOptions) -> TrunkCapacity:
 
 
 class TrunkSlots:
-    """The calls of this gateway on each trunk, and those out as the others count them, too."""
+    """The calls of this gateway on each trunk, and the outgoing calls of all gateways."""
 
     def __init__(self, calls: Counter[str], cluster: Cluster | None = None) -> None:
         """`calls` are those of this gateway, in and out, by the name of their trunk."""
@@ -50,7 +49,8 @@ class TrunkSlots:
 
     @contextlib.asynccontextmanager
     async def held(self, trunk: TrunkOptions) -> AsyncIterator[None]:
-        """A call out counts on its trunk until the block ends. Raises `NotDialled` if all gateways have too many."""
+        """Count an outgoing call on its trunk until the block ends. Raises `NotDialled` if all gateways have too
+        many."""
         call, capacity = f"out {secrets.token_hex(8)}", room_of(trunk)
         if await self._take(call, SlotLimit(capacity.key, capacity.most, HELD)):
             raise NotDialled(capacity.reason)
@@ -66,7 +66,8 @@ class TrunkSlots:
                     await self._cluster.places.give(call, [capacity.key])
 
     async def turn(self, trunk: TrunkOptions) -> None:
-        """Wait until a call may be sent, as far as the others' go. Raises `NotDialled` if that takes too long."""
+        """Wait until the calls per second of all gateways allow another call. Raises `NotDialled` if that takes too
+        long."""
         most = max(1, int(trunk.calls_per_second))
         bound = SlotLimit(f"turns:{trunk.name}", most, most / trunk.calls_per_second)
         call, now = secrets.token_hex(8), asyncio.get_running_loop().time

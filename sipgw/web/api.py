@@ -33,7 +33,7 @@ Id = Annotated[str, Path(max_length=255, description="the call's identity")]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers that are documented beside the good one."""
+    """The documented answers besides success."""
     return {status: {"model": models.Problem} for status in statuses}
 
 
@@ -73,7 +73,7 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
-    """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one."""
+    """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one call."""
     key, call = request.headers.get(KEY, "")[:200], secrets.token_hex(12)
     placed = PlacedCalls(app.gateway.store)
     if key and (before := await placed.claim(who.name, key, call)):
@@ -125,7 +125,7 @@ async def digits(request: Request, app: Here, who: Controller, id: Id, what: mod
 async def transfer(
     request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
-    """Transfer the caller to one of `[[people]]`, or to whoever is free."""
+    """Transfer the caller to one of `[[people]]`, or to anybody on duty."""
     return await _steer(request, app, who, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
@@ -133,7 +133,7 @@ async def transfer(
 async def take_over(
     request: Request, app: Here, who: Controller, id: Id, what: models.TakeOver  # noqa: A002
 ) -> models.Done:  # fmt: skip
-    """Call an operator, who takes the agent's place when they answer; waits for that."""
+    """Call an operator, who takes the agent's place when they answer; the response waits for the answer."""
     try:
         taken = await _going_on(app, id).take_over(what.who)
     except CallControlRefused as error:
@@ -146,7 +146,7 @@ async def take_over(
 
 @router.post("/calls/{id:path}/give-back", tags=["live calls"], responses=problems(404, 409))
 async def give_back(request: Request, app: Here, who: Controller, id: Id) -> models.Done:  # noqa: A002
-    """Let the agent speak again, in the place of an operator."""
+    """Let the agent speak again instead of the operator."""
     try:
         _going_on(app, id).give_back()
     except CallControlRefused as error:
@@ -157,7 +157,8 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
-    """Have the agent hang up; who rings, hears a goodbye or speaks with a person is hung up at once."""
+    """Have the agent say goodbye and hang up. A call that rings, hears a goodbye or is with a person is hung up at
+    once."""
     cause = what.cause or f"{who.name} ended the call"
     try:
         return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))

@@ -79,7 +79,7 @@ def application(
 
 
 def _metrics(gateway: GatewayView) -> Metrics:
-    """Metrics that are told of everything from now on."""
+    """Metrics that count all events from now on."""
 
     def provider(agent: str, part: str) -> str:
         known = gateway.agents.all.get(agent)
@@ -111,7 +111,7 @@ async def _busy(request: Request, error: Exception) -> Response:
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:
-    """What was wrong and where, without repeating what may be a secret or huge."""
+    """The error and its place, without the value, which may be secret or huge."""
     found = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in error.errors()]
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": found}, 422)

@@ -1,4 +1,4 @@
-"""The entrance: finds out who sends a request, by cookie or by key, and lets people in by password."""
+"""Authentication: identifies the sender of a request by cookie or API key, and signs people in by password."""
 
 import asyncio
 import hashlib
@@ -21,35 +21,35 @@ TRIES = 5
 """Sign-ins at once from one address; then one every `PAUSE` seconds."""
 PAUSE = 12.0
 TRIES_OF_ALL = 30
-"""From everywhere together; then one every two seconds. A hash costs 50 ms of a core."""
+"""Sign-ins at once from all addresses; then one every two seconds. A hash costs 50 ms of a core."""
 
 
 KEEP_EVERY = 60.0
-"""Seconds after which it is put down that a session is in use, and looked whether it was ended elsewhere."""
+"""Seconds after which the use of a session is stored, and its end elsewhere is noticed."""
 
 
 LOOK_EVERY = 1.0
-"""Seconds after which an open entrance looks again whether a password is stored."""
+"""Seconds after which a dashboard without sign-in checks again whether a password is stored."""
 KEY_KNOWN = 600.0
-"""Seconds for which a key that was good is taken for good while the database does not answer."""
+"""Seconds for which a key stays valid after its last check while the database does not answer."""
 KEYS_KNOWN = 100
-"""Of more, the one is forgotten that was not used for the longest."""
+"""Number of remembered keys; beyond it the least recently used key is forgotten."""
 COMMANDS = frozenset(("calls:place", "calls:read", "calls:control"))
-"""What commands on this machine may do by their key."""
+"""Scopes of commands on this machine with their key."""
 
 
 class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
-    """Somebody has tried too often; they may try again later."""
+    """Too many sign-in attempts; later attempts may succeed."""
 
 
 class Authentication:
-    """Knows who may come in."""
+    """Authenticates requests and signs users in and out."""
 
     def __init__(self, options: WebOptions, accounts: Accounts) -> None:
         self.accounts = accounts
         self._open = False
         self._looked = 0.0
-        """When an open entrance last looked whether a password is stored."""
+        """The last check, without sign-in, whether a password is stored."""
         self.setup = ""
         """The token of the link with which the first password is set; empty if there is one."""
         self.local = ""
@@ -58,12 +58,12 @@ class Authentication:
         self._options = options
         self._here = Principal("you", "admin", secrets.token_urlsafe(32), ALL, signed_in=False)
         self._known: dict[str, tuple[Key, float]] = {}
-        """Keys and when they were last found good, for when the database does not answer."""
+        """Keys and the times of their last successful check, for use while the database does not answer."""
         self._tries = Buckets(1 / PAUSE, TRIES, secrets.token_bytes(32))
         self._tries_of_all = Bucket(0.5, TRIES_OF_ALL)
 
     async def prepare(self) -> None:
-        """Set the configured password, look whether the first one has yet to be set, and who is still signed in."""
+        """Store the configured password, check whether the first password is still to be set, and load the sessions."""
         options, accounts = self._options, self.accounts
         self._open, self._looked = not options.needs_sign_in and await accounts.empty(), _now()
         if self._open:
@@ -76,10 +76,10 @@ class Authentication:
         self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
 
     async def is_open(self) -> bool:
-        """Whether nobody has to sign in: neither the configuration asks for it, nor is a password stored.
+        """Whether no sign-in is needed: the configuration does not require it, and no password is stored.
 
-        ``sipgw web password`` may store one at any time: from then on people must, until the end. Raises
-        `SQLAlchemyError`: where nobody can look, nobody is let in.
+        ``sipgw web password`` may store one at any time; from then on sign-in is required. Raises `SQLAlchemyError`:
+        without the database nobody is let in.
         """
         if self._open and _now() - self._looked >= LOOK_EVERY:
             self._open = await self.accounts.empty()
@@ -87,7 +87,7 @@ class Authentication:
         return self._open
 
     async def who(self, cookie: str, authorization: str) -> Principal:
-        """Who sends a request. Raises `SQLAlchemyError`."""
+        """The sender of a request. Raises `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
             found = await self._key(key.strip())
@@ -106,7 +106,7 @@ class Authentication:
         return Principal.signed(session.name, session.role, session.csrf)
 
     async def _key(self, text: str) -> Key | None:
-        """The key that this is, or None: programs hang up and look on while the database does not answer, too."""
+        """The API key with this secret, or None. Known keys work also while the database does not answer."""
         if self.local and hmac.compare_digest(text.encode(), self.local.encode()):
             return Key("", "command-line", COMMANDS)
         known, now = self._known.pop(hashlib.sha256(text.encode()).hexdigest(), None), time.monotonic()
@@ -124,7 +124,7 @@ class Authentication:
         return found
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
-        """Returns the token for the cookie of who has that password, or None. Raises `TooManyAttempts`."""
+        """Return the cookie token of the user with that password, or None. Raises `TooManyAttempts`."""
         self._try(address)
         role = await self.accounts.check(name, password)
         await self.accounts.note(name, "signed in" if role else "was not let in", address=address)

@@ -1,4 +1,4 @@
-"""The board of live calls: what has changed on it since somebody last looked. Sans-IO."""
+"""The board of live calls, and its changes since the last update. Sans-IO."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from sipgw.calls.session import CallSession, Row
 
 
 class BoardChange(NamedTuple):
-    """What is to be changed on a board; only the fields that differ."""
+    """An update of a board; only the fields that differ."""
 
     rows: dict[str, Row]
     gone: list[str]
@@ -17,7 +17,7 @@ class BoardChange(NamedTuple):
 
 
 class LiveCallBoard:
-    """What everybody who looks has been told."""
+    """The state that all browsers have received."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}

@@ -1,4 +1,4 @@
-"""The calls of which there is a record: search, filters, page by page."""
+"""The page of recorded calls: search, filters, pagination."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
@@ -22,11 +22,11 @@ ENDINGS = (
     "no_answer", "declined", "wrong_number", "not_permitted", "machine", "message_left", "fax", "gateway_stopped",
     "interrupted",
 )  # fmt: skip
-"""What the filter offers; a call may end otherwise too."""
+"""Endings that the filter offers; other endings exist, too."""
 
 
 class CallSearchForm(BaseModel):
-    """The form. Days are those of the gateway's time zone."""
+    """The search form. Days are those of the gateway's time zone."""
 
     number: str = Field("", max_length=64)
     words: str = Field("", max_length=200)

@@ -1,4 +1,5 @@
-"""The configuration as it holds, with what each option means; secrets only as set or not. And the audit log."""
+"""Two pages: the effective configuration with the meaning of each option (secrets only as set or not), and the audit
+log."""
 
 import ast
 import inspect
@@ -26,7 +27,7 @@ class OptionRow(NamedTuple):
     value: str
     meaning: str
     changed: bool
-    """Whether it is not what it is without configuration."""
+    """Whether it differs from the default."""
 
 
 class OptionTable(NamedTuple):
@@ -40,7 +41,7 @@ class OptionTable(NamedTuple):
 @router.get("/configuration")
 async def configuration(request: Request, app: Here, _who: AdminRole) -> Response:
     """The page."""
-    # Reading the sources takes a while, the first time.
+    # The first read of the sources is slow.
     found = await READING.run(tables, app.gateway.config)
     return page(
         request, "configuration.html", title="Configuration", tables=found,
@@ -55,7 +56,7 @@ async def audit(request: Request, app: Here, _who: AdminRole) -> Response:
 
 
 def tables(config: Any) -> list[OptionTable]:
-    """Every table of a configuration; of a list one table for each of its entries."""
+    """Every table of a configuration; a list gives one table for each entry."""
     found = []
     for field in fields(config):
         value = getattr(config, field.name)

@@ -1,4 +1,4 @@
-"""Forgetting somebody: all that is kept of a number, wherever it is, but for the promise not to call it."""
+"""Deletes all data of a number everywhere, except its entries of the do-not-call list."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,23 +18,22 @@ from sipgw.web.accounts import Accounts
 
 @dataclass(frozen=True)
 class ForgetResult:
-    """What became of it."""
+    """The result of the deletion."""
 
     removed: Removed
     jobs: int
     """Promised callbacks and rows of campaigns."""
     decisions: int
-    """Lines of the gate's audit that do not tell the number any more."""
+    """Lines of the gate's audit in which the number was masked."""
     kept: tuple[Entry, ...]
-    """Entries of the do-not-call list; without them they could be called again."""
+    """Entries of the do-not-call list; without them the number could be called again."""
     elsewhere: int = 0
-    """Other gateways that have yet to delete what is on their disks."""
+    """Other gateways that still have to delete files on their disks."""
 
 
 async def forget_everywhere(store: Store, config: GatewayConfig, number: str, now: datetime) -> ForgetResult:
-    """Delete all of somebody who called or was called. Calls that go on are left.
-
-    Raises what the database raises, and `audit.AuditError`.
+    """Delete all data of somebody who called or was called, except running calls. Raises the errors of the database,
+    and `audit.AuditError`.
     """
     same = spellings(number)
     jobs = await Jobs(store, "").forget(same)

@@ -20,7 +20,8 @@ async def healthy() -> Response:
 
 @router.get("/readyz")
 async def ready(app: Here) -> Response:
-    """200 if calls are taken, 503 if not and why: for a load balancer. With one media process of several they are."""
+    """200 if the gateway takes calls, otherwise 503 with the reason: for a load balancer. One working media process is
+    enough."""
     engine = app.gateway.evidence.engine
     if app.gateway.draining:
         return PlainTextResponse("draining: no new calls are taken\n", 503)

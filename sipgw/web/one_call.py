@@ -22,13 +22,13 @@ router = APIRouter()
 POINTS = 1600
 """Of a waveform."""
 PAUSES = (0.1, 0.3, 0.6)
-"""Seconds in which the database gets to know that a recording has ended."""
+"""Seconds until the database has the end of a recording."""
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 
 @router.get("/calls/{call:path}/timeline.json")
 async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
-    """Everything that the page shows; 304 while there is nothing new."""
+    """The content of the page; 304 while nothing is new."""
     version = app.gateway.evidence.timelines.version(call)
     tag = f'"{version}"'
     if version and request.headers.get("if-none-match") == tag:
@@ -125,7 +125,7 @@ async def known(app: App, call: str) -> dict[str, Any]:
 
 
 async def recording_of(app: App, call: str) -> Path:
-    """The file of its recording. Raises 404, and 409 while something private in it is not covered yet."""
+    """The file of the recording. Raises 404, or 409 while private words in it are not covered yet."""
     told = (await known(app, call)).get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
     if path is None or not await READING.run(path.is_file):
@@ -161,7 +161,7 @@ def _recorded(found: dict[str, Any]) -> bool:
 
 
 def _from_record(record: dict[str, Any]) -> dict[str, Any]:
-    """The record of a call whose timeline is not kept, in its form: without times inside the call."""
+    """The record of a call without a timeline, in the form of a timeline: without times inside the call."""
     began, answered, ended = record["began"], record.get("answered"), record["ended"]
 
     def after(moment: Any) -> float | None:

@@ -29,7 +29,7 @@ Phone = Annotated[BrowserPhone, Depends(_phone)]
 
 
 class PhoneCallRequest(BaseModel):
-    """What the page asks for."""
+    """The request of the page."""
 
     sdp: str = Field(max_length=MAX_SDP)
     """The browser's offer, with all its candidates gathered."""
@@ -46,7 +46,7 @@ async def phone(request: Request, app: Here, calls: Phone, who: ViewerRole) -> R
 
 @router.get("/api/phone/ice")
 async def ice(app: Here, who: OperatorRole) -> Response:
-    """What the page makes its connection with; see `sipgw.config.browser.BrowserOptions.turn`."""
+    """ICE servers for the page; see `sipgw.config.browser.BrowserOptions.turn`."""
     servers = app.gateway.config.browser.ice_servers(who.name, datetime.now(UTC).timestamp())
     return JSONResponse({"iceServers": servers}, headers={"Cache-Control": "no-store"})
 
@@ -55,7 +55,7 @@ async def ice(app: Here, who: OperatorRole) -> Response:
 async def place(
     request: Request, call_request: PhoneCallRequest, app: Here, calls: Phone, who: OperatorRole
 ) -> dict[str, str]:
-    """Begin a call; the browser gets its answer, and connects."""
+    """Begin a call; the browser gets the SDP answer, and connects."""
     try:
         placed = await calls.place(call_request.sdp, call_request.agent, who.name)
     except NotAcceptable as error:
@@ -68,14 +68,14 @@ async def place(
 
 @router.delete("/api/phone/calls/{call}", status_code=204)
 async def hang_up(call: str, calls: Phone, who: OperatorRole) -> None:
-    """End one's own call; also sent when the page is left."""
+    """End the user's own call; the page also sends this when it is closed."""
     if not await calls.hang_up(call, who.name):
         raise HTTPException(404, "there is no such call of yours")
 
 
 @router.get("/api/phone/calls/{call}/events")
 async def call_events(call: str, app: Here, calls: Phone, who: OperatorRole) -> Response:
-    """Server-sent events ``word``: what both sides say in one's own call, and how it ended."""
+    """Server-sent events ``word``: the words of both sides in the user's own call, and its ending."""
     if not calls.owned(call, who.name):
         raise HTTPException(404, "there is no such call of yours")
     return StreamingResponse(words(app.gateway.watchers, call), media_type="text/event-stream")

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""The sender of a request: role and scopes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
 Scope = Literal["calls:read", "calls:control", "calls:place", "metrics:read"]
 SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place", "metrics:read")
-"""What programs may do: see calls; end, transfer, speak into and press keys in them; make them; read the metrics."""
+"""Scopes of programs: see calls; end, transfer, speak into and press keys in them; make them; read the metrics."""
 ALL = frozenset[str](SCOPES)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who may be here."""
+    """An authenticated user or program."""
 
     name: str
     role: Role | Literal["nobody"]
-    """``nobody`` sees no page; a key for programs is one."""
+    """``nobody`` sees no page; keys of programs have this role."""
     csrf: str
-    """What a request of theirs that changes something has to bring along; empty for a key."""
+    """The CSRF token that changing requests must send; empty for a key."""
     scopes: frozenset[str]
     signed_in: bool = True
     """False where nobody has to sign in."""
 
     @staticmethod
     def of(request: HTTPConnection) -> "Principal":
-        """Who sent this request; the guard has found that out."""
+        """The sender of this request, as set by `sipgw.web.security`."""
         found: Principal = request.scope["who"]
         return found
 
@@ -42,7 +42,7 @@ class Principal:
         return Principal(name, role, csrf, frozenset({"calls:read", "metrics:read"}) if role == "viewer" else ALL)
 
     def may(self, role: Role) -> bool:
-        """Whether they may do what `role` may."""
+        """Whether the principal has at least `role`."""
         return RANK[self.role] >= RANK[role]
 
 
@@ -50,7 +50,7 @@ NOBODY = Principal("", "nobody", "", frozenset(), signed_in=False)
 
 
 def requires_scope(scope: Scope) -> Callable[[HTTPConnection], Principal]:
-    """A dependency that lets those through who have `scope`."""
+    """A dependency that requires `scope`."""
 
     def check(request: HTTPConnection) -> Principal:
         who = Principal.of(request)
@@ -72,8 +72,8 @@ def _requires_role(role: Role) -> Callable[[HTTPConnection], Principal]:
 
 
 ViewerRole = Annotated[Principal, Depends(_requires_role("viewer"))]
-"""The type of a parameter of a page for everybody."""
+"""The parameter type of a page for all roles."""
 OperatorRole = Annotated[Principal, Depends(_requires_role("operator"))]
-"""The same for those who may act on calls."""
+"""The same for roles that may act on calls."""
 AdminRole = Annotated[Principal, Depends(_requires_role("admin"))]
-"""The same for those who may see and change the installation."""
+"""The same for roles that may see and change the installation."""

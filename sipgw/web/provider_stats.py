@@ -1,4 +1,4 @@
-"""How the providers fared in the latest turns: how long each part took to begin, and what failed. Sans-IO."""
+"""Statistics of the providers: latency of each part in the latest turns, and the last failures. Sans-IO."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from agent.records import Part, ProviderFailed, TurnEnded
 from sipgw.events import CallBegan, CallEnded, CallReported, Event
 
 TURNS = 500
-"""Of each agent, the latest, that percentiles are taken of."""
+"""The latest turns of each agent, of which percentiles are computed."""
 PARTS: dict[Part, str] = {"stt": "hearing", "llm": "thinking", "tts": "voicing", "realtime": "thinking"}
 """Each part of an agent and its share of a turn's latency; see `agent.records.Times.parts_ms`."""
 
@@ -39,7 +39,7 @@ class ProviderStats:
         self._failures: dict[tuple[str, str], Failure] = {}
 
     def tell(self, event: Event) -> None:
-        """Take notice of what happened in a call."""
+        """Take an event of a call."""
         match event:
             case CallBegan():
                 self._agents[event.call] = event.agent
@@ -53,12 +53,12 @@ class ProviderStats:
                 self._failures[self._agents.get(call, ""), part] = Failure(at, call, cause[:500])
 
     def latency(self, agent: str, label: str) -> Latency | None:
-        """Of one share of the latency, or of ``total``; None before the first turn."""
+        """The latency of one part, or of ``total``; None before the first turn."""
         turns = self._turns.get((agent, label))
         return Latency(len(turns), percentile(turns, 50), percentile(turns, 95)) if turns else None
 
     def failure(self, agent: str, part: str) -> Failure | None:
-        """The last one of a part."""
+        """The last failure of a part."""
         return self._failures.get((agent, part))
 
 

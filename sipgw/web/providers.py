@@ -1,4 +1,4 @@
-"""Who hears, thinks and speaks for each agent: how quickly they begin, and what failed last."""
+"""The providers of each agent: their latency, and their last failures."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Stands in front of every page: names we are asked by, requests of other sites, who asks, headers of each answer."""
+"""Middleware of all pages: checks of Host and Origin, authentication, CSRF, and the headers of each response."""
 
 import secrets
 from collections.abc import Collection
@@ -20,7 +20,8 @@ POLICY = (
     "connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-"""Content-Security-Policy: scripts and styles are files of ours. A vendored script may make a style with the nonce."""
+"""Content-Security-Policy: scripts and styles come from our files. A vendored script may create a style with the
+nonce."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -30,7 +31,7 @@ HEADERS = {
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
 PUBLIC = ("/sign-in", "/setup", "/static/", "/healthz", "/readyz")
-"""Paths that need no sign-in: a whole path, or one and all below it."""
+"""Paths that need no sign-in: exact paths, and prefixes that end with a slash."""
 API = "/api/"
 METRICS = "/metrics"
 BODY = 256 * 1024
@@ -48,7 +49,7 @@ class SecurityMiddleware:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or answer it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -94,7 +95,7 @@ def may_change(scope: Scope) -> bool:
 
 
 def is_local(scope: Scope, headers: Headers) -> bool:
-    """Whether a request comes from this machine, and not through a proxy on it from who knows where."""
+    """Whether a request comes from this machine, and not through a proxy on it."""
     client = scope.get("client")
     through = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
     return not through and client is not None and is_loopback(client[0])
@@ -118,7 +119,7 @@ def _unauthenticated(scope: Scope, who: Principal) -> ASGIApp | None:
 
 
 def _forged(scope: Scope, headers: Headers, who: Principal) -> ASGIApp | None:
-    """Whoever acts by cookie brings the token of their page along, and so does every browser."""
+    """A changing request with a cookie, and every one of a browser, must have the CSRF token of its page."""
     if not may_change(scope) or scope["type"] == "websocket" or is_public(scope["path"]) or not who.csrf:
         return None
     browser = "origin" in headers or "sec-fetch-site" in headers
@@ -137,7 +138,7 @@ def session_cookie(token: str, scheme: str, age: int | None = None) -> str:
 
 
 def add_headers(headers: MutableHeaders, nonce: str) -> None:
-    """Add what every answer has."""
+    """Add the headers of every response."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce))

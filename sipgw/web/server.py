@@ -73,7 +73,7 @@ class Dashboard:
             ws="websockets-sansio", ws_max_size=BODY, ws_per_message_deflate=False,
             limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
             server_header=False,
-            # A TLS proxy on this machine tells who asks and that it is https.
+            # A TLS proxy on this machine supplies the client address and the scheme https.
             proxy_headers=True, forwarded_allow_ips=["127.0.0.1", "::1"],
         )  # fmt: skip
         server = _Server(config)

@@ -52,7 +52,7 @@ async def sign_out(request: Request, app: Here, who: ViewerRole) -> Response:
 
 @router.get("/setup")
 async def setup_form(request: Request, app: Here, token: str = "") -> Response:
-    """Where the first password is set; the link stands in the terminal."""
+    """The page for the first password; the terminal shows its link."""
     _expects_setup(app)
     return page(request, "setup.html", title="Welcome", token=token, problem="", least=LEAST)
 
@@ -89,5 +89,5 @@ def _enter(request: Request, token: str, where: str) -> Response:
 
 
 def _inside(path: str) -> str:
-    """A path of ours; anything that could lead elsewhere becomes the first page."""
+    """A path of this site; any other becomes the first page."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

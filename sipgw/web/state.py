@@ -1,4 +1,4 @@
-"""What pages need: the gateway as they see it, who is asking, and how a template becomes a page."""
+"""State and helpers of all pages: the gateway, the principal, and the rendering of templates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ READING = Pool("pages", workers=4, waiting=64)
 
 
 class GatewayView(browser_phone.PhoneGateway, Protocol):
-    """The gateway, as far as pages look at it. `sipgw.gateway.gateway.Gateway` is one; so may a test be."""
+    """The parts of the gateway that pages use. `sipgw.gateway.gateway.Gateway` implements it, and so do tests."""
 
     watchers: Watchers[Event]
     admission: Admission
@@ -95,11 +95,11 @@ class App:
 
 
 Here = Annotated[App, Depends(App.of)]
-"""The type of a parameter of a page that wants the `App`."""
+"""The parameter type of a page that uses the `App`."""
 
 
 def templates() -> Environment:
-    """The templates; everything put into them is escaped, and an unknown name is an error."""
+    """The templates; all values are escaped, and an unknown name is an error."""
     made = Environment(
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

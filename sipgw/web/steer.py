@@ -1,4 +1,4 @@
-"""What an operator does to a live call with their ears and their voice: listens, takes it over, gives it back."""
+"""Websockets of operators in live calls: listen, take over, give back."""
 
 import asyncio
 import contextlib
@@ -22,15 +22,15 @@ from sipgw.web.state import Here
 router = APIRouter()
 
 LISTEN_LIMIT = 600.0
-"""Seconds of one stream. The page asks for another at once, and is let in only if it still may."""
+"""Seconds of one stream. The page asks for another at once, and is authenticated again."""
 TAKE_LIMIT = 7200.0
-"""Seconds that an operator may have a call; then the agent goes on."""
+"""Longest take-over in seconds; then the agent goes on."""
 OFFER_LIMIT = 10.0
 """Seconds that a page has for its offer."""
 
 
 class CloseCode(NamedTuple):
-    """Why a socket is closed."""
+    """The close code and reason of a websocket."""
 
     code: int
     reason: str
@@ -51,7 +51,8 @@ Live = Annotated[CallSession | None, Depends(_live)]
 
 @router.websocket("/api/live/{call:path}/listen")
 async def listen(socket: WebSocket, app: Here, who: OperatorRole, live: Live) -> None:
-    """Blocks of 100 ms of mu-law, left the caller, right who speaks to them; who is slow loses the oldest."""
+    """Blocks of 100 ms of mu-law: the caller on the left, the agent or person on the right. A slow listener loses the
+    oldest."""
     await socket.accept()
     if live is not None:
         await app.auth.accounts.note(who.name, "listened", live.info.id, address=address(socket))
@@ -74,9 +75,8 @@ async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
 
 @router.websocket("/api/live/{call:path}/take-over")
 async def take_over(socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live) -> None:
-    """Takes an offer as a call from a browser does, gives its answer, and tells when the operator speaks.
-
-    The agent goes on when the socket is closed.
+    """Takes an SDP offer like a call from a browser, sends the answer, and reports when the operator is connected. The
+    agent goes on when the socket is closed.
     """
     await socket.accept()
     try:
@@ -107,7 +107,7 @@ async def take_over(socket: WebSocket, app: Here, calls: Phone, who: OperatorRol
 
 
 async def _while_there(socket: WebSocket, work: Coroutine[Any, Any, CloseCode]) -> CloseCode | None:
-    """Work until that is done or the page is left; None then."""
+    """Await the work, or None if the page is closed before."""
     async with asyncio.TaskGroup() as group:
         doing, leaving = group.create_task(_to_the_end(work)), group.create_task(_left(socket))
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)

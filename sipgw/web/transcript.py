@@ -1,4 +1,4 @@
-"""What is said in one call, for the page that wants to show it: server-sent events from its watchers."""
+"""The live transcript of one call for a page: server-sent events from its watchers."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ WAITING = 200
 
 
 def told(report: Report) -> dict[str, Any] | None:
-    """A report as the page shows it; None if it does not."""
+    """A report as the page shows it; None if the page does not show it."""
     match report:
         case CallerSaid(text, final):
             return {"kind": "caller", "text": text, "final": final}
@@ -46,7 +46,7 @@ def told(report: Report) -> dict[str, Any] | None:
 
 
 async def words(watchers: Watchers[Event], call: str) -> AsyncIterator[bytes]:
-    """Yield what happens in `call` until it has ended."""
+    """Yield the events of `call` until it has ended."""
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     def watch(happened: Event) -> None:

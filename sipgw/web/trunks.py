@@ -1,4 +1,4 @@
-"""The trunks: whether they are registered, reachable, how busy, and whom they turned away last."""
+"""The page of trunks: registration, reachability, load, and the last refused call of each."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ def _told(refused: RefusalEntry, now: float) -> tuple[datetime, RefusalEntry]:
 
 
 async def _refused_call(app: App, trunk: str) -> dict[str, Any] | None:
-    """The last call that was let in and then refused, for want of a codec for example."""
+    """The last call that was admitted and then refused, for example because no codec matched."""
     try:
         found = await app.gateway.store.page(CallFilter(trunk=trunk, ending="refused"), 1)
     except SQLAlchemyError:

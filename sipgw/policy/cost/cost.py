@@ -1,4 +1,4 @@
-"""The cost of calls, live: the bill of each, and what the day has taken."""
+"""The live cost of calls: the bill of each, and the sum of the day."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -16,15 +16,14 @@ from sipgw.records.store import CallRecord, Store
 
 NOTHING = SpentToday()
 FRESH = 1.0
-"""Seconds for which the sum of a day is used again."""
+"""Seconds for which the sum of a day is cached."""
 FREE = ("local", "embedded")
-"""Beginnings of the names of what runs on this machine."""
+"""Prefixes of products that run on this machine."""
 
 
 @dataclass
 class FurtherLeg:
-    """A leg out beside the one that the call began with: to a person whom the caller was handed over to, or to whom a
-    REFER sent us."""
+    """A further outgoing leg of a call: to a transfer target, or to the target of a REFER."""
 
     trunk: str
     number: str
@@ -49,10 +48,10 @@ class Bill:
     answered: datetime | None = None
     ended: datetime | None = None
     left: datetime | None = None
-    """When the leg that the call began with was over, because another has taken its place (REFER)."""
+    """The end of the first leg, if another leg has replaced it (REFER)."""
     further: list[FurtherLeg] = field(default_factory=list)
     _own: FurtherLeg | None = None
-    """The leg that the call has, once it is another than at its beginning."""
+    """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def used(self, report: Used) -> None:
@@ -66,7 +65,7 @@ class Bill:
         return made
 
     def goes_on(self, leg: FurtherLeg, now: datetime) -> None:
-        """The call goes on with `leg`, and the one that it had until now is over."""
+        """The call goes on with `leg`; its former leg is over."""
         if self._own is None:
             self.left = now
         else:
@@ -127,7 +126,7 @@ class Bill:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a call costs, in the currency of the prices."""
+    """The cost of a call, in the currency of the prices."""
 
     total: float
     """Of what there is a price for."""
@@ -135,11 +134,11 @@ class Cost:
     unpriced: tuple[str, ...] = ()
     """What was used without there being a price."""
     estimated: tuple[str, ...] = ()
-    """What was used at a price that nobody has checked."""
+    """Products whose price is an estimate."""
     used: dict[str, float] = field(default_factory=dict)
     most: float = 0.0
-    """What it costs at most: what has no price counts its upper bound (`sipgw.policy.cost.prices.BOUNDS`). Caps go by
-    it."""
+    """The cost at most: products without a price count with their upper bound (`sipgw.policy.cost.prices.BOUNDS`). Caps
+    use it."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -149,7 +148,7 @@ class Cost:
 
 
 class Expenses:
-    """The bills of all calls, and what the day has taken; `now` is in local time, whose midnight begins a day."""
+    """The bills of all calls, and the sum of the day; `now` is in local time, whose midnight begins a day."""
 
     def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: SpentToday = NOTHING) -> None:
         self.prices = prices
@@ -165,7 +164,7 @@ class Expenses:
         return bill
 
     def close(self, call: str) -> Cost | None:
-        """A call is over: returns what it has cost; None if there is no bill of it."""
+        """Close the bill of an ended call and return its cost; None if there is no bill."""
         bill, now = self._open.pop(call, None), self._now()
         if bill is None:
             return None
@@ -176,14 +175,14 @@ class Expenses:
         return cost
 
     def spent(self) -> SpentToday:
-        """What the calls of today have taken, those that go on included; up to a second old."""
+        """The minutes and money of today's calls, running calls included; up to a second old."""
         now = self._now()
         if self._spent is None or not 0 <= (now - self._spent[0]).total_seconds() < FRESH:
             self._spent = (now, self._spent_at(now))
         return self._spent[1]
 
     def since_start(self) -> SpentToday:
-        """The same without what was taken before this process began."""
+        """The same without calls before the start of this process."""
         spent = self.spent()
         return SpentToday(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
 
@@ -211,7 +210,7 @@ class Expenses:
 
 
 async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
-    """What the calls that have ended today took, by their records."""
+    """The minutes and money of today's ended calls, from their records."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
     query = select(*columns).where(CallRecord.began >= midnight)

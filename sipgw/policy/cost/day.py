@@ -1,4 +1,4 @@
-"""Minutes and money of a day over all gateways: each tells its own at every beat, and hears the sum of the others."""
+"""Minutes and money of a day over all gateways: at every beat each writes its own and reads the sum of the others."""
 
 from sipgw.cluster.cluster import Cluster
 from sipgw.policy.cost.cost import NOTHING, Expenses
@@ -21,7 +21,8 @@ return {tostring(minutes), tostring(money)}
 
 
 class SharedSpent:
-    """What the day has taken. While Redis is gone: what this gateway has, and the others when they were heard last."""
+    """The sum of the day. While Redis is away: the present sum of this gateway, and the last known sum of the
+    others."""
 
     def __init__(self, own: Expenses, cluster: Cluster | None) -> None:
         self._own = own
@@ -31,9 +32,8 @@ class SharedSpent:
             cluster.parts.append(lambda: self._beat(cluster))
 
     def spent(self) -> SpentToday:
-        """Of all gateways, up to two seconds old.
-
-        Since this one has begun the others are heard; what was before stands in the records, or in Redis, or in both.
+        """The sum of all gateways, up to two seconds old. It consists of this process since its start, the others from
+        Redis, and earlier calls from the records, from Redis, or from both.
         """
         whole, ours = self._own.spent(), self._own.since_start()
         day, others = self._others

@@ -9,7 +9,7 @@ from sipgw.policy.gate.rules import GateRefusal
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 SLACK = timedelta(minutes=5)
-"""How far the clock may be set back, as time servers do, before it is not believed any more."""
+"""Seconds by which the clock may be set back, as time servers do, before the gate distrusts it."""
 
 
 class Caps:
@@ -29,12 +29,12 @@ class Caps:
         self.seen(at)
 
     def seen(self, at: datetime) -> None:
-        """A decision was made: it is not earlier than that."""
+        """Note the time of a decision: the present is not earlier."""
         if self._latest is None or at > self._latest:
             self._latest = at
 
     def refusal(self, number: str, options: GateOptions, now: datetime) -> GateRefusal | None:
-        """Why `number` must not be called once more, or None."""
+        """The reason why `number` must not be called again, or None."""
         if self._latest is not None and now < self._latest - SLACK:
             return GateRefusal(
                 "clock", f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the last decision was made at "

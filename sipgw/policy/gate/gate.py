@@ -1,4 +1,4 @@
-"""The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
+"""The gate in front of every outgoing call: it judges each dial by the rules, fails closed, and audits the reason."""
 
 import contextlib
 import sqlite3
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 __all__ = ["Gate", "GateOptions", "GateRefusal", "GateRequest", "Permit"]
 
 SOON, LONGEST = timedelta(minutes=1), timedelta(hours=1)
-"""After how long a gate that could not do its work is asked again: at first, and when that has lasted."""
+"""Seconds until a gate that could not do its work is asked again: the first and the longest pause."""
 
 
 def _utc() -> datetime:
@@ -88,9 +88,8 @@ class Gate:
         self.own.close()
 
     async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
-        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try.
-
-        Also before it is tried on another trunk, as a dial that was `counted`.
+        """Judge a dial, audit the decision, and count the call if it is permitted. Call it before each attempt, also
+        before an attempt on another trunk, as a dial that was `counted`.
         """
         now = self._now()
         judged = await self._judged(dial, now)
@@ -123,9 +122,8 @@ class Gate:
         return verdict
 
     async def judge(self, dial: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
-        """What `permit` would say now; nothing is counted or written down, and hooks are not asked.
-
-        With `later` only what no waiting changes is a no.
+        """The present decision of `permit`, without counting, auditing or hooks. With `later`, only refusals that no
+        waiting changes count.
         """
         now = self._now()
         judged = await self._judged(dial, now, ask=False, later=later)
@@ -140,7 +138,7 @@ class Gate:
             return _uncounted(error)
 
     def _dated(self, dial: GateRequest, refused: GateRefusal, now: datetime) -> GateRefusal:
-        """`refused`; with a moment to ask again, the later the longer it lasts, if the gate could not do its work."""
+        """`refused`; if the gate could not do its work, with a time to ask again, after a pause that grows."""
         if not refused.unable:
             return refused
         key = (dial.agent, refused.rule)
@@ -198,7 +196,7 @@ class Gate:
     def _counting(
         self, judged: GateCase | GateRefusal, now: datetime
     ) -> AbstractAsyncContextManager[Callable[[str], None]]:
-        """The turn in which a call is counted; where only this machine counts, the audit does."""
+        """The lock under which a call is counted; if only this machine counts, the audit's."""
         if self._database is None or isinstance(judged, GateRefusal) or judged.parsed is None:
             return contextlib.nullcontext(lambda number: None)
         return self._database.turn(now)
@@ -217,7 +215,7 @@ class Gate:
 
 
 def _files(held: Mapping[str, GateOptions]) -> Iterator[tuple[str, str]]:
-    """The do-not-call files of everybody, each with the country of whoever names it."""
+    """The do-not-call files of all agents, each with the country of its agent."""
     return ((path, one.dnc_country) for one in held.values() for path in one.dnc_files)
 
 

@@ -35,7 +35,7 @@ class Hook:
         sys.modules[spec.name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # the user's file: whatever it raises is told as one line
+        except Exception as error:  # the user's file: any error is reported as one line
             raise HookError(f"[gate] hook: {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
         function: Callable[[GateRequest], Any] | None = getattr(module, NAME, None)
         if not callable(function):
@@ -43,7 +43,7 @@ class Hook:
         self._function, self._limit, self._path = function, limit, path
 
     async def refusal(self, dial: GateRequest) -> GateRefusal | None:
-        """None if it lets the call out; anything but True does not."""
+        """None if the hook permits the call; only True permits it."""
         try:
             async with asyncio.timeout(self._limit):
                 if inspect.iscoroutinefunction(self._function):

@@ -1,4 +1,4 @@
-"""The rules in front of every call out: what may be dialled, whom and when. Sans-IO; every rule fails closed.
+"""The rules for every outgoing call: which numbers, whom and when. Sans-IO; every rule fails closed.
 
 Each rule is a function from a `GateCase` to None or a `GateRefusal` that says in plain words why, and what to change.
 """
@@ -28,7 +28,7 @@ COSTLY = {
 
 
 class GateRequest(NamedTuple):
-    """A wish to call somebody."""
+    """A request to call somebody."""
 
     number: str
     trunk: str
@@ -36,12 +36,12 @@ class GateRequest(NamedTuple):
     agent: str = ""
     purpose: Purpose = "call"
     consent: bool | None = None
-    """Whether the person has agreed to be called; None if nobody knows."""
+    """Whether the person has consented to be called; None if unknown."""
     campaign: str = ""
     caller_id: str = ""
-    """The number that it wishes to show; the trunk has the last word."""
+    """The requested caller ID; the trunk decides."""
     counted: bool = False
-    """Whether it was let out on another trunk already, which has failed: the caps have it."""
+    """Whether it was permitted on another trunk before, which failed: the caps have counted it."""
 
 
 class Permit(NamedTuple):
@@ -57,13 +57,13 @@ class GateRefusal(NamedTuple):
     reason: str
     """In plain words: why, and what to change."""
     again: datetime | None = None
-    """When it is worth asking again; None: not before somebody changes something."""
+    """The time to ask again; None: not before the configuration or the lists change."""
     unable: bool = False
-    """Whether only the gate is to blame, which could not do its work."""
+    """Whether the only reason is that the gate could not do its work."""
 
 
 class GateCase(NamedTuple):
-    """A dial whose number is understood."""
+    """A dial whose number was parsed."""
 
     dial: GateRequest
     options: GateOptions
@@ -85,7 +85,7 @@ Rule = Callable[[GateCase], GateRefusal | None]
 def understood(
     dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime
 ) -> GateCase | GateRefusal:
-    """The first rule: the number is a valid one, on a trunk that is there."""
+    """The first rule: the number is valid, and the trunk exists."""
     import phonenumbers  # as in `sipgw.config.numbers`
 
     if trunk is None:
@@ -95,7 +95,7 @@ def understood(
     home, shown = trunk.country.upper(), trunk.shows(dial.caller_id)
     if trunk.number_format == "as_dialled" and any(_is(dial.number, pattern) for pattern in options.extensions):
         return GateCase(dial, options, dial.number, "", None, home, shown, now)
-    # A PBX reads digits without + in its own way, so what is judged would not be what is dialled.
+    # A PBX interprets digits without + in its own way, so the judged number could differ from the dialled one.
     untouched = trunk.number_format == "as_dialled"
     try:
         number = e164(dial.number, "" if untouched else trunk.country)
@@ -114,7 +114,7 @@ def _is(number: str, pattern: str) -> bool:
 
 
 def destination(case: GateCase) -> GateRefusal | None:
-    """Countries and prefixes that may be dialled; what costs the caller extra never."""
+    """Countries and prefixes that may be dialled; premium numbers are never dialled."""
     import phonenumbers
 
     options, number = case.options, case.number
@@ -143,7 +143,7 @@ def destination(case: GateCase) -> GateRefusal | None:
 
 
 def window(case: GateCase) -> GateRefusal | None:
-    """The hours in which the person may be called, in every zone that the number may be in."""
+    """The hours in which the person may be called, in every possible time zone of the number."""
     from phonenumbers import timezone
 
     names = timezone.time_zones_for_number(case.parsed)
@@ -221,6 +221,6 @@ AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
 
 
 def refusal(case: GateCase, rules: tuple[Rule, ...], *, later: bool = False) -> GateRefusal | None:
-    """What the first of `rules` that refuses says; with `later` of those that will still do so after any wait."""
+    """The first refusal of `rules`; with `later`, the first that no waiting changes."""
     said = (found for rule in rules if (found := rule(case)) is not None)
     return next((found for found in said if not (later and found.again)), None)

@@ -1,6 +1,6 @@
-"""Who may come in: by network, by password, or both; how often; and how many at once. Sans-IO.
+"""Admission of requests: by network, by password, or both; with limits of rate and number. Sans-IO.
 
-Whoever is turned away learns nothing: strangers get no answer at all, unknown users the same answer as wrong passwords.
+A refused sender learns nothing: strangers get no answer at all, unknown users the same answer as wrong passwords.
 """
 
 from collections import OrderedDict
@@ -32,15 +32,15 @@ LOCKED_OUT = (
     "too many wrong passwords from this address: it gets no answer for a while ([admission] failures_per_minute)"
 )
 STRANGERS_TOLD = 100
-"""Strangers that are told of in the log, once each."""
+"""Number of strangers that are logged, once each."""
 REMEMBERED = 1000
-"""Sources of accounts, and addresses that we sent requests to, that are remembered as known."""
+"""Number of remembered addresses: sources of accounts, and addresses that we sent requests to."""
 ACCOUNTS_TRUNK = TrunkOptions(name="accounts", mode="peer", proof="digest", trust_identity=False)
 """The trunk of accounts that name none."""
 
 
 class Admission:
-    """Judges what comes from outside any call."""
+    """Judges requests outside of calls."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Admission:
         self._told = _RefusalLog()
 
     def screen(self, host: str, now: float) -> bool:
-        """Whether a message from `host` is to be read at all; a flood of strangers is not."""
+        """Whether a message from `host` is parsed at all; a flood of strangers is dropped."""
         return self.known(host) or self._limits.stranger(site(host), now)
 
     @property
@@ -78,14 +78,14 @@ class Admission:
         return self._accounts.keys()
 
     def known(self, host: str) -> bool:
-        """Whether `host` belongs to a trunk, an account has proven itself from there, or we have asked it something."""
+        """Whether `host` belongs to a trunk, an account has authenticated from there, or we sent a request to it."""
         if self.trunks.match(host) is not None:
             return True
         address = str(plain(host))
         return address in self._proven or address in self._met
 
     def met(self, host: str) -> None:
-        """We have sent a request to `host`: it answers, and has its say in the call, whatever strangers do."""
+        """We have sent a request to `host`: its messages are admitted also during a flood of strangers."""
         if is_address(host):
             _remember(self._met, host)
 
@@ -136,11 +136,11 @@ class Admission:
             if trunk.proof == "network":
                 why = "it may call, but there are no accounts to register for"
                 self.refusals.note(trunk.name, RefusalEntry.of(request, source, now, 403, why))
-                return Refusal(403)  # it may call, but there is nothing here that it could register
+                return Refusal(403)  # it may call, but it cannot register here
         if request.method == "CANCEL":  # RFC 3261 §22.1: it cannot be answered with credentials
             return DROP
         user = self._challenger.user(request)
-        # Behind one address there may be many phones: one with an old password must not lock out the others.
+        # One address may have many phones: a phone with an old password must not lock out the others.
         who = f"{site(source.host)} {user if str(plain(source.host)) in self._proven else ''}"
         name = trunk.name if trunk else self._trunk_name(user)
         if self._limits.locked_out(who, now):
@@ -185,7 +185,7 @@ def _remember(hosts: OrderedDict[str, None], host: str) -> None:
 
 
 class _RefusalLog:
-    """What was told of those who were turned away; a stranger is told of once, however often it comes."""
+    """The log of refused senders; each stranger is logged once."""
 
     def __init__(self) -> None:
         self.refusals = Refusals()
@@ -206,7 +206,8 @@ class _RefusalLog:
 
 
 class _Limits:
-    """The buckets. Strangers have theirs apart, so that no flood of theirs empties those of the known."""
+    """The token buckets. Strangers have separate ones, so that a flood of strangers does not empty those of known
+    senders."""
 
     def __init__(self, options: AdmissionOptions, key: bytes) -> None:
         self.lines = Bucket(1.0, 20.0)  # a log is memory too
@@ -217,7 +218,7 @@ class _Limits:
         self._failures = Buckets(options.failures_per_minute / 60, options.failures_per_minute, key)
 
     def stranger(self, who: str, now: float) -> bool:
-        """Whether another message of a stranger is to be read."""
+        """Whether another message of a stranger is parsed."""
         return self._stranger.take(who, now) and self._strangers.take(now)
 
     def call(self, who: str, now: float) -> bool:

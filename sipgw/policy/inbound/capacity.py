@@ -1,14 +1,14 @@
-"""Whether the gateway takes another call, from outside or by itself. Sans-IO."""
+"""The capacity of the gateway for another incoming or outgoing call. Sans-IO."""
 
 from collections import Counter
 from collections.abc import Callable
 
 RELIEF = 5.0
-"""Seconds without delay after which calls are taken again: those that came in together are heard only then."""
+"""Seconds without delay after which calls are accepted again: the delay shows only after new calls have begun."""
 
 
 class Capacity:
-    """The calls that there are, and what stands against another one."""
+    """The present calls, and the reasons against another one."""
 
     def __init__(self, max_calls: int, delay_limit: float) -> None:
         """`max_calls` at once; none more while sound is over `delay_limit` seconds late."""
@@ -21,7 +21,7 @@ class Capacity:
         self._max_calls = max_calls
         self._delay_limit = delay_limit
         self._late: tuple[float, float] | None = None
-        """When sound was last too late, and by how much."""
+        """The last time at which sound was too late, and its delay."""
 
     def full(self, now: float) -> str:
         """Why no other call is taken; empty if one is."""
@@ -31,7 +31,7 @@ class Capacity:
             return f"the gateway has {self._max_calls} calls, [admission] max_calls"
         if (delay := self.delay()) > self._delay_limit:
             self._late = now, delay
-        # With no call up it may try: to be served slowly is better than not at all.
+        # Without any call one is accepted: slow service is better than none.
         if self.calls.total() and self._late and now < self._late[0] + RELIEF:
             return f"the gateway is overloaded: sound was {self._late[1]:.1f} s late, [admission] delay_limit"
         return ""

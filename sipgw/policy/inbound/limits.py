@@ -1,4 +1,4 @@
-"""How much of us one caller, one network or one day may take: who is turned away, and with which words. Sans-IO.
+"""Limits on incoming calls for one caller, one network and one day, and the answers beyond them. Sans-IO.
 
 `sipgw.policy.inbound.admission` decides which requests are accepted at all, how fast, and how many calls a trunk and
 the gateway hold at once. These limits apply to the calls that it accepted.
@@ -15,11 +15,11 @@ from sipgw.config.networks import Networks, site
 
 WITHHELD = "withheld"
 REMEMBERED = 20_000
-"""Callers and networks whose calls are counted; the longest silent are forgotten first."""
+"""Number of counted callers and networks; the least recent are forgotten first."""
 
 
 class Declined(NamedTuple):
-    """Why a call is turned away, and how."""
+    """The reason and the answer of a refused call."""
 
     answer: Answer
     rule: str
@@ -39,20 +39,20 @@ class LimitRule(NamedTuple):
     """What is counted."""
     most: int
     window: float
-    """Seconds for which a call counts; 0: as long as it lasts."""
+    """Seconds for which a call counts; 0: the duration of the call."""
     declined: Declined
     """What becomes of one more."""
 
 
 class SpentToday(NamedTuple):
-    """What the calls of a day have taken so far."""
+    """Minutes and money of the day so far."""
 
     minutes: float = 0.0
     money: float = 0.0
 
 
 class Caller(NamedTuple):
-    """Who calls whom, and from where."""
+    """Caller, called number and source of a call."""
 
     number: str
     """Empty if it is withheld."""
@@ -62,7 +62,7 @@ class Caller(NamedTuple):
 
 
 class Limits:
-    """Judges the calls that come in; `spent` tells what the day has taken."""
+    """Judges incoming calls; `spent` returns the minutes and money of the day."""
 
     def __init__(self, options: LimitOptions, spent: Callable[[], SpentToday] = SpentToday) -> None:
         self._options = options
@@ -72,7 +72,7 @@ class Limits:
         self._going: Counter[str] = Counter()
 
     def admit(self, caller: Caller, now: float) -> Declined | None:
-        """None to take the call: then it counts, until `over`. `now` is in seconds."""
+        """None if the call is accepted: then it counts until `over`. `now` is in seconds."""
         declined = self._refusal(caller, now)
         if declined is None:
             for rule in self.rules(caller):

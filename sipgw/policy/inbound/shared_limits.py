@@ -1,4 +1,4 @@
-"""The limits on calls that come in, counted over all gateways. Without Redis each counts its own, as ever."""
+"""The limits on incoming calls, counted over all gateways. Without Redis each counts its own calls."""
 
 import asyncio
 import contextlib
@@ -12,18 +12,19 @@ from sipgw.trunks.trunk_slots import HELD, TrunkCapacity, room_of
 
 
 class SharedLimits:
-    """Our own limits, and in a cluster those of all together."""
+    """The limits of this gateway, and in a cluster of all gateways together."""
 
     def __init__(self, own: Limits, cluster: Cluster | None) -> None:
         self.own = own
         self._cluster = cluster
         self._held: dict[str, list[str]] = {}
-        """The sets in which each call holds a place as long as it lasts."""
+        """The sets in which each call holds a slot for its duration."""
         if cluster is not None:
             cluster.parts.append(self._beat)
 
     async def admit(self, caller: Caller, call: str, trunk: TrunkOptions) -> Declined | None:
-        """None to take the call: then it counts, until `over`. While Redis is gone only our own limits are asked."""
+        """None if the call is accepted: then it counts until `over`. While Redis is away only the limits of this
+        gateway apply."""
         if self._cluster is None:
             return self._own(caller)
         rules = [*self.own.rules(caller), _rule_of(room_of(trunk))]

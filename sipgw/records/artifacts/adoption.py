@@ -21,7 +21,7 @@ from sipgw.records.store.tables import ArtifactRecord, CallRecord
 log = structlog.get_logger()
 
 NOTE = ".unfinished"
-"""Behind the name of a recording: a note of an earlier release that it was not finished, or not redacted."""
+"""Suffix of a recording's name: a note of an earlier release that the recording was not finished, or not redacted."""
 KINDS = {
     ".gz": ArtifactKind.TIMELINE,
     ".pcap": ArtifactKind.CAPTURE,
@@ -32,7 +32,7 @@ _NAME = re.compile(rf"-[0-9a-f]{{12}}(?:{'|'.join(map(re.escape, (ENDING, PACKET
 
 
 async def folders_of(store: Store) -> set[str]:
-    """The folders of recordings of earlier releases that were not seen since, configured or not."""
+    """The folders with recordings of earlier releases that were not seen since the upgrade, configured or not."""
     async with store.read() as session:
         return {
             str(absolute(one).parent)
@@ -41,11 +41,8 @@ async def folders_of(store: Store) -> set[str]:
 
 
 async def adopt(store: Store, folder: str) -> None:
-    """Make a row for each file in `folder` that has none; recordings that are there without a note may be heard.
-
-    A folder that is away, or another than the one that was looked at, is looked at the next time.
-
-    Raises OSError, `PoolFullError`, and what the database raises.
+    """Make a row for each file in `folder` that has none; recordings without a note may be played. An absent or foreign
+    folder is tried again the next time. Raises OSError, `PoolFullError`, and the errors of the database.
     """
     row, path = ArtifactRecord, absolute(folder)
     if not (here := sorted(hosts.here(store))):
@@ -81,7 +78,8 @@ async def adopt(store: Store, folder: str) -> None:
 
 
 def _mine(store: Store) -> ColumnElement[bool]:
-    """Whether a row is of a gateway of this machine; the first releases did not tell which had a recording."""
+    """Whether a row belongs to a gateway of this machine; the first releases did not store the gateway of a
+    recording."""
     return ArtifactRecord.gateway.in_([*hosts.here(store), ""]) if store.options.url else true()
 
 
@@ -90,9 +88,8 @@ def _unseen(store: Store) -> tuple[ColumnElement[bool], ...]:
 
 
 def _look(folder: Path, done: Path, unseen: Collection[str]) -> tuple[str, dict[Path, datetime]]:
-    """The line that tells that this folder was looked at, and our files in it with the times when they were made.
-
-    Of a folder that was looked at already only `unseen` recordings, and their notes. The line is empty without a mark.
+    """The line that marks this folder as adopted, and our files in it with their creation times. In an adopted folder
+    only `unseen` recordings and their notes count. The line is empty without a mark.
     """
     if not folder.is_dir():
         return "", {}
@@ -109,7 +106,7 @@ def _look(folder: Path, done: Path, unseen: Collection[str]) -> tuple[str, dict[
 
 
 def _adopted(done: Path, mark: str, notes: Collection[Path]) -> None:
-    """Delete notes, as each has a row, and remember the folder."""
+    """Delete the notes, because each has a row now, and remember the folder."""
     for note in notes:
         note.unlink(missing_ok=True)
     if mark:

@@ -1,8 +1,6 @@
-"""Covers what is private in what was said by a tone in the recording, too, soon after it was said.
-
-Of the caller's words those are covered that are private, where the STT tells where each word stands (AssemblyAI,
-Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
-of the turn.
+"""Covers private words in the recording by a tone, soon after they were said. If the STT reports word positions
+(AssemblyAI, Deepgram Nova), only the caller's private words are covered; otherwise everything that the caller said
+without a break. In the agent's speech it covers from the sentence to the end of the turn.
 """
 
 import asyncio
@@ -30,11 +28,11 @@ log = structlog.get_logger()
 AFTER = SETTLED.total_seconds()
 """Seconds until what was said is in the file."""
 MARGIN = timedelta(seconds=0.5)
-"""What is covered before and behind: the clocks of speech, events and recording are not the same."""
+"""Seconds that are covered before and after, because the clocks of speech, events and recording differ."""
 WORD_MARGIN = timedelta(seconds=0.25)
 """The same for a word whose place is known."""
 TOGETHER = 3
-"""Times that the caller may speak to say one number."""
+"""Number of utterances over which one number may be spread."""
 WAITING = 1000
 LIMIT = 60.0
 """Seconds for one file."""
@@ -42,7 +40,7 @@ TOO_LONG = f"not done within {LIMIT:g} s"
 
 
 class RecordedCall(NamedTuple):
-    """A call that goes on, as far as its recording is concerned."""
+    """The recording of a running call."""
 
     agent: str
     """Name of the agent whose rules hold now."""
@@ -51,7 +49,7 @@ class RecordedCall(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Something that was said: a word, or all that lies between two moments."""
+    """A piece of speech: a word, or everything between two times."""
 
     text: str
     since: datetime
@@ -60,7 +58,7 @@ class _Piece(NamedTuple):
 
 @dataclass
 class _Words:
-    """What is known of the turn that goes on, and what the caller said last."""
+    """The words of the present turn, and the caller's last words."""
 
     since: datetime
     first_private: datetime | None = None
@@ -74,9 +72,8 @@ class _Job(NamedTuple):
 
 
 class AudioRedactor:
-    """Covers what is private in recordings of calls that go on. An async context manager.
-
-    What is left when a call ends is for `sipgw.records.artifacts.work`.
+    """Covers private words in recordings of running calls. An async context manager. The rest after the end of a call
+    is the task of `sipgw.records.artifacts.work`.
     """
 
     def __init__(
@@ -85,13 +82,13 @@ class AudioRedactor:
         live: Callable[[str], RecordedCall | None],
         policy: Callable[[str], PrivacyOptions],
     ) -> None:
-        """`live` finds a call, `policy` what holds for an agent's name."""
+        """`live` finds a call, `policy` the privacy options of an agent."""
         self._watchers = watchers
         self._live = live
         self._policy = policy
         self._words: dict[str, _Words] = {}
         self._withheld: set[str] = set()
-        """Calls whose captured sound is given to nobody: no tone can be laid over packets."""
+        """Calls whose captured sound is withheld, because packets cannot be covered by a tone."""
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
         self._stack = contextlib.AsyncExitStack()
 
@@ -141,7 +138,7 @@ class AudioRedactor:
         self._judged(call, "L", at)
 
     def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
-        """What is private in these together, if it reaches into the latest."""
+        """The private words in these pieces together, if they reach into the latest piece."""
         pieces = [*earlier, *latest]
         known = len(_text(earlier))
         found = [one for one in self._found(call, _text(pieces)) if one.end > known]
@@ -162,7 +159,7 @@ class AudioRedactor:
         return bool(self._found(call, text))
 
     def _judged(self, call: str, side: str, until: datetime) -> None:
-        """Of what was said until then it is known what is private: after a kill the rest is covered."""
+        """Note the time up to which private words are known; after a kill the rest is covered."""
         live = self._live(call)
         if live and (call_recording := live.call_recording) and call_recording.artifact and call_recording.began:
             call_recording.artifact.judged(side, (until - call_recording.began - MARGIN).total_seconds())
@@ -206,9 +203,8 @@ def _text(pieces: list[_Piece]) -> str:
 
 
 async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
-    """Cover parts of a recording, `growing` while its call goes on; returns what went wrong.
-
-    It takes `LIMIT` at most, and never raises.
+    """Cover parts of a recording, `growing` while its call goes on; returns the error, or "". It takes `LIMIT` at most,
+    and never raises.
     """
     options = ["--growing"] if growing else []
     return await bounded(
@@ -217,7 +213,7 @@ async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
 
 
 async def _run(path: str, arguments: list[str]) -> str:
-    """Do it in a process of its own; returns what went wrong."""
+    """Run the redaction in a separate process; returns the error, or ""."""
     command = sys.executable, "-m", "media.recording.redact", path, *arguments
     try:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)

@@ -13,14 +13,14 @@ from sipgw.sip.identity import Identity
 _GDPR = "AT BE BG CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
 _OTHERS = "AE AU BR CA CH IL IN JP KR MX PH SG TR ZA"
 ALL_PARTIES = frozenset(f"{_GDPR} {_OTHERS}".split())
-"""Where everybody in a call must know of its recording, or where that is the safe reading: no legal advice."""
+"""Countries where all parties must know of a recording, or where that is the safe reading: no legal advice."""
 US_STATES = frozenset(("California", "Connecticut", "Delaware", "Florida", "Illinois", "Maryland", "Massachusetts",
     "Michigan", "Montana", "Nevada", "New Hampshire", "Oregon", "Pennsylvania", "Washington State"))  # fmt: skip
-"""As phonenumbers' geocoder calls them: a number tells where it was issued, not where its owner is."""
+"""Names of the geocoder of phonenumbers: a number tells where it was issued, not where its owner is."""
 
 
 def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False) -> Consent:
-    """How consent is got in this call, to whatever keeps its sound.
+    """The form of consent in this call, for every form of kept sound.
 
     ``country`` becomes ``announce`` or ``off`` by the other side's number.
     """
@@ -31,7 +31,7 @@ def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False
 
 
 def must_know(number: str) -> bool:
-    """Whether the law where `number` is from wants everybody to know; True if that cannot be told."""
+    """Whether the law of the place of `number` requires that all parties know; True if unknown."""
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
@@ -57,7 +57,7 @@ def notice_of(options: RecordingOptions, consent: Consent, notice: str) -> str:
 
 
 def recording_tools(call_recording: CallRecording) -> list[Tool]:
-    """What lets the agent keep sound out of the recording, and of captures and bundles, for a while."""
+    """Tools with which the agent pauses the recording, captures and bundles for a while."""
 
     @tool(timeout=2.0)
     async def pause_recording() -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""Does what the table of artifacts says: deletes files, covers what is private in recordings, masks lines of the audit.
-
-What fails is tried again, after longer and longer times; the row tells how often and why. Nothing else deletes files.
+"""Works on the table of artifacts: deletes files, covers private words in recordings, masks lines of the audit. Failed
+work is tried again after growing pauses; the row has the count and the reason. Nothing else deletes files.
 """
 
 import asyncio
@@ -29,25 +28,24 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 SOME = 500
-"""Artifacts that are worked on in one transaction."""
+"""Artifacts in one transaction."""
 BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
-"""Seconds until the next try, by how many have failed; the last goes on."""
+"""Seconds until the next attempt, by the number of failures; the last value repeats."""
 CLOCK = timedelta(hours=2)
-"""More than a row ever waits: what is due later than that was noted by a clock that was wrong, and is due now."""
+"""Longer than any pause: a later due time comes from a wrong clock, so the row is due now."""
 LIMIT = 30.0
-"""Seconds that a disk has for one piece of work in one folder, e.g. to delete its files."""
+"""Time limit in seconds for one step in one folder, e.g. the deletion of its files."""
 DISKS = Pool("the deletion of files", workers=16, waiting=64)
 _BUSY: dict[tuple[str, str], Future[Any]] = {}
-"""What is done in each folder: while it hangs the same is not begun there again."""
+"""The running steps by folder: a step that hangs is not begun there again."""
 DONE: dict[str, str] = {ArtifactState.TO_DELETE: "deleted", ArtifactState.TO_REDACT: "redacted"}
 HANGS = f"its disk did not answer within {LIMIT:g} s"
 ELSEWHERE = "it is on the disk of another gateway"
 
 
 async def on_disk(what: str, folder: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Have a thread do something in a folder. Raises what it raises, `PoolFullError`, and TimeoutError.
-
-    After a TimeoutError the thread goes on; until it ends the same raises TimeoutError at once.
+    """Run a step for a folder in a thread. Raises its errors, `PoolFullError`, and TimeoutError. After a TimeoutError
+    the thread goes on; until it ends, the same step raises TimeoutError at once.
     """
     before = _BUSY.get((what, folder))
     if before and not before.done():
@@ -62,7 +60,7 @@ async def on_disk(what: str, folder: str, function: Callable[P, T], /, *args: P.
 
 
 class WorkResult(NamedTuple):
-    """What became of one artifact."""
+    """The result of the work on one artifact."""
 
     row: ArtifactRecord
     problem: str
@@ -72,7 +70,7 @@ class WorkResult(NamedTuple):
 
 
 class ArtifactWorker:
-    """Works on the artifacts of this machine, and on those of gateways that do not come back."""
+    """Works on the artifacts of this machine, and of gateways that are gone."""
 
     def __init__(
         self,
@@ -81,9 +79,8 @@ class ArtifactWorker:
         mask: Callable[[str], object] | None = None,
         audit: Callable[[str, str], object] = lambda action, call: None,
     ) -> None:
-        """`writing` has the paths that this process writes; `mask` makes a number unreadable in the gate's audit.
-
-        Without `mask` files are only deleted. `audit` is told what was done, and of which call.
+        """`writing` has the paths that this process writes; `mask` masks a number in the gate's audit. Without `mask`
+        files are only deleted. `audit` gets each action and its call.
         """
         self._store = store
         self._writing = writing
@@ -93,9 +90,8 @@ class ArtifactWorker:
         self._states = [ArtifactState.TO_DELETE] if mask is None else [ArtifactState.TO_DELETE, ArtifactState.TO_REDACT]
 
     async def work(self, now: datetime, *, again: bool = False, early: Sequence[str] = ()) -> int:
-        """Do all that is due, with `again` also what failed a short while ago; returns how many recordings it deleted.
-
-        The paths `early` are due `SETTLED` before their time. Raises what the database raises.
+        """Do all due work, with `again` also recently failed work; returns the number of deleted recordings. The paths
+        `early` are due `SETTLED` before their time. Raises the errors of the database.
         """
         async with self._turn:
             return await self._work(now, early, again=again)
@@ -144,7 +140,7 @@ class ArtifactWorker:
         return [WorkResult(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
 
     def _remove(self, rows: Sequence[ArtifactRecord]) -> list[str | None]:
-        """Delete files; returns for each "", None if it was not there, or why it is not certain that it is gone."""
+        """Delete files; returns for each "", None if it was missing, or the reason why its deletion is not certain."""
         problems: list[str | None] = []
         for one in rows:
             try:
@@ -157,20 +153,20 @@ class ArtifactWorker:
         return problems
 
     def _elsewhere(self, one: ArtifactRecord) -> bool:
-        """Whether it was written on another machine, so that its file need not be here."""
+        """Whether it was written on another machine, so that its file may be elsewhere."""
         return bool(self._store.options.url) and one.gateway not in hosts.here(self._store)
 
     def _missing(self, one: ArtifactRecord, problem: str = ABSENT) -> str | None:
-        """None if the file is not there, nor anywhere else; else why that is not certain, or `problem`."""
+        """None if the file does not exist anywhere; otherwise the reason why that is uncertain, or `problem`."""
         path = Path(one.path)
         if path.exists():
             return problem
-        if self._elsewhere(one):  # that gateway may come back, with its disk: nobody heard of it, or a clock is wrong
+        if self._elsewhere(one):  # that gateway may come back with its disk: it is only unheard of, or a clock is wrong
             return ELSEWHERE
         return None if hosts.folders(self._store).certain(path.parent) else problem
 
     async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
-        """Cover what is private in recordings of one folder, or mask numbers."""
+        """Cover private words in recordings of one folder, or mask numbers."""
         problem, results = "", list[WorkResult]()
         for one in rows:
             if problem != TOO_LONG:  # else the disk of all of them hangs

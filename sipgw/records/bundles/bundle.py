@@ -31,17 +31,17 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A call that was kept."""
+    """A recorded call."""
 
     about: dict[str, Any]
     """Of the call: ``call``, ``began``, ``direction``, ``trunk``, ``agent``, ``caller``, ``called``, ``sipgw``,
-    ``parts`` (how many providers stand in for each other) and ``privacy`` (what was taken out)."""
+    ``parts`` (the number of providers of each part) and ``privacy`` (the redacted kinds)."""
     setting: ConversationSetup
     story: CallResult
     frames: list[Frame]
     sip: list[dict[str, Any]]
     packets: Sequence[Tapped]
-    """Their times are seconds since the call began; of what went out only the headers are kept."""
+    """Times are seconds since the call began; of sent packets only the headers are kept."""
     sound: bytes
     """Of the voices."""
 
@@ -119,7 +119,7 @@ def _check_head(head: dict[str, Any]) -> None:
 
 
 def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
-    """What was taken out of a bundle. Raises `TypeError` or `ValueError`."""
+    """The redacted kinds of a bundle. Raises `TypeError` or `ValueError`."""
     found: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in about["privacy"].items()
     }

@@ -34,11 +34,11 @@ GOOD = (
     "caller_hung_up", "callee_hung_up", "agent_hung_up", "transferred", "silence", "max_duration", "ended_here",
     "over_budget", "machine", "message_left", "fax", "cancelled", "gateway_stopped",
 )  # fmt: skip
-"""Endings of calls that did not end badly, unless a part of the agent failed in them."""
+"""Endings of successful calls, unless a part of the agent failed in them."""
 FIRST = 1.0
-"""Seconds after the beginning of the line in which the first packet leaves."""
+"""Seconds from the start of the line to the first packet."""
 SETTLE = 1.0
-"""Seconds after the end of a call in which its last messages and packets come."""
+"""Seconds after the end of a call until its last messages and packets arrive."""
 
 
 class NoBundle(Exception):  # noqa: N818  a state of affairs, not a fault
@@ -46,7 +46,7 @@ class NoBundle(Exception):  # noqa: N818  a state of affairs, not a fault
 
 
 class BundledAgent(Protocol):
-    """An agent as far as a bundle tells of it."""
+    """The data of an agent for a bundle."""
 
     @property
     def config(self) -> AgentConfig:
@@ -74,7 +74,7 @@ class _Seen:
 
 
 class BundleStore:
-    """What is seen of calls. `watch` is to be told everything, in the tasks of the calls."""
+    """The bundles of all calls. `watch` must get all events, in the tasks of the calls."""
 
     def __init__(
         self, options: CaptureOptions, agent: Callable[[str], BundledAgent], ladder: Callable[[str], Ladder | None]
@@ -87,7 +87,7 @@ class BundleStore:
         self._ended: dict[str, _Seen] = {}
 
     def watch(self, event: Event) -> bool:
-        """Follow the calls; returns whether this ended one whose bundle is to be written."""
+        """Take an event; returns whether it ended a call whose bundle is to be written."""
         if isinstance(event, CallBegan):
             RECORDER.set(None)
             if self._options.bundles != "off":
@@ -120,7 +120,7 @@ class BundleStore:
             size -= self._ended.pop(next(iter(self._ended))).recorder.size
 
     async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
-        """The bundle of a call that is over: as it was written, else as it is in memory. Raises `NoBundle`."""
+        """The bundle of an ended call: from its file, or else from memory. Raises `NoBundle`."""
         if self._options.bundle_folder:
             with contextlib.suppress(OSError):
                 return await KEEPING.run(self._file(call).read_bytes)
@@ -183,13 +183,14 @@ class BundleStore:
 
 
 def _kept(packet: Tapped, zero: float) -> Tapped:
-    """With the time since the call began; of what went out only the header, for its sound is that of the voices."""
+    """Packets with the time since the call began; of sent packets only the header, because their sound comes from the
+    TTS."""
     data = packet.data[:HEADER] if packet.out and not packet.control else packet.data
     return packet._replace(at=round(packet.at - zero, 6), data=data)
 
 
 def _unfit(packets: list[Tapped], recorder: Recorder) -> str:
-    """Why the packets are no call that can be played again; empty if they are."""
+    """The reason why the packets cannot be replayed; empty if they can."""
     began = next((frame["t"] for frame in recorder.frames if frame["of"] == "line"), 0.0)
     if not packets or packets[0].at > began + FIRST:
         return "its first packets are not in memory any more"

@@ -1,4 +1,4 @@
-"""What came of a call, as far as it is to be the same again: turns, interruptions, words, tools, latencies, ending."""
+"""The result of a call that a replay must reproduce: turns, interruptions, words, tools, latencies, ending."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -24,17 +24,17 @@ class TurnResult:
 
 @dataclass
 class CallResult:
-    """What came of a call."""
+    """The result of a call."""
 
     turns: list[TurnResult] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
-    """What the STT said that the caller had said, each time that they took it for complete."""
+    """The final transcripts of the STT, in order."""
     spoken: list[str] = field(default_factory=list)
     """The agent's sentences."""
     agreed: list[str] = field(default_factory=list)
-    """What was agreed on with the other side, each time."""
+    """The negotiated media, in order."""
     resumed: int = 0
-    """How often the agent fell silent for a sound, and went on."""
+    """How often the agent paused for a sound of the caller, and went on."""
     failed: list[str] = field(default_factory=list)
     """Parts of the agent that failed."""
     pressed: str = ""
@@ -65,7 +65,7 @@ class CallResult:
         return story
 
     def _heard_of_line(self, frames: list[Frame]) -> None:
-        """What the caller's own line tells; a colleague's has another channel."""
+        """The events of the caller's line; a colleague's line has another channel."""
         paused = False
         for frame in frames:
             match frame["do"]:

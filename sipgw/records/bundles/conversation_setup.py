@@ -1,4 +1,4 @@
-"""What a conversation was made of, as JSON: persona, turn-taking, tools, and who stands in for whom."""
+"""The setup of a conversation as JSON: persona, turn-taking, tools and backups."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,17 +15,17 @@ _TOOL = ("name", "description", "timeout", "filler", "side_effect", "confirm", "
 
 @dataclass(frozen=True)
 class ConversationSetup:
-    """What a conversation was made of."""
+    """The setup of a conversation."""
 
     persona: Persona
     turns: TurnOptions
     failover: FailoverOptions
     tools: tuple[dict[str, Any], ...]
-    """Of each what it is called and how it is run, and its parameters as JSON schema."""
+    """The name and options of each tool, and its parameters as JSON schema."""
     people: dict[str, str]
     can_transfer: bool
     voicemail: str | None = None
-    """In a call out: what is left on an answering machine, empty for nothing; None: nobody listens for one."""
+    """In an outgoing call: the message for an answering machine, empty for none; None: no detection."""
     languages: tuple[str, ...] = ("en",)
     """What the agent spoke, the first one first."""
 
@@ -60,7 +60,7 @@ def tell_setting(
     can_transfer: bool,
     languages: tuple[str, ...],
 ) -> None:
-    """Tell the recorder of the call that we are in, if it has one, what the conversation is made of."""
+    """Give the setup of the conversation to the recorder of the present call, if there is one."""
     recorder = RECORDER.get()
     if recorder is not None:
         shown = tuple({name: getattr(one, name) for name in _TOOL} | _parameters(one) for one in tools)
@@ -69,7 +69,7 @@ def tell_setting(
 
 
 def tell_screening(voicemail: str) -> None:
-    """Tell the recorder, if there is one, that answering machines are listened for, and what is left on them."""
+    """Tell the recorder, if there is one, that answering machines are detected, and the message for them."""
     recorder = RECORDER.get()
     if recorder is not None:
         recorder.setting["voicemail"] = voicemail
@@ -80,7 +80,7 @@ def _parameters(tool: Tool) -> dict[str, Any]:
 
 
 def seen_transfer(connect: Callable[[str], Awaitable[bool]]) -> Callable[[str], Awaitable[bool]]:
-    """`connect`, of which the recorder of the call sees what came of it."""
+    """Wrap `connect`, so that the recorder of the call gets its result."""
 
     async def connected(to: str) -> bool:
         note("transfer", do="asked", to=to)

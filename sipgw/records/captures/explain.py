@@ -1,4 +1,4 @@
-"""Why a call ended, was slow, silent or refused: a plain sentence, what shows it, and what to change. Sans-IO."""
+"""Explains why a call ended, was slow, silent or refused: a sentence, its evidence, and the remedy. Sans-IO."""
 
 import re
 import tomllib
@@ -11,7 +11,7 @@ from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 
 
 class Finding(NamedTuple):
-    """Something that happened, in plain words."""
+    """A finding about a call, in plain words."""
 
     what: str
     evidence: tuple[str, ...]
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
 
 class EndingRule(NamedTuple):
-    """What an ending means: the first rule counts whose kind is the ending's and whose pattern is in its cause."""
+    """The meaning of an ending: the first rule with the ending's kind and a matching pattern applies."""
 
     kind: str
     what: str
@@ -35,17 +35,17 @@ _TABLE = tomllib.loads((files("sipgw.records.captures") / "endings.toml").read_t
 RULES = tuple(EndingRule(**entry) for entry in _TABLE["ending"])
 """Endings of calls that were let in or made."""
 HUNG_UP = ("caller_hung_up", "callee_hung_up")
-"""Kinds that the first releases gave to lost lines, too: in their records the cause alone tells."""
+"""Kinds that the first releases also used for lost lines: in their records only the cause tells."""
 STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in _TABLE["status"]}
-"""Final statuses of SIP: what they mean here, and what helps."""
+"""Final SIP statuses: meaning and remedy."""
 BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
 )
 NO_SOUND = "no sound arrived"
-"""In the cause of a call that was given up because of that."""
+"""The text in the cause of a call that was given up for that reason."""
 SLOW = 1.5
-"""Seconds of a typical answer above which people talk over the agent."""
+"""Seconds of a typical answer time above which people talk over the agent."""
 PARTS = {
     "hearing": (
         "the recogniser to notice that the caller had finished",
@@ -114,7 +114,7 @@ def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | 
 
 
 def _awaited(messages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Where we had asked for sound: our last session description."""
+    """The address of our last session description."""
     for message in reversed(list(messages)):
         text = str(message.get("text", ""))
         address, port = re.search(r"(?m)^c=IN IP[46] (\S+)", text), re.search(r"(?m)^m=audio (\d+)", text)
@@ -135,7 +135,7 @@ def _private(host: str) -> bool:
 
 
 def findings(timeline: Mapping[str, Any]) -> list[Finding]:
-    """What else was wrong with a call, silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
+    """Further findings: silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
     turns, quality = timeline.get("turns", ()), timeline.get("quality", ())
     found = [*_silent(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
     failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
@@ -178,7 +178,7 @@ def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
 
 
 def median_wait(turns: Iterable[Mapping[str, Any]]) -> float | None:
-    """The median of what callers waited for answers, in milliseconds, for the whole page; None if nothing was timed."""
+    """The median answer time in milliseconds; None without measurements."""
     waits = [turn["latency_ms"]["total"] for turn in turns if turn.get("latency_ms", {}).get("total")]
     return median(waits) if waits else None
 
@@ -210,7 +210,7 @@ def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
 
 
 def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds that each of `PARTS` took of a turn's total; what tools took is not the model's."""
+    """Seconds of each of `PARTS` in a turn's total; the time of tools is not counted for the LLM."""
     total = turn["latency_ms"]["total"] / 1000
     parts, left = {"total": total}, total
     for part in PARTS:

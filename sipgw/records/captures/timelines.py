@@ -24,7 +24,7 @@ from sipgw.records.store.artifact_states import ArtifactKind
 log = structlog.get_logger()
 
 SETTLE = 1.0
-"""Seconds after the end of a call in which its last SIP messages come."""
+"""Seconds after the end of a call until its last SIP messages arrive."""
 _NAMED = {
     "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
     "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
@@ -35,7 +35,7 @@ LARGEST = 64 << 20
 
 
 class Timelines:
-    """The timelines of all calls. `watch` is to be told everything."""
+    """The timelines of all calls. `watch` must get all events."""
 
     def __init__(
         self,
@@ -43,9 +43,8 @@ class Timelines:
         kept: int,
         redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
     ) -> None:
-        """`ladder` has the SIP messages of a call; `kept` is how many files there are at most, 0 for none.
-
-        `redactor` tells for an agent's name what takes private things out of its texts.
+        """`ladder` returns the SIP messages of a call; `kept` is the maximum number of files, 0 for none. `redactor`
+        returns the redactor of texts for an agent's name.
         """
         self.redactor = redactor
         self._ladder = ladder
@@ -87,7 +86,7 @@ class Timelines:
                     del self._live[event.call]
 
     def version(self, call: str) -> str:
-        """Something that changes whenever the timeline of a call that goes on does; "" for other calls."""
+        """A version that changes with the timeline of a running call; "" for other calls."""
         timeline, ladder = self._live.get(call), self._ladder(call)
         return f"{timeline.version}.{len(ladder.messages) if ladder else 0}" if timeline else ""
 

@@ -1,4 +1,4 @@
-"""Encodes call events as entries of the spool: what is to be kept of each call (its CDR). Sans-IO."""
+"""Encodes call events as entries of the spool, which make up the CDR of each call. Sans-IO."""
 
 import json
 import math
@@ -33,9 +33,9 @@ LARGEST = 50_000
 DEEPEST = 12
 """Levels of one JSON value that are kept."""
 ABOUT = ("direction", "trunk", "agent", "caller", "called")
-"""What webhooks are told of the call with everything."""
+"""Fields about the call in every webhook."""
 FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
-"""Endings of calls that went wrong though they were answered."""
+"""Endings of answered calls that failed."""
 TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
 """What webhooks call these events."""
 
@@ -51,7 +51,7 @@ class CallInProgress:
     answered: bool = False
     turn: int = 0
     caller: list[str] = field(default_factory=list)
-    """What was said in the turn that goes on; the turn itself is told when it is over."""
+    """The words of the present turn; the turn itself is written when it is over."""
     said: list[str] = field(default_factory=list)
 
 
@@ -64,9 +64,9 @@ class CdrEncoder:
         self._going: dict[str, CallInProgress] = {}
 
     def entry(self, event: Event) -> Entry | None:
-        """What is to be kept of `event`; None if nothing is."""
+        """The entry for `event`; None if nothing is kept."""
         if isinstance(event, CallMeasured):
-            return None  # the timeline keeps it, and the record its sum
+            return None  # the timeline keeps it, and the record has its summary
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
             going = self._going[event.call] = CallInProgress(event.identity, self._redactor(event.agent))
@@ -139,7 +139,7 @@ class CdrEncoder:
 def ended_entry(
     call: str, about: dict[str, Any], at: datetime, kind: str, cause: str, recording: dict[str, str] | None
 ) -> Entry:
-    """The ending of a call, of which its row tells `about`, that could not tell it itself."""
+    """The ending of a call that could not write it itself; `about` is from its row."""
     ended: dict[str, Any] = {"ended": at.isoformat(), "ending": kind, "cause": cause}
     if recording:
         ended |= {"recording": recording["file"], "media": {"recording": recording}}
@@ -184,7 +184,7 @@ def text(value: object, most: int = WORDS) -> str:
 
 
 def kept_json(value: Any, redact: Redact = str) -> Any:
-    """`value` as JSON that any database takes; what is too large is told as the beginning of its text."""
+    """`value` as JSON that any database takes; a too large value becomes the beginning of its text."""
     plain = _plain(value, redact, DEEPEST)
     written = json.dumps(plain, ensure_ascii=False)
     return plain if len(written) <= LARGEST else {"cut": written[:LARGEST]}

@@ -11,7 +11,7 @@ class ArtifactKind(StrEnum):
     BUNDLE = "bundle"
     TIMELINE = "timeline"
     AUDIT = "audit"
-    """Lines of the gate's audit; the path is the number that is to be made unreadable in them."""
+    """Lines of the gate's audit; the path is the number to be masked in them."""
 
 
 FILES = (ArtifactKind.RECORDING, ArtifactKind.CAPTURE, ArtifactKind.BUNDLE, ArtifactKind.TIMELINE)
@@ -25,7 +25,7 @@ class ArtifactState(StrEnum):
     WRITING = "writing"
     FINISHED = "finished"
     TO_REDACT = "to redact"
-    """Something private in it is still to be covered: nobody may have it."""
+    """Private words in it are still to be covered: it must not be handed out."""
     REDACTED = "redacted"
     TO_DELETE = "to delete"
     DELETED = "deleted"
@@ -44,10 +44,9 @@ MOVES = {
     ArtifactState.REDACTED: {ArtifactState.TO_DELETE},
     ArtifactState.TO_DELETE: {ArtifactState.TO_DELETE, ArtifactState.DELETED},
 }
-"""The states that may follow. A state follows itself where more becomes known of the artifact, or a try fails.
-
-A move that is missing here is a fault of ours where a process moves what it writes (`Artifact.end`); in the database it
-changes nothing: somebody was faster."""
+"""The states that may follow. A state follows itself when the row gets more data, or an attempt fails. A missing
+transition is an error in our code if a process changes its own artifact (`Artifact.end`); in the database it changes
+nothing, because another process was faster."""
 
 
 def before(state: ArtifactState) -> list[ArtifactState]:

@@ -20,21 +20,21 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class CallFilter:
-    """Which calls are wanted: those that fit everything that is given."""
+    """A filter of calls: all given conditions must match."""
 
     since: datetime | None = None
     until: datetime | None = None
     """Calls that began at or after `since` and before `until`."""
     number: str = ""
-    """Who called or was called; a ``*`` at the end stands for any rest."""
+    """The calling or called number; a ``*`` at the end matches any rest."""
     trunk: str = ""
     agent: str = ""
     direction: str = ""
     ending: str = ""
     words: str = ""
-    """Something that was said in the call, by anybody."""
+    """Words that anybody said in the call."""
     ended: bool | None = None
-    """Only those that are over, or only those that are not."""
+    """Only ended calls, or only running calls."""
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """The filter for SQL."""
@@ -77,7 +77,7 @@ class RecordPage:
     calls: Sequence[dict[str, Any]]
     """Columns of `CallRecord`."""
     next: str
-    """Give this as `after` for the next page; empty behind the last."""
+    """The `after` of the next page; empty after the last."""
 
 
 async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> RecordPage:

@@ -1,8 +1,8 @@
-"""The spool: what happens in calls, appended to a file at once, read from there by the writer of the database.
+"""The spool: events of calls are appended to a file at once; the writer of the database reads them from there.
 
 One folder for each gateway that runs at the same time, locked as long as it does. In it are segments, ``000001.jsonl``
-and so on, of one JSON object a line. How far they were read stands in the database (`SpoolRecord`), written in the
-same transaction as what was read, so whatever is killed, each line gets there once. A kill of the process loses
+and so on, of one JSON object a line. The read position is in the database (`SpoolRecord`), written in the same
+transaction as the entries, so whatever is killed, each line gets there once. A kill of the process loses
 nothing that was appended; a power cut loses at most what came since the last `sync`, a second ago.
 """
 
@@ -34,14 +34,14 @@ Entry = dict[str, Any]
 
 
 class SpoolPosition(NamedTuple):
-    """How far a spool was read."""
+    """The read position of a spool."""
 
     segment: int
     position: int
 
 
 class Spool:
-    """One gateway's folder of the spool. Only `append` is called while a call waits."""
+    """The spool folder of one gateway. Calls wait only for `append`."""
 
     def __init__(self, folder: Path, lock: int) -> None:
         """`lock` is the locked descriptor of its ``id``; it is closed with the spool."""
@@ -77,16 +77,16 @@ class Spool:
 
     @property
     def behind(self) -> bool:
-        """Whether there may be something that was not read yet."""
+        """Whether there may be unread entries."""
         return bool(self._waiting) or self.place.segment < self._segment or self.place.position < self._size
 
     @property
     def waits(self) -> int:
-        """Bytes that are to be read, as far as they are in one segment."""
+        """Unread bytes in the present segment."""
         return self._size - (self.place.position if self.place.segment == self._segment else 0)
 
     def append(self, entry: Entry) -> None:
-        """Keep an entry; never raises and never waits for the disk to be done."""
+        """Append an entry; never raises and never waits for the disk."""
         if len(self._waiting) >= WAITING:
             self.dropped += 1
             FULL["records"] += 1
@@ -106,7 +106,7 @@ class Spool:
         self.problem = ""
 
     def read(self, most: int = BATCH) -> tuple[list[Entry], SpoolPosition]:
-        """What comes next, about `most` bytes of it, and the place behind it. Raises OSError."""
+        """The next entries, about `most` bytes, and the position after them. Raises OSError."""
         place = self.place
         while True:
             data = self._data(place, most)
@@ -117,12 +117,12 @@ class Spool:
                 most *= 2
             elif place.segment >= self._segment:
                 return [], place
-            else:  # a segment that is over; a line that was torn at its end was never whole
+            else:  # an ended segment; a torn last line was never complete
                 later = [number for number in _segments(self._folder) if number > place.segment]
                 place = SpoolPosition(min([*later, self._segment]), 0)
 
     def done(self, place: SpoolPosition) -> None:
-        """All before `place` is in the database: what is not needed any more is deleted."""
+        """All entries before `place` are in the database: delete segments that are not needed any more."""
         self.place = place
         for number in _segments(self._folder):
             if number < place.segment:
@@ -134,14 +134,14 @@ class Spool:
         self._segment = max(self._segment, place.segment)
 
     def tidy(self) -> None:
-        """Delete what was read, if that is all there is, so that nothing private stays here. Raises OSError."""
+        """Delete the read entries if no others exist, so that no private data stays here. Raises OSError."""
         if not self.behind:
             self._end_segment()
             self.done(self.place)
             (self._folder / _name(self.place.segment)).unlink(missing_ok=True)
 
     def descriptor(self) -> int | None:
-        """What to `fsync`, and to close after that; None if there is nothing."""
+        """The descriptor to `fsync` and then close; None if there is none."""
         return None if self._file is None else os.dup(self._file)
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class Spool:
 
 
 def identities(folder: Path) -> set[str]:
-    """The gateways that keep their records in `folder`, whether they run or not."""
+    """The gateways with spools in `folder`, running or not."""
     found = set()
     for one in folder.glob("*/id"):
         with contextlib.suppress(OSError):

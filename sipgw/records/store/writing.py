@@ -24,11 +24,11 @@ from sipgw.records.store.tables import (
 
 MOMENTS = ("at", "began", "answered", "ended", "again", "created", "next_try")
 ROWS = 10_000
-"""Calls of which it is remembered that an earlier one had their identity."""
+"""Number of remembered calls whose identity an earlier call had."""
 
 
 class Rows:
-    """What a batch of entries comes to.
+    """The rows of a batch of entries.
 
     An entry is ``{"call": identity}`` with any of: ``new`` (columns of a new call), ``set`` (columns of a call that is
     there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one),
@@ -68,9 +68,10 @@ class Writer:
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
         self.sure = False
-        """Whether it is known how far the spool was read: not at the start, nor after a batch without an answer."""
+        """Whether the read position is known: not at the start, nor after a batch without an answer."""
         self._rows_of: dict[str, str] = {}
-        """Rows of calls whose identity an earlier call had; whoever calls chooses it. Files come after the end."""
+        """Rows of calls whose identity an earlier call had, because the caller chooses the Call-ID. Files come after
+        the end."""
 
     async def place(self, session: AsyncSession) -> SpoolPosition:
         """How far the spool was read."""
@@ -78,7 +79,7 @@ class Writer:
         return SpoolPosition(found.segment, found.position) if found else SpoolPosition(0, 0)
 
     async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: SpoolPosition | None) -> None:
-        """Write entries, and that all before `place` is written."""
+        """Write entries, and `place` as the read position."""
         rows = Rows()
         taken = await self._taken(session, entries)
         for entry in entries:
@@ -164,7 +165,7 @@ def _dialect(session: AsyncSession) -> Any:
 
 
 async def last_seen(session: AsyncSession, call: str) -> datetime:
-    """When something was heard of a call for the last time."""
+    """The time of the last event of a call."""
     found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
     for table in (EventRecord, TurnRecord, ToolCallRecord):
         found += await session.scalars(select(table.at).where(table.call == call))
