@@ -305,7 +305,7 @@ class CallSession:
     def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
         """What is said from now on, see `Audience.listen`.
 
-        Raises `CallControlRefused` before the call is answered, `Full`.
+        Raises `CallControlRefused` before the call is answered, `TooManyListeners`.
         """
         self._up()
         return self.context.line.listeners.listen()

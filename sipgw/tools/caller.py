@@ -1,4 +1,4 @@
-"""A scripted caller: real SIP and RTP on one side, on the other a script that hears the agent and acts."""
+"""A scripted caller: real SIP and RTP, controlled by a script that reacts to the agent's sound."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 
 QUIET = 0.8
-"""Seconds of silence after which the caller takes it that the agent has finished."""
+"""Seconds of silence after which the caller assumes that the agent has finished."""
 AUDIBLE = 120.0
 """Root mean square of the agent's sound above which the caller hears it."""
 NOISE = 60
@@ -42,7 +42,7 @@ class Press(NamedTuple):
 
 
 class HangUp(NamedTuple):
-    """The caller has had enough."""
+    """The caller hangs up."""
 
 
 Action = Say | Press | HangUp
@@ -57,7 +57,7 @@ class Span(NamedTuple):
 
 @dataclass
 class AgentAudioMonitor:
-    """What the caller hears of the agent. Sans-IO."""
+    """Speech of the agent as the caller hears it. Sans-IO."""
 
     sound: bytes = b""
     speech: list[Span] = field(default_factory=list)
@@ -90,7 +90,7 @@ class AgentAudioMonitor:
 
     @property
     def began_at(self) -> float:
-        """When the agent began what it is saying now, after a pause or after the caller."""
+        """The start of the agent's present speech, after a pause or after the caller's words."""
         began = self.sounds_at
         for span in reversed(self.speech):
             if began - span.end > QUIET or span.end < self.spoken_until:
@@ -104,7 +104,7 @@ class AgentAudioMonitor:
 
 
 class Script(Protocol):
-    """What the caller does; asked every 20 ms."""
+    """The next action of the caller; called every 20 ms."""
 
     def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """What to do now, or None."""
@@ -113,7 +113,7 @@ class Script(Protocol):
 
 @dataclass
 class Call:
-    """A call as it was for the caller. Times are on the loop's clock."""
+    """A call as the caller experienced it. Times are on the loop's clock."""
 
     agent_audio: AgentAudioMonitor = field(default_factory=AgentAudioMonitor)
     said: bytes = b""
@@ -128,14 +128,14 @@ class Call:
 
 
 class Relay(Protocol):
-    """What stands between the caller's media and the network."""
+    """A relay between the caller's media and the network."""
 
     async def between(self, port: int) -> int:
         """The port to be named in the offer instead of `port`."""
         ...
 
     def onward(self, remote: tuple[str, int]) -> tuple[str, int]:
-        """Where the caller is to send, when the other side is at `remote`."""
+        """The address for the caller's packets, if the other side is at `remote`."""
         ...
 
 

@@ -1,4 +1,5 @@
-"""The built-in caller: a recorded human voice calls a gateway of its own over real SIP and RTP, and shows the call."""
+"""The built-in caller: it calls a separate gateway over real SIP and RTP with a recorded human voice, and prints the
+call."""
 
 import re
 import tempfile
@@ -32,14 +33,14 @@ INTERRUPT_AFTER = 2.5
 
 @dataclass(frozen=True)
 class Cue:
-    """What the caller says when the agent has said something that holds `hears`."""
+    """The caller's words after the agent has said something that contains `hears`."""
 
     hears: str
     file: str
     interrupts: bool = False
     """Said while the agent is still speaking."""
     confirms: str = ""
-    """Digits that the agent has to have read back; if it misheard them the caller says them again instead."""
+    """Digits that the agent must have read back; otherwise the caller says them again."""
 
 
 PHONE_NUMBER = "4155550123"
@@ -96,7 +97,7 @@ class DemoResult:
 
 
 async def hold_demo(out: Console) -> DemoResult:
-    """Run the gateway and the caller on loopback. Raises what the gateway raises when it cannot start."""
+    """Run the gateway and the caller on loopback. Raises the errors of a gateway that cannot start."""
     with tempfile.TemporaryDirectory() as folder:
         config = GatewayConfig(
             agent=AgentOptions(stt="local", llm="local", tts="local"),
@@ -161,9 +162,8 @@ class DemoPrinter:
 
 
 def waterfall(parts: dict[str, int], width: int) -> str:
-    """Bars in one line: what each part of a turn's latency took; one block is 50 ms.
-
-    Where that is wider than `width` each part has a line of its own, and a block is what fits.
+    """Bars of the parts of a turn's latency in one line; one block is 50 ms. If that is wider than `width`, each part
+    gets a line, and a block is scaled to fit.
     """
     shown = {name: took for name, took in parts.items() if name != "total"}
     bars = [f"{name} {'▇' * max(1, round(took / 50))} {took}" for name, took in shown.items()]
@@ -177,7 +177,7 @@ def waterfall(parts: dict[str, int], width: int) -> str:
 
 
 class DemoScript:
-    """The caller's script: each cue once, when the agent has said what it waits for."""
+    """The caller's script: each cue once, after the agent has said the awaited words."""
 
     def __init__(self, show: DemoPrinter) -> None:
         self._show = show

@@ -1,4 +1,4 @@
-"""A test call: is it taken, with a codec that both speak, and does sound go both ways?"""
+"""A test call: is it answered, with a common codec, and with sound in both directions?"""
 
 import asyncio
 from collections import Counter
@@ -95,14 +95,14 @@ async def _answered(
 
 
 def out_of_reach(media: str, signalling: str, about: str) -> Finding | None:
-    """Whether somebody on the Internet wants our sound at an address inside a network. Sans-IO."""
+    """Whether a host on the Internet asks for our sound at a private address. Sans-IO."""
     if is_private(media) and not is_private(signalling):
         return bad("call.private-media", about, f"c= names {media}, and {signalling} is on the Internet")
     return None
 
 
 def looped(sent: bytes, came: bytes, about: str) -> list[Finding]:
-    """Compare the description of a call that was sent with that of the same call as it came back. Sans-IO."""
+    """Compare the sent description of a call with that of the same call after a loop. Sans-IO."""
     if came == sent:
         return [good("alg.body-ok", about, "the description of our sound came back in the looped call as it was sent")]
     ours, theirs = sent.decode("utf-8", "replace").splitlines(), came.decode("utf-8", "replace").splitlines()
@@ -116,7 +116,7 @@ STATUSES = {
     415: "call.codec", 416: "call.number", 480: "call.no-answer", 484: "call.number", 486: "call.busy",
     488: "call.codec", 503: "call.limit", 600: "call.busy", 603: "call.busy", 604: "call.number", 606: "call.codec",
 }  # fmt: skip
-"""What the status of a refused call means, when its reason phrase tells no more."""
+"""The meaning of the status of a refused call without an informative reason phrase."""
 PHRASES = (
     ("call.srtp-required", 488, ("encryption", "srtp", "savp")),
     ("call.caller-id", 403, ("caller", "origination number", "from number", "d35", "d36", "d51")),

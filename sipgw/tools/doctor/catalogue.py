@@ -1,10 +1,10 @@
-"""Everything that the doctor can find wrong: verdict, likely cause, and the line or portal field to change."""
+"""All faults that the doctor can find: verdict, likely cause, and the line or portal field to change."""
 
 from typing import Final, Literal, NamedTuple
 
 
 class FaultDescription(NamedTuple):
-    """One thing that can be wrong; ``{blanks}`` are filled from what was seen."""
+    """A fault; ``{blanks}`` are filled from the evidence."""
 
     verdict: Literal["warn", "fail"]
     cause: str

@@ -1,4 +1,4 @@
-"""The doctor's own SIP endpoint: asks one thing at a time and keeps what came back, as it came."""
+"""The doctor's SIP endpoint: sends one request at a time and keeps the unmodified responses."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,10 @@ KEPT = 100
 
 @dataclass(frozen=True)
 class DoctorTimeouts:
-    """How long the doctor waits, in seconds."""
+    """Time limits of the doctor, in seconds."""
 
     answer: float = 6.0
-    """For an answer to a SIP request, a DNS answer, a connection."""
+    """Limit for a SIP response, a DNS answer, or a connection."""
     ring: float = 30.0
     """For somebody to pick up the test call."""
     listen: float = 6.0
@@ -35,14 +35,14 @@ class DoctorTimeouts:
 
 
 class Exchange(NamedTuple):
-    """One request, and what came back."""
+    """One request and its responses."""
 
     sent: Request
     peer: Peer
     """Where it went."""
     response: Response | None
     strays: tuple[Response, ...]
-    """Responses that came meanwhile and belong to no request of ours as it was sent."""
+    """Responses in the meantime that match no request of ours as it was sent."""
     failure: str
 
     @property
@@ -64,9 +64,9 @@ class DoctorEndpoint:
         self.endpoint = Endpoint(options, self._on_invite, lambda *_: None, self._trace)
         self._trail: deque[Traced] = deque(maxlen=KEPT)
         self.calling = ""
-        """What is found in the description of the test call that is out and in no other; a SIP-ALG leaves it alone."""
+        """A mark in the description of the present test call only; a SIP-ALG does not change it."""
         self.looped: Leg | None = None
-        """The test call as it came back, when the other side loops it."""
+        """The test call as it came back, if the other side loops it."""
 
     async def __aenter__(self) -> Self:
         await self.endpoint.__aenter__()
@@ -148,7 +148,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 async def connects(host: str, port: int, limit: float) -> str:
-    """Try a TCP connection; returns why not, or an empty string."""
+    """Try a TCP connection; returns the error, or an empty string."""
     try:
         async with asyncio.timeout(limit):
             _, writer = await asyncio.open_connection(host, port)
@@ -165,7 +165,7 @@ async def connects(host: str, port: int, limit: float) -> str:
 
 
 async def refuses_udp(host: str, port: int, limit: float) -> bool:
-    """Whether the other machine says (by ICMP) that nobody listens on UDP `port`."""
+    """Whether the other machine reports by ICMP that UDP `port` is closed."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.setblocking(False)

@@ -18,7 +18,7 @@ from sipgw.tools.doctor.finding import Finding, bad, good
 
 HERE = "this machine"
 DESCRIPTORS = 8
-"""Open files that a call takes at most: two RTP sockets, provider connections, a recording."""
+"""Maximum open files of a call: two RTP sockets, provider connections, a recording."""
 SAMPLED = 40
 """Port pairs that are tried."""
 

@@ -8,11 +8,11 @@ from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts, Exchange, connect
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 CONNECTING = 2.0
-"""Seconds that a connection which is only looked at may take."""
+"""Time limit in seconds of a connection attempt that is only a test."""
 
 
 async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding:
-    """Which connections the machine at `hop` takes beside the one that is configured, for whoever wants to change."""
+    """The transports that the machine at `hop` accepts besides the configured one."""
     ports = {"tcp": 5060, "tls": 5061}
     ports |= {kind: hop.port for kind in ("tcp", "tls") if kind == hop.transport}
     ports |= {"tcp": hop.port} if hop.transport == "udp" else {}
@@ -24,7 +24,7 @@ async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding
 
 
 def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | None:
-    """Whether the servers behind the first one answer too; None if there are none."""
+    """Whether the backup servers answer too; None if there are none."""
     if not others:
         return None
     shown = ", ".join(f"{hop.transport} {hop.host}:{hop.port}: {exchange.shown}" for hop, exchange in others)
@@ -34,7 +34,7 @@ def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | No
 
 
 async def connect(hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
-    """Open a connection to an address that is spoken to over TCP or TLS."""
+    """Open a connection to an address over TCP or TLS."""
     where = f"{hop.transport.upper()} {hop.host}:{hop.port}"
     match await connects(hop.host, hop.port, patience.answer):
         case "":

@@ -17,7 +17,7 @@ from sipgw.tools.doctor.finding import Finding, bad, good
 async def resolve(
     target: Peer, about: str, key: str, options: EndpointOptions, patience: DoctorTimeouts
 ) -> tuple[tuple[Peer, ...], Finding]:
-    """The addresses of `target` that can be reached from here, best first, and what was found; `key` named it."""
+    """The reachable addresses of `target`, best first, and the findings; `key` is the option with its name."""
     if is_address(target.host):
         return _of_our_family((target.completed,), about, options, f"{target.host} is an address")
     answers, troubles, found = await _ask(target, options, patience)

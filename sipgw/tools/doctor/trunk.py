@@ -1,4 +1,4 @@
-"""One trunk from its name to the sound of a call. What a later step cannot do without ends the examination."""
+"""Examines one trunk from its name to the sound of a call. The failure of a required step ends the examination."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, E
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MOST_BACKUPS = 3
-"""Servers beside the one that is spoken to that are asked at most."""
+"""Maximum number of backup servers that are asked."""
 
 
 class TransportPath(NamedTuple):
@@ -62,7 +62,8 @@ async def examine(
 async def _standing(
     endpoint: DoctorEndpoint, trunk: TrunkOptions, hops: Sequence[Peer], patience: DoctorTimeouts
 ) -> tuple[Peer, list[tuple[Peer, Exchange]]]:
-    """The first of `hops` that is there, where calls would go to, or the very first; and those asked in vain."""
+    """The first reachable one of `hops`, where calls would go, or else the first; and the unreachable ones before
+    it."""
     asked: list[tuple[Peer, Exchange]] = []
     for hop in hops[: MOST_BACKUPS + 1] if len(hops) > 1 else ():
         if hop.transport == "udp":
@@ -142,7 +143,7 @@ def _of_options(exchange: Exchange, hop: Peer, config: GatewayConfig, trunk: Tru
 
 
 def _codecs(response: Response, about: str) -> Iterator[Finding]:
-    """What it would speak, if it says so: an answer to OPTIONS may hold a description (RFC 3261 §11.2)."""
+    """Its codecs, if the answer to OPTIONS has a description (RFC 3261 §11.2)."""
     try:
         media = [one for one in Sdp.parse(response.body).media if one.kind == "audio"] if response.body else []
     except SdpError:

@@ -56,7 +56,7 @@ def eval_command(
 
 
 def contestants(paths: Sequence[Path] | None) -> list[Contestant]:
-    """Those of the command line; without any, `sipgw.toml` or what there is without keys. Raises `EvalError`."""
+    """The contestants of the command line; without any, `sipgw.toml` or the embedded providers. Raises `EvalError`."""
     if not paths:
         return [Contestant(DEFAULT_FILE.stem, load())] if DEFAULT_FILE.exists() else [embedded()]
     names = [path.stem for path in paths]

@@ -1,4 +1,4 @@
-"""Holds the calls of a set, and lays what happened beside what was expected."""
+"""Runs the calls of a set, and compares the results with the expectations."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from sipgw.tools.simulate.scenario import ScenarioError, read
 from sipgw.tools.simulate.verdict import CallVerdict
 
 Judge = Callable[[str, str], Awaitable[str]]
-"""Takes a rubric and a conversation; returns why it is not kept, or nothing."""
+"""Takes a rubric and a conversation; returns the reason why the rubric is not met, or nothing."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class ConversationResult:
 async def converse(
     options: CallOptions, folder: Path, config: GatewayConfig | None, forbidden: tuple[str, ...], judge: Judge | None
 ) -> ConversationResult:
-    """Hold one call with the agent of `config`. Raises `EvalError`, and what `simulate` raises."""
+    """Run one call with the agent of `config`. Raises `EvalError`, and the errors of `simulate`."""
     happened = ConversationLog()
     path = folder / options.scenario
     try:

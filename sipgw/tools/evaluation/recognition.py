@@ -1,4 +1,4 @@
-"""Lets STT hears utterances, live as on a call, and takes the time until they have understood."""
+"""Sends utterances to STT in real time, as in a call, and measures the time to the final transcript."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ from sipgw.tools.evaluation.words import WordComparison, compared
 PIECE = 480
 """Samples that STT is given at once: 60 ms."""
 LISTEN = 1.5
-"""Seconds of silence that are waited for more words after the end of a turn, so that a pause does not cut it in two."""
+"""Seconds of silence to wait for more words after the end of a turn, so that a pause does not split the utterance."""
 LONGEST = 12.0
-"""Seconds after the last sound within which something must have been understood."""
+"""Seconds after the last sound within which words must have been recognised."""
 _SILENCE = b"\xff" * PIECE
 
 
@@ -99,7 +99,8 @@ async def hear_all(
     at_once: int,
     tell: Callable[[Hearing], None],
 ) -> list[Hearing]:
-    """Hear them all, `at_once` at the same time; `tell` is told of each. The result is in the order of `spoken`."""
+    """Recognise all utterances, `at_once` at the same time; `tell` gets each result. The result is in the order of
+    `spoken`."""
     free = asyncio.Semaphore(at_once)
 
     async def one(utterance: UtteranceOptions, ulaw: bytes) -> Hearing:

@@ -1,4 +1,4 @@
-"""The report of an evaluation: JSON, and one HTML page with sound and nothing from elsewhere. Sans-IO."""
+"""The report of an evaluation: JSON, and one self-contained HTML page with sound. Sans-IO."""
 
 import base64
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ td,th{border-color:#38444f}ins{background:#1d4a2a}del{background:#5d2320}.bad{co
 
 
 def figures(result: ContestantResult) -> dict[str, float | None]:
-    """What a contestant reached; None where nothing was measured or nothing is known."""
+    """The figures of a contestant; None where nothing was measured."""
     heard, called = bool(result.hearings), bool(result.calls)
     return {
         "words_wrong": round(result.words, 4) if heard else None,

@@ -68,7 +68,7 @@ class ContestantResult:
 
     @property
     def call_per_minute(self) -> float | None:
-        """What a minute of the calls cost without the line; None if something in them has no price."""
+        """The cost of a minute of the calls without the trunk; None if a product has no price."""
         seconds = sum(one.call.ended - one.call.answered for one in self.calls)
         costs = [one.happened.cost for one in self.calls]
         unknown = [what for cost in costs for what in cost.get("unpriced", [""]) if not what.startswith("trunk")]
@@ -98,15 +98,14 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 Progress = Callable[[str, int, int], None]
-"""Takes a contestant's name, and how many of how many utterances and calls it has behind it."""
+"""Takes a contestant's name, and its finished and total numbers of utterances and calls."""
 
 
 async def evaluate(
     wanted: EvalSet, folder: Path, contestants: Sequence[Contestant], at_once: int, judge: Judge | None, tell: Progress
 ) -> tuple[list[ContestantResult], list[bytes]]:
-    """Evaluate each contestant on the same sounds, which are given too.
-
-    Raises `EvalError`, `ConfigError`, `ProviderError`, and what `simulate` raises.
+    """Evaluate each contestant on the same sounds; returns the sounds, too. Raises `EvalError`, `ConfigError`,
+    `ProviderError`, and the errors of `simulate`.
     """
     try:
         lines = [("" if one.wav else one.text, one.wav) for one in wanted.utterances]

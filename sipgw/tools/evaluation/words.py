@@ -1,4 +1,4 @@
-"""What of an utterance was heard: words wrong, entities wrong. Sans-IO."""
+"""Compares a transcript with an utterance: wrong words, wrong entities. Sans-IO."""
 
 import re
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class WordComparison(NamedTuple):
 
 
 def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> WordComparison:
-    """Lay what was heard beside what was said. Case, punctuation and how digits are written do not count."""
+    """Compare the transcript with the spoken words. Case, punctuation and the spelling of digits do not count."""
     wanted, got = plain(said), plain(heard)
     missed = tuple(entity for entity in entities if not any(contains(heard, form) for form in entity.value))
     return WordComparison(heard, wrong_words(got, wanted), len(wanted), missed)
@@ -48,7 +48,7 @@ def plain(text: str) -> list[str]:
 
 
 def contains(heard: str, form: str) -> bool:
-    """Whether `form` was heard: whole words and numbers, however their letters and digits are parted."""
+    """Whether `form` was recognised: whole words and numbers, however their letters and digits are separated."""
     words, wanted = plain(heard), "".join(plain(form))
     for first in range(len(words)):
         if first and words[first - 1].isdigit() and words[first].isdigit():

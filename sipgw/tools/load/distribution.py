@@ -1,4 +1,4 @@
-"""Figures of many calls: percentiles and spreads that can be added up. Sans-IO."""
+"""Figures of many calls: percentiles, and distributions that can be added. Sans-IO."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -8,11 +8,11 @@ from math import ceil
 from typing import Self
 
 EDGES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 1000.0)
-"""Milliseconds; a value counts for the first edge that it does not exceed."""
+"""Edges in milliseconds; a value counts for the first edge that it does not exceed."""
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:
-    """The least of `values` that a `part` of them (0 to 1) does not exceed; None if there are none."""
+    """The percentile of `values` for the share `part` (0 to 1); None if there are no values."""
     return sorted(values)[max(0, ceil(part * len(values)) - 1)] if values else None
 
 
@@ -24,7 +24,7 @@ def milliseconds(values: Sequence[float], part: float) -> float | None:
 
 @dataclass
 class Distribution:
-    """How many values, without their signs, lie below each of `EDGES`; exact enough for percentiles, small to send."""
+    """The number of absolute values below each of `EDGES`; exact enough for percentiles, small to send."""
 
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ class Distribution:
             self.counts[edge] = self.counts.get(edge, 0) + count
 
     def percentile(self, part: float) -> float:
-        """An upper bound in milliseconds of the value that a `part` does not exceed; 0 for none."""
+        """An upper bound in milliseconds of the percentile for `part`; 0 without values."""
         whole, seen = sum(self.counts.values()), 0
         for edge in EDGES:
             seen += self.counts.get(str(edge), 0)

@@ -1,7 +1,7 @@
-"""The gateway that a load test starts, in a process of its own: ``python -m sipgw.tools.load.host PROCESSES [CONFIG]``.
+"""The gateway of a load test, in a separate process: ``python -m sipgw.tools.load.host PROCESSES [CONFIG]``.
 
 Prints its SIP port as JSON, and ends when its standard input does. Without a configuration the agent is the parrot;
-PROCESSES is how many media processes there are, 0 for as many as are configured.
+PROCESSES is the number of media processes, 0 for the configured number.
 """
 
 import asyncio

@@ -30,9 +30,10 @@ from sipgw.tools.load.process import open_files
 from sipgw.tools.load.stream import Stream, StreamCounts
 
 PHASES = 4
-"""Groups of calls whose packets leave one after the other within 20 ms; more of them are more wake-ups of asyncio."""
+"""Number of groups of calls whose packets leave one after the other within 20 ms; more groups mean more wake-ups of
+asyncio."""
 SPEECH = ("ask_order.wav", "order_number.wav", "interrupt.wav")
-"""None of them pauses for so long that the parrot would take it for the end of a turn."""
+"""Speech whose pauses are too short to be an end of turn for the parrot."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Window:
     lost: int = 0
     gap: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
-    """See `tally.Spread`."""
+    """See `distribution.Distribution`."""
     cpu: float = 0.0
     """Seconds of this process so far."""
 

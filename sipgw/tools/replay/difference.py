@@ -1,4 +1,4 @@
-"""What is different in a call that was played again. Sans-IO."""
+"""Differences between a recorded call and its replay. Sans-IO."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -8,10 +8,10 @@ from agent.phrases import words_of
 from sipgw.records.bundles.call_result import CallResult, TurnResult
 
 SLOWER = 100
-"""Milliseconds by which the agent's answer may come later. Earlier is no harm: what the gateway itself took when the
-call was held, on a machine with other things to do, is not in a call that is played again."""
+"""Milliseconds by which the agent's answer may come later. An earlier answer is accepted: a replay does not contain the
+gateway's own delay on the busy machine of the original call."""
 WORDS = 1
-"""Words by which what was heard of a reply that was interrupted may differ: 20 ms decide about a word."""
+"""Words by which the heard part of an interrupted reply may differ: 20 ms decide about a word."""
 
 
 class Difference(NamedTuple):
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
 
 def differences(before: CallResult, now: CallResult, left: str = "") -> list[Difference]:
-    """Everything that is different; `left` is where the code left the recording, if it did."""
+    """All differences; `left` is the place where the code departed from the recording, if it did."""
     found = list(_turns(before.turns, now.turns))
     for where in ("agreed", "heard", "spoken"):
         found += _listed(where, getattr(before, where), getattr(now, where))

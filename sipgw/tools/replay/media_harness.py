@@ -1,4 +1,4 @@
-"""The media of one call that is played again: what the media process does, on the loop's clock, with packets kept."""
+"""The media of one replayed call: the work of the media process, on the loop's clock, with recorded packets."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from sipgw.tools.replay.clock import now
 
 
 class MediaHarness:
-    """Plays packets to a session that is at the other end of a gateway's channel. Nothing is sent anywhere."""
+    """Plays recorded packets to the media session of a channel. Nothing is sent to the network."""
 
     def __init__(self, packets: Sequence[Tapped], zero: float, sink: Sink) -> None:
-        """Times of `packets` count from `zero`; those that went out only tell the moments of the 20 ms clock."""
+        """Times of `packets` count from `zero`; sent packets only give the times of the 20 ms clock."""
         self._inside = worker_channel.WorkerChannel(1)
         self._arriving = deque(packet for packet in packets if not packet.out)
         self._zero = zero

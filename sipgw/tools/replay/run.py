@@ -1,4 +1,4 @@
-"""Plays a bundle again: its packets and the answers of its providers to the code as it is now, on a virtual clock."""
+"""Replays a bundle: feeds its packets and the answers of its providers to the present code, on a virtual clock."""
 
 import asyncio
 import contextvars
@@ -30,20 +30,20 @@ from sipgw.tools.replay.signalling import Descriptions
 from sipgw.tools.replay.stubs import tools_of, transfer_of
 
 LONGER = 20.0
-"""Seconds for which a call may go on beyond the end that it had."""
+"""Seconds for which a call may go on beyond its recorded end."""
 SIGNALS, STEPS = ("exchange", "key", "end"), ("step_aside", "step_back")
 FROM_OUTSIDE = ("gateway_stopped", "ended_here", "cancelled", "over_budget")
-"""Endings that nothing in the bundle brings about: the call ends as it did, when it did."""
+"""Endings without a cause in the bundle: the call ends at the recorded time with the recorded ending."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A call as it is with the code as it is now."""
+    """The result of a call with the present code."""
 
     story: CallResult
     frames: list[Frame]
     left: str
-    """Where the code left the recording, or failed, in words; empty if it did not."""
+    """Where the code departed from the recording, or failed, in words; empty if it did not."""
     seconds: float
     """Length of the call."""
     took: float
@@ -101,7 +101,7 @@ class ReplayRun:
 
     async def run(self) -> None:
         """Play the call from its beginning to its end."""
-        self._booth.start(contextvars.copy_context())  # what comes from the media process is no word of the signalling
+        self._booth.start(contextvars.copy_context())  # an event of the media process is no signalling
         RECORDER.set(self.recorder)
         talk = self._talk()
         async with asyncio.TaskGroup() as group:
@@ -132,7 +132,7 @@ class ReplayRun:
         self.recorder.note("ended", kind=kind)
 
     def _ending(self, outcome: Outcome) -> str:
-        """What the call's ending is called: as `sipgw.calls.session.CallSession` does."""
+        """The name of the call's ending, as in `sipgw.calls.session.CallSession`."""
         transfers = [
             frame["connected"] for frame in self.recorder.frames if frame["of"] == "transfer" and frame["do"] == "ended"
         ]
@@ -226,7 +226,7 @@ class ReplayRun:
 
 
 def _own(frames: Iterable[Frame]) -> list[Frame]:
-    """What the caller's own line was told: a colleague's has another channel. A transfer tells its part itself."""
+    """The commands of the caller's line; a colleague's line has another channel. A transfer has its own stub."""
     found: list[Frame] = []
     connecting = False
     for frame in frames:
@@ -238,7 +238,7 @@ def _own(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _lost(end: Frame) -> bool:
-    """Whether nobody had hung up; bundles of the first releases do not tell, and call it hung up."""
+    """Whether nobody had hung up; bundles of the first releases do not distinguish this, and have it as hung up."""
     return bool(end.get("lost"))
 
 

@@ -1,7 +1,7 @@
-"""The recorded providers: each answers what it is asked as it did, after as long as it took.
+"""The replayed providers: each gives the recorded answer to a request, after the recorded delay.
 
-What is asked and was never answered is where the code leaves the recording. A question that is taken back at once is
-none: what was begun a moment before an interruption may be begun a moment after it.
+A request without a recorded answer is where the code departs from the recording. A request that is cancelled at once
+does not count: work that began just before an interruption may now begin just after it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ GRACE = 0.5
 
 @dataclass
 class RecordedAnswer:
-    """One stream of a provider as it was seen: how it was asked for, its pieces, its end."""
+    """One recorded stream of a provider: its request, its pieces, its end."""
 
     asked: Frame
     opened: Frame = field(default_factory=dict)
@@ -36,7 +36,7 @@ class ReplayScript:
     """All that the providers of a call answered."""
 
     def __init__(self, frames: Iterable[Frame], sound: bytes, redact: Callable[[Any], Any]) -> None:
-        """`redact` takes out of questions what was taken out of the recording."""
+        """`redact` removes from requests the data that was removed from the recording."""
         self.left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why the code left the recording, once it has."""
         self.redact = redact
@@ -70,7 +70,7 @@ class ReplayScript:
         return bool(self._answers["transfer"]) and "connected" not in self._answers["transfer"][-1].ended
 
     def names(self, part: str) -> list[str]:
-        """The providers of a part, in the order in which they were first asked."""
+        """The providers of a part, in the order of their first requests."""
         return list(dict.fromkeys(answer.asked["name"] for answer in self._answers[part]))
 
     def again(self, part: str) -> bool:
@@ -78,9 +78,8 @@ class ReplayScript:
         return len(self._answers[part]) > len(self.names(part))
 
     def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> RecordedAnswer | None:
-        """The first answer to a question that `fits` by the first, else by the next of these; each is given once.
-
-        With `again` one that was given before may be given once more if there is no other.
+        """The first recorded answer that matches by the first of `fits`, or else by the next; each is used once. With
+        `again` a used answer may be used once more if there is no other.
         """
         for fit in fits:
             for answer in self._answers[part]:
@@ -91,7 +90,8 @@ class ReplayScript:
         return next((answer for answer in found if "broken_off" not in answer.ended), None)
 
     async def unanswered(self, what: str) -> NoReturn:
-        """There is no answer: if the question stands for a moment the code has left the recording. Never returns."""
+        """There is no answer: unless the request is cancelled at once, the code has departed from the recording. Never
+        returns."""
         await asyncio.sleep(GRACE)
         self.leave(what)
         await asyncio.Event().wait()
@@ -103,7 +103,7 @@ class ReplayScript:
             self.left.set_result(what)
 
     async def end(self, answer: RecordedAnswer, what: str) -> None:
-        """Let a stream end as it did. Raises `ProviderError` if it did."""
+        """End a stream as recorded. Raises `ProviderError` if the recorded stream did."""
         ended = answer.ended
         await asyncio.sleep(ended["waited"])
         if "fault" in ended:
@@ -120,7 +120,7 @@ async def _opened(script: ReplayScript, answer: RecordedAnswer | None, what: str
 
 
 class ReplayedStt:
-    """STT that says what was heard, when they have been given as much sound as then."""
+    """STT that reports the recorded words after the recorded amount of sound."""
 
     def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""What else a recorded call is played with: its tools and its transfers."""
+"""Stubs of a replayed call: its tools and its transfers."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from sipgw.tools.replay.script import ReplayScript
 
 
 def tools_of(found: Iterable[dict[str, Any]], script: ReplayScript) -> list[Tool]:
-    """Tools that return what they returned, to the same arguments."""
+    """Tools that return the recorded results for the same arguments."""
     return [_tool(one, script) for one in found]
 
 
@@ -34,7 +34,7 @@ def _tool(found: dict[str, Any], script: ReplayScript) -> Tool:
         wanted = _plain(script.redact(given))
 
         def same(run: Frame) -> bool:
-            if run["do"] == "started":  # it was broken off, or is still at it: of its arguments those are known
+            if run["do"] == "started":  # it was cancelled, or still ran: its arguments are known
                 return bool(run["name"] == name and _plain(run["arguments"]).items() <= wanted.items())
             return bool(run["name"] == name and _plain(run["arguments"]) == wanted)
 
@@ -66,7 +66,7 @@ def _plain(arguments: Any) -> dict[str, str]:
 
 
 def transfer_of(script: ReplayScript, tell: Callable[[Frame], None]) -> Callable[[str], Awaitable[bool]]:
-    """A transfer that succeeds or fails as it did; `tell` takes what the line was told meanwhile."""
+    """A transfer that succeeds or fails as recorded; `tell` gets the recorded commands of the line."""
 
     async def connect(to: str) -> bool:
         answer = script.find("transfer", lambda asked: asked["to"] == to)

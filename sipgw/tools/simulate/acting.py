@@ -1,6 +1,5 @@
-"""Providers that act by the scenario: the STT knows what the caller says, the model answers as is written there.
-
-No network, no models, no chance: what a scenario expects can be asserted to the word.
+"""Scripted providers: the STT knows the caller's words, the LLM answers by the scenario. There is no network, no model
+and no chance, so a scenario can assert every word.
 """
 
 import asyncio
@@ -19,21 +18,21 @@ from sipgw.tools.simulate.scenario import ReplyOptions
 FINAL = 0.307
 THINKS = 0.3
 VOICES = 0.15
-"""Seconds: what providers publish as their medians for the final transcript, the first token, the first sound."""
+"""Seconds: published medians of providers for the final transcript, the first token, the first sound."""
 LETTER = bytes([0x90, 0x10, 0x91, 0x11]) * (SAMPLES_PER_CHARACTER // 4)
 """The sound of any letter."""
 
 
 @dataclass
 class CallerSpeech:
-    """What the caller is saying, as the STT of one call have to know it."""
+    """The present words of the caller, for the STT of one call."""
 
     spoken: deque[tuple[str, float]] = field(default_factory=deque)
-    """Words and their seconds of sound, those that are still to be heard; no words for a noise."""
+    """The words still to be recognised, with their seconds of sound; no words for a noise."""
 
 
 class ActingStt:
-    """Notices speech in the sound that really arrives, and knows which words it is."""
+    """Detects speech in the received sound, and takes its words from the scenario."""
 
     name, patient = "acting", False
 

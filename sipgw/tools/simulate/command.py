@@ -80,7 +80,7 @@ def simulate_command(
         uri = Uri.parse(target) if target else None
         if uri and uri.scheme not in ("sip", "sips"):
             raise ScenarioError(f"{target} is not a SIP address")
-        if uri and scenario is None:  # ours waits for words, of which only the gateway itself can tell
+        if uri and scenario is None:  # our script waits for words, which only our own gateway reports
             wanted = replace(wanted, steps=tuple(replace(step, hears="") for step in wanted.steps))
         if uri and (inside := wanted.inside):
             raise ScenarioError(f"{', '.join(inside)}: only of a gateway that is started here; leave --target out")

@@ -1,4 +1,4 @@
-"""What a scenario expects of a call, held against what happened in it. Sans-IO."""
+"""Compares the expectations of a scenario with the call. Sans-IO."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from sipgw.tools.simulate.verdict import TurnVerdict
 def missed(
     done: Sequence[CompletedStep], told: Sequence[GatewayReport], turns: Sequence[TurnVerdict], slack: float
 ) -> list[str]:
-    """Every expectation that was not met. Waits may be `slack` times as long: a busy machine is not the agent."""
+    """All missed expectations. Waits may be `slack` times as long, because of a busy machine."""
     faults: list[str] = []
     answered = [turn for turn in turns if turn.did != "the greeting"]
     for number, one in enumerate(done):
@@ -49,7 +49,8 @@ def remembered(messages: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def differs(wanted: Sequence[str], found: Sequence[str], words: int = 0) -> str:
-    """Where a memory is not as wanted; empty if it is. Where words were cut off, `words` more or fewer will do."""
+    """The difference of a memory from the expected one; empty if none. Where words were cut off, `words` more or fewer
+    are accepted."""
     for number, line in enumerate(wanted):
         there = found[number] if number < len(found) else "nothing"
         if not _same(line, there, words):

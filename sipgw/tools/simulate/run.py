@@ -1,4 +1,5 @@
-"""One simulation: a gateway with faulty providers, or somebody else's; a caller behind a bad network; the verdict."""
+"""One simulation: a gateway with faulty providers or a foreign gateway, a caller behind a bad network, and the
+verdict."""
 
 import asyncio
 import contextlib
@@ -34,16 +35,16 @@ from sipgw.tools.simulate.verdict import CallVerdict, judge
 from sipgw.tools.trial import trial
 
 SLACK = 3.0
-"""How many times as long an answer may take as a scenario wants: on a busy machine the whole call is late."""
+"""Factor for the expected answer times: on a busy machine the whole call is late."""
 OVER = 10.0
 """Seconds after the caller's end in which the gateway has ended the call, too."""
 LOUD = 8000
 """The highest sample of a sound without words."""
 WORDS = 2
-"""How many words more or fewer may be heard where the agent was cut off: packets are on their way."""
+"""Tolerance in words where the agent was cut off, because of packets in flight."""
 
 Tell = Callable[[str, str], None]
-"""Takes who (``caller``, ``agent``, ``fault``) and what was said."""
+"""Takes the speaker (``caller``, ``agent``, ``fault``) and the words."""
 
 
 @dataclass
@@ -63,7 +64,7 @@ class ScenarioRun:
 
     @classmethod
     async def of(cls, scenario: Scenario, folder: Path) -> "ScenarioRun":
-        """One that has not begun; the files of the scenario stand in `folder`. Raises `ScenarioError`."""
+        """A run that has not begun; `folder` has the files of the scenario. Raises `ScenarioError`."""
         caller_speech = CallerSpeech()
 
         def speaks(step: Step, seconds: float) -> None:
@@ -82,11 +83,11 @@ class ScenarioRun:
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def providers(self) -> Providers:
-        """Those that act by the scenario, with what is wrong with them."""
+        """The scripted providers, with the faults of the scenario."""
         return wrapped(acting(self.scenario.replies, self.caller_speech), self.scenario.providers, self.scenario.seed)
 
     def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> CallVerdict:
-        """How it was; waits may be `slack` times as long, and cuts `words` off what was expected."""
+        """The verdict; waits may be `slack` times as long, and cuts may be `words` off."""
         verdict, wanted = judge(call, self.steps.done, self.steps.left), self.scenario
         faults = missed(self.steps.done, self.steps.told, verdict.turns, slack)
         if wanted.memory and (fault := differs(wanted.memory, self.memory, words)):
@@ -97,7 +98,7 @@ class ScenarioRun:
 
 
 class SimulatedGateway(Gateway):
-    """A gateway whose agents are those of scenes, by name, with providers that fail as the scenarios say."""
+    """A gateway whose agents are those of the runs, by name, with the faulty providers of the scenarios."""
 
     def __init__(self, config: GatewayConfig, scenes: Mapping[str, ScenarioRun], tell: Tell) -> None:
         others = {
@@ -168,9 +169,7 @@ async def simulate(
 ) -> tuple[CallVerdict, Call]:
     """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
 
-    `watch` is told what happens in that gateway.
-
-    Raises `ScenarioError`, and what the gateway and the call raise.
+    `watch` gets the events of that gateway. Raises `ScenarioError`, and the errors of the gateway and the call.
     """
     if config and config.agent.realtime and not scenario.replies and scenario.providers != ProviderOptions():
         raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none of these can fail")
@@ -193,7 +192,7 @@ async def simulate(
 async def started(
     config: GatewayConfig | None, scenes: Mapping[str, ScenarioRun], tell: Tell, watch: Watcher | None = None
 ) -> AsyncIterator[SimulatedGateway]:
-    """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
+    """A gateway for `scenes`; the agent of `config` takes the run with its name."""
     with tempfile.TemporaryDirectory() as store:
         gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell)
         if watch:
@@ -217,14 +216,14 @@ def trimmed(ulaw: bytes) -> bytes:
 
 
 def rustling(seconds: float) -> bytes:
-    """A cough or a slammed door: as loud as speech, and nothing in it comes again. The same every time."""
+    """A cough or a slammed door: as loud as speech and not periodic. The same every time."""
     source = random.Random(8000)
     linear = array("h", (source.randint(-LOUD, LOUD) for _ in range(round(seconds * SAMPLE_RATE))))
     return from_linear(linear.tobytes())
 
 
 def _sound(step: Step, folder: Path) -> bytes:
-    """What a step sounds like to STT that knows its words anyway."""
+    """The sound of a step for scripted STT, which knows its words."""
     if step.wav:
         return _recorded(step.wav, folder)
     if step.noise:
@@ -233,11 +232,11 @@ def _sound(step: Step, folder: Path) -> bytes:
 
 
 async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
-    """What the steps sound like; nothing for those that make no sound. Raises `ScenarioError`."""
+    """The sounds of the steps; empty for steps without sound. Raises `ScenarioError`."""
     if scenario.replies:
         return [trimmed(_sound(step, folder)) for step in scenario.steps]
     heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
-    # What a recording has after its last sound is the caller's silence: the agent may answer in it.
+    # The silence at the end of a recording belongs to the caller's pause: the agent may answer in it.
     return [
         _sound(step, folder) if step.noise else trimmed(sound)
         for step, sound in zip(scenario.steps, heard, strict=True)

@@ -16,7 +16,7 @@ class CompletedStep(NamedTuple):
     step: Step
     at: float
     broken: str
-    """Why the turn before it is broken: the agent did not do what was waited for; empty if it did."""
+    """The reason why the turn before it is broken: the agent did not do the awaited action; empty if it did."""
     interrupted: bool
     """Whether the agent was speaking."""
 
@@ -34,11 +34,11 @@ class ScenarioScript:
     def __init__(
         self, steps: Sequence[Step], sounds: Sequence[bytes], speaks: Callable[[Step, float], None] | None = None
     ) -> None:
-        """`speaks` is told of each step with sound when it begins, and of the seconds that it takes."""
+        """`speaks` gets each step with sound at its start, and its length in seconds."""
         self.done: list[CompletedStep] = []
         self.told: list[GatewayReport] = []
         self.words = ""
-        """What the agent has said since the caller last did something; whoever knows it writes it here."""
+        """The agent's words since the caller's last action; set from outside if known."""
         self._todo = list(zip(steps, sounds, strict=True))
         self._since: float | None = None
         self._speaks = speaks or (lambda step, seconds: None)

@@ -1,4 +1,4 @@
-"""What the caller heard: how long each answer took, where the agent's speech had gaps, which turns broke. Sans-IO."""
+"""The verdict on a call as the caller heard it: answer times, gaps in the agent's speech, broken turns. Sans-IO."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ REPLY = 3.0
 
 @dataclass(frozen=True)
 class TurnVerdict:
-    """One thing that the caller did, and the answer."""
+    """One action of the caller, and the answer."""
 
     did: str
     at: float
@@ -24,13 +24,13 @@ class TurnVerdict:
     waited: float | None
     """Seconds from the end of the caller's words to the agent's first sound at the caller's ear; None for none."""
     silenced: float | None
-    """Seconds for which the agent went on when it was interrupted; None if it was not."""
+    """Seconds for which the agent went on after an interruption; None without one."""
     broken: str
 
 
 @dataclass(frozen=True)
 class CallVerdict:
-    """The call as the caller would tell it."""
+    """The verdict on a call from the caller's view."""
 
     setup: float
     """Seconds from dialling to the answer."""

@@ -384,7 +384,7 @@ def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, t
             entry = await OwnList(Store(StoreOptions(str(tmp_path / "x.db")))).find(number)
         return type(full[0]).__name__, type(full[1]).__name__, [entry.number if entry else ""]
 
-    assert asyncio.run(later()) == ("Permit", "Refused", [number]), "the day's cap still counts what was masked"
+    assert asyncio.run(later()) == ("Permit", "GateRefusal", [number]), "the day's cap still counts what was masked"
 
 
 def test_purging_deletes_what_is_old(command) -> None:
