@@ -50,7 +50,7 @@ class AgentDefinition:
 
     name: str
     config: AgentConfig
-    """What holds for its calls."""
+    """The options of its calls."""
     gateway: GatewayConfig
     """That of the gateway."""
 

@@ -23,11 +23,11 @@ class ProviderChoice:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What holds the conversation."""
+        """The parts that hold the conversation."""
         return ("realtime",) if self.realtime else ("stt", "llm", "tts")
 
     def of(self, part: str) -> str:
-        """Who was chosen for a part, in words."""
+        """The chosen providers of a part, in words."""
         return ", then ".join(getattr(self, part))
 
     def __str__(self) -> str:

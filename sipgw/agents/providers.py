@@ -65,7 +65,7 @@ class Providers:
     realtime: RealtimeProviders | None = None
     """The realtime model that replaces the three, if any."""
     servers: tuple["McpServer", ...] = ()
-    """What there are further tools from."""
+    """The sources of further tools."""
     distant: OpenAILlm | ResponsesLlm | None = None
     """The first LLM, if its connection can be opened while the call rings."""
 

@@ -29,7 +29,7 @@ class BudgetedCall(Protocol):
 
     @property
     def goodbye(self) -> str:
-        """What the agent says then."""
+        """The goodbye of the agent."""
 
     @property
     def instead(self) -> str:

@@ -55,7 +55,7 @@ class CallContext:
 
     @property
     def cost(self) -> Cost | None:
-        """What the call has cost until now."""
+        """The cost of the call so far."""
         return self.bill.cost(datetime.now().astimezone()) if self.bill else None
 
     def answered(self, sound: Sound) -> None:

@@ -31,7 +31,7 @@ class SessionState(Enum):
 
 
 class SessionEvent(Enum):
-    """What changes the state of a call."""
+    """An event that changes the state of a call."""
 
     BEGIN = "begin"
     RING = "ring"

@@ -46,7 +46,7 @@ _ASKED = re.compile(r"(?:do you want to|would you like to|want to|can you|could 
 
 
 class AnsweredParty(Enum):
-    """What has answered."""
+    """The party that answered an outgoing call."""
 
     UNKNOWN = "unknown"
     HUMAN = "human"

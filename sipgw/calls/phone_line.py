@@ -1,4 +1,4 @@
-"""The telephone as the agent's line: sound, keys and silence of one media channel."""
+"""The agent's line on a telephone call: sound, DTMF and silence of one media channel."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,10 +27,10 @@ SILENCE = b"\xff"
 
 
 class LineRecorder(Protocol):
-    """Records a call, and keeps nothing of what is private."""
+    """Records a call, without its private parts."""
 
     def pressed(self, key: str, *, asked: bool = False) -> None:
-        """The caller presses a key; `asked`, if it is for the agent, who asked for it, and for nobody else."""
+        """The caller has pressed a key; `asked` if the agent asked for it and it goes to the agent only."""
 
     def seclude(self, on: bool) -> None:
         """Keep nothing of what follows, or go on."""
@@ -64,7 +64,7 @@ class PhoneLine:
         self.utterance = 0
         """The highest utterance number in use: a sentence may have been given up before it had any sound."""
         self.line_recorder: LineRecorder | None = None
-        """Is told each key before the conversation is, and when nothing may be kept."""
+        """Gets each key before the conversation does, and the times at which nothing may be kept."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
@@ -74,7 +74,7 @@ class PhoneLine:
         self.listeners = Listeners(lambda on: self._live.listen(on=on))
         """The people who listen live."""
         self.joined: PhoneLine | None = None
-        """The line of the person with whom the caller speaks instead."""
+        """The line of the person that the caller is bridged with."""
 
     @property
     def mos(self) -> float:
@@ -83,7 +83,7 @@ class PhoneLine:
 
     @property
     def agreed(self) -> bool:
-        """Whether sound was agreed on with the other side yet."""
+        """Whether media are negotiated with the other side."""
         return self._agreed is not None
 
     @property
@@ -97,7 +97,7 @@ class PhoneLine:
 
     def exchange(self, negotiated: Negotiated) -> None:
         """Exchange sound as `negotiated` from now on."""
-        if not negotiated.remote_port and self._agreed is not None:  # switched off: nothing flows until it is on again
+        if not negotiated.remote_port and self._agreed is not None:  # disabled until it is enabled again
             negotiated = replace(self._agreed, direction="inactive")
         self._agreed = negotiated
         if negotiated.on_hold is not self._mute_reasons.held:
@@ -146,12 +146,12 @@ class PhoneLine:
                 self.end(cause, lost=True)
 
     def press(self, key: str, way: Way, at: float) -> None:
-        """Tell the agent of a key, once for each press by RTP and INFO; in a bridge tell the other side."""
+        """Report a key to the agent, once for each press by RTP and INFO; in a bridge send it to the other side."""
         if way == "info" and not self._mute_reasons.secluded:
             self._note("key", key=key)
         if not self._keys.press(key, way, at):
             return
-        if self.joined is not None and way == "info":  # the media process has pressed what came as sound
+        if self.joined is not None and way == "info":  # the media process has relayed keys of the sound
             self.joined.send_digits(key)
         if self.line_recorder is not None and not self._mute_reasons.secluded:
             self.line_recorder.pressed(key, asked=not self._mute_reasons.aside)
@@ -161,7 +161,7 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str, *, lost: bool = False) -> None:
-        """Tell the agent that the other side is gone; `lost` if nobody has hung up."""
+        """Report to the agent that the other side is gone; `lost` if nobody has hung up."""
         self._note("end", cause=cause, lost=lost)
         self.gone.set()
         self.listeners.hear(b"")
@@ -246,7 +246,7 @@ class PhoneLine:
         return agent_line.Heard(*self._live.stop())
 
     def _note(self, do: str, **values: Any) -> None:
-        """Tell the recorder of this call for `sipgw replay`, if it has one."""
+        """Note it in the recorder of this call for `sipgw replay`, if there is one."""
         if (recorder := RECORDER.get()) is not None:
             recorder.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
 

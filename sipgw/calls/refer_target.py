@@ -1,4 +1,4 @@
-"""Where a call goes whose URI the other side names (Refer-To).
+"""The destination of a call whose URI comes from the other side (Refer-To).
 
 The URI is read once: the gate judges, the bill prices and the audit keeps the same number that is sent.
 """
@@ -24,11 +24,11 @@ class ReferTarget:
     """The destination of a call."""
 
     uri: Uri
-    """As it is sent; a tel URI has no host yet, and its user part is the number alone."""
+    """The URI to send; a tel URI has no host yet, and its user part is the number alone."""
     number: str
     """Digits, maybe with a ``+`` before them, or a name."""
     outside: bool
-    """Whether it is a telephone number, for the gate to judge; otherwise it is an extension or a name."""
+    """Whether it is a telephone number, which the gate judges; otherwise it is an extension or a name."""
 
     @classmethod
     def of(cls, uri: Uri, trunk: TrunkOptions, *, dialog: bool = False) -> "ReferTarget":

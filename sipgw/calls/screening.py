@@ -22,28 +22,28 @@ from sipgw.calls.talk import Talk
 log = structlog.get_logger()
 
 UNBEEPED = 3.0
-"""Seconds of silence after which a machine that has not beeped is taken to listen."""
+"""Seconds of silence after which a machine without a beep counts as recording."""
 LONGEST_GREETING = 60.0
-"""Seconds of greeting after which a machine is given up, counted from when it was recognised."""
+"""Longest greeting of a machine in seconds, counted from its detection; then the call is given up."""
 LONGEST_MESSAGE = 60.0
 """Seconds of a message; what is longer is cut."""
 
 
 @dataclass(frozen=True)
 class Screening:
-    """What the screening of a call needs."""
+    """The options of answering-machine detection in one call."""
 
     line: PhoneLine
     tts: Callable[[], TextToSpeech]
     message: str
-    """Left on an answering machine after the beep; empty: hang up."""
+    """The message for an answering machine, after the beep; empty: hang up."""
     report: Callable[[Report], None]
     found: Callable[[AnsweredParty, str], None]
-    """Is told what has answered, and the reason in a few words."""
+    """Called with the detected party, and the reason in a few words."""
 
 
 class ScreenedTalk:
-    """A `Talk` around another one. It hears sound and words beside the conversation, which it does not delay."""
+    """A `Talk` around another one. It gets sound and words in parallel to the conversation, and does not delay it."""
 
     def __init__(self, talk: Talk, needs: Screening) -> None:
         self._talk = talk

@@ -1,4 +1,4 @@
-"""One call, from its beginning to its end, over whatever connection: a SIP trunk, a phone, or a browser.
+"""One call, from its beginning to its end, over any connection: a SIP trunk, a phone, or a browser.
 
 Begin → ports and providers are opened → the other side is there → conversation → transfer or hang-up → record.
 """
@@ -40,10 +40,10 @@ T = TypeVar("T")
 
 
 class CallConnection(Protocol):
-    """The way to the other side of one call: `SipConnection`, `DialedConnection` or `BrowserConnection`."""
+    """The connection to the other side of one call: `SipConnection`, `DialedConnection` or `BrowserConnection`."""
 
     gone: Disposition | None
-    """How the other side has ended the call, if it has."""
+    """The ending, if the other side has ended the call."""
 
     @property
     def leg(self) -> Leg | None:
@@ -60,12 +60,11 @@ class CallConnection(Protocol):
         """Refuse the call with a SIP status."""
 
     def prepare(self, channel: media.Channel) -> Disposition | None:
-        """Agree on sound at `channel` as far as that is possible before an answer; returns why it is not."""
+        """Negotiate media at `channel` as far as possible before the answer; returns the reason of a failure."""
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Answer, or wait for an answer, while `opening` gets the conversation ready.
-
-        Returns why the other side is not there; None if it is.
+        """Answer, or wait for an answer, while `opening` prepares the conversation. Returns the ending if there is no
+        connection, else None.
         """
 
     async def over(self, limit: float) -> None:
@@ -75,7 +74,7 @@ class CallConnection(Protocol):
         """End the call on this connection."""
 
     async def close(self) -> None:
-        """End whatever is left, and free it; safe to call at any time."""
+        """Close and free everything; safe to call at any time."""
 
 
 class CallSession:
@@ -98,18 +97,17 @@ class CallSession:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def accept(self, connection: CallConnection, caller: Caller | None = None) -> Disposition:
-        """Hold a call that came in; raises only when it is cancelled.
-
-        The limits are asked about `caller`; None: this call is not limited.
+        """Run an incoming call; raises only when it is cancelled. The limits apply to `caller`; None: this call is not
+        limited.
         """
         return await self._bounded(connection, self._accept(connection, caller))
 
     async def originate(self, connection: CallConnection) -> Disposition:
-        """Make a call and hold it; raises only when it is cancelled."""
+        """Make a call and run it; raises only when it is cancelled."""
         return await self._bounded(connection, self._originate(connection))
 
     async def _bounded(self, connection: CallConnection, work: Coroutine[Any, Any, Disposition]) -> Disposition:
-        """The call boundary: the fault of one call is logged here, and harms no other call."""
+        """The error boundary of a call: an error is logged here, and affects no other call."""
         self.connection = connection
         disposition = STOPPED
         try:
@@ -125,7 +123,7 @@ class CallSession:
                     disposition = Disposition("failed", f"internal error: {type(error).__name__}")
                 finally:
                     disposition = self.context.stopped or disposition
-        except Exception:  # the same boundary, for what is done in the end
+        except Exception:  # the same boundary, for the work at the end
             log.exception("call not ended as it should be")
         return disposition
 
@@ -145,7 +143,7 @@ class CallSession:
         return disposition
 
     async def _turn_away(self, connection: CallConnection, declined: Declined) -> Disposition:
-        """Answer a call that the limits do not let in: with a status, or with one sentence."""
+        """Answer a call that the limits refuse: with a status, or with one sentence."""
         log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
         options = self.services.agents.config.limits
         self._begin()
@@ -157,11 +155,11 @@ class CallSession:
         self.context.call_recording = CallRecording(
             "", "off" if call_recording.consent == "off" else "key"
         )  # nobody asks, so nothing is kept
-        # No budget: what a day may cost is no reason to cut the sentence off.
+        # No budget: a spent budget of the day must not cut off the sentence.
         return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
 
     def _begin(self) -> None:
-        """Begin the bill and the recording, and tell `CallBegan`."""
+        """Begin the bill and the recording, and send `CallBegan`."""
         info, services = self.info, self.services
         structlog.contextvars.bind_contextvars(call=info.id)
         bill = Bill(services.expenses.prices, info.direction, info.other, info.began)
@@ -215,11 +213,11 @@ class CallSession:
 
     @property
     def goodbye(self) -> str:
-        """What the agent says when the call has become too dear."""
+        """The goodbye of the agent when the budget is spent."""
         return self.services.agents.all[self.info.agent].config.cost.goodbye
 
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
-        """Get a channel and a conversation ready, wait for the other side, and talk."""
+        """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
@@ -267,7 +265,7 @@ class CallSession:
         return disposition
 
     async def _disposition(self, connection: CallConnection, outcome: Outcome, spoke: str) -> Disposition:
-        """How the call has ended; `spoke` is how long the caller did with the person whom they were joined with."""
+        """The ending of the call; `spoke` is the duration of the bridge with a person."""
         target, told = self.transfers.target, self.transfers.told(spoke)
         if target and self.transfers.moved(spoke):
             if target.await_bye and not spoke:
@@ -294,7 +292,7 @@ class CallSession:
 
     @property
     def call_control(self) -> CallControl:
-        """What may be done to the conversation. Raises `CallControlRefused` before the call is answered."""
+        """The live control of the conversation. Raises `CallControlRefused` before the call is answered."""
         return self.context.call_control
 
     @property
@@ -303,7 +301,7 @@ class CallSession:
         return self.transfers.instead
 
     def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
-        """What is said from now on, see `Audience.listen`.
+        """The sound from now on, see `Listeners.listen`.
 
         Raises `CallControlRefused` before the call is answered, `TooManyListeners`.
         """
@@ -343,7 +341,7 @@ class CallSession:
         }
 
     def _up(self) -> CallConnection:
-        """The connection of a call that is answered. Raises `CallControlRefused`."""
+        """The connection of an answered call. Raises `CallControlRefused`."""
         if self.connection is None or self.info.answered is None:
             raise CallControlRefused("the call is not answered yet")
         return self.connection

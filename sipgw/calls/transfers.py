@@ -38,7 +38,7 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
 class TransferState(Enum):
-    """What the transfers of a call are doing."""
+    """The state of the transfers of a call."""
 
     FREE = "free"
     CALLING = "calling"

@@ -1,4 +1,4 @@
-"""``sipgw dnc``: our own do-not-call list, and what the gate would say."""
+"""``sipgw dnc``: our own do-not-call list, and the decision of the gate for a number."""
 
 import asyncio
 import contextlib
@@ -133,7 +133,7 @@ def check(
 
 
 def _there(moment: datetime, number: str, country: str) -> str:
-    """A moment by the clock where the number is, which is named; by UTC where that is not known."""
+    """A time in the time zone of the number, with its name; in UTC if the zone is unknown."""
     zone = None
     with contextlib.suppress(NumberError):
         zone = zone_of(e164(number, country))

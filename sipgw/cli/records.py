@@ -98,7 +98,7 @@ def forget_number(
 
 @records.command("purge")
 def purge_old(config: ConfigFile = None) -> None:
-    """Delete what is older than [retention] allows, now."""
+    """Delete data past its [retention] now."""
     with one_line_errors():
         settings, _ = load_all(config)
         if settings.retention == RetentionOptions():

@@ -79,7 +79,7 @@ async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: 
 
 
 async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
-    """Whenever it is asked for take the configuration as it is now, and print what has changed."""
+    """Reload the configuration at each request, and print the changes."""
     while True:
         await asked.wait()
         asked.clear()

@@ -225,7 +225,7 @@ class Gateway:
 
     @property
     def services(self) -> CallServices:
-        """What every call needs."""
+        """The services for every call."""
         return self.dispatcher.services
 
     @property

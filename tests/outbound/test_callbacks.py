@@ -115,7 +115,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
             clock = [datetime.now(UTC)]
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock, gate=world.gateway.originator.gate).run())
+            running = group.create_task(job_dialer(world, clock, gate=world.gateway.originator.gate).run())
             waits = await until(jobs, state="planned", attempts=0, holder="test")
             assert "registry.csv cannot be used" in waits.reason
             assert waits.due > clock[0].timestamp() + SOON
@@ -127,7 +127,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def dialler(world: Cloud, clock: list[datetime], gate: object = None, **pace: object) -> JobDialer:
+def job_dialer(world: Cloud, clock: list[datetime], gate: object = None, **pace: object) -> JobDialer:
     world.gateway.originator.gate = gate  # type: ignore[assignment]
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
@@ -152,7 +152,7 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
                 world.gateway.originate(OriginateRequest(NUMBER, "agent"))
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock).run())
+            running = group.create_task(job_dialer(world, clock).run())
             waits = await until(jobs, state="planned", attempts=0, due=clock[0].timestamp() + SOON)
             assert "minutes_per_day" in waits.reason
             assert person.legs == []
@@ -171,7 +171,7 @@ def test_who_is_busy_is_called_again_and_then_given_up(tmp_path: Path) -> None:
         ):
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock).run())
+            running = group.create_task(job_dialer(world, clock).run())
             first = await until(jobs, state="planned", attempts=1)
             assert first.reason.startswith("busy: callee: 486")
             assert first.due == clock[0].timestamp() + QUICK.busy
@@ -198,7 +198,7 @@ def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path:
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
             await jobs.add(job("old", due=clock[0].timestamp() - 90000))
-            running = group.create_task(dialler(world, clock, gate=Night(), latest=86400).run())
+            running = group.create_task(job_dialer(world, clock, gate=Night(), latest=86400).run())
             waiting = await until(jobs, state="planned", due=opens.timestamp())
             assert (waiting.reason, waiting.attempts) == ("not permitted: it is night there", 0)
             late = await until(jobs, state="failed")
@@ -222,7 +222,7 @@ def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path
             await jobs.add(nobody)
             await jobs.add(job(due=clock[0].timestamp()))
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(dialler(world, clock).run())
+                running = group.create_task(job_dialer(world, clock).run())
                 failed = await until(jobs, agent="nobody", state="planned", attempts=1)
                 assert "there is no agent 'nobody'" in failed.reason
                 async with asyncio.timeout(HANG):
@@ -250,7 +250,7 @@ def test_a_gateway_that_stood_still_gives_way_to_the_one_that_has_taken_its_job(
             jobs = Jobs(world.gateway.store, "another")
             await jobs.add(job(due=clock[0].timestamp()))
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(dialler(world, clock).run())
+                running = group.create_task(job_dialer(world, clock).run())
                 async with asyncio.timeout(HANG):
                     while not person.legs:
                         await asyncio.sleep(0.01)

@@ -92,13 +92,13 @@ class Call:
 
 
 def dialling(table: Table, act: Callable[[House, asyncio.Task[None]], Awaitable[None]]) -> None:
-    """Let a dialler run, at one call a second, and `act` beside it."""
+    """Let a job_dialer run, at one call a second, and `act` beside it."""
 
     async def scenario() -> None:
         gateway = House()
         async with asyncio.TaskGroup() as group:
-            dialler = JobDialer(table, gateway, Pace(), lambda: NOW)  # type: ignore[arg-type]
-            task = group.create_task(dialler.run())
+            job_dialer = JobDialer(table, gateway, Pace(), lambda: NOW)  # type: ignore[arg-type]
+            task = group.create_task(job_dialer.run())
             await asyncio.sleep(0.5)
             await act(gateway, task)
             task.cancel()

@@ -15,7 +15,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import CaptureOptions, RetentionOptions, StoreOptions
 from sipgw.events import Watchers
-from sipgw.gateway import maintenance as upkeep_module
+from sipgw.gateway import maintenance as maintenance_module
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts import folders, work
@@ -122,7 +122,7 @@ def test_a_database_and_files_of_the_release_before_have_rows(tmp_path: Path) ->
     async def run() -> None:
         wanted = settings(tmp_path)
         async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
-            upkeep = Maintenance(store, wanted, lambda: [str(tmp_path)])
+            maintenance = Maintenance(store, wanted, lambda: [str(tmp_path)])
             async with store.read() as session:
                 there = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
             stuck, number = there.pop("/away/1.wav"), there.pop(NUMBER)
@@ -132,7 +132,7 @@ def test_a_database_and_files_of_the_release_before_have_rows(tmp_path: Path) ->
                 (call, ArtifactKind.RECORDING, ArtifactState.TO_REDACT) for call in ("a@1", "b@2")
             }, "it is not known yet which have a note"
             for _ in range(2):
-                await upkeep.once(NOW - timedelta(days=3))
+                await maintenance.once(NOW - timedelta(days=3))
             async with store.read() as session:
                 rows = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
                 assert await is_open(session, str(finished)) and not await is_open(session, str(noted))
@@ -171,8 +171,8 @@ def test_a_recording_of_an_earlier_release_is_closed_until_its_folder_is_there_a
             for mounted in (False, True):
                 if mounted:
                     disk.mkdir()  # an empty mount point
-                for upkeep in (unconfigured, configured):
-                    await upkeep.once(NOW)
+                for maintenance in (unconfigured, configured):
+                    await maintenance.once(NOW)
                     assert await states(store) == [False, False]
             disk.rename(tmp_path / "bare")
             away.rename(disk)
@@ -220,7 +220,7 @@ def test_a_folder_that_hangs_while_it_is_marked_stops_neither_the_worker_nor_ret
             assert not done.exists()
         free.set()
 
-    monkeypatch.setattr(upkeep_module, "PAUSE", 0.01)
+    monkeypatch.setattr(maintenance_module, "PAUSE", 0.01)
     monkeypatch.setattr(folders.Folders, "_mark", hangs)
     try:
         asyncio.run(run())

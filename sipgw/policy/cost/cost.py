@@ -37,7 +37,7 @@ class FurtherLeg:
 
 @dataclass
 class Bill:
-    """What one call has used."""
+    """The bill of one call."""
 
     prices: PriceTable
     direction: str
@@ -77,7 +77,7 @@ class Bill:
         return max(0.0, ((self.ended or now) - self.answered).total_seconds()) if self.answered else 0.0
 
     def cost(self, now: datetime) -> "Cost":
-        """What it has cost until now."""
+        """The cost so far."""
         parts: dict[Part, float] = {"trunk": 0.0, "stt": 0.0, "llm": 0.0, "tts": 0.0}
         unknown, estimated, guessed = [], [], 0.0
         for trunk, direction, number, seconds in self._legs(now):
@@ -132,7 +132,7 @@ class Cost:
     """Of what there is a price for."""
     parts: dict[Part, float]
     unpriced: tuple[str, ...] = ()
-    """What was used without there being a price."""
+    """Used products without a price."""
     estimated: tuple[str, ...] = ()
     """Products whose price is an estimate."""
     used: dict[str, float] = field(default_factory=dict)

@@ -38,7 +38,7 @@ class DoNotCall(Base):
     """E.164."""
     since: Mapped[datetime] = mapped_column(Moment)
     source: Mapped[str] = mapped_column(String(16))
-    """Who put it there: see `Source`."""
+    """The source of the entry: see `Source`."""
     call: Mapped[str] = mapped_column(String(255), default="", server_default="")
     """The call in which it was asked for."""
     note: Mapped[str] = mapped_column(String(200), default="", server_default="")

@@ -75,7 +75,7 @@ class GateCase(NamedTuple):
     home: str
     """The trunk's country; empty if it has none."""
     caller_id: str
-    """What the person called will see."""
+    """The caller ID for the called person."""
     now: datetime
 
 

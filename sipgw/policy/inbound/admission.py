@@ -69,7 +69,7 @@ class Admission:
 
     @property
     def refusals(self) -> Refusals:
-        """Who was turned away lately."""
+        """The latest refusals."""
         return self._told.refusals
 
     @property

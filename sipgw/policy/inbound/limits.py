@@ -36,12 +36,12 @@ class LimitRule(NamedTuple):
     """How many calls of one kind there may be."""
 
     key: str
-    """What is counted."""
+    """The counted kind of calls."""
     most: int
     window: float
     """Seconds for which a call counts; 0: the duration of the call."""
     declined: Declined
-    """What becomes of one more."""
+    """The answer to a call beyond the limit."""
 
 
 class SpentToday(NamedTuple):

@@ -20,7 +20,7 @@ class RefusalEntry(NamedTuple):
     address: str
     method: str
     status: int
-    """What was answered; 0 for nothing."""
+    """The status of the response; 0 for none."""
     why: str
     call: str = ""
     """The Call-ID, if it was to become a call."""

@@ -98,7 +98,7 @@ class Artifact:
         self.path = path
         self.state = ArtifactState.WRITING
         self.spans: list[Span] = []
-        """What is to be covered."""
+        """The spans to cover."""
         self._held = held
         self._judged = {"L": 0.0, "R": 0.0} if redact else {}
         """For each side, the seconds up to which private words are known; after a kill the rest is covered."""

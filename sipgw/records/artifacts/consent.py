@@ -51,7 +51,7 @@ _CODES = frozenset(("CA", "CT", "DE", "FL", "IL", "MD", "MA", "MI", "MT", "NV", 
 
 
 def notice_of(options: RecordingOptions, consent: Consent, notice: str) -> str:
-    """What is said before the greeting."""
+    """The sentence before the greeting."""
     sentence: Mapping[Literal["announce", "key"], str] = {"announce": options.announcement, "key": options.question}
     return f"{sentence[consent]} {notice}".strip() if consent in ("announce", "key") else notice
 

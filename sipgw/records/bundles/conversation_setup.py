@@ -27,7 +27,7 @@ class ConversationSetup:
     voicemail: str | None = None
     """In an outgoing call: the message for an answering machine, empty for none; None: no detection."""
     languages: tuple[str, ...] = ("en",)
-    """What the agent spoke, the first one first."""
+    """The languages of the agent, the first one first."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -30,7 +30,7 @@ class Pcap:
         self._sent: dict[tuple[Address, Address], int] = {}
 
     def header(self) -> bytes:
-        """What a file begins with."""
+        """The header of a file."""
         return _FILE.pack(0xA1B2C3D4, 2, 4, 0, 0, SNAP, LINKTYPE_RAW)
 
     def sip(self, at: float, transport: str, source: Address, target: Address, data: bytes) -> bytes:

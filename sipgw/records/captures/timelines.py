@@ -29,7 +29,7 @@ _NAMED = {
     "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
     "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
 }
-"""Who calls whom, as the INVITE has it."""
+"""Caller and called party of the INVITE."""
 LARGEST = 64 << 20
 """Bytes of a timeline that are read at most."""
 

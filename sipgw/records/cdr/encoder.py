@@ -37,7 +37,7 @@ ABOUT = ("direction", "trunk", "agent", "caller", "called")
 FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
 """Endings of answered calls that failed."""
 TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
-"""What webhooks call these events."""
+"""The names of these events in webhooks."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class CallInProgress:
     identity: dict[str, Any]
     redact: Redact
     about: dict[str, Any] = field(default_factory=dict)
-    """Who called whom, for webhooks."""
+    """Caller and called party, for webhooks."""
     answered: bool = False
     turn: int = 0
     caller: list[str] = field(default_factory=list)

@@ -42,7 +42,7 @@ class Found(NamedTuple):
     start: int
     end: int
     shown: str
-    """What stands in its place."""
+    """The placeholder."""
 
 
 def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class ArtifactKind(StrEnum):
-    """What an artifact is."""
+    """The kind of an artifact."""
 
     RECORDING = "recording"
     CAPTURE = "capture"

@@ -127,7 +127,7 @@ async def whole(session: AsyncSession, query: Select[CallRecord]) -> list[dict[s
 
 
 async def events_of(session: AsyncSession, call: str) -> list[dict[str, Any]]:
-    """What else happened in a call, in order."""
+    """The other events of a call, in order."""
     query = select(EventRecord).where(EventRecord.call == call).order_by(EventRecord.id)
     return [_without(columns(row), "id", "call") for row in await session.scalars(query)]
 

@@ -108,9 +108,9 @@ class TurnRecord(Base):
     """When it was over."""
     caller: Mapped[str] = mapped_column(Text, default="", server_default="")
     said: Mapped[str] = mapped_column(Text, default="", server_default="")
-    """What the agent meant to say."""
+    """The full reply of the agent."""
     heard: Mapped[str] = mapped_column(Text, default="", server_default="")
-    """What of it the caller heard."""
+    """The part of the reply that the caller heard."""
     agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
     """The agent that spoke; another one may have taken the call over."""
     language: Mapped[str] = mapped_column(String(16), default="", server_default="")
@@ -192,7 +192,7 @@ class DeliveryRecord(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     """Their order."""
     identity: Mapped[str] = mapped_column(String(32))
-    """What the target tells repeats apart by."""
+    """The id by which the target recognises repeats."""
     target: Mapped[str] = mapped_column(String(64))
     call: Mapped[str] = mapped_column(String(ID))
     kind: Mapped[str] = mapped_column(String(32))

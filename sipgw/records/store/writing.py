@@ -110,7 +110,7 @@ class Writer:
         return list(await session.scalars(query))
 
     async def about(self, session: AsyncSession, call: str, names: Sequence[str]) -> dict[str, Any]:
-        """What the row of a call says under `names`."""
+        """The columns `names` of the row of a call."""
         row = await session.get_one(CallRecord, call)
         return {name: getattr(row, name) for name in names}
 

@@ -48,7 +48,7 @@ LOOK = 30.0
 """Seconds between checks for deliveries of other gateways."""
 GOODBYE = 3.0
 PARTIES = ("caller", "called", "identity")
-"""Who speaks with whom, which is told as it is."""
+"""Fields of the participants, which are sent unredacted."""
 
 Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
 
@@ -134,7 +134,7 @@ class Deliveries:
         return True
 
     def added(self) -> None:
-        """What was added is in the database."""
+        """Note that the added deliveries are in the database."""
         for name, news in self._news.items():
             self._idle[name] = False
             news.set()

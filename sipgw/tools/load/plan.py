@@ -1,4 +1,4 @@
-"""How many calls at which moment, and when the service is no longer good. Sans-IO."""
+"""The steps of a load test, and the service level. Sans-IO."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from sipgw.tools.load.worker import Window
 FIRST = 10
 """Calls of the first step of a ramp."""
 GROWTH = 2
-"""Each step of a ramp has so many times the calls of the one before, until something breaks."""
+"""Growth factor of the calls per step of a ramp, until the service level breaks."""
 NEAR = 0.15
-"""A ramp ends when what broke is by no more than this part above what was held."""
+"""A ramp ends when the broken number of calls exceeds the held one by at most this share."""
 SETTLING = 3
-"""Seconds of a step that are not judged: calls are still being set up."""
+"""Seconds of a step that are not judged, because calls are still being set up."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """The level of service that must hold. Times are in seconds."""
+    """The required service level. Times are in seconds."""
 
     turn: float = 1.5
     """From the caller's last sound to the agent's first, 95 of 100 turns."""

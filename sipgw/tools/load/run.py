@@ -1,4 +1,4 @@
-"""A load test: starts the callers and, if asked, the gateway; leads them through the steps; measures both."""
+"""A load test: starts the callers and, if needed, the gateway; runs the steps; measures both."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from sipgw.tools.load.worker import Window, WorkerJob
 START_LIMIT = 60.0
 """Seconds that a process has to start."""
 RECOVERY = 10.0
-"""Seconds between a step that broke and the next."""
+"""Seconds between a broken step and the next."""
 ANSWER_LIMIT = 30.0
 """Seconds that a process of callers may be silent; it should speak every second."""
 LINE_LIMIT = 1 << 24
@@ -31,7 +31,7 @@ LINE_LIMIT = 1 << 24
 
 
 class LoadError(Exception):
-    """The test cannot be made; the message is one line that says why."""
+    """The test is impossible; the message is one line with the reason."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LoadOutcome:
 
     steps: list[LoadStep] = field(default_factory=list)
     before: ProcessUsage | None = None
-    """What the gateway had used before the first call."""
+    """The resources of the gateway before the first call."""
     seconds: list[dict[str, Any]] = field(default_factory=list)
     """The course of the test, a point a second."""
 
@@ -75,14 +75,14 @@ class LoadOutcome:
 
     @property
     def broken(self) -> list[str]:
-        """What broke with the fewest calls with which something did."""
+        """The broken criteria at the smallest failing number of calls."""
         return min(
             (step for step in self.steps if step.broken), key=lambda step: step.wanted, default=LoadStep(0)
         ).broken
 
     @property
     def per_core(self) -> float | None:
-        """Calls held for each core that the gateway took; None if it was not started here or none were held."""
+        """Held calls per core of the gateway; None if it was not started here or held none."""
         held = [step for step in self.steps if step.wanted == self.held]
         return held[-1].held / held[-1].cpu if held and held[-1].cpu else None
 
@@ -121,7 +121,7 @@ async def _located(uri: Uri) -> tuple[Peer, ...]:
 
 
 async def run(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
-    """Carry out `plan`, calling from the local address `host`. Raises `LoadError`."""
+    """Run `plan`, calling from the local address `host`. Raises `LoadError`."""
     async with contextlib.AsyncExitStack() as stack:
         target, gateway = plan.target, None
         if not target:
@@ -160,7 +160,7 @@ async def run(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
 
 
 async def _recover(workers: list[asyncio.subprocess.Process], outcome: LoadOutcome) -> None:
-    """Go back to what was held until the gateway has worked off what the last step was too much of."""
+    """Return to the held number of calls until the gateway has recovered from the last step."""
     _want(outcome.held, workers)
     until = asyncio.get_running_loop().time() + RECOVERY
     while asyncio.get_running_loop().time() < until:
