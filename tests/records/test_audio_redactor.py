@@ -97,13 +97,11 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
         options = RecordingOptions(str(tmp_path / "calls"))
         async with cloud(tmp_path, [Said(words, 1000, 7000)], [Reply("Thank you.")], recording=options) as world:
             async with calling(world.target, lambda at: speech[at * 160 : at * 160 + 160] or SILENCE) as phone:
-                while not world.gateway.calls or not (
-                    recording := next(iter(world.gateway.calls.values())).context.call_recording
-                ):
+                while not (calls := list(world.gateway.calls.values())):
                     await asyncio.sleep(0.02)
                 await phone.hears(sound_of("Thank you."))
             (record,) = await records(world.gateway)
-        return record, Path(recording.path)
+        return record, Path(calls[0].context.call_recording.path)
 
     record, path = asyncio.run(scenario())
     turns = record["turns"]
