@@ -1,4 +1,4 @@
-"""Sounds in a loop from WAV files of one's own: music while somebody is called (or `sipgw.agents.tune`), ambience."""
+"""Sounds in a loop from WAV files of the operator: ambience, and hold music (else `sipgw.agents.default_music`)."""
 
 from functools import cache
 from pathlib import Path

@@ -3,9 +3,8 @@
 import json
 
 from sipgw.records.bundles.check import check
-from sipgw.records.bundles.recorder import RecordedTts, Recorder
-from sipgw.tools.replay.script import RecordedTts as ReplayedTts
-from sipgw.tools.replay.script import Script
+from sipgw.records.bundles.recorder import ObservedTts, Recorder
+from sipgw.tools.replay.script import ReplayedTts, ReplayScript
 from tests.fakes.line import FakeTts
 from tests.virtual import run
 
@@ -13,7 +12,7 @@ from tests.virtual import run
 def test_a_voice_tells_the_times_of_its_words_again() -> None:
     async def scenario() -> None:
         recorder = Recorder()
-        voice = RecordedTts(FakeTts(timed=160), recorder)
+        voice = ObservedTts(FakeTts(timed=160), recorder)
         await voice.open()
         told = [piece async for piece in voice.speak("One two.", "Zero.")]
         assert told[1::2] == [(3, 160), (8, 320)]
@@ -24,7 +23,7 @@ def test_a_voice_tells_the_times_of_its_words_again() -> None:
             {"of": "ended", "t": 9, "kind": ""},
         ]  # fmt: skip
         check(frames)
-        again = ReplayedTts(Script(frames, bytes(recorder.sound), lambda text: text), "fake-voice")
+        again = ReplayedTts(ReplayScript(frames, bytes(recorder.sound), lambda text: text), "fake-voice")
         await again.open()
         assert [piece async for piece in again.speak("One two.", "Zero.")] == told
 
