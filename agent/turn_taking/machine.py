@@ -67,11 +67,12 @@ class TurnMachine(Situation):
 
     def notice(self) -> None:
         """The recogniser has noticed that the caller makes a sound."""
-        self._voice.noticed = self._silence.alive = True
+        self._voice.noticed = True
+        self._silence.reported()
 
     def hear(self, words: Words, now: float) -> Decisions:
         """The recogniser reports words."""
-        self._silence.alive = True
+        self._silence.reported()
         if not words_of(words.text):
             if words.final:
                 self._log.hear(words, now)
@@ -278,7 +279,8 @@ class TurnMachine(Situation):
         silence, evidence = self._silence, self._evidence("unheard", now)
         self._voice.settle()
         silence.unheard += 1
-        if silence.unheard > HARDLY_AFTER and not silence.alive:
+        silence.deaf += 1
+        if silence.is_deaf:
             return (Decision(Action.GIVE_UP, evidence),)
         return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else Event.UNHEARD, now, evidence)
 

@@ -31,7 +31,10 @@ LONGEST_SILENCE = 60.0
 PUT_OFF = 3
 """How many times as long the silence may be in which there are voices, but no words."""
 HARDLY_AFTER = 2
-"""After so many questions in a row the caller is told that they can hardly be heard."""
+"""After so many questions in a row the caller is told that they can hardly be heard; after more of them a recogniser
+that has never reported anything is taken for deaf."""
+DEAF_AFTER = 5
+"""The same for one that has reported something before: it may leave out the voices of a room."""
 
 
 @dataclass
@@ -167,6 +170,8 @@ class Silence:
     """How often in a row there was a voice, and nothing was recognised."""
     alive: bool = False
     """Whether the recogniser ever reported anything."""
+    deaf: int = 0
+    """How often in a row there was a voice, and it has reported nothing at all since the time before."""
     free_until: float = -inf
     """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
 
@@ -175,6 +180,15 @@ class Silence:
         a PBX has parked, comes back when they come back. Words of a voice of a moment ago are `awaited` until then."""
         seconds = max(first, min(first * (1 << self.asked), LONGEST_SILENCE))
         return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the recogniser reports nothing of what is said."""
+        return self.deaf > (DEAF_AFTER if self.alive else HARDLY_AFTER)
+
+    def reported(self) -> None:
+        """The recogniser has reported something, even if it is that there are no words."""
+        self.alive, self.deaf = True, 0
 
     def heard(self) -> None:
         """The caller has said something: it was no silence, and a time that they had asked for is over."""
