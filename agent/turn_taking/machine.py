@@ -136,6 +136,7 @@ class TurnMachine(Situation):
         """The sound of `sentence` begins; `before` is the one before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
         agent.said, agent.until = f"{before} {sentence}".strip(), inf
+        agent.since = min(agent.since, now)
         asks = self.endpointing.asks = sentence.rstrip().endswith(QUESTIONS)
         if asks or not agent.asks or self.endpointing.expected is OPEN:
             agent.asked_at = now
@@ -287,10 +288,12 @@ class TurnMachine(Situation):
     # Judgement
 
     def _learn(self, now: float) -> None:
-        """A caller who goes on after a reply had begun makes such pauses."""
+        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear of it."""
         last, began = self._turn.silent_since, self._voice.began
-        if self.state in (*THINKS, State.SPEAKING, State.PAUSED):
-            self.endpointing.went_on((began if began > last else now - LAG) - last)
+        began = began if began > last else now - LAG
+        heard = began > self._agent.since + HANGOVER
+        if self.state in (*THINKS, State.SPEAKING, State.PAUSED) and not (heard and self._turn.asks):
+            self.endpointing.went_on(began - last)
 
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
@@ -365,7 +368,7 @@ class TurnMachine(Situation):
         if self._agent.kept:  # a part of the turn: given back with it
             self._log.note(self._agent.kept)
         turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
-        self._agent.kept, self._agent.broke, self._agent.early = "", None, False
+        self._agent.kept, self._agent.broke, self._agent.early, self._agent.since = "", None, False, inf
         self._voice.settle()
         self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:

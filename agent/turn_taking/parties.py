@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from agent.hearing.changes import Change
 from agent.turn_taking.table import Action
-from agent.turn_taking.words import is_made_of
+from agent.turn_taking.words import QUESTIONS, is_made_of
 
 WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
@@ -139,6 +139,8 @@ class Statement:
     """Whether it asks the caller something."""
     until: float = -inf
     """When its sound ended; infinite while it goes on."""
+    since: float = inf
+    """When the first sound of what answers the caller's last turn began; infinite as long as there is none."""
     greeted: bool = False
     """Whether the caller has been greeted or answered."""
     broke: Action | None = None
@@ -213,3 +215,8 @@ class Answered(NamedTuple):
     """Whether some of it was said while the agent went on."""
     more: bool = False
     """Whether the caller has said or pressed since what does not only agree, or has broken the reply off."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the caller has asked something, after which the agent has to speak."""
+        return self.text.rstrip().endswith(QUESTIONS)
