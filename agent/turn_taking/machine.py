@@ -75,9 +75,9 @@ class TurnMachine(Situation):
         self._silence.reported()
         if not words_of(words.text):
             if words.final:
-                self._log.hear(words, now)
+                self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final else ()
-        if not words_of(new := self._log.hear(words, now)):
+        if not words_of(new := self._log.hear(words, now, self.endpointing.numerals)):
             return ()
         verdict, why = self._judge(new, words, now)
         if verdict is not Verdict.ECHO and not self.lexicon.agrees(new):
@@ -288,7 +288,7 @@ class TurnMachine(Situation):
     # Judgement
 
     def _learn(self, now: float) -> None:
-        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear of it."""
+        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
         last, began = self._turn.silent_since, self._voice.began
         began = began if began > last else now - LAG
         heard = began > self._agent.since + HANGOVER
