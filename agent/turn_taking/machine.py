@@ -67,17 +67,18 @@ class TurnMachine(Situation):
 
     def notice(self) -> None:
         """The recogniser has noticed that the caller makes a sound."""
-        self._voice.noticed = self._silence.alive = True
+        self._voice.noticed = True
+        self._silence.reported()
 
     def hear(self, words: Words, now: float) -> Decisions:
         """The recogniser reports words."""
-        self._silence.alive = True
+        self._silence.reported()
         if not words_of(words.text):
             if words.final:
-                self._log.hear(words, now)
+                self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final and not words.others else ()
         known = self._log.text
-        if not words_of(new := self._log.hear(words, now)):
+        if not words_of(new := self._log.hear(words, now, self.endpointing.numerals)):
             return ()
         if words.others:
             self._voice.others = self._voice.since is None
@@ -145,6 +146,7 @@ class TurnMachine(Situation):
         """The sound of `sentence` begins; `before` is the one before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
         agent.said, agent.until = f"{before} {sentence}".strip(), inf
+        agent.since = min(agent.since, now)
         asks = self.endpointing.asks = sentence.rstrip().endswith(QUESTIONS)
         if asks or not agent.asks or self.endpointing.expected is OPEN:
             agent.asked_at = now
@@ -299,17 +301,20 @@ class TurnMachine(Situation):
         silence, evidence = self._silence, self._evidence("unheard", now)
         self._voice.settle()
         silence.unheard += 1
-        if silence.unheard > HARDLY_AFTER and not silence.alive:
+        silence.deaf += 1
+        if silence.is_deaf:
             return (Decision(Action.GIVE_UP, evidence),)
         return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else Event.UNHEARD, now, evidence)
 
     # Judgement
 
     def _learn(self, now: float) -> None:
-        """A caller who goes on after a reply had begun makes such pauses."""
+        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
         last, began = self._turn.silent_since, self._voice.began
-        if self.state in (*THINKS, State.SPEAKING, State.PAUSED):
-            self.endpointing.went_on((began if began > last else now - LAG) - last)
+        began = began if began > last else now - LAG
+        heard = began > self._agent.since + HANGOVER
+        if self.state in (*THINKS, State.SPEAKING, State.PAUSED) and not (heard and self._turn.asks):
+            self.endpointing.went_on(began - last)
 
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
@@ -384,7 +389,7 @@ class TurnMachine(Situation):
         if self._agent.kept:  # a part of the turn: given back with it
             self._log.note(self._agent.kept)
         turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
-        self._agent.kept, self._agent.broke, self._agent.early = "", None, False
+        self._agent.kept, self._agent.broke, self._agent.early, self._agent.since = "", None, False, inf
         self._voice.settle()
         self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:

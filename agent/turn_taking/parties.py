@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from agent.hearing.changes import Change
 from agent.turn_taking.table import Action
-from agent.turn_taking.words import is_made_of
+from agent.turn_taking.words import QUESTIONS, is_made_of
 
 WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
@@ -31,7 +31,10 @@ LONGEST_SILENCE = 60.0
 PUT_OFF = 3
 """How many times as long the silence may be in which there are voices, but no words."""
 HARDLY_AFTER = 2
-"""After so many questions in a row the caller is told that they can hardly be heard."""
+"""After so many questions in a row the caller is told that they can hardly be heard; after more of them a recogniser
+that has never reported anything is taken for deaf."""
+DEAF_AFTER = 5
+"""The same for one that has reported something before: it may leave out the voices of a room."""
 
 
 @dataclass
@@ -141,6 +144,8 @@ class Statement:
     """Whether it asks the caller something."""
     until: float = -inf
     """When its sound ended; infinite while it goes on."""
+    since: float = inf
+    """When the first sound of what answers the caller's last turn began; infinite as long as there is none."""
     greeted: bool = False
     """Whether the caller has been greeted or answered."""
     broke: Action | None = None
@@ -174,6 +179,8 @@ class Silence:
     """Whether the recogniser ever reported anything."""
     connecting: bool = False
     """Whether it rings at a person to whom the caller is being transferred."""
+    deaf: int = 0
+    """How often in a row there was a voice, and it has reported nothing at all since the time before."""
     free_until: float = -inf
     """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
 
@@ -182,6 +189,15 @@ class Silence:
         a PBX has parked, comes back when they come back. Words of a voice of a moment ago are `awaited` until then."""
         seconds = max(first, min(first * (1 << self.asked), LONGEST_SILENCE))
         return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the recogniser reports nothing of what is said."""
+        return self.deaf > (DEAF_AFTER if self.alive else HARDLY_AFTER)
+
+    def reported(self) -> None:
+        """The recogniser has reported something, even if it is that there are no words."""
+        self.alive, self.deaf = True, 0
 
     def heard(self) -> None:
         """The caller has said something: it was no silence, and a time that they had asked for is over."""
@@ -206,3 +222,8 @@ class Answered(NamedTuple):
     """Whether some of it was said while the agent went on."""
     more: bool = False
     """Whether the caller has said or pressed since what does not only agree, or has broken the reply off."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the caller has asked something, after which the agent has to speak."""
+        return self.text.rstrip().endswith(QUESTIONS)

@@ -186,7 +186,8 @@ class Situation:
         if not agent.greeted and set(words_of(new)) <= set(self.lexicon.greetings):
             return Verdict.GREETING, ""
         speaking = self.state in (*SPEAKS, State.PAUSED)
-        if self.state in THINKS and self._is_filler(new):
+        waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
+        if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
         until = self._entered if self.state is State.PAUSED else agent.until
         scene = Scene(

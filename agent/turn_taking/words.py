@@ -11,6 +11,8 @@ LATE = 3.0
 """Seconds for which a recogniser may still report what was answered before it said that it was all."""
 ALIKE = 0.5
 """Share of the words of the shorter text that come again in the longer one, if both are of one turn."""
+SHIFTED = 1
+"""Words by which a revised text may be longer or shorter, if only the last word of it is known again."""
 
 QUESTIONS = ("?", "？")
 _WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")  # vowel signs of Indian scripts are not \w
@@ -75,6 +77,45 @@ class _Spoken:
         return " ".join(self.text.split()[self.taken :])
 
 
+class _Unit(NamedTuple):
+    """What transcripts are compared by: a word, or one figure of a number."""
+
+    text: str
+    word: int
+    """The number of the word that it is or stands in."""
+    is_figure: bool
+    is_numeral: bool
+
+    @property
+    def folded(self) -> str:
+        return "#" if self.is_figure or self.is_numeral else self.text
+
+
+def _units(words: list[str], numerals: Collection[str]) -> list[_Unit]:
+    units = []
+    for number, word in enumerate(words):
+        text = "".join(words_of(word))
+        parts = list(text) if text.isdigit() else [text]
+        units += [_Unit(part, number, part.isdigit(), part in numerals) for part in parts]
+    return units
+
+
+def _divided(words: list[str], units: list[_Unit], count: int) -> tuple[str, int]:
+    """The text of `words`, and how many of its words the first `count` of their `units` are; a number is taken apart
+    there."""
+    if count >= len(units):
+        return " ".join(words), len(words)
+    if count <= 0:
+        return " ".join(words), 0
+    number = units[count].word
+    inside = sum(unit.word == number for unit in units[:count])
+    if not inside:
+        return " ".join(words), number
+    figures = [at for at, char in enumerate(words[number]) if char.isdigit()]
+    parts = [words[number][: figures[inside]], words[number][figures[inside] :]]
+    return " ".join([*words[:number], *parts, *words[number + 1 :]]), number + 1
+
+
 class WordLog:
     """The words of one caller."""
 
@@ -97,39 +138,48 @@ class WordLog:
         """Whether the recogniser has said of all of it that it is final."""
         return all(one.final for one in self._spoken if one.rest)
 
-    def hear(self, words: Words, now: float) -> str:
-        """Take a transcript; returns what of it is not answered."""
+    def hear(self, words: Words, now: float, numerals: Collection[str] = ()) -> str:
+        """Take a transcript; returns what of it is not answered. `numerals` are digits as words."""
         current = next((one for one in self._spoken if not one.final), None)
         if current is None:
             current = _Spoken("", final=False)
             self._spoken.append(current)
         self._heard = current
+        text = words.text
         if current.taken:
-            current.taken = min(self._place(current, words, now), len(words.text.split()))
+            text, taken = self._place(current, words, now, numerals)
+            current.taken = min(taken, len(text.split()))
             current.before = min(current.before, current.taken)
-        said, current.text, current.final, current.ended = current.rest, words.text, words.final, words.ended
+        said, current.text, current.final, current.ended = current.rest, text, words.final, words.ended
         if current.rest and current.rest != said:
             self.last_at = now
         if words.final and current.text:
             self.final_at = now
         return current.rest
 
-    def _place(self, current: _Spoken, words: Words, now: float) -> int:
-        """How many of the words are those that were answered: by their times, else by what they are."""
+    def _place(self, current: _Spoken, words: Words, now: float, numerals: Collection[str]) -> tuple[str, int]:
+        """How many of the words are those that were answered: by their times, else by what they are.
+
+        The text comes with it: figures that were answered in part are taken apart there.
+        """
         new, old = words.text.split(), current.text.split()[: current.taken]
         if len(words.began) == len(new) and current.until < inf:
-            return sum(began < current.until for began in words.began)
+            return words.text, sum(began < current.until for began in words.began)
         if words.others and words.ended <= current.until < inf:
-            return len(new)
-        told, known = ([" ".join(words_of(word)) for word in text] for text in (new, old))
-        blocks = SequenceMatcher(None, known, told, autojunk=False).get_matching_blocks()
-        matched = sum(block.size for block in blocks)
-        if matched < ALIKE * min(len(known), len(told)):
-            return len(new) if words.ended <= current.until < inf else 0
+            return words.text, len(new)
+        known, told = _units(old, numerals), _units(new, numerals)
+        figures = {unit.is_figure for unit in (*known, *told) if unit.is_numeral or unit.is_figure}
+        wild = len(figures) > 1  # digits as words in one of them, figures in the other: which ones cannot be compared
+        one, other = ([unit.folded if wild else unit.text for unit in units] for units in (known, told))
+        blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+        last = blocks[-2] if len(blocks) > 1 else blocks[-1]
+        # The last word that was answered comes again, at about the same place.
+        boundary = last.size > 0 and last.a + last.size == len(known) and abs(last.b - last.a) <= SHIFTED
+        if sum(block.size for block in blocks) < ALIKE * min(len(known), len(told)) and not boundary:
+            return words.text, len(new) if words.ended <= current.until < inf else 0
         if len(told) <= len(known) and now >= self._taken_at + LATE:
-            return 0
-        last = blocks[-2]
-        return last.b + last.size + len(known) - (last.a + last.size)
+            return words.text, 0
+        return _divided(new, told, last.b + last.size + len(known) - (last.a + last.size))
 
     def press(self, keys: str, now: float) -> None:
         """Note keys behind what was said until now."""

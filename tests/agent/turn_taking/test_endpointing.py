@@ -5,6 +5,7 @@ import pytest
 from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
+from tests.agent.turn_taking.calling import answered, begins, ends, final, machine
 
 NUMERALS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 OPTIONS = TurnOptions()
@@ -88,6 +89,30 @@ def test_a_caller_who_goes_on_gets_more_time_and_less_again_afterwards(ends_turn
     for _ in range(8):
         subject.answered()
     assert subject.delay("And it came.", ended=True)[0] == (0.0 if ends_turns else OPTIONS.endpointing_delay)
+
+
+@pytest.mark.parametrize(
+    ("first", "began", "learned"),
+    [
+        ("What are your opening hours?", 3.3, True),
+        ("What are your opening hours?", 3.8, True),
+        ("What are your opening hours?", 4.3, False),
+        ("So I ordered a lamp.", 4.3, True),
+    ],
+)
+def test_who_interrupts_the_answer_to_a_question_makes_no_pause(first: str, began: float, learned: bool) -> None:
+    subject = machine()
+    subject.says("Hello.", "", 0.0)
+    subject.done(1.0)
+    begins(subject, 2.0)
+    ends(subject, 3.0)
+    assert answered(final(subject, first, 3.2, 3.0))
+    subject.says("We are open from nine to five on weekdays and", "", 3.6)
+    begins(subject, began)
+    ends(subject, 5.3)
+    told = final(subject, "No I mean the other shop.", 5.5, 5.3)
+    assert (subject.endpointing.pause > 0.0) is learned
+    assert answered(told) == ([] if learned else ["No I mean the other shop."])
 
 
 @pytest.mark.parametrize("after", [-1.0, 2.1, 60.0])

@@ -5,7 +5,7 @@ import pytest
 from agent.hearing.changes import Kind
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import NOTICED_AFTER, UNHEARD_AFTER, WORDLESS
+from agent.turn_taking.parties import DEAF_AFTER, NOTICED_AFTER, UNHEARD_AFTER, WORDLESS
 from agent.turn_taking.table import Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import (
@@ -116,6 +116,51 @@ def test_a_recogniser_that_reports_nothing_at_all_has_failed() -> None:
     subject = greeted()
     told = [unheard(subject, at)[0][1] for at in (10.0, 20.0, 30.0)]
     assert told == [Action.ASK_AGAIN, Action.HARDLY, Action.GIVE_UP]
+
+
+def test_a_recogniser_that_turns_deaf_has_failed_too_but_later() -> None:
+    subject = greeted()
+    final(subject, "Where is it?", 2.0)
+    subject.done(3.0)
+    told = [action for turn in range(2 * DEAF_AFTER) for _, action in unheard(subject, 10.0 + 8.0 * turn)]
+    assert told.index(Action.GIVE_UP) == DEAF_AFTER
+    subject = greeted()
+    final(subject, "Where is it?", 2.0)
+    subject.done(3.0)
+    for turn in range(2 * DEAF_AFTER):
+        told = unheard(subject, 10.0 + 8.0 * turn, noticed=turn % DEAF_AFTER == 0)
+        assert Action.GIVE_UP not in [action for _, action in told]
+
+
+@pytest.mark.parametrize("how", ["um", "late result"])
+def test_time_that_was_asked_for_does_not_end_by_a_sound_or_by_what_the_agent_tells(how: str) -> None:
+    subject = greeted()
+    final(subject, "Let me get my card.", 2.0)
+    subject.says("Sure.", "", 2.5)
+    subject.wait(2.5)
+    subject.done(3.0)
+    if how == "um":
+        begins(subject, 10.0)
+        ends(subject, 10.4)
+        assert final(subject, "Um", 10.8, 10.4) == ()
+    else:
+        assert actions(subject.late(10.0)) == (Action.TELL,)
+        subject.says("Your order has arrived.", "", 10.5)
+        subject.done(12.0)
+    assert subject.state is State.HOLDING
+    assert wait(subject, 400.0)[0][:2] == (2.5 + OPTIONS.wait_limit, Action.REPROMPT)
+
+
+def test_a_sound_before_the_words_ends_the_time_that_was_asked_for_with_them() -> None:
+    subject = greeted()
+    subject.wait(1.0)
+    subject.done(1.0)
+    begins(subject, 10.0)
+    interim(subject, "um", 10.4)
+    assert answered(final(subject, "um, here it is.", 11.4, 11.0)) == ["here it is."]
+    subject.says("Thank you.", "", 12.0)
+    subject.done(13.0)
+    assert subject.state is not State.HOLDING
 
 
 def test_music_in_the_place_of_the_caller_is_asked_once_then_waited_for() -> None:

@@ -51,6 +51,39 @@ def test_times_of_words_tell_what_is_new_if_the_recogniser_writes_them_in_anothe
     assert log.hear(Words("746 29", final=True, began=(0.5, 3.4)), 4.0) == "29"
 
 
+NUMERALS = frozenset(("seven", "four", "six", "two", "nine"))
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "rest"),
+    [
+        ("seven four six", Words("746 29", final=True), "29"),
+        ("seven four six", Words("74629.", final=True), "29."),
+        ("7 4 6", Words("74629", final=True), "29"),
+        ("7 4 6", Words("7 4 6 2"), "2"),
+        ("746", Words("746-29", final=True), "29"),
+        ("7 4 6", Words("My number is 74629 thanks", final=True), "29 thanks"),
+        ("746 29", Words("seven four six two nine seven", final=True), "seven"),
+        ("I want to", Words("I'd like to order", final=True), "order"),
+        ("I want to", Words("Tuesday morning please", final=True), "Tuesday morning please"),
+        ("I want to", Words("No thanks we had to", final=True), "No thanks we had to"),
+        ("7 4 6", Words("3 2 9", final=True), "3 2 9"),
+        ("7 4 6", Words("746", final=True), ""),
+    ],
+)
+def test_words_that_are_written_otherwise_later_are_not_answered_twice(first: str, later: Words, rest: str) -> None:
+    log = heard(Words(first))
+    log.take(1.0)
+    assert log.hear(later, 1.5, NUMERALS) == rest
+
+
+def test_figures_that_were_answered_in_part_are_placed_again_by_what_comes_next() -> None:
+    log = heard(Words("7 4 6"))
+    log.take(1.0)
+    assert log.hear(Words("7462"), 1.5, NUMERALS) == "2"
+    assert log.hear(Words("74629", final=True), 1.7, NUMERALS) == "29"
+
+
 def test_a_late_final_that_is_written_in_another_way_and_ends_where_the_answered_words_do_brings_nothing() -> None:
     log = heard(Words("seven four six", ended=1.4))
     log.take(2.0)
