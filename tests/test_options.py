@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -6,7 +7,7 @@ import pytest
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.options import OptionError, build, option_at, options_of, secrets_of, table_of
-from sipgw.config.renamed import RENAMED
+from sipgw.config.renamed import REMOVED, RENAMED
 from sipgw.tools.simulate.scenario import Scenario
 
 
@@ -33,6 +34,13 @@ def test_an_old_key_is_answered_with_its_new_name(old: str, new: str) -> None:
     written = {"languages": [{"code": "en"} | values]} if table == "languages" else {table: values} if table else values
     with pytest.raises(OptionError, match=rf"(^|; )'{key}' is called '{new}' now($|; )"):
         build(Scenario if table == "providers" else GatewayConfig, written, {})
+
+
+@pytest.mark.parametrize(("old", "instead"), REMOVED.items())
+def test_a_removed_key_is_answered_with_what_does_its_work(old: str, instead: str) -> None:
+    table, _, key = old.rpartition(".")
+    with pytest.raises(OptionError, match=rf"'{key}' is no key any more: {re.escape(instead)}"):
+        build(GatewayConfig, {table: {key: 1}}, {})
 
 
 def test_every_new_name_is_a_key() -> None:

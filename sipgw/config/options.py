@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sipgw.config.renamed import new_name
+from sipgw.config.renamed import new_name, replacement
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -256,6 +256,8 @@ def _unknown(kind: type, path: Keys) -> str:
     key = str(path[-1])
     if renamed := new_name(path):
         return f"{key!r} is called {renamed!r} now"
+    if instead := replacement(path):
+        return f"{key!r} is no key any more: {instead}"
     option = option_at(kind, path[:-1])
     known = options_of((option and table_of(option.hint)) or kind)
     near = difflib.get_close_matches(key, known, 1)

@@ -1,4 +1,5 @@
-"""Keys of the configuration that have another name now. An old key is an error that names the new one."""
+"""Keys of the configuration that have another name now, or are gone. An old key is an error that tells what is there
+instead."""
 
 RENAMED = {
     "agent.ears": "stt",
@@ -35,6 +36,16 @@ RENAMED = {
     "providers.ears_deaf": "stt_deaf",
 }
 """The old key with its table, and the new key in that table. ``providers`` is a table of `sipgw simulate`."""
+
+REMOVED = {
+    "turns.dictation_pause": "the agent tells what it asks for by the tool `expect`",
+}
+"""The old key with its table, and what does its work now."""
+
+
+def replacement(path: tuple[str | int, ...]) -> str:
+    """What does the work of the removed key at `path`; empty if there was no such key."""
+    return REMOVED.get(".".join(name for name in path if isinstance(name, str)), "")
 
 
 def new_name(path: tuple[str | int, ...]) -> str:
