@@ -6,7 +6,6 @@ what was not played is forgotten on both sides. All else is `agent.base_conversa
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from agent.active_agent import ActiveAgent, AgentRole
 from agent.base_conversation import BaseConversation
@@ -48,8 +47,6 @@ FOLLOW = "If the caller goes on in another language that you speak, call switch_
 """Nobody else notices: the session does not say in which language its caller speaks."""
 CORRECTED = "What came of the last thing that you decided about this call: {result}"
 OPENING = 'Begin with exactly this: "{opening}" '
-OVERDUE = 2.3
-"""Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
 ASKED_AFTER = 2.0
 """Seconds after that in which it still may; then it is prompted."""
 DEAF = (State.ANNOUNCING, State.CLOSING)
@@ -85,7 +82,7 @@ class RealtimeConversation(BaseConversation):
         )  # fmt: skip
         super().__init__(
             line, session, ActiveAgent(role, find_agent, self._report), agent,
-            replace(options or TurnOptions(), max_endpointing_delay=OVERDUE),
+            options or TurnOptions(),
             transfer=transfer, observer=observer,
         )  # fmt: skip
         session.brief = self._brief
@@ -181,7 +178,7 @@ class RealtimeConversation(BaseConversation):
                 self._written_down(event)
             case Answering():
                 if self._onset is not None:
-                    self._decide(self._floor.turns.ended(self._now()))
+                    self._spoken()
             case Consumed(unit, amount):
                 self._report(Used("realtime", self._session.product, unit, amount))
             case Reopened():
@@ -200,6 +197,11 @@ class RealtimeConversation(BaseConversation):
             reply.worded.set()
             return
         self._words = heard.text
+        self._spoken()
+
+    def _spoken(self) -> None:
+        """The session has taken the caller's voice for a turn."""
+        self._listening.voice.confirmed()
         self._decide(self._floor.turns.ended(self._now()))
 
     def _output(self, event: ReplyAudio | Words | ReplyEnded | ToolCall) -> None:
@@ -220,12 +222,12 @@ class RealtimeConversation(BaseConversation):
         words, self._words = self._words, ""
         now = self._now()
         asked = self._agent.history.asked()
-        asked.text = f"{asked.text} {text or words}".strip()
+        asked.text = f"{asked.text.removesuffix(instead)} {text or words}".strip()
         stopped = min(self._floor.turns.stopped(text, self._listening.silent_since or now), now)
         self._onset = None
         self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
-        if text:
-            self._session.tell(text)
+        if text:  # the session knows what it was told before, although nobody has heard its reply
+            self._session.tell(text.removeprefix(instead).strip())
 
     def _prepare(self, text: str, instead: str) -> None:
         """The session prepares its replies by itself."""

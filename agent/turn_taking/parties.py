@@ -33,7 +33,7 @@ PUT_OFF = 3
 HARDLY_AFTER = 2
 """After so many questions in a row the caller is told that they can hardly be heard; after more of them a recogniser
 that has never reported anything is taken for deaf."""
-DEAF_AFTER = 5
+DEAF_AFTER = 4
 """The same for one that has reported something before: it may leave out the voices of a room."""
 
 

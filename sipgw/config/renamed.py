@@ -69,7 +69,7 @@ INSTEAD = {
     "privacy.bleep": "redact_audio",
     "turns.final_limit": "max_endpointing_delay",
     "turns.hesitation_limit": "learned_pause_limit",
-    "turns.dictation_pause": "no key any more: the model calls expect, and what the words look like is known",
+    "turns.dictation_pause": "no key any more: the agent tells what it asks for by the tool expect",
     "turns.confirm_after_quiet": CONSTANT,
     "turns.confirm_limit": CONSTANT,
     "turns.max_digits": CONSTANT,
