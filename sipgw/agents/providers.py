@@ -179,11 +179,8 @@ def choose(config: AgentConfig) -> ProviderChoice:
         config.failover.check(len(chosen["llm"]))
     except ValueError as error:
         raise ConfigError(f"failover.{error}") from None
-    realtime = (
-        _keyed(config, "realtime", (config.agent.realtime, *config.agent.realtime_backup))
-        if config.agent.realtime
-        else ()
-    )
+    names = (config.agent.realtime, *config.agent.realtime_backup)
+    realtime = _keyed(config, "realtime", names) if config.agent.realtime else ()
     if "local" in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
     choice = ProviderChoice(
