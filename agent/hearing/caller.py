@@ -70,10 +70,9 @@ class CallerSound:
         return self.state in (State.SOUND, State.AGAIN)
 
     @property
-    def may_echo(self) -> bool:
-        """Whether words of which no voice was told may be the agent's own: an echo was measured on this line, or the
-        agent has not spoken for long enough (about a second) to know."""
-        return self._echo.path is not Path.CLEAN
+    def path(self) -> Path:
+        """Whether the agent's sound comes back on this line."""
+        return self._echo.path
 
     def feed(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound of the caller whose last sample arrived `at`; returns what changed, in order.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import inf
 
 from agent.hearing.changes import Change, Kind
+from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
@@ -61,9 +62,9 @@ class TurnMachine(Situation):
                 voice.background |= change.evidence.background
         return ()
 
-    def hear_line(self, *, may_echo: bool) -> None:
-        """Whether words of which no voice was told may be the agent's own."""
-        self._voice.measured = may_echo
+    def hear_line(self, path: Path | None) -> None:
+        """Whether the agent's sound comes back; None where the line does not tell what it has sent."""
+        self._voice.path = path
 
     def notice(self) -> None:
         """The recogniser has noticed that the caller makes a sound."""

@@ -5,6 +5,7 @@ from math import inf
 from typing import NamedTuple
 
 from agent.hearing.changes import Change
+from agent.hearing.echo_path import Path
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import QUESTIONS, is_made_of
 
@@ -49,8 +50,8 @@ class Voice:
     """When the last sound of it arrived, once it has ended."""
     certain: bool = True
     evidence: str = ""
-    measured: bool = False
-    """Whether the echo of this line is measured."""
+    path: Path | None = None
+    """Whether the agent's sound comes back; None if that is not measured."""
     agrees: bool = False
     """Whether all words of it so far only agree."""
     unheard: float = 0.0

@@ -192,7 +192,7 @@ class Situation:
         until = self._entered if self.state is State.PAUSED else agent.until
         scene = Scene(
             agent.said, agent.asks, speaking, max(0.0, min(words.ended, now) - until), voice.length(now),
-            voice.measured, voice.apart(words.ended, now),
+            voice.path, voice.apart(words.ended, now),
         )  # fmt: skip
         return judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
 

@@ -7,6 +7,7 @@ import pytest
 
 from agent.hearing.caller import LONGEST, SHORTEST, CallerSound
 from agent.hearing.changes import Kind
+from agent.hearing.echo_path import Path
 from agent.hearing.voice import Pitch, VoiceJudge
 from tests.agent.hearing.lines import AGENT, CALLER, JUDGES, QUIET, Line, heard, kinds, line, model, of
 from tests.agent.hearing.mixing import NOISES, RATE, Sound, at_level, echo, noise, place, to_ulaw, ulaw_clip
@@ -48,7 +49,7 @@ def test_a_caller_who_speaks_over_the_agent_is_noticed_soon(judge: JUDGE, name: 
     assert told[0].change.at == pytest.approx(4.0, abs=0.2)
     assert told[0].change.evidence.seconds >= SHORTEST - 1e-9
     assert told[0].change.evidence.return_loss is None
-    assert not subject.may_echo
+    assert subject.path is Path.CLEAN
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -116,11 +117,11 @@ def test_a_quick_answer_around_the_agent_s_last_word_is_the_caller_s(after: floa
 def test_the_agent_s_echo_is_nobody_s_voice(loss: float, delay: float, room: float) -> None:
     subject, agent = CallerSound(model()), reply(20.0)
     back = echo(agent, rng(), delay, loss, room=room)
-    assert subject.may_echo
+    assert subject.path is Path.UNKNOWN
     changes = heard(subject, over(agent, back=back))
     assert not of(changes, START)
     assert loss == 30.0 or changes[0].change.evidence.return_loss is not None
-    assert subject.may_echo
+    assert subject.path is not Path.CLEAN
     said = at_level(ulaw_clip("something.wav"), CALLER)
     last = heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, said))), clock=30.0)[0].change.evidence
     assert last.return_loss == pytest.approx(loss, abs=2.5) or loss == 30.0
