@@ -49,6 +49,9 @@ class TurnMachine(Situation):
                 voice.begin(change, now)
                 self.endpointing.vote = None
                 return self._handle(Event.VOICE, now, evidence)
+            case Kind.VOICE_CERTAIN if voice.since is not None:
+                voice.learn(change)
+                return self._handle(Event.VOICE, now, evidence)
             case Kind.VOICE_ENDED:
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
                 if change.evidence.background and self.state is State.PAUSED:

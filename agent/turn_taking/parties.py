@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from agent.hearing.changes import Change
+from agent.hearing.changes import CERTAIN, Change
 from agent.hearing.echo_path import Path
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import QUESTIONS, is_made_of
@@ -13,8 +13,6 @@ WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
 UNVOICED = 0.2
 """Seconds of the end of a word that are no voice."""
-CERTAIN = 0.8
-"""Probability from which on a voice is certain."""
 SPEECH = 0.8
 """Seconds of voice that are more than a cough: words should come of it."""
 WORD = 0.2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.hearing.caller import LONGEST, SHORTEST, CallerSound
-from agent.hearing.changes import Kind
+from agent.hearing.changes import CERTAIN, Kind
 from agent.hearing.echo_path import Path
 from agent.hearing.voice import Pitch, VoiceJudge
 from tests.agent.hearing.lines import AGENT, CALLER, JUDGES, QUIET, Line, heard, kinds, line, model, of
@@ -50,6 +50,45 @@ def test_a_caller_who_speaks_over_the_agent_is_noticed_soon(judge: JUDGE, name: 
     assert told[0].change.evidence.seconds >= SHORTEST - 1e-9
     assert told[0].change.evidence.return_loss is None
     assert subject.path is Path.CLEAN
+
+
+class Judging:
+    """A judge that gives these probabilities, one a slot, and the last one from then on."""
+
+    late = 0
+
+    def __init__(self, *probabilities: float) -> None:
+        self._probabilities = probabilities
+        self.slots = 0
+
+    def begin(self, before: bytes) -> None:
+        """See `VoiceJudge.begin`."""
+
+    def judge(self, slot: bytes) -> float:
+        self.slots += 1
+        return self._probabilities[min(self.slots, len(self._probabilities)) - 1]
+
+
+@pytest.mark.parametrize("speaks", [False, True])
+def test_a_voice_that_becomes_clearer_is_told_to_be_certain_once(speaks: bool) -> None:
+    said = at_level(ulaw_clip("jfk.wav")[: 4 * RATE], CALLER)
+    judge = Judging(*[0.6] * 8, 0.97)
+    changes = heard(CallerSound(judge), line(6.0, rng(), reply(6.0) if speaks else None, place(6 * RATE, (1.0, said))))
+    assert kinds(changes)[:2] == [START, Kind.VOICE_CERTAIN]
+    assert kinds(changes).count(Kind.VOICE_CERTAIN) == 1
+    started, certain = (one.change for one in changes[:2])
+    assert started.evidence.voice < CERTAIN <= certain.evidence.voice
+    assert certain.at - started.at < 1.0
+
+
+@pytest.mark.parametrize("probability", [0.6, 0.9])
+def test_of_a_voice_that_is_certain_or_stays_doubtful_nothing_more_is_told(probability: float) -> None:
+    said = at_level(np.resize(ulaw_clip("jfk.wav")[RATE // 2 : RATE], 20 * RATE), CALLER)
+    judge = Judging(probability)
+    changes = heard(CallerSound(judge), line(24.0, rng(), None, place(24 * RATE, (1.0, said))))
+    assert Kind.VOICE_CERTAIN not in kinds(changes)
+    assert START in kinds(changes)
+    assert judge.slots < 4.0 * 50, "it is not asked for longer than that"
 
 
 @pytest.mark.parametrize("judge", JUDGES)

@@ -125,6 +125,24 @@ def test_a_voice_without_end_is_a_background(probability: float, until: float) -
     assert [(at, action) for at, action, _, _ in wait(subject, 40.0)] == [(1.0 + until, Action.RESUME)]
 
 
+def test_a_voice_that_becomes_certain_is_not_talked_over() -> None:
+    subject = speaking()
+    begins(subject, 1.0, probability=0.75)
+    assert subject.sound(voice(Kind.VOICE_CERTAIN, 1.4), 1.4) == ()
+    assert wait(subject, 8.0) == []
+    assert subject.state is State.PAUSED
+
+
+def test_a_caller_whose_voice_becomes_certain_is_not_asked_whether_they_are_there() -> None:
+    subject = greeted(ends_turns=False)
+    begins(subject, 2.0, probability=0.75)
+    subject.sound(voice(Kind.VOICE_CERTAIN, 2.4), 2.4)
+    assert wait(subject, 25.0) == []
+    ends(subject, 25.0)
+    final(subject, "That is all of it.", 25.5, 25.0)
+    assert [text for *_, text, _ in wait(subject, 30.0)] == ["That is all of it."]
+
+
 def test_a_voice_that_turns_out_to_be_a_background_pauses_no_longer() -> None:
     subject = speaking()
     begins(subject, 1.0)
