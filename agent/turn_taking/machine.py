@@ -81,7 +81,7 @@ class TurnMachine(Situation):
             if words.final:
                 self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final and not words.others else ()
-        known = self._log.text
+        known, self._silence.early = self._log.text, self._silence.early or not words.final
         if not words_of(new := self._log.hear(words, now, self.endpointing.numerals)):
             return ()
         if words.others:

@@ -176,6 +176,8 @@ class Silence:
     """How often in a row there was a voice, and nothing was recognised."""
     alive: bool = False
     """Whether the recogniser ever reported anything."""
+    early: bool = False
+    """Whether it ever reported words before they were final."""
     connecting: bool = False
     """Whether it rings at a person to whom the caller is being transferred."""
     deaf: int = 0

@@ -7,9 +7,10 @@ from agent.turn_taking.expect import Expected
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.situation import SHORT_CONFIRM
+from agent.turn_taking.situation import LONGEST_PAUSE, SHORT_CONFIRM
 from agent.turn_taking.table import ENDLESS, Action, Event, State
 from tests.agent.turn_taking.calling import (
+    STATEMENT,
     actions,
     answered,
     begins,
@@ -118,11 +119,24 @@ def test_d4_a_long_interruption_without_words_is_not_talked_over() -> None:
     assert answered(final(subject, "No listen, I moved last week", 9.8)) == ["No listen, I moved last week"]
 
 
-@pytest.mark.parametrize(("probability", "until"), [(0.93, ENDLESS), (0.5, OPTIONS.confirm_limit)])
-def test_a_voice_without_end_is_a_background(probability: float, until: float) -> None:
-    subject = speaking()
-    subject.sound(voice(Kind.VOICE_STARTED, 1.0, probability), 1.0)
-    assert [(at, action) for at, action, _, _ in wait(subject, 40.0)] == [(1.0 + until, Action.RESUME)]
+@pytest.mark.parametrize(
+    ("probability", "recogniser", "until"),
+    [
+        (0.93, "ends turns", LONGEST_PAUSE),
+        (0.93, "reports words at once", LONGEST_PAUSE),
+        (0.93, "reports words in the end", ENDLESS),
+        (0.5, "ends turns", OPTIONS.confirm_limit),
+    ],
+)
+def test_a_voice_without_end_is_a_background(probability: float, recogniser: str, until: float) -> None:
+    subject = greeted(ends_turns=recogniser == "ends turns")
+    if recogniser == "reports words at once":
+        interim(subject, "Where is", 2.0)
+    final(subject, "Where is my order?", 2.5)
+    wait(subject, 6.0)
+    subject.says(STATEMENT, "", 6.0)
+    subject.sound(voice(Kind.VOICE_STARTED, 8.0, probability), 8.0)
+    assert [(at, action) for at, action, _, _ in wait(subject, 40.0)] == [(8.0 + until, Action.RESUME)]
 
 
 def test_a_voice_that_becomes_certain_is_not_talked_over() -> None:
