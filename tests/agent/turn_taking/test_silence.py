@@ -128,8 +128,8 @@ def test_a_recogniser_that_turns_deaf_has_failed_too_but_later() -> None:
     final(subject, "Where is it?", 2.0)
     subject.done(3.0)
     for turn in range(2 * DEAF_AFTER):
-        asked = unheard(subject, 10.0 + 8.0 * turn, noticed=turn % DEAF_AFTER == 0)
-        assert Action.GIVE_UP not in [what for _, what in asked]
+        decided = unheard(subject, 10.0 + 8.0 * turn, noticed=turn % DEAF_AFTER == 0)
+        assert Action.GIVE_UP not in [one for _, one in decided]
 
 
 @pytest.mark.parametrize("how", ["um", "late result"])
