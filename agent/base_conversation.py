@@ -165,7 +165,7 @@ class BaseConversation(ConversationKind):
         if not self._floor.broken:
             self._give(sound.ulaw)
         changes = self._listening.hear(sound.ulaw, sound.at, sound.played)
-        self._floor.turns.hear_line(may_echo=bool(sound.played) and self._listening.voice.may_echo)
+        self._floor.turns.hear_line(self._listening.voice.path if sound.played else None)
         self._notice(changes)
         if (piece := self._listening.voice.wants()) is not None:
             self._line.attend(piece)

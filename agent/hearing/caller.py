@@ -3,12 +3,12 @@
 import math
 from dataclasses import replace
 
-from agent.hearing.changes import Change, Evidence, Kind
+from agent.hearing.changes import CERTAIN, Change, Evidence, Kind
 from agent.hearing.echo_path import EchoPath, Path
 from agent.hearing.levels import RATE, SECONDS, SLOT, WIDTH, level, peak, to_linear
 from agent.hearing.noise_floor import NoiseFloor
 from agent.hearing.sound import SOFT, Sound
-from agent.hearing.table import TABLE, Event, State
+from agent.hearing.table import TABLE, VOICES, Event, State
 from agent.hearing.voice import BEFORE, VoiceJudge, make_judge
 from agent.hearing.voices import Voices
 
@@ -30,6 +30,8 @@ NO_VOICE, PART = 0.4, 0.25
 """Seconds of sound that are no voice if less than this part of them is."""
 TOO_LONG = 0.8
 """Seconds of voice in which one that is still too quiet to be the caller's is a background."""
+DOUBTED = 2.0
+"""Seconds of a voice in which it may still become certain."""
 LAPSED = 0.4
 """Seconds after the last sound of a voice in which a line that goes on sending has brought its silence."""
 RETRY = 0.4
@@ -62,7 +64,7 @@ class CallerSound:
     @property
     def speaking(self) -> bool:
         """Whether the caller speaks: between `VOICE_STARTED` and `VOICE_ENDED`."""
-        return self.state is State.VOICE
+        return self.state in VOICES
 
     @property
     def undecided(self) -> bool:
@@ -70,10 +72,9 @@ class CallerSound:
         return self.state in (State.SOUND, State.AGAIN)
 
     @property
-    def may_echo(self) -> bool:
-        """Whether words of which no voice was told may be the agent's own: an echo was measured on this line, or the
-        agent has not spoken for long enough (about a second) to know."""
-        return self._echo.path is not Path.CLEAN
+    def path(self) -> Path:
+        """Whether the agent's sound comes back on this line."""
+        return self._echo.path
 
     def feed(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound of the caller whose last sample arrived `at`; returns what changed, in order.
@@ -104,7 +105,7 @@ class CallerSound:
 
     def lapse(self, now: float) -> list[Change]:
         """Tell what changed because nothing came until `now`: a line may send nothing while its caller is silent."""
-        if self.state is not State.VOICE or now - self._sound.heard < LAPSED:
+        if self.state not in VOICES or now - self._sound.heard < LAPSED:
             return []
         change = self._move(Event.OVER, now)
         return [change] if change else []
@@ -141,7 +142,7 @@ class CallerSound:
         match self.state:
             case State.SOUND | State.AGAIN:
                 self._piece = PENDING
-            case State.VOICE:
+            case State.DOUBTFUL | State.VOICE:
                 self._piece = PENDING if lately > SECONDS else SPEAKING
             case State.QUIET if self._sound is self._voices.last and lately < CLOSELY:
                 self._piece = PENDING
@@ -164,10 +165,10 @@ class CallerSound:
             if came < self._noise.gate:  # else it is an echo
                 self._noise.follow(came)
             return None
-        self._noise.sound(came, sound.level - SOFT if self.state is State.VOICE else 0.0)
+        self._noise.sound(came, sound.level - SOFT if self.speaking else 0.0)
         match self.state:
-            case State.VOICE:
-                return self._speak(came, at, loud=loud)
+            case State.DOUBTFUL | State.VOICE:
+                return self._speak(slot, came, at, loud=loud)
             case State.NOISE:
                 return self._wait(came, at, loud=loud)
             case _:
@@ -184,7 +185,7 @@ class CallerSound:
         if sound.voice and self._agent_speaks:
             sound.late = min(sound.before, self._judge.late)
         if sound.seconds >= needed:
-            return self._move(Event.ENOUGH, at)
+            return self._move(Event.ENOUGH if sound.mean(sound.sure) >= CERTAIN else Event.PROBABLY, at)
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.SHORT if sound.seconds >= PROMPT and needed < math.inf else Event.OVER, at)
         if sound.loud * SECONDS >= NO_VOICE and sound.voice < PART * sound.loud:
@@ -195,19 +196,23 @@ class CallerSound:
             return self._move(Event.REFUSED, at)
         return None
 
-    def _speak(self, came: float, at: float, *, loud: bool) -> Change | None:
+    def _speak(self, slot: bytes, came: float, at: float, *, loud: bool) -> Change | None:
         sound = self._sound
         if sound.disowned:
             return self._move(Event.REFUSED, at)
         least = self._voices.background.least(sound.seconds, agent_speaks=False)
+        doubtful = self.state is State.DOUBTFUL and sound.seconds < DOUBTED
+        probability = self._judge.judge(slot) if doubtful else None
         if loud:
             self._voices.go_on(sound, came, at)
             if least is None or came > least - SOFT / 2:
-                sound.go_on(at, came)
+                sound.go_on(at, came, probability)
         if self._voices.is_left(sound):
             return self._move(Event.REFUSED, at)
         if at - sound.heard >= HANGOVER - 1e-9:
             return self._move(Event.OVER, at)
+        if doubtful and sound.mean(sound.sure) >= CERTAIN:
+            return self._move(Event.CLEAR, at)
         return None
 
     def _wait(self, came: float, at: float, *, loud: bool) -> Change | None:

@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+CERTAIN = 0.8
+"""Probability from which on a voice is certain."""
+
 
 class Kind(Enum):
     """What has changed."""
 
     VOICE_STARTED = "the caller speaks"
     """Certain: if the agent speaks, its reply should stop now; a short word alone does not get here then."""
+    VOICE_CERTAIN = "it is certain that the caller speaks"
+    """Follows a `VOICE_STARTED` whose `Evidence.voice` was below `CERTAIN`, if the voice has become clearer since."""
     VOICE_ENDED = "the caller has stopped speaking"
     """Follows each `VOICE_STARTED` once. With `Evidence.background` the voice has turned out to be a background."""
     SHORT_VOICE = "a short word of the caller while the agent speaks"

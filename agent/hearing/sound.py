@@ -51,12 +51,12 @@ class Sound:
         self.loud += 1
         self.heard = at
 
-    def go_on(self, at: float, level: float) -> None:
-        """A loud slot of a voice."""
+    def go_on(self, at: float, level: float, probability: float | None) -> None:
+        """A loud slot of a voice, with the probability that it is one, if it was judged."""
         self.heard = at
         if level > self.level - SOFT:
-            probability, margin = self.mean(self.sure), self.mean(self.margin)
-            self.take(at, level, margin, probability, voiced=True)
+            probability = self.mean(self.sure) if probability is None else probability
+            self.take(at, level, self.mean(self.margin), probability, voiced=True)
 
     def mean(self, total: float) -> float:
         """Of a sum over the slots of voice, or over all loud ones."""

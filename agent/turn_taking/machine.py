@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import inf
 
 from agent.hearing.changes import Change, Kind
+from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
@@ -48,6 +49,9 @@ class TurnMachine(Situation):
                 voice.begin(change, now)
                 self.endpointing.vote = None
                 return self._handle(Event.VOICE, now, evidence)
+            case Kind.VOICE_CERTAIN if voice.since is not None:
+                voice.learn(change)
+                return self._handle(Event.VOICE, now, evidence)
             case Kind.VOICE_ENDED:
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
                 if change.evidence.background and self.state is State.PAUSED:
@@ -61,9 +65,9 @@ class TurnMachine(Situation):
                 voice.background |= change.evidence.background
         return ()
 
-    def hear_line(self, *, may_echo: bool) -> None:
-        """Whether words of which no voice was told may be the agent's own."""
-        self._voice.measured = may_echo
+    def hear_line(self, path: Path | None) -> None:
+        """Whether the agent's sound comes back; None where the line does not tell what it has sent."""
+        self._voice.path = path
 
     def notice(self) -> None:
         """The recogniser has noticed that the caller makes a sound."""
@@ -77,7 +81,7 @@ class TurnMachine(Situation):
             if words.final:
                 self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final and not words.others else ()
-        known = self._log.text
+        known, self._silence.early = self._log.text, self._silence.early or not words.final
         if not words_of(new := self._log.hear(words, now, self.endpointing.numerals)):
             return ()
         if words.others:
@@ -394,6 +398,7 @@ class TurnMachine(Situation):
         self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:
             self._silence.heard()
+            self._voice.background = False
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 

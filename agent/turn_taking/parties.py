@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from agent.hearing.changes import Change
+from agent.hearing.changes import CERTAIN, Change
+from agent.hearing.echo_path import Path
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import QUESTIONS, is_made_of
 
@@ -12,8 +13,6 @@ WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
 UNVOICED = 0.2
 """Seconds of the end of a word that are no voice."""
-CERTAIN = 0.8
-"""Probability from which on a voice is certain."""
 SPEECH = 0.8
 """Seconds of voice that are more than a cough: words should come of it."""
 WORD = 0.2
@@ -49,8 +48,8 @@ class Voice:
     """When the last sound of it arrived, once it has ended."""
     certain: bool = True
     evidence: str = ""
-    measured: bool = False
-    """Whether the echo of this line is measured."""
+    path: Path | None = None
+    """Whether the agent's sound comes back; None if that is not measured."""
     agrees: bool = False
     """Whether all words of it so far only agree."""
     unheard: float = 0.0
@@ -177,6 +176,8 @@ class Silence:
     """How often in a row there was a voice, and nothing was recognised."""
     alive: bool = False
     """Whether the recogniser ever reported anything."""
+    early: bool = False
+    """Whether it ever reported words before they were final."""
     connecting: bool = False
     """Whether it rings at a person to whom the caller is being transferred."""
     deaf: int = 0

@@ -27,6 +27,8 @@ SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
 SHORT_CONFIRM = 0.4
 """Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree."""
+LONGEST_PAUSE = 8.0
+"""Seconds that the agent stays silent for a certain voice, if its words would have been reported by then."""
 HANGOVER = 0.3
 """Seconds by which the end of a voice is noticed late."""
 LAG = 0.3
@@ -173,8 +175,9 @@ class Situation:
     @property
     def pause_limit(self) -> float:
         """Seconds that the agent stays silent for a voice that does not end."""
-        since = self._voice.since
-        return ENDLESS if since is None else min(ENDLESS, self._awaited(since) - max(since, self._log.last_at))
+        since, at_once = self._voice.since, self.endpointing.ends_turns or self._silence.early
+        longest = LONGEST_PAUSE if at_once else ENDLESS
+        return longest if since is None else min(longest, self._awaited(since) - max(since, self._log.last_at))
 
     @property
     def key_pause(self) -> float:
@@ -192,7 +195,7 @@ class Situation:
         until = self._entered if self.state is State.PAUSED else agent.until
         scene = Scene(
             agent.said, agent.asks, speaking, max(0.0, min(words.ended, now) - until), voice.length(now),
-            voice.measured, voice.apart(words.ended, now),
+            voice.path, voice.apart(words.ended, now),
         )  # fmt: skip
         return judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
 

@@ -96,7 +96,7 @@ ROWS: list[tuple[State, Setting, Act, float]] = [
         State.PAUSED,
         Setting(persona=replace(PERSONA, greeting=LONG), options=PATIENT),
         makes_a_sound_into_the_reply,
-        30.0,
+        8.0,
     ),
     (
         State.HOLDING,

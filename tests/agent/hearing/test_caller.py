@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agent.hearing.caller import LONGEST, SHORTEST, CallerSound
-from agent.hearing.changes import Kind
+from agent.hearing.changes import CERTAIN, Kind
+from agent.hearing.echo_path import Path
 from agent.hearing.voice import Pitch, VoiceJudge
 from tests.agent.hearing.lines import AGENT, CALLER, JUDGES, QUIET, Line, heard, kinds, line, model, of
 from tests.agent.hearing.mixing import NOISES, RATE, Sound, at_level, echo, noise, place, to_ulaw, ulaw_clip
@@ -48,7 +49,46 @@ def test_a_caller_who_speaks_over_the_agent_is_noticed_soon(judge: JUDGE, name: 
     assert told[0].change.at == pytest.approx(4.0, abs=0.2)
     assert told[0].change.evidence.seconds >= SHORTEST - 1e-9
     assert told[0].change.evidence.return_loss is None
-    assert not subject.may_echo
+    assert subject.path is Path.CLEAN
+
+
+class Judging:
+    """A judge that gives these probabilities, one a slot, and the last one from then on."""
+
+    late = 0
+
+    def __init__(self, *probabilities: float) -> None:
+        self._probabilities = probabilities
+        self.slots = 0
+
+    def begin(self, before: bytes) -> None:
+        """See `VoiceJudge.begin`."""
+
+    def judge(self, slot: bytes) -> float:
+        self.slots += 1
+        return self._probabilities[min(self.slots, len(self._probabilities)) - 1]
+
+
+@pytest.mark.parametrize("speaks", [False, True])
+def test_a_voice_that_becomes_clearer_is_told_to_be_certain_once(speaks: bool) -> None:
+    said = at_level(ulaw_clip("jfk.wav")[: 4 * RATE], CALLER)
+    judge = Judging(*[0.6] * 8, 0.97)
+    changes = heard(CallerSound(judge), line(6.0, rng(), reply(6.0) if speaks else None, place(6 * RATE, (1.0, said))))
+    assert kinds(changes)[:2] == [START, Kind.VOICE_CERTAIN]
+    assert kinds(changes).count(Kind.VOICE_CERTAIN) == 1
+    started, certain = (one.change for one in changes[:2])
+    assert started.evidence.voice < CERTAIN <= certain.evidence.voice
+    assert certain.at - started.at < 1.0
+
+
+@pytest.mark.parametrize("probability", [0.6, 0.9])
+def test_of_a_voice_that_is_certain_or_stays_doubtful_nothing_more_is_told(probability: float) -> None:
+    said = at_level(np.resize(ulaw_clip("jfk.wav")[RATE // 2 : RATE], 20 * RATE), CALLER)
+    judge = Judging(probability)
+    changes = heard(CallerSound(judge), line(24.0, rng(), None, place(24 * RATE, (1.0, said))))
+    assert Kind.VOICE_CERTAIN not in kinds(changes)
+    assert START in kinds(changes)
+    assert judge.slots < 4.0 * 50, "it is not asked for longer than that"
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -116,11 +156,11 @@ def test_a_quick_answer_around_the_agent_s_last_word_is_the_caller_s(after: floa
 def test_the_agent_s_echo_is_nobody_s_voice(loss: float, delay: float, room: float) -> None:
     subject, agent = CallerSound(model()), reply(20.0)
     back = echo(agent, rng(), delay, loss, room=room)
-    assert subject.may_echo
+    assert subject.path is Path.UNKNOWN
     changes = heard(subject, over(agent, back=back))
     assert not of(changes, START)
     assert loss == 30.0 or changes[0].change.evidence.return_loss is not None
-    assert subject.may_echo
+    assert subject.path is not Path.CLEAN
     said = at_level(ulaw_clip("something.wav"), CALLER)
     last = heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, said))), clock=30.0)[0].change.evidence
     assert last.return_loss == pytest.approx(loss, abs=2.5) or loss == 30.0

@@ -1,18 +1,23 @@
 """The parts of the detector by themselves: the echo of a line, its noise, the background, and what is written down."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from agent.hearing.background import AT_ONCE, Background
-from agent.hearing.changes import Evidence
+from agent.hearing.caller import CallerSound
+from agent.hearing.changes import Evidence, Kind
 from agent.hearing.echo_path import EVERY, EchoPath, Path
-from agent.hearing.levels import SILENT, level, peak, to_linear
+from agent.hearing.levels import SILENT, SLOT, level, peak, to_linear
 from agent.hearing.model_files import ModelError
 from agent.hearing.noise_floor import LEAST, NoiseFloor
 from agent.hearing.table import TABLE, Event, State
-from agent.hearing.voice import ModelJudge, Pitch, load, make_judge
+from agent.hearing.voice import BY_PITCH, ModelJudge, Pitch, load, make_judge
 from tests.agent.hearing.lines import AGENT, CALLER
-from tests.agent.hearing.mixing import RATE, Sound, at_level, echo, levels, noise, ulaw_clip
+from tests.agent.hearing.mixing import RATE, Sound, at_level, echo, levels, noise, to_ulaw, ulaw_clip
 
 JFK = at_level(ulaw_clip("jfk.wav"), AGENT)
 
@@ -187,16 +192,63 @@ def test_the_model_is_loaded_once_and_left_out_where_it_is_not_installed(monkeyp
         load.cache_clear()
 
 
-def test_a_model_that_is_not_the_measured_one_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    if load() is None:
-        pytest.skip("the extra 'local' is not installed")
+def unreadable() -> None:
+    raise ModelError("not the model that was measured")
 
-    def other() -> None:
-        raise ModelError("not the model that was measured")
 
+def unloadable() -> None:
+    raise RuntimeError("the session was refused")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [None, SimpleNamespace(), SimpleNamespace(Silero=unreadable), SimpleNamespace(Silero=unloadable)],
+    ids=["no module", "another module", "another file", "no session"],
+)
+def test_a_model_that_cannot_be_loaded_is_left_out_and_that_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, module: object
+) -> None:
     load.cache_clear()
     try:
-        monkeypatch.setattr("agent.hearing.silero.Silero", other)
-        assert isinstance(make_judge(), Pitch)
+        monkeypatch.setattr("agent.hearing.voice.find_spec", lambda name: name)
+        monkeypatch.setitem(sys.modules, "agent.hearing.silero", module)
+        with capture_logs() as logs:
+            assert isinstance(make_judge(), Pitch)
+            assert isinstance(make_judge(), Pitch)
     finally:
         load.cache_clear()
+    assert [one["event"] for one in logs] == [BY_PITCH]
+
+
+class Failing:
+    """A model that is sure of a voice until it fails."""
+
+    window = 256
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+
+    def fresh(self) -> None:
+        """It remembers nothing."""
+
+    def judge_linear(self, _state: None, _window: bytes) -> float:
+        self._times -= 1
+        if self._times < 0:
+            raise RuntimeError("out of memory")
+        return 1.0
+
+
+@pytest.mark.parametrize("times", [0, 5, 15])
+def test_a_model_that_fails_in_a_call_is_replaced_by_the_pitch(times: int) -> None:
+    subject = CallerSound(ModelJudge(Failing(times)))  # type: ignore[arg-type]
+    gap = np.zeros(RATE)
+    sound = to_ulaw(np.concatenate([gap, JFK[: 2 * RATE], gap, JFK[2 * RATE : 4 * RATE], gap]))
+    with capture_logs() as logs:
+        told = [
+            change.kind
+            for start in range(0, len(sound), SLOT)
+            for change in subject.feed(sound[start : start + SLOT], start / RATE)
+        ]
+    assert [one["event"] for one in logs] == [BY_PITCH]
+    assert told.count(Kind.VOICE_STARTED) >= 2
+    assert subject.state is State.QUIET

@@ -7,9 +7,10 @@ from agent.turn_taking.expect import Expected
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.situation import SHORT_CONFIRM
+from agent.turn_taking.situation import LONGEST_PAUSE, SHORT_CONFIRM
 from agent.turn_taking.table import ENDLESS, Action, Event, State
 from tests.agent.turn_taking.calling import (
+    STATEMENT,
     actions,
     answered,
     begins,
@@ -118,11 +119,42 @@ def test_d4_a_long_interruption_without_words_is_not_talked_over() -> None:
     assert answered(final(subject, "No listen, I moved last week", 9.8)) == ["No listen, I moved last week"]
 
 
-@pytest.mark.parametrize(("probability", "until"), [(0.93, ENDLESS), (0.5, OPTIONS.confirm_limit)])
-def test_a_voice_without_end_is_a_background(probability: float, until: float) -> None:
+@pytest.mark.parametrize(
+    ("probability", "recogniser", "until"),
+    [
+        (0.93, "ends turns", LONGEST_PAUSE),
+        (0.93, "reports words at once", LONGEST_PAUSE),
+        (0.93, "reports words in the end", ENDLESS),
+        (0.5, "ends turns", OPTIONS.confirm_limit),
+    ],
+)
+def test_a_voice_without_end_is_a_background(probability: float, recogniser: str, until: float) -> None:
+    subject = greeted(ends_turns=recogniser == "ends turns")
+    if recogniser == "reports words at once":
+        interim(subject, "Where is", 2.0)
+    final(subject, "Where is my order?", 2.5)
+    wait(subject, 6.0)
+    subject.says(STATEMENT, "", 6.0)
+    subject.sound(voice(Kind.VOICE_STARTED, 8.0, probability), 8.0)
+    assert [(at, action) for at, action, _, _ in wait(subject, 40.0)] == [(8.0 + until, Action.RESUME)]
+
+
+def test_a_voice_that_becomes_certain_is_not_talked_over() -> None:
     subject = speaking()
-    subject.sound(voice(Kind.VOICE_STARTED, 1.0, probability), 1.0)
-    assert [(at, action) for at, action, _, _ in wait(subject, 40.0)] == [(1.0 + until, Action.RESUME)]
+    begins(subject, 1.0, probability=0.75)
+    assert subject.sound(voice(Kind.VOICE_CERTAIN, 1.4), 1.4) == ()
+    assert wait(subject, 8.0) == []
+    assert subject.state is State.PAUSED
+
+
+def test_a_caller_whose_voice_becomes_certain_is_not_asked_whether_they_are_there() -> None:
+    subject = greeted(ends_turns=False)
+    begins(subject, 2.0, probability=0.75)
+    subject.sound(voice(Kind.VOICE_CERTAIN, 2.4), 2.4)
+    assert wait(subject, 25.0) == []
+    ends(subject, 25.0)
+    final(subject, "That is all of it.", 25.5, 25.0)
+    assert [text for *_, text, _ in wait(subject, 30.0)] == ["That is all of it."]
 
 
 def test_a_voice_that_turns_out_to_be_a_background_pauses_no_longer() -> None:
@@ -208,54 +240,6 @@ def test_a_turn_is_complete_although_the_reply_to_it_ended_with_a_silence() -> N
     subject.done(7.0)
     assert subject.state is State.LISTENING
     assert subject.endpointing.pause < 2.0
-
-
-# Echo
-
-
-def measured() -> TurnMachine:
-    subject = speaking()
-    subject.hear_line(may_echo=True)
-    return subject
-
-
-@pytest.mark.parametrize("text", ["for delivery", "today before six and no other", "your order"])
-def test_words_without_a_voice_are_an_echo_where_it_is_measured(text: str) -> None:
-    subject = measured()
-    assert interim(subject, text, 1.0) == ()
-    assert Action.CUT not in actions(final(subject, text, 1.5))
-    assert subject.done(6.0) == ()
-    assert subject.state is State.LISTENING
-
-
-def test_a_caller_over_an_echo_is_heard() -> None:
-    subject = measured()
-    begins(subject, 1.0, return_loss=20.0)
-    assert answered(final(subject, "out for delivery you say?", 2.0)) == ["out for delivery you say?"]
-
-
-def test_an_echo_beside_the_voice_of_the_caller_is_told_by_when_it_sounded() -> None:
-    subject = measured()
-    begins(subject, 3.0, return_loss=20.0)
-    assert final(subject, "Your order", 3.3, ended=2.8) == ()
-    assert actions(final(subject, "Not that order", 4.5, ended=4.0))[:2] == (Action.CUT, Action.ANSWER)
-    ends(subject, 4.0)
-    subject.says("Which order?", "", 4.2)
-    assert actions(final(subject, "Which ord", 4.8, ended=4.45)) == (Action.KEEP,)
-    assert Action.CUT in actions(final(subject, "The other one", 5.2, ended=4.15))
-
-
-def test_an_echo_ends_with_the_sound_of_the_agent_however_late_it_is_told() -> None:
-    subject = measured()
-    subject.done(6.0)
-    assert final(subject, "before six", 7.5, ended=6.3) == ()
-    assert answered(final(subject, "and tomorrow?", 7.9, ended=7.2)) == ["and tomorrow?"]
-
-
-def test_without_a_measurement_a_run_of_three_of_its_words_is_an_echo() -> None:
-    subject = speaking()
-    assert actions(final(subject, "order is out for", 1.5)) == (Action.KEEP,)
-    assert subject.done(9.0) == ()
 
 
 # The end of the turn

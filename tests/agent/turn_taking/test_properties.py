@@ -15,9 +15,9 @@ from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import machine, voice
 
 STEPS = (
-    "voice", "faint voice", "quiet", "background", "short", "noise", "interim", "eager", "final", "empty", "says",
-    "done", "tool", "returned", "late", "key", "#", "notice", "hold", "taken", "back", "wait", "announce", "transfer",
-    "nobody",
+    "voice", "faint voice", "clearer", "quiet", "background", "short", "noise", "interim", "eager", "final", "empty",
+    "says", "done", "tool", "returned", "late", "key", "#", "notice", "hold", "taken", "back", "wait", "announce",
+    "transfer", "nobody",
 )  # fmt: skip
 USUAL = ("final", "interim", "says", "done")
 """What calls consist of: most of the steps, or hardly a reply is ever heard to its end."""
@@ -94,6 +94,9 @@ class Call:
 
     def _faint_voice(self) -> Decisions:
         return self.subject.sound(voice(Kind.VOICE_STARTED, self.now - 0.1, 0.5), self.now)
+
+    def _clearer(self) -> Decisions:
+        return self.subject.sound(voice(Kind.VOICE_CERTAIN, self.now - 0.02), self.now)
 
     def _quiet(self) -> Decisions:
         return self.subject.sound(voice(Kind.VOICE_ENDED, self.now - 0.3), self.now)
@@ -198,13 +201,15 @@ def held(events: list[tuple[str, float]], *, ends_turns: bool) -> Call:
 
 def never_over_a_certain_voice(call: Call) -> None:
     """The agent's sound has stopped, but for what nobody may interrupt, for the first 0.3 s after a turn's end, and
-    over a voice that brought no more words after the recogniser had said that they were all."""
-    known = call.subject._voice
+    over a voice that brought no more words after the recogniser had said that they were all, or too few to tell."""
+    known, log = call.subject._voice, call.subject._log
     if known.since is None or not known.certain or call.subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
         return
     if call.now < call.subject._turn.at + HANGOVER or call.now - known.since >= ENDLESS:
         return
     if call.now >= call.subject._awaited(known.since) - 1e-9:
+        return
+    if known.since < call.subject._agent.since and log.text and not log.complete:
         return
     assert call.silent or call.subject.state is State.PAUSED, call.subject.state
 

@@ -171,6 +171,19 @@ def test_music_in_the_place_of_the_caller_is_asked_once_then_waited_for() -> Non
     assert answered(final(subject, "I am back.", 260.0)) == ["I am back."]
 
 
+def test_a_background_before_a_caller_who_was_answered_does_not_make_them_wait() -> None:
+    subject = greeted()
+    subject.sound(voice(Kind.NOISE, 3.0, background=True), 3.0)
+    begins(subject, 4.0)
+    ends(subject, 5.0)
+    assert answered(final(subject, "Where is my order?", 5.4, 5.0)) == ["Where is my order?"]
+    subject.says("On its way.", "", 6.0)
+    subject.done(8.0)
+    assert [(at, action) for at, action, _, _ in wait(subject, 60.0)][:2] == [
+        (16.0, Action.REPROMPT), (32.0, Action.REPROMPT),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("state", [State.HEARING, State.LISTENING])
 def test_words_that_are_taken_back_cost_the_caller_no_answer(state: State) -> None:
     subject = greeted()

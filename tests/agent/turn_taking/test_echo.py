@@ -1,0 +1,66 @@
+"""Which words are the agent's own that come back."""
+
+import pytest
+
+from agent.hearing.echo_path import Path
+from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.table import Action, State
+from tests.agent.turn_taking.calling import actions, answered, begins, ends, final, interim, speaking
+
+
+def measured() -> TurnMachine:
+    subject = speaking()
+    subject.hear_line(Path.ECHO)
+    return subject
+
+
+@pytest.mark.parametrize("text", ["for delivery", "today before six and no other", "your order"])
+def test_words_without_a_voice_are_an_echo_where_it_is_measured(text: str) -> None:
+    subject = measured()
+    assert interim(subject, text, 1.0) == ()
+    assert Action.CUT not in actions(final(subject, text, 1.5))
+    assert subject.done(6.0) == ()
+    assert subject.state is State.LISTENING
+
+
+def test_a_caller_over_an_echo_is_heard() -> None:
+    subject = measured()
+    begins(subject, 1.0, return_loss=20.0)
+    assert answered(final(subject, "out for delivery you say?", 2.0)) == ["out for delivery you say?"]
+
+
+def test_an_echo_beside_the_voice_of_the_caller_is_told_by_when_it_sounded() -> None:
+    subject = measured()
+    begins(subject, 3.0, return_loss=20.0)
+    assert final(subject, "Your order", 3.3, ended=2.8) == ()
+    assert actions(final(subject, "Not that order", 4.5, ended=4.0))[:2] == (Action.CUT, Action.ANSWER)
+    ends(subject, 4.0)
+    subject.says("Which order?", "", 4.2)
+    assert actions(final(subject, "Which ord", 4.8, ended=4.45)) == (Action.KEEP,)
+    assert Action.CUT in actions(final(subject, "The other one", 5.2, ended=4.15))
+
+
+def test_an_echo_ends_with_the_sound_of_the_agent_however_late_it_is_told() -> None:
+    subject = measured()
+    subject.done(6.0)
+    assert final(subject, "before six", 7.5, ended=6.3) == ()
+    assert answered(final(subject, "and tomorrow?", 7.9, ended=7.2)) == ["and tomorrow?"]
+
+
+def test_without_a_measurement_a_run_of_three_of_its_words_is_an_echo() -> None:
+    subject = speaking()
+    assert actions(final(subject, "order is out for", 1.5)) == (Action.KEEP,)
+    assert subject.done(9.0) == ()
+
+
+@pytest.mark.parametrize("ended", [2.7, 3.6])
+@pytest.mark.parametrize("noticed", [True, False])
+def test_on_a_line_without_echo_a_choice_that_is_repeated_is_the_answer(ended: float, noticed: bool) -> None:
+    subject = speaking("Would you like Monday at nine or Tuesday at ten?")
+    subject.hear_line(Path.CLEAN)
+    if ended > 3.0:
+        subject.done(3.0)
+    if noticed:
+        begins(subject, ended - 0.5)
+        ends(subject, ended)
+    assert answered(final(subject, "Tuesday at ten.", ended + 0.3, ended)) == ["Tuesday at ten."]
