@@ -1,6 +1,7 @@
 """STT that stand in for each other, on virtual time; the last test is over real sockets."""
 
 import asyncio
+from math import inf
 
 import pytest
 
@@ -44,8 +45,9 @@ class FakeStt:
         open_error: ProviderError | None = None,
         open_after: float = 0.0,
         ends_turns: bool = True,
+        longest_silence: float = inf,
     ) -> None:
-        self.name, self.ends_turns = name, ends_turns
+        self.name, self.ends_turns, self.longest_silence = name, ends_turns, longest_silence
         self.sound = b""
         self.said: list[str] = []
         self.closed = 0

@@ -94,7 +94,7 @@ def test_nobody_is_asked_while_on_hold() -> None:
 def unheard(subject: TurnMachine, at: float, *, noticed: bool = False) -> list[tuple[float, Action]]:
     begins(subject, at)
     if noticed:
-        subject.notice()
+        subject.notice(at + 0.3)
     ends(subject, at + 1.2)
     return [(when, action) for when, action, _, _ in wait(subject, at + 4.0)]
 
