@@ -113,13 +113,14 @@ class Conversation(BaseConversation):
         self._floor.changed.set()
 
     def _follow_stt(self) -> None:
-        """Another STT may have stood in, which ends turns itself or does not."""
-        self._floor.turns.endpointing.ends_turns = self._stt.ends_turns
+        """Another STT may have stood in, which ends turns itself or does not; while dictated to it waits for longer."""
+        endpointing = self._floor.turns.endpointing
+        endpointing.ends_turns, endpointing.longest_silence = self._stt.ends_turns, self._stt.longest_silence
 
     def _understand(self, event: SttEvent) -> None:
         self._follow_stt()
         if isinstance(event, Onset):
-            self._floor.turns.notice()
+            self._floor.turns.notice(self._now())
             return
         self._listening.note(event)
         if words_of(event.text):

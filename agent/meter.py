@@ -59,6 +59,11 @@ class MeteredStt:
         """See `SpeechToText.ends_turns`."""
         return self._stt.ends_turns
 
+    @property
+    def longest_silence(self) -> float:
+        """See `SpeechToText.longest_silence`."""
+        return self._stt.longest_silence
+
     async def open(self) -> None:
         """See `SpeechToText.open`."""
         await self._stt.open()

@@ -65,6 +65,11 @@ class SpeechToText(AudioInput, Protocol):
         """Whether its final transcripts are the ends of turns; else they only end a piece of speech."""
         ...
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds of silence after which it ends any turn, with its present settings; infinite if it has no limit."""
+        ...
+
     async def open(self) -> None:
         """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""
         ...

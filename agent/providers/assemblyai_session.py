@@ -44,6 +44,9 @@ CONTEXT_LIMIT = 1500
 PROMPT_LIMIT = 1750
 """Characters of `prompt` in `extra`; the server ends the session beyond them."""
 
+MODES = {"min_latency": 640, "balanced": 1280, "max_accuracy": 2560}
+"""Milliseconds of silence that end any turn in each mode, unless `MOST` says otherwise."""
+
 LEAST, MOST = "min_turn_silence", "max_turn_silence"
 """In `extra`: milliseconds of silence that end a turn after a finished sentence, and in any case."""
 
@@ -113,6 +116,11 @@ class AssemblyAIOptions(ListenOptions):
                 told[name] = max(told[name], least)
         return told
 
+    def longest_silence(self, *, dictated: bool) -> float:
+        """Seconds of silence that end any turn, while something is dictated and otherwise."""
+        told = self.dictation() if dictated else self.usual()
+        return number(told, MOST, MODES[told["mode"]] if "mode" in told else 0) / 1000
+
     def session_url(self) -> str:
         """The URL of a session: mu-law at 8 kHz as it comes from the line."""
         model = self.model
@@ -157,6 +165,11 @@ class AssemblyAISttSession(SttSession):
         self._options = options
         self._finished = -1  # turn_order of the session's last final
         self._dictated = False
+
+    @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText`."""
+        return self._options.longest_silence(dictated=self._dictated)
 
     def attend(self, language: str) -> str:
         """A Universal-3 model is told of a language that it was not told of before."""

@@ -23,8 +23,8 @@ API_VERSION = "2026-08-14"
 
 DICTATED = 0.1
 """How unsure that the turn goes on to end it while something is dictated."""
-END = "turn_end_threshold"
-TURNS = {"turn_start_threshold": 0.8, "turn_eager_end_threshold": 0.4, END: 0.2, "turn_end_timeout_ms": 5600}
+END, TIMEOUT = "turn_end_threshold", "turn_end_timeout_ms"
+TURNS = {"turn_start_threshold": 0.8, "turn_eager_end_threshold": 0.4, END: 0.2, TIMEOUT: 5600}
 """How sure it must be that a turn begins; how unsure that it goes on to have a reply prepared, and to end it; and the
 silence in milliseconds that ends it in any case. `extra` may change them."""
 _ONSET_LAG = SAMPLE_RATE // 2
@@ -40,6 +40,7 @@ class CartesiaOptions(ListenOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        number(self.extra, TIMEOUT, TURNS[TIMEOUT])
         if len(self.keyterms) > 100 or sum(map(len, self.keyterms)) > 1200:
             raise ValueError("keyterms must be at most 100, of 1200 characters together")
         number(self.extra, END, TURNS[END])
@@ -69,6 +70,11 @@ class InkSession(SttSession):
         self._options = options
         self._text = ""
         self._dictated = False
+
+    @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText`."""
+        return number(self._options.extra, TIMEOUT, TURNS[TIMEOUT]) / 1000
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""

@@ -46,7 +46,7 @@ EOT, EOT_THRESHOLD = "eot_threshold", 0.7
 
 EAGER = "eager_eot_threshold"
 
-EOT_TIMEOUT = 5000
+TIMEOUT, EOT_TIMEOUT = "eot_timeout_ms", 5000
 """Flux: milliseconds of silence that end a turn in any case."""
 
 ONSET_LAG = SAMPLE_RATE
@@ -74,6 +74,7 @@ class DeepgramOptions(ListenOptions):
         if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
             raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
         sure = number(self.extra, EOT, EOT_THRESHOLD, 0.5, 1)
+        number(self.extra, TIMEOUT, EOT_TIMEOUT)
         number(self.extra, EAGER, self.eager_eot_threshold or 0.3, 0.3, min(0.9, sure))
 
     @property
@@ -224,12 +225,17 @@ class FluxSession(_DeepgramSession):
         self._text, self._end = "", 0
         self._dictated = False
 
+    @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText`."""
+        return number(self._options.extra, TIMEOUT, EOT_TIMEOUT) / 1000
+
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         options = self._options
         query = {
             EOT: f"{EOT_THRESHOLD:g}",
-            "eot_timeout_ms": str(EOT_TIMEOUT),
+            TIMEOUT: str(EOT_TIMEOUT),
         }
         if options.eager_eot_threshold is not None:
             query[EAGER] = f"{options.eager_eot_threshold:g}"

@@ -8,6 +8,7 @@ samples since the first `hear`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from math import inf
 
 import structlog
 
@@ -128,6 +129,11 @@ class FailoverStt:
     def ends_turns(self) -> bool:
         """See `agent.stt.SpeechToText.ends_turns`: that of the STT in use."""
         return self._stt is None or self._stt.ends_turns
+
+    @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText.longest_silence`: that of the STT in use."""
+        return inf if self._stt is None else self._stt.longest_silence
 
     async def open(self) -> None:
         """Get the first STT that can be had ready. Raises `ProviderError` when there are none."""

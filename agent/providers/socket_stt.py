@@ -46,6 +46,11 @@ class SocketStt:
         return self._session.ends_turns
 
     @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText.longest_silence`."""
+        return self._session.longest_silence
+
+    @property
     def dropped(self) -> float:
         """Seconds of sound dropped so far because the connection did not take them."""
         return self._session.backlog.dropped / SAMPLE_RATE

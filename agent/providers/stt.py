@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
@@ -251,6 +252,11 @@ class SttSession(ABC):
         self.backlog = Backlog(options.chunk, frame_min)
         self.ignored = 0
         """Messages that made no sense."""
+
+    @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText`."""
+        return inf
 
     def attend(self, language: str) -> str | None:
         """The message that says what is spoken from now on (ISO 639-1); empty if the session need not be told, None if

@@ -6,6 +6,7 @@ has asked for, the caller's own pauses and a model of the sound decide. Sans-IO.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from agent.turn_taking.expect import IN_PARTS, OPEN, Expected, Kind, Progress, kind_of, progress
@@ -23,6 +24,8 @@ PARTS = 1.7
 OVERDUE = 2.0
 """Behind a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
 behind any words as long as it has never ended a turn."""
+LATE = 1.0
+"""Behind any words, after the longest silence that the recogniser itself lets pass before it ends a turn."""
 GUESSED = 1.0
 """Behind what looks like such a part behind a question, if the recogniser has ended the turn."""
 MORE = 1.5
@@ -53,6 +56,8 @@ class Endpointing:
     options: TurnOptions
     ends_turns: bool = True
     """Whether the recogniser ends turns itself."""
+    longest_silence: float = inf
+    """Seconds of silence after which it then ends any turn; infinite if it has no limit."""
     expected: Expected = OPEN
     """What the agent has asked for in what it says or said last."""
     fields: tuple[Expected, ...] = ()
@@ -91,7 +96,7 @@ class Endpointing:
         wanted = self.wanted(text)
         state, told = progress(wanted, text, self.numerals)
         if self.ends_turns and not ended and not others:
-            longest = self.options.max_endpointing_delay
+            longest = min(self.options.max_endpointing_delay, self.longest_silence + LATE)
             whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
             overdue = (whole or not self.trusted) and (state is not Progress.PART)
             return (min(OVERDUE, longest) if overdue else longest), told, "the recogniser has not ended the turn"

@@ -69,9 +69,11 @@ class TurnMachine(Situation):
         """Whether the agent's sound comes back; None where the line does not tell what it has sent."""
         self._voice.path = path
 
-    def notice(self) -> None:
+    def notice(self, now: float) -> None:
         """The recogniser has noticed that the caller makes a sound."""
         self._voice.noticed = True
+        if self._voice.noticed_at <= self._log.last_at:  # noises that it notices do not put the answer off for ever
+            self._voice.noticed_at = now
         self._silence.reported()
 
     def hear(self, words: Words, now: float) -> Decisions:
@@ -131,7 +133,7 @@ class TurnMachine(Situation):
 
     def interrupted(self, now: float) -> Decisions:
         """A speech-to-speech session has noticed the caller, who begins a turn."""
-        self.notice()
+        self.notice(now)
         self._silence.since = now
         return self._handle(Event.WORDS, now, Evidence("interrupted", because="noticed by the session"))
 

@@ -28,8 +28,8 @@ class TurnOptions:
     endpointing_delay: float = 0.45
     """Silence that ends a turn whose words are complete, where the recogniser only transcribes."""
     max_endpointing_delay: float = 6.0
-    """Silence after which words are answered that the recogniser does not say to be all; 0 waits half a minute. The
-    limit of a recogniser that ends turns itself should be shorter."""
+    """Silence after which words are answered that the recogniser does not say to be all; 0 waits half a minute. Behind
+    one that ends turns itself it is no longer than a second after its own limit, which should be shorter than this."""
     learned_pause_limit: float = 2.0
     """Longest pause in the middle of a turn that is waited for with callers who have shown that they make such
     pauses; 0 learns none."""

@@ -13,6 +13,9 @@ WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
 UNVOICED = 0.2
 """Seconds of the end of a word that are no voice."""
+LIKELY = 0.6
+"""From which on a short sound is rather a word than a cough: of 276 recorded digits and letters 255 are that, of 300
+synthetic coughs, bumps, clicks and breaths none."""
 SPEECH = 0.8
 """Seconds of voice that are more than a cough: words should come of it."""
 WORD = 0.2
@@ -47,6 +50,8 @@ class Voice:
     until: float = -inf
     """When the last sound of it arrived, once it has ended."""
     certain: bool = True
+    likely: bool = True
+    """Whether it is rather a word than a cough, however short it is."""
     evidence: str = ""
     path: Path | None = None
     """Whether the agent's sound comes back; None if that is not measured."""
@@ -56,6 +61,8 @@ class Voice:
     """Seconds of it of which no words came."""
     noticed: bool = False
     """Whether the recogniser noticed, at least, that there was something."""
+    noticed_at: float = -inf
+    """When it did so first after the last words: the caller probably goes on."""
     background: bool = False
     """Whether there is steady speech or music behind the caller, or in their place."""
 
@@ -92,7 +99,8 @@ class Voice:
 
     def learn(self, change: Change) -> None:
         """Take the evidence of the sound."""
-        self.evidence, self.certain = str(change.evidence), change.evidence.voice >= CERTAIN
+        self.evidence, probability = str(change.evidence), change.evidence.voice
+        self.certain, self.likely = probability >= CERTAIN, probability >= LIKELY
         self.background |= change.evidence.background
 
     def drop(self, now: float) -> None:

@@ -119,7 +119,9 @@ class Situation:
         if self.state in (State.LISTENING, State.HOLDING):
             return self._silence.since
         if voice.since is None:
-            return voice.until if voice.others else max(voice.until, self._log.last_at - LAG)
+            last_at = self._log.last_at
+            goes_on = self.state is State.DECIDING and voice.noticed_at > last_at
+            return max(voice.until, -inf if voice.others else last_at - LAG, voice.noticed_at if goes_on else -inf)
         until = self._awaited(voice.since)
         return until if until < inf else None
 
@@ -144,7 +146,7 @@ class Situation:
     def unheard_after(self) -> float:
         """Seconds of silence after which words of the last voice are overdue; infinite if none need come."""
         voice = self._voice
-        if voice.unheard < (WORD if self._agent.asks and voice.certain else SPEECH):
+        if voice.unheard < (WORD if self._agent.asks and voice.likely else SPEECH):
             return inf
         return max(0.0, voice.until - self._silence.since) + self._overdue
 

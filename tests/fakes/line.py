@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from agent.call_control import CallControl
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
@@ -122,6 +123,7 @@ class FakeStt:
 
     name: str = "fake-stt"
     ends_turns: bool = True
+    longest_silence: float = inf
     heard: asyncio.Queue[SttEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict, dataclass, field
 from itertools import count
+from math import inf
 from typing import Self
 
 import structlog
@@ -258,6 +259,7 @@ class LocalStt:
 
     name = NAME
     ends_turns = False
+    longest_silence = inf
 
     def __init__(self, speech: LocalSpeech) -> None:
         self._speech = speech

@@ -57,6 +57,8 @@ def _problem(frame: Frame) -> str:
     if found:
         return found
     match kind:
+        case "stt", "piece" if not isinstance(frame.get("longest_silence", 0), _NUMBER):
+            return "'longest_silence' is no number"
         case "stt", "piece" if "onset" not in frame:
             return _missing(frame, _WORDS)
         case "llm", "piece":

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import asdict
 from itertools import count
+from math import inf
 from typing import Any, TypeVar
 
 from agent.errors import ProviderError
@@ -170,6 +171,11 @@ class ObservedStt:
         """See `SpeechToText.ends_turns`."""
         return self._stt.ends_turns
 
+    @property
+    def longest_silence(self) -> float:
+        """See `SpeechToText.longest_silence`."""
+        return self._stt.longest_silence
+
     async def open(self) -> None:
         """See `SpeechToText.open`."""
         await _opened(self._recorder, "stt", self._session, self._stt.open())
@@ -202,6 +208,8 @@ class ObservedStt:
     def _shown(self, event: SttEvent) -> dict[str, Any]:
         """`after` is the length of the sound sent so far, `delay` the time since its last piece."""
         since = {"after": self._samples, "delay": round(_now() - self._heard_at, 5) if self._samples else 0.0}
+        if self.longest_silence < inf:
+            since["longest_silence"] = self.longest_silence
         if isinstance(event, Onset):
             return since | {"onset": event.at}
         return since | {"text": event.text, "final": event.final, "eager": event.eager, "end": event.end}

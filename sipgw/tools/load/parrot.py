@@ -32,6 +32,7 @@ class ParrotStt:
 
     name = "parrot"
     ends_turns = True
+    longest_silence = ENDS_AFTER
 
     def __init__(self) -> None:
         self._turns: asyncio.Queue[Transcript | None] = asyncio.Queue(16)

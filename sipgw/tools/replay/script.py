@@ -9,6 +9,7 @@ import json
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NoReturn
 
 from agent.errors import ProviderError
@@ -129,6 +130,7 @@ class ReplayedStt:
         self._script = script
         self._answer = script.find("stt", lambda asked: asked["do"] == "made" and asked["name"] == name)
         self.ends_turns = bool(self._answer and self._answer.asked["ends_turns"])
+        self.longest_silence = inf
         self._given: list[tuple[int, float]] = [(0, now())]
         self._more = asyncio.Event()
 
@@ -153,6 +155,7 @@ class ReplayedStt:
             return
         for piece in self._answer.pieces:
             await until(await self._given_at(piece["after"]) + piece["delay"])
+            self.longest_silence = piece.get("longest_silence", inf)
             if "onset" in piece:
                 yield Onset(piece["onset"])
             else:

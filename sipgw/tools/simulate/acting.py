@@ -35,7 +35,7 @@ class CallerSpeech:
 class ActingStt:
     """Detects speech in the received sound, and takes its words from the scenario."""
 
-    name, ends_turns = "acting", True
+    name, ends_turns, longest_silence = "acting", True, FINAL
 
     def __init__(self, caller_speech: CallerSpeech) -> None:
         self._caller_speech = caller_speech

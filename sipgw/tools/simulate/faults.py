@@ -46,6 +46,11 @@ class FaultyStt:
         """See `agent.stt.SpeechToText`."""
         return self._stt.ends_turns
 
+    @property
+    def longest_silence(self) -> float:
+        """See `agent.stt.SpeechToText`."""
+        return self._stt.longest_silence
+
     async def open(self) -> None:
         """See `agent.stt.SpeechToText`."""
         if self._options.down == "stt":

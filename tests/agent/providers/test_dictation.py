@@ -1,12 +1,15 @@
 """While a number, a code or an address is dictated the STT waits for longer and know how people spell; then no more."""
 
 import asyncio
+from math import inf
 
 import pytest
 
+from agent.providers.assemblyai_session import AssemblyAIOptions, AssemblyAISttSession
 from agent.providers.cartesia import CartesiaStt
-from agent.providers.cartesia_ink import CartesiaOptions
-from agent.providers.stt import SPELLED
+from agent.providers.cartesia_ink import CartesiaOptions, InkSession
+from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
+from agent.providers.stt import SPELLED, SttSession
 from agent.turn_taking.expect import OPEN, Expected, Kind
 from tests.agent.providers.listening import listen, sound
 from tests.agent.providers.test_stt_languages import assemblyai, deepgram
@@ -79,6 +82,39 @@ def test_limits_above_ours_are_kept() -> None:
     raised, restored = updates(FakeAssemblyAI(), extra={"min_turn_silence": 700, "max_turn_silence": 3000})
     for message in (raised, restored):
         assert (message["min_turn_silence"], message["max_turn_silence"]) == (700, 3000)
+
+
+@pytest.mark.parametrize(
+    ("session", "silences"),
+    [
+        (AssemblyAISttSession(AssemblyAIOptions()), (1.28, 2.56)),
+        (AssemblyAISttSession(AssemblyAIOptions(mode="min_latency")), (0.64, 2.56)),
+        (AssemblyAISttSession(AssemblyAIOptions(extra={"max_turn_silence": 1500})), (1.5, 1.8)),
+        (AssemblyAISttSession(AssemblyAIOptions(model="u3-rt-pro")), (1.0, 1.8)),
+        (AssemblyAISttSession(AssemblyAIOptions(model="universal-streaming-english")), (1.28, 1.8)),
+        (FluxSession(DeepgramOptions()), (5.0, 5.0)),
+        (FluxSession(DeepgramOptions(extra={"eot_timeout_ms": 3000})), (3.0, 3.0)),
+        (NovaSession(DeepgramOptions(model="nova-3")), (inf, inf)),
+        (InkSession(CartesiaOptions()), (5.6, 5.6)),
+    ],
+)
+def test_the_longest_silence_is_that_of_the_present_settings(
+    session: SttSession, silences: tuple[float, float]
+) -> None:
+    usual, dictated = silences
+    told = []
+    for sentence, wanted in ASKED[:3]:
+        session.hint(sentence, wanted)
+        told.append(session.longest_silence)
+    assert told == [usual, dictated, usual]
+
+
+@pytest.mark.parametrize("wrong", ["3000", -1, True])
+def test_a_longest_silence_that_is_none_is_refused(wrong) -> None:
+    with pytest.raises(ValueError, match="eot_timeout_ms"):
+        DeepgramOptions(extra={"eot_timeout_ms": wrong})
+    with pytest.raises(ValueError, match="turn_end_timeout_ms"):
+        CartesiaOptions(extra={"turn_end_timeout_ms": wrong})
 
 
 def test_flux_must_be_surer_that_the_turn_is_over() -> None:

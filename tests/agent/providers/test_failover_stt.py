@@ -1,6 +1,7 @@
 """STT that stand in for each other, on virtual time; the last test is over real sockets."""
 
 import asyncio
+from math import inf
 
 import pytest
 
@@ -44,8 +45,9 @@ class FakeStt:
         open_error: ProviderError | None = None,
         open_after: float = 0.0,
         ends_turns: bool = True,
+        longest_silence: float = inf,
     ) -> None:
-        self.name, self.ends_turns = name, ends_turns
+        self.name, self.ends_turns, self.longest_silence = name, ends_turns, longest_silence
         self.sound = b""
         self.said: list[str] = []
         self.closed = 0
@@ -122,15 +124,18 @@ def test_stt_that_refuse_are_passed_over_and_the_next_call_begins_with_the_other
 
 
 def test_whether_turns_end_is_a_matter_of_the_stt_in_use():
-    first, second = FakeStt("one", (400, LOST), ends_turns=False), FakeStt("two", (400, Onset(0.3)))
+    first, second = (
+        FakeStt("one", (400, LOST), ends_turns=False),
+        FakeStt("two", (400, Onset(0.3)), longest_silence=1.28),
+    )
 
     async def scenario(stt, events):
-        before = stt.ends_turns
+        before = stt.ends_turns, stt.longest_silence
         await feed(stt, sound(1000))
         await events.next()
-        return before, stt.name, stt.ends_turns
+        return before, stt.name, (stt.ends_turns, stt.longest_silence)
 
-    assert hearing(first, second, scenario=scenario) == (False, "two", True)
+    assert hearing(first, second, scenario=scenario) == ((False, inf), "two", (True, 1.28))
 
 
 def test_stt_that_take_too_long_to_open_are_passed_over():

@@ -1,5 +1,7 @@
 """How long a silence ends the caller's turn."""
 
+from math import inf
+
 import pytest
 
 from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
@@ -27,6 +29,12 @@ def test_a_recogniser_that_ends_turns_is_believed(text: str) -> None:
     owed = OVERDUE if text.endswith("?") else OPTIONS.max_endpointing_delay
     assert delay(text, ends_turns=True, ended=False, trusted=True) == owed
     assert delay(text, ends_turns=True, ended=False) <= owed
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(0.64, 1.64), (2.56, 3.56), (30.0, 6.0), (inf, 6.0)])
+def test_what_a_recogniser_owes_is_not_waited_for_much_longer_than_its_own_silence(own: float, seconds: float) -> None:
+    owed = delay("So I ordered a", ends_turns=True, ended=False, trusted=True, longest_silence=own)
+    assert owed == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

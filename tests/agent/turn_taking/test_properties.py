@@ -147,7 +147,7 @@ class Call:
     # The agent
 
     def _notice(self) -> None:
-        self.subject.notice()
+        self.subject.notice(self.now)
 
     def _says(self) -> Decisions:
         if not self.replying or self.subject.state is State.PAUSED:

@@ -3,6 +3,7 @@
 import pytest
 
 from agent.hearing.changes import Kind
+from agent.turn_taking.endpointing import GUESSED
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import DEAF_AFTER, NOTICED_AFTER, UNHEARD_AFTER, WORDLESS
@@ -94,9 +95,29 @@ def test_nobody_is_asked_while_on_hold() -> None:
 def unheard(subject: TurnMachine, at: float, *, noticed: bool = False) -> list[tuple[float, Action]]:
     begins(subject, at)
     if noticed:
-        subject.notice()
+        subject.notice(at + 0.3)
     ends(subject, at + 1.2)
     return [(when, action) for when, action, _, _ in wait(subject, at + 4.0)]
+
+
+@pytest.mark.parametrize(("probability", "asked"), [(0.68, True), (0.55, False)])
+def test_a_short_sound_after_a_question_is_asked_about_if_it_is_likely_a_word(probability: float, asked: bool) -> None:
+    subject = greeted()
+    begins(subject, 3.0, probability=probability)
+    ends(subject, 3.45, probability=probability)
+    told = [(at, action) for at, action, _, _ in wait(subject, 8.0)]
+    assert told == ([(pytest.approx(3.45 + UNHEARD_AFTER), Action.ASK_AGAIN)] if asked else [])
+
+
+def test_a_caller_whom_the_recogniser_notices_again_is_given_as_much_time_once_more() -> None:
+    subject = greeted()
+    begins(subject, 2.0)
+    ends(subject, 4.0)
+    assert answered(final(subject, "7 3 4 6", 4.3)) == [], "more may follow"
+    subject.notice(4.8)
+    subject.notice(5.6)  # noises are noticed, too
+    ((at, action, _, _),) = wait(subject, 6.5)
+    assert (at, action) == (pytest.approx(4.8 + GUESSED), Action.ANSWER)
 
 
 @pytest.mark.parametrize("noticed", [False, True])

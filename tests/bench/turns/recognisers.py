@@ -58,6 +58,11 @@ class Recogniser:
     def attend(self, language: str) -> None:
         """Only English is spoken."""
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds after which it ends any turn."""
+        return math.inf
+
     def tell(self, event: Any, after: float = LAG) -> None:
         asyncio.get_running_loop().call_later(after, self._events.put_nowait, event)
 
@@ -121,6 +126,10 @@ class Flux(Service):
         super().__init__(wire)
         self._eager = False
 
+    @property
+    def longest_silence(self) -> float:
+        return self.LIMIT
+
     def more(self) -> None:
         self._eager = False
         super().more()
@@ -154,8 +163,16 @@ class Universal(Service):
         if (self.turn[-1].end - self.turn[0].start) / RATE >= 0.75 or len(self.turn) > 2:
             super().more()
 
+    @property
+    def longest_silence(self) -> float:
+        return self._mode[1] / 1000
+
+    @property
+    def _mode(self) -> tuple[int, int]:
+        return MODES["max_accuracy" if self.dictation else "balanced"]
+
     def silent(self, seconds: float) -> None:
-        least, most = MODES["max_accuracy" if self.dictation else "balanced"]
+        least, most = self._mode
         last = self.turn[-1].text
         sentence = len(self.turn) >= 4 and last not in DANGLING | SPELT
         if seconds >= most / 1000 or (sentence and seconds >= least / 1000):

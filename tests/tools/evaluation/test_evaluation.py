@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, get_args
 
@@ -139,7 +140,7 @@ def test_a_judge_that_does_not_judge_is_no_verdict(said: str) -> None:
 class Scripted:
     """STT that understands after so many seconds of sound."""
 
-    name, ends_turns = "scripted", True
+    name, ends_turns, longest_silence = "scripted", True, inf
 
     def __init__(self, finals: dict[float, str], fault: str = "") -> None:
         self.finals, self.fault, self.heard = finals, fault, 0

@@ -261,6 +261,11 @@ def test_a_broken_bundle_is_one_line_and_2(tmp_path: Path, name: str, content: b
         ({"of": "stt", "do": "ended", "t": 1, "session": 9, "waited": "long"}, "'waited' is 'long'"),
         ({"of": "stt", "do": "ended", "t": 1, "session": 9, "waited": 0, "fault": {}}, "'provider' is missing"),
         ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0, "sound": [1]}, "'sound' is not"),
+        (
+            {"of": "stt", "do": "piece", "t": 1, "session": 9, "waited": 0, "after": 0, "delay": 0, "onset": 0}
+            | {"longest_silence": "1"},
+            "'longest_silence'",
+        ),
         ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0}, "'sound' is missing"),
         ({"of": "tts", "do": "piece", "t": 1, "session": 9, "waited": 0, "timed": [1]}, "'timed' is not"),
         (

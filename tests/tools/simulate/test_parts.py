@@ -169,7 +169,7 @@ class Parts:
     """STT, LLM and TTS that do everything at once."""
 
     name = "plain"
-    ends_turns = True
+    ends_turns, longest_silence = True, 1.5
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
