@@ -15,6 +15,9 @@ REPEATED = 3
 """So many words in a row that the agent has just said are its echo, on a line whose echo is not measured."""
 AROUND = 0.5
 """Seconds by which a recogniser may misplace words."""
+ALIKE = 0.5
+"""Share of words without a voice that the agent has just said, so that they are its echo on a line that is not known
+yet: a recogniser mishears some words of an echo, and a voice may be noticed late."""
 TAIL = 0.6
 """Seconds after the agent's last sound in which an echo of it may end."""
 INTERRUPTS = frozenset(
@@ -85,7 +88,8 @@ def judge(
     """
     words = words_of(text)
     may_echo = scene.path is not Path.CLEAN and scene.silent_for <= TAIL
-    if may_echo and scene.path and scene.apart > AROUND:
+    voiceless = may_echo and scene.path is not None and scene.apart > AROUND
+    if voiceless and (scene.path is Path.ECHO or _share(words, words_of(scene.said)) >= ALIKE):
         return Verdict.ECHO, "no voice of the caller"
     certain = scene.apart > 0.0 if scene.path else len(words) >= REPEATED
     if may_echo and certain and _in(words, words_of(scene.said)):
@@ -107,6 +111,12 @@ def judge(
     if scene.voice > SHORT_SOUND and not agrees:
         return Verdict.CALLER, f"voice for {1000 * scene.voice:.0f} ms"
     return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
+
+
+def _share(words: list[str], said: list[str]) -> float:
+    """The share of the words that were said, too."""
+    known = set(said)
+    return sum(word in known for word in words) / (len(words) or 1)
 
 
 def _in(words: list[str], said: list[str]) -> bool:

@@ -23,6 +23,17 @@ def test_words_without_a_voice_are_an_echo_where_it_is_measured(text: str) -> No
     assert subject.state is State.LISTENING
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+def test_until_the_line_is_known_only_words_that_the_agent_has_said_are_its_echo(noticed: bool) -> None:
+    subject = speaking("Welcome to the store, what can I do for you?")
+    subject.hear_line(Path.UNKNOWN)
+    assert actions(final(subject, "store word can", 0.8, ended=0.6)) == (Action.KEEP,), "one of them was misheard"
+    interim(subject, "Please note", 1.2)
+    if noticed:
+        begins(subject, 2.0)
+    assert answered(final(subject, "Please note down this.", 2.5, ended=2.2)) == ["Please note down this."]
+
+
 def test_a_caller_over_an_echo_is_heard() -> None:
     subject = measured()
     begins(subject, 1.0, return_loss=20.0)
