@@ -118,7 +118,7 @@ def test_an_agent_that_no_longer_stops_is_found(monkeypatch: pytest.MonkeyPatch)
         cell: (state, tuple(one for one in decisions if one is not Action.CUT))
         for cell, (state, decisions) in TABLE.items()
     }
-    monkeypatch.setattr("agent.turn_taking.machine.TABLE", deaf)
+    monkeypatch.setattr("agent.turn_taking.transitions.TABLE", deaf)
     assert "turn 2: interrupted" in played(bundle("barge_in"))[1]
 
 

@@ -1,0 +1,104 @@
+"""From one state of turn-taking to the next: the cell of the table for a judged event, and what changes with it.
+
+Sans-IO.
+"""
+
+from dataclasses import replace
+from math import inf
+
+from agent.turn_taking.decision import NAMES, Decision, Decisions
+from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.expect import OPEN
+from agent.turn_taking.parties import Answered
+from agent.turn_taking.situation import SPEAKS, THINKS, Situation
+from agent.turn_taking.table import TABLE, Action, Event, State
+
+ASIDE_KEPT = 3.0
+"""Seconds for which words into a statement still answer the question that it ends with."""
+KEPT_LETTERS = 500
+"""Letters of words into statements that are kept for the caller's next turn."""
+TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, Event.KEY, Event.KEYS)
+
+
+class Transitions(Situation):
+    """The state, and how events change it and what is known of both parties."""
+
+    def _handle(self, event: Event, now: float, evidence: Evidence) -> Decisions:
+        cell = TABLE.get((self.state, event))
+        if cell is None:
+            return ()
+        state, actions = cell
+        if event in (Event.BACKCHANNEL, Event.UNCONFIRMED) and self.state is State.PAUSED and self._voice.certainly_on:
+            return ()  # something follows
+        goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
+        if goes_on:
+            self._go_on()
+        if event is Event.DONE and self.state in (*SPEAKS, *THINKS):
+            self.endpointing.answered()
+        if Action.CUT in actions:
+            self._settle_aside(now, ASIDE_KEPT)
+        if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
+            self._agent.broke = broke
+            self._turn = self._turn._replace(more=True)
+        decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
+        said = event is Event.DONE and self.state is not State.ANNOUNCING
+        self._agent.greeted |= said or bool({Action.CUT, Action.ANSWER}.intersection(actions))
+        if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):
+            self._silence.since = now
+        self._enter(state, now)
+        return decisions
+
+    def _decide(self, action: Action, event: Event, now: float, evidence: Evidence) -> Decision:
+        evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
+        if action is Action.PREPARE:
+            return Decision(action, evidence, self._unanswered(), self._turn.text if self._turn.returned else "", event)
+        if action not in (Action.ANSWER, Action.TELL):
+            return Decision(action, evidence, event=event)
+        early = self._agent.early or bool(self._agent.kept) or (self._turn.early and self._turn.returned)
+        if self._agent.kept:  # a part of the turn: given back with it
+            self._log.note(self._agent.kept)
+        turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
+        self._agent.kept, self._agent.broke, self._agent.early, self._agent.since = "", None, False, inf
+        self._voice.settle()
+        self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
+        if action is Action.ANSWER:
+            self._silence.heard()
+            self._voice.background = False
+        self.endpointing.expected = OPEN
+        return Decision(action, evidence, text, turn.text if turn.returned else "", event)
+
+    def _go_on(self) -> None:
+        """The caller goes on after a reply had begun: what is not answered after all is given back."""
+        if self.state in THINKS and not self._turn.acted:
+            self._log.give_back()
+            self._turn = self._turn._replace(returned=True)
+
+    def _enter(self, state: State, now: float) -> None:
+        agent, silence = self._agent, self._silence
+        if state is State.LISTENING and self._voice.since is not None:
+            state = State.HEARING
+        elif state is State.LISTENING and self._keys.pressed:
+            state = State.COLLECTING
+        elif state is State.LISTENING and silence.connecting:
+            state = State.TRANSFERRING
+        elif state is State.LISTENING and now < silence.free_until:
+            state = State.HOLDING
+        if state is not self.state:
+            self._entered = now
+        if state in SPEAKS and self.state is State.PAUSED:
+            agent.until = inf
+        elif state not in SPEAKS and agent.until == inf:
+            agent.until = now
+        self.state = state
+
+    def _settle_aside(self, now: float, limit: float) -> None:
+        """Words over which the agent went on begin a turn if they came within `limit`; else they are kept for one."""
+        agent = self._agent
+        aside, agent.aside = agent.aside, ""
+        agrees = self.lexicon.agrees(aside)
+        before = agrees and agent.asks and agent.aside_until <= agent.asked_at  # agrees to what was said until then
+        if aside and not before and now - agent.aside_at <= limit:
+            self._log.note(aside)
+            agent.early = True
+        elif not agrees:
+            agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
