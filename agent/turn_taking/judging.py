@@ -87,13 +87,8 @@ def judge(
     `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree.
     """
     words = words_of(text)
-    may_echo = scene.path is not Path.CLEAN and scene.silent_for <= TAIL
-    voiceless = may_echo and scene.path is not None and scene.apart > AROUND
-    if voiceless and (scene.path is Path.ECHO or _share(words, words_of(scene.said)) >= ALIKE):
-        return Verdict.ECHO, "no voice of the caller"
-    certain = scene.apart > 0.0 if scene.path else len(words) >= REPEATED
-    if may_echo and certain and _in(words, words_of(scene.said)):
-        return Verdict.ECHO, "repeats the agent"
+    if (echo := _echo(text, scene)) is not None:
+        return Verdict.ECHO, echo
     if not scene.speaking:
         return Verdict.CALLER, ""
     said = set(words).difference(fillers)
@@ -113,10 +108,28 @@ def judge(
     return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
 
 
-def _share(words: list[str], said: list[str]) -> float:
-    """The share of the words that were said, too."""
-    known = set(said)
-    return sum(word in known for word in words) / (len(words) or 1)
+def _echo(text: str, scene: Scene) -> str | None:
+    """Why the words are an echo; None if they are not."""
+    if scene.path is Path.CLEAN or scene.silent_for > TAIL:
+        return None
+    if scene.path is Path.ECHO and scene.apart > AROUND:
+        return "no voice of the caller"
+    words = words_of(text)
+    match scene.path:
+        case Path.UNKNOWN:
+            found = scene.apart > 0.0 and repeats(text, scene.said)
+        case Path.ECHO:
+            found = scene.apart > 0.0 and _in(words, words_of(scene.said))
+        case _:
+            found = len(words) >= REPEATED and _in(words, words_of(scene.said))
+    return "repeats the agent" if found else None
+
+
+def repeats(text: str, said: str) -> bool:
+    """Whether so many of the words were said, too, that they may be an echo; the last one is perhaps cut off."""
+    words, known = words_of(text), words_of(said)
+    told = set(known).union(words[-1:] if any(one.startswith(words[-1]) for one in known) else ())
+    return sum(word in told for word in words) >= ALIKE * len(words)
 
 
 def _in(words: list[str], said: list[str]) -> bool:

@@ -79,7 +79,7 @@ class TurnMachine(Transitions):
                 self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final and not words.others else ()
         known, self._silence.early = self._log.text, self._silence.early or not words.final
-        if not words_of(new := self._log.hear(words, now, self.endpointing.numerals)):
+        if not words_of(new := self._heard(words, now)):
             return ()
         if words.others:
             self._voice.others = self._voice.since is None
@@ -96,7 +96,7 @@ class TurnMachine(Transitions):
             self._learn(now)
             return () if self.state in SPEAKS[1:] else self._words(words, now, evidence)
         if verdict is not Verdict.UNDECIDED:
-            self._log.forget(now)
+            self._log.forget(now, doubtful=verdict is Verdict.ECHO and self._voice.path is Path.UNKNOWN)
         if not words.final:
             return ()
         self._voice.settle()
@@ -296,6 +296,12 @@ class TurnMachine(Transitions):
         return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else Event.UNHEARD, now, evidence)
 
     # Judgement
+
+    def _heard(self, words: Words, now: float) -> str:
+        """What of the recogniser's turn is not answered."""
+        new = self._log.hear(words, now, self.endpointing.numerals)
+        doubted = self._log.doubted
+        return self._log.trust() if doubted and self._is_theirs(doubted) else new
 
     def _learn(self, now: float) -> None:
         """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""

@@ -2,9 +2,10 @@
 
 from math import inf
 
+from agent.hearing.echo_path import Path
 from agent.turn_taking.endpointing import Endpointing
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.judging import Scene, Verdict, judge
+from agent.turn_taking.judging import Scene, Verdict, judge, repeats
 from agent.turn_taking.keys import Keypad
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import (
@@ -200,6 +201,11 @@ class Situation:
             voice.path, voice.apart(words.ended, now),
         )  # fmt: skip
         return judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
+
+    def _is_theirs(self, doubted: str) -> bool:
+        """Whether words of a line that was not known yet, which may have been an echo, were none."""
+        path = self._voice.path
+        return path is Path.CLEAN or (path is Path.UNKNOWN and not repeats(doubted, self._agent.said))
 
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)

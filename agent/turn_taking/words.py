@@ -71,6 +71,8 @@ class _Spoken:
     """When that of the last one that is answered did."""
     before: int = 0
     """How many were, before they were answered last."""
+    doubted: int | None = None
+    """How many were in front of those that may be an echo; None if none may."""
 
     @property
     def rest(self) -> str:
@@ -150,6 +152,7 @@ class WordLog:
             text, taken = self._place(current, words, now, numerals)
             current.taken = min(taken, len(text.split()))
             current.before = min(current.before, current.taken)
+            current.doubted = current.doubted if current.doubted is None else min(current.doubted, current.taken)
         said, current.text, current.final, current.ended = current.rest, text, words.final, words.ended
         if current.rest and current.rest != said:
             self.last_at = now
@@ -195,7 +198,7 @@ class WordLog:
         text, self._taken_at = self.text, now
         self._spoken = [one for one in self._spoken if one.rest or not one.final]
         for one in self._spoken:
-            one.before, one.taken, one.until = one.taken, len(one.text.split()), one.ended
+            one.before, one.taken, one.until, one.doubted = one.taken, len(one.text.split()), one.ended, None
         return text
 
     def give_back(self) -> None:
@@ -203,8 +206,28 @@ class WordLog:
         for one in self._spoken:
             one.taken = min(one.before, one.taken)
 
-    def forget(self, now: float) -> None:
-        """The words that came last were no turn."""
+    def forget(self, now: float, *, doubtful: bool = False) -> None:
+        """The words that came last were no turn; or, if it is `doubtful`, they may have been an echo."""
         if (last := self._heard) is not None:
+            if not doubtful:
+                last.doubted = None
+            elif last.doubted is None:
+                last.doubted = last.taken
             last.before = last.taken = len(last.text.split())
             last.until, self._taken_at = last.ended, now
+
+    @property
+    def doubted(self) -> str:
+        """The words of the recogniser's present turn that may be an echo, with those behind them."""
+        last = self._heard
+        return " ".join(last.text.split()[last.doubted :]) if last is not None and last.doubted is not None else ""
+
+    def trust(self) -> str:
+        """They are the caller's after all; returns what of the turn is not answered."""
+        last = self._heard
+        if last is None:
+            return ""
+        if last.doubted is not None:
+            last.before = last.taken = last.doubted
+            last.until, last.doubted = inf, None
+        return last.rest

@@ -34,6 +34,20 @@ def test_until_the_line_is_known_only_words_that_the_agent_has_said_are_its_echo
     assert answered(final(subject, "Please note down this.", 2.5, ended=2.2)) == ["Please note down this."]
 
 
+@pytest.mark.parametrize("path", [Path.UNKNOWN, Path.CLEAN])
+def test_words_that_began_like_an_echo_come_back_with_those_that_show_that_they_were_none(path: Path) -> None:
+    subject = speaking("This call is recorded, because the law wants it to be.")
+    subject.hear_line(Path.UNKNOWN)
+    for at, text in enumerate(("I", "I want")):
+        assert interim(subject, text, 0.5 + 0.2 * at) == ()
+    subject.hear_line(path)
+    if path is Path.UNKNOWN:
+        interim(subject, "I want it never to cost me", 1.5)
+    assert answered(final(subject, "I want it never to cost me anything.", 2.5, 2.2)) == [
+        "I want it never to cost me anything."
+    ]
+
+
 def test_a_caller_over_an_echo_is_heard() -> None:
     subject = measured()
     begins(subject, 1.0, return_loss=20.0)
