@@ -48,6 +48,10 @@ class Background:
         """Whether there is one."""
         return self._steady is not None
 
+    def is_quieter(self, level: float) -> bool:
+        """Whether a voice with this level is quieter than the caller, who has been heard."""
+        return self._usual is not None and level < self._usual - BELOW_USUAL
+
     def confirmed(self, level: float) -> None:
         """Words of a voice with this level were answered."""
         self._usual = _follow(self._usual, level)

@@ -83,3 +83,18 @@ def test_words_without_times_of_their_own_are_placed_where_they_were_reported_fi
     assert (later.text, later.others) == ("fellow", True)
     subject.voice.forget_background()
     assert subject.words(Transcript("fellow buy yes", final=True, eager=True, end=8.9)).text == "fellow yes"
+
+
+def test_no_word_of_a_caller_who_is_alone_is_left_out_however_late_their_voice_is_noticed() -> None:
+    subject = Listening()
+    subject.voice = CallerSound(model())
+    soft, loud = (at_level(ulaw_clip("lv_0880.wav"), dbm0) for dbm0 in (-58.0, CALLER))
+    call = line(12.0, np.random.default_rng(3), None, place(12 * RATE, (1.0, loud), (5.0, soft), (8.0, loud)))
+    for at in range(0, len(call.came), 320):
+        subject.hear(call.came[at : at + 320], 100.0 + (at + 320) / RATE)
+        if at == 4 * RATE:
+            subject.voice.false_alarm()  # its words come late
+    assert not any(105.0 < began < 107.0 for began, _ in subject.voice._voices._times), "too soft to be noticed"
+    placed = (Word("he", 5.2, 5.4), Word("was", 5.5, 5.8), Word("young", 8.4, 9.0))
+    words = subject.words(Transcript("he was young", final=True, eager=True, end=9.0, words=placed))
+    assert (words.text, words.others) == ("he was young", False)

@@ -1,10 +1,15 @@
 """Which words are the agent's own that come back."""
 
+import numpy as np
 import pytest
 
+from agent.hearing.caller import CallerSound
+from agent.hearing.changes import Kind
 from agent.hearing.echo_path import Path
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.table import Action, State
+from tests.agent.hearing.lines import AGENT, heard, line, model, of
+from tests.agent.hearing.mixing import RATE, at_level, place, ulaw_clip
 from tests.agent.turn_taking.calling import actions, answered, begins, ends, final, interim, speaking
 
 
@@ -45,6 +50,22 @@ def test_words_that_began_like_an_echo_come_back_with_those_that_show_that_they_
         interim(subject, "I want it never to cost me", 1.5)
     assert answered(final(subject, "I want it never to cost me anything.", 2.5, 2.2)) == [
         "I want it never to cost me anything."
+    ]
+
+
+def test_a_soft_caller_who_speaks_into_the_greeting_of_a_new_line_is_answered() -> None:
+    """Recorded speech, which is too soft for a voice to be noticed over the agent at once."""
+    sound, said = CallerSound(model()), at_level(ulaw_clip("lv_0880.wav"), -40.0)
+    greeting = at_level(ulaw_clip("jfk.wav")[: 4 * RATE], AGENT)
+    call = line(1.1, np.random.default_rng(3), greeting, place(4 * RATE, (0.3, said)))
+    subject = speaking("Hello, this is Acme Store, and we are happy that you call.")
+    changes = heard(sound, call)
+    assert not of(changes, Kind.VOICE_STARTED), "it is not noticed"
+    subject.hear_line(sound.path)
+    assert sound.path is Path.UNKNOWN
+    interim(subject, "he was", 1.1)
+    assert answered(final(subject, "he was not an ill disposed young man", 3.0, ended=2.7)) == [
+        "he was not an ill disposed young man"
     ]
 
 
