@@ -26,8 +26,10 @@ class Background:
         """Level at which the caller speaks, dBm0."""
         self._steady: float | None = None
         """Level of speech, music or noise in the background."""
-        self._doubted: float | None = None
-        """The same before a voice went on behind the caller last."""
+        self._behind = False
+        """Whether one was heard to go on when the caller had stopped: they were not alone."""
+        self._doubted: tuple[float | None, bool] = (None, False)
+        """Both before a voice went on behind the caller last."""
         self._refused = 0
         """Voices in a row of which no words came."""
 
@@ -45,27 +47,24 @@ class Background:
 
     @property
     def known(self) -> bool:
-        """Whether there is one."""
-        return self._steady is not None
-
-    def is_quieter(self, level: float) -> bool:
-        """Whether a voice with this level is quieter than the caller, who has been heard."""
-        return self._usual is not None and level < self._usual - BELOW_USUAL
+        """Whether somebody else was heard beside the caller; a voice of which no words came may be the caller's."""
+        return self._behind
 
     def confirmed(self, level: float) -> None:
         """Words of a voice with this level were answered."""
         self._usual = _follow(self._usual, level)
         self._refused = 0
         if self._steady is not None and self._steady + ABOVE_STEADY - DOUBT > level:
-            self._steady = None
+            self._steady, self._behind = None, False
 
     def goes_on(self, level: float) -> None:
         """A voice with this level went on when the caller had stopped."""
-        self._doubted, self._steady = self._steady, _follow(self._steady, level, LOUDER)
+        self._doubted = self._steady, self._behind
+        self._steady, self._behind = _follow(self._steady, level, LOUDER), True
 
     def take_back(self) -> None:
         """What went on was the caller after all."""
-        self._steady = self._doubted
+        self._steady, self._behind = self._doubted
 
     def refused(self, level: float, seconds: float) -> None:
         """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""

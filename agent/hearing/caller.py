@@ -247,8 +247,6 @@ class CallerSound:
             self._judge.begin(self._before)
         sound = self._sound
         sound.looked = at
-        if self.state not in (State.NOISE, State.AGAIN):
-            self._voices.other_ends(min(sound.heard, sound.voice_began if self.speaking else math.inf))
         if kind is None:
             return None
         background, behind, moment = sound.disowned, False, sound.heard
@@ -260,12 +258,10 @@ class CallerSound:
                 self._voices.begin(sound, at)
                 self._voices.keep(sound)
             case Kind.VOICE_ENDED:
-                foreign, behind = self._voices.end(sound, goes_on=self.state is State.NOISE)
+                foreign, behind = self._voices.end(sound)
                 background |= foreign
             case Kind.NOISE:
                 background, moment = sound.seconds >= PROMPT and self._needs(sound) == math.inf, sound.began
-                if background and self._voices.background.is_quieter(sound.level):
-                    self._voices.other(sound.began, math.inf if self.state is State.NOISE else sound.heard)
         return Change(kind, moment, replace(self._evidence(sound, background=background), behind=behind))
 
     def _evidence(self, sound: Sound, *, background: bool) -> Evidence:

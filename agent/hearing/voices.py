@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable
 
 from agent.hearing.background import Background
 from agent.hearing.behind import Behind
@@ -29,8 +28,6 @@ class Voices:
         self._behind = Behind()
         self._times = deque[tuple[float, float]](maxlen=KEPT)
         """From when to when the caller spoke."""
-        self._others = deque[tuple[float, float]](maxlen=KEPT)
-        """From when to when somebody else did; infinite while they go on."""
 
     def begin(self, sound: Sound, at: float) -> None:
         """A voice of the caller was told."""
@@ -51,13 +48,12 @@ class Voices:
         self.background.goes_on(behind)
         return True
 
-    def end(self, sound: Sound, *, goes_on: bool) -> tuple[bool, bool]:
-        """It has ended, or the sound `goes_on`: whether all of it was somebody else, and whether somebody else did."""
+    def end(self, sound: Sound) -> tuple[bool, bool]:
+        """It has ended: whether all of it was somebody else, and whether somebody else goes on."""
         left = self._behind.level is not None
         foreign = left and not sound.stressed
         if left:
             self._behind.hear_again()
-            self.other(max(sound.stressed, sound.voice_began), math.inf if goes_on else sound.heard)
         if foreign:
             self.last = self._one_before
         else:
@@ -74,33 +70,17 @@ class Voices:
             self.background.take_back()
             self._times[-1] = sound.voice_began, sound.heard
 
-    def other(self, began: float, until: float = math.inf) -> None:
-        """Somebody else speaks since then, or spoke."""
-        if self._others and self._others[-1][1] == math.inf:
-            began = self._others.pop()[0]
-        self._others.append((began, until))
-
-    def other_ends(self, at: float) -> None:
-        """They do not any more."""
-        if self._others and self._others[-1][1] == math.inf:
-            self.other(at, at)
-
     def include(self, at: float, present: Sound | None) -> bool:
-        """Whether a word that was heard then may be the caller's: any but one in the voice of somebody else alone.
+        """Whether a word that was heard then may be the caller's: any, unless somebody is known to speak behind them.
 
-        The caller's voice may be noticed late, or be too quiet to be noticed. `present`: the voice that is on.
+        Then only words in a voice that was loud enough to be the caller's are. `present`: the voice that is on.
         """
-        if not self.background.known or not _among(at, self._others):
+        if not self.background.known:
             return True
         if present is not None and present.voice_began - EARLY <= at <= present.stressed + LATE:
             return True
-        return _among(at, self._times)
+        return any(began - EARLY <= at <= until + LATE for began, until in self._times)
 
     def forget(self) -> None:
         """Whoever speaks next is the caller, however quiet."""
         self.background, self._behind = Background(), Behind()
-        self._others.clear()
-
-
-def _among(at: float, times: Iterable[tuple[float, float]]) -> bool:
-    return any(began - EARLY <= at <= until + LATE for began, until in times)
