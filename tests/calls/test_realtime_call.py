@@ -95,7 +95,8 @@ def test_a_tool_is_used_an_interruption_is_exact_and_the_record_says_so(tmp_path
         assert LONG.startswith(words)
         assert len(words) == pytest.approx(played / 480, abs=9)  # a word
     else:
-        assert words.split() == LONG.split()[: played // 1600], "by the provider's own times of the words"
+        within_a_slot = [LONG.split()[: (played - slot) // 1600] for slot in (0, 160)]
+        assert words.split() in within_a_slot, "by the provider's own times of the words"
     assert [one["content"] for one in messages if one["role"] != "system" and one["content"]][-3:] == [
         cut["heard"],
         STOP.text,
