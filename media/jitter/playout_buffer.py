@@ -64,8 +64,6 @@ class PlayoutJitterBuffer:
         """Samples put out while nothing waited, since the last frame that was played."""
         self._level = 0
         """Loudness of the last frame that was played."""
-        self._left_out = 0
-        """Samples left out before the last frame; two frames in a row are never left out."""
         self._concealment = Concealment()
 
     def restart(self) -> None:
@@ -109,8 +107,8 @@ class PlayoutJitterBuffer:
         if quiet and spare < 0 and self._blocks:
             self.stats.added += 1
             return SILENCE
-        shorten = quiet and spare > FRAME_SECONDS + SLACK and not self._left_out
-        self._left_out = self._leave_out() if shorten else 0
+        if quiet and spare > FRAME_SECONDS + SLACK:  # every second frame is kept: one is played below
+            self._leave_out()
         if not self._blocks:
             self._bridged += FRAME
             self.stats.concealed += 1
@@ -123,18 +121,15 @@ class PlayoutJitterBuffer:
             self._at += min(self._bridged, min(self._blocks) - self._at)
             self._bridged = 0
 
-    def _leave_out(self) -> int:
-        """Leave out a quiet frame if the one behind it has come; returns the samples left out."""
-        if self._at + FRAME not in self._blocks:
-            return 0
-        first, second = self._blocks.get(self._at, b""), self._blocks.get(self._at + BLOCK, b"")
-        if level(first + second) >= QUIET_LEVEL:
-            return 0
+    def _leave_out(self) -> None:
+        """Leave out a frame of a hole, or a quiet one if the one behind it has come."""
+        sound = self._blocks.get(self._at, b"") + self._blocks.get(self._at + BLOCK, b"")
+        if level(sound) >= QUIET_LEVEL or not self._blocks or (sound and self._at + FRAME not in self._blocks):
+            return
         self._blocks.pop(self._at, None)
         self._blocks.pop(self._at + BLOCK, None)
         self._at += FRAME
         self.stats.dropped += 1
-        return FRAME
 
     def _play(self, spare: float) -> bytes:
         if spare > JUMP and self._at not in self._blocks:  # the sender ran ahead of time over holes that are not filled

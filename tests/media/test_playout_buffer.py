@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE
@@ -119,6 +119,21 @@ def test_a_pause_without_packets_is_as_long_as_it_was():
     assert ear.heard(speaker.sent) == [*range(50), *range(55, 105)]
     first, again = ear.frames.index(speaker.sent[0]), ear.frames.index(speaker.sent[55])
     assert abs(again - first - 125) <= 2
+
+
+def test_the_delay_after_a_stall_shrinks_in_pauses_without_packets():
+    """A sender that suppresses silence leaves holes in place of quiet frames."""
+    speaker, ear = Speaker(), Ear()
+    packets = speaker.speak(100)
+    for packet in packets[10:50]:
+        packet.at = max(packet.at, packets[50].at)
+    for _ in range(4):
+        speaker.pause(25)
+        packets += speaker.speak(50)
+    ear.listen(packets, until=speaker.at + 1.0)
+    last = len(ear.frames) - 1 - ear.frames[::-1].index(speaker.sent[-1])
+    assert last * STEP + 10.003 - packets[-1].at <= 0.400
+    assert set(range(100, 300)) - set(ear.heard(speaker.sent)) <= {100, 150, 200, 250}, "but for the overlap"
 
 
 @pytest.mark.parametrize("running", [True, False])
@@ -242,6 +257,31 @@ PIECES = st.tuples(
 
 @settings(deadline=None)
 @given(st.lists(PIECES, max_size=12))
+@example(  # 0.4 and 0.9 s forward without a pause: half of the silence went by in a hole that was played whole
+    [(0, 0.0, 80, 1)] * 5
+    + [(0, 0.25, 80, 1), (0, 0.0, 80, 1), (0, 0.0, 80, 1), (0, 2.8427214940076904, 80, 18)]
+    + [(3393, 0.0, 480, 8), (7159, 0.0, 80, 1)]
+)
+@example(
+    [(0, 0.0, 80, 1)] * 7
+    + [(0, 2.8427214940076904, 80, 18), (0, 0.25, 80, 1), (3393, 0.0, 480, 13), (7239, 0.0, 80, 1)]
+)
+@example(  # 2.1 s forward in eight steps: with one frame of three left out, the delay shrank too slowly
+    [
+        (0, 2.0, 480, 30),
+        (0, 0.44349833766958263, 80, 18),
+        (0, 0.0, 480, 20),
+        (0, 0.0, 480, 22),
+        (493, 0.0, 480, 13),
+        (862, 0.0, 160, 8),
+        (1723, 0.0, 160, 19),
+        (7868, 0.0, 160, 30),
+        (104, 0.0, 160, 7),
+        (748, 0.0, 160, 7),
+        (655, 0.0, 160, 1),
+        (4662, 0.0, 80, 1),
+    ]
+)
 def test_however_the_senders_clock_steps_its_sound_is_played_again_within_400_ms_of_a_pause(pieces):
     speaker, ear = Speaker(), Ear()
     packets = []
