@@ -29,7 +29,7 @@ class McpOptions:
     """Tools that the caller must say yes to first."""
     timeout: float = 8.0
     """Seconds until a call of a tool is given up."""
-    connect_limit: float = 5.0
+    connect_limit: float = field(default=5.0, metadata={"fixed": True})
     """Seconds that the server has to be ready."""
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ Barge-in has three steps: at the onset of any sound the agent falls silent; word
 is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on where it stopped.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from agent.caller_sound import Sound
@@ -22,6 +22,8 @@ DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
 PUT_OFF = 3
 """How many times as long as silence the time may be in which there are sounds, but no words."""
+FIXED = {"fixed": True}
+"""Metadata of a field that bundles hold and a configuration does not: nobody can know what to write there."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -29,9 +31,9 @@ ENGLISH = phrases_of(("en",))
 class TurnOptions:
     """When the agent speaks, and when it lets the caller speak. Durations are in seconds."""
 
-    confirm_after_quiet: float = 1.0
+    confirm_after_quiet: float = field(default=1.0, metadata=FIXED)
     """How long the words of an interruption may take after its sound has ended; without them the agent goes on."""
-    confirm_limit: float = 4.0
+    confirm_limit: float = field(default=4.0, metadata=FIXED)
     """How long the agent stays silent for a sound that never ends and has no words."""
     reprompt_after: float = 8.0
     """Silence of the caller after which the agent asks whether somebody is there; before each further question the
@@ -42,7 +44,7 @@ class TurnOptions:
     """Longest call; the agent says goodbye at its end."""
     digit_pause: float = 2.5
     """Pause after which pressed keys are taken as complete; ``#`` completes them at once."""
-    max_digits: int = 32
+    max_digits: int = field(default=32, metadata=FIXED)
     """Keys taken at a time."""
     dictation_pause: float = 1.0
     """Silence that completes a number, code or address that the agent has asked for; 0 takes the ears' word for it."""

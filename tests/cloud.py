@@ -80,9 +80,9 @@ async def cloud(
             recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),
             assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url, open_limit=HANG),
-            openai=OpenAIOptions(api_key="sk", base_url=llm.base_url, connect_limit=HANG, gap_limit=GAP),
+            openai=OpenAIOptions(api_key="sk", url=llm.base_url, connect_limit=HANG, gap_limit=GAP),
             elevenlabs=ElevenLabsOptions(
-                api_key="xi", base_url=tts.url, open_limit=HANG, first_sound_limit=HANG, gap_limit=HANG
+                api_key="xi", url=tts.url, open_limit=HANG, first_sound_limit=HANG, gap_limit=HANG
             ),
         )
         changed = change(config)

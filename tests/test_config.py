@@ -97,7 +97,7 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
 
 
 def test_a_second_model_stands_in_for_the_first() -> None:
-    text = '[agent]\nllm_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
+    text = '[agent]\nllm_backup = ["openai_backup"]\n[openai_backup]\nurl = "https://api.groq.com/openai/v1"'
     assert choose(parse(text, "x", KEYS)).of("llm") == "openai, then openai_backup"
     with pytest.raises(ConfigError, match=r"\[openai_backup\]"):
         choose(parse('[agent]\nllm_backup = ["openai_backup"]', "x", KEYS))
@@ -200,7 +200,7 @@ def test_every_recipe_is_valid_once_its_variables_are_set(recipe: Path, everythi
         ('[[accounts]]\nuser = "a"\npassword = "${LONG}"\n' * 2, "two accounts"),
         ('[[trunks]]\nname = "t"\nmode = "peer"\nproof = "digest"\n', "no [[accounts]] has its name"),
         ('[admission]\nalgorithms = ["SHA-1"]\n', "not one of"),
-        ("[admission]\nalgorithms = []\n", "at least one"),
+        ("[admission]\nalgorithms = []\n", "at least 1"),
         ("[admission]\nmax_calls = 0\n", "more than 0"),
         ("[admission]\nrealm = 'a\"b'\n", "realm"),
     ],
@@ -219,5 +219,5 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert choice.of("llm") == "openai, then openai_backup, then local"
     assert choice.of("tts") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
-    assert parse(extra, "page", keys).openai.extra == {"service_tier": "priority"}
+    assert parse(extra, "page", keys).openai.extra == {"temperature": 0.3, "service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"

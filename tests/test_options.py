@@ -1,12 +1,13 @@
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_origin
 
 import pytest
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from sipgw.config.config import AgentConfig, GatewayConfig
-from sipgw.config.options import OptionError, build, option_at, options_of, secrets_of, table_of
-from sipgw.config.renamed import RENAMED
+from sipgw.config.options import OptionError, build, option_at, secrets_of
+from sipgw.config.renamed import INSTEAD
 from sipgw.tools.simulate.scenario import Scenario
 
 
@@ -26,21 +27,30 @@ class Outer:
     on: bool = True
 
 
-@pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_an_old_key_is_answered_with_its_new_name(old: str, new: str) -> None:
+@pytest.mark.parametrize(("old", "new"), INSTEAD.items())
+def test_an_old_key_is_answered_with_what_to_write(old: str, new: str) -> None:
     table, _, key = old.rpartition(".")
-    values = {key: 1}
-    written = {"languages": [{"code": "en"} | values]} if table == "languages" else {table: values} if table else values
-    with pytest.raises(OptionError, match=rf"(^|; )'{key}' is called '{new}' now($|; )"):
-        build(Scenario if table == "providers" else GatewayConfig, written, {})
+    written: object = {key: 1}
+    kind: type = Scenario if table == "providers" else GatewayConfig
+    for depth, name in reversed(list(enumerate(table.split(".") if table else []))):
+        option = option_at(kind, tuple(table.split(".")[: depth + 1]))
+        written = {name: [written] if option and get_origin(option.hint) is tuple else written}
+    name, comma, unit = new.partition(",")
+    answer = f"'{key}' is {new}" if new.startswith("no ") else f"'{key}' is called '{name}' now{comma}{unit}"
+    with pytest.raises(OptionError) as caught:
+        build(kind, written, {})  # type: ignore[arg-type]
+    assert answer in str(caught.value)
 
 
-def test_every_new_name_is_a_key() -> None:
-    for old, new in RENAMED.items():
-        table, _, key = old.rpartition(".")
-        option = option_at(Scenario if table == "providers" else GatewayConfig, (table,))
-        names = options_of(table_of(option.hint) or GatewayConfig) if option else options_of(GatewayConfig)
-        assert new.partition(".")[0] in names and key not in names
+def test_every_new_name_is_a_key_and_no_old_one_is() -> None:
+    for old, new in INSTEAD.items():
+        *table, key = old.split(".")
+        kind: type = Scenario if table == ["providers"] else GatewayConfig
+        assert option_at(kind, (*table, key)) is None, old
+        if not new.startswith("no "):
+            name, table_of_any, _ = re.split(r"\b(extra|sentences|$)", new.partition(",")[0], maxsplit=1)
+            place = [one for one in f"{name}{table_of_any}".split(".") if one]
+            assert option_at(kind, (*table, *place)) or option_at(kind, tuple(place)), new
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("600ms", 0.6), ("8s", 8.0), ("1.5 m", 90.0), ("1h", 3600.0), (3, 3.0)])

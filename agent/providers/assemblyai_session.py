@@ -5,12 +5,12 @@ https://www.assemblyai.com/docs/speech-to-text/universal-streaming
 
 import json
 import urllib.parse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import in_query
+from agent.providers.extra import FIXED, in_query, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -26,8 +26,8 @@ from agent.stt import Onset, Transcript, Word
 FRAME_MIN = 400
 """Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""
 
-U3_PAUSE = 0.1
-"""Seconds of silence after which Universal-3 decodes the turn so far, unless told otherwise."""
+U3_PAUSE = 100
+"""Milliseconds of silence after which Universal-3 decodes the turn so far, unless `LEAST` says otherwise."""
 
 DICTATED_MIN, DICTATED_MAX = 500, 1800
 """Milliseconds of silence that end a turn while something is dictated."""
@@ -42,33 +42,23 @@ CONTEXT_LIMIT = 1500
 """Characters of `agent_context` sent; the server ends the session beyond 1750."""
 
 PROMPT_LIMIT = 1750
-"""Characters of `prompt`; the server ends the session beyond them."""
+"""Characters of `prompt` in `extra`; the server ends the session beyond them."""
+
+LEAST, MOST = "min_turn_silence", "max_turn_silence"
+"""In `extra`: milliseconds of silence that end a turn after a finished sentence, and in any case."""
 
 
 @dataclass(frozen=True)
 class AssemblyAIOptions(ListenOptions):
     """How to hear with AssemblyAI."""
 
-    chunk: float = FRAME_MIN / SAMPLE_RATE
+    chunk: float = field(default=FRAME_MIN / SAMPLE_RATE, metadata=FIXED)
     """Seconds of sound in one message at least: 0.05, which is the least that is taken, up to 1."""
     url: str = "wss://streaming.assemblyai.com/v3/ws"
-    """Where the service is; ``streaming.eu.assemblyai.com`` keeps the sound in the EU."""
     model: str = "universal-3-6-pro"
-    """Value of `speech_model`: a Universal-3 model (``universal-3-6-pro``, ``u3-rt-pro`` ...) or
-    ``universal-streaming-english`` / ``-multilingual``."""
     mode: Literal["", "min_latency", "balanced", "max_accuracy"] = ""
     """Universal-3.5 and later: ``min_latency`` hears a caller begin in half the time, ``max_accuracy`` waits longer;
     empty for the model's own, ``balanced``."""
-    min_turn_silence: float | None = None
-    """Seconds of silence after which a finished sentence ends the turn; None for the model's own."""
-    max_turn_silence: float | None = None
-    """Seconds of silence that end the turn in any case; None for the model's own."""
-    prompt: str = ""
-    """Universal-3: what the calls are about, in plain words, at most 1750 characters."""
-    keyterms: tuple[str, ...] = ()
-    """Words to listen for, such as product names: at most 100, of at most 50 characters each."""
-    language: str = ""
-    """ISO 639-1 code of what is spoken before the other `languages`, or ``multi``; empty for the model's default."""
     redact: tuple[str, ...] = ()
     """Kinds (``credit_card_number``, ``us_social_security_number`` ...) that AssemblyAI takes out of what it hears; the
     agent does not get them either."""
@@ -79,14 +69,11 @@ class AssemblyAIOptions(ListenOptions):
             raise ValueError("chunk must be between 50ms and 1s")
         if len(self.keyterms) > 100 or any(len(term) > 50 for term in self.keyterms):
             raise ValueError("keyterms: at most 100 terms of at most 50 characters")
-        if (self.min_turn_silence or 0.0) > (self.max_turn_silence or 60.0):
-            raise ValueError("min_turn_silence must not be above max_turn_silence")
-        if len(self.prompt) > PROMPT_LIMIT:
-            raise ValueError(f"prompt: at most {PROMPT_LIMIT} characters")
+        number(self.extra, LEAST, 0, 0, number(self.extra, MOST, 60_000))
+        if len(prompt := str(self.extra.get("prompt", ""))) > PROMPT_LIMIT or (prompt and not self.is_u3):
+            raise ValueError(f"extra: prompt is for Universal-3 models, at most {PROMPT_LIMIT} characters")
         if self.mode and not self.has_modes:
             raise ValueError("mode is for universal-3-5-pro and later models")
-        if not self.is_u3 and self.prompt:
-            raise ValueError("prompt is for Universal-3 models")
 
     @property
     def is_u3(self) -> bool:
@@ -107,7 +94,7 @@ class AssemblyAIOptions(ListenOptions):
 
     def usual(self) -> dict[str, Any]:
         """What a session is told to undo `dictation`; of a model with modes no silence that was not configured."""
-        least, most = self._silences
+        least, most = self.extra.get(LEAST), self.extra.get(MOST)
         told: dict[str, Any] = {"keyterms_prompt": list(self.keyterms)}
         if self.has_modes:
             told["mode"] = self.mode or "balanced"
@@ -121,30 +108,21 @@ class AssemblyAIOptions(ListenOptions):
         told["keyterms_prompt"] = list(dict.fromkeys((*self.keyterms, *SPELLED)))[:100]
         if self.has_modes:
             told["mode"] = "max_accuracy"  # it ends a turn after 0.5 to 2.6 s of silence
-        for name, least in (("min_turn_silence", DICTATED_MIN), ("max_turn_silence", DICTATED_MAX)):
+        for name, least in ((LEAST, DICTATED_MIN), (MOST, DICTATED_MAX)):
             if name in told:
                 told[name] = max(told[name], least)
         return told
-
-    @property
-    def _silences(self) -> tuple[int | None, int | None]:
-        """`min_turn_silence` and `max_turn_silence` in milliseconds."""
-        return _milliseconds(self.min_turn_silence), _milliseconds(self.max_turn_silence)
 
     def session_url(self) -> str:
         """The URL of a session: mu-law at 8 kHz as it comes from the line."""
         model = self.model
         if model == "universal-streaming-english" and self.languages not in ((), ("en",)):
             model = "universal-streaming-multilingual"
-        least, most = self._silences
         query = _given(
             speech_model=model,
             encoding="pcm_mulaw",
             sample_rate=SAMPLE_RATE,
             mode=self.mode or None,
-            min_turn_silence=least,
-            max_turn_silence=most,
-            prompt=self.prompt or None,
             keyterms_prompt=json.dumps(list(self.keyterms)) if self.keyterms else None,
         )
         if self.is_u3:
@@ -282,7 +260,8 @@ class AssemblyAISttSession(SttSession):
         if isinstance(confidence, int | float) and confidence > 0:
             return confidence >= 0.5
         paused = (
-            end is not None and self.backlog.sent - end >= (self._options.min_turn_silence or U3_PAUSE) * SAMPLE_RATE
+            end is not None
+            and self.backlog.sent - end >= number(self._options.extra, LEAST, U3_PAUSE) * SAMPLE_RATE / 1000
         )
         return paused and not text.endswith(("—", "-", ",", "…"))
 
@@ -293,10 +272,6 @@ class AssemblyAISttSession(SttSession):
 def _given(**values: Any) -> dict[str, Any]:
     """What has a value."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
 
 
 def _seconds(milliseconds: object) -> float | None:

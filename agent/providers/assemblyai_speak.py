@@ -42,13 +42,8 @@ class AssemblyAITtsOptions(SpeakOptions):
     """How to speak with AssemblyAI."""
 
     url: str = "wss://tts.us.assemblyai.com"
-    """Where the service is; ``wss://tts.eu.assemblyai.com`` keeps the text in the EU."""
     model: str = "assemblyai-tts-1"
-    """The model."""
     voice_id: str = "aai-jane"
-    """The voice."""
-    language: str = ""
-    """ISO 639-1 code: en, es, de, fr, it or pt; empty, or another, for the voice's own."""
 
 
 class AssemblyAITtsSession(TtsSession):

@@ -7,12 +7,12 @@ sent ends when it comes.
 import json
 import urllib.parse
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import in_query
+from agent.providers.extra import FIXED, in_query, number
 from agent.providers.faults import http_fault, quoted
 from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession, asks_to_dictate
 from agent.stt import Onset, Transcript
@@ -34,18 +34,14 @@ class CartesiaOptions(ListenOptions):
     """How to hear with Cartesia."""
 
     url: str = "wss://api.cartesia.ai"
-    """Where the service is."""
     model: str = "ink-2"
-    """The model."""
-    keyterms: tuple[str, ...] = ()
-    """Words to listen for: at most 100, together at most 1200 characters."""
+    language: str = field(default="", metadata=FIXED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.keyterms) > 100 or sum(map(len, self.keyterms)) > 1200:
             raise ValueError("keyterms must be at most 100, of 1200 characters together")
-        if not isinstance(self.extra.get(END, 0.0), int | float):
-            raise ValueError(f"extra.{END} must be a number")  # noqa: TRY004  it is a fault of the configuration
+        number(self.extra, END, TURNS[END])
 
 
 def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str:
@@ -97,7 +93,7 @@ class InkSession(SttSession):
         if not dictated and not self._dictated:
             return ""
         self._dictated = dictated
-        usual = float(options.extra.get(END, TURNS[END]))
+        usual = number(options.extra, END, TURNS[END])
         return json.dumps({"type": "config", "turn": {"end_threshold": min(usual, DICTATED) if dictated else usual}})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:

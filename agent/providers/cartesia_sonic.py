@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.cartesia_ink import API_VERSION, fault_code
-from agent.providers.extra import merged
+from agent.providers.extra import merged, number
 from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound
 
 
@@ -19,20 +19,16 @@ class CartesiaTtsOptions(SpeakOptions):
     """How to speak with Cartesia."""
 
     url: str = "wss://api.cartesia.ai"
-    """Where the service is."""
     model: str = "sonic-3.5"
-    """The model."""
     voice_id: str = "a0e99841-438c-4a64-b679-ae501e7d6091"
-    """The voice."""
     language: str = "en"
-    """ISO 639-1 code."""
-    speed: float | None = None
-    """0.6 to 1.5; None for the voice's own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.speed is not None and not 0.6 <= self.speed <= 1.5:
-            raise ValueError("speed must be between 0.6 and 1.5")
+        settings = self.extra.get("generation_config", {})
+        if not isinstance(settings, dict):
+            raise ValueError("extra: generation_config must be a table")  # noqa: TRY004  a fault of the configuration
+        number(settings, "speed", 1, 0.6, 1.5)
 
 
 class SonicSession(TtsSession):
@@ -67,8 +63,6 @@ class SonicSession(TtsSession):
             "continue": False,
             "max_buffer_delay_ms": 0,
         }
-        if options.speed:
-            message["generation_config"] = {"speed": options.speed}
         return [json.dumps(merged(message, options.extra))]
 
     def cancel(self, sentence: str) -> list[str]:

@@ -5,12 +5,12 @@ https://developers.deepgram.com/reference/speech-to-text/listen-streaming and /l
 
 import json
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import in_query
+from agent.providers.extra import FIXED, in_query, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -38,6 +38,14 @@ DICTATED = 0.85
 UTTERANCE_END = 1000
 """Nova: milliseconds without words that end a turn when noise hides the silence."""
 
+ENDPOINTING = 300
+"""Nova: milliseconds of silence that end a turn."""
+
+EOT, EOT_THRESHOLD = "eot_threshold", 0.7
+"""Flux: how sure it must be that the turn is over, 0.5 to 1."""
+
+EAGER = "eager_eot_threshold"
+
 EOT_TIMEOUT = 5000
 """Flux: milliseconds of silence that end a turn in any case."""
 
@@ -52,22 +60,12 @@ class DeepgramOptions(ListenOptions):
     """How to hear with Deepgram."""
 
     url: str = "wss://api.deepgram.com"
-    """Where the service is; ``wss://api.eu.deepgram.com`` keeps the sound in the EU."""
     model: str = "flux-general-en"
-    """``nova-3`` and its kin, or ``flux-general-en`` / ``flux-general-multi``, which know when a turn is over."""
-    language: str = ""
-    """Nova: ``en``, ``multi`` ...; Flux multi: the language to expect. Empty for the model's default."""
-    keyterms: tuple[str, ...] = ()
-    """Words to listen for, such as product names: at most 100, of at most 100 characters each."""
-    endpointing: float = 0.3
-    """Nova: seconds of silence that end a turn."""
     redact: tuple[str, ...] = ()
     """Kinds that Deepgram takes out of what it hears; the agent does not get them either. Nova: ``pci``, ``ssn``,
     ``numbers`` ...; Flux: either ``numbers`` or ``aggressive_numbers``."""
-    eot_threshold: float = 0.7
-    """Flux: how sure it must be that the turn is over, 0.5 to 1."""
-    eager_eot_threshold: float | None = 0.5
-    """Flux: how sure it must be to have a reply prepared, 0.3 to 0.9; None for no such notice."""
+    eager_eot_threshold: float | None = field(default=0.5, metadata=FIXED)
+    """Flux: how sure it must be to have a reply prepared, unless `extra` says it; None for no such notice."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,10 +73,8 @@ class DeepgramOptions(ListenOptions):
             raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
         if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
             raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
-        if not 0.5 <= self.eot_threshold <= 1:
-            raise ValueError("eot_threshold must be between 0.5 and 1")
-        if self.eager_eot_threshold is not None and not 0.3 <= self.eager_eot_threshold <= min(0.9, self.eot_threshold):
-            raise ValueError("eager_eot_threshold must be between 0.3 and 0.9 and not above eot_threshold")
+        sure = number(self.extra, EOT, EOT_THRESHOLD, 0.5, 1)
+        number(self.extra, EAGER, self.eager_eot_threshold or 0.3, 0.3, min(0.9, sure))
 
     @property
     def is_flux(self) -> bool:
@@ -152,13 +148,12 @@ class NovaSession(_DeepgramSession):
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
-        options = self._options
         query = {
             "channels": "1",
             "interim_results": "true",
             "punctuate": "true",
             "vad_events": "true",
-            "endpointing": str(round(options.endpointing * 1000)),
+            "endpointing": str(ENDPOINTING),
             "utterance_end_ms": str(UTTERANCE_END),
         }
         if self._language:
@@ -232,11 +227,11 @@ class FluxSession(_DeepgramSession):
         """URL and headers."""
         options = self._options
         query = {
-            "eot_threshold": f"{options.eot_threshold:g}",
+            EOT: f"{EOT_THRESHOLD:g}",
             "eot_timeout_ms": str(EOT_TIMEOUT),
         }
         if options.eager_eot_threshold is not None:
-            query["eager_eot_threshold"] = f"{options.eager_eot_threshold:g}"
+            query[EAGER] = f"{options.eager_eot_threshold:g}"
         expected = (options.language,) if options.language else options.languages
         if expected in ((), ("en",)) and not options.model.endswith("-multi"):
             return self._request("/v2/listen", query)
@@ -255,9 +250,10 @@ class FluxSession(_DeepgramSession):
         if not dictated and not self._dictated:
             return ""
         self._dictated = dictated
-        sure = max(options.eot_threshold, DICTATED) if dictated else options.eot_threshold
+        usual = number(options.extra, EOT, EOT_THRESHOLD)
+        sure = max(usual, DICTATED) if dictated else usual
         terms = dict.fromkeys((*options.keyterms, *(SPELLED if dictated else ())))
-        told = {"thresholds": {"eot_threshold": sure}, "keyterms": list(terms)[:KEYTERMS]}
+        told = {"thresholds": {EOT: sure}, "keyterms": list(terms)[:KEYTERMS]}
         return json.dumps({"type": "Configure", **told})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:

@@ -7,11 +7,11 @@ comes belongs to the one being spoken, and after `Clear` to nobody until `Cleare
 import json
 import urllib.parse
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import in_query
+from agent.providers.extra import FIXED, in_query
 from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound, parts_of
 
 LONGEST = 2000
@@ -28,9 +28,10 @@ class DeepgramTtsOptions(SpeakOptions):
     """How to speak with Deepgram."""
 
     url: str = "wss://api.deepgram.com"
-    """Where the service is."""
     model: str = "aura-2-thalia-en"
-    """The voice, which says its language: ``aura-2-{name}-{language}``."""
+    voice_id: str = field(default="", metadata=FIXED)
+    """None: the model is the voice, and says its language: ``aura-2-{name}-{language}``."""
+    language: str = field(default="", metadata=FIXED)
 
 
 class AuraSession(TtsSession):

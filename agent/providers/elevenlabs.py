@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, merged
+from agent.providers.extra import FIXED, number
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.tts_session import SpeakOptions
 
@@ -25,40 +25,27 @@ class ElevenLabsOptions(SpeakOptions):
     """How to speak with ElevenLabs."""
 
     voice_id: str = "JBFqnCBsd6RMkjVDRZzb"
-    """The voice; the default is one of the ready-made voices that every account has."""
-    model_id: str = "eleven_flash_v2_5"
-    """The model. The v3 and v4 families are served by `transport` dialogue only."""
+    model: str = "eleven_flash_v2_5"
     transport: Literal["websocket", "http", "dialogue"] = "websocket"
-    """One websocket for the whole call (faster), or one HTTP request per sentence; dialogue is HTTP, too."""
-    base_url: str = "https://api.elevenlabs.io"
-    """Where the service is; ``api.eu.residency.elevenlabs.io`` and others keep the data in a region."""
-    language_code: str = ""
-    """ISO 639-1 code that holds a multilingual model to one language; empty lets it guess."""
-    stability: float | None = None
-    """0 to 1; None for the voice's own setting. Others stand in ``extra.voice_settings``."""
-    speed: float | None = None
-    """0.7 to 1.2; None for the voice's own setting."""
+    """One websocket for the whole call (faster), or one HTTP request per sentence; dialogue is HTTP, too, and the
+    only way to the v3 and v4 models."""
+    url: str = "https://api.elevenlabs.io"
     keepalive: float = field(default=10.0, metadata=FIXED)
     """Seconds between signs of life on the idle websocket; the service gives up after 20."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.speed is not None and not 0.7 <= self.speed <= 1.2:
-            raise ValueError("speed must be between 0.7 and 1.2")
-        if self.stability is not None and not 0 <= self.stability <= 1:
-            raise ValueError("stability must be between 0 and 1")
-        if not self.base_url.startswith(("https://", "http://")):
-            raise ValueError("base_url must begin with https://")
+        if not self.url.startswith(("https://", "http://")):
+            raise ValueError("url must begin with https://")
+        if not isinstance(self.extra.get("voice_settings", {}), dict):
+            raise ValueError("extra: voice_settings must be a table")  # noqa: TRY004  a fault of the configuration
+        number(self.voice_settings, "stability", 0.5, 0, 1)
+        number(self.voice_settings, "speed", 1, 0.7, 1.2)
 
     @property
     def voice_settings(self) -> dict[str, Any]:
         """The settings that differ from the voice's own."""
-        own = {"stability": self.stability, "speed": self.speed}
-        given, further = (
-            {name: value for name, value in own.items() if value is not None},
-            self.extra.get("voice_settings"),
-        )
-        return merged(given, further if isinstance(further, dict) else {})
+        return dict(self.extra.get("voice_settings", {}))
 
     @property
     def further(self) -> dict[str, Any]:
@@ -87,7 +74,7 @@ CODES: Mapping[int | str, tuple[str, str, bool]] = {
     "detected_unusual_activity": ("the account is blocked", "ask the provider's support", False),
     "voice_not_found": ("does not know the voice", "check voice_id", False),
     "max_character_limit_exceeded": ("the text is too long", "", False),
-    "invalid_input_message": ("refused a message", "check model_id and the voice settings", False),
+    "invalid_input_message": ("refused a message", "check model and the voice settings", False),
     "too_many_concurrent_requests": ("too many sentences at once", "raise the plan's concurrency", True),
     "max_active_conversations": ("too many contexts at once", "this is a fault of the gateway: report it", True),
     "system_busy": ("the service is busy", "", True),

@@ -23,19 +23,19 @@ class DialogueSpeech(HttpSpeech):
     @property
     def url(self) -> str:
         """ElevenLabs'."""
-        return self._options.base_url.rstrip("/")
+        return self._options.url.rstrip("/")
 
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The POST for `text`, as a dialogue of one voice."""
         options = self._options
         body: dict[str, Any] = {
             "inputs": [{"text": text, "voice_id": options.voice_id}],
-            "model_id": options.model_id,
+            "model_id": options.model,
         }
-        if options.stability is not None:
-            body["settings"] = {"stability": options.stability}
-        if options.language_code:
-            body["language_code"] = options.language_code
+        if "stability" in options.voice_settings:  # the only one that it takes
+            body["settings"] = {"stability": options.voice_settings["stability"]}
+        if options.language:
+            body["language_code"] = options.language
         url = f"{self.url}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
         return (
             url,

@@ -43,7 +43,7 @@ class ElevenLabsHttpTts:
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION)
         timeout = httpx.Timeout(self._options.first_sound_limit, connect=self._options.open_limit)
         self._http = http = httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls())
-        base_url = self._options.base_url.rstrip("/")
+        base_url = self._options.url.rstrip("/")
         client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
         self._warming = Warming(lambda: http.get(base_url))
@@ -97,11 +97,11 @@ class ElevenLabsHttpTts:
             raise ProviderError(NAME, "not open", temporary=False, refused=True)
         options = self._options
         settings = VoiceSettings.model_validate(options.voice_settings) if options.voice_settings else None
-        extra = {"language_code": options.language_code} if options.language_code else {}
+        extra = {"language_code": options.language} if options.language else {}
         stream: AsyncIterator[bytes] = self._speech.stream(
             options.voice_id,
             text=text,
-            model_id=options.model_id,
+            model_id=options.model,
             output_format=SOUND_FORMAT,
             **({"voice_settings": settings} if settings else {}),
             **extra,

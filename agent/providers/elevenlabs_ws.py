@@ -42,11 +42,11 @@ class ElevenLabsSession(TtsSession):
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         options = self._options
-        query = {"model_id": options.model_id, "output_format": SOUND_FORMAT, "auto_mode": "true"}
+        query = {"model_id": options.model, "output_format": SOUND_FORMAT, "auto_mode": "true"}
         query["inactivity_timeout"] = str(_INACTIVITY)
-        if options.language_code:
-            query["language_code"] = options.language_code
-        base = options.base_url.replace("http", "ws", 1).rstrip("/")
+        if options.language:
+            query["language_code"] = options.language
+        base = options.url.replace("http", "ws", 1).rstrip("/")
         voice = urllib.parse.quote(options.voice_id, safe="")
         parameters = urllib.parse.urlencode(in_query(query, options.further))
         return f"{base}/v1/text-to-speech/{voice}/multi-stream-input?{parameters}", {"xi-api-key": options.api_key}

@@ -1,7 +1,9 @@
-"""Parameters of a provider that the options do not name: the table `extra` goes into its request as it is."""
+"""Keys that the tables of all providers have. What a provider takes beyond its options is passed on by `extra`."""
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +32,31 @@ def check(extra: Mapping[str, Any]) -> None:
         raise ValueError("extra holds texts, finite numbers, true and false, lists and tables only") from None
     if _depth(extra) > DEPTH or size > SIZE:
         raise ValueError(f"extra holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
+
+
+def number(extra: Mapping[str, Any], name: str, usual: float, least: float = 0.0, most: float = inf) -> float:
+    """The number `name` of `extra`, from `least` to `most`; raises `ValueError` for anything else."""
+    value = extra.get(name, usual)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"extra: {name} must be a number" + (f" from {least:g} to {most:g}" if most < inf else ""))
+    return float(value)
+
+
+@dataclass(frozen=True)
+class ProviderOptions:
+    """Keys of every provider's table. The defaults of `url`, `model` and `voice_id` are its own."""
+
+    api_key: str = field(default="", repr=False)
+    """The account's key. A server of your own often takes any."""
+    url: str = ""
+    """Where the service is; another one keeps the data in a region, or is a compatible server. See its page."""
+    model: str = ""
+    """The model, by the provider's name."""
+    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own."""
+
+    def __post_init__(self) -> None:
+        check(self.extra)
 
 
 def _depth(value: Any) -> int:

@@ -8,7 +8,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -17,6 +17,7 @@ from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
 from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
 from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.extra import FIXED
 from agent.tts import TextToSpeech
 from agent.ulaw import audible
 
@@ -42,11 +43,11 @@ class FailoverOptions:
     """Seconds that a model has for the first piece of its reply."""
     first_sound: float = 1.5
     """Seconds that a voice has for the first sound of a sentence, and for each that follows."""
-    deaf_after: float = 3.0
+    deaf_after: float = field(default=3.0, metadata=FIXED)
     """Seconds of speech of which the STT reports nothing at all."""
-    unheard_after: float = 1.0
+    unheard_after: float = field(default=1.0, metadata=FIXED)
     """Seconds of silence after speech of which the STT reports nothing at all."""
-    stuck_after: float = 7.0
+    stuck_after: float = field(default=7.0, metadata=FIXED)
     """Seconds of silence for which the STT keep a turn open; above every provider's own limit."""
 
     def __post_init__(self) -> None:

@@ -88,11 +88,9 @@ class OpenAILlm:
         }
         name = options.max_tokens_name
         effort = chat_effort(options.model, options.reasoning_effort)
-        request[limit_name(options.base_url) if name == "auto" else name] = token_limit(options.max_tokens, effort)
+        request[limit_name(options.url) if name == "auto" else name] = token_limit(options.max_tokens, effort)
         if tools:
             request["tools"] = list(tools)
-        if options.temperature is not None:
-            request["temperature"] = options.temperature
         if effort:
             request["reasoning_effort"] = effort
         if options.usage:

@@ -15,7 +15,7 @@ from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest
-from agent.providers.extra import FIXED, check, merged
+from agent.providers.extra import FIXED, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
@@ -43,23 +43,17 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class OpenAIOptions:
-    """How to think with OpenAI or a compatible server."""
+class OpenAIOptions(ProviderOptions):
+    """How to think with OpenAI or a compatible server: ``url = "https://llm-gateway.assemblyai.com/v1"``."""
 
-    api_key: str = field(default="", repr=False)
-    """The account's key; servers of your own often take any."""
-    base_url: str = "https://api.openai.com/v1"
-    """Where the server is: any compatible one, such as ``https://llm-gateway.assemblyai.com/v1``."""
+    url: str = "https://api.openai.com/v1"
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
     model: str = "gpt-6-luna"
-    """The model's name at that server."""
     max_tokens: int = 400
     """Tokens of one reply; more than that is never spoken."""
     max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = field(default="auto", metadata=FIXED)
     """What a chat completions server calls `max_tokens`; `auto` goes by the address and learns from a refusal."""
-    temperature: float | None = None
-    """0 to 2; None leaves it out, which reasoning models want."""
     reasoning_effort: str = ""
     """``none``, ``low``, ``medium`` ...; empty is ``none`` for chat completions and ``low`` for responses with models
     that think (GPT-5.6 and later), and is left out with others. To think there are 2000 tokens beyond `max_tokens`."""
@@ -67,18 +61,15 @@ class OpenAIOptions:
     """Whether to ask for the number of tokens (`stream_options`)."""
     connect_limit: float = field(default=2.0, metadata=FIXED)
     """Seconds until the connection must stand."""
-    first_token_limit: float = 6.0
+    first_token_limit: float = field(default=6.0, metadata=FIXED)
     """Seconds from the request to the first piece of the reply; up to 6, which a second try has to share."""
     gap_limit: float = field(default=5.0, metadata=FIXED)
     """Seconds between two pieces; up to 6."""
     retries: int = field(default=0, metadata=FIXED)
     """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
 
-    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    """Further parameters of the request, by the server's names."""
-
     def __post_init__(self) -> None:
-        check(self.extra)
+        super().__post_init__()
         if self.retries not in (0, 1):
             raise ValueError("retries must be 0 or 1")
         if self.max_tokens < 1:
@@ -86,8 +77,8 @@ class OpenAIOptions:
         for name, most in (("first_token_limit", FIRST_TOKEN), ("gap_limit", GAP)):
             if not 0 < getattr(self, name) <= most:
                 raise ValueError(f"{name} must be above 0 and up to {most:g}: no caller is kept waiting for longer")
-        if not self.base_url.startswith(("https://", "http://")):
-            raise ValueError("base_url must begin with https://")
+        if not self.url.startswith(("https://", "http://")):
+            raise ValueError("url must begin with https://")
 
 
 class OpenAIClient:
@@ -105,7 +96,7 @@ class OpenAIClient:
         self._http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits)
         self.sdk = openai.AsyncOpenAI(
             api_key=options.api_key or "none",
-            base_url=options.base_url,
+            base_url=options.url,
             max_retries=options.retries,
             http_client=self._http,
             timeout=timeout,
@@ -121,7 +112,7 @@ class OpenAIClient:
             self._warming = Warming(self._connect)
 
     async def _connect(self) -> None:
-        await self._http.get(self.options.base_url)
+        await self._http.get(self.options.url)
         self._used = asyncio.get_running_loop().time()
 
     async def close(self) -> None:

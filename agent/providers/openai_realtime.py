@@ -10,7 +10,7 @@ import urllib.parse
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
@@ -38,19 +38,10 @@ class OpenAIRealtimeOptions(RealtimeOptions):
     """How to speak with OpenAI Realtime."""
 
     url: str = "wss://api.openai.com/v1/realtime"
-    """Where the service is."""
     model: str = "gpt-realtime-2.1"
-    """The model."""
-    voice: str = "marin"
-    """The voice."""
+    voice_id: str = "marin"
     transcription: str = "gpt-transcribe"
     """The model that writes down what the caller says; empty for none."""
-    turn_detection: Literal["server_vad", "semantic_vad"] = "server_vad"
-    """Whether silence or meaning ends a turn."""
-    silence: float = 0.5
-    """Seconds of silence that end a turn (server_vad)."""
-    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
-    """How soon a turn is over (semantic_vad)."""
 
 
 class Responses:
@@ -328,11 +319,7 @@ class OpenAIRealtimeSession(RealtimeSession):
 
     def _session(self) -> dict[str, Any]:
         options = self._options
-        turns: dict[str, Any] = {"type": options.turn_detection, "create_response": True, "interrupt_response": True}
-        if options.turn_detection == "server_vad":
-            turns["silence_duration_ms"] = round(options.silence * 1000)
-        else:
-            turns["eagerness"] = options.eagerness
+        turns = {"type": "server_vad", "create_response": True, "interrupt_response": True}
         hearing: dict[str, Any] = {"format": SOUND, "turn_detection": turns}
         if options.transcription:
             hearing["transcription"] = {"model": options.transcription}
@@ -340,7 +327,7 @@ class OpenAIRealtimeSession(RealtimeSession):
             "type": "realtime",
             "instructions": self.brief.instructions,
             "output_modalities": ["audio"],
-            "audio": {"input": hearing, "output": {"format": SOUND, "voice": options.voice}},
+            "audio": {"input": hearing, "output": {"format": SOUND, "voice": options.voice_id}},
             "tools": [{"type": "function", **tool["function"]} for tool in self.brief.tools],
             "tool_choice": "auto",
         }

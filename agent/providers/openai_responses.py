@@ -82,8 +82,6 @@ class ResponsesLlm:
         }
         if tools:
             request["tools"] = [{"type": "function", "strict": False, **tool["function"]} for tool in tools]
-        if options.temperature is not None:
-            request["temperature"] = options.temperature
         if effort:
             request["reasoning"] = {"effort": effort}
         return request

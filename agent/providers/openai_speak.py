@@ -5,12 +5,12 @@ https://platform.openai.com/docs/api-reference/audio/createSpeech
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent import ulaw
 from agent.errors import ProviderError
-from agent.providers.extra import merged
+from agent.providers.extra import FIXED, merged, number
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import Decoder, HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -25,21 +25,13 @@ class OpenAITtsOptions(SpeakOptions):
     """How to speak with OpenAI."""
 
     url: str = "https://api.openai.com/v1"
-    """Where the service is."""
     model: str = "gpt-4o-mini-tts"
-    """``gpt-4o-mini-tts``, ``tts-1`` or ``tts-1-hd``, which OpenAI ends on 2027-01-06 without a successor; or a model
-    of the server at `url`."""
-    voice: str = "marin"
-    """The voice."""
-    instructions: str = ""
-    """How to speak, for the models that can be told; empty for nothing."""
-    speed: float = 1.0
-    """0.25 to 4."""
+    voice_id: str = "marin"
+    language: str = field(default="", metadata=FIXED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.25 <= self.speed <= 4:
-            raise ValueError("speed must be between 0.25 and 4")
+        number(self.extra, "speed", 1, 0.25, 4)
 
 
 class OpenAISpeech(HttpSpeech):
@@ -61,14 +53,10 @@ class OpenAISpeech(HttpSpeech):
         options = self._options
         body: dict[str, Any] = {
             "model": options.model,
-            "voice": options.voice,
+            "voice": options.voice_id,
             "input": text[:LONGEST],
             "response_format": "pcm",
         }
-        if options.speed != 1.0:
-            body["speed"] = options.speed
-        if options.instructions:
-            body["instructions"] = options.instructions
         headers = {"Authorization": f"Bearer {options.api_key}", "Content-Type": "application/json"}
         return f"{self.url}/audio/speech", headers, json.dumps(merged(body, options.extra)).encode()
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 its
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
@@ -34,18 +34,10 @@ class PollyOptions(SpeakOptions):
     region: str = "us-east-1"
     """The AWS region."""
     url: str = ""
-    """Where the service is; empty for that of the region."""
+    """Empty for that of the region."""
     voice_id: str = "Joanna"
-    """The voice."""
-    engine: str = "neural"
-    """``standard``, ``neural``, ``long-form`` or ``generative``; not every voice has every one."""
-    language: str = ""
-    """Such as ``en-IN``, for voices that speak several; empty for the voice's own."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.engine not in ("standard", "neural", "long-form", "generative"):
-            raise ValueError("engine must be standard, neural, long-form or generative")
+    model: Literal["standard", "neural", "long-form", "generative"] = "neural"
+    """Amazon calls it the engine; not every voice has every one."""
 
 
 class PollySpeech(HttpSpeech):
@@ -66,7 +58,7 @@ class PollySpeech(HttpSpeech):
         """The signed POST for `text`. Raises `ProviderError` without botocore."""
         options = self._options
         fields: dict[str, Any] = {
-            "Engine": options.engine,
+            "Engine": options.model,
             "OutputFormat": "mulaw",
             "SampleRate": str(SAMPLE_RATE),
             "Text": text,

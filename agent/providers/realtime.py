@@ -8,29 +8,29 @@ from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, check
+from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.stt import FRAME_MAX, Backlog
 from agent.realtime import Brief, RealtimeEvent
 
 
 @dataclass(frozen=True)
-class RealtimeOptions:
+class RealtimeOptions(ProviderOptions):
     """What the options of all speech-to-speech providers have in common."""
 
-    api_key: str = field(default="", repr=False)
-    """The account's key."""
+    voice_id: str = ""
+    """The voice, by the provider's name or number."""
+    keyterms: tuple[str, ...] = field(default=(), metadata=FIXED)
+    """Words to listen for: the agent's."""
     chunk: float = field(default=0.02, metadata=FIXED)
     """Seconds of sound in one message at least, up to 1."""
     open_limit: float = field(default=5.0, metadata=FIXED)
     """Seconds until the session must have begun."""
     close_limit: float = field(default=1.5, metadata=FIXED)
     """Seconds that the server gets to end the session when the call is over."""
-    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    """Further parameters of the session, by the provider's names."""
 
     def __post_init__(self) -> None:
-        check(self.extra)
+        super().__post_init__()
         if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
             raise ValueError("chunk must be between 20ms and 1s")
         if min(self.open_limit, self.close_limit) <= 0:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import phrases_of, words_of
-from agent.providers.extra import FIXED, check
+from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, quoted
 from agent.stt import SttEvent, Word
 
@@ -49,11 +49,12 @@ CHANGING = 0
 
 
 @dataclass(frozen=True)
-class ListenOptions:
+class ListenOptions(ProviderOptions):
     """What the options of all streaming STT has in common."""
 
-    api_key: str = field(default="", repr=False)
-    """The account's key."""
+    language: str = ""
+    """The language, as the provider writes it: ``en``, ``en-IN``, ``multi``; empty for that of the model or the voice.
+    A voice takes that of `[[languages]]` before it, STT listens for it before those."""
     chunk: float = field(default=0.02, metadata=FIXED)
     """Seconds of sound in one message at least, up to 1."""
     open_limit: float = field(default=4.0, metadata=FIXED)
@@ -64,17 +65,17 @@ class ListenOptions:
     """How often in a row a connection is tried before the STT gives up."""
     retry_pause: float = field(default=0.2, metadata=FIXED)
     """Seconds before the second attempt; each further pause is as much longer."""
-    languages: tuple[str, ...] = ()
-    """ISO 639-1 codes of what callers speak; empty for those of the agent's [[languages]]."""
-    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    """Further parameters of the URL, by the provider's names."""
+    languages: tuple[str, ...] = field(default=(), metadata=FIXED)
+    """ISO 639-1 codes of what callers speak: the agent's [[languages]]."""
+    keyterms: tuple[str, ...] = field(default=(), metadata=FIXED)
+    """Words to listen for: the agent's."""
     silence_after: float = field(default=0.5, metadata=FIXED)
     """Seconds without sound from the line after which silence is sent instead: without sound no turn would end."""
 
     def __post_init__(self) -> None:
         if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
             raise ValueError("chunk must be between 20ms and 1s")
-        check(self.extra)
+        super().__post_init__()
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
         if not 0.1 <= self.silence_after <= 3600:

@@ -7,27 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, check
+from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, http_fault, quoted
 
 
 @dataclass(frozen=True)
-class SpeakOptions:
+class SpeakOptions(ProviderOptions):
     """What the options of all voices have in common."""
 
-    api_key: str = field(default="", repr=False)
-    """The account's key."""
+    voice_id: str = ""
+    """The voice, by the provider's name or number."""
+    language: str = ""
+    """The language, as the provider writes it: ``en``, ``en-IN``, ``multi``; empty for that of the model or the voice.
+    A voice takes that of `[[languages]]` before it, STT listens for it before those."""
     open_limit: float = field(default=3.0, metadata=FIXED)
     """Seconds until the connection must stand."""
     first_sound_limit: float = field(default=4.0, metadata=FIXED)
     """Seconds from the text to its first sound."""
     gap_limit: float = field(default=4.0, metadata=FIXED)
     """Seconds between two pieces of a sentence."""
-    extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    """Further parameters of the request, by the provider's names."""
 
     def __post_init__(self) -> None:
-        check(self.extra)
+        super().__post_init__()
         if min(self.open_limit, self.first_sound_limit, self.gap_limit) <= 0:
             raise ValueError("time limits must be positive")
 

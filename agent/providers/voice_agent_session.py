@@ -5,12 +5,12 @@ https://www.assemblyai.com/docs. A session that lost its websocket goes on on a 
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import merged
+from agent.providers.extra import FIXED, merged
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -32,13 +32,9 @@ class VoiceAgentOptions(RealtimeOptions):
     """How to speak with AssemblyAI's Voice Agent."""
 
     url: str = "wss://agents.assemblyai.com/v1/ws"
-    """Where the service is."""
-    voice: str = "jane"
-    """The voice."""
-    mode: str = "min_latency"
-    """``min_latency``, ``balanced`` or ``max_accuracy`` of what is heard."""
-    keyterms: tuple[str, ...] = ()
-    """Words to listen for: at most 100."""
+    model: str = field(default="voice-agent", metadata=FIXED)
+    """It has one only, under which it is paid for."""
+    voice_id: str = "jane"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,7 +68,7 @@ class VoiceAgentSession(RealtimeSession):
     @property
     def product(self) -> str:
         """See `RealtimeSession.product`."""
-        return f"{self.name}/voice-agent"
+        return f"{self.name}/{self._options.model}"
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -177,13 +173,13 @@ class VoiceAgentSession(RealtimeSession):
 
     def _session(self) -> dict[str, Any]:
         options, brief = self._options, self.brief
-        hearing: dict[str, Any] = {"type": "audio", "format": SOUND, "transcription_mode": options.mode}
+        hearing: dict[str, Any] = {"type": "audio", "format": SOUND, "transcription_mode": "min_latency"}
         if options.keyterms:
             hearing["keyterms"] = list(options.keyterms)
         session: dict[str, Any] = {
             "system_prompt": brief.instructions,
             "input": hearing,
-            "output": {"type": "audio", "voice": options.voice, "format": SOUND},
+            "output": {"type": "audio", "voice": options.voice_id, "format": SOUND},
         }
         if brief.greeting:
             session["greeting"] = brief.greeting

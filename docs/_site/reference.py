@@ -9,13 +9,17 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import grimp
 from fastapi.openapi.utils import get_openapi
 from typer.cli import get_docs_for_click
 
+from agent.providers.extra import ProviderOptions
+from agent.providers.stt import ListenOptions
+from agent.providers.tts_session import SpeakOptions
 from sipgw import __version__
 from sipgw.cli import main
 from sipgw.config.config import KEYS, GatewayConfig
@@ -23,7 +27,11 @@ from sipgw.config.options import options_of
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent
-_WORDS = {str: "text", int: "whole number", bool: "true or false", float: "number or duration"}
+SHARED = dict.fromkeys(("url", "model", "voice_id", "language"), "text") | {"api_key": "secret", "extra": "table"}
+"""Keys of the tables of providers, which mean the same in each."""
+BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+LENGTHS = {"min_length": "at least", "max_length": "at most"}
+_WORDS = {str: "text", int: "whole number", bool: "true or false", float: "number or duration", date: "date"}
 
 
 def configuration() -> str:
@@ -40,6 +48,14 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
         [
             head,
             *_tables(GatewayConfig, "", {}, many=False),
+            "## Keys of every provider",
+            "",
+            "Each table of a provider has them, as far as its service knows them; its own defaults stand there.",
+            "",
+            "| key | takes | meaning |",
+            "|---|---|---|",
+            *(f"| `{name}` | {takes} | {_cell(_shared()[name])} |" for name, takes in SHARED.items()),
+            "",
             "## Names in the environment",
             "",
             "These fill in a key that the file does not give.",
@@ -52,6 +68,10 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
     )
 
 
+def _shared() -> dict[str, str]:
+    return _meant(ListenOptions) | _meant(SpeakOptions)
+
+
 def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Iterator[str]:
     """`drawn` holds the name of each table that the page has already."""
     if first := drawn.get(kind):
@@ -59,10 +79,14 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
         return
     drawn[kind] = name
     meant = _meant(kind)
-    hints = typing.get_type_hints(kind)
-    rows, below = [], []
+    hints = typing.get_type_hints(kind, include_extras=True)
+    rows, below, own, shared = [], [], [], _shared()
     for field in dataclasses.fields(kind):
         if not field.init or field.metadata.get("fixed"):
+            continue
+        if issubclass(kind, ProviderOptions) and field.name in SHARED and meant[field.name] == shared[field.name]:
+            if value := getattr(kind, field.name, ""):
+                own.append(f"`{field.name} = {json.dumps(value)}`")
             continue
         inner = _table_of(hints[field.name])
         if inner:
@@ -72,7 +96,9 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
             rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
     if name:
         title = f"[[{name}]]" if many else f"[{name}]"
-        yield f"## `{title}`\n\n{inspect.getdoc(kind)}\n"
+        yield f"## `{title}`\n\n{(inspect.getdoc(kind) or '').replace('``', '`')}\n"
+        if own:
+            yield f"[Keys of every provider](#keys-of-every-provider): {', '.join(own)}.\n"
         if rows:
             yield "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
     for one, repeated, path, _ in below:
@@ -90,6 +116,11 @@ def _table_of(hint: Any) -> tuple[type, bool] | None:
 
 
 def _takes(hint: Any) -> str:
+    """What a key takes, in words, with its range."""
+    if typing.get_origin(hint) is Annotated:
+        kind, *limits = typing.get_args(hint)
+        things = "characters" if kind is str else "values"
+        return ", ".join([_takes(kind), *(words for limit in limits for words in _limits(limit, things))])
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _takes(next(arg for arg in args if arg is not type(None)))
@@ -100,6 +131,14 @@ def _takes(hint: Any) -> str:
     if origin is tuple:
         return f"list of {_takes(args[0])}" if args[-1] is Ellipsis else ", ".join(map(_takes, args))
     return _WORDS.get(hint, str(hint))
+
+
+def _limits(limit: Any, things: str) -> Iterator[str]:
+    for name, value in dataclasses.asdict(limit).items():
+        if value and name in LENGTHS:
+            yield f"{LENGTHS[name]} {value} {things}"
+        elif value is not None and name in BOUNDS:
+            yield f"{BOUNDS[name]} {value}"
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:

@@ -138,11 +138,11 @@ _KEYS = {
     ("stt", "cartesia"): ("cartesia", "model"),
     ("llm", "openai"): ("openai", "model"),
     ("llm", "openai_backup"): ("openai_backup", "model"),
-    ("tts", "elevenlabs"): ("elevenlabs", "model_id"),
+    ("tts", "elevenlabs"): ("elevenlabs", "model"),
     ("tts", "cartesia"): ("cartesia_tts", "model"),
     ("tts", "deepgram"): ("deepgram_tts", "model"),
     ("tts", "assemblyai"): ("assemblyai_tts", "model"),
-    ("tts", "polly"): ("polly", "engine"),
+    ("tts", "polly"): ("polly", "model"),
     ("tts", "openai"): ("openai_tts", "model"),
     ("realtime", "openai"): ("openai_realtime", "model"),
     ("transcription", "openai"): ("openai_realtime", "transcription"),
@@ -200,5 +200,5 @@ def _used(config: AgentConfig, choice: Choice) -> Iterator[tuple[str, str]]:
 def _is_elsewhere(config: AgentConfig, section: str) -> bool:
     """Whether a section names a server that is not the vendor's: what is shut down here may go on there."""
     options = getattr(config, section)
-    host = urllib.parse.urlsplit(getattr(options, "base_url", "") or getattr(options, "url", "")).hostname or ""
+    host = urllib.parse.urlsplit(options.url).hostname or ""
     return section in ("openai", "openai_backup", "openai_tts", "openai_realtime") and host != "api.openai.com"

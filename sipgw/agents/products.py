@@ -22,7 +22,7 @@ TOKENS: tuple[Unit, ...] = ("tokens_in", "tokens_out", "audio_tokens_in", "audio
 def product(config: AgentConfig, part: str, name: str) -> str:
     """The product behind a provider of the configuration, as ``"openai/gpt-4.1-mini"``; ``local`` is not paid for."""
     models = {
-        ("realtime", "assemblyai"): "voice-agent",
+        ("realtime", "assemblyai"): config.assemblyai_agent.model,
         ("realtime", "openai"): config.openai_realtime.model,
         ("stt", "assemblyai"): config.assemblyai.model,
         ("stt", "deepgram"): config.deepgram.model,
@@ -32,9 +32,9 @@ def product(config: AgentConfig, part: str, name: str) -> str:
         ("tts", "assemblyai"): config.assemblyai_tts.model,
         ("tts", "cartesia"): config.cartesia_tts.model,
         ("tts", "deepgram"): config.deepgram_tts.model,
-        ("tts", "elevenlabs"): config.elevenlabs.model_id,
+        ("tts", "elevenlabs"): config.elevenlabs.model,
         ("tts", "openai"): config.openai_tts.model,
-        ("tts", "polly"): config.polly.engine,
+        ("tts", "polly"): config.polly.model,
     }
     model = models.get((part, name), "")
     return f"{name.removesuffix('_backup')}/{model}" if model else name

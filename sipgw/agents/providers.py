@@ -96,7 +96,7 @@ def _openai(options: OpenAIOptions) -> LanguageModel:
 
 
 def _may_ask(options: OpenAIOptions) -> bool:
-    return bool(options.api_key) or "api.openai.com" not in options.base_url  # servers of one's own need no key
+    return bool(options.api_key) or "api.openai.com" not in options.url  # servers of one's own need no key
 
 
 # In the order in which `auto` takes them.
@@ -180,7 +180,9 @@ def choose(config: AgentConfig) -> Choice:
     )
     if "local" in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
-    return Choice(chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime)
+    choice = Choice(chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime)
+    _hearing(config, choice)
+    return choice
 
 
 def _pick(config: AgentConfig, part: str, notes: list[str]) -> tuple[str, ...]:
@@ -244,7 +246,8 @@ async def opened(config: AgentConfig, choice: Choice, speech: LocalSpeech | None
             if models.missing() is None:
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
-        patient = _hearing(config if len(choice.stt) == 1 else _hasty(config))
+        config = _hearing(config, choice)
+        patient = config if len(choice.stt) == 1 else _hasty(config)
         hearing = [
             metered_stt(_maker(_STT, name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
         ]
@@ -327,8 +330,7 @@ def _speaking(config: AgentConfig, code: str, first: str) -> AgentConfig:
     one = next((one for one in config.languages if one.code == code), None)
     if one is None:
         return config
-    sections = {"elevenlabs": "language_code", "cartesia_tts": "language", "assemblyai_tts": "language"}
-    changed = {name: {key: code} for name, key in sections.items()}
+    changed = {name: {"language": code} for name in ("elevenlabs", "cartesia_tts", "assemblyai_tts")}
     if one.voice_id and first in _VOICE_KEYS:
         section, key = _VOICE_KEYS[first]
         changed.setdefault(section, {})[key] = one.voice_id
@@ -341,19 +343,21 @@ _VOICE_KEYS = {
     "assemblyai": ("assemblyai_tts", "voice_id"),
     "deepgram": ("deepgram_tts", "model"),
     "polly": ("polly", "voice_id"),
-    "openai": ("openai_tts", "voice"),
+    "openai": ("openai_tts", "voice_id"),
 }
 """Where the configuration names the voice of each provider."""
 
 
-def _hearing(config: AgentConfig) -> AgentConfig:
-    """STT that knows which languages to expect."""
-    parts = {
-        name: replace(getattr(config, name), languages=getattr(config, name).languages or config.codes)
-        for name in ("assemblyai", "cartesia", "deepgram")
-        if config.languages
-    }
-    return replace(config, **parts)
+def _hearing(config: AgentConfig, choice: Choice) -> AgentConfig:
+    """What hears knows which languages and words to expect. Raises `ConfigError` for words that it does not take."""
+    told: dict[str, Any] = {"keyterms": config.agent.keyterms}
+    heard = told | ({"languages": config.codes} if config.languages else {})
+    parts = {name: heard for name in choice.stt if name != "local"}
+    parts |= {"assemblyai_agent": told} if "assemblyai" in choice.realtime else {}
+    try:
+        return replace(config, **{name: replace(getattr(config, name), **more) for name, more in parts.items()})
+    except ValueError as error:
+        raise ConfigError(f"[agent] {error}") from None
 
 
 def _maker(offers: Mapping[str, _Offer], name: str, config: AgentConfig, local: Callable[[], Any]) -> Callable[[], Any]:

@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 STOPPED = Disposition("gateway_stopped", "the gateway was stopped")
 RETRY_AFTER = (("Retry-After", "5"),)
+SPENT_RETRY = 60
+"""Seconds, told with 503 to a caller whom the limits turn away: a carrier then asks its next destination meanwhile."""
 Headers = tuple[tuple[str, str], ...]
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -150,7 +152,7 @@ class CallSession:
         options = self.services.agents.config.limits
         self._begin()
         if declined.answer != "spoken":
-            headers = (("Retry-After", f"{options.retry_after:.0f}"),) if declined.status == 503 else ()
+            headers = (("Retry-After", f"{SPENT_RETRY}"),) if declined.status == 503 else ()
             connection.refuse(declined.status, headers)
             return Disposition("refused", declined.reason)
         tape = self.context.tape

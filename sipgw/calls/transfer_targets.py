@@ -56,7 +56,7 @@ class TransferTargets:
     def names(self) -> dict[str, str]:
         """The names that the model can choose from, and what each person is there for."""
         found: dict[str, str] = {}
-        for one in sorted(self.options, key=lambda one: one.order):
+        for one in self.options:
             found[one.name] = found.get(one.name) or one.about
         return found
 
@@ -64,15 +64,15 @@ class TransferTargets:
         """The people on duty, in the order in which they are tried; an unknown or empty `name` means anybody."""
         wanted = name.strip().lower()
         named = [one for one in self.options if one.name == wanted]
-        chosen = sorted(named or self.options, key=lambda one: one.order)
+        chosen = named or self.options
         there = [self._person(one) for one in chosen if on_duty(one.spans, now.astimezone(one.zone))]
         last = None if named else self.last()
         return [*there, *([last] if last else [])]
 
     def named(self, name: str) -> TransferTarget | None:
         """The first person of that name, at whatever hour; None if there is none."""
-        found = sorted((one for one in self.options if one.name == name.strip().lower()), key=lambda one: one.order)
-        return self._person(found[0]) if found else None
+        found = next((one for one in self.options if one.name == name.strip().lower()), None)
+        return self._person(found) if found else None
 
     def _person(self, one: PersonOptions) -> TransferTarget:
         uri = one.uri

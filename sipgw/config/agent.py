@@ -1,7 +1,9 @@
 """Options of an agent: greeting, prompt, providers, languages, routes to it, and the lookup at the start of a call."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Gt, Len, MaxLen
 
 from agent.phrases import PHRASES
 from agent.stock import STOCK
@@ -10,6 +12,11 @@ SttName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 LlmName = Literal["openai", "openai_backup", "local"]
 TtsName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
 RealtimeName = Literal["assemblyai", "openai"]
+
+Sentence = Literal[
+    "filler", "reprompt", "again", "goodbye", "goodbye_silence", "goodbye_overtime", "apology", "connecting",
+    "not_connected", "not_done",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,35 +29,21 @@ class LanguageOptions:
     """The voice for it, as its provider calls it; empty for the agent's own, which then has to know the language."""
     tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
-    filler: str = ""
-    """Said when a tool takes long; this and all below have a default in every language."""
-    reprompt: str = ""
-    """Asks whether somebody is there."""
-    again: str = ""
-    """Asks the caller to say something once more."""
-    goodbye: str = ""
-    """Said when the model hangs up without a word."""
-    goodbye_silence: str = ""
-    """Said to nobody before hanging up."""
-    goodbye_overtime: str = ""
-    """Said when the call has lasted long enough."""
-    apology: str = ""
-    """Said when a provider fails, before the call ends."""
-    connecting: str = ""
-    """Said instead when there is somebody to transfer the caller to."""
-    not_connected: str = ""
-    """Said when a transfer failed."""
-    not_done: str = ""
-    """Said when what a key stands for failed."""
+    sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
+    """What it says by itself, where the stock sentence of the language will not do: `filler` (a tool takes long),
+    `reprompt` (is somebody there?), `again` (please say it once more), `goodbye` (the model hangs up without a word),
+    `goodbye_silence` (nobody speaks), `goodbye_overtime` (the call has lasted long enough), `apology` (a provider
+    fails), `connecting` (then there is somebody to transfer the caller to), `not_connected` (a transfer failed),
+    `not_done` (what a key stands for failed)."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
             raise ValueError(f"code: {self.code!r} is not one of {', '.join(sorted(PHRASES))}")
 
     @property
-    def sentences(self) -> dict[str, str]:
+    def said(self) -> dict[str, str]:
         """The stock sentences, as far as they are not changed here."""
-        return {name: getattr(self, name) or text for name, text in STOCK[self.code].items()}
+        return {**STOCK[self.code], **{name: text for name, text in self.sentences.items() if text}}
 
 
 @dataclass(frozen=True)
@@ -61,14 +54,10 @@ class PrefetchOptions:
     """Its name: of the file of tools or of an MCP server, and not one that changes something. Empty: none."""
     argument: str = "number"
     """The tool's parameter that takes the number, as in ``+15551234567``."""
-    limit: float = 3.0
+    limit: Annotated[float, Gt(0)] = 3.0
     """Seconds after which the call goes on without it."""
     verified: bool = False
     """Whether it is done only for numbers that the telephone company vouches for: others can be forged."""
-
-    def __post_init__(self) -> None:
-        if self.limit <= 0:
-            raise ValueError("limit must be positive")
 
 
 @dataclass(frozen=True)
@@ -111,6 +100,8 @@ class AgentOptions:
     """Who goes on thinking when `llm` fails, in this order."""
     tts_backup: tuple[TtsName, ...] = ()
     """Who goes on speaking when `tts` fails, in this order."""
+    keyterms: Annotated[tuple[Annotated[str, Len(1, 50)], ...], MaxLen(100)] = ()
+    """Words that the STT listens for, such as names of products; Cartesia takes 1200 characters together."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""

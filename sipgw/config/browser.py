@@ -5,7 +5,9 @@ import hmac
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval
 
 from media.browsers.transport import Network
 
@@ -18,7 +20,7 @@ _TURN = re.compile(r"turns?:[A-Za-z0-9.:\[\]-]+(\?transport=(udp|tcp))?")
 class BrowserOptions:
     """Calls from the page ``/phone``, and operators who speak from a page."""
 
-    max_calls: int = 10
+    max_calls: Annotated[int, Interval(ge=0, le=1000)] = 10
     """Calls at the same time, operators included; one more is told to try later. 0 turns both off."""
     port_range: tuple[int, int] | None = None
     """First and last UDP port for browsers, one for each interface of each call; none: any that the system has free."""
@@ -40,8 +42,6 @@ class BrowserOptions:
     password of its own, good for 12 hours, and `turn_user` and `turn_password` are not needed."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_calls <= 1000:
-            raise ValueError("max_calls must be from 0 to 1000")
         if self.port_range and not 1024 <= self.port_range[0] < self.port_range[1] <= 65535:
             raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
         for address in self.addresses:

@@ -249,7 +249,7 @@ KEYS = {
     "CARTESIA_VOICE_ID": ("cartesia_tts.voice_id",),
     "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_tts.api_key"),
     "OPENAI_API_KEY": ("openai.api_key", "openai_tts.api_key", "openai_realtime.api_key"),
-    "OPENAI_BASE_URL": ("openai.base_url",),
+    "OPENAI_BASE_URL": ("openai.url",),
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),
     "ELEVENLABS_VOICE_ID": ("elevenlabs.voice_id",),

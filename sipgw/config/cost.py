@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import date
 from math import ceil
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
 
 Part = Literal["trunk", "stt", "llm", "tts", "realtime"]
 Unit = Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
@@ -20,11 +22,11 @@ class PriceOptions:
     """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-6-luna"``; ``*`` stands for
     anything."""
     unit: Unit
-    price: float
-    per: float = 1
+    price: Annotated[float, Ge(0)]
+    per: Annotated[float, Gt(0)] = 1
     """So many units for `price`: 60 seconds, 1_000_000 tokens."""
-    since: str = ""
-    """The day from which it holds, as ``"2026-06-01"``; a later line of the same name follows it."""
+    since: date | None = None
+    """The day from which it holds, as ``2026-06-01``; a later line of the same name follows it."""
     direction: Literal["", "in", "out"] = ""
     """Trunks: only calls that come in, or go out."""
     prefix: str = ""
@@ -38,11 +40,12 @@ class PriceOptions:
     """Whether nobody has compared it with a bill or the vendor's own page: costs that rest on it are marked."""
 
     def __post_init__(self) -> None:
-        if self.price < 0 or self.per <= 0:
-            raise ValueError("price must not be less than 0, and per must be more")
-        if self.since:
-            date.fromisoformat(self.since)
         self.steps  # noqa: B018  what cannot be used is told now
+
+    @property
+    def begins(self) -> date:
+        """The first day on which it holds."""
+        return self.since or date.min
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -68,11 +71,7 @@ class PriceOptions:
 class CostOptions:
     """What a call may cost, in the currency of the prices; 0 is as much as it takes."""
 
-    per_call: float = 0
+    per_call: Annotated[float, Ge(0)] = 0
     """Then the agent says goodbye and hangs up."""
     goodbye: str = "I am sorry, I have to end this call now. Thank you for calling. Goodbye."
     """What it says then, or when the day's money or minutes ([limits]) are spent."""
-
-    def __post_init__(self) -> None:
-        if self.per_call < 0:
-            raise ValueError("per_call must not be less than 0")

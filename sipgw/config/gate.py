@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from sipgw.config.hours import Day, Span
 from sipgw.config.numbers import check_country
@@ -70,9 +72,7 @@ class GateOptions:
     """Where numbers without ``+`` in these files are dialled from; empty: they begin with the country code."""
     hook: str = ""
     """Python file, next to the configuration, with ``def may_call(dial)``: True lets the call out; False or a text, the
-    reason, does not; nor does an error or a late answer. It may be async."""
-    hook_limit: float = 2.0
-    """How long the hook may take."""
+    reason, does not; nor does an error, or no answer within 2 s. It may be async."""
     windows: tuple[WindowOptions, ...] = (WindowOptions(), WindowOptions("10:00-20:00", countries=("IN",)))
     """When people may be called, by their own clock."""
     holidays: tuple[str, ...] = ()
@@ -83,16 +83,16 @@ class GateOptions:
     """Campaigns that need consent in any case; ``*`` stands for anything."""
     promotional: tuple[Purpose, ...] = ("campaign",)
     """What counts as promotion, of ``call``, ``callback``, ``campaign`` and ``transfer``."""
-    per_number_per_day: int = 3
+    per_number_per_day: Annotated[int, Ge(1)] = 3
     """Calls to one number within 24 hours."""
-    per_number_per_week: int = 7
+    per_number_per_week: Annotated[int, Ge(1)] = 7
     """Calls to one number within 7 days."""
-    per_day: int = 1000
+    per_day: Annotated[int, Ge(1)] = 1000
     """Calls to all numbers within 24 hours."""
     audit: str = ""
     """Folder of the audit: a file of JSON lines for each month, one line for each decision. Empty: the path of the
     database with ``.gate`` behind it."""
-    stop_key: str = ""
+    stop_key: Literal["", "*", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] = ""
     """Key by which callers put themselves on the do-not-call list: ``"*"`` or a digit; empty: none."""
     india: IndiaOptions = field(default_factory=IndiaOptions)
     """For promotional calls to India."""
@@ -108,11 +108,6 @@ class GateOptions:
         for pattern in self.extensions:
             if not _EXTENSION.fullmatch(pattern):
                 raise ValueError(f'extension {pattern!r} must be a name, or up to 8 digits and ?, like "1???"')
-        for name in ("per_number_per_day", "per_number_per_week", "per_day", "hook_limit"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0")
-        if self.stop_key not in ("", *"0123456789*"):
-            raise ValueError(f'stop_key {self.stop_key!r} must be "*" or a digit')
         check_holidays(self.holidays)
 
 

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, MinLen
 
 from sipgw.config.networks import PRIVATE_NETWORKS, check_networks
 
@@ -38,32 +40,26 @@ class AdmissionOptions:
 
     realm: str = "sipgw"
     """The realm of our challenges; phones show it beside the question for the password."""
-    algorithms: tuple[Literal["SHA-256", "MD5"], ...] = ("SHA-256", "MD5")
+    algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], MinLen(1)] = ("SHA-256", "MD5")
     """Digests that phones may choose from (RFC 8760), the strongest first. Set it to ``["MD5"]`` for old phones that
     give up when they see another one."""
-    max_calls: int = 500
+    max_calls: Annotated[int, Gt(0)] = 500
     """Calls at the same time on all trunks; one more is answered 503."""
-    delay_limit: float = 0.1
+    delay_limit: Annotated[float, Gt(0)] = 0.1
     """Seconds by which sound may be late on its way through this machine, for about a second; then it has more calls
     than it can serve, and one more is answered 503 until 5 s after."""
-    calls_per_second: float = 200
+    calls_per_second: Annotated[float, Gt(0)] = 200
     """New calls from one known address, four times as many at once; what is more is answered 503."""
-    strangers_per_second: float = 200
+    strangers_per_second: Annotated[float, Gt(0)] = 200
     """Messages from all unknown addresses together; what is more is not even read."""
-    stranger_per_second: float = 20
+    stranger_per_second: Annotated[float, Gt(0)] = 20
     """Messages from one unknown address, five times as many at once; what is more is not even read."""
-    failures_per_minute: float = 10
+    failures_per_minute: Annotated[float, Gt(0)] = 10
     """Wrong passwords from one address; after as many at once it gets no answer for a while."""
 
     def __post_init__(self) -> None:
-        if not self.algorithms:
-            raise ValueError("algorithms must name at least one")
         if not self.realm.isascii() or not self.realm.isprintable() or set(self.realm) & set('"\\'):
             raise ValueError("realm must be plain printable text without quotes")
-        for name in ("max_calls", "delay_limit", "calls_per_second", "strangers_per_second", "stranger_per_second",
-                     "failures_per_minute"):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0")
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class PersonOptions:
 
     number: str
     """As it is dialled; ``*`` stands for anything."""
-    at_once: int = 1
+    at_once: Annotated[int, Ge(1)] = 1
     """Calls at the same time."""
     answer: Answer = "busy"
     """For one more."""
@@ -82,40 +78,35 @@ class PersonOptions:
 class LimitOptions:
     """Limits on calls that come in; 0 is none."""
 
-    window: float = 3600
+    window: Annotated[float, Gt(0)] = 3600
     """Seconds in which calls are counted."""
-    per_number: int = 0
+    per_number: Annotated[int, Ge(0)] = 0
     """Calls from one number within `window`. Those who withhold theirs are not counted."""
-    per_network: int = 0
+    per_network: Annotated[int, Ge(0)] = 0
     """Calls from one IPv4 address, or IPv6 network of 64 bits, within `window`: for phones rather than carriers."""
-    at_once_per_number: int = 0
+    at_once_per_number: Annotated[int, Ge(0)] = 0
     """Calls from one number at the same time."""
-    minutes_per_day: float = 0
+    minutes_per_day: Annotated[float, Ge(0)] = 0
     """Minutes of all calls, in and out, from midnight to midnight by this machine's clock."""
-    money_per_day: float = 0
+    money_per_day: Annotated[float, Ge(0)] = 0
     """What all calls may cost in a day, in the currency of the prices."""
     people: tuple[PersonOptions, ...] = ()
     """Numbers that are busy when somebody speaks there."""
     blocked: tuple[str, ...] = ()
-    """Callers that are turned away: ``"+1900*"``, ``"withheld"``."""
-    blocked_networks: tuple[str, ...] = ()
-    """Networks that are turned away, even if a trunk or account names them."""
+    """Callers that are turned away: ``"+1900*"``, ``"withheld"``; and networks, even if a trunk or account names them:
+    ``"198.51.100.0/24"``, ``"2001:db8::/32"``."""
     answer_blocked: Answer = "decline"
     answer_too_often: Answer = "decline"
     """For `per_number`, `per_network` and `at_once_per_number`."""
     answer_spent: Answer = "overload"
     """For `minutes_per_day` and `money_per_day`."""
-    retry_after: float = 60
-    """Seconds after which it is worth trying again, told with 503."""
     sentence: str = "I am sorry, we cannot take your call now. Please try again later. Goodbye."
     """What is said for ``"spoken"``."""
 
     def __post_init__(self) -> None:
         check_networks(self.blocked_networks)
-        if self.window <= 0 or self.retry_after < 1:
-            raise ValueError("window must be more than 0, retry_after at least 1 s")
-        for name in ("per_number", "per_network", "at_once_per_number", "minutes_per_day", "money_per_day"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be less than 0")
-        if any(person.at_once < 1 for person in self.people):
-            raise ValueError("at_once must be at least 1")
+
+    @property
+    def blocked_networks(self) -> tuple[str, ...]:
+        """Those of `blocked` that are networks: no number has a colon or a slash in it, or is digits and three dots."""
+        return tuple(one for one in self.blocked if set(one) & set(":/") or re.fullmatch(r"\d+(\.\d+){3}", one))

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sipgw.config.renamed import new_name
+from sipgw.config.renamed import instead
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -151,7 +151,10 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
     """`value` with references replaced and durations as seconds."""
     if isinstance(value, Mapping):
         fixed = _fixed(kind, path) & value.keys()
-        faults += [Fault((*path, key), f"{key!r} cannot be set: the gateway knows it") for key in sorted(fixed)]
+        faults += (
+            Fault((*path, key), instead((*path, key)) or f"{key!r} cannot be set: the gateway knows it")
+            for key in sorted(fixed)
+        )
         kept = {key: item for key, item in value.items() if key not in fixed}
         return {key: _ready(kind, item, environment, (*path, key), faults) for key, item in kept.items()}
     if isinstance(value, list):
@@ -209,6 +212,8 @@ _EXPECTED = {
     "dataclass_type": "a table",
 }
 
+_LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+
 
 def _written(table: Any, path: Keys, value: Any) -> str:
     """The value at `path` as it is written, with its references: what they stand for may be a secret, like a table."""
@@ -242,20 +247,24 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
                 path[:-1], f"expected {len(typing.get_args(option and option.hint))} values, got {len(error['input'])}"
             )
         case "too_long":
-            return Fault(path, f"expected {context['max_length']} values, got {context['actual_length']}")
+            most = "at most " if Ellipsis in typing.get_args(option and option.hint) else ""
+            return Fault(path, f"expected {most}{context['max_length']} values, got {context['actual_length']}")
+        case "too_short":
+            return Fault(path, f"expected at least {context['min_length']} values, got {context['actual_length']}")
         case "literal_error":
             return Fault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
             return Fault(path, str(context["error"]))
         case name if name in _EXPECTED:
             return Fault(path, f"expected {_EXPECTED[name]}, got {given}")
-    return Fault(path, f"{error['msg']}, got {given}")
+    limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]
+    return Fault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
 
 
 def _unknown(kind: type, path: Keys) -> str:
     key = str(path[-1])
-    if renamed := new_name(path):
-        return f"{key!r} is called {renamed!r} now"
+    if told := instead(path):
+        return told
     option = option_at(kind, path[:-1])
     known = options_of((option and table_of(option.hint)) or kind)
     near = difflib.get_close_matches(key, known, 1)

@@ -1,6 +1,9 @@
 """Options of calls that the gateway makes: callbacks and retries."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge
 
 from sipgw.config.hours import zone_named
 
@@ -41,7 +44,7 @@ class CallbackOptions:
     """Where the agent is, e.g. ``Europe/Berlin``: the clock of ``{{time}}``, ``{{date}}`` and ``{{weekday}}``, of times
     without a zone that the model names, and of "five o'clock" when the caller's number does not tell. Empty: the
     machine's."""
-    concurrent: int = 2
+    concurrent: Annotated[int, Ge(1)] = 2
     """Callbacks at the same time."""
     latest: float = 86400
     """Time after which a callback that could not be made is given up: ``"24h"``."""
@@ -51,5 +54,3 @@ class CallbackOptions:
     def __post_init__(self) -> None:
         if self.time_zone and zone_named(self.time_zone) is None:
             raise ValueError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin")
-        if self.concurrent < 1:
-            raise ValueError("concurrent must be at least 1")

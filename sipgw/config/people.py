@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
+
+from annotated_types import Interval, MaxLen
 
 from sipgw.config.hours import Span, zone_named
 from sipgw.sip.uri import Uri
@@ -16,7 +18,7 @@ _NUMBER = re.compile(r"\+?[0-9*#][0-9*# ().-]{0,39}|[A-Za-z0-9*#_]{1,40}")
 
 @dataclass(frozen=True)
 class PersonOptions:
-    """Somebody whom callers can be handed over to. Several of one name are tried one after the other."""
+    """Somebody whom callers can be handed over to. Several of one name are tried in the order in which they stand."""
 
     name: str
     """What the model calls them, in lower case: ``billing``, ``anna``."""
@@ -29,24 +31,18 @@ class PersonOptions:
     about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is then asked to connect them.
     `refer`: the caller's carrier connects them (blind). `attended`: they are called, then the caller's PBX connects the
     two (Refer-To with Replaces)."""
-    about: str = ""
+    about: Annotated[str, MaxLen(200)] = ""
     """What they are there for; the model is told: "questions about invoices"."""
     hours: tuple[str, ...] = ()
     """When they are there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
     time_zone: str = "UTC"
     """Of `hours`: ``Europe/Berlin``."""
-    order: int = 0
-    """The lowest is tried first."""
-    ring_timeout: float = 25.0
+    ring_timeout: Annotated[float, Interval(ge=3, le=120)] = 25.0
     """Seconds that it may ring."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: lower case letters, digits, spaces, - and _, at most 40 of them")
-        if not 3 <= self.ring_timeout <= 120:
-            raise ValueError("ring_timeout must be from 3 to 120 s")
-        if len(self.about) > 200:
-            raise ValueError("about must be one short sentence")
         self.uri, self.spans, self.zone  # noqa: B018  what cannot be used is told now
 
     @cached_property
@@ -77,9 +73,5 @@ class TransferOptions:
 
     music: str = ""
     """What callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
-    longest: float = 7200.0
+    longest: Annotated[float, Interval(ge=1, le=86400)] = 7200.0
     """Seconds that the two may speak through us; then they are hung up: a receiver may lie beside its phone."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.longest <= 86400:
-            raise ValueError("longest must be from 1 s to 24 hours")

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import phonenumbers
+from annotated_types import Ge, Interval
 
+from agent.providers.extra import FIXED
 from media.recording.tap import Keep, TapOptions
 
 POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
@@ -30,12 +32,11 @@ class CaptureOptions:
 
     rtp: Keep = "recent"
     """`off`; `headers`, of the whole call without its sound; `recent`, the last seconds; `always`, the whole call."""
-    seconds: float = 60.0
+    seconds: Annotated[float, Interval(ge=1, le=3600)] = 60.0
     """Seconds of each call that `recent` keeps."""
-    rtp_megabytes: int = 64
-    """Memory for the RTP of all calls together; the call that ended first goes first."""
-    sip_megabytes: int = 16
-    """Memory for the SIP messages of all calls together; the call that ended first goes first."""
+    megabytes: Annotated[int, Interval(ge=1, le=65536)] = 64
+    """Memory for the RTP of all calls together; a quarter as much for their SIP messages, and half as much for what is
+    seen of the providers of calls that have ended (`bundles`). The call that ended first goes first."""
     folder: str = ""
     """Where a capture file of each call is written when it ends, made when it does not exist; empty: none is."""
     bundles: Bundles = "off"
@@ -43,30 +44,20 @@ class CaptureOptions:
     that ended badly are written to `bundle_folder` too; `always`, all are. Then the packets of whole calls are kept."""
     bundle_folder: str = ""
     """Where bundles are written, made when it does not exist."""
-    bundle_megabytes: int = 32
-    """Memory for what is seen of the providers of calls that have ended; the call that ended first goes first."""
     traces: bool = False
     """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
-    timelines: int = 10_000
+    timelines: Annotated[int, Interval(ge=0, le=1_000_000)] = 10_000
     """Calls whose timeline is kept for their page, the latest, counted every hour; 0 keeps none beyond the call."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.rtp_megabytes <= 65536 or not 1 <= self.sip_megabytes <= 4096:
-            raise ValueError("rtp_megabytes must be from 1 to 65536, sip_megabytes from 1 to 4096")
         if self.bundles in ("failed", "always") and not self.bundle_folder:
             raise ValueError(f"bundles = {self.bundles!r} needs a bundle_folder")
-        if not 1 <= self.bundle_megabytes <= 4096:
-            raise ValueError("bundle_megabytes must be from 1 to 4096")
-        if not 0 <= self.timelines <= 1_000_000:
-            raise ValueError("timelines must be from 0 to 1000000")
-        if not 1 <= self.seconds <= 3600:
-            raise ValueError("seconds must be from 1s to 1h")
 
     @property
     def tap(self) -> TapOptions:
         """For the media process."""
         whole = self.bundles != "off"
-        return TapOptions("always" if whole else self.rtp, self.seconds, self.rtp_megabytes << 20, whole)
+        return TapOptions("always" if whole else self.rtp, self.seconds, self.megabytes << 20, whole)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -171,16 +162,12 @@ def _readable(url: str) -> bool:
 class RetentionOptions:
     """For how many days records are kept; 0 is for ever. Checked every hour."""
 
-    calls: int = 0
+    calls: Annotated[int, Ge(0)] = 0
     """All that is known of a call: with it go what was said and the recording."""
-    transcripts: int = 0
+    transcripts: Annotated[int, Ge(0)] = 0
     """What was said, what tools were asked and what they answered."""
-    recordings: int = 0
+    recordings: Annotated[int, Ge(0)] = 0
     """Files with sound: recordings, captures and bundles."""
-
-    def __post_init__(self) -> None:
-        if min(self.calls, self.transcripts, self.recordings) < 0:
-            raise ValueError("days are 0 or more")
 
 
 @dataclass(frozen=True)
@@ -197,10 +184,10 @@ class WebhookOptions:
     """What is told."""
     agents: tuple[str, ...] = ()
     """Whose calls; empty for all."""
-    timeout: float = 10.0
-    """Time for one try, all in all (s)."""
-    concurrency: int = 8
-    """Tries at the same time, each for another call."""
+    timeout: float = field(default=10.0, metadata=FIXED)
+    """Seconds for one try, all in all: a server that takes longer should answer at once and work afterwards."""
+    concurrency: int = field(default=8, metadata=FIXED)
+    """Tries at the same time, each for another call: as many as a small server answers at once."""
     private_networks: bool = False
     """Whether the server may be at a private or loopback address."""
 
@@ -210,8 +197,6 @@ class WebhookOptions:
             raise ValueError("url is like https://example.com/calls, without a user or a fragment")
         if len(self.secret) < 16:
             raise ValueError("secret has at least 16 characters")
-        if not 1 <= self.concurrency <= 100 or not 0 < self.timeout <= 60:
-            raise ValueError("concurrency is 1 to 100, timeout at most 60 s")
 
 
 Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]

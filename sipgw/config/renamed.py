@@ -1,6 +1,8 @@
-"""Keys of the configuration that have another name now. An old key is an error that names the new one."""
+"""Keys of the configuration that are written otherwise now. An old key is an error that says what to write."""
 
-RENAMED = {
+CONSTANT = "no key any more: the gateway has a constant for it; leave it out"
+
+INSTEAD = {
     "agent.ears": "stt",
     "agent.model": "llm",
     "agent.voice": "tts",
@@ -14,29 +16,99 @@ RENAMED = {
     "cartesia_voice": "cartesia_tts",
     "deepgram_voice": "deepgram_tts",
     "openai_voice": "openai_tts",
+    "assemblyai.chunk": CONSTANT,
+    "assemblyai.keyterms": "agent.keyterms",
+    "assemblyai.languages": "languages.code",
+    "assemblyai.min_turn_silence": "extra.min_turn_silence, in milliseconds",
+    "assemblyai.max_turn_silence": "extra.max_turn_silence, in milliseconds",
+    "assemblyai.prompt": "extra.prompt",
     "assemblyai.vad_threshold": "extra.vad_threshold",
     "assemblyai.interruption_delay": "extra.interruption_delay",
     "assemblyai.voice_focus": "extra.voice_focus",
+    "assemblyai_agent.keyterms": "agent.keyterms",
+    "assemblyai_agent.mode": "extra.input.transcription_mode",
+    "assemblyai_agent.voice": "voice_id",
+    "cartesia.keyterms": "agent.keyterms",
+    "cartesia.languages": "languages.code",
     "cartesia.turn_start_threshold": "extra.turn_start_threshold",
     "cartesia.turn_eager_end_threshold": "extra.turn_eager_end_threshold",
     "cartesia.turn_end_threshold": "extra.turn_end_threshold",
     "cartesia.turn_end_timeout": "extra.turn_end_timeout_ms",
     "cartesia_tts.emotion": "extra.generation_config.emotion",
+    "cartesia_tts.speed": "extra.generation_config.speed",
+    "deepgram.keyterms": "agent.keyterms",
+    "deepgram.languages": "languages.code",
+    "deepgram.endpointing": "extra.endpointing, in milliseconds",
+    "deepgram.eot_threshold": "extra.eot_threshold",
+    "deepgram.eager_eot_threshold": "extra.eager_eot_threshold",
     "deepgram.utterance_end": "extra.utterance_end_ms",
     "deepgram.eot_timeout": "extra.eot_timeout_ms",
     "deepgram.smart_format": "extra.smart_format",
+    "elevenlabs.base_url": "url",
+    "elevenlabs.model_id": "model",
+    "elevenlabs.language_code": "language",
+    "elevenlabs.stability": "extra.voice_settings.stability",
+    "elevenlabs.speed": "extra.voice_settings.speed",
     "elevenlabs.similarity_boost": "extra.voice_settings.similarity_boost",
     "elevenlabs.style": "extra.voice_settings.style",
     "elevenlabs.use_speaker_boost": "extra.voice_settings.use_speaker_boost",
+    "openai.base_url": "url",
+    "openai.temperature": "extra.temperature",
+    "openai.first_token_limit": CONSTANT,
+    "openai_backup.base_url": "url",
+    "openai_backup.temperature": "extra.temperature",
+    "openai_backup.first_token_limit": CONSTANT,
+    "openai_realtime.voice": "voice_id",
+    "openai_realtime.turn_detection": "extra.audio.input.turn_detection.type",
+    "openai_realtime.silence": "extra.audio.input.turn_detection.silence_duration_ms, in milliseconds",
+    "openai_realtime.eagerness": "extra.audio.input.turn_detection.eagerness",
+    "openai_tts.voice": "voice_id",
+    "openai_tts.speed": "extra.speed",
+    "openai_tts.instructions": "extra.instructions",
+    "polly.engine": "model",
     "privacy.bleep": "redact_audio",
+    "turns.confirm_after_quiet": CONSTANT,
+    "turns.confirm_limit": CONSTANT,
+    "turns.max_digits": CONSTANT,
+    "failover.deaf_after": CONSTANT,
+    "failover.unheard_after": CONSTANT,
+    "failover.stuck_after": CONSTANT,
+    "local.guess": CONSTANT,
+    "local.unfinished": "no key any more: it is 0.5 s more than turn",
+    "capture.rtp_megabytes": "megabytes",
+    "capture.sip_megabytes": "no key any more: it is a quarter of megabytes",
+    "capture.bundle_megabytes": "no key any more: it is half of megabytes",
+    "webhooks.timeout": CONSTANT,
+    "webhooks.concurrency": CONSTANT,
+    "limits.retry_after": CONSTANT,
+    "limits.blocked_networks": "blocked",
+    "gate.hook_limit": CONSTANT,
+    "mcp.connect_limit": CONSTANT,
+    "sip.take_over": "no key any more: start the gateway with sipgw serve --take-over",
+    "people.order": "no key any more: they are tried in the order in which they stand",
+    "languages.filler": "sentences.filler",
+    "languages.reprompt": "sentences.reprompt",
+    "languages.again": "sentences.again",
+    "languages.goodbye": "sentences.goodbye",
+    "languages.goodbye_silence": "sentences.goodbye_silence",
+    "languages.goodbye_overtime": "sentences.goodbye_overtime",
+    "languages.apology": "sentences.apology",
+    "languages.connecting": "sentences.connecting",
+    "languages.not_connected": "sentences.not_connected",
+    "languages.not_done": "sentences.not_done",
     "providers.ears_lost": "stt_lost",
     "providers.ears_deaf": "stt_deaf",
 }
-"""The old key with its table, and the new key in that table. ``providers`` is a table of `sipgw simulate`."""
+"""The old key with its table; the key that says it now, in that table or with its own and, behind a comma, its unit; or
+that there is none. ``providers`` is a table of `sipgw simulate`."""
 
 
-def new_name(path: tuple[str | int, ...]) -> str:
-    """The new name of the key at `path`, as in `sipgw.config.options.OptionError`; empty if it was not renamed."""
+def instead(path: tuple[str | int, ...]) -> str:
+    """What to write for the key at `path`, as in `sipgw.config.options.OptionError`; empty if it is no old key."""
     names = [name for name in path if isinstance(name, str)]
     # Tables stand in the file of an agent, too, below the keys of [agent].
-    return RENAMED.get(".".join(names)) or RENAMED.get(names[-1], "")
+    found = INSTEAD.get(".".join(names)) or INSTEAD.get(names[-1] if names else "", "")
+    if found.startswith("no "):
+        return f"{names[-1]!r} is {found}"
+    name, comma, unit = found.partition(",")
+    return f"{names[-1]!r} is called {name!r} now{comma}{unit}" if found else ""

@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Gt, Interval
 
 from sipgw.config.networks import check_networks
 from sipgw.config.numbers import NumberError, NumberFormat, check_country, e164, known, shaped
@@ -54,7 +56,7 @@ class TrunkOptions:
     """Further numbers that a call may show instead."""
     caller_name: str = ""
     """The name shown beside it."""
-    calls_per_second: float = 1
+    calls_per_second: Annotated[float, Gt(0)] = 1
     """New calls out; more wait up to 5 s for their turn (Twilio allows 1 at first, Plivo 2, Telnyx 20)."""
     options_every: float = 0
     """Seconds between OPTIONS requests that ask whether the trunk is there, at least 15; 0 is never."""
@@ -92,7 +94,7 @@ class TrunkOptions:
     attended_transfer: bool = False
     """Whether the person is called first, and connected with the caller after answering. PBXs only: carriers connect
     blindly."""
-    await_bye: float = 0
+    await_bye: Annotated[float, Interval(ge=0, le=30)] = 0
     """How long to wait for the other side's BYE after a transfer, at most 30 s; then the gateway hangs up. Plivo hangs
     up by itself, Twilio waits for us."""
     accept_refer: bool = False
@@ -106,13 +108,9 @@ class TrunkOptions:
             raise ValueError(
                 f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
             )
-        if not 0 <= self.await_bye <= 30:
-            raise ValueError("await_bye must be from 0 to 30 s")
         for uri in (self.registrar_uri, self.proxy_uri, self.domain_uri, self.transfer_uri):
             if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
                 raise ValueError(f"{uri} is not a SIP address")
-        if not self.calls_per_second > 0:
-            raise ValueError("calls_per_second must be more than 0")
         if self.options_every and self.options_every < SHORTEST:
             raise ValueError(f"options_every must be at least {SHORTEST:.0f} s: carriers ban who asks more often")
         if set(self.caller_name) & set('"\\\r\n'):

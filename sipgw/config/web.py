@@ -2,6 +2,9 @@
 
 import ipaddress
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Gt, Interval
 
 PORT = 8080
 
@@ -24,25 +27,21 @@ class WebOptions:
     """Whether there is a dashboard at all."""
     host: str = "127.0.0.1"
     """Address to listen on. On any other than loopback people must sign in. Once a password is stored, everywhere."""
-    port: int = PORT
+    port: Annotated[int, Interval(ge=0, le=65535)] = PORT
     """TCP port; if the default is taken, the next free one of ten is used."""
     names: tuple[str, ...] = ()
     """Host names under which browsers reach it, besides ``localhost`` and addresses: ``["phone.example.com"]``. With
     one, people must sign in: whatever leads there may lead from anywhere."""
     password: str = field(default="", repr=False)
     """Password of the user ``admin``; with one, people sign in on loopback too. Filled in by ``SIPGW_WEB_PASSWORD``."""
-    session_idle: float = 12 * 3600
+    session_idle: Annotated[float, Gt(0)] = 12 * 3600
     """Seconds without a request after which somebody who signed in must do so again."""
-    session_limit: float = 7 * 86400
+    session_limit: Annotated[float, Gt(0)] = 7 * 86400
     """Seconds after which they must in any case."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ValueError("port must be between 0 and 65535")
         if self.password and len(self.password) < 8:
             raise ValueError("password must have at least 8 characters")
-        if self.session_idle <= 0 or self.session_limit <= 0:
-            raise ValueError("session_idle and session_limit must be more than 0")
 
     @property
     def needs_sign_in(self) -> bool:

@@ -74,7 +74,7 @@ class Evidence:
     ) -> None:
         """`agents` know which words must not be kept; `also` gets every SIP message too."""
         self.options = options
-        self.sip = SipCapture(options.sip_megabytes << 20, _whose)
+        self.sip = SipCapture(options.megabytes << 18, _whose)
         self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
         """All are told every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))

@@ -31,7 +31,7 @@ class EndpointOptions:
     session_expires: float = 0.0
     """Seconds after which a call without a session refresh is over (RFC 4028), at least 90; 0 asks for no session
     timer, and accepts the one of the other side."""
-    take_over: str = ""
+    take_over: str = field(default="", metadata={"fixed": True})
     """Socket file at which an older gateway of this machine hands its sockets over; ``sipgw serve --take-over``."""
 
     def __post_init__(self) -> None:

@@ -46,7 +46,7 @@ reprompt_after = "5s"
 +++
 You sell boats to {{caller}}.
 """
-MAIN = '[agent]\nbusiness = "Harbour"\n[elevenlabs]\napi_key = "${E}"\nmodel_id = "eleven_turbo_v2_5"\n'
+MAIN = '[agent]\nbusiness = "Harbour"\n[elevenlabs]\napi_key = "${E}"\nmodel = "eleven_turbo_v2_5"\n'
 
 
 def agent(text: str, path: str = "agents/sales.md", main: str = MAIN) -> AgentConfig:
@@ -81,7 +81,7 @@ def test_an_agents_file_changes_what_it_names_and_keeps_the_rest() -> None:
     assert sales.agent.greeting == "Sales, hello."
     assert sales.agent.prompt == "You sell boats to {{caller}}."
     assert sales.agent.business == "Harbour"
-    assert (sales.elevenlabs.voice_id, sales.elevenlabs.model_id) == ("anna", "eleven_turbo_v2_5")
+    assert (sales.elevenlabs.voice_id, sales.elevenlabs.model) == ("anna", "eleven_turbo_v2_5")
     assert sales.elevenlabs.api_key == "secret"
     assert sales.turns.reprompt_after == 5.0
     assert "secret" not in repr(sales)

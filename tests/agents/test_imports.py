@@ -34,14 +34,14 @@ print(sorted({name.split(".")[0] for name in beside}), held)
 """
 NOWHERE = """
 [openai]
-base_url = "http://127.0.0.1:9/v1"
+url = "http://127.0.0.1:9/v1"
 [openai_backup]
-base_url = "http://127.0.0.1:9/v1"
+url = "http://127.0.0.1:9/v1"
 [deepgram_tts]
 url = "ws://127.0.0.1:9"
 [elevenlabs]
 transport = "http"
-base_url = "http://127.0.0.1:9"
+url = "http://127.0.0.1:9"
 """
 FIRST = '[agent]\nstt = "deepgram"\nllm = "openai"\ntts = "elevenlabs"\n'
 BACKUP = '[agent]\nstt = "deepgram"\nllm = "local"\nllm_backup = ["openai_backup"]\ntts = "deepgram"\n'

@@ -22,7 +22,7 @@ code = "en"
 [[languages]]
 code = "es"
 voice_id = "lucia"
-reprompt = "¿Hola?"
+sentences.reprompt = "¿Hola?"
 [[languages]]
 code = "hi"
 tts = "cartesia"
@@ -43,7 +43,7 @@ def test_each_language_has_its_voice_and_the_stt_know_them_all() -> None:
 
     voices, stt = asyncio.run(run())
     options = {code: voice._tts._session._options for code, voice in voices.items() if code != "hi"}
-    assert [(options[code].voice_id, options[code].language_code) for code in ("en", "es")] == [
+    assert [(options[code].voice_id, options[code].language) for code in ("en", "es")] == [
         ("anna", "en"),
         ("lucia", "es"),
     ]

@@ -78,7 +78,7 @@ def test_only_what_is_in_use_is_warned_of() -> None:
 
 
 def test_a_server_of_ones_own_keeps_its_models() -> None:
-    own = replace(OLD, openai=replace(OLD.openai, base_url="http://127.0.0.1:8000/v1"))
+    own = replace(OLD, openai=replace(OLD.openai, url="http://127.0.0.1:8000/v1"))
     assert endings(own, CLOUD, WRITTEN) == []
 
 

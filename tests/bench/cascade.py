@@ -41,10 +41,10 @@ api_key = "${AAI}"
 url = "%s"
 [openai]
 api_key = "${OAI}"
-base_url = "%s"
+url = "%s"
 [elevenlabs]
 api_key = "${XI}"
-base_url = "%s"
+url = "%s"
 """
 
 

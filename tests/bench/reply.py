@@ -31,7 +31,7 @@ def serve(folder: str, told: Connection) -> None:
 
 async def measure(base_url: str) -> float:
     """Milliseconds of CPU for a reply; the first round, which connects, does not count."""
-    llm = OpenAILlm(OpenAIOptions(api_key="sk", base_url=base_url))
+    llm = OpenAILlm(OpenAIOptions(api_key="sk", url=base_url))
 
     async def reply() -> None:
         async for _ in llm.reply(ASKED, []):

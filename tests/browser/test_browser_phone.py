@@ -21,6 +21,7 @@ from sipgw.calls.browser_connection import BrowserConnection
 from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.config import GatewayConfig
+from sipgw.config.options import OptionError, build
 from sipgw.events import CallAnswered, CallBegan, CallEnded
 from sipgw.sip.offer_answer import NotAcceptable
 from tests.calls.test_cloud_call import ANSWER, GREETING, LENT, ORDER, every_code, records
@@ -337,14 +338,16 @@ def test_ports_that_are_all_in_use_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_calls": -1}, {"port_range": (9, 2000)}, {"port_range": (5000, 5000)}, {"addresses": ("example.com",)},
+    [{"max_calls": -1}, {"max_calls": 1001}, {"port_range": (9, 2000)},
+     {"port_range": (5000, 5000)}, {"addresses": ("example.com",)},
      {"stun": ":3478"}, {"stun": "example.com:x"}, {"turn": ("turn.example.com",), "turn_secret": "x"},
      {"turn": ("turn:turn.example.com",)}, {"turn": ("turn:turn.example.com",), "turn_user": "x"},
      {"turn_secret": "x"}],
 )  # fmt: skip
 def test_options_that_cannot_work_are_told_at_the_start(wrong) -> None:
-    with pytest.raises(ValueError):
-        BrowserOptions(**wrong)
+    secret = {"turn_secret": "${SECRET}"} if "turn_secret" in wrong else {}
+    with pytest.raises(OptionError):
+        build(BrowserOptions, wrong | secret, {"SECRET": "x"})
 
 
 def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:

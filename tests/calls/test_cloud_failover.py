@@ -58,10 +58,10 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
                 failover=FailoverOptions(open_limit=4.9, first_token=5.9, first_sound=3.9),
                 assemblyai=AssemblyAIOptions(api_key="aai-key", url=assemblyai.url),
                 deepgram=DeepgramOptions(api_key="dg-key", url=deepgram.url, model="nova-3"),
-                elevenlabs=ElevenLabsOptions(api_key="xi-key", base_url=elevenlabs.url),
+                elevenlabs=ElevenLabsOptions(api_key="xi-key", url=elevenlabs.url),
                 cartesia_tts=CartesiaTtsOptions(api_key="the-key", url=sonic.url),
-                openai=OpenAIOptions(api_key="sk-test-key", base_url=first.base_url),
-                openai_backup=OpenAIOptions(api_key="sk-test-key", base_url=second.base_url),
+                openai=OpenAIOptions(api_key="sk-test-key", url=first.base_url),
+                openai_backup=OpenAIOptions(api_key="sk-test-key", url=second.base_url),
             )
             gateway = Gateway(config)
             gateway.watchers.add(reports(observe))

@@ -72,11 +72,11 @@ def test_each_who_is_turned_away_gets_the_answer_that_fits(tmp_path: Path) -> No
 
 
 def test_a_day_whose_minutes_are_spent_answers_503_and_when_to_try_again(tmp_path: Path) -> None:
-    more = "minutes_per_day = 0.01\nretry_after = 90"
+    more = "minutes_per_day = 0.01"
     with served(tmp_path, LIMITS.format(more=more)) as gateway:
         succeeds(sipp(gateway.port, tmp_path, "ann", invite(ANN), answered(), *hung_up(1)))
         gateway.calls(1)
-        steps = refused_with(503, Retry_After="90")
+        steps = refused_with(503, Retry_After="60")
         succeeds(sipp(gateway.port, tmp_path, "spent", invite(BOB), *steps))
         assert "([limits] minutes_per_day)" in gateway.calls(2)[1]["cause"]
 

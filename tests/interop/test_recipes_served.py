@@ -43,10 +43,10 @@ api_key = "${{AAI}}"
 url = "{stt}"
 [openai]
 api_key = "${{SK}}"
-base_url = "{llm}"
+url = "{llm}"
 [elevenlabs]
 api_key = "${{XI}}"
-base_url = "{tts}"
+url = "{tts}"
 """
 KEYS = {"AAI": "aai", "SK": "sk", "XI": "xi"}
 SOUND = 50

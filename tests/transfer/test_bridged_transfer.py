@@ -218,11 +218,11 @@ def test_the_next_is_tried_when_one_is_busy_and_one_does_not_answer(tmp_path: Pa
             way = trunks(None)
             day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
             people = [
-                PersonOptions("anna", f"sip:anna@127.0.0.1:{at_home.port}", hours=(f"{day} 00:00-24:00",), order=0),
-                PersonOptions("anna", f"sip:anna@127.0.0.1:{there.port}", order=3),
-                PersonOptions("anna", f"sip:anna@127.0.0.1:{busy.port}", order=1),
-                PersonOptions("anna", f"sip:anna@127.0.0.1:{away.port}", order=2, ring_timeout=3),
-                PersonOptions("bob", "sip:bob@127.0.0.1:1", order=0),
+                PersonOptions("anna", f"sip:anna@127.0.0.1:{at_home.port}", hours=(f"{day} 00:00-24:00",)),
+                PersonOptions("anna", f"sip:anna@127.0.0.1:{busy.port}"),
+                PersonOptions("anna", f"sip:anna@127.0.0.1:{away.port}", ring_timeout=3),
+                PersonOptions("anna", f"sip:anna@127.0.0.1:{there.port}"),
+                PersonOptions("bob", "sip:bob@127.0.0.1:1"),
             ]
             async with world(tmp_path, people, way, [connecting(to="Anna")]) as gateway:
                 tries = told(gateway)

@@ -81,8 +81,8 @@ def hunted(people: TransferTargets, to: str = "", when: datetime = MONDAY) -> li
 def test_people_are_tried_in_their_order_and_the_trunks_own_last() -> None:
     last = TransferTarget(Uri("tel", "+15550199"))
     people = TransferTargets(
-        (PersonOptions("billing", "+15550102", order=2), PersonOptions("billing", "+15550101", order=1),
-         PersonOptions("anna", "sip:anna", order=3)), TRUNK, lambda: last,
+        (PersonOptions("billing", "+15550101"), PersonOptions("billing", "+15550102"),
+         PersonOptions("anna", "sip:anna")), TRUNK, lambda: last,
     )  # fmt: skip
     both = ["billing tel:+15550101", "billing tel:+15550102"]
     assert hunted(people, "Billing ") == both

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sipgw.config.options import OptionError, build
 from sipgw.config.trunks import TrunkOptions
 from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
 
@@ -73,10 +74,15 @@ def test_a_number_is_reached_at_the_registrar() -> None:
         ({"transfer_to": "201", "refer_to": "sip:{e164}@x"}, "country code"),
         ({"transfer_to": "+1415", "refer_to": "sip:{e146}@x"}, "placeholder"),
         ({"transfer_to": "http://x"}, "no port"),
-        ({"await_bye": 31}, "await_bye"),
-        ({"await_bye": -1}, "await_bye"),
     ],
 )
 def test_transfers_that_cannot_be_are_found_out_at_the_start(fields: dict[str, object], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         trunk(**fields)
+
+
+@pytest.mark.parametrize(("seconds", "problem"), [(31, "at most 30"), (-1, "at least 0")])
+def test_nobody_is_waited_for_longer_than_half_a_minute(seconds: float, problem: str) -> None:
+    table = {"name": "t", "mode": "peer", "networks": ["10.0.0.0/8"], "await_bye": seconds}
+    with pytest.raises(OptionError, match=problem):
+        build(TrunkOptions, table, {})

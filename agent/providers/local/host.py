@@ -15,6 +15,7 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.providers.local import wire
+from agent.providers.local.endpoint import Pauses
 from agent.providers.local.models import missing
 from agent.providers.local.wire import Kind, Message
 from agent.stt import Onset, SttEvent, Transcript
@@ -38,6 +39,8 @@ SINGLE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Environment of the process: numpy's own threads wait in a busy loop, which doubled the work of every turn."""
 INBOX = 200
 """Messages that may wait for one session (100 s of speech); beyond that the session is lost."""
+GUESS, UNFINISHED = 0.22, 0.5
+"""Seconds of a pause after which words are understood on trial; and more of it for words that sound unfinished."""
 BACKLOG = 5 * 8000
 """Bytes of sound per session that may wait for the process (5 s); beyond that the newest is replaced by silence."""
 
@@ -48,18 +51,14 @@ class LocalSpeechOptions:
 
     threads: int = 1
     """Sentences and turns worked on at the same time."""
-    guess: float = 0.22
-    """Pause after which words are understood on trial."""
     turn: float = 0.40
-    """Pause that ends a turn."""
-    unfinished: float = 0.90
-    """Pause that ends a turn whose words sound unfinished, or a number."""
+    """Pause that ends a turn, 50ms to 4s; 0.5 s more if its words sound unfinished, or like a number."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 64:
             raise ValueError("threads must be from 1 to 64")
-        if not 0.05 <= self.guess <= self.turn <= self.unfinished <= 5:
-            raise ValueError("pauses must grow from guess over turn to unfinished, between 50ms and 5s")
+        if not 0.05 <= self.turn <= 4:
+            raise ValueError("turn must be between 50ms and 4s")
 
 
 @dataclass
@@ -270,8 +269,8 @@ class LocalStt:
     async def open(self) -> None:
         """Begin a session. Raises `ProviderError`."""
         self._number, self._inbox = self._speech.open()
-        pauses = asdict(self._speech.options)
-        del pauses["threads"]
+        turn = self._speech.options.turn
+        pauses = asdict(Pauses(min(GUESS, turn), turn, turn + UNFINISHED))
         self._speech.send(Kind.LISTEN, self._number, wire.pack_json(pauses))
 
     def send_audio(self, ulaw: bytes) -> None:

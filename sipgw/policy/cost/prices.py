@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from fnmatch import fnmatchcase
 from importlib.resources import files
 
@@ -45,18 +45,22 @@ def packaged() -> tuple[PriceOptions, ...]:
     return tuple(build(PriceOptions, line, {}) for line in table["prices"])
 
 
+Key = tuple[Part, str, Unit, date, str, str]
+"""Part, name and unit, the day, the direction and the number of a call."""
+
+
 class PriceTable:
     """Prices by part, name, unit and day."""
 
     def __init__(self, own: Iterable[PriceOptions]) -> None:
         self._lines = [(True, line) for line in own] + [(False, line) for line in packaged()]
-        self._found: dict[tuple[str, ...], PriceOptions | None] = {}
+        self._found: dict[Key, PriceOptions | None] = {}
 
     def of(
         self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "", number: str = ""
     ) -> PriceOptions | None:
         """The price that holds; None if there is none."""
-        key = (part, name, unit, f"{at:%Y-%m-%d}", direction, number)
+        key = (part, name, unit, at.date(), direction, number)
         if key not in self._found:
             if len(self._found) > 1000:
                 self._found.clear()
@@ -67,18 +71,18 @@ class PriceTable:
         """Whether there is a price, for whatever number."""
         return any(
             (line.part, line.unit) == (part, unit) and fnmatchcase(name, line.name)
-            and line.since <= f"{at:%Y-%m-%d}" and line.direction in ("", direction)
+            and line.begins <= at.date() and line.direction in ("", direction)
             for _, line in self._lines
         )  # fmt: skip
 
-    def _look_up(self, key: tuple[str, ...]) -> PriceOptions | None:
+    def _look_up(self, key: Key) -> PriceOptions | None:
         part, name, unit, day, direction, number = key
         fitting = [
-            ((own, len(line.prefix), len(line.name.replace("*", "")), line.since), line)
+            ((own, len(line.prefix), len(line.name.replace("*", "")), line.begins), line)
             for own, line in self._lines
             if (line.part, line.unit) == (part, unit)
             and fnmatchcase(name, line.name)
-            and line.since <= day
+            and line.begins <= day
             and line.direction in ("", direction)
             and number.startswith(line.prefix)
         ]

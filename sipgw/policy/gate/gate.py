@@ -43,6 +43,10 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
+HOOK_LIMIT = 2.0
+"""Seconds that the hook may take: the person who is waited for in a transfer waits, too."""
+
+
 class Gate:
     """Judges every dial. Use it as an async context manager.
 
@@ -68,7 +72,7 @@ class Gate:
         now_held = options()
         default = now_held[""]
         self._files = FileLists(_files(now_held))
-        self._hooks: dict[tuple[str, float], Hook] = {}
+        self._hooks: dict[str, Hook] = {}
         for one in now_held.values():
             self._hook(one)
         self._caps = Caps()
@@ -173,10 +177,9 @@ class Gate:
         return found or case
 
     def _hook(self, options: GateOptions) -> Hook | None:
-        key = (options.hook, options.hook_limit)
-        if options.hook and key not in self._hooks:
-            self._hooks[key] = Hook(Path(options.hook), options.hook_limit)
-        return self._hooks.get(key)
+        if options.hook and options.hook not in self._hooks:
+            self._hooks[options.hook] = Hook(Path(options.hook), HOOK_LIMIT)
+        return self._hooks.get(options.hook)
 
     async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> Refused | None:
         try:

@@ -97,7 +97,7 @@ class Limits:
     def _refusal(self, caller: Caller, now: float) -> Declined | None:
         options, number = self._options, caller.number or WITHHELD
         if self._blocked.match(caller.host) is not None:
-            why = f"calls from {caller.host} are blocked ([limits] blocked_networks)"
+            why = f"calls from {caller.host} are blocked ([limits] blocked)"
             return Declined(options.answer_blocked, "blocked", why)
         names = (number, number.removeprefix("+"))  # some carriers tell it without
         if pattern := next((one for one in options.blocked if any(fnmatchcase(name, one) for name in names)), ""):

@@ -116,7 +116,7 @@ class Bundles:
         del self._live[call]
         self._ended[call] = seen
         size = sum(one.recorder.size for one in self._ended.values())
-        while size > self._options.bundle_megabytes << 20:
+        while size > self._options.megabytes << 19:
             size -= self._ended.pop(next(iter(self._ended))).recorder.size
 
     async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:

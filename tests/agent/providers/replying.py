@@ -44,7 +44,7 @@ class Interface:
 
         async def run() -> Any:
             async with self.server(replies, key=key) as fake:
-                model = self.model(OpenAIOptions(**{"api_key": KEY, "base_url": fake.base_url, **more}))
+                model = self.model(OpenAIOptions(**{"api_key": KEY, "url": fake.base_url, **more}))
                 try:
                     async with asyncio.timeout(HANG):
                         return await scenario(model, fake)

@@ -51,7 +51,7 @@ def test_the_session_asks_for_mu_law_as_it_is_on_the_line():
     async def scenario(_stt, _events):
         pass
 
-    session(fake, scenario, keyterms=("Sipgw", "Łódź"), language="en", max_turn_silence=0.8)
+    session(fake, scenario, keyterms=("Sipgw", "Łódź"), language="en", extra={"max_turn_silence": 800})
     query = fake.sessions[0].query
     assert query["encoding"] == "pcm_mulaw"
     assert query["sample_rate"] == "8000"
@@ -170,8 +170,8 @@ def test_what_the_newer_models_can_be_told_is_told():
         stt.send_audio(sound(100))
 
     fake = FakeAssemblyAI()
-    told = {"mode": "min_latency", "prompt": "Orders of tyres."}
-    extra = {"vad_threshold": 0.4, "voice_focus": "near-field", "interruption_delay": 250}
+    told = {"mode": "min_latency"}
+    extra = {"vad_threshold": 0.4, "prompt": "Orders of tyres.", "voice_focus": "near-field", "interruption_delay": 250}
     session(fake, scenario, **told, extra=extra)
     query = fake.sessions[0].query
     assert {name: query[name] for name in (*told, *extra)} == {**told, **{name: str(extra[name]) for name in extra}}
@@ -182,8 +182,8 @@ def test_what_the_newer_models_can_be_told_is_told():
     "options",
     [
         {"mode": "min_latency", "model": "u3-rt-pro"},
-        {"prompt": "Orders.", "model": "universal-streaming-english"},
-        {"prompt": "x" * 1751},
+        {"extra": {"prompt": "Orders."}, "model": "universal-streaming-english"},
+        {"extra": {"prompt": "x" * 1751}},
     ],
 )
 def test_what_the_server_would_refuse_is_refused_at_start(options):

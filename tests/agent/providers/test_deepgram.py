@@ -67,7 +67,7 @@ def test_nova_is_asked_for_mu_law_as_it_is_on_the_line():
         model="nova-3",
         language="en",
         keyterms=("Sipgw", "Łódź"),
-        endpointing=0.25,
+        extra={"endpointing": 250},
         redact=("pci", "ssn"),
     )
     opened = fake.sessions[0]
@@ -84,7 +84,7 @@ def test_nova_is_asked_for_mu_law_as_it_is_on_the_line():
 
 def test_flux_is_asked_for_eager_ends_unless_told_not_to():
     fake = FakeDeepgram()
-    session(fake, nothing, eager_eot_threshold=0.4)
+    session(fake, nothing, extra={"eager_eot_threshold": 0.4})
     assert fake.sessions[0].path == "/v2/listen"
     assert fake.sessions[0].query["eager_eot_threshold"] == "0.4"
     plain = FakeDeepgram()
@@ -365,7 +365,7 @@ def test_nonsense_from_the_server_is_counted_and_does_no_harm(model):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"chunk": 0.001}, {"eot_threshold": 0.2}, {"eager_eot_threshold": 0.8}, {"attempts": 0}],
+    [{"chunk": 0.001}, {"extra": {"eot_threshold": 0.2}}, {"extra": {"eager_eot_threshold": 0.8}}, {"attempts": 0}],
 )
 def test_options_that_the_server_would_refuse_are_refused_here(wrong):
     with pytest.raises(ValueError, match="must be"):

@@ -70,7 +70,7 @@ def test_a_model_with_modes_keeps_its_own_silences_in_a_dictation_and_after_it(m
 
 
 def test_limits_above_ours_are_kept() -> None:
-    raised, restored = updates(FakeAssemblyAI(), min_turn_silence=0.7, max_turn_silence=3.0)
+    raised, restored = updates(FakeAssemblyAI(), extra={"min_turn_silence": 700, "max_turn_silence": 3000})
     for message in (raised, restored):
         assert (message["min_turn_silence"], message["max_turn_silence"]) == (700, 3000)
 
@@ -83,7 +83,7 @@ def test_flux_must_be_surer_that_the_turn_is_over() -> None:
 
 def test_flux_takes_what_it_is_told_at_the_limits() -> None:
     fake = FakeDeepgram()
-    told(fake, deepgram, keyterms=tuple(f"term{n}" for n in range(100)), eot_threshold=0.5, eager_eot_threshold=0.5)
+    told(fake, deepgram, keyterms=tuple(f"term{n}" for n in range(100)), extra={"eot_threshold": 0.5})
     assert [one["type"] for one in fake.sessions[0].sent].count("ConfigureSuccess") == 2
 
 

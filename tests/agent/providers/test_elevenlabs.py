@@ -59,7 +59,7 @@ def test_the_order_of_messages_is_the_one_that_the_service_wants():
         await fake.until(lambda: fake.sessions[0].ended)
         return fake.sessions[0]
 
-    session = speaking(WS, scenario, stability=0.4, speed=1.1, language_code="en")
+    session = speaking(WS, scenario, extra={"voice_settings": {"stability": 0.4, "speed": 1.1}}, language="en")
     assert session.messages == [
         {"text": " ", "voice_settings": {"stability": 0.4, "speed": 1.1}, "context_id": "c1"},
         {"text": "Hello there. ", "context_id": "c1"},
@@ -181,7 +181,7 @@ def test_a_socket_that_does_not_end_what_was_broken_off_is_replaced():
 def test_a_refused_upgrade_keeps_its_meaning(status, temporary):
     async def run():
         async with FakeElevenLabs(TtsFaults(refuse_status=status), key=KEY) as fake:
-            voice = ElevenLabsTts(ElevenLabsOptions(api_key=KEY, base_url=fake.url))
+            voice = ElevenLabsTts(ElevenLabsOptions(api_key=KEY, url=fake.url))
             with pytest.raises(ProviderError) as caught:
                 await voice.open()
             return caught.value.temporary
@@ -197,7 +197,7 @@ def test_the_request_is_for_mu_law_with_the_settings():
         await said(voice, "Hello.")
         return fake.exchanges[0]
 
-    exchange = speaking(HTTP, scenario, stability=0.4, language_code="en")
+    exchange = speaking(HTTP, scenario, extra={"voice_settings": {"stability": 0.4}}, language="en")
     assert exchange.path == "/v1/text-to-speech/george/stream"
     assert exchange.query == {"output_format": "ulaw_8000"}
     assert b'"stability":0.4' in exchange.body.replace(b" ", b"")
@@ -248,7 +248,10 @@ def test_the_plain_sdk_hears_the_same():
 # Options.
 
 
-@pytest.mark.parametrize("wrong", [{"speed": 2.0}, {"stability": 1.5}, {"base_url": "api.elevenlabs.io"}])
+SPEEDY, SHAKY = ({"extra": {"voice_settings": one}} for one in ({"speed": 2.0}, {"stability": 1.5}))
+
+
+@pytest.mark.parametrize("wrong", [SPEEDY, SHAKY, {"url": "api.elevenlabs.io"}])
 def test_options_that_the_service_would_refuse_are_refused_here(wrong):
     with pytest.raises(ValueError, match="must"):
         ElevenLabsOptions(**wrong)

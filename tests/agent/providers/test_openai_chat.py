@@ -57,7 +57,11 @@ def test_the_request_holds_what_was_configured_and_nothing_else():
         "max_tokens": 400,
     }
     other = request_of(
-        max_tokens_name="max_completion_tokens", temperature=0.2, reasoning_effort="none", usage=False, model="m"
+        max_tokens_name="max_completion_tokens",
+        extra={"temperature": 0.2},
+        reasoning_effort="none",
+        usage=False,
+        model="m",
     )
     assert other == {
         "model": "m",
@@ -92,7 +96,9 @@ def test_a_server_that_refuses_optional_parameters_is_asked_without_them_from_th
         return fake.requests
 
     unknown = frozenset({"stream_options", "temperature", "max_tokens"})
-    requests = thinking(scenario, Reply(["Hi."], unknown=unknown), model="m", temperature=0.5, reasoning_effort="low")
+    requests = thinking(
+        scenario, Reply(["Hi."], unknown=unknown), model="m", extra={"temperature": 0.5}, reasoning_effort="low"
+    )
     assert len(requests) == 5  # three refusals, once
     for request in requests[3:]:
         assert set(request) == {"model", "messages", "stream", "max_completion_tokens", "reasoning_effort"}
@@ -230,7 +236,7 @@ def test_what_a_server_signs_its_calls_with_goes_back_to_it_and_to_nobody_else()
 
 def test_a_refusal_in_a_list_is_read_as_well():
     reply = Reply(["Hi."], unknown=frozenset({"temperature"}), quirks=frozenset({"error_list"}))
-    assert pieces(reply, temperature=0.5)[0] == Text("Hi.")
+    assert pieces(reply, extra={"temperature": 0.5})[0] == Text("Hi.")
 
 
 # Servers that do not stream, and the ends of a reply.
@@ -272,7 +278,7 @@ def test_one_retry_if_asked_for():
 
 def test_nobody_there():
     async def run():
-        model = OpenAILlm(OpenAIOptions(api_key=KEY, base_url="http://127.0.0.1:9/v1"))
+        model = OpenAILlm(OpenAIOptions(api_key=KEY, url="http://127.0.0.1:9/v1"))
         with pytest.raises(ProviderError, match="connection failed") as caught:
             await anext(model.reply(ASK, ()))
         await model.close()
@@ -321,7 +327,7 @@ def test_the_key_is_in_no_repr_and_no_log(caplog):
     assert not any(KEY in record.getMessage() for record in own)
 
 
-@pytest.mark.parametrize("wrong", [{"retries": 2}, {"max_tokens": 0}, {"base_url": "localhost"}])
+@pytest.mark.parametrize("wrong", [{"retries": 2}, {"max_tokens": 0}, {"url": "localhost"}])
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         OpenAIOptions(**wrong)

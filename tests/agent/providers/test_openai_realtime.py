@@ -84,7 +84,7 @@ def test_a_result_that_comes_while_the_filler_is_asked_for_is_told_after_it() ->
 
 
 def test_a_configuration_that_is_refused_is_told_at_once() -> None:
-    error = refusal(OPENAI_REALTIME, FakeOpenAIRealtime(key=KEY), voice="nobody")
+    error = refusal(OPENAI_REALTIME, FakeOpenAIRealtime(key=KEY), voice_id="nobody")
     assert "invalid_value: Invalid value: 'nobody'" in error.problem
     assert not error.temporary
 

@@ -26,7 +26,7 @@ def test_the_request():
             pass
         return fake.requests[0]
 
-    assert thinking(scenario, Reply(["Hi."]), temperature=0.2, reasoning_effort="none") == {
+    assert thinking(scenario, Reply(["Hi."]), extra={"temperature": 0.2}, reasoning_effort="none") == {
         "model": "gpt-6-luna",
         "input": ASK,
         "tools": [
@@ -101,7 +101,7 @@ def test_no_tool_is_called_by_a_reply_that_breaks_off():
 
 
 def test_a_parameter_that_the_model_does_not_take_is_left_out():
-    assert pieces(Reply(["Hi."], unknown=frozenset({"temperature"})), temperature=0.5)[0] == Text("Hi.")
+    assert pieces(Reply(["Hi."], unknown=frozenset({"temperature"})), extra={"temperature": 0.5})[0] == Text("Hi.")
 
 
 def test_a_reply_that_calls_too_much_is_cut_off():

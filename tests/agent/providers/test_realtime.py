@@ -230,7 +230,12 @@ def test_realtime_is_configured_for_mu_law_and_flat_tools():
     async def scenario(_realtime, _events):
         pass
 
-    talking(OPENAI_REALTIME, fake, scenario, turn_detection="semantic_vad", eagerness="high")
+    talking(
+        OPENAI_REALTIME,
+        fake,
+        scenario,
+        extra={"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}},
+    )
     session = fake.sessions[0].messages[0]["session"]
     assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == {"type": "audio/pcmu"}
     assert session["audio"]["input"]["turn_detection"] == {

@@ -258,7 +258,7 @@ def test_sonic_is_asked_for_whole_sentences_of_mu_law():
         await said(voice, "Hello  there.")
         return fake.sessions[0].messages[0]
 
-    message = speaking(SONIC, scenario, speed=1.1)
+    message = speaking(SONIC, scenario, extra={"generation_config": {"speed": 1.1}})
     assert message["transcript"] == "Hello there."
     assert message["output_format"] == {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
     assert message["continue"] is False
@@ -318,11 +318,15 @@ def test_assemblyai_is_kept_alive(monkeypatch):
     [
         (
             OPENAI,
-            {"instructions": "Be calm.", "speed": 1.2},
+            {"extra": {"instructions": "Be calm.", "speed": 1.2}},
             {"model": "gpt-4o-mini-tts", "voice": "marin", "speed": 1.2, "instructions": "Be calm."},
         ),
         (POLLY, {"language": "en-IN", "voice_id": "Kajal"}, {"VoiceId": "Kajal", "LanguageCode": "en-IN"}),
-        (DIALOGUE, {"stability": 0.5, "language_code": "en"}, {"settings": {"stability": 0.5}, "language_code": "en"}),
+        (
+            DIALOGUE,
+            {"extra": {"voice_settings": {"stability": 0.5}}, "language": "en"},
+            {"settings": {"stability": 0.5}, "language_code": "en"},
+        ),
     ],
     ids=["openai", "polly", "dialogue"],
 )

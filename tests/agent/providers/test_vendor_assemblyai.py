@@ -90,7 +90,7 @@ def test_the_vendor_s_client_holds_a_session_with_the_fake(model: str) -> None:
         {},
         {"model": "u3-rt-pro", "languages": ("en", "es")},
         {"mode": "min_latency", "extra": {"vad_threshold": 0.5, "interruption_delay": 300, "voice_focus": "far-field"}},
-        {"prompt": "Orders of tyres.", "keyterms": ("Sipgw",), "language": "de", "min_turn_silence": 0.3},
+        {"keyterms": ("Sipgw",), "language": "de", "extra": {"prompt": "Orders of tyres.", "min_turn_silence": 300}},
         {"redact": ("credit_card_number",), "languages": ("en", "es")},
     ],
 )

@@ -117,7 +117,9 @@ def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
         await fake.until(lambda: any("cancel" in message for message in fake.sessions[0].messages))
         return fake.sessions[0]
 
-    session = speaking(SONIC, scenario, TtsFaults(sentence=2, hold_after=2), speed=1.1)
+    session = speaking(
+        SONIC, scenario, TtsFaults(sentence=2, hold_after=2), extra={"generation_config": {"speed": 1.1}}
+    )
     assert session.headers["Authorization"].startswith("Bearer ")
     assert len(session.messages) == 3
     for message in session.messages:

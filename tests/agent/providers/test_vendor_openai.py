@@ -70,7 +70,7 @@ def test_what_the_vendor_s_client_has_thought_counts_against_the_limit(effort: s
 
 
 @pytest.mark.faults("E1", "E6")
-@pytest.mark.parametrize("options", [{}, {"temperature": 0.3}, {"model": "gpt-4.1"}])
+@pytest.mark.parametrize("options", [{}, {"extra": {"temperature": 0.3}}, {"model": "gpt-4.1"}])
 def test_the_vendor_s_types_take_all_that_our_model_sends(options: dict[str, Any]) -> None:
     async def scenario(model: Any, fake: Any) -> list[dict[str, Any]]:
         history = [
@@ -127,7 +127,7 @@ def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
         (body,) = [one.body for one in fake.exchanges if one.method == "POST"]
         return bytes(body)
 
-    judged(SpeechCreateParams, json.loads(speaking(OPENAI, scenario, speed=1.1, instructions="Softly.")))
+    judged(SpeechCreateParams, json.loads(speaking(OPENAI, scenario, extra={"speed": 1.1, "instructions": "Softly."})))
 
 
 @pytest.mark.faults("E6")
@@ -175,7 +175,9 @@ def test_the_vendor_s_client_holds_a_realtime_session_with_the_fake() -> None:
 
 
 @pytest.mark.faults("E3", "E6")
-@pytest.mark.parametrize("options", [{}, {"turn_detection": "semantic_vad", "eagerness": "high"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"extra": {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}}}]
+)
 def test_the_vendor_s_types_take_all_that_our_realtime_session_sends(options: dict[str, Any]) -> None:
     replies = [Say("It is on its way.", hold=True), Say(calls=[("call_a", "lookup", "{}")]), Say("Order seven.")]
     fake = FakeOpenAIRealtime([ORDER], replies, key=REALTIME_KEY)

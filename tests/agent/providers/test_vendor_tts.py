@@ -54,7 +54,7 @@ def judge_multi(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.faults("E6")
-@pytest.mark.parametrize("options", [{}, {"speed": 1.1, "stability": 0.4}])
+@pytest.mark.parametrize("options", [{}, {"extra": {"voice_settings": {"speed": 1.1, "stability": 0.4}}}])
 def test_elevenlabs_types_take_all_that_our_voice_and_the_fake_send(options: dict[str, Any]) -> None:
     async def scenario(voice: Any, fake: Any) -> Any:
         await said(voice, WORDS)
@@ -108,7 +108,7 @@ def test_elevenlabs_client_sends_what_we_send() -> None:
             return json.loads(fake.exchanges[0].body), json.loads(dialogue.exchanges[0].body)
 
     plain, dialogue = asyncio.run(theirs())
-    assert speaking(HTTP, ours, speed=1.1) == plain
+    assert speaking(HTTP, ours, extra={"voice_settings": {"speed": 1.1}}) == plain
     assert speaking(DIALOGUE, ours, voice_id="george") == dialogue
 
 

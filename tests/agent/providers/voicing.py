@@ -75,13 +75,13 @@ DIALOGUE = Kind(
     "dialogue",
     FakeDialogue,
     ElevenLabsDialogueTts,
-    partial(ElevenLabsOptions, model_id="eleven_v3"),
+    partial(ElevenLabsOptions, model="eleven_v3"),
     ("quota_exceeded", "quota"),
-    address="base_url",
+    address="url",
 )
 ELEVENLABS = partial(ElevenLabsOptions, voice_id="george")
-WS = Kind("websocket", FakeElevenLabs, ElevenLabsTts, ELEVENLABS, ("quota_exceeded", "quota"), address="base_url")
-HTTP = Kind("http", FakeElevenLabsHttp, ElevenLabsHttpTts, ELEVENLABS, ("quota_exceeded", "quota"), address="base_url")
+WS = Kind("websocket", FakeElevenLabs, ElevenLabsTts, ELEVENLABS, ("quota_exceeded", "quota"), address="url")
+HTTP = Kind("http", FakeElevenLabsHttp, ElevenLabsHttpTts, ELEVENLABS, ("quota_exceeded", "quota"), address="url")
 KINDS = [AURA, SONIC, ASSEMBLYAI, OPENAI, POLLY, DIALOGUE, WS, HTTP]
 SOCKETS = [AURA, SONIC, ASSEMBLYAI]
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

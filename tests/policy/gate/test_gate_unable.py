@@ -37,12 +37,13 @@ async def again(world: World, **more: Any) -> tuple[str, datetime | None]:
 
 
 @pytest.mark.parametrize("source", [SLOW, "def may_call(dial): return 1 / 0"])
-def test_a_hook_that_does_not_answer_is_asked_again(world: World, source: str) -> None:
+def test_a_hook_that_does_not_answer_is_asked_again(world: World, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.policy.gate.gate.HOOK_LIMIT", 0.05)
     path = world.folder / "hook.py"
     path.write_text(source)
 
     async def scene() -> None:
-        async with world.up(hook=str(path), hook_limit=0.05):
+        async with world.up(hook=str(path)):
             assert await again(world) == ("hook", world.now + SOON)
             assert world.lines[-1]["again"] == (world.now + SOON).isoformat()
 

@@ -60,8 +60,8 @@ async def talking(phone: Phone) -> None:
         (full, True, 503, "the gateway has 1 calls, [admission] max_calls"),
         (limited(per_network=1), False, 603, "127.0.0.1 has called 1 times within 3600 s ([limits] per_network)"),
         (limited(per_network=1, answer_too_often="busy"), False, 486, "([limits] per_network)"),
-        (limited(money_per_day=0.2, retry_after=90), False, 503, "([limits] money_per_day)"),
-        (limited(blocked_networks=("127.0.0.0/8",)), False, 603, "([limits] blocked_networks)"),
+        (limited(money_per_day=0.2), False, 503, "([limits] money_per_day)"),
+        (limited(blocked=("127.0.0.0/8",)), False, 603, "([limits] blocked)"),
     ],
     ids=["trunk", "gateway", "network", "answer", "money", "blocked"],
 )

@@ -280,7 +280,7 @@ def test_the_command_names_what_could_not_be_deleted(command, tmp_path: Path) ->
 
 
 def test_days_below_zero_are_told_at_start() -> None:
-    with pytest.raises(ConfigError, match="days are 0 or more"):
+    with pytest.raises(ConfigError, match="must be at least 0"):
         parse("[retention]\ncalls = -1", "x", {})
 
 

@@ -382,7 +382,6 @@ def test_a_header_that_is_none_is_not_genuine(header: str) -> None:
         ('url = "ftp://x"', "https://example.com"),
         ('url = "https://u:p@x"', "without a user"),
         ('url = "https://x"\nevents = ["rings"]', "is not one of"),
-        ('url = "https://x"\nconcurrency = 0', "1 to 100"),
     ],
 )
 def test_a_webhook_that_cannot_be_is_told_at_start(line: str, told: str) -> None:

@@ -41,14 +41,14 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
     ):
         good = GatewayConfig(
             assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url),
-            openai=OpenAIOptions(api_key="sk", base_url=llm.base_url),
-            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=tts.url),
+            openai=OpenAIOptions(api_key="sk", url=llm.base_url),
+            elevenlabs=ElevenLabsOptions(api_key="xi", url=tts.url),
         )
         found = await examined(good)
         assert found["assemblyai"] == "provider.ok"
         assert found["openai"] == "provider.ok"
         assert found["elevenlabs"] == "provider.ok"
-        other = replace(good.elevenlabs, base_url=noise.url)
+        other = replace(good.elevenlabs, url=noise.url)
         spoken = replace(good, elevenlabs=other, agent=AgentOptions(stt="local", llm="local"))
         assert await examined(spoken) == {"elevenlabs": "provider.format"}
         wrong = replace(

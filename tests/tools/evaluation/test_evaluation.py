@@ -245,7 +245,7 @@ def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
             for name, key, url in (("assemblyai", "url", one.url), ("deepgram", "url", other.url)):
                 (tmp_path / f"{name}.toml").write_text(
                     f'[agent]\nstt = "{name}"\nllm = "openai"\ntts = "elevenlabs"\n[{name}]\n{key} = "{url}"\n'
-                    f'[openai]\nbase_url = "{judge.base_url}"\n[[prices]]\npart = "stt"\nname = "{name}/*"\n'
+                    f'[openai]\nurl = "{judge.base_url}"\n[[prices]]\npart = "stt"\nname = "{name}/*"\n'
                     f'unit = "seconds"\nper = 60\nprice = 0.00{len(name)}\n'
                 )
             (tmp_path / "order.toml").write_text(ORDER)

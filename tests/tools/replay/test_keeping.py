@@ -148,9 +148,7 @@ def over(bundles: Bundles, call: str, kind: str = "caller_hung_up") -> bool:
 
 def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone() -> None:
     async def scenario() -> None:
-        bundles = Bundles(
-            CaptureOptions(bundles="demand", bundle_megabytes=1), Agents(GatewayConfig(), {}), lambda call: None
-        )
+        bundles = Bundles(CaptureOptions(bundles="demand", megabytes=2), Agents(GatewayConfig(), {}), lambda call: None)
         for call in "abc":
             seen(bundles, call, "x" * 1000, 400)
             over(bundles, call)
@@ -186,7 +184,7 @@ def test_what_failed_is_told_by_its_ending_or_by_a_part_of_the_agent() -> None:
     [
         ('bundles = "some"', "bundles"),
         ('bundles = "always"', "bundle_folder"),
-        ("bundle_megabytes = 0", "from 1 to 4096"),
+        ("megabytes = 0", "at least 1"),
     ],
 )
 def test_a_wrong_option_is_told_at_start(option: str, problem: str) -> None:
