@@ -1,7 +1,8 @@
-"""How often something was full. Whatever a stranger or a caller can make grow has a bound; who meets it counts here.
+"""Counters of full tables and queues. Everything that a stranger or a caller can make grow has a bound; reaching it
+counts here.
 
-The bound itself is a named constant where the thing is; SIP counts by itself (`sipgw.sip.endpoint.Endpoint.counts`),
-and so do pools of threads (`agent.pool.POOLS`).
+The bound itself is a named constant beside its table; SIP has its own counters (`sipgw.sip.endpoint.Endpoint.counts`),
+and so have pools of threads (`agent.pool.POOLS`).
 """
 
 from collections import Counter
@@ -14,4 +15,5 @@ WHAT = (
     "keys that were good",
 )  # fmt: skip
 FULL: Counter[str] = Counter(dict.fromkeys(WHAT, 0))
-"""How much of `WHAT` found no place, or took that of the oldest; shown from the start, for a rate begins at 0."""
+"""Entries of `WHAT` that were dropped, or that replaced the oldest; shown from the start, because a rate begins at
+0."""

@@ -1,4 +1,4 @@
-"""What the commands share: the console, the configuration, and errors told in one line."""
+"""Shared by the commands: the console, the configuration, and errors in one line."""
 
 import contextlib
 import os
@@ -23,14 +23,14 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def _can_be_written(path: Path | None) -> Path | None:
-    """Refuse it before the work is done whose result it is to hold, not after."""
+    """Refuse an unusable file before the work, not after it."""
     if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
         raise typer.BadParameter(f"{path} cannot be written")
     return path
 
 
 def result_file(help_: str, *names: str) -> Any:
-    """The option of a file that is written when the work is done."""
+    """The option of a result file, which is written after the work."""
     return typer.Option(*names, help=help_, callback=_can_be_written)
 
 
@@ -38,13 +38,12 @@ WIDE = 200
 """Columns of a table where there is no terminal."""
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 EXPECTED = (OperatorError, ToolFileError, EndpointError, ProviderError, MediaDown, SrtpUnavailableError)
-"""Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
+"""Errors that are printed as one line; any other error is a defect and shows its traceback."""
 
 
 def print_table(table: Table) -> None:
-    """Print `table`, with room for all its columns where no terminal says how wide it is.
-
-    In a terminal that is too narrow for it each row becomes a list of its own, so that no figure is cut.
+    """Print `table`, wide enough for all columns if there is no terminal. In a narrow terminal each row becomes a list,
+    so that no figure is cut.
     """
     if not out.is_terminal:
         out.width = WIDE
@@ -61,7 +60,7 @@ def print_table(table: Table) -> None:
 
 @contextlib.contextmanager
 def one_line_errors(status: int = 1) -> Iterator[None]:
-    """Tell an expected error in one line and exit with `status`."""
+    """Print an expected error in one line and exit with `status`."""
     try:
         yield
     except EXPECTED as error:

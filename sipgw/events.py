@@ -1,4 +1,4 @@
-"""What happens in calls, told to whoever watches: records, callbacks, metrics, the dashboard."""
+"""Events of calls for their watchers: records, callbacks, metrics, the dashboard."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Disposition:
     kind: str
     cause: str
     again: datetime | None = None
-    """When it may be tried again, if the gate named a time."""
+    """The time of the next attempt, if the gate named one."""
 
 
 class Sound(NamedTuple):
@@ -43,7 +43,7 @@ class CallBegan(NamedTuple):
     trunk: str
     agent: str
     caller: str
-    """Number of who calls; ``withheld`` if they do not tell."""
+    """The caller's number; ``withheld`` if it is withheld."""
     called: str
     identity: dict[str, Any]
     """See `sipgw.sip.identity.Identity.as_dict`."""
@@ -70,7 +70,7 @@ class CallAnswered(NamedTuple):
 
 
 class CallMeasured(NamedTuple):
-    """How the last five seconds of a call were received; told every five seconds."""
+    """The reception quality of the last five seconds; sent every five seconds."""
 
     call: str
     at: datetime
@@ -78,7 +78,7 @@ class CallMeasured(NamedTuple):
 
 
 class AnsweredBy(NamedTuple):
-    """Who answered a call out, as far as can be told; may be told again when they turn out to be another."""
+    """The detected answerer of an outgoing call; sent again when the detection changes."""
 
     call: str
     at: datetime
@@ -107,7 +107,7 @@ class CallTransferred(NamedTuple):
 
 
 class SoundWithheld(NamedTuple):
-    """Something private was said: the captured sound of the call is given to nobody."""
+    """Private words were said: the captured sound of the call is withheld."""
 
     call: str
     at: datetime
@@ -122,7 +122,7 @@ class CallEnded(NamedTuple):
     media: dict[str, Any]
     """Counts and quality of the sound, and the file of the recording."""
     replaced_by: tuple[dict[str, Any], ...] = ()
-    """Who took the caller's place, one after the other."""
+    """The later callers after transfers at the other side, in order."""
     cost: dict[str, Any] | None = None
     """See `sipgw.policy.cost.cost.Cost.as_dict`."""
 
@@ -136,16 +136,15 @@ T = TypeVar("T")
 
 
 class Watchers(Generic[T]):
-    """Whoever watches something, e.g. every `Event` of the calls. Each is told all of it at once and must not wait.
-
-    This is the one place where several are told the same: the fault of one is never that of those behind it.
+    """A list of watchers, e.g. of every `Event` of the calls. Each watcher gets every event at once and must not block.
+    An error of one watcher does not affect the others.
     """
 
     def __init__(self, *first: Callable[[T], None]) -> None:
         self._all = list(first)
 
     def add(self, watcher: Callable[[T], None]) -> Callable[[], None]:
-        """Tell `watcher` from now on; returns what ends that."""
+        """Add `watcher`; returns the function that removes it."""
         self._all.append(watcher)
         return lambda: self._all.remove(watcher)
 

@@ -15,7 +15,7 @@ from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Faults
 from tests.fakes.carriers.carrier import Carrier
 from tests.fakes.dns import DnsServer
-from tests.gating import ALWAYS
+from tests.gate_world import ALWAYS
 
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from tests.web.scene import served
-from tests.web.scene_calls import SLOW
+from tests.web.sample_calls import SLOW
+from tests.web.sample_gateway import served
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 CHROMIUM = "/usr/bin/chromium"

@@ -20,7 +20,7 @@ from agent.tools import Toolbox
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL, WHAT
 from sipgw.calls import browser_phone as phone
-from sipgw.calls.audience import Audience, Full
+from sipgw.calls.listeners import Listeners, TooManyListeners
 from sipgw.calls.registry import CallRegistry
 from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import LimitOptions
@@ -28,13 +28,13 @@ from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
-from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.policy.inbound.limits import Caller, Limits
 from sipgw.records.artifacts import artifact
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
 from sipgw.records.evidence import WRITERS, Evidence
 from sipgw.records.store import Store, spool
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
@@ -43,11 +43,11 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
-from sipgw.web.entrance import TRIES, Entrance, TooManyTries
+from sipgw.web.authentication import TRIES, Authentication, TooManyAttempts
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
-from tests import remembered
+from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
 from tests.records.captures.test_capture import message
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
@@ -71,7 +71,7 @@ class Bound:
 async def callbacks_of_one(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """In one call, numbers without end."""
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
-        kept, asking = jobs.Jobs(store, ""), Asking("call-1", "desk", "+14155550123", US, verified=True)
+        kept, asking = jobs.Jobs(store, ""), CallbackContext("call-1", "desk", "+14155550123", US, verified=True)
         tools = Toolbox([callback_tool(kept, lambda: asking, CallbackOptions(other_numbers=True), lambda: NOW)])
         ask = '{"phone_number": "415 555 01%02d", "when": "tomorrow at %d pm"}'
         runs = [await tools.run("schedule_callback", ask % (number, 3)) for number in range(20)]
@@ -86,7 +86,7 @@ async def callbacks_of_all(folder: Path, patch: pytest.MonkeyPatch) -> None:
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         kept = jobs.Jobs(store, "")
         for number in range(20):
-            asking = Asking(f"call-{number}", "desk", f"+141555501{number:02}", US, verified=True)
+            asking = CallbackContext(f"call-{number}", "desk", f"+141555501{number:02}", US, verified=True)
             tools = Toolbox([callback_tool(kept, lambda asking=asking: asking, CallbackOptions(), lambda: NOW)])
             await tools.run("schedule_callback", f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}')
         assert len(await kept.all("")) == 5
@@ -125,17 +125,17 @@ async def records(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def listeners(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    audience = Audience(lambda on: None)
-    with contextlib.ExitStack() as stack, pytest.raises(Full):
+    listeners = Listeners(lambda on: None)
+    with contextlib.ExitStack() as stack, pytest.raises(TooManyListeners):
         for _ in range(100):
-            stack.enter_context(audience.listen())
+            stack.enter_context(listeners.listen())
 
 
 async def browser_calls(folder: Path, patch: pytest.MonkeyPatch) -> None:
     options = SimpleNamespace(max_calls=2, network=None)
     calls = phone.BrowserPhone(SimpleNamespace(config=SimpleNamespace(browser=options)))  # type: ignore[arg-type]
     calls._owners = {"one": "", "two": ""}
-    with pytest.raises(phone.NoCall, match="all 2 browser calls"):
+    with pytest.raises(phone.CallUnavailable, match="all 2 browser calls"):
         await calls._opened("three", None, "")  # type: ignore[arg-type]
 
 
@@ -162,10 +162,10 @@ async def sessions(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
     options = SimpleNamespace(session_idle=60, session_limit=60)
-    entrance = Entrance(options, None)  # type: ignore[arg-type]
-    with pytest.raises(TooManyTries):
+    auth = Authentication(options, None)  # type: ignore[arg-type]
+    with pytest.raises(TooManyAttempts):
         for _ in range(TRIES + 1):
-            entrance._try("192.0.2.1")
+            auth._try("192.0.2.1")
 
 
 async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -221,9 +221,9 @@ async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Files that are being written."""
     patch.setattr(artifact, "MOST_OPEN", 1)
     held = artifact.Artifacts()
-    held.begin(Kind.RECORDING, "a@1", str(folder / "x.wav"))
+    held.begin(ArtifactKind.RECORDING, "a@1", str(folder / "x.wav"))
     with pytest.raises(OSError, match="files of calls are being written"):
-        held.begin(Kind.RECORDING, "b@2", str(folder / "y.wav"))
+        held.begin(ArtifactKind.RECORDING, "b@2", str(folder / "y.wav"))
     assert list(held.open) == [str(folder / "x.wav")]
 
 
@@ -256,11 +256,11 @@ BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
     Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
     Bound("sipgw.records.store.spool:WAITING", "records", records),
-    Bound("sipgw.calls.audience:MOST", "live listeners of a call", listeners),
+    Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),
     Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
-    Bound("sipgw.web.entrance:TRIES", "tries to sign in", tries),
+    Bound("sipgw.web.authentication:TRIES", "tries to sign in", tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),
@@ -268,14 +268,14 @@ BOUNDS = [
     Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),
     Bound("sipgw.records.artifacts.artifact:MOST_OPEN", "artifacts", artifacts),
-    Bound("sipgw.policy.inbound.admission:REMEMBERED", "addresses that were let in", remembered.addresses),
-    Bound("sipgw.policy.inbound.admission:STRANGERS_TOLD", "strangers that are told of", remembered.strangers),
-    Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", remembered.nonces),
-    Bound("sipgw.config.networks:REMEMBERED", "networks of addresses", remembered.networks),
-    Bound("sipgw.web.entrance:KEYS_KNOWN", "keys that were good", remembered.good_keys),
-    Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", remembered.observers),
-    Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", remembered.found_names),
-    Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", remembered.failures),
+    Bound("sipgw.policy.inbound.admission:REMEMBERED", "addresses that were let in", fill_bounds.addresses),
+    Bound("sipgw.policy.inbound.admission:STRANGERS_TOLD", "strangers that are told of", fill_bounds.strangers),
+    Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", fill_bounds.nonces),
+    Bound("sipgw.config.networks:REMEMBERED", "networks of addresses", fill_bounds.networks),
+    Bound("sipgw.web.authentication:KEYS_KNOWN", "keys that were good", fill_bounds.good_keys),
+    Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", fill_bounds.observers),
+    Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),
+    Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", fill_bounds.failures),
     Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[

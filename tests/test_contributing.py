@@ -103,11 +103,11 @@ def provider(copy: Copy) -> None:
     offers = "sipgw/agents/providers.py"
     copy.insert(offers, r"^from agent\.providers\.failover import", "from agent.providers.example import ExampleTts\n")
     offer = """\
-    "example": _Offer(
+    "example": _CloudProvider(
         "EXAMPLE_API_KEY", lambda c: bool(c.example.api_key), lambda c: ExampleTts(c.example)
     ),
 """
-    copy.insert(offers, r'^    "polly": _Offer', offer)
+    copy.insert(offers, r'^    "polly": _CloudProvider', offer)
     copy.insert(offers, r'^    "polly": \("polly"', '    "example": ("example", "tts"),\n')
     copy.insert(
         "sipgw/agents/products.py",
@@ -151,13 +151,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from sipgw.web.state import page
-from sipgw.web.who import Viewer
+from sipgw.web.principal import ViewerRole
 
 router = APIRouter()
 
 
 @router.get("/example")
-async def example(request: Request, _who: Viewer) -> Response:
+async def example(request: Request, _who: ViewerRole) -> Response:
     """The page."""
     return page(request, "example.html", title="Example")
 '''

@@ -6,7 +6,7 @@ from sipgw.gateway.drain import GOODBYE, LINGER, drain
 from tests.virtual import run
 
 
-class House:
+class GatewayThatDrains:
     """A gateway with calls that end after so many seconds, or `polite` seconds after its agents have said goodbye."""
 
     def __init__(self, *ends: float, polite: float = 900) -> None:
@@ -28,46 +28,46 @@ class House:
         return sum(self.began + end > asyncio.get_running_loop().time() for end in self.ends)
 
 
-def stopped(house: House, limit: float, hurried: float | None = None) -> tuple[int, float, list[int]]:
+def stopped(draining: GatewayThatDrains, limit: float, hurried: float | None = None) -> tuple[int, float, list[int]]:
     """How many calls were left when it stopped, when that was, and what was said."""
 
     async def scenario() -> tuple[int, float, list[int]]:
         hurry, said, loop = asyncio.Event(), list[int](), asyncio.get_running_loop()
-        house.began = loop.time()
+        draining.began = loop.time()
         if hurried is not None:
             loop.call_later(hurried, hurry.set)
-        left = await drain(house, limit, hurry, said.append)
-        assert not house.open
-        return left, loop.time() - house.began, said
+        left = await drain(draining, limit, hurry, said.append)
+        assert not draining.open
+        return left, loop.time() - draining.began, said
 
     return run(scenario())
 
 
 def test_it_stays_until_the_last_call_has_ended_and_heard_the_answer_to_its_bye() -> None:
-    assert stopped(House(3, 8, 20), 300) == (0, 20 + LINGER, [3, 2, 1])
+    assert stopped(GatewayThatDrains(3, 8, 20), 300) == (0, 20 + LINGER, [3, 2, 1])
 
 
 def test_without_calls_it_stops_at_once() -> None:
-    assert stopped(House(), 300) == (0, 0, [])
+    assert stopped(GatewayThatDrains(), 300) == (0, 0, [])
 
 
 def test_at_the_limit_the_agents_say_goodbye() -> None:
-    assert stopped(House(3, 900, polite=4), 10) == (0, 14 + LINGER, [2, 1])
+    assert stopped(GatewayThatDrains(3, 900, polite=4), 10) == (0, 14 + LINGER, [2, 1])
 
 
 def test_what_is_left_after_the_goodbye_is_hung_up() -> None:
-    assert stopped(House(3, 900), 10) == (1, 10 + GOODBYE, [2, 1])
+    assert stopped(GatewayThatDrains(3, 900), 10) == (1, 10 + GOODBYE, [2, 1])
 
 
 def test_where_nobody_has_a_word_to_say_it_is_hung_up_at_the_limit() -> None:
-    assert stopped(House(3, 900, polite=0), 10) == (1, 10, [2, 1])
+    assert stopped(GatewayThatDrains(3, 900, polite=0), 10) == (1, 10, [2, 1])
 
 
 def test_no_limit_no_goodbye() -> None:
-    assert stopped(House(900), 0) == (1, 0, [1])
+    assert stopped(GatewayThatDrains(900), 0) == (1, 0, [1])
 
 
 def test_a_second_signal_ends_the_waiting() -> None:
-    assert stopped(House(900), 300, hurried=4.5) == (1, 4.5, [1])
-    assert stopped(House(900), 300, hurried=302.5) == (1, 302.5, [1])
-    assert stopped(House(3), 300, hurried=3.5) == (0, 3.5, [1])
+    assert stopped(GatewayThatDrains(900), 300, hurried=4.5) == (1, 4.5, [1])
+    assert stopped(GatewayThatDrains(900), 300, hurried=302.5) == (1, 302.5, [1])
+    assert stopped(GatewayThatDrains(3), 300, hurried=3.5) == (0, 3.5, [1])

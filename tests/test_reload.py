@@ -75,7 +75,7 @@ def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: P
             found = await world.gateway.reload(changed, {})
             assert [change.key for change in found] == ["agent.greeting"]
             assert await world.gateway.reload(changed, {}) == []
-            await until(lambda: len(world.gateway.staff) == 1)  # no call uses what was there before
+            await until(lambda: len(world.gateway.agent_providers) == 1)  # no call uses what was there before
             async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(HANG):
                 while sound_of("Bolt here.").strip(b"\xff") not in phone.heard():
                     await asyncio.sleep(0.1)

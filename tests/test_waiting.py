@@ -44,10 +44,10 @@ ASLEEP = Counter(
         "tests/media/test_engine.py": 1,  # the gateway stands still
         "tests/media/test_soak.py": 1,  # a process stands still
         "tests/outbound/test_campaign.py": 1,  # nothing happens meanwhile
-        "tests/tools/replay/acting.py": 2,  # how people speak and press keys
+        "tests/tools/replay/scripted_gateway.py": 2,  # how people speak and press keys
         "tests/tools/replay/scenes.py": 17,
         "tests/tools/replay/tools.py": 3,
-        "tests/transfer/test_bridged_transfer.py": 1,  # nothing comes meanwhile
+        "tests/calls/test_bridged_transfer.py": 1,  # nothing comes meanwhile
     }
 )
 """Real sleeps that are what is tried, or how a caller of a scene behaves. The list may only shrink."""

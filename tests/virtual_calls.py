@@ -13,9 +13,9 @@ from sipgw.agents.orders import persona
 from sipgw.sip.identity import Identity
 from sipgw.tools.caller import Call, HangUp, Press, Say, Span
 from sipgw.tools.simulate.expect import remembered
-from sipgw.tools.simulate.run import Scene
+from sipgw.tools.simulate.run import ScenarioRun
 from sipgw.tools.simulate.scenario import Scenario
-from sipgw.tools.simulate.verdict import Verdict
+from sipgw.tools.simulate.verdict import CallVerdict
 from tests.fakes.line import FakeLine
 from tests.virtual import run
 
@@ -27,7 +27,7 @@ KEY = 0.2
 class VirtualCaller:
     """Hears what the line plays, and does what the script says."""
 
-    def __init__(self, line: FakeLine, scene: Scene, call: Call) -> None:
+    def __init__(self, line: FakeLine, scene: ScenarioRun, call: Call) -> None:
         self._line, self._scene, self._call = line, scene, call
         self._sound = bytearray()
         self._played = 0
@@ -37,19 +37,19 @@ class VirtualCaller:
         waiting = bytearray()
         while True:
             await asyncio.sleep(STEP)
-            now, ear = loop.time(), self._call.ear
+            now, agent_audio = loop.time(), self._call.agent_audio
             if len(self._line.played) > self._played:
-                ear.hear(bytes(self._line.played[self._played :]), now)
+                agent_audio.hear(bytes(self._line.played[self._played :]), now)
                 self._played = len(self._line.played)
-            match self._scene.steps.next(now, ear):
+            match self._scene.steps.next(now, agent_audio):
                 case Say(sound):
                     self._sound += sound
-                    ear.spoken_until = now + len(sound) / 8000
-                    self._call.utterances.append(Span(now, ear.spoken_until))
+                    agent_audio.spoken_until = now + len(sound) / 8000
+                    self._call.utterances.append(Span(now, agent_audio.spoken_until))
                 case Press(keys):
                     for number, key in enumerate(keys):
                         loop.call_later(number * KEY, self._line.incoming.put_nowait, Digit(key, now + number * KEY))
-                    ear.spoken_until = now + KEY * len(keys)
+                    agent_audio.spoken_until = now + KEY * len(keys)
                 case HangUp():
                     self._line.incoming.put_nowait(Gone("the caller hung up"))
             waiting += bytes(self._sound[:FRAME]).ljust(FRAME, b"\xff")
@@ -59,12 +59,12 @@ class VirtualCaller:
                 waiting.clear()
 
 
-def play(scenario: Scenario, folder: Path) -> Verdict:
+def play(scenario: Scenario, folder: Path) -> CallVerdict:
     """Hold the call of `scenario`, whose files stand in `folder`."""
 
-    async def held() -> Verdict:
+    async def held() -> CallVerdict:
         loop = asyncio.get_running_loop()
-        scene, line, call = await Scene.of(scenario, folder), FakeLine(), Call()
+        scene, line, call = await ScenarioRun.of(scenario, folder), FakeLine(), Call()
         config, parts = scene.config, scene.providers()
         values = call_variables(config.agent, Identity(), "", datetime(2026, 11, 21, tzinfo=UTC))
         tools = load_tools(Path(config.agent.tools)) if config.agent.tools else []
@@ -82,7 +82,7 @@ def play(scenario: Scenario, folder: Path) -> Verdict:
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(line.play()), group.create_task(VirtualCaller(line, scene, call).live())]
             await conversation.open()
-            call.dialled = call.answered = call.ear.spoken_until = loop.time()
+            call.dialled = call.answered = call.agent_audio.spoken_until = loop.time()
             async with asyncio.timeout(scenario.limit):
                 outcome = await conversation.run()
             for task in others:

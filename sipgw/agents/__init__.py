@@ -1,1 +1,1 @@
-"""Agents: who answers, with which providers, tools and knowledge."""
+"""Agents: personas with their providers, tools and knowledge."""

@@ -1,8 +1,9 @@
-"""Agents: who answers which call. One stands in ``sipgw.toml``; each file of ``agents/`` beside it is another.
+"""Agents, and the choice of the agent for a call. One is in ``sipgw.toml``; each file of ``agents/`` beside it is
+another.
 
 An agent's file is TOML, or Markdown whose body is the prompt and whose head, between two lines of ``+++``, is TOML. Its
-keys are those of ``[agent]``; its tables (``[turns]``, ``[openai]``, ``[elevenlabs]`` …) change what ``sipgw.toml``
-says, for this agent alone.
+keys are those of ``[agent]``; its tables (``[turns]``, ``[openai]``, ``[elevenlabs]`` …) override ``sipgw.toml`` for
+this agent alone.
 """
 
 import re
@@ -16,10 +17,10 @@ from pathlib import Path
 
 from agent.active_agent import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
-from sipgw.agents import lifetimes
-from sipgw.agents.choice import Choice, unspoken
+from sipgw.agents import deprecations
 from sipgw.agents.music import hold_music
 from sipgw.agents.products import unpriced
+from sipgw.agents.provider_choice import ProviderChoice, unspoken
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
@@ -31,12 +32,13 @@ from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
 
 OURS = BUILT_IN | {"pause_recording", "resume_recording", "schedule_callback", "stop_calling"}
-"""Tools of the conversation and of the gateway, made anew for each call; an agent's own must not be called so."""
+"""Names of the tools of conversation and gateway, which are created for each call; an agent's own tools must not use
+them."""
 VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
-"""What ``{{name}}`` may stand for in prompt, greetings and notice. `topic` is what a call back is about."""
+"""Variables for ``{{name}}`` in prompt, greetings and notice. `topic` is the subject of a callback."""
 MOST_VARIABLES = 50
 LONGEST_VALUE = 500
-"""Characters of a value that is given along with a call."""
+"""Maximum characters of a value of a call."""
 
 _OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -48,13 +50,13 @@ class AgentDefinition:
 
     name: str
     config: AgentConfig
-    """What holds for its calls."""
+    """The options of its calls."""
     gateway: GatewayConfig
     """That of the gateway."""
 
     @cached_property
-    def choice(self) -> Choice:
-        """Its providers. Raises `ConfigError` when one is named that there is no key for."""
+    def choice(self) -> ProviderChoice:
+        """The providers. Raises `ConfigError` if a named provider has no key."""
         try:
             return choose(self.config)
         except ConfigError as error:
@@ -72,8 +74,8 @@ class AgentDefinition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence on each provider that is not what a key would have brought, and on each model that ends soon."""
-        return (*self.choice.notes, *lifetimes.endings(self.config, self.choice, lifetimes.today()))
+        """Sentences on providers that were chosen without a key or against it, and on models that end soon."""
+        return (*self.choice.notes, *deprecations.endings(self.config, self.choice, deprecations.today()))
 
     @cached_property
     def tools(self) -> list[Tool]:
@@ -87,7 +89,8 @@ class AgentDefinition:
 
 
 class Agents:
-    """All agents of a gateway, and which of them answers. Raises `ConfigError` for a route to nobody."""
+    """All agents of a gateway, and the routing of calls to them. Raises `ConfigError` for a route to an unknown
+    agent."""
 
     def __init__(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> None:
         self.config = config
@@ -115,12 +118,12 @@ class Agents:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Those of all agents, each once, and what is used without a price although a cap counts it."""
+        """The notes of all agents, each once, and the products without a price although a cap is set."""
         every = (*(note for one in self.all.values() for note in one.notes), *self.unpriced(), *self.unspoken())
         return tuple(dict.fromkeys(every))
 
     def unspoken(self) -> list[str]:
-        """See `sipgw.agents.choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
+        """See `sipgw.agents.provider_choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
         return [f"agent {one.name}: {why}" for one in self.all.values() for why in unspoken(one.config, one.choice)]
 
     def unpriced(self) -> list[str]:
@@ -134,22 +137,23 @@ class Agents:
         self.all, self.routes, self.config = other.all, other.routes, other.config
 
     def known(self, name: str) -> AgentDefinition:
-        """The agent of that name, as it was last if there is none any more; the default for a stranger's."""
+        """The agent of that name, or its last version if it was removed; the default agent for an unknown name."""
         return self.all.get(name) or self._gone.get(name) or self.all[DEFAULT]
 
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
-        """Who takes the call: the first route that fits, else the agent of the dialled name, else the default."""
+        """The agent of a call: that of the first matching route, else the agent of the dialled name, else the
+        default."""
         for route in self.routes:
             if _fits(route, request, caller, trunk):
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
 
     def redact(self, sink: Sink) -> Callable[[str], Redact]:
-        """For an agent's name, what takes private things out of texts for `sink`; the default's for a stranger's."""
+        """The redactor for `sink` of the agent of that name; the default agent's for an unknown name."""
         return lambda agent: redactor_for(self.privacy(agent), sink)
 
     def privacy(self, agent: str) -> PrivacyOptions:
-        """What holds for the texts of an agent's calls; the default's for a stranger's."""
+        """The privacy options of the agent of that name; the default agent's for an unknown name."""
         return self.known(agent).config.privacy
 
 
@@ -177,11 +181,11 @@ def _check_variables(one: AgentDefinition) -> None:
 
 
 class VariableError(ValueError):
-    """A value that was given along with a call cannot be used."""
+    """A value of a call is unusable."""
 
 
 def checked(options: AgentOptions, given: Mapping[str, str]) -> dict[str, str]:
-    """The values that a call is placed with, every one the agent declares and ``topic``. Raises `VariableError`."""
+    """The checked values of a call: all that the agent declares, and ``topic``. Raises `VariableError`."""
     known = (*options.variables, "topic")
     for name, value in given.items():
         if name not in known:
@@ -198,8 +202,8 @@ def checked(options: AgentOptions, given: Mapping[str, str]) -> dict[str, str]:
 def call_variables(
     options: AgentOptions, caller: Identity, trunk: str, now: datetime, given: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The values of `VARIABLES` in one call, and those `given`. What the other side wrote is used only if it is a
-    number."""
+    """The values of `VARIABLES` in one call, and those `given`. Values from the other side are used only if they are
+    numbers."""
     return (
         dict.fromkeys((*options.variables, "topic"), "")
         | {

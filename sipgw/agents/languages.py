@@ -1,4 +1,4 @@
-"""The languages of an agent: which it speaks, and what is different in each."""
+"""The languages of an agent, and the texts in each."""
 
 from collections.abc import Mapping, Sequence
 

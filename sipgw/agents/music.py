@@ -1,4 +1,4 @@
-"""Music for callers while somebody is called for them, from a WAV file of one's own: see also `sipgw.agents.tune`."""
+"""Hold music from a WAV file of the operator. Without a file: `sipgw.agents.default_music`."""
 
 from functools import cache
 from pathlib import Path

@@ -40,8 +40,7 @@ VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us
 
 
 def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
-    """Prompt and sentences of the agent; `values` are those of `agents.VARIABLES`, `about` is known of the call.
-
+    """Prompt and sentences of the agent; `values` are those of `agents.VARIABLES`, `about` describes the call.
     `calling` is for a call that the agent makes.
     """
     options = config.agent
@@ -59,17 +58,17 @@ def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, 
 
 
 def purpose(options: AgentOptions, values: Mapping[str, str]) -> str:
-    """What a call screen is told: who calls and why."""
+    """The sentence for a call screen: who calls and why."""
     return filled(options.outbound_greeting or (CALLING_BACK if values["topic"] else SCREENED), values)
 
 
 def voicemail(options: AgentOptions, values: Mapping[str, str]) -> str:
-    """What is left on an answering machine; empty: nothing."""
+    """The message for an answering machine; empty: none."""
     return filled(options.voicemail or VOICEMAIL, values) if options.answering_machines == "message" else ""
 
 
 def about_call(caller: Identity) -> str:
-    """What the agent is told of a call. Only numbers: names are whatever the other side wrote."""
+    """The description of an incoming call for the agent. Only numbers: the other side can write anything into names."""
     facts = []
     if caller.withheld:
         facts.append("The caller withholds their number.")
@@ -84,7 +83,7 @@ def about_call(caller: Identity) -> str:
 
 
 def about_call_out(call: Identity, values: Mapping[str, str]) -> str:
-    """What the agent is told of a call that it makes."""
+    """The description of an outgoing call for the agent."""
     number = f" at {call.dialled}" if is_number(call.dialled) else ""
     about = f'You call the person{number}; they did not call you. Where "the caller" is spoken of, it is them.'
     if values["topic"]:

@@ -1,4 +1,4 @@
-"""What is paid for: provider and model of each part of a conversation, as the price table names them."""
+"""Paid products: provider and model of each part of a conversation, as the price table names them."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ TOKENS: tuple[Unit, ...] = ("tokens_in", "tokens_out", "audio_tokens_in", "audio
 
 
 def product(config: AgentConfig, part: str, name: str) -> str:
-    """The product behind a provider of the configuration, as ``"openai/gpt-4.1-mini"``; ``local`` is not paid for."""
+    """The product behind a provider of the configuration, as ``"openai/gpt-4.1-mini"``; ``local`` is free."""
     models = {
         ("realtime", "assemblyai"): config.assemblyai_agent.model,
         ("realtime", "openai"): config.openai_realtime.model,
@@ -46,7 +46,7 @@ def prices_of(config: GatewayConfig) -> PriceTable:
 
 
 def unpriced(config: GatewayConfig, agents: Mapping[str, tuple[AgentConfig, Iterable[Product]]]) -> list[str]:
-    """What money caps are set for and there is no price of, one sentence for each; empty without caps.
+    """Products without a price although money caps are set, one sentence for each; empty without caps.
 
     `agents` are their configurations and the products that they use.
     """

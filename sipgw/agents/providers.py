@@ -1,4 +1,4 @@
-"""Which providers a gateway uses: what the configuration names, or what there are keys for."""
+"""Chooses and opens the providers of an agent: those of the configuration, or those with a key."""
 
 import contextlib
 import shutil
@@ -42,10 +42,10 @@ from agent.providers.tts import (
 )
 from agent.stt import SpeechToText
 from agent.tts import TextToSpeech
-from sipgw.agents.choice import Choice
 from sipgw.agents.products import Product, product
+from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.config.config import AgentConfig, ConfigError
-from sipgw.records.bundles.recorder import RecordedLlm, recorded_stt, recorded_tts
+from sipgw.records.bundles.recorder import ObservedLlm, observed_stt, observed_tts
 from sipgw.records.privacy.at_provider import at_providers
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Providers:
-    """Makes STT and a voice for each call; the model serves all."""
+    """Creates STT and TTS for each call; all calls share the LLM."""
 
     stt: Callable[[], SpeechToText]
     llm: LanguageModel
@@ -63,22 +63,22 @@ class Providers:
     speech: LocalSpeech | None
     """The embedded speech, if it is used."""
     realtime: RealtimeProviders | None = None
-    """Who holds the conversation in the place of the three, if somebody does."""
+    """The realtime model that replaces the three, if any."""
     servers: tuple["McpServer", ...] = ()
-    """What there are further tools from."""
+    """The sources of further tools."""
     distant: OpenAILlm | ResponsesLlm | None = None
-    """The model that is asked first, if it is reached by a connection that can be opened while it rings."""
+    """The first LLM, if its connection can be opened while the call rings."""
 
 
 @dataclass(frozen=True)
-class _Offer:
+class _CloudProvider:
     """One provider of the cloud: the variable that holds its key, and how to make it."""
 
     variable: str
     has_key: Callable[[AgentConfig], bool]
     make: Callable[[AgentConfig], Any]
     auto: bool = True
-    """Whether the key alone is reason enough to use it."""
+    """Whether the key alone selects it."""
 
 
 def _elevenlabs(config: AgentConfig) -> TextToSpeech:
@@ -101,47 +101,53 @@ def _may_ask(options: OpenAIOptions) -> bool:
 
 # In the order in which `auto` takes them.
 _STT = {
-    "assemblyai": _Offer(
+    "assemblyai": _CloudProvider(
         "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIStt(c.assemblyai)
     ),
-    "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramStt(c.deepgram)),
-    "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaStt(c.cartesia)),
+    "deepgram": _CloudProvider(
+        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramStt(c.deepgram)
+    ),
+    "cartesia": _CloudProvider(
+        "CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaStt(c.cartesia)
+    ),
 }
 _LLMS = {
-    "openai": _Offer("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
-    "openai_backup": _Offer(
+    "openai": _CloudProvider("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
+    "openai_backup": _CloudProvider(
         "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup), False
     ),
 }
 _TTS = {
-    "elevenlabs": _Offer("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
-    "cartesia": _Offer(
+    "elevenlabs": _CloudProvider("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
+    "cartesia": _CloudProvider(
         "CARTESIA_API_KEY", lambda c: bool(c.cartesia_tts.api_key), lambda c: CartesiaTts(c.cartesia_tts)
     ),
-    "deepgram": _Offer(
+    "deepgram": _CloudProvider(
         "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_tts.api_key), lambda c: DeepgramTts(c.deepgram_tts)
     ),
-    "assemblyai": _Offer(
+    "assemblyai": _CloudProvider(
         "ASSEMBLYAI_API_KEY",
         lambda c: bool(c.assemblyai_tts.api_key),
         lambda c: AssemblyAITts(c.assemblyai_tts),
         False,
     ),
-    "openai": _Offer("OPENAI_API_KEY", lambda c: bool(c.openai_tts.api_key), lambda c: OpenAITts(c.openai_tts), False),
-    "polly": _Offer(
+    "openai": _CloudProvider(
+        "OPENAI_API_KEY", lambda c: bool(c.openai_tts.api_key), lambda c: OpenAITts(c.openai_tts), False
+    ),
+    "polly": _CloudProvider(
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         lambda c: bool(c.polly.api_key and c.polly.secret_key),
         lambda c: PollyTts(c.polly),
         False,
     ),
 }
-_REALTIMES: dict[str, _Offer] = {
-    "assemblyai": _Offer(
+_REALTIMES: dict[str, _CloudProvider] = {
+    "assemblyai": _CloudProvider(
         "ASSEMBLYAI_API_KEY",
         lambda c: bool(c.assemblyai_agent.api_key),
         lambda c: partial(AssemblyAIVoiceAgent, c.assemblyai_agent),
     ),
-    "openai": _Offer(
+    "openai": _CloudProvider(
         "OPENAI_API_KEY",
         lambda c: bool(c.openai_realtime.api_key),
         lambda c: partial(OpenAIRealtime, c.openai_realtime),
@@ -154,7 +160,7 @@ _PARTS = {
 }
 
 
-def choose(config: AgentConfig) -> Choice:
+def choose(config: AgentConfig) -> ProviderChoice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     if config.mcp and find_spec("mcp") is None:
         raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
@@ -173,14 +179,13 @@ def choose(config: AgentConfig) -> Choice:
         config.failover.check(len(chosen["llm"]))
     except ValueError as error:
         raise ConfigError(f"failover.{error}") from None
-    realtime = (
-        _keyed(config, "realtime", (config.agent.realtime, *config.agent.realtime_backup))
-        if config.agent.realtime
-        else ()
-    )
+    names = (config.agent.realtime, *config.agent.realtime_backup)
+    realtime = _keyed(config, "realtime", names) if config.agent.realtime else ()
     if "local" in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
-    choice = Choice(chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime)
+    choice = ProviderChoice(
+        chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime
+    )
     _hearing(config, choice)
     return choice
 
@@ -203,8 +208,8 @@ def _keyed(config: AgentConfig, part: str, names: Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys(names))
 
 
-def products(config: AgentConfig, choice: Choice) -> Iterator[Product]:
-    """What the calls of an agent use and is paid for."""
+def products(config: AgentConfig, choice: ProviderChoice) -> Iterator[Product]:
+    """The paid products of an agent's calls."""
     for part in choice.parts:
         yield from ((part, product(config, part, name)) for name in getattr(choice, part))
     for one in () if choice.realtime else config.languages:
@@ -213,8 +218,8 @@ def products(config: AgentConfig, choice: Choice) -> Iterator[Product]:
 
 
 def made(config: AgentConfig, part: str, name: str) -> Any:
-    """One provider of the cloud by itself: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or what makes a
-    `RealtimeModel` of a `Brief`.
+    """A single cloud provider: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or a factory of a `RealtimeModel`
+    from a `Brief`.
 
     Raises `KeyError`.
     """
@@ -222,7 +227,7 @@ def made(config: AgentConfig, part: str, name: str) -> Any:
 
 
 def _hasty(config: AgentConfig) -> AgentConfig:
-    """STT that has somebody to stand in for them try a thing once only."""
+    """STT with a backup tries only once."""
     limit = config.failover.open_limit
     return replace(
         config,
@@ -233,8 +238,10 @@ def _hasty(config: AgentConfig) -> AgentConfig:
 
 
 @contextlib.asynccontextmanager
-async def opened(config: AgentConfig, choice: Choice, speech: LocalSpeech | None = None) -> AsyncIterator[Providers]:
-    """Start what the chosen providers need; the embedded speech is `speech` if it runs already.
+async def opened(
+    config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None = None
+) -> AsyncIterator[Providers]:
+    """Open the chosen providers; `speech` is the embedded speech if it runs already.
 
     Raises `agent.errors.ProviderError` when something cannot be started.
     """
@@ -251,9 +258,9 @@ async def opened(config: AgentConfig, choice: Choice, speech: LocalSpeech | None
         hearing = [
             metered_stt(_maker(_STT, name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
         ]
-        voices = {code: _Speaking(config, code, choice.tts, local.tts) for code in config.codes}
+        voices = {code: _LanguageTts(config, code, choice.tts, local.tts) for code in config.codes}
         first = voices[config.codes[0]]
-        # What takes long the first time is not left to the first call; in a thread, since others may go on.
+        # Slow first-time work is done before the first call, in a thread, because calls may be running.
         preparations: list[Callable[[], object]] = [tls, *_preparations(config, choice)]
         for prepare in preparations:
             with contextlib.suppress(ImportError):  # a call will tell
@@ -288,12 +295,11 @@ def assembled(
     *,
     again: bool = False,
 ) -> Providers:
-    """Single providers, put together: of each part the next one stands in where one fails.
-
-    `again` is whether single STT that reports nothing get another session.
+    """Combine single providers: in each part the next one takes over when one fails. `again` is whether a single STT
+    that reports nothing gets another session.
     """
-    hearing, speaking = list(map(recorded_stt, hearing)), list(map(recorded_tts, speaking))
-    thinking = list(map(RecordedLlm, thinking))
+    hearing, speaking = list(map(observed_stt, hearing)), list(map(observed_tts, speaking))
+    thinking = list(map(ObservedLlm, thinking))
     stt_health, tts_health = CircuitBreaker(len(hearing)), CircuitBreaker(len(speaking))
 
     def stt() -> SpeechToText:
@@ -306,7 +312,7 @@ def assembled(
     return Providers(stt, llm, tts, speech)
 
 
-class _Speaking:
+class _LanguageTts:
     """The text to speech of one language."""
 
     def __init__(self, config: AgentConfig, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
@@ -314,7 +320,7 @@ class _Speaking:
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
         self._makers = [
-            recorded_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
+            observed_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
         ]
         self._health = CircuitBreaker(len(names))
         self._failover = config.failover
@@ -345,10 +351,10 @@ _VOICE_KEYS = {
     "polly": ("polly", "voice_id"),
     "openai": ("openai_tts", "voice_id"),
 }
-"""Where the configuration names the voice of each provider."""
+"""The configuration key of each provider's voice."""
 
 
-def _hearing(config: AgentConfig, choice: Choice) -> AgentConfig:
+def _hearing(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
     """What hears knows which languages and words to expect. Raises `ConfigError` for words that it does not take."""
     told: dict[str, Any] = {"keyterms": config.agent.keyterms}
     heard = told | ({"languages": config.codes} if config.languages else {})
@@ -360,12 +366,14 @@ def _hearing(config: AgentConfig, choice: Choice) -> AgentConfig:
         raise ConfigError(f"[agent] {error}") from None
 
 
-def _maker(offers: Mapping[str, _Offer], name: str, config: AgentConfig, local: Callable[[], Any]) -> Callable[[], Any]:
+def _maker(
+    offers: Mapping[str, _CloudProvider], name: str, config: AgentConfig, local: Callable[[], Any]
+) -> Callable[[], Any]:
     return local if name == "local" else lambda: offers[name].make(config)
 
 
-def _preparations(config: AgentConfig, choice: Choice) -> Iterator[Callable[[], object]]:
-    """What loads the packages that the chosen providers use; each takes up to seconds."""
+def _preparations(config: AgentConfig, choice: ProviderChoice) -> Iterator[Callable[[], object]]:
+    """Functions that load the packages of the chosen providers; each takes up to seconds."""
     voices = {*choice.tts, *(one.tts for one in config.languages)}
     if "polly" in voices:
         yield polly.signing

@@ -1,4 +1,4 @@
-"""Makes the conversation of one call: the agent with its providers, its tools and what it knows of the call."""
+"""Builds the conversation of one call: the agent with its providers, its tools and the variables of the call."""
 
 import contextlib
 from collections.abc import Mapping
@@ -24,22 +24,22 @@ from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
 from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail
 from sipgw.calls.context import CallContext
+from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.prefetch import Prefetched
-from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.screening import ScreenedTalk, Screening
 from sipgw.calls.services import CallServices
 from sipgw.calls.talk import Connect, Talk
-from sipgw.calls.who_answered import Who
 from sipgw.events import AnsweredBy
 from sipgw.policy.gate.stop_calling import stop_keys
 from sipgw.records.artifacts.consent import notice_of
-from sipgw.records.bundles.setting import seen_transfer, tell_screening, tell_setting
+from sipgw.records.bundles.conversation_setup import seen_transfer, tell_screening, tell_setting
 from sipgw.sip.identity import is_number
 
 
 @dataclass(frozen=True)
 class AgentSetup:
-    """Makes the conversation of the call of `context`."""
+    """Builds the conversation of the call of `context`."""
 
     services: CallServices
     context: CallContext
@@ -58,7 +58,7 @@ class AgentSetup:
         screening = Screening(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by
         )
-        self.context.screened = Screened(talk, screening)
+        self.context.screened = ScreenedTalk(talk, screening)
         return self.context.screened
 
     def announcement(self, sentence: str, reason: str) -> Talk:
@@ -68,7 +68,7 @@ class AgentSetup:
         return Announcement(self.context.line, tts, sentence, Outcome("refused", reason))
 
     async def brief(self, line: PhoneLine) -> str:
-        """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
+        """Brief a person on `line` about the call. Returns the reason why they decline; empty if they accept."""
         agent, part, report = self._agent, self.services.providers[self.context.info.agent], self.context.report
         history = self.context.conversation.call_control.messages if self.context.conversation else []
         said = briefing_in(agent.config.codes[0])
@@ -93,7 +93,7 @@ class AgentSetup:
         context, config, agent = self.context, self._agent.config, self.context.info.agent
         part, role = self.services.providers[agent], self._role(agent)
         transfer = seen_transfer(connect) if connect else None
-        context.line.keeper = context.tape
+        context.line.line_recorder = context.call_recording
         made: Conversation | RealtimeConversation
         if part.realtime is not None:
             session = FailoverRealtime(self._realtimes, agent, context.report)
@@ -117,7 +117,7 @@ class AgentSetup:
         return made
 
     def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
-        """`made`, with what is looked up by the other side's number as the call begins."""
+        """`made`, with a lookup of the other side's number that starts with the call."""
         info, ahead = self.context.info, self._agent.config.prefetch
         if ahead.tool and is_number(info.other) and (info.verified or not ahead.verified):
             return Prefetched(made, made.call_control, ahead, info.other)
@@ -130,7 +130,7 @@ class AgentSetup:
         options, values, calling = agent.config.agent, self.values(name), info.direction == "out"
         about = about_call_out(info.identity, values) if calling else about_call(info.identity)
         spoken = persona(agent.config, values, about, calling=calling)
-        notice = notice_of(agent.config.recording, context.tape.consent, spoken.notice)
+        notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice)
         llm = ChargedLlm(part.llm, context.report)
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
@@ -161,14 +161,14 @@ class AgentSetup:
             raise ProviderError("realtime", f"agent {name!r} has none any more")
         return found
 
-    def _answered_by(self, who: Who, why: str) -> None:
-        """A call that we make was answered by `who`, as far as can be told because of `why`."""
+    def _answered_by(self, who: AnsweredParty, why: str) -> None:
+        """Our call was answered by `who`; `why` is the evidence."""
         context = self.context
         context.tell(AnsweredBy(context.info.id, datetime.now(UTC), who.value, why))
-        if context.conversation is not None and who in (Who.SCREEN, Who.HUMAN):
+        if context.conversation is not None and who in (AnsweredParty.SCREEN, AnsweredParty.HUMAN):
             call_control = context.conversation.call_control
             with contextlib.suppress(CallControlRefused):  # it is ending already
-                if who is Who.SCREEN:
+                if who is AnsweredParty.SCREEN:
                     call_control.wait(purpose(self._agent.config.agent, self.values(context.info.agent)))
                 else:
                     call_control.expect(waiting=False)

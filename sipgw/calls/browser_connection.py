@@ -25,11 +25,11 @@ async def link(offer: BrowserOffer, path: BrowserTransport, host: str, channel: 
 
 
 class BrowserConnection:
-    """A call whose answer the browser has already; `path` waits for it to connect."""
+    """A call from a browser that has our SDP answer already; `path` waits for the ICE connection."""
 
     leg = None
     gone: Disposition | None = None
-    """The outcome of the conversation tells how the call has ended."""
+    """The outcome of the conversation is the reason of the end."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class BrowserConnection:
         self._channel: media.Channel | None = None
 
     def alert(self) -> None:
-        """Nothing: the page shows by itself that it waits."""
+        """Does nothing: the page itself shows that it waits."""
 
     def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Nothing: the page sees that the connection is closed."""
+        """Does nothing: the page notices the closed connection."""
 
     def prepare(self, channel: media.Channel) -> Disposition | None:
         """Sound will be at `channel`."""
@@ -58,7 +58,7 @@ class BrowserConnection:
         return None
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Wait for the browser while the conversation gets ready."""
+        """Wait for the browser while the conversation is prepared."""
         far = self._offer.far
         assert self._channel is not None  # noqa: S101  `prepare` comes before `connect`
         try:
@@ -74,14 +74,14 @@ class BrowserConnection:
         return None
 
     async def over(self, limit: float) -> None:
-        """Nothing: nobody else connects the caller, so they do not hang up here."""
+        """Does nothing: no carrier transfers this caller, so no BYE is expected."""
 
     def hang_up(self) -> None:
         """Nothing: `close` ends the connection."""
 
     async def close(self) -> None:
-        """See `sipgw.calls.session.Connection.close`."""
-        self._context.line.audience.hear(b"")
+        """See `sipgw.calls.session.CallConnection.close`."""
+        self._context.line.listeners.hear(b"")
         await self._path.close()
 
     async def _follow(self) -> None:

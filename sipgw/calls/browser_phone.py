@@ -28,7 +28,7 @@ OFF = "calls from the browser are off: [browser] max_calls is 0"
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
 
 
-class House(Protocol):
+class PhoneGateway(Protocol):
     """The parts of the gateway that the browser phone needs."""
 
     config: GatewayConfig
@@ -40,15 +40,15 @@ class House(Protocol):
         """Begins the calls."""
 
 
-class NoCall(Exception):  # noqa: N818  an answer, not a fault
-    """There can be no call now; `status` is the HTTP status, the message is for people."""
+class CallUnavailable(Exception):  # noqa: N818  an answer, not a fault
+    """No call is possible now. `status` is the HTTP status; the page shows the message."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
 
-class Placed(NamedTuple):
+class PendingCall(NamedTuple):
     """A call that waits for its browser."""
 
     call: str
@@ -56,7 +56,7 @@ class Placed(NamedTuple):
     """The session description that the browser has asked for."""
 
 
-class Operating(NamedTuple):
+class PendingOperator(NamedTuple):
     """An operator's page that waits to be connected."""
 
     answer: str
@@ -77,60 +77,60 @@ def missing(options: BrowserOptions) -> str:
 class BrowserPhone:
     """All calls from browsers, and all operators who speak from a page."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._browsers = Browsers(house.config.browser.network)
+    def __init__(self, gateway: PhoneGateway) -> None:
+        self._gateway = gateway
+        self._browsers = Browsers(gateway.config.browser.network)
         self._owners: dict[str, str] = {}
-        """The user of each call, and of each operator's page."""
+        """The user of each call and of each operator's page."""
         self._ways: dict[str, BrowserTransport] = {}
 
     @property
     def missing(self) -> str:
         """What to do before there can be calls; empty if nothing."""
-        return missing(self._house.config.browser)
+        return missing(self._gateway.config.browser)
 
-    async def place(self, offer: str, agent: str, who: str = "") -> Placed:
-        """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `NoCall`."""
+    async def place(self, offer: str, agent: str, who: str = "") -> PendingCall:
+        """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `CallUnavailable`."""
         if self.missing:
-            raise NoCall(501, self.missing)
-        if agent not in self._house.agents.all:
-            raise NoCall(404, "there is no such agent")
+            raise CallUnavailable(501, self.missing)
+        if agent not in self._gateway.agents.all:
+            raise CallUnavailable(404, "there is no such agent")
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
-        if self._house.admission.room.draining:
-            raise NoCall(503, "the gateway stops")
-        services = self._house.dispatcher.services.snapshot()
+        if self._gateway.admission.capacity.draining:
+            raise CallUnavailable(503, "the gateway stops")
+        services = self._gateway.dispatcher.services.snapshot()
         way, answer = await self._opened(call, read, who)
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
         session = CallSession(CallInfo(call, TRUNK, caller, agent=agent), services)
         connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)
         self._ways[call] = way
-        task = self._house.dispatcher.begin(session, connection)
+        task = self._gateway.dispatcher.begin(session, connection)
         task.add_done_callback(lambda _: self._over(call))
-        return Placed(call, answer)
+        return PendingCall(call, answer)
 
     @contextlib.asynccontextmanager
-    async def operating(self, offer: str, who: str) -> AsyncIterator[Operating]:
+    async def operating(self, offer: str, who: str) -> AsyncIterator[PendingOperator]:
         """Connect the page of the operator `who`, until the block ends.
 
-        Raises `NotAcceptable` or `NoCall`.
+        Raises `NotAcceptable` or `CallUnavailable`.
         """
         if self.missing:
-            raise NoCall(501, self.missing)
+            raise CallUnavailable(501, self.missing)
         read, name = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"operator-{secrets.token_hex(8)}"
         way, answer = await self._opened(name, read, who)
         try:
-            engine = self._house.dispatcher.services.engine
-            yield Operating(answer, lambda _, beside: on_page(read, way, engine, beside), way.gone)
+            engine = self._gateway.dispatcher.services.engine
+            yield PendingOperator(answer, lambda _, beside: on_page(read, way, engine, beside), way.gone)
         finally:
             self._owners.pop(name, None)
             await way.close()
 
     async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[BrowserTransport, str]:
-        """A connection to the browser of `who`, counted as `name`, and our answer to its offer. Raises `NoCall`."""
-        most = self._house.config.browser.max_calls
+        """Connect to the browser of `who`, counted as `name`; answer its offer. Raises `CallUnavailable`."""
+        most = self._gateway.config.browser.max_calls
         if len(self._owners) >= most:
             FULL["browser calls"] += 1
-            raise NoCall(503, f"all {most} browser calls are in use; try again in a moment")
+            raise CallUnavailable(503, f"all {most} browser calls are in use; try again in a moment")
         self._owners[name] = who
         way = None
         try:
@@ -141,7 +141,7 @@ class BrowserPhone:
             if way is not None:
                 await way.close()
             if isinstance(error, PathFailed | OSError):
-                raise NoCall(503, str(error)) from None
+                raise CallUnavailable(503, str(error)) from None
             raise
 
     def owned(self, call: str, who: str) -> bool:

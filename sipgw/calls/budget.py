@@ -1,4 +1,4 @@
-"""Ends calls that cost too much: looks at the cost by time, so that a call in which no agent speaks counts as well."""
+"""Ends calls that cost too much. A timer checks the cost, so calls in which no agent speaks are covered, too."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,13 +14,13 @@ from sipgw.events import Disposition
 log = structlog.get_logger()
 
 LOOK = 2.0
-"""Seconds between two looks at what a call has cost."""
+"""Seconds between two checks of the cost of a call."""
 GOODBYE = 30.0
 """Seconds that the agent has for its goodbye; then the call is hung up."""
 
 
-class Budgeted(Protocol):
-    """A call that may become too dear: a `sipgw.calls.session.CallSession`."""
+class BudgetedCall(Protocol):
+    """A call with a limited cost: a `sipgw.calls.session.CallSession`."""
 
     context: CallContext
 
@@ -29,15 +29,15 @@ class Budgeted(Protocol):
 
     @property
     def goodbye(self) -> str:
-        """What the agent says then."""
+        """The goodbye of the agent."""
 
     @property
     def instead(self) -> str:
         """The person who speaks with the caller in the agent's place; empty if nobody does."""
 
 
-async def within_budget(call: Budgeted, work: Coroutine[Any, Any, Disposition]) -> Disposition:
-    """Hold a call by `work`, as long as it is not too dear: then the agent says goodbye, and the call ends.
+async def within_budget(call: BudgetedCall, work: Coroutine[Any, Any, Disposition]) -> Disposition:
+    """Run the call `work` within its budget. Beyond the budget the agent says goodbye, and the call ends.
 
     A call in which a person speaks in the agent's place is hung up.
     """
@@ -50,7 +50,7 @@ async def within_budget(call: Budgeted, work: Coroutine[Any, Any, Disposition]) 
     return holding.result()
 
 
-async def _watch(call: Budgeted, holding: asyncio.Task[Disposition]) -> None:
+async def _watch(call: BudgetedCall, holding: asyncio.Task[Disposition]) -> None:
     while not (cause := call.too_dear() if call.context.info.answered else ""):  # noqa: ASYNC110  no event tells of it
         await asyncio.sleep(LOOK)
     log.info("the call has become too dear", cause=cause)
@@ -60,12 +60,12 @@ async def _watch(call: Budgeted, holding: asyncio.Task[Disposition]) -> None:
     holding.cancel()  # a cancelled call hangs up
 
 
-def _dismissed(call: Budgeted, outcome: Outcome) -> bool:
+def _dismissed(call: BudgetedCall, outcome: Outcome) -> bool:
     """Whether the agent says goodbye now."""
     if call.context.conversation is None:
         return False
     try:
         call.context.conversation.call_control.dismiss(call.goodbye, outcome)
-    except CallControlRefused:  # it has ended, and the person whom the caller is transferred to is being called
+    except CallControlRefused:  # the conversation has ended, and the transfer target is being called
         return False
     return True

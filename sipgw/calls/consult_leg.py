@@ -1,4 +1,4 @@
-"""The line of a person who is to speak with the caller: called by us, or on a page of the dashboard."""
+"""The leg of a person who is to speak with the caller: called by us, or on a page of the dashboard."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,9 @@ class ConsultLeg:
     """A person on a line of their own."""
 
     leg: Leg | None = None
-    """The leg that they were called by; None if they speak from a page."""
+    """The SIP leg of the person; None if they speak from a page."""
     trunk = ""
-    """The trunk that they were called through, if any."""
+    """The trunk of the call to the person, if any."""
     number = ""
     """The number that was called there."""
     returns = False
@@ -52,7 +52,7 @@ class SipConsultLeg(ConsultLeg):
         self._local = local
 
     async def follow(self) -> None:
-        """Follow what the person does with the leg, to its end: hold, other addresses, keys, BYE."""
+        """Handle the events of the leg until its end: hold, new addresses, DTMF, BYE."""
         async for event in self.leg.events():
             match event:
                 case Ended():
@@ -77,11 +77,10 @@ class SipConsultLeg(ConsultLeg):
 async def called(
     target: TransferTarget, shown: str, engine: MediaEngine, dialer: TransferDialer, beside: int
 ) -> AsyncIterator[SipConsultLeg]:
-    """Call `target`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+    """Call `target` with the caller ID `shown`. The block begins when the person has answered, and hangs up at its end.
 
-    `beside` is the number of the channel that they will be bridged with.
-
-    Leaves neither leg nor port. Raises `CallFailed`, `NotDialled`, `PortsExhausted` or `MediaDown`.
+    `beside` is the number of the channel to bridge with. Releases leg and port in every case. Raises `CallFailed`,
+    `NotDialled`, `PortsExhausted` or `MediaDown`.
     """
     line = PhoneLine()
     channel = await engine.open(line.on_media, beside=beside)

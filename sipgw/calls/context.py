@@ -1,4 +1,4 @@
-"""What all parts of one call share: its line, recording, bill and conversation; and the events that are told of it."""
+"""State that all parts of one call share: its line, recording, bill, conversation and events."""
 
 from datetime import UTC, datetime
 
@@ -10,28 +10,28 @@ from agent.records import HandedOver, Report, Used
 from media.process import channel as media
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.screening import Screened
+from sipgw.calls.screening import ScreenedTalk
 from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, Sound, Watchers
 from sipgw.policy.cost.cost import Bill, Cost
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 
 log = structlog.get_logger()
 
 
 class CallContext:
-    """The one owner of what belongs to a call. `CallSession` makes it, and the parts of the call use it."""
+    """Owns the parts of a call. `CallSession` creates it, and the other parts of the call use it."""
 
     def __init__(self, info: CallInfo, watchers: Watchers[Event]) -> None:
         self.info = info
         self.state = SessionState.NEW
         self.line = PhoneLine(inband_keys=info.direction == "in" and info.trunk.inband_keys)
-        self.tape = Tape()
+        self.call_recording = CallRecording()
         self.bill: Bill | None = None
         self.conversation: BaseConversation | None = None
-        self.screened: Screened | None = None
-        """In a call that we make: finds out whether a human has answered."""
+        self.screened: ScreenedTalk | None = None
+        """In our calls: the answering-machine detection."""
         self.stopped: Disposition | None = None
-        """How the call ends if somebody here has ended it."""
+        """The ending, if the call was ended on our side."""
         self._watchers = watchers
 
     def advance(self, event: SessionEvent) -> None:
@@ -39,27 +39,27 @@ class CallContext:
         self.state = following(self.state, event)
 
     def stop(self, disposition: Disposition) -> None:
-        """Note why the call is ended here; the first reason counts."""
+        """Set the reason why the call is ended on our side; the first reason counts."""
         self.stopped = self.stopped or disposition
 
     def tell(self, event: Event) -> None:
-        """Tell an event of this call to everybody who watches."""
+        """Send an event of this call to all watchers."""
         self._watchers.tell(event)
 
     @property
     def call_control(self) -> CallControl:
-        """What may be done to the conversation. Raises `CallControlRefused` before the call is answered."""
+        """The live control of the conversation. Raises `CallControlRefused` before the call is answered."""
         if self.conversation is None or self.info.answered is None:
             raise CallControlRefused("the call is not answered yet")
         return self.conversation.call_control
 
     @property
     def cost(self) -> Cost | None:
-        """What the call has cost until now."""
+        """The cost of the call so far."""
         return self.bill.cost(datetime.now().astimezone()) if self.bill else None
 
     def answered(self, sound: Sound) -> None:
-        """Sound flows from now on, at `sound`; the call costs."""
+        """Sound flows from now on, at `sound`; the bill starts."""
         info = self.info
         self.advance(SessionEvent.ANSWER)
         info.answered = datetime.now(UTC)
@@ -69,16 +69,16 @@ class CallContext:
         self.tell(CallAnswered(info.id, info.answered, info.trunk.name, sound))
 
     def on_media(self, event: media.MediaEvent) -> None:
-        """Take what the media process reports of the channel of this call."""
+        """Handle an event of the media process for the channel of this call."""
         match event:
             case media.Recorded():
-                self.tape.on_recorded(event)
+                self.call_recording.on_recorded(event)
                 return
             case media.Quality():
                 self.tell(CallMeasured(self.info.id, datetime.now(UTC), event))
                 return
             case media.Dead(cause):
-                self.tape.on_dead(cause)
+                self.call_recording.on_dead(cause)
             case media.Frames(ulaw) if self.screened is not None:
                 self.screened.hear(ulaw)
         self.line.on_media(event)

@@ -1,4 +1,4 @@
-"""The SIP side of a call that we make: dialled while the agent gets ready, and from its answer on like any other."""
+"""The SIP side of a call that we make: dialled while the agent is prepared; after the answer like an incoming call."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from sipgw.trunks.route_selector import Attempt, NotDialled
 
 
 class DialedConnection(SipLeg):
-    """A call to a telephone number, with an offer of its own for each trunk that is tried."""
+    """A call to a telephone number, with a separate offer for each attempted trunk."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class DialedConnection(SipLeg):
         return None
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Dial, and agree on sound with whoever answers; `opening` goes on meanwhile."""
+        """Dial, and negotiate media with the answering side. `opening` runs meanwhile."""
         del opening
-        wish, info = self._request, self._context.info
+        call_request, info = self._request, self._context.info
         try:
             made = await self._stack.enter_async_context(
                 self._originator.originate(
-                    wish.number, self._offers, trunk=wish.trunk, caller_id=wish.caller_id,
-                    ring_timeout=wish.ring_timeout, agent=wish.agent, purpose=wish.purpose,
-                    consent=wish.consent or None, campaign=wish.campaign, progress=self._progress,
+                    call_request.number, self._offers, trunk=call_request.trunk, caller_id=call_request.caller_id,
+                    ring_timeout=call_request.ring_timeout, agent=call_request.agent, purpose=call_request.purpose,
+                    consent=call_request.consent or None, campaign=call_request.campaign, progress=self._progress,
                 )
             )  # fmt: skip
         except CallFailed as failed:
@@ -87,7 +87,7 @@ class DialedConnection(SipLeg):
         return None
 
     async def close(self) -> None:
-        """See `sipgw.calls.session.Connection.close`."""
+        """See `sipgw.calls.session.CallConnection.close`."""
         await super().close()
         await self._stack.aclose()
 

@@ -1,4 +1,4 @@
-"""Makes a call session of each INVITE that was let in, and of each call that somebody here asks for."""
+"""Creates a call session for each admitted INVITE, and for each call that the gateway is asked to make."""
 
 import asyncio
 import secrets
@@ -12,7 +12,7 @@ from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import CallHandle, CallRegistry
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.services import CallServices
-from sipgw.calls.session import STOPPED, CallSession, Connection
+from sipgw.calls.session import STOPPED, CallConnection, CallSession
 from sipgw.calls.sip_connection import SipConnection, SipLeg
 from sipgw.config.numbers import known
 from sipgw.config.trunks import TrunkOptions
@@ -28,7 +28,7 @@ from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 
 class CallDispatcher:
-    """Begins all calls of a gateway."""
+    """Starts all calls of a gateway."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class CallDispatcher:
         group: asyncio.TaskGroup,
         engage: Callable[[asyncio.Task[Any]], None],
     ) -> None:
-        """Calls run in `group`. `engage` keeps the providers of the present agents open as long as a call."""
+        """Calls run in `group`. `engage` keeps the providers of the present agents open for the duration of a call."""
         self.services = services
         self.registry = registry
         self._admission = admission
@@ -46,7 +46,7 @@ class CallDispatcher:
         self._engage = engage
 
     def accept(self, leg: Leg) -> None:
-        """Take an INVITE that `Admission.judge` has let in; it must not block."""
+        """Take an INVITE that `Admission.judge` has admitted; it must not block."""
         trunk = self._admission.trunk_of(leg.request, leg.source)
         if trunk is None:
             leg.reject(403)
@@ -75,12 +75,12 @@ class CallDispatcher:
             leg.reject(500)
             leg.hangup()
 
-    def begin(self, session: CallSession, connection: Connection) -> asyncio.Task[Any]:
-        """Let a call that came in go on, see `CallSession.accept`; it counts on its trunk until it is over."""
+    def begin(self, session: CallSession, connection: CallConnection) -> asyncio.Task[Any]:
+        """Run an incoming call, see `CallSession.accept`; it counts on its trunk until it is over."""
         return self._begin(session, session.accept(connection))
 
     def _begin(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Any]:
-        calls, trunk = self._admission.room.calls, session.info.trunk.name
+        calls, trunk = self._admission.capacity.calls, session.info.trunk.name
         calls[trunk] += 1
         task = self._run(session, work)
 
@@ -91,7 +91,7 @@ class CallDispatcher:
         return task
 
     def originate(self, request: OriginateRequest) -> CallHandle:
-        """Call somebody; returns the call at once, before anything is sent.
+        """Start a call; returns it at once, before anything is sent.
 
         Raises `VariableError` (values that the agent does not know), `NotDialled` (no agent or trunk of that name),
         `NoRoom` (the gateway stops, is full, or has spent what a day may cost).
@@ -101,7 +101,7 @@ class CallDispatcher:
         if agent is None:
             there = ", ".join(sorted(services.agents.all))
             raise NotDialled(f"there is no agent {request.agent!r}; there are {there}")
-        if full := self._admission.room.full(asyncio.get_running_loop().time()):
+        if full := self._admission.capacity.full(asyncio.get_running_loop().time()):
             raise NoRoom(full)
         if (spent := services.limits.own.budget()) is not None:
             raise NoRoom(spent.reason)
@@ -128,7 +128,7 @@ class CallDispatcher:
         return task
 
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
+        """`leg` is an INVITE with Replaces for a running call (RFC 3891); it must come from the trunk of that call."""
         for session in self.registry.calls.values():
             connection, info = session.connection, session.info
             if isinstance(connection, SipLeg) and connection.replaced_by(leg):
@@ -158,7 +158,7 @@ def _identity(request: Request, trunk: TrunkOptions) -> Identity:
 
 
 def _follow_identity(leg: Leg, info: CallInfo) -> None:
-    """After a transfer at their side somebody else may speak, which only a trusted trunk can tell."""
+    """After a transfer at the other side the caller may be another person. Only a trusted trunk can report this."""
 
     def asserted(request: Request) -> None:
         identity = info.identity.spoken_by(request)

@@ -1,4 +1,4 @@
-"""What is known of one call, and how far it has come."""
+"""The data of one call, and its state machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,28 +10,28 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.identity import Identity
 
 MOST_REPLACED = 20
-"""So many people who took the caller's place are kept; the last one in any case."""
+"""Maximum length of `replaced_by`; the last entry is always kept."""
 
 
 class SessionState(Enum):
-    """How far a call has come."""
+    """The state of a call."""
 
     NEW = "new"
     """Nothing was told of it yet."""
     BEGUN = "begun"
-    """`CallBegan` was told; ports and providers are being opened, or the INVITE is on its way."""
+    """After `CallBegan`: ports and providers are being opened, or our INVITE has been sent."""
     RINGING = "ringing"
     ANSWERED = "answered"
     """The agent and the other side speak."""
     TRANSFERRED = "transferred"
-    """The other side speaks with a person through us."""
+    """The other side speaks with a person through the gateway."""
     ENDING = "ending"
     """The conversation is over; the other side may still have to hang up."""
     ENDED = "ended"
 
 
 class SessionEvent(Enum):
-    """What changes the state of a call."""
+    """An event that changes the state of a call."""
 
     BEGIN = "begin"
     RING = "ring"
@@ -62,7 +62,7 @@ TRANSITIONS: dict[tuple[SessionState, SessionEvent], SessionState] = {
     (_S.TRANSFERRED, _E.END): _S.ENDED,
     (_S.ENDING, _E.END): _S.ENDED,
 }
-"""A cell that is missing is a fault of our own: `following` raises."""
+"""A missing cell is an error in our code: `following` raises."""
 UP = (SessionState.ANSWERED, SessionState.TRANSFERRED)
 """Somebody speaks with the other side."""
 
@@ -77,7 +77,7 @@ def following(state: SessionState, event: SessionEvent) -> SessionState:
 
 @dataclass
 class CallInfo:
-    """What is known of a call."""
+    """The data of a call."""
 
     id: str
     """No other call of this gateway has it: see `sipgw.calls.registry.CallRegistry.identity`."""
@@ -94,24 +94,24 @@ class CallInfo:
     """The Call-ID that the call came in with; empty for other calls."""
     answered: datetime | None = None
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
-    """The people who took the caller's place, in their order: see `Identity.as_dict`."""
+    """The later callers after a transfer at the other side, in their order: see `Identity.as_dict`."""
 
     def spoken_by(self, identity: Identity) -> None:
-        """Somebody else has taken the caller's place: record, callbacks and do-not-call list treat them as caller."""
+        """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
         self.identity = replace(identity, dialled=self.identity.dialled)
         self.replaced_by = [*self.replaced_by[: MOST_REPLACED - 1], identity.as_dict()]
 
     @property
     def caller(self) -> str:
-        """The caller's number; ``withheld`` if it is not told."""
+        """The caller's number; ``withheld`` if it is not known."""
         return self.identity.number or "withheld"
 
     @property
     def other(self) -> str:
-        """The number of the person at the other end, whoever called."""
+        """The number of the other side, in incoming and outgoing calls."""
         return self.identity.dialled if self.direction == "out" else self.identity.number
 
     @property
     def verified(self) -> bool:
-        """Whether `other` is certain: the carrier vouches for it, or we called it."""
+        """Whether `other` is verified: the carrier has attested it, or we called it."""
         return self.direction == "out" or self.identity.verified

@@ -1,6 +1,7 @@
-"""What machines, mailboxes and call screens say, in the languages that agents speak; by ear, and short on purpose.
+"""Phrases of answering machines, voice mail and call screens, in the languages of the agents. Collected by listening;
+short on purpose.
 
-A machine speaks the language of its owner, whatever the agent's is, so all of them are listened for at once.
+A machine speaks the language of its owner, not the agent's, so all languages are matched at once.
 """
 
 STRONG = {
@@ -42,7 +43,7 @@ WEAK = {
     r"|appena possibile|sarà richiamat|grazie per (?:aver|la) chiama",
     "hi": r"उपलब्ध नहीं|अभी (?:व्यस्त|फ़ोन नहीं)|uplabdh nahi|जल्द से जल्द",
 }
-"""By ISO 639-1 code: what humans say, too; two of them together leave no doubt."""
+"""By ISO 639-1 code: phrases that humans say, too; two of them together prove a machine."""
 SCREEN = {
     "en": r"screening (?:service|assistant)|call (?:screen|assist)|using a screening"
     r"|(?:record|say|state|give) (?:me )?your name,? (?:and|along with) (?:the |your )?(?:reason|purpose|why)"
@@ -55,14 +56,14 @@ SCREEN = {
     "it": r"filtro (?:delle )?chiamate|(?:suo|tuo) nome e il motivo",
     "hi": r"(?:अपना|आपका) नाम और .{0,20}कारण|apna naam aur .{0,20}(?:karan|wajah)",
 }
-"""By ISO 639-1 code: what a call screen says, which asks for name and purpose on behalf of somebody who may answer."""
+"""By ISO 639-1 code: phrases of a call screen, which asks for name and purpose on behalf of a person who may answer."""
 HOLDS = (
     r"(?:stay|hold) on|on the line|please (?:wait|hold)|one moment|no cuelgue|en línea|un momento|restez en ligne"
     r"|ne quittez pas|un instant|bleiben sie|in der leitung|na linha|aguarde|in linea|attenda|लाइन पर|रुकिए"
 )
-"""What a call screen says after that, while it asks the person."""
+"""Phrases of a call screen after that, while it asks the person."""
 UNFINISHED = (
     r"record your name|(?:person|party|customer|number|subscriber) you(?:'re|'ve| are| have| were)? ?"
     r"(?:trying|called|dialled|dialed|calling)"
 )
-"""What both a machine and a call screen say: which of them it is, the rest of the sentence tells."""
+"""Phrases of both machines and call screens; the rest of the sentence decides."""

@@ -1,4 +1,4 @@
-"""Agrees on sound: in calls that we make, that come in, and that the other side changes (RFC 3264 §8)."""
+"""Negotiates media: in outgoing and incoming calls, and in re-INVITEs of the other side (RFC 3264 §8)."""
 
 from dataclasses import replace
 from secrets import token_bytes, token_hex
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class OurSide:
     """Our side of a call that we make.
 
-    It is described anew for each place that is tried: no place may learn the keys of another.
+    Each attempted destination gets a new description, because no destination may learn the SRTP keys of another.
     """
 
     def __init__(self, port: int) -> None:
@@ -33,7 +33,7 @@ class OurSide:
         self._local: LocalMedia | None = None
 
     def offers(self, address: str, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
-        """The offers to `there`, one after the other; `address` is where we are reached from there."""
+        """The offers to `there`, one after the other; `address` is our address as seen from there."""
         local = LocalMedia(address, self._port, tls=there.secure, srtp=srtp)
         self._local = local.of_leg(token_hex(8), token_bytes(SECRET), tls=there.secure)
         return offers(self._local)
@@ -52,17 +52,17 @@ def ours(address: str, port: int, srtp: Policy, leg: Leg) -> LocalMedia:
 
 
 def describe(leg: Leg, local: LocalMedia, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:
-    """Our answer to the offer `sdp`, or our offer if it is None, in the session of `leg` as it stands, and what was
-    agreed on, if that is known already. Raises `NotAcceptable`."""
+    """Our answer to the offer `sdp`, or our offer if it is None, in the present session of `leg`; and the negotiated
+    result, if it is known already. Raises `NotAcceptable`."""
     local = replace(local, session=leg.local)
     negotiated = None if sdp is None else answer(sdp, local)
     return (make_offer(local) if negotiated is None else negotiated.sdp), negotiated
 
 
 def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | None:
-    """Answer an offer on `leg`; None asks for ours. An offer that cannot be used is refused, and nothing changes.
+    """Answer an offer on `leg`; None asks for ours. An unusable offer is refused, and nothing changes.
 
-    Returns what was agreed on, if that is known already; nothing is when the answer comes too late for the offer.
+    Returns the negotiated result if it is known already; None if the answer comes too late for the offer.
     """
     try:
         description, negotiated = describe(leg, local, sdp)
@@ -74,9 +74,8 @@ def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | 
 
 
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
-    """Agree on sound with the side that we called; a leg that came in to take its place (RFC 3891) is answered here.
-
-    Returns our side, and what was agreed on, if that is known already. Raises `NotAcceptable`.
+    """Negotiate with the side that we called; a leg that replaces it (RFC 3891) is answered here. Returns our side, and
+    the negotiated result if it is known already. Raises `NotAcceptable`.
     """
     if leg.calling:
         return local, accept_answer(leg.local, leg.remote, local)
@@ -91,17 +90,17 @@ def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
 
 
 def agree_late(leg: Leg, local: LocalMedia, sdp: bytes, *, begun: bool) -> Negotiated:
-    """What is agreed on by the answer `sdp` to our last description on `leg`, an offer in a call that is up: a refresh
-    of the session, or an offer that the other side had asked for.
+    """The result of the answer `sdp` to our last offer on `leg` in an established call: a session refresh, or an offer
+    that the other side had asked for.
 
-    `begun` is whether anything was agreed on before: only then may the answer switch the stream off. Raises
+    `begun` is whether there was a negotiated result before: only then may the answer disable the stream. Raises
     `NotAcceptable`.
     """
     return accept_answer(leg.local, sdp, replace(local, session=leg.local if begun else b""))
 
 
 def usable(offer: bytes, policy: Policy) -> bool:
-    """Whether an offer could be answered, from an address of its own kind."""
+    """Whether an offer can be answered, from an address of the same IP version."""
     address = "::1" if ":" in media_host(offer) else "127.0.0.1"
     try:
         answer(offer, LocalMedia(address, 9, tls=False, srtp=policy, secret=bytes(SECRET)))

@@ -15,7 +15,8 @@ from sipgw.sip.jsep import BrowserOffer
 
 
 class OperatorPage(ConsultLeg):
-    """An operator on a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
+    """An operator on a page. When the page is closed, the agent goes on, so that a closed page does not end the
+    call."""
 
     returns = True
 

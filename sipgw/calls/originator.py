@@ -1,4 +1,4 @@
-"""Makes calls out: through the first trunk that takes them, or to the phone of an account."""
+"""Makes outgoing calls: through the first trunk that accepts them, or to the phone of an account."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from sipgw.calls.redirects import MAX_TRIES, number_of, onward
 from sipgw.config.gate import Purpose
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
-from sipgw.policy.gate.rules import GateRequest, Permit, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import CallEvent, Ended, Offered
@@ -23,7 +23,7 @@ from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.trunks.causes import kind_of
 from sipgw.trunks.route_selector import PENALTY, Attempt, NotDialled, RouteSelector
-from sipgw.trunks.trunk_places import TrunkPlaces
+from sipgw.trunks.trunk_slots import TrunkSlots
 
 log = structlog.get_logger()
 
@@ -31,45 +31,45 @@ Answered = tuple[Leg, bytes | None]
 
 
 @dataclass(frozen=True)
-class Made:
+class AnsweredCall:
     """A call that was answered."""
 
     leg: Leg
     answer: bytes | None
     trunk: str
-    """The trunk that it went through; empty for a phone of an account."""
+    """The trunk of the call; empty for a phone of an account."""
     number: str = ""
-    """The number that was called in the end, as the gate permitted it; empty for a phone of an account."""
+    """The number that was called at last, as the gate permitted it; empty for a phone of an account."""
 
 
-class Judge(Protocol):
+class OutboundGate(Protocol):
     """Asked before every call to a telephone number: `sipgw.policy.gate.gate.Gate`."""
 
-    async def permit(self, request: GateRequest) -> Permit | Refused:
+    async def permit(self, request: GateRequest) -> Permit | GateRefusal:
         """Whether the call may be made."""
 
-    async def judge(self, request: GateRequest, *, later: bool = False) -> Permit | Refused:
-        """What `permit` would say; the question is neither counted nor audited."""
+    async def judge(self, request: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
+        """The decision that `permit` would make; it is neither counted nor audited."""
 
 
 class NotPermitted(NotDialled):
     """The gate denied the call."""
 
-    def __init__(self, denial: Refused) -> None:
+    def __init__(self, denial: GateRefusal) -> None:
         super().__init__(denial.reason)
         self.denial = denial
 
 
 class Originator:
-    """Makes calls; `gate`, where there is one, lets each out."""
+    """Makes calls. `gate`, if any, must permit each one."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         routes: RouteSelector,
         registrar: Registrar,
-        places: TrunkPlaces,
-        gate: Judge | None = None,
+        places: TrunkSlots,
+        gate: OutboundGate | None = None,
     ) -> None:
         self.gate = gate
         self._endpoint = endpoint
@@ -79,7 +79,7 @@ class Originator:
         self._ringing: dict[Leg, TrunkOptions] = {}
 
     def pick_up(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """Let `leg`, which came in on `trunk`, take a call of ours that rings elsewhere (RFC 3891 §3).
+        """Let `leg`, which came in on `trunk`, pick up a ringing call of ours (RFC 3891 §3).
 
         The phone that rings is cancelled. `leg` is refused if no such call rings, if it rings through another trunk, or
         if the offer of `leg` cannot be used.
@@ -113,11 +113,12 @@ class Originator:
         consent: bool | None = None,
         campaign: str = "",
         progress: Callable[[Progress], None] = lambda event: None,
-    ) -> AsyncIterator[Made]:
+    ) -> AsyncIterator[AnsweredCall]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
-        `offers` makes an offer for each place that is tried: no place may learn the keys of another. `progress` is told
-        of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
+        `offers` makes an offer for each attempted destination, because no destination may learn the SRTP keys of
+        another. `progress` gets every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the
+        gate.
 
         Raises `CallFailed` with the answer of the person called or of the last trunk, `NotDialled` if no trunk could
         try, `NotPermitted` if the gate denied the call.
@@ -132,7 +133,7 @@ class Originator:
             if isinstance(event, Progress):
                 progress(event)
             elif isinstance(event, Offered):
-                leg.reject_offer(488)  # nothing is said before the answer, so there is nothing to change
+                leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change
 
         for attempt in self._routes.attempts(request.number, now, only=trunk, caller_id=caller_id):
             async with contextlib.AsyncExitStack() as stack:
@@ -150,15 +151,14 @@ class Originator:
                     if self._routes.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
                         continue
                     raise
-                yield Made(leg, answer, attempt.trunk.name, number)
+                yield AnsweredCall(leg, answer, attempt.trunk.name, number)
                 return
         raise failure or NotDialled("; ".join(busy) or "no trunk was left to try")
 
     @contextlib.asynccontextmanager
     async def counted(self, trunk: TrunkOptions) -> AsyncIterator[None]:
-        """Count a call that is not made by `originate` on `trunk`: the block begins when it is the turn of that call.
-
-        Raises `NotDialled` if there is no place.
+        """Count a call that is not made by `originate` on `trunk`: the block begins when `calls_per_second` allows the
+        call. Raises `NotDialled` if the trunk is full.
         """
         wait = self._routes.turn(trunk, asyncio.get_running_loop().time())
         async with self.places.held(trunk):
@@ -167,20 +167,20 @@ class Originator:
             yield
 
     async def _permitted(self, request: GateRequest) -> str:
-        """The number as it may be called. Raises `NotPermitted`."""
+        """The number as the gate permits it. Raises `NotPermitted`."""
         if self.gate is None:
             return request.number
         judged = await self.gate.permit(request)
-        if isinstance(judged, Refused):
+        if isinstance(judged, GateRefusal):
             raise NotPermitted(judged)
         return judged.number
 
     async def _try(
         self, attempt: Attempt, request: GateRequest, send: Callable[[Attempt], Awaitable[Answered]]
     ) -> tuple[Leg, bytes | None, str]:
-        """Send a call, and follow a 3xx to the place of the person (RFC 3261 §8.1.3.4); returns their number, too.
+        """Send an INVITE, and follow a 3xx (RFC 3261 §8.1.3.4); also returns the number that was called at last.
 
-        Raises `CallFailed`; `NotDialled` if the trunk has no turn, or if the gate does not let the call out by it.
+        Raises `CallFailed`; `NotDialled` if the rate of the trunk is used up, or if the gate refuses the call on it.
         """
         if attempt.trunk.name != request.trunk:
             await self._permitted(request._replace(trunk=attempt.trunk.name, counted=True))
@@ -252,7 +252,7 @@ class Originator:
 
     async def ring(
         self, user: str, from_: str, offers: Callable[[Peer], tuple[bytes, ...]], *, ring_timeout: float = 30.0
-    ) -> Made:
+    ) -> AnsweredCall:
         """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`.
 
         `offers` is asked for each phone, as in `originate`.
@@ -266,7 +266,7 @@ class Originator:
             except CallFailed as failed:
                 failure = failed
                 continue
-            return Made(leg, answer, "")
+            return AnsweredCall(leg, answer, "")
         raise failure
 
 
@@ -276,6 +276,6 @@ def disposition_of(ended: Ended) -> Disposition:
 
 
 def _retry_after(ended: Ended) -> float:
-    """The seconds of a Retry-After, as the leg tells them."""
+    """The seconds of the Retry-After of the leg."""
     match = re.search(r"Retry-After: (\d{1,6})", ended.text)
     return float(match[1]) if match else PENALTY

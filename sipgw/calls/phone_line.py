@@ -1,4 +1,4 @@
-"""The telephone as the agent's line: sound, keys and silence of one media channel."""
+"""The agent's line on a telephone call: sound, DTMF and silence of one media channel."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from agent import line as agent_line
 from media.process import channel as media
 from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
-from sipgw.calls.audience import Audience
-from sipgw.calls.keys import Keys, Way
+from sipgw.calls.dtmf_deduplicator import DtmfDeduplicator, Way
+from sipgw.calls.listeners import Listeners
 from sipgw.records.bundles.recorder import RECORDER
 from sipgw.sip.offer_answer import Negotiated
 
@@ -26,18 +26,18 @@ SILENCE = b"\xff"
 """Mu-law."""
 
 
-class Keeper(Protocol):
-    """Records a call, and keeps nothing of what is private."""
+class LineRecorder(Protocol):
+    """Records a call, without its private parts."""
 
     def pressed(self, key: str, *, asked: bool = False) -> None:
-        """The caller presses a key; `asked`, if it is for the agent, who asked for it, and for nobody else."""
+        """The caller has pressed a key; `asked` if the agent asked for it and it goes to the agent only."""
 
     def seclude(self, on: bool) -> None:
         """Keep nothing of what follows, or go on."""
 
 
 @dataclass
-class Apart:
+class MuteReasons:
     """The reasons why the agent does not hear the caller."""
 
     held: bool = False
@@ -63,18 +63,18 @@ class PhoneLine:
         """Set when the other side is gone."""
         self.utterance = 0
         """The highest utterance number in use: a sentence may have been given up before it had any sound."""
-        self.keeper: Keeper | None = None
-        """Is told each key before the conversation is, and when nothing may be kept."""
+        self.line_recorder: LineRecorder | None = None
+        """Gets each key before the conversation does, and the times at which nothing may be kept."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._agreed: Negotiated | None = None
-        self._keys = Keys()
-        self._apart = Apart()
-        self.audience = Audience(lambda on: self._live.listen(on=on))
+        self._keys = DtmfDeduplicator()
+        self._mute_reasons = MuteReasons()
+        self.listeners = Listeners(lambda on: self._live.listen(on=on))
         """The people who listen live."""
         self.joined: PhoneLine | None = None
-        """The line of the person with whom the caller speaks instead."""
+        """The line of the person that the caller is bridged with."""
 
     @property
     def mos(self) -> float:
@@ -83,7 +83,7 @@ class PhoneLine:
 
     @property
     def agreed(self) -> bool:
-        """Whether sound was agreed on with the other side yet."""
+        """Whether media are negotiated with the other side."""
         return self._agreed is not None
 
     @property
@@ -97,13 +97,13 @@ class PhoneLine:
 
     def exchange(self, negotiated: Negotiated) -> None:
         """Exchange sound as `negotiated` from now on."""
-        if not negotiated.remote_port and self._agreed is not None:  # switched off: nothing flows until it is on again
+        if not negotiated.remote_port and self._agreed is not None:  # disabled until it is enabled again
             negotiated = replace(self._agreed, direction="inactive")
         self._agreed = negotiated
-        if negotiated.on_hold is not self._apart.held:
-            self._apart.held = negotiated.on_hold
-            if not self._apart.aside:
-                self._events.put_nowait(agent_line.Away(self._apart.held))
+        if negotiated.on_hold is not self._mute_reasons.held:
+            self._mute_reasons.held = negotiated.on_hold
+            if not self._mute_reasons.aside:
+                self._events.put_nowait(agent_line.Away(self._mute_reasons.held))
         agreed = negotiated.srtp
         events = negotiated.dtmf_payload_type, negotiated.dtmf_received
         form = Format(negotiated.encoding, negotiated.payload_type, events[0], self._inband_keys, events[1])
@@ -124,18 +124,18 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at, played):
-                heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # the agent must not hear it
+                heard = SILENCE * len(ulaw) if self._mute_reasons.any else ulaw  # the agent must not hear it
                 self._events.put_nowait(agent_line.Audio(heard, at, played))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
             case media.Listened(stereo):
-                self.audience.hear(stereo)
+                self.listeners.hear(stereo)
             case media.Started(utterance, at):
                 reaches = self._channel.remote_delay if self._channel else None
                 self._events.put_nowait(agent_line.Started(utterance, at, reaches))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
-            case media.NoRtp() if self._apart.held:
+            case media.NoRtp() if self._mute_reasons.held:
                 pass  # a side that holds us may play music, but need not
             case media.NoRtp(seconds, lost):
                 reports = lost < seconds  # some phones send nothing while nobody speaks, but they report
@@ -146,25 +146,25 @@ class PhoneLine:
                 self.end(cause, lost=True)
 
     def press(self, key: str, way: Way, at: float) -> None:
-        """Tell the agent of a key, once for each press by RTP and INFO; in a bridge tell the other side."""
-        if way == "info" and not self._apart.secluded:
+        """Report a key to the agent, once for each press by RTP and INFO; in a bridge send it to the other side."""
+        if way == "info" and not self._mute_reasons.secluded:
             self._note("key", key=key)
         if not self._keys.press(key, way, at):
             return
-        if self.joined is not None and way == "info":  # the media process has pressed what came as sound
+        if self.joined is not None and way == "info":  # the media process has relayed keys of the sound
             self.joined.send_digits(key)
-        if self.keeper is not None and not self._apart.secluded:
-            self.keeper.pressed(key, asked=not self._apart.aside)
-        if self._apart.aside:
+        if self.line_recorder is not None and not self._mute_reasons.secluded:
+            self.line_recorder.pressed(key, asked=not self._mute_reasons.aside)
+        if self._mute_reasons.aside:
             return
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str, *, lost: bool = False) -> None:
-        """Tell the agent that the other side is gone; `lost` if nobody has hung up."""
+        """Report to the agent that the other side is gone; `lost` if nobody has hung up."""
         self._note("end", cause=cause, lost=lost)
         self.gone.set()
-        self.audience.hear(b"")
+        self.listeners.hear(b"")
         self._events.put_nowait(agent_line.Gone(cause, lost))
 
     # Somebody else speaks
@@ -173,17 +173,17 @@ class PhoneLine:
         """Let the agent neither hear nor be heard; the caller hears `music`, mu-law, in a loop."""
         self._note("step_aside")
         self._live.music(music)
-        if not self._apart.aside:
-            self._apart.aside = True
+        if not self._mute_reasons.aside:
+            self._mute_reasons.aside = True
             self._events.put_nowait(agent_line.Away(away=True, taken=True))
 
     def step_back(self) -> None:
         """Let the agent hear and speak again."""
         self._note("step_back")
         self.part()
-        if self._apart.aside:
-            self._apart.aside = False
-            self._events.put_nowait(agent_line.Away(away=self._apart.held))
+        if self._mute_reasons.aside:
+            self._mute_reasons.aside = False
+            self._events.put_nowait(agent_line.Away(away=self._mute_reasons.held))
 
     def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
         """Bridge the other sides of both lines; `heard` if the agent of this line comes back later."""
@@ -222,9 +222,9 @@ class PhoneLine:
 
     def seclude(self, on: bool) -> None:
         """See `agent.line.Line.seclude`."""
-        self._apart.secluded = on
-        if self.keeper is not None:
-            self.keeper.seclude(on)
+        self._mute_reasons.secluded = on
+        if self.line_recorder is not None:
+            self.line_recorder.seclude(on)
 
     def attend(self, piece: float) -> None:
         """See `agent.line.Line.attend`."""
@@ -246,7 +246,7 @@ class PhoneLine:
         return agent_line.Heard(*self._live.stop())
 
     def _note(self, do: str, **values: Any) -> None:
-        """Tell the recorder of this call for `sipgw replay`, if it has one."""
+        """Note it in the recorder of this call for `sipgw replay`, if there is one."""
         if (recorder := RECORDER.get()) is not None:
             recorder.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
 

@@ -11,7 +11,7 @@ from sipgw.config.agent import PrefetchOptions
 
 @dataclass(frozen=True)
 class Prefetched:
-    """A `Talk` around a conversation: a tool runs while the agent greets."""
+    """A `Talk` around a conversation: a tool runs during the greeting."""
 
     talk: Talk
     call_control: CallControl

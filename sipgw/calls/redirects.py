@@ -1,4 +1,4 @@
-"""Where a 3xx may redirect a call to: within its own trunk, and to numbers that the gate can judge. Sans-IO."""
+"""Allowed targets of a 3xx: within the trunk of the call, and numbers that the gate can judge. Sans-IO."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.uri import Uri, is_address
 
 MAX_TRIES = 5
-"""Places to which one call is sent on one trunk, the first one included."""
+"""Maximum targets of one call on one trunk, the first one included."""
 
 
 def number_of(contact: Uri, trunk: TrunkOptions) -> str:
-    """The number that a redirection names, as the gate reads it."""
+    """The number in a redirection, as the gate reads it."""
     number = contact.user.partition(";")[0]
     return f"+{number}" if trunk.number_format == "e164" and number.isdigit() else number
 
@@ -31,7 +31,7 @@ def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri |
     except NumberError:
         return None
     if number == number_of(target, trunk):
-        there = replace(there, user=contact.user)  # with what a number database has added (RFC 4694)
+        there = replace(there, user=contact.user)  # with parameters of a number database (RFC 4694)
     if contact.scheme == "tel":
         return there
     if contact.scheme not in ("sip", "sips") or not _its_own(contact.host.lower(), trunk):

@@ -1,4 +1,4 @@
-"""The calls that go on, each under an identity of its own, and the tasks that serve them."""
+"""The running calls, each with a unique identity, and their tasks."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,12 @@ from sipgw.events import Disposition
 from sipgw.records.captures.capture import CALL_ID
 
 REMEMBERED = 10_000
-"""Call-IDs of which it is remembered how many calls had them, the latest."""
+"""Number of the latest Call-IDs whose use is counted."""
 
 
 @dataclass(frozen=True)
 class CallHandle:
-    """A call that we make, for the part of the gateway that asked for it."""
+    """A handle of an outgoing call, for the part of the gateway that requested it."""
 
     info: CallInfo
     _session: CallSession
@@ -56,7 +56,7 @@ class CallRegistry:
         call_id = call_id[:CALL_ID]
         times = self._given.pop(call_id, 0) + 1
         identity = call_id if times == 1 else f"{call_id} {times}"
-        while identity in self._sessions:  # its Call-ID was forgotten, or ends like one of ours
+        while identity in self._sessions:  # its Call-ID was dropped from the counts, or ends like one of our identities
             times += 1
             identity = f"{call_id} {times}"
         self._given[call_id] = times
@@ -94,7 +94,7 @@ class CallRegistry:
             self._tasks[call].cancel()
 
     def dismiss_all(self) -> int:
-        """Have the agents of those that are answered say goodbye; returns how many do."""
+        """Have the agents of answered calls say goodbye; returns their number."""
         told = 0
         for session in self._sessions.values():
             if (conversation := session.context.conversation) is not None and session.info.answered:
@@ -104,7 +104,7 @@ class CallRegistry:
         return told
 
     async def stop_all(self, limit: float) -> None:
-        """End them all; they have `limit` seconds for it."""
+        """End all calls within `limit` seconds."""
         for task in self._tasks.values():
             task.cancel()  # a cancelled call hangs up
         if self._tasks:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sipgw.config.gate import Purpose
 
 RING_TIMEOUT = 45.0
-"""Seconds that it may ring; voicemail answers earlier almost everywhere."""
+"""Longest ringing in seconds; voice mail answers earlier almost everywhere."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class OriginateRequest:
     trunk: str = ""
     """The only trunk to be tried; empty: all, in the order of the configuration."""
     caller_id: str = ""
-    """The number to show if it is one of the trunk's."""
+    """The caller ID, if it is one of the trunk's numbers."""
     purpose: Purpose = "call"
     """For the gate."""
     consent: bool = False
@@ -29,4 +29,4 @@ class OriginateRequest:
     campaign: str = ""
     """The campaign that the call is a part of, for the gate."""
     call: str = ""
-    """The identity that the call is to have; empty: one of its own."""
+    """The identity of the call; empty: a new one."""

@@ -15,40 +15,40 @@ from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnde
 from agent.sentences import SentenceCutter
 from agent.speakable import speakable
 from agent.tts import TextToSpeech
+from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.talk import Talk
-from sipgw.calls.who_answered import Who, WhoAnswered
 
 log = structlog.get_logger()
 
 UNBEEPED = 3.0
-"""Seconds of silence after which a machine that has not beeped is taken to listen."""
+"""Seconds of silence after which a machine without a beep counts as recording."""
 LONGEST_GREETING = 60.0
-"""Seconds of greeting after which a machine is given up, counted from when it was recognised."""
+"""Longest greeting of a machine in seconds, counted from its detection; then the call is given up."""
 LONGEST_MESSAGE = 60.0
 """Seconds of a message; what is longer is cut."""
 
 
 @dataclass(frozen=True)
 class Screening:
-    """What the screening of a call needs."""
+    """The options of answering-machine detection in one call."""
 
     line: PhoneLine
     tts: Callable[[], TextToSpeech]
     message: str
-    """Left on an answering machine after the beep; empty: hang up."""
+    """The message for an answering machine, after the beep; empty: hang up."""
     report: Callable[[Report], None]
-    found: Callable[[Who, str], None]
-    """Is told what has answered, and the reason in a few words."""
+    found: Callable[[AnsweredParty, str], None]
+    """Called with the detected party, and the reason in a few words."""
 
 
-class Screened:
-    """A `Talk` around another one. It hears sound and words beside the conversation, which it does not delay."""
+class ScreenedTalk:
+    """A `Talk` around another one. It gets sound and words in parallel to the conversation, and does not delay it."""
 
     def __init__(self, talk: Talk, needs: Screening) -> None:
         self._talk = talk
         self._needs = needs
-        self._judge = WhoAnswered()
+        self._judge = AnsweringMachineDetector()
         self._not_human = asyncio.Event()
         # Sound comes in the context of the media process's connection, which belongs to no call.
         self._log = log.bind(**structlog.contextvars.get_contextvars())
@@ -71,7 +71,7 @@ class Screened:
         who, why = self._judge.who, self._judge.why
         self._log.info("answered", by=who.value, because=why)
         self._needs.found(who, why)
-        if who in (Who.MACHINE, Who.FAX):
+        if who in (AnsweredParty.MACHINE, AnsweredParty.FAX):
             self._not_human.set()
 
     async def open(self) -> None:
@@ -94,7 +94,7 @@ class Screened:
             return talking.result()
         self._needs.line.stop()
         why = f"{self._judge.who.value}: {self._judge.why}"
-        if self._judge.who is Who.FAX:
+        if self._judge.who is AnsweredParty.FAX:
             return Outcome("fax", why)
         if not self._needs.message:
             return Outcome("machine", why)

@@ -1,4 +1,4 @@
-"""What every call needs of the gateway."""
+"""The services of the gateway for every call."""
 
 import copy
 from collections.abc import Callable
@@ -23,7 +23,7 @@ CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
 
 @dataclass(frozen=True)
 class CallServices:
-    """What every call needs; the gateway makes it once."""
+    """The services for every call; the gateway creates them once."""
 
     agents: Agents
     providers: dict[str, Providers]
@@ -42,5 +42,5 @@ class CallServices:
     """Begins the rows of recordings."""
 
     def snapshot(self) -> "CallServices":
-        """For one call: its agents stay as they are at its beginning, whatever is reloaded."""
+        """A copy for one call: a reload does not change its agents."""
         return replace(self, agents=copy.copy(self.agents), providers=dict(self.providers))

@@ -1,4 +1,4 @@
-"""One call, from its beginning to its end, over whatever connection: a SIP trunk, a phone, or a browser.
+"""One call, from its beginning to its end, over any connection: a SIP trunk, a phone, or a browser.
 
 Begin → ports and providers are opened → the other side is there → conversation → transfer or hang-up → record.
 """
@@ -27,7 +27,7 @@ from sipgw.events import CallBegan, CallEnded, Disposition, Sound
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.inbound.limits import Caller, Declined
 from sipgw.records.artifacts.consent import wanted
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.sip.leg import Leg
 
 log = structlog.get_logger()
@@ -41,11 +41,11 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 
-class Connection(Protocol):
-    """The way to the other side of one call: `SipConnection`, `DialedConnection` or `BrowserConnection`."""
+class CallConnection(Protocol):
+    """The connection to the other side of one call: `SipConnection`, `DialedConnection` or `BrowserConnection`."""
 
     gone: Disposition | None
-    """How the other side has ended the call, if it has."""
+    """The ending, if the other side has ended the call."""
 
     @property
     def leg(self) -> Leg | None:
@@ -62,12 +62,11 @@ class Connection(Protocol):
         """Refuse the call with a SIP status."""
 
     def prepare(self, channel: media.Channel) -> Disposition | None:
-        """Agree on sound at `channel` as far as that is possible before an answer; returns why it is not."""
+        """Negotiate media at `channel` as far as possible before the answer; returns the reason of a failure."""
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Answer, or wait for an answer, while `opening` gets the conversation ready.
-
-        Returns why the other side is not there; None if it is.
+        """Answer, or wait for an answer, while `opening` prepares the conversation. Returns the ending if there is no
+        connection, else None.
         """
 
     async def over(self, limit: float) -> None:
@@ -77,7 +76,7 @@ class Connection(Protocol):
         """End the call on this connection."""
 
     async def close(self) -> None:
-        """End whatever is left, and free it; safe to call at any time."""
+        """Close and free everything; safe to call at any time."""
 
 
 class CallSession:
@@ -93,25 +92,24 @@ class CallSession:
         self.transfers = Transfers(services.engine, self.context, legs, self._spawn)
         self.stats: dict[str, Any] = {}
         """Counts and quality of the sound, in the end."""
-        self.connection: Connection | None = None
+        self.connection: CallConnection | None = None
         self._counted: Caller | None = None
         """The caller, as long as the limits count them."""
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def accept(self, connection: Connection, caller: Caller | None = None) -> Disposition:
-        """Hold a call that came in; raises only when it is cancelled.
-
-        The limits are asked about `caller`; None: this call is not limited.
+    async def accept(self, connection: CallConnection, caller: Caller | None = None) -> Disposition:
+        """Run an incoming call; raises only when it is cancelled. The limits apply to `caller`; None: this call is not
+        limited.
         """
         return await self._bounded(connection, self._accept(connection, caller))
 
-    async def originate(self, connection: Connection) -> Disposition:
-        """Make a call and hold it; raises only when it is cancelled."""
+    async def originate(self, connection: CallConnection) -> Disposition:
+        """Make a call and run it; raises only when it is cancelled."""
         return await self._bounded(connection, self._originate(connection))
 
-    async def _bounded(self, connection: Connection, work: Coroutine[Any, Any, Disposition]) -> Disposition:
-        """The call boundary: the fault of one call is logged here, and harms no other call."""
+    async def _bounded(self, connection: CallConnection, work: Coroutine[Any, Any, Disposition]) -> Disposition:
+        """The error boundary of a call: an error is logged here, and affects no other call."""
         self.connection = connection
         disposition = STOPPED
         try:
@@ -127,11 +125,11 @@ class CallSession:
                     disposition = Disposition("failed", f"internal error: {type(error).__name__}")
                 finally:
                     disposition = self.context.stopped or disposition
-        except Exception:  # the same boundary, for what is done in the end
+        except Exception:  # the same boundary, for the work at the end
             log.exception("call not ended as it should be")
         return disposition
 
-    async def _accept(self, connection: Connection, caller: Caller | None) -> Disposition:
+    async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:
         limits = self.services.limits
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
@@ -139,15 +137,15 @@ class CallSession:
         self._begin()
         return await within_budget(self, self._hold(connection))
 
-    async def _originate(self, connection: Connection) -> Disposition:
+    async def _originate(self, connection: CallConnection) -> Disposition:
         self._begin()
         disposition = await within_budget(self, self._hold(connection))
         if disposition.kind == "caller_hung_up":
             return Disposition("callee_hung_up", disposition.cause)
         return disposition
 
-    async def _turn_away(self, connection: Connection, declined: Declined) -> Disposition:
-        """Answer a call that the limits do not let in: with a status, or with one sentence."""
+    async def _turn_away(self, connection: CallConnection, declined: Declined) -> Disposition:
+        """Answer a call that the limits refuse: with a status, or with one sentence."""
         log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
         options = self.services.agents.config.limits
         self._begin()
@@ -155,13 +153,15 @@ class CallSession:
             headers = (("Retry-After", f"{SPENT_RETRY}"),) if declined.status == 503 else ()
             connection.refuse(declined.status, headers)
             return Disposition("refused", declined.reason)
-        tape = self.context.tape
-        self.context.tape = Tape("", "off" if tape.consent == "off" else "key")  # nobody asks, so nothing is kept
-        # No budget: what a day may cost is no reason to cut the sentence off.
+        call_recording = self.context.call_recording
+        self.context.call_recording = CallRecording(
+            "", "off" if call_recording.consent == "off" else "key"
+        )  # nobody asks, so nothing is kept
+        # No budget: a spent budget of the day must not cut off the sentence.
         return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
 
     def _begin(self) -> None:
-        """Begin the bill and the recording, and tell `CallBegan`."""
+        """Begin the bill and the recording, and send `CallBegan`."""
         info, services = self.info, self.services
         structlog.contextvars.bind_contextvars(call=info.id)
         bill = Bill(services.expenses.prices, info.direction, info.other, info.began)
@@ -176,7 +176,7 @@ class CallSession:
         call_ids = dict(info.identity.call_ids)
         log.info("call began", trunk=info.trunk.name, agent=info.agent, direction=info.direction, carrier=call_ids)
         options, policy = services.agents.all[info.agent].config.recording, services.agents.privacy(info.agent)
-        self.context.tape = Tape(
+        self.context.call_recording = CallRecording(
             options.path(info.id, info.began, info.trunk.name, info.caller),
             wanted(options, info.identity, outbound=info.direction == "out"),
             info.id,
@@ -194,12 +194,12 @@ class CallSession:
         seconds = (ended - info.began).total_seconds()
         log.info("call ended", ending=disposition.kind, cause=disposition.cause, seconds=seconds)
         cost = self.services.expenses.close(info.id)
-        sound = self.stats | self.context.tape.as_dict()
+        sound = self.stats | self.context.call_recording.as_dict()
         told = cost.as_dict() if cost else None
         self.context.tell(CallEnded(info.id, ended, disposition, sound, tuple(info.replaced_by), told))
 
     def _end_recording(self) -> None:
-        self.context.tape.end()  # that of the end: `_begin` has made it
+        self.context.call_recording.end()  # that of the end: `_begin` has made it
 
     async def _uncount(self) -> None:
         if self._counted is not None:
@@ -215,11 +215,11 @@ class CallSession:
 
     @property
     def goodbye(self) -> str:
-        """What the agent says when the call has become too dear."""
+        """The goodbye of the agent when the budget is spent."""
         return self.services.agents.all[self.info.agent].config.cost.goodbye
 
-    async def _hold(self, connection: Connection, talk: Talk | None = None) -> Disposition:
-        """Get a channel and a conversation ready, wait for the other side, and talk."""
+    async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
+        """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
@@ -227,7 +227,7 @@ class CallSession:
             connection.refuse(503, RETRY_AFTER)
             return Disposition("failed" if self.info.direction == "out" else "refused", str(error))
         with closing(channel):
-            self.context.tape.attach(channel)
+            self.context.call_recording.attach(channel)
             self.context.line.attach(channel)
             if (refused := connection.prepare(channel)) is not None:
                 return refused
@@ -250,10 +250,10 @@ class CallSession:
         targets = self.transfers.legs.targets
         return self.setup.talk(self.connect if targets else None, targets.names if targets else {})
 
-    async def _talk(self, connection: Connection, channel: media.Channel, talk: Talk) -> Disposition:
+    async def _talk(self, connection: CallConnection, channel: media.Channel, talk: Talk) -> Disposition:
         self.context.answered(Sound(channel.number, connection.address, channel.port))
         if self.context.conversation is not None:  # an announcement is not recorded
-            self.context.tape.begin()
+            self.context.call_recording.begin()
         try:
             outcome = await talk.run()
             spoke = await self.transfers.last()
@@ -266,8 +266,8 @@ class CallSession:
         connection.hang_up()
         return disposition
 
-    async def _disposition(self, connection: Connection, outcome: Outcome, spoke: str) -> Disposition:
-        """How the call has ended; `spoke` is how long the caller did with the person whom they were joined with."""
+    async def _disposition(self, connection: CallConnection, outcome: Outcome, spoke: str) -> Disposition:
+        """The ending of the call; `spoke` is the duration of the bridge with a person."""
         target, told = self.transfers.target, self.transfers.told(spoke)
         if target and self.transfers.moved(spoke):
             if target.await_bye and not spoke:
@@ -294,7 +294,7 @@ class CallSession:
 
     @property
     def call_control(self) -> CallControl:
-        """What may be done to the conversation. Raises `CallControlRefused` before the call is answered."""
+        """The live control of the conversation. Raises `CallControlRefused` before the call is answered."""
         return self.context.call_control
 
     @property
@@ -303,12 +303,12 @@ class CallSession:
         return self.transfers.instead
 
     def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
-        """What is said from now on, see `Audience.listen`.
+        """The sound from now on, see `Listeners.listen`.
 
-        Raises `CallControlRefused` before the call is answered, `Full`.
+        Raises `CallControlRefused` before the call is answered, `TooManyListeners`.
         """
         self._up()
-        return self.context.line.audience.listen()
+        return self.context.line.listeners.listen()
 
     async def take_over(self, name: str, consult: Consult | None = None) -> bool:
         """Call an operator, one of ``[[people]]`` or ``[[accounts]]``, who takes the agent's place when they answer.
@@ -342,8 +342,8 @@ class CallSession:
             "began": info.began.isoformat(timespec="seconds"),
         }
 
-    def _up(self) -> Connection:
-        """The connection of a call that is answered. Raises `CallControlRefused`."""
+    def _up(self) -> CallConnection:
+        """The connection of an answered call. Raises `CallControlRefused`."""
         if self.connection is None or self.info.answered is None:
             raise CallControlRefused("the call is not answered yet")
         return self.connection

@@ -26,26 +26,26 @@ from sipgw.trunks.route_selector import NotDialled
 log = structlog.get_logger()
 
 BYE_LIMIT = 5.0
-"""Seconds that a side that sent us to another has for hanging up; then we do."""
+"""Seconds to wait for the BYE of the sender of a REFER; then we hang up."""
 
 
 class SipLeg:
-    """What calls that came in and calls that we made have in common, once there is a leg."""
+    """The common part of incoming and outgoing calls, once there is a leg."""
 
     def __init__(self, context: CallContext, transfers: Transfers) -> None:
         self.gone: Disposition | None = None
-        """See `sipgw.calls.session.Connection.gone`."""
+        """See `sipgw.calls.session.CallConnection.gone`."""
         self._away = False
-        """Whether we are calling the address that a REFER of the other side has named."""
+        """Whether a call to the Refer-To address is in progress."""
         self._context = context
         self._transfers = transfers
         self._leg: Leg | None = None
         self._local: LocalMedia | None = None
-        """Our side, as the other side knows it."""
+        """Our media description, as the other side knows it."""
 
     @property
     def leg(self) -> Leg:
-        """The leg that the call is on now. Raises `RuntimeError` before there is one."""
+        """The present leg of the call. Raises `RuntimeError` before there is one."""
         if self._leg is None:
             raise RuntimeError("the call has no leg yet")
         return self._leg
@@ -59,29 +59,26 @@ class SipLeg:
 
     @property
     def address(self) -> str:
-        """See `sipgw.calls.session.Connection.address`."""
+        """See `sipgw.calls.session.CallConnection.address`."""
         return self._local.address if self._local else ""
 
     async def over(self, limit: float) -> None:
-        """See `sipgw.calls.session.Connection.over`."""
+        """See `sipgw.calls.session.CallConnection.over`."""
         await self.leg.over(limit)
 
     def hang_up(self) -> None:
-        """See `sipgw.calls.session.Connection.hang_up`."""
+        """See `sipgw.calls.session.CallConnection.hang_up`."""
         self.leg.hangup()
 
     async def close(self) -> None:
-        """See `sipgw.calls.session.Connection.close`."""
+        """See `sipgw.calls.session.CallConnection.close`."""
         if self._leg is not None:
-            self._leg.reject(500)  # the state of the leg calls for one of the two; the other does nothing
+            self._leg.reject(500)  # the state of the leg decides which of the two acts; the other does nothing
             self._leg.hangup()
-        self._context.line.audience.hear(b"")
+        self._context.line.listeners.hear(b"")
 
     async def _follow(self, leg: Leg, agreed: Negotiated | None = None) -> None:
-        """Follow what the other side does with `leg`, as long as it is the one that the call is on.
-
-        What was `agreed` on begins with the ACK.
-        """
+        """Handle the events of `leg` while it is the present leg of the call. The `agreed` media begin with the ACK."""
         line = self._context.line
         async for event in leg.events():
             if leg is not self._leg:
@@ -109,7 +106,7 @@ class SipLeg:
             self._context.line.exchange(negotiated)
 
     def _agreed(self, sdp: bytes) -> None:
-        """Follow the answer to our own description; one that cannot be used ends the call, as nothing is agreed on."""
+        """Apply the answer to our offer; an unusable one ends the call, because no media are negotiated."""
         line = self._context.line
         try:
             line.exchange(agree_late(self.leg, self.local, sdp, begun=line.agreed))
@@ -117,14 +114,11 @@ class SipLeg:
             line.end(f"the late answer cannot be used: {error}", lost=True)
 
     def replaced_by(self, leg: Leg) -> bool:
-        """Whether `leg` came in to take the place of ours (RFC 3891)."""
+        """Whether `leg` replaces ours (RFC 3891)."""
         return self._leg is not None and leg.takes(self._leg)
 
     def replace(self, leg: Leg) -> bool:
-        """Go on with `leg`, which came in to take the place of ours (RFC 3891); the old one is hung up.
-
-        Returns whether that was possible.
-        """
+        """Continue with `leg`, which replaces ours (RFC 3891); the old one is hung up. Returns success."""
         if self._context.state not in UP or self.gone is not None:
             leg.reject(481)
             return False
@@ -145,7 +139,7 @@ class SipLeg:
         return True
 
     async def _go(self, asked: ReferRequested, old: Leg) -> None:
-        """The other side sends us to another address: call there, and go on with that leg if it is answered."""
+        """Handle a REFER of the other side: call the address, and continue with that leg if it is answered."""
         status, reason = 487, "Request Terminated"
         side = OurSide(self.local.port)
         try:
@@ -163,7 +157,7 @@ class SipLeg:
                 status, reason = 200, "OK"
                 old.report_refer(status, reason)
                 try:
-                    await old.over(BYE_LIMIT)  # the side that sent us hangs up (RFC 5589 §6.1)
+                    await old.over(BYE_LIMIT)  # the sender of the REFER hangs up (RFC 5589 §6.1)
                 finally:
                     old.hangup()
         except CallFailed as error:
@@ -179,7 +173,7 @@ class SipLeg:
 
     @contextlib.asynccontextmanager
     async def _referred(self, asked: ReferRequested, leg: Leg, side: OurSide) -> AsyncIterator[Leg]:
-        """Call the address that the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892).
+        """Call the Refer-To address of the other side of `leg` (RFC 3515 §2.4.4, RFC 3892).
 
         Both legs count until the block ends. Raises `CallFailed`.
         """
@@ -203,7 +197,7 @@ class SipConnection(SipLeg):
 
     def __init__(self, leg: Leg, endpoint: Endpoint, context: CallContext, transfers: Transfers) -> None:
         super().__init__(context, transfers)
-        # A phone may signal over IPv4 and want its sound over IPv6.
+        # A phone may use IPv4 for signalling and IPv6 for media.
         listening = leg.source._replace(host=media_host(leg.offer))
         other = ":" in listening.host and endpoint.reaches(listening)  # if not, the offer is refused
         address = endpoint.contact_host(listening if other else leg.source)
@@ -221,7 +215,7 @@ class SipConnection(SipLeg):
         self.leg.reject(status, headers=headers)
 
     def prepare(self, channel: media.Channel) -> Disposition | None:
-        """Answer the offer of the INVITE; if it has none, ours is in the 200, and the answer comes with the ACK."""
+        """Answer the offer of the INVITE; without an offer, ours is in the 200, and the answer comes with the ACK."""
         self._local = replace(self.local, port=channel.port)
         try:
             self._description, self._negotiated = describe(self.leg, self._local, self.leg.offer)
@@ -231,10 +225,9 @@ class SipConnection(SipLeg):
         return None
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Send 200 when the conversation is ready, and wait for the ACK where a forged address is possible.
-
-        Over UDP an address is easily forged: no sound goes there, and no conversation is paid for, before the ACK.
-        From outside nobody forges addresses of our own network, where some phones send an ACK that belongs to no call.
+        """Send 200 when the conversation is ready, and wait for the ACK if the source address may be forged. Over UDP
+        forging is easy, so before the ACK no sound is sent and no conversation costs money. Outsiders cannot forge
+        addresses of our own network, where some phones send an ACK that matches no call.
         """
         forgeable = self.leg.source.transport == "udp" and not is_private(self.leg.source.host)
         follow = self._transfers.spawn(self._follow(self.leg, self._negotiated if forgeable else None))
@@ -254,5 +247,5 @@ LOST = "line_lost"
 
 
 def hung_up(ended: Ended | None) -> Disposition:
-    """How the other side has ended the call: it has hung up, or it was lost."""
+    """The ending by the other side: it has hung up, or it was lost."""
     return Disposition("caller_hung_up" if ended is not None and not ended.lost else LOST, str(ended or ""))

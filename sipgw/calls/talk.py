@@ -1,4 +1,4 @@
-"""What speaks in a call: a conversation of an agent, or less."""
+"""The part that speaks in a call: a conversation of an agent, or one sentence."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -6,13 +6,13 @@ from typing import Protocol
 from agent.records import Outcome
 
 Connect = Callable[[str], Awaitable[bool]]
-"""Transfers the caller to a person of that name, or to anybody if it is empty; returns whether that succeeded."""
+"""Transfers the caller to the person of that name, or to anybody if it is empty; returns whether that succeeded."""
 NOT_HUMAN = ("machine", "message_left", "fax")
-"""Outcomes that stay as they are when the other side hangs up: it does that after a message."""
+"""Outcomes that do not change when the other side hangs up: after a message that is expected."""
 
 
 class Talk(Protocol):
-    """What the agent does in a call."""
+    """The agent's part of a call."""
 
     async def open(self) -> None:
         """Get ready."""

@@ -1,4 +1,4 @@
-"""Finds and calls the people whom callers are transferred to: by a trunk, at an account's phones, at an address."""
+"""Finds and calls transfer targets: through a trunk, at the phones of an account, or at an address."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sipgw.calls.negotiation import OurSide
-from sipgw.calls.originator import Made, Originator
+from sipgw.calls.originator import AnsweredCall, Originator
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.people import Mode, PersonOptions
 from sipgw.config.trunks import TrunkOptions
@@ -21,7 +21,7 @@ from sipgw.sip.uri import Uri
 
 @dataclass(frozen=True)
 class TransferDialer:
-    """Reaches people at the addresses of the configuration only: nothing that a caller says leads to an address."""
+    """Calls only addresses of the configuration; a caller cannot supply an address."""
 
     endpoint: Endpoint
     originator: Originator
@@ -44,7 +44,7 @@ class TransferDialer:
         return found
 
     def phone_at(self, contact: Uri) -> Peer | None:
-        """Where the phone of an account is that registered this Contact; None if none did."""
+        """The address of the account's phone that registered this Contact; None if there is none."""
         return self.registrar.seen_at(contact)
 
     def _last(self, trunk: TrunkOptions) -> TransferTarget | None:
@@ -57,10 +57,11 @@ class TransferDialer:
         return TransferTarget(uri, mode, trunk.await_bye) if uri else None
 
     @contextlib.asynccontextmanager
-    async def call(self, target: TransferTarget, shown: str, side: OurSide) -> AsyncIterator[Made]:
+    async def call(self, target: TransferTarget, shown: str, side: OurSide) -> AsyncIterator[AnsweredCall]:
         """Call `target`; the call counts on its trunk until the block ends.
 
-        A phone of an account sees the number `shown`; a trunk shows what it may. Raises `CallFailed`, `NotDialled`.
+        A phone of an account gets the caller ID `shown`; a trunk shows its own caller ID. Raises `CallFailed`,
+        `NotDialled`.
         """
         uri = target.uri
         if uri.scheme == "tel":
@@ -75,7 +76,7 @@ class TransferDialer:
             async with self._through(target, side) as made:
                 yield made
 
-    async def _ring(self, user: str, target: TransferTarget, shown: str, side: OurSide) -> Made:
+    async def _ring(self, user: str, target: TransferTarget, shown: str, side: OurSide) -> AnsweredCall:
         """Call the phones of an account."""
         bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
         if not bindings:
@@ -87,8 +88,8 @@ class TransferDialer:
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def _through(self, target: TransferTarget, side: OurSide) -> AsyncIterator[Made]:
-        """Call an address, by way of the trunk if one is named."""
+    async def _through(self, target: TransferTarget, side: OurSide) -> AsyncIterator[AnsweredCall]:
+        """Call an address, through the trunk if one is named."""
         trunk = self.admission.trunks.named(target.trunk)
         there = peer_of((trunk and trunk.proxy_uri) or target.uri)
         address = self.endpoint.contact_host(there)
@@ -99,7 +100,7 @@ class TransferDialer:
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
             number = number_of(target.uri)
-            yield Made(leg, answer, target.trunk, trunk.told(number) if trunk else number)
+            yield AnsweredCall(leg, answer, target.trunk, trunk.told(number) if trunk else number)
 
     def _address(self, trunk: TrunkOptions) -> str:
         there = trunk.proxy_uri or trunk.domain_uri

@@ -6,19 +6,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from sipgw.agents.default_music import TUNE
 from sipgw.agents.music import hold_music
-from sipgw.agents.tune import TUNE
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.consult_leg import ConsultLeg, called
 from sipgw.calls.context import CallContext
 from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.refer_target import ReferTarget
 from sipgw.calls.services import CallServices
-from sipgw.calls.target import Target
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.cost.cost import FurtherLeg
-from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import Ended
@@ -29,7 +29,7 @@ from sipgw.trunks.route_selector import NotDialled
 Fields = tuple[tuple[str, str], ...]
 """Further headers of an INVITE."""
 Consult = Callable[[TransferTarget, int], AbstractAsyncContextManager[ConsultLeg]]
-"""Reaches a person beside the channel of that number, see `TransferLegs.consult`."""
+"""Calls a person for the channel of that number, see `TransferLegs.consult`."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,20 @@ class TransferLegs:
 
     @property
     def music(self) -> bytes:
-        """What the caller hears while somebody is called: mu-law, to be played in a loop."""
+        """Hold music for the caller: mu-law, to be played in a loop."""
         return hold_music(self.services.agents.all[self.context.info.agent].config.transfer.music) or TUNE
 
     @property
     def longest(self) -> float:
-        """Seconds that caller and person may speak through us."""
+        """Longest bridged conversation of caller and person, in seconds."""
         return self.services.agents.all[self.context.info.agent].config.transfer.longest
 
     def operator(self, name: str) -> TransferTarget | None:
-        """The person of that name who may take the call over."""
+        """The operator of that name who may take over the call."""
         return self.services.transfer_dialer.operator(name, self.context.info.trunk)
 
     async def brief(self, line: PhoneLine) -> str:
-        """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
+        """Brief a person on `line` about the call. Returns the reason why they decline; empty if they accept."""
         return await self.setup.brief(line)
 
     @contextlib.asynccontextmanager
@@ -85,16 +85,16 @@ class TransferLegs:
         Raises `CallFailed`, `NotDialled`.
         """
         trunk = self.context.info.trunk
-        target = Target.of(uri, trunk) if uri.scheme == "tel" else Target.known(uri, trunk)
+        target = ReferTarget.of(uri, trunk) if uri.scheme == "tel" else ReferTarget.known(uri, trunk)
         async with self._billed(target, leg, side, ()) as (reached, _):
             yield reached
 
     @contextlib.asynccontextmanager
     async def follow_refer(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Leg]:
-        """Call the address that the other side of `leg` sends us to; once the block ends, the call goes on with it.
+        """Call the Refer-To address from the other side of `leg`; after the block the call goes on with that address.
 
-        A telephone number passes the gate: the other side must not have us pay for any number there is. Names and
-        extensions are the business of the PBX that sends us there. Raises `CallFailed`, `NotDialled`.
+        The gate judges a telephone number, so that the other side cannot make us pay for any number. Names and
+        extensions belong to the PBX that sent the REFER. Raises `CallFailed`, `NotDialled`.
         """
         try:
             target = await self._permitted(uri, dialog=any(name == "Replaces" for name, _ in fields))
@@ -105,22 +105,22 @@ class TransferLegs:
         if self.context.bill is not None:
             self.context.bill.goes_on(billed, datetime.now(UTC))
 
-    async def _permitted(self, uri: Uri, *, dialog: bool) -> Target:
-        """Where a call to `uri` goes. Raises `NotDialled`, also if the gate denies it."""
+    async def _permitted(self, uri: Uri, *, dialog: bool) -> ReferTarget:
+        """The destination of a call to `uri`. Raises `NotDialled`, also if the gate refuses it."""
         info, gate = self.context.info, self.services.originator.gate
         if self.services.transfer_dialer.phone_at(uri):
-            return Target.known(uri, info.trunk)
-        target = Target.of(uri, info.trunk, dialog=dialog)
+            return ReferTarget.known(uri, info.trunk)
+        target = ReferTarget.of(uri, info.trunk, dialog=dialog)
         if not target.outside or gate is None:
             return target
         judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, "transfer", consent=True))
-        if isinstance(judged, Refused):
+        if isinstance(judged, GateRefusal):
             raise NotDialled(judged.reason)
         return target.permitted(judged.number, info.trunk)
 
     @contextlib.asynccontextmanager
     async def _billed(
-        self, target: Target, leg: Leg, side: OurSide, fields: Fields
+        self, target: ReferTarget, leg: Leg, side: OurSide, fields: Fields
     ) -> AsyncIterator[tuple[Leg, FurtherLeg]]:
         services, context, trunk = self.services, self.context, self.context.info.trunk
         async with services.originator.counted(trunk):
@@ -144,10 +144,10 @@ async def invite_on_trunk(
     fields: Fields = (),
     phone: Peer | None = None,
 ) -> Leg:
-    """Call `target` where the trunk of `leg` is; returns the leg that was answered. Raises `CallFailed`.
+    """Call `target` through the trunk of `leg`; returns the answered leg. Raises `CallFailed`.
 
-    The INVITE goes to the trunk: a URI that the other side names never makes us send to a host that we do not know.
-    `phone` is where the phone of an account is that has this Contact; then the INVITE goes there.
+    The INVITE goes to the trunk, so a URI from the other side never makes us send to an unknown host. If `phone`, the
+    address of the account's phone with this Contact, is given, the INVITE goes there.
     """
     if phone is not None:
         offers = side.offers(endpoint.contact_host(_known(phone, leg)), trunk.srtp, phone)
@@ -178,16 +178,16 @@ def _known(to: Peer, leg: Leg) -> Peer:
 
 
 def _is_with(target: Uri, leg: Leg) -> bool:
-    """Whether `target` is at the peer of `leg`, which called by a stream, and names neither transport nor port.
-
-    By itself such a URI means UDP, where everybody on the way could read the call (RFC 3263 §4.1).
+    """Whether `target` is the peer of `leg`, which uses TCP or TLS, and has neither transport nor port. By default such
+    a URI means UDP, which does not protect the call (RFC 3263 §4.1).
     """
     open_ = target.scheme == "sip" and not target.port and target.param("transport") is None
     return open_ and leg.source.transport != "udp" and target.host in (leg.source.host, leg.target.host)
 
 
 def _place(source: Peer) -> Uri:
-    """Where `source`, which has called us, is called: the port of a stream is that of one connection only."""
+    """The address for a call to `source`, which has called us: the source port of TCP or TLS belongs to one connection
+    only."""
     if source.transport == "udp":
         return Uri("sip", host=source.host, port=source.port)
     return Uri("sip", host=source.host, params=(("transport", source.transport),))

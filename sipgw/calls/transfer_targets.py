@@ -1,4 +1,4 @@
-"""The people whom callers can be transferred to: who is meant, who is on duty, and in which order they are tried."""
+"""Transfer targets: selects people by name and working hours, in the order of attempts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class TransferTarget:
 
     @property
     def bridged(self) -> bool:
-        """Whether we call them, and the sound goes through us."""
+        """Whether the gateway calls the person and bridges the sound."""
         return self.mode in ("bridge", "warm")
 
 
@@ -54,7 +54,7 @@ class TransferTargets:
 
     @property
     def names(self) -> dict[str, str]:
-        """The names that the model can choose from, and what each person is there for."""
+        """The names that the model can choose from, each with the person's `about`."""
         found: dict[str, str] = {}
         for one in self.options:
             found[one.name] = found.get(one.name) or one.about
@@ -70,7 +70,7 @@ class TransferTargets:
         return [*there, *([last] if last else [])]
 
     def named(self, name: str) -> TransferTarget | None:
-        """The first person of that name, at whatever hour; None if there is none."""
+        """The first person of that name, at any hour; None if there is none."""
         found = next((one for one in self.options if one.name == name.strip().lower()), None)
         return self._person(found) if found else None
 

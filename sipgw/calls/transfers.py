@@ -38,15 +38,15 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
 class TransferState(Enum):
-    """What the transfers of a call are doing."""
+    """The state of the transfers of a call."""
 
     FREE = "free"
     CALLING = "calling"
-    """A person is being called, asked, or connected by the caller's carrier."""
+    """A person is being called or briefed, or the caller's carrier is connecting them."""
     JOINED = "joined"
-    """The caller speaks with a person through us; the agent does not come back."""
+    """The caller speaks with a person through the gateway; the agent does not return."""
     TAKEN = "taken"
-    """An operator has taken the agent's place, and may give it back."""
+    """An operator speaks in the agent's place, and may give the call back."""
 
 
 FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
@@ -55,11 +55,11 @@ FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
     TransferState.JOINED: (),
     TransferState.TAKEN: (TransferState.FREE,),
 }
-"""The states that may follow each state; everything else is a fault of our own."""
+"""The states that may follow each state; any other change is an error in our code."""
 
 
 class Transfers:
-    """The transfers of one call; without a leg, which only a call by SIP has, by bridging."""
+    """The transfers of one call. Calls without a SIP leg are transferred by bridging."""
 
     def __init__(self, engine: MediaEngine, context: CallContext, legs: TransferLegs, spawn: Spawn) -> None:
         self.outcome: Referred | None = None
@@ -67,7 +67,7 @@ class Transfers:
         self.target: TransferTarget | None = None
         """The person of the last try."""
         self.person: ConsultLeg | None = None
-        """The person whom the caller speaks with through us."""
+        """The person whom the caller speaks with through the gateway."""
         self.state = TransferState.FREE
         self.legs = legs
         self.spawn = spawn
@@ -83,7 +83,7 @@ class Transfers:
 
     @property
     def possible(self) -> bool:
-        """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
+        """Whether a transfer may begin: no other is in progress, and the agent speaks with the caller."""
         return self.state is TransferState.FREE
 
     @property
@@ -97,11 +97,11 @@ class Transfers:
         return (self.target.name or str(self.target.uri)) if self.person and self.target else ""
 
     def moved(self, spoke: str) -> bool:
-        """Whether the caller went to somebody else; `spoke` is what `last` returned."""
+        """Whether the caller was transferred; `spoke` is the result of `last`."""
         return self.outcome is not None and self.outcome.accepted and (bool(spoke) or not self.taken)
 
     def told(self, spoke: str) -> str:
-        """What the record says of the last try; `spoke` is what `last` returned. Empty if there was no try."""
+        """The last attempt for the record; `spoke` is the result of `last`. Empty without an attempt."""
         target, done = self.target, self.outcome
         if target is None or done is None:
             return ""
@@ -111,8 +111,8 @@ class Transfers:
     async def connect(self, leg: Leg | None, to: str = "") -> bool:
         """Connect the other side of `leg` with a person called `to`, or with anybody: with the first who can.
 
-        Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
-        when nobody could be reached.
+        Returns whether that succeeded. The caller hears music while the gateway calls somebody, and the agent again if
+        nobody could be reached.
         """
         if not self.possible:
             log.info("somebody is being called for this call already", to=to)
@@ -137,9 +137,9 @@ class Transfers:
         return connected
 
     async def take_over(self, leg: Leg | None, name: str, consult: Consult | None = None) -> bool:
-        """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
-
-        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `consult`
+        """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking. When
+        the operator hangs up, the call is over, unless `give_back` came before. Returns whether the operator took the
+        call. `consult`
         reaches an operator on a page, who is not called. Raises `CallControlRefused` if nobody has that name, or if
         somebody else has the call.
         """
@@ -193,7 +193,7 @@ class Transfers:
             self._context.call_control.instruct(note)
 
     def _called(self) -> None:
-        """Nobody is being called any more; the carrier may have connected the caller, or nobody has."""
+        """The attempt is over; the carrier has connected the caller, or nobody has."""
         if self.state is TransferState.CALLING:
             self.advance(TransferState.FREE)
 
@@ -220,7 +220,7 @@ class Transfers:
             return Referred(False, 488, str(error))
 
     async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, *, taken: bool) -> Referred:
-        """Call the person, have them briefed if that is wanted, and join the two calls."""
+        """Call the person, brief them if configured, and bridge the two calls."""
         line = self._context.line
         async with contextlib.AsyncExitStack() as stack:
             person = await stack.enter_async_context(consult(target, line.channel))
@@ -248,7 +248,7 @@ class Transfers:
 
     @property
     def _is_up(self) -> bool:
-        """Whether the agent and the caller can still speak: a call that ends joins nobody."""
+        """Whether the call is still up: an ending call is not bridged."""
         return self._context.state is SessionState.ANSWERED and not self._context.line.gone.is_set()
 
     async def last(self) -> str:
@@ -269,7 +269,7 @@ class Transfers:
         return f"{asyncio.get_running_loop().time() - person.began:.0f} s, {how}"
 
     async def close(self) -> None:
-        """Hang up the people whom we called; nobody is joined any more."""
+        """Hang up the people whom we called; no bridge begins any more."""
         self._context.line.gone.set()
         await self._stack.aclose()
 

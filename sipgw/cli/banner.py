@@ -1,4 +1,4 @@
-"""What ``sipgw serve`` says when it answers: where to call, what to look at, what to know."""
+"""The output of ``sipgw serve`` at the start: the address for calls, the dashboard, and warnings."""
 
 import contextlib
 import shutil
@@ -76,13 +76,13 @@ def phones_may_call(config: GatewayConfig, address: str) -> bool:
 
 
 def _reached_at(options: EndpointOptions) -> str:
-    """Where phones reach us: the address that is told to others, or that we listen on, or that of this machine."""
+    """The address for phones: the public address, the one that we listen on, or that of this machine."""
     listening = "" if options.host in ("", "0.0.0.0", "::") else options.host
     return options.public_address or listening or _own_address()
 
 
 def _command() -> str:
-    """How this program is called here; ``make run`` puts nothing on the PATH."""
+    """The command of this program here; ``make run`` puts nothing on the PATH."""
     beside = Path(sys.executable).with_name("sipgw")
     if shutil.which("sipgw") or not beside.exists():
         return "sipgw"

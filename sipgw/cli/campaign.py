@@ -21,11 +21,11 @@ from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
-from sipgw.outbound.dialler import LOOK
-from sipgw.outbound.dialling import OutboundDialling
+from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
+from sipgw.outbound.job_dialer import LOOK
+from sipgw.outbound.job_result import JobState
 from sipgw.outbound.jobs import Campaign, CampaignState, Job, Jobs
-from sipgw.outbound.settled import State
+from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.records.store import Store
 from sipgw.telemetry import log
 
@@ -173,7 +173,7 @@ def plan(
             found = list(read(lines, options, ways[0]))
     except OSError as error:
         raise FileError(error.strerror or str(error)) from None
-    broken = [one for one in found if isinstance(one, Broken)]
+    broken = [one for one in found if isinstance(one, InvalidRow)]
     for one in broken[:BROKEN_SHOWN]:
         err.print(f"[yellow]left out[/] line {one.line}: {escape(one.problem)}", soft_wrap=True)
     if len(broken) > BROKEN_SHOWN:
@@ -184,7 +184,7 @@ def plan(
             campaign=campaign, key=row.number, line=row.line, number=row.number, agent=agent, trunk=trunk,
             variables=dict(row.variables), consent=consent, due=due,
         )
-        for row in found if isinstance(row, Row)
+        for row in found if isinstance(row, CampaignRow)
     ]  # fmt: skip
 
 
@@ -211,7 +211,7 @@ async def _run(
             err.print(NOBODY_DIALS, soft_wrap=True)
         if follow and not running:
             gateway = await stack.enter_async_context(Gateway(unregistered(config), agents))
-            await stack.enter_async_context(OutboundDialling(gateway, only=campaign.name))
+            await stack.enter_async_context(OutboundDialer(gateway, only=campaign.name))
         if follow:
             state = await _follow(jobs, campaign.name)
             counts = (await jobs.states()).get(campaign.name, {})
@@ -293,7 +293,7 @@ async def _status(settings: GatewayConfig, name: str) -> Table | None:
 
 
 def _all_campaigns(counts: Mapping[str, Mapping[str, int]], states: Mapping[str, str]) -> Table:
-    columns = get_args(State)
+    columns = get_args(JobState)
     table = Table("campaign", "is", *(column.replace("_", " ") for column in columns))
     for campaign, count in sorted(counts.items()):
         waits = count.get("planned", 0) + count.get("dialling", 0)

@@ -1,4 +1,4 @@
-"""``sipgw check``: what the configuration says, before anybody calls."""
+"""``sipgw check``: validates the configuration before any call."""
 
 from rich.markup import escape
 

@@ -1,4 +1,4 @@
-"""``sipgw config``: the configuration as it holds."""
+"""``sipgw config``: the effective configuration."""
 
 from typing import Annotated
 

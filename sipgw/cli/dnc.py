@@ -1,4 +1,4 @@
-"""``sipgw dnc``: our own do-not-call list, and what the gate would say."""
+"""``sipgw dnc``: our own do-not-call list, and the decision of the gate for a number."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from sipgw.config.numbers import NumberError, check_country, e164
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.outbound.promises import zone_of
 from sipgw.policy.gate.dnc import LINE, OwnList, opened
-from sipgw.policy.gate.gate import Refused, gate_of
+from sipgw.policy.gate.gate import GateRefusal, gate_of
 from sipgw.policy.gate.number_set import TOLD, numbers_of
 from sipgw.policy.gate.rules import GateRequest
 from sipgw.records.store import Store
@@ -125,7 +125,7 @@ def check(
     with one_line_errors():
         log.configure(LogOptions(level="error"))
         verdict, country = asyncio.run(judge(*load_all(config)))
-    if isinstance(verdict, Refused):
+    if isinstance(verdict, GateRefusal):
         again = f"; it may be called from {_there(verdict.again, number, country)} on" if verdict.again else ""
         out.print(f"[red]refused[/] ({verdict.rule}): {escape(verdict.reason)}{again}", soft_wrap=True)
         raise typer.Exit(14)
@@ -133,7 +133,7 @@ def check(
 
 
 def _there(moment: datetime, number: str, country: str) -> str:
-    """A moment by the clock where the number is, which is named; by UTC where that is not known."""
+    """A time in the time zone of the number, with its name; in UTC if the zone is unknown."""
     zone = None
     with contextlib.suppress(NumberError):
         zone = zone_of(e164(number, country))

@@ -1,4 +1,4 @@
-"""The command line: which commands there are. Each is imported when it is used, so that none pays for the others."""
+"""The command line. Each command is imported when it is used, so that it does not load the others."""
 
 import sys
 from functools import cache

@@ -14,7 +14,7 @@ from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
-from sipgw.gateway.upkeep import delete_old
+from sipgw.gateway.maintenance import delete_old
 from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.retention import Removed
 from sipgw.records.cdr.export import as_csv, as_json
@@ -98,7 +98,7 @@ def forget_number(
 
 @records.command("purge")
 def purge_old(config: ConfigFile = None) -> None:
-    """Delete what is older than [retention] allows, now."""
+    """Delete data past its [retention] now."""
     with one_line_errors():
         settings, _ = load_all(config)
         if settings.retention == RetentionOptions():

@@ -17,7 +17,7 @@ from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.dialling import OutboundDialling
+from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
 from sipgw.telemetry import log
@@ -54,7 +54,7 @@ async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: 
     async with (
         Gateway(settings, agents=agents) as gateway,
         Dashboard(gateway, settings.web) as dashboard,
-        OutboundDialling(gateway) as dialling,
+        OutboundDialer(gateway) as dialling,
         Offer(settings.store.handover, stop.set) as offer,
         when_quiet(lambda: gateway.calls),
     ):
@@ -79,7 +79,7 @@ async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: 
 
 
 async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
-    """Whenever it is asked for take the configuration as it is now, and print what has changed."""
+    """Reload the configuration at each request, and print the changes."""
     while True:
         await asked.wait()
         asked.clear()

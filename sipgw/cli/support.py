@@ -58,7 +58,7 @@ def _end_of(path: Path) -> str:
 
 
 def _metrics(host: str, port: int) -> str:
-    """Of the gateway that runs on this machine, if one does and asks nobody to sign in."""
+    """The metrics of the gateway on this machine, if one runs without sign-in."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/metrics", timeout=2) as answer:

@@ -13,11 +13,11 @@ from sipgw.console import ConfigFile, one_line_errors
 from sipgw.records.store import Store
 from sipgw.telemetry import log
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
-from sipgw.web.who import SCOPES, Role
+from sipgw.web.principal import SCOPES, Role
 
 T = TypeVar("T")
 TERMINAL = "terminal"
-"""Who acts in the audit log."""
+"""The user name in the audit log."""
 
 web = typer.Typer(no_args_is_help=True, help="Passwords of the dashboard, keys of the REST interface.")
 key = typer.Typer(no_args_is_help=True, help="Keys for programs.")
@@ -53,7 +53,7 @@ def password(
 
 @web.command()
 def users(config: ConfigFile = None) -> None:
-    """Who may sign in."""
+    """Users of the dashboard."""
     for name, role in _with_accounts(config, Accounts.users).items():
         typer.echo(f"{name}  {role}")
 

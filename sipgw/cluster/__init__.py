@@ -1,1 +1,1 @@
-"""Several gateways as one: what they must share they share in Redis. Without it each is by itself."""
+"""Several gateways as one: they share state in Redis. Without Redis each works alone."""

@@ -1,4 +1,4 @@
-"""The calls of all gateways, for whoever asks any of them. Each tells its own at every beat."""
+"""The calls of all gateways, available at each of them. Each gateway publishes its own at every beat."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sipgw.cluster.cluster import BEAT, Cluster
 
 KEPT = 5 * BEAT
-"""Seconds after which a gateway that does not tell anything any more is not listed."""
+"""Seconds without news after which a gateway is no longer listed."""
 _TELL = """
 local t = redis.call('TIME')
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2] * 1000)
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 class GatewayCalls(NamedTuple):
-    """What goes on at one gateway."""
+    """The running calls of one gateway."""
 
     name: str
     draining: bool
@@ -35,7 +35,7 @@ class GatewayCalls(NamedTuple):
 
 
 class SharedCalls:
-    """The calls that go on everywhere; `here` tells those of this gateway."""
+    """The running calls of all gateways; `here` returns those of this gateway."""
 
     def __init__(self, cluster: Cluster | None, here: Callable[[], GatewayCalls]) -> None:
         self.cluster = cluster

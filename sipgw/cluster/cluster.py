@@ -1,4 +1,5 @@
-"""A gateway's part in a cluster: its connection to Redis, its identity, and the beat that keeps alive what it holds."""
+"""A gateway's part in a cluster: its connection to Redis, its identity, and the beat that renews its leases and
+slots."""
 
 import asyncio
 import contextlib
@@ -8,8 +9,8 @@ from typing import Self
 
 import structlog
 
-from sipgw.cluster.places import Places
 from sipgw.cluster.shared import Shared, Unreachable
+from sipgw.cluster.slots import SharedSlots
 from sipgw.config.cluster import ClusterOptions
 from sipgw.sip.boundaries import bounded
 
@@ -20,14 +21,14 @@ BEAT = 1.0
 
 
 class Cluster:
-    """Shared things of this gateway. Use it as an async context manager; `parts` beat as long as it is entered."""
+    """The shared state of this gateway. Use it as an async context manager; `parts` beat as long as it is entered."""
 
     def __init__(self, options: ClusterOptions) -> None:
         self.id = secrets.token_hex(8)
         """Different for each process that ever runs."""
         self.name = options.called
         self.shared = Shared(options)
-        self.places = Places(self.shared)
+        self.places = SharedSlots(self.shared)
         self.parts: list[Callable[[], Awaitable[None]]] = []
         """Called at each beat, whether Redis answers or not; may raise `Unreachable`."""
         self._soon = asyncio.Event()
@@ -47,7 +48,7 @@ class Cluster:
         await self._stack.aclose()
 
     def hurry(self) -> None:
-        """Beat at once: something has changed that others wait for."""
+        """Beat at once, because of a change that other gateways wait for."""
         self._soon.set()
 
     async def _beat(self) -> None:

@@ -1,12 +1,12 @@
-"""What only one gateway of a cluster may do at a time, like registering a trunk: who holds the lease does it."""
+"""Leases for work that only one gateway of a cluster may do at a time, like the registration of a trunk."""
 
 from collections.abc import Callable
 
 import structlog
 
 from sipgw.cluster.cluster import BEAT, Cluster
-from sipgw.cluster.places import Bound
 from sipgw.cluster.shared import Unreachable
+from sipgw.cluster.slots import SlotLimit
 
 log = structlog.get_logger()
 
@@ -21,18 +21,18 @@ class Leases:
         self._cluster = cluster
         self._wanted: dict[str, Callable[[bool], None]] = {}
         self._ours: dict[str, bool] = {}
-        """As Redis last said; nothing before it has said anything."""
+        """The last answer of Redis; empty before the first one."""
         self._waited = 0.0
         self._given_up = False
         cluster.parts.append(self._beat)
 
     def want(self, name: str, changed: Callable[[bool], None]) -> None:
-        """Try to get the lease `name` again and again, and keep it; `changed` is told whenever it is ours or not."""
+        """Try to get the lease `name` at each beat, and renew it; `changed` is called when we get or lose it."""
         self._wanted[name] = changed
         self._cluster.hurry()
 
     def give_up(self) -> None:
-        """Want nothing any more, and let others have what we hold."""
+        """Release all leases, and request none any more."""
         self._given_up = True
         self._cluster.hurry()
 
@@ -47,9 +47,10 @@ class Leases:
             self._waited += BEAT
         for name in self._wanted:
             try:
-                full = await self._cluster.places.take(self._cluster.id, [Bound(_key(name), 1, LEASE)])
+                full = await self._cluster.places.take(self._cluster.id, [SlotLimit(_key(name), 1, LEASE)])
             except Unreachable:
-                # Calls matter more than order: what we held we go on doing, and where nobody can say, all do it.
+                # Calls matter more than order: without Redis a holder keeps its lease, and an unknown lease is held by
+                # all.
                 if name not in self._ours and self._waited > LEASE:
                     self._is(name, ours=True)
             else:

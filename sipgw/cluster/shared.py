@@ -1,4 +1,4 @@
-"""Redis as gateways share it. It is asked within a limit, and while it does not answer nobody waits for it."""
+"""The shared Redis. Each request has a time limit, and while Redis does not answer, requests fail at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 LIMIT = 0.5
-"""Seconds that Redis may take; the first call after it has gone waits as long, the following ones do not."""
+"""Time limit of Redis in seconds; the first request after a failure waits so long, the following ones do not."""
 CONNECTIONS = 16
 
 
@@ -24,7 +24,7 @@ class Unreachable(Exception):  # noqa: N818  an outcome
 
 
 class Shared:
-    """One Redis. `check` must be called again and again: only that finds out that it is back."""
+    """One Redis. `check` must be called repeatedly: only `check` notices that Redis is back."""
 
     def __init__(self, options: ClusterOptions) -> None:
         from redis.asyncio import BlockingConnectionPool, Redis
@@ -69,13 +69,13 @@ class Shared:
         return self.up
 
     async def ask(self, what: Callable[["Redis"], Awaitable[T]]) -> T:
-        """Ask it; raises `Unreachable`, at once if it did not answer the last time."""
+        """Send a request; raises `Unreachable`, at once if Redis did not answer the last time."""
         if not self.up:
             raise Unreachable("it did not answer before")
         return await self._asked(what)
 
     async def run(self, script: str, keys: list[str], arguments: list[str | float]) -> list[str]:
-        """Run a Lua script, as one step that nothing comes between. Raises `Unreachable`."""
+        """Run a Lua script atomically. Raises `Unreachable`."""
         made = self._redis.register_script(script)
         found = await self.ask(lambda _: made(keys=[self.key(key) for key in keys], args=arguments))
         return [str(one) for one in found or ()]
@@ -93,7 +93,7 @@ class Shared:
             self.up = False
             raise Unreachable(str(error) or type(error).__name__) from None
         finally:
-            if task and task.cancelling() > cancelled:  # redis 8 makes a TimeoutError of it, or nothing at all
+            if task and task.cancelling() > cancelled:  # redis 8 raises TimeoutError for it, or nothing at all
                 raise asyncio.CancelledError
 
     async def close(self) -> None:

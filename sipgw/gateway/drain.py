@@ -1,4 +1,4 @@
-"""Stopping without dropping a call: no new ones are taken, those that run may end, within a limit."""
+"""Stops without dropping a call: new calls are refused, running calls may end within a limit."""
 
 import asyncio
 import contextlib
@@ -6,19 +6,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 GOODBYE = 10.0
-"""Seconds for the goodbye of the agents whose calls have reached the limit; then they are hung up."""
+"""Seconds for the agents' goodbye after the limit; then the calls are hung up."""
 POLL = 0.25
 """Seconds between looks at the calls."""
 LINGER = 2.0
-"""Seconds that the sockets stay after the last call: whoever has not heard our answer to its BYE sends it again after
-half a second, and after one more (RFC 3261 §17.1.2.2)."""
+"""Seconds that the sockets stay open after the last call: a peer that missed our answer to its BYE repeats the BYE
+after half a second, and after one more (RFC 3261 §17.1.2.2)."""
 
 
-class Draining(Protocol):
-    """A gateway that can be stopped so."""
+class DrainableGateway(Protocol):
+    """A gateway that can be drained."""
 
     def turn_away(self) -> None:
-        """Take no new calls: 503 to INVITE and OPTIONS, registrations are given up."""
+        """Refuse new calls: 503 to INVITE and OPTIONS; registrations are removed."""
 
     def running(self) -> int:
         """How many calls go on."""
@@ -27,10 +27,9 @@ class Draining(Protocol):
         """Have the agents say goodbye; returns how many do."""
 
 
-async def drain(gateway: Draining, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
-    """Return how many calls are left: when none is, `hurry` is set, or the goodbyes after `limit` seconds are over.
-
-    `say` is told the number of calls whenever it has changed. If there were any it stays for `LINGER` after the last.
+async def drain(gateway: DrainableGateway, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
+    """Wait until no call is left, `hurry` is set, or the goodbyes after `limit` seconds are over. Returns the number of
+    calls that are left. `say` gets the number of calls at each change. After the last call it waits for `LINGER`.
     """
     gateway.turn_away()
     there = gateway.running()
@@ -42,8 +41,9 @@ async def drain(gateway: Draining, limit: float, hurry: asyncio.Event, say: Call
     return left
 
 
-async def _left(gateway: Draining, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
-    """How many calls are left once none is, or after `limit` seconds, or when `hurry` is set."""
+async def _left(gateway: DrainableGateway, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
+    """Wait until no call is left, for `limit` seconds, or until `hurry` is set; returns the number of calls that are
+    left."""
     told, loop = 0, asyncio.get_running_loop()
     until = loop.time() + limit
     while left := gateway.running():

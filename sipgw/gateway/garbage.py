@@ -1,8 +1,8 @@
-"""The garbage of a process that must not stand still: cycles are looked for when nobody is in a call.
+"""Garbage collection without pauses in calls: full collections run while there is no call.
 
-CPython's full collection looks at every object there is, which takes longer than a turn may be late: the modules of a
-gateway alone are a quarter of a million. So what there is at the start is left out for good, and a full collection
-waits for a moment without calls. Objects without cycles, nearly all, are freed at once as ever.
+CPython's full collection visits every object, which would delay a turn too long: the modules of a gateway alone have a
+quarter of a million. So the objects of the start are frozen (never visited), and a full collection waits for a moment
+without calls. Objects without cycles, nearly all, are freed at once as usual.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 PAUSE = 60.0
 """Seconds between two looks."""
 PATIENCE = 30
-"""Looks that found calls, after which it is done in spite of them: what leaks must not grow without bounds."""
+"""After so many checks that found calls the collection runs in spite of them, so that leaks stay bounded."""
 
 
 @contextlib.asynccontextmanager

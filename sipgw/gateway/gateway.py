@@ -14,12 +14,12 @@ import structlog
 from agent.providers.local.host import LocalSpeech
 from media.process.engine import MediaEngine
 from media.rtp import srtp
+from sipgw.agents.agent_providers import AgentProviders
 from sipgw.agents.agents import Agents
-from sipgw.agents.choice import Choice
 from sipgw.agents.orders import order_tools
 from sipgw.agents.products import prices_of
+from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
-from sipgw.agents.staff import Staff
 from sipgw.calls.dispatch import CallDispatcher
 from sipgw.calls.originator import Originator
 from sipgw.calls.registry import CallHandle, CallRegistry
@@ -33,8 +33,8 @@ from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.events import Event, Watchers
-from sipgw.gateway.reload import Change, changes
-from sipgw.gateway.upkeep import Upkeep
+from sipgw.gateway.maintenance import Maintenance
+from sipgw.gateway.reload import OptionChange, changes
 from sipgw.outbound.callback_tools import callback_tools
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.cost.day import SharedSpent
@@ -57,10 +57,10 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.handover import Link
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import Answer, Registrar
+from sipgw.sip.registrar import RegisterResponse, Registrar
 from sipgw.sip.trace import Tracer
 from sipgw.trunks.route_selector import RouteSelector
-from sipgw.trunks.trunk_places import TrunkPlaces
+from sipgw.trunks.trunk_slots import TrunkSlots
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[Call
     return (
         lambda call, agent: order_tools(agent.config.agent, store),
         callback_tools(store, originator),
-        lambda call, agent: recording_tools(call.tape),
+        lambda call, agent: recording_tools(call.call_recording),
         lambda call, agent: stop_tools(own, lambda: call.info.other, call.info.trunk.country, call.info.id),
     )
 
@@ -83,11 +83,11 @@ def _local_now() -> datetime:
     return datetime.now().astimezone()
 
 
-class Running(NamedTuple):
-    """The parts of a gateway that there are only while it runs."""
+class RunningParts(NamedTuple):
+    """The parts of a gateway that exist only while it runs."""
 
     store: Store
-    staff: Staff
+    agent_providers: AgentProviders
     dispatcher: CallDispatcher
 
 
@@ -112,11 +112,13 @@ class Gateway:
         self.registrar = Registrar()
         cluster = Cluster(config.cluster) if config.cluster.redis else None
         self._shared = SharedCalls(cluster, self._here)
-        self.watch = TrunkWatch(self.admission.trunks, self.admission.room.calls, Leases(cluster) if cluster else None)
+        self.watch = TrunkWatch(
+            self.admission.trunks, self.admission.capacity.calls, Leases(cluster) if cluster else None
+        )
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
         self._registry = CallRegistry()
-        self._running: Running | None = None
+        self._running: RunningParts | None = None
 
     async def __aenter__(self) -> Self:
         config, cluster, enter = self.config, self._shared.cluster, self._stack.enter_async_context
@@ -130,22 +132,22 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
             artifacts = Artifacts()
-            await enter(Upkeep(store, config, self._recording_folders, artifacts))
+            await enter(Maintenance(store, config, self._recording_folders, artifacts))
             writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries))
             artifacts.keep = writer.keep
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
-            staff = await enter(Staff(self.open_providers))
-            providers = await self._hire(staff, self.agents)
+            agent_providers = await enter(AgentProviders(self.open_providers))
+            providers = await self._hire(agent_providers, self.agents)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
-            self.admission.room.delay = lambda: engine.delay
+            self.admission.capacity.delay = lambda: engine.delay
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
             expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            calls = self.admission.room.calls
+            calls = self.admission.capacity.calls
             routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
-            originator = Originator(endpoint, routes, self.registrar, TrunkPlaces(calls, cluster), gate)
+            originator = Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate)
             services = CallServices(
                 self.agents,
                 providers,
@@ -159,8 +161,8 @@ class Gateway:
                 call_tools(store, gate.own, originator),
                 artifacts,
             )
-            dispatcher = CallDispatcher(self.admission, services, self._registry, self._group, staff.engage)
-            self._running = Running(store, staff, dispatcher)
+            dispatcher = CallDispatcher(self.admission, services, self._registry, self._group, agent_providers.engage)
+            self._running = RunningParts(store, agent_providers, dispatcher)
             await enter(self._group)
             await enter(endpoint)  # last, for calls come at once
             if cluster:
@@ -174,18 +176,18 @@ class Gateway:
         await self.hang_up()
         await self._stack.aclose()  # the body's own error stays what it is
 
-    async def reload(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> list[Change]:
-        """Let agents and routes be as in a changed configuration from the next call on; returns what is different.
+    async def reload(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> list[OptionChange]:
+        """Apply the agents and routes of a changed configuration from the next call on. Returns the changes.
 
-        What only a restart can change stays as it is (`Change.needs_restart`). Raises like the start of a gateway;
-        then nothing has changed.
+        Options that need a restart keep their values (`OptionChange.needs_restart`). Raises the errors of a start;
+        nothing has changed then.
         """
         agents, now = Agents(config, others), self.agents.all
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(self.agents.config, config, before, others)
-        # A provider that nothing has changed in stays as it is, with its connections.
+        # An unchanged provider keeps its connections.
         kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
-        hired = await self._hire(self.staff, agents, kept)
+        hired = await self._hire(self.agent_providers, agents, kept)
         self.services.providers.clear()
         self.services.providers.update(hired)
         self.agents.become(agents)
@@ -193,23 +195,25 @@ class Gateway:
             log.warning("reloaded in spite of this", cause=note)
         return found
 
-    async def _hire(self, staff: Staff, agents: Agents, unchanged: Collection[str] = ()) -> dict[str, Providers]:
-        """Start what agents need, but for those who are `unchanged`; raises and then has changed nothing."""
+    async def _hire(
+        self, agent_providers: AgentProviders, agents: Agents, unchanged: Collection[str] = ()
+    ) -> dict[str, Providers]:
+        """Open the providers of all agents that are not `unchanged`. If it raises, nothing has changed."""
         for name, one in agents.all.items():
             try:
                 one.config.recording.prepare()
             except OSError as error:
                 raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
-        return await staff.become(agents, unchanged)
+        return await agent_providers.become(agents, unchanged)
 
     def open_providers(
-        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
-        """The providers of one agent; `sipgw simulate` puts others in their place."""
+        """The providers of one agent; `sipgw simulate` overrides this method."""
         return opened(config, choice, speech)
 
     @property
-    def _parts(self) -> Running:
+    def _parts(self) -> RunningParts:
         if self._running is None:
             raise RuntimeError("the gateway is not running")
         return self._running
@@ -221,7 +225,7 @@ class Gateway:
 
     @property
     def services(self) -> CallServices:
-        """What every call needs."""
+        """The services for every call."""
         return self.dispatcher.services
 
     @property
@@ -235,9 +239,9 @@ class Gateway:
         return self.services.originator
 
     @property
-    def staff(self) -> Staff:
+    def agent_providers(self) -> AgentProviders:
         """The providers of all agents."""
-        return self._parts.staff
+        return self._parts.agent_providers
 
     @property
     def store(self) -> Store:
@@ -247,7 +251,7 @@ class Gateway:
     @property
     def draining(self) -> bool:
         """Whether no new calls are taken."""
-        return self.admission.room.draining
+        return self.admission.capacity.draining
 
     @property
     def calls(self) -> dict[str, CallSession]:
@@ -255,16 +259,16 @@ class Gateway:
         return self._registry.calls
 
     def originate(self, request: OriginateRequest) -> CallHandle:
-        """Call somebody, see `sipgw.calls.dispatch.CallDispatcher.originate`."""
+        """Start a call, see `sipgw.calls.dispatch.CallDispatcher.originate`."""
         return self.dispatcher.originate(request)
 
     def stop(self, call: str, cause: str) -> None:
-        """End a call that is going on, also while it rings."""
+        """End a running or ringing call."""
         self._registry.stop(call, cause)
 
     def _recorded(self, call: str) -> RecordedCall | None:
         session = self._registry.get(call)
-        return RecordedCall(session.info.agent, session.context.tape) if session else None
+        return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}
@@ -273,12 +277,12 @@ class Gateway:
         return {name: one.config for name, one in self.agents.all.items()}
 
     def turn_away(self) -> None:
-        """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
-        self.admission.room.draining = True
+        """Refuse new calls: INVITE and OPTIONS get 503; registrations are removed."""
+        self.admission.capacity.draining = True
         self.watch.stop(self.endpoint)
 
     def hand_over(self, link: Link) -> None:
-        """Let the next process have the sockets: new calls go there, those that go on stay here."""
+        """Hand the sockets to the next process: it gets new calls, running calls stay here."""
         self.endpoint.hand_over(link)
 
     def running(self) -> int:
@@ -307,12 +311,12 @@ class Gateway:
         )
 
     def _on_invite(self, leg: Leg) -> None:
-        self.dispatcher.accept(leg)  # which there is only once there is the endpoint
+        self.dispatcher.accept(leg)  # it exists only after the endpoint
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
 
-        def register(request: Request, source: Peer, at: float) -> Answer:
+        def register(request: Request, source: Peer, at: float) -> RegisterResponse:
             return self.registrar.register(admission.user(request), request, source, at)
 
         return Endpoint(

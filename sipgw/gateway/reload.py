@@ -1,4 +1,4 @@
-"""What a changed configuration changes in a running gateway (SIGHUP)."""
+"""Compares a changed configuration with that of a running gateway (SIGHUP)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -8,23 +8,23 @@ from sipgw.config.agent_files import DEFAULT, SHARED
 from sipgw.config.config import AgentConfig, GatewayConfig
 
 WITHOUT_RESTART = ("routes",)
-"""Tables of the gateway as a whole that can be changed while it runs; those of agents all can."""
+"""Tables of the gateway that can change while it runs; all tables of agents can."""
 LONGEST = 60
 """Characters of a value that are shown."""
 
 
-class Change(NamedTuple):
-    """One value that is another now."""
+class OptionChange(NamedTuple):
+    """One changed value."""
 
     agent: str
-    """Whose it is; empty for a table of the gateway as a whole."""
+    """The agent of the value; empty for a table of the gateway."""
     key: str
     before: str
     after: str
 
     @property
     def needs_restart(self) -> bool:
-        """Whether it takes effect only when the gateway is started again."""
+        """Whether it takes effect only after a restart."""
         return not self.agent and self.key.split(".")[0].split("[")[0] not in WITHOUT_RESTART
 
     def __str__(self) -> str:
@@ -37,20 +37,20 @@ def changes(
     after: GatewayConfig,
     agents_before: Mapping[str, AgentConfig],
     agents_after: Mapping[str, AgentConfig],
-) -> list[Change]:
-    """What differs, the gateway's tables first; secrets are not shown."""
+) -> list[OptionChange]:
+    """All changes, the gateway's tables first; secrets are not shown."""
     found = []
     for name in SHARED:
-        found += [Change("", *rest) for rest in _compare(name, getattr(before, name), getattr(after, name))]
+        found += [OptionChange("", *rest) for rest in _compare(name, getattr(before, name), getattr(after, name))]
     old, new = {DEFAULT: before, **agents_before}, {DEFAULT: after, **agents_after}
     own = [field.name for field in fields(AgentConfig)]
     for agent in sorted(old.keys() | new.keys()):
         if agent not in old or agent not in new:
-            found.append(Change(agent, "agent", *(("-", "new") if agent in new else ("there", "gone"))))
+            found.append(OptionChange(agent, "agent", *(("-", "new") if agent in new else ("there", "gone"))))
             continue
         for name in own:
             compared = _compare(name, getattr(old[agent], name), getattr(new[agent], name))
-            found += [Change(agent, *rest) for rest in compared]
+            found += [OptionChange(agent, *rest) for rest in compared]
     return found
 
 

@@ -1,1 +1,1 @@
-"""Calls that go out: through which trunk, when, and who answered."""
+"""Outgoing calls: jobs, callbacks, campaigns and their dialer."""

@@ -8,8 +8,8 @@ from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
 from sipgw.calls.services import CallTools
 from sipgw.outbound.jobs import Jobs
-from sipgw.outbound.promises import Asking, callback_tool
-from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.outbound.promises import CallbackContext, callback_tool
+from sipgw.policy.gate.rules import GateRefusal, GateRequest
 from sipgw.records.store import Store
 
 
@@ -20,8 +20,8 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
         options, info = agent.config.callbacks, call.info
         options = replace(options, dial=options.dial and bool(originator.first()))
 
-        def asking() -> Asking:
-            return Asking(info.id, info.agent, info.other, info.trunk, info.verified)
+        def asking() -> CallbackContext:
+            return CallbackContext(info.id, info.agent, info.other, info.trunk, info.verified)
 
         async def refused(number: str, trunk: str, consent: bool) -> str:
             """Why the gate will not let `number` be called back at any hour; empty if it may."""
@@ -29,7 +29,7 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
                 return ""
             request = GateRequest(number, originator.first(trunk), info.agent, "callback", consent=consent or None)
             judged = await originator.gate.judge(request, later=True)
-            return judged.reason if isinstance(judged, Refused) else ""
+            return judged.reason if isinstance(judged, GateRefusal) else ""
 
         return [callback_tool(Jobs(store, ""), asking, options, refused=refused)]
 

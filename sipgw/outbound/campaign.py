@@ -22,7 +22,7 @@ class FileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Row:
+class CampaignRow:
     """A person to be called."""
 
     line: int
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Broken:
+class InvalidRow:
     """A row that is left out, and why."""
 
     line: int
@@ -58,7 +58,7 @@ def unused(names: Iterable[str], agent: AgentOptions) -> list[str]:
     return [name for name in names if name and name not in (*agent.variables, "topic", NUMBER)]
 
 
-def read(lines: Iterable[str], agent: AgentOptions, trunk: TrunkOptions) -> Iterator[Row | Broken]:
+def read(lines: Iterable[str], agent: AgentOptions, trunk: TrunkOptions) -> Iterator[CampaignRow | InvalidRow]:
     """The rows below the header line of a file; each row is one line. Raises `FileError` for the header."""
     source = iter(lines)
     names, separator = columns(next(source, "").lstrip("\ufeff").rstrip("\r\n"))
@@ -66,7 +66,7 @@ def read(lines: Iterable[str], agent: AgentOptions, trunk: TrunkOptions) -> Iter
     seen: dict[str, int] = {}
     for line, text in enumerate(source, start=2):
         if line > MOST + 1:
-            yield Broken(line, f"more than {MOST} rows; the rest is left out")
+            yield InvalidRow(line, f"more than {MOST} rows; the rest is left out")
             return
         if not text.strip():
             continue
@@ -76,13 +76,13 @@ def read(lines: Iterable[str], agent: AgentOptions, trunk: TrunkOptions) -> Iter
             number = _number(given[NUMBER], trunk)
             variables = checked(agent, {name: value for name, value in given.items() if name in known and value})
         except (csv.Error, VariableError, NumberError, ValueError) as error:
-            yield Broken(line, str(error)[:300])
+            yield InvalidRow(line, str(error)[:300])
             continue
         if number in seen:
-            yield Broken(line, f"the same number as in line {seen[number]}")
+            yield InvalidRow(line, f"the same number as in line {seen[number]}")
             continue
         seen[number] = line
-        yield Row(line, number, variables)
+        yield CampaignRow(line, number, variables)
 
 
 def _cells(text: str, separator: str, wanted: int) -> list[str]:

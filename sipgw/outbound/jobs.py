@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
-from sipgw.outbound.settled import Settled, State
+from sipgw.outbound.job_result import JobResult, JobState
 from sipgw.records.store import Base
 from sipgw.records.store.engine import Database
 
@@ -123,7 +123,7 @@ class Outcome:
 
     job: int
     holder: str
-    state: State
+    state: JobState
     reason: str
     due: float = 0.0
     counted: bool = True
@@ -287,7 +287,7 @@ class Jobs:
         async with self._store.write() as session:
             return set(await session.scalars(renewed))
 
-    def outcome(self, job: Job, settled: Settled, call: str = "") -> Outcome:
+    def outcome(self, job: Job, settled: JobResult, call: str = "") -> Outcome:
         """The outcome of an attempt of this process."""
         reason = settled.reason[:500]
         return Outcome(job.id, self.holder, settled.state, reason, settled.due, settled.counted, call)

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Asking:
+class CallbackContext:
     """The call in which a callback is promised."""
 
     call: str
@@ -50,18 +50,18 @@ def zone_here(name: str) -> ZoneInfo | None:
     return zone_named(name) if name else None
 
 
-def dialled_as(digits: str, asking: Asking) -> str:
+def dialled_as(digits: str, context: CallbackContext) -> str:
     """The number to dial for the digits that a caller has said. Raises `ToolError`."""
     plain = "".join(char for char in digits if char.isdigit())
     if not 5 <= len(plain) <= 15:
         raise ToolError("a telephone number has 5 to 15 digits; this one does not")
-    if asking.number.endswith(plain):
-        return asking.number  # the number that they call from, with its country code
+    if context.number.endswith(plain):
+        return context.number  # the number that they call from, with its country code
     with_plus = f"+{plain}" if digits.strip().startswith("+") else plain
     try:
-        return e164(with_plus, asking.trunk.country)
+        return e164(with_plus, context.trunk.country)
     except NumberError:
-        if asking.trunk.domain_uri is not None and asking.trunk.number_format != "as_dialled":
+        if context.trunk.domain_uri is not None and context.trunk.number_format != "as_dialled":
             raise ToolError("that number cannot be dialled; ask for it with its country code") from None
     return with_plus
 
@@ -86,7 +86,7 @@ async def _may_be(number: str, trunk: str, consent: bool) -> str:
 
 def callback_tool(
     jobs: Jobs,
-    asked: Callable[[], Asking],
+    asked: Callable[[], CallbackContext],
     options: CallbackOptions,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     refused: Callable[[str, str, bool], Awaitable[str]] = _may_be,
@@ -104,10 +104,10 @@ def callback_tool(
         topic: Topic = "",
     ) -> dict[str, Any]:
         """Promise that we call the caller back."""
-        asking = asked()  # after a transfer another person may speak than at the beginning of the call
-        number = dialled_as(phone_number, asking)
-        own = number == asking.number
-        agreed = own and asking.verified
+        context = asked()  # after a transfer another person may speak than at the beginning of the call
+        number = dialled_as(phone_number, context)
+        own = number == context.number
+        agreed = own and context.verified
         if options.dial and not own and not options.other_numbers:
             log.warning("no call back is promised", reason="not the caller's own number ([callbacks] other_numbers)")
             raise ToolError(
@@ -119,13 +119,13 @@ def callback_tool(
         except WhenError as error:
             raise ToolError(str(error)) from None
         about = " ".join("".join(char if char.isprintable() and char != '"' else " " for char in topic).split())
-        trunk = asking.trunk.name if asking.trunk.domain_uri is not None else ""
+        trunk = context.trunk.name if context.trunk.domain_uri is not None else ""
         if options.dial and (why := await refused(number, trunk, agreed)):
             log.warning("no call back is promised", reason=why)
             raise ToolError("we cannot call that number from here: say so, and promise nothing")
         job = Job(
-            campaign="", key=f"{asking.call} {number}", number=number, agent=asking.agent, trunk=trunk,
-            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=asking.call,
+            campaign="", key=f"{context.call} {number}", number=number, agent=context.agent, trunk=trunk,
+            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=context.call,
             state="planned" if options.dial else "by_hand", reason="" if options.dial else BY_HAND,
         )  # fmt: skip
         promised = await jobs.promise(job, now())

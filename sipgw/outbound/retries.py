@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import Disposition
-from sipgw.outbound.settled import Settled
+from sipgw.outbound.job_result import JobResult
 
 SOON = 30.0
 """Seconds until the next attempt if no call could be made."""
@@ -14,22 +14,22 @@ NOT_TRIED = frozenset({"not_placed", "cancelled", "gateway_stopped"})
 """Endings that have their cause on our side. They do not count as an attempt."""
 
 
-def next_step(retry: RetryOptions, ending: Disposition, attempts: int, now: datetime) -> Settled:
+def next_step(retry: RetryOptions, ending: Disposition, attempts: int, now: datetime) -> JobResult:
     """The next state of a job after its call number `attempts`, which ended at `now` with `ending`."""
     reason = f"{ending.kind.replace('_', ' ')}: {ending.cause}" if ending.cause else ending.kind.replace("_", " ")
     at = now.timestamp()
     if ending.again is not None:  # the gate gives the time of the next call window
-        return Settled("planned", reason, max(ending.again.timestamp(), at + SOON), counted=False)
+        return JobResult("planned", reason, max(ending.again.timestamp(), at + SOON), counted=False)
     if ending.kind in NEVER:
-        return Settled("failed", reason)
+        return JobResult("failed", reason)
     if ending.kind in NOT_TRIED:
-        return Settled("planned", reason, at + SOON, counted=False)
+        return JobResult("planned", reason, at + SOON, counted=False)
     wait = {
         "busy": retry.busy, "no_answer": retry.no_answer, "machine": retry.machine, "failed": retry.failed,
         "line_lost": retry.failed,
     }  # fmt: skip
     if ending.kind not in wait:
-        return Settled("done", reason)
+        return JobResult("done", reason)
     if attempts < retry.attempts and wait[ending.kind]:
-        return Settled("planned", reason, at + wait[ending.kind])
-    return Settled("failed", reason)
+        return JobResult("planned", reason, at + wait[ending.kind])
+    return JobResult("failed", reason)

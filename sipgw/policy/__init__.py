@@ -1,1 +1,1 @@
-"""Who may call in and out, how often, when, and at what cost."""
+"""Policy: admission of incoming calls, the gate for outgoing calls, and cost."""

@@ -1,1 +1,1 @@
-"""What is kept of a call."""
+"""Records of calls: CDRs, recordings, captures, bundles, webhooks."""

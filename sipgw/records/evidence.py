@@ -1,4 +1,4 @@
-"""What is kept of each call so that one can see what happened in it: SIP messages, packets, and their capture file."""
+"""Evidence of each call: SIP messages, packets, capture file, timeline and bundle."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,12 @@ from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_name
-from sipgw.records.bundles.keeping import Bundles, KeptAgent
+from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.pcap import Pcap
 from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.telemetry.tracing import tracing
@@ -30,41 +30,41 @@ from sipgw.telemetry.tracing import tracing
 log = structlog.get_logger()
 
 CALLS = 2000
-"""Calls of which it is remembered where their packets are."""
+"""Number of calls whose packet locations are remembered."""
 AT_ONCE = 64 * 1024
-"""Bytes of a capture file that are handed out at a time."""
+"""Bytes of a capture file per block."""
 WRITERS = 64
-"""Capture files that may be waiting to be written; beyond that, none is for the call that ends."""
+"""Capture files that may wait to be written; beyond it an ending call gets none."""
 
 
 def _whose() -> str:
-    """The call on whose behalf something is done: see `structlog.contextvars`."""
+    """The call of the present task: see `structlog.contextvars`."""
     return str(structlog.contextvars.get_contextvars().get("call", ""))
 
 
 class KeptAgents(Protocol):
-    """The agents of a gateway, as far as their privacy rules go."""
+    """The privacy rules of the agents of a gateway."""
 
     def redact(self, sink: Sink) -> Callable[[str], Redact]:
         """For an agent's name: the function that removes private words from texts for `sink`."""
         ...
 
-    def known(self, name: str) -> KeptAgent:
+    def known(self, name: str) -> BundledAgent:
         """The agent of that name, also after a reload has removed it."""
         ...
 
 
 @dataclass
 class _Packets:
-    """Where the packets of a call are."""
+    """The location of the packets of a call."""
 
     sound: Sound
     whole: bool = True
-    """Whether nothing private was said in it; if not, the headers alone are handed out."""
+    """Whether no private words were said; otherwise only headers are handed out."""
 
 
 class Evidence:
-    """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
+    """The evidence of all calls. Use it as an async context manager, inside that of the media engine."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Evidence:
         self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
         """All are told every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
-        self.bundles = Bundles(options, agents.known, self.sip.of)
+        self.bundles = BundleStore(options, agents.known, self.sip.of)
         self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
         self._packets: dict[str, _Packets] = {}
         self._engine: MediaEngine | None = None
@@ -91,7 +91,7 @@ class Evidence:
     async def gathering(
         self, engine: MediaEngine, endpoint: Endpoint, folder: Path, artifacts: Artifacts
     ) -> AsyncIterator[Self]:
-        """Until the block ends, gather; `folder` is for timelines, `artifacts` has a row for each file."""
+        """Collect evidence until the block ends; `folder` is for timelines, `artifacts` creates a row for each file."""
         self._engine, self._endpoint, self._artifacts = engine, endpoint, artifacts
         if self.options.traces and (traced := tracing()):
             self._watchers.add(traced)
@@ -106,11 +106,11 @@ class Evidence:
         return self._engine
 
     def dropped(self) -> Mapping[str, int]:
-        """How many SIP messages were dropped or turned away, by what was wrong with them."""
+        """The number of dropped or refused SIP messages, by reason."""
         return self._endpoint.counts if self._endpoint else {}
 
     def trace(self, traced: Traced) -> None:
-        """Take a SIP message, credentials masked already."""
+        """Take a SIP message whose credentials are masked."""
         self.tracers.tell(traced)
 
     def watch(self, event: Event) -> None:
@@ -118,7 +118,7 @@ class Evidence:
         self._watchers.tell(event)
 
     def _follow(self, event: Event) -> None:
-        """Follow where its packets are, and write its files when it is over."""
+        """Note the location of its packets, and write its files when it is over."""
         if isinstance(event, CallAnswered) and event.sound:
             self._packets[event.call] = _Packets(event.sound)
             while len(self._packets) > CALLS:
@@ -142,7 +142,7 @@ class Evidence:
         self._writing -= 1
 
     async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
-        """The capture file of a call, in pieces; nothing if nothing of it is kept."""
+        """The capture file of a call, in blocks; empty if nothing of it is kept."""
         ladder = self.sip.of(call)
         kept = self._packets.get(call)
         if ladder is None and kept is None:
@@ -168,7 +168,7 @@ class Evidence:
         yield bytes(piece)
 
     async def bundle(self, call: str) -> bytes:
-        """The bundle of a call that is over, for `sipgw replay`. Raises `sipgw.records.bundles.keeping.NotKept`."""
+        """The bundle of an ended call, for `sipgw replay`. Raises `sipgw.records.bundles.bundle_store.NoBundle`."""
         return await self.bundles.bundle(call, self._engine)
 
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
@@ -182,7 +182,7 @@ class Evidence:
         """Write the capture file of a call that has ended, readable by us alone."""
         path = absolute(self.options.folder) / f"{file_name(call)}{PACKETS}"
         try:
-            with self._artifacts.writing(Kind.CAPTURE, call, str(path)):
+            with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
                 file = await KEEPING.run(private, path)
                 try:
                     async for piece in self.pcap(call):

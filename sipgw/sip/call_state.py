@@ -8,7 +8,7 @@ from sipgw.sip.dialog_request import DialogRequest, OnFinal
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import CallEvent, Phase
-from sipgw.sip.invite_dialog_table import SERVER, Do, Step, Table
+from sipgw.sip.invite_dialog_table import SERVER, InviteAction, InviteEvent, Table
 from sipgw.sip.machine import step
 from sipgw.sip.message import Request
 
@@ -31,7 +31,7 @@ class CallState(DialogUsage):
         self.on_event: Callable[[CallEvent], None] = lambda event: None
         """Takes each event of the call; `Ended` is the last one."""
 
-    def advance(self, event: Step) -> tuple[Do, ...]:
+    def advance(self, event: InviteEvent) -> tuple[InviteAction, ...]:
         """Go on to the next phase; returns what is to be done besides."""
         self.phase, actions = step(self.table, self.phase, event)
         return actions

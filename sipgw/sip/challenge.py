@@ -29,7 +29,7 @@ Fields = tuple[tuple[str, str], ...]
 
 
 class Proof(Enum):
-    """What a request proves of its sender."""
+    """The result of checking a request's credentials."""
 
     NONE = "none"
     """It has no credentials for us."""

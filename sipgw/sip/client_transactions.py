@@ -13,7 +13,16 @@ from sipgw.sip.matching import COOKIE
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.output import Packet, Resolve
 from sipgw.sip.timers import TIMEOUT, Timers
-from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, OnMessage, State, Transaction, cancel_of, event_of
+from sipgw.sip.transaction import (
+    CLIENT,
+    INVITE_CLIENT,
+    OnMessage,
+    Transaction,
+    TransactionEvent,
+    TransactionState,
+    cancel_of,
+    event_of,
+)
 from sipgw.sip.uri import Uri, is_address
 
 PING = b"\r\n\r\n"
@@ -144,7 +153,7 @@ class ClientTransactions:
         for transaction, hop in list(self._running.values()):
             if hop[:3] == peer[:3]:
                 with contained("transport error not handled"):
-                    transaction.fire(Event.UNREACHABLE, now)
+                    transaction.fire(TransactionEvent.UNREACHABLE, now)
 
     def lost(self, peer: Peer, now: float) -> None:
         """The connection to `peer` is gone; requests on it without any response are sent again over a new connection.
@@ -153,7 +162,7 @@ class ClientTransactions:
         """
         for transaction, hop in list(self._running.values()):
             ours = hop[:3] == peer[:3] or (hop.connection and hop.connection == peer.connection)
-            if not ours or transaction.state not in (State.CALLING, State.TRYING):
+            if not ours or transaction.state not in (TransactionState.CALLING, TransactionState.TRYING):
                 continue
             with contained("lost connection not handled"):
                 self._lost(transaction, hop, now)
@@ -161,10 +170,10 @@ class ClientTransactions:
     def _lost(self, transaction: Transaction, hop: Peer, now: float) -> None:
         if transaction not in self._repeated:
             self._repeated.add(transaction)
-            transaction.fire(Event.RESEND, now)
+            transaction.fire(TransactionEvent.RESEND, now)
         else:
             self.health.failed(hop, "connection lost", now)
-            transaction.fire(Event.UNREACHABLE, now)
+            transaction.fire(TransactionEvent.UNREACHABLE, now)
 
     def stamped(self, request: Request, hop: Peer) -> Request:
         """`request` as it is sent to `hop`: a new branch, and the Via and Contact under which `hop` reaches us."""

@@ -1,4 +1,4 @@
-"""What identifies a connection, and the network that it is counted for."""
+"""The key of a connection, and the network that it is counted for."""
 
 import ipaddress
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the calls of one user agent share: timers, requests, responses and the table of dialogs. Sans-IO."""
+"""The shared parts of the calls of one user agent: timers, requests, responses and the table of dialogs. Sans-IO."""
 
 from collections.abc import Callable
 

@@ -39,7 +39,7 @@ DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
 
 
 class DialogId(NamedTuple):
-    """What identifies a dialog on our side."""
+    """The identifier of a dialog on our side."""
 
     call_id: str
     local_tag: str

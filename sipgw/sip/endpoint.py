@@ -27,7 +27,7 @@ from sipgw.sip.message import Request, Response
 from sipgw.sip.output import Packet, Resolve
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
-from sipgw.sip.registrar import Answer
+from sipgw.sip.registrar import RegisterResponse
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.standalone_request import RequestOutcome, send_request
@@ -59,7 +59,7 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not an error
 
 
 Screen = Callable[[str], bool]
-Register = Callable[[Request, Peer, float], Answer]
+Register = Callable[[Request, Peer, float], RegisterResponse]
 DROP = Refusal(0)
 """Drops a request without a response."""
 

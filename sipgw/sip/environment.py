@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import Answer
+from sipgw.sip.registrar import RegisterResponse
 
 
 class Environment(NamedTuple):
@@ -24,5 +24,5 @@ class Environment(NamedTuple):
     """Notes that `peer` sees us at this host and port; returns whether `address` changes by this."""
     session_expires: int = 0
     """The session interval that we ask for, seconds; 0 asks for none and accepts the others' (RFC 4028)."""
-    register: Callable[[Request, Peer, float], Answer] | None = None
+    register: Callable[[Request, Peer, float], RegisterResponse] | None = None
     """Answers an admitted REGISTER; None: we are no registrar."""

@@ -9,11 +9,11 @@ from sipgw.sip.failover_table import (
     BRANCH,
     FAILOVER,
     INVITE_FAILOVER,
-    Action,
     BranchEvent,
     BranchState,
-    Event,
-    Stage,
+    FailoverAction,
+    FailoverEvent,
+    FailoverState,
 )
 from sipgw.sip.machine import step
 from sipgw.sip.message import Request, Response
@@ -110,7 +110,7 @@ class Failover:
         """What is passed if no other branch answers."""
         self._patience: Timer | None = None
         self._limit: Timer | None = None
-        self._stage = Stage.TRYING
+        self._stage = FailoverState.TRYING
 
     @classmethod
     def start(
@@ -155,39 +155,41 @@ class Failover:
     @property
     def running(self) -> bool:
         """Whether no final response has been passed."""
-        return self._stage in (Stage.TRYING, Stage.GIVEN_UP)
+        return self._stage in (FailoverState.TRYING, FailoverState.GIVEN_UP)
 
     def give_up(self, now: float) -> None:
         """Cancel the request. Its user is told the end, at once if nothing was sent."""
-        self._fire(Event.GIVE_UP, now)
+        self._fire(FailoverEvent.GIVE_UP, now)
 
     def _too_long(self, now: float) -> None:
         self.give_up(now)
         if self.running:
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
 
     # The machine
 
-    def _fire(self, event: Event, now: float, branch: _Branch | None = None, response: Response | None = None) -> None:
+    def _fire(
+        self, event: FailoverEvent, now: float, branch: _Branch | None = None, response: Response | None = None
+    ) -> None:
         table = INVITE_FAILOVER if self._plain.method == "INVITE" else FAILOVER
         self._stage, actions = step(table, self._stage, event)
         for action in actions:
             match action:
-                case Action.CANCEL_ALL:
+                case FailoverAction.CANCEL_ALL:
                     self._abandon(now)
-                case Action.END:
+                case FailoverAction.END:
                     self._end(now)
-                case Action.REPORT:
+                case FailoverAction.REPORT:
                     self._report(now)
-                case Action.GO_ON if branch is not None:
+                case FailoverAction.GO_ON if branch is not None:
                     self._go_on(branch, now)
-                case Action.CANCEL if branch is not None:
+                case FailoverAction.CANCEL if branch is not None:
                     self._cancel(branch, now)
-                case Action.PASS if branch is not None and response is not None:
+                case FailoverAction.PASS if branch is not None and response is not None:
                     self._pass(branch, response, now)
-                case Action.CHOOSE if branch is not None and response is not None:
+                case FailoverAction.CHOOSE if branch is not None and response is not None:
                     self._choose(branch, response, now)
-                case Action.WEIGH if branch is not None and response is not None:
+                case FailoverAction.WEIGH if branch is not None and response is not None:
                     self._weigh(branch, response, now)
 
     def _take(self, branch: _Branch, message: Request | Response | None, now: float) -> None:
@@ -195,16 +197,16 @@ class Failover:
         provisional, cancelled = isinstance(message, Response) and message.status < 200, branch.cancelled
         branch.fire(BranchEvent.PROVISIONAL if provisional else BranchEvent.FINAL)
         if not isinstance(message, Response):
-            self._fire(Event.SILENCE, now, branch)
+            self._fire(FailoverEvent.SILENCE, now, branch)
             return
-        if self._stage is not Stage.OVER and message.status < 300:
+        if self._stage is not FailoverState.OVER and message.status < 300:
             self._clients.health.answered(branch.hop)
         if provisional:
-            event = Event.PROVISIONAL
+            event = FailoverEvent.PROVISIONAL
         elif message.status < 300:
-            event = Event.SUCCESS
+            event = FailoverEvent.SUCCESS
         else:
-            event = Event.CANCELLED if cancelled else Event.FAILURE
+            event = FailoverEvent.CANCELLED if cancelled else FailoverEvent.FAILURE
         self._fire(event, now, branch, message)
 
     def _abandon(self, now: float) -> None:
@@ -212,7 +214,7 @@ class Failover:
         self._stop_patience()
         self._cancel_all(now)
         if not any(branch.running for branch in self._branches):
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
 
     def _end(self, now: float) -> None:
         self._candidates.clear()
@@ -254,12 +256,12 @@ class Failover:
         if self._refusal is None or response.status not in ELSEWHERE:
             self._refusal = (branch, response)
         left = [one for one in self._branches if one.open]
-        if self._stage is Stage.GIVEN_UP or response.status in ASKED_AGAIN:
-            self._fire(Event.NO_MORE, now)
+        if self._stage is FailoverState.GIVEN_UP or response.status in ASKED_AGAIN:
+            self._fire(FailoverEvent.NO_MORE, now)
         elif response.status == UNAVAILABLE and self._may_go_on(branch, left):
             self._next(now)
         elif not left:
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
         elif self._patience is None and not any(one.rings for one in left):
             self._patience = self._clients.timers.at(now + PATIENCE, self._lost_patience)
 
@@ -275,12 +277,12 @@ class Failover:
             self._stop_patience()
             self.failure = self._clients.health.reason(branch.hop, now)
             self._clients.health.failed(branch.hop, self.failure or NO_ANSWER, now)
-        given_up = self._stage is Stage.GIVEN_UP
+        given_up = self._stage is FailoverState.GIVEN_UP
         left = [one for one in self._branches if (one.running if given_up else one.open)]
         if self._may_go_on(branch, left):
             self._next(now)
         elif not left and not self._candidates:
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
 
     def _cancel_all(self, now: float, but: _Branch | None = None) -> None:
         for branch in self._branches:
@@ -306,7 +308,7 @@ class Failover:
 
     def _found(self, domain: _Candidate, hops: tuple[Peer, ...], prefer: Peer | None, now: float) -> None:
         """The addresses of a domain were found, or none."""
-        if self._stage is not Stage.TRYING or not self._candidates or self._candidates[0] is not domain:
+        if self._stage is not FailoverState.TRYING or not self._candidates or self._candidates[0] is not domain:
             return
         self._candidates.popleft()
         tried = {branch.hop[:3] for branch in self._branches}
@@ -318,16 +320,16 @@ class Failover:
         elif not self._branches:  # not reported from here: the caller of `start` does not hold the object yet
             self._clients.timers.at(now, self._nowhere)
         elif not any(branch.open for branch in self._branches):
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
 
     def _nowhere(self, now: float) -> None:
         """There is no address to send to."""
-        if self._stage is Stage.TRYING:
+        if self._stage is FailoverState.TRYING:
             known = self._target.transport in ("", *DEFAULT_PORT)
             self.failure = (
                 f"no address of {self._target.host} was found" if known else f"no {self._target.transport} here"
             )
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
 
     def _try(self, hop: Peer, now: float) -> None:
         request, patience = self._clients.stamped(self._plain, hop), PATIENCE
@@ -360,7 +362,7 @@ class Failover:
                 self._clients.health.failed(newest.hop, NO_ANSWER, now)
                 self._next(now)
         elif status not in (0, MERGED):
-            self._fire(Event.NO_MORE, now)
+            self._fire(FailoverEvent.NO_MORE, now)
 
     @property
     def _under_way(self) -> bool:

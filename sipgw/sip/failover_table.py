@@ -3,7 +3,7 @@
 from enum import Enum
 
 
-class Stage(Enum):
+class FailoverState(Enum):
     """States of the request."""
 
     TRYING = "waits for a final response"
@@ -12,7 +12,7 @@ class Stage(Enum):
     OVER = "takes nothing more"
 
 
-class Event(Enum):
+class FailoverEvent(Enum):
     """What happens to the request."""
 
     GIVE_UP = "its user gives it up, or its time limit has passed"
@@ -24,7 +24,7 @@ class Event(Enum):
     NO_MORE = "no branch can bring a better answer"
 
 
-class Action(Enum):
+class FailoverAction(Enum):
     """What a transition of the request does."""
 
     PASS = "pass the response to the user"  # noqa: S105
@@ -37,11 +37,11 @@ class Action(Enum):
     REPORT = "pass the refusal that was kept, or that no answer came"
 
 
-Table = dict[tuple[Stage, Event], tuple[Stage, tuple[Action, ...]]]
-S, E, A = Stage, Event, Action
+Table = dict[tuple[FailoverState, FailoverEvent], tuple[FailoverState, tuple[FailoverAction, ...]]]
+S, E, A = FailoverState, FailoverEvent, FailoverAction
 
 
-def _table(final: Stage) -> Table:
+def _table(final: FailoverState) -> Table:
     return {
         (S.TRYING, E.GIVE_UP): (S.GIVEN_UP, (A.CANCEL_ALL,)),
         (S.TRYING, E.PROVISIONAL): (S.TRYING, (A.CHOOSE,)),
@@ -71,7 +71,7 @@ INVITE_FAILOVER: Table = {  # RFC 3261 §13.2.2.4: each branch of a fork may bri
 }
 FAILOVER: Table = {
     **_table(S.OVER),
-    **{(S.OVER, event): (S.OVER, ()) for event in Event if event is not E.NO_MORE},
+    **{(S.OVER, event): (S.OVER, ()) for event in FailoverEvent if event is not E.NO_MORE},
 }
 
 
@@ -95,7 +95,7 @@ class BranchEvent(Enum):
 
 
 B, V = BranchState, BranchEvent
-BRANCH: dict[tuple[BranchState, BranchEvent], tuple[BranchState, tuple[Action, ...]]] = {
+BRANCH: dict[tuple[BranchState, BranchEvent], tuple[BranchState, tuple[FailoverAction, ...]]] = {
     (B.SILENT, V.PROVISIONAL): (B.RECEIVED, ()),
     (B.SILENT, V.FINAL): (B.DONE, ()),
     (B.RECEIVED, V.PROVISIONAL): (B.RECEIVED, ()),

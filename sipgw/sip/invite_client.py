@@ -12,7 +12,7 @@ from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.failover import LIMIT, Failover
 from sipgw.sip.identity import cleaned
 from sipgw.sip.invite_dialog import InviteDialog
-from sipgw.sip.invite_dialog_table import CLIENT, Do, Step
+from sipgw.sip.invite_dialog_table import CLIENT, InviteAction, InviteEvent
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import cause_of, reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
@@ -150,7 +150,7 @@ class InviteClient(InviteDialog):
             super().in_dialog(request, transaction, now)
 
     def _provisional(self, response: Response, now: float) -> None:
-        self.advance(Step.PROVISIONAL)
+        self.advance(InviteEvent.PROVISIONAL)
         if self._early.heard(response, self.peer, now):
             self.session.learn(response)
             self.on_event(Progress(response.status, response.reason, response.body or None))
@@ -169,8 +169,8 @@ class InviteClient(InviteDialog):
         self._acks[tag] = (ack, peer)
         self.core.clients.send_ack(ack, peer, now)
         # A 2xx to an INVITE that was sent again since, e.g. after a challenge, is not wanted either.
-        actions = self.advance(Step.ANSWERED) if failover is self._failover else (Do.BYE,)
-        if Do.BYE in actions:
+        actions = self.advance(InviteEvent.ANSWERED) if failover is self._failover else (InviteAction.BYE,)
+        if InviteAction.BYE in actions:
             self.request_in(dialog, "BYE", now)
             if self._cancelled is not None:
                 self.finish(self._cancelled, now)
@@ -216,10 +216,10 @@ class InviteClient(InviteDialog):
 
     def hangup(self, now: float, text: str = "") -> None:
         """End the call by BYE or CANCEL; too late, this does nothing."""
-        actions = self.advance(Step.HANG_UP)
-        if Do.BYE in actions:
+        actions = self.advance(InviteEvent.HANG_UP)
+        if InviteAction.BYE in actions:
             self.bye(now, Ended("gateway", "BYE", text))
-        if Do.CANCEL in actions:
+        if InviteAction.CANCEL in actions:
             self._stop_timer()
             self._cancelled = Ended("gateway", "CANCEL", text, 487)
             if self._failover is None:

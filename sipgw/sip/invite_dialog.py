@@ -11,7 +11,7 @@ from sipgw.sip.dialog import Dialog
 from sipgw.sip.events import Asserted, Confirmed, Ended, Phase
 from sipgw.sip.identity import asserts
 from sipgw.sip.info import KeySender, take_info
-from sipgw.sip.invite_dialog_table import Step
+from sipgw.sip.invite_dialog_table import InviteEvent
 from sipgw.sip.message import Request
 from sipgw.sip.offer_exchange import OfferExchange
 from sipgw.sip.reason import reason_text
@@ -111,7 +111,7 @@ class InviteDialog(CallState):
         """End the call on our side: stop everything that runs for it, and report `Ended`."""
         if self.phase is Phase.ENDED:
             return
-        self.advance(Step.END)
+        self.advance(InviteEvent.END)
         self.session.close(now)
         self.transferor.close()
         if self.dialog is not None:

@@ -5,7 +5,7 @@ from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
 from sipgw.sip.invite_dialog import InviteDialog
-from sipgw.sip.invite_dialog_table import Do, Step
+from sipgw.sip.invite_dialog_table import InviteAction, InviteEvent
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
@@ -75,7 +75,7 @@ class InviteServer(InviteDialog):
             self._progress(183, sdp, now)
 
     def _progress(self, status: int, sdp: bytes, now: float) -> None:
-        self.advance(Step.PROVISIONAL)
+        self.advance(InviteEvent.PROVISIONAL)
         self._stop_minute()
         response = self.core.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
         if self._is_reliable:
@@ -123,7 +123,7 @@ class InviteServer(InviteDialog):
             self._final = sdp
             return
         self._stop_waiting()
-        self.advance(Step.ANSWER)
+        self.advance(InviteEvent.ANSWER)
         sdp = self.session.answer_invite(self.invite, sdp)
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
@@ -147,18 +147,18 @@ class InviteServer(InviteDialog):
         if self.phase not in (Phase.ANSWERED, Phase.HANGING_UP):
             super().acked(ack, now)
             return
-        actions = self.advance(Step.ACK)
+        actions = self.advance(InviteEvent.ACK)
         self.on_event(Confirmed(self.session.acked(ack)))
-        if Do.BYE in actions:
+        if InviteAction.BYE in actions:
             self.bye(now, self._hung_up)
 
     def hangup(self, now: float, text: str = "") -> None:
         """End the call by a refusal or BYE; too late, this does nothing."""
         self._hung_up = Ended("gateway", "BYE", text)
-        actions = self.advance(Step.HANG_UP)
-        if Do.REFUSE in actions:
+        actions = self.advance(InviteEvent.HANG_UP)
+        if InviteAction.REFUSE in actions:
             self.reject(480, now)
-        if Do.BYE in actions:
+        if InviteAction.BYE in actions:
             self.bye(now, self._hung_up)
 
     def finish(self, ended: Ended, now: float) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sipgw.sip.offer_answer import NotAcceptable
-from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
+from sipgw.sip.sdp import ConnectionLine, Media, Sdp, SdpError
 
 PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
 """RFC 9429 §5.1.2: all of them must be accepted."""
-NOWHERE = Connection("IP4", "0.0.0.0")
+NOWHERE = ConnectionLine("IP4", "0.0.0.0")
 DISCARD = 9
 """The port of a stream whose addresses are candidates (RFC 8840 §4.1.1)."""
 MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}

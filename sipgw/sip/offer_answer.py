@@ -7,7 +7,7 @@ from typing import Self
 
 from sipgw.sip import sdes
 from sipgw.sip.sdes import Policy, Secured
-from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
+from sipgw.sip.sdp import ConnectionLine, Media, Sdp, SdpError
 
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
 """What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
@@ -58,9 +58,9 @@ class LocalMedia:
         return replace(self, session_id=number, secret=secret, tls=tls, session=b"")
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ConnectionLine:
         """Our ``c=`` line."""
-        return Connection("IP6" if ":" in self.address else "IP4", self.address)
+        return ConnectionLine("IP6" if ":" in self.address else "IP4", self.address)
 
     def described(self, media: tuple[Media, ...], timing: str = "0 0") -> bytes:
         """Our description with these m-lines: one that differs from the last has the next version (RFC 3264 §8)."""
@@ -373,7 +373,7 @@ def _control(sdp: Sdp, media: Media, local: LocalMedia, *, muxed: bool) -> tuple
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65535):
         return None
     _, _, address = connection.strip().rpartition(" ")
-    named = replace(media, connection=Connection("", address)) if address else media
+    named = replace(media, connection=ConnectionLine("", address)) if address else media
     try:
         return str(_remote(sdp, named, local)), int(port)
     except NotAcceptable:  # a bad hint is no reason to refuse a call

@@ -21,7 +21,7 @@ MAX_BINDINGS = 10
 LONGEST_CONTACT = 512
 
 
-class Answer(NamedTuple):
+class RegisterResponse(NamedTuple):
     """The response to a REGISTER."""
 
     status: int
@@ -76,19 +76,19 @@ class Registrar:
         every = (one for bindings in self._bindings.values() for one in bindings)
         return next((one.peer for one in every if one.contact == contact), None)
 
-    def register(self, user: str, request: Request, source: Peer, now: float) -> Answer:
+    def register(self, user: str, request: Request, source: Peer, now: float) -> RegisterResponse:
         """Take a REGISTER that `user` has sent from `source`; all of it is done, or nothing (§10.3)."""
         refusal = unsupported(request)
         if refusal is not None:
-            return Answer(refusal.status, headers=refusal.headers)
+            return RegisterResponse(refusal.status, headers=refusal.headers)
         if not user or request.to.uri.user != user:
-            return Answer(403)
+            return RegisterResponse(403)
         try:
             bindings = _changed(self.bindings(user, now), request, source, now)
         except _Refused as refused:
             return refused.answer
         except FieldError as error:
-            return Answer(400, f"Bad Request ({error})"[:80])
+            return RegisterResponse(400, f"Bad Request ({error})"[:80])
         self.changes += 1
         if bindings:
             self._bindings[user] = bindings
@@ -98,11 +98,11 @@ class Registrar:
             ("Contact", f"<{one.contact}>;expires={max(1, round(one.expires - now))};q={one.preference:g}")
             for one in self.bindings(user, now)
         )
-        return Answer(200, headers=tuple(listed))
+        return RegisterResponse(200, headers=tuple(listed))
 
 
 class _Refused(Exception):  # noqa: N818  an answer, not an error
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: RegisterResponse) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
@@ -136,7 +136,7 @@ def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> 
 def _in_order(binding: Binding, request: Request) -> None:
     """Step 7 of §10.3: an older REGISTER of the same phone, late on its way, changes nothing."""
     if binding.call_id == request.call_id and request.cseq.number <= binding.number:
-        raise _Refused(Answer(500, "Server Internal Error (out of order)"))
+        raise _Refused(RegisterResponse(500, "Server Internal Error (out of order)"))
 
 
 def _seconds(contact: NameAddr, request: Request) -> int:
@@ -145,5 +145,5 @@ def _seconds(contact: NameAddr, request: Request) -> int:
     # §10.2.1.1: what cannot be read counts as the default
     seconds = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 10 else LONGEST
     if 0 < seconds < SHORTEST:
-        raise _Refused(Answer(423, headers=(("Min-Expires", str(SHORTEST)),)))
+        raise _Refused(RegisterResponse(423, headers=(("Min-Expires", str(SHORTEST)),)))
     return min(seconds, LONGEST)

@@ -13,7 +13,7 @@ class SdpError(ValueError):
 
 
 @dataclass(frozen=True)
-class Connection:
+class ConnectionLine:
     """A ``c=`` line."""
 
     family: str
@@ -31,7 +31,7 @@ class Media:
     port: int
     protocol: str
     formats: tuple[str, ...]
-    connection: Connection | None = None
+    connection: ConnectionLine | None = None
     attributes: tuple[str, ...] = field(default=(), repr=False)
     """Keys (``a=crypto``) may be among them, so they are not shown."""
 
@@ -66,7 +66,7 @@ class Sdp:
     """A session description."""
 
     origin: str = ""
-    connection: Connection | None = None
+    connection: ConnectionLine | None = None
     attributes: tuple[str, ...] = ()
     media: tuple[Media, ...] = ()
     name: str = "-"
@@ -126,13 +126,13 @@ def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
     return None
 
 
-def _connection(section: list[tuple[str, str]]) -> Connection | None:
+def _connection(section: list[tuple[str, str]]) -> ConnectionLine | None:
     for key, value in section:
         if key == "c":
             parts = value.split()
             if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
                 raise SdpError(f"no connection: {value[:60]!r}")
-            return Connection(parts[1], parts[2].partition("/")[0])
+            return ConnectionLine(parts[1], parts[2].partition("/")[0])
     return None
 
 

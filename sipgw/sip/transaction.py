@@ -11,7 +11,7 @@ from sipgw.sip.message import Request, Response
 from sipgw.sip.timers import T1, T2, T4, TIMEOUT, TIMER_D, Timer, Timers
 
 
-class State(Enum):
+class TransactionState(Enum):
     """States of all four machines."""
 
     CALLING = "Calling"
@@ -23,7 +23,7 @@ class State(Enum):
     TERMINATED = "Terminated"
 
 
-class Event(Enum):
+class TransactionEvent(Enum):
     """What happens to a transaction."""
 
     RESEND = "timer A, E or G"
@@ -37,7 +37,7 @@ class Event(Enum):
     UNREACHABLE = "transport error"
 
 
-class Do(Enum):
+class TransactionAction(Enum):
     """What a transition does."""
 
     SEND = "send what came with the event"
@@ -48,80 +48,80 @@ class Do(Enum):
     STOP = "stop retransmitting"
 
 
-Table = dict[tuple[State, Event], tuple[State, tuple[Do, ...]]]
-S, E = State, Event
+Table = dict[tuple[TransactionState, TransactionEvent], tuple[TransactionState, tuple[TransactionAction, ...]]]
+S, E = TransactionState, TransactionEvent
 
 INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 1
-    (S.CALLING, E.RESEND): (S.CALLING, (Do.RESEND,)),
-    (S.CALLING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
-    (S.CALLING, E.UNREACHABLE): (S.TERMINATED, (Do.GIVE_UP,)),
-    (S.CALLING, E.PROVISIONAL): (S.PROCEEDING, (Do.STOP, Do.PASS)),
-    (S.CALLING, E.SUCCESS): (S.ACCEPTED, (Do.STOP, Do.PASS)),
-    (S.CALLING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.ACK, Do.PASS)),
-    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
-    (S.PROCEEDING, E.SUCCESS): (S.ACCEPTED, (Do.PASS,)),
-    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.ACK, Do.PASS)),
-    (S.COMPLETED, E.FAILURE): (S.COMPLETED, (Do.ACK,)),
+    (S.CALLING, E.RESEND): (S.CALLING, (TransactionAction.RESEND,)),
+    (S.CALLING, E.TIMEOUT): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
+    (S.CALLING, E.UNREACHABLE): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
+    (S.CALLING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.STOP, TransactionAction.PASS)),
+    (S.CALLING, E.SUCCESS): (S.ACCEPTED, (TransactionAction.STOP, TransactionAction.PASS)),
+    (S.CALLING, E.FAILURE): (S.COMPLETED, (TransactionAction.STOP, TransactionAction.ACK, TransactionAction.PASS)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.PASS,)),
+    (S.PROCEEDING, E.SUCCESS): (S.ACCEPTED, (TransactionAction.PASS,)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (TransactionAction.ACK, TransactionAction.PASS)),
+    (S.COMPLETED, E.FAILURE): (S.COMPLETED, (TransactionAction.ACK,)),
     (S.COMPLETED, E.LINGER): (S.TERMINATED, ()),
-    (S.ACCEPTED, E.SUCCESS): (S.ACCEPTED, (Do.PASS,)),
+    (S.ACCEPTED, E.SUCCESS): (S.ACCEPTED, (TransactionAction.PASS,)),
     (S.ACCEPTED, E.LINGER): (S.TERMINATED, ()),
 }
 CLIENT: Table = {  # RFC 3261 figure 6
-    (S.TRYING, E.RESEND): (S.TRYING, (Do.RESEND,)),
-    (S.TRYING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
-    (S.TRYING, E.UNREACHABLE): (S.TERMINATED, (Do.GIVE_UP,)),
-    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
-    (S.TRYING, E.SUCCESS): (S.COMPLETED, (Do.STOP, Do.PASS)),
-    (S.TRYING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.PASS)),
-    (S.PROCEEDING, E.RESEND): (S.PROCEEDING, (Do.RESEND,)),
-    (S.PROCEEDING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
-    (S.PROCEEDING, E.UNREACHABLE): (S.TERMINATED, (Do.GIVE_UP,)),
-    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
-    (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (Do.STOP, Do.PASS)),
-    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.PASS)),
+    (S.TRYING, E.RESEND): (S.TRYING, (TransactionAction.RESEND,)),
+    (S.TRYING, E.TIMEOUT): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
+    (S.TRYING, E.UNREACHABLE): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
+    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.PASS,)),
+    (S.TRYING, E.SUCCESS): (S.COMPLETED, (TransactionAction.STOP, TransactionAction.PASS)),
+    (S.TRYING, E.FAILURE): (S.COMPLETED, (TransactionAction.STOP, TransactionAction.PASS)),
+    (S.PROCEEDING, E.RESEND): (S.PROCEEDING, (TransactionAction.RESEND,)),
+    (S.PROCEEDING, E.TIMEOUT): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
+    (S.PROCEEDING, E.UNREACHABLE): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.PASS,)),
+    (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (TransactionAction.STOP, TransactionAction.PASS)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (TransactionAction.STOP, TransactionAction.PASS)),
     (S.COMPLETED, E.LINGER): (S.TERMINATED, ()),
 }
 INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 2
-    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, (Do.RESEND,)),
-    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.SEND,)),
-    (S.PROCEEDING, E.SUCCESS): (S.ACCEPTED, (Do.SEND,)),
-    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.SEND,)),
-    (S.COMPLETED, E.REQUEST): (S.COMPLETED, (Do.RESEND,)),
-    (S.COMPLETED, E.RESEND): (S.COMPLETED, (Do.RESEND,)),
-    (S.COMPLETED, E.ACK): (S.CONFIRMED, (Do.STOP,)),
-    (S.COMPLETED, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, (TransactionAction.RESEND,)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.SEND,)),
+    (S.PROCEEDING, E.SUCCESS): (S.ACCEPTED, (TransactionAction.SEND,)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (TransactionAction.SEND,)),
+    (S.COMPLETED, E.REQUEST): (S.COMPLETED, (TransactionAction.RESEND,)),
+    (S.COMPLETED, E.RESEND): (S.COMPLETED, (TransactionAction.RESEND,)),
+    (S.COMPLETED, E.ACK): (S.CONFIRMED, (TransactionAction.STOP,)),
+    (S.COMPLETED, E.TIMEOUT): (S.TERMINATED, (TransactionAction.GIVE_UP,)),
     (S.CONFIRMED, E.LINGER): (S.TERMINATED, ()),
-    (S.ACCEPTED, E.SUCCESS): (S.ACCEPTED, (Do.SEND,)),
-    (S.ACCEPTED, E.ACK): (S.ACCEPTED, (Do.PASS,)),
+    (S.ACCEPTED, E.SUCCESS): (S.ACCEPTED, (TransactionAction.SEND,)),
+    (S.ACCEPTED, E.ACK): (S.ACCEPTED, (TransactionAction.PASS,)),
     (S.ACCEPTED, E.LINGER): (S.TERMINATED, ()),
 }
 SERVER: Table = {  # RFC 3261 figure 8; RFC 4320 §4.1: nothing but 100 before the final response
-    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (Do.SEND,)),
-    (S.TRYING, E.SUCCESS): (S.COMPLETED, (Do.SEND,)),
-    (S.TRYING, E.FAILURE): (S.COMPLETED, (Do.SEND,)),
-    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, (Do.RESEND,)),
-    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.SEND,)),
-    (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (Do.SEND,)),
-    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.SEND,)),
-    (S.COMPLETED, E.REQUEST): (S.COMPLETED, (Do.RESEND,)),
+    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.SEND,)),
+    (S.TRYING, E.SUCCESS): (S.COMPLETED, (TransactionAction.SEND,)),
+    (S.TRYING, E.FAILURE): (S.COMPLETED, (TransactionAction.SEND,)),
+    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, (TransactionAction.RESEND,)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (TransactionAction.SEND,)),
+    (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (TransactionAction.SEND,)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (TransactionAction.SEND,)),
+    (S.COMPLETED, E.REQUEST): (S.COMPLETED, (TransactionAction.RESEND,)),
     (S.COMPLETED, E.LINGER): (S.TERMINATED, ()),
 }
 
 
-class Lifetime(NamedTuple):
+class TransactionTimes(NamedTuple):
     """How long a machine stays in a state, for unreliable and for reliable transports (RFC 3261 table 4)."""
 
     unreliable: float
     reliable: float
 
 
-LINGER: dict[tuple[int, State], Lifetime] = {
-    (id(INVITE_CLIENT), S.COMPLETED): Lifetime(TIMER_D, 0.0),  # D
-    (id(INVITE_CLIENT), S.ACCEPTED): Lifetime(TIMEOUT, TIMEOUT),  # M
-    (id(CLIENT), S.COMPLETED): Lifetime(T4, 0.0),  # K
-    (id(INVITE_SERVER), S.CONFIRMED): Lifetime(T4, 0.0),  # I
-    (id(INVITE_SERVER), S.ACCEPTED): Lifetime(TIMEOUT, TIMEOUT),  # L
-    (id(SERVER), S.COMPLETED): Lifetime(TIMEOUT, 0.0),  # J
+LINGER: dict[tuple[int, TransactionState], TransactionTimes] = {
+    (id(INVITE_CLIENT), S.COMPLETED): TransactionTimes(TIMER_D, 0.0),  # D
+    (id(INVITE_CLIENT), S.ACCEPTED): TransactionTimes(TIMEOUT, TIMEOUT),  # M
+    (id(CLIENT), S.COMPLETED): TransactionTimes(T4, 0.0),  # K
+    (id(INVITE_SERVER), S.CONFIRMED): TransactionTimes(T4, 0.0),  # I
+    (id(INVITE_SERVER), S.ACCEPTED): TransactionTimes(TIMEOUT, TIMEOUT),  # L
+    (id(SERVER), S.COMPLETED): TransactionTimes(TIMEOUT, 0.0),  # J
 }
 
 Wire = Callable[[Request | Response], None]
@@ -167,7 +167,7 @@ class Transaction:
         """Send a response (server side)."""
         self.fire(event_of(response), now, response)
 
-    def fire(self, event: Event, now: float, message: Request | Response | None = None) -> None:
+    def fire(self, event: TransactionEvent, now: float, message: Request | Response | None = None) -> None:
         """Let `event` happen."""
         row = self._table.get((self.state, event))
         if row is None:
@@ -204,21 +204,21 @@ class Transaction:
         """Whether this is an INVITE that we have refused: a proxy may send it again for another number."""
         return self._table is INVITE_SERVER and self.state in (S.COMPLETED, S.CONFIRMED)
 
-    def _do(self, action: Do, now: float, message: Request | Response | None) -> None:
+    def _do(self, action: TransactionAction, now: float, message: Request | Response | None) -> None:
         match action:
-            case Do.SEND if message is not None:
+            case TransactionAction.SEND if message is not None:
                 self._last = message
                 self._send(message)
-            case Do.RESEND if self._last is not None:
+            case TransactionAction.RESEND if self._last is not None:
                 self._send(self._last)
-            case Do.PASS:
+            case TransactionAction.PASS:
                 self._on_message(message, now)
-            case Do.GIVE_UP:
+            case TransactionAction.GIVE_UP:
                 self._on_message(None, now)
-            case Do.ACK if isinstance(message, Response):
+            case TransactionAction.ACK if isinstance(message, Response):
                 self._ack = self._ack or ack_of_failure(self.request, message)
                 self._send(self._ack)
-            case Do.STOP:
+            case TransactionAction.STOP:
                 self._stop()
 
     def _enter(self, now: float) -> None:
@@ -250,7 +250,7 @@ class Transaction:
         self._running.clear()
 
 
-def event_of(response: Response) -> Event:
+def event_of(response: Response) -> TransactionEvent:
     """The event that a response is."""
     if response.status < 200:
         return E.PROVISIONAL

@@ -24,7 +24,7 @@ from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.session_timer import too_short
 from sipgw.sip.stateless import Stateless
-from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Transaction
+from sipgw.sip.transaction import INVITE_SERVER, SERVER, Transaction, TransactionEvent, TransactionState
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without a transaction."""
@@ -147,11 +147,11 @@ class UserAgent:
         key = server_key(request)
         transaction = self._servers.get(key)
         if transaction is not None and request.method != "ACK":
-            transaction.fire(Event.REQUEST, now)
+            transaction.fire(TransactionEvent.REQUEST, now)
             return
         if request.method == "ACK":
             if transaction is not None:
-                transaction.fire(Event.ACK, now, request)
+                transaction.fire(TransactionEvent.ACK, now, request)
             else:
                 self._acked(request, now)
             return
@@ -219,7 +219,7 @@ class UserAgent:
     def _cancel(self, invite: Transaction, request: Request, transaction: Transaction, now: float) -> None:
         call = self._invited.get(invite)
         self.core.respond(transaction, 200, now, tag=call.tag if call else "")
-        if invite.state is not State.PROCEEDING:
+        if invite.state is not TransactionState.PROCEEDING:
             return
         if call is not None:
             call.cancelled(now, reason_text(request))

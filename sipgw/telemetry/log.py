@@ -28,12 +28,12 @@ def redact(text: str) -> str:
 
 
 def masking(private: Callable[[str], str]) -> Processor:
-    """A processor that masks credentials, and what `private` takes out, in all values of an event."""
+    """A processor that masks credentials and private data (`private`) in all values of an event."""
 
     def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():
             if key in ("call", "leg") and isinstance(value, str):
-                event[key] = redact(value)  # of the digits in an identity some make a valid number by chance
+                event[key] = redact(value)  # some digits of an identity are a valid number by chance
             elif key not in ("timestamp", "level"):
                 event[key] = _masked(value, private, DEEPEST)
         return event
@@ -54,7 +54,7 @@ def _masked(value: Any, private: Callable[[str], str], levels: int) -> Any:
 def configure(options: LogOptions, private: Callable[[str], str] = str) -> None:
     """Set up structlog and the standard library's logging, both to standard error.
 
-    `private` takes out of every text what must not stand in a log: see `sipgw.records.privacy.redaction`.
+    `private` removes private data from every text: see `sipgw.records.privacy.redaction`.
     """
     renderer: Any = (
         structlog.processors.JSONRenderer()
@@ -75,7 +75,7 @@ def configure(options: LogOptions, private: Callable[[str], str] = str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Third-party libraries log headers at debug level; they are heard from warning on.
+    # Third-party libraries log headers at debug level; they are logged from warning on.
     logging.basicConfig(
         stream=sys.stderr, level=max(level, logging.WARNING), format="%(name)s: %(message)s", force=True
     )

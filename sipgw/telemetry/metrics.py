@@ -33,9 +33,9 @@ METHODS = frozenset(
      "SUBSCRIBE"}
 )  # fmt: skip
 LATELY = 60.0
-"""Seconds for which the worst is remembered: an alarm of it is to end."""
+"""Seconds for which the worst value is kept, so that its alarm ends."""
 PARTS = {"hearing": "stt", "thinking": "llm", "voicing": "tts"}
-"""Which provider a part of the latency waits for."""
+"""The provider of each part of the latency."""
 
 
 class Trunk(Protocol):
@@ -68,7 +68,8 @@ class _Open:
 
 
 class Metrics:
-    """All metrics of one gateway. `watch` and `trace` are to be told everything; `text` is what Prometheus reads."""
+    """All metrics of one gateway. `watch` and `trace` must get all events; `text` returns the metrics for
+    Prometheus."""
 
     def __init__(
         self,
@@ -78,7 +79,8 @@ class Metrics:
         clock: Callable[[], float] = time.monotonic,
         dropped: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`provider` names who an agent has as ``stt``, ``model`` or ``voice``; `dropped` are messages, by why."""
+        """`provider` returns an agent's provider of ``stt``, ``model`` or ``voice``; `dropped` are messages by
+        reason."""
         self.registry = CollectorRegistry()
         self._provider = provider
         self._open: dict[str, _Open] = {}
@@ -154,7 +156,8 @@ class _Worst:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._values: deque[tuple[float, float]] = deque()
-        """When, and what: each smaller than the one before, as what a larger one follows never counts again."""
+        """Times and values; each value is smaller than the one before, because a value before a larger one never counts
+        again."""
 
     def take(self, value: float) -> None:
         while self._values and self._values[-1][1] <= value:
@@ -238,7 +241,7 @@ class _Sip:
 
 
 class _Dropped(Collector):
-    """SIP messages that became nothing."""
+    """Dropped SIP messages."""
 
     def __init__(self, dropped: Callable[[], Mapping[str, int]]) -> None:
         self._dropped = dropped
@@ -256,7 +259,7 @@ class _Dropped(Collector):
 
 
 class _MediaProcesses(Collector):
-    """What the media processes take, each by its number."""
+    """The resources of the media processes, by number."""
 
     def __init__(self, processes: Callable[[], Iterable[ProcessState]]) -> None:
         self._processes = processes
@@ -289,7 +292,7 @@ class _MediaProcesses(Collector):
 
 
 class _Pools(Collector):
-    """The threads for what blocks, by the kind of work."""
+    """The pools of threads, by the kind of work."""
 
     def collect(self) -> Iterable[Metric]:
         """Ask now."""
@@ -304,7 +307,7 @@ class _Pools(Collector):
 
 
 class _Full(Collector):
-    """What met its bound."""
+    """Counters of full tables and queues."""
 
     def collect(self) -> Iterable[Metric]:
         """Ask now."""
@@ -315,7 +318,7 @@ class _Full(Collector):
 
 
 class _Trunks(Collector):
-    """How the trunks are at the moment of asking."""
+    """The present state of the trunks."""
 
     def __init__(self, trunks: Callable[[], Iterable[Trunk]]) -> None:
         self._trunks = trunks
@@ -334,7 +337,7 @@ class _Trunks(Collector):
         up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
         for name, trunk in trunks.items():
             live.add_metric([name], trunk.calls)
-            if trunk.registration not in ("", "elsewhere", "closed"):  # of a cluster one registers; who drains does not
+            if trunk.registration not in ("", "elsewhere", "closed"):  # in a cluster one gateway does it
                 registered.add_metric([name], float(trunk.registration == "registered"))
             if trunk.health != "unknown":
                 up.add_metric([name], float(trunk.health == "up"))

@@ -1,7 +1,7 @@
-"""OpenTelemetry traces: a span for each call, in it one for each turn, in it what the caller waited for.
+"""OpenTelemetry traces: a span for each call, in it one for each turn, in it one for each part of the waiting time.
 
-Needs the extra ``otel``; where traces go is set as everywhere, by the environment (``OTEL_EXPORTER_OTLP_ENDPOINT``).
-Nothing that was said and nobody's number is in a span.
+Needs the extra ``otel``; the target of traces is set by the environment as usual (``OTEL_EXPORTER_OTLP_ENDPOINT``).
+Spans have no words and no numbers.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ PARTS = (
     ("llm", "final", "first_sentence"),
     ("tts", "first_sentence", "first_sound"),
 )
-"""Spans of a turn, and between which of its moments they lie: see `agent.records.Times`."""
+"""Spans of a turn, and their first and last moments: see `agent.records.Times`."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _Traced:
 
 
 class Tracing:
-    """Makes spans of calls. `watch` is to be told everything."""
+    """Creates spans of calls. `watch` must get all events."""
 
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
@@ -101,7 +101,7 @@ class Tracing:
 
 
 def tracing() -> Watcher | None:
-    """A watcher that sends traces to where the environment says; None without the extra."""
+    """A watcher that sends traces to the endpoint of the environment; None without the extra."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource

@@ -1,4 +1,4 @@
-"""A scripted caller: real SIP and RTP on one side, on the other a script that hears the agent and acts."""
+"""A scripted caller: real SIP and RTP, controlled by a script that reacts to the agent's sound."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 
 QUIET = 0.8
-"""Seconds of silence after which the caller takes it that the agent has finished."""
+"""Seconds of silence after which the caller assumes that the agent has finished."""
 AUDIBLE = 120.0
 """Root mean square of the agent's sound above which the caller hears it."""
 NOISE = 60
@@ -42,7 +42,7 @@ class Press(NamedTuple):
 
 
 class HangUp(NamedTuple):
-    """The caller has had enough."""
+    """The caller hangs up."""
 
 
 Action = Say | Press | HangUp
@@ -56,8 +56,8 @@ class Span(NamedTuple):
 
 
 @dataclass
-class Ear:
-    """What the caller hears of the agent. Sans-IO."""
+class AgentAudioMonitor:
+    """Speech of the agent as the caller hears it. Sans-IO."""
 
     sound: bytes = b""
     speech: list[Span] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Ear:
 
     @property
     def began_at(self) -> float:
-        """When the agent began what it is saying now, after a pause or after the caller."""
+        """The start of the agent's present speech, after a pause or after the caller's words."""
         began = self.sounds_at
         for span in reversed(self.speech):
             if began - span.end > QUIET or span.end < self.spoken_until:
@@ -104,18 +104,18 @@ class Ear:
 
 
 class Script(Protocol):
-    """What the caller does; asked every 20 ms."""
+    """The next action of the caller; called every 20 ms."""
 
-    def next(self, now: float, ear: Ear) -> Action | None:
+    def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """What to do now, or None."""
         ...
 
 
 @dataclass
 class Call:
-    """A call as it was for the caller. Times are on the loop's clock."""
+    """A call as the caller experienced it. Times are on the loop's clock."""
 
-    ear: Ear = field(default_factory=Ear)
+    agent_audio: AgentAudioMonitor = field(default_factory=AgentAudioMonitor)
     said: bytes = b""
     """The caller's own sound, in step with what was heard."""
     utterances: list[Span] = field(default_factory=list)
@@ -128,14 +128,14 @@ class Call:
 
 
 class Relay(Protocol):
-    """What stands between the caller's media and the network."""
+    """A relay between the caller's media and the network."""
 
     async def between(self, port: int) -> int:
         """The port to be named in the offer instead of `port`."""
         ...
 
     def onward(self, remote: tuple[str, int]) -> tuple[str, int]:
-        """Where the caller is to send, when the other side is at `remote`."""
+        """The address for the caller's packets, if the other side is at `remote`."""
         ...
 
 
@@ -191,7 +191,7 @@ async def placed(
     offer = make_offer(local)
     call.dialled = now()
     leg, reply = await endpoint.invite(target, f"<sip:caller@{host}>", offer)
-    call.answered = call.ear.spoken_until = now()
+    call.answered = call.agent_audio.spoken_until = now()
     try:
         yield leg, accept_answer(offer, reply or b"", local)
     finally:
@@ -220,18 +220,18 @@ async def _follow(call: Call, leg: Leg, channel: media.Channel, script: Script) 
     now, number = asyncio.get_running_loop().time, 0
     while True:
         await asyncio.sleep(STEP)
-        match script.next(now(), call.ear):
+        match script.next(now(), call.agent_audio):
             case Say(sound):
                 number += 1
-                begin = max(now(), call.ear.spoken_until)
-                call.ear.spoken_until = begin + len(sound) / 8000
-                call.utterances.append(Span(begin, call.ear.spoken_until))
+                begin = max(now(), call.agent_audio.spoken_until)
+                call.agent_audio.spoken_until = begin + len(sound) / 8000
+                call.utterances.append(Span(begin, call.agent_audio.spoken_until))
                 call.said += b"\xff" * max(0, int((begin - call.answered) * 8000) - len(call.said)) + sound
                 channel.say(number, sound)
                 channel.finish(number)
             case Press(keys):
                 channel.send_digits(keys)
-                call.ear.spoken_until = now() + 0.2 * len(keys)
+                call.agent_audio.spoken_until = now() + 0.2 * len(keys)
             case HangUp():
                 call.ending = "the caller hung up"
                 leg.hangup()
@@ -242,7 +242,7 @@ async def _follow(call: Call, leg: Leg, channel: media.Channel, script: Script) 
 
 def _hear(call: Call, event: media.MediaEvent) -> None:
     if isinstance(event, media.Frames):
-        call.ear.hear(event.ulaw, event.at)
+        call.agent_audio.hear(event.ulaw, event.at)
 
 
 def with_noise(ulaw: bytes) -> bytes:

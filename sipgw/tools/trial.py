@@ -1,4 +1,4 @@
-"""Gateways that are started for a trial: as configured inside, cut off from everything outside."""
+"""Gateways for a trial: they use the configuration, but are isolated from the network."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +18,9 @@ EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 
 
 def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
-    """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on loopback ports of their own.
-
-    Its records go to a database in `folder`. Trunks, accounts, webhooks, recordings and captures are left out: a trial
-    calls nobody, tells nobody and leaves nothing behind. The agent's tools are its own and do what they do; whoever
+    """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on separate loopback ports. Its
+    records go to a database in `folder`. Trunks, accounts, webhooks, recordings and captures are left out: a trial
+    makes no calls, sends no webhooks and leaves no files. The agent's tools are its own and do what they do; whoever
     callers can be handed over to, at whatever hour, the caller itself is asked to call (`SOMEBODY`).
     """
     config, plain = config or GatewayConfig(agent=EMBEDDED), GatewayConfig()

@@ -1,19 +1,20 @@
-"""What the status of a call that was not answered tells of the person called, or of the trunk. Sans-IO.
+"""Classifies the status of an unanswered call: a matter of the called person, or of the trunk. Sans-IO.
 
-The Q.850 cause of a Reason header (RFC 3326 §2) goes before the status: PBXs and carriers that map causes to statuses
-(RFC 3398 §7.2.4.1, §8.2.6.1) send 403 for a person who has declined as for a trunk that refuses.
+The Q.850 cause of a Reason header (RFC 3326 §2) takes precedence over the status: PBXs and carriers that map causes to
+statuses
+(RFC 3398 §7.2.4.1, §8.2.6.1) send 403 both for a person who declined and for a trunk that refuses.
 """
 
 from sipgw.sip.events import Ended
 
 BUSY = frozenset({486, 600})
 NO_ANSWER = frozenset({408, 480, 487})
-"""480 is a phone that is switched off as well; 487 is what our own CANCEL after `ring_timeout` brings."""
+"""480 is also the answer for a phone that is switched off; 487 follows our own CANCEL after `ring_timeout`."""
 DECLINED = frozenset({603, 607, 608})
 """607 and 608: the person called, or the carrier for them, does not want such calls (RFC 8197, RFC 8688)."""
 WRONG_NUMBER = frozenset({404, 410, 484, 604})
 ELSEWHERE = frozenset({401, 403, 407, 408, 500, 502, 503, 504})
-"""Statuses that tell of the trunk and not of the person called: the next trunk is tried. Not among them: 404, 410, 480,
+"""Statuses that concern the trunk and not the called person: the next trunk is tried. Not among them: 404, 410, 480,
 484, 486, 487, 488, 6xx."""
 
 PERSON = {
@@ -26,10 +27,10 @@ PERSON = {
     22: "wrong_number",  # number changed
     28: "wrong_number",  # invalid number format
 }
-"""Causes that tell of the person called (ITU-T Q.850 §2.2.7), and the kind of ending of such a call."""
+"""Causes that concern the called person (ITU-T Q.850 §2.2.7), and the ending of such a call."""
 TRUNK = frozenset({34, 38, 41, 42, 43, 44, 47, 58})
 """Causes of a network that is full or out of order: the next trunk is tried. Causes in neither table, such as 16
-(normal clearing), 31 (unspecified) and 127 (interworking), tell less than the status does."""
+(normal clearing), 31 (unspecified) and 127 (interworking), say less than the status."""
 
 
 def elsewhere(ended: Ended) -> bool:

@@ -1,4 +1,4 @@
-"""Selects the trunk of a call out and the number that it shows: order, health, limits, numbers. Sans-IO."""
+"""Selects the trunk of an outgoing call and its caller ID: order, health, limits, numbers. Sans-IO."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +65,7 @@ class RouteSelector:
         """The attempts to call `number`, in their order. Raises `NotDialled` if no trunk can try.
 
         `only` names one trunk; `caller_id` is shown instead of the trunk's own if the trunk may show it. Each attempt
-        that is taken uses up a turn of its trunk, at the time that `clock` tells then.
+        that is used counts in the trunk's calls per second, at the time of `clock`.
         """
         reasons = []
         found = False
@@ -100,21 +100,21 @@ class RouteSelector:
         return wait
 
     def onward(self, attempt: Attempt, target: Uri, now: float) -> Attempt:
-        """`attempt` again, at the place that its trunk has sent it on to. Raises `NotDialled`."""
+        """`attempt` again, at the target of the trunk's redirect. Raises `NotDialled`."""
         wait = self._turn(attempt.trunk, now)
         if wait is None:
             raise NotDialled(f"more than {attempt.trunk.calls_per_second:g} calls a second")
         return replace(attempt, target=target, wait=wait)
 
     def failed(self, attempt: Attempt, ended: Ended, now: float, retry_after: float = PENALTY) -> bool:
-        """Note how an attempt ended; returns whether the next one is to be made."""
+        """Note the result of an attempt; returns whether the next trunk is to be tried."""
         following = elsewhere(ended)
         if following and ended.status == 503:
             self._resting[attempt.trunk.name] = now + min(retry_after, 300.0)
         return following
 
     def _doubtful(self, trunk: TrunkOptions, now: float) -> bool:
-        """Such a trunk is tried last, and not left out: what we know of it may be old."""
+        """Such a trunk is tried last, but not left out: its state may be outdated."""
         return not self._reachable(trunk.name) or self._resting.get(trunk.name, 0.0) > now
 
     def _turn(self, trunk: TrunkOptions, now: float) -> float | None:
@@ -129,7 +129,7 @@ class RouteSelector:
 
 
 def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """From, and the headers in which carriers look for the caller. Raises `NumberError`."""
+    """From, and the headers from which carriers read the caller. Raises `NumberError`."""
     user = trunk.shows(caller_id)
     domain = trunk.domain_uri
     assert domain is not None  # noqa: S101  `RouteSelector` keeps only trunks with one
@@ -137,5 +137,6 @@ def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str
         return f"<sip:{trunk.user or 'agent'}@{domain.host}>", ()
     address = f"<sip:{user}@{domain.host}>"
     name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""
-    # Carriers look for the caller in one or the other (trunk documents of Telnyx, Twilio, Plivo): both say the same.
+    # Carriers read the caller from one or the other (trunk documents of Telnyx, Twilio, Plivo): both have the same
+    # value.
     return f"{name}{address}", (("P-Asserted-Identity", f"{name}{address}"),)

@@ -1,4 +1,4 @@
-"""The trunks as they are: registered where they want it, asked whether they are there."""
+"""Registers trunks, and probes them by OPTIONS."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ ELSEWHERE = "elsewhere"
 
 @dataclass(frozen=True)
 class TrunkStatus:
-    """How a trunk is at the moment."""
+    """The present state of a trunk."""
 
     name: str
     registration: str
@@ -58,7 +58,7 @@ class TrunkWatch:
                 self._probe(endpoint, trunk, trunk.domain_uri)
 
     def stop(self, endpoint: Endpoint) -> None:
-        """Give up all registrations, for others to take over: nobody is to send calls here any more."""
+        """Remove all registrations, so that no more calls come here and other gateways can register."""
         if self._leases is not None:
             self._leases.give_up()
         endpoint.unregister()
@@ -77,7 +77,7 @@ class TrunkWatch:
         return found
 
     def reachable(self, trunk: str) -> bool:
-        """Whether calls out may go through `trunk`, as far as is known."""
+        """Whether `trunk` can take outgoing calls, by the last known state."""
         registration, probe = self.registrations.get(trunk), self._probes.get(trunk)
         down = probe is not None and probe.reach is Reach.DOWN
         return not down and (registration is None or registration.state is not RegistrationState.FAILED)
@@ -94,7 +94,7 @@ class TrunkWatch:
             log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
             registration = self.registrations.get(trunk.name)
             if was is Reach.DOWN and probe.reach is Reach.UP and registration is not None:
-                # A PBX that comes back may have forgotten us, and would not send a call here until the next renewal.
+                # A restarted PBX may have lost our registration, and would send no calls here until the next renewal.
                 registration.forgotten(asyncio.get_running_loop().time())
 
         probe.changed = changed

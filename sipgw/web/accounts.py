@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.records.store import Store
+from sipgw.web.principal import ROLES, SCOPES, Role
 from sipgw.web.sessions import Session
-from sipgw.web.tables import ApiKey, Deed, KeptSession, User
-from sipgw.web.who import ROLES, SCOPES, Role
+from sipgw.web.tables import ApiKey, AuditEntry, SessionRecord, User
 
 log = structlog.get_logger()
 
@@ -33,9 +33,9 @@ _NAME = re.compile(r"[\w.@+-]{1,64}")
 _KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
 _HASHER = PasswordHasher()
 SIGN_IN = Pool("sign-in", workers=1, waiting=16)
-"""A hash takes 64 MiB: sign-ins wait for each other."""
+"""A hash takes 64 MiB, so sign-ins are processed one after the other."""
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
-"""Checked for users that are not there, so that they take as long as those that are."""
+"""Checked for unknown users, so that the answer takes as long as for known ones."""
 
 
 class AccountError(OperatorError):
@@ -52,7 +52,7 @@ class Key:
 
 
 class Accounts:
-    """Users, sessions, keys and deeds."""
+    """Users, sessions, keys and audit entries."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -73,7 +73,7 @@ class Accounts:
         hashed = await SIGN_IN.run(_HASHER.hash, password)
         async with self._store.write() as session:
             await session.merge(User(name=name, role=role, password=hashed))
-            await session.execute(delete(KeptSession).where(KeptSession.name == name))
+            await session.execute(delete(SessionRecord).where(SessionRecord.name == name))
 
     async def check(self, name: str, password: str) -> Role | None:
         """The role of a user whose password this is, or None."""
@@ -83,12 +83,12 @@ class Accounts:
         return next((role for role in ROLES if user and right and role == user.role), None)
 
     async def sessions(self, idle: float, limit: float) -> list[Session]:
-        """The sessions that still count, the one that was used longest ago first; others are erased."""
+        """The valid sessions, the least recently used first; others are deleted."""
         now = datetime.now(UTC).timestamp()
         async with self._store.write() as session:
-            old = or_(KeptSession.used < now - idle, KeptSession.began < now - limit)
-            await session.execute(delete(KeptSession).where(old))
-            found = await session.scalars(select(KeptSession).order_by(KeptSession.used))
+            old = or_(SessionRecord.used < now - idle, SessionRecord.began < now - limit)
+            await session.execute(delete(SessionRecord).where(old))
+            found = await session.scalars(select(SessionRecord).order_by(SessionRecord.used))
             return [
                 Session(one.name, role, one.csrf, one.began, one.used, one.token)
                 for one in found
@@ -100,13 +100,13 @@ class Accounts:
         """Keep a new session."""
         async with self._store.write() as database:
             kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token")}
-            database.add(KeptSession(**kept))
+            database.add(SessionRecord(**kept))
 
     async def keep(self, session: Session) -> bool:
-        """Keep that a session is in use; False if it was ended elsewhere, by a new password for example."""
+        """Store that a session is in use; False if it was ended elsewhere, for example by a new password."""
         try:
             async with self._store.write() as database:
-                mine = update(KeptSession).where(KeptSession.csrf == session.csrf).values(used=session.used)
+                mine = update(SessionRecord).where(SessionRecord.csrf == session.csrf).values(used=session.used)
                 return bool(getattr(await database.execute(mine), "rowcount", 0))
         except SQLAlchemyError as error:
             log.warning("session not kept", cause=str(error).splitlines()[0])
@@ -115,10 +115,10 @@ class Accounts:
     async def end(self, session: Session) -> None:
         """Erase a session."""
         async with self._store.write() as database:
-            await database.execute(delete(KeptSession).where(KeptSession.csrf == session.csrf))
+            await database.execute(delete(SessionRecord).where(SessionRecord.csrf == session.csrf))
 
     async def add_key(self, name: str, scopes: Collection[str]) -> str:
-        """Make a key; it is told here and never again. Raises `AccountError`."""
+        """Create a key. Only this method returns it. Raises `AccountError`."""
         if unknown := [scope for scope in scopes if scope not in SCOPES]:
             raise AccountError(f"there is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}")
         if not scopes or not _NAME.fullmatch(name):
@@ -148,7 +148,7 @@ class Accounts:
         return Key(found.id, found.name, frozenset(found.scopes))
 
     async def revoke(self, key: str) -> bool:
-        """Make a key worthless; returns whether it was there."""
+        """Revoke a key; returns whether it existed."""
         async with self._store.write() as session:
             if (found := await session.get(ApiKey, key)) is None:
                 return False
@@ -156,9 +156,9 @@ class Accounts:
             return True
 
     async def note(self, who: str, action: str, target: str = "", detail: str = "", address: str = "") -> None:
-        """Write into the audit log; what the database does not take stands in the log at least."""
+        """Write into the audit log; if the database fails, the entry goes to the log."""
         log.info("audit", who=who, action=action, target=target, address=address)
-        deed = Deed(
+        deed = AuditEntry(
             at=datetime.now(UTC), who=who[:64], action=action[:64], target=target[:255], detail=detail[:500],
             address=address[:64],
         )  # fmt: skip
@@ -167,20 +167,20 @@ class Accounts:
                 session.add(deed)
                 await session.flush()
                 if deed.id % 1000 == 0:
-                    await session.execute(delete(Deed).where(Deed.id <= deed.id - KEPT))
+                    await session.execute(delete(AuditEntry).where(AuditEntry.id <= deed.id - KEPT))
         except SQLAlchemyError as error:
             log.warning("audit not kept", cause=str(error).splitlines()[0])
 
-    async def deeds(self, limit: int = 200) -> list[Deed]:
+    async def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         """What was done last, newest first."""
         async with self._store.read() as session:
-            return list(await session.scalars(select(Deed).order_by(Deed.id.desc()).limit(limit)))
+            return list(await session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))
 
     async def forget(self, numbers: Sequence[str]) -> None:
-        """Take these numbers out of the audit log; what was done stays."""
+        """Mask these numbers in the audit log; the entries stay."""
         async with self._store.write() as session:
-            for column in (Deed.target, Deed.detail):
-                await session.execute(update(Deed).where(column.in_(numbers)).values({column: "forgotten"}))
+            for column in (AuditEntry.target, AuditEntry.detail):
+                await session.execute(update(AuditEntry).where(column.in_(numbers)).values({column: "forgotten"}))
 
     async def empty(self) -> bool:
         """Whether there is no user yet."""

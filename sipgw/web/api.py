@@ -17,23 +17,23 @@ from sipgw.records.store import CallFilter
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
+from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
-from sipgw.web.who import Who, needs
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
 
 
-Reader = Annotated[Who, Depends(needs("calls:read"))]
-Controller = Annotated[Who, Depends(needs("calls:control"))]
-Caller = Annotated[Who, Depends(needs("calls:place"))]
+Reader = Annotated[Principal, Depends(requires_scope("calls:read"))]
+Controller = Annotated[Principal, Depends(requires_scope("calls:control"))]
+Caller = Annotated[Principal, Depends(requires_scope("calls:place"))]
 Id = Annotated[str, Path(max_length=255, description="the call's identity")]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers that are documented beside the good one."""
+    """The documented answers besides success."""
     return {status: {"model": models.Problem} for status in statuses}
 
 
@@ -43,14 +43,14 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 @router.get("/live", tags=["live calls"])
 async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
-    return models.LiveCalls(calls=[_live(call, session.row()) for call, session in app.house.calls.items()])
+    return models.LiveCalls(calls=[_live(call, session.row()) for call, session in app.gateway.calls.items()])
 
 
 @router.get("/cluster", tags=["live calls"])
 async def cluster(app: Here, _who: Reader) -> models.Cluster:
     """The calls that are going on at all gateways of the cluster, this one included."""
     try:
-        found = await app.house.everywhere()
+        found = await app.gateway.everywhere()
     except Unreachable:
         raise HTTPException(503, "the gateways' Redis does not answer") from None
     there = [
@@ -65,7 +65,7 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
     try:
-        found = await app.house.store.page(wanted, search.limit, search.after)
+        found = await app.gateway.store.page(wanted, search.limit, search.after)
     except ValueError as error:
         raise HTTPException(404, str(error)) from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
@@ -73,18 +73,18 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
-    """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one."""
+    """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one call."""
     key, call = request.headers.get(KEY, "")[:200], secrets.token_hex(12)
-    placed = PlacedCalls(app.house.store)
+    placed = PlacedCalls(app.gateway.store)
     if key and (before := await placed.claim(who.name, key, call)):
         return models.Placed(id=before)
-    wish = OriginateRequest(
+    call_request = OriginateRequest(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
         ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
         call=call,
     )  # fmt: skip
     try:
-        made = app.house.originate(wish).id
+        made = app.gateway.originate(call_request).id
     except (VariableError, NotDialled) as error:
         if key:
             await placed.give_up(who.name, key)
@@ -97,7 +97,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
 @router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))
 async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
     """The record of one call."""
-    found = await app.house.store.call(id)
+    found = await app.gateway.store.call(id)
     if found is None:
         raise HTTPException(404, "there is no record of this call")
     return models.CallRecord.model_validate(found)
@@ -125,7 +125,7 @@ async def digits(request: Request, app: Here, who: Controller, id: Id, what: mod
 async def transfer(
     request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
-    """Transfer the caller to one of `[[people]]`, or to whoever is free."""
+    """Transfer the caller to one of `[[people]]`, or to anybody on duty."""
     return await _steer(request, app, who, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
@@ -133,7 +133,7 @@ async def transfer(
 async def take_over(
     request: Request, app: Here, who: Controller, id: Id, what: models.TakeOver  # noqa: A002
 ) -> models.Done:  # fmt: skip
-    """Call an operator, who takes the agent's place when they answer; waits for that."""
+    """Call an operator, who takes the agent's place when they answer; the response waits for the answer."""
     try:
         taken = await _going_on(app, id).take_over(what.who)
     except CallControlRefused as error:
@@ -146,7 +146,7 @@ async def take_over(
 
 @router.post("/calls/{id:path}/give-back", tags=["live calls"], responses=problems(404, 409))
 async def give_back(request: Request, app: Here, who: Controller, id: Id) -> models.Done:  # noqa: A002
-    """Let the agent speak again, in the place of an operator."""
+    """Let the agent speak again instead of the operator."""
     try:
         _going_on(app, id).give_back()
     except CallControlRefused as error:
@@ -157,14 +157,15 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
-    """Have the agent hang up; who rings, hears a goodbye or speaks with a person is hung up at once."""
+    """Have the agent say goodbye and hang up. A call that rings, hears a goodbye or is with a person is hung up at
+    once."""
     cause = what.cause or f"{who.name} ended the call"
     try:
         return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
     except HTTPException as error:
         if error.status_code != 409:
             raise
-    app.house.stop(id, cause)
+    app.gateway.stop(id, cause)
     await _note(request, app, who, "ended", id, cause)
     return models.Done(id=id)
 
@@ -172,7 +173,7 @@ async def end(request: Request, app: Here, who: Controller, id: Id, what: models
 @router.get("/trunks", tags=["trunks"])
 async def trunks(app: Here, _who: Reader) -> models.Trunks:
     """How each trunk is."""
-    return models.Trunks(trunks=[models.Trunk(**asdict(trunk)) for trunk in app.house.status()])
+    return models.Trunks(trunks=[models.Trunk(**asdict(trunk)) for trunk in app.gateway.status()])
 
 
 def _live(call: str, values: dict[str, Any]) -> models.LiveCall:
@@ -180,13 +181,13 @@ def _live(call: str, values: dict[str, Any]) -> models.LiveCall:
 
 
 def _going_on(app: App, call: str) -> CallSession:
-    if (live := app.house.calls.get(call)) is None:
+    if (live := app.gateway.calls.get(call)) is None:
         raise HTTPException(404, "this call is not going on")
     return live
 
 
 async def _steer(
-    request: Request, app: App, who: Who, call: str, action: str, detail: str, act: Callable[[CallControl], None]
+    request: Request, app: App, who: Principal, call: str, action: str, detail: str, act: Callable[[CallControl], None]
 ) -> models.Done:
     try:
         act(_going_on(app, call).call_control)
@@ -196,5 +197,5 @@ async def _steer(
     return models.Done(id=call)
 
 
-async def _note(request: Request, app: App, who: Who, action: str, target: str, detail: str) -> None:
-    await app.entrance.accounts.note(who.name, action, target, detail, address(request))
+async def _note(request: Request, app: App, who: Principal, action: str, target: str, detail: str) -> None:
+    await app.auth.accounts.note(who.name, action, target, detail, address(request))

@@ -31,11 +31,11 @@ from sipgw.web import (
     steer,
     trunks,
 )
-from sipgw.web.entrance import Entrance
-from sipgw.web.fared import Fared
+from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
-from sipgw.web.guard import NO_DATABASE, Guard
-from sipgw.web.state import FOLDER, App, House, Page, page, templates
+from sipgw.web.provider_stats import ProviderStats
+from sipgw.web.security import NO_DATABASE, SecurityMiddleware
+from sipgw.web.state import FOLDER, App, GatewayView, Page, page, templates
 
 log = structlog.get_logger()
 
@@ -53,19 +53,19 @@ OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router,
 
 
 def application(
-    house: House,
+    gateway: GatewayView,
     options: WebOptions,
     feed: Feed,
-    entrance: Entrance,
+    auth: Authentication,
 ) -> FastAPI:
     """The dashboard of a gateway."""
     made = FastAPI(
         title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{api.PREFIX}/openapi.json"
     )
-    fared = Fared()
-    house.watchers.add(fared.tell)
-    made.state.app = App(house, feed, entrance, fared, _metrics(house), PAGES, templates())
-    made.state.phone = BrowserPhone(house)
+    provider_stats = ProviderStats()
+    gateway.watchers.add(provider_stats.tell)
+    made.state.app = App(gateway, feed, auth, provider_stats, _metrics(gateway), PAGES, templates())
+    made.state.phone = BrowserPhone(gateway)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     made.include_router(api.router)
@@ -74,21 +74,23 @@ def application(
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)
     made.add_exception_handler(PoolFullError, _busy)
-    made.add_middleware(Guard, entrance=entrance, names=options.names)
+    made.add_middleware(SecurityMiddleware, auth=auth, names=options.names)
     return made
 
 
-def _metrics(house: House) -> Metrics:
-    """Metrics that are told of everything from now on."""
+def _metrics(gateway: GatewayView) -> Metrics:
+    """Metrics that count all events from now on."""
 
     def provider(agent: str, part: str) -> str:
-        known = house.agents.all.get(agent)
+        known = gateway.agents.all.get(agent)
         return known.choice.of(part) if known else ""
 
-    engine = house.evidence.engine
-    made = Metrics(house.status, provider, lambda: engine.processes if engine else [], dropped=house.evidence.dropped)
-    house.watchers.add(made.watch)
-    house.evidence.tracers.add(made.trace)
+    engine = gateway.evidence.engine
+    made = Metrics(
+        gateway.status, provider, lambda: engine.processes if engine else [], dropped=gateway.evidence.dropped
+    )
+    gateway.watchers.add(made.watch)
+    gateway.evidence.tracers.add(made.trace)
     return made
 
 
@@ -109,7 +111,7 @@ async def _busy(request: Request, error: Exception) -> Response:
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:
-    """What was wrong and where, without repeating what may be a secret or huge."""
+    """The error and its place, without the value, which may be secret or huge."""
     found = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in error.errors()]
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": found}, 422)

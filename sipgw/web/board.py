@@ -1,4 +1,4 @@
-"""The board of live calls: what has changed on it since somebody last looked. Sans-IO."""
+"""The board of live calls, and its changes since the last update. Sans-IO."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sipgw.calls.session import CallSession, Row
 
 
-class Change(NamedTuple):
-    """What is to be changed on a board; only the fields that differ."""
+class BoardChange(NamedTuple):
+    """An update of a board; only the fields that differ."""
 
     rows: dict[str, Row]
     gone: list[str]
@@ -16,13 +16,13 @@ class Change(NamedTuple):
         return bool(self.rows or self.gone)
 
 
-class Board:
-    """What everybody who looks has been told."""
+class LiveCallBoard:
+    """The state that all browsers have received."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
 
-    def change(self, calls: Mapping[str, CallSession]) -> Change:
+    def change(self, calls: Mapping[str, CallSession]) -> BoardChange:
         """Look at `calls` again."""
         now = {call: session.row() for call, session in calls.items()}
         gone = [call for call in self.rows if call not in now]
@@ -34,4 +34,4 @@ class Board:
             elif differs := {name: value for name, value in new.items() if old[name] != value}:
                 changed[call] = differs
         self.rows = now
-        return Change(changed, gone)
+        return BoardChange(changed, gone)

@@ -1,4 +1,4 @@
-"""The calls of which there is a record: search, filters, page by page."""
+"""The page of recorded calls: search, filters, pagination."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
@@ -9,9 +9,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, field_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.records.store import CallFilter, Page
+from sipgw.records.store import CallFilter, RecordPage
+from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 
@@ -22,11 +22,11 @@ ENDINGS = (
     "no_answer", "declined", "wrong_number", "not_permitted", "machine", "message_left", "fax", "gateway_stopped",
     "interrupted",
 )  # fmt: skip
-"""What the filter offers; a call may end otherwise too."""
+"""Endings that the filter offers; other endings exist, too."""
 
 
-class Search(BaseModel):
-    """The form. Days are those of the gateway's time zone."""
+class CallSearchForm(BaseModel):
+    """The search form. Days are those of the gateway's time zone."""
 
     number: str = Field("", max_length=64)
     words: str = Field("", max_length=200)
@@ -59,18 +59,18 @@ class Search(BaseModel):
 
 
 @router.get("/calls")
-async def calls(request: Request, app: Here, _who: Viewer, search: Annotated[Search, Query()]) -> Response:
+async def calls(request: Request, app: Here, _who: ViewerRole, search: Annotated[CallSearchForm, Query()]) -> Response:
     """The page."""
-    problem, found = "", Page((), "")
+    problem, found = "", RecordPage((), "")
     try:
-        found = await app.house.store.page(search.wanted(), ROWS, search.after)
+        found = await app.gateway.store.page(search.wanted(), ROWS, search.after)
     except (ValueError, OverflowError) as error:
         problem = str(error)
     except SQLAlchemyError:
         problem = "The database does not answer. Calls go on; their records are written when it is back."
     return page(
         request, "calls.html", title="Calls", search=search, calls=found.calls, problem=problem, endings=ENDINGS,
-        trunks=[status.name for status in app.house.status()], agents=list(app.house.agents.all),
+        trunks=[status.name for status in app.gateway.status()], agents=list(app.gateway.agents.all),
         next=search.link(found.next) if found.next else "", first=search.link("") if search.after else "",
     )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""The configuration as it holds, with what each option means; secrets only as set or not. And the audit log."""
+"""Two pages: the effective configuration with the meaning of each option (secrets only as set or not), and the audit
+log."""
 
 import ast
 import inspect
@@ -10,8 +11,8 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from sipgw.web.principal import AdminRole
 from sipgw.web.state import READING, Here, page
-from sipgw.web.who import Admin
 
 router = APIRouter()
 
@@ -19,43 +20,43 @@ SHOWN = 400
 """Characters of a value."""
 
 
-class Option(NamedTuple):
+class OptionRow(NamedTuple):
     """One option."""
 
     name: str
     value: str
     meaning: str
     changed: bool
-    """Whether it is not what it is without configuration."""
+    """Whether it differs from the default."""
 
 
-class Table(NamedTuple):
+class OptionTable(NamedTuple):
     """One table of the configuration file."""
 
     name: str
     meaning: str
-    options: list[Option]
+    options: list[OptionRow]
 
 
 @router.get("/configuration")
-async def configuration(request: Request, app: Here, _who: Admin) -> Response:
+async def configuration(request: Request, app: Here, _who: AdminRole) -> Response:
     """The page."""
-    # Reading the sources takes a while, the first time.
-    found = await READING.run(tables, app.house.config)
+    # The first read of the sources is slow.
+    found = await READING.run(tables, app.gateway.config)
     return page(
         request, "configuration.html", title="Configuration", tables=found,
-        users=await app.entrance.accounts.users(), keys=await app.entrance.accounts.keys(),
+        users=await app.auth.accounts.users(), keys=await app.auth.accounts.keys(),
     )  # fmt: skip
 
 
 @router.get("/configuration/audit")
-async def audit(request: Request, app: Here, _who: Admin) -> Response:
+async def audit(request: Request, app: Here, _who: AdminRole) -> Response:
     """Who did what."""
-    return page(request, "audit.html", title="Audit", deeds=await app.entrance.accounts.deeds())
+    return page(request, "audit.html", title="Audit", audit_entries=await app.auth.accounts.audit_entries())
 
 
-def tables(config: Any) -> list[Table]:
-    """Every table of a configuration; of a list one table for each of its entries."""
+def tables(config: Any) -> list[OptionTable]:
+    """Every table of a configuration; a list gives one table for each entry."""
     found = []
     for field in fields(config):
         value = getattr(config, field.name)
@@ -67,9 +68,9 @@ def tables(config: Any) -> list[Table]:
     return found
 
 
-def _tables(name: str, options: Any) -> list[Table]:
+def _tables(name: str, options: Any) -> list[OptionTable]:
     meanings = docstrings(type(options))  # type: ignore[arg-type]  # a class is hashable
-    plain, inner = list[Option](), list[Table]()
+    plain, inner = list[OptionRow](), list[OptionTable]()
     for field in fields(options):
         value = getattr(options, field.name)
         if not field.init or field.metadata.get("fixed"):
@@ -78,8 +79,8 @@ def _tables(name: str, options: Any) -> list[Table]:
             inner += _tables(f"{name}.{field.name}", value)
         else:
             shown = _shown(value) if field.repr else "set" if value else "not set"
-            plain.append(Option(field.name, shown, meanings.get(field.name, ""), value != _default(field)))
-    return [Table(name, inspect.cleandoc(type(options).__doc__ or "").partition("\n\n")[0], plain), *inner]
+            plain.append(OptionRow(field.name, shown, meanings.get(field.name, ""), value != _default(field)))
+    return [OptionTable(name, inspect.cleandoc(type(options).__doc__ or "").partition("\n\n")[0], plain), *inner]
 
 
 def _shown(value: Any) -> str:

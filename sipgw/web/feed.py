@@ -1,4 +1,4 @@
-"""Feeds open browsers with what changes, as server-sent events: at most once a second, and only what differs."""
+"""Sends changes to open browsers as server-sent events: at most once a second, and only the differences."""
 
 import asyncio
 import contextlib
@@ -10,47 +10,47 @@ import structlog
 
 from sipgw.bounds import FULL
 from sipgw.calls.session import CallSession
-from sipgw.web.board import Board
+from sipgw.web.board import LiveCallBoard
 
 log = structlog.get_logger()
 
 EVERY = 1.0
 """Seconds between two looks at the calls."""
 WAITING = 8
-"""Messages that wait for a slow browser; then they are dropped, and it gets the whole board again."""
+"""Messages that wait for a slow browser; beyond it they are dropped, and the browser gets the whole board again."""
 BROWSERS = 100
 """Browsers that are fed at the same time."""
 ALIVE = b": still here\n\n"
 AT_MOST = 600.0
-"""Seconds of one stream. The browser asks for another at once, and is let in only if it still may."""
+"""Seconds of one stream. The browser asks for another at once, and is authenticated again."""
 CLOSED = b"event: closed\ndata: {}\n\n"
 ALIVE_EVERY = 15.0
-"""Seconds; a proxy takes a connection on which nothing comes for dead."""
+"""Seconds between keep-alives: proxies close idle connections."""
 
 
 class Feed:
-    """One for all browsers: a change is written once, however many look."""
+    """One feed for all browsers: each change is encoded once."""
 
     def __init__(self, calls: Callable[[], Mapping[str, CallSession]]) -> None:
         self.dropped = 0
         """Messages that slow browsers did not get."""
         self._calls = calls
-        self._board = Board()
+        self._board = LiveCallBoard()
         self._readers: set[asyncio.Queue[bytes]] = set()
         self._watched = asyncio.Event()
 
     async def run(self) -> None:
-        """Look at the calls as long as somebody wants to know."""
+        """Check the calls while a browser is connected."""
         while True:
             await self._watched.wait()
             await asyncio.sleep(EVERY)
             try:
                 self.tick()
-            except Exception:  # the observer boundary: no look at the calls may end them
+            except Exception:  # the observer boundary: an error here must not end calls
                 log.exception("the live page was not told")
 
     def tick(self) -> None:
-        """Look now, and tell everybody what has changed."""
+        """Check now, and send the changes to all browsers."""
         change = self._board.change(self._calls())
         if not change:
             return
@@ -61,7 +61,7 @@ class Feed:
                 FULL["changes for a browser"] += queue.qsize()
                 while not queue.empty():
                     queue.get_nowait()
-                queue.put_nowait(self._whole())  # a change without those before it means nothing
+                queue.put_nowait(self._whole())  # a change is useless without the changes before it
             else:
                 queue.put_nowait(message)
 
@@ -71,7 +71,7 @@ class Feed:
         return len(self._readers) >= BROWSERS
 
     async def read(self) -> AsyncIterator[bytes]:
-        """The whole board, then what changes, until the feed is closed."""
+        """The whole board, then the changes, until the feed is closed."""
         queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
         self.tick()
         queue.put_nowait(self._whole())

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.state import Here
-from sipgw.web.who import Who, needs
 
 router = APIRouter()
 
@@ -20,9 +20,10 @@ async def healthy() -> Response:
 
 @router.get("/readyz")
 async def ready(app: Here) -> Response:
-    """200 if calls are taken, 503 if not and why: for a load balancer. With one media process of several they are."""
-    engine = app.house.evidence.engine
-    if app.house.draining:
+    """200 if the gateway takes calls, otherwise 503 with the reason: for a load balancer. One working media process is
+    enough."""
+    engine = app.gateway.evidence.engine
+    if app.gateway.draining:
         return PlainTextResponse("draining: no new calls are taken\n", 503)
     if engine is None or not engine.alive:
         return PlainTextResponse("the media process is being started\n", 503)
@@ -31,6 +32,6 @@ async def ready(app: Here) -> Response:
 
 
 @router.get("/metrics")
-async def metrics(app: Here, _who: Annotated[Who, Depends(needs("metrics:read"))]) -> Response:
+async def metrics(app: Here, _who: Annotated[Principal, Depends(requires_scope("metrics:read"))]) -> Response:
     """The text format of Prometheus."""
     return Response(app.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,7 @@
-"""Under which names the dashboard may be asked for, and whence: against DNS rebinding and requests of other sites.
+"""Checks of the Host and Origin headers: against DNS rebinding and requests of other sites.
 
-A page elsewhere can make its own name lead to our address; then the Host header still has that name. An address is
-what nobody else can own, so addresses always pass.
+A foreign page can let its own name resolve to our address; the Host header has that name then. Nobody else can own an
+address, so addresses always pass.
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ def is_ours(header: str, names: Collection[str]) -> bool:
 
 
 def same_origin(origin: str | None, host: str, site: str | None) -> bool:
-    """Whether a request that changes something comes from a page of ours, or from no page at all.
+    """Whether a changing request comes from a page of ours, or from no page at all.
 
     `origin` is the Origin header (RFC 6454), `site` Sec-Fetch-Site. Browsers send at least one of them.
     """

@@ -4,21 +4,21 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from sipgw.bounds import FULL
+from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page, people
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 
 
 @router.get("/")
-async def live(request: Request, app: Here, _who: Viewer) -> Response:
+async def live(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; scripts keep it up to date."""
-    rows = {call: session.row() for call, session in app.house.calls.items()}
+    rows = {call: session.row() for call, session in app.gateway.calls.items()}
     return page(request, "live.html", title="Live", rows=rows, people=people(app))
 
 
 @router.get("/live/events")
-async def events(app: Here, _who: Viewer) -> Response:
+async def events(app: Here, _who: ViewerRole) -> Response:
     """Server-sent events: ``board`` with all rows, then ``change`` with fields that differ and rows that are gone."""
     if app.feed.full:
         FULL["browsers that look on"] += 1

@@ -1,8 +1,8 @@
-"""The key by which commands on this machine have the running gateway do their work.
+"""The key with which commands on this machine use the running gateway.
 
-The gateway makes it when it starts, keeps it in memory only, and writes it beside its address into a file that nobody
-but its user may read. Who can read it is let in, and whoever is asked by it is the gateway or cannot use it: with the
-process the key is worthless, however it ended.
+The gateway creates the key when it starts, keeps it in memory, and writes it with its address into a file that only its
+user may read. Read access to the file gives access to the gateway. The key ends with the process, so a key of a former
+process is worthless.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ LARGEST = 4096
 
 
 class LocalKey(NamedTuple):
-    """Where a gateway is, and what it knows its own commands by."""
+    """The address of a gateway, and the key of its local commands."""
 
     url: str
     key: str
@@ -60,7 +60,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def found_at(file: Path) -> LocalKey | None:
-    """What is written there; None if there is nothing, or if somebody else could have written it."""
+    """The content of the file; None if it is missing, or if another user could have written it."""
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as text:
             about = os.fstat(text.fileno())

@@ -1,4 +1,4 @@
-"""What the REST interface takes and gives."""
+"""Requests and responses of the REST interface."""
 
 import re
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ Direction = Literal["in", "out"]
 
 
 class Given(BaseModel):
-    """What comes from outside: an unknown field is an error."""
+    """Base of requests: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

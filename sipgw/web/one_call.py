@@ -12,38 +12,38 @@ from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.files import BUNDLE, file_name
 from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.waveform import waveform
-from sipgw.records.bundles.keeping import NotKept
+from sipgw.records.bundles.bundle_store import NoBundle
 from sipgw.records.captures.explain import explain, findings, median_wait
+from sipgw.web.principal import ViewerRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import READING, App, Here, page, people
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 POINTS = 1600
 """Of a waveform."""
 PAUSES = (0.1, 0.3, 0.6)
-"""Seconds in which the database gets to know that a recording has ended."""
+"""Seconds until the database has the end of a recording."""
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 
 @router.get("/calls/{call:path}/timeline.json")
-async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Response:
-    """Everything that the page shows; 304 while there is nothing new."""
-    version = app.house.evidence.timelines.version(call)
+async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
+    """The content of the page; 304 while nothing is new."""
+    version = app.gateway.evidence.timelines.version(call)
     tag = f'"{version}"'
     if version and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
     found = await known(app, call)
     ending, messages = found.get("ending"), found["sip"]["messages"]
     stranger = "began" not in found
-    if stranger and (refused := app.house.admission.refusals.calls.get(call)):
+    if stranger and (refused := app.gateway.admission.refusals.calls.get(call)):
         ending = {"kind": "refused", "cause": refused.why}
     shown = [explain(ending, messages)] if ending or stranger else []
     explained = sorted([*shown, *findings(found)], key=lambda one: not one.bad)
     found |= {"live": bool(version) and not ending, "explained": [one._asdict() for one in explained]}
     found["recorded"] = _recorded(found)
     found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
-    found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.house.calls.get(call))
+    found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.gateway.calls.get(call))
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
     }
@@ -51,7 +51,7 @@ async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Resp
 
 
 @router.get("/calls/{call:path}/waveform.json")
-async def peaks(call: str, app: Here, _who: Viewer) -> Response:
+async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
     """The loudness of both channels of the recording, and its length in seconds."""
     path = await recording_of(app, call)
     try:
@@ -62,24 +62,24 @@ async def peaks(call: str, app: Here, _who: Viewer) -> Response:
 
 
 @router.get("/calls/{call:path}/recording")
-async def recording(request: Request, call: str, app: Here, who: Viewer, save: bool = False) -> Response:
+async def recording(request: Request, call: str, app: Here, who: ViewerRole, save: bool = False) -> Response:
     """The recording; the caller is left, the agent right."""
     path = await recording_of(app, call)
     if request.headers.get("range", "bytes=0-") == "bytes=0-":  # not for each piece of it
-        await app.entrance.accounts.note(who.name, "heard the recording", call, address=address(request))
+        await app.auth.accounts.note(who.name, "heard the recording", call, address=address(request))
     kind = KINDS.get(path.suffix, "application/octet-stream")
     return FileResponse(path, media_type=kind, filename=f"{file_name(call)}{path.suffix}" if save else None)
 
 
 @router.get("/calls/{call:path}/pcap")
-async def pcap(request: Request, call: str, app: Here, who: Viewer) -> Response:
+async def pcap(request: Request, call: str, app: Here, who: ViewerRole) -> Response:
     """The capture file, for Wireshark."""
-    pieces = app.house.evidence.pcap(call)
+    pieces = app.gateway.evidence.pcap(call)
     try:
         first = await anext(pieces)
     except StopAsyncIteration:
         raise HTTPException(404, "nothing of this call is in memory any more") from None
-    await app.entrance.accounts.note(who.name, "fetched the capture", call, address=address(request))
+    await app.auth.accounts.note(who.name, "fetched the capture", call, address=address(request))
 
     async def whole() -> Any:
         yield first
@@ -91,32 +91,32 @@ async def pcap(request: Request, call: str, app: Here, who: Viewer) -> Response:
 
 
 @router.get("/calls/{call:path}/bundle")
-async def bundle(request: Request, call: str, app: Here, who: Viewer) -> Response:
+async def bundle(request: Request, call: str, app: Here, who: ViewerRole) -> Response:
     """The call as a file, for `sipgw replay`."""
     try:
-        content = await app.house.evidence.bundle(call)
-    except NotKept as reason:
+        content = await app.gateway.evidence.bundle(call)
+    except NoBundle as reason:
         raise HTTPException(404, f"there is no bundle: {reason}") from None
-    await app.entrance.accounts.note(who.name, "fetched the bundle", call, address=address(request))
+    await app.auth.accounts.note(who.name, "fetched the bundle", call, address=address(request))
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)
 
 
 @router.get("/calls/{call:path}")
-async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Response:
+async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; its script fills it in."""
     found = await known(app, call)
     caller = str(found.get("caller") or "withheld")
-    bundled = app.house.config.capture.bundles != "off"
+    bundled = app.gateway.config.capture.bundles != "off"
     shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
     return page(request, "call.html", title=f"Call of {caller[:80]}", call=call, caller=caller, **shown)
 
 
 async def known(app: App, call: str) -> dict[str, Any]:
     """What is known of a call. Raises 404."""
-    found = await app.house.evidence.timelines.of(call)
+    found = await app.gateway.evidence.timelines.of(call)
     if found is None or "began" not in found:
-        record = await app.house.store.call(call)
+        record = await app.gateway.store.call(call)
         if record is not None:
             found = _from_record(record) | ({"sip": found["sip"]} if found else {})
     if found is None:
@@ -125,13 +125,13 @@ async def known(app: App, call: str) -> dict[str, Any]:
 
 
 async def recording_of(app: App, call: str) -> Path:
-    """The file of its recording. Raises 404, and 409 while something private in it is not covered yet."""
+    """The file of the recording. Raises 404, or 409 while private words in it are not covered yet."""
     told = (await known(app, call)).get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
     if path is None or not await READING.run(path.is_file):
         raise HTTPException(404, "this call has no recording")
     for pause in (*PAUSES, 0.0):
-        async with app.house.store.read() as session:
+        async with app.gateway.store.read() as session:
             heard = await is_open(session, str(path))
         if heard is not None:
             break
@@ -145,14 +145,14 @@ def _unrecorded(app: App, found: dict[str, Any], live: CallSession | None) -> st
     """Why a call has no recording, in a sentence; empty while it is recorded."""
     told = found.get("media", {}).get("sound")
     withheld = told.get("withheld") if isinstance(told, dict) else ""
-    if live and live.context.tape:
-        withheld = "" if live.context.tape.agreed else NOT_YET
-        if live.context.tape.agreed and live.context.tape.path:
+    if live and live.context.call_recording:
+        withheld = "" if live.context.call_recording.agreed else NOT_YET
+        if live.context.call_recording.agreed and live.context.call_recording.path:
             return ""
     if withheld:
         return f"No sound is kept, captured or heard by others: {withheld}."
-    agent = app.house.agents.all.get(found.get("agent", ""))
-    folder = (agent.config if agent else app.house.config).recording.folder
+    agent = app.gateway.agents.all.get(found.get("agent", ""))
+    folder = (agent.config if agent else app.gateway.config).recording.folder
     return "None was made." if folder else "Off. [recording] folder in sipgw.toml turns it on."
 
 
@@ -161,7 +161,7 @@ def _recorded(found: dict[str, Any]) -> bool:
 
 
 def _from_record(record: dict[str, Any]) -> dict[str, Any]:
-    """The record of a call whose timeline is not kept, in its form: without times inside the call."""
+    """The record of a call without a timeline, in the form of a timeline: without times inside the call."""
     began, answered, ended = record["began"], record.get("answered"), record["ended"]
 
     def after(moment: Any) -> float | None:

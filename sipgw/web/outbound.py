@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.policy.gate.audit import latest
+from sipgw.web.principal import ViewerRole
 from sipgw.web.state import READING, Here, page
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 
@@ -42,20 +42,20 @@ class CampaignProgress(NamedTuple):
 
 
 @router.get("/outbound")
-async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
+async def outbound(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page."""
     problem, callbacks, campaigns = "", list[Job](), list[CampaignProgress]()
-    jobs = Jobs(app.house.store, "")
+    jobs = Jobs(app.gateway.store, "")
     try:
         callbacks = await jobs.all("")
         campaigns = await _campaigns(jobs)
     except SQLAlchemyError:
         problem = "The database does not answer."
-    decisions = await READING.run(latest, app.house.config.audit_folder, DECISIONS)
+    decisions = await READING.run(latest, app.gateway.config.audit_folder, DECISIONS)
     return page(
         request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
-        campaigns=campaigns, decisions=decisions, agents=list(app.house.agents.all),
-        trunks=[status.name for status in app.house.status()],
+        campaigns=campaigns, decisions=decisions, agents=list(app.gateway.agents.all),
+        trunks=[status.name for status in app.gateway.status()],
     )  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from sipgw.calls.browser_phone import BrowserPhone, NoCall
+from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable
 from sipgw.config.agent_files import DEFAULT
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
+from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import Here, page
-from sipgw.web.who import Operator, Viewer
-from sipgw.web.words import words
+from sipgw.web.transcript import words
 
 router = APIRouter()
 
@@ -28,8 +28,8 @@ def _phone(request: HTTPConnection) -> BrowserPhone:
 Phone = Annotated[BrowserPhone, Depends(_phone)]
 
 
-class Wish(BaseModel):
-    """What the page asks for."""
+class PhoneCallRequest(BaseModel):
+    """The request of the page."""
 
     sdp: str = Field(max_length=MAX_SDP)
     """The browser's offer, with all its candidates gathered."""
@@ -37,43 +37,45 @@ class Wish(BaseModel):
 
 
 @router.get("/phone")
-async def phone(request: Request, app: Here, calls: Phone, who: Viewer) -> Response:
+async def phone(request: Request, app: Here, calls: Phone, who: ViewerRole) -> Response:
     """The page."""
-    agents = sorted(app.house.agents.all, key=lambda name: (name != DEFAULT, name))
+    agents = sorted(app.gateway.agents.all, key=lambda name: (name != DEFAULT, name))
     allowed = who.may("operator")
     return page(request, "phone.html", title="Phone", agents=agents, missing=calls.missing, allowed=allowed)
 
 
 @router.get("/api/phone/ice")
-async def ice(app: Here, who: Operator) -> Response:
-    """What the page makes its connection with; see `sipgw.config.browser.BrowserOptions.turn`."""
-    servers = app.house.config.browser.ice_servers(who.name, datetime.now(UTC).timestamp())
+async def ice(app: Here, who: OperatorRole) -> Response:
+    """ICE servers for the page; see `sipgw.config.browser.BrowserOptions.turn`."""
+    servers = app.gateway.config.browser.ice_servers(who.name, datetime.now(UTC).timestamp())
     return JSONResponse({"iceServers": servers}, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/api/phone/calls", status_code=201)
-async def place(request: Request, wish: Wish, app: Here, calls: Phone, who: Operator) -> dict[str, str]:
-    """Begin a call; the browser gets its answer, and connects."""
+async def place(
+    request: Request, call_request: PhoneCallRequest, app: Here, calls: Phone, who: OperatorRole
+) -> dict[str, str]:
+    """Begin a call; the browser gets the SDP answer, and connects."""
     try:
-        placed = await calls.place(wish.sdp, wish.agent, who.name)
+        placed = await calls.place(call_request.sdp, call_request.agent, who.name)
     except NotAcceptable as error:
         raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
-    except NoCall as error:
+    except CallUnavailable as error:
         raise HTTPException(error.status, str(error)) from None
-    await app.entrance.accounts.note(who.name, "called from a page", placed.call, wish.agent, address(request))
+    await app.auth.accounts.note(who.name, "called from a page", placed.call, call_request.agent, address(request))
     return {"call": placed.call, "sdp": placed.answer}
 
 
 @router.delete("/api/phone/calls/{call}", status_code=204)
-async def hang_up(call: str, calls: Phone, who: Operator) -> None:
-    """End one's own call; also sent when the page is left."""
+async def hang_up(call: str, calls: Phone, who: OperatorRole) -> None:
+    """End the user's own call; the page also sends this when it is closed."""
     if not await calls.hang_up(call, who.name):
         raise HTTPException(404, "there is no such call of yours")
 
 
 @router.get("/api/phone/calls/{call}/events")
-async def happenings(call: str, app: Here, calls: Phone, who: Operator) -> Response:
-    """Server-sent events ``word``: what both sides say in one's own call, and how it ended."""
+async def call_events(call: str, app: Here, calls: Phone, who: OperatorRole) -> Response:
+    """Server-sent events ``word``: the words of both sides in the user's own call, and its ending."""
     if not calls.owned(call, who.name):
         raise HTTPException(404, "there is no such call of yours")
-    return StreamingResponse(words(app.house.watchers, call), media_type="text/event-stream")
+    return StreamingResponse(words(app.gateway.watchers, call), media_type="text/event-stream")

@@ -1,4 +1,4 @@
-"""Calls that were asked for with an Idempotency-Key: each is made once, however often and of whichever process."""
+"""Calls with an Idempotency-Key: each is made once, however often and at whichever process it is requested."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,19 +13,18 @@ from sipgw.web.tables import PlacedCall
 KEPT = 24 * 3600.0
 """Seconds for which a key is known."""
 MOST = 10_000
-"""Keys that are known; the oldest are forgotten first."""
+"""Number of remembered keys; the oldest are forgotten first."""
 
 
 class PlacedCalls:
-    """Which call was made for which key. Every method may raise `SQLAlchemyError`: then nothing is to be called."""
+    """The call of each key. Every method may raise `SQLAlchemyError`: then no call must be made."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def claim(self, who: str, key: str, call: str) -> str:
-        """Have `call` made for a key, unless another was: returns the identity of that one, or an empty string.
-
-        It is put down before the call is made, so that nobody is called twice when the process ends in between.
+        """Claim a key for `call`. Returns the identity of an earlier call with this key, or an empty string. The claim
+        is stored before the call is made, so that nobody is called twice if the process ends in between.
         """
         now = datetime.now(UTC).timestamp()
         try:
@@ -41,6 +40,6 @@ class PlacedCalls:
         return ""
 
     async def give_up(self, who: str, key: str) -> None:
-        """The call was not made: it may be asked for anew."""
+        """The call was not made: release the key for another request."""
         async with self._store.write() as session:
             await session.execute(delete(PlacedCall).where(PlacedCall.who == who, PlacedCall.key == key))

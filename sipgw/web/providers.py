@@ -1,13 +1,13 @@
-"""Who hears, thinks and speaks for each agent: how quickly they begin, and what failed last."""
+"""The providers of each agent: their latency, and their last failures."""
 
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from sipgw.web.fared import PARTS, Failure, Latency
+from sipgw.web.principal import ViewerRole
+from sipgw.web.provider_stats import PARTS, Failure, Latency
 from sipgw.web.state import Here, page
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 
@@ -22,13 +22,18 @@ class Part(NamedTuple):
 
 
 @router.get("/providers")
-async def providers(request: Request, app: Here, _who: Viewer) -> Response:
+async def providers(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page."""
     agents = []
-    for name, agent in app.house.agents.all.items():
+    for name, agent in app.gateway.agents.all.items():
         parts = [
-            Part(part, agent.choice.of(part), app.fared.latency(name, PARTS[part]), app.fared.failure(name, part))
+            Part(
+                part,
+                agent.choice.of(part),
+                app.provider_stats.latency(name, PARTS[part]),
+                app.provider_stats.failure(name, part),
+            )
             for part in agent.choice.parts
         ]
-        agents.append((name, parts, app.fared.latency(name, "total"), agent.notes))
+        agents.append((name, parts, app.provider_stats.latency(name, "total"), agent.notes))
     return page(request, "providers.html", title="Providers", agents=agents)

@@ -15,11 +15,11 @@ from sipgw.config.web import PORT, WebOptions
 from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
-from sipgw.web.entrance import Entrance
+from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
-from sipgw.web.guard import BODY
 from sipgw.web.local_key import key_file, published
-from sipgw.web.state import House
+from sipgw.web.security import BODY
+from sipgw.web.state import GatewayView
 
 log = structlog.get_logger()
 
@@ -45,35 +45,35 @@ class _Server(uvicorn.Server):
 class Dashboard:
     """The dashboard of a running gateway. Use it as an async context manager."""
 
-    def __init__(self, house: House, options: WebOptions) -> None:
+    def __init__(self, gateway: GatewayView, options: WebOptions) -> None:
         self.url = ""
         """Where it is; empty if there is none."""
         self.setup_url = ""
         """Where the first password is set; empty if there is one."""
-        self._house = house
+        self._gateway = gateway
         self._options = options
-        self._feed = Feed(lambda: house.calls)
+        self._feed = Feed(lambda: gateway.calls)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         if not self._options.enabled:
             return self
-        entrance = Entrance(self._options, Accounts(self._house.store))
-        await entrance.prepare()
+        auth = Authentication(self._options, Accounts(self._gateway.store))
+        await auth.prepare()
         listening = listen(self._options)
         host, port = listening.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{format_host_port(shown, port)}/"
-        file = key_file(self._house.store.options.path)
-        entrance.local = self._stack.enter_context(published(file, self.url))
-        self.setup_url = f"{self.url}setup?token={entrance.setup}" if entrance.setup else ""
-        served = application(self._house, self._options, self._feed, entrance)
+        file = key_file(self._gateway.store.options.path)
+        auth.local = self._stack.enter_context(published(file, self.url))
+        self.setup_url = f"{self.url}setup?token={auth.setup}" if auth.setup else ""
+        served = application(self._gateway, self._options, self._feed, auth)
         config = uvicorn.Config(
             served, log_config=None, access_log=False, lifespan="off",
             ws="websockets-sansio", ws_max_size=BODY, ws_per_message_deflate=False,
             limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
             server_header=False,
-            # A TLS proxy on this machine tells who asks and that it is https.
+            # A TLS proxy on this machine supplies the client address and the scheme https.
             proxy_headers=True, forwarded_allow_ips=["127.0.0.1", "::1"],
         )  # fmt: skip
         server = _Server(config)

@@ -1,7 +1,7 @@
-"""Who is signed in: an opaque token of 256 random bits in a cookie, of which only a hash is kept. Sans-IO.
+"""Sessions: an opaque token of 256 random bits in a cookie; only its hash is stored. Sans-IO.
 
-Such a token needs no signature: it means nothing anywhere else and cannot be guessed. It stays the same while the
-session lasts: a new one could be lost on its way to a browser, and with it the session.
+The token needs no signature, because it has no meaning elsewhere and cannot be guessed. It does not change during the
+session: a new token could be lost on its way to the browser, and the session with it.
 """
 
 import hashlib
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sipgw.bounds import FULL
-from sipgw.web.who import Role
+from sipgw.web.principal import Role
 
 MOST = 1000
-"""Sessions; beyond that the one that was used longest ago ends."""
+"""Maximum number of sessions; beyond it the least recently used one ends."""
 
 
 @dataclass
 class Session:
-    """Somebody who is signed in. Times are in seconds since 1970: a session outlives the gateway."""
+    """The session of a user. Times are in seconds since 1970, because a session outlives the gateway."""
 
     name: str
     role: Role
@@ -28,7 +28,7 @@ class Session:
     token: str
     """Hash of the token that is in the cookie."""
     kept: float = 0.0
-    """When it was last looked after in the database."""
+    """The last synchronisation with the database."""
 
 
 class Sessions:
@@ -41,14 +41,14 @@ class Sessions:
         self._all: OrderedDict[str, Session] = OrderedDict()
 
     def open(self, name: str, role: Role, now: float) -> tuple[Session, str]:
-        """Somebody signs in; returns the session, and the token for the cookie."""
+        """Begin a session; returns it, and the token for the cookie."""
         token = self._token()
         session = Session(name, role, self._token(), now, now, _hash(token), kept=now)
         self.restore([session])
         return session, token
 
     def restore(self, sessions: Iterable[Session]) -> None:
-        """Go on with sessions, the one that was used longest ago first."""
+        """Restore sessions, the least recently used first."""
         for session in sessions:
             self._all[session.token] = session
         while len(self._all) > MOST:
@@ -68,7 +68,7 @@ class Sessions:
         return session
 
     def close(self, token: str) -> Session | None:
-        """Somebody signs out; returns the session that they had."""
+        """End a session; returns it."""
         if session := self._all.get(_hash(token)):
             self.end(session)
         return session

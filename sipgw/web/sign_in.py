@@ -7,10 +7,10 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.requests import HTTPConnection
 
 from sipgw.web.accounts import LEAST, MOST, AccountError
-from sipgw.web.entrance import TooManyTries
-from sipgw.web.guard import COOKIE, cookie_of
+from sipgw.web.authentication import TooManyAttempts
+from sipgw.web.principal import ViewerRole
+from sipgw.web.security import COOKIE, session_cookie
 from sipgw.web.state import App, Here, page
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 Password = Annotated[str, Form(max_length=MOST)]
@@ -20,9 +20,7 @@ SLOWLY = "Too many tries. Wait a minute."
 @router.get("/sign-in")
 async def form(request: Request, app: Here, next: str = "/") -> Response:  # noqa: A002  the name in the address
     """The form."""
-    return page(
-        request, "sign_in.html", title="Sign in", next=_inside(next), problem="", setup=bool(app.entrance.setup)
-    )
+    return page(request, "sign_in.html", title="Sign in", next=_inside(next), problem="", setup=bool(app.auth.setup))
 
 
 @router.post("/sign-in")
@@ -32,8 +30,8 @@ async def sign_in(
 ) -> Response:  # fmt: skip
     """Let somebody in."""
     try:
-        token = await app.entrance.sign_in(name, password, address(request))
-    except TooManyTries:
+        token = await app.auth.sign_in(name, password, address(request))
+    except TooManyAttempts:
         problem, status = SLOWLY, 429
     else:
         if token:
@@ -45,16 +43,16 @@ async def sign_in(
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, app: Here, who: Viewer) -> Response:
+async def sign_out(request: Request, app: Here, who: ViewerRole) -> Response:
     """End the session."""
-    await app.entrance.sign_out(request.cookies.get(COOKIE, ""))
-    await app.entrance.accounts.note(who.name, "signed out", address=address(request))
-    return Response(status_code=204, headers={"Set-Cookie": cookie_of("", request.url.scheme, 0)})
+    await app.auth.sign_out(request.cookies.get(COOKIE, ""))
+    await app.auth.accounts.note(who.name, "signed out", address=address(request))
+    return Response(status_code=204, headers={"Set-Cookie": session_cookie("", request.url.scheme, 0)})
 
 
 @router.get("/setup")
 async def setup_form(request: Request, app: Here, token: str = "") -> Response:
-    """Where the first password is set; the link stands in the terminal."""
+    """The page for the first password; the terminal shows its link."""
     _expects_setup(app)
     return page(request, "setup.html", title="Welcome", token=token, problem="", least=LEAST)
 
@@ -64,8 +62,8 @@ async def setup(request: Request, app: Here, token: Annotated[str, Form()], pass
     """Set the first password."""
     _expects_setup(app)
     try:
-        entered = await app.entrance.set_up(token, password, address(request))
-    except TooManyTries:
+        entered = await app.auth.set_up(token, password, address(request))
+    except TooManyAttempts:
         problem = SLOWLY
     except AccountError as error:
         problem = str(error)
@@ -82,14 +80,14 @@ def address(request: HTTPConnection) -> str:
 
 
 def _expects_setup(app: App) -> None:
-    if not app.entrance.setup:
+    if not app.auth.setup:
         raise HTTPException(404, "The first password is set already.")
 
 
 def _enter(request: Request, token: str, where: str) -> Response:
-    return RedirectResponse(where, 303, {"Set-Cookie": cookie_of(token, request.url.scheme)})
+    return RedirectResponse(where, 303, {"Set-Cookie": session_cookie(token, request.url.scheme)})
 
 
 def _inside(path: str) -> str:
-    """A path of ours; anything that could lead elsewhere becomes the first page."""
+    """A path of this site; any other becomes the first page."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

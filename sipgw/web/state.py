@@ -1,4 +1,4 @@
-"""What pages need: the gateway as they see it, who is asking, and how a template becomes a page."""
+"""State and helpers of all pages: the gateway, the principal, and the rendering of templates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ from sipgw.records.evidence import Evidence
 from sipgw.records.store import Store
 from sipgw.telemetry.metrics import Metrics
 from sipgw.trunks.watch import TrunkStatus
-from sipgw.web.entrance import Entrance
-from sipgw.web.fared import Fared
+from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
-from sipgw.web.who import Who
+from sipgw.web.principal import Principal
+from sipgw.web.provider_stats import ProviderStats
 
 FOLDER = Path(__file__).parent
 READING = Pool("pages", workers=4, waiting=64)
 """For files that pages are made of."""
 
 
-class House(browser_phone.House, Protocol):
-    """The gateway, as far as pages look at it. `sipgw.gateway.gateway.Gateway` is one; so may a test be."""
+class GatewayView(browser_phone.PhoneGateway, Protocol):
+    """The parts of the gateway that pages use. `sipgw.gateway.gateway.Gateway` implements it, and so do tests."""
 
     watchers: Watchers[Event]
     admission: Admission
@@ -79,10 +79,10 @@ class Page(NamedTuple):
 class App:
     """What every page can reach."""
 
-    house: House
+    gateway: GatewayView
     feed: Feed
-    entrance: Entrance
-    fared: Fared
+    auth: Authentication
+    provider_stats: ProviderStats
     metrics: Metrics
     navigation: tuple[Page, ...]
     templates: Environment
@@ -95,11 +95,11 @@ class App:
 
 
 Here = Annotated[App, Depends(App.of)]
-"""The type of a parameter of a page that wants the `App`."""
+"""The parameter type of a page that uses the `App`."""
 
 
 def templates() -> Environment:
-    """The templates; everything put into them is escaped, and an unknown name is an error."""
+    """The templates; all values are escaped, and an unknown name is an error."""
     made = Environment(
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -110,7 +110,7 @@ def templates() -> Environment:
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a template with `values`; `who`, `navigation`, `csrf`, `nonce`, `theme` and `path` are always there."""
-    app, who = App.of(request), Who.of(request)
+    app, who = App.of(request), Principal.of(request)
     theme = request.cookies.get("theme", "")
     text = app.templates.get_template(template).render(
         who=who, navigation=app.navigation, csrf=who.csrf, nonce=request.scope["nonce"],
@@ -122,7 +122,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 
 def people(app: App) -> list[str]:
     """Whom callers can be transferred to by name."""
-    return list(dict.fromkeys(one.name for one in app.house.config.people))
+    return list(dict.fromkeys(one.name for one in app.gateway.config.people))
 
 
 def duration(seconds: float) -> str:

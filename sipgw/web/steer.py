@@ -1,4 +1,4 @@
-"""What an operator does to a live call with their ears and their voice: listens, takes it over, gives it back."""
+"""Websockets of operators in live calls: listen, take over, give back."""
 
 import asyncio
 import contextlib
@@ -10,104 +10,104 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from agent.call_control import CallControlRefused
-from sipgw.calls.audience import Full
-from sipgw.calls.browser_phone import NoCall
+from sipgw.calls.browser_phone import CallUnavailable
+from sipgw.calls.listeners import TooManyListeners
 from sipgw.calls.session import CallSession
 from sipgw.sip.offer_answer import NotAcceptable
-from sipgw.web.phone import Phone, Wish
+from sipgw.web.phone import Phone, PhoneCallRequest
+from sipgw.web.principal import OperatorRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import Here
-from sipgw.web.who import Operator
 
 router = APIRouter()
 
 LISTEN_LIMIT = 600.0
-"""Seconds of one stream. The page asks for another at once, and is let in only if it still may."""
+"""Seconds of one stream. The page asks for another at once, and is authenticated again."""
 TAKE_LIMIT = 7200.0
-"""Seconds that an operator may have a call; then the agent goes on."""
+"""Longest take-over in seconds; then the agent goes on."""
 OFFER_LIMIT = 10.0
 """Seconds that a page has for its offer."""
 
 
-class Close(NamedTuple):
-    """Why a socket is closed."""
+class CloseCode(NamedTuple):
+    """The close code and reason of a websocket."""
 
     code: int
     reason: str
 
 
-AGAIN = Close(4000, "")
-OVER = Close(4001, "The call is over.")
-BACK = Close(4002, "The agent has the call again.")
+AGAIN = CloseCode(4000, "")
+OVER = CloseCode(4001, "The call is over.")
+BACK = CloseCode(4002, "The agent has the call again.")
 REFUSED = 4003
 
 
 def _live(call: str, app: Here) -> CallSession | None:
-    return app.house.calls.get(call)
+    return app.gateway.calls.get(call)
 
 
 Live = Annotated[CallSession | None, Depends(_live)]
 
 
 @router.websocket("/api/live/{call:path}/listen")
-async def listen(socket: WebSocket, app: Here, who: Operator, live: Live) -> None:
-    """Blocks of 100 ms of mu-law, left the caller, right who speaks to them; who is slow loses the oldest."""
+async def listen(socket: WebSocket, app: Here, who: OperatorRole, live: Live) -> None:
+    """Blocks of 100 ms of mu-law: the caller on the left, the agent or person on the right. A slow listener loses the
+    oldest."""
     await socket.accept()
     if live is not None:
-        await app.entrance.accounts.note(who.name, "listened", live.info.id, address=address(socket))
+        await app.auth.accounts.note(who.name, "listened", live.info.id, address=address(socket))
     await _close(socket, await _while_there(socket, _listening(socket, live)))
 
 
-async def _listening(socket: WebSocket, live: CallSession | None) -> Close:
+async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
     try:
         if live is not None:
             with live.listen() as blocks:
                 async with asyncio.timeout(LISTEN_LIMIT):
                     async for block in blocks:
                         await socket.send_bytes(block)
-    except (CallControlRefused, Full) as error:
-        return Close(REFUSED, str(error))
+    except (CallControlRefused, TooManyListeners) as error:
+        return CloseCode(REFUSED, str(error))
     except TimeoutError:
         return AGAIN
     return OVER
 
 
 @router.websocket("/api/live/{call:path}/take-over")
-async def take_over(socket: WebSocket, app: Here, calls: Phone, who: Operator, live: Live) -> None:
-    """Takes an offer as a call from a browser does, gives its answer, and tells when the operator speaks.
-
-    The agent goes on when the socket is closed.
+async def take_over(socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live) -> None:
+    """Takes an SDP offer like a call from a browser, sends the answer, and reports when the operator is connected. The
+    agent goes on when the socket is closed.
     """
     await socket.accept()
     try:
         async with asyncio.timeout(OFFER_LIMIT):
-            sdp = Wish.model_validate_json(await socket.receive_text()).sdp
+            sdp = PhoneCallRequest.model_validate_json(await socket.receive_text()).sdp
     except (TimeoutError, ValidationError, WebSocketDisconnect, KeyError):
-        await _close(socket, Close(REFUSED, "The browser made no offer."))
+        await _close(socket, CloseCode(REFUSED, "The browser made no offer."))
         return
 
-    async def operating() -> Close:
+    async def operating() -> CloseCode:
         if live is None:
             return OVER
         try:
             async with calls.operating(sdp, who.name) as page, asyncio.timeout(TAKE_LIMIT):
                 await socket.send_json({"sdp": page.answer})
                 if not await live.take_over(who.name, page.consult):
-                    return Close(REFUSED, "The browser could not be connected.")
-                await app.entrance.accounts.note(who.name, "took over", live.info.id, address=address(socket))
+                    return CloseCode(REFUSED, "The browser could not be connected.")
+                await app.auth.accounts.note(who.name, "took over", live.info.id, address=address(socket))
                 await socket.send_json({"taken": live.info.id})
                 await page.gone()
-        except (CallControlRefused, NoCall, NotAcceptable) as error:
-            return Close(REFUSED, str(error))
+        except (CallControlRefused, CallUnavailable, NotAcceptable) as error:
+            return CloseCode(REFUSED, str(error))
         except TimeoutError:
             return BACK
-        return BACK if live.info.id in app.house.calls else OVER
+        return BACK if live.info.id in app.gateway.calls else OVER
 
     await _close(socket, await _while_there(socket, operating()))
 
 
-async def _while_there(socket: WebSocket, work: Coroutine[Any, Any, Close]) -> Close | None:
-    """Work until that is done or the page is left; None then."""
+async def _while_there(socket: WebSocket, work: Coroutine[Any, Any, CloseCode]) -> CloseCode | None:
+    """Await the work, or None if the page is closed before."""
     async with asyncio.TaskGroup() as group:
         doing, leaving = group.create_task(_to_the_end(work)), group.create_task(_left(socket))
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,7 +116,7 @@ async def _while_there(socket: WebSocket, work: Coroutine[Any, Any, Close]) -> C
     return None if doing.cancelled() else doing.result()
 
 
-async def _to_the_end(work: Coroutine[Any, Any, Close]) -> Close | None:
+async def _to_the_end(work: Coroutine[Any, Any, CloseCode]) -> CloseCode | None:
     try:
         return await work
     except WebSocketDisconnect:
@@ -128,7 +128,7 @@ async def _left(socket: WebSocket) -> None:
         pass
 
 
-async def _close(socket: WebSocket, close: Close | None) -> None:
+async def _close(socket: WebSocket, close: CloseCode | None) -> None:
     if close is not None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it was left in the same moment
             await socket.close(close.code, close.reason[:100])

@@ -1,4 +1,4 @@
-"""Who may use the dashboard and the REST interface, and who did what."""
+"""Tables of users, sessions, API keys and audit entries."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from sipgw.records.store import Base, Moment
 
 
 class User(Base):
-    """Somebody who signs in."""
+    """A user who signs in."""
 
     __tablename__ = "users"
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -18,12 +18,12 @@ class User(Base):
     """Its Argon2id hash."""
 
 
-class KeptSession(Base):
-    """Somebody who is signed in; see `sipgw.web.sessions.Session`. Times are in seconds since 1970."""
+class SessionRecord(Base):
+    """A session; see `sipgw.web.sessions.Session`. Times are in seconds since 1970."""
 
     __tablename__ = "sessions"
     csrf: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Does not change while the session lasts; worth nothing without its cookie."""
+    """Does not change during the session; useless without its cookie."""
     name: Mapped[str] = mapped_column(String(64), index=True)
     role: Mapped[str] = mapped_column(String(16))
     began: Mapped[float] = mapped_column(Float)
@@ -40,12 +40,12 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[list[str]] = mapped_column(JSON)
     secret: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of the secret part, which is 256 random bits: nothing to be gained by a slow hash."""
+    """SHA-256 of the secret part, which has 256 random bits, so a slow hash gains nothing."""
     made: Mapped[datetime] = mapped_column(Moment)
 
 
-class Deed(Base):
-    """What somebody did: the audit log."""
+class AuditEntry(Base):
+    """An entry of the audit log."""
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -59,7 +59,7 @@ class Deed(Base):
 
 
 class PlacedCall(Base):
-    """A call that was asked for with an Idempotency-Key."""
+    """A call that was requested with an Idempotency-Key."""
 
     __tablename__ = "placed"
     who: Mapped[str] = mapped_column(String(80), primary_key=True)

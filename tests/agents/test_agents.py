@@ -13,8 +13,8 @@ import pytest
 from agent.active_agent import BUILT_IN
 from agent.tools import ToolFileError
 from sipgw.agents.agents import OURS, Agents, call_variables, filled
-from sipgw.agents.choice import unspoken
 from sipgw.agents.orders import order_tools, persona
+from sipgw.agents.provider_choice import unspoken
 from sipgw.agents.providers import choose
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.context import CallContext
@@ -28,7 +28,7 @@ from sipgw.events import Watchers
 from sipgw.outbound.promises import callback_tool
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.records.artifacts.consent import recording_tools
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.store import Store
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
@@ -207,7 +207,7 @@ def test_a_tool_that_is_called_like_one_of_the_gateway_is_refused(tmp_path: Path
 def test_every_tool_that_the_gateway_makes_for_a_call_is_among_ours() -> None:
     unused: Any = SimpleNamespace()
     made = [
-        *recording_tools(Tape("a.wav")),
+        *recording_tools(CallRecording("a.wav")),
         *stop_tools(unused, lambda: "", "US", "call-1"),
         callback_tool(unused, unused, CallbackOptions()),
     ]

@@ -11,7 +11,7 @@ import structlog
 from sipgw.policy.gate.number_set import parse
 from sipgw.policy.gate.rules import Permit
 from tests.bench.gate import Gate, percentile
-from tests.gating import ALWAYS, World
+from tests.gate_world import ALWAYS, World
 
 AREA = "calls"
 NUMBERS = 100_000

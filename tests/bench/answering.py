@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from media.g711 import from_linear, to_linear
-from sipgw.calls.who_answered import Who, WhoAnswered
+from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector
 from sipgw.records.artifacts.wav import read_ulaw
 
 HERE = Path(__file__).parent.parent
@@ -54,7 +54,7 @@ BEEPS = ((1000.0, 0.3, 8000), (440.0, 0.5, 5000), (1400.0, 0.2, 3000), (850.0, 0
 
 class Case(NamedTuple):
     name: str
-    who: Who
+    who: AnsweredParty
     sound: bytes
     text: str
     spoken: float
@@ -62,7 +62,7 @@ class Case(NamedTuple):
 
 
 class Found(NamedTuple):
-    who: Who
+    who: AnsweredParty
     at: float
     beeped: bool
 
@@ -104,22 +104,24 @@ def recorded() -> Iterator[tuple[str, bytes]]:
 
 def cases(folder: Path) -> Iterator[Case]:
     for name, sound in recorded():
-        yield Case(name, Who.HUMAN, silence(0.3) + sound + silence(3), "", len(sound) / 8000)
+        yield Case(name, AnsweredParty.HUMAN, silence(0.3) + sound + silence(3), "", len(sound) / 8000)
     for number, voice in enumerate(VOICES):
         for text in HUMANS:
             sound = flite(folder, text, voice)
-            yield Case(f"{voice} {text}", Who.HUMAN, silence(0.4) + sound + silence(4), text, len(sound) / 8000)
+            yield Case(
+                f"{voice} {text}", AnsweredParty.HUMAN, silence(0.4) + sound + silence(4), text, len(sound) / 8000
+            )
         for at, text in enumerate(MACHINES):
             sound = flite(folder, text, voice)
             beep = tone(*BEEPS[(at + number) % len(BEEPS)])
             whole = silence(0.4) + sound + silence(0.7) + beep + silence(3)
-            yield Case(f"{voice} {text}", Who.MACHINE, whole, text, len(sound) / 8000)
-    yield Case("CED", Who.FAX, silence(1) + tone(2100, 3.0, 4000) + silence(1), "", 0)
-    yield Case("CNG", Who.FAX, (silence(3) + tone(1100, 0.5, 4000)) * 2 + silence(1), "", 0)
+            yield Case(f"{voice} {text}", AnsweredParty.MACHINE, whole, text, len(sound) / 8000)
+    yield Case("CED", AnsweredParty.FAX, silence(1) + tone(2100, 3.0, 4000) + silence(1), "", 0)
+    yield Case("CNG", AnsweredParty.FAX, (silence(3) + tone(1100, 0.5, 4000)) * 2 + silence(1), "", 0)
 
 
 def judged(case: Case, level: int, *, words: bool) -> Found:
-    one, sound = WhoAnswered(), noisy(case.sound, level, 1)
+    one, sound = AnsweringMachineDetector(), noisy(case.sound, level, 1)
     said, decided = case.text.split(), 0.0
     for at in range(0, len(sound), 480):
         if one.hear(sound[at : at + 480]):
@@ -142,7 +144,7 @@ def main() -> None:
             for case in everything:
                 found = judged(case, level, words=words)
                 counts[case.who.value, found.who.value] += 1
-                if case.who is Who.MACHINE:
+                if case.who is AnsweredParty.MACHINE:
                     beeps += found.beeped
                     late.append(found.at)
                 if found.who is not case.who:

@@ -12,8 +12,8 @@ from media.recording.wav import header
 from sipgw.records.artifacts.artifact import Artifacts
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import CALLS, MAX_GOAL, P99_GOAL, run_calls
-from tests.keeping import artifact
-from tests.web.house import visit
+from tests.cdr_events import artifact
+from tests.web.gateway_view import visit
 from tests.web.test_one_call import hold
 
 AREA = "dashboard"
@@ -42,11 +42,11 @@ async def page(folder: Path) -> tuple[float, int]:
     file = folder / "call.wav"
     sound = bytes(range(256)) * (HALF_AN_HOUR * 16_000 // 256)
     file.write_bytes(header(len(sound)) + sound)
-    async with visit(folder) as visitor, visitor.house.evidence.timelines.kept_in(folder / "calls", Artifacts()):
+    async with visit(folder) as visitor, visitor.gateway.evidence.timelines.kept_in(folder / "calls", Artifacts()):
         hold(visitor, "a@1", words=WORDS, turns=360, file=str(file))
-        async with visitor.house.store.write() as session:
+        async with visitor.gateway.store.write() as session:
             session.add(artifact("a@1", str(file)))
-        timelines = visitor.house.evidence.timelines
+        timelines = visitor.gateway.evidence.timelines
         while timelines.version("a@1"):
             await asyncio.sleep(0.05)
         size, began = 0, time.monotonic()

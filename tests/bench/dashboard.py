@@ -13,7 +13,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.records.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate
-from tests.web.house import Standing, live_call
+from tests.web.gateway_view import FakeGatewayView, live_call
 
 AREA = "dashboard"
 CALLS, BROWSERS, SECONDS = 500, 20, 20
@@ -26,10 +26,10 @@ async def shown(folder: Path) -> float:
     config = parse("[web]\nport = 0", "bench", {})
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store(StoreOptions(str(folder / "bench.db"))))
-        house = Standing(config, store)
+        gateway = FakeGatewayView(config, store)
         for number in range(CALLS):
-            house.begin(live_call(number, f"+1555{number:07}"))
-        dashboard = await stack.enter_async_context(Dashboard(house, config.web))
+            gateway.begin(live_call(number, f"+1555{number:07}"))
+        dashboard = await stack.enter_async_context(Dashboard(gateway, config.web))
         for number in range(BROWSERS):
             file = stack.enter_context((folder / f"{number}").open("wb"))
             browser = await asyncio.create_subprocess_exec(  # the readers' work is not counted
@@ -41,7 +41,7 @@ async def shown(folder: Path) -> float:
         changing = 0.0
         for _ in range(SECONDS):
             began = time.process_time()
-            for live in house.calls.values():
+            for live in gateway.calls.values():
                 live.context.conversation.state = random.choice(list(State))  # type: ignore[union-attr,misc]
                 live.context.line.mos = random.uniform(3, 4.4)  # type: ignore[union-attr,misc]
             changing += time.process_time() - began

@@ -103,8 +103,10 @@ def repeated(ulaw: bytes, lost: list[bool]) -> bytes:
 
 
 def one_sided(ulaw: bytes, lost: list[bool]) -> bytes:
-    ear = Concealment()
-    return b"".join(ear.lost() if gone else ear.good(frame) for frame, gone in zip(_frames(ulaw), lost, strict=True))
+    agent_audio = Concealment()
+    return b"".join(
+        agent_audio.lost() if gone else agent_audio.good(frame) for frame, gone in zip(_frames(ulaw), lost, strict=True)
+    )
 
 
 def two_sided(ulaw: bytes, lost: list[bool]) -> bytes:
@@ -152,9 +154,9 @@ def cost_gates() -> Iterator[Gate]:
     sound = from_linear(segments[0])
 
     def past_only(at: int) -> None:
-        ear = Concealment()
-        ear.good(sound[at - MEMORY : at])
-        ear.lost()
+        agent_audio = Concealment()
+        agent_audio.good(sound[at - MEMORY : at])
+        agent_audio.lost()
 
     def both_sides(at: int) -> None:
         bridge(sound[at - MEMORY : at], FRAME, sound[at + FRAME : at + 2 * FRAME])

@@ -13,7 +13,7 @@ from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store import Store
 from tests.bench.gate import Gate, percentile
-from tests.keeping import a_call, turn
+from tests.cdr_events import a_call, turn
 
 CALLS = 1000
 RATE = 50

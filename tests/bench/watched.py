@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import CALLS, MAX_GOAL, P99_GOAL, run_calls
-from tests.web.scene import served
-from tests.web.scene_calls import SLOW
+from tests.web.sample_calls import SLOW
+from tests.web.sample_gateway import served
 
 AREA = "dashboard"
 BROWSERS = 20
@@ -23,14 +23,14 @@ POLL = "while :; do for page in %s; do curl -s -o /dev/null %s/$page; sleep 0.2;
 async def watched(folder: Path) -> AsyncIterator[None]:
     """Serve the dashboard in this process, as the gateway does, to browsers that each follow the live calls and load
     one page after the other."""
-    async with served(folder) as (house, url), contextlib.AsyncExitStack() as stack:
+    async with served(folder) as (gateway, url), contextlib.AsyncExitStack() as stack:
         for _ in range(BROWSERS):
             for command in (("curl", "-sN", f"{url}/live/events"), ("sh", "-c", POLL % (" ".join(PAGES), url))):
                 browser = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
                 stack.push_async_callback(browser.wait)
                 stack.callback(browser.kill)
         changing = await stack.enter_async_context(asyncio.TaskGroup())
-        task = changing.create_task(_change(house.calls))
+        task = changing.create_task(_change(gateway.calls))
         yield
         task.cancel()
 

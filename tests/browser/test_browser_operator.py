@@ -1,6 +1,6 @@
 """An operator speaks from a page in the agent's place, and callers from a browser are handed over: aiortc's own peers.
 
-Who hears whom is proven by the frames, as in tests/transfer/test_bridged_transfer.py.
+Who hears whom is proven by the frames, as in tests/calls/test_bridged_transfer.py.
 """
 
 import asyncio
@@ -13,12 +13,13 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from agent.call_control import CallControlRefused
-from sipgw.calls.browser_phone import BrowserPhone, NoCall
+from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.people import PersonOptions
 from tests.callee import Callee, callee
+from tests.calls.test_bridged_transfer import heard, murmur, murmured, nothing_left, trunks, until
 from tests.calls.test_cloud_call import records
 from tests.calls.test_live_control import ANSWER, answered
 from tests.cloud import Cloud, cloud
@@ -27,7 +28,6 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.media.networks import loud, number_of
 from tests.phone import calling
-from tests.transfer.test_bridged_transfer import heard, murmur, murmured, nothing_left, trunks, until
 from tests.waiting import HANG
 from tests.webrtc import Browser
 
@@ -147,7 +147,7 @@ def test_operators_count_as_browser_calls_and_one_who_does_not_connect_leaves_th
                 call, phone, browser = await answered(gateway), BrowserPhone(gateway.gateway), Browser()
                 async with asyncio.TaskGroup() as group:
                     async with phone.operating(await browser.offer(), "ann") as page:
-                        with pytest.raises(NoCall, match="all 1 browser calls are in use"):
+                        with pytest.raises(CallUnavailable, match="all 1 browser calls are in use"):
                             async with phone.operating(await browser.offer(), "bob"):
                                 pass
                         taking = group.create_task(call.take_over("ann", page.consult))

@@ -18,7 +18,7 @@ from agent.conversation import Conversation
 from agent.pool import POOLS
 from media.browsers.transport import BrowserTransport
 from sipgw.calls.browser_connection import BrowserConnection
-from sipgw.calls.browser_phone import BrowserPhone, NoCall
+from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.config.options import OptionError, build
@@ -329,7 +329,7 @@ def test_ports_that_are_all_in_use_are_told(tmp_path: Path) -> None:
                                 taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                             taken.bind((every, port))
                 browser = Browser()
-                with pytest.raises(NoCall, match="no UDP port is free"):
+                with pytest.raises(CallUnavailable, match="no UDP port is free"):
                     await phone_of(world).place(await browser.offer(), "agent")
                 await browser.close()
 
@@ -354,12 +354,12 @@ def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [], change=at_most(1)) as world:
             phone = phone_of(world)
-            with pytest.raises(NoCall, match="no such agent") as unknown:
+            with pytest.raises(CallUnavailable, match="no such agent") as unknown:
                 await phone.place("", "nobody")
             assert unknown.value.status == 404
             first, second = Browser(), Browser()
             await first.place(phone)
-            with pytest.raises(NoCall, match="all 1 browser calls are in use") as busy:
+            with pytest.raises(CallUnavailable, match="all 1 browser calls are in use") as busy:
                 await second.place(phone)
             assert busy.value.status == 503
             assert await phone.hang_up(first.call)  # it may not have connected yet

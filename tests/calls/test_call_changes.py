@@ -175,7 +175,7 @@ def test_who_listens_for_long_on_a_phone_that_sends_nothing_in_silence_is_not_hu
 def test_keys_that_a_caller_presses_with_a_person_are_not_kept_and_are_no_consent() -> None:
     line = PhoneLine()
     line.attach(Mock())
-    line.keeper = keeper = Mock()
+    line.line_recorder = line_recorder = Mock()
     line.step_aside()
     line.press("1", "rtp", 1.0)
-    keeper.pressed.assert_called_once_with("1", asked=False)
+    line_recorder.pressed.assert_called_once_with("1", asked=False)

@@ -229,11 +229,11 @@ def test_when_draining_new_calls_get_503(tmp_path: Path) -> None:
 
     async def scenario():
         async with cloud(tmp_path, [], [ANSWER]) as world:
-            world.gateway.admission.room.draining = True
+            world.gateway.admission.capacity.draining = True
             with pytest.raises(CallFailed) as caught:
                 async with calling(world.target, every_code):
                     pass
-            world.gateway.admission.room.draining = False
+            world.gateway.admission.capacity.draining = False
             return caught.value.ended
 
     ended = asyncio.run(scenario())

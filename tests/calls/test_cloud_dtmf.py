@@ -13,7 +13,7 @@ from media.recording.wav import HEADER
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import CaptureOptions, RecordingOptions
 from sipgw.events import Event
-from sipgw.tools.caller import Ear, Phone, Press
+from sipgw.tools.caller import AgentAudioMonitor, Phone, Press
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -42,7 +42,7 @@ class Keying:
     def __init__(self) -> None:
         self.asked = False
 
-    def next(self, now: float, ear: Ear) -> Press | None:
+    def next(self, now: float, agent_audio: AgentAudioMonitor) -> Press | None:
         asked, self.asked = self.asked, False
         return Press(PIN) if asked else None
 

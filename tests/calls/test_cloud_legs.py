@@ -22,7 +22,7 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
-from tests.gating import ALWAYS
+from tests.gate_world import ALWAYS
 from tests.phone import calling
 from tests.waiting import HANG
 
@@ -215,7 +215,7 @@ def test_a_call_that_a_pbx_sends_the_agent_on_counts_on_its_trunk_and_on_the_bil
                     if status == 200:
                         assert third.legs[0].request.uri.user == "+14155550123", "as the gate has seen it"
                         phone.leg.hangup()
-                        while world.gateway.admission.room.calls["pbx"] != 1:
+                        while world.gateway.admission.capacity.calls["pbx"] != 1:
                             await asyncio.sleep(0.02)
                         third.legs[0].hangup()
                     else:
@@ -224,6 +224,6 @@ def test_a_call_that_a_pbx_sends_the_agent_on_counts_on_its_trunk_and_on_the_bil
                 used = record["costs"]["used"]
                 assert ("trunk pbx further seconds" in used) is (status == 200)
                 assert record["costs"]["trunk"] == pytest.approx(0.60 if status == 200 else 0)
-                assert world.gateway.admission.room.calls["pbx"] == 0
+                assert world.gateway.admission.capacity.calls["pbx"] == 0
 
     asyncio.run(asyncio.wait_for(scenario(), HANG))

@@ -9,13 +9,14 @@ import pytest
 
 from agent.call_control import CallControlRefused
 from media.g711 import FRAME
-from sipgw.calls.audience import KEPT, MOST, Audience, Full
 from sipgw.calls.info import SessionEvent
+from sipgw.calls.listeners import KEPT, MOST, Listeners, TooManyListeners
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.people import PersonOptions
 from sipgw.sip.events import Ended
 from tests.callee import Callee, callee, rejecting
+from tests.calls.test_bridged_transfer import heard, murmur, murmured, nothing_left, numbers, told, trunks, until
 from tests.calls.test_cloud_call import GREETING, records
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
@@ -23,7 +24,6 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.media.networks import loud, number_of
 from tests.phone import calling
-from tests.transfer.test_bridged_transfer import heard, murmur, murmured, nothing_left, numbers, told, trunks, until
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.slow
@@ -93,26 +93,26 @@ def test_listening_ends_with_the_call(tmp_path: Path) -> None:
 def test_a_slow_listener_loses_the_oldest_and_nothing_is_tapped_for_nobody() -> None:
     async def scenario() -> None:
         orders: list[bool] = []
-        audience = Audience(orders.append)
-        with audience.listen() as slow:
+        listeners = Listeners(orders.append)
+        with listeners.listen() as slow:
             for number in range(1, KEPT + 11):
-                audience.hear(bytes([number]))
+                listeners.hear(bytes([number]))
             assert await anext(slow) == bytes([11])
-            with audience.listen():
+            with listeners.listen():
                 assert orders == [True]
         assert orders == [True, False]
-        audience.hear(b"x")
+        listeners.hear(b"x")
 
     asyncio.run(scenario())
 
 
 def test_an_audience_is_bounded() -> None:
     async def scenario() -> None:
-        audience = Audience(lambda on: None)
-        listening = [audience.listen() for _ in range(MOST)]
+        listeners = Listeners(lambda on: None)
+        listening = [listeners.listen() for _ in range(MOST)]
         for one in listening:
             one.__enter__()
-        with pytest.raises(Full), audience.listen():
+        with pytest.raises(TooManyListeners), listeners.listen():
             pass
         for one in listening:
             one.__exit__(None, None, None)

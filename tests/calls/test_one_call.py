@@ -102,7 +102,7 @@ def test_a_fault_before_a_call_is_held_ends_that_call_alone(
             async with asyncio.timeout(HANG):
                 while gateway.calls:
                     await asyncio.sleep(0)
-            assert gateway.admission.room.calls.total() == 0
+            assert gateway.admission.capacity.calls.total() == 0
 
     monkeypatch.setattr(CallSession, where, wrong)
     asyncio.run(scenario())

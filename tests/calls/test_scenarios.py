@@ -7,9 +7,9 @@ import pytest
 
 from sipgw.sip.uri import Uri
 from sipgw.tools.caller import Phone
-from sipgw.tools.simulate.run import Scene, dialled, started
+from sipgw.tools.simulate.run import ScenarioRun, dialled, started
 from sipgw.tools.simulate.scenario import read
-from sipgw.tools.simulate.verdict import Verdict
+from sipgw.tools.simulate.verdict import CallVerdict
 from tests.virtual_calls import play
 from tests.waiting import HANG
 
@@ -32,13 +32,13 @@ def test_on_virtual_time(path: Path) -> None:
 def test_over_real_rtp() -> None:
     """All at the same time, each with an agent of its own, so that it takes as long as the longest."""
 
-    async def calls() -> dict[str, Verdict]:
-        scenes = {path.stem: await Scene.of(read(path), FOLDER) for path in ALL}
+    async def calls() -> dict[str, CallVerdict]:
+        scenes = {path.stem: await ScenarioRun.of(read(path), FOLDER) for path in ALL}
         first = next(iter(scenes.values())).config
-        verdicts: dict[str, Verdict] = {}
+        verdicts: dict[str, CallVerdict] = {}
         async with started(first, scenes, lambda who, what: None) as gateway, Phone() as phone:
 
-            async def one(name: str, scene: Scene) -> None:
+            async def one(name: str, scene: ScenarioRun) -> None:
                 target = Uri("sip", name, "127.0.0.1", gateway.endpoint.port)
                 call = await dialled(phone, target, scene)
                 await scene.over.wait()

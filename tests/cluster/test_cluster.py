@@ -10,8 +10,8 @@ from sipgw.cluster import shared
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import BEAT, Cluster
 from sipgw.cluster.leases import LEASE, Leases
-from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
+from sipgw.cluster.slots import HeldSlot, SlotLimit
 from sipgw.config.cluster import ClusterOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.options import OptionError, build
@@ -55,26 +55,26 @@ async def test_places_are_taken_in_all_sets_or_in_none(redis: Server) -> None:
     one = joined(redis)
     async with still(one):
         places = one.places
-        assert await places.take("a", [Bound("x", 2, 60), Bound("y", 1, 60)]) is None
-        assert await places.take("a", [Bound("y", 1, 60)]) is None, "who has it renews it"
-        full = await places.take("b", [Bound("x", 2, 60), Bound("y", 1, 60)])
+        assert await places.take("a", [SlotLimit("x", 2, 60), SlotLimit("y", 1, 60)]) is None
+        assert await places.take("a", [SlotLimit("y", 1, 60)]) is None, "who has it renews it"
+        full = await places.take("b", [SlotLimit("x", 2, 60), SlotLimit("y", 1, 60)])
         assert full
         assert full.at == 1
         assert 59 < full.wait <= 60
-        assert await places.take("b", [Bound("x", 2, 60)]) is None, "nothing was taken before"
+        assert await places.take("b", [SlotLimit("x", 2, 60)]) is None, "nothing was taken before"
         await places.give("a", ["x", "y"])
-        assert await places.take("c", [Bound("x", 2, 60), Bound("y", 1, 60)]) is None
+        assert await places.take("c", [SlotLimit("x", 2, 60), SlotLimit("y", 1, 60)]) is None
 
 
 async def test_a_place_that_nobody_renews_is_free_after_its_time(redis: Server) -> None:
     one = joined(redis)
     async with still(one):
-        await one.places.take("a", [Bound("x", 1, 0.05)])
+        await one.places.take("a", [SlotLimit("x", 1, 0.05)])
         async with asyncio.timeout(HANG):
-            while await one.places.take("b", [Bound("x", 1, 60)]):
+            while await one.places.take("b", [SlotLimit("x", 1, 60)]):
                 await asyncio.sleep(0.01)
-        await one.places.put([Held("x", "a", 60)])
-        assert (full := await one.places.take("c", [Bound("x", 1, 60)])) and full.at == 0, "both are there"
+        await one.places.put([HeldSlot("x", "a", 60)])
+        assert (full := await one.places.take("c", [SlotLimit("x", 1, 60)])) and full.at == 0, "both are there"
         assert await one.shared.ask(lambda it: it.pttl("sipgw:x")) > 0, "sets do not stay for ever"
 
 
@@ -84,7 +84,7 @@ async def test_many_take_the_last_place_and_one_gets_it(redis: Server, monkeypat
     got = []
 
     async def take(one: Cluster, number: int) -> None:
-        if await one.places.take(f"{one.id} {number}", [Bound("x", 5, 60)]) is None:
+        if await one.places.take(f"{one.id} {number}", [SlotLimit("x", 5, 60)]) is None:
             got.append(number)
 
     async with still(*clusters), asyncio.TaskGroup() as group:
@@ -110,7 +110,7 @@ async def test_one_gateway_has_the_lease_and_another_takes_over(redis: Server) -
             await lease._beat()
         assert told[1:] == [("2", True)]
         await two.shared.ask(lambda it: it.delete("sipgw:owner:carrier"))  # as if two had been silent for too long
-        await one.places.take(one.id, [Bound("owner:carrier", 1, LEASE)])
+        await one.places.take(one.id, [SlotLimit("owner:carrier", 1, LEASE)])
         await leases[1]._beat()
         assert told[2:] == [("2", False)]
     assert LEASE + BEAT < 5, "seconds, after the death of the holder"
@@ -189,13 +189,13 @@ async def test_a_redis_that_hangs_costs_the_first_call_a_moment_and_the_next_not
     async with still(one):
         redis.freeze()
         with pytest.raises(Unreachable):
-            await one.places.take("a", [Bound("x", 1, 60)])
+            await one.places.take("a", [SlotLimit("x", 1, 60)])
         with monkeypatch.context() as nobody, pytest.raises(Unreachable, match="before"):
             nobody.setattr(one.shared, "_asked", lambda _: pytest.fail("Redis is asked again"))
-            await one.places.take("a", [Bound("x", 1, 60)])
+            await one.places.take("a", [SlotLimit("x", 1, 60)])
         redis.thaw()
         await back(one)
-        assert await one.places.take("a", [Bound("x", 1, 60)]) is None
+        assert await one.places.take("a", [SlotLimit("x", 1, 60)]) is None
 
 
 async def test_any_gateway_lists_the_calls_of_all(redis: Server) -> None:
@@ -244,7 +244,7 @@ async def test_who_is_cancelled_while_asking_is_cancelled(redis: Server) -> None
     async with still(one):
         redis.freeze()
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(one.places.take("a", [Bound("x", 1, 60)]))
+            asking = group.create_task(one.places.take("a", [SlotLimit("x", 1, 60)]))
             await asyncio.sleep(0.05)
             asking.cancel()
             await asyncio.wait({asking})

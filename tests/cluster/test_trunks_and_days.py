@@ -13,11 +13,11 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.cost.cost import NOTHING, Bill, Expenses
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.cost.prices import PriceTable
-from sipgw.policy.inbound.limits import Limits, Spent
+from sipgw.policy.inbound.limits import Limits, SpentToday
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.trunks import route_selector as routes
 from sipgw.trunks.route_selector import NotDialled
-from sipgw.trunks.trunk_places import TrunkPlaces
+from sipgw.trunks.trunk_slots import TrunkSlots
 from tests.cluster.test_cluster import ANN, back, joined, still
 from tests.interop.redis import Server
 
@@ -30,7 +30,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 async def test_calls_out_and_in_of_all_gateways_share_the_channels_of_a_trunk(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
     calls = Counter[str]()
-    places = [TrunkPlaces(calls, one), TrunkPlaces(Counter(), two)]
+    places = [TrunkSlots(calls, one), TrunkSlots(Counter(), two)]
     coming = SharedLimits(Limits(LimitOptions()), two)
     async with still(one, two):
         assert await coming.admit(ANN, "a", TRUNK) is None
@@ -47,7 +47,7 @@ async def test_calls_out_and_in_of_all_gateways_share_the_channels_of_a_trunk(re
 
 async def test_a_call_out_keeps_its_place_when_redis_forgets(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
-    places = [TrunkPlaces(Counter(), each) for each in (one, two)]
+    places = [TrunkSlots(Counter(), each) for each in (one, two)]
     async with still(one, two), contextlib.AsyncExitStack() as calls:
         for _ in range(2):
             await calls.enter_async_context(places[0].held(TRUNK))
@@ -65,14 +65,14 @@ async def test_turns_of_all_gateways_together_keep_to_the_calls_per_second(
     redis: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = joined(redis), joined(redis)
-    places = [TrunkPlaces(Counter(), each) for each in (one, two)]
+    places = [TrunkSlots(Counter(), each) for each in (one, two)]
     asked = asyncio.get_running_loop().time
     async with still(one, two):
         began = asked()
         for at in range(3):
             await places[at % 2].turn(TRUNK)
         assert asked() - began > 0.9, "two in a second, the third in the next"
-        monkeypatch.setattr("sipgw.trunks.trunk_places.LONGEST_WAIT", 0.01)
+        monkeypatch.setattr("sipgw.trunks.trunk_slots.LONGEST_WAIT", 0.01)
         with pytest.raises(NotDialled, match="more than 2 calls a second"):
             for at in range(3):
                 await places[at % 2].turn(TRUNK)
@@ -84,7 +84,7 @@ async def test_turns_of_all_gateways_together_keep_to_the_calls_per_second(
 class Day:
     """The expenses of a gateway: so many minutes have been talked."""
 
-    def __init__(self, cluster: Cluster, earlier: Spent = NOTHING) -> None:
+    def __init__(self, cluster: Cluster, earlier: SpentToday = NOTHING) -> None:
         self.now = NOON
         self.own = Expenses(PriceTable(()), lambda: self.now, earlier)
         self.shared = SharedSpent(self.own, cluster)
@@ -115,7 +115,9 @@ async def test_minutes_of_a_day_count_over_all_gateways(redis: Server) -> None:
         await days[1].beat()
         declined = days[1].limits.budget()
         assert declined and declined.rule == "minutes_per_day"
-        again = Day(third, earlier=Spent(minutes=10))  # the first again: the records of all tell it what was before
+        again = Day(
+            third, earlier=SpentToday(minutes=10)
+        )  # the first again: the records of all tell it what was before
         await again.beat()
         assert round(again.shared.spent().minutes) == 10, "nothing counts twice"
 

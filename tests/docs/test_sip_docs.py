@@ -27,7 +27,7 @@ def test_its_limits_are_those_of_the_code() -> None:
     partial = next(value for name, value in limits.items() if "each begun message, complete within" in name)
     assert partial == f"{streams.PARTIAL_LIMIT:.0f} s"
     assert limits["idle connection that no call, phone or trunk needs"] == f"{streams.IDLE_LIMIT:.0f} s"
-    assert limits["what a closed connection has left to send"] == f"{streams.CLOSE_LIMIT:.0f} s"
+    assert limits["sending of remaining data on a closed connection"] == f"{streams.CLOSE_LIMIT:.0f} s"
     assert limits["head, body of a message"] == f"{MAX_HEAD // 1024} KiB each" == f"{MAX_BODY // 1024} KiB each"
     assert limits["unusable messages in a row"] == str(streams.MAX_FAULTS)
     assert limits["bytes a slow reader may leave unread"] == f"{streams.UNSENT_LIMIT // 1024} KiB"

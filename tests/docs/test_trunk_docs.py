@@ -38,19 +38,19 @@ def test_its_limits_are_those_of_the_code() -> None:
         (value,) = re.findall(rf"^\| `{name}`[^|]*\| (\d+) \|", TEXT, re.MULTILINE)
         assert float(value) == defaults[name]
     assert f"| {defaults['max_calls']}; {TrunkOptions.max_calls} |" in TEXT
-    assert f"good for {challenge.NONCE_LIFE:.0f} s" in PLAIN
-    assert f"After {defaults['failures_per_minute']:.0f} wrong ones" in PLAIN
+    assert f"valid for {challenge.NONCE_LIFE:.0f} s" in PLAIN
+    assert f"After {defaults['failures_per_minute']:.0f} wrong passwords" in PLAIN
     assert f"{registrar.MAX_BINDINGS} phones" in PLAIN
     assert f"{registrar.SHORTEST} to {registrar.LONGEST} s" in PLAIN
     low, high = registration.REFRESH
     assert f"{100 * low:.0f} to {100 * high:.0f} %" in PLAIN
     first, most = registration.BACKOFF
-    assert f"in {first:.0f} s, then ever later up to {most / 60:.0f} minutes" in PLAIN
+    assert f"after {first:.0f} s, then after growing pauses up to {most / 60:.0f} minutes" in PLAIN
     assert f"up to {LONGEST_WAIT:.0f} s" in PLAIN
     (statuses,) = re.findall(r"The next one is tried on ([0-9, and]+);", PLAIN)
     assert set(map(int, re.findall(r"\d+", statuses))) == ELSEWHERE
     told = [
-        {*map(int, re.findall(r"\d+", causes))} for causes in re.findall(r"the causes ([0-9, and]+) are about", PLAIN)
+        {*map(int, re.findall(r"\d+", causes))} for causes in re.findall(r"the causes ([0-9, and]+) concern", PLAIN)
     ]
     assert told == [set(PERSON), set(TRUNK)]
 

@@ -20,7 +20,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import Answer
+from sipgw.sip.registrar import RegisterResponse
 from tests.callee import Callee
 from tests.interop import postgresql as database
 from tests.interop import redis as memory
@@ -175,10 +175,10 @@ class Carrier(threading.Thread):
         """Do something in its thread."""
         self.loop.call_soon_threadsafe(act)
 
-    def _register(self, request: Request, source: Peer, at: float) -> Answer:
+    def _register(self, request: Request, source: Peer, at: float) -> RegisterResponse:
         seconds = int(request.headers.get("expires") or 0)
         self.registered.append((at, source.port, seconds))
-        return Answer(200, headers=(("Contact", f"{request.headers.get('contact')};expires={seconds}"),))
+        return RegisterResponse(200, headers=(("Contact", f"{request.headers.get('contact')};expires={seconds}"),))
 
     @property
     def here(self) -> set[int]:

@@ -16,6 +16,7 @@ from agent.briefing_phrases import BriefingPhrases
 from media.g711 import FRAME, RATE, from_linear, to_linear
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.people import PersonOptions
+from tests.calls.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
@@ -23,7 +24,6 @@ from tests.interop.phones import baresip
 from tests.interop.test_sipp_uas import listening
 from tests.phone import Phone, calling
 from tests.ports import free_ports
-from tests.transfer.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
 from tests.waiting import HANG
 
 ANNA = AccountOptions("anna", "annas-password")

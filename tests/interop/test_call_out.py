@@ -12,7 +12,7 @@ from tests.bench.answering import silence, tone
 from tests.interop.baresip import Baresip
 from tests.interop.scenario import reply, scenario, wanted
 from tests.interop.served import CONFIG, GATE
-from tests.outbound.test_who_answered import talk
+from tests.outbound.test_machine_detection import talk
 from tests.ports import free_ports
 from tests.waiting import HANG
 

@@ -10,6 +10,7 @@ from agent.ulaw import level
 from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
+from tests.calls.test_bridged_transfer import murmur, until
 from tests.calls.test_live_control import ANSWER, answered
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -18,7 +19,6 @@ from tests.fakes.openai import Reply
 from tests.interop.chromium import PROGRAM, flags, microphone
 from tests.interop.test_browser_phone import SPEECH
 from tests.phone import Phone, calling
-from tests.transfer.test_bridged_transfer import murmur, until
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("chromium")

@@ -10,9 +10,9 @@ from sipgw.events import Watchers
 from sipgw.records.cdr.writer import INTERRUPTED, CdrWriter
 from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.sip.uri import Uri
+from tests.cdr_events import a_call, at
 from tests.interop.postgresql import Server, postgresql, server
 from tests.interop.served import served
-from tests.keeping import a_call, at
 from tests.phone import calling
 from tests.records.store.test_cdr_writer import TURNS
 from tests.records.store.test_store import ten_calls

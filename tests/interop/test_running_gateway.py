@@ -266,7 +266,7 @@ def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
                     assert (ending.kind, ending.cause) == ("ended_here", "it was cancelled here")
                     with pytest.raises(NotDialled, match="unknown"):
                         await command.call(unknown="x")
-                    world.gateway.admission.room.draining = True
+                    world.gateway.admission.capacity.draining = True
                     with pytest.raises(NotDialled, match="the gateway is stopping"):
                         await command.call()
             assert await Accounts(world.gateway.store).keys() == []

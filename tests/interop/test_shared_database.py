@@ -15,10 +15,10 @@ from sqlalchemy import text
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
-from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.job_dialer import JobDialer
 from sipgw.outbound.jobs import Campaign, Job, Jobs
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Gate, Refused
+from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
@@ -27,9 +27,9 @@ from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
-from tests.gating import ALWAYS, CALIFORNIA, NOON, TRUNKS
+from tests.cdr_events import a_call
+from tests.gate_world import ALWAYS, CALIFORNIA, NOON, TRUNKS
 from tests.interop.postgresql import Server, server
-from tests.keeping import a_call
 from tests.outbound.test_call_out import calling_out
 from tests.records.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
 from tests.waiting import HANG
@@ -100,7 +100,9 @@ def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, t
             await table.start(Campaign(name="c", state="running", concurrent=4, per_second=4.0), jobs)
             began = time.monotonic()
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                diallers = [Dialler(Jobs(one.gateway.store, str(name)), one.gateway) for name, one in enumerate(worlds)]
+                diallers = [
+                    JobDialer(Jobs(one.gateway.store, str(name)), one.gateway) for name, one in enumerate(worlds)
+                ]
                 for each in diallers:
                     group.create_task(each.run())
                 while (await table.open("c"))[0]:
@@ -140,7 +142,7 @@ def test_who_tells_one_gateway_not_to_call_is_called_by_none_from_that_moment_on
             assert isinstance(await two.judge(dial), Permit)
             await one.own.add(CALIFORNIA, "caller")
             refused = await two.judge(dial)
-            assert isinstance(refused, Refused)
+            assert isinstance(refused, GateRefusal)
             assert refused.rule == "do_not_call"
             await one.own.remove(CALIFORNIA)
             assert isinstance(await two.judge(dial), Permit)
@@ -159,16 +161,16 @@ def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> 
             assert isinstance(await two.permit(dial), Permit)
             for gate in gates:
                 refused = await gate.permit(dial)
-                assert isinstance(refused, Refused)
+                assert isinstance(refused, GateRefusal)
                 assert refused.rule == "cap_number"
-                assert isinstance(await gate.judge(dial), Refused)
+                assert isinstance(await gate.judge(dial), GateRefusal)
             crowd = [GateRequest(f"+141555501{number:02}", "us") for number in range(20)]
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(gates[number % 2].permit(one)) for number, one in enumerate(crowd)]
             assert sum(isinstance(each.result(), Permit) for each in asked) == 2, "of four a day two are left"
             await asyncio.to_thread(server.stop)  # noqa: TID251
             away = await one.permit(GateRequest("+14155550199", "us"))
-            assert isinstance(away, Refused)
+            assert isinstance(away, GateRefusal)
             assert away.rule == "failed", "who cannot count does not call"
             await asyncio.to_thread(server.start)  # noqa: TID251
 

@@ -11,16 +11,16 @@ import pytest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.gateway.upkeep import Upkeep
+from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts.hosts import GONE
 from sipgw.records.artifacts.retention import LOST
 from sipgw.records.store import CallFilter, CallRecord, Store
 from sipgw.records.store.spool import Spool
 from sipgw.records.store.tables import SpoolRecord
 from sipgw.web.forgetting import forget_everywhere
+from tests.cdr_events import add_call
 from tests.interop.postgresql import Server, server
 from tests.interop.test_shared_database import emptied
-from tests.keeping import add_call
 
 __all__ = ["server"]
 pytestmark = pytest.mark.programs("postgresql")
@@ -53,10 +53,10 @@ class Machine:
         )  # fmt: skip
         await add_call(self.store, record, [{"caller": f"said in {call}"}])
 
-    async def upkeep(self, options: RetentionOptions) -> None:
+    async def maintenance(self, options: RetentionOptions) -> None:
         gate = GateOptions(audit=str(self.folder / "audit"))
-        upkeep = Upkeep(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate))
-        await upkeep.once(NOW)
+        maintenance = Maintenance(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate))
+        await maintenance.once(NOW)
 
     @property
     def files(self) -> list[str]:
@@ -82,14 +82,14 @@ def test_each_gateway_deletes_its_own_calls_and_those_of_gateways_that_are_gone(
             await each.had(f"old {at}", 8 * DAY)
             await each.had(f"new {at}", DAY)
             await each.had(f"cut off {at}", 8 * DAY, ended=False)
-        await one.upkeep(RetentionOptions())
+        await one.maintenance(RetentionOptions())
         (lost, *_) = await one.store.calls(CallFilter(words="cut off 1"))
         assert (lost["ending"], lost["cause"], lost["ended"]) == ("interrupted", LOST, NOW - 8 * DAY)
-        await one.upkeep(WEEK)
+        await one.maintenance(WEEK)
         assert (one.files, two.files) == (["new 0"], ["cut off 1", "new 1", "old 1"])
         left = {call["id"] for call in await one.store.calls()}
         assert left == {"new 0", "cut off 1", "new 1", "old 1", "new 2"}
-        await two.upkeep(WEEK)
+        await two.maintenance(WEEK)
         assert two.files == ["new 1"]
         assert {call["id"] for call in await two.store.calls()} == {"new 0", "new 1", "new 2"}
 
@@ -110,13 +110,13 @@ def test_who_is_forgotten_at_one_gateway_is_forgotten_by_all(server: Server, tmp
             assert told.elsewhere == 1
         assert (one.files, two.files) == ([], ["call 1"])
         assert await one.store.calls() == [], "nothing but the file is kept until the other gateway has time"
-        await one.upkeep(RetentionOptions())
+        await one.maintenance(RetentionOptions())
         assert two.files == ["call 1"]
-        await two.upkeep(RetentionOptions())
+        await two.maintenance(RetentionOptions())
         assert two.files == [] and NUMBER not in decided.read_text()
         assert await two.store.calls() == []
         await two.had("call 3", DAY)
-        await two.upkeep(RetentionOptions())
+        await two.maintenance(RetentionOptions())
         assert two.files == ["call 3"], "who calls again later is not forgotten in advance"
 
     asyncio.run(scenario())

@@ -80,7 +80,7 @@ async def calls(world: Cloud) -> dict[str, str]:
     async with asyncio.TaskGroup() as group:
         slow = group.create_task(lasting(world, TurnEnded, 2, caller="slow"))
         silent = group.create_task(lasting(world, CallMeasured, 2, caller="silent", sends=False))
-        while world.gateway.admission.room.calls[TRUNK.name] < TRUNK.max_calls:
+        while world.gateway.admission.capacity.calls[TRUNK.name] < TRUNK.max_calls:
             await asyncio.sleep(0.05)
         full = await refused(world.target, "127.0.0.1")
         password = await refused(world.target, "127.0.0.2", "wrong horse")

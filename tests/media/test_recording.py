@@ -59,53 +59,53 @@ def test_the_caller_is_left_the_agent_right():
 
 
 def test_where_nothing_was_sent_or_heard_there_is_silence():
-    tape = Tape().run(50).run(50, agent=LOUD).run(50, caller=LOUD).run(50)
-    left, right = tape.finish()
+    call_recording = Tape().run(50).run(50, agent=LOUD).run(50, caller=LOUD).run(50)
+    left, right = call_recording.finish()
     assert right == SILENCE * 50 + LOUD * 50 + SILENCE * 100
     assert left == SILENCE * 99 + LOUD * 50 + SILENCE * 51, "what comes now was said in the 20 ms before"
 
 
 def test_a_slot_that_was_left_out_still_took_its_time():
-    tape = Tape().run(50, agent=LOUD)
-    tape.slot += 3
-    _, right = tape.run(50, agent=LOUD).finish()
+    call_recording = Tape().run(50, agent=LOUD)
+    call_recording.slot += 3
+    _, right = call_recording.run(50, agent=LOUD).finish()
     assert len(right) == 103 * FRAME
 
 
 def test_two_frames_in_one_slot_after_one_without():
-    tape = Tape().run(50, agent=LOUD)
-    tape.slot += 1
-    tape.recording.agent(LOUD)
-    _, right = tape.run(50, agent=LOUD).finish()
+    call_recording = Tape().run(50, agent=LOUD)
+    call_recording.slot += 1
+    call_recording.recording.agent(LOUD)
+    _, right = call_recording.run(50, agent=LOUD).finish()
     assert right == LOUD * 101
 
 
 def test_what_comes_late_within_a_second_is_in_its_place():
-    tape = Tape().run(50, caller=LOUD, agent=QUIET).run(25, agent=QUIET)
+    call_recording = Tape().run(50, caller=LOUD, agent=QUIET).run(25, agent=QUIET)
     for number in range(25):
-        tape.recording.caller(marked(number))
-    left, _ = tape.run(50, caller=LOUD, agent=QUIET).finish()
+        call_recording.recording.caller(marked(number))
+    left, _ = call_recording.run(50, caller=LOUD, agent=QUIET).finish()
     assert left[50 * FRAME : 75 * FRAME] == b"".join(marked(number) for number in range(25))
     assert left[75 * FRAME :] == LOUD * 50
 
 
 def test_while_paused_both_sides_are_silent_and_time_goes_on():
-    tape = Tape().run(100, caller=LOUD, agent=LOUD)
-    tape.recording.pause()
-    tape.run(100, caller=LOUD, agent=LOUD)
-    tape.recording.resume()
-    left, right = tape.run(100, caller=LOUD, agent=LOUD).finish()
+    call_recording = Tape().run(100, caller=LOUD, agent=LOUD)
+    call_recording.recording.pause()
+    call_recording.run(100, caller=LOUD, agent=LOUD)
+    call_recording.recording.resume()
+    left, right = call_recording.run(100, caller=LOUD, agent=LOUD).finish()
     assert left == right == LOUD * 100 + SILENCE * 100 + LOUD * 100
 
 
 def test_what_was_said_while_paused_and_comes_after_is_not_kept_either():
-    tape = Tape().run(100, caller=LOUD, agent=LOUD)
-    tape.recording.pause()
-    tape.run(20, agent=LOUD)
-    tape.recording.resume()
+    call_recording = Tape().run(100, caller=LOUD, agent=LOUD)
+    call_recording.recording.pause()
+    call_recording.run(20, agent=LOUD)
+    call_recording.recording.resume()
     for _ in range(20):
-        tape.recording.caller(marked(5))
-    left, _ = tape.run(50, caller=LOUD, agent=LOUD).finish()
+        call_recording.recording.caller(marked(5))
+    left, _ = call_recording.run(50, caller=LOUD, agent=LOUD).finish()
     assert left == LOUD * 100 + SILENCE * 20 + LOUD * 50
 
 
@@ -128,24 +128,24 @@ def test_in_an_hour_of_clocks_that_run_apart_the_sides_stay_together(ppm):
 
 
 def test_no_speech_is_cut_to_keep_the_sides_together():
-    tape, frames = Tape(), 0
+    call_recording, frames = Tape(), 0
     for _ in range(100):
         for number in range(60):
-            tape.run(1, caller=marked(number) if number < 50 else QUIET, agent=QUIET)
+            call_recording.run(1, caller=marked(number) if number < 50 else QUIET, agent=QUIET)
             frames += number < 50
             if number in (10, 55):  # a sender whose clock is faster by 3 %
-                tape.recording.caller(marked(99) if number == 10 else QUIET)
+                call_recording.recording.caller(marked(99) if number == 10 else QUIET)
                 frames += number == 10
-    left, _ = tape.run(100, caller=QUIET, agent=QUIET).finish()
+    left, _ = call_recording.run(100, caller=QUIET, agent=QUIET).finish()
     assert left.count(LOUD[2:]) == frames
 
 
 def test_a_sender_faster_than_time_is_bounded():
-    tape = Tape()
+    call_recording = Tape()
     for _ in range(1000):
-        tape.recording.caller(LOUD * 10)
-        tape.run(1, agent=QUIET)
-    left, right = tape.finish()
+        call_recording.recording.caller(LOUD * 10)
+        call_recording.run(1, agent=QUIET)
+    left, right = call_recording.finish()
     assert len(left) == len(right) == 1000 * FRAME
 
 
@@ -322,10 +322,10 @@ def test_the_header_is_58_bytes():
 
 
 def test_random_callers_never_make_the_sides_unequal():
-    chance, tape = random.Random(4), Tape()
+    chance, call_recording = random.Random(4), Tape()
     for _ in range(2000):
         if chance.random() < 0.9:
-            tape.recording.caller(chance.choice([LOUD, QUIET]) * chance.choice([0, 1, 1, 1, 2]))
-        tape.run(1, agent=chance.choice([LOUD, QUIET, None]))
-    left, right = tape.finish()
+            call_recording.recording.caller(chance.choice([LOUD, QUIET]) * chance.choice([0, 1, 1, 1, 2]))
+        call_recording.run(1, agent=chance.choice([LOUD, QUIET, None]))
+    left, right = call_recording.finish()
     assert len(left) == len(right)

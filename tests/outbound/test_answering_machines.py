@@ -12,10 +12,10 @@ from agent.errors import ProviderError
 from agent.records import AgentSays, CallerSaid, Outcome
 from media.process.channel import Finished, Frames, Started
 from media.session.playout import Playout
+from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
-from sipgw.calls.screening import Screened, Screening
-from sipgw.calls.who_answered import Who
+from sipgw.calls.screening import ScreenedTalk, Screening
 from sipgw.config.config import GatewayConfig
 from sipgw.events import AnsweredBy, CallReported
 from tests.bench.answering import silence, tone
@@ -23,7 +23,7 @@ from tests.callee import Callee, callee
 from tests.calls.test_cloud_call import records
 from tests.fakes.elevenlabs import sound_of
 from tests.outbound.test_call_out import NUMBER, calling_out
-from tests.outbound.test_who_answered import talk
+from tests.outbound.test_machine_detection import talk
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.slow
@@ -136,7 +136,7 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
         wire, talking = Wire(line), Interrupted(line)
         line.attach(wire)  # type: ignore[arg-type]
         needs = Screening(line, lambda: talking, message, lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
-        screened = Screened(talking, needs)
+        screened = ScreenedTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             sound = CLOSED + BEEP + silence(3)
@@ -160,7 +160,7 @@ def test_the_log_says_in_which_call_somebody_answered() -> None:
         with structlog.contextvars.bound_contextvars(call="the call"):
             needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
             talking = Interrupted(line)
-            screened = Screened(talking, needs)
+            screened = ScreenedTalk(talking, needs)
         sound = CLOSED + BEEP + silence(3)
         for at in range(0, len(sound), 160):
             screened.hear(sound[at : at + 160])
@@ -247,14 +247,14 @@ def test_who_wants_to_talk_with_machines_may(tmp_path: Path) -> None:
 
 @pytest.mark.faults("D16")
 def test_a_call_screen_is_not_hung_up_on() -> None:
-    found: list[Who] = []
+    found: list[AnsweredParty] = []
 
     async def scenario() -> None:
         line = PhoneLine()
         line.attach(Wire(line))  # type: ignore[arg-type]
         talking = Interrupted(line)
         needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
-        screened = Screened(talking, needs)
+        screened = ScreenedTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             await asyncio.sleep(0)
@@ -264,7 +264,7 @@ def test_a_call_screen_is_not_hung_up_on() -> None:
             )
             for _ in range(5):
                 await asyncio.sleep(0)
-            assert found == [Who.SCREEN]
+            assert found == [AnsweredParty.SCREEN]
             assert not ending.done()
             screened.understand(CallerSaid("Please leave a message after the beep.", final=True))
             assert (await ending).kind == "machine"

@@ -25,7 +25,7 @@ from sipgw.events import (
     Disposition,
     Event,
 )
-from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.store.calls import CallFilter
 from sipgw.sip.auth import Authenticator
@@ -42,7 +42,7 @@ from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
-from tests.gating import ALWAYS
+from tests.gate_world import ALWAYS
 from tests.phone import calling
 from tests.waiting import HANG, until
 
@@ -107,7 +107,7 @@ def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Pat
             assert (shown.number, shown.source) == ("+14155550199", "P-Asserted-Identity")
             (record,) = await records(world.gateway)
             assert (record["called"], record["ending"]) == (NUMBER, "callee_hung_up")
-            assert world.gateway.admission.room.calls.total() == 0
+            assert world.gateway.admission.capacity.calls.total() == 0
             assert not world.gateway.calls
 
     asyncio.run(scenario())
@@ -272,9 +272,9 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
     class Closed:
         asked: GateRequest | None = None
 
-        async def permit(self, dial: GateRequest) -> Refused:
+        async def permit(self, dial: GateRequest) -> GateRefusal:
             self.asked = dial
-            return Refused("do_not_call", "the number is on the do-not-call list")
+            return GateRefusal("do_not_call", "the number is on the do-not-call list")
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, told):
@@ -291,7 +291,7 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
             assert gate.asked == GateRequest(NUMBER, "carrier0", "agent", "campaign", consent=True)
             assert not person.legs
             assert kinds(told) == [CallBegan, CallEnded] * 2
-            world.gateway.admission.room.draining = True
+            world.gateway.admission.capacity.draining = True
             with pytest.raises(NotDialled, match="stopping"):
                 world.gateway.originate(OriginateRequest(NUMBER, "agent"))
 

@@ -9,10 +9,10 @@ import pytest
 
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
-from sipgw.outbound import dialling
-from sipgw.outbound.dialler import Dialler
-from sipgw.outbound.dialling import OutboundDialling
+from sipgw.outbound import outbound_dialer
+from sipgw.outbound.job_dialer import JobDialer
 from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
@@ -33,7 +33,7 @@ def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path
         async with callee(busy_in_latin_1) as person, calling_out(tmp_path, person, change=quick) as (world, _):
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job())
-            async with OutboundDialling(world.gateway):
+            async with OutboundDialer(world.gateway):
                 waits = await until(jobs, state="planned", attempts=1)
             assert waits.reason == "busy: callee: 486 (Ger?t besetzt; Retry-After: 5 (sp?ter))"
 
@@ -43,7 +43,7 @@ def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path
 def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
 
-    async def broken_once(self: Dialler) -> None:
+    async def broken_once(self: JobDialer) -> None:
         began.append(asyncio.get_running_loop().time())
         if len(began) == 1:
             raise ValueError("a fault of ours")
@@ -53,13 +53,13 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
         store = SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db")))
         originator = SimpleNamespace(first=lambda: "a trunk")
         gateway = SimpleNamespace(config=GatewayConfig(), store=store, originator=originator)
-        async with OutboundDialling(gateway) as running:  # type: ignore[arg-type]
+        async with OutboundDialer(gateway) as running:  # type: ignore[arg-type]
             while len(began) < 2:
                 await asyncio.sleep(1)
             running.finish()
             assert running._dialling
             await running._dialling
 
-    monkeypatch.setattr(Dialler, "run", broken_once)
+    monkeypatch.setattr(JobDialer, "run", broken_once)
     run(scenario())
-    assert began[1] - began[0] == pytest.approx(dialling.AGAIN)
+    assert began[1] - began[0] == pytest.approx(outbound_dialer.AGAIN)

@@ -18,18 +18,18 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
-from sipgw.outbound.dialler import Dialler, Pace
-from sipgw.outbound.dialling import OutboundDialling
+from sipgw.outbound.job_dialer import JobDialer, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
+from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.outbound.retries import SOON
-from sipgw.policy.gate.rules import GateRequest, Permit, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.leg import Leg
 from sipgw.trunks.route_selector import NoRoom
 from tests.callee import Callee, callee, carrier_lines, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
-from tests.gating import ALWAYS
+from tests.gate_world import ALWAYS
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.phone import calling
 from tests.waiting import HANG
@@ -70,7 +70,7 @@ def test_a_promise_rings(tmp_path: Path) -> None:
             jobs = Jobs(world.gateway.store, "")
             async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS):
                 await until(jobs, state="planned")
-            async with OutboundDialling(world.gateway):
+            async with OutboundDialer(world.gateway):
                 done = await until(jobs, state="done")
                 assert done.call in world.gateway.calls
                 async with asyncio.timeout(HANG):
@@ -115,7 +115,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
             clock = [datetime.now(UTC)]
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock, gate=world.gateway.originator.gate).run())
+            running = group.create_task(job_dialer(world, clock, gate=world.gateway.originator.gate).run())
             waits = await until(jobs, state="planned", attempts=0, holder="test")
             assert "registry.csv cannot be used" in waits.reason
             assert waits.due > clock[0].timestamp() + SOON
@@ -127,11 +127,11 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def dialler(world: Cloud, clock: list[datetime], gate: object = None, **pace: object) -> Dialler:
+def job_dialer(world: Cloud, clock: list[datetime], gate: object = None, **pace: object) -> JobDialer:
     world.gateway.originator.gate = gate  # type: ignore[assignment]
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
-    return Dialler(jobs, world.gateway, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
+    return JobDialer(jobs, world.gateway, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
 
 
 def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
                 world.gateway.originate(OriginateRequest(NUMBER, "agent"))
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock).run())
+            running = group.create_task(job_dialer(world, clock).run())
             waits = await until(jobs, state="planned", attempts=0, due=clock[0].timestamp() + SOON)
             assert "minutes_per_day" in waits.reason
             assert person.legs == []
@@ -171,7 +171,7 @@ def test_who_is_busy_is_called_again_and_then_given_up(tmp_path: Path) -> None:
         ):
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock).run())
+            running = group.create_task(job_dialer(world, clock).run())
             first = await until(jobs, state="planned", attempts=1)
             assert first.reason.startswith("busy: callee: 486")
             assert first.due == clock[0].timestamp() + QUICK.busy
@@ -189,16 +189,16 @@ def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path:
     opens = clock[0] + timedelta(hours=9)
 
     class Night:
-        async def permit(self, dial: GateRequest) -> Permit | Refused:
+        async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
             assert (dial.purpose, dial.agent) == ("callback", "agent")
-            return Refused("window", "it is night there", opens) if clock[0] < opens else Permit(dial.number)
+            return GateRefusal("window", "it is night there", opens) if clock[0] < opens else Permit(dial.number)
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, _), asyncio.TaskGroup() as group:
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
             await jobs.add(job("old", due=clock[0].timestamp() - 90000))
-            running = group.create_task(dialler(world, clock, gate=Night(), latest=86400).run())
+            running = group.create_task(job_dialer(world, clock, gate=Night(), latest=86400).run())
             waiting = await until(jobs, state="planned", due=opens.timestamp())
             assert (waiting.reason, waiting.attempts) == ("not permitted: it is night there", 0)
             late = await until(jobs, state="failed")
@@ -222,7 +222,7 @@ def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path
             await jobs.add(nobody)
             await jobs.add(job(due=clock[0].timestamp()))
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(dialler(world, clock).run())
+                running = group.create_task(job_dialer(world, clock).run())
                 failed = await until(jobs, agent="nobody", state="planned", attempts=1)
                 assert "there is no agent 'nobody'" in failed.reason
                 async with asyncio.timeout(HANG):
@@ -242,7 +242,7 @@ def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path
 def test_a_gateway_that_stood_still_gives_way_to_the_one_that_has_taken_its_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sipgw.outbound.dialler.RENEW", 0.05)
+    monkeypatch.setattr("sipgw.outbound.job_dialer.RENEW", 0.05)
 
     async def scenario() -> None:
         clock = [datetime.now(UTC)]
@@ -250,7 +250,7 @@ def test_a_gateway_that_stood_still_gives_way_to_the_one_that_has_taken_its_job(
             jobs = Jobs(world.gateway.store, "another")
             await jobs.add(job(due=clock[0].timestamp()))
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(dialler(world, clock).run())
+                running = group.create_task(job_dialer(world, clock).run())
                 async with asyncio.timeout(HANG):
                     while not person.legs:
                         await asyncio.sleep(0.01)
@@ -278,7 +278,7 @@ def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
             clock = [datetime.now(UTC)]
-            calling = Dialler(Away(world.gateway.store, "test"), world.gateway, Pace(), lambda: clock[0])
+            calling = JobDialer(Away(world.gateway.store, "test"), world.gateway, Pace(), lambda: clock[0])
             for passed in (0, 1, LEASE / 2 - 2, 2):
                 clock[0] += timedelta(seconds=passed)
                 await calling._claim("", Pace())

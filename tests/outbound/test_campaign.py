@@ -19,8 +19,8 @@ from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions
 from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.campaign import Broken, FileError, Row, read, unused
-from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, read, unused
+from sipgw.outbound.job_dialer import JobDialer
 from sipgw.outbound.jobs import Campaign, Job, Jobs, TooSoonError
 from sipgw.records.store import Store
 from sipgw.sip.events import Phase
@@ -36,18 +36,18 @@ AGENT = AgentOptions(variables=("name",))
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), domain="carrier.example", country="US")
 
 
-def rows(text: str, trunk: TrunkOptions = TRUNK) -> list[Row | Broken]:
+def rows(text: str, trunk: TrunkOptions = TRUNK) -> list[CampaignRow | InvalidRow]:
     return list(read(text.splitlines(keepends=True), AGENT, trunk))
 
 
 def test_rows_become_people_to_be_called() -> None:
     text = '\ufeffnumber,name,city\n+14155550100,Ann,Oslo\n"(415) 555-0101","Lee, Bob",\n\n'
     assert rows(text) == [
-        Row(2, "+14155550100", {"name": "Ann"}),
-        Row(3, "+14155550101", {"name": "Lee, Bob"}),
+        CampaignRow(2, "+14155550100", {"name": "Ann"}),
+        CampaignRow(3, "+14155550101", {"name": "Lee, Bob"}),
     ]
     assert unused(["number", "name", "city", ""], AGENT) == ["city"]
-    assert rows("name;number\nAnn;+14155550100\n") == [Row(2, "+14155550100", {"name": "Ann"})]
+    assert rows("name;number\nAnn;+14155550100\n") == [CampaignRow(2, "+14155550100", {"name": "Ann"})]
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_rows_become_people_to_be_called() -> None:
 )
 def test_a_broken_row_is_told_by_line_and_the_rest_runs(row: str, problem: str) -> None:
     first, broken, last = rows(f"number,name\n+14155550199,Zoe\n{row}\n+14155550198,Eve\n")
-    assert isinstance(first, Row)
-    assert isinstance(last, Row)
-    assert isinstance(broken, Broken)
+    assert isinstance(first, CampaignRow)
+    assert isinstance(last, CampaignRow)
+    assert isinstance(broken, InvalidRow)
     assert broken.line == 3
     assert problem in broken.problem
 
@@ -86,7 +86,7 @@ def test_a_file_without_numbers_is_refused(header: str, problem: str) -> None:
 
 def test_extensions_pass_where_the_trunk_takes_them() -> None:
     pbx = TrunkOptions("pbx", "peer", networks=("192.0.2.1/32",), domain="pbx.example", number_format="as_dialled")
-    assert rows("number,name\n200,Ann\n", pbx) == [Row(2, "200", {"name": "Ann"})]
+    assert rows("number,name\n200,Ann\n", pbx) == [CampaignRow(2, "200", {"name": "Ann"})]
 
 
 @given(st.lists(st.text(max_size=60), max_size=20))
@@ -114,9 +114,9 @@ def fast(concurrent: int = 4, state: str = "running") -> Campaign:
 
 
 @contextlib.asynccontextmanager
-async def dialled(world: Cloud, processes: int = 1) -> AsyncIterator[list[Dialler]]:
+async def dialled(world: Cloud, processes: int = 1) -> AsyncIterator[list[JobDialer]]:
     """Several processes dial, without callbacks; they finish when the block ends."""
-    diallers = [Dialler(Jobs(world.gateway.store, f"process {number}"), world.gateway) for number in range(processes)]
+    diallers = [JobDialer(Jobs(world.gateway.store, f"process {number}"), world.gateway) for number in range(processes)]
     async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
         for one in diallers:
             group.create_task(one.run())
@@ -161,7 +161,7 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
             jobs = Jobs(world.gateway.store, "")
             await jobs.start(fast(concurrent=1), planned(2))
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                one = Dialler(Jobs(world.gateway.store, "one"), world.gateway)
+                one = JobDialer(Jobs(world.gateway.store, "one"), world.gateway)
                 running = group.create_task(one.run())
                 while not person.phones:
                     await asyncio.sleep(0.02)

@@ -16,10 +16,10 @@ from sipgw.config.outbound import RetryOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
-from sipgw.gateway.upkeep import delete_old
+from sipgw.gateway.maintenance import delete_old
+from sipgw.outbound.job_result import JobResult
 from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome
 from sipgw.outbound.retries import SOON, next_step
-from sipgw.outbound.settled import Settled
 from sipgw.records.store import Store
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def test_a_job_is_claimed_when_it_is_due_and_free_again_when_its_process_is_gone
         assert later is not None
         assert later.attempts == 2
         assert await ours.renew([planned], NOW + 102 * SECOND) == set()
-        await ours.put_down(ours.outcome(mine, Settled("failed", "busy")))
+        await ours.put_down(ours.outcome(mine, JobResult("failed", "busy")))
         await ours.put_down(Outcome(planned, "ours", "done", "answered", call="call"))
         (kept,) = await theirs.all("")
         assert (kept.state, kept.holder) == ("dialling", "theirs"), "who has lost the job has no say in it any more"
@@ -129,7 +129,7 @@ def test_an_attempt_that_was_none_does_not_count(tmp_path: Path) -> None:
             mine = await jobs.claim("", NOW)
             assert mine is not None
             assert mine.attempts == attempts
-            planned = jobs.outcome(mine, Settled("planned", "x", again, counted=counted))
+            planned = jobs.outcome(mine, JobResult("planned", "x", again, counted=counted))
             await jobs.put_down(planned)
             await jobs.put_down(planned)  # after a commit of which we were not told
         (kept,) = await jobs.all("")
@@ -176,7 +176,7 @@ def test_the_next_window_is_not_an_attempt() -> None:
     opens = NOW + timedelta(hours=20)
     settled = next_step(RULE, Disposition("not_permitted", "it is night there", opens), 3, NOW)
     settled = next_step(RULE, Disposition("not_permitted", "it is night there", opens), 3, NOW)
-    assert settled == Settled("planned", "not permitted: it is night there", opens.timestamp(), counted=False)
+    assert settled == JobResult("planned", "not permitted: it is night there", opens.timestamp(), counted=False)
 
 
 def test_a_rule_that_rings_without_end_is_refused() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Watchers
-from sipgw.outbound.dialler import Dialler, Pace
+from sipgw.outbound.job_dialer import JobDialer, Pace
 from sipgw.outbound.jobs import Campaign, Job, Jobs, Outcome
 from sipgw.outbound.outcomes import LAST
 from tests.virtual import run
@@ -92,15 +92,15 @@ class Call:
 
 
 def dialling(table: Table, act: Callable[[House, asyncio.Task[None]], Awaitable[None]]) -> None:
-    """Let a dialler run, at one call a second, and `act` beside it."""
+    """Let a job_dialer run, at one call a second, and `act` beside it."""
 
     async def scenario() -> None:
-        house = House()
+        gateway = House()
         async with asyncio.TaskGroup() as group:
-            dialler = Dialler(table, house, Pace(), lambda: NOW)  # type: ignore[arg-type]
-            task = group.create_task(dialler.run())
+            job_dialer = JobDialer(table, gateway, Pace(), lambda: NOW)  # type: ignore[arg-type]
+            task = group.create_task(job_dialer.run())
             await asyncio.sleep(0.5)
-            await act(house, task)
+            await act(gateway, task)
             task.cancel()
 
     run(scenario())
@@ -117,12 +117,12 @@ async def ends(task: asyncio.Task[None]) -> float:
 def test_a_dialler_that_is_stopped_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
     table = Table(tmp_path, "one", 7)
 
-    async def act(house: House, task: asyncio.Task[None]) -> None:
-        house.watchers.tell(CallAnswered("0", NOW))
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
+        gateway.watchers.tell(CallAnswered("0", NOW))
         await asyncio.sleep(0.1)
         table.away = True
         assert await ends(task) <= LAST
-        assert house.placed[0].stopped
+        assert gateway.placed[0].stopped
 
     dialling(table, act)
     assert table.told == ["claim 7", "one 7 done answered"]
@@ -132,16 +132,16 @@ def test_a_dialler_that_is_stopped_does_not_wait_for_a_database_that_is_away(tmp
 def test_what_became_of_a_call_is_put_down_before_anybody_is_called_by_the_next_process(tmp_path: Path) -> None:
     table, later = Table(tmp_path, "one", 7), Table(tmp_path, "two", 8)
 
-    async def act(house: House, task: asyncio.Task[None]) -> None:
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
         table.away = True
-        house.placed[0].over.set_result(Disposition("agent_hung_up", "it is said"))
+        gateway.placed[0].over.set_result(Disposition("agent_hung_up", "it is said"))
         await asyncio.sleep(30)
         assert table.kept == ["one 7 done"], "a kill would lose nothing"
         assert await ends(task) <= LAST
 
-    async def nothing(house: House, task: asyncio.Task[None]) -> None:
+    async def nothing(gateway: House, task: asyncio.Task[None]) -> None:
         assert later.kept == []
-        house.placed[0].over.set_result(STOPPED)
+        gateway.placed[0].over.set_result(STOPPED)
         await asyncio.sleep(0.1)
 
     dialling(table, act)
@@ -153,16 +153,16 @@ def test_what_became_of_a_call_is_put_down_before_anybody_is_called_by_the_next_
 def test_who_has_answered_is_kept_while_the_database_is_away(tmp_path: Path) -> None:
     table = Table(tmp_path, "one", 7)
 
-    async def act(house: House, task: asyncio.Task[None]) -> None:
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
         table.away = True
-        house.watchers.tell(CallAnswered("0", NOW))
+        gateway.watchers.tell(CallAnswered("0", NOW))
         await asyncio.sleep(5)
         assert table.kept == ["one 7 done"]
         table.away = False
         await asyncio.sleep(2)
         assert table.told == ["claim 7", "one 7 done answered"]
         assert table.kept == []
-        house.placed[0].over.set_result(Disposition("callee_hung_up", "BYE"))
+        gateway.placed[0].over.set_result(Disposition("callee_hung_up", "BYE"))
         await asyncio.sleep(1)
         assert table.told[2:] == ["one 7 done callee hung up: BYE"]
 
@@ -175,7 +175,7 @@ def test_what_the_database_never_takes_and_files_that_cannot_be_read_hold_up_not
     (tmp_path / "b.json").write_text(json.dumps(left))
     table = Table(tmp_path, "one", 7)
 
-    async def act(house: House, task: asyncio.Task[None]) -> None:
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
         assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
     dialling(table, act)

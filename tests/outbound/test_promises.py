@@ -11,10 +11,10 @@ from agent.tools import Toolbox
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.dialling import OutboundDialling
+from sipgw.outbound.job_result import JobResult
 from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
-from sipgw.outbound.promises import Asking, callback_tool
-from sipgw.outbound.settled import Settled
+from sipgw.outbound.outbound_dialer import OutboundDialer
+from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.records.store import Store
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 
@@ -40,8 +40,8 @@ def promise(
     async def act(store: Store) -> tuple[list[str], list[Job]]:
         jobs = Jobs(store, "")
         options = CallbackOptions(dial, others, time_zone="Europe/Berlin")
-        asking = Asking("call-1", "desk", number, trunk, verified)
-        tools = Toolbox([callback_tool(jobs, lambda: asking, options, lambda: NOW, refused)])
+        context = CallbackContext("call-1", "desk", number, trunk, verified)
+        tools = Toolbox([callback_tool(jobs, lambda: context, options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
 
@@ -98,7 +98,7 @@ def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: P
         assert await jobs.promise(job(due=NOW + 3600 * SECOND), NOW) == (planned, True)
         assert await jobs.promise(job(due=NOW + 3600 * SECOND), NOW) == (planned, False)
         assert await dialling.renew([planned], NOW) == set(), "it lets the phone ring no more"
-        await dialling.put_down(dialling.outcome(mine, Settled("failed", "busy")))
+        await dialling.put_down(dialling.outcome(mine, JobResult("failed", "busy")))
         (kept,) = await jobs.all("")
         assert (kept.state, kept.attempts, kept.due) == ("planned", 0, (NOW + 3600 * SECOND).timestamp())
 
@@ -185,7 +185,7 @@ def test_without_a_trunk_a_promise_that_is_due_is_left_to_a_person(tmp_path: Pat
                 return ""
 
     async def act(_: Store) -> None:
-        async with OutboundDialling(House()) as dialling:  # type: ignore[arg-type]
+        async with OutboundDialer(House()) as dialling:  # type: ignore[arg-type]
             assert dialling._dialling is None
 
     with_store(tmp_path, act)

@@ -10,14 +10,14 @@ import pytest
 from sipgw.calls.originator import Originator
 from sipgw.calls.redirects import onward
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.gate.rules import GateRequest, Permit, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import RouteSelector
-from sipgw.trunks.trunk_places import TrunkPlaces
+from sipgw.trunks.trunk_slots import TrunkSlots
 from tests.fakes.carriers.carrier import Carrier
 from tests.recipes import OFFER
 from tests.waiting import HANG
@@ -100,9 +100,9 @@ class Gate:
     never: str = ""
     asked: list[str] = field(default_factory=list)
 
-    async def permit(self, dial: GateRequest) -> Permit | Refused:
+    async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
         self.asked.append(dial.number)
-        return Refused("never", "not that one") if dial.number == self.never else Permit(dial.number)
+        return GateRefusal("never", "not that one") if dial.number == self.never else Permit(dial.number)
 
 
 async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
@@ -110,7 +110,7 @@ async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
     options = EndpointOptions("127.0.0.1", 0)
     ways = RouteSelector([trunk(node.place, networks=("127.0.9.2/32",), **more)], Counter())
     async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
-        out = Originator(endpoint, ways, Registrar(), TrunkPlaces(Counter()), gate)
+        out = Originator(endpoint, ways, Registrar(), TrunkSlots(Counter()), gate)
         try:
             async with out.originate(NUMBER, lambda attempt: (OFFER,)) as made:
                 made.leg.hangup()

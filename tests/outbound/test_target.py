@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipgw.calls.target import Target
+from sipgw.calls.refer_target import ReferTarget
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import NotDialled
@@ -25,24 +25,24 @@ CARRIER = TrunkOptions("carrier", "peer", networks=("10.0.0.0/8",), domain="sip.
     ],
 )
 def test_extensions_and_names_go_to_the_pbx_as_they_are(named: str, number: str, sent: str) -> None:
-    found = Target.of(Uri.parse(named), PBX)
+    found = ReferTarget.of(Uri.parse(named), PBX)
     assert (found.outside, found.number, str(found.uri)) == (False, number, sent)
 
 
 def test_the_end_of_a_call_that_we_are_to_replace_may_be_called_anything_but_a_number() -> None:
     phone = Uri.parse("sip:9f3cab81dafaed@10.0.0.7:5062;transport=tcp")
     with pytest.raises(NotDialled):
-        Target.of(phone, PBX)
-    assert Target.of(phone, PBX, dialog=True).uri == phone
-    assert Target.of(Uri.parse("sip:19005550123@10.0.0.7"), PBX, dialog=True).outside
+        ReferTarget.of(phone, PBX)
+    assert ReferTarget.of(phone, PBX, dialog=True).uri == phone
+    assert ReferTarget.of(Uri.parse("sip:19005550123@10.0.0.7"), PBX, dialog=True).outside
     for mixed in ("sip:0900a1234567@pbx", "sip:1-900-KISS5551@pbx"):
         with pytest.raises(NotDialled):
-            Target.of(Uri.parse(mixed), PBX, dialog=True)
+            ReferTarget.of(Uri.parse(mixed), PBX, dialog=True)
 
 
 def test_who_is_known_here_is_billed_as_the_number_that_the_trunk_means() -> None:
-    assert Target.known(Uri.parse("sip:4155550123@pbx"), CARRIER).number == "+14155550123"
-    assert Target.known(Uri.parse("sip:201@pbx"), PBX).number == "201"
+    assert ReferTarget.known(Uri.parse("sip:4155550123@pbx"), CARRIER).number == "+14155550123"
+    assert ReferTarget.known(Uri.parse("sip:201@pbx"), PBX).number == "201"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_who_is_known_here_is_billed_as_the_number_that_the_trunk_means() -> Non
     ],
 )
 def test_a_number_is_sent_as_the_gate_saw_it(trunk: TrunkOptions, named: str, sent: str | None) -> None:
-    found = Target.of(Uri.parse(named), trunk)
+    found = ReferTarget.of(Uri.parse(named), trunk)
     assert found.outside
     if sent:
         assert found.number == "+14155550123"
@@ -74,4 +74,4 @@ def test_a_number_is_sent_as_the_gate_saw_it(trunk: TrunkOptions, named: str, se
 )  # fmt: skip
 def test_what_could_mean_two_things_is_not_called(named: str) -> None:
     with pytest.raises(NotDialled):
-        Target.of(Uri.parse(named), CARRIER)
+        ReferTarget.of(Uri.parse(named), CARRIER)

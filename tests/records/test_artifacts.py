@@ -24,16 +24,16 @@ from sipgw.events import CallEnded, Disposition, Watchers
 from sipgw.records.artifacts import artifact as artifacts_module
 from sipgw.records.artifacts import work
 from sipgw.records.artifacts.artifact import ENDLESS, KILLED, SETTLED, Artifacts, is_open
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.artifacts.retention import forget
-from sipgw.records.artifacts.work import Worker
+from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store import CallRecord, Store
-from sipgw.records.store.artifact_states import MOVES, Kind, State, before
+from sipgw.records.store.artifact_states import MOVES, ArtifactKind, ArtifactState, before
 from sipgw.records.store.tables import ArtifactRecord
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
-from tests.keeping import artifact, call_began
+from tests.cdr_events import artifact, call_began
 from tests.records.test_audio_redactor import LOUD, sides, wav
 
 pytestmark = pytest.mark.faults("C15")
@@ -48,7 +48,7 @@ from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store import Store
 from sipgw.records.store.artifact_states import Kind
-from tests.keeping import call_began
+from tests.cdr_events import call_began
 
 async def run():
     watchers = Watchers()
@@ -80,8 +80,8 @@ class World(NamedTuple):
     watchers: Watchers
 
     @property
-    def worker(self) -> Worker:
-        return Worker(self.store, self.artifacts.open, lambda _: None)
+    def worker(self) -> ArtifactWorker:
+        return ArtifactWorker(self.store, self.artifacts.open, lambda _: None)
 
     async def row(self, path: Path) -> ArtifactRecord | None:
         await self.writer.written()
@@ -135,11 +135,11 @@ def test_after_a_kill_the_sound_is_closed_until_it_is_covered_and_the_record_say
     assert right == LOUD * 24000 + (TONE * 1000 if redact else LOUD * 8000)
 
 
-async def recorded(tape: Tape) -> Mock:
+async def recorded(call_recording: CallRecording) -> Mock:
     """Let a tape begin; returns its channel."""
     channel = Mock()
-    tape.attach(channel)
-    tape.begin()
+    call_recording.attach(channel)
+    call_recording.begin()
     return channel
 
 
@@ -151,15 +151,15 @@ def test_a_call_is_recorded_only_with_its_row_and_the_media_process_is_told_afte
         entries.append(entry)
         return ""
 
-    tape = Tape(path, call="a@1", artifacts=Artifacts(keep))
+    call_recording = CallRecording(path, call="a@1", artifacts=Artifacts(keep))
     channel = Mock(record=Mock(side_effect=lambda _: entries.append({"media": "records"})))
-    tape.attach(channel)
-    tape.begin()
+    call_recording.attach(channel)
+    call_recording.begin()
     assert [sorted(entry) for entry in entries] == [["artifact", "call"], ["media"]]
     channel.record.assert_called_once_with(path)
-    assert tape.as_dict() == {"recording": {"file": path}}
-    tape.end()
-    assert entries[-1]["artifact"]["state"] == State.FINISHED  # type: ignore[index]
+    assert call_recording.as_dict() == {"recording": {"file": path}}
+    call_recording.end()
+    assert entries[-1]["artifact"]["state"] == ArtifactState.FINISHED  # type: ignore[index]
 
 
 def test_what_has_no_row_is_not_recorded_and_the_record_says_why(tmp_path: Path) -> None:
@@ -170,20 +170,20 @@ def test_what_has_no_row_is_not_recorded_and_the_record_says_why(tmp_path: Path)
         entries.append(entry)
         return "No space left on device"
 
-    tape = Tape(path, call="a@1", artifacts=Artifacts(full))
-    asyncio.run(recorded(tape)).record.assert_not_called()
-    assert tape.as_dict()["recording"]["problem"] == "its row cannot be kept: No space left on device"
-    assert entries[-1]["artifact"]["state"] == State.TO_DELETE, "should the row get there later"  # type: ignore[index]
+    call_recording = CallRecording(path, call="a@1", artifacts=Artifacts(full))
+    asyncio.run(recorded(call_recording)).record.assert_not_called()
+    assert call_recording.as_dict()["recording"]["problem"] == "its row cannot be kept: No space left on device"
+    assert entries[-1]["artifact"]["state"] == ArtifactState.TO_DELETE, "should the row get there later"  # type: ignore[index]
 
 
 def test_a_recording_that_the_media_process_could_not_finish_says_so(tmp_path: Path) -> None:
-    tape = Tape(str(tmp_path / "x.wav"), call="a@1")
-    asyncio.run(recorded(tape))
+    call_recording = CallRecording(str(tmp_path / "x.wav"), call="a@1")
+    asyncio.run(recorded(call_recording))
     context = CallContext(CallInfo("a@1", LOCAL_TRUNK, Identity()), Watchers())
-    context.tape = tape
+    context.call_recording = call_recording
     context.on_media(Dead("media process ended with status -9"))
-    assert tape.as_dict()["recording"]["problem"] == "not finished: media process ended with status -9"
-    tape.end()
+    assert call_recording.as_dict()["recording"]["problem"] == "not finished: media process ended with status -9"
+    call_recording.end()
 
 
 def test_a_recording_never_takes_the_row_of_another(tmp_path: Path) -> None:
@@ -191,20 +191,22 @@ def test_a_recording_never_takes_the_row_of_another(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with world(tmp_path) as here:
-            first = here.artifacts.begin(Kind.RECORDING, "a@1", str(path))
+            first = here.artifacts.begin(ArtifactKind.RECORDING, "a@1", str(path))
             with pytest.raises(FileExistsError):
-                here.artifacts.begin(Kind.RECORDING, "b@2", str(path))
+                here.artifacts.begin(ArtifactKind.RECORDING, "b@2", str(path))
             first.want([Span("L", 0.0, 0.5)])
             first.end()
-            again = here.artifacts.begin(Kind.RECORDING, "b@2", str(path))  # the media process refuses to write there
+            again = here.artifacts.begin(
+                ArtifactKind.RECORDING, "b@2", str(path)
+            )  # the media process refuses to write there
             again.end()
             row = await here.row(path)
-            assert row and (row.call, row.state) == ("a@1", State.TO_REDACT)
+            assert row and (row.call, row.state) == ("a@1", ArtifactState.TO_REDACT)
             for call in ("a@1", "b@2"):  # other files are written anew
-                with here.artifacts.writing(Kind.CAPTURE, call, str(tmp_path / "x.pcap")):
+                with here.artifacts.writing(ArtifactKind.CAPTURE, call, str(tmp_path / "x.pcap")):
                     pass
             row = await here.row(tmp_path / "x.pcap")
-            assert row and (row.call, row.state) == ("b@2", State.FINISHED)
+            assert row and (row.call, row.state) == ("b@2", ArtifactState.FINISHED)
 
     asyncio.run(run())
 
@@ -217,7 +219,7 @@ def test_who_is_forgotten_while_a_file_is_written_is_forgotten_when_it_is_there(
         async with world(tmp_path) as here:
             here.watchers.tell(call_began("a@1", NUMBER))
             here.watchers.tell(CallEnded("a@1", datetime.now(UTC), Disposition("failed", ""), {}))
-            with here.artifacts.writing(Kind.CAPTURE, "a@1", str(path)):
+            with here.artifacts.writing(ArtifactKind.CAPTURE, "a@1", str(path)):
                 await here.writer.written()
                 assert (await forget(here.store, NUMBER, datetime.now(UTC))).calls == 1
                 await here.worker.work(later())
@@ -235,7 +237,7 @@ def test_files_after_the_end_belong_to_their_call_also_if_an_earlier_one_had_its
             for number in range(2):
                 here.watchers.tell(call_began("a@1"))
                 here.watchers.tell(CallEnded("a@1", datetime.now(UTC), Disposition("failed", ""), {}))
-                with here.artifacts.writing(Kind.BUNDLE, "a@1", str(tmp_path / f"{number}.zip")):
+                with here.artifacts.writing(ArtifactKind.BUNDLE, "a@1", str(tmp_path / f"{number}.zip")):
                     pass
                 await here.writer.written()
             rows = [await here.row(tmp_path / f"{number}.zip") for number in range(2)]
@@ -265,7 +267,7 @@ def test_a_disk_that_hangs_stops_no_other_and_gets_no_second_thread(
                 for name in ("a/1.wav", "hangs/2.wav", "z/3.wav"):
                     (tmp_path / name).parent.mkdir()
                     (tmp_path / name).touch()
-                    session.add(artifact("c", str(tmp_path / name), state=State.TO_DELETE.value))
+                    session.add(artifact("c", str(tmp_path / name), state=ArtifactState.TO_DELETE.value))
             assert await here.worker.work(datetime.now(UTC)) == 2
             assert await here.worker.work(datetime.now(UTC), again=True) == 0
             row = await here.row(tmp_path / "hangs" / "2.wav")
@@ -279,7 +281,7 @@ def test_a_disk_that_hangs_stops_no_other_and_gets_no_second_thread(
 
 def test_of_a_recording_with_too_many_private_parts_all_is_covered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts_module, "MOST_SPANS", 3)
-    one = Artifacts().begin(Kind.RECORDING, "a@1", "/x.wav")
+    one = Artifacts().begin(ArtifactKind.RECORDING, "a@1", "/x.wav")
     for number in range(4):
         one.want([Span("L", number, number + 0.5)])
     assert one.spans == [Span("L", 0.0, ENDLESS), Span("R", 0.0, ENDLESS)]
@@ -288,9 +290,14 @@ def test_of_a_recording_with_too_many_private_parts_all_is_covered(monkeypatch: 
 
 
 def test_the_table_of_states_is_whole_and_misuse_raises() -> None:
-    assert set(MOVES) | {State.DELETED} == set(State)
-    assert before(State.TO_DELETE) == [State.WRITING, State.FINISHED, State.TO_REDACT, State.REDACTED]
-    one = Artifacts().begin(Kind.RECORDING, "a@1", "/x.wav")
+    assert set(MOVES) | {ArtifactState.DELETED} == set(ArtifactState)
+    assert before(ArtifactState.TO_DELETE) == [
+        ArtifactState.WRITING,
+        ArtifactState.FINISHED,
+        ArtifactState.TO_REDACT,
+        ArtifactState.REDACTED,
+    ]
+    one = Artifacts().begin(ArtifactKind.RECORDING, "a@1", "/x.wav")
     one.end()
     with pytest.raises(RuntimeError, match="from finished to finished"):
         one.end()

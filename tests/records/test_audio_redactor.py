@@ -20,14 +20,14 @@ from sipgw.events import CallAnswered, CallReported, Watchers
 from sipgw.records.artifacts import audio_redactor, recordings
 from sipgw.records.artifacts.audio_redactor import AudioRedactor
 from sipgw.records.artifacts.consent import must_know, notice_of, recording_tools, wanted
-from sipgw.records.artifacts.recordings import AGREE, NOT_AGREED, Tape
+from sipgw.records.artifacts.recordings import AGREE, NOT_AGREED, CallRecording
 from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
-from tests.outbound.test_who_answered import talk
+from tests.outbound.test_machine_detection import talk
 from tests.phone import calling
 from tests.waiting import until
 
@@ -97,11 +97,11 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
         options = RecordingOptions(str(tmp_path / "calls"))
         async with cloud(tmp_path, [Said(words, 1000, 7000)], [Reply("Thank you.")], recording=options) as world:
             async with calling(world.target, lambda at: speech[at * 160 : at * 160 + 160] or SILENCE) as phone:
-                while not world.gateway.calls or not (tape := next(iter(world.gateway.calls.values())).context.tape):
+                while not (calls := list(world.gateway.calls.values())):
                     await asyncio.sleep(0.02)
                 await phone.hears(sound_of("Thank you."))
             (record,) = await records(world.gateway)
-        return record, Path(tape.path)
+        return record, Path(calls[0].context.call_recording.path)
 
     record, path = asyncio.run(scenario())
     turns = record["turns"]
@@ -248,16 +248,16 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
     monkeypatch.setattr(recordings, "KEYS_PAUSE", 0.01)
 
     async def scenario() -> list[str]:
-        channel, tape = Mock(), Tape(str(tmp_path / "x.wav"))
-        pause, resume = recording_tools(tape)
-        tape.attach(channel)
-        tape.begin()
-        await until(lambda: tape.began)
-        tape.pressed("4")
-        tape.pressed("1")
+        channel, recording = Mock(), CallRecording(str(tmp_path / "x.wav"))
+        pause, resume = recording_tools(recording)
+        recording.attach(channel)
+        recording.begin()
+        await until(lambda: recording.began)
+        recording.pressed("4")
+        recording.pressed("1")
         await asyncio.sleep(0.05)
         await pause.function()
-        tape.pressed("1")
+        recording.pressed("1")
         await asyncio.sleep(0.05)
         await resume.function()
         return [call[0] for call in channel.method_calls]
@@ -269,26 +269,26 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
 
 @pytest.mark.faults("C2")
 def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Path) -> None:
-    async def told(tape: Tape, *keys: str) -> list[str]:
+    async def told(recording: CallRecording, *keys: str) -> list[str]:
         channel = Mock()
-        tape.attach(channel)
-        tape.begin()
+        recording.attach(channel)
+        recording.begin()
         for key in keys:
-            tape.pressed(key, asked=True)
-        if tape.path and tape.agreed:
-            await until(lambda: tape.began)
-        tape.end()
+            recording.pressed(key, asked=True)
+        if recording.path and recording.agreed:
+            await until(lambda: recording.began)
+        recording.end()
         return [call[0] for call in channel.method_calls]
 
     async def scenario() -> None:
         for path in ("", str(tmp_path / "x.wav")):  # captures and listeners ask as well
-            asked = Tape(path, "key")
+            asked = CallRecording(path, "key")
             assert await told(asked, "2") == []
             assert not asked.keeps
             assert asked.as_dict() == {"sound": {"withheld": NOT_AGREED}}
-            assert await told(Tape(path, "key"), AGREE) == ["resume_recording", *(["record"] if path else [])]
-            assert await told(Tape(path, "announce")) == ["resume_recording", *(["record"] if path else [])]
-        secluded = Tape("", "key")
+            assert await told(CallRecording(path, "key"), AGREE) == ["resume_recording", *(["record"] if path else [])]
+            assert await told(CallRecording(path, "announce")) == ["resume_recording", *(["record"] if path else [])]
+        secluded = CallRecording("", "key")
         secluded.seclude(True)
         assert await told(secluded, AGREE) == []
         secluded.seclude(False)
@@ -303,20 +303,20 @@ def test_a_key_that_is_not_for_the_agent_is_no_consent(taken: bool) -> None:
     """Whom the caller was handed over to asks for a 1, too."""
 
     async def scenario() -> None:
-        line, tape = PhoneLine(), Tape("", "key")
+        line, recording = PhoneLine(), CallRecording("", "key")
         line.attach(Mock())
-        line.keeper = tape
-        tape.begin()
+        line.line_recorder = recording
+        recording.begin()
         line.step_aside()
         if not taken:
             other = PhoneLine()
             other.attach(Mock())
             line.join(other)
         line.press(AGREE, "info", 0.0)
-        assert not tape.agreed and not tape.keeps
+        assert not recording.agreed and not recording.keeps
         line.step_back()
         line.press(AGREE, "info", 5.0)
-        assert tape.agreed
+        assert recording.agreed
 
     asyncio.run(scenario())
 
@@ -377,24 +377,24 @@ def test_without_a_recording_captures_pause_for_keys_and_for_the_agent(monkeypat
     monkeypatch.setattr(recordings, "KEYS_PAUSE", 0.01)
 
     async def scenario() -> None:
-        tape = Tape()
-        tape.pressed("1")
-        assert tape.keeps, "nothing is kept of a call that was not answered"
-        tape.attach(Mock())
-        tape.begin()
-        tape.pressed("1")
-        assert not tape.keeps
+        recording = CallRecording()
+        recording.pressed("1")
+        assert recording.keeps, "nothing is kept of a call that was not answered"
+        recording.attach(Mock())
+        recording.begin()
+        recording.pressed("1")
+        assert not recording.keeps
         await asyncio.sleep(0.05)
-        assert tape.keeps
-        pause, resume = recording_tools(tape)
+        assert recording.keeps
+        pause, resume = recording_tools(recording)
         await pause.function()
-        assert not tape.keeps
+        assert not recording.keeps
         await resume.function()
-        assert tape.keeps
+        assert recording.keeps
 
     asyncio.run(scenario())
 
 
 @pytest.mark.faults("C2")
 def test_who_was_never_asked_has_not_declined() -> None:
-    assert Tape("", "key").as_dict() == {}
+    assert CallRecording("", "key").as_dict() == {}

@@ -20,12 +20,12 @@ from sipgw.events import CallAnswered, CallEnded, CallReported, Watchers
 from sipgw.policy.inbound.limits import Caller
 from sipgw.records.artifacts import audio_redactor, hosts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.artifacts.work import BACK_OFF
-from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
-from tests.keeping import artifact
+from tests.cdr_events import artifact
 from tests.records.test_artifacts import later, recorded, world
 from tests.records.test_audio_redactor import LOUD, sides, wav
 from tests.waiting import HANG
@@ -44,12 +44,12 @@ def test_what_cannot_be_covered_stays_closed_and_is_tried_again_after_longer_and
         async with world(tmp_path) as here:
             async with here.store.write() as session:
                 spans = {"spans": ["L:0-1" if spoilt == "no wav" else "X"]}
-                session.add(artifact("a@1", str(path), state=State.TO_REDACT.value, redact=spans))
+                session.add(artifact("a@1", str(path), state=ArtifactState.TO_REDACT.value, redact=spans))
             now = datetime.now(UTC)
             for attempts in range(1, 7):
                 await here.worker.work(now)
                 row = await here.row(path)
-                assert row and (row.state, row.attempts) == (State.TO_REDACT, attempts) and row.problem
+                assert row and (row.state, row.attempts) == (ArtifactState.TO_REDACT, attempts) and row.problem
                 wait = timedelta(seconds=BACK_OFF[min(attempts, len(BACK_OFF)) - 1])
                 assert row.next_try == now + wait
                 await here.worker.work(now + wait - timedelta(seconds=1))
@@ -66,7 +66,7 @@ def test_a_recording_is_closed_while_something_private_may_be_in_it_and_the_rest
 
     async def run() -> None:
         async with world(tmp_path) as here:
-            one = here.artifacts.begin(Kind.RECORDING, "a@1", str(path))
+            one = here.artifacts.begin(ArtifactKind.RECORDING, "a@1", str(path))
             assert await here.opened(path), "nothing private was said yet"
             first, second = [Span("L", 0.0, 0.5)], [Span("R", 0.0, 0.5)]
             one.want(first)
@@ -80,8 +80,8 @@ def test_a_recording_is_closed_while_something_private_may_be_in_it_and_the_rest
             assert not await here.opened(path)
             await here.worker.work(later())
             row = await here.row(path)
-            assert row and row.state == State.REDACTED and await here.opened(path)
-            judged = here.artifacts.begin(Kind.RECORDING, "b@2", str(tmp_path / "y.wav"), redact=True)
+            assert row and row.state == ArtifactState.REDACTED and await here.opened(path)
+            judged = here.artifacts.begin(ArtifactKind.RECORDING, "b@2", str(tmp_path / "y.wav"), redact=True)
             assert not await here.opened(tmp_path / "y.wav"), "of nothing is known whether it is private"
             judged.end()
             assert await here.opened(tmp_path / "y.wav")
@@ -92,7 +92,7 @@ def test_a_recording_is_closed_while_something_private_may_be_in_it_and_the_rest
 
 def test_one_recording_that_fails_does_not_end_the_redaction_of_the_others(tmp_path: Path) -> None:
     path = str(wav(tmp_path / "x.wav", 1))
-    bad, good = Mock(path=path, state=State.WRITING), Mock(path=path, state=State.WRITING)
+    bad, good = Mock(path=path, state=ArtifactState.WRITING), Mock(path=path, state=ArtifactState.WRITING)
     bad.covered.side_effect = OSError("stale")
     done = asyncio.Event()
     good.covered.side_effect = lambda _: done.set()
@@ -116,15 +116,17 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
 
     async def run() -> None:
         async with world(tmp_path) as here:
-            tape = Tape(str(path), call="a@1", redact=True, artifacts=here.artifacts)
+            call_recording = CallRecording(str(path), call="a@1", redact=True, artifacts=here.artifacts)
             session = CallSession(CallInfo("a@1", LOCAL_TRUNK, Identity()), Mock(watchers=here.watchers))
-            session.context.tape = tape
-            redactor = AudioRedactor(here.watchers, lambda _: RecordedCall("agent", tape), lambda _: PrivacyOptions())
+            session.context.call_recording = call_recording
+            redactor = AudioRedactor(
+                here.watchers, lambda _: RecordedCall("agent", call_recording), lambda _: PrivacyOptions()
+            )
             async with redactor:
-                await recorded(tape)
-                assert tape.began
-                at = tape.began + timedelta(seconds=5)
-                here.watchers.tell(CallAnswered("a@1", tape.began))
+                await recorded(call_recording)
+                assert call_recording.began
+                at = call_recording.began + timedelta(seconds=5)
+                here.watchers.tell(CallAnswered("a@1", call_recording.began))
                 here.watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
                 limits = SimpleNamespace(admit=AsyncMock(side_effect=RuntimeError))
                 session.services = SimpleNamespace(limits=limits)  # type: ignore[assignment]
@@ -155,10 +157,10 @@ def test_what_the_recorder_has_not_written_yet_does_not_count_as_covered(tmp_pat
     assert sides(path) == (LOUD * 4000 + TONE * 500, TONE * 1000)
 
 
-@pytest.mark.parametrize("state", [State.TO_DELETE, State.TO_REDACT])
-@pytest.mark.parametrize("kind", [Kind.RECORDING, Kind.AUDIT])
+@pytest.mark.parametrize("state", [ArtifactState.TO_DELETE, ArtifactState.TO_REDACT])
+@pytest.mark.parametrize("kind", [ArtifactKind.RECORDING, ArtifactKind.AUDIT])
 def test_what_another_gateway_has_on_its_disk_stays_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State, kind: Kind
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: ArtifactState, kind: ArtifactKind
 ) -> None:
     """It was off for a month, or a clock was wrong."""
     path = tmp_path / "there.wav"
@@ -186,7 +188,7 @@ def test_what_a_wrong_clock_put_off_for_years_is_due(tmp_path: Path) -> None:
             now = datetime.now(UTC)
             async with here.store.write() as session:
                 spans, late = {"spans": ["L:0-1"]}, now + timedelta(days=900)
-                session.add(artifact("a", str(path), state=State.TO_REDACT.value, redact=spans, next_try=late))
+                session.add(artifact("a", str(path), state=ArtifactState.TO_REDACT.value, redact=spans, next_try=late))
             await here.worker.work(now)
             assert await here.opened(path)
 

@@ -14,7 +14,7 @@ from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Changed, Confirmed, Ended, Offered, Phase
 from sipgw.sip.failover import PATIENCE
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import Answer, Registrar
+from sipgw.sip.registrar import RegisterResponse, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri, is_address
 from tests.sip.ladder import A, B, C, Flow, P, Q, ladder
@@ -41,9 +41,9 @@ class Registering:
         options = RegistrationOptions(Uri.parse(f"sip:{B}"), "alice", credentials)
         self.phone = Registration(self.wire.parties[A].agent.clients, options)
 
-    def _register(self, request: Request, source: Peer, now: float) -> Answer:
+    def _register(self, request: Request, source: Peer, now: float) -> RegisterResponse:
         if self.challenger.prove(request, source.host, now) is not Proof.GIVEN:
-            return Answer(401, headers=self.challenger.challenge(source.host, now))
+            return RegisterResponse(401, headers=self.challenger.challenge(source.host, now))
         return self.registrar.register(self.challenger.user(request), request, source, now)
 
     def up(self) -> "Registering":

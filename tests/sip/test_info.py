@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.calls.keys import WINDOW, Keys
+from sipgw.calls.dtmf_deduplicator import WINDOW, DtmfDeduplicator
 from sipgw.sip.call_state import CallState
 from sipgw.sip.events import KeyPressed
 from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of, take_info
@@ -162,26 +162,26 @@ def test_what_is_no_key_is_not_sent(key: str) -> None:
 
 
 def test_a_press_that_is_told_twice_counts_once() -> None:
-    keys = Keys()
+    keys = DtmfDeduplicator()
     told = [("1", "rtp", 1.0), ("1", "info", 1.2), ("1", "info", 1.5), ("1", "rtp", 1.6), ("2", "info", 1.7)]
     assert [keys.press(*one) for one in told] == [True, False, True, False, True]
 
 
 def test_a_late_double_of_a_quick_sequence_is_paired_press_by_press() -> None:
-    keys = Keys()
+    keys = DtmfDeduplicator()
     assert [keys.press(key, "rtp", 1 + at / 10) for at, key in enumerate("1122")] == [True] * 4
     assert [keys.press(key, "info", 1.5 + at / 10) for at, key in enumerate("1122")] == [False] * 4
 
 
 def test_the_same_key_by_another_way_much_later_is_another_press() -> None:
-    keys = Keys()
+    keys = DtmfDeduplicator()
     assert keys.press("1", "rtp", 1.0)
     assert keys.press("1", "info", 1.01 + WINDOW)
 
 
 @pytest.mark.parametrize("way", ["rtp", "info"])
 def test_one_way_alone_loses_nothing(way) -> None:
-    keys = Keys()
+    keys = DtmfDeduplicator()
     assert all(keys.press("1", way, at / 100) for at in range(200))
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sipgw.sip.events import Offered, Phase
-from sipgw.sip.failover_table import BRANCH, FAILOVER, INVITE_FAILOVER, BranchState, Event, Stage
-from sipgw.sip.invite_dialog_table import CLIENT, SERVER, Step
+from sipgw.sip.failover_table import BRANCH, FAILOVER, INVITE_FAILOVER, BranchState, FailoverEvent, FailoverState
+from sipgw.sip.invite_dialog_table import CLIENT, SERVER, InviteEvent
 from sipgw.sip.machine import MachineError, step
 from sipgw.sip.offer_exchange_table import OFFERS, OfferEvent, OfferState
 from tests.sip.test_calls import A, B, Call, nothing_left
@@ -18,8 +18,8 @@ from tests.sip.wire import ANSWER, OFFER, Wire
 
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 TABLES: dict[str, tuple[Any, Enum]] = {
-    "INVITE, failover": (INVITE_FAILOVER, Stage.ENDED),
-    "failover": (FAILOVER, Stage.OVER),
+    "INVITE, failover": (INVITE_FAILOVER, FailoverState.ENDED),
+    "failover": (FAILOVER, FailoverState.OVER),
     "branch": (BRANCH, BranchState.DONE),
     "client": (CLIENT, Phase.ENDED),
     "server": (SERVER, Phase.ENDED),
@@ -48,11 +48,11 @@ def test_every_state_is_reached_and_leads_to_the_end(name: str) -> None:
 @pytest.mark.parametrize(
     ("table", "state", "event"),
     [
-        (SERVER, Phase.CALLING, Step.ACK),
-        (CLIENT, Phase.ENDED, Step.PROVISIONAL),
+        (SERVER, Phase.CALLING, InviteEvent.ACK),
+        (CLIENT, Phase.ENDED, InviteEvent.PROVISIONAL),
         (OFFERS, OfferState.REMOTE, OfferEvent.OFFER),
         (OFFERS, OfferState.STABLE, OfferEvent.ANSWER),
-        (FAILOVER, Stage.OVER, Event.NO_MORE),
+        (FAILOVER, FailoverState.OVER, FailoverEvent.NO_MORE),
     ],
 )
 def test_an_event_without_a_cell_is_an_error(table: Any, state: Enum, event: Enum) -> None:

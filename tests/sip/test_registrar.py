@@ -5,7 +5,7 @@ import pytest
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
-from sipgw.sip.registrar import LONGEST, MAX_BINDINGS, Answer, Registrar
+from sipgw.sip.registrar import LONGEST, MAX_BINDINGS, RegisterResponse, Registrar
 
 NAT = Peer("udp", "198.51.100.9", 40123)
 
@@ -30,12 +30,12 @@ def ask(
     return message
 
 
-def contacts(answer: Answer) -> list[str]:
+def contacts(answer: RegisterResponse) -> list[str]:
     assert answer.status == 200
     return [value for name, value in answer.headers if name == "Contact"]
 
 
-def registered(*requests: Request, now: float = 0.0) -> tuple[Registrar, Answer]:
+def registered(*requests: Request, now: float = 0.0) -> tuple[Registrar, RegisterResponse]:
     registrar = Registrar()
     for request in requests:
         answer = registrar.register("anna", request, NAT, now)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipgw.sip.sdp import MAX_MEDIA, MAX_SDP, Connection, Sdp, SdpError
+from sipgw.sip.sdp import MAX_MEDIA, MAX_SDP, ConnectionLine, Sdp, SdpError
 from tests.sip.test_torture import load
 
 SESSION = "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=a call\r\n"
@@ -16,7 +16,7 @@ OFFER = (
 def test_what_a_description_says() -> None:
     sdp = Sdp.parse(OFFER.encode())
     assert (sdp.origin, sdp.name, sdp.timing) == ("- 1 2 IN IP4 192.0.2.1", "a call", "0 0")
-    assert sdp.connection == Connection("IP4", "192.0.2.1")
+    assert sdp.connection == ConnectionLine("IP4", "192.0.2.1")
     assert (sdp.attribute("group"), sdp.attribute("sendonly"), sdp.attribute("x")) == ("BUNDLE 0 1", "", None)
     audio, video = sdp.media
     assert (audio.kind, audio.port, audio.protocol, audio.formats) == (
@@ -26,7 +26,7 @@ def test_what_a_description_says() -> None:
         ("0", "96", "101", "13"),
     )
     assert (audio.attribute("fmtp"), audio.attribute("rtcp-mux"), audio.connection) == ("101 0-16", "", None)
-    assert (video.port, video.connection) == (51372, Connection("IP6", "ff15::101"))
+    assert (video.port, video.connection) == (51372, ConnectionLine("IP6", "ff15::101"))
 
 
 def test_encodings_come_from_the_map_and_from_the_static_table() -> None:

@@ -13,7 +13,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import Answer
+from sipgw.sip.registrar import RegisterResponse
 from sipgw.sip.registration import RegistrationOptions
 from sipgw.sip.stun import COOKIE, binding_request, is_stun, mapped_address
 from sipgw.sip.uri import Uri
@@ -118,9 +118,9 @@ def test_a_changed_public_address_is_registered(monkeypatch: pytest.MonkeyPatch)
     asked: list[int] = []
     server = StunServer("203.0.113.9", "203.0.113.9", "203.0.113.10")
 
-    def register(request: Request, source: Peer, now: float) -> Answer:
+    def register(request: Request, source: Peer, now: float) -> RegisterResponse:
         asked.append(len(server.asked))
-        return Answer(200, headers=(("Contact", f"{request.contact};expires=3600"),))
+        return RegisterResponse(200, headers=(("Contact", f"{request.contact};expires=3600"),))
 
     async def ask() -> None:
         loop = asyncio.get_running_loop()

@@ -9,11 +9,11 @@ from sipgw.sip.transaction import (
     INVITE_CLIENT,
     INVITE_SERVER,
     SERVER,
-    Do,
-    Event,
-    State,
     Table,
     Transaction,
+    TransactionAction,
+    TransactionEvent,
+    TransactionState,
 )
 from sipgw.sip.uri import Uri
 
@@ -74,12 +74,12 @@ Completed  | the request again        | Completed  | resend
 Completed  | timer D, I, J, K, L or M | Terminated |
 """
 WORDS = {
-    Do.SEND: "send",
-    Do.RESEND: "resend",
-    Do.PASS: "pass",
-    Do.ACK: "ack",
-    Do.GIVE_UP: "give up",
-    Do.STOP: "stop",
+    TransactionAction.SEND: "send",
+    TransactionAction.RESEND: "resend",
+    TransactionAction.PASS: "pass",
+    TransactionAction.ACK: "ack",
+    TransactionAction.GIVE_UP: "give up",
+    TransactionAction.STOP: "stop",
 }
 
 
@@ -170,16 +170,16 @@ def test_on_a_stream_nothing_is_resent_but_the_limit_stands(table: Table) -> Non
 def test_a_provisional_response_ends_the_resending_of_invite_and_its_limit() -> None:
     one = Machine(INVITE_CLIENT)
     one.machine.begin(0)
-    one.until(1).machine.fire(Event.PROVISIONAL, 1, one.response(180))
+    one.until(1).machine.fire(TransactionEvent.PROVISIONAL, 1, one.response(180))
     one.until(10_000)
     assert one.times() == [0, 0.5]
-    assert one.machine.state is State.PROCEEDING
+    assert one.machine.state is TransactionState.PROCEEDING
 
 
 def test_after_a_provisional_response_other_requests_are_resent_every_4_s() -> None:
     one = Machine(CLIENT)
     one.machine.begin(0)
-    one.until(0.6).machine.fire(Event.PROVISIONAL, 0.6, one.response(100))
+    one.until(0.6).machine.fire(TransactionEvent.PROVISIONAL, 0.6, one.response(100))
     one.until(40)
     assert one.times() == [0, 0.5, 1.5, 5.5, 9.5, 13.5, 17.5, 21.5, 25.5, 29.5]
     assert one.told[-1] is None
@@ -189,16 +189,16 @@ def test_after_a_provisional_response_other_requests_are_resent_every_4_s() -> N
 @pytest.mark.parametrize(
     ("table", "event", "status", "unreliable", "reliable"),
     [
-        (INVITE_CLIENT, Event.FAILURE, 486, 32, 0),  # D
-        (INVITE_CLIENT, Event.SUCCESS, 200, 32, 32),  # M
-        (CLIENT, Event.SUCCESS, 200, 5, 0),  # K
-        (CLIENT, Event.FAILURE, 481, 5, 0),  # K
-        (INVITE_SERVER, Event.SUCCESS, 200, 32, 32),  # L
-        (SERVER, Event.SUCCESS, 200, 32, 0),  # J
+        (INVITE_CLIENT, TransactionEvent.FAILURE, 486, 32, 0),  # D
+        (INVITE_CLIENT, TransactionEvent.SUCCESS, 200, 32, 32),  # M
+        (CLIENT, TransactionEvent.SUCCESS, 200, 5, 0),  # K
+        (CLIENT, TransactionEvent.FAILURE, 481, 5, 0),  # K
+        (INVITE_SERVER, TransactionEvent.SUCCESS, 200, 32, 32),  # L
+        (SERVER, TransactionEvent.SUCCESS, 200, 32, 0),  # J
     ],
 )
 def test_how_long_a_machine_stays_after_the_final_response(
-    table: Table, event: Event, status: int, unreliable: float, reliable: float
+    table: Table, event: TransactionEvent, status: int, unreliable: float, reliable: float
 ) -> None:
     for seconds, stream in ((unreliable, False), (reliable, True)):
         one = Machine(table, reliable=stream)
@@ -215,7 +215,7 @@ def test_the_ack_of_a_failure_has_the_branch_and_route_of_its_invite_and_is_repe
     one = Machine(INVITE_CLIENT)
     one.machine.begin(0)
     for at in (1, 1.5, 2.5):
-        one.until(at).machine.fire(Event.FAILURE, at, one.response(486))
+        one.until(at).machine.fire(TransactionEvent.FAILURE, at, one.response(486))
     acks = [message for _, message in one.sent if isinstance(message, Request) and message.method == "ACK"]
     assert len(acks) == 3
     assert len(one.told) == 1
@@ -227,7 +227,7 @@ def test_the_ack_of_a_failure_has_the_branch_and_route_of_its_invite_and_is_repe
 def test_a_refusal_is_resent_until_its_ack() -> None:
     one = Machine(INVITE_SERVER)
     one.machine.respond(one.response(486), 0)
-    one.until(5).machine.fire(Event.ACK, 5)
+    one.until(5).machine.fire(TransactionEvent.ACK, 5)
     one.until(100)
     assert one.times() == [0, 0.5, 1.5, 3.5]
     assert one.ended == [10], "timer I: T4 after the ACK"
@@ -253,7 +253,7 @@ def test_on_a_stream_a_refusal_is_sent_once() -> None:
 def test_a_request_again_gets_the_last_response_again(table: Table) -> None:
     one = Machine(table)
     one.machine.respond(one.response(100), 0)
-    one.machine.fire(Event.REQUEST, 0.1)
+    one.machine.fire(TransactionEvent.REQUEST, 0.1)
     assert [message.status for _, message in one.sent] == [100, 100]
 
 
@@ -261,14 +261,14 @@ def test_invite_again_after_the_2xx_is_absorbed() -> None:
     """RFC 6026: the 2xx is the transaction user's to resend."""
     one = Machine(INVITE_SERVER)
     one.machine.respond(one.response(200), 0)
-    one.machine.fire(Event.REQUEST, 0.4)
+    one.machine.fire(TransactionEvent.REQUEST, 0.4)
     assert len(one.sent) == 1
-    assert one.machine.state is State.ACCEPTED
+    assert one.machine.state is TransactionState.ACCEPTED
 
 
 @pytest.mark.parametrize("table", [INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER])
-@pytest.mark.parametrize("event", list(Event))
-def test_nothing_happens_to_a_machine_that_has_ended(table: Table, event: Event) -> None:
+@pytest.mark.parametrize("event", list(TransactionEvent))
+def test_nothing_happens_to_a_machine_that_has_ended(table: Table, event: TransactionEvent) -> None:
     one = Machine(table)
     one.machine.abandon()
     one.machine.fire(event, 1, one.response(200))

@@ -16,11 +16,11 @@ from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.output import Resolve
 from sipgw.sip.parse import ParseError, parse_message
-from sipgw.sip.registrar import Answer
+from sipgw.sip.registrar import RegisterResponse
 from sipgw.sip.user_agent import IncomingCall, UserAgent
 
 DELAY = 0.010
-Register = Callable[[Request, Peer, float], Answer]
+Register = Callable[[Request, Peer, float], RegisterResponse]
 OFFER = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ANSWER = OFFER.replace(b"10.0.0.1", b"10.0.0.2")
 

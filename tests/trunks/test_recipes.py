@@ -156,7 +156,7 @@ def test_twilio_calls_in_through_its_edge(tmp_path: Path) -> None:
                 assert "Q.850 16 Normal call clearing" in str(record["cause"])
                 assert ["X-Twilio-CallSid", "CA00000000000000000000000000000000"] in record["identity"]["call_ids"]  # type: ignore[index]
                 await carrier.until(lambda: gateway.status()[0].health == "up", "health by OPTIONS")
-                gateway.admission.room.draining = True
+                gateway.admission.capacity.draining = True
                 assert (await carrier.ring(OURS, here))[0] == 503, "on which Twilio tries its next origination URI"
         no_faults(carrier)
 

@@ -18,8 +18,8 @@ from sipgw.web import placed
 from sipgw.web.accounts import Accounts
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.tables import PlacedCall
-from tests.keeping import add_call
-from tests.web.house import Visit, live_call, visit
+from tests.cdr_events import add_call
+from tests.web.gateway_view import Visit, live_call, visit
 
 BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PASSWORD = '[web]\npassword = "${PASSWORD}"'
@@ -42,13 +42,13 @@ TURN = {
 
 
 async def keep(there: Visit, call: CallRecord, turns: list[Any] = []) -> None:  # noqa: B006
-    await add_call(there.house.store, call, turns)
+    await add_call(there.gateway.store, call, turns)
 
 
 def test_the_live_calls(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            there.house.begin(live_call())
+            there.gateway.begin(live_call())
             (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
             assert (call["id"], call["state"], call["turn"], call["mos"]) == ("call-1", "talking", "speaking", 4.3)
 
@@ -107,7 +107,7 @@ def test_everything_of_one_call(tmp_path: Path) -> None:
 def test_an_operators_phone_takes_the_agents_place_and_gives_it_back(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            there.house.begin(live_call())
+            there.gateway.begin(live_call())
             post = there.browser.post
             take, back = "/api/v1/calls/call-1/take-over", "/api/v1/calls/call-1/give-back"
             assert (await post(back)).status_code == 409
@@ -118,8 +118,8 @@ def test_an_operators_phone_takes_the_agents_place_and_gives_it_back(tmp_path: P
             assert (call["instead"], call["turn"]) == ("anna", "with anna")
             assert (await post(back)).status_code == 200
             assert (await post("/api/v1/calls/nobody/give-back")).status_code == 404
-            deeds = await there.entrance.accounts.deeds()
-            assert [deed.action for deed in deeds] == ["gave back", "had it taken over"]
+            audit_entries = await there.auth.accounts.audit_entries()
+            assert [deed.action for deed in audit_entries] == ["gave back", "had it taken over"]
 
     asyncio.run(look())
 
@@ -139,12 +139,12 @@ ORDERS = [
 def test_a_live_call_is_steered(tmp_path: Path, what: str, body: dict[str, str], did: tuple[str, ...]) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            live = there.house.begin(live_call())
+            live = there.gateway.begin(live_call())
             talking: Any = live.context.conversation
             answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
             assert (answer.status_code, answer.json()) == (200, {"id": "call-1"})
             assert talking.did == [did]
-            (deed,) = await there.entrance.accounts.deeds()
+            (deed,) = await there.auth.accounts.audit_entries()
             assert (deed.who, deed.target) == ("you", "call-1")
             assert (await there.browser.post(f"/api/v1/calls/other/{what}", json=body)).status_code == 404
             talking.ending = True  # or over, because two people speak
@@ -157,7 +157,7 @@ def test_a_live_call_is_steered(tmp_path: Path, what: str, body: dict[str, str],
 def test_a_call_that_rings_can_be_ended_but_not_spoken_into(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            live = there.house.begin(live_call(answered=None))
+            live = there.gateway.begin(live_call(answered=None))
             answer = await there.browser.post("/api/v1/calls/call-1/say", json={"text": "Hello"})
             assert (answer.status_code, answer.json()) == (409, {"detail": "the call is not answered yet"})
             assert (await there.browser.post("/api/v1/calls/call-1/end", json={"cause": "spam"})).status_code == 200
@@ -177,7 +177,7 @@ BAD = [
 def test_what_makes_no_sense_is_refused_and_not_repeated(tmp_path: Path, what: str, body: dict[str, Any]) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            talking: Any = there.house.begin(live_call()).context.conversation
+            talking: Any = there.gateway.begin(live_call()).context.conversation
             answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
             assert answer.status_code == 422
             assert all(set(each) == {"loc", "msg", "type"} for each in answer.json()["detail"])
@@ -189,11 +189,11 @@ def test_what_makes_no_sense_is_refused_and_not_repeated(tmp_path: Path, what: s
 def test_each_key_may_do_what_its_scopes_say(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            there.house.begin(live_call())
+            there.gateway.begin(live_call())
             asked = (("GET", "/api/v1/live", "calls:read"), ("POST", "/api/v1/calls/call-1/end", "calls:control"),
                      ("POST", "/api/v1/calls", "calls:place"))  # fmt: skip
             for granted in ("calls:read", "calls:control", "calls:place"):
-                key = await there.entrance.accounts.add_key("crm", [granted])
+                key = await there.auth.accounts.add_key("crm", [granted])
                 for method, path, needed in asked:
                     headers = {"Authorization": f"Bearer {key}"}
                     body = {} if path.endswith("end") else {"to": "+15550123"}
@@ -208,7 +208,7 @@ def test_a_call_is_placed(tmp_path: Path) -> None:
         async with visit(tmp_path) as there:
             answer = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "consent": True})
             assert answer.status_code == 201
-            assert answer.json()["id"] in there.house.calls
+            assert answer.json()["id"] in there.gateway.calls
             unknown = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "agent": "nobody"})
             assert (unknown.status_code, unknown.json()) == (409, {"detail": "there is no agent 'nobody'"})
             for wrong in ({"to": "sip:x@y"}, {"to": "+15550123", "consent": "yes"}, {"to": "+15550123", "consent": 1}):
@@ -223,7 +223,7 @@ def test_another_page_of_this_browser_cannot_call_it(tmp_path: Path) -> None:
 
     async def look() -> None:
         async with visit(tmp_path) as there:
-            there.house.begin(live_call())
+            there.gateway.begin(live_call())
             ours = {"Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}
             end = "/api/v1/calls/call-1/end"
             assert (await there.browser.post(end, json={}, headers=ours)).status_code == 403
@@ -241,11 +241,11 @@ def test_a_call_that_is_asked_for_twice_is_made_once_also_by_the_next_process(tm
             ask = there.browser.post
             first = (await ask("/api/v1/calls", json=wanted, headers=key)).json()["id"]
             assert (await ask("/api/v1/calls", json=wanted, headers=key)).json() == {"id": first}
-            assert len(there.house.errands) == 1
+            assert len(there.gateway.errands) == 1
         async with visit(tmp_path) as restarted:
             ask = restarted.browser.post
             assert (await ask("/api/v1/calls", json=wanted, headers=key)).json() == {"id": first}
-            assert restarted.house.errands == []
+            assert restarted.gateway.errands == []
             refused = await ask("/api/v1/calls", json=wanted | {"agent": "nobody"}, headers={"Idempotency-Key": "k2"})
             assert refused.status_code == 409
             made = await ask("/api/v1/calls", json=wanted, headers={"Idempotency-Key": "k2"})
@@ -260,7 +260,7 @@ def test_keys_are_known_for_a_day_and_up_to_a_number(tmp_path: Path, monkeypatch
 
     async def look() -> None:
         async with visit(tmp_path) as there:
-            calls, store = PlacedCalls(there.house.store), there.house.store
+            calls, store = PlacedCalls(there.gateway.store), there.gateway.store
             async with store.write() as session:
                 old = datetime.now(UTC).timestamp() - placed.KEPT - 1
                 session.add(PlacedCall(who="crm", key="old", call="long ago", at=old))
@@ -282,9 +282,9 @@ def test_what_is_refused_is_not_put_down_as_made_and_is_told_in_words(tmp_path: 
 
     async def look() -> None:
         async with visit(tmp_path) as there:
-            ask, accounts = there.browser.post, Accounts(there.house.store)
+            ask, accounts = there.browser.post, Accounts(there.gateway.store)
             assert (await ask("/api/v1/calls", json={"to": "+14155550123", "agent": "nobody"})).status_code == 409
-            (deed,) = await accounts.deeds()
+            (deed,) = await accounts.audit_entries()
             assert deed.action == "asked for a call that was not made"
             assert deed.detail == "there is no agent 'nobody'"
             for number in ("12345x", "sip:bob@10.0.0.5"):
@@ -293,6 +293,6 @@ def test_what_is_refused_is_not_put_down_as_made_and_is_told_in_words(tmp_path: 
             assert example
             assert (await ask("/api/v1/calls", json=json.loads(example[1]))).status_code == 201, "word for word"
             assert is_valid_number(parse(json.loads(example[1])["to"])), "the gate refuses others"
-            assert (await accounts.deeds())[0].action == "made a call"
+            assert (await accounts.audit_entries())[0].action == "made a call"
 
     asyncio.run(look())

@@ -95,8 +95,8 @@ def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(
                 assert ends.status_code == 200
                 await until(lambda: len(person.ended) == 2)
                 assert person.ended[1].how == "BYE"
-                deeds = {(deed.who, deed.action) for deed in await accounts.deeds()}
-                assert {action for _, action in deeds} >= {
+                audit_entries = {(deed.who, deed.action) for deed in await accounts.audit_entries()}
+                assert {action for _, action in audit_entries} >= {
                     "made a call",
                     "said",
                     "pressed keys",

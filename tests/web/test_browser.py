@@ -13,9 +13,9 @@ from agent.turn_table import State
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.waiting import HANG
-from tests.web.house import Standing, live_call
-from tests.web.scene import SCRIPT, served
-from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
+from tests.web.gateway_view import FakeGatewayView, live_call
+from tests.web.sample_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
+from tests.web.sample_gateway import SCRIPT, served
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.programs("chromium")
@@ -38,9 +38,9 @@ PATHS = [*(page.path for page in PAGES), *OF_CALLS, "/configuration/audit", "/no
 class Window:
     """A page of a browser that remembers what went wrong in it."""
 
-    def __init__(self, page: Any, house: Standing, url: str) -> None:
+    def __init__(self, page: Any, gateway: FakeGatewayView, url: str) -> None:
         self.page = page
-        self.house = house
+        self.gateway = gateway
         self.url = url
         self.wrong: list[str] = []
         page.on("console", lambda line: self.wrong.append(line.text) if line.type in ("error", "warning") else None)
@@ -62,7 +62,7 @@ async def window(
     folder: Path, *, busy: bool = True, hostile: bool = False, huge: bool = False, toml: str = "", **options: Any
 ) -> AsyncIterator[Window]:
     async with (
-        served(folder, busy=busy, hostile=hostile, huge=huge, more=toml) as (house, url),
+        served(folder, busy=busy, hostile=hostile, huge=huge, more=toml) as (gateway, url),
         playwright.async_playwright() as play,
     ):
         browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
@@ -70,7 +70,7 @@ async def window(
             page = await browser.new_page(**options)
             page.set_default_timeout(HANG * 1000)
             playwright.expect.set_options(timeout=HANG * 1000)
-            yield Window(page, house, url)
+            yield Window(page, gateway, url)
         finally:
             await browser.close()
 
@@ -146,10 +146,10 @@ def test_the_page_of_a_call_that_goes_on_has_what_an_operator_needs(tmp_path: Pa
             await there.sees("dialog [data-said]", "The agent knows.")
             await there.page.click("[data-listen]")
             await there.sees("[data-listen]", "Stop listening")
-            audience: Any = there.house.calls[LIVE].context.line.audience  # type: ignore[union-attr]
-            while not audience._queues:
+            listeners: Any = there.gateway.calls[LIVE].context.line.listeners  # type: ignore[union-attr]
+            while not listeners._queues:
                 await asyncio.sleep(0.01)
-            audience.hear(b"")
+            listeners.hear(b"")
             await there.sees("dialog [data-said]", "The call is over.")
             await there.sees("[data-listen]", "Listen")
             assert there.wrong == []
@@ -192,7 +192,7 @@ def test_what_others_wrote_is_shown_as_text_and_does_nothing(tmp_path: Path) -> 
                 if path in OF_CALLS[1:3]:
                     assert SCRIPT in await there.page.inner_text("main")
             await there.go("/")
-            there.house.begin(live_call(99, SCRIPT))
+            there.gateway.begin(live_call(99, SCRIPT))
             await there.sees('tr[data-call="call-99"] td:nth-child(2)', SCRIPT)  # this row came by an event
             assert await there.page.locator("img[src=x]").count() == 0
             assert len(there.wrong) == 1, there.wrong  # the page that is nowhere
@@ -205,14 +205,14 @@ def test_a_call_appears_changes_and_goes_while_somebody_looks(tmp_path: Path) ->
         async with window(tmp_path, busy=False) as there:
             await there.go("/")
             await there.sees("[data-live-count]", "0")
-            live = there.house.begin(live_call())
+            live = there.gateway.begin(live_call())
             await there.sees("tr[data-call] [data-field=turn]", "speaking")
             await there.sees("[data-live-count]", "1")
             live.context.conversation.state = State.LISTENING  # type: ignore[union-attr,misc]
             live.context.line.mos = 2.1  # type: ignore[union-attr,misc]
             await there.sees("tr[data-call] [data-field=turn]", "listening")
             await there.sees("tr[data-call] [data-field=mos]", "2.1")
-            there.house.calls.clear()
+            there.gateway.calls.clear()
             await playwright.expect(there.page.locator("tr[data-call]")).to_have_count(0)
             await playwright.expect(there.page.locator("[data-live-empty]")).to_be_visible()
             assert there.wrong == []
@@ -241,7 +241,7 @@ def test_a_call_is_made_from_the_page(tmp_path: Path) -> None:
             await there.page.fill("[name=to]", "+15550123")
             await there.page.press("[name=to]", "Enter")
             await there.sees("[data-said]", "It is being dialled. See the call")
-            (placed,) = there.house.calls.values()
+            (placed,) = there.gateway.calls.values()
             assert placed.info.direction == "out"
 
     asyncio.run(look())
@@ -251,7 +251,7 @@ def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, busy=False) as there:
             await there.go("/")
-            talking: Any = there.house.begin(live_call(caller=SCRIPT)).context.conversation
+            talking: Any = there.gateway.begin(live_call(caller=SCRIPT)).context.conversation
             await there.page.click("[data-act]")
             await there.sees("dialog h2", f"Call of {SCRIPT}")
             await there.page.evaluate(AXE)
@@ -282,13 +282,13 @@ def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
 def test_a_viewer_is_offered_nothing_to_do(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, toml=SIGNED) as there:
-            await Accounts(there.house.store).set_user("ann", "viewer", "battery staple")
+            await Accounts(there.gateway.store).set_user("ann", "viewer", "battery staple")
             await there.go("/")
             await there.page.fill("[name=name]", "ann")
             await there.page.fill("[name=password]", "battery staple")
             await there.page.press("[name=password]", "Enter")
             await there.sees("h1", "Live")
-            there.house.begin(live_call(99))
+            there.gateway.begin(live_call(99))
             await there.sees('tr[data-call="call-99"] td:nth-child(2)', "+15550100")
             assert await there.page.locator("[data-act], dialog").count() == 0
             await there.page.click("[data-sign-out]")
@@ -307,7 +307,7 @@ def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_
             await playwright.expect(lost).to_be_visible()
             await there.page.unroute("**/live/events")
             await playwright.expect(lost).to_be_hidden()
-            there.house.begin(live_call(99))
+            there.gateway.begin(live_call(99))
             await playwright.expect(there.page.locator('tr[data-call="call-99"]')).to_be_visible()
 
     asyncio.run(look())

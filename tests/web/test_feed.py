@@ -9,7 +9,7 @@ from agent.turn_table import State
 from sipgw.calls.session import CallSession
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, WAITING, Feed
 from tests.virtual import run
-from tests.web.house import live_call
+from tests.web.gateway_view import live_call
 
 
 def parsed(message: bytes) -> tuple[str, Any]:

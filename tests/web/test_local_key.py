@@ -12,9 +12,9 @@ from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.records.store import Store
 from sipgw.web.accounts import Accounts
-from sipgw.web.entrance import COMMANDS, Entrance
+from sipgw.web.authentication import COMMANDS, Authentication
 from sipgw.web.local_key import LocalKey, found_at, key_file, published
-from sipgw.web.who import NOBODY
+from sipgw.web.principal import NOBODY
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.faults("C5")
@@ -71,10 +71,10 @@ def test_whoever_listens_where_a_gateway_might_is_told_nothing(tmp_path: Path) -
             key_file(config.store.path).chmod(0o600)
             async with found(config):
                 assert key.encode() in asked[0]
-            entrance = Entrance(WebOptions(password="a good one"), Accounts(store))
-            entrance.local = "that of the next gateway"
-            assert await entrance.who("", f"Bearer {key}") is NOBODY, "it is worth nothing any more"
-            who = await entrance.who("", "Bearer that of the next gateway")
+            auth = Authentication(WebOptions(password="a good one"), Accounts(store))
+            auth.local = "that of the next gateway"
+            assert await auth.who("", f"Bearer {key}") is NOBODY, "it is worth nothing any more"
+            who = await auth.who("", "Bearer that of the next gateway")
             assert (who.name, who.scopes) == ("key:command-line", COMMANDS)
             assert await Accounts(store).keys() == [], "none is in the database, either"
 

@@ -16,17 +16,17 @@ from media.recording.redact import Span
 from media.recording.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition, Watchers
 from sipgw.records.artifacts.artifact import SETTLED, Artifacts
-from sipgw.records.artifacts.recordings import Tape
-from sipgw.records.artifacts.work import Worker
+from sipgw.records.artifacts.recordings import CallRecording
+from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.captures.explain import median_wait
 from sipgw.records.cdr.writer import CdrWriter
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
-from sipgw.web import entrance, one_call
-from tests.keeping import artifact
-from tests.web.house import Visit, live_call, visit
+from sipgw.web import authentication, one_call
+from tests.cdr_events import artifact
+from tests.web.gateway_view import Visit, live_call, visit
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -43,7 +43,7 @@ def answer(call: str, status: int) -> Traced:
 
 
 def hold(visitor: Visit, call: str, *, words: str = "hello", turns: int = 1, file: str = "", end: bool = True) -> None:
-    evidence = visitor.house.evidence
+    evidence = visitor.gateway.evidence
     evidence.trace(invite(call, words[:100].replace('"', "")))
     tell = evidence.watch
     tell(CallBegan(call, NOW, "in", "office", "agent", words, words, {"name": words}))
@@ -61,7 +61,7 @@ def hold(visitor: Visit, call: str, *, words: str = "hello", turns: int = 1, fil
 def looking(folder: Path, look: Callable[[Visit], Awaitable[None]]) -> None:
     async def scenario() -> None:
         async with visit(folder) as visitor:
-            evidence = visitor.house.evidence
+            evidence = visitor.gateway.evidence
             async with evidence.timelines.kept_in(folder / "calls", Artifacts()):
                 await look(visitor)
 
@@ -97,7 +97,7 @@ def test_a_call_that_goes_on_is_told_anew_only_when_something_happened(tmp_path:
         assert first.json()["live"] and first.json()["explained"] == []
         tag = {"If-None-Match": first.headers["etag"]}
         assert (await visitor.browser.get("/calls/a@1/timeline.json", headers=tag)).status_code == 304
-        visitor.house.evidence.trace(answer("a@1", 486))
+        visitor.gateway.evidence.trace(answer("a@1", 486))
         assert (await visitor.browser.get("/calls/a@1/timeline.json", headers=tag)).status_code == 200
 
     looking(tmp_path, look)
@@ -127,8 +127,8 @@ def test_what_a_caller_sends_is_text(tmp_path: Path) -> None:
 
 def test_an_invite_that_was_refused_has_a_page_of_its_messages(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
-        visitor.house.evidence.trace(invite("refused@1"))
-        visitor.house.evidence.trace(answer("refused@1", 403))
+        visitor.gateway.evidence.trace(invite("refused@1"))
+        visitor.gateway.evidence.trace(answer("refused@1", 403))
         assert (await visitor.browser.get("/calls/refused@1")).status_code == 200
         found = await timeline(visitor, "refused@1")
         assert found["explained"][0]["what"].startswith("We refused the call: 403.")
@@ -163,12 +163,12 @@ def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1")
         assert (await timeline(visitor, "a@1"))["unrecorded"] == "Off. [recording] folder in sipgw.toml turns it on."
-        asked = visitor.house.begin(live_call(1, tape=Tape("", "key")))
+        asked = visitor.gateway.begin(live_call(1, call_recording=CallRecording("", "key")))
         hold(visitor, asked.info.id)
         told = (await timeline(visitor, asked.info.id))["unrecorded"]
         assert told == "No sound is kept, captured or heard by others: the caller has not agreed yet."
-        assert asked.context.tape
-        asked.context.tape.agreed = True
+        assert asked.context.call_recording
+        asked.context.call_recording.agreed = True
         assert (await timeline(visitor, asked.info.id))["unrecorded"].startswith("Off.")
 
     looking(tmp_path, look)
@@ -180,9 +180,9 @@ def test_whoever_fetches_a_bundle_stands_in_the_audit_log(tmp_path: Path, monkey
         return b"PK"
 
     async def look(visitor: Visit) -> None:
-        monkeypatch.setattr(visitor.house.evidence, "bundle", made)
+        monkeypatch.setattr(visitor.gateway.evidence, "bundle", made)
         assert (await visitor.browser.get("/calls/a@1/bundle")).content == b"PK"
-        (deed,) = await visitor.entrance.accounts.deeds()
+        (deed,) = await visitor.auth.accounts.audit_entries()
         assert (deed.action, deed.target) == ("fetched the bundle", "a@1")
 
     looking(tmp_path, look)
@@ -196,7 +196,7 @@ def test_a_call_of_before_there_were_timelines_is_shown_from_its_record(tmp_path
             answered=NOW + timedelta(seconds=2), ended=NOW + timedelta(seconds=9), ending="silence", cause="quiet",
         )  # fmt: skip
         said = {name: value for name, value in turn.items() if name not in ("tools", "agent", "language")}
-        async with visitor.house.store.write() as session:
+        async with visitor.gateway.store.write() as session:
             session.add_all([record, TurnRecord(call="old@1", number=0, **said)])
         found = await timeline(visitor, "old@1")
         assert (found["answered"], found["ended"]) == (2.0, 9.0)
@@ -214,7 +214,7 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))
-        async with visitor.house.store.write() as session:
+        async with visitor.gateway.store.write() as session:
             session.add(artifact("a@1", str(file)))
         page = await visitor.browser.get("/calls/a@1")
         assert "data-audio" in page.text and str(tmp_path) not in page.text
@@ -247,9 +247,9 @@ def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_u
             return [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts]
 
         assert await answers() == [409, 409], "a file without a row is for nobody"
-        async with CdrWriter(visitor.house.store, Watchers()) as writer:
+        async with CdrWriter(visitor.gateway.store, Watchers()) as writer:
             artifacts = Artifacts(writer.keep)
-            one = artifacts.begin(Kind.RECORDING, "a@1", str(file))
+            one = artifacts.begin(ArtifactKind.RECORDING, "a@1", str(file))
             await writer.written()
             assert await answers() == [200, 200]
             one.want([Span("L", 0.1, 0.5)])
@@ -258,7 +258,7 @@ def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_u
             one.end()
             await writer.written()
             assert await answers() == [409, 409]
-        await Worker(visitor.house.store, (), str).work(datetime.now(UTC) + SETTLED)
+        await ArtifactWorker(visitor.gateway.store, (), str).work(datetime.now(UTC) + SETTLED)
         assert await answers() == [200, 200]
 
     looking(tmp_path, look)
@@ -271,7 +271,7 @@ def test_a_recording_that_is_none_has_no_shape_and_does_no_harm(tmp_path: Path, 
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))
-        async with visitor.house.store.write() as session:
+        async with visitor.gateway.store.write() as session:
             session.add(artifact("a@1", str(file)))
         assert (await visitor.browser.get("/calls/a@1/waveform.json")).status_code == 404
 
@@ -281,13 +281,13 @@ def test_a_recording_that_is_none_has_no_shape_and_does_no_harm(tmp_path: Path, 
 def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entrance, "LOOK_EVERY", float("inf"))
+    monkeypatch.setattr(authentication, "LOOK_EVERY", float("inf"))
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", words="Where is my order number seven three four six? " * 3, turns=300)
         await asyncio.sleep(0)
         queries: list[str] = []
-        engine = visitor.house.store._engine.sync_engine
+        engine = visitor.gateway.store._engine.sync_engine
         database_event.listen(engine, "before_cursor_execute", lambda *told: queries.append(told[2]))
         size = 0
         for path in ("", "/timeline.json"):

@@ -12,8 +12,8 @@ from sipgw.outbound.jobs import Job
 from sipgw.records.store import CallRecord
 from sipgw.web.app import PAGES
 from sipgw.web.calls import ROWS
-from sipgw.web.guard import BODY
-from tests.web.house import live_call, visit
+from sipgw.web.security import BODY
+from tests.web.gateway_view import live_call, visit
 
 SCRIPT = '<script>alert("x")</script>'
 
@@ -34,7 +34,7 @@ def test_a_page_of_an_idle_gateway(tmp_path: Path, path: str) -> None:
 def test_what_a_caller_calls_themselves_is_shown_as_text(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            there.house.begin(live_call(caller=SCRIPT))
+            there.gateway.begin(live_call(caller=SCRIPT))
             text = (await there.browser.get("/")).text
             assert SCRIPT not in text
             assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
@@ -105,7 +105,7 @@ def test_pages_of_a_gateway_that_has_seen_much(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
             began = datetime(2026, 1, 1, tzinfo=UTC)
-            async with there.house.store.write() as session:
+            async with there.gateway.store.write() as session:
                 session.add_all(
                     CallRecord(
                         id=f"past-{number}", trunk="office", caller="9" * 200, called="+1", began=began,
@@ -113,7 +113,7 @@ def test_pages_of_a_gateway_that_has_seen_much(tmp_path: Path) -> None:
                     ) for number in range(5000)
                 )  # fmt: skip
             for number in range(500):
-                there.house.begin(live_call(number, "9" * 200))
+                there.gateway.begin(live_call(number, "9" * 200))
             calls = (await there.browser.get("/calls", params={"words": "nobody said that", "number": "9*"})).text
             assert "No call fits" in calls
             calls = (await there.browser.get("/calls", params={"number": "9*"})).text
@@ -158,7 +158,7 @@ def test_what_the_gate_decided_is_shown_with_its_reason(tmp_path: Path) -> None:
 def test_how_far_campaigns_are_and_why_numbers_failed(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            async with there.house.store.write() as session:
+            async with there.gateway.store.write() as session:
                 for number, (state, reason) in enumerate([("done", ""), ("failed", SCRIPT), ("planned", "")]):
                     session.add(Job(campaign="winter", key=f"{number}", number="+15550100", agent="agent", due=0.0,
                                     state=state, reason=reason, attempts=1, call="a@b"))  # fmt: skip

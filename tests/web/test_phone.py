@@ -12,8 +12,8 @@ import pytest
 from agent.records import AgentSays, CallerSaid, ToolStarted
 from sipgw.calls import browser_phone
 from sipgw.events import CallAnswered, CallEnded, CallReported, Disposition, Watchers
-from sipgw.web.words import words
-from tests.web.house import visit
+from sipgw.web.transcript import words
+from tests.web.gateway_view import visit
 from tests.web.test_sign_in import PASSWORD, sign_in
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,7 +68,7 @@ def test_without_the_extra_the_page_says_what_to_install(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("wish", "status", "told"),
+    ("call_request", "status", "told"),
     [
         ({"sdp": "garbage"}, 400, "The browser's offer cannot be used: this is no session description: no SDP line"),
         ({"sdp": "v=0\r\n"}, 400, "the offer has no media at all"),
@@ -79,10 +79,12 @@ def test_without_the_extra_the_page_says_what_to_install(tmp_path: Path, monkeyp
         ({}, 422, ""),
     ],
 )
-def test_an_offer_that_cannot_be_used_is_answered_with_the_reason(tmp_path: Path, wish, status: int, told: str) -> None:
+def test_an_offer_that_cannot_be_used_is_answered_with_the_reason(
+    tmp_path: Path, call_request, status: int, told: str
+) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            answer = await there.browser.post("/api/phone/calls", json=wish, headers=await there.token())
+            answer = await there.browser.post("/api/phone/calls", json=call_request, headers=await there.token())
             assert answer.status_code == status
             assert told in str(answer.json()["detail"])
 
@@ -105,7 +107,7 @@ def test_another_site_and_a_page_without_its_token_place_no_call(tmp_path: Path)
 def test_a_viewer_places_no_call(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            await there.auth.accounts.set_user("ann", "viewer", "battery staple")
             await sign_in(there, "ann", "battery staple")
             assert "data-call" not in (await there.browser.get("/phone")).text
             answer = await there.browser.post("/api/phone/calls", json={"sdp": ""}, headers=await there.token())

@@ -12,11 +12,11 @@ from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.records.store import Store
 from sipgw.web.accounts import Accounts
+from sipgw.web.principal import SCOPES
 from sipgw.web.server import Dashboard
-from sipgw.web.who import SCOPES
 from tests.waiting import HANG
-from tests.web.house import Standing
-from tests.web.scene import fill
+from tests.web.gateway_view import FakeGatewayView
+from tests.web.sample_gateway import fill
 
 schemathesis = pytest.importorskip("schemathesis")
 EXAMPLES = 12
@@ -32,9 +32,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     async def serve() -> None:
         config = parse('[web]\nport = 0\npassword = "${PASSWORD}"', "x", {"PASSWORD": "correct horse"})
         async with Store(StoreOptions(str(folder / "x.db"))) as store:
-            house = Standing(config, store)
-            await fill(house, folder)
-            async with Dashboard(house, config.web) as dashboard:
+            gateway = FakeGatewayView(config, store)
+            await fill(gateway, folder)
+            async with Dashboard(gateway, config.web) as dashboard:
                 loop = asyncio.get_running_loop()
                 found.extend((dashboard.url, await Accounts(store).add_key("test", SCOPES)))
                 ends.append(lambda: loop.call_soon_threadsafe(stop.set))
@@ -73,7 +73,7 @@ def test_it_does_what_its_description_says(served: tuple[str, str], mode: str) -
 
 def test_every_operation_is_described(tmp_path: Path) -> None:
     """Somebody who adds one writes a sentence about it."""
-    from tests.web.house import visit
+    from tests.web.gateway_view import visit
 
     async def look() -> None:
         async with visit(tmp_path) as there:

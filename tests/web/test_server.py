@@ -16,10 +16,10 @@ from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.records.store import Store
-from sipgw.web import entrance
+from sipgw.web import authentication
 from sipgw.web.server import Dashboard, WebError, listen
 from tests.waiting import HANG
-from tests.web.house import Standing, live_call
+from tests.web.gateway_view import FakeGatewayView, live_call
 
 
 def test_a_taken_port_is_told_in_one_line() -> None:
@@ -37,10 +37,10 @@ def test_a_taken_default_port_is_stepped_over() -> None:
 def test_it_ends_at_once_although_a_browser_listens(tmp_path: Path) -> None:
     async def look() -> None:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
-            house = Standing(parse("", "x", {}), store)
-            house.begin(live_call())
+            gateway = FakeGatewayView(parse("", "x", {}), store)
+            gateway.begin(live_call())
             async with httpx.AsyncClient() as browser, contextlib.AsyncExitStack() as stack:
-                async with Dashboard(house, WebOptions(port=0)) as dashboard:
+                async with Dashboard(gateway, WebOptions(port=0)) as dashboard:
                     stream = await stack.enter_async_context(browser.stream("GET", f"{dashboard.url}live/events"))
                     lines = stream.aiter_lines()
                     assert await anext(lines) == "event: board"
@@ -52,8 +52,8 @@ def test_it_ends_at_once_although_a_browser_listens(tmp_path: Path) -> None:
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     async def look() -> None:
-        house = Standing(parse("", "x", {}), Store(StoreOptions(str(tmp_path / "test.db"))))
-        async with Dashboard(house, WebOptions(enabled=False)) as dashboard:
+        gateway = FakeGatewayView(parse("", "x", {}), Store(StoreOptions(str(tmp_path / "test.db"))))
+        async with Dashboard(gateway, WebOptions(enabled=False)) as dashboard:
             assert dashboard.url == ""
 
     asyncio.run(look())
@@ -64,12 +64,12 @@ def test_a_password_set_in_the_terminal_protects_the_pages_of_a_running_gateway_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(entrance, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(authentication, "LOOK_EVERY", 0.0)
     given = ["web", "password"]
 
     async def serve(browser: httpx.AsyncClient, look: Callable[[str], Awaitable[None]]) -> None:
         async with Store(StoreOptions()) as store:
-            async with Dashboard(Standing(parse("", "x", {}), store), WebOptions(port=0)) as dashboard:
+            async with Dashboard(FakeGatewayView(parse("", "x", {}), store), WebOptions(port=0)) as dashboard:
                 await look(dashboard.url)
             await browser.aclose()
 

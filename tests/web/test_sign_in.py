@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sipgw.config.web import WebOptions
-from sipgw.web import entrance
+from sipgw.web import authentication
 from sipgw.web.accounts import AccountError
-from sipgw.web.guard import COOKIE
+from sipgw.web.security import COOKIE
 from sipgw.web.sessions import Sessions
 from sipgw.web.sign_in import _inside
-from tests.web.house import Visit, live_call, visit
+from tests.web.gateway_view import Visit, live_call, visit
 
 PASSWORD = '[web]\npassword = "${PASSWORD}"'
 ABROAD = '[web]\nhost = "0.0.0.0"'
@@ -55,13 +55,13 @@ def test_a_stranger_is_sent_to_the_form_and_back(tmp_path: Path) -> None:
 def test_a_wrong_password_opens_nothing_and_is_written_down(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            await there.auth.accounts.set_user("ann", "viewer", "battery staple")
             for name, password in (("admin", "wrong horse"), ("ann", "correct horse"), ("nobody", "correct horse")):
                 answer = await sign_in(there, name, password)
                 assert answer.status_code == 401
                 assert "set-cookie" not in answer.headers
-            deeds = await there.entrance.accounts.deeds()
-            assert [(deed.who, deed.action) for deed in deeds] == [
+            audit_entries = await there.auth.accounts.audit_entries()
+            assert [(deed.who, deed.action) for deed in audit_entries] == [
                 ("nobody", "was not let in"), ("ann", "was not let in"), ("admin", "was not let in"),
             ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_who_tries_too_often_has_to_wait(tmp_path: Path) -> None:
 def test_the_first_password_is_set_once_by_the_printed_link(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, ABROAD) as there:
-            token = there.entrance.setup
+            token = there.auth.setup
             assert token
             wrong = await there.browser.post("/setup", data={"token": "guess", "password": "correct horse"})
             assert wrong.status_code == 400
@@ -94,7 +94,7 @@ def test_the_first_password_is_set_once_by_the_printed_link(tmp_path: Path) -> N
             there.browser.cookies.clear()
             assert (await sign_in(there)).status_code == 303
         async with visit(tmp_path, ABROAD) as there:
-            assert there.entrance.setup == ""  # and so it stays
+            assert there.auth.setup == ""  # and so it stays
 
     asyncio.run(look())
 
@@ -116,7 +116,7 @@ def test_signing_out_ends_the_session_on_the_server_too(tmp_path: Path) -> None:
 def test_the_configuration_is_for_admins(tmp_path: Path, role: str, status: int) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            await there.entrance.accounts.set_user("ann", role, "battery staple")  # type: ignore[arg-type]
+            await there.auth.accounts.set_user("ann", role, "battery staple")  # type: ignore[arg-type]
             await sign_in(there, "ann", "battery staple")
             assert (await there.browser.get("/configuration")).status_code == status
             assert (await there.browser.get("/")).status_code == 200
@@ -127,7 +127,7 @@ def test_the_configuration_is_for_admins(tmp_path: Path, role: str, status: int)
 def test_a_key_counts_for_the_interface_only_and_until_it_is_revoked(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            accounts = there.entrance.accounts
+            accounts = there.auth.accounts
             key = await accounts.add_key("crm", ["calls:read"])
             bearer = {"Authorization": f"Bearer {key}"}
             assert (await there.browser.get("/api/v1/live", headers=bearer)).status_code == 200
@@ -149,7 +149,7 @@ def test_machines_that_watch_over_it_need_no_password_and_a_key_for_the_figures(
             assert (await there.browser.get("/readyz")).status_code in (200, 503)
             assert (await there.browser.get("/metrics")).status_code == 401
             for scope, status in (("metrics:read", 200), ("calls:read", 403)):
-                key = await there.entrance.accounts.add_key("prometheus", [scope])
+                key = await there.auth.accounts.add_key("prometheus", [scope])
                 answer = await there.browser.get("/metrics", headers={"Authorization": f"Bearer {key}"})
                 assert answer.status_code == status
 
@@ -159,7 +159,7 @@ def test_machines_that_watch_over_it_need_no_password_and_a_key_for_the_figures(
 def test_what_cannot_be_a_user_or_key(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
-            accounts = there.entrance.accounts
+            accounts = there.auth.accounts
             for name, role, password in (("", "admin", "long enough"), ("a b", "admin", "long enough"),
                                          ("ann", "queen", "long enough"), ("ann", "admin", "short")):  # fmt: skip
                 with pytest.raises(AccountError):
@@ -175,7 +175,7 @@ def test_what_cannot_be_a_user_or_key(tmp_path: Path) -> None:
 def test_a_restart_signs_nobody_out_and_who_signed_out_stays_out(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            await there.auth.accounts.set_user("ann", "viewer", "battery staple")
             await sign_in(there, "ann", "battery staple")
             ann = there.browser.cookies[COOKIE]
             await sign_in(there)
@@ -201,11 +201,11 @@ def test_a_new_password_ends_sessions_also_if_another_process_sets_it(
 ) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            await there.entrance.accounts.set_user("ann", "operator", "battery staple")
+            await there.auth.accounts.set_user("ann", "operator", "battery staple")
             await sign_in(there, "ann", "battery staple")
-            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            await there.auth.accounts.set_user("ann", "viewer", "battery staple")
             assert (await there.browser.get("/")).status_code == 200  # nobody has looked yet
-            monkeypatch.setattr(entrance, "KEEP_EVERY", 0.0)
+            monkeypatch.setattr(authentication, "KEEP_EVERY", 0.0)
             assert (await there.browser.get("/")).status_code == 303
             await sign_in(there, "ann", "battery staple")
             assert (await there.browser.get("/")).status_code == 200
@@ -244,7 +244,7 @@ def test_the_cookie_of_the_sign_in_counts_for_the_whole_day_whatever_was_asked_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1e9]
-    monkeypatch.setattr(entrance, "_today", lambda: now[0])
+    monkeypatch.setattr(authentication, "_today", lambda: now[0])
 
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
@@ -287,7 +287,7 @@ def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_reco
 ) -> None:
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
-            accounts, live = there.entrance.accounts, there.house.begin(live_call())
+            accounts, live = there.auth.accounts, there.gateway.begin(live_call())
             known = {"Authorization": f"Bearer {await accounts.add_key('crm', ['calls:read', 'calls:control'])}"}
             other = {"Authorization": f"Bearer {await accounts.add_key('pbx', ['calls:read'])}"}
             get, post = there.browser.get, there.browser.post
@@ -296,8 +296,8 @@ def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_reco
             def away(*_: object, **__: object) -> None:
                 raise OperationalError("select", {}, OSError("no route to the database"))
 
-            monkeypatch.setattr(there.house.store, "read", away)
-            monkeypatch.setattr(there.house.store, "write", away)
+            monkeypatch.setattr(there.gateway.store, "read", away)
+            monkeypatch.setattr(there.gateway.store, "write", away)
             assert (await get("/api/v1/live", headers=known)).status_code == 200
             assert (await post("/api/v1/calls/call-1/end", headers=known, json={})).status_code == 200
             talking: Any = live.context.conversation
@@ -316,12 +316,12 @@ def test_an_open_entrance_that_cannot_look_for_a_password_lets_nobody_in(
     async def look() -> None:
         async with visit(tmp_path, "") as there:
             assert (await there.browser.get("/trunks")).status_code == 200
-            accounts, empty = there.entrance.accounts, there.entrance.accounts.empty
+            accounts, empty = there.auth.accounts, there.auth.accounts.empty
 
             async def fails() -> bool:
                 raise OperationalError("select", {}, OSError("no route to the database"))
 
-            monkeypatch.setattr(entrance, "LOOK_EVERY", 0.0)
+            monkeypatch.setattr(authentication, "LOOK_EVERY", 0.0)
             monkeypatch.setattr(accounts, "empty", fails)
             for _ in range(2):
                 assert (await there.browser.get("/trunks")).status_code == 503

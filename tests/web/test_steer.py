@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sipgw.calls.audience import MOST
+from sipgw.calls.listeners import MOST
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.records.store import Store
@@ -19,18 +19,18 @@ from sipgw.web import steer
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
 from tests.waiting import HANG
-from tests.web.house import Standing, live_call
+from tests.web.gateway_view import FakeGatewayView, live_call
 
 BLOCK = bytes(range(200)) * 8
 
 
 @contextlib.asynccontextmanager
-async def dashboard(folder: Path, toml: str = "") -> AsyncIterator[tuple[Standing, str]]:
+async def dashboard(folder: Path, toml: str = "") -> AsyncIterator[tuple[FakeGatewayView, str]]:
     config = parse(f"[web]\nport = 0\n{toml}", "x", {"PASSWORD": "correct horse"})
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
-        house = Standing(config, store)
-        async with Dashboard(house, config.web) as served:
-            yield house, served.url.rstrip("/")
+        gateway = FakeGatewayView(config, store)
+        async with Dashboard(gateway, config.web) as served:
+            yield gateway, served.url.rstrip("/")
 
 
 def socket(url: str, what: str, call: str = "call-1", **options: Any) -> connect:
@@ -46,39 +46,41 @@ async def closed(socket: ClientConnection) -> tuple[int, str]:
     return why.value.rcvd.code, why.value.rcvd.reason
 
 
-async def until_heard(house: Standing, listeners: int) -> Any:
-    audience = house.calls["call-1"].context.line.audience  # type: ignore[union-attr]
+async def until_heard(gateway: FakeGatewayView, count: int) -> Any:
+    listeners = gateway.calls["call-1"].context.line.listeners  # type: ignore[union-attr]
     async with asyncio.timeout(HANG):
-        while len(audience._queues) < listeners:
+        while len(listeners._queues) < count:
             await asyncio.sleep(0.01)
-    return audience
+    return listeners
 
 
 def test_several_listen_until_the_call_is_over(tmp_path: Path) -> None:
     async def look() -> None:
-        async with dashboard(tmp_path) as (house, url):
-            house.begin(live_call())
+        async with dashboard(tmp_path) as (gateway, url):
+            gateway.begin(live_call())
             async with socket(url, "listen") as one, socket(url, "listen") as other:
-                audience = await until_heard(house, 2)
-                audience.hear(BLOCK)
+                listeners = await until_heard(gateway, 2)
+                listeners.hear(BLOCK)
                 assert await one.recv() == await other.recv() == BLOCK
-                audience.hear(b"")
+                listeners.hear(b"")
                 assert await closed(one) == await closed(other) == (4001, "The call is over.")
-            assert not audience._queues
-            deeds = await Accounts(house.store).deeds()
-            assert [(deed.who, deed.action, deed.target) for deed in deeds] == [("you", "listened", "call-1")] * 2
+            assert not listeners._queues
+            audit_entries = await Accounts(gateway.store).audit_entries()
+            assert [(deed.who, deed.action, deed.target) for deed in audit_entries] == [
+                ("you", "listened", "call-1")
+            ] * 2
 
     asyncio.run(look())
 
 
 def test_who_leaves_is_listened_for_no_more(tmp_path: Path) -> None:
     async def look() -> None:
-        async with dashboard(tmp_path) as (house, url):
-            house.begin(live_call())
+        async with dashboard(tmp_path) as (gateway, url):
+            gateway.begin(live_call())
             async with socket(url, "listen"):
-                audience = await until_heard(house, 1)
+                listeners = await until_heard(gateway, 1)
             async with asyncio.timeout(HANG):
-                while audience._queues:
+                while listeners._queues:
                     await asyncio.sleep(0.01)
 
     asyncio.run(look())
@@ -90,8 +92,8 @@ def test_a_stream_is_limited_so_that_who_signed_out_hears_no_more(
     monkeypatch.setattr(steer, "LISTEN_LIMIT", 0.1)
 
     async def look() -> None:
-        async with dashboard(tmp_path) as (house, url):
-            house.begin(live_call())
+        async with dashboard(tmp_path) as (gateway, url):
+            gateway.begin(live_call())
             async with socket(url, "listen") as one:
                 assert await closed(one) == (4000, "")
 
@@ -103,11 +105,11 @@ def test_a_call_that_is_over_or_rings_cannot_be_heard(tmp_path: Path, what: str)
     offer = '{"sdp": "v=0"}'
 
     async def look() -> None:
-        async with dashboard(tmp_path) as (house, url):
+        async with dashboard(tmp_path) as (gateway, url):
             async with socket(url, what) as one:
                 await one.send(offer)
                 assert await closed(one) == (4001, "The call is over.")
-            house.begin(live_call(answered=None))
+            gateway.begin(live_call(answered=None))
             async with socket(url, what) as one:
                 await one.send(offer)
                 code, reason = await closed(one)
@@ -119,11 +121,11 @@ def test_a_call_that_is_over_or_rings_cannot_be_heard(tmp_path: Path, what: str)
 
 def test_an_audience_that_is_full_says_so(tmp_path: Path) -> None:
     async def look() -> None:
-        async with dashboard(tmp_path) as (house, url):
-            audience: Any = house.begin(live_call()).context.line.audience  # type: ignore[union-attr]
+        async with dashboard(tmp_path) as (gateway, url):
+            listeners: Any = gateway.begin(live_call()).context.line.listeners  # type: ignore[union-attr]
             async with contextlib.AsyncExitStack() as stack:
                 for _ in range(MOST):
-                    stack.enter_context(audience.listen())
+                    stack.enter_context(listeners.listen())
                 async with socket(url, "listen") as one:
                     assert await closed(one) == (4003, "20 people listen already")
 
@@ -133,8 +135,8 @@ def test_an_audience_that_is_full_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["", "{}", "[" * 1000, '{"sdp": 7}', b"\x00", "x" * 300_000])
 def test_an_offer_that_is_none_is_refused(tmp_path: Path, wrong: str | bytes) -> None:
     async def look() -> None:
-        async with dashboard(tmp_path) as (house, url):
-            house.begin(live_call())
+        async with dashboard(tmp_path) as (gateway, url):
+            gateway.begin(live_call())
             async with socket(url, "take-over") as one:
                 await one.send(wrong)
                 code, reason = await closed(one)
@@ -153,9 +155,9 @@ def test_only_operators_from_a_page_of_ours_come_in(tmp_path: Path, what: str) -
         return int(why.value.response.status_code)
 
     async def look() -> None:
-        async with dashboard(tmp_path, 'password = "${PASSWORD}"') as (house, url):
-            house.begin(live_call())
-            accounts, cookies = Accounts(house.store), {}
+        async with dashboard(tmp_path, 'password = "${PASSWORD}"') as (gateway, url):
+            gateway.begin(live_call())
+            accounts, cookies = Accounts(gateway.store), {}
             for name in ("viewer", "operator"):
                 await accounts.set_user(name, name, "battery staple")  # type: ignore[arg-type]
                 async with httpx.AsyncClient(base_url=url) as browser:

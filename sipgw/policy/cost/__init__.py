@@ -1,1 +1,1 @@
-"""What calls cost."""
+"""The cost of calls."""

@@ -1,4 +1,4 @@
-"""The cost of calls, live: the bill of each, and what the day has taken."""
+"""The live cost of calls: the bill of each, and the sum of the day."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -11,20 +11,19 @@ from sqlalchemy import select
 from agent.records import Used
 from sipgw.config.cost import Part
 from sipgw.policy.cost.prices import PriceTable, bound
-from sipgw.policy.inbound.limits import Spent
+from sipgw.policy.inbound.limits import SpentToday
 from sipgw.records.store import CallRecord, Store
 
-NOTHING = Spent()
+NOTHING = SpentToday()
 FRESH = 1.0
-"""Seconds for which the sum of a day is used again."""
+"""Seconds for which the sum of a day is cached."""
 FREE = ("local", "embedded")
-"""Beginnings of the names of what runs on this machine."""
+"""Prefixes of products that run on this machine."""
 
 
 @dataclass
 class FurtherLeg:
-    """A leg out beside the one that the call began with: to a person whom the caller was handed over to, or to whom a
-    REFER sent us."""
+    """A further outgoing leg of a call: to a transfer target, or to the target of a REFER."""
 
     trunk: str
     number: str
@@ -38,7 +37,7 @@ class FurtherLeg:
 
 @dataclass
 class Bill:
-    """What one call has used."""
+    """The bill of one call."""
 
     prices: PriceTable
     direction: str
@@ -49,10 +48,10 @@ class Bill:
     answered: datetime | None = None
     ended: datetime | None = None
     left: datetime | None = None
-    """When the leg that the call began with was over, because another has taken its place (REFER)."""
+    """The end of the first leg, if another leg has replaced it (REFER)."""
     further: list[FurtherLeg] = field(default_factory=list)
     _own: FurtherLeg | None = None
-    """The leg that the call has, once it is another than at its beginning."""
+    """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def used(self, report: Used) -> None:
@@ -66,7 +65,7 @@ class Bill:
         return made
 
     def goes_on(self, leg: FurtherLeg, now: datetime) -> None:
-        """The call goes on with `leg`, and the one that it had until now is over."""
+        """The call goes on with `leg`; its former leg is over."""
         if self._own is None:
             self.left = now
         else:
@@ -78,7 +77,7 @@ class Bill:
         return max(0.0, ((self.ended or now) - self.answered).total_seconds()) if self.answered else 0.0
 
     def cost(self, now: datetime) -> "Cost":
-        """What it has cost until now."""
+        """The cost so far."""
         parts: dict[Part, float] = {"trunk": 0.0, "stt": 0.0, "llm": 0.0, "tts": 0.0}
         unknown, estimated, guessed = [], [], 0.0
         for trunk, direction, number, seconds in self._legs(now):
@@ -127,19 +126,19 @@ class Bill:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a call costs, in the currency of the prices."""
+    """The cost of a call, in the currency of the prices."""
 
     total: float
     """Of what there is a price for."""
     parts: dict[Part, float]
     unpriced: tuple[str, ...] = ()
-    """What was used without there being a price."""
+    """Used products without a price."""
     estimated: tuple[str, ...] = ()
-    """What was used at a price that nobody has checked."""
+    """Products whose price is an estimate."""
     used: dict[str, float] = field(default_factory=dict)
     most: float = 0.0
-    """What it costs at most: what has no price counts its upper bound (`sipgw.policy.cost.prices.BOUNDS`). Caps go by
-    it."""
+    """The cost at most: products without a price count with their upper bound (`sipgw.policy.cost.prices.BOUNDS`). Caps
+    use it."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -149,15 +148,15 @@ class Cost:
 
 
 class Expenses:
-    """The bills of all calls, and what the day has taken; `now` is in local time, whose midnight begins a day."""
+    """The bills of all calls, and the sum of the day; `now` is in local time, whose midnight begins a day."""
 
-    def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: Spent = NOTHING) -> None:
+    def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: SpentToday = NOTHING) -> None:
         self.prices = prices
         self._now = now
         self._closed = self._earlier = earlier
         self._day: date = now().date()
         self._open: dict[str, Bill] = {}
-        self._spent: tuple[datetime, Spent] | None = None
+        self._spent: tuple[datetime, SpentToday] | None = None
 
     def open(self, call: str, bill: Bill) -> Bill:
         """A call has begun."""
@@ -165,53 +164,53 @@ class Expenses:
         return bill
 
     def close(self, call: str) -> Cost | None:
-        """A call is over: returns what it has cost; None if there is no bill of it."""
+        """Close the bill of an ended call and return its cost; None if there is no bill."""
         bill, now = self._open.pop(call, None), self._now()
         if bill is None:
             return None
         self._turn_page(now)
         bill.ended = bill.ended or now
         cost, self._spent = bill.cost(now), None
-        self._closed = Spent(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
+        self._closed = SpentToday(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
         return cost
 
-    def spent(self) -> Spent:
-        """What the calls of today have taken, those that go on included; up to a second old."""
+    def spent(self) -> SpentToday:
+        """The minutes and money of today's calls, running calls included; up to a second old."""
         now = self._now()
         if self._spent is None or not 0 <= (now - self._spent[0]).total_seconds() < FRESH:
             self._spent = (now, self._spent_at(now))
         return self._spent[1]
 
-    def since_start(self) -> Spent:
-        """The same without what was taken before this process began."""
+    def since_start(self) -> SpentToday:
+        """The same without calls before the start of this process."""
         spent = self.spent()
-        return Spent(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
+        return SpentToday(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
 
     @property
     def day(self) -> str:
         """The day that `spent` was last asked for."""
         return self._day.isoformat()
 
-    def _spent_at(self, now: datetime) -> Spent:
+    def _spent_at(self, now: datetime) -> SpentToday:
         self._turn_page(now)
         going = self._of(self._open.values(), now)
-        return Spent(self._closed.minutes + going.minutes, self._closed.money + going.money)
+        return SpentToday(self._closed.minutes + going.minutes, self._closed.money + going.money)
 
     def _turn_page(self, now: datetime) -> None:
         if now.date() != self._day:
             self._day, self._closed, self._earlier = now.date(), NOTHING, NOTHING
 
     @staticmethod
-    def _of(bills: Iterable[Bill], now: datetime) -> Spent:
+    def _of(bills: Iterable[Bill], now: datetime) -> SpentToday:
         minutes = money = 0.0
         for bill in bills:
             minutes += bill.seconds(now) / 60
             money += bill.cost(now).most
-        return Spent(minutes, money)
+        return SpentToday(minutes, money)
 
 
-async def spent_since_midnight(store: Store, now: datetime) -> Spent:
-    """What the calls that have ended today took, by their records."""
+async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
+    """The minutes and money of today's ended calls, from their records."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
     query = select(*columns).where(CallRecord.began >= midnight)
@@ -221,4 +220,4 @@ async def spent_since_midnight(store: Store, now: datetime) -> Spent:
             money += float((costs or {}).get("most", cost or 0.0))
             if answered and ended:
                 minutes += (ended - answered).total_seconds() / 60
-    return Spent(minutes, money)
+    return SpentToday(minutes, money)

@@ -1,8 +1,8 @@
-"""Minutes and money of a day over all gateways: each tells its own at every beat, and hears the sum of the others."""
+"""Minutes and money of a day over all gateways: at every beat each writes its own and reads the sum of the others."""
 
 from sipgw.cluster.cluster import Cluster
 from sipgw.policy.cost.cost import NOTHING, Expenses
-from sipgw.policy.inbound.limits import Spent
+from sipgw.policy.inbound.limits import SpentToday
 
 KEPT = 2 * 24 * 3600
 """Seconds after which a day is forgotten."""
@@ -21,7 +21,8 @@ return {tostring(minutes), tostring(money)}
 
 
 class SharedSpent:
-    """What the day has taken. While Redis is gone: what this gateway has, and the others when they were heard last."""
+    """The sum of the day. While Redis is away: the present sum of this gateway, and the last known sum of the
+    others."""
 
     def __init__(self, own: Expenses, cluster: Cluster | None) -> None:
         self._own = own
@@ -30,19 +31,20 @@ class SharedSpent:
         if cluster is not None:
             cluster.parts.append(lambda: self._beat(cluster))
 
-    def spent(self) -> Spent:
-        """Of all gateways, up to two seconds old.
-
-        Since this one has begun the others are heard; what was before stands in the records, or in Redis, or in both.
+    def spent(self) -> SpentToday:
+        """The sum of all gateways, up to two seconds old. It consists of this process since its start, the others from
+        Redis, and earlier calls from the records, from Redis, or from both.
         """
         whole, ours = self._own.spent(), self._own.since_start()
         day, others = self._others
         if day != self._own.day:
             return whole
-        return Spent(max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money))
+        return SpentToday(
+            max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money)
+        )
 
     async def _beat(self, cluster: Cluster) -> None:
         ours, day = self._own.since_start(), self._own.day
         told: list[str | float] = [cluster.id, ours.minutes, ours.money, KEPT]
         minutes, money = await cluster.shared.run(_TELL, [f"spent:{day}"], told)
-        self._others = (day, Spent(float(minutes), float(money)))
+        self._others = (day, SpentToday(float(minutes), float(money)))

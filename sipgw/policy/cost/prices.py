@@ -1,4 +1,4 @@
-"""What things cost: a table of dated prices, and what a carrier makes of the seconds of a call. Sans-IO."""
+"""A table of dated prices, and the rounding of a call's seconds by the carrier. Sans-IO."""
 
 import tomllib
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ BOUNDS = {
     ("realtime", "audio_tokens_in"): (100, 1_000_000),
     ("realtime", "audio_tokens_out"): (200, 1_000_000),
 }
-"""What caps count for what has no price, in US dollars for so many units: above the dearest list prices known in
-November 2026."""
+"""Upper bounds that caps use for products without a price, in US dollars for so many units: above the highest list
+prices known in November 2026."""
 _UNHEARD_OF = (1.0, 1)
 
 
 def free(taken: Iterable[str]) -> tuple[PriceOptions, ...]:
-    """Lines for the ways in that no carrier charges, unless a trunk of the configuration has `taken` the name: phones
-    of our own networks and accounts, and the browser."""
+    """Free price lines for incoming calls without a carrier, unless a trunk of the configuration has `taken` the name:
+    phones of our own networks and accounts, and the browser."""
     names = ("local", "accounts", "browser")
     return tuple(PriceOptions("trunk", name, "seconds", 0) for name in names if name not in taken)
 
@@ -68,7 +68,7 @@ class PriceTable:
         return self._found[key]
 
     def knows(self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "") -> bool:
-        """Whether there is a price, for whatever number."""
+        """Whether there is a price for any number."""
         return any(
             (line.part, line.unit) == (part, unit) and fnmatchcase(name, line.name)
             and line.begins <= at.date() and line.direction in ("", direction)

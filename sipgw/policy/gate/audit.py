@@ -1,6 +1,6 @@
 """The audit of calls out: one line of JSON for every decision, in a file for each month that only grows.
 
-It is also what the caps are counted by: whoever decides first takes in what others, or an earlier run, have decided.
+The caps are counted from it: before a decision, the lines of other processes and of earlier runs are read.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from sipgw.config.errors import OperatorError
 log = structlog.get_logger()
 
 LOCK_LIMIT = 2.0
-"""Seconds to wait while another process decides."""
+"""Seconds to wait for another process that decides."""
 _RETRY = 0.005
 
 Line = dict[str, Any]
@@ -31,7 +31,7 @@ class AuditError(OperatorError):
 
 
 class Audit:
-    """The files of one folder. `take` is told every line, also those of other processes."""
+    """The files of one folder. `take` gets every line, also lines of other processes."""
 
     def __init__(self, folder: Path, take: Callable[[Line], None]) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Audit:
         self._turns = asyncio.Lock()
 
     def open(self, now: datetime) -> None:
-        """Make the folder if need be, and read this month and the one before. Raises `AuditError`."""
+        """Create the folder if needed, and read this month and the one before. Raises `AuditError`."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             before = datetime(now.year - (now.month == 1), (now.month - 2) % 12 + 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class Audit:
 
     @contextlib.asynccontextmanager
     async def turn(self, now: datetime) -> AsyncIterator[Callable[[Line], None]]:
-        """Decide while nobody else does: every line so far has been taken in. Yields what writes the next one.
+        """Hold the lock for one decision, after all lines were read. Yields the function that writes the next line.
 
         Raises `AuditError`.
         """
@@ -102,7 +102,7 @@ class Audit:
         while data := os.pread(self._file, 1 << 20, read):
             end = data.rfind(b"\n") + 1
             if not end:
-                if len(data) < 1 << 20:  # a line that nobody finished: whoever wrote it was killed
+                if len(data) < 1 << 20:  # an unfinished line of a killed process
                     os.write(self._file, b"\n")
                     continue
                 end = len(data)
@@ -127,9 +127,8 @@ def _name(month: datetime) -> str:
 
 
 def mask(folder: Path, numbers: Collection[str]) -> int:
-    """Take `numbers` out of every line that is about them, and leave the decision; returns how many lines those were.
-
-    Lines keep their length, so that whoever reads on is not led astray. Raises `AuditError`.
+    """Mask `numbers` in every line about them, and keep the decision; returns the number of such lines. Lines keep
+    their length, so that the offsets of readers stay valid. Raises `AuditError`.
     """
     masked = 0
     try:
@@ -157,11 +156,11 @@ def _masked(line: bytes, numbers: Collection[str]) -> bytes:
 
 SHOWN = {"at", "number", "permitted", "reason", "agent"}
 TAIL = 256 * 1024
-"""Bytes at the end of a file in which the latest lines are looked for."""
+"""Bytes at the end of a file that are searched for the latest lines."""
 
 
 def latest(folder: Path, most: int) -> list[Line]:
-    """The latest decisions, newest first, at most so many; none where nothing can be read."""
+    """The latest decisions, newest first, at most so many; none if nothing can be read."""
     found: list[Line] = []
     with contextlib.suppress(OSError):
         file = max(folder.glob("gate-*.jsonl"), default=None)

@@ -4,12 +4,12 @@ from collections import deque
 from datetime import datetime, timedelta
 
 from sipgw.config.gate import GateOptions
-from sipgw.policy.gate.rules import Refused
+from sipgw.policy.gate.rules import GateRefusal
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 SLACK = timedelta(minutes=5)
-"""How far the clock may be set back, as time servers do, before it is not believed any more."""
+"""Seconds by which the clock may be set back, as time servers do, before the gate distrusts it."""
 
 
 class Caps:
@@ -29,14 +29,14 @@ class Caps:
         self.seen(at)
 
     def seen(self, at: datetime) -> None:
-        """A decision was made: it is not earlier than that."""
+        """Note the time of a decision: the present is not earlier."""
         if self._latest is None or at > self._latest:
             self._latest = at
 
-    def refusal(self, number: str, options: GateOptions, now: datetime) -> Refused | None:
-        """Why `number` must not be called once more, or None."""
+    def refusal(self, number: str, options: GateOptions, now: datetime) -> GateRefusal | None:
+        """The reason why `number` must not be called again, or None."""
         if self._latest is not None and now < self._latest - SLACK:
-            return Refused(
+            return GateRefusal(
                 "clock", f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the last decision was made at "
                 f"{self._latest:%Y-%m-%d %H:%M}: nobody is called until the clock is right", self._latest
             )  # fmt: skip
@@ -49,12 +49,12 @@ class Caps:
             made = [at for at in calls if at > now - span]
             if len(made) >= most:
                 key = "per_number_per_day" if span is DAY else "per_number_per_week"
-                return Refused(
+                return GateRefusal(
                     "cap_number", f"{number} was called {len(made)} times within {name}, and [gate] {key} is {most}",
                     made[-most] + span,
                 )  # fmt: skip
         if len(self._today) >= options.per_day:
-            return Refused(
+            return GateRefusal(
                 "cap_day", f"{len(self._today)} calls were made within 24 hours; [gate] per_day is {options.per_day}",
                 self._today[-options.per_day] + DAY,
             )  # fmt: skip

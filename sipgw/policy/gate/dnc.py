@@ -1,4 +1,4 @@
-"""Do-not-call lists: our own in the database, and files that others publish."""
+"""Do-not-call lists: our own list in the database, and published files."""
 
 import asyncio
 import codecs
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from agent.pool import Pool
 from sipgw.policy.gate import number_set
 from sipgw.policy.gate.number_set import NumberSet, TooManyError
-from sipgw.policy.gate.rules import Refused
+from sipgw.policy.gate.rules import GateRefusal
 from sipgw.records.store import Base, Moment, Store
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class DoNotCall(Base):
     """E.164."""
     since: Mapped[datetime] = mapped_column(Moment)
     source: Mapped[str] = mapped_column(String(16))
-    """Who put it there: see `Source`."""
+    """The source of the entry: see `Source`."""
     call: Mapped[str] = mapped_column(String(255), default="", server_default="")
     """The call in which it was asked for."""
     note: Mapped[str] = mapped_column(String(200), default="", server_default="")
@@ -65,10 +65,10 @@ _IN_FILE = "SELECT number, since, source, call, note FROM do_not_call WHERE numb
 
 
 class OwnList:
-    """Our own list. What is written is there for every process at once."""
+    """Our own list. Every process sees a change at once."""
 
     def __init__(self, store: Store, path: str = "") -> None:
-        """`path` is the file of a SQLite store: a number is found there without a detour through a thread."""
+        """`path` is the file of a SQLite store, in which a number is looked up without a thread."""
         self._store = store
         self._path = path
         self._file: sqlite3.Connection | None = None
@@ -76,7 +76,7 @@ class OwnList:
         """Which file that is."""
 
     async def find(self, number: str) -> Entry | None:
-        """The entry of an E.164 number, or None. Raises what the database raises."""
+        """The entry of an E.164 number, or None. Raises the errors of the database."""
         if self._path:
             return self._in_file(number)
         async with self._store.read() as session:
@@ -85,7 +85,7 @@ class OwnList:
 
     def _in_file(self, number: str) -> Entry | None:
         there = Path(self._path).stat()
-        if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a file that was taken away
+        if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a deleted file
             self.close()
             uri = f"file:{quote(str(Path(self._path).resolve()))}?mode=ro"
             self._file = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)
@@ -141,7 +141,7 @@ class OwnList:
 
 
 def opened(path: Path) -> TextIO:
-    """A file of numbers as text: UTF-8, or the UTF-16 that Excel calls Unicode, by its first mark."""
+    """A file of numbers as text: UTF-8, or UTF-16 ("Unicode" in Excel) if it has a byte order mark."""
     file = path.open("rb")
     utf16 = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     return io.TextIOWrapper(file, encoding="utf-16" if utf16 else "utf-8", errors="replace")
@@ -153,13 +153,13 @@ class _File:
     def __init__(self, path: Path, country: str) -> None:
         self.path = path
         self.country = country
-        """Where its numbers without ``+`` are dialled from."""
+        """The country of its numbers without ``+``."""
         self.numbers = NumberSet()
         self.problem = "it was not read yet"
         self.stamp: tuple[int, int] | None = None
 
     def now(self) -> tuple[int, int]:
-        """What changes when the file does; zeros if it is not there."""
+        """Values that change with the file; zeros if it is missing."""
         try:
             seen = self.path.stat()
         except OSError:
@@ -175,13 +175,13 @@ class _File:
             return NumberSet(), error.strerror or str(error)
         except TooManyError as error:
             return NumberSet(), str(error)
-        if 2 * found.unread > found.lines:  # whoever stands in those lines would be called
+        if 2 * found.unread > found.lines:  # the people in unreadable lines would be called
             return found, f"{found.unread} of {found.lines} lines are not understood, as {found.broken[0]}"
         return found, ""
 
 
 class FileLists:
-    """Files of numbers that must not be called. One that cannot be read stands for all numbers."""
+    """Files of numbers that must not be called. An unreadable file forbids all numbers."""
 
     def __init__(self, wanted: Iterable[tuple[str, str]]) -> None:
         self._files: list[_File] = []
@@ -189,13 +189,13 @@ class FileLists:
         self.become(wanted)
 
     def become(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """Let these files count: each by its path, and where its numbers without ``+`` are dialled from."""
+        """Use these files: each with its path, and the country of its numbers without ``+``."""
         held = {(file.path, file.country): file for file in self._files}
         names = dict.fromkeys((Path(path), country) for path, country in wanted)
         self._files = [held.get(name) or _File(*name) for name in names]
 
     async def fresh(self) -> None:
-        """Read what has changed since; nobody is judged by an old list."""
+        """Read changed files, so that no decision uses an old list."""
         if all(file.stamp == file.now() for file in self._files):
             return
         async with self._reading:
@@ -209,14 +209,14 @@ class FileLists:
                 for line in file.numbers.broken:
                     log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
 
-    def refusal(self, number: str) -> Refused | None:
-        """Why the E.164 `number` must not be called; None if no file names it."""
+    def refusal(self, number: str) -> GateRefusal | None:
+        """The reason why the E.164 `number` must not be called; None if no file contains it."""
         for file in self._files:
             if file.problem:
                 why = f"the do-not-call file {file.path} cannot be used ({file.problem})"
-                return Refused("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
+                return GateRefusal("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
             if number in file.numbers:
-                return Refused("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
+                return GateRefusal("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
+"""The gate in front of every outgoing call: it judges each dial by the rules, fails closed, and audits the reason."""
 
 import contextlib
 import sqlite3
@@ -21,10 +21,10 @@ from sipgw.policy.gate.hook import Hook
 from sipgw.policy.gate.rules import (
     AFTER_LISTS,
     BEFORE_LISTS,
-    Case,
+    GateCase,
+    GateRefusal,
     GateRequest,
     Permit,
-    Refused,
     refusal,
     understood,
 )
@@ -33,10 +33,10 @@ from sipgw.records.store import Store
 
 log = structlog.get_logger()
 
-__all__ = ["Gate", "GateOptions", "GateRequest", "Permit", "Refused"]
+__all__ = ["Gate", "GateOptions", "GateRefusal", "GateRequest", "Permit"]
 
 SOON, LONGEST = timedelta(minutes=1), timedelta(hours=1)
-"""After how long a gate that could not do its work is asked again: at first, and when that has lasted."""
+"""Seconds until a gate that could not do its work is asked again: the first and the longest pause."""
 
 
 def _utc() -> datetime:
@@ -91,24 +91,23 @@ class Gate:
         self._audit.close()
         self.own.close()
 
-    async def permit(self, dial: GateRequest) -> Permit | Refused:
-        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try.
-
-        Also before it is tried on another trunk, as a dial that was `counted`.
+    async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
+        """Judge a dial, audit the decision, and count the call if it is permitted. Call it before each attempt, also
+        before an attempt on another trunk, as a dial that was `counted`.
         """
         now = self._now()
         judged = await self._judged(dial, now)
-        if isinstance(judged, Refused):
+        if isinstance(judged, GateRefusal):
             judged = self._dated(dial, judged, now)
         try:
             async with self._counting(judged, now) as count, self._audit.turn(now) as write:
-                verdict = judged if isinstance(judged, Refused) else self._counted(judged)
+                verdict = judged if isinstance(judged, GateRefusal) else self._counted(judged)
                 line = _line(dial, verdict, judged, now)
                 if line["counts"]:
                     count(line["number"])
                 write(line)
         except AuditError as error:  # a call that is not written down is not made
-            verdict = self._dated(dial, Refused("audit", str(error), unable=True), now)
+            verdict = self._dated(dial, GateRefusal("audit", str(error), unable=True), now)
         except (SQLAlchemyError, OSError) as error:  # nor one that other gateways do not count
             verdict = self._dated(dial, _uncounted(error), now)
             with contextlib.suppress(AuditError):
@@ -126,14 +125,13 @@ class Gate:
         )
         return verdict
 
-    async def judge(self, dial: GateRequest, *, later: bool = False) -> Permit | Refused:
-        """What `permit` would say now; nothing is counted or written down, and hooks are not asked.
-
-        With `later` only what no waiting changes is a no.
+    async def judge(self, dial: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
+        """The present decision of `permit`, without counting, auditing or hooks. With `later`, only refusals that no
+        waiting changes count.
         """
         now = self._now()
         judged = await self._judged(dial, now, ask=False, later=later)
-        if isinstance(judged, Refused):
+        if isinstance(judged, GateRefusal):
             return Permit(dial.number) if later and judged.unable else judged
         if later:
             return Permit(judged.number)
@@ -143,8 +141,8 @@ class Gate:
         except (SQLAlchemyError, OSError) as error:
             return _uncounted(error)
 
-    def _dated(self, dial: GateRequest, refused: Refused, now: datetime) -> Refused:
-        """`refused`; with a moment to ask again, the later the longer it lasts, if the gate could not do its work."""
+    def _dated(self, dial: GateRequest, refused: GateRefusal, now: datetime) -> GateRefusal:
+        """`refused`; if the gate could not do its work, with a time to ask again, after a pause that grows."""
         if not refused.unable:
             return refused
         key = (dial.agent, refused.rule)
@@ -155,13 +153,13 @@ class Gate:
 
     async def _judged(
         self, dial: GateRequest, now: datetime, *, ask: bool = True, later: bool = False
-    ) -> Case | Refused:
+    ) -> GateCase | GateRefusal:
         """Everything but the caps."""
         try:
             held = self._options()
             options = held.get(dial.agent, held[""])
             case = understood(dial, options, self._trunks(dial.trunk), now)
-            if isinstance(case, Refused) or case.parsed is None:
+            if isinstance(case, GateRefusal) or case.parsed is None:
                 return case
             if (found := refusal(case, BEFORE_LISTS)) is not None:
                 return found
@@ -173,7 +171,7 @@ class Gate:
         except Exception as error:  # the gate fails closed, whatever is wrong
             log.exception("the gate failed")
             why = f"the gate itself failed ({type(error).__name__}), so nobody is called: see the log"
-            return Refused("failed", why, unable=True)
+            return GateRefusal("failed", why, unable=True)
         return found or case
 
     def _hook(self, options: GateOptions) -> Hook | None:
@@ -181,30 +179,32 @@ class Gate:
             self._hooks[options.hook] = Hook(Path(options.hook), HOOK_LIMIT)
         return self._hooks.get(options.hook)
 
-    async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> Refused | None:
+    async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> GateRefusal | None:
         try:
             entry = await self.own.find(number)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             log.warning("the do-not-call list cannot be read", error=str(error))
             why = f"the database does not answer ({type(error).__name__})"
-            return Refused(
+            return GateRefusal(
                 "failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True
             )
         if entry is not None:
-            return Refused(
+            return GateRefusal(
                 "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
             )
         self._files.become(_files(held))
         await self._files.fresh()
         return self._files.refusal(number)
 
-    def _counting(self, judged: Case | Refused, now: datetime) -> AbstractAsyncContextManager[Callable[[str], None]]:
-        """The turn in which a call is counted; where only this machine counts, the audit does."""
-        if self._database is None or isinstance(judged, Refused) or judged.parsed is None:
+    def _counting(
+        self, judged: GateCase | GateRefusal, now: datetime
+    ) -> AbstractAsyncContextManager[Callable[[str], None]]:
+        """The lock under which a call is counted; if only this machine counts, the audit's."""
+        if self._database is None or isinstance(judged, GateRefusal) or judged.parsed is None:
             return contextlib.nullcontext(lambda number: None)
         return self._database.turn(now)
 
-    def _counted(self, case: Case) -> Permit | Refused:
+    def _counted(self, case: GateCase) -> Permit | GateRefusal:
         if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted:
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
@@ -218,24 +218,26 @@ class Gate:
 
 
 def _files(held: Mapping[str, GateOptions]) -> Iterator[tuple[str, str]]:
-    """The do-not-call files of everybody, each with the country of whoever names it."""
+    """The do-not-call files of all agents, each with the country of its agent."""
     return ((path, one.dnc_country) for one in held.values() for path in one.dnc_files)
 
 
-def _uncounted(error: Exception) -> Refused:
+def _uncounted(error: Exception) -> GateRefusal:
     why = f"the database that counts calls out does not answer ({type(error).__name__})"
-    return Refused("failed", why, unable=True)
+    return GateRefusal("failed", why, unable=True)
 
 
-def _line(dial: GateRequest, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
+def _line(
+    dial: GateRequest, verdict: Permit | GateRefusal, judged: GateCase | GateRefusal, now: datetime
+) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
     fresh = permitted and dial.purpose != "transfer" and not dial.counted
-    number = judged.number if isinstance(judged, Case) else dial.number[:64]
+    number = judged.number if isinstance(judged, GateCase) else dial.number[:64]
     line = {
         "at": now.isoformat(),
         "number": number,
         "permitted": permitted,
-        "counts": fresh and isinstance(judged, Case) and judged.parsed is not None,
+        "counts": fresh and isinstance(judged, GateCase) and judged.parsed is not None,
         "rule": "" if isinstance(verdict, Permit) else verdict.rule,
         "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
         "agent": dial.agent,
@@ -244,7 +246,7 @@ def _line(dial: GateRequest, verdict: Permit | Refused, judged: Case | Refused, 
         "campaign": dial.campaign,
         "consent": dial.consent,
     }
-    if isinstance(verdict, Refused) and verdict.again is not None:
+    if isinstance(verdict, GateRefusal) and verdict.again is not None:
         line["again"] = verdict.again.isoformat()
     return line
 

@@ -12,7 +12,7 @@ import structlog
 
 from agent.pool import Pool, PoolFullError
 from sipgw.config.errors import OperatorError
-from sipgw.policy.gate.rules import GateRequest, Refused
+from sipgw.policy.gate.rules import GateRefusal, GateRequest
 
 log = structlog.get_logger()
 
@@ -35,15 +35,15 @@ class Hook:
         sys.modules[spec.name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # the user's file: whatever it raises is told as one line
+        except Exception as error:  # the user's file: any error is reported as one line
             raise HookError(f"[gate] hook: {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
         function: Callable[[GateRequest], Any] | None = getattr(module, NAME, None)
         if not callable(function):
             raise HookError(f"[gate] hook: {path}: there is no function {NAME}(dial)")
         self._function, self._limit, self._path = function, limit, path
 
-    async def refusal(self, dial: GateRequest) -> Refused | None:
-        """None if it lets the call out; anything but True does not."""
+    async def refusal(self, dial: GateRequest) -> GateRefusal | None:
+        """None if the hook permits the call; only True permits it."""
         try:
             async with asyncio.timeout(self._limit):
                 if inspect.iscoroutinefunction(self._function):
@@ -52,14 +52,14 @@ class Hook:
                     answer = await HOOKS.run(self._function, dial)
         except TimeoutError:
             why = f"{self._path} gave no answer within {self._limit:g} s, so {dial.number} is not called"
-            return Refused("hook", why, unable=True)
+            return GateRefusal("hook", why, unable=True)
         except PoolFullError as error:
-            return Refused("hook", f"{self._path} was not asked about {dial.number}: {error}", unable=True)
+            return GateRefusal("hook", f"{self._path} was not asked about {dial.number}: {error}", unable=True)
         except Exception as error:  # the observer boundary: its details are for the log
             log.exception("the gate's hook failed")
             why = f"{self._path} failed ({type(error).__name__}), so {dial.number} is not called"
-            return Refused("hook", why, unable=True)
+            return GateRefusal("hook", why, unable=True)
         if answer is True:
             return None
         reason = " ".join(answer.split())[:300] if isinstance(answer, str) and answer.strip() else "it said no"
-        return Refused("hook", f"{self._path} does not let {dial.number} be called: {reason}")
+        return GateRefusal("hook", f"{self._path} does not let {dial.number} be called: {reason}")

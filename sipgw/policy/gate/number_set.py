@@ -27,7 +27,7 @@ class NumberSet:
 
     numbers: "array[int]" = field(default_factory=lambda: array("Q"), repr=False)
     broken: tuple[str, ...] = ()
-    """What could not be read, with its line; the first of many."""
+    """The first unreadable values, with their lines."""
     unread: int = 0
     """How many lines those are."""
     lines: int = 0
@@ -44,7 +44,7 @@ class NumberSet:
 
 
 def parse(lines: Iterable[str], country: str = "") -> NumberSet:
-    """The set of the numbers that stand one in a line, or in the first column of a CSV. Broken lines are told.
+    """The set of numbers of a file with one number a line, or of the first column of a CSV. Invalid lines are reported.
 
     Numbers without ``+`` are read as dialled in `country`; without one they begin with their country code. Raises
     `TooManyError`.
@@ -84,7 +84,7 @@ def numbers_of(lines: Iterable[str], country: str = "") -> Iterator[tuple[int, i
 def _number(fields: list[str], country: str) -> int:
     text = fields[0]
     plain = text.isascii() and text.isdigit()
-    if plain and country in NANP:  # the shapes that most lists have, without the price of understanding all shapes
+    if plain and country in NANP:  # the common formats, without the cost of the full parser
         if len(text) == 3 and len(fields) > 1 and len(fields[1]) == 7 and fields[1].isdigit():
             return int(f"1{text}{fields[1]}")  # the National Do Not Call Registry's files: area code, number
         if len(text) == 10:

@@ -1,6 +1,6 @@
-"""The rules in front of every call out: what may be dialled, whom and when. Sans-IO; every rule fails closed.
+"""The rules for every outgoing call: which numbers, whom and when. Sans-IO; every rule fails closed.
 
-Each rule is a function from a `Case` to None or a `Refused` that says in plain words why, and what to change.
+Each rule is a function from a `GateCase` to None or a `GateRefusal` that says in plain words why, and what to change.
 """
 
 import re
@@ -28,7 +28,7 @@ COSTLY = {
 
 
 class GateRequest(NamedTuple):
-    """A wish to call somebody."""
+    """A request to call somebody."""
 
     number: str
     trunk: str
@@ -36,12 +36,12 @@ class GateRequest(NamedTuple):
     agent: str = ""
     purpose: Purpose = "call"
     consent: bool | None = None
-    """Whether the person has agreed to be called; None if nobody knows."""
+    """Whether the person has consented to be called; None if unknown."""
     campaign: str = ""
     caller_id: str = ""
-    """The number that it wishes to show; the trunk has the last word."""
+    """The requested caller ID; the trunk decides."""
     counted: bool = False
-    """Whether it was let out on another trunk already, which has failed: the caps have it."""
+    """Whether it was permitted on another trunk before, which failed: the caps have counted it."""
 
 
 class Permit(NamedTuple):
@@ -50,20 +50,20 @@ class Permit(NamedTuple):
     number: str
 
 
-class Refused(NamedTuple):
+class GateRefusal(NamedTuple):
     """The call must not be made."""
 
     rule: str
     reason: str
     """In plain words: why, and what to change."""
     again: datetime | None = None
-    """When it is worth asking again; None: not before somebody changes something."""
+    """The time to ask again; None: not before the configuration or the lists change."""
     unable: bool = False
-    """Whether only the gate is to blame, which could not do its work."""
+    """Whether the only reason is that the gate could not do its work."""
 
 
-class Case(NamedTuple):
-    """A dial whose number is understood."""
+class GateCase(NamedTuple):
+    """A dial whose number was parsed."""
 
     dial: GateRequest
     options: GateOptions
@@ -75,80 +75,82 @@ class Case(NamedTuple):
     home: str
     """The trunk's country; empty if it has none."""
     caller_id: str
-    """What the person called will see."""
+    """The caller ID for the called person."""
     now: datetime
 
 
-Rule = Callable[[Case], Refused | None]
+Rule = Callable[[GateCase], GateRefusal | None]
 
 
-def understood(dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
-    """The first rule: the number is a valid one, on a trunk that is there."""
+def understood(
+    dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime
+) -> GateCase | GateRefusal:
+    """The first rule: the number is valid, and the trunk exists."""
     import phonenumbers  # as in `sipgw.config.numbers`
 
     if trunk is None:
-        return Refused("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")
+        return GateRefusal("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")
     if dial.purpose not in PURPOSES:
-        return Refused("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
+        return GateRefusal("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
     home, shown = trunk.country.upper(), trunk.shows(dial.caller_id)
     if trunk.number_format == "as_dialled" and any(_is(dial.number, pattern) for pattern in options.extensions):
-        return Case(dial, options, dial.number, "", None, home, shown, now)
-    # A PBX reads digits without + in its own way, so what is judged would not be what is dialled.
+        return GateCase(dial, options, dial.number, "", None, home, shown, now)
+    # A PBX interprets digits without + in its own way, so the judged number could differ from the dialled one.
     untouched = trunk.number_format == "as_dialled"
     try:
         number = e164(dial.number, "" if untouched else trunk.country)
     except NumberError as error:
         hint = "; extensions of a PBX stand in [gate] extensions" if trunk.number_format == "as_dialled" else ""
-        return Refused("number", f"{error}{hint}")
+        return GateRefusal("number", f"{error}{hint}")
     parsed = phonenumbers.parse(number)
     if not phonenumbers.is_valid_number(parsed):
-        return Refused("number", f"{number} is not in use: no numbers like it are given out; correct it")
+        return GateRefusal("number", f"{number} is not in use: no numbers like it are given out; correct it")
     country = str(phonenumbers.region_code_for_number(parsed) or WORLD)
-    return Case(dial, options, number, country, parsed, home, shown, now)
+    return GateCase(dial, options, number, country, parsed, home, shown, now)
 
 
 def _is(number: str, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\?", "[0-9]"), number) is not None
 
 
-def destination(case: Case) -> Refused | None:
-    """Countries and prefixes that may be dialled; what costs the caller extra never."""
+def destination(case: GateCase) -> GateRefusal | None:
+    """Countries and prefixes that may be dialled; premium numbers are never dialled."""
     import phonenumbers
 
     options, number = case.options, case.number
     kind = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(case.parsed))
     if kind in COSTLY:
-        return Refused("premium", f"{number} is a {COSTLY[kind]}: never dialled")
+        return GateRefusal("premium", f"{number} is a {COSTLY[kind]}: never dialled")
     if case.country == WORLD:
-        return Refused("premium", f"{number} is a satellite or international service number: never dialled")
+        return GateRefusal("premium", f"{number} is a satellite or international service number: never dialled")
     if prefix := next((one for one in options.never if number.startswith(one)), ""):
-        return Refused("never", f"{number} begins with {prefix}, which [gate] never forbids")
+        return GateRefusal("never", f"{number} begins with {prefix}, which [gate] never forbids")
     if any(number.startswith(one) for one in options.prefixes):
         return None
     allowed = options.countries or ((case.home,) if case.home else ())
     if not allowed:
-        return Refused(
+        return GateRefusal(
             "country",
             f"no country may be dialled through {case.dial.trunk!r}: give it a 'country', or set [gate] countries",
         )
     if case.country in allowed:
         return None
-    return Refused(
+    return GateRefusal(
         "country",
         f"{number} is in {case.country}, and only {', '.join(allowed)} may be dialled; to allow it add "
         f"{case.country!r} to [gate] countries",
     )
 
 
-def window(case: Case) -> Refused | None:
-    """The hours in which the person may be called, in every zone that the number may be in."""
+def window(case: GateCase) -> GateRefusal | None:
+    """The hours in which the person may be called, in every possible time zone of the number."""
     from phonenumbers import timezone
 
     names = timezone.time_zones_for_number(case.parsed)
     zones = [zone_named(name) for name in names]
     known = [zone for zone in zones if zone is not None]
     if not known or len(known) < len(zones) or "Etc/Unknown" in names:
-        return Refused("window", f"nobody knows what time it is where {case.number} is, so it is not called")
+        return GateRefusal("window", f"nobody knows what time it is where {case.number} is, so it is not called")
     options = case.options
     hours = Hours.of(options.windows, options.holidays, case.country)
     closed = hours.closed(case.now, known)
@@ -156,14 +158,14 @@ def window(case: Case) -> Refused | None:
         return None
     when = "; ".join(map(str, hours.windows)) or f"never: no [[gate.windows]] is for {case.country}"
     zones_text = f", which may be in {len(known)} time zones" if len(known) > 1 else ""
-    return Refused(
+    return GateRefusal(
         "window",
         f"{case.number}{zones_text}: {closed}; people there may be called {when} ([[gate.windows]])",
         hours.opens(case.now, known),
     )
 
 
-def consent(case: Case) -> Refused | None:
+def consent(case: GateCase) -> GateRefusal | None:
     """Calls that need the person's agreement."""
     dial, options = case.dial, case.options
     if dial.consent is True:
@@ -178,10 +180,10 @@ def consent(case: Case) -> Refused | None:
     if not why:
         return None
     knows = "has not agreed" if dial.consent is False else "is not known to have agreed"
-    return Refused("consent", f"the person at {case.number} {knows} to be called, and {why}")
+    return GateRefusal("consent", f"the person at {case.number} {knows} to be called, and {why}")
 
 
-def india(case: Case) -> Refused | None:
+def india(case: GateCase) -> GateRefusal | None:
     """Promotional calls to India: registered, and shown as the 140 series; other calls never as that series.
 
     TRAI's Telecom Commercial Communications Customer Preference Regulations, 2018; the 1600 series is for service and
@@ -192,7 +194,7 @@ def india(case: Case) -> Refused | None:
     shown = case.caller_id.removeprefix("+91").removeprefix("0")
     if case.dial.purpose not in case.options.promotional:
         if shown.startswith("140"):
-            return Refused(
+            return GateRefusal(
                 "india",
                 f"the caller ID {case.caller_id} is of the 140 series, for promotion only",
             )
@@ -200,13 +202,13 @@ def india(case: Case) -> Refused | None:
     registered = case.options.india
     names = ("entity_id", "header_id", "template_id")
     if missing := [name for name in names if not getattr(registered, name)]:
-        return Refused(
+        return GateRefusal(
             "india",
             f"{case.number} is in India, where promotional calls are registered (DLT): set {', '.join(missing)} in "
             "[gate.india]",
         )
     if not shown.startswith("140"):
-        return Refused(
+        return GateRefusal(
             "india",
             f"promotional calls to India must show a number of the 140 series, not {case.caller_id or 'none'}: set the "
             "trunk's caller_id",
@@ -218,7 +220,7 @@ BEFORE_LISTS: tuple[Rule, ...] = (destination,)
 AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
 
 
-def refusal(case: Case, rules: tuple[Rule, ...], *, later: bool = False) -> Refused | None:
-    """What the first of `rules` that refuses says; with `later` of those that will still do so after any wait."""
+def refusal(case: GateCase, rules: tuple[Rule, ...], *, later: bool = False) -> GateRefusal | None:
+    """The first refusal of `rules`; with `later`, the first that no waiting changes."""
     said = (found for rule in rules if (found := rule(case)) is not None)
     return next((found for found in said if not (later and found.again)), None)

@@ -1,4 +1,5 @@
-"""Counts of calls out for all gateways that share a PostgreSQL database; those of one machine share the audit."""
+"""Counts of outgoing calls for all gateways that share a PostgreSQL database; gateways of one machine share the
+audit."""
 
 import asyncio
 import contextlib
@@ -16,11 +17,11 @@ LIMIT = 2.0
 LOCK = 0x51B6D1A
 """Number of the lock that lets one gateway at a time decide."""
 TIDY = timedelta(hours=1)
-"""Between two deletions of what no cap looks at any more."""
+"""Seconds between two deletions of counts that no cap uses any more."""
 
 
-class Dialled(Base):
-    """A call that was let out."""
+class CountedCall(Base):
+    """A call that was permitted."""
 
     __tablename__ = "dials"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -31,7 +32,7 @@ class Dialled(Base):
 
 
 class SharedCounts:
-    """What other gateways let out is told to `take`, and what this one does is told to them."""
+    """`take` gets the calls that other gateways permitted; they get the calls of this one."""
 
     def __init__(self, store: Store, take: Callable[[str, datetime], None]) -> None:
         self._store = store
@@ -41,19 +42,18 @@ class SharedCounts:
 
     @contextlib.asynccontextmanager
     async def turn(self, now: datetime) -> AsyncIterator[Callable[[str], None]]:
-        """Decide while no other gateway does: every call so far has been taken in. Yields what counts a number.
-
-        It counts once the turn is over without an error. Raises `SQLAlchemyError`, `OSError` or `TimeoutError`.
+        """Hold the lock for one decision, after all earlier calls were read. Yields the function that counts a number.
+        The count is stored at the end without an error. Raises `SQLAlchemyError`, `OSError` or `TimeoutError`.
         """
         counted: list[str] = []
         async with asyncio.timeout(LIMIT), self._store.write() as session:
             await session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
             if self._tidied is None or now - self._tidied >= TIDY:
-                await session.execute(delete(Dialled).where(Dialled.at <= (now - WEEK).timestamp()))
+                await session.execute(delete(CountedCall).where(CountedCall.at <= (now - WEEK).timestamp()))
                 self._tidied = now
-            rows = select(Dialled).where(Dialled.id > self._seen).order_by(Dialled.id)
+            rows = select(CountedCall).where(CountedCall.id > self._seen).order_by(CountedCall.id)
             for row in await session.scalars(rows):
                 self._take(row.number, datetime.fromtimestamp(row.at, UTC))
                 self._seen = row.id
             yield counted.append
-            session.add_all(Dialled(number=number, at=now.timestamp()) for number in counted)
+            session.add_all(CountedCall(number=number, at=now.timestamp()) for number in counted)

@@ -70,5 +70,5 @@ def _of_unknown(keep: Callable[[str], Awaitable[dict[str, Any]]]) -> Tool:
 
 
 def stop_keys(key: str) -> Mapping[str, str]:
-    """What the key of ``[gate] stop_key`` stands for."""
+    """The tool of the key ``[gate] stop_key``."""
     return {key: NAME} if key else {}

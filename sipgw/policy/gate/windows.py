@@ -1,4 +1,4 @@
-"""When people may be called: by the clock on their wall, in every time zone that their number may be in. Sans-IO."""
+"""Calling windows: in local time, in every possible time zone of the number. Sans-IO."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ class Hours:
 
     @classmethod
     def of(cls, windows: Sequence[WindowOptions], holidays: Sequence[str], country: str) -> "Hours":
-        """Those of `windows` that name the country; if none does, those that name no country."""
+        """The `windows` that name the country; if none does, the windows without a country."""
         named = tuple(window for window in windows if country in window.countries)
         return cls(named or tuple(one for one in windows if not one.countries), tuple(holidays), country)
 
     def closed(self, now: datetime, zones: Sequence[ZoneInfo]) -> str:
-        """Why nobody may be called `now` in one of `zones`, in words; empty if it is a good time in all of them."""
+        """The reason why calls are not allowed `now` in one of `zones`; empty if they are allowed in all."""
         for zone in zones:
             local = now.astimezone(zone)
             there = f"it is {local:%H:%M} on {local:%A} in {zone.key}"
-            # In the hour that the clocks are set back the same time comes twice: nobody can say which one is meant.
+            # When the clocks are set back, an hour occurs twice, so its times are ambiguous.
             if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
                 return f"{there}, where the clocks are just being set back"
             begun = [day for window in self.windows if (day := window.span.began(local)) is not None]
@@ -48,7 +48,8 @@ class Hours:
         return ""
 
     def opens(self, now: datetime, zones: Sequence[ZoneInfo]) -> datetime | None:
-        """The next time from `now` at which it is a good time in all of `zones`; None within a week."""
+        """The next time from `now` at which calls are allowed in all of `zones`; None if there is none within a
+        week."""
         different = list({zone.utcoffset(now): zone for zone in zones}.values())
         begins = set()
         for zone in different:

@@ -1,1 +1,1 @@
-"""Who may call in, how often, and who is turned away."""
+"""Admission of incoming calls: networks, accounts, limits, refusals."""

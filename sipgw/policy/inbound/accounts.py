@@ -1,1 +1,1 @@
-"""Accounts: softphones, desk phones and PBXs that prove who they are by a password."""
+"""Accounts: softphones, desk phones and PBXs that authenticate by a password."""

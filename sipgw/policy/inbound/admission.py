@@ -1,6 +1,6 @@
-"""Who may come in: by network, by password, or both; how often; and how many at once. Sans-IO.
+"""Admission of requests: by network, by password, or both; with limits of rate and number. Sans-IO.
 
-Whoever is turned away learns nothing: strangers get no answer at all, unknown users the same answer as wrong passwords.
+A refused sender learns nothing: strangers get no answer at all, unknown users the same answer as wrong passwords.
 """
 
 from collections import OrderedDict
@@ -12,8 +12,8 @@ from sipgw.bounds import FULL
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.networks import Networks, plain, site
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.inbound.refusals import Refusals, Refused
-from sipgw.policy.inbound.room import Room
+from sipgw.policy.inbound.capacity import Capacity
+from sipgw.policy.inbound.refusals import RefusalEntry, Refusals
 from sipgw.sip.buckets import Bucket, Buckets
 from sipgw.sip.challenge import Challenger, Proof
 from sipgw.sip.checks import Refusal
@@ -32,15 +32,15 @@ LOCKED_OUT = (
     "too many wrong passwords from this address: it gets no answer for a while ([admission] failures_per_minute)"
 )
 STRANGERS_TOLD = 100
-"""Strangers that are told of in the log, once each."""
+"""Number of strangers that are logged, once each."""
 REMEMBERED = 1000
-"""Sources of accounts, and addresses that we sent requests to, that are remembered as known."""
+"""Number of remembered addresses: sources of accounts, and addresses that we sent requests to."""
 ACCOUNTS_TRUNK = TrunkOptions(name="accounts", mode="peer", proof="digest", trust_identity=False)
 """The trunk of accounts that name none."""
 
 
 class Admission:
-    """Judges what comes from outside any call."""
+    """Judges requests outside of calls."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Admission:
     ) -> None:
         self.options = options
         self.trunks = Trunks(tuple(trunks) or (() if accounts else (LOCAL_TRUNK,)))
-        self.room = Room(options.max_calls, options.delay_limit)
+        self.capacity = Capacity(options.max_calls, options.delay_limit)
         self._accounts = {account.user: account for account in accounts}
         self._at_home = {account.user: Networks((net, True) for net in account.networks) for account in accounts}
         self._phones = Networks((network, True) for account in accounts for network in account.networks)
@@ -61,15 +61,15 @@ class Admission:
         self._limits = _Limits(options, key)
         self._proven: OrderedDict[str, None] = OrderedDict()
         self._met: OrderedDict[str, None] = OrderedDict()
-        self._told = _Told()
+        self._told = _RefusalLog()
 
     def screen(self, host: str, now: float) -> bool:
-        """Whether a message from `host` is to be read at all; a flood of strangers is not."""
+        """Whether a message from `host` is parsed at all; a flood of strangers is dropped."""
         return self.known(host) or self._limits.stranger(site(host), now)
 
     @property
     def refusals(self) -> Refusals:
-        """Who was turned away lately."""
+        """The latest refusals."""
         return self._told.refusals
 
     @property
@@ -78,14 +78,14 @@ class Admission:
         return self._accounts.keys()
 
     def known(self, host: str) -> bool:
-        """Whether `host` belongs to a trunk, an account has proven itself from there, or we have asked it something."""
+        """Whether `host` belongs to a trunk, an account has authenticated from there, or we sent a request to it."""
         if self.trunks.match(host) is not None:
             return True
         address = str(plain(host))
         return address in self._proven or address in self._met
 
     def met(self, host: str) -> None:
-        """We have sent a request to `host`: it answers, and has its say in the call, whatever strangers do."""
+        """We have sent a request to `host`: its messages are admitted also during a flood of strangers."""
         if is_address(host):
             _remember(self._met, host)
 
@@ -99,8 +99,8 @@ class Admission:
                 return refusal
             trunk = self.trunk_of(request, source)
         if request.method == "INVITE" and trunk is not None and request.headers.get("replaces") is None:
-            return self._room(trunk, request, source, now)
-        return BUSY if self.room.draining and request.method == "OPTIONS" else None
+            return self._capacity(trunk, request, source, now)
+        return BUSY if self.capacity.draining and request.method == "OPTIONS" else None
 
     def user(self, request: Request) -> str:
         """The account that an admitted request comes from; empty if it was admitted by network."""
@@ -114,16 +114,16 @@ class Admission:
         account = self._accounts.get(self._challenger.user(request))
         return (self.trunks.named(account.trunk) or ACCOUNTS_TRUNK) if account else None
 
-    def _room(self, trunk: TrunkOptions, request: Request, source: Peer, now: float) -> Refusal | None:
-        if full := self.room.full(now):
+    def _capacity(self, trunk: TrunkOptions, request: Request, source: Peer, now: float) -> Refusal | None:
+        if full := self.capacity.full(now):
             why = full
-        elif self.room.calls[trunk.name] >= trunk.max_calls:
+        elif self.capacity.calls[trunk.name] >= trunk.max_calls:
             why = f"the trunk has {trunk.max_calls} calls, its max_calls"
         elif not self._limits.call(site(source.host), now):
             why = f"more than {self.options.calls_per_second:g} calls per second from this address"
         else:
             return None
-        self.refusals.note(trunk.name, Refused.of(request, source, now, BUSY.status, why))
+        self.refusals.note(trunk.name, RefusalEntry.of(request, source, now, BUSY.status, why))
         if self._limits.lines.take(now):
             log.warning("call sent elsewhere", call=request.call_id, trunk=trunk.name, status=BUSY.status, why=why)
         return BUSY
@@ -135,16 +135,16 @@ class Admission:
                 return DROP
             if trunk.proof == "network":
                 why = "it may call, but there are no accounts to register for"
-                self.refusals.note(trunk.name, Refused.of(request, source, now, 403, why))
-                return Refusal(403)  # it may call, but there is nothing here that it could register
+                self.refusals.note(trunk.name, RefusalEntry.of(request, source, now, 403, why))
+                return Refusal(403)  # it may call, but it cannot register here
         if request.method == "CANCEL":  # RFC 3261 §22.1: it cannot be answered with credentials
             return DROP
         user = self._challenger.user(request)
-        # Behind one address there may be many phones: one with an old password must not lock out the others.
+        # One address may have many phones: a phone with an old password must not lock out the others.
         who = f"{site(source.host)} {user if str(plain(source.host)) in self._proven else ''}"
         name = trunk.name if trunk else self._trunk_name(user)
         if self._limits.locked_out(who, now):
-            self.refusals.note(name, Refused.of(request, source, now, DROP.status, LOCKED_OUT))
+            self.refusals.note(name, RefusalEntry.of(request, source, now, DROP.status, LOCKED_OUT))
             return DROP
         proof = self._challenger.prove(request, source.host, now)
         if proof is Proof.GIVEN and self._belongs(user, source, trunk):
@@ -157,7 +157,7 @@ class Admission:
                 why = f"wrong password of the account {user!r}" if user in self._accounts else "an unknown account"
                 if proof is Proof.GIVEN:
                     why = f"the account {user!r} must not come from there: see its networks"
-                self.refusals.note(name, Refused.of(request, source, now, 401, why))
+                self.refusals.note(name, RefusalEntry.of(request, source, now, 401, why))
         stale = proof is Proof.STALE
         return Refusal(401, headers=self._challenger.challenge(source.host, now, stale=stale))
 
@@ -184,8 +184,8 @@ def _remember(hosts: OrderedDict[str, None], host: str) -> None:
         hosts.popitem(last=False)
 
 
-class _Told:
-    """What was told of those who were turned away; a stranger is told of once, however often it comes."""
+class _RefusalLog:
+    """The log of refused senders; each stranger is logged once."""
 
     def __init__(self) -> None:
         self.refusals = Refusals()
@@ -202,11 +202,12 @@ class _Told:
         log.warning("stranger ignored", address=source.host, method=request.method,
                     advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
         why = "its address belongs to no trunk or account"
-        self.refusals.note("", Refused.of(request, source, now, 0, why))
+        self.refusals.note("", RefusalEntry.of(request, source, now, 0, why))
 
 
 class _Limits:
-    """The buckets. Strangers have theirs apart, so that no flood of theirs empties those of the known."""
+    """The token buckets. Strangers have separate ones, so that a flood of strangers does not empty those of known
+    senders."""
 
     def __init__(self, options: AdmissionOptions, key: bytes) -> None:
         self.lines = Bucket(1.0, 20.0)  # a log is memory too
@@ -217,7 +218,7 @@ class _Limits:
         self._failures = Buckets(options.failures_per_minute / 60, options.failures_per_minute, key)
 
     def stranger(self, who: str, now: float) -> bool:
-        """Whether another message of a stranger is to be read."""
+        """Whether another message of a stranger is parsed."""
         return self._stranger.take(who, now) and self._strangers.take(now)
 
     def call(self, who: str, now: float) -> bool:

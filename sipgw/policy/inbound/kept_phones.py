@@ -1,4 +1,4 @@
-"""The phones of accounts outlive a restart: their bindings stand in a file beside the database."""
+"""Stores the registered phones of accounts in a file beside the database, so that they survive a restart."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from sipgw.sip.uri import Uri
 log = structlog.get_logger()
 
 WRITTEN_EVERY = 5.0
-"""Seconds between two writings; a gateway that is killed forgets what came after the last one."""
+"""Seconds between two writes; a killed gateway loses the changes after the last one."""
 LARGEST = 16 << 20
 """Bytes of a file that is read."""
 
@@ -26,8 +26,8 @@ LARGEST = 16 << 20
 class KeptPhones:
     """Keeps the bindings of `registrar` in `file`. Use it as an async context manager.
 
-    Of what it finds there it takes the phones of `users` that have not expired. A file that cannot be read or written
-    is logged and costs no more than the registrations: phones come back by themselves.
+    It restores the phones of `users` that have not expired. An unreadable or unwritable file is logged; only
+    registrations are lost then, and phones renew them.
     """
 
     def __init__(self, registrar: Registrar, file: Path, users: Collection[str]) -> None:
@@ -107,7 +107,7 @@ def _line(user: str, binding: Binding, expires: float) -> dict[str, Any]:
 def _binding(line: dict[str, Any], expires: float) -> Binding:
     """Raises `KeyError`, `TypeError` and `ValueError`."""
     contact = Uri.parse(line["contact"])
-    # A connection does not outlive us: then the phone is where it says it is, until it registers anew.
+    # Connections end with the process: until the phone registers again, its Contact address is used.
     peer = peer_of(contact)
     if line["peer"] is not None:
         transport, host, port = line["peer"]

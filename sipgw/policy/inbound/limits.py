@@ -1,4 +1,4 @@
-"""How much of us one caller, one network or one day may take: who is turned away, and with which words. Sans-IO.
+"""Limits on incoming calls for one caller, one network and one day, and the answers beyond them. Sans-IO.
 
 `sipgw.policy.inbound.admission` decides which requests are accepted at all, how fast, and how many calls a trunk and
 the gateway hold at once. These limits apply to the calls that it accepted.
@@ -15,11 +15,11 @@ from sipgw.config.networks import Networks, site
 
 WITHHELD = "withheld"
 REMEMBERED = 20_000
-"""Callers and networks whose calls are counted; the longest silent are forgotten first."""
+"""Number of counted callers and networks; the least recent are forgotten first."""
 
 
 class Declined(NamedTuple):
-    """Why a call is turned away, and how."""
+    """The reason and the answer of a refused call."""
 
     answer: Answer
     rule: str
@@ -32,27 +32,27 @@ class Declined(NamedTuple):
         return {"busy": 486, "overload": 503, "decline": 603, "spoken": 200}[self.answer]
 
 
-class Rule(NamedTuple):
+class LimitRule(NamedTuple):
     """How many calls of one kind there may be."""
 
     key: str
-    """What is counted."""
+    """The counted kind of calls."""
     most: int
     window: float
-    """Seconds for which a call counts; 0: as long as it lasts."""
+    """Seconds for which a call counts; 0: the duration of the call."""
     declined: Declined
-    """What becomes of one more."""
+    """The answer to a call beyond the limit."""
 
 
-class Spent(NamedTuple):
-    """What the calls of a day have taken so far."""
+class SpentToday(NamedTuple):
+    """Minutes and money of the day so far."""
 
     minutes: float = 0.0
     money: float = 0.0
 
 
 class Caller(NamedTuple):
-    """Who calls whom, and from where."""
+    """Caller, called number and source of a call."""
 
     number: str
     """Empty if it is withheld."""
@@ -62,9 +62,9 @@ class Caller(NamedTuple):
 
 
 class Limits:
-    """Judges the calls that come in; `spent` tells what the day has taken."""
+    """Judges incoming calls; `spent` returns the minutes and money of the day."""
 
-    def __init__(self, options: LimitOptions, spent: Callable[[], Spent] = Spent) -> None:
+    def __init__(self, options: LimitOptions, spent: Callable[[], SpentToday] = SpentToday) -> None:
         self._options = options
         self._spent = spent
         self._blocked = Networks((network, True) for network in options.blocked_networks)
@@ -72,7 +72,7 @@ class Limits:
         self._going: Counter[str] = Counter()
 
     def admit(self, caller: Caller, now: float) -> Declined | None:
-        """None to take the call: then it counts, until `over`. `now` is in seconds."""
+        """None if the call is accepted: then it counts until `over`. `now` is in seconds."""
         declined = self._refusal(caller, now)
         if declined is None:
             for rule in self.rules(caller):
@@ -105,7 +105,7 @@ class Limits:
         full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)
         return next(full, None) or self.budget()
 
-    def _count(self, rule: Rule, now: float) -> int:
+    def _count(self, rule: LimitRule, now: float) -> int:
         if not rule.window:
             return self._going[rule.key]
         calls = self._recent.get(rule.key, deque())
@@ -113,22 +113,24 @@ class Limits:
             calls.popleft()
         return len(calls)
 
-    def rules(self, caller: Caller) -> list[Rule]:
+    def rules(self, caller: Caller) -> list[LimitRule]:
         """How many calls like this one there may be, at the same time and within the window."""
         options, number, found = self._options, caller.number, []
         person = next((one for one in options.people if fnmatchcase(caller.dialled, one.number)), None)
         if person is not None:
             reason = f"{person.at_once} at once speak at {person.number} already ([[limits.people]])"
-            found.append(Rule(f"person:{person.number}", person.at_once, 0, Declined(person.answer, "busy", reason)))
+            found.append(
+                LimitRule(f"person:{person.number}", person.at_once, 0, Declined(person.answer, "busy", reason))
+            )
         if number and options.at_once_per_number:
             name, most = "at_once_per_number", options.at_once_per_number
             reason = f"{number} has {most} calls at the same time ([limits] {name})"
-            found.append(Rule(f"{name}:{number}", most, 0, Declined(options.answer_too_often, name, reason)))
+            found.append(LimitRule(f"{name}:{number}", most, 0, Declined(options.answer_too_often, name, reason)))
         for who, name in ((number, "per_number"), (site(caller.host), "per_network")):
             most, window = getattr(options, name), options.window
             if who and most:
                 reason = f"{who} has called {most} times within {window:.0f} s ([limits] {name})"
-                found.append(Rule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
+                found.append(LimitRule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
         return found
 
     def budget(self) -> Declined | None:

@@ -1,4 +1,4 @@
-"""Who was turned away lately, and why: what somebody wants to know whose call does not arrive. Sans-IO."""
+"""The latest refused requests and their reasons, for somebody whose call does not arrive. Sans-IO."""
 
 from collections import deque
 from typing import NamedTuple
@@ -9,41 +9,41 @@ from sipgw.sip.message import Request
 STRANGERS = 20
 """The latest of them are remembered."""
 CALLS = 200
-"""The latest calls of others that were not let in are remembered."""
+"""Number of remembered refused calls of known senders."""
 
 
-class Refused(NamedTuple):
-    """Somebody was turned away."""
+class RefusalEntry(NamedTuple):
+    """A refused request."""
 
     at: float
     """Seconds of the caller's clock."""
     address: str
     method: str
     status: int
-    """What was answered; 0 for nothing."""
+    """The status of the response; 0 for none."""
     why: str
     call: str = ""
     """The Call-ID, if it was to become a call."""
 
     @classmethod
-    def of(cls, request: Request, source: Peer, now: float, status: int, why: str) -> "Refused":
-        """What is told of a `request` that is turned away."""
+    def of(cls, request: Request, source: Peer, now: float, status: int, why: str) -> "RefusalEntry":
+        """The entry of a refused `request`."""
         call = request.headers.get("call-id") or "" if request.method == "INVITE" else ""
         return cls(now, source.host, request.method, status, why, call)
 
 
 class Refusals:
-    """The last refusal of each trunk, the latest strangers, and the latest calls that were not let in."""
+    """The last refusal of each trunk, the latest strangers, and the latest refused calls."""
 
     def __init__(self) -> None:
-        self.last: dict[str, Refused] = {}
+        self.last: dict[str, RefusalEntry] = {}
         """By trunk."""
-        self.strangers: deque[Refused] = deque(maxlen=STRANGERS)
-        self.calls: dict[str, Refused] = {}
-        """By Call-ID; those of strangers, who get no answer, are not among them."""
+        self.strangers: deque[RefusalEntry] = deque(maxlen=STRANGERS)
+        self.calls: dict[str, RefusalEntry] = {}
+        """By Call-ID, without strangers, which get no answer."""
 
-    def note(self, trunk: str, refused: Refused) -> None:
-        """Remember one; `trunk` is empty for a stranger."""
+    def note(self, trunk: str, refused: RefusalEntry) -> None:
+        """Add a refusal; `trunk` is empty for a stranger."""
         if trunk:
             self.last[trunk] = refused
             if refused.call:

@@ -1,35 +1,36 @@
-"""The limits on calls that come in, counted over all gateways. Without Redis each counts its own, as ever."""
+"""The limits on incoming calls, counted over all gateways. Without Redis each counts its own calls."""
 
 import asyncio
 import contextlib
 
 from sipgw.cluster.cluster import Cluster
-from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
+from sipgw.cluster.slots import HeldSlot, SlotLimit
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.inbound.limits import Caller, Declined, Limits, Rule
-from sipgw.trunks.trunk_places import HELD, TrunkRoom, room_of
+from sipgw.policy.inbound.limits import Caller, Declined, LimitRule, Limits
+from sipgw.trunks.trunk_slots import HELD, TrunkCapacity, room_of
 
 
 class SharedLimits:
-    """Our own limits, and in a cluster those of all together."""
+    """The limits of this gateway, and in a cluster of all gateways together."""
 
     def __init__(self, own: Limits, cluster: Cluster | None) -> None:
         self.own = own
         self._cluster = cluster
         self._held: dict[str, list[str]] = {}
-        """The sets in which each call holds a place as long as it lasts."""
+        """The sets in which each call holds a slot for its duration."""
         if cluster is not None:
             cluster.parts.append(self._beat)
 
     async def admit(self, caller: Caller, call: str, trunk: TrunkOptions) -> Declined | None:
-        """None to take the call: then it counts, until `over`. While Redis is gone only our own limits are asked."""
+        """None if the call is accepted: then it counts until `over`. While Redis is away only the limits of this
+        gateway apply."""
         if self._cluster is None:
             return self._own(caller)
         rules = [*self.own.rules(caller), _rule_of(room_of(trunk))]
         full = None
         with contextlib.suppress(Unreachable):
-            bounds = [Bound(rule.key, rule.most, rule.window or HELD) for rule in rules]
+            bounds = [SlotLimit(rule.key, rule.most, rule.window or HELD) for rule in rules]
             full = await self._cluster.places.take(call, bounds)
         if full is not None:
             return rules[full.at].declined
@@ -55,9 +56,9 @@ class SharedLimits:
 
     async def _beat(self) -> None:
         if self._cluster is not None:
-            held = [Held(key, call, HELD) for call, keys in self._held.items() for key in keys]
+            held = [HeldSlot(key, call, HELD) for call, keys in self._held.items() for key in keys]
             await self._cluster.places.put(held)
 
 
-def _rule_of(room: TrunkRoom) -> Rule:
-    return Rule(room.key, room.most, 0, Declined("overload", "max_calls", room.reason))
+def _rule_of(capacity: TrunkCapacity) -> LimitRule:
+    return LimitRule(capacity.key, capacity.most, 0, Declined("overload", "max_calls", capacity.reason))

@@ -1,1 +1,1 @@
-"""Files that are kept of calls, from their consent to their removal."""
+"""Files of calls, from consent to deletion."""

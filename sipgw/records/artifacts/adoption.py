@@ -15,19 +15,24 @@ from sipgw.records.artifacts.files import BUNDLE, ENDING, PACKETS, absolute, fil
 from sipgw.records.artifacts.folders import mark_of
 from sipgw.records.artifacts.work import on_disk
 from sipgw.records.store import Store
-from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.tables import ArtifactRecord, CallRecord
 
 log = structlog.get_logger()
 
 NOTE = ".unfinished"
-"""Behind the name of a recording: a note of an earlier release that it was not finished, or not redacted."""
-KINDS = {".gz": Kind.TIMELINE, ".pcap": Kind.CAPTURE, ".zip": Kind.BUNDLE, NOTE: Kind.RECORDING}
+"""Suffix of a recording's name: a note of an earlier release that the recording was not finished, or not redacted."""
+KINDS = {
+    ".gz": ArtifactKind.TIMELINE,
+    ".pcap": ArtifactKind.CAPTURE,
+    ".zip": ArtifactKind.BUNDLE,
+    NOTE: ArtifactKind.RECORDING,
+}
 _NAME = re.compile(rf"-[0-9a-f]{{12}}(?:{'|'.join(map(re.escape, (ENDING, PACKETS, BUNDLE)))})$")
 
 
 async def folders_of(store: Store) -> set[str]:
-    """The folders of recordings of earlier releases that were not seen since, configured or not."""
+    """The folders with recordings of earlier releases that were not seen since the upgrade, configured or not."""
     async with store.read() as session:
         return {
             str(absolute(one).parent)
@@ -36,11 +41,8 @@ async def folders_of(store: Store) -> set[str]:
 
 
 async def adopt(store: Store, folder: str) -> None:
-    """Make a row for each file in `folder` that has none; recordings that are there without a note may be heard.
-
-    A folder that is away, or another than the one that was looked at, is looked at the next time.
-
-    Raises OSError, `PoolFullError`, and what the database raises.
+    """Make a row for each file in `folder` that has none; recordings without a note may be played. An absent or foreign
+    folder is tried again the next time. Raises OSError, `PoolFullError`, and the errors of the database.
     """
     row, path = ArtifactRecord, absolute(folder)
     if not (here := sorted(hosts.here(store))):
@@ -59,33 +61,35 @@ async def adopt(store: Store, folder: str) -> None:
             if kept is None and one.suffix in KINDS:
                 kept = known[name] = row(
                     path=name, gateway=here[0], call=calls.get(one.name.partition(".")[0], ""), kind=KINDS[one.suffix],
-                    created=made, state=State.FINISHED, problem="",
+                    created=made, state=ArtifactState.FINISHED, problem="",
                 )  # fmt: skip
                 session.add(kept)
-            waits = kept is not None and (kept.state, kept.problem) == (State.TO_REDACT, UNSEEN)
-            if kept and noted and (waits or kept.state == State.FINISHED):  # all of it: what it says is not read
+            waits = kept is not None and (kept.state, kept.problem) == (ArtifactState.TO_REDACT, UNSEEN)
+            if (
+                kept and noted and (waits or kept.state == ArtifactState.FINISHED)
+            ):  # all of it: what it says is not read
                 everything = {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
-                kept.state, kept.redact, kept.problem = State.TO_REDACT, everything, ""
+                kept.state, kept.redact, kept.problem = ArtifactState.TO_REDACT, everything, ""
             elif kept and waits and Path(f"{name}{NOTE}") not in files:
-                kept.state, kept.problem = State.FINISHED, ""
+                kept.state, kept.problem = ArtifactState.FINISHED, ""
     await on_disk("adopt", str(path), _adopted, done, mark, [one for one in files if one.suffix == NOTE])
     if files:
         log.info("files of earlier releases have rows now", folder=str(path), files=len(files))
 
 
 def _mine(store: Store) -> ColumnElement[bool]:
-    """Whether a row is of a gateway of this machine; the first releases did not tell which had a recording."""
+    """Whether a row belongs to a gateway of this machine; the first releases did not store the gateway of a
+    recording."""
     return ArtifactRecord.gateway.in_([*hosts.here(store), ""]) if store.options.url else true()
 
 
 def _unseen(store: Store) -> tuple[ColumnElement[bool], ...]:
-    return _mine(store), ArtifactRecord.state == State.TO_REDACT, ArtifactRecord.problem == UNSEEN
+    return _mine(store), ArtifactRecord.state == ArtifactState.TO_REDACT, ArtifactRecord.problem == UNSEEN
 
 
 def _look(folder: Path, done: Path, unseen: Collection[str]) -> tuple[str, dict[Path, datetime]]:
-    """The line that tells that this folder was looked at, and our files in it with the times when they were made.
-
-    Of a folder that was looked at already only `unseen` recordings, and their notes. The line is empty without a mark.
+    """The line that marks this folder as adopted, and our files in it with their creation times. In an adopted folder
+    only `unseen` recordings and their notes count. The line is empty without a mark.
     """
     if not folder.is_dir():
         return "", {}
@@ -102,7 +106,7 @@ def _look(folder: Path, done: Path, unseen: Collection[str]) -> tuple[str, dict[
 
 
 def _adopted(done: Path, mark: str, notes: Collection[Path]) -> None:
-    """Delete notes, as each has a row, and remember the folder."""
+    """Delete the notes, because each has a row now, and remember the folder."""
     for note in notes:
         note.unlink(missing_ok=True)
     if mark:

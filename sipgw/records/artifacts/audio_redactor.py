@@ -1,8 +1,6 @@
-"""Covers what is private in what was said by a tone in the recording, too, soon after it was said.
-
-Of the caller's words those are covered that are private, where the STT tells where each word stands (AssemblyAI,
-Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
-of the turn.
+"""Covers private words in the recording by a tone, soon after they were said. If the STT reports word positions
+(AssemblyAI, Deepgram Nova), only the caller's private words are covered; otherwise everything that the caller said
+without a break. In the agent's speech it covers from the sentence to the end of the turn.
 """
 
 import asyncio
@@ -20,9 +18,9 @@ from media.recording.redact import Span
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import SETTLED, Artifact
-from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.privacy.redaction import Found, find
-from sipgw.records.store.artifact_states import State
+from sipgw.records.store.artifact_states import ArtifactState
 from sipgw.sip.boundaries import bounded, contained
 
 log = structlog.get_logger()
@@ -30,11 +28,11 @@ log = structlog.get_logger()
 AFTER = SETTLED.total_seconds()
 """Seconds until what was said is in the file."""
 MARGIN = timedelta(seconds=0.5)
-"""What is covered before and behind: the clocks of speech, events and recording are not the same."""
+"""Seconds that are covered before and after, because the clocks of speech, events and recording differ."""
 WORD_MARGIN = timedelta(seconds=0.25)
 """The same for a word whose place is known."""
 TOGETHER = 3
-"""Times that the caller may speak to say one number."""
+"""Number of utterances over which one number may be spread."""
 WAITING = 1000
 LIMIT = 60.0
 """Seconds for one file."""
@@ -42,16 +40,16 @@ TOO_LONG = f"not done within {LIMIT:g} s"
 
 
 class RecordedCall(NamedTuple):
-    """A call that goes on, as far as its recording is concerned."""
+    """The recording of a running call."""
 
     agent: str
     """Name of the agent whose rules hold now."""
-    tape: Tape | None
+    call_recording: CallRecording | None
     """The recording of the call."""
 
 
 class _Piece(NamedTuple):
-    """Something that was said: a word, or all that lies between two moments."""
+    """A piece of speech: a word, or everything between two times."""
 
     text: str
     since: datetime
@@ -60,7 +58,7 @@ class _Piece(NamedTuple):
 
 @dataclass
 class _Words:
-    """What is known of the turn that goes on, and what the caller said last."""
+    """The words of the present turn, and the caller's last words."""
 
     since: datetime
     first_private: datetime | None = None
@@ -74,9 +72,8 @@ class _Job(NamedTuple):
 
 
 class AudioRedactor:
-    """Covers what is private in recordings of calls that go on. An async context manager.
-
-    What is left when a call ends is for `sipgw.records.artifacts.work`.
+    """Covers private words in recordings of running calls. An async context manager. The rest after the end of a call
+    is the task of `sipgw.records.artifacts.work`.
     """
 
     def __init__(
@@ -85,13 +82,13 @@ class AudioRedactor:
         live: Callable[[str], RecordedCall | None],
         policy: Callable[[str], PrivacyOptions],
     ) -> None:
-        """`live` finds a call, `policy` what holds for an agent's name."""
+        """`live` finds a call, `policy` the privacy options of an agent."""
         self._watchers = watchers
         self._live = live
         self._policy = policy
         self._words: dict[str, _Words] = {}
         self._withheld: set[str] = set()
-        """Calls whose captured sound is given to nobody: no tone can be laid over packets."""
+        """Calls whose captured sound is withheld, because packets cannot be covered by a tone."""
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
         self._stack = contextlib.AsyncExitStack()
 
@@ -141,7 +138,7 @@ class AudioRedactor:
         self._judged(call, "L", at)
 
     def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
-        """What is private in these together, if it reaches into the latest."""
+        """The private words in these pieces together, if they reach into the latest piece."""
         pieces = [*earlier, *latest]
         known = len(_text(earlier))
         found = [one for one in self._found(call, _text(pieces)) if one.end > known]
@@ -162,38 +159,38 @@ class AudioRedactor:
         return bool(self._found(call, text))
 
     def _judged(self, call: str, side: str, until: datetime) -> None:
-        """Of what was said until then it is known what is private: after a kill the rest is covered."""
+        """Note the time up to which private words are known; after a kill the rest is covered."""
         live = self._live(call)
-        if live and (tape := live.tape) and tape.artifact and tape.began:
-            tape.artifact.judged(side, (until - tape.began - MARGIN).total_seconds())
+        if live and (call_recording := live.call_recording) and call_recording.artifact and call_recording.began:
+            call_recording.artifact.judged(side, (until - call_recording.began - MARGIN).total_seconds())
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
         if call not in self._withheld:
             self._withheld.add(call)
             self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
         live = self._live(call)
-        tape = live.tape if live else None
-        if tape is None or tape.artifact is None or tape.began is None:
+        call_recording = live.call_recording if live else None
+        if call_recording is None or call_recording.artifact is None or call_recording.began is None:
             return
-        zero = tape.began
+        zero = call_recording.began
         places = [
             Span(side, (since - zero).total_seconds(), (until - zero).total_seconds()) for side, since, until in spans
         ]
-        if not tape.path.endswith(".wav"):
-            log.error("recording not redacted", file=tape.path, cause="only WAV can be")
+        if not call_recording.path.endswith(".wav"):
+            log.error("recording not redacted", file=call_recording.path, cause="only WAV can be")
             return
         if not (ahead := [span for span in places if span.end > 0]):
             return
-        tape.artifact.want(ahead)
+        call_recording.artifact.want(ahead)
         with contextlib.suppress(asyncio.QueueFull):  # it is covered when the call is over
-            self._jobs.put_nowait(_Job(asyncio.get_running_loop().time() + AFTER, tape.artifact, ahead))
+            self._jobs.put_nowait(_Job(asyncio.get_running_loop().time() + AFTER, call_recording.artifact, ahead))
 
     async def _work(self) -> None:
         now = asyncio.get_running_loop().time
         while True:
             job = await self._jobs.get()
             await asyncio.sleep(max(0.0, job.due - now()))
-            if job.artifact.state is State.WRITING:
+            if job.artifact.state is ArtifactState.WRITING:
                 with contained("recording not redacted"):
                     if problem := await cover(job.artifact.path, job.spans, growing=True):
                         log.error("recording not redacted", file=job.artifact.path, cause=problem)
@@ -206,9 +203,8 @@ def _text(pieces: list[_Piece]) -> str:
 
 
 async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
-    """Cover parts of a recording, `growing` while its call goes on; returns what went wrong.
-
-    It takes `LIMIT` at most, and never raises.
+    """Cover parts of a recording, `growing` while its call goes on; returns the error, or "". It takes `LIMIT` at most,
+    and never raises.
     """
     options = ["--growing"] if growing else []
     return await bounded(
@@ -217,7 +213,7 @@ async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
 
 
 async def _run(path: str, arguments: list[str]) -> str:
-    """Do it in a process of its own; returns what went wrong."""
+    """Run the redaction in a separate process; returns the error, or ""."""
     command = sys.executable, "-m", "media.recording.redact", path, *arguments
     try:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)

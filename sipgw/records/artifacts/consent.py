@@ -7,20 +7,20 @@ import phonenumbers
 
 from agent.tools import Tool, tool
 from sipgw.config.records import RecordingOptions
-from sipgw.records.artifacts.recordings import Consent, Tape
+from sipgw.records.artifacts.recordings import CallRecording, Consent
 from sipgw.sip.identity import Identity
 
 _GDPR = "AT BE BG CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
 _OTHERS = "AE AU BR CA CH IL IN JP KR MX PH SG TR ZA"
 ALL_PARTIES = frozenset(f"{_GDPR} {_OTHERS}".split())
-"""Where everybody in a call must know of its recording, or where that is the safe reading: no legal advice."""
+"""Countries where all parties must know of a recording, or where that is the safe reading: no legal advice."""
 US_STATES = frozenset(("California", "Connecticut", "Delaware", "Florida", "Illinois", "Maryland", "Massachusetts",
     "Michigan", "Montana", "Nevada", "New Hampshire", "Oregon", "Pennsylvania", "Washington State"))  # fmt: skip
-"""As phonenumbers' geocoder calls them: a number tells where it was issued, not where its owner is."""
+"""Names of the geocoder of phonenumbers: a number tells where it was issued, not where its owner is."""
 
 
 def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False) -> Consent:
-    """How consent is got in this call, to whatever keeps its sound.
+    """The form of consent in this call, for every form of kept sound.
 
     ``country`` becomes ``announce`` or ``off`` by the other side's number.
     """
@@ -31,7 +31,7 @@ def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False
 
 
 def must_know(number: str) -> bool:
-    """Whether the law where `number` is from wants everybody to know; True if that cannot be told."""
+    """Whether the law of the place of `number` requires that all parties know; True if unknown."""
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
@@ -51,24 +51,24 @@ _CODES = frozenset(("CA", "CT", "DE", "FL", "IL", "MD", "MA", "MI", "MT", "NV", 
 
 
 def notice_of(options: RecordingOptions, consent: Consent, notice: str) -> str:
-    """What is said before the greeting."""
+    """The sentence before the greeting."""
     sentence: Mapping[Literal["announce", "key"], str] = {"announce": options.announcement, "key": options.question}
     return f"{sentence[consent]} {notice}".strip() if consent in ("announce", "key") else notice
 
 
-def recording_tools(tape: Tape) -> list[Tool]:
-    """What lets the agent keep sound out of the recording, and of captures and bundles, for a while."""
+def recording_tools(call_recording: CallRecording) -> list[Tool]:
+    """Tools with which the agent pauses the recording, captures and bundles for a while."""
 
     @tool(timeout=2.0)
     async def pause_recording() -> dict[str, Any]:
         """Stop recording, before the caller tells a card number or asks not to be recorded for a while."""
-        tape.pause()
+        call_recording.pause()
         return {"recording": "paused"}
 
     @tool(timeout=2.0)
     async def resume_recording() -> dict[str, Any]:
         """Record again, as soon as what must not be recorded has been said."""
-        tape.resume()
+        call_recording.resume()
         return {"recording": "on"}
 
     return [pause_recording, resume_recording]

@@ -13,15 +13,15 @@ PACKETS = ".pcap"
 BUNDLE = ".call.zip"
 """Of its bundle: see `sipgw.tools.replay`."""
 KEEPING = Pool("the files of calls", workers=4, waiting=1024)
-"""Reads and writes them; at the end of a drain that is each call's at once."""
+"""The pool of threads for these files; at the end of a drain it has the files of all calls at once."""
 
 
 def file_name(call: str) -> str:
-    """A name for the files of a call whatever the other side chose as Call-ID: two calls never share one."""
+    """A file name for a call, for any Call-ID of the other side: two calls never share one."""
     readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
     return f"{readable}-{hashlib.sha256(call.encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def absolute(folder: str | Path) -> Path:
-    """A folder whatever the working directory is later: rows of artifacts name whole paths."""
+    """The absolute path of a folder, because rows of artifacts have absolute paths."""
     return Path(folder).absolute()

@@ -1,7 +1,7 @@
-"""Marks of the folders in which files of calls are kept: by them a deleted file is told from a disk that is away.
+"""Marks of the folders with files of calls: they distinguish a deleted file from an unmounted disk.
 
-A file that is not there counts as deleted only where its folder is the one that it was kept in. Where a disk is not
-mounted the folder is empty or absent, and the file comes back with the disk. So the folders have a `MARK` with a random
+A missing file counts as deleted only in its original folder. Without the mounted disk the folder is empty or absent,
+and the file comes back with the disk. So the folders have a `MARK` with a random
 id, which is written once and known to this machine: where it is not, or another, the folder is another. Where two
 folders with files were seen in one place, one of them is perhaps the mount point that was marked while its disk was
 away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
@@ -20,23 +20,23 @@ import structlog
 log = structlog.get_logger()
 
 MARK = ".sipgw"
-"""Name of the file that tells that a folder is the one in which files of calls are kept."""
+"""Name of the file that identifies a folder with files of calls."""
 SEVERAL = "several"
-"""In place of an id: more than one folder was seen there."""
+"""Stored instead of an id if more than one folder was seen at the path."""
 _KNOWN = threading.Lock()
-"""Held while the file of what is known changes: several threads may mark folders."""
+"""Protects the file of known folders: several threads may mark folders."""
 ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
 
 
 class Folders:
-    """Which folders were marked, remembered in a file of this machine."""
+    """The marked folders, stored in a file of this machine."""
 
     def __init__(self, known: Path) -> None:
-        """`known` is that file; its folder is made when it does not exist."""
+        """`known` is that file; its folder is created if needed."""
         self._known = known
 
     def mark(self, folders: Iterable[str | Path]) -> None:
-        """Mark those that never were; one whose mark is missing or another is told. Never raises."""
+        """Mark folders that were never marked; log folders whose mark is missing or differs. Never raises."""
         for folder in {Path(one).absolute() for one in folders if str(one)}:
             try:
                 self._mark(folder)
@@ -57,11 +57,11 @@ class Folders:
                 self._know(folder, SEVERAL)
 
     def certain(self, folder: Path) -> bool:
-        """Whether what is not in this folder is nowhere. Never raises."""
+        """Whether a file that is missing in this folder is deleted. Never raises."""
         folder = folder.absolute()
         try:
             here, wanted = mark_of(folder), self._read().get(str(folder))
-            if wanted is None:  # not marked by us: what has files in it is no empty mount point
+            if wanted is None:  # not marked by us: a folder with files is no empty mount point
                 return here is not None or any(folder.iterdir())
         except OSError:
             return False
@@ -86,7 +86,7 @@ class Folders:
 
 
 def mark_of(folder: Path) -> str | None:
-    """What is in the mark of a folder; None without one. Raises OSError."""
+    """The content of the mark of a folder; None without one. Raises OSError."""
     try:
         return (folder / MARK).read_text("ascii", "replace").strip()
     except (FileNotFoundError, NotADirectoryError):
@@ -94,7 +94,7 @@ def mark_of(folder: Path) -> str | None:
 
 
 def _marked(folder: Path) -> str:
-    """Mark a folder, whole or not at all; returns the mark that it has: another gateway may have been faster.
+    """Mark a folder atomically; returns its mark, which may be that of a faster gateway.
 
     Raises OSError.
     """

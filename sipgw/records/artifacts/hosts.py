@@ -1,4 +1,4 @@
-"""Gateways that share a database have a disk each: which of them are here, and which do not come back."""
+"""Gateways that share a database have separate disks: the gateways of this machine, and gateways that are gone."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,21 +11,21 @@ from sipgw.records.store.store import Store
 from sipgw.records.store.tables import SpoolRecord
 
 GONE = timedelta(days=30)
-"""After which a gateway that is not heard of does not come back, nor do its disk and what is on it."""
+"""Time without news after which a gateway and its disk count as gone."""
 
 
 def here(store: Store) -> set[str]:
-    """The gateways of this machine, whether they run or not."""
+    """The gateways of this machine, running or not."""
     return identities(store.options.spool_folder)
 
 
 def alive(now: datetime) -> Select[str]:
-    """The gateways that are there, or may come back."""
+    """The gateways that run, or may come back."""
     return select(SpoolRecord.gateway).where(or_(SpoolRecord.seen.is_(None), SpoolRecord.seen >= now - GONE))
 
 
 def ours(store: Store, now: datetime, gateway: Any) -> ColumnElement[bool]:
-    """Whether a row of that `gateway`, a column, has its files here, or nowhere any more."""
+    """Whether the files of a row with that `gateway`, a column, are on this machine or on a machine that is gone."""
     return or_(gateway.in_(here(store)), gateway.not_in(alive(now))) if store.options.url else true()
 
 

@@ -1,4 +1,4 @@
-"""Recordings of calls: which are made, where they are kept, and what became of each."""
+"""Recordings of calls: consent, pauses, files and results."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import structlog
 
 from media.process.channel import Channel, MediaDown, Recorded
 from sipgw.records.artifacts.artifact import Artifact, Artifacts
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 
 log = structlog.get_logger()
 
@@ -23,11 +23,11 @@ NOT_AGREED = "the caller did not agree to be recorded"
 NOT_YET = "the caller has not agreed yet"
 
 
-class Tape:
-    """What may be kept of the sound of one call, and its recording if there is a path.
+class CallRecording:
+    """Controls which sound of one call may be kept, and its recording if there is a path.
 
-    `keeps` decides it for all that keeps or tells sound: the media process keeps nothing in recordings, captures and
-    bundles and lets nobody listen until it is told here that it may.
+    `keeps` decides for every use of sound: until it allows it, the media process writes no recordings, captures and
+    bundles, and sends nothing to listeners.
     """
 
     def __init__(
@@ -39,15 +39,14 @@ class Tape:
         redact: bool = False,
         artifacts: Artifacts | None = None,
     ) -> None:
-        """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is whose it is.
-
-        `redact` tells whether what is private in it is to be covered, `artifacts` begins its row.
+        """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is the identity of the call.
+        `redact`: cover private words in it; `artifacts` creates its row.
         """
         self.path = path
         self.artifact: Artifact | None = None
         """The row of its file, once that was begun."""
         self._row = partial(
-            (artifacts or Artifacts()).begin, Kind.RECORDING, call, path,
+            (artifacts or Artifacts()).begin, ArtifactKind.RECORDING, call, path,
             consent="" if consent == "off" else consent, redact=redact and path.endswith(".wav"),
         )  # fmt: skip
         """Makes the row."""
@@ -56,34 +55,33 @@ class Tape:
         self.began: datetime | None = None
         """When the file began."""
         self.agreed = consent != "key"
-        """Whether the caller has agreed, as far as they were to be asked."""
+        """Whether the caller has consented, or need not be asked."""
         self._answered = False
         self._told = False
-        """What the media process was told last; it begins by keeping nothing."""
+        """The last setting of the media process; it starts with no sound kept."""
         self._channel: Channel | None = None
         self._paused: set[str] = set()
-        """Who wants nothing to be kept now: somebody ``by hand``, or the call itself (``secluded``)."""
+        """The present reasons to keep nothing: paused ``by hand``, or by the call itself (``secluded``)."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def keeps(self) -> bool:
-        """Whether sound may be kept now, in whatever form, and heard by others."""
+        """Whether sound may be kept now, in any form, and heard by listeners."""
         return self.agreed and not (self._paused or self._timer)
 
     def attach(self, channel: Channel) -> None:
-        """Decide from now on over the sound of `channel`, which has just been opened."""
+        """Control the sound of `channel`, which has just been opened."""
         self._channel = channel
         self._tell()
 
     def begin(self) -> None:
-        """Record what the channel exchanges from now on, or from the caller's consent on."""
+        """Record the sound of the channel from now on, or from the caller's consent on."""
         self._answered = True
         self._start()
 
     def pressed(self, key: str, *, asked: bool = False) -> None:
-        """The caller presses keys: that may be consent, or a number that nobody should hear in the recording.
-
-        Only a key that the agent `asked` for is consent: others with whom they speak ask for keys, too.
+        """The caller presses a key: it may be consent, or part of a number that must not be in the recording. Only a
+        key that the agent `asked` for is consent, because a person who speaks with the caller may ask for keys, too.
         """
         if not self.agreed and asked and key == AGREE:
             self.agreed = True
@@ -96,7 +94,7 @@ class Tape:
             self._tell()
 
     def pause(self) -> None:
-        """Keep silence in place of what follows: card numbers, and what the caller does not want kept."""
+        """Write silence from now on: for card numbers, and for words that the caller does not want kept."""
         self._paused.add("by hand")
         self._tell()
 
@@ -106,7 +104,7 @@ class Tape:
         self._tell()
 
     def seclude(self, on: bool) -> None:
-        """Keep nothing at all of what follows, or go on."""
+        """Keep nothing from now on, or go on."""
         (self._paused.add if on else self._paused.discard)("secluded")
         self._tell()
 
@@ -117,7 +115,7 @@ class Tape:
                 (self._channel.resume_recording if self._told else self._channel.pause_recording)()
 
     def _start(self) -> None:
-        """Record, if a row of the file can be kept: a kill would leave what is recorded without one."""
+        """Record if a row for the file can be written; otherwise a kill would leave a file without a row."""
         if not (self.path and self.agreed and self._channel and self._answered) or self.artifact or self.problem:
             return
         try:
@@ -143,17 +141,17 @@ class Tape:
             log.error("recording ended", file=self.path, seconds=round(event.seconds), cause=event.problem)
 
     def on_dead(self, cause: str) -> None:
-        """The media process could not go on: the last second or two are missing."""
+        """The media process failed: the last second or two are missing."""
         if self.began is not None and not self.problem:
             self.problem = f"not finished: {cause}"
 
     def end(self) -> None:
-        """The call is over, and everybody has been told: from now on nothing more is found that is to be covered."""
+        """The call is over, and all watchers know it: no more private words will be found."""
         if self.artifact:
             self.artifact.end()
 
     def as_dict(self) -> dict[str, dict[str, str]]:
-        """What stands in the record of the call, which is over."""
+        """The fields for the record of the ended call."""
         if self._timer:
             self._timer.cancel()
         if self.artifact is None and not self.problem:

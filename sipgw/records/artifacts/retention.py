@@ -1,7 +1,7 @@
-"""What is kept for how long, and what is forgotten. Files are only marked here; `work` deletes them.
+"""Retention and forgetting. Files are only marked here; `work` deletes them.
 
-Gateways may share one database, each with options of its own: what is too old is deleted by the gateway that had the
-call. Who is forgotten is forgotten at once for all gateways; each then deletes the files on its own disk.
+Gateways may share one database, each with its own options: a gateway deletes the old data of its own calls. Forgetting
+a number applies to all gateways at once; each then deletes the files on its own disk.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,8 +15,8 @@ from sipgw.bounds import FULL
 from sipgw.config.numbers import spellings
 from sipgw.config.records import RetentionOptions
 from sipgw.records.artifacts import artifact, hosts
-from sipgw.records.artifacts.work import Worker
-from sipgw.records.store.artifact_states import FILES, SOUND, WORDS, Kind, State, before
+from sipgw.records.artifacts.work import ArtifactWorker
+from sipgw.records.store.artifact_states import FILES, SOUND, WORDS, ArtifactKind, ArtifactState, before
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import (
@@ -30,13 +30,14 @@ from sipgw.records.store.tables import (
 from sipgw.records.store.writing import last_seen
 
 SOME = 500
-"""Calls in one transaction: calls that end meanwhile are to be recorded, too."""
+"""Calls in one transaction; it is short so that ending calls can be written meanwhile."""
 LONGEST = timedelta(days=7)
-"""Longer than any call: one that is open then will never be closed by the gateway that had it."""
+"""Longer than any call: a call that is still open then will not be closed by its gateway."""
 TOLD_WITHIN = timedelta(days=4)
-"""A day longer than a webhook is tried: one that waits then is for a target that no gateway has any more."""
+"""A day longer than the retries of a webhook: a webhook that still waits then has a target that no gateway has any
+more."""
 GIVEN_UP_KEPT = timedelta(days=30)
-"""How long it stays known, without its text, that a webhook was given up."""
+"""Time for which the row of a given-up webhook is kept, without its text."""
 LOST = "its gateway did not come back"
 Erase = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
 """Erases something of calls in the database."""
@@ -44,7 +45,7 @@ Erase = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
 
 @dataclass
 class Removed:
-    """What was deleted."""
+    """Counts of deleted data."""
 
     calls: int = 0
     transcripts: int = 0
@@ -54,15 +55,16 @@ class Removed:
     """Files that could not be deleted: see `sipgw.records.artifacts.work`. They are tried again."""
 
 
-async def purge(store: Store, options: RetentionOptions, now: datetime, worker: Worker | None = None) -> Removed:
-    """Delete what is older than it may be.
-
-    Raises what the database raises, and `StoreError` if too many files could not be deleted (`MOST_UNDELETED`): then
-    the records of further calls stay. Their words and recordings are too old all the same.
+async def purge(
+    store: Store, options: RetentionOptions, now: datetime, worker: ArtifactWorker | None = None
+) -> Removed:
+    """Delete data past its retention time. Raises the errors of the database, and `StoreError` if too many files could
+    not be deleted (`MOST_UNDELETED`): then the records of further calls stay; their words and recordings are deleted
+    all the same.
     """
-    worker = worker or Worker(store)
+    worker = worker or ArtifactWorker(store)
     removed = Removed(recordings=await worker.work(now, again=True))
-    rules: tuple[tuple[int, tuple[Kind, ...], ColumnElement[bool], Erase], ...] = (
+    rules: tuple[tuple[int, tuple[ArtifactKind, ...], ColumnElement[bool], Erase], ...] = (
         (options.recordings, SOUND, CallRecord.recording != "", _blank),
         (options.transcripts, WORDS, or_(_in(TurnRecord), _in(ToolCallRecord)), _delete_words),
         (options.calls, FILES, true(), _delete_calls),
@@ -79,13 +81,13 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, worker: 
     return await _counted(store, removed, now)
 
 
-async def forget(store: Store, number: str, now: datetime, worker: Worker | None = None) -> Removed:
-    """Delete all of somebody who called or was called, at all gateways. Calls that go on are left.
+async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorker | None = None) -> Removed:
+    """Delete all data of somebody who called or was called, at all gateways, except running calls.
 
     Raises as `purge`.
     """
-    worker = worker or Worker(store)
-    async with store.write() as session:  # first, for records may have to wait for a disk that is away
+    worker = worker or ArtifactWorker(store)
+    async with store.write() as session:  # first, because records may have to wait for an absent disk
         theirs = select(CallRecord.id).where(CallRecord.ended.is_not(None), _of(number))
         await _delete_words(session, list(await session.scalars(theirs)))
     removed = Removed()
@@ -98,29 +100,29 @@ async def forget(store: Store, number: str, now: datetime, worker: Worker | None
 
 
 async def mask_elsewhere(store: Store, number: str, now: datetime) -> int:
-    """Leave it to the other gateways to make a number unreadable in their audits; returns how many there are."""
+    """Ask the other gateways to mask a number in their audits; returns the number of these gateways."""
     if not store.options.url:
         return 0
     async with store.write() as session:
         others = set(await session.scalars(hosts.alive(now))) - hosts.here(store)
         for other in others:
-            row = {"kind": Kind.AUDIT.value, "call": "", "created": now, "state": State.TO_REDACT.value}
+            row = {"kind": ArtifactKind.AUDIT.value, "call": "", "created": now, "state": ArtifactState.TO_REDACT.value}
             await session.merge(ArtifactRecord(path=number, gateway=other, next_try=now, **row))
     return len(others)
 
 
 async def prune(store: Store, kept: int, now: datetime) -> None:
-    """Delete the oldest timelines of more than are to be kept."""
+    """Delete the oldest timelines beyond the limit."""
     row = ArtifactRecord
-    these = row.kind == Kind.TIMELINE, row.state == State.FINISHED, hosts.ours(store, now, row.gateway)
+    these = row.kind == ArtifactKind.TIMELINE, row.state == ArtifactState.FINISHED, hosts.ours(store, now, row.gateway)
     older = select(row.path).where(*these).order_by(row.created.desc()).offset(kept).limit(SOME)
     async with store.write() as session:
         while paths := list(await session.scalars(older)):
-            await artifact.delete(session, now, *these, row.path.in_(paths), kinds=(Kind.TIMELINE,))
+            await artifact.delete(session, now, *these, row.path.in_(paths), kinds=(ArtifactKind.TIMELINE,))
 
 
 async def close_lost(store: Store, now: datetime) -> int:
-    """Close calls whose gateway never will, so that they can be purged; returns how many."""
+    """Close calls whose gateway is gone, so that they can be purged; returns how many."""
     async with store.write() as session:
         lost = select(CallRecord.id).where(CallRecord.ended.is_(None), CallRecord.began < now - LONGEST).limit(SOME)
         calls = list(await session.scalars(lost))
@@ -131,7 +133,7 @@ async def close_lost(store: Store, now: datetime) -> int:
 
 
 async def expire_webhooks(store: Store, now: datetime) -> None:
-    """Erase what nobody will be told any more: what a target never took, and what was for targets that are gone."""
+    """Delete webhooks that will not be sent any more: given up, or for targets that are gone."""
     row = DeliveryRecord
     left = {"given_up": now, "body": "", "problem": "no gateway tells this target any more"}
     async with store.write() as session:
@@ -150,23 +152,23 @@ def _in(table: type[TurnRecord | ToolCallRecord]) -> ColumnElement[bool]:
     return select(table.call).where(table.call == CallRecord.id).exists()
 
 
-def _kept(kinds: Sequence[Kind]) -> ColumnElement[bool]:
-    """Whether artifacts of those kinds are not deleted yet."""
+def _kept(kinds: Sequence[ArtifactKind]) -> ColumnElement[bool]:
+    """Whether undeleted artifacts of these kinds exist."""
     row = ArtifactRecord
-    alive = row.call == CallRecord.id, row.kind.in_(kinds), row.state.in_(before(State.TO_DELETE))
+    alive = row.call == CallRecord.id, row.kind.in_(kinds), row.state.in_(before(ArtifactState.TO_DELETE))
     return select(row.path).where(*alive).exists()
 
 
 async def _erase(
     store: Store,
-    worker: Worker,
+    worker: ArtifactWorker,
     now: datetime,
     which: Sequence[ColumnElement[bool]],
-    kinds: Sequence[Kind],
+    kinds: Sequence[ArtifactKind],
     erase: Erase,
     removed: Removed,
 ) -> None:
-    """Erase something of those calls, with their artifacts of those `kinds`."""
+    """Delete data of these calls, with their artifacts of these `kinds`."""
     while True:
         async with store.write() as session:
             query = select(CallRecord.id).where(CallRecord.ended.is_not(None), *which).limit(SOME)
@@ -190,7 +192,7 @@ async def _delete_words(session: AsyncSession, calls: Sequence[str]) -> None:
 
 
 async def _delete_calls(session: AsyncSession, calls: Sequence[str]) -> None:
-    """Raises `StoreError` if too many files wait: their rows alone would tell whose they are."""
+    """Raises `StoreError` if too many files wait for deletion: only their rows would tell whose they are."""
     if await artifact.count_undeleted(session) >= artifact.MOST_UNDELETED:
         FULL["files to delete"] += len(calls)
         (first,) = await artifact.undeleted(session, 1)

@@ -1,4 +1,4 @@
-"""The shape of a recording for the eye: how loud each channel is, bit by bit."""
+"""The waveform of a recording: the loudness of each channel over time."""
 
 import struct
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from agent.ulaw import to_linear
 
 HEAD = 256
-"""Bytes in which the header of a WAV file of ours is found."""
+"""Bytes that contain the header of our WAV files."""
 
 
 def waveform(path: Path, points: int) -> dict[str, Any]:

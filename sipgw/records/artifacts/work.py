@@ -1,6 +1,5 @@
-"""Does what the table of artifacts says: deletes files, covers what is private in recordings, masks lines of the audit.
-
-What fails is tried again, after longer and longer times; the row tells how often and why. Nothing else deletes files.
+"""Works on the table of artifacts: deletes files, covers private words in recordings, masks lines of the audit. Failed
+work is tried again after growing pauses; the row has the count and the reason. Nothing else deletes files.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from sipgw.records.artifacts.artifact import SETTLED, UNSEEN, left
 from sipgw.records.artifacts.audio_redactor import TOO_LONG, cover
 from sipgw.records.artifacts.folders import ABSENT
 from sipgw.records.store import Store
-from sipgw.records.store.artifact_states import Kind, State
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
 
 log = structlog.get_logger()
@@ -29,25 +28,24 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 SOME = 500
-"""Artifacts that are worked on in one transaction."""
+"""Artifacts in one transaction."""
 BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
-"""Seconds until the next try, by how many have failed; the last goes on."""
+"""Seconds until the next attempt, by the number of failures; the last value repeats."""
 CLOCK = timedelta(hours=2)
-"""More than a row ever waits: what is due later than that was noted by a clock that was wrong, and is due now."""
+"""Longer than any pause: a later due time comes from a wrong clock, so the row is due now."""
 LIMIT = 30.0
-"""Seconds that a disk has for one piece of work in one folder, e.g. to delete its files."""
+"""Time limit in seconds for one step in one folder, e.g. the deletion of its files."""
 DISKS = Pool("the deletion of files", workers=16, waiting=64)
 _BUSY: dict[tuple[str, str], Future[Any]] = {}
-"""What is done in each folder: while it hangs the same is not begun there again."""
-DONE: dict[str, str] = {State.TO_DELETE: "deleted", State.TO_REDACT: "redacted"}
+"""The running steps by folder: a step that hangs is not begun there again."""
+DONE: dict[str, str] = {ArtifactState.TO_DELETE: "deleted", ArtifactState.TO_REDACT: "redacted"}
 HANGS = f"its disk did not answer within {LIMIT:g} s"
 ELSEWHERE = "it is on the disk of another gateway"
 
 
 async def on_disk(what: str, folder: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Have a thread do something in a folder. Raises what it raises, `PoolFullError`, and TimeoutError.
-
-    After a TimeoutError the thread goes on; until it ends the same raises TimeoutError at once.
+    """Run a step for a folder in a thread. Raises its errors, `PoolFullError`, and TimeoutError. After a TimeoutError
+    the thread goes on; until it ends, the same step raises TimeoutError at once.
     """
     before = _BUSY.get((what, folder))
     if before and not before.done():
@@ -61,8 +59,8 @@ async def on_disk(what: str, folder: str, function: Callable[P, T], /, *args: P.
         raise TimeoutError(HANGS) from None
 
 
-class Result(NamedTuple):
-    """What became of one artifact."""
+class WorkResult(NamedTuple):
+    """The result of the work on one artifact."""
 
     row: ArtifactRecord
     problem: str
@@ -71,8 +69,8 @@ class Result(NamedTuple):
     """Whether a file was deleted."""
 
 
-class Worker:
-    """Works on the artifacts of this machine, and on those of gateways that do not come back."""
+class ArtifactWorker:
+    """Works on the artifacts of this machine, and of gateways that are gone."""
 
     def __init__(
         self,
@@ -81,21 +79,19 @@ class Worker:
         mask: Callable[[str], object] | None = None,
         audit: Callable[[str, str], object] = lambda action, call: None,
     ) -> None:
-        """`writing` has the paths that this process writes; `mask` makes a number unreadable in the gate's audit.
-
-        Without `mask` files are only deleted. `audit` is told what was done, and of which call.
+        """`writing` has the paths that this process writes; `mask` masks a number in the gate's audit. Without `mask`
+        files are only deleted. `audit` gets each action and its call.
         """
         self._store = store
         self._writing = writing
         self._mask = mask
         self._audit = audit
         self._turn = asyncio.Lock()
-        self._states = [State.TO_DELETE] if mask is None else [State.TO_DELETE, State.TO_REDACT]
+        self._states = [ArtifactState.TO_DELETE] if mask is None else [ArtifactState.TO_DELETE, ArtifactState.TO_REDACT]
 
     async def work(self, now: datetime, *, again: bool = False, early: Sequence[str] = ()) -> int:
-        """Do all that is due, with `again` also what failed a short while ago; returns how many recordings it deleted.
-
-        The paths `early` are due `SETTLED` before their time. Raises what the database raises.
+        """Do all due work, with `again` also recently failed work; returns the number of deleted recordings. The paths
+        `early` are due `SETTLED` before their time. Raises the errors of the database.
         """
         async with self._turn:
             return await self._work(now, early, again=again)
@@ -118,10 +114,12 @@ class Worker:
             groups = defaultdict[tuple[str, str], list[ArtifactRecord]](list)
             for one in rows:
                 if one.path not in self._writing:
-                    groups[one.state, "" if one.kind == Kind.AUDIT else str(Path(one.path).parent)].append(one)
+                    groups[one.state, "" if one.kind == ArtifactKind.AUDIT else str(Path(one.path).parent)].append(one)
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._delete(folder, some) if state == State.TO_DELETE else self._redact(some))
+                    group.create_task(
+                        self._delete(folder, some) if state == ArtifactState.TO_DELETE else self._redact(some)
+                    )
                     for (state, folder), some in groups.items()
                 ]
             results = [one for task in tasks for one in task.result()]
@@ -131,18 +129,18 @@ class Worker:
             for result in results:
                 if not result.problem:
                     self._audit(f"{result.row.kind} {DONE[result.row.state]}", result.row.call)
-            recordings += sum(one.deleted and one.row.kind == Kind.RECORDING for one in results)
+            recordings += sum(one.deleted and one.row.kind == ArtifactKind.RECORDING for one in results)
 
-    async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[Result]:
+    async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
         """Delete files of one folder."""
         try:
             problems = await on_disk("delete", folder, self._remove, rows)
         except (TimeoutError, PoolFullError) as error:
-            return [Result(one, str(error), deleted=False) for one in rows]
-        return [Result(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
+            return [WorkResult(one, str(error), deleted=False) for one in rows]
+        return [WorkResult(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
 
     def _remove(self, rows: Sequence[ArtifactRecord]) -> list[str | None]:
-        """Delete files; returns for each "", None if it was not there, or why it is not certain that it is gone."""
+        """Delete files; returns for each "", None if it was missing, or the reason why its deletion is not certain."""
         problems: list[str | None] = []
         for one in rows:
             try:
@@ -155,33 +153,33 @@ class Worker:
         return problems
 
     def _elsewhere(self, one: ArtifactRecord) -> bool:
-        """Whether it was written on another machine, so that its file need not be here."""
+        """Whether it was written on another machine, so that its file may be elsewhere."""
         return bool(self._store.options.url) and one.gateway not in hosts.here(self._store)
 
     def _missing(self, one: ArtifactRecord, problem: str = ABSENT) -> str | None:
-        """None if the file is not there, nor anywhere else; else why that is not certain, or `problem`."""
+        """None if the file does not exist anywhere; otherwise the reason why that is uncertain, or `problem`."""
         path = Path(one.path)
         if path.exists():
             return problem
-        if self._elsewhere(one):  # that gateway may come back, with its disk: nobody heard of it, or a clock is wrong
+        if self._elsewhere(one):  # that gateway may come back with its disk: it is only unheard of, or a clock is wrong
             return ELSEWHERE
         return None if hosts.folders(self._store).certain(path.parent) else problem
 
-    async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[Result]:
-        """Cover what is private in recordings of one folder, or mask numbers."""
-        problem, results = "", list[Result]()
+    async def _redact(self, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
+        """Cover private words in recordings of one folder, or mask numbers."""
+        problem, results = "", list[WorkResult]()
         for one in rows:
             if problem != TOO_LONG:  # else the disk of all of them hangs
                 problem = await self._redacted(one)
-            results.append(Result(one, problem, deleted=False))
+            results.append(WorkResult(one, problem, deleted=False))
         return results
 
     async def _redacted(self, one: ArtifactRecord) -> str:
         """Do it for one; returns what went wrong."""
         try:
-            if one.kind == Kind.AUDIT and self._elsewhere(one):
+            if one.kind == ArtifactKind.AUDIT and self._elsewhere(one):
                 return ELSEWHERE
-            if one.kind == Kind.AUDIT:
+            if one.kind == ArtifactKind.AUDIT:
                 await DISKS.run(self._mask or str, one.path)
                 return ""
             problem = await cover(one.path, left(one.redact))
@@ -194,7 +192,7 @@ class Worker:
             return problem
 
 
-async def _note(session: AsyncSession, result: Result, now: datetime) -> None:
+async def _note(session: AsyncSession, result: WorkResult, now: datetime) -> None:
     """Move the row on, unless somebody was faster."""
     one, row = result.row, ArtifactRecord
     here = row.path == one.path, row.gateway == one.gateway, row.state == one.state
@@ -205,13 +203,13 @@ async def _note(session: AsyncSession, result: Result, now: datetime) -> None:
         wait = timedelta(seconds=BACK_OFF[min(one.attempts, len(BACK_OFF) - 1)])
         tried = {"attempts": one.attempts + 1, "next_try": now + wait, "problem": result.problem[:CAUSE]}
         await session.execute(update(row).where(*here).values(**tried))
-        if one.state == State.TO_REDACT:
+        if one.state == ArtifactState.TO_REDACT:
             log.error(
                 "artifact not redacted", kind=one.kind, call=one.call, cause=result.problem, tries=one.attempts + 1
             )
         return
-    if one.state == State.TO_DELETE or one.kind == Kind.AUDIT:
+    if one.state == ArtifactState.TO_DELETE or one.kind == ArtifactKind.AUDIT:
         await session.execute(delete(row).where(*here))
     else:
-        done = {"state": State.REDACTED.value, "redact": {}, "attempts": 0, "next_try": None, "problem": ""}
+        done = {"state": ArtifactState.REDACTED.value, "redact": {}, "attempts": 0, "next_try": None, "problem": ""}
         await session.execute(update(row).where(*here).values(**done))

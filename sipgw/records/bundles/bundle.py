@@ -11,11 +11,11 @@ from typing import Any
 
 from media.recording.tap import Tapped, packed, read
 from sipgw.config.records import PrivacyOptions
+from sipgw.records.bundles.call_result import CallResult
 from sipgw.records.bundles.check import check
-from sipgw.records.bundles.earlier import translated
+from sipgw.records.bundles.conversation_setup import ConversationSetup
+from sipgw.records.bundles.format_1 import translated
 from sipgw.records.bundles.recorder import LIMIT, Frame
-from sipgw.records.bundles.setting import Setting
-from sipgw.records.bundles.story import Story
 
 FORMAT, VERSION = "sipgw bundle", 2
 LARGEST = 96 << 20
@@ -31,17 +31,17 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A call that was kept."""
+    """A recorded call."""
 
     about: dict[str, Any]
     """Of the call: ``call``, ``began``, ``direction``, ``trunk``, ``agent``, ``caller``, ``called``, ``sipgw``,
-    ``parts`` (how many providers stand in for each other) and ``privacy`` (what was taken out)."""
-    setting: Setting
-    story: Story
+    ``parts`` (the number of providers of each part) and ``privacy`` (the redacted kinds)."""
+    setting: ConversationSetup
+    story: CallResult
     frames: list[Frame]
     sip: list[dict[str, Any]]
     packets: Sequence[Tapped]
-    """Their times are seconds since the call began; of what went out only the headers are kept."""
+    """Times are seconds since the call began; of sent packets only the headers are kept."""
     sound: bytes
     """Of the voices."""
 
@@ -62,7 +62,7 @@ class Bundle:
                 file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, 9)
         return made.getvalue()
 
-    def retold(self, story: Story) -> "Bundle":
+    def retold(self, story: CallResult) -> "Bundle":
         """The same with another story."""
         return replace(self, story=story)
 
@@ -95,7 +95,7 @@ def _parsed(path: Path, parts: dict[str, bytes]) -> Bundle:
     told, frames, sip = json.loads(parts["story.json"]), _of_lines(parts["frames.jsonl"]), _of_lines(parts["sip.jsonl"])
     if version == 1:
         translated(head, told, frames)
-    setting, story = Setting.of(head.pop("setting")), Story.read(told)
+    setting, story = ConversationSetup.of(head.pop("setting")), CallResult.read(told)
     check(frames)
     _check_head(head)
     if not all(
@@ -119,7 +119,7 @@ def _check_head(head: dict[str, Any]) -> None:
 
 
 def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
-    """What was taken out of a bundle. Raises `TypeError` or `ValueError`."""
+    """The redacted kinds of a bundle. Raises `TypeError` or `ValueError`."""
     found: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in about["privacy"].items()
     }

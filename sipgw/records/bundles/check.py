@@ -1,4 +1,4 @@
-"""What a frame must hold so that it can be played: the rest of it is for people. Sans-IO."""
+"""Required fields of frames for a replay; the other fields are for people. Sans-IO."""
 
 from typing import Any
 

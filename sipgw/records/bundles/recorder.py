@@ -1,7 +1,7 @@
-"""What is seen of one call while it goes on: what its providers answered and when, and what its line was told.
+"""Records one call while it goes on: the answers of its providers with their times, and the commands of its line.
 
-The recorder of a call stands in a context variable, which every task of the call inherits. It looks at single
-providers, below what lets them stand in for each other, so that this too can be tried again. How long an answer was
+The recorder of a call is in a context variable, which every task of the call inherits. It observes single providers
+below the failover, so that a replay exercises the failover, too. How long an answer was
 waited for is kept, and for STT how much sound it had been given: an answer belongs to its question, not to a moment of
 the clock.
 """
@@ -22,26 +22,26 @@ from agent.stt import Onset, SpeechToText, SttEvent
 from agent.tts import TextToSpeech
 
 LIMIT = 8 << 20
-"""Bytes of one call, sound of the voices included; a call of which there is more is not kept."""
+"""Maximum bytes of one call, sound of the TTS included; a larger call is not kept."""
 TAIL = 4
-"""Messages of a question to the model that are kept, the latest: the rest stands in the questions before it."""
+"""Number of the latest messages that are kept of a request to the LLM: earlier requests have the others."""
 T = TypeVar("T")
 
 Frame = dict[str, Any]
-"""``t``: seconds since the call began; ``of``: what it is about; further values as the docs list them."""
+"""``t``: seconds since the call began; ``of``: the kind; further values as the docs list them."""
 
 
 class Recorder:
-    """Everything that was seen of one call."""
+    """The recording of one call."""
 
     def __init__(self) -> None:
         self.zero = asyncio.get_running_loop().time()
-        """When the call began, on the clock of the loop."""
+        """The start of the call, on the clock of the loop."""
         self.frames: list[Frame] = []
         self.sound = bytearray()
-        """What the voices gave, one piece after the other."""
+        """The sound of the TTS, one piece after the other."""
         self.setting: dict[str, Any] = {}
-        """What the conversation was made of: see `sipgw.records.bundles.setting`."""
+        """The setup of the conversation: see `sipgw.records.bundles.conversation_setup`."""
         self.numbers = count(1)
         self.size = 0
 
@@ -80,7 +80,7 @@ class Recorder:
                 self.note("failed", part=part, cause=cause)
 
     def keep(self, sound: bytes) -> list[int]:
-        """Keep sound; returns where it is: from which byte, and how many."""
+        """Keep sound; returns its offset and length in bytes."""
         self.size += len(sound)
         if not self.whole:
             return [0, 0]
@@ -92,7 +92,7 @@ RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 def note(of: str, **values: Any) -> None:
-    """Tell the recorder of the call that we are in, if it has one."""
+    """Send a frame to the recorder of the present call, if there is one."""
     recorder = RECORDER.get()
     if recorder is not None:
         recorder.note(of, **values)
@@ -103,7 +103,7 @@ def _now() -> float:
 
 
 def fault(error: ProviderError) -> dict[str, Any]:
-    """An error of a provider, so that the same can be raised again."""
+    """An error of a provider, in a form that can be raised again."""
     return {
         "provider": error.provider, "problem": error.problem, "advice": error.advice,
         "temporary": error.temporary, "retry_after": error.retry_after,
@@ -126,7 +126,7 @@ async def _opened(recorder: Recorder, of: str, session: int, opening: Awaitable[
 async def _seen(
     recorder: Recorder, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
 ) -> AsyncGenerator[T, None]:
-    """Pass `stream` on and keep each piece, how long it was waited for, and how the stream ended."""
+    """Pass `stream` on, and keep each piece, its waiting time, and the end of the stream."""
     outcome: dict[str, Any] = {"broken_off": True}
     began = _now()
     try:
@@ -148,8 +148,8 @@ async def _seen(
             await stream.aclose()
 
 
-class RecordedStt:
-    """STT that is looked at."""
+class ObservedStt:
+    """STT that is observed."""
 
     def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
         self.patient = stt.patient
@@ -195,7 +195,7 @@ class RecordedStt:
         await self._stt.close()
 
     def _shown(self, event: SttEvent) -> dict[str, Any]:
-        """`after` is how much sound they had been given, `delay` how long ago the last of it was."""
+        """`after` is the length of the sound sent so far, `delay` the time since its last piece."""
         since = {"after": self._samples, "delay": round(_now() - self._heard_at, 5) if self._samples else 0.0}
         if isinstance(event, Onset):
             return since | {"onset": event.at}
@@ -203,13 +203,13 @@ class RecordedStt:
 
 
 def question(messages: Sequence[Message]) -> dict[str, Any]:
-    """What a model is asked: the latest messages, and how many stand before them; the prompt is in the setting."""
+    """A request to the LLM: the latest messages, and the number of earlier ones; the prompt is in the setup."""
     asked = [message for message in messages if message.get("role") != "system"]
     return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
 
 
-class RecordedLlm:
-    """A model that is looked at, by the recorder of whichever call asks it."""
+class ObservedLlm:
+    """An LLM that is observed by the recorder of the requesting call."""
 
     def __init__(self, llm: LanguageModel) -> None:
         self.name = llm.name
@@ -239,8 +239,8 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
     return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
 
 
-class RecordedTts:
-    """A voice that is looked at."""
+class ObservedTts:
+    """TTS that is observed."""
 
     def __init__(self, tts: TextToSpeech, recorder: Recorder) -> None:
         self._tts = tts
@@ -271,21 +271,21 @@ class RecordedTts:
         await self._tts.close()
 
 
-def recorded_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
-    """Makes STT that the recorder of the call sees, if it has one."""
+def observed_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
+    """Creates STT that the recorder of the call observes, if there is one."""
 
     def made() -> SpeechToText:
         recorder = RECORDER.get()
-        return make() if recorder is None else RecordedStt(make(), recorder)
+        return make() if recorder is None else ObservedStt(make(), recorder)
 
     return made
 
 
-def recorded_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
-    """Makes a voice that the recorder of the call sees, if it has one."""
+def observed_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
+    """Creates TTS that the recorder of the call observes, if there is one."""
 
     def made() -> TextToSpeech:
         recorder = RECORDER.get()
-        return make() if recorder is None else RecordedTts(make(), recorder)
+        return make() if recorder is None else ObservedTts(make(), recorder)
 
     return made

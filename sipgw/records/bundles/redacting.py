@@ -1,8 +1,8 @@
-"""Takes out of a bundle what is private, so that it can still be played again. Sans-IO.
+"""Removes private data from a bundle, so that it can still be replayed. Sans-IO.
 
-A number that must not be kept becomes zeros, wherever it or three digits of it in a row are written, said or pressed:
-its shape stays, and with it the turns. Where it was said there is a tone for every 20 ms that were loud, on both sides.
-What has no digits is taken out as everywhere else.
+A private number becomes zeros, wherever it or three digits of it in a row are written, said or pressed. Its shape
+stays, so the turns stay, too. Where it was said, a tone replaces every loud 20 ms, on both sides. Other private data is
+removed as everywhere else.
 """
 
 import math
@@ -19,17 +19,17 @@ from media.recording.tap import Tapped
 from media.rtp.packet import build, parse
 from sipgw.config.records import PrivacyOptions
 from sipgw.records.bundles.bundle import Bundle
+from sipgw.records.bundles.call_result import CallResult
+from sipgw.records.bundles.conversation_setup import ConversationSetup
 from sipgw.records.bundles.recorder import Frame
-from sipgw.records.bundles.setting import Setting
-from sipgw.records.bundles.story import Story
 from sipgw.records.privacy.digits import runs
 from sipgw.records.privacy.redaction import Redact, find, redactor_for
 
 MASK = "***"
 FEWEST = 3
-"""Digits of a private number that are taken out although the others do not stand beside them."""
+"""Digits of a private number that are removed even without the other digits beside them."""
 TOGETHER = 3
-"""Turns of the caller that may hold a number together."""
+"""Number of the caller's turns over which a number may be spread."""
 TONE = from_linear(
     b"".join(int(6000 * math.sin(math.tau * at / 20)).to_bytes(2, "little", signed=True) for at in range(FRAME))
 )
@@ -39,7 +39,7 @@ _SIGNAL = re.compile(r"(?im)^(signal[ \t]*=[ \t]*)[0-9]")
 
 
 def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str]) -> Bundle:
-    """`bundle` without what `privacy` keeps out of exports, and without any secret."""
+    """`bundle` without the data that `privacy` excludes from exports, and without secrets."""
     numbers = _numbers(bundle.frames, privacy) if "exports" in privacy.where else frozenset[str]()
     said = _said(bundle.frames)
     pressed = any("[pressed" in frame["text"] and _has(frame["text"], numbers) for frame in said)
@@ -56,8 +56,8 @@ def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str]) -> Bu
     return replace(
         bundle,
         about=_changed(bundle.about, change),
-        setting=Setting.of(setting),
-        story=Story.read(_changed(bundle.story.as_dict(), change)),
+        setting=ConversationSetup.of(setting),
+        story=CallResult.read(_changed(bundle.story.as_dict(), change)),
         frames=_frames(bundle.frames, change, pressed=pressed),
         sip=[
             one | {"text": _SIGNAL.sub(r"\g<1>0" if pressed else r"\g<0>", change(one["text"]))} for one in bundle.sip
@@ -76,7 +76,7 @@ def _said(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _numbers(frames: list[Frame], privacy: PrivacyOptions) -> frozenset[str]:
-    """The digits of everything private that was said or written."""
+    """The digits of all private data."""
     said = [frame["text"] for frame in _said(frames)]
     texts = [" ".join(said[at : at + count]) for count in range(1, TOGETHER + 1) for at in range(len(said))]
     texts += [str(frame) for frame in frames if frame["of"] in ("says", "tool", "turn") or frame.get("do") == "asked"]
@@ -124,7 +124,7 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _frames(frames: list[Frame], change: Callable[[str], str], *, pressed: bool) -> list[Frame]:
-    """The frames; words of a model come in pieces, and are looked at together. Keys come one by one."""
+    """The frames; words of an LLM come in pieces and are checked together. Keys come one by one."""
     changed = [_changed(frame, change) | {name: frame[name] for name in _KEPT & frame.keys()} for frame in frames]
     for frame in changed:
         if pressed and (frame["of"], frame.get("do")) == ("line", "key") and frame["key"].isdecimal():
@@ -163,7 +163,7 @@ def _packet(packet: Tapped, ranges: list[tuple[float, float]], *, alaw: bool, pr
 
 
 def _sound(bundle: Bundle, numbers: frozenset[str]) -> bytes:
-    """The voices' sound, covered in sentences that hold something private."""
+    """The sound of the TTS, covered in sentences with private data."""
     asked = {frame["session"] for frame in bundle.frames
              if frame["of"] == "tts" and frame["do"] == "asked" and _has(frame["text"], numbers)}  # fmt: skip
     sound = bytearray(bundle.sound)
@@ -175,6 +175,6 @@ def _sound(bundle: Bundle, numbers: frozenset[str]) -> bytes:
 
 
 def covered(ulaw: bytes) -> bytes:
-    """A tone where it is loud, silence where it is not: it keeps its length and its pauses, and no words."""
+    """A tone where the sound is loud, silence elsewhere: it keeps length and pauses, and no words."""
     parts = [ulaw[at : at + FRAME] for at in range(0, len(ulaw), FRAME)]
     return b"".join(TONE[: len(part)] if level(part) > LOUD_ENOUGH else b"\xff" * len(part) for part in parts)

@@ -1,1 +1,1 @@
-"""What shows how a call went: messages, packets, moments."""
+"""Captures of calls: messages, packets, timeline."""

@@ -28,7 +28,7 @@ class Ladder(NamedTuple):
 
     messages: list[Traced]
     left_out: int
-    """Messages that there was no room for; they would stand after the first `FIRST`."""
+    """Number of dropped messages, after the first `FIRST`."""
 
 
 @dataclass
@@ -43,17 +43,17 @@ class _Kept:
 
 
 class SipCapture:
-    """The messages of all calls. `trace` and `watch` are to be told everything."""
+    """The messages of all calls. `trace` and `watch` must get everything."""
 
     def __init__(self, limit: int, whose: Callable[[], str] = lambda: "") -> None:
-        """`limit` is in bytes; `whose` tells for which call an INVITE is being sent, "" for one of its own."""
+        """`limit` is in bytes; `whose` returns the call for which an INVITE is sent, "" for a new call."""
         self.others: deque[Traced] = deque(maxlen=OTHERS)
         """The latest messages outside of calls."""
         self.size = 0
         self._limit = limit
         self._whose = whose
         self._strangers: dict[str, _Kept] = {}
-        """Of INVITEs that were let in by nobody, by call; and then of calls that are over, and those that go on."""
+        """Messages of INVITEs that were not admitted, by call; then of ended calls, and of running calls."""
         self._ended: dict[str, _Kept] = {}
         self._live: dict[str, _Kept] = {}
         self._legs: dict[str, _Kept] = {}
@@ -79,7 +79,7 @@ class SipCapture:
             if kept.call != event.call:
                 kept.also.add(event.call)
                 self._also[event.call] = kept
-                kept.size += OVERHEAD  # a Call-ID that is used again and again fills no more memory than others
+                kept.size += OVERHEAD  # a repeated Call-ID uses no more memory than others
                 self.size += OVERHEAD
             self._live[kept.call] = kept
             self._strangers.pop(kept.call, None)
@@ -88,7 +88,7 @@ class SipCapture:
             self._ended[ended.call] = ended
 
     def of(self, call: str) -> Ladder | None:
-        """The messages of a call, None if there are none. Calls with one Call-ID have the same: those of all."""
+        """The messages of a call, None if there are none. Calls with the same Call-ID share all messages."""
         kept = self._find(call)
         return Ladder(list(kept.messages), kept.left_out) if kept and kept.messages else None
 

@@ -1,4 +1,4 @@
-"""Why a call ended, was slow, silent or refused: a plain sentence, what shows it, and what to change. Sans-IO."""
+"""Explains why a call ended, was slow, silent or refused: a sentence, its evidence, and the remedy. Sans-IO."""
 
 import re
 import tomllib
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 
 
-class Explained(NamedTuple):
-    """Something that happened, in plain words."""
+class Finding(NamedTuple):
+    """A finding about a call, in plain words."""
 
     what: str
     evidence: tuple[str, ...]
@@ -21,8 +21,8 @@ class Explained(NamedTuple):
     """Whether it is a problem."""
 
 
-class Rule(NamedTuple):
-    """What an ending means: the first rule counts whose kind is the ending's and whose pattern is in its cause."""
+class EndingRule(NamedTuple):
+    """The meaning of an ending: the first rule with the ending's kind and a matching pattern applies."""
 
     kind: str
     what: str
@@ -32,20 +32,20 @@ class Rule(NamedTuple):
 
 KEYS = "Check its key, balance and limits at the provider; name another as stt_backup, llm_backup or tts_backup."
 _TABLE = tomllib.loads((files("sipgw.records.captures") / "endings.toml").read_text("utf-8"))
-RULES = tuple(Rule(**entry) for entry in _TABLE["ending"])
+RULES = tuple(EndingRule(**entry) for entry in _TABLE["ending"])
 """Endings of calls that were let in or made."""
 HUNG_UP = ("caller_hung_up", "callee_hung_up")
-"""Kinds that the first releases gave to lost lines, too: in their records the cause alone tells."""
+"""Kinds that the first releases also used for lost lines: in their records only the cause tells."""
 STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in _TABLE["status"]}
-"""Final statuses of SIP: what they mean here, and what helps."""
+"""Final SIP statuses: meaning and remedy."""
 BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
 )
 NO_SOUND = "no sound arrived"
-"""In the cause of a call that was given up because of that."""
+"""The text in the cause of a call that was given up for that reason."""
 SLOW = 1.5
-"""Seconds of a typical answer above which people talk over the agent."""
+"""Seconds of a typical answer time above which people talk over the agent."""
 PARTS = {
     "hearing": (
         "the recogniser to notice that the caller had finished",
@@ -61,14 +61,14 @@ PARTS = {
     "tools": ("a tool", "Make what it asks faster, or let the agent say first that it is looking."),
 }  # fmt: skip
 PRIVATE = Networks((network, True) for network in PRIVATE_NETWORKS)
-NOT_ANSWERED = Explained(
+NOT_ANSWERED = Finding(
     "We did not answer: the call came from an address that belongs to no trunk or account.",
     (),
     "If it is your carrier's, add its network to [[trunks]] networks; if it is a phone's, to [[accounts]] networks.",
 )
 
 
-def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, Any]] = ()) -> Explained:
+def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, Any]] = ()) -> Finding:
     """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call."""
     messages = list(messages)
     status = _final_status(messages)
@@ -81,26 +81,26 @@ def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, An
     for rule in RULES:
         of_old = rule.kind == "line_lost" and rule.pattern and kind in HUNG_UP
         if (rule.kind == kind or of_old) and re.search(rule.pattern, cause, re.IGNORECASE):
-            return Explained(rule.what, evidence, rule.fix, bad=bool(rule.fix))
+            return Finding(rule.what, evidence, rule.fix, bad=bool(rule.fix))
     number = re.search(r"\b([3-6]\d\d)\b", cause)
     meaning = STATUSES.get(int(number[1])) if number else None
     what, fix = meaning or (f"The call ended: {kind or 'nobody knows how'}.", "See the events and the ladder below.")
-    return Explained(what, evidence, fix)
+    return Finding(what, evidence, fix)
 
 
-def _not_answered(messages: Sequence[Mapping[str, Any]]) -> Explained:
+def _not_answered(messages: Sequence[Mapping[str, Any]]) -> Finding:
     if not messages or any(message.get("out") for message in messages):
-        return Explained("The call is going on.", (), "", bad=False)
+        return Finding("The call is going on.", (), "", bad=False)
     return NOT_ANSWERED._replace(evidence=(f"It came from {messages[0].get('peer')}; nothing was sent back.",))
 
 
-def _by_status(status: tuple[int, str, bool]) -> Explained:
+def _by_status(status: tuple[int, str, bool]) -> Finding:
     number, line, ours = status
     who = "We refused the call" if ours else "The other side refused the call"
     if number < 300:
-        return Explained("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
+        return Finding("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
     what, fix = STATUSES.get(number, ("", "See the ladder below."))
-    return Explained(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
+    return Finding(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
 
 
 def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | None:
@@ -114,7 +114,7 @@ def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | 
 
 
 def _awaited(messages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Where we had asked for sound: our last session description."""
+    """The address of our last session description."""
     for message in reversed(list(messages)):
         text = str(message.get("text", ""))
         address, port = re.search(r"(?m)^c=IN IP[46] (\S+)", text), re.search(r"(?m)^m=audio (\d+)", text)
@@ -134,24 +134,24 @@ def _private(host: str) -> bool:
         return False
 
 
-def findings(timeline: Mapping[str, Any]) -> list[Explained]:
-    """What else was wrong with a call, silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
+def findings(timeline: Mapping[str, Any]) -> list[Finding]:
+    """Further findings: silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
     turns, quality = timeline.get("turns", ()), timeline.get("quality", ())
     found = [*_silent(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
     failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
     if failures:
         evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
-        found.append(Explained("A provider failed during the call.", evidence, KEYS))
+        found.append(Finding("A provider failed during the call.", evidence, KEYS))
     return found
 
 
-def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
+def _silent(timeline: Mapping[str, Any]) -> Iterable[Finding]:
     quality, turns = timeline.get("quality", ()), timeline.get("turns", ())
     if timeline.get("answered") is None:
         return
     given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
     if quality and not given_up and not any(entry[1] for entry in quality):
-        yield Explained(
+        yield Finding(
             "Nothing was received from the other side: the agent could not hear the caller.",
             (
                 f"Not one packet of sound came in {5 * len(quality)} s.",
@@ -160,17 +160,17 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
             BLOCKED,
         )
     elif quality and not given_up and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
-        yield Explained(
+        yield Finding(
             "Sound arrived, but no word was recognised in it.",
             (f"{len(turns)} turns without a word of the caller.",),
             "Listen to the recording: is it speech, and in the language of [agent] stt?",
         )
 
 
-def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
+def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
     unheard = [turn for turn in turns if turn.get("said") and not turn.get("heard") and not turn.get("interrupted")]
     if unheard:
-        yield Explained(
+        yield Finding(
             "Something that the agent meant to say was never heard.",
             tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
             "The tts failed or the call ended before; see the events.",
@@ -178,12 +178,12 @@ def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
 
 
 def median_wait(turns: Iterable[Mapping[str, Any]]) -> float | None:
-    """The median of what callers waited for answers, in milliseconds, for the whole page; None if nothing was timed."""
+    """The median answer time in milliseconds; None without measurements."""
     waits = [turn["latency_ms"]["total"] for turn in turns if turn.get("latency_ms", {}).get("total")]
     return median(waits) if waits else None
 
 
-def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
+def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
     waits = [_shares(turn) for turn in turns if turn.get("latency_ms", {}).get("total")]
     if not waits:
         return
@@ -206,11 +206,11 @@ def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
             f"In {len(covered)} of these turns the caller heard a filler first: the model's own words came after "
             f"{max(covered):.1f} s only."
         )
-    yield Explained(f"The agent answered slowly, mostly waiting for {waited}.", tuple(evidence), fix)
+    yield Finding(f"The agent answered slowly, mostly waiting for {waited}.", tuple(evidence), fix)
 
 
 def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds that each of `PARTS` took of a turn's total; what tools took is not the model's."""
+    """Seconds of each of `PARTS` in a turn's total; the time of tools is not counted for the LLM."""
     total = turn["latency_ms"]["total"] / 1000
     parts, left = {"total": total}, total
     for part in PARTS:
@@ -228,13 +228,13 @@ def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
     return parts | {"covered": token - stopped}  # a sentence before the first token is a filler
 
 
-def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[Explained]:
+def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[Finding]:
     entries = [tuple(entry) for entry in quality]
     heard = [entry for entry in entries if entry[1]]
     bad = [entry for entry in heard if entry[2] > 0.03 or entry[1] < 3.6]
     if bad:
         worst = max(bad, key=lambda entry: entry[2])
-        yield Explained(
+        yield Finding(
             "The caller's sound was damaged on its way to us.",
             (
                 f"{len(bad)} of {len(heard)} measurements are bad.",

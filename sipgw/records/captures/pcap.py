@@ -1,7 +1,7 @@
 """Capture files that Wireshark opens: SIP and RTP with IP, UDP and TCP headers made for them. Sans-IO.
 
-The format is that of libpcap (draft-ietf-opsawg-pcap) with link type RAW. A message that came over TLS stands there as
-TCP on port 5060, readable.
+The format is that of libpcap (draft-ietf-opsawg-pcap) with link type RAW. A message over TLS is written as TCP on port
+5060, readable.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ class Pcap:
         self._sent: dict[tuple[Address, Address], int] = {}
 
     def header(self) -> bytes:
-        """What a file begins with."""
+        """The header of a file."""
         return _FILE.pack(0xA1B2C3D4, 2, 4, 0, 0, SNAP, LINKTYPE_RAW)
 
     def sip(self, at: float, transport: str, source: Address, target: Address, data: bytes) -> bytes:
@@ -42,7 +42,7 @@ class Pcap:
         return b"".join(self._segments(at, source, target, data))
 
     def udp(self, at: float, source: Address, target: Address, data: bytes, size: int | None = None) -> bytes:
-        """A datagram of `size` bytes, of which `data` is what was kept."""
+        """A datagram of `size` bytes, of which `data` was kept."""
         missing = 0 if size is None else size - len(data)
         length = 8 + len(data) + missing
         head = struct.pack("!HHHH", source[1], target[1], length, 0)
@@ -64,10 +64,10 @@ def _readable(port: int) -> int:
 
 
 def _packet(at: float, protocol: int, source: str, target: str, body: bytes, sum_at: int, missing: int = 0) -> bytes:
-    """A record of the file: an IP packet whose checksum is that of what is there."""
+    """A record of the file: an IP packet whose checksum covers the kept bytes."""
     ours, theirs = _addresses(source, target)
     length = len(body) + missing
-    if not missing:  # of what was not kept nobody knows the sum; for IPv4 zero stands for none (RFC 768)
+    if not missing:  # the checksum of dropped bytes is unknown; for IPv4 zero means none (RFC 768)
         pseudo = ours + theirs + struct.pack("!IHBB", length, 0, 0, protocol)
         checked = _checksum(pseudo + body) or 0xFFFF
         body = body[:sum_at] + struct.pack("!H", checked) + body[sum_at + 2 :]
@@ -104,7 +104,7 @@ def _in_six(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address of `host`; for a name that was not kept, one of documentation (RFC 5737)."""
+    """The address of `host`; for an unknown name, a documentation address (RFC 5737)."""
     try:
         found = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""The support bundle: what somebody needs who is to help, and nothing that is private or secret.
+"""The support bundle: data for a helper, without private or secret data.
 
-Inside are the configuration, versions, trunks, the log, and of the latest calls how they ended, their SIP ladder,
-latency and quality. What was said is left out; passwords and keys are masked wherever they stand, and so are telephone
+It contains the configuration, versions, trunks, the log, and for the latest calls the ending, SIP ladder, latency and
+quality. Words are left out; passwords and keys are masked wherever they stand, and so are telephone
 numbers but for their last three digits, and names.
 """
 
@@ -38,12 +38,12 @@ _NUMBER = re.compile(
     r"|(?<!\w)\([0-9]{2,5}\)[ ./-]?[0-9]{2,8}(?:[ ./-][0-9]{2,8})*(?!\w|[:.-][0-9])"
     r"|(?<![\w./])(?:[0-9]{3}/[0-9]{3}/[0-9]{4}|0[0-9]{1,5}/[0-9]{4,9})(?![\w./])"
 )
-"""Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks so too."""
+"""Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks alike."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 SHORTEST = 3
-"""Letters of what is taken for a name: "e" stands in every word."""
+"""Minimum letters of a name: "e" is in every word."""
 FEWEST = 7
-"""Digits of what is taken for a telephone number."""
+"""Minimum digits of a telephone number."""
 _WHO = (
     "caller", "called", "callee", "name", "display_name", "who", "from", "to", "target", "dialled", "referred_by",
     "user", "username", "user_name", "account", "operator", "person",
@@ -52,12 +52,12 @@ _FIELD = re.compile(
     rf"(?i)\b((?:{'|'.join(_WHO)})=)"
     r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+(?-i:(?: [^\W\d_a-z][\w'’.-]*(?!\S*=))*))"
 )
-"""Fields of log lines that tell who took part in a call."""
+"""Fields of log lines that identify participants of a call."""
 _DICT_FIELD = re.compile(
     rf"(?im)((\"|')(?:{'|'.join(_WHO)})\2 *: *)"
     r"(?:\"(?:[^\"\\\r\n]|\\.)*(?:\"|$)|'(?:[^'\\\r\n]|\\.)*(?:'|$)|\[[^\]\r\n]*(?:\]|$)|\{[^{}\r\n]*(?:\}|$))"
 )
-"""The same in lines of JSON that are cut or stand in others, and in dictionaries as Python shows them."""
+"""The same in truncated or nested JSON lines, and in Python's repr of dictionaries."""
 _TOLD = re.compile(
     r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
     r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
@@ -69,7 +69,7 @@ _SPOKEN = ("caller", "said", "heard", "tools")
 
 
 def configuration(options: Any) -> dict[str, Any]:
-    """Options as a dict, secrets masked: those that their dataclass hides from its repr."""
+    """Options as a dict; fields that the dataclass hides from its repr are masked."""
     return {one.name: _shown(getattr(options, one.name), hidden=not one.repr) for one in fields(options)}
 
 
@@ -83,7 +83,7 @@ def bundle(
 ) -> bytes:
     """A zip file. `configs` are those of the gateway and its agents by name, `calls` as `evidence.timeline` makes them.
 
-    `trunks` are `sipgw.gateway.gateway.TrunkStatus`, where a gateway runs; `metrics` is what Prometheus would read.
+    `trunks` are `sipgw.gateway.gateway.TrunkStatus` of a running gateway; `metrics` is the text for Prometheus.
     """
     calls = list(calls)[:CALLS]
     secrets = sorted(set[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
@@ -138,7 +138,7 @@ def _shown(value: Any, *, hidden: bool = False) -> Any:
 
 
 def _reduced(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A call without what was said in it and by whom."""
+    """A call without its words and its participants."""
     kept = {name: value for name, value in call.items() if name not in ("sip", "name", "media", "call")}
     kept |= {name: [_silent(turn) for turn in call.get(name, ())] for name in ("turns", "going")}
     kept["events"] = [event for event in call.get("events", ()) if event.get("kind") != "tool"]
@@ -164,7 +164,7 @@ def _ladder(call: Mapping[str, Any]) -> str:
 
 
 def _impersonal(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration without whom callers are handed over to."""
+    """A configuration without its transfer targets."""
     people = [person | {"name": MASK, "about": MASK} for person in config.get("people", ())]
     return config | ({"people": people} if people else {})
 
@@ -179,7 +179,7 @@ def _private(text: str) -> str:
 
 
 def _nameless(names: Iterable[str]) -> Callable[[str], str]:
-    """What masks whole words that are one of `names`."""
+    """The function that masks whole words of `names`."""
     told = sorted((name for name in names if sum(map(str.isalpha, name)) >= SHORTEST), key=len, reverse=True)
     if not told:
         return lambda text: text
@@ -203,12 +203,12 @@ def _end(log: str) -> str:
 
 
 def _log_line(line: str, impersonal: Callable[[str], str]) -> str:
-    """A line of the log, text or JSON, without who took part in calls."""
+    """A line of the log, text or JSON, without participants of calls."""
 
     def plain(text: str) -> str:
         return impersonal(_DICT_FIELD.sub(rf'\1"{MASK}"', _FIELD.sub(_masked_field, text)))
 
-    head, brace, rest = line.partition("{")  # what collects logs may write something before it
+    head, brace, rest = line.partition("{")  # a log collector may write a prefix
     try:
         told = json.loads(brace + rest)
     except (ValueError, RecursionError):
@@ -217,7 +217,7 @@ def _log_line(line: str, impersonal: Callable[[str], str]) -> str:
 
 
 def _nobody(value: Any, plain: Callable[[str], str], *, who: bool = False) -> Any:
-    """What a line of JSON says; `who`, if it tells who took part in a call."""
+    """The content of a line of JSON; `who` if it identifies a participant of a call."""
     if isinstance(value, dict):
         return {_private(name): _nobody(inner, plain, who=who or name.lower() in _WHO) for name, inner in value.items()}
     if isinstance(value, list):
@@ -234,7 +234,7 @@ def _masked_field(found: re.Match[str]) -> str:
 
 
 def _ending(number: str) -> str:
-    """The last three digits of a number of more, which tell apart who is meant."""
+    """The last three digits of a longer number, to distinguish participants."""
     digits = [one for one in number if one.isdigit()]
     return MASK + "".join(digits[-3:]) if len(digits) > 3 else number if digits and number.isdigit() else MASK
 

@@ -1,4 +1,4 @@
-"""What happened in one call, moment by moment, for its page. Sans-IO; everything in it is bounded.
+"""The timeline of one call for its page. Sans-IO; everything in it is bounded.
 
 All times are seconds since the call began, to the millisecond.
 """
@@ -41,7 +41,7 @@ MEASURED = 1440
 TEXT = 4000
 """Characters of one thing that was said."""
 VALUE = 2000
-"""Characters of what a tool was given or returned."""
+"""Maximum characters of a tool's arguments or result."""
 MESSAGES = 400
 MESSAGE = 8192
 """SIP messages at most, and the bytes of each that are shown."""
@@ -49,13 +49,13 @@ MARKS = ("caller_stopped", "final", "first_token", "first_sentence", "first_soun
 
 
 @dataclass
-class Going:
+class TurnInProgress:
     """A turn in progress."""
 
     shown: dict[str, Any]
     """As a turn that has ended."""
     spoken: dict[str, list[str]] = field(default_factory=lambda: {"caller": [], "said": []})
-    """What was said in it, piece by piece, with all that is private: a number may be spoken in several."""
+    """The unredacted words, piece by piece: a number may be spread over several pieces."""
 
     def add(self, part: str, text: str, redact: Callable[[str], str]) -> None:
         """Take what was said by one side."""
@@ -67,7 +67,7 @@ class Going:
 
 @dataclass
 class Timeline:
-    """What happened in one call. `now` and `zero` are seconds of the event loop's clock."""
+    """The timeline of one call. `now` and `zero` are seconds of the event loop's clock."""
 
     began: CallBegan
     zero: float
@@ -78,12 +78,12 @@ class Timeline:
     """Changes whenever there is something new."""
     left_out: int = 0
     redact: Callable[[str], str] = str
-    """Takes out of what was said what must not be kept."""
+    """Removes private words."""
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     measured: list[list[float]] = field(default_factory=list)
-    going: list[Going] = field(default_factory=list)
-    """Turns in progress: the one that is answered, and what the caller says meanwhile."""
+    going: list[TurnInProgress] = field(default_factory=list)
+    """Turns in progress: the one that is answered, and the caller's next one."""
 
     def tell(self, event: Event, now: float) -> None:
         """Take an event of this call."""
@@ -171,11 +171,11 @@ class Timeline:
                 self._note(now, "hand_over", f"{before} handed over to {agent}: {self.redact(reason)}")
 
     def _going(self, now: float, part: str, text: str, which: int) -> None:
-        """Put what was said into a turn in progress. The agent says it in the first; what the caller says after that is
+        """Add words to a turn in progress. The agent's words belong to the first; later words of the caller belong to
         the next one, which begins when the first has ended."""
         if not self.going or (part == "caller" and self.going[which].shown["said"]):
             times = {"t": self._at(now), "marks": [None] * len(MARKS), "latency_ms": {}}
-            self.going.append(Going(changed(asdict(Turn()), str) | times))
+            self.going.append(TurnInProgress(changed(asdict(Turn()), str) | times))
         self.going[which].add(part, text, self.redact)
 
     def _note(self, now: float, kind: str, text: str) -> None:
@@ -183,7 +183,7 @@ class Timeline:
 
     def _keep(self, entries: list[dict[str, Any]], most: int, entry: dict[str, Any]) -> None:
         if len(entries) >= most:
-            del entries[most // 2]  # how it began and what came last tell the most
+            del entries[most // 2]  # the beginning and the end are the most useful
             self.left_out += 1
         entries.append(entry)
 

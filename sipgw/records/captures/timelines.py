@@ -19,23 +19,23 @@ from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_name
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.captures.timeline import TEXT, Timeline, ladder_as_dict
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 
 log = structlog.get_logger()
 
 SETTLE = 1.0
-"""Seconds after the end of a call in which its last SIP messages come."""
+"""Seconds after the end of a call until its last SIP messages arrive."""
 _NAMED = {
     "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
     "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
 }
-"""Who calls whom, as the INVITE has it."""
+"""Caller and called party of the INVITE."""
 LARGEST = 64 << 20
 """Bytes of a timeline that are read at most."""
 
 
 class Timelines:
-    """The timelines of all calls. `watch` is to be told everything."""
+    """The timelines of all calls. `watch` must get all events."""
 
     def __init__(
         self,
@@ -43,9 +43,8 @@ class Timelines:
         kept: int,
         redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
     ) -> None:
-        """`ladder` has the SIP messages of a call; `kept` is how many files there are at most, 0 for none.
-
-        `redactor` tells for an agent's name what takes private things out of its texts.
+        """`ladder` returns the SIP messages of a call; `kept` is the maximum number of files, 0 for none. `redactor`
+        returns the redactor of texts for an agent's name.
         """
         self.redactor = redactor
         self._ladder = ladder
@@ -87,7 +86,7 @@ class Timelines:
                     del self._live[event.call]
 
     def version(self, call: str) -> str:
-        """Something that changes whenever the timeline of a call that goes on does; "" for other calls."""
+        """A version that changes with the timeline of a running call; "" for other calls."""
         timeline, ladder = self._live.get(call), self._ladder(call)
         return f"{timeline.version}.{len(ladder.messages) if ladder else 0}" if timeline else ""
 
@@ -117,7 +116,7 @@ class Timelines:
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
             if path := self._path(call):
-                with self._artifacts.writing(Kind.TIMELINE, call, str(path)):
+                with self._artifacts.writing(ArtifactKind.TIMELINE, call, str(path)):
                     await KEEPING.run(_write, path, text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))

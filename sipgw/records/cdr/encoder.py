@@ -1,4 +1,4 @@
-"""Encodes call events as entries of the spool: what is to be kept of each call (its CDR). Sans-IO."""
+"""Encodes call events as entries of the spool, which make up the CDR of each call. Sans-IO."""
 
 import json
 import math
@@ -33,25 +33,25 @@ LARGEST = 50_000
 DEEPEST = 12
 """Levels of one JSON value that are kept."""
 ABOUT = ("direction", "trunk", "agent", "caller", "called")
-"""What webhooks are told of the call with everything."""
+"""Fields about the call in every webhook."""
 FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
-"""Endings of calls that went wrong though they were answered."""
+"""Endings of answered calls that failed."""
 TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
-"""What webhooks call these events."""
+"""The names of these events in webhooks."""
 
 
 @dataclass
-class Going:
+class CallInProgress:
     """A call that goes on."""
 
     identity: dict[str, Any]
     redact: Redact
     about: dict[str, Any] = field(default_factory=dict)
-    """Who called whom, for webhooks."""
+    """Caller and called party, for webhooks."""
     answered: bool = False
     turn: int = 0
     caller: list[str] = field(default_factory=list)
-    """What was said in the turn that goes on; the turn itself is told when it is over."""
+    """The words of the present turn; the turn itself is written when it is over."""
     said: list[str] = field(default_factory=list)
 
 
@@ -61,17 +61,17 @@ class CdrEncoder:
     def __init__(self, redactor: Callable[[str], Redact]) -> None:
         """`redactor` tells for an agent's name what takes private things out of its texts."""
         self._redactor = redactor
-        self._going: dict[str, Going] = {}
+        self._going: dict[str, CallInProgress] = {}
 
     def entry(self, event: Event) -> Entry | None:
-        """What is to be kept of `event`; None if nothing is."""
+        """The entry for `event`; None if nothing is kept."""
         if isinstance(event, CallMeasured):
-            return None  # the timeline keeps it, and the record its sum
+            return None  # the timeline keeps it, and the record has its summary
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
-            going = self._going[event.call] = Going(event.identity, self._redactor(event.agent))
+            going = self._going[event.call] = CallInProgress(event.identity, self._redactor(event.agent))
             return self._began(event, at, going) | {"told": "initiated"}
-        going = self._going.get(event.call) or Going({}, self._redactor(""))
+        going = self._going.get(event.call) or CallInProgress({}, self._redactor(""))
         if isinstance(event, CallReported):
             kept = self._reported(event.report, at, going)
         elif isinstance(event, CallEnded):
@@ -90,7 +90,7 @@ class CdrEncoder:
             return None
         return {"call": text(event.call, ID), **kept} | ({"about": going.about} if "told" in kept else {})
 
-    def _began(self, event: CallBegan, at: str, going: Going) -> Entry:
+    def _began(self, event: CallBegan, at: str, going: CallInProgress) -> Entry:
         new = {
             "direction": event.direction, "trunk": text(event.trunk, 64), "agent": text(event.agent, 64),
             "caller": text(event.caller, PARTY), "called": text(event.called, PARTY), "began": at,
@@ -99,7 +99,7 @@ class CdrEncoder:
         going.about = {name: new[name] for name in ABOUT}
         return {"call": text(event.call, ID), "new": new, "about": going.about}
 
-    def _reported(self, report: Report, at: str, going: Going) -> Entry | None:
+    def _reported(self, report: Report, at: str, going: CallInProgress) -> Entry | None:
         match report:
             case CallerSaid(words, True):
                 going.caller.append(words)
@@ -130,7 +130,7 @@ class CdrEncoder:
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None
 
-    def _turn(self, at: str, going: Going) -> Entry:
+    def _turn(self, at: str, going: CallInProgress) -> Entry:
         """The turn as far as it has come."""
         caller, said = (text(going.redact(" ".join(words))) for words in (going.caller[-100:], going.said[-100:]))
         return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
@@ -139,14 +139,14 @@ class CdrEncoder:
 def ended_entry(
     call: str, about: dict[str, Any], at: datetime, kind: str, cause: str, recording: dict[str, str] | None
 ) -> Entry:
-    """The ending of a call, of which its row tells `about`, that could not tell it itself."""
+    """The ending of a call that could not write it itself; `about` is from its row."""
     ended: dict[str, Any] = {"ended": at.isoformat(), "ending": kind, "cause": cause}
     if recording:
         ended |= {"recording": recording["file"], "media": {"recording": recording}}
     return {"call": call, "set": ended, "told": "failed", "about": about}
 
 
-def _ended(event: CallEnded, at: str, going: Going) -> Entry:
+def _ended(event: CallEnded, at: str, going: CallInProgress) -> Entry:
     media = kept_json(event.media)
     changed = {
         "ended": at,
@@ -167,7 +167,7 @@ def _ended(event: CallEnded, at: str, going: Going) -> Entry:
     return {"set": changed}
 
 
-def _tool(run: ToolRun, going: Going) -> dict[str, Any]:
+def _tool(run: ToolRun, going: CallInProgress) -> dict[str, Any]:
     return {
         "turn": going.turn,
         "name": text(run.name, PARTY),
@@ -184,7 +184,7 @@ def text(value: object, most: int = WORDS) -> str:
 
 
 def kept_json(value: Any, redact: Redact = str) -> Any:
-    """`value` as JSON that any database takes; what is too large is told as the beginning of its text."""
+    """`value` as JSON that any database takes; a too large value becomes the beginning of its text."""
     plain = _plain(value, redact, DEEPEST)
     written = json.dumps(plain, ensure_ascii=False)
     return plain if len(written) <= LARGEST else {"cut": written[:LARGEST]}

@@ -1,4 +1,4 @@
-"""Calls as JSON or CSV, call by call, without what the privacy policy keeps back."""
+"""Calls as JSON or CSV, call by call, without the data that the privacy policy excludes."""
 
 import csv
 import io
@@ -61,7 +61,7 @@ def _text(value: object) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A value for a spreadsheet, which would take some of what callers say for a formula."""
+    """A value for a spreadsheet, escaped because spreadsheets read some words of callers as formulas."""
     written = "" if value is None else _text(value)
     return f"'{written}" if _FORMULA.match(written) else written
 

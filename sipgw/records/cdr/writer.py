@@ -1,7 +1,6 @@
-"""The CDR writer: a watcher that keeps the record of every call without any call waiting for it.
-
-What happens goes to the spool at once and from there to the database, in order and once. While the database is locked,
-full or gone the spool grows; after a kill the next start takes it up and closes the calls that were cut off.
+"""The CDR writer: a watcher that writes the record of every call; no call waits for it. Events go to the spool at once
+and from there to the database, in order and once. While the database is locked,
+full or gone the spool grows; after a kill the next start continues and closes the interrupted calls.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store import Store, StoreError
 from sipgw.records.store.engine import refused
-from sipgw.records.store.spool import BATCH, Entry, Place, Spool
+from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.writing import Writer, last_seen
 from sipgw.records.webhooks.deliveries import Deliveries
 
@@ -34,14 +33,14 @@ REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
 SPOOL = Pool("the spool", workers=1, waiting=8)
 SYNC = 1.0
-"""Seconds between two moments at which the spool is safe from a power cut."""
+"""Seconds between two fsyncs of the spool."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until a database that failed is tried again; the last goes on."""
 GOODBYE = 5.0
-"""Seconds for what is left when the gateway stops; the rest is written at the next start."""
+"""Seconds for the remaining entries when the gateway stops; the rest is written at the next start."""
 MOMENT = (SQLAlchemyError, StoreError, OSError)
-"""What may be different the next time; anything else that an entry raises is its own: another version wrote it, a disk
-spoiled it, or the fault is ours."""
+"""Errors that may disappear at the next attempt; any other error belongs to the entry: another version wrote it, the
+disk damaged it, or our code is wrong."""
 INTERRUPTED = "the gateway was killed or lost its power"
 
 
@@ -95,7 +94,7 @@ class CdrWriter:
         return self._spool.behind
 
     async def written(self) -> None:
-        """Wait until all that has happened is in the database."""
+        """Wait until all events are in the database."""
         while self._spool.behind:  # noqa: ASYNC110  what it waits for is a file
             await asyncio.sleep(GATHER)
 
@@ -105,7 +104,7 @@ class CdrWriter:
             self.keep(entry)
 
     def keep(self, entry: Entry) -> str:
-        """Append an entry to the spool; returns why it is not on the disk, "" if it is."""
+        """Append an entry to the spool. Returns the reason why it is not on the disk, or ""."""
         before, lost = self._spool.problem, self._spool.dropped
         self._spool.append(entry)
         if self._spool.problem != before and self._spool.problem:
@@ -116,7 +115,7 @@ class CdrWriter:
         return self._spool.problem
 
     async def _take_up(self, spool: Spool) -> Writer:
-        """Write what an earlier run left, and close the calls that it could not close."""
+        """Write the entries of an earlier run, and close the calls that it could not close."""
         writer = Writer(spool.gateway)
         try:
             async with self._store.read() as session:
@@ -161,14 +160,14 @@ class CdrWriter:
             failures = failures + 1 if cause else 0
 
     async def _try(self) -> str:
-        """Write the next entries; returns why that was not possible."""
+        """Write the next entries; returns the error, or ""."""
         try:
             self._spool.flush()
             await self._store.revive()
             await self._step(self._spool, self._writer)
         except (SQLAlchemyError, StoreError, OSError) as error:
             return _cause(error)
-        except Exception as error:  # the observer boundary: calls go on, whatever becomes of their records
+        except Exception as error:  # the observer boundary: calls go on without their records
             log.exception("records not written")
             return type(error).__name__
         return self._spool.problem
@@ -196,21 +195,23 @@ class CdrWriter:
             self._deliveries.added()
         return True
 
-    async def _one_by_one(self, writer: Writer, entries: list[Entry], place: Place) -> None:
-        """Among these is one that the database does not take: the others are written without it."""
+    async def _one_by_one(self, writer: Writer, entries: list[Entry], place: SpoolPosition) -> None:
+        """The database refuses one of these entries: write the others without it."""
         async with self._store.write() as session:
             for entry in entries:
                 try:
                     async with session.begin_nested():
                         await self._apply(session, writer, [entry], None)
-                except Exception as error:  # the boundary of one entry: a fault of ours with it keeps no other waiting
+                except Exception as error:  # the boundary of one entry: our error in it must not delay the others
                     if not _refused(error):
                         raise
                     self.rejected += 1
                     log.warning("a record was not taken", call=entry.get("call"), cause=_cause(error))
             await self._apply(session, writer, [], place)
 
-    async def _apply(self, session: AsyncSession, writer: Writer, entries: list[Entry], place: Place | None) -> None:
+    async def _apply(
+        self, session: AsyncSession, writer: Writer, entries: list[Entry], place: SpoolPosition | None
+    ) -> None:
         await writer.apply(session, entries, place)
         if self._deliveries:
             await self._deliveries.add(session, entries)
@@ -246,7 +247,7 @@ def _sync(file: int) -> None:
 
 
 def _refused(error: Exception) -> bool:
-    """Whether it is the values that cannot be taken, not the moment."""
+    """Whether the values are the reason, not a temporary state."""
     return refused(error) if isinstance(error, SQLAlchemyError) else not isinstance(error, MOMENT)
 
 

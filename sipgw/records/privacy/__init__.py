@@ -1,1 +1,1 @@
-"""What is private is taken out."""
+"""Redaction of private data."""

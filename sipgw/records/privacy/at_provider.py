@@ -1,4 +1,4 @@
-"""What is private is taken out by the provider already, where it can do that and `[privacy] at_provider` wants it."""
+"""Redaction by the provider itself, if it supports it and `[privacy] at_provider` is set."""
 
 from dataclasses import replace
 
@@ -16,11 +16,11 @@ ASSEMBLYAI: dict[Kind, str] = {
 DEEPGRAM: dict[Kind, str] = {"cards": "pci", "ssn": "ssn"}
 """Nova."""
 FLUX: dict[Kind, str] = {"cards": "numbers", "ssn": "numbers"}
-"""Flux cannot tell numbers apart: all of several digits are taken out."""
+"""Flux cannot distinguish kinds of numbers: it removes every number of several digits."""
 
 
 def at_providers(config: AgentConfig) -> AgentConfig:
-    """`config` with what its providers are to take out; what stands in their own sections goes before that."""
+    """`config` with the redaction options of its providers; options in their own sections take precedence."""
     if not config.privacy.at_provider:
         return config
     kinds, assemblyai, deepgram = config.privacy.redact, config.assemblyai, config.deepgram

@@ -1,7 +1,7 @@
 """Digits in what was said: written, spoken ("four one one", "double five", "dreiundzwanzig") and mixed. Sans-IO.
 
-English, German, Spanish and French number words are read at the same time: a run of digits is what is looked for, and
-a word that is a number in another language is rare in the middle of one.
+English, German, Spanish and French number words are read at the same time: the search is for runs of digits, and a
+number word of another language is rare within a run.
 """
 
 import re
@@ -63,7 +63,7 @@ _WORD = re.compile(r"\d|[^\W\d_]+")
 
 
 def enough(text: str) -> bool:
-    """Whether there may be `FEWEST` digits in `text`: most texts have none, and this is quicker than looking."""
+    """Whether `text` may have `FEWEST` digits: most texts have none, and this check is faster than the search."""
     count = 0
     for word in _WORD.findall(text.lower()):
         count += 1 if word.isdigit() or VALUES.get(word, 10) < 10 else 2 if word in VALUES or word in _TIMES else 0
@@ -80,7 +80,7 @@ class Run:
     spans: tuple[tuple[int, int], ...]
     """Where in the text each of them stands."""
     edges: frozenset[int]
-    """Where a number may begin or end: between what was said or written as one."""
+    """Positions where a number may begin or end: between units that were said or written as one."""
     spoken: bool
     """Whether any of them is a word."""
 

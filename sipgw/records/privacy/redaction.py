@@ -1,7 +1,6 @@
-"""Privacy: what is taken out of texts before they are kept, told or shown. Sans-IO.
-
-What is taken out keeps its shape: ``[card ••1111]``. A number is only taken for one if its check digits say so (cards
-by Luhn, Aadhaar by Verhoeff, IBAN by ISO 7064), so that order numbers stay what they are.
+"""Redaction of private data in texts before they are stored, sent or shown. Sans-IO. A placeholder keeps the kind:
+``[card ••1111]``. A number is recognised only if its check digits match (cards
+by Luhn, Aadhaar by Verhoeff, IBAN by ISO 7064), so that order numbers stay.
 """
 
 import re
@@ -21,7 +20,7 @@ Redact = Callable[[str], str]
 SMALL = 10**6
 """Below this a number is nothing private."""
 LONGEST = 20_000
-"""Characters that are looked at; the rest of a text is cut off."""
+"""Characters that are checked; the rest of a text is cut off."""
 # Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
 _CARD = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}"
@@ -43,7 +42,7 @@ class Found(NamedTuple):
     start: int
     end: int
     shown: str
-    """What stands in its place."""
+    """The placeholder."""
 
 
 def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:
@@ -67,7 +66,7 @@ def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
 
 
 def in_json(value: Any, redact: Redact) -> Any:
-    """`value` without what is private in its texts, keys and numbers."""
+    """`value` without private data in its texts, keys and numbers."""
     if isinstance(value, dict):
         return {redact(str(key)): in_json(item, redact) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -78,7 +77,7 @@ def in_json(value: Any, redact: Redact) -> Any:
 
 
 def in_number(value: int, redact: Redact) -> int | str:
-    """`value`, or what is shown in its place: a model may write a card's number as one."""
+    """`value`, or its placeholder: an LLM may write a card number as a JSON number."""
     if -SMALL < value < SMALL:
         return value
     shown = redact(str(value))
@@ -86,7 +85,7 @@ def in_number(value: int, redact: Redact) -> int | str:
 
 
 def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
-    """All that is private in `text`, in order and apart from each other; what is found first counts."""
+    """All private data in `text`, in order and without overlap; the first match counts."""
     taken: list[Found] = []
     said = runs(text) if enough(text) else []
     for kind, look in _LOOKS.items():
@@ -121,7 +120,7 @@ def _aadhaar(_text: str, said: list[Run], _country: str) -> Iterator[Found]:
 
 
 def _ssn(text: str, said: list[Run], _country: str) -> Iterator[Found]:
-    """Nothing checks an SSN: it is one if it is written in its groups, or if it is called so."""
+    """An SSN has no check digit: it counts if it is written in its groups, or if it is called so."""
     for run, start, end in _windows(said, 9, 9):
         number = run.digits[start:end]
         first, last = run.spans[start][0], run.spans[end - 1][1]
@@ -196,9 +195,8 @@ def _names(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
 
 @cache
 def _analyzer() -> Any:
-    """Presidio with a model that is installed; loaded by the first text, and it takes seconds.
-
-    Without a name of one Presidio would fetch its favourite from the network, in the middle of a call.
+    """Presidio with an installed model; the first text loads it, which takes seconds. Without a model name Presidio
+    would download its default during a call.
     """
     from presidio_analyzer import AnalyzerEngine
     from presidio_analyzer.nlp_engine import NlpEngineProvider
@@ -221,4 +219,4 @@ _LOOKS: dict[Kind, Callable[[str, list[Run], str], Iterator[Found]]] = {
     "phones": _phones,
     "names": _names,
 }
-"""In this order: what is found first is not looked at again."""
+"""The order of search: a match is not searched again."""

@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sipgw.records.store.calls import CallFilter, Page
+    from sipgw.records.store.calls import CallFilter, RecordPage
     from sipgw.records.store.engine import StoreError
     from sipgw.records.store.store import Store
     from sipgw.records.store.tables import Base, CallRecord, EventRecord, Moment, Order, ToolCallRecord, TurnRecord
 
 _WHERE = {
     "CallFilter": "calls",
-    "Page": "calls",
+    "RecordPage": "calls",
     "StoreError": "engine",
     "Store": "store",
 }
@@ -27,7 +27,7 @@ __all__ = [
     "EventRecord",
     "Moment",
     "Order",
-    "Page",
+    "RecordPage",
     "Store",
     "StoreError",
     "ToolCallRecord",

@@ -3,29 +3,29 @@
 from enum import StrEnum
 
 
-class Kind(StrEnum):
-    """What an artifact is."""
+class ArtifactKind(StrEnum):
+    """The kind of an artifact."""
 
     RECORDING = "recording"
     CAPTURE = "capture"
     BUNDLE = "bundle"
     TIMELINE = "timeline"
     AUDIT = "audit"
-    """Lines of the gate's audit; the path is the number that is to be made unreadable in them."""
+    """Lines of the gate's audit; the path is the number to be masked in them."""
 
 
-FILES = (Kind.RECORDING, Kind.CAPTURE, Kind.BUNDLE, Kind.TIMELINE)
-SOUND = (Kind.RECORDING, Kind.CAPTURE, Kind.BUNDLE)
-WORDS = (Kind.BUNDLE, Kind.TIMELINE)
+FILES = (ArtifactKind.RECORDING, ArtifactKind.CAPTURE, ArtifactKind.BUNDLE, ArtifactKind.TIMELINE)
+SOUND = (ArtifactKind.RECORDING, ArtifactKind.CAPTURE, ArtifactKind.BUNDLE)
+WORDS = (ArtifactKind.BUNDLE, ArtifactKind.TIMELINE)
 
 
-class State(StrEnum):
+class ArtifactState(StrEnum):
     """Where an artifact is in its life."""
 
     WRITING = "writing"
     FINISHED = "finished"
     TO_REDACT = "to redact"
-    """Something private in it is still to be covered: nobody may have it."""
+    """Private words in it are still to be covered: it must not be handed out."""
     REDACTED = "redacted"
     TO_DELETE = "to delete"
     DELETED = "deleted"
@@ -33,18 +33,22 @@ class State(StrEnum):
 
 
 MOVES = {
-    State.WRITING: {State.WRITING, State.FINISHED, State.TO_REDACT, State.TO_DELETE},
-    State.FINISHED: {State.TO_DELETE},
-    State.TO_REDACT: {State.TO_REDACT, State.REDACTED, State.TO_DELETE},
-    State.REDACTED: {State.TO_DELETE},
-    State.TO_DELETE: {State.TO_DELETE, State.DELETED},
+    ArtifactState.WRITING: {
+        ArtifactState.WRITING,
+        ArtifactState.FINISHED,
+        ArtifactState.TO_REDACT,
+        ArtifactState.TO_DELETE,
+    },
+    ArtifactState.FINISHED: {ArtifactState.TO_DELETE},
+    ArtifactState.TO_REDACT: {ArtifactState.TO_REDACT, ArtifactState.REDACTED, ArtifactState.TO_DELETE},
+    ArtifactState.REDACTED: {ArtifactState.TO_DELETE},
+    ArtifactState.TO_DELETE: {ArtifactState.TO_DELETE, ArtifactState.DELETED},
 }
-"""The states that may follow. A state follows itself where more becomes known of the artifact, or a try fails.
+"""The states that may follow. A state follows itself when the row gets more data, or an attempt fails. A missing
+transition is an error in our code if a process changes its own artifact (`Artifact.end`); in the database it changes
+nothing, because another process was faster."""
 
-A move that is missing here is a fault of ours where a process moves what it writes (`Artifact.end`); in the database it
-changes nothing: somebody was faster."""
 
-
-def before(state: State) -> list[State]:
+def before(state: ArtifactState) -> list[ArtifactState]:
     """The states from which an artifact comes into `state`."""
     return [one for one, after in MOVES.items() if state in after and one is not state]

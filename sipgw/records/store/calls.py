@@ -20,21 +20,21 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class CallFilter:
-    """Which calls are wanted: those that fit everything that is given."""
+    """A filter of calls: all given conditions must match."""
 
     since: datetime | None = None
     until: datetime | None = None
     """Calls that began at or after `since` and before `until`."""
     number: str = ""
-    """Who called or was called; a ``*`` at the end stands for any rest."""
+    """The calling or called number; a ``*`` at the end matches any rest."""
     trunk: str = ""
     agent: str = ""
     direction: str = ""
     ending: str = ""
     words: str = ""
-    """Something that was said in the call, by anybody."""
+    """Words that anybody said in the call."""
     ended: bool | None = None
-    """Only those that are over, or only those that are not."""
+    """Only ended calls, or only running calls."""
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """The filter for SQL."""
@@ -71,17 +71,17 @@ def _number(column: Any, wanted: str) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Page:
+class RecordPage:
     """Some of the calls, newest first."""
 
     calls: Sequence[dict[str, Any]]
     """Columns of `CallRecord`."""
     next: str
-    """Give this as `after` for the next page; empty behind the last."""
+    """The `after` of the next page; empty after the last."""
 
 
-async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> Page:
-    """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `Page`."""
+async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> RecordPage:
+    """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `RecordPage`."""
     limit = max(1, min(limit, PAGE))
     query = select(CallRecord).where(*wanted.clauses())
     if after:
@@ -90,7 +90,7 @@ async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: 
     query = query.order_by(CallRecord.began.desc(), CallRecord.id.desc()).limit(limit + 1)
     rows = list(await session.scalars(query))
     more = rows[limit - 1] if len(rows) > limit else None
-    return Page([columns(row) for row in rows[:limit]], _cursor(more) if more else "")
+    return RecordPage([columns(row) for row in rows[:limit]], _cursor(more) if more else "")
 
 
 def _cursor(row: CallRecord) -> str:
@@ -127,7 +127,7 @@ async def whole(session: AsyncSession, query: Select[CallRecord]) -> list[dict[s
 
 
 async def events_of(session: AsyncSession, call: str) -> list[dict[str, Any]]:
-    """What else happened in a call, in order."""
+    """The other events of a call, in order."""
     query = select(EventRecord).where(EventRecord.call == call).order_by(EventRecord.id)
     return [_without(columns(row), "id", "call") for row in await session.scalars(query)]
 

@@ -25,7 +25,7 @@ from sipgw.records.store.schema import NewerSchemaError, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0
-"""Seconds that the database may take to let us in."""
+"""Time limit in seconds for connecting to the database."""
 
 
 class StoreError(OperatorError):
@@ -54,7 +54,7 @@ class Database:
         return self
 
     async def revive(self) -> None:
-        """Make the database again if its file was taken away or exchanged; SQLite would go on with the old one.
+        """Create the database again if its file was deleted or replaced; SQLite would go on with the old file.
 
         Raises `StoreError` if that cannot be done now.
         """
@@ -76,7 +76,7 @@ class Database:
         return True
 
     async def scrub(self) -> None:
-        """Take what was deleted out of SQLite's log, too, as far as nobody reads it at the moment."""
+        """Remove deleted data from SQLite's write-ahead log, too, as far as no reader uses it."""
         if not self.options.url:
             async with self._engine.connect() as connection:
                 there = await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -126,7 +126,7 @@ class Database:
 
 
 def refused(error: SQLAlchemyError) -> bool:
-    """Whether it is the values that the database does not take, not the moment."""
+    """Whether the values are the reason, not a temporary state."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, StatementError)
     state = str(getattr(error.orig, "sqlstate", None) or "")
@@ -145,7 +145,7 @@ def _engine(options: StoreOptions) -> AsyncEngine:
 
 
 async def _connected(*given: Any, **more: Any) -> Any:
-    """A connection to PostgreSQL. A server that is away is an error of the database, as whoever asks it expects."""
+    """A connection to PostgreSQL. An absent server raises a database error, as callers expect."""
     import asyncpg
 
     try:
@@ -155,9 +155,8 @@ async def _connected(*given: Any, **more: Any) -> Any:
 
 
 def _prepare(path: str) -> None:
-    """Make the file if there is none. A reader never waits for the writer: that is kept in it.
-
-    Of those who ask for it at the same moment SQLite refuses some at once, whatever they are willing to wait.
+    """Create the file if there is none, in WAL mode, so that a reader never waits for the writer. SQLite refuses some
+    simultaneous requests for this mode at once, whatever their timeout.
     """
     until = time.monotonic() + WAIT
     with contextlib.closing(sqlite3.connect(path, timeout=WAIT)) as connection:
@@ -173,14 +172,14 @@ def _prepare(path: str) -> None:
 
 
 def _on_connect(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver's own idea of transactions leaves schema changes out of them
+    connection.isolation_level = None  # the driver's own transactions exclude schema changes
     cursor = connection.cursor()
     cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
     cursor.close()
 
 
 def _on_begin(connection: Connection) -> None:
-    # Who is going to write waits its turn at the beginning; later SQLite would refuse it instead of letting it wait.
+    # A writer waits for the lock at the beginning; later SQLite would refuse it instead of waiting.
     options = connection.get_execution_options()
     if options.get("isolation_level") == "AUTOCOMMIT":
         return

@@ -1,8 +1,8 @@
-"""The spool: what happens in calls, appended to a file at once, read from there by the writer of the database.
+"""The spool: events of calls are appended to a file at once; the writer of the database reads them from there.
 
 One folder for each gateway that runs at the same time, locked as long as it does. In it are segments, ``000001.jsonl``
-and so on, of one JSON object a line. How far they were read stands in the database (`SpoolRecord`), written in the
-same transaction as what was read, so whatever is killed, each line gets there once. A kill of the process loses
+and so on, of one JSON object a line. The read position is in the database (`SpoolRecord`), written in the same
+transaction as the entries, so whatever is killed, each line gets there once. A kill of the process loses
 nothing that was appended; a power cut loses at most what came since the last `sync`, a second ago.
 """
 
@@ -33,15 +33,15 @@ GATEWAYS = 64
 Entry = dict[str, Any]
 
 
-class Place(NamedTuple):
-    """How far a spool was read."""
+class SpoolPosition(NamedTuple):
+    """The read position of a spool."""
 
     segment: int
     position: int
 
 
 class Spool:
-    """One gateway's folder of the spool. Only `append` is called while a call waits."""
+    """The spool folder of one gateway. Calls wait only for `append`."""
 
     def __init__(self, folder: Path, lock: int) -> None:
         """`lock` is the locked descriptor of its ``id``; it is closed with the spool."""
@@ -49,7 +49,7 @@ class Spool:
         """Lines that were lost because neither disk nor memory had room."""
         self.problem = ""
         """Why nothing can be appended at the moment."""
-        self.place = Place(0, 0)
+        self.place = SpoolPosition(0, 0)
         self._folder = folder
         self._lock = lock
         self._file: int | None = None
@@ -77,16 +77,16 @@ class Spool:
 
     @property
     def behind(self) -> bool:
-        """Whether there may be something that was not read yet."""
+        """Whether there may be unread entries."""
         return bool(self._waiting) or self.place.segment < self._segment or self.place.position < self._size
 
     @property
     def waits(self) -> int:
-        """Bytes that are to be read, as far as they are in one segment."""
+        """Unread bytes in the present segment."""
         return self._size - (self.place.position if self.place.segment == self._segment else 0)
 
     def append(self, entry: Entry) -> None:
-        """Keep an entry; never raises and never waits for the disk to be done."""
+        """Append an entry; never raises and never waits for the disk."""
         if len(self._waiting) >= WAITING:
             self.dropped += 1
             FULL["records"] += 1
@@ -105,43 +105,43 @@ class Spool:
             self._waiting.popleft()
         self.problem = ""
 
-    def read(self, most: int = BATCH) -> tuple[list[Entry], Place]:
-        """What comes next, about `most` bytes of it, and the place behind it. Raises OSError."""
+    def read(self, most: int = BATCH) -> tuple[list[Entry], SpoolPosition]:
+        """The next entries, about `most` bytes, and the position after them. Raises OSError."""
         place = self.place
         while True:
             data = self._data(place, most)
             end = data.rfind(b"\n") + 1
             if end:
-                return list(_entries(data[:end])), Place(place.segment, place.position + end)
+                return list(_entries(data[:end])), SpoolPosition(place.segment, place.position + end)
             if len(data) >= most:  # one line is larger than that
                 most *= 2
             elif place.segment >= self._segment:
                 return [], place
-            else:  # a segment that is over; a line that was torn at its end was never whole
+            else:  # an ended segment; a torn last line was never complete
                 later = [number for number in _segments(self._folder) if number > place.segment]
-                place = Place(min([*later, self._segment]), 0)
+                place = SpoolPosition(min([*later, self._segment]), 0)
 
-    def done(self, place: Place) -> None:
-        """All before `place` is in the database: what is not needed any more is deleted."""
+    def done(self, place: SpoolPosition) -> None:
+        """All entries before `place` are in the database: delete segments that are not needed any more."""
         self.place = place
         for number in _segments(self._folder):
             if number < place.segment:
                 (self._folder / _name(number)).unlink(missing_ok=True)
 
-    def resume(self, place: Place) -> None:
+    def resume(self, place: SpoolPosition) -> None:
         """Go on reading at `place`, and writing behind it even if the folder was emptied."""
         self.place = place
         self._segment = max(self._segment, place.segment)
 
     def tidy(self) -> None:
-        """Delete what was read, if that is all there is, so that nothing private stays here. Raises OSError."""
+        """Delete the read entries if no others exist, so that no private data stays here. Raises OSError."""
         if not self.behind:
             self._end_segment()
             self.done(self.place)
             (self._folder / _name(self.place.segment)).unlink(missing_ok=True)
 
     def descriptor(self) -> int | None:
-        """What to `fsync`, and to close after that; None if there is nothing."""
+        """The descriptor to `fsync` and then close; None if there is none."""
         return None if self._file is None else os.dup(self._file)
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ class Spool:
             os.close(self._file)
             self._file = None
 
-    def _data(self, place: Place, most: int) -> bytes:
+    def _data(self, place: SpoolPosition, most: int) -> bytes:
         if place.segment == self._segment and self._file is not None:
             return os.pread(self._file, most, place.position)
         try:
@@ -191,7 +191,7 @@ class Spool:
 
 
 def identities(folder: Path) -> set[str]:
-    """The gateways that keep their records in `folder`, whether they run or not."""
+    """The gateways with spools in `folder`, running or not."""
     found = set()
     for one in folder.glob("*/id"):
         with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from sipgw.records.store.calls import CallFilter, Page, events_of, page_of, whole
+from sipgw.records.store.calls import CallFilter, RecordPage, events_of, page_of, whole
 from sipgw.records.store.engine import Database
 from sipgw.records.store.tables import CallRecord, Order, columns
 
@@ -36,21 +36,20 @@ class Store(Database):
             return None if found is None else columns(found)
 
     async def calls(self, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
-        """All wanted calls with their turns and tools, oldest first; without a wish those that have ended."""
+        """All matching calls with their turns and tools, oldest first; by default the ended ones."""
         query = select(CallRecord).where(*(wanted or CallFilter(ended=True)).clauses()).order_by(CallRecord.began)
         async with self.read() as session:
             return await whole(session, query)
 
-    async def page(self, wanted: CallFilter, limit: int = 50, after: str = "") -> Page:
-        """Up to `limit` of the wanted calls, newest first, without what was said in them.
-
-        Raises `ValueError` if `after` is not what a page gave as `next`.
+    async def page(self, wanted: CallFilter, limit: int = 50, after: str = "") -> RecordPage:
+        """Up to `limit` matching calls, newest first, without their words. Raises `ValueError` if `after` is not the
+        `next` of a page.
         """
         async with self.read() as session:
             return await page_of(session, wanted, limit, after)
 
     async def call(self, call: str) -> dict[str, Any] | None:
-        """Everything that is known of a call, also while it goes on; None if there is none of that identity."""
+        """All data of a call, also while it goes on; None for an unknown identity."""
         async with self.read() as session:
             found = await whole(session, select(CallRecord).where(CallRecord.id == call))
             return found[0] | {"events": await events_of(session, call)} if found else None

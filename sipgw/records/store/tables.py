@@ -65,7 +65,7 @@ class CallRecord(Base):
     called: Mapped[str] = mapped_column(String(PARTY))
     began: Mapped[datetime] = mapped_column(Moment)
     answered: Mapped[datetime | None] = mapped_column(Moment)
-    """When sound began to flow; None for a call that nobody answered."""
+    """The time of the answer; None for an unanswered call."""
     ended: Mapped[datetime | None] = mapped_column(Moment)
     """None while the call goes on."""
     ending: Mapped[str] = mapped_column(String(64), default="", server_default="")
@@ -73,9 +73,9 @@ class CallRecord(Base):
     cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """A sentence for people."""
     again: Mapped[datetime | None] = mapped_column(Moment)
-    """When it may be tried again, if the gate did not let it out now."""
+    """The time of the next attempt, if the gate refused the call now."""
     cost: Mapped[float | None]
-    """What it cost in all, in the currency of the price table."""
+    """The total cost, in the currency of the price table."""
     costs: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """The parts of the cost."""
     media: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
@@ -83,9 +83,9 @@ class CallRecord(Base):
     recording: Mapped[str] = mapped_column(String(1000), default="", server_default="")
     """File of the recording; empty for none."""
     identity: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """Who called whom, as the other side told it: see `sipgw.sip.identity.Identity`."""
+    """Caller and called party, as the other side reported them: see `sipgw.sip.identity.Identity`."""
     gateway: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    """Which gateway keeps the record: see `sipgw.records.store.spool`."""
+    """The gateway of the record: see `sipgw.records.store.spool`."""
     # Each list is newest first within what it is filtered by.
     __table_args__ = (
         Index("calls_by_time", "began", "id"),
@@ -108,16 +108,16 @@ class TurnRecord(Base):
     """When it was over."""
     caller: Mapped[str] = mapped_column(Text, default="", server_default="")
     said: Mapped[str] = mapped_column(Text, default="", server_default="")
-    """What the agent meant to say."""
+    """The full reply of the agent."""
     heard: Mapped[str] = mapped_column(Text, default="", server_default="")
-    """What of it the caller heard."""
+    """The part of the reply that the caller heard."""
     agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    """Who spoke; others may have taken the call over."""
+    """The agent that spoke; another one may have taken the call over."""
     language: Mapped[str] = mapped_column(String(16), default="", server_default="")
     """ISO 639-1."""
     interrupted: Mapped[bool] = mapped_column(default=False, server_default=false())
     discarded: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Replies that were prepared or begun, and thrown away before anything of them was heard."""
+    """Replies that were prepared or begun, and discarded before they were heard."""
     latency_ms: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
 
@@ -139,7 +139,7 @@ class ToolCallRecord(Base):
 
 
 class EventRecord(Base):
-    """Whatever else happened in a call: it rang, was answered, transferred; somebody was interrupted; a part failed."""
+    """Other events of a call: ringing, answer, transfer, interruption, failure of a part."""
 
     __tablename__ = "events"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -150,7 +150,7 @@ class EventRecord(Base):
 
 
 class SpoolRecord(Base):
-    """How far the database has got in a gateway's spool; written with what was read from there, so it counts once."""
+    """The read position in a gateway's spool; written with the entries, so each counts once."""
 
     __tablename__ = "spools"
     gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -158,7 +158,7 @@ class SpoolRecord(Base):
     position: Mapped[int]
     """Bytes of the segment that are in the database."""
     seen: Mapped[datetime | None] = mapped_column(Moment)
-    """When the gateway was heard of for the last time."""
+    """The time of the last news of the gateway."""
 
 
 class ArtifactRecord(Base):
@@ -176,7 +176,7 @@ class ArtifactRecord(Base):
     """How the caller was asked for it."""
     state: Mapped[str] = mapped_column(String(16))
     redact: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
-    """``spans`` that are to be covered, and until when each side was ``judged``, while that is so."""
+    """``spans`` to cover, and the time up to which each side was ``judged``, while the file is open."""
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     """Tries that failed."""
     next_try: Mapped[datetime | None] = mapped_column(Moment)
@@ -186,13 +186,13 @@ class ArtifactRecord(Base):
 
 
 class DeliveryRecord(Base):
-    """Something that a webhook is still to be told; rows that were taken are deleted."""
+    """A pending webhook; delivered rows are deleted."""
 
     __tablename__ = "deliveries"
     id: Mapped[int] = mapped_column(primary_key=True)
     """Their order."""
     identity: Mapped[str] = mapped_column(String(32))
-    """What the target tells repeats apart by."""
+    """The id by which the target recognises repeats."""
     target: Mapped[str] = mapped_column(String(64))
     call: Mapped[str] = mapped_column(String(ID))
     kind: Mapped[str] = mapped_column(String(32))

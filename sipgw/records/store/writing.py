@@ -9,8 +9,8 @@ from sqlalchemy import Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sipgw.records.store.artifact_states import Kind, State
-from sipgw.records.store.spool import Entry, Place
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.spool import Entry, SpoolPosition
 from sipgw.records.store.tables import (
     ID,
     ArtifactRecord,
@@ -24,11 +24,11 @@ from sipgw.records.store.tables import (
 
 MOMENTS = ("at", "began", "answered", "ended", "again", "created", "next_try")
 ROWS = 10_000
-"""Calls of which it is remembered that an earlier one had their identity."""
+"""Number of remembered calls whose identity an earlier call had."""
 
 
 class Rows:
-    """What a batch of entries comes to.
+    """The rows of a batch of entries.
 
     An entry is ``{"call": identity}`` with any of: ``new`` (columns of a new call), ``set`` (columns of a call that is
     there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one),
@@ -68,17 +68,18 @@ class Writer:
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
         self.sure = False
-        """Whether it is known how far the spool was read: not at the start, nor after a batch without an answer."""
+        """Whether the read position is known: not at the start, nor after a batch without an answer."""
         self._rows_of: dict[str, str] = {}
-        """Rows of calls whose identity an earlier call had; whoever calls chooses it. Files come after the end."""
+        """Rows of calls whose identity an earlier call had, because the caller chooses the Call-ID. Files come after
+        the end."""
 
-    async def place(self, session: AsyncSession) -> Place:
+    async def place(self, session: AsyncSession) -> SpoolPosition:
         """How far the spool was read."""
         found = await session.get(SpoolRecord, self.gateway)
-        return Place(found.segment, found.position) if found else Place(0, 0)
+        return SpoolPosition(found.segment, found.position) if found else SpoolPosition(0, 0)
 
-    async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: Place | None) -> None:
-        """Write entries, and that all before `place` is written."""
+    async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: SpoolPosition | None) -> None:
+        """Write entries, and `place` as the read position."""
         rows = Rows()
         taken = await self._taken(session, entries)
         for entry in entries:
@@ -109,7 +110,7 @@ class Writer:
         return list(await session.scalars(query))
 
     async def about(self, session: AsyncSession, call: str, names: Sequence[str]) -> dict[str, Any]:
-        """What the row of a call says under `names`."""
+        """The columns `names` of the row of a call."""
         row = await session.get_one(CallRecord, call)
         return {name: getattr(row, name) for name in names}
 
@@ -135,7 +136,7 @@ class Writer:
         """
         table = _table(ArtifactRecord)
         for row in rows:
-            recording = row["kind"] == Kind.RECORDING
+            recording = row["kind"] == ArtifactKind.RECORDING
             if row.pop("new"):
                 row |= {"attempts": 0, "problem": ""}
                 made = _dialect(session).insert(table).values(gateway=self.gateway, **row)
@@ -144,7 +145,7 @@ class Writer:
                 await session.execute(made.on_conflict_do_update(index_elements=key, set_=row, where=which))
             else:
                 one = table.c.path == row["path"], table.c.gateway == self.gateway, table.c.call == row["call"]
-                await session.execute(update(table).where(*one, table.c.state == State.WRITING).values(row))
+                await session.execute(update(table).where(*one, table.c.state == ArtifactState.WRITING).values(row))
 
     async def _upsert(
         self, session: AsyncSession, table: type[Base], key: tuple[str, ...], rows: Iterable[dict[str, Any]]
@@ -164,7 +165,7 @@ def _dialect(session: AsyncSession) -> Any:
 
 
 async def last_seen(session: AsyncSession, call: str) -> datetime:
-    """When something was heard of a call for the last time."""
+    """The time of the last event of a call."""
     found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
     for table in (EventRecord, TurnRecord, ToolCallRecord):
         found += await session.scalars(select(table.at).where(table.call == call))

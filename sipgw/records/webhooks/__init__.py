@@ -1,1 +1,1 @@
-"""What other servers are told of calls."""
+"""Webhooks: events of calls for other servers."""

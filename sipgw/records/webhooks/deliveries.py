@@ -1,6 +1,5 @@
-"""Deliveries: webhooks wait in the database until they are taken, in order for each call.
-
-They are put there in the same transaction as the records that they tell of, so none is lost and none is invented. A
+"""Deliveries: webhooks wait in the database until they are accepted, in order for each call. They are written in the
+same transaction as their records, so none is lost and none is false. A
 target that is down costs nothing but rows: each call's next delivery is tried again later and later, for three days.
 """
 
@@ -36,32 +35,32 @@ FIRST_RETRY = 1.0
 LONGEST_RETRY = 600.0
 """Seconds until the second try, doubled each time, and at most."""
 GIVE_UP = timedelta(days=3)
-"""After this the target is not told of that event, but of those behind it."""
+"""Seconds after which an event is given up; the later events are sent."""
 LONGEST_PAUSE = 60.0
 """Seconds until a target that takes nothing is tried with another call."""
 MOST_WAITING = 100_000
-"""What waits for one target: a day of 10,000 calls. More is not told to it, so that it does not fill the disk."""
+"""Maximum rows for one target: a day of 10,000 calls. Further ones are dropped, so that they do not fill the disk."""
 COUNT_AGAIN = 30.0
-"""Seconds until what waits for a target is counted again that was full: while it is counted no records are written."""
+"""Seconds until the rows of a full target are counted again: no records are written during the count."""
 LEASE = 120.0
-"""Seconds in which no other gateway tries what this one tries."""
+"""Seconds for which this gateway claims a delivery."""
 LOOK = 30.0
-"""Seconds between looks at what another gateway may have left."""
+"""Seconds between checks for deliveries of other gateways."""
 GOODBYE = 3.0
 PARTIES = ("caller", "called", "identity")
-"""Who speaks with whom, which is told as it is."""
+"""Fields of the participants, which are sent unredacted."""
 
 Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
 
 
 @dataclass
-class _Room:
+class _QueueRoom:
     """How much more may wait for a target."""
 
     left: int = 0
-    """So much at least; counted anew when that is used up."""
+    """A lower bound of the free rows; counted again when it is used up."""
     full_at: datetime | None = None
-    """When it was counted last, if that was too little."""
+    """The time of the last count, if it was too little."""
 
     def known_full(self, now: datetime) -> bool:
         """Whether it was counted just now; the clock may have been put right since."""
@@ -81,7 +80,7 @@ class Deliveries:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`redactor` tells for an agent's name what takes private things out of what is told."""
+        """`redactor` returns the redactor of texts for an agent's name."""
         self._store = store
         self._targets = targets
         self._redactor = redactor
@@ -90,7 +89,7 @@ class Deliveries:
         self._sleep = sleep
         self._news = {target.name: asyncio.Event() for target in targets}
         self._idle = {target.name: False for target in targets}
-        self._rooms = {target.name: _Room() for target in targets}
+        self._rooms = {target.name: _QueueRoom() for target in targets}
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -110,7 +109,7 @@ class Deliveries:
         await self._stack.aclose()
 
     async def add(self, session: AsyncSession, entries: Sequence[Entry]) -> None:
-        """Queue what the targets are to be told of `entries`."""
+        """Queue the webhooks for `entries`."""
         rows = [row for entry in entries if "told" in entry for row in self._rows(entry)]
         wanted = Counter(row["target"] for row in rows)
         full = {name for name, number in wanted.items() if not await self._takes(session, name, number)}
@@ -135,7 +134,7 @@ class Deliveries:
         return True
 
     def added(self) -> None:
-        """What was added is in the database."""
+        """Note that the added deliveries are in the database."""
         for name, news in self._news.items():
             self._idle[name] = False
             news.set()
@@ -170,7 +169,7 @@ class Deliveries:
             except (SQLAlchemyError, OSError) as error:
                 log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
                 tried, taken, wait = 0, 0, FIRST_RETRY
-            except Exception:  # the observer boundary: calls go on, whatever becomes of their webhooks
+            except Exception:  # the observer boundary: calls go on without their webhooks
                 log.exception("webhooks failed")
                 tried, taken, wait = 0, 0, LONGEST_PAUSE
             failures = 0 if taken else failures + bool(tried)
@@ -207,7 +206,7 @@ class Deliveries:
         return LOOK if due is None else min(LOOK, max(0.0, (due - self._now()).total_seconds()) + 0.001)
 
     async def _claim(self, target: WebhookOptions) -> list[DeliveryRecord]:
-        """The first delivery of each call, as far as they are due; nobody else gets them for a while."""
+        """The first due delivery of each call, claimed for a while."""
         row, earlier = DeliveryRecord, aliased(DeliveryRecord)
         first = ~exists().where(
             earlier.target == row.target, earlier.call == row.call, earlier.id < row.id, earlier.given_up.is_(None)
@@ -231,7 +230,7 @@ class Deliveries:
             await self._send(target, body, headers)
         except PostFailed as error:
             problems[row.id] = str(error)
-        except Exception as error:  # the fault of one must not keep the others waiting
+        except Exception as error:  # the error of one must not delay the others
             log.exception("webhook not sent", target=target.name)
             problems[row.id] = type(error).__name__
 
@@ -242,7 +241,7 @@ class Deliveries:
             taken = [row.id for row in rows if row.id not in problems]
             if taken:
                 await session.execute(delete(table).where(table.id.in_(taken)))
-                if any(row.tries for row in rows):  # it is up again: what waits for a later try need not
+                if any(row.tries for row in rows):  # it is up again: waiting deliveries are due now
                     waiting = table.target == target.name, table.due > now, table.tries > 0, table.id.not_in(problems)
                     await session.execute(update(table).where(*waiting).values(due=now))
             for row in rows:

@@ -1,4 +1,4 @@
-"""Webhooks: what somebody else's server is told of calls, how it knows that it was us, and the way there.
+"""Webhooks: events of calls for other servers, their signature, and the HTTP request.
 
 A body is JSON with ``id`` (the same at each try, to tell repeats apart), ``event``, ``call``, ``at``, ``about`` (who
 called whom, on which trunk, with which agent) and ``data``. ``Sipgw-Signature: t=SECONDS,v1=HEX`` is the HMAC-SHA256
@@ -18,15 +18,15 @@ from agent.pool import Pool, PoolFullError
 from sipgw.config.records import WebhookOptions
 
 ANSWER = 16 << 10
-"""Bytes of an answer that are read; what is in it matters to nobody."""
+"""Bytes of a response that are read; its content is ignored."""
 
 
 class PostFailed(Exception):  # noqa: N818  it says what has happened
-    """The other server did not take it; the message says why."""
+    """The other server did not accept it; the message says why."""
 
 
 NAMES = Pool("the names of webhooks", workers=4, waiting=64)
-"""Whoever names a target may name one whose servers do not answer."""
+"""A target may have servers that do not answer."""
 
 
 def signature(secret: str, seconds: int, body: bytes) -> str:
@@ -58,7 +58,7 @@ async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes,
 async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
     url = httpx2.URL(options.url)
     address = await _address(url.host, url.port or (443 if url.scheme == "https" else 80), options)
-    # The address that was looked at is the one that is called: a second look-up could lead elsewhere.
+    # Connect to the checked address: a second look-up could return another one.
     request = client.build_request(
         "POST",
         url.copy_with(host=address),

@@ -1,4 +1,5 @@
-"""The built-in caller: a recorded human voice calls a gateway of its own over real SIP and RTP, and shows the call."""
+"""The built-in caller: it calls a separate gateway over real SIP and RTP with a recorded human voice, and prints the
+call."""
 
 import re
 import tempfile
@@ -22,7 +23,7 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import Action, Ear, Phone, Say, with_noise
+from sipgw.tools.caller import Action, AgentAudioMonitor, Phone, Say, with_noise
 
 LIMIT = 120.0
 """Seconds after which the demo is given up."""
@@ -32,14 +33,14 @@ INTERRUPT_AFTER = 2.5
 
 @dataclass(frozen=True)
 class Cue:
-    """What the caller says when the agent has said something that holds `hears`."""
+    """The caller's words after the agent has said something that contains `hears`."""
 
     hears: str
     file: str
     interrupts: bool = False
     """Said while the agent is still speaking."""
     confirms: str = ""
-    """Digits that the agent has to have read back; if it misheard them the caller says them again instead."""
+    """Digits that the agent must have read back; otherwise the caller says them again."""
 
 
 PHONE_NUMBER = "4155550123"
@@ -58,7 +59,7 @@ SCRIPT = (
 
 
 @dataclass
-class Result:
+class DemoResult:
     """The call as it was."""
 
     turns: list[dict[str, Any]] = field(default_factory=list)
@@ -95,8 +96,8 @@ class Result:
             self.verdict = "no call back was arranged"
 
 
-async def hold_demo(out: Console) -> Result:
-    """Run the gateway and the caller on loopback. Raises what the gateway raises when it cannot start."""
+async def hold_demo(out: Console) -> DemoResult:
+    """Run the gateway and the caller on loopback. Raises the errors of a gateway that cannot start."""
     with tempfile.TemporaryDirectory() as folder:
         config = GatewayConfig(
             agent=AgentOptions(stt="local", llm="local", tts="local"),
@@ -105,25 +106,25 @@ async def hold_demo(out: Console) -> Result:
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(Path(folder) / "demo.db")),
         )
-        show = Show(out)
+        show = DemoPrinter(out)
         out.print("loading the embedded models ...", style="dim")
         gateway = Gateway(config)
         gateway.watchers.add(show.watch)
         async with gateway, Phone() as phone:
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
-            call = await phone.call(target, Cues(show), LIMIT)
-        show.result.caller, show.result.agent = call.said, call.ear.sound
+            call = await phone.call(target, DemoScript(show), LIMIT)
+        show.result.caller, show.result.agent = call.said, call.agent_audio.sound
         show.result.ending = call.ending
         show.result.judge()
         show.summary()
         return show.result
 
 
-class Show:
+class DemoPrinter:
     """Prints the call as it goes on, and keeps it."""
 
     def __init__(self, out: Console) -> None:
-        self.result = Result()
+        self.result = DemoResult()
         self.heard_of = ""
         """What the agent has said since the caller last spoke."""
         self._out = out
@@ -161,9 +162,8 @@ class Show:
 
 
 def waterfall(parts: dict[str, int], width: int) -> str:
-    """Bars in one line: what each part of a turn's latency took; one block is 50 ms.
-
-    Where that is wider than `width` each part has a line of its own, and a block is what fits.
+    """Bars of the parts of a turn's latency in one line; one block is 50 ms. If that is wider than `width`, each part
+    gets a line, and a block is scaled to fit.
     """
     shown = {name: took for name, took in parts.items() if name != "total"}
     bars = [f"{name} {'▇' * max(1, round(took / 50))} {took}" for name, took in shown.items()]
@@ -176,22 +176,22 @@ def waterfall(parts: dict[str, int], width: int) -> str:
     return "\n".join([f"{parts['total']} ms =", *scaled])
 
 
-class Cues:
-    """The caller's script: each cue once, when the agent has said what it waits for."""
+class DemoScript:
+    """The caller's script: each cue once, after the agent has said the awaited words."""
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: DemoPrinter) -> None:
         self._show = show
         self._todo = list(SCRIPT)
         self._again = 0
 
-    def next(self, now: float, ear: Ear) -> Action | None:
+    def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """See `sipgw.tools.caller.Script.next`."""
         heard = self._show.heard_of.lower()
         cue = next((cue for cue in self._todo if cue.hears in heard), None)
-        if cue is None or now < ear.spoken_until or not ear.answered:
+        if cue is None or now < agent_audio.spoken_until or not agent_audio.answered:
             return None
-        speaking = ear.speaking(now)
-        if not ((speaking and now - ear.began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking):
+        speaking = agent_audio.speaking(now)
+        if not ((speaking and now - agent_audio.began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking):
             return None
         name = cue.file
         if cue.confirms not in re.sub(r"\D", "", heard) and self._again < AGAIN:

@@ -1,4 +1,5 @@
-"""The sound of the test call: a known signal is sent, what comes back is counted, and both sides' reports are read."""
+"""The sound of the test call: sends a known signal, counts the received packets, and reads the reports of both
+sides."""
 
 import asyncio
 import math
@@ -13,16 +14,16 @@ from media.rtp.srtp import Keys, Srtp
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 TONES = (700.0, 1200.0)
-"""Hertz of the signal: two tones that no line makes by itself, whole cycles in the frames that are repeated."""
+"""Hertz of the signal: two tones that do not occur on lines, with whole cycles in the repeated frames."""
 ECHOED = 0.25
-"""The part of the received power that must lie in our tones to be our own voice coming back."""
+"""The share of the received power in our tones from which on it is our own sound coming back."""
 LOSSY = 0.05
-"""Loss that they report from which on we are hard to understand."""
+"""Reported loss from which on our sound is hard to understand."""
 LOST = 0.9
 """Loss that the other side reports from which on our sound counts as not arriving."""
 
 
-class Heard(NamedTuple):
+class ReceivedAudio(NamedTuple):
     """What the test call brought."""
 
     sent: int
@@ -38,11 +39,11 @@ class Heard(NamedTuple):
     sources: tuple[str, ...]
     """Where their packets came from."""
     foreign: int = 0
-    """Packets that are not under the keys that were agreed on; not among those received."""
+    """Packets that do not decrypt with the negotiated keys; not counted as received."""
 
 
-def judge(heard: Heard, about: str, expected: str, ports: str) -> Finding:
-    """Which direction is dead. `expected` is where their description wants our sound, `ports` are our own. Sans-IO."""
+def judge(heard: ReceivedAudio, about: str, expected: str, ports: str) -> Finding:
+    """The dead direction. `expected` is the media address of their description, `ports` are our own. Sans-IO."""
     loss = "no report" if heard.reported is None else f"{heard.reported:.0%} reported lost"
     evidence = (
         f"sent {heard.sent} packets to {expected} ({loss}), received {heard.received}"
@@ -79,7 +80,7 @@ def signal(frame: int) -> bytes:
 
 
 def tonality(ulaw: bytes) -> float:
-    """The part of the power of `ulaw` that lies in our tones (Goertzel)."""
+    """The share of the power of `ulaw` in our tones (Goertzel)."""
     values = memoryview(to_linear(ulaw)).cast("h").tolist()
     total = sum(value * value for value in values)
     if total < 100 * 100 * len(values):
@@ -107,8 +108,8 @@ class Ports:
 
     async def talk(
         self, remote: tuple[str, int], control: tuple[str, int] | None, payload_type: int, encoding: str, seconds: float
-    ) -> Heard:
-        """Send the signal for `seconds`, with one report in between, and count what comes."""
+    ) -> ReceivedAudio:
+        """Send the signal for `seconds`, with one report in between, and count the received packets."""
         ssrc, loop = random.getrandbits(32), asyncio.get_running_loop()
         frames = [signal(number) for number in range(8)]
         if encoding == "PCMA":
@@ -126,7 +127,7 @@ class Ports:
             await asyncio.sleep(max(0.0, start + (number + 1) * FRAME_SECONDS - loop.time()))
         return self.heard(ssrc, count, encoding)
 
-    def heard(self, ssrc: int, sent: int, encoding: str) -> Heard:
+    def heard(self, ssrc: int, sent: int, encoding: str) -> ReceivedAudio:
         """What has come so far."""
         came = [(data, source) for data, source in self.sound.came if not rtcp.is_rtcp(data)]
         plain = [(self.srtp.unprotect(data, 0.0) if self.srtp else data, source) for data, source in came]
@@ -148,7 +149,7 @@ class Ports:
         sources = tuple(dict.fromkeys(f"{source[0]}:{source[1]}" for _, source in packets))[:3]
         foreign = self.srtp.counts.unauthentic if self.srtp else 0
         echoed = bool(sound) and tonality(sound) > ECHOED
-        return Heard(sent, len(packets), echoed, reported, len(compounds), sources, foreign)
+        return ReceivedAudio(sent, len(packets), echoed, reported, len(compounds), sources, foreign)
 
     def close(self) -> None:
         """Free them."""
@@ -157,7 +158,7 @@ class Ports:
 
 
 def _reported(blocks: list[rtcp.ReportBlock]) -> float | None:
-    """The part of our packets, which are numbered from 0, that the last report calls lost; None without a report."""
+    """The lost share of our packets, which are numbered from 0, by the last report; None without a report."""
     if not blocks:
         return None
     last = blocks[-1]

@@ -1,4 +1,4 @@
-"""A test call: is it taken, with a codec that both speak, and does sound go both ways?"""
+"""A test call: is it answered, with a common codec, and with sound in both directions?"""
 
 import asyncio
 from collections import Counter
@@ -13,13 +13,13 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
 from sipgw.tools.doctor import audio
-from sipgw.tools.doctor.asking import Asker, Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, good
 from sipgw.trunks.route_selector import Attempt, NotDialled, RouteSelector
 
 
 async def call(
-    asker: Asker, trunk: TrunkOptions, number: str, media: MediaOptions, patience: Patience
+    asker: DoctorEndpoint, trunk: TrunkOptions, number: str, media: MediaOptions, patience: DoctorTimeouts
 ) -> list[Finding]:
     """Call `number` through `trunk`, listen, hang up."""
     about, now = trunk.name, asyncio.get_running_loop().time
@@ -36,7 +36,9 @@ async def call(
         ports.close()
 
 
-async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: Patience) -> list[Finding]:
+async def _placed(
+    asker: DoctorEndpoint, attempt: Attempt, ports: audio.Ports, patience: DoctorTimeouts
+) -> list[Finding]:
     trunk = attempt.trunk
     hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
     address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
@@ -62,7 +64,12 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
 
 
 async def _answered(
-    asker: Asker, leg: Leg, local: LocalMedia, ports: audio.Ports, trunk: TrunkOptions, patience: Patience
+    asker: DoctorEndpoint,
+    leg: Leg,
+    local: LocalMedia,
+    ports: audio.Ports,
+    trunk: TrunkOptions,
+    patience: DoctorTimeouts,
 ) -> list[Finding]:
     about, found = trunk.name, list[Finding]()
     if asker.looped is not None and asker.looped.offer is not None:
@@ -88,14 +95,14 @@ async def _answered(
 
 
 def out_of_reach(media: str, signalling: str, about: str) -> Finding | None:
-    """Whether somebody on the Internet wants our sound at an address inside a network. Sans-IO."""
+    """Whether a host on the Internet asks for our sound at a private address. Sans-IO."""
     if is_private(media) and not is_private(signalling):
         return bad("call.private-media", about, f"c= names {media}, and {signalling} is on the Internet")
     return None
 
 
 def looped(sent: bytes, came: bytes, about: str) -> list[Finding]:
-    """Compare the description of a call that was sent with that of the same call as it came back. Sans-IO."""
+    """Compare the sent description of a call with that of the same call after a loop. Sans-IO."""
     if came == sent:
         return [good("alg.body-ok", about, "the description of our sound came back in the looped call as it was sent")]
     ours, theirs = sent.decode("utf-8", "replace").splitlines(), came.decode("utf-8", "replace").splitlines()
@@ -109,7 +116,7 @@ STATUSES = {
     415: "call.codec", 416: "call.number", 480: "call.no-answer", 484: "call.number", 486: "call.busy",
     488: "call.codec", 503: "call.limit", 600: "call.busy", 603: "call.busy", 604: "call.number", 606: "call.codec",
 }  # fmt: skip
-"""What the status of a refused call means, when its reason phrase tells no more."""
+"""The meaning of the status of a refused call without an informative reason phrase."""
 PHRASES = (
     ("call.srtp-required", 488, ("encryption", "srtp", "savp")),
     ("call.caller-id", 403, ("caller", "origination number", "from number", "d35", "d36", "d51")),

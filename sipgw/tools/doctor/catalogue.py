@@ -1,25 +1,25 @@
-"""Everything that the doctor can find wrong: verdict, likely cause, and the line or portal field to change."""
+"""All faults that the doctor can find: verdict, likely cause, and the line or portal field to change."""
 
 from typing import Final, Literal, NamedTuple
 
 
-class Ailment(NamedTuple):
-    """One thing that can be wrong; ``{blanks}`` are filled from what was seen."""
+class FaultDescription(NamedTuple):
+    """A fault; ``{blanks}`` are filled from the evidence."""
 
     verdict: Literal["warn", "fail"]
     cause: str
     fix: str
 
 
-def _fail(cause: str, fix: str) -> Ailment:
-    return Ailment("fail", cause, fix)
+def _fail(cause: str, fix: str) -> FaultDescription:
+    return FaultDescription("fail", cause, fix)
 
 
-def _warn(cause: str, fix: str) -> Ailment:
-    return Ailment("warn", cause, fix)
+def _warn(cause: str, fix: str) -> FaultDescription:
+    return FaultDescription("warn", cause, fix)
 
 
-CATALOGUE: Final[dict[str, Ailment]] = {
+CATALOGUE: Final[dict[str, FaultDescription]] = {
     # This machine
     "local.sip-host": _fail(
         "it is no address of this machine",

@@ -1,4 +1,4 @@
-"""Is the TLS of a trunk in order, and if not, what exactly is wrong with it?"""
+"""Checks the TLS of a trunk, and names its fault."""
 
 import socket
 import ssl
@@ -7,14 +7,14 @@ from typing import NamedTuple
 from agent.pool import Pool
 from sipgw.sip.dialog import Peer
 from sipgw.sip.tls import Tls, TlsOptions
-from sipgw.tools.doctor.asking import Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 EXPIRED, NOT_YET, LEAF_SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 10, 9, 18, 19
 NO_ISSUER, NO_ISSUER_OF_LEAF, WRONG_NAME, WRONG_ADDRESS = 20, 21, 62, 64
 """Verification results of OpenSSL (``x509_vfy.h``)."""
 ALERT_LIMIT = 1.0
-"""Seconds that a server is given to object to our missing certificate, which TLS 1.3 allows after the handshake."""
+"""Seconds to wait for the server's refusal of our missing certificate, which TLS 1.3 allows after the handshake."""
 
 SHAKES = Pool("the doctor's handshakes", workers=4, waiting=64)
 
@@ -27,7 +27,7 @@ class Handshake(NamedTuple):
     alert: str = ""
 
 
-async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patience: Patience) -> Finding:
+async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patience: DoctorTimeouts) -> Finding:
     """Shake hands with `peer` as the gateway would."""
     context = Tls(options).client()
     name = peer.name or peer.host
@@ -44,7 +44,7 @@ async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patienc
 
 
 def _shake(peer: Peer, context: ssl.SSLContext, name: str, limit: float) -> Handshake:
-    """In a thread of its own: asyncio keeps the alerts of the other side to itself."""
+    """In a separate thread, because asyncio does not expose the alerts of the other side."""
     try:
         with (
             socket.create_connection((peer.host, peer.port), limit) as plain,
@@ -64,7 +64,7 @@ def _shake(peer: Peer, context: ssl.SSLContext, name: str, limit: float) -> Hand
         return Handshake(error)
 
 
-async def _of_certificate(code: int, peer: Peer, name: str, patience: Patience) -> str:
+async def _of_certificate(code: int, peer: Peer, name: str, patience: DoctorTimeouts) -> str:
     match code:
         case _ if code == EXPIRED:
             return "tls.expired"
@@ -82,7 +82,7 @@ async def _of_certificate(code: int, peer: Peer, name: str, patience: Patience) 
 
 
 def _chain_length(peer: Peer, name: str, limit: float) -> int:
-    """How many certificates the server sends; 0 if that cannot be told."""
+    """The number of certificates from the server; 0 if unknown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

@@ -10,9 +10,9 @@ from rich.markup import escape
 
 from sipgw.config.config import GatewayConfig, load
 from sipgw.console import err, one_line_errors, out
-from sipgw.tools.doctor.asking import Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, status_of
-from sipgw.tools.doctor.run import Wanted, examine
+from sipgw.tools.doctor.run import ExaminationOptions, examine
 
 SIGNS = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "fail": "[red]✘[/]"}
 
@@ -35,7 +35,7 @@ def doctor(
     if call and not trunk:
         err.print("--call needs the name of the trunk to call through")
         raise typer.Exit(2)
-    wanted = Wanted(trunk, call, providers, Patience(answer=wait))
+    wanted = ExaminationOptions(trunk, call, providers, DoctorTimeouts(answer=wait))
     with one_line_errors(2):
         found = asyncio.run(_examined(settings, wanted, quiet=json_))
     if json_:
@@ -46,7 +46,7 @@ def doctor(
     raise typer.Exit(status_of(found))
 
 
-async def _examined(settings: GatewayConfig, wanted: Wanted, *, quiet: bool) -> list[Finding]:
+async def _examined(settings: GatewayConfig, wanted: ExaminationOptions, *, quiet: bool) -> list[Finding]:
     found: list[Finding] = []
     async for finding in examine(settings, wanted):
         if not quiet:

@@ -1,7 +1,7 @@
-"""What the answers of the other side tell about the way there: NAT, SIP-ALG, clocks. Sans-IO.
+"""Derives facts about the path from responses: NAT, SIP-ALG, clocks. Sans-IO.
 
-A response repeats Via, From, To, Call-ID and CSeq of its request (RFC 3261 §8.2.6.2): what differs was changed on the
-way, and only the received and rport parameters of the topmost Via may be added (RFC 3581).
+A response repeats Via, From, To, Call-ID and CSeq of its request (RFC 3261 §8.2.6.2): any difference was made on the
+path, and only the received and rport parameters of the topmost Via may be added (RFC 3581).
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from sipgw.sip.dialog import is_private
 from sipgw.sip.fields import FieldError, Via
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import is_address
-from sipgw.tools.doctor.asking import Exchange
+from sipgw.tools.doctor.doctor_endpoint import Exchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 SKEW = 60.0
@@ -20,8 +20,8 @@ SKEW = 60.0
 
 
 def read(exchange: Exchange, about: str, *, fixed: str, listens: bool, clock: datetime) -> Iterator[Finding]:
-    """Everything that one exchange tells; `fixed` is the configured public address, `listens` whether calls come to a
-    fixed address of ours (mode ``peer``), `clock` our time."""
+    """All findings from one exchange; `fixed` is the configured public address, `listens` whether calls come to a fixed
+    address of ours (mode ``peer``), `clock` our time."""
     response = exchange.response or next(iter(exchange.strays), None)
     if response is None:
         return

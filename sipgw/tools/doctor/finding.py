@@ -1,4 +1,4 @@
-"""Findings: what was looked at, what was seen, what it means and what to change. Nothing secret stands in them."""
+"""Findings: the check, the evidence, the cause and the fix. They contain no secrets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -8,7 +8,7 @@ from sipgw.tools.doctor.catalogue import CATALOGUE
 
 Verdict = Literal["ok", "warn", "fail"]
 EVIDENCE_LIMIT = 300
-"""Characters of evidence that are kept; it quotes what others sent."""
+"""Maximum characters of evidence, which quotes messages of others."""
 MASK = "***"
 
 
@@ -21,7 +21,7 @@ class Finding:
     about: str
     """The trunk or provider, or ``this machine``."""
     evidence: str
-    """What was seen, in words that hold what was measured or received."""
+    """The evidence, in words with the measured or received values."""
     cause: str = ""
     """The likely cause; empty when nothing is wrong."""
     fix: str = ""
@@ -38,7 +38,7 @@ def good(id_: str, about: str, evidence: str) -> Finding:
 
 
 def bad(id_: str, about: str, evidence: str, **names: object) -> Finding:
-    """What does not; its verdict, cause and fix stand in the catalogue, `names` fill their blanks."""
+    """A failed check; its verdict, cause and fix are in the catalogue, `names` fill their blanks."""
     verdict, cause, fix = CATALOGUE[id_]
     shown = {name: _line(str(value)) for name, value in names.items()}
     return Finding(id_, verdict, about, _line(evidence), cause.format_map(shown), fix.format_map(shown))
@@ -51,7 +51,7 @@ def _line(text: str) -> str:
 
 
 def masked(finding: Finding, secrets: Iterable[str]) -> Finding:
-    """`finding` without any of `secrets`: a carrier may repeat what it was sent."""
+    """`finding` without any of `secrets`, because a carrier may quote our request."""
     texts = {name: getattr(finding, name) for name in ("evidence", "cause", "fix")}
     for secret in sorted(secrets, key=len, reverse=True):
         texts = {name: text.replace(secret, MASK) for name, text in texts.items()}

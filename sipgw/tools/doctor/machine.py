@@ -13,17 +13,17 @@ from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import binding_request, mapped_address
 from sipgw.sip.tls import Tls, TlsError
 from sipgw.sip.uri import parse_host_port
-from sipgw.tools.doctor.asking import Patience, is_free
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts, is_free
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 HERE = "this machine"
 DESCRIPTORS = 8
-"""Open files that a call takes at most: two RTP sockets, provider connections, a recording."""
+"""Maximum open files of a call: two RTP sockets, provider connections, a recording."""
 SAMPLED = 40
 """Port pairs that are tried."""
 
 
-async def examine(config: GatewayConfig, patience: Patience) -> AsyncIterator[Finding]:
+async def examine(config: GatewayConfig, patience: DoctorTimeouts) -> AsyncIterator[Finding]:
     """Everything that needs no trunk."""
     sip = config.sip
     if not is_free(sip.host, 0):
@@ -68,7 +68,7 @@ def _udp_free(host: str, port: int) -> bool:
     return True
 
 
-async def _stun(sip: EndpointOptions, patience: Patience) -> Finding:
+async def _stun(sip: EndpointOptions, patience: DoctorTimeouts) -> Finding:
     """Ask the STUN server once or twice."""
     host, port = parse_host_port(sip.stun_server)
     transaction, loop, seen = secrets.token_bytes(12), asyncio.get_running_loop(), None

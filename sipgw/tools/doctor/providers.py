@@ -1,4 +1,4 @@
-"""One small real request to each provider of the configuration: is the key right, the answer fast, the sound mu-law?"""
+"""Sends one small real request to each configured provider: checks the key, the latency, and the mu-law sound."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ LIMIT = 20.0
 """Seconds that one request may take."""
 _SECTIONS = {"assemblyai": "[assemblyai_agent]", "openai": "[openai_realtime]"}
 SLOW = {"stt": 2.0, "llm": 1.5, "tts": 1.0, "realtime": 2.0}
-"""Seconds until the first answer (of STT: after the sentence) from which on a caller notices."""
+"""Seconds until the first answer (of STT: after the sentence) from which on a caller notices the delay."""
 SPEECH_LIKE = 0.35
 """Correlation of neighbouring samples that 8 kHz speech exceeds and misread formats do not (measured, see tests)."""
 HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
@@ -87,7 +87,7 @@ REFUSALS = (
     ("provider.limit", r"rate|http 429|concurren\w+|capacity|too many"),
     ("provider.name", r"does not know|http 404"),
 )
-"""Whole words of a problem (those of `agent.providers.faults` among them), for an address may hold any digits."""
+"""Whole words of a problem (words of `agent.providers.faults` included), because an address may contain any digits."""
 
 
 def _of_error(error: ProviderError) -> str:
@@ -143,7 +143,7 @@ def _spoken(part: str, about: str, section: str, first: float, sound: bytes) -> 
 
 
 def misread(ulaw: bytes) -> str:
-    """Why `ulaw` is not mu-law speech at 8 kHz, or an empty string. Sans-IO."""
+    """The reason why `ulaw` is not mu-law speech at 8 kHz, or an empty string. Sans-IO."""
     head = next((head for head in HEADS if ulaw.startswith(head)), None)
     if head is not None:
         return f"it begins with {head!r}"

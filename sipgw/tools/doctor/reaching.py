@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Sequence
 
 from sipgw.sip.dialog import Peer
-from sipgw.tools.doctor.asking import Exchange, Patience, connects, refuses_udp
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts, Exchange, connects, refuses_udp
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 CONNECTING = 2.0
-"""Seconds that a connection which is only looked at may take."""
+"""Time limit in seconds of a connection attempt that is only a test."""
 
 
-async def transports(hop: Peer, about: str, patience: Patience) -> Finding:
-    """Which connections the machine at `hop` takes beside the one that is configured, for whoever wants to change."""
+async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding:
+    """The transports that the machine at `hop` accepts besides the configured one."""
     ports = {"tcp": 5060, "tls": 5061}
     ports |= {kind: hop.port for kind in ("tcp", "tls") if kind == hop.transport}
     ports |= {"tcp": hop.port} if hop.transport == "udp" else {}
@@ -24,7 +24,7 @@ async def transports(hop: Peer, about: str, patience: Patience) -> Finding:
 
 
 def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | None:
-    """Whether the servers behind the first one answer too; None if there are none."""
+    """Whether the backup servers answer too; None if there are none."""
     if not others:
         return None
     shown = ", ".join(f"{hop.transport} {hop.host}:{hop.port}: {exchange.shown}" for hop, exchange in others)
@@ -33,8 +33,8 @@ def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | No
     return bad("reach.backup", about, shown)
 
 
-async def connect(hop: Peer, about: str, key: str, patience: Patience) -> Finding:
-    """Open a connection to an address that is spoken to over TCP or TLS."""
+async def connect(hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
+    """Open a connection to an address over TCP or TLS."""
     where = f"{hop.transport.upper()} {hop.host}:{hop.port}"
     match await connects(hop.host, hop.port, patience.answer):
         case "":
@@ -47,7 +47,7 @@ async def connect(hop: Peer, about: str, key: str, patience: Patience) -> Findin
             return bad("reach.unreachable", about, f"{where}: {cause}", key=key)
 
 
-async def of_silence(exchange: Exchange, hop: Peer, about: str, key: str, patience: Patience) -> Finding:
+async def of_silence(exchange: Exchange, hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
     """Why nothing came back to a request over UDP."""
     where = f"UDP {hop.host}:{hop.port}"
     if exchange.failure and exchange.failure != "no answer":

@@ -1,4 +1,4 @@
-"""Can the trunk be registered at, and if not, which of the many reasons is it?"""
+"""Registers at the trunk, or names the reason of the failure."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.tools.doctor.asking import Asker, Exchange, Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, Exchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MAX_ROUNDS = 6
-"""REGISTER requests that are sent at most; who has not let us in by then never will."""
+"""Maximum REGISTER requests; more would not help."""
 SHORT = 60
 """Seconds; a registration granted for less is told."""
 
@@ -27,9 +27,9 @@ class Round(NamedTuple):
 
 
 async def register(
-    asker: Asker, trunk: TrunkOptions, peer: Peer, patience: Patience
+    asker: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts
 ) -> tuple[list[Exchange], list[Finding]]:
-    """Register, at `peer`, a Contact of the doctor's own, and take it back."""
+    """Register a separate Contact at `peer`, and remove it again."""
     assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
     auth = Authenticator(trunk.credentials if trunk.password else None, asker.endpoint.agent.clients.environment.token)
     expires, rounds, found = int(trunk.expires), list[Round](), list[Finding]()

@@ -10,14 +10,14 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import is_address
-from sipgw.tools.doctor.asking import Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 
 async def resolve(
-    target: Peer, about: str, key: str, options: EndpointOptions, patience: Patience
+    target: Peer, about: str, key: str, options: EndpointOptions, patience: DoctorTimeouts
 ) -> tuple[tuple[Peer, ...], Finding]:
-    """The addresses of `target` that can be reached from here, best first, and what was found; `key` named it."""
+    """The reachable addresses of `target`, best first, and the findings; `key` is the option with its name."""
     if is_address(target.host):
         return _of_our_family((target.completed,), about, options, f"{target.host} is an address")
     answers, troubles, found = await _ask(target, options, patience)
@@ -36,7 +36,7 @@ async def resolve(
 
 
 async def _ask(
-    target: Peer, options: EndpointOptions, patience: Patience
+    target: Peer, options: EndpointOptions, patience: DoctorTimeouts
 ) -> tuple[Mapping[Question, Records], list[str], tuple[Peer, ...]]:
     resolver = Resolver(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
     troubles: list[str] = []

@@ -1,4 +1,4 @@
-"""One trunk from its name to the sound of a call. What a later step cannot do without ends the examination."""
+"""Examines one trunk from its name to the sound of a call. The failure of a required step ends the examination."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,14 +10,14 @@ from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.message import Response
 from sipgw.sip.sdp import Sdp, SdpError
 from sipgw.tools.doctor import calling, certificates, echoes, reaching, registering, resolving
-from sipgw.tools.doctor.asking import Asker, Exchange, Patience, connects
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, Exchange, connects
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MOST_BACKUPS = 3
-"""Servers beside the one that is spoken to that are asked at most."""
+"""Maximum number of backup servers that are asked."""
 
 
-class Way(NamedTuple):
+class TransportPath(NamedTuple):
     """How a trunk is reached."""
 
     hop: Peer
@@ -27,7 +27,7 @@ class Way(NamedTuple):
 
 
 async def examine(
-    asker: Asker, config: GatewayConfig, trunk: TrunkOptions, number: str, patience: Patience
+    endpoint: DoctorEndpoint, config: GatewayConfig, trunk: TrunkOptions, number: str, patience: DoctorTimeouts
 ) -> AsyncIterator[Finding]:
     """Findings as they are made; `number` is called if it is not empty."""
     key = "outbound_proxy" if trunk.outbound_proxy else "domain" if trunk.domain else "registrar"
@@ -40,33 +40,34 @@ async def examine(
     yield finding
     if not hops:
         return
-    hop, others = await _standing(asker, trunk, hops, patience)
+    hop, others = await _standing(endpoint, trunk, hops, patience)
     yield await reaching.transports(hop, trunk.name, patience)
     async for finding in _way(hop, trunk, key, config, patience):
         yield finding
         if finding.verdict == "fail":
             return
     silent = False
-    async for finding in _answers(asker, config, trunk, Way(hop, key), number, patience):
+    async for finding in _answers(endpoint, config, trunk, TransportPath(hop, key), number, patience):
         yield finding
         silent = silent or finding.id in ("options.silent", "reach.filtered", "reach.udp-silent")
     if silent:  # to ask the others in the same way would tell nothing
         return
     known = {hop, *(one for one, _ in others)}
     for one in [one for one in hops if one not in known][: MOST_BACKUPS - len(others)]:
-        others.append((one, await _options(asker, trunk, one, patience)))
+        others.append((one, await _options(endpoint, trunk, one, patience)))
     if backups := reaching.backups(others, trunk.name):
         yield backups
 
 
 async def _standing(
-    asker: Asker, trunk: TrunkOptions, hops: Sequence[Peer], patience: Patience
+    endpoint: DoctorEndpoint, trunk: TrunkOptions, hops: Sequence[Peer], patience: DoctorTimeouts
 ) -> tuple[Peer, list[tuple[Peer, Exchange]]]:
-    """The first of `hops` that is there, where calls would go to, or the very first; and those asked in vain."""
+    """The first reachable one of `hops`, where calls would go, or else the first; and the unreachable ones before
+    it."""
     asked: list[tuple[Peer, Exchange]] = []
     for hop in hops[: MOST_BACKUPS + 1] if len(hops) > 1 else ():
         if hop.transport == "udp":
-            exchange = await _options(asker, trunk, hop, patience)
+            exchange = await _options(endpoint, trunk, hop, patience)
             if exchange.response:
                 return hop, asked
             asked.append((hop, exchange))
@@ -76,7 +77,7 @@ async def _standing(
 
 
 async def _way(
-    hop: Peer, trunk: TrunkOptions, key: str, config: GatewayConfig, patience: Patience
+    hop: Peer, trunk: TrunkOptions, key: str, config: GatewayConfig, patience: DoctorTimeouts
 ) -> AsyncIterator[Finding]:
     """The connection, where there is one."""
     if hop.transport in ("tcp", "tls"):
@@ -86,10 +87,15 @@ async def _way(
 
 
 async def _answers(
-    asker: Asker, config: GatewayConfig, trunk: TrunkOptions, way: Way, number: str, patience: Patience
+    endpoint: DoctorEndpoint,
+    config: GatewayConfig,
+    trunk: TrunkOptions,
+    way: TransportPath,
+    number: str,
+    patience: DoctorTimeouts,
 ) -> AsyncIterator[Finding]:
     """What the other side says to OPTIONS, REGISTER and a call."""
-    exchange = await _options(asker, trunk, way.hop, patience)
+    exchange = await _options(endpoint, trunk, way.hop, patience)
     for finding in _of_options(exchange, way.hop, config, trunk):
         yield finding
     answered = exchange.response is not None or bool(exchange.strays)
@@ -97,7 +103,7 @@ async def _answers(
         assert trunk.registrar_uri is not None  # noqa: S101  the options looked
         elsewhere = way.key == "domain"  # calls go to one host, REGISTER to another
         at = peer_of(trunk.registrar_uri) if elsewhere else way.hop
-        exchanges, found = await registering.register(asker, trunk, at, patience)
+        exchanges, found = await registering.register(endpoint, trunk, at, patience)
         if not answered:  # who does not answer OPTIONS may answer REGISTER
             found = [*_echoes(exchanges[0], config, trunk), *found]
         answered = answered or any(one.response or one.strays for one in exchanges)
@@ -106,15 +112,15 @@ async def _answers(
     if not answered:
         yield await reaching.of_silence(exchange, way.hop, trunk.name, way.key, patience)
     elif number:
-        for finding in await calling.call(asker, trunk, number, config.media, patience):
+        for finding in await calling.call(endpoint, trunk, number, config.media, patience):
             yield finding
 
 
-async def _options(asker: Asker, trunk: TrunkOptions, peer: Peer, patience: Patience) -> Exchange:
+async def _options(endpoint: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts) -> Exchange:
     assert trunk.domain_uri is not None  # noqa: S101  the caller looked
     route = ((("Route", f"<{trunk.proxy_uri};lr>"),) if trunk.proxy_uri else ()) + (("Accept", "application/sdp"),)
-    return await asker.ask(
-        asker.request("OPTIONS", trunk.domain_uri, trunk.user or "sipgw", route), peer, patience.answer
+    return await endpoint.ask(
+        endpoint.request("OPTIONS", trunk.domain_uri, trunk.user or "sipgw", route), peer, patience.answer
     )
 
 
@@ -137,7 +143,7 @@ def _of_options(exchange: Exchange, hop: Peer, config: GatewayConfig, trunk: Tru
 
 
 def _codecs(response: Response, about: str) -> Iterator[Finding]:
-    """What it would speak, if it says so: an answer to OPTIONS may hold a description (RFC 3261 §11.2)."""
+    """Its codecs, if the answer to OPTIONS has a description (RFC 3261 §11.2)."""
     try:
         media = [one for one in Sdp.parse(response.body).media if one.kind == "audio"] if response.body else []
     except SdpError:

@@ -20,11 +20,11 @@ from sipgw.console import err, one_line_errors, out, print_table, result_file
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.telemetry import log
-from sipgw.tools.evaluation.conversing import Judge
+from sipgw.tools.evaluation.conversation import Judge
 from sipgw.tools.evaluation.eval_set import EvalError, EvalSet, read_set
 from sipgw.tools.evaluation.judge import judged
 from sipgw.tools.evaluation.report import COLUMNS, as_dict, figures, html, shown
-from sipgw.tools.evaluation.run import Contestant, Result, embedded, evaluate
+from sipgw.tools.evaluation.run import Contestant, ContestantResult, embedded, evaluate
 
 
 def eval_command(
@@ -56,7 +56,7 @@ def eval_command(
 
 
 def contestants(paths: Sequence[Path] | None) -> list[Contestant]:
-    """Those of the command line; without any, `sipgw.toml` or what there is without keys. Raises `EvalError`."""
+    """The contestants of the command line; without any, `sipgw.toml` or the embedded providers. Raises `EvalError`."""
     if not paths:
         return [Contestant(DEFAULT_FILE.stem, load())] if DEFAULT_FILE.exists() else [embedded()]
     names = [path.stem for path in paths]
@@ -67,7 +67,7 @@ def contestants(paths: Sequence[Path] | None) -> list[Contestant]:
 
 async def _run(
     wanted: EvalSet, folder: Path, those: Sequence[Contestant], at_once: int, judge: Path | None, quiet: bool
-) -> tuple[list[Result], list[bytes]]:
+) -> tuple[list[ContestantResult], list[bytes]]:
     async with AsyncExitStack() as stack:
         says = await _judge(judge, stack) if judge else None
         with Progress(console=err, transient=True, disable=quiet) as shown_progress:
@@ -87,7 +87,7 @@ async def _judge(path: Path, stack: AsyncExitStack) -> Judge:
     return lambda rubric, conversation: judged(llm, rubric, conversation)
 
 
-def _show(wanted: EvalSet, results: Sequence[Result]) -> None:
+def _show(wanted: EvalSet, results: Sequence[ContestantResult]) -> None:
     table = Table(title=wanted.name, box=None, header_style="dim")
     for title in ("", *COLUMNS.values()):
         table.add_column(title, justify="right" if title else "left")

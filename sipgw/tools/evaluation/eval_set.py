@@ -1,4 +1,4 @@
-"""What is evaluated: utterances with what was said in them, calls with what is expected of them. From a TOML file."""
+"""The evaluation set from a TOML file: utterances with their words, calls with their expectations."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ Kind = Literal["name", "code", "amount", "date", "address", "other"]
 
 
 class EvalError(Exception):
-    """An evaluation cannot be made; the message is one line that says where and what."""
+    """An evaluation is impossible; the message is one line with the place and the reason."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class EntityOptions:
 
     kind: Kind
     value: tuple[str, ...]
-    """Forms that are right; one of them must be heard. Digits count however they are written or said."""
+    """Accepted forms; one of them must be recognised. Digits match however they are written or said."""
 
     def __post_init__(self) -> None:
         if not any(map(str.strip, self.value)):
@@ -53,13 +53,14 @@ class CallOptions:
     says: tuple[str, ...] = ()
     """Words that the agent must have said."""
     never: tuple[str, ...] = ()
-    """Words that it must not have said, beside those of the whole set."""
+    """Words that it must not have said, besides those of the whole set."""
     handed_over: bool | None = None
-    """Whether the caller must have been handed over to a person; without it either will do."""
+    """Whether the caller must have been transferred to a person; without it both are accepted."""
     within: float = 0.0
     """Longest wait for an answer; 0 is any."""
     rubric: str = ""
-    """What a judge, a language model, is asked about the conversation; it must answer yes. Only with ``--judge``."""
+    """A question about the conversation for a judge, a language model; the answer must be yes. Only with
+    ``--judge``."""
 
 
 @dataclass(frozen=True)

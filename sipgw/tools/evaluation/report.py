@@ -1,4 +1,4 @@
-"""The report of an evaluation: JSON, and one HTML page with sound and nothing from elsewhere. Sans-IO."""
+"""The report of an evaluation: JSON, and one self-contained HTML page with sound. Sans-IO."""
 
 import base64
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from sipgw.records.artifacts.wav import mono, stereo
 from sipgw.tools.evaluation.eval_set import EvalSet
-from sipgw.tools.evaluation.run import Result
+from sipgw.tools.evaluation.run import ContestantResult
 from sipgw.tools.evaluation.words import plain
 
 COLUMNS = {
@@ -30,8 +30,8 @@ del{background:#f9d8d6}audio{width:15rem;height:2rem}.bad{color:#a1130a}.good{co
 td,th{border-color:#38444f}ins{background:#1d4a2a}del{background:#5d2320}.bad{color:#ff9c92}.good{color:#7fd89a}}"""
 
 
-def figures(result: Result) -> dict[str, float | None]:
-    """What a contestant reached; None where nothing was measured or nothing is known."""
+def figures(result: ContestantResult) -> dict[str, float | None]:
+    """The figures of a contestant; None where nothing was measured."""
     heard, called = bool(result.hearings), bool(result.calls)
     return {
         "words_wrong": round(result.words, 4) if heard else None,
@@ -59,12 +59,12 @@ def shown(name: str, value: float | None) -> str:
     return f"{value:.1%}" if name in ("words_wrong", "entities_wrong", "calls_failed") else f"{value:g}"
 
 
-def as_dict(wanted: EvalSet, results: Sequence[Result]) -> dict[str, Any]:
+def as_dict(wanted: EvalSet, results: Sequence[ContestantResult]) -> dict[str, Any]:
     """For JSON."""
     return {"name": wanted.name, "contestants": [_as_dict(wanted, result) for result in results]}
 
 
-def _as_dict(wanted: EvalSet, result: Result) -> dict[str, Any]:
+def _as_dict(wanted: EvalSet, result: ContestantResult) -> dict[str, Any]:
     return {
         "name": result.name,
         "parts": result.parts,
@@ -97,7 +97,7 @@ def _as_dict(wanted: EvalSet, result: Result) -> dict[str, Any]:
     }
 
 
-def html(wanted: EvalSet, results: Sequence[Result], sounds: Sequence[bytes]) -> str:
+def html(wanted: EvalSet, results: Sequence[ContestantResult], sounds: Sequence[bytes]) -> str:
     """The page."""
     head = "".join(f"<th>{title}" for title in COLUMNS.values())
     rows = "".join(
@@ -112,7 +112,7 @@ def html(wanted: EvalSet, results: Sequence[Result], sounds: Sequence[bytes]) ->
     )
 
 
-def _utterances(wanted: EvalSet, results: Sequence[Result], sounds: Sequence[bytes]) -> str:
+def _utterances(wanted: EvalSet, results: Sequence[ContestantResult], sounds: Sequence[bytes]) -> str:
     if not sounds:
         return ""
     names = "".join(f"<th>{escape(result.name)}" for result in results)
@@ -123,7 +123,7 @@ def _utterances(wanted: EvalSet, results: Sequence[Result], sounds: Sequence[byt
     return f"<h2>Utterances</h2><table><tr><th>sound<th>said{names}{''.join(rows)}</table>"
 
 
-def _difference(result: Result, at: int) -> str:
+def _difference(result: ContestantResult, at: int) -> str:
     one = result.hearings[at]
     said, heard = plain(one.utterance.text), plain(one.heard.text)
     pieces = []
@@ -136,14 +136,14 @@ def _difference(result: Result, at: int) -> str:
     return " ".join(pieces) + after + (f'<br><span class="bad">{escape(told)}</span>' if told else "")
 
 
-def _calls(results: Sequence[Result]) -> str:
+def _calls(results: Sequence[ContestantResult]) -> str:
     parts = []
     for result in results:
         for one in result.calls:
             faults = "".join(f'<li class="bad">{escape(fault)}' for fault in one.faults)
             parts.append(
                 f"<h3>{escape(one.options.scenario)}, {escape(result.name)}</h3>"
-                f"{_player(stereo(one.call.said, one.call.ear.sound))}"
+                f"{_player(stereo(one.call.said, one.call.agent_audio.sound))}"
                 f"<ul>{faults or '<li class=good>as expected'}</ul><pre>{escape(one.happened.conversation)}</pre>"
             )
     return f"<h2>Calls</h2>{''.join(parts)}" if parts else ""

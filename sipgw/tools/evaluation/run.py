@@ -12,9 +12,9 @@ from sipgw.agents.providers import choose, opened
 from sipgw.config.config import GatewayConfig
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.cost.prices import PriceTable
-from sipgw.tools.evaluation.conversing import Conversed, Judge, converse
+from sipgw.tools.evaluation.conversation import ConversationResult, Judge, converse
 from sipgw.tools.evaluation.eval_set import EvalError, EvalSet
-from sipgw.tools.evaluation.hearing import Hearing, hear_all
+from sipgw.tools.evaluation.recognition import Hearing, hear_all
 from sipgw.tools.simulate.run import spoken
 from sipgw.tools.simulate.scenario import ScenarioError
 from sipgw.tools.trial import EMBEDDED
@@ -29,7 +29,7 @@ class Contestant:
 
 
 @dataclass
-class Result:
+class ContestantResult:
     """What became of a contestant."""
 
     name: str
@@ -38,7 +38,7 @@ class Result:
     stt_per_minute: float | None
     """What its STT cost; None if there is no price."""
     hearings: list[Hearing] = field(default_factory=list)
-    calls: list[Conversed] = field(default_factory=list)
+    calls: list[ConversationResult] = field(default_factory=list)
 
     @property
     def words(self) -> float:
@@ -68,7 +68,7 @@ class Result:
 
     @property
     def call_per_minute(self) -> float | None:
-        """What a minute of the calls cost without the line; None if something in them has no price."""
+        """The cost of a minute of the calls without the trunk; None if a product has no price."""
         seconds = sum(one.call.ended - one.call.answered for one in self.calls)
         costs = [one.happened.cost for one in self.calls]
         unknown = [what for cost in costs for what in cost.get("unpriced", [""]) if not what.startswith("trunk")]
@@ -98,15 +98,14 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 Progress = Callable[[str, int, int], None]
-"""Takes a contestant's name, and how many of how many utterances and calls it has behind it."""
+"""Takes a contestant's name, and its finished and total numbers of utterances and calls."""
 
 
 async def evaluate(
     wanted: EvalSet, folder: Path, contestants: Sequence[Contestant], at_once: int, judge: Judge | None, tell: Progress
-) -> tuple[list[Result], list[bytes]]:
-    """Evaluate each contestant on the same sounds, which are given too.
-
-    Raises `EvalError`, `ConfigError`, `ProviderError`, and what `simulate` raises.
+) -> tuple[list[ContestantResult], list[bytes]]:
+    """Evaluate each contestant on the same sounds; returns the sounds, too. Raises `EvalError`, `ConfigError`,
+    `ProviderError`, and the errors of `simulate`.
     """
     try:
         lines = [("" if one.wav else one.text, one.wav) for one in wanted.utterances]
@@ -124,10 +123,10 @@ async def _one(
     at_once: int,
     judge: Judge | None,
     tell: Progress,
-) -> Result:
+) -> ContestantResult:
     config, choice = contestant.config, choose(contestant.config)
     parts = f"STT {choice.of('stt')}; LLM {choice.of('llm')}; TTS {choice.of('tts')}"
-    result = Result(contestant.name, parts, None)
+    result = ContestantResult(contestant.name, parts, None)
     whole = len(wanted.utterances) + len(wanted.calls)
 
     def heard(one: Hearing) -> None:

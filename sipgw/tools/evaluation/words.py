@@ -1,4 +1,4 @@
-"""What of an utterance was heard: words wrong, entities wrong. Sans-IO."""
+"""Compares a transcript with an utterance: wrong words, wrong entities. Sans-IO."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
-class Heard(NamedTuple):
+class WordComparison(NamedTuple):
     """One utterance as STT heard it."""
 
     text: str
@@ -26,11 +26,11 @@ class Heard(NamedTuple):
     """Entities that were not heard right."""
 
 
-def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> Heard:
-    """Lay what was heard beside what was said. Case, punctuation and how digits are written do not count."""
+def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> WordComparison:
+    """Compare the transcript with the spoken words. Case, punctuation and the spelling of digits do not count."""
     wanted, got = plain(said), plain(heard)
     missed = tuple(entity for entity in entities if not any(contains(heard, form) for form in entity.value))
-    return Heard(heard, wrong_words(got, wanted), len(wanted), missed)
+    return WordComparison(heard, wrong_words(got, wanted), len(wanted), missed)
 
 
 def plain(text: str) -> list[str]:
@@ -48,7 +48,7 @@ def plain(text: str) -> list[str]:
 
 
 def contains(heard: str, form: str) -> bool:
-    """Whether `form` was heard: whole words and numbers, however their letters and digits are parted."""
+    """Whether `form` was recognised: whole words and numbers, however their letters and digits are separated."""
     words, wanted = plain(heard), "".join(plain(form))
     for first in range(len(words)):
         if first and words[first - 1].isdigit() and words[first].isdigit():

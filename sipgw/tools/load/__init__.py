@@ -1,1 +1,1 @@
-"""`sipgw load`: many callers at once, and what the gateway made of them."""
+"""`sipgw load`: many callers at once, and the gateway's quality under this load."""

@@ -16,10 +16,10 @@ from sipgw.config.config import ConfigError, load
 from sipgw.console import err, one_line_errors, out, print_table, result_file
 from sipgw.sip.tls import Tls, TlsError, TlsOptions
 from sipgw.sip.uri import UriError
-from sipgw.tools.load.plan import Level, Step
+from sipgw.tools.load.distribution import milliseconds
+from sipgw.tools.load.plan import Level, LoadStep
 from sipgw.tools.load.report import as_dict, held, html, rows
-from sipgw.tools.load.run import LoadError, Outcome, Plan, check_target, run
-from sipgw.tools.load.tally import milliseconds
+from sipgw.tools.load.run import LoadError, LoadOutcome, Plan, check_target, run
 
 SHOWN = {
     "calls": "calls", "setup_p95": "set-up p95 ms", "turn_p50": "turn p50 ms", "turn_p95": "turn p95 ms",
@@ -86,12 +86,12 @@ def _about(plan: Plan) -> str:
     return f"{what}; {plan.workers} processes of callers, {plan.rate:g} new calls a second, {plan.seconds:g} s a step"
 
 
-def _watched(plan: Plan, host: str, *, quiet: bool) -> Outcome:
+def _watched(plan: Plan, host: str, *, quiet: bool) -> LoadOutcome:
     if quiet:
         return asyncio.run(run(plan, host, lambda step, left: None))
     with Status("starting ...", console=err) as status:
 
-        def progress(step: Step, left: float) -> None:
+        def progress(step: LoadStep, left: float) -> None:
             turn = "" if not step.latencies else f"p95 {milliseconds(step.latencies, 0.95):.0f} ms, "
             cpu = "" if step.cpu is None else f", gateway {step.cpu:.2f} cores"
             status.update(
@@ -102,7 +102,7 @@ def _watched(plan: Plan, host: str, *, quiet: bool) -> Outcome:
         return asyncio.run(run(plan, host, progress))
 
 
-def _show(outcome: Outcome, *, ramped: bool) -> None:
+def _show(outcome: LoadOutcome, *, ramped: bool) -> None:
     table = Table(box=None, header_style="dim")
     for title in SHOWN.values():
         table.add_column(title, justify="right")

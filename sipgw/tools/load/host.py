@@ -1,7 +1,7 @@
-"""The gateway that a load test starts, in a process of its own: ``python -m sipgw.tools.load.host PROCESSES [CONFIG]``.
+"""The gateway of a load test, in a separate process: ``python -m sipgw.tools.load.host PROCESSES [CONFIG]``.
 
 Prints its SIP port as JSON, and ends when its standard input does. Without a configuration the agent is the parrot;
-PROCESSES is how many media processes there are, 0 for as many as are configured.
+PROCESSES is the number of media processes, 0 for the configured number.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 
 from agent.providers.local.host import LocalSpeech
-from sipgw.agents.choice import Choice
+from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers
 from sipgw.config.config import AgentConfig, GatewayConfig, load
 from sipgw.config.log import LogOptions
@@ -34,7 +34,7 @@ class ParrotGateway(Gateway):
     """A gateway whose every agent is a parrot."""
 
     def open_providers(
-        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """See `Gateway.open_providers`."""
         del config, choice, speech

@@ -1,6 +1,5 @@
-"""The cheapest agent there is: it notices that the caller has stopped, and answers with the same recorded words.
-
-With it a load test measures signalling, sound and the conversation, without any speech service.
+"""A minimal agent: it detects the end of the caller's speech, and answers with the same recorded words. With it a load
+test measures signalling, sound and the conversation, without any speech service.
 """
 
 import asyncio

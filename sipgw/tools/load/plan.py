@@ -1,24 +1,24 @@
-"""How many calls at which moment, and when the service is no longer good. Sans-IO."""
+"""The steps of a load test, and the service level. Sans-IO."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sipgw.tools.load.tally import Spread, percentile
+from sipgw.tools.load.distribution import Distribution, percentile
 from sipgw.tools.load.worker import Window
 
 FIRST = 10
 """Calls of the first step of a ramp."""
 GROWTH = 2
-"""Each step of a ramp has so many times the calls of the one before, until something breaks."""
+"""Growth factor of the calls per step of a ramp, until the service level breaks."""
 NEAR = 0.15
-"""A ramp ends when what broke is by no more than this part above what was held."""
+"""A ramp ends when the broken number of calls exceeds the held one by at most this share."""
 SETTLING = 3
-"""Seconds of a step that are not judged: calls are still being set up."""
+"""Seconds of a step that are not judged, because calls are still being set up."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """The level of service that must hold. Times are in seconds."""
+    """The required service level. Times are in seconds."""
 
     turn: float = 1.5
     """From the caller's last sound to the agent's first, 95 of 100 turns."""
@@ -29,7 +29,7 @@ class Level:
     gap: float = 0.5
     """The longest silence of the wire within a call."""
 
-    def broken(self, step: "Step") -> list[str]:
+    def broken(self, step: "LoadStep") -> list[str]:
         """What `step` did not keep, in words."""
         faults = []
         if (turn := percentile(step.latencies, 0.95) or 0.0) > self.turn:
@@ -46,7 +46,7 @@ class Level:
             faults.append(f"{len(step.failures)} calls failed: {step.failures[0]}")
         return faults or self._missing(step)
 
-    def _missing(self, step: "Step") -> list[str]:
+    def _missing(self, step: "LoadStep") -> list[str]:
         if step.held < 0.98 * step.wanted:
             return [f"only {step.held} of {step.wanted} calls were up"]
         if not step.received:
@@ -55,7 +55,7 @@ class Level:
 
 
 @dataclass
-class Step:
+class LoadStep:
     """What was measured with one number of calls."""
 
     wanted: int
@@ -68,7 +68,7 @@ class Step:
     received: int = 0
     lost: int = 0
     gap: float = 0.0
-    errors: Spread = field(default_factory=Spread)
+    errors: Distribution = field(default_factory=Distribution)
     cpu: float | None = None
     """Of the gateway and its children, in cores."""
     media: float | None = None
@@ -99,7 +99,7 @@ class Step:
             self.errors.add(window.errors)
 
 
-def ramp(most: int, steps: "list[Step]") -> Iterator[int]:
+def ramp(most: int, steps: "list[LoadStep]") -> Iterator[int]:
     """Numbers of calls to try, up to `most`, by what became of the `steps` before: the last of them has been judged.
 
     They grow until something breaks; then each is halfway between the most that held and the fewest that broke.

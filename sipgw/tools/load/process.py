@@ -9,7 +9,7 @@ TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-class Usage(NamedTuple):
+class ProcessUsage(NamedTuple):
     """What a family of processes has used."""
 
     cpu: float
@@ -21,7 +21,7 @@ class Usage(NamedTuple):
     media_memory: int = 0
 
 
-def usage(process: int) -> Usage:
+def usage(process: int) -> ProcessUsage:
     """Of `process` and all below it; nothing where there is no ``/proc``."""
     cpu, memory, waiting = [0.0, 0.0], [0, 0], [process]
     while waiting:
@@ -36,7 +36,7 @@ def usage(process: int) -> Usage:
         memory[media] += pages * PAGE
         cpu[media] += (int(fields[11]) + int(fields[12])) / TICKS
         waiting += map(int, children)
-    return Usage(sum(cpu), sum(memory), cpu[1], memory[1])
+    return ProcessUsage(sum(cpu), sum(memory), cpu[1], memory[1])
 
 
 def open_files() -> None:

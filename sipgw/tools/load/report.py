@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sipgw.tools.load.plan import Step
-from sipgw.tools.load.run import Outcome
-from sipgw.tools.load.tally import milliseconds
+from sipgw.tools.load.distribution import milliseconds
+from sipgw.tools.load.plan import LoadStep
+from sipgw.tools.load.run import LoadOutcome
 
 WIDTH, HEIGHT, MARGIN = 760, 180, 44
 
 
-def row(step: Step) -> dict[str, Any]:
+def row(step: LoadStep) -> dict[str, Any]:
     """The figures of one step; times in milliseconds, memory in MiB."""
     calls = max(1, step.held)
     return {
@@ -40,7 +40,7 @@ def row(step: Step) -> dict[str, Any]:
     }
 
 
-def rows(outcome: Outcome) -> list[dict[str, Any]]:
+def rows(outcome: LoadOutcome) -> list[dict[str, Any]]:
     """The figures of all steps; memory per call is the growth since the first step, and of that since before it."""
     found = [row(step) for step in outcome.steps]
     first, before = outcome.steps[0], outcome.before
@@ -55,7 +55,7 @@ def rows(outcome: Outcome) -> list[dict[str, Any]]:
     return found
 
 
-def as_dict(outcome: Outcome) -> dict[str, Any]:
+def as_dict(outcome: LoadOutcome) -> dict[str, Any]:
     """For JSON."""
     return {
         "held": outcome.held,
@@ -66,7 +66,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def held(outcome: Outcome) -> str:
+def held(outcome: LoadOutcome) -> str:
     """The result in words."""
     each = f", {outcome.per_core:.0f} for each core that the gateway took" if outcome.per_core else ""
     return f"{outcome.held} calls held{each}"
@@ -76,7 +76,7 @@ def _round(value: float | None, times: float = 1.0) -> float | None:
     return None if value is None else round(value * times, 2)
 
 
-def html(outcome: Outcome, about: str) -> str:
+def html(outcome: LoadOutcome, about: str) -> str:
     """The page."""
     table = rows(outcome)
     body = "".join(  # a column for each step: there are more figures than fit side by side

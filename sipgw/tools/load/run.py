@@ -1,4 +1,4 @@
-"""A load test: starts the callers and, if asked, the gateway; leads them through the steps; measures both."""
+"""A load test: starts the callers and, if needed, the gateway; runs the steps; measures both."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,15 @@ from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import Uri
-from sipgw.tools.load.plan import SETTLING, Level, Step, ramp, shared
-from sipgw.tools.load.process import Usage, usage
-from sipgw.tools.load.tally import milliseconds
-from sipgw.tools.load.worker import Job, Window
+from sipgw.tools.load.distribution import milliseconds
+from sipgw.tools.load.plan import SETTLING, Level, LoadStep, ramp, shared
+from sipgw.tools.load.process import ProcessUsage, usage
+from sipgw.tools.load.worker import Window, WorkerJob
 
 START_LIMIT = 60.0
 """Seconds that a process has to start."""
 RECOVERY = 10.0
-"""Seconds between a step that broke and the next."""
+"""Seconds between a broken step and the next."""
 ANSWER_LIMIT = 30.0
 """Seconds that a process of callers may be silent; it should speak every second."""
 LINE_LIMIT = 1 << 24
@@ -31,7 +31,7 @@ LINE_LIMIT = 1 << 24
 
 
 class LoadError(Exception):
-    """The test cannot be made; the message is one line that says why."""
+    """The test is impossible; the message is one line with the reason."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Plan:
 
 
 @dataclass
-class Outcome:
+class LoadOutcome:
     """What came of it."""
 
-    steps: list[Step] = field(default_factory=list)
-    before: Usage | None = None
-    """What the gateway had used before the first call."""
+    steps: list[LoadStep] = field(default_factory=list)
+    before: ProcessUsage | None = None
+    """The resources of the gateway before the first call."""
     seconds: list[dict[str, Any]] = field(default_factory=list)
     """The course of the test, a point a second."""
 
@@ -75,17 +75,19 @@ class Outcome:
 
     @property
     def broken(self) -> list[str]:
-        """What broke with the fewest calls with which something did."""
-        return min((step for step in self.steps if step.broken), key=lambda step: step.wanted, default=Step(0)).broken
+        """The broken criteria at the smallest failing number of calls."""
+        return min(
+            (step for step in self.steps if step.broken), key=lambda step: step.wanted, default=LoadStep(0)
+        ).broken
 
     @property
     def per_core(self) -> float | None:
-        """Calls held for each core that the gateway took; None if it was not started here or none were held."""
+        """Held calls per core of the gateway; None if it was not started here or held none."""
         held = [step for step in self.steps if step.wanted == self.held]
         return held[-1].held / held[-1].cpu if held and held[-1].cpu else None
 
 
-Progress = Callable[[Step, float], None]
+Progress = Callable[[LoadStep, float], None]
 
 
 def check_target(target: str, *, own: bool) -> str:
@@ -118,8 +120,8 @@ async def _located(uri: Uri) -> tuple[Peer, ...]:
         return await resolver.find(peer_of(uri))
 
 
-async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
-    """Carry out `plan`, calling from the local address `host`. Raises `LoadError`."""
+async def run(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
+    """Run `plan`, calling from the local address `host`. Raises `LoadError`."""
     async with contextlib.AsyncExitStack() as stack:
         target, gateway = plan.target, None
         if not target:
@@ -129,20 +131,20 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
             await stack.enter_async_context(
                 _process(
                     "sipgw.tools.load.worker",
-                    json.dumps(asdict(Job(target, host, plan.rate / plan.workers, seed, plan.ca))),
+                    json.dumps(asdict(WorkerJob(target, host, plan.rate / plan.workers, seed, plan.ca))),
                 )
             )
             for seed in range(plan.seed, plan.seed + plan.workers)
         ]
         for worker in workers:
             await _window(worker, START_LIMIT)
-        outcome = Outcome(before=usage(gateway.pid) if gateway else None)
+        outcome = LoadOutcome(before=usage(gateway.pid) if gateway else None)
         for calls in plan.steps or ramp(plan.most, outcome.steps):
             if outcome.broken:
                 if plan.steps:
                     break
                 await _recover(workers, outcome)
-            outcome.steps.append(step := Step(calls))
+            outcome.steps.append(step := LoadStep(calls))
             try:
                 await _step(step, plan, workers, gateway, outcome, progress)
             except LoadError as error:
@@ -157,8 +159,8 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
     return outcome
 
 
-async def _recover(workers: list[asyncio.subprocess.Process], outcome: Outcome) -> None:
-    """Go back to what was held until the gateway has worked off what the last step was too much of."""
+async def _recover(workers: list[asyncio.subprocess.Process], outcome: LoadOutcome) -> None:
+    """Return to the held number of calls until the gateway has recovered from the last step."""
     _want(outcome.held, workers)
     until = asyncio.get_running_loop().time() + RECOVERY
     while asyncio.get_running_loop().time() < until:
@@ -173,11 +175,11 @@ def _want(calls: int, workers: list[asyncio.subprocess.Process]) -> None:
 
 
 async def _step(
-    step: Step,
+    step: LoadStep,
     plan: Plan,
     workers: list[asyncio.subprocess.Process],
     gateway: asyncio.subprocess.Process | None,
-    outcome: Outcome,
+    outcome: LoadOutcome,
     progress: Progress,
 ) -> None:
     loop, calls = asyncio.get_running_loop(), step.wanted
@@ -207,7 +209,7 @@ async def _step(
             break
 
 
-def _point(step: Step, windows: list[Window]) -> dict[str, Any]:
+def _point(step: LoadStep, windows: list[Window]) -> dict[str, Any]:
     return {
         "held": step.held,
         "turn": milliseconds([value for window in windows for value in window.latencies], 0.95),

@@ -1,7 +1,7 @@
-"""The sound of one generated call: paced speech out, and what came in, stamped by the kernel.
+"""The sound of one generated call: sends paced speech, and receives packets with kernel timestamps.
 
 Arrivals are stamped when the kernel takes them (SO_TIMESTAMPNS); on loopback that is the moment of the sender's own
-system call, so that the generator may be late without spoiling the measurement.
+system call, so a late generator does not distort the measurement.
 """
 
 import socket
@@ -27,7 +27,7 @@ PATIENCE = 10.0
 
 
 READING = 3
-"""Beats between two looks at the socket: the kernel's stamps do not mind, and it is a third of the calls to it."""
+"""Beats between two reads of the socket: kernel timestamps stay exact, and there are a third of the system calls."""
 
 
 def wall() -> float:
@@ -36,11 +36,11 @@ def wall() -> float:
 
 
 @dataclass
-class Tally:
+class StreamCounts:
     """What was measured since the last look."""
 
     errors: "array[float]" = field(default_factory=lambda: array("f"))
-    """Of each packet received: seconds by which it came off the grid of its RTP timestamps."""
+    """For each received packet: seconds of deviation from the grid of its RTP timestamps."""
     received: int = 0
     lost: int = 0
     sent: int = 0
@@ -51,8 +51,8 @@ class Tally:
     """The longest silence of the wire, seconds."""
 
 
-class Grid:
-    """The grid of 20 ms that the packets of one stream should arrive on."""
+class PacketGrid:
+    """The 20 ms grid on which the packets of one stream should arrive."""
 
     DRIFT = 1 / 500
     """How fast the grid follows the sender's clock, of each packet's offset."""
@@ -65,11 +65,12 @@ class Grid:
 
     @property
     def settled(self) -> bool:
-        """Whether the first half second is over, from whose median on offsets are counted."""
+        """Whether the first half second is over, whose median is the reference of offsets."""
         return len(self._early) * FRAME / RATE >= SETTLE
 
     def arrived(self, at: float, packet: rtp.Packet) -> tuple[int, float, float]:
-        """By how many numbers it follows the last one, by how many seconds it is off the grid, and since the last."""
+        """The difference of sequence numbers, the deviation from the grid in seconds, and the time since the last
+        packet."""
         steps = rtp.signed(packet.sequence - self._sequence, 16)
         silence = at - self._last
         if steps <= 0:
@@ -88,7 +89,7 @@ class Grid:
 class Stream:
     """One call. It waits for the agent to finish, speaks, waits for the answer, and so on."""
 
-    def __init__(self, host: str, speech: list[bytes], tally: Tally) -> None:
+    def __init__(self, host: str, speech: list[bytes], tally: StreamCounts) -> None:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.sock.setblocking(False)
@@ -101,7 +102,7 @@ class Stream:
         self._sent = 0
         self._speaking = -1
         """The frame of the speech that is next; -1 while listening."""
-        self._grid: Grid | None = None
+        self._grid: PacketGrid | None = None
         self._heard_at = 0.0
         self._ended_at = 0.0
 
@@ -115,7 +116,7 @@ class Stream:
         self._heard_at = self._ended_at = wall()
 
     def beat(self) -> None:
-        """Read what came and send one packet; to be called every 20 ms."""
+        """Read the received packets and send one packet; call it every 20 ms."""
         if self._sent % READING == 0:
             self._drain()
         payload, now = self._silence, wall()
@@ -162,7 +163,7 @@ class Stream:
                 tally.latencies.append(at - self._ended_at)
             self._heard_at = at
         if self._grid is None:
-            self._grid = Grid(at, packet)
+            self._grid = PacketGrid(at, packet)
             return
         steps, offset, silence = self._grid.arrived(at, packet)
         if steps > 0 and self._grid.settled:

@@ -1,4 +1,4 @@
-"""One process of callers: ``python -m sipgw.tools.load.worker JOB``, where JOB is a `Job` as JSON.
+"""One process of callers: ``python -m sipgw.tools.load.worker JOB``, where JOB is a `WorkerJob` as JSON.
 
 Reads how many calls to hold from standard input, a number a line, and prints a `Window` as JSON, at once and then every
 second.
@@ -25,18 +25,19 @@ from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from sipgw.telemetry import log
 from sipgw.tools.caller import Call, placed
+from sipgw.tools.load.distribution import Distribution
 from sipgw.tools.load.process import open_files
-from sipgw.tools.load.stream import Stream, Tally
-from sipgw.tools.load.tally import Spread
+from sipgw.tools.load.stream import Stream, StreamCounts
 
 PHASES = 4
-"""Groups of calls whose packets leave one after the other within 20 ms; more of them are more wake-ups of asyncio."""
+"""Number of groups of calls whose packets leave one after the other within 20 ms; more groups mean more wake-ups of
+asyncio."""
 SPEECH = ("ask_order.wav", "order_number.wav", "interrupt.wav")
-"""None of them pauses for so long that the parrot would take it for the end of a turn."""
+"""Speech whose pauses are too short to be an end of turn for the parrot."""
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerJob:
     """What a worker does."""
 
     target: str
@@ -63,7 +64,7 @@ class Window:
     lost: int = 0
     gap: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
-    """See `tally.Spread`."""
+    """See `distribution.Distribution`."""
     cpu: float = 0.0
     """Seconds of this process so far."""
 
@@ -71,7 +72,7 @@ class Window:
 class Callers:
     """All calls of this process."""
 
-    def __init__(self, job: Job, endpoint: Endpoint) -> None:
+    def __init__(self, job: WorkerJob, endpoint: Endpoint) -> None:
         self.wanted = 0
         self._job = job
         self._endpoint = endpoint
@@ -81,7 +82,7 @@ class Callers:
         self._streams: list[list[Stream]] = [[] for _ in range(PHASES)]
         self._calls: deque[asyncio.Task[None]] = deque()
         self._window = Window()
-        self._tally = Tally()
+        self._tally = StreamCounts()
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Keep `wanted` calls."""
@@ -132,11 +133,11 @@ class Callers:
         window, tally = self._window, self._tally
         window.latencies, window.unanswered = tally.latencies, tally.unanswered
         window.sent, window.received, window.lost, window.gap = tally.sent, tally.received, tally.lost, tally.gap
-        window.errors = Spread.of(tally.errors).counts
+        window.errors = Distribution.of(tally.errors).counts
         usage = resource.getrusage(resource.RUSAGE_SELF)
         window.cpu = usage.ru_utime + usage.ru_stime
         self._window = Window(held=window.held)
-        fresh = Tally()
+        fresh = StreamCounts()
         tally.__dict__.update(fresh.__dict__)
         return window
 
@@ -148,7 +149,7 @@ def _frames(name: str) -> list[bytes]:
     return [sound[at : at + FRAME] for at in range(0, len(sound), FRAME)]
 
 
-async def _run(job: Job) -> None:
+async def _run(job: WorkerJob) -> None:
     tls = TlsOptions(ca=job.ca)
     options = EndpointOptions(host=job.host, port=0, tcp=False, tls=tls)
     orders: asyncio.Queue[bytes] = asyncio.Queue()
@@ -187,7 +188,7 @@ def main() -> None:
     """Run until stdin ends."""
     open_files()
     log.configure(LogOptions(level="error"))
-    asyncio.run(_run(Job(**json.loads(sys.argv[1]))))
+    asyncio.run(_run(WorkerJob(**json.loads(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Calls kept as files, and played again to the code as it is now."""
+"""Replays recorded calls with the present code."""

@@ -25,7 +25,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Ten minutes of call take milliseconds, every time the same. No threads, no sockets, no processes."""
 
     def __init__(self, *, alone: bool = False) -> None:
-        """`alone`: not even a thread says anything from outside, so that nothing needs to be asked for."""
+        """`alone`: no thread wakes the loop from outside, so that it needs no polling."""
         self._jump = _Jump(alone=alone)
         super().__init__(self._jump)
 

@@ -19,7 +19,7 @@ from sipgw.tools.replay.run import Replayed, replay
 
 
 def bundles(paths: list[Path]) -> Iterator[Path]:
-    """The bundles that are meant: files, and all of folders. Raises `BundleError` for a folder without any."""
+    """The bundles to replay: files, and all bundles of folders. Raises `BundleError` for a folder without any."""
     for path in paths:
         if not path.is_dir():
             yield path
@@ -37,8 +37,8 @@ def replay_command(
         bool, typer.Option("--update", help="Take what comes of it now as what is to come of it.")
     ] = False,
 ) -> None:
-    """Play kept calls again, to the code as it is now. Exit status 1 if one is different, 2 if a bundle is broken."""
-    # What a call logged when it was held is known; what is different is told.
+    """Replay recorded calls with the present code. Exit status 1 if one is different, 2 if a bundle is broken."""
+    # The original log of a call is known; only differences are printed.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     told, different, broken, taken = [], 0, 0, 0
     seconds = took = 0.0

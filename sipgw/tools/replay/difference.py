@@ -1,17 +1,17 @@
-"""What is different in a call that was played again. Sans-IO."""
+"""Differences between a recorded call and its replay. Sans-IO."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from agent.phrases import words_of
-from sipgw.records.bundles.story import Story, Turn
+from sipgw.records.bundles.call_result import CallResult, TurnResult
 
 SLOWER = 100
-"""Milliseconds by which the agent's answer may come later. Earlier is no harm: what the gateway itself took when the
-call was held, on a machine with other things to do, is not in a call that is played again."""
+"""Milliseconds by which the agent's answer may come later. An earlier answer is accepted: a replay does not contain the
+gateway's own delay on the busy machine of the original call."""
 WORDS = 1
-"""Words by which what was heard of a reply that was interrupted may differ: 20 ms decide about a word."""
+"""Words by which the heard part of an interrupted reply may differ: 20 ms decide about a word."""
 
 
 class Difference(NamedTuple):
@@ -22,8 +22,8 @@ class Difference(NamedTuple):
     now: str
 
 
-def differences(before: Story, now: Story, left: str = "") -> list[Difference]:
-    """Everything that is different; `left` is where the code left the recording, if it did."""
+def differences(before: CallResult, now: CallResult, left: str = "") -> list[Difference]:
+    """All differences; `left` is the place where the code departed from the recording, if it did."""
     found = list(_turns(before.turns, now.turns))
     for where in ("agreed", "heard", "spoken"):
         found += _listed(where, getattr(before, where), getattr(now, where))
@@ -40,7 +40,7 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _turns(before: list[Turn], now: list[Turn]) -> Iterator[Difference]:
+def _turns(before: list[TurnResult], now: list[TurnResult]) -> Iterator[Difference]:
     """Turns are laid beside each other by what the caller said."""
     was, is_ = [turn.caller for turn in before], [turn.caller for turn in now]
     for kind, since, until, first, last in SequenceMatcher(None, was, is_, autojunk=False).get_opcodes():
@@ -54,11 +54,11 @@ def _turns(before: list[Turn], now: list[Turn]) -> Iterator[Difference]:
             yield Difference(f"turn {at}", "", _told(turn))
 
 
-def _told(turn: Turn) -> str:
+def _told(turn: TurnResult) -> str:
     return f"{turn.caller!r} → {turn.said!r}"
 
 
-def _turn(where: str, before: Turn, now: Turn) -> Iterator[Difference]:
+def _turn(where: str, before: TurnResult, now: TurnResult) -> Iterator[Difference]:
     for name in ("caller", "said", "interrupted", "tools"):
         was, is_ = getattr(before, name), getattr(now, name)
         if was != is_:
@@ -83,7 +83,7 @@ def _apart(before: str, now: str) -> int:
     return max(len(was), len(is_)) - same
 
 
-def _latency(turn: Turn) -> str:
+def _latency(turn: TurnResult) -> str:
     parts = ", ".join(f"{name} {took}" for name, took in turn.latency_ms.items() if name != "total")
     return f"{turn.latency_ms['total']} ms ({parts})" if "total" in turn.latency_ms else ""
 

@@ -1,4 +1,4 @@
-"""A pytest plugin: every bundle in a folder that is collected is a test. Installed with sipgw; see docs/replay.md."""
+"""A pytest plugin: every bundle in a collected folder is a test. Installed with sipgw; see docs/replay.md."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +29,8 @@ class CallItem(pytest.Item):
     """A call that is to be the same again."""
 
     def runtest(self) -> None:
-        """Play it. Raises `DifferentError`, and `BundleError` for a file that cannot be used."""
-        # Not before it is needed: pytest loads this plugin wherever sipgw is installed.
+        """Replay it. Raises `DifferentError`, and `BundleError` for an unusable file."""
+        # Imported late: pytest loads this plugin wherever sipgw is installed.
         from sipgw.records.bundles.bundle import read_bundle
         from sipgw.tools.replay.difference import differences
         from sipgw.tools.replay.run import replay

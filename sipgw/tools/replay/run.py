@@ -1,4 +1,4 @@
-"""Plays a bundle again: its packets and the answers of its providers to the code as it is now, on a virtual clock."""
+"""Replays a bundle: feeds its packets and the answers of its providers to the present code, on a virtual clock."""
 
 import asyncio
 import contextvars
@@ -13,37 +13,37 @@ from agent.conversation import Conversation
 from agent.records import Outcome, Report
 from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
+from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.screening import ScreenedTalk, Screening
 from sipgw.calls.talk import NOT_HUMAN, Talk
-from sipgw.calls.who_answered import Who
 from sipgw.records.bundles.bundle import Bundle, privacy_of
+from sipgw.records.bundles.call_result import CallResult
+from sipgw.records.bundles.conversation_setup import seen_transfer
 from sipgw.records.bundles.recorder import RECORDER, Frame, Recorder
-from sipgw.records.bundles.setting import seen_transfer
-from sipgw.records.bundles.story import Story
 from sipgw.records.privacy.redaction import in_json, redactor_for
 from sipgw.sip.offer_answer import NotAcceptable
-from sipgw.tools.replay.booth import Booth
 from sipgw.tools.replay.clock import VirtualLoop, until
-from sipgw.tools.replay.props import tools_of, transfer_of
-from sipgw.tools.replay.script import RecordedLlm, RecordedStt, RecordedTts, Script
+from sipgw.tools.replay.media_harness import MediaHarness
+from sipgw.tools.replay.script import ReplayedLlm, ReplayedStt, ReplayedTts, ReplayScript
 from sipgw.tools.replay.signalling import Descriptions
+from sipgw.tools.replay.stubs import tools_of, transfer_of
 
 LONGER = 20.0
-"""Seconds for which a call may go on beyond the end that it had."""
+"""Seconds for which a call may go on beyond its recorded end."""
 SIGNALS, STEPS = ("exchange", "key", "end"), ("step_aside", "step_back")
 FROM_OUTSIDE = ("gateway_stopped", "ended_here", "cancelled", "over_budget")
-"""Endings that nothing in the bundle brings about: the call ends as it did, when it did."""
+"""Endings without a cause in the bundle: the call ends at the recorded time with the recorded ending."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A call as it is with the code as it is now."""
+    """The result of a call with the present code."""
 
-    story: Story
+    story: CallResult
     frames: list[Frame]
     left: str
-    """Where the code left the recording, or failed, in words; empty if it did not."""
+    """Where the code departed from the recording, or failed, in words; empty if it did not."""
     seconds: float
     """Length of the call."""
     took: float
@@ -59,19 +59,19 @@ def replay(bundle: Bundle) -> Replayed:
     """Play it again."""
     began = time.perf_counter()
     with asyncio.Runner(loop_factory=partial(VirtualLoop, alone=True)) as runner:
-        stage = runner.run(_play(bundle))
-    frames = stage.recorder.frames
+        replay_run = runner.run(_play(bundle))
+    frames = replay_run.recorder.frames
     seconds = frames[-1]["t"] if frames else 0.0
-    return Replayed(Story.of(frames), frames, stage.left, seconds, time.perf_counter() - began)
+    return Replayed(CallResult.of(frames), frames, replay_run.left, seconds, time.perf_counter() - began)
 
 
-async def _play(bundle: Bundle) -> "Stage":
-    stage = Stage(bundle)
+async def _play(bundle: Bundle) -> "ReplayRun":
+    replay_run = ReplayRun(bundle)
     try:
-        await stage.run()
+        await replay_run.run()
     except Exception as error:  # noqa: BLE001  the call boundary: the gateway would have ended the call
-        stage.left = f"{stage.recorder.now:.1f} s: {_failure(error)}"
-    return stage
+        replay_run.left = f"{replay_run.recorder.now:.1f} s: {_failure(error)}"
+    return replay_run
 
 
 def _failure(error: BaseException) -> str:
@@ -80,7 +80,7 @@ def _failure(error: BaseException) -> str:
     return f"the code failed: {type(error).__name__}: {error}"
 
 
-class Stage:
+class ReplayRun:
     """One call while it is played again."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -89,17 +89,19 @@ class Stage:
         self._bundle = bundle
         self._ours = _own(bundle.frames)
         privacy = privacy_of(bundle.about)
-        self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=redactor_for(privacy, "exports")))
+        self._script = ReplayScript(
+            bundle.frames, bundle.sound, partial(in_json, redact=redactor_for(privacy, "exports"))
+        )
         self._descriptions = Descriptions(bundle.sip)
         self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
-        self._booth = Booth(bundle.packets, self.recorder.zero, self._on_media)
+        self._booth = MediaHarness(bundle.packets, self.recorder.zero, self._on_media)
         self._line.attach(self._booth.channel)
-        self._screened: Screened | None = None
+        self._screened: ScreenedTalk | None = None
         self._gone: Frame | None = None
 
     async def run(self) -> None:
         """Play the call from its beginning to its end."""
-        self._booth.start(contextvars.copy_context())  # what comes from the media process is no word of the signalling
+        self._booth.start(contextvars.copy_context())  # an event of the media process is no signalling
         RECORDER.set(self.recorder)
         talk = self._talk()
         async with asyncio.TaskGroup() as group:
@@ -130,7 +132,7 @@ class Stage:
         self.recorder.note("ended", kind=kind)
 
     def _ending(self, outcome: Outcome) -> str:
-        """What the call's ending is called: as `sipgw.calls.session.CallSession` does."""
+        """The name of the call's ending, as in `sipgw.calls.session.CallSession`."""
         transfers = [
             frame["connected"] for frame in self.recorder.frames if frame["of"] == "transfer" and frame["do"] == "ended"
         ]
@@ -188,22 +190,22 @@ class Stage:
         if setting.voicemail is None:
             return conversation
         screening = Screening(self._line, lambda: providers.tts(""), setting.voicemail, self._report, self._answered_by)
-        self._screened = Screened(conversation, screening)
+        self._screened = ScreenedTalk(conversation, screening)
         return self._screened
 
     def _providers(self) -> Providers:
         script, parts = self._script, self._bundle.about["parts"]
 
-        def made(part: str, make: Callable[[Script, str], Any]) -> list[Callable[[], Any]]:
+        def made(part: str, make: Callable[[ReplayScript, str], Any]) -> list[Callable[[], Any]]:
             names = script.names(part)
             names += [f"another {part}"] * (parts[part] - len(names))
             return [partial(make, script, name) for name in names]
 
-        llms = [make() for make in made("llm", RecordedLlm)]
+        llms = [make() for make in made("llm", ReplayedLlm)]
         return assembled(
-            made("stt", RecordedStt),
+            made("stt", ReplayedStt),
             llms,
-            made("tts", RecordedTts),
+            made("tts", ReplayedTts),
             self._bundle.setting.failover,
             again=script.again("stt"),
         )
@@ -219,12 +221,12 @@ class Stage:
         if self._screened is not None:
             self._screened.understand(report)
 
-    def _answered_by(self, who: Who, why: str) -> None:
+    def _answered_by(self, who: AnsweredParty, why: str) -> None:
         self.recorder.note("answered_by", who=who.value, why=why)
 
 
 def _own(frames: Iterable[Frame]) -> list[Frame]:
-    """What the caller's own line was told: a colleague's has another channel. A transfer tells its part itself."""
+    """The commands of the caller's line; a colleague's line has another channel. A transfer has its own stub."""
     found: list[Frame] = []
     connecting = False
     for frame in frames:
@@ -236,7 +238,7 @@ def _own(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _lost(end: Frame) -> bool:
-    """Whether nobody had hung up; bundles of the first releases do not tell, and call it hung up."""
+    """Whether nobody had hung up; bundles of the first releases do not distinguish this, and have it as hung up."""
     return bool(end.get("lost"))
 
 

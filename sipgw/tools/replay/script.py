@@ -1,7 +1,7 @@
-"""The recorded providers: each answers what it is asked as it did, after as long as it took.
+"""The replayed providers: each gives the recorded answer to a request, after the recorded delay.
 
-What is asked and was never answered is where the code leaves the recording. A question that is taken back at once is
-none: what was begun a moment before an interruption may be begun a moment after it.
+A request without a recorded answer is where the code departs from the recording. A request that is cancelled at once
+does not count: work that began just before an interruption may now begin just after it.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ GRACE = 0.5
 
 
 @dataclass
-class Answer:
-    """One stream of a provider as it was seen: how it was asked for, its pieces, its end."""
+class RecordedAnswer:
+    """One recorded stream of a provider: its request, its pieces, its end."""
 
     asked: Frame
     opened: Frame = field(default_factory=dict)
@@ -32,21 +32,21 @@ class Answer:
     used: bool = False
 
 
-class Script:
+class ReplayScript:
     """All that the providers of a call answered."""
 
     def __init__(self, frames: Iterable[Frame], sound: bytes, redact: Callable[[Any], Any]) -> None:
-        """`redact` takes out of questions what was taken out of the recording."""
+        """`redact` removes from requests the data that was removed from the recording."""
         self.left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why the code left the recording, once it has."""
         self.redact = redact
         self.sound = sound
-        self._answers: dict[str, list[Answer]] = {"stt": [], "llm": [], "tts": [], "tool": [], "transfer": []}
-        by_number: dict[int, Answer] = {}
+        self._answers: dict[str, list[RecordedAnswer]] = {"stt": [], "llm": [], "tts": [], "tool": [], "transfer": []}
+        by_number: dict[int, RecordedAnswer] = {}
         for frame in frames:
             match frame:
                 case {"of": "stt" | "llm" | "tts" as part, "do": "made" | "asked", "session": number}:
-                    self._answers[part].append(by_number.setdefault(number, Answer(frame)))
+                    self._answers[part].append(by_number.setdefault(number, RecordedAnswer(frame)))
                 case {"of": "stt" | "tts", "do": "opened", "session": number} if number in by_number:
                     by_number[number].opened = frame
                 case {"of": "stt" | "llm" | "tts", "do": "piece", "session": number} if number in by_number:
@@ -54,7 +54,7 @@ class Script:
                 case {"of": "stt" | "llm" | "tts", "do": "ended", "session": number} if number in by_number:
                     by_number[number].ended = frame
                 case {"of": "tool", "do": "started"} | {"of": "transfer", "do": "asked"}:
-                    self._answers[frame["of"]].append(Answer(frame))
+                    self._answers[frame["of"]].append(RecordedAnswer(frame))
                 case {"of": "tool", "do": "done", "name": name}:
                     runs = (one for one in self._answers["tool"] if one.asked["name"] == name)
                     if begun := next((one for one in runs if one.asked["do"] == "started"), None):
@@ -70,17 +70,16 @@ class Script:
         return bool(self._answers["transfer"]) and "connected" not in self._answers["transfer"][-1].ended
 
     def names(self, part: str) -> list[str]:
-        """The providers of a part, in the order in which they were first asked."""
+        """The providers of a part, in the order of their first requests."""
         return list(dict.fromkeys(answer.asked["name"] for answer in self._answers[part]))
 
     def again(self, part: str) -> bool:
         """Whether a provider of that part was asked more than once."""
         return len(self._answers[part]) > len(self.names(part))
 
-    def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> Answer | None:
-        """The first answer to a question that `fits` by the first, else by the next of these; each is given once.
-
-        With `again` one that was given before may be given once more if there is no other.
+    def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> RecordedAnswer | None:
+        """The first recorded answer that matches by the first of `fits`, or else by the next; each is used once. With
+        `again` a used answer may be used once more if there is no other.
         """
         for fit in fits:
             for answer in self._answers[part]:
@@ -91,7 +90,8 @@ class Script:
         return next((answer for answer in found if "broken_off" not in answer.ended), None)
 
     async def unanswered(self, what: str) -> NoReturn:
-        """There is no answer: if the question stands for a moment the code has left the recording. Never returns."""
+        """There is no answer: unless the request is cancelled at once, the code has departed from the recording. Never
+        returns."""
         await asyncio.sleep(GRACE)
         self.leave(what)
         await asyncio.Event().wait()
@@ -102,8 +102,8 @@ class Script:
         if not self.left.done():
             self.left.set_result(what)
 
-    async def end(self, answer: Answer, what: str) -> None:
-        """Let a stream end as it did. Raises `ProviderError` if it did."""
+    async def end(self, answer: RecordedAnswer, what: str) -> None:
+        """End a stream as recorded. Raises `ProviderError` if the recorded stream did."""
         ended = answer.ended
         await asyncio.sleep(ended["waited"])
         if "fault" in ended:
@@ -112,17 +112,17 @@ class Script:
             await self.unanswered(what)
 
 
-async def _opened(script: Script, answer: Answer | None, what: str) -> None:
+async def _opened(script: ReplayScript, answer: RecordedAnswer | None, what: str) -> None:
     if answer is None or not answer.opened:
         await script.unanswered(f"{what} were opened, which they were not")
     else:
-        await script.end(Answer({}, ended=answer.opened), f"opening {what} was given up")
+        await script.end(RecordedAnswer({}, ended=answer.opened), f"opening {what} was given up")
 
 
-class RecordedStt:
-    """STT that says what was heard, when they have been given as much sound as then."""
+class ReplayedStt:
+    """STT that reports the recorded words after the recorded amount of sound."""
 
-    def __init__(self, script: Script, name: str) -> None:
+    def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
         self._script = script
         self._answer = script.find("stt", lambda asked: asked["do"] == "made" and asked["name"] == name)
@@ -170,10 +170,10 @@ class RecordedStt:
         """See `agent.stt.SpeechToText`."""
 
 
-class RecordedLlm:
+class ReplayedLlm:
     """A model that answers as it did."""
 
-    def __init__(self, script: Script, name: str) -> None:
+    def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
         self._script = script
 
@@ -212,10 +212,10 @@ def _words(messages: Sequence[Message]) -> str:
     return " ".join(f"{str(message.get('content'))[:200]!r} ({message.get('role')})" for message in messages)
 
 
-class RecordedTts:
+class ReplayedTts:
     """A voice that speaks as it did."""
 
-    def __init__(self, script: Script, name: str) -> None:
+    def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
         self._script = script
         self._answer = script.find("tts", lambda asked: asked["do"] == "made" and asked["name"] == name)

@@ -1,4 +1,4 @@
-"""What was agreed on in a call that is played again: its session descriptions, as the code reads them now. Sans-IO."""
+"""The negotiated media of a replayed call: its session descriptions, as the present code reads them. Sans-IO."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from sipgw.records.captures.timeline import MESSAGE
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, answer
 
 LATER = 0.02
-"""Seconds for which a message may be noted later than what came of it."""
+"""Seconds by which a message may be noted later than its effect."""
 _CALL = re.compile(r"(?im)^(?:call-id|i)[ \t]*:[ \t]*(\S+)")
 _CRYPTO = re.compile(r"a=crypto:[^\r\n]*\r?\n")
 
@@ -21,7 +21,7 @@ class _Described(NamedTuple):
     out: bool
     call: str
     request: bool
-    """Whether it is one that is answered by a description: an INVITE or UPDATE."""
+    """Whether a description answers it: an INVITE or UPDATE."""
     sdp: bytes
 
 
@@ -32,9 +32,8 @@ class Descriptions:
         self._all = [one for one in map(_described, messages) if one is not None]
 
     def agreed(self, frame: Frame) -> Negotiated:
-        """What the code makes now of what was agreed in `frame`. Raises `NotAcceptable`.
-
-        Where that leg's messages are not at hand it is what was agreed.
+        """The result of the present code for the negotiation in `frame`. Raises `NotAcceptable`. Without the messages
+        of that leg it is the recorded result.
         """
         form, (host, port), until = frame["format"], frame["remote"], frame["t"] + LATER
         said = (one for one in reversed(self._all) if one.at <= until and not one.out)

@@ -21,7 +21,7 @@ from sipgw.sip.uri import Uri, UriError
 from sipgw.telemetry import log
 from sipgw.tools.simulate.run import seeded, simulate
 from sipgw.tools.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, read
-from sipgw.tools.simulate.verdict import Verdict
+from sipgw.tools.simulate.verdict import CallVerdict
 
 COLOURS = {"caller": "cyan", "agent": "green", "fault": "yellow"}
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|)")
@@ -80,7 +80,7 @@ def simulate_command(
         uri = Uri.parse(target) if target else None
         if uri and uri.scheme not in ("sip", "sips"):
             raise ScenarioError(f"{target} is not a SIP address")
-        if uri and scenario is None:  # ours waits for words, of which only the gateway itself can tell
+        if uri and scenario is None:  # our script waits for words, which only our own gateway reports
             wanted = replace(wanted, steps=tuple(replace(step, hears="") for step in wanted.steps))
         if uri and (inside := wanted.inside):
             raise ScenarioError(f"{', '.join(inside)}: only of a gateway that is started here; leave --target out")
@@ -101,7 +101,7 @@ def simulate_command(
             err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
             raise typer.Exit(2) from None
     if wav:
-        write_stereo(wav, call.said, call.ear.sound)
+        write_stereo(wav, call.said, call.agent_audio.sound)
     if json_:
         out.print_json(json.dumps({"seed": wanted.seed} | verdict.as_dict()))
     else:
@@ -134,7 +134,7 @@ def _teller(*, quiet: bool) -> Any:
     return tell
 
 
-def _show(scenario: Scenario, verdict: Verdict) -> None:
+def _show(scenario: Scenario, verdict: CallVerdict) -> None:
     out.print(f"\n[bold]what the caller heard[/]   {escape(scenario.name)}, seed {scenario.seed}", soft_wrap=True)
     greeting = "never" if verdict.greeting is None else f"{verdict.greeting * 1000:.0f} ms after the answer"
     out.print(f"  set up in {verdict.setup * 1000:.0f} ms, greeted {greeting}")

@@ -1,16 +1,18 @@
-"""What a scenario expects of a call, held against what happened in it. Sans-IO."""
+"""Compares the expectations of a scenario with the call. Sans-IO."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agent.records import AgentSays, ToolStarted
-from sipgw.tools.simulate.follow import Done, Told
 from sipgw.tools.simulate.scenario import Step
-from sipgw.tools.simulate.verdict import Turn
+from sipgw.tools.simulate.scenario_script import CompletedStep, GatewayReport
+from sipgw.tools.simulate.verdict import TurnVerdict
 
 
-def missed(done: Sequence[Done], told: Sequence[Told], turns: Sequence[Turn], slack: float) -> list[str]:
-    """Every expectation that was not met. Waits may be `slack` times as long: a busy machine is not the agent."""
+def missed(
+    done: Sequence[CompletedStep], told: Sequence[GatewayReport], turns: Sequence[TurnVerdict], slack: float
+) -> list[str]:
+    """All missed expectations. Waits may be `slack` times as long, because of a busy machine."""
     faults: list[str] = []
     answered = [turn for turn in turns if turn.did != "the greeting"]
     for number, one in enumerate(done):
@@ -21,7 +23,7 @@ def missed(done: Sequence[Done], told: Sequence[Told], turns: Sequence[Turn], sl
     return faults
 
 
-def _of_step(step: Step, window: Sequence[Told], waited: float | None, slack: float) -> Iterator[str]:
+def _of_step(step: Step, window: Sequence[GatewayReport], waited: float | None, slack: float) -> Iterator[str]:
     said = " ".join(each.report.text for each in window if isinstance(each.report, AgentSays)).lower()
     called = tuple(each.report.name for each in window if isinstance(each.report, ToolStarted))
     if step.within_ms and (waited is None or waited * 1000 > step.within_ms * slack):
@@ -47,7 +49,8 @@ def remembered(messages: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def differs(wanted: Sequence[str], found: Sequence[str], words: int = 0) -> str:
-    """Where a memory is not as wanted; empty if it is. Where words were cut off, `words` more or fewer will do."""
+    """The difference of a memory from the expected one; empty if none. Where words were cut off, `words` more or fewer
+    are accepted."""
     for number, line in enumerate(wanted):
         there = found[number] if number < len(found) else "nothing"
         if not _same(line, there, words):

@@ -1,4 +1,4 @@
-"""Providers that stall, dawdle, break off or refuse: wrapped around the real ones, at the seam of each part."""
+"""Fault injection: wrappers around providers that stall, delay, break off or refuse."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from sipgw.tools.simulate.scenario import ProviderOptions
 
 
 def wrapped(providers: Providers, options: ProviderOptions, seed: int) -> Providers:
-    """`providers` with what is wrong with them; chance is the same for the same seed."""
+    """`providers` with the faults of the scenario; the same seed gives the same random values."""
     chances = (random.Random(f"{seed} voice {number}") for number in count())
     return replace(
         providers,
@@ -31,7 +31,7 @@ def _refused(part: str) -> ProviderError:
 
 
 class FaultyStt:
-    """STT whose words come late in every second turn, or which are lost, or turn deaf."""
+    """STT that is late in every second turn, breaks off, or reports nothing any more."""
 
     def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
         self.name, self.patient = stt.name, stt.patient
@@ -87,7 +87,7 @@ class FaultyStt:
 
 
 class FaultyLlm:
-    """A model that thinks longer."""
+    """An LLM with an additional delay."""
 
     def __init__(self, llm: LanguageModel, options: ProviderOptions) -> None:
         self.name = llm.name
@@ -111,7 +111,7 @@ class FaultyLlm:
 
 
 class FaultyTts:
-    """A voice that dawdles, or breaks off."""
+    """TTS that is slow, or breaks off."""
 
     def __init__(self, tts: TextToSpeech, options: ProviderOptions, chance: random.Random) -> None:
         self.name = tts.name

@@ -1,4 +1,4 @@
-"""A bad network, the same for the same seed: loss in bursts, jitter, reordering. Sans-IO."""
+"""A simulated bad network, reproducible by its seed: loss in bursts, jitter, reordering. Sans-IO."""
 
 import random
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Direction:
     def send(self, now: float) -> float | None:
         """When a packet that is sent now arrives; None if it is lost."""
         options, draw = self.options, self.chance.random
-        # Every packet takes the same number of draws, so that one option does not change what another does.
+        # Every packet takes the same number of random values, so that the options are independent.
         fate, swap, jitter = draw(), draw(), self.chance.expovariate(1.0)
         if self._losing:
             self._losing = fate >= 1 / options.burst

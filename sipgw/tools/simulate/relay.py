@@ -78,7 +78,7 @@ class NetworkRelay:
         return self._host, self._inner.port if self._inner else remote[1]
 
     def _rebind(self) -> None:
-        """From now on we come from another port, and what is sent to the old one is lost."""
+        """Send from another port from now on; packets to the old port are lost."""
         if self._outer and self._spare:
             self._outer.close()
             self._outer, self._spare = self._spare, None

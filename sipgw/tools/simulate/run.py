@@ -1,4 +1,5 @@
-"""One simulation: a gateway with faulty providers, or somebody else's; a caller behind a bad network; the verdict."""
+"""One simulation: a gateway with faulty providers or a foreign gateway, a caller behind a bad network, and the
+verdict."""
 
 import asyncio
 import contextlib
@@ -15,7 +16,7 @@ from agent.line import SAMPLE_RATE
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
 from agent.ulaw import from_linear, level
-from sipgw.agents.choice import Choice
+from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
@@ -24,36 +25,36 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import WavError, read_ulaw
 from sipgw.sip.uri import Uri
 from sipgw.tools.caller import AUDIBLE, Call, Phone, with_noise
-from sipgw.tools.simulate.acting import LETTER, Room, acting
+from sipgw.tools.simulate.acting import LETTER, CallerSpeech, acting
 from sipgw.tools.simulate.expect import differs, missed, remembered
 from sipgw.tools.simulate.faults import wrapped
-from sipgw.tools.simulate.follow import Steps
 from sipgw.tools.simulate.relay import NetworkRelay
 from sipgw.tools.simulate.scenario import ProviderOptions, Scenario, ScenarioError, Step
-from sipgw.tools.simulate.verdict import Verdict, judge
+from sipgw.tools.simulate.scenario_script import ScenarioScript
+from sipgw.tools.simulate.verdict import CallVerdict, judge
 from sipgw.tools.trial import trial
 
 SLACK = 3.0
-"""How many times as long an answer may take as a scenario wants: on a busy machine the whole call is late."""
+"""Factor for the expected answer times: on a busy machine the whole call is late."""
 OVER = 10.0
 """Seconds after the caller's end in which the gateway has ended the call, too."""
 LOUD = 8000
 """The highest sample of a sound without words."""
 WORDS = 2
-"""How many words more or fewer may be heard where the agent was cut off: packets are on their way."""
+"""Tolerance in words where the agent was cut off, because of packets in flight."""
 
 Tell = Callable[[str, str], None]
-"""Takes who (``caller``, ``agent``, ``fault``) and what was said."""
+"""Takes the speaker (``caller``, ``agent``, ``fault``) and the words."""
 
 
 @dataclass
-class Scene:
+class ScenarioRun:
     """A scenario while it is played, on whatever line."""
 
     scenario: Scenario
     folder: Path
-    steps: Steps
-    room: Room
+    steps: ScenarioScript
+    caller_speech: CallerSpeech
     memory: list[str] = field(default_factory=list)
     """What the agent remembers in the end."""
     ending: str = ""
@@ -62,14 +63,16 @@ class Scene:
     """Set when the gateway knows that it has."""
 
     @classmethod
-    async def of(cls, scenario: Scenario, folder: Path) -> "Scene":
-        """One that has not begun; the files of the scenario stand in `folder`. Raises `ScenarioError`."""
-        room = Room()
+    async def of(cls, scenario: Scenario, folder: Path) -> "ScenarioRun":
+        """A run that has not begun; `folder` has the files of the scenario. Raises `ScenarioError`."""
+        caller_speech = CallerSpeech()
 
         def speaks(step: Step, seconds: float) -> None:
-            room.spoken.append((step.say or step.words, seconds))
+            caller_speech.spoken.append((step.say or step.words, seconds))
 
-        return cls(scenario, folder, Steps(scenario.steps, await sounds(scenario, folder), speaks), room)
+        return cls(
+            scenario, folder, ScenarioScript(scenario.steps, await sounds(scenario, folder), speaks), caller_speech
+        )
 
     @property
     def config(self) -> GatewayConfig:
@@ -80,11 +83,11 @@ class Scene:
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def providers(self) -> Providers:
-        """Those that act by the scenario, with what is wrong with them."""
-        return wrapped(acting(self.scenario.replies, self.room), self.scenario.providers, self.scenario.seed)
+        """The scripted providers, with the faults of the scenario."""
+        return wrapped(acting(self.scenario.replies, self.caller_speech), self.scenario.providers, self.scenario.seed)
 
-    def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> Verdict:
-        """How it was; waits may be `slack` times as long, and cuts `words` off what was expected."""
+    def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> CallVerdict:
+        """The verdict; waits may be `slack` times as long, and cuts may be `words` off."""
         verdict, wanted = judge(call, self.steps.done, self.steps.left), self.scenario
         faults = missed(self.steps.done, self.steps.told, verdict.turns, slack)
         if wanted.memory and (fault := differs(wanted.memory, self.memory, words)):
@@ -95,9 +98,9 @@ class Scene:
 
 
 class SimulatedGateway(Gateway):
-    """A gateway whose agents are those of scenes, by name, with providers that fail as the scenarios say."""
+    """A gateway whose agents are those of the runs, by name, with the faulty providers of the scenarios."""
 
-    def __init__(self, config: GatewayConfig, scenes: Mapping[str, Scene], tell: Tell) -> None:
+    def __init__(self, config: GatewayConfig, scenes: Mapping[str, ScenarioRun], tell: Tell) -> None:
         others = {
             name: replace(config, agent=one.config.agent, turns=one.config.turns, languages=one.config.languages)
             for name, one in scenes.items()
@@ -111,7 +114,7 @@ class SimulatedGateway(Gateway):
         self.watchers.add(self._note)
 
     def open_providers(
-        self, config: AgentConfig, choice: Choice, speech: LocalSpeech | None
+        self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """See `Gateway.open_providers`."""
         name = next(name for name, one in self.agents.all.items() if one.config is config)
@@ -163,16 +166,14 @@ async def simulate(
     config: GatewayConfig | None = None,
     target: Uri | None = None,
     watch: Watcher | None = None,
-) -> tuple[Verdict, Call]:
+) -> tuple[CallVerdict, Call]:
     """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
 
-    `watch` is told what happens in that gateway.
-
-    Raises `ScenarioError`, and what the gateway and the call raise.
+    `watch` gets the events of that gateway. Raises `ScenarioError`, and the errors of the gateway and the call.
     """
     if config and config.agent.realtime and not scenario.replies and scenario.providers != ProviderOptions():
         raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none of these can fail")
-    scene = await Scene.of(scenario, folder)
+    scene = await ScenarioRun.of(scenario, folder)
     async with contextlib.AsyncExitStack() as stack:
         host, own = "0.0.0.0", target is None
         if target is None:
@@ -189,9 +190,9 @@ async def simulate(
 
 @contextlib.asynccontextmanager
 async def started(
-    config: GatewayConfig | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
+    config: GatewayConfig | None, scenes: Mapping[str, ScenarioRun], tell: Tell, watch: Watcher | None = None
 ) -> AsyncIterator[SimulatedGateway]:
-    """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
+    """A gateway for `scenes`; the agent of `config` takes the run with its name."""
     with tempfile.TemporaryDirectory() as store:
         gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell)
         if watch:
@@ -200,7 +201,7 @@ async def started(
             yield gateway
 
 
-async def dialled(phone: Phone, target: Uri, scene: Scene, host: str = "127.0.0.1") -> Call:
+async def dialled(phone: Phone, target: Uri, scene: ScenarioRun, host: str = "127.0.0.1") -> Call:
     """Play a scene in a call to `target`."""
     wanted = scene.scenario
     async with NetworkRelay(wanted.network, wanted.seed, host) as relay:
@@ -215,14 +216,14 @@ def trimmed(ulaw: bytes) -> bytes:
 
 
 def rustling(seconds: float) -> bytes:
-    """A cough or a slammed door: as loud as speech, and nothing in it comes again. The same every time."""
+    """A cough or a slammed door: as loud as speech and not periodic. The same every time."""
     source = random.Random(8000)
     linear = array("h", (source.randint(-LOUD, LOUD) for _ in range(round(seconds * SAMPLE_RATE))))
     return from_linear(linear.tobytes())
 
 
 def _sound(step: Step, folder: Path) -> bytes:
-    """What a step sounds like to STT that knows its words anyway."""
+    """The sound of a step for scripted STT, which knows its words."""
     if step.wav:
         return _recorded(step.wav, folder)
     if step.noise:
@@ -231,11 +232,11 @@ def _sound(step: Step, folder: Path) -> bytes:
 
 
 async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
-    """What the steps sound like; nothing for those that make no sound. Raises `ScenarioError`."""
+    """The sounds of the steps; empty for steps without sound. Raises `ScenarioError`."""
     if scenario.replies:
         return [trimmed(_sound(step, folder)) for step in scenario.steps]
     heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
-    # What a recording has after its last sound is the caller's silence: the agent may answer in it.
+    # The silence at the end of a recording belongs to the caller's pause: the agent may answer in it.
     return [
         _sound(step, folder) if step.noise else trimmed(sound)
         for step, sound in zip(scenario.steps, heard, strict=True)

@@ -28,7 +28,7 @@ class NetworkOptions:
     delay: float = 0.0
     """Delay of every packet."""
     rebind: float = 0.0
-    """After so long the caller's NAT forgets the way and takes another port; 0 is never."""
+    """After so long the caller's NAT changes its port; 0 is never."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.loss < 1 and 0 <= self.reorder < 1):
@@ -43,14 +43,14 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class ProviderOptions:
-    """What is wrong with the providers of the gateway that the simulation starts."""
+    """Faults of the providers of the gateway that the simulation starts."""
 
     stt_stall: float = 0.0
     """How long the words of every second turn are held back."""
     stt_lost: float = 0.0
-    """The STT is lost for good when they have been given so many seconds of sound; 0 is never."""
+    """The STT fails for good after so many seconds of sound; 0 is never."""
     stt_deaf: float = 0.0
-    """The STT reports nothing any more when they have been given so many seconds of sound; 0 is never."""
+    """The STT reports nothing any more after so many seconds of sound; 0 is never."""
     tts_slow: float = 0.0
     """How much later the sound of each sentence begins."""
     llm_slow: float = 0.0
@@ -71,7 +71,7 @@ class ProviderOptions:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that the caller does, when the agent has been heard and has finished."""
+    """One action of the caller, after the agent has spoken and finished."""
 
     say: str = ""
     """A sentence, spoken by the embedded voice."""
@@ -83,9 +83,9 @@ class Step:
     noise: float = 0.0
     """A cough or a slammed door: seconds of sound without words."""
     silent: float = 0.0
-    """The caller says nothing for so long, whatever the agent does."""
+    """The caller is silent for so long, whatever the agent does."""
     words: str = ""
-    """What is said in `wav`, for the STT of a scenario that has replies."""
+    """The words of `wav`, for the STT of a scenario that has replies."""
     hears: str = ""
     """Words that the agent must have said since the caller's last words; only for a gateway started here."""
     interrupts: float = 0.0
@@ -95,14 +95,14 @@ class Step:
     during: str = ""
     """Act while the tool of that name runs; only for a gateway started here."""
     goes_on: float = 0.0
-    """Do not wait for the agent at all: act so long after one's own last words."""
+    """Do not wait for the agent at all: act so long after the caller's own last words."""
     pause: float = 0.0
     """How long the caller waits before this."""
     patience: float = 15.0
-    """How long the caller waits for the agent; then the turn counts as broken and this is done all the same."""
+    """Longest wait for the agent; then the turn counts as broken, and the step is done all the same."""
 
     within_ms: float = 0.0
-    """The agent must be heard within so many milliseconds after this; 0: whenever it likes."""
+    """The agent must be heard within so many milliseconds after this; 0: no limit."""
     heard: tuple[str, ...] = ()
     """What the agent must say after this, before the next step."""
     absent: tuple[str, ...] = ()
@@ -123,10 +123,10 @@ class Step:
 
 @dataclass(frozen=True)
 class ReplyOptions:
-    """What the model says or does; the first reply that fits is given."""
+    """A reply of the scripted model; the first matching one is used."""
 
     to: str = ""
-    """A part of what the caller said last, or with `after` of the result; empty fits anything."""
+    """A part of the caller's last words, or with `after` of the tool's result; empty matches anything."""
     after: str = ""
     """The tool whose result it answers."""
     says: str = ""
@@ -151,19 +151,19 @@ class Scenario:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     providers: ProviderOptions = field(default_factory=ProviderOptions)
     replies: tuple[ReplyOptions, ...] = ()
-    """With these the model, the STT and the voice act by the scenario: the same call every time, and no key."""
+    """With replies, LLM, STT and TTS are scripted: the same call every time, without keys."""
     agent: AgentOptions = field(default_factory=AgentOptions)
-    """Who answers in such a scenario; `tools` is a file beside it."""
+    """The agent of such a scenario; `tools` is a file beside it."""
     turns: TurnOptions = field(default_factory=TurnOptions)
     languages: tuple[LanguageOptions, ...] = ()
     memory: tuple[str, ...] = ()
-    """What the agent remembers in the end, to the word: ``caller: …`` and ``agent: …`` in turn; empty: whatever."""
+    """What the agent remembers in the end, to the word: ``caller: …`` and ``agent: …`` in turn; empty: not checked."""
     ending: str = ""
-    """How the conversation ends, such as ``silence``; empty: however."""
+    """The ending of the conversation, such as ``silence``; empty: not checked."""
 
     @property
     def inside(self) -> list[str]:
-        """What of it nobody can tell or do from outside the gateway."""
+        """The parts of the scenario that need access to the inside of the gateway."""
         told = ("hears", "interrupts_at", "during", "heard", "absent", "tool_called")
         used = [name for name in told if any(getattr(step, name) not in ("", (), None) for step in self.steps)]
         return used + [name for name in ("memory", "ending", "replies") if getattr(self, name)]

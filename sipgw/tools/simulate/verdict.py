@@ -1,12 +1,12 @@
-"""What the caller heard: how long each answer took, where the agent's speech had gaps, which turns broke. Sans-IO."""
+"""The verdict on a call as the caller heard it: answer times, gaps in the agent's speech, broken turns. Sans-IO."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from sipgw.tools.caller import Call, Ear, Span
-from sipgw.tools.simulate.follow import Done
+from sipgw.tools.caller import AgentAudioMonitor, Call, Span
+from sipgw.tools.simulate.scenario_script import CompletedStep
 
 GAP = 0.6
 """Seconds of silence within a reply from which on it is a gap; pauses between sentences are shorter."""
@@ -15,8 +15,8 @@ REPLY = 3.0
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One thing that the caller did, and the answer."""
+class TurnVerdict:
+    """One action of the caller, and the answer."""
 
     did: str
     at: float
@@ -24,19 +24,19 @@ class Turn:
     waited: float | None
     """Seconds from the end of the caller's words to the agent's first sound at the caller's ear; None for none."""
     silenced: float | None
-    """Seconds for which the agent went on when it was interrupted; None if it was not."""
+    """Seconds for which the agent went on after an interruption; None without one."""
     broken: str
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The call as the caller would tell it."""
+class CallVerdict:
+    """The verdict on a call from the caller's view."""
 
     setup: float
     """Seconds from dialling to the answer."""
     greeting: float | None
     """Seconds from the answer to the first sound."""
-    turns: tuple[Turn, ...]
+    turns: tuple[TurnVerdict, ...]
     gaps: tuple[tuple[float, float], ...]
     """Silences within replies: seconds into the call, and length."""
     lost: int
@@ -62,9 +62,9 @@ class Verdict:
         return asdict(self) | {"broken": self.broken}
 
 
-def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
+def judge(call: Call, done: Sequence[CompletedStep], left: int) -> CallVerdict:
     """Judge a call and what was done in it."""
-    speech, turns = call.ear.speech, []
+    speech, turns = call.agent_audio.speech, []
     spoken = list(call.utterances)
     for number, one in enumerate(done):
         until = done[number + 1].at if number + 1 < len(done) else call.ended or float("inf")
@@ -73,30 +73,30 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
         broken = done[number + 1].broken if number + 1 < len(done) else _unanswered(one, span, call, left)
         waited = None if one.step.hang_up else _waited(speech, span, until)
         silenced = _silenced(speech, span) if one.interrupted else None
-        turns.append(Turn(_did(one), _rounded(one.at - call.answered), waited, silenced, broken))
+        turns.append(TurnVerdict(_did(one), _rounded(one.at - call.answered), waited, silenced, broken))
     first = done[0].broken if done else ""
     if first:
-        turns.insert(0, Turn("the greeting", 0.0, None, None, first))
+        turns.insert(0, TurnVerdict("the greeting", 0.0, None, None, first))
     # The first packet may overtake the 200, or be taken before it; then the greeting was there at the answer.
     greeting = _rounded(max(0.0, speech[0].begin - call.answered)) if speech else None
     lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
     received = call.stats.get("received", 0)
     acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]
     gaps = _gaps(speech, acts, call.answered)
-    return Verdict(
+    return CallVerdict(
         _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
     )
 
 
-def _unanswered(last: Done, said: Span, call: Call, left: int) -> str:
+def _unanswered(last: CompletedStep, said: Span, call: Call, left: int) -> str:
     """Whether the agent said nothing at all after the caller's last words or keys."""
     if left or not (last.step.say or last.step.wav or last.step.press):
         return ""
-    heard = any(span.end > said.end + Ear.PARTING for span in call.ear.speech)
+    heard = any(span.end > said.end + AgentAudioMonitor.PARTING for span in call.agent_audio.speech)
     return "" if heard else "the agent did not answer"
 
 
-def _did(done: Done) -> str:
+def _did(done: CompletedStep) -> str:
     step = done.step
     if step.press:
         return f"pressed {step.press}"

@@ -18,7 +18,7 @@ from sipgw.config.options import OptionError, build
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.cost.cost import Bill, Expenses, FurtherLeg
 from sipgw.policy.cost.prices import PriceTable, bound, packaged
-from sipgw.policy.inbound.limits import Spent
+from sipgw.policy.inbound.limits import SpentToday
 
 NOON = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 OWN = (
@@ -136,19 +136,19 @@ def test_a_cost_that_rests_on_an_unchecked_price_says_so() -> None:
 
 def test_the_day_adds_up_and_begins_anew_at_midnight() -> None:
     now = NOON
-    expenses = Expenses(PriceTable(OWN), lambda: now, Spent(10, 1))
+    expenses = Expenses(PriceTable(OWN), lambda: now, SpentToday(10, 1))
     one = expenses.open("a", bill())
     now += timedelta(seconds=90)
-    assert expenses.spent() == Spent(pytest.approx(11.5), pytest.approx(1.12))
+    assert expenses.spent() == SpentToday(pytest.approx(11.5), pytest.approx(1.12))
     cost = expenses.close("a")
     assert cost
     assert cost.total == pytest.approx(0.12)
     now += timedelta(hours=1)
-    assert expenses.spent() == Spent(pytest.approx(11.5), pytest.approx(1.12))
+    assert expenses.spent() == SpentToday(pytest.approx(11.5), pytest.approx(1.12))
     assert one.cost(now).total == pytest.approx(0.12), "it has ended"
     assert expenses.close("a") is None
     now += timedelta(days=1)
-    assert expenses.spent() == Spent(0, 0)
+    assert expenses.spent() == SpentToday(0, 0)
 
 
 @pytest.mark.parametrize(

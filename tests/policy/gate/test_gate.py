@@ -10,11 +10,11 @@ from sipgw.config.gate import GateOptions, IndiaOptions
 from sipgw.config.options import OptionError, build
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Gate, Refused
+from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.hook import HookError
 from sipgw.policy.gate.rules import Permit
 from sipgw.records.store import Store
-from tests.gating import ALWAYS, CALIFORNIA, TRUNKS, World, run
+from tests.gate_world import ALWAYS, CALIFORNIA, TRUNKS, World, run
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_nobody_is_called_outside_the_hours_of_the_place_the_number_is_from(worl
             world.now = datetime(2026, 11, 19, 15, 0, tzinfo=UTC)
             assert await world.dial("+12125550100") == Permit("+12125550100")
             found = await world.dial()
-            assert found == Refused(
+            assert found == GateRefusal(
                 "window",
                 f"{CALIFORNIA}: it is 07:00 on Thursday in America/Los_Angeles; people there may be called "
                 "09:00-20:00 on mon, tue, wed, thu, fri, sat ([[gate.windows]])",

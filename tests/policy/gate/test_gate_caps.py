@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.policy.gate.gate import Refused
+from sipgw.policy.gate.gate import GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
-from tests.gating import ALWAYS, CALIFORNIA, NOON, World, run
+from tests.gate_world import ALWAYS, CALIFORNIA, NOON, World, run
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_number_is_called_so_often_in_a_day_and_in_a_week(world: World) -> Non
             assert await world.dial() == Permit(CALIFORNIA)
             world.now += timedelta(hours=3)
             assert await world.dial() == Permit(CALIFORNIA)
-            assert await world.dial() == Refused(
+            assert await world.dial() == GateRefusal(
                 "cap_number",
                 f"{CALIFORNIA} was called 2 times within 24 hours, and [gate] per_number_per_day is 2",
                 first + timedelta(days=1),
@@ -121,7 +121,7 @@ def test_no_call_without_its_line_in_the_audit(world: World) -> None:
             world.now = datetime(2026, 12, 1, 20, tzinfo=UTC)
             (world.folder / "audit" / "gate-2026-12.jsonl").mkdir()
             found = await world.dial()
-            assert isinstance(found, Refused)
+            assert isinstance(found, GateRefusal)
             assert found.rule == "audit"
             assert "cannot be written: Is a directory" in found.reason
 

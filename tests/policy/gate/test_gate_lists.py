@@ -9,7 +9,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.rules import Permit
 from sipgw.records.store import Store
-from tests.gating import ALWAYS, CALIFORNIA, World, run
+from tests.gate_world import ALWAYS, CALIFORNIA, World, run
 
 
 @pytest.fixture

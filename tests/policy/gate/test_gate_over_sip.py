@@ -14,7 +14,7 @@ from sipgw.config.gate import GateOptions, IndiaOptions
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
-from tests.gating import ALWAYS
+from tests.gate_world import ALWAYS
 from tests.waiting import HANG
 
 BERLIN, DELHI, CALIFORNIA, COMPLAINED = "+4930123456", "+919876543210", "+14155550100", "+14155550111"
@@ -111,21 +111,25 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
         }  # fmt: skip
         return {name: replace(config, gate=one) for name, one in changed.items()}
 
-    async def judged(world: Cloud, person: Callee, wish: Wish) -> None:
-        world.gateway.originator.gate._now = lambda: wish.at  # the only clock of the gate
+    async def judged(world: Cloud, person: Callee, call_request: Wish) -> None:
+        world.gateway.originator.gate._now = lambda: call_request.at  # the only clock of the gate
         rang = len(person.legs)
         async with asyncio.timeout(HANG):
-            ending = await world.gateway.originate(wish.errand).ended()
+            ending = await world.gateway.originate(call_request.errand).ended()
         line = json.loads([one for file in sorted(tmp_path.rglob("gate-*.jsonl")) for one in file.open()][-1])
-        lets = wish.says == LETS
-        assert (line["reason"], line["permitted"], line["number"]) == (wish.says, lets, wish.errand.number)
-        assert line["at"] == wish.at.isoformat()
+        lets = call_request.says == LETS
+        assert (line["reason"], line["permitted"], line["number"]) == (
+            call_request.says,
+            lets,
+            call_request.errand.number,
+        )
+        assert line["at"] == call_request.at.isoformat()
         assert ending.kind == ("busy" if lets else "not_permitted")
         assert len(person.legs) - rang == lets, "an INVITE leaves only if the gate lets it"
         if lets:
-            assert Identity.of(person.legs[-1].request).number == numbers[wish.errand.trunk]
+            assert Identity.of(person.legs[-1].request).number == numbers[call_request.errand.trunk]
         else:
-            assert ending.cause == wish.says
+            assert ending.cause == call_request.says
 
     numbers = {"de": "+4930999999", "in": "+911401234567", "mobile": "+919876500000", "us": "+14155550199"}
 
@@ -136,7 +140,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
             opened = lambda config: replace(config, gate=gate)  # noqa: E731
             async with cloud(tmp_path, [], [], trunks=trunks, change=opened, agents=agents) as world:
                 await world.gateway.originator.gate.own.add(ASKED_US, "caller")
-                for wish in wishes(hook):
-                    await judged(world, person, wish)
+                for call_request in wishes(hook):
+                    await judged(world, person, call_request)
 
     asyncio.run(scenario())

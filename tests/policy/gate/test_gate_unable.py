@@ -9,10 +9,10 @@ import pytest
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import LONGEST, SOON, Refused
+from sipgw.policy.gate.gate import LONGEST, SOON, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store import Store
-from tests.gating import ALWAYS, CALIFORNIA, World, run
+from tests.gate_world import ALWAYS, CALIFORNIA, World, run
 
 SLOW = """
 import asyncio
@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> World:
 async def again(world: World, **more: Any) -> tuple[str, datetime | None]:
     """The rule that refuses a dial, and when it is worth asking again."""
     found = await world.dial(**more)
-    assert isinstance(found, Refused)
+    assert isinstance(found, GateRefusal)
     return found.rule, found.again
 
 
@@ -113,7 +113,7 @@ def test_what_no_waiting_changes(world: World) -> None:
     world.agents["strict"] = GateOptions(consent="always")
     away = world.folder / "registry.csv"
 
-    async def judged(number: str = CALIFORNIA, agent: str = "") -> Permit | Refused:
+    async def judged(number: str = CALIFORNIA, agent: str = "") -> Permit | GateRefusal:
         return await world.gate.judge(GateRequest(number, "us", agent, "callback"), later=True)
 
     async def scene() -> None:
@@ -125,15 +125,15 @@ def test_what_no_waiting_changes(world: World) -> None:
                 ("+442079460000", "", "country"), ("12", "", "number"), (CALIFORNIA, "strict", "consent"),
             ):  # fmt: skip
                 found = await judged(number, agent)
-                assert isinstance(found, Refused)
+                assert isinstance(found, GateRefusal)
                 assert found.rule == rule
             await world.own.add(CALIFORNIA, "caller")
-            assert isinstance(await judged(), Refused)
+            assert isinstance(await judged(), GateRefusal)
             world.agents["strict"] = GateOptions(dnc_files=(str(away),))
             assert await judged("+12125550100") == Permit("+12125550100")
             assert len(world.lines) == 1
         world.agents.clear()
         async with world.up(windows=()):
-            assert isinstance(await judged("+12125550100"), Refused), "no window will ever open"
+            assert isinstance(await judged("+12125550100"), GateRefusal), "no window will ever open"
 
     run(scene())

@@ -165,13 +165,13 @@ def test_guessing_with_right_answers_between_is_not_faster() -> None:
 
 def test_overload_and_draining_are_told_with_503_and_a_time() -> None:
     admission = door(TRUNK)
-    admission.room.calls["carrier"] = 3
+    admission.capacity.calls["carrier"] = 3
     refusal = admission.judge(message(), Peer("udp", CARRIER, 5060), 0.0)
     assert refusal is not None
     assert (refusal.status, dict(refusal.headers)) == (503, {"Retry-After": "5"})
-    admission.room.calls["carrier"] = 0
+    admission.capacity.calls["carrier"] = 0
     assert ask(admission, CARRIER) is None
-    admission.room.draining = True
+    admission.capacity.draining = True
     assert ask(admission, CARRIER) == 503
     assert ask(admission, CARRIER, "OPTIONS") == 503, "a carrier that asks for our health sends its calls elsewhere"
     assert ask(admission, CARRIER, "NOTIFY") is None
@@ -179,7 +179,7 @@ def test_overload_and_draining_are_told_with_503_and_a_time() -> None:
 
 def test_the_whole_gateway_has_a_limit_too() -> None:
     admission = door(TRUNK, OFFICE, accounts=(BUREAU,), max_calls=2)
-    admission.room.calls.update({"office": 2})
+    admission.capacity.calls.update({"office": 2})
     assert ask(admission, CARRIER) == 503
 
 
@@ -286,8 +286,8 @@ def test_no_authorization_breaks_it(value: str, method: str) -> None:
 
 def test_a_gateway_that_is_late_takes_no_other_call_until_it_has_recovered() -> None:
     admission, delays = door(TRUNK, delay_limit=0.2), [0.0]
-    admission.room.delay = lambda: delays[0]
-    admission.room.calls[TRUNK.name] = 1
+    admission.capacity.delay = lambda: delays[0]
+    admission.capacity.calls[TRUNK.name] = 1
     assert ask(admission, CARRIER) is None
     delays[0] = 0.3
     assert ask(admission, CARRIER, now=1.0) == 503
@@ -298,7 +298,7 @@ def test_a_gateway_that_is_late_takes_no_other_call_until_it_has_recovered() -> 
     assert ask(admission, CARRIER, now=6.1) is None
     delays[0] = 0.3
     assert ask(admission, CARRIER, now=7.0) == 503
-    admission.room.calls[TRUNK.name] = 0
+    admission.capacity.calls[TRUNK.name] = 0
     assert ask(admission, CARRIER, now=8.0) is None, "one who is served slowly is better off than one who is not"
 
 
@@ -308,7 +308,7 @@ def test_no_password_shows() -> None:
 
 def test_who_was_turned_away_is_remembered_with_the_reason() -> None:
     admission = door(TRUNK, max_calls=1)
-    admission.room.calls[TRUNK.name] = 1
+    admission.capacity.calls[TRUNK.name] = 1
     assert ask(admission, CARRIER, now=5.0) == 503
     assert ask(admission, STRANGER, now=6.0) == 0
     assert admission.refusals.last[TRUNK.name] == (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sipgw.config.inbound import LimitOptions, PersonOptions
 from sipgw.config.options import OptionError, build
-from sipgw.policy.inbound.limits import Caller, Declined, Limits, Spent
+from sipgw.policy.inbound.limits import Caller, Declined, Limits, SpentToday
 
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
 BOB = Caller("+14155550101", "+14155550199", "192.0.2.1")
@@ -96,14 +96,14 @@ def test_the_block_list_names_numbers_withheld_ones_and_networks() -> None:
 
 
 def test_minutes_and_money_of_a_day() -> None:
-    spent = Spent()
+    spent = SpentToday()
     limits = Limits(LimitOptions(minutes_per_day=100, money_per_day=5, answer_spent="spoken"), lambda: spent)
     assert limits.admit(ANN, 0) is None
-    spent = Spent(minutes=100)
+    spent = SpentToday(minutes=100)
     assert limits.admit(ANN, 0) == Declined(
         "spoken", "minutes_per_day", "the calls of today have taken 100.00 ([limits] minutes_per_day)"
     )
-    spent = Spent(minutes=99, money=5.004)
+    spent = SpentToday(minutes=99, money=5.004)
     declined = limits.admit(ANN, 0)
     assert declined
     assert declined.reason == "the calls of today have taken 5.00 ([limits] money_per_day)"

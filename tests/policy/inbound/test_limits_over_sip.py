@@ -111,7 +111,7 @@ def test_a_gateway_that_is_late_turns_another_call_away_and_serves_the_first(tmp
             async with calling(world.target, quiet) as first:
                 await talking(first)
                 async with asyncio.timeout(HANG):
-                    while not world.gateway.admission.room.delay():
+                    while not world.gateway.admission.capacity.delay():
                         await asyncio.sleep(0.05)
                 status, text = await turned_away(world)
                 assert (status, "Retry-After" in text) == (503, True)

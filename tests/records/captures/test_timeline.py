@@ -36,7 +36,7 @@ from sipgw.events import (
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import file_name
 from sipgw.records.artifacts.retention import prune
-from sipgw.records.artifacts.work import Worker
+from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
 from sipgw.records.captures.timelines import Timelines
@@ -206,7 +206,7 @@ def test_only_the_latest_are_kept(tmp_path: Path) -> None:
                         lines.watch(ENDED._replace(call=f"c{number}"))
             assert len(list((tmp_path / "calls").iterdir())) == 12
             await prune(store, 5, NOW)
-            await Worker(store).work(NOW)
+            await ArtifactWorker(store).work(NOW)
 
     asyncio.run(scenario())
     assert len(list((tmp_path / "calls").iterdir())) == 5, "they are counted every hour, not for each call"

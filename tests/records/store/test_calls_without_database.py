@@ -18,8 +18,8 @@ from sipgw.config.records import StoreOptions
 from sipgw.records.cdr import writer
 from sipgw.records.store import CallRecord, Store
 from tests.callee import callee, rejecting
+from tests.cdr_events import START, add_call
 from tests.cloud import Cloud
-from tests.keeping import START, add_call
 from tests.outbound.test_call_out import NUMBER, calling_out, ended
 from tests.phone import calling
 from tests.waiting import HANG

@@ -20,7 +20,7 @@ from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store import CallFilter, Store, StoreError
-from tests.keeping import START, a_call, at, turn
+from tests.cdr_events import START, a_call, at, turn
 from tests.waiting import HANG, until
 
 LOOKUP = ToolRun("get_order_status", {"order_number": "7346"}, {"item": "a blue raincoat"}, "", 0.004)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sipgw.config.config import GatewayConfig
-from sipgw.outbound.dialling import OutboundDialling
 from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.records.store import CallFilter
 from tests.callee import callee, rejecting
 from tests.outbound.test_call_out import calling_out
@@ -33,7 +33,7 @@ def test_a_call_comes_in_and_a_promise_of_the_first_release_rings(tmp_path: Path
     async def scenario() -> None:
         async with callee(rejecting(603)) as person, calling_out(tmp_path, person, change=at_home) as (world, _):
             await call_in(world)
-            async with OutboundDialling(world.gateway):
+            async with OutboundDialer(world.gateway):
                 promise = await until(Jobs(world.gateway.store, ""), state="failed")
             assert promise.variables == {"topic": "order 7346"}
             assert person.legs[0].request.uri.user.endswith("4155550123")

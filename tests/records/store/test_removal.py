@@ -16,10 +16,10 @@ from sipgw.records.artifacts.files import PACKETS, file_name
 from sipgw.records.artifacts.folders import MARK, Folders
 from sipgw.records.artifacts.retention import forget, purge
 from sipgw.records.store import CallFilter, Store, StoreError
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.tables import CallRecord, TurnRecord
-from tests.keeping import START
-from tests.keeping import artifact as row
+from tests.cdr_events import START
+from tests.cdr_events import artifact as row
 
 
 @pytest.mark.faults("C3")
@@ -70,7 +70,7 @@ def test_what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted(
                 for call in calls:
                     path = disk / f"{file_name(call.id)}{PACKETS}"
                     path.touch()
-                    session.add(row(call.id, str(path), Kind.CAPTURE, created=old))
+                    session.add(row(call.id, str(path), ArtifactKind.CAPTURE, created=old))
             hosts.folders(store).mark([str(disk)])
             disk.rename(away)
             full = FULL["files to delete"]
@@ -108,7 +108,7 @@ def test_words_go_in_time_though_too_many_recordings_wait_to_be_deleted(
             async with store.write() as session:
                 session.add_all([*heard, CallRecord(id="words", began=old, ended=old, **party)])
                 session.add_all(row(one.id, one.recording, created=old) for one in heard)
-                session.add_all(row(one.id, f"{one.recording}.zip", Kind.BUNDLE, created=old) for one in heard)
+                session.add_all(row(one.id, f"{one.recording}.zip", ArtifactKind.BUNDLE, created=old) for one in heard)
                 session.add_all(TurnRecord(call=one, number=0, caller="my secret") for one in ("words", "c2"))
             hosts.folders(store).mark([str(disk)])
             disk.rename(tmp_path / "away")

@@ -24,11 +24,11 @@ from sipgw.records.artifacts.files import BUNDLE, ENDING, file_name
 from sipgw.records.artifacts.folders import MARK, Folders
 from sipgw.records.artifacts.retention import Removed, forget, purge
 from sipgw.records.store import CallFilter, CallRecord, EventRecord, Store
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.tables import ArtifactRecord
 from sipgw.web.accounts import Accounts
-from tests.gating import CALIFORNIA, World
-from tests.keeping import START, add_call, artifact
+from tests.cdr_events import START, add_call, artifact
+from tests.gate_world import CALIFORNIA, World
 
 DAY = timedelta(days=1)
 CARD = "four" + " one" * 15
@@ -55,7 +55,7 @@ async def fill(store: Store, folder: Path) -> None:
         session.add(going)
 
 
-async def own(store: Store, files: dict[int, Path], kind: Kind) -> None:
+async def own(store: Store, files: dict[int, Path], kind: ArtifactKind) -> None:
     """Rows of these files of the calls, by their ages."""
     async with store.write() as session:
         for age, file in files.items():
@@ -122,7 +122,7 @@ def test_with_the_words_goes_what_the_page_of_the_call_is_made_of(
         store.options.calls_folder.mkdir()
         for file in files.values():
             file.write_bytes(b"words")
-        await own(store, files, Kind.TIMELINE)
+        await own(store, files, ArtifactKind.TIMELINE)
         if options:
             await purge(store, options, START - timedelta(seconds=1))
         else:
@@ -138,7 +138,7 @@ def test_with_the_words_goes_the_bundle_of_the_call(tmp_path: Path, options: Ret
         files = {age: tmp_path / f"{file_name(f'call-{age}')}{BUNDLE}" for age in range(10)}
         for file in files.values():
             file.write_bytes(b"words")
-        await own(store, files, Kind.BUNDLE)
+        await own(store, files, ArtifactKind.BUNDLE)
         if options:
             await purge(store, options, START - timedelta(seconds=1))
         else:
@@ -338,7 +338,7 @@ def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
 
     async def have() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
-            await own(store, files, Kind.CAPTURE)
+            await own(store, files, ArtifactKind.CAPTURE)
 
     asyncio.run(have())
     assert command("forget", "+14155550123", "--yes").exit_code == 0
@@ -384,7 +384,7 @@ def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, t
             entry = await OwnList(Store(StoreOptions(str(tmp_path / "x.db")))).find(number)
         return type(full[0]).__name__, type(full[1]).__name__, [entry.number if entry else ""]
 
-    assert asyncio.run(later()) == ("Permit", "Refused", [number]), "the day's cap still counts what was masked"
+    assert asyncio.run(later()) == ("Permit", "GateRefusal", [number]), "the day's cap still counts what was masked"
 
 
 def test_purging_deletes_what_is_old(command) -> None:

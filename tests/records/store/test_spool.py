@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.records.store import spool
-from sipgw.records.store.spool import Place, Spool
+from sipgw.records.store.spool import Spool, SpoolPosition
 
 
 def test_what_the_disk_never_has_room_for_is_bounded_and_counted(
@@ -48,10 +48,10 @@ def test_the_spool_is_cut_into_segments_and_read_over_their_borders(
 
 def test_a_spool_that_was_emptied_goes_on_behind_what_the_database_has(tmp_path: Path) -> None:
     one = Spool.claim(tmp_path)[0]
-    one.resume(Place(9, 5000))
+    one.resume(SpoolPosition(9, 5000))
     assert not one.behind
     one.append({"call": "next"})
-    assert one.read() == ([{"call": "next"}], Place(10, 16))
+    assert one.read() == ([{"call": "next"}], SpoolPosition(10, 16))
 
 
 def test_nobody_else_may_read_the_spool(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sipgw.agents.orders import order_tools
 from sipgw.config.agent import AgentOptions
 from sipgw.config.records import StoreOptions
 from sipgw.records.store import CallFilter, CallRecord, Store, StoreError
-from tests.keeping import START, add_call
+from tests.cdr_events import START, add_call
 
 
 def with_store(path: Path, work):

@@ -14,7 +14,7 @@ from sipgw.config.records import StoreOptions, WebhookOptions
 from sipgw.records.store import Store
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
-from tests.keeping import START, a_call
+from tests.cdr_events import START, a_call
 from tests.records.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World, impatient, telling
 from tests.waiting import until
 

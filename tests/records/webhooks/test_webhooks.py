@@ -26,8 +26,8 @@ from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.records.webhooks.webhooks import PostFailed, genuine, post, signature
+from tests.cdr_events import START, a_call, at, turn
 from tests.fakes.http import Exchange, HttpServer
-from tests.keeping import START, a_call, at, turn
 from tests.waiting import until
 
 SECRET = "a secret of the two of us"

@@ -19,9 +19,9 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.sip import sdes
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
-from sipgw.tools.doctor.asking import Patience
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding
-from sipgw.tools.doctor.run import Wanted, examine
+from sipgw.tools.doctor.run import ExaminationOptions, examine
 from tests.fakes.carriers.carrier import Carrier, Fields
 from tests.waiting import HANG, NAMES, patient
 
@@ -209,21 +209,21 @@ def date(seconds: float) -> Mangle:
 
 
 SIP = EndpointOptions("127.0.0.1", 0)
-QUICK = Patience(answer=HANG, ring=HANG, listen=0.3)
+QUICK = DoctorTimeouts(answer=HANG, ring=HANG, listen=0.3)
 """For those who answer, be this machine ever so busy."""
-SOME = Patience(answer=5, ring=5, listen=0.3)
+SOME = DoctorTimeouts(answer=5, ring=5, listen=0.3)
 """For those who answer one thing and not another."""
-SHORT = Patience(answer=0.4, ring=0.4, listen=0.3)
+SHORT = DoctorTimeouts(answer=0.4, ring=0.4, listen=0.3)
 """For those who never answer."""
 
 
 async def diagnosed(
-    trunk: TrunkOptions, *, sip: EndpointOptions = SIP, patience: Patience = QUICK, number: str = ""
+    trunk: TrunkOptions, *, sip: EndpointOptions = SIP, patience: DoctorTimeouts = QUICK, number: str = ""
 ) -> list[Finding]:
     """What the doctor finds at one trunk."""
     config = GatewayConfig(sip=sip, trunks=(trunk,), media=MediaOptions("127.0.0.1", (41000, 43000)))
     with patient(NAMES if patience is QUICK else ()):
-        return [one async for one in examine(config, Wanted(trunk.name, number, False, patience))]
+        return [one async for one in examine(config, ExaminationOptions(trunk.name, number, False, patience))]
 
 
 def ids(found: list[Finding], *verdicts: str) -> set[str]:

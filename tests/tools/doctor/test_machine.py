@@ -52,7 +52,7 @@ async def test_ports_that_are_taken_and_ranges_that_are_too_small() -> None:
 async def test_an_address_that_is_not_of_this_machine() -> None:
     assert await examined(sip=EndpointOptions("192.0.2.77", 5060)) == {"local.sip-host"}
     config = GatewayConfig(sip=EndpointOptions("192.0.2.77", 5060), trunks=(peer("127.0.0.1"),))
-    found = [one async for one in run.examine(config, run.Wanted(providers=False, patience=SHORT))]
+    found = [one async for one in run.examine(config, run.ExaminationOptions(providers=False, patience=SHORT))]
     assert "local.sip-host" in {one.id for one in found}, "and the trunks are not asked from nowhere"
 
 

@@ -15,9 +15,9 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.uri import Uri
 from sipgw.tools.doctor import echoes, run
-from sipgw.tools.doctor.asking import Exchange
 from sipgw.tools.doctor.calling import out_of_reach
 from sipgw.tools.doctor.catalogue import CATALOGUE
+from sipgw.tools.doctor.doctor_endpoint import Exchange
 from tests.tools.doctor.broken import (
     PASSWORD,
     QUICK,
@@ -220,7 +220,7 @@ async def test_a_call_that_is_not_ours_is_refused_and_says_nothing_of_ours() -> 
             replace(peer(one.place), name=name, test_number="600") for one, name in ((looping, "a"), (plain, "b"))
         )
         config = GatewayConfig(sip=SIP, trunks=trunks, media=MediaOptions("127.0.0.1", (41000, 43000)))
-        found = [one async for one in run.examine(config, run.Wanted(providers=False, patience=QUICK))]
+        found = [one async for one in run.examine(config, run.ExaminationOptions(providers=False, patience=QUICK))]
         assert [(one.about, one.id) for one in found if one.id.startswith("alg.body")] == [("a", "alg.body-ok")]
 
 

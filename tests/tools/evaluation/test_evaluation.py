@@ -16,12 +16,12 @@ from agent.providers.local import models
 from agent.stt import Transcript
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
-from sipgw.tools.evaluation.conversing import Happened, unexpected
+from sipgw.tools.evaluation.conversation import ConversationLog, unexpected
 from sipgw.tools.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
-from sipgw.tools.evaluation.hearing import hear
 from sipgw.tools.evaluation.judge import judged
+from sipgw.tools.evaluation.recognition import hear
 from sipgw.tools.evaluation.words import compared, contains, plain
-from sipgw.tools.simulate.verdict import Turn, Verdict
+from sipgw.tools.simulate.verdict import CallVerdict, TurnVerdict
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.deepgram import FakeDeepgram
 from tests.fakes.openai import FakeOpenAI, Reply
@@ -76,7 +76,7 @@ def test_a_part_of_a_number_or_of_a_word_is_not_what_was_said(heard: str, form: 
     assert contains(heard, form) is found
 
 
-VERDICT = Verdict(0.1, 0.2, (Turn("said 'hi'", 1.0, 1.2, None, ""),), (), 0, 100, 0, "BYE")
+VERDICT = CallVerdict(0.1, 0.2, (TurnVerdict("said 'hi'", 1.0, 1.2, None, ""),), (), 0, 100, 0, "BYE")
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,14 @@ VERDICT = Verdict(0.1, 0.2, (Turn("said 'hi'", 1.0, 1.2, None, ""),), (), 0, 100
     ],
 )
 def test_what_is_not_as_expected(options: CallOptions, fault: str) -> None:
-    happened = Happened([("agent", "Your order comes, I guarantee."), ("caller", "refund")], ["get_order_status"])
+    happened = ConversationLog(
+        [("agent", "Your order comes, I guarantee."), ("caller", "refund")], ["get_order_status"]
+    )
     assert fault in unexpected(options, happened, VERDICT, ("guarantee",))
 
 
 def test_what_is_as_expected() -> None:
-    happened = Happened([("agent", "Your reorder comes."), ("caller", "guarantee")], ["get_order_status"])
+    happened = ConversationLog([("agent", "Your reorder comes."), ("caller", "guarantee")], ["get_order_status"])
     options = CallOptions("x", ("get_order_status",), ("comes",), ("order",), False, 1.5)
     assert unexpected(options, happened, VERDICT, ("guarantee",)) == []
 

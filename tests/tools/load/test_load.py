@@ -18,12 +18,12 @@ from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
 from media.rtp import packet as rtp
 from sipgw.cli.main import app
 from sipgw.tools.load import command
-from sipgw.tools.load.plan import Level, Step, ramp, shared
+from sipgw.tools.load.distribution import Distribution, percentile
+from sipgw.tools.load.plan import Level, LoadStep, ramp, shared
 from sipgw.tools.load.process import usage
 from sipgw.tools.load.report import held, html, plot, rows
-from sipgw.tools.load.run import LoadError, Outcome, Plan, Progress, check_target, run
-from sipgw.tools.load.stream import Grid, Stream, Tally, wall
-from sipgw.tools.load.tally import Spread, percentile
+from sipgw.tools.load.run import LoadError, LoadOutcome, Plan, Progress, check_target, run
+from sipgw.tools.load.stream import PacketGrid, Stream, StreamCounts, wall
 from sipgw.tools.load.worker import Window
 
 LOUD = bytes([0x10]) * FRAME
@@ -35,7 +35,7 @@ def packet(number: int, payload: bytes = SILENCE) -> rtp.Packet:
 
 
 def test_a_packet_is_late_against_the_grid_of_its_timestamps() -> None:
-    grid = Grid(100.0, packet(65_500))
+    grid = PacketGrid(100.0, packet(65_500))
     for number in range(65_501, 65_700):
         assert grid.arrived(100.0 + (number - 65_500) * 0.02, packet(number))[1] == pytest.approx(0, abs=1e-6)
     steps, late, silence = grid.arrived(100.0 + 200 * 0.02 + 0.007, packet(65_700))
@@ -45,7 +45,7 @@ def test_a_packet_is_late_against_the_grid_of_its_timestamps() -> None:
 
 
 def test_the_caller_waits_speaks_and_measures_the_answer() -> None:
-    tally = Tally()
+    tally = StreamCounts()
     stream = Stream("127.0.0.1", [LOUD] * 3, tally)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
         far.bind(("127.0.0.1", 0))
@@ -71,7 +71,7 @@ def test_the_caller_waits_speaks_and_measures_the_answer() -> None:
 
 
 def test_a_law_that_was_agreed_on_is_sent_and_heard() -> None:
-    tally = Tally()
+    tally = StreamCounts()
     stream = Stream("127.0.0.1", [LOUD], tally)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
         far.bind(("127.0.0.1", 0))
@@ -94,9 +94,9 @@ def test_percentiles_and_spreads() -> None:
     assert percentile(list(range(1, 101)), 0.95) == 95, "95 of 100 are no more"
     assert percentile([1.0] * 19 + [9.0], 0.95) == 1.0
     assert (percentile([7.0], 0.0), percentile([1.0, 2.0], 0.5), percentile([1.0, 2.0], 1.0)) == (7.0, 1.0, 2.0)
-    spread = Spread.of([0.00005] * 98 + [-0.0019, 0.004])
+    spread = Distribution.of([0.00005] * 98 + [-0.0019, 0.004])
     assert (spread.percentile(0.5), spread.percentile(0.99), spread.percentile(1)) == (0.1, 2.0, 5.0)
-    spread.add(Spread.of([9.0] * 100).counts)
+    spread.add(Distribution.of([9.0] * 100).counts)
     assert spread.percentile(0.9) == 1000.0
 
 
@@ -111,9 +111,9 @@ def test_percentiles_and_spreads() -> None:
     ],
 )
 def test_a_ramp_finds_how_many_calls_hold(most: int, holds: int, tried: list[int], held: int) -> None:
-    outcome = Outcome()
+    outcome = LoadOutcome()
     for calls in ramp(most, outcome.steps):
-        outcome.steps.append(Step(calls, calls, broken=["too many"] if calls > holds else []))
+        outcome.steps.append(LoadStep(calls, calls, broken=["too many"] if calls > holds else []))
     assert ([step.wanted for step in outcome.steps], outcome.held) == (tried, held)
     assert outcome.broken == (["too many"] if holds < most else [])
 
@@ -141,25 +141,27 @@ LEVEL = Level(turn=1.0, setup=0.5, loss=0.01, gap=0.2)
     ],
 )
 def test_what_breaks_the_service_level_is_named(window: Window, says: str) -> None:
-    step = Step(10, held=window.held)
+    step = LoadStep(10, held=window.held)
     step.add(window, settled=True)
     assert "; ".join(LEVEL.broken(step)).startswith(says)
     assert bool(LEVEL.broken(step)) == bool(says)
 
 
 def test_only_steps_in_which_nothing_broke_count_as_held() -> None:
-    steps = [Step(10, 10), Step(15, 15), Step(22, 22)]
-    assert (Outcome(steps).held, Outcome(steps).broken) == (22, [])
-    steps += [Step(40, 39, broken=["set-up"]), Step(30, 30, broken=["turn latency"]), Step(26, 26)]
-    assert Outcome(steps).held == 26
-    assert Outcome(steps).broken == ["turn latency"], "with the fewest calls with which something did"
-    assert Outcome([Step(10, broken=["set-up"])]).held == 0
+    steps = [LoadStep(10, 10), LoadStep(15, 15), LoadStep(22, 22)]
+    assert (LoadOutcome(steps).held, LoadOutcome(steps).broken) == (22, [])
+    steps += [LoadStep(40, 39, broken=["set-up"]), LoadStep(30, 30, broken=["turn latency"]), LoadStep(26, 26)]
+    assert LoadOutcome(steps).held == 26
+    assert LoadOutcome(steps).broken == ["turn latency"], "with the fewest calls with which something did"
+    assert LoadOutcome([LoadStep(10, broken=["set-up"])]).held == 0
 
 
 def test_calls_held_are_told_for_each_core_too() -> None:
-    outcome = Outcome([Step(10, 10, cpu=0.1), Step(20, 20, cpu=0.25), Step(40, 38, cpu=0.9, broken=["turn latency"])])
+    outcome = LoadOutcome(
+        [LoadStep(10, 10, cpu=0.1), LoadStep(20, 20, cpu=0.25), LoadStep(40, 38, cpu=0.9, broken=["turn latency"])]
+    )
     assert held(outcome) == "20 calls held, 80 for each core that the gateway took"
-    assert held(Outcome([Step(10, 10)])) == "10 calls held"
+    assert held(LoadOutcome([LoadStep(10, 10)])) == "10 calls held"
 
 
 def test_a_ramp_ends_where_the_level_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +172,7 @@ def test_a_ramp_ends_where_the_level_breaks(monkeypatch: pytest.MonkeyPatch) -> 
     async def window(*_: object) -> Window:
         return Window()
 
-    async def measured(step: Step, *_: object) -> None:
+    async def measured(step: LoadStep, *_: object) -> None:
         step.held, step.setups, step.received = step.wanted, [0.1], 1000
         step.latencies = [0.4 if step.wanted < 20 else 9.0] * 20
 
@@ -187,7 +189,7 @@ def test_the_page_is_whole_and_takes_nothing_from_elsewhere() -> None:
         {"held": 1, "turn": None, "setup": 3.0, "cpu": 0.1, "generator": 0.1, "lost": 0},
         {"held": 2, "turn": 300.0, "setup": None, "cpu": 0.2, "generator": 0.1, "lost": 0},
     ]
-    outcome = Outcome([Step(10, 10, memory=2**20), Step(20, 20, memory=2**21)], seconds=points)
+    outcome = LoadOutcome([LoadStep(10, 10, memory=2**20), LoadStep(20, 20, memory=2**21)], seconds=points)
     page = html(outcome, "against <x>")
     assert "&lt;x&gt;" in page
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -282,11 +284,11 @@ def test_a_small_load(tmp_path: Path) -> None:
 def test_the_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=200)
 
-    async def test(plan: Plan, host: str, progress: Progress) -> Outcome:
-        step = Step(10, held=7, latencies=[0.4], lost=3, cpu=0.5)
+    async def test(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
+        step = LoadStep(10, held=7, latencies=[0.4], lost=3, cpu=0.5)
         progress(step, 12.0)
         screen.print("")  # a line above makes it draw what it shows
-        return Outcome([step])
+        return LoadOutcome([step])
 
     monkeypatch.setattr(command, "run", test)
     monkeypatch.setattr(command, "err", screen)

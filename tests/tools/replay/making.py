@@ -8,16 +8,16 @@ from pathlib import Path
 
 import structlog
 
-from tests.tools.replay.acting import perform
 from tests.tools.replay.scenes import SCENES
+from tests.tools.replay.scripted_gateway import perform
 
 BUNDLES = Path(__file__).parents[2] / "data" / "bundles"
 AT_ONCE = 4
 
 
-async def make(name: str, room: asyncio.Semaphore) -> None:
+async def make(name: str, slots: asyncio.Semaphore) -> None:
     """Hold the call of a scene, keep it, and tell whether it is the same when it is played again."""
-    async with room:
+    async with slots:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 bundle = await perform(SCENES[name](), Path(folder))
@@ -29,10 +29,10 @@ async def make(name: str, room: asyncio.Semaphore) -> None:
 
 
 async def main(names: list[str]) -> None:
-    room = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
     async with asyncio.TaskGroup() as group:
         for name in names or SCENES:
-            group.create_task(make(name, room))
+            group.create_task(make(name, slots))
 
 
 if __name__ == "__main__":

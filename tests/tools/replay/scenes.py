@@ -13,7 +13,7 @@ from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
 from tests.callee import Callee
 from tests.fakes.line import FakeStt, FakeTts, calls, says
-from tests.tools.replay.acting import SILENCE, VOICED, Act, Caller, Cast, Scene
+from tests.tools.replay.scripted_gateway import SILENCE, VOICED, Act, Caller, Scene, ScriptedProviders
 
 LONG = "We are open from nine to five on weekdays. On Saturdays we close at noon. On Sundays we are closed all day."
 DOWN = ProviderError("it", "is down", temporary=False)
@@ -40,8 +40,8 @@ ANSWERS = {
 
 
 def scene(act: Act, **more: object) -> Callable[[], Scene]:
-    cast = {name: more.pop(name) for name in ("stt", "tts_sessions", "llms", "refused") if name in more}
-    return lambda: Scene(act, Cast(ANSWERS, **cast), **more)  # type: ignore[arg-type]
+    scripted_providers = {name: more.pop(name) for name in ("stt", "tts_sessions", "llms", "refused") if name in more}
+    return lambda: Scene(act, ScriptedProviders(ANSWERS, **scripted_providers), **more)  # type: ignore[arg-type]
 
 
 def turns(**values: object) -> Callable[[GatewayConfig], GatewayConfig]:
@@ -326,7 +326,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "hold": scene(holds, change=turns(reprompt_after=2.5)),
     "transfer": scene(wants_a_person, person=Callee.pick_up),
     "transfer_busy": scene(wants_a_person_who_is_busy, person=busy),
-    "machine": lambda: Scene(None, Cast(ANSWERS), agent(answering_machines="message"), machine=MACHINE),
+    "machine": lambda: Scene(None, ScriptedProviders(ANSWERS), agent(answering_machines="message"), machine=MACHINE),
     "thrown_away": scene(goes_on_speaking),
     "prepared": scene(is_answered_early),
     "both_at_once": scene(speaks_first),

@@ -14,13 +14,13 @@ from sipgw.cli.main import app
 from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.tools.caller import Call
-from sipgw.tools.evaluation.conversing import Happened, unexpected
+from sipgw.tools.evaluation.conversation import ConversationLog, unexpected
 from sipgw.tools.evaluation.eval_set import CallOptions
 from sipgw.tools.simulate import command
 from sipgw.tools.simulate.relay import NetworkRelay
 from sipgw.tools.simulate.run import simulate
 from sipgw.tools.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, Step
-from sipgw.tools.simulate.verdict import Turn, Verdict
+from sipgw.tools.simulate.verdict import CallVerdict, TurnVerdict
 from sipgw.tools.trial import EMBEDDED
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -29,7 +29,7 @@ from tests.tools.doctor.broken import on_loop
 from tests.waiting import HANG
 
 runner = CliRunner()
-VERDICT = Verdict(0.1, 0.2, (), (), 0, 100, 0, "BYE")
+VERDICT = CallVerdict(0.1, 0.2, (), (), 0, 100, 0, "BYE")
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else
     person = PersonOptions("billing", "+14155550124", hours=("sat 00:00-00:01",))
     config = GatewayConfig(agent=EMBEDDED, people=(person,))
     scenario = Scenario((Step(say="May I speak to a human, please?"), Step(silent=30.0)), limit=HANG)
-    told = Happened()
+    told = ConversationLog()
     _, call = await simulate(scenario, tmp_path, lambda who, what: None, config=config, watch=told.watch)
     assert told.handed_over, told.conversation
     assert call.ending == "the caller was handed over"
@@ -119,7 +119,7 @@ async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else
 def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[Scenario] = []
 
-    async def play(scenario: Scenario, *rest: Any, **named: Any) -> tuple[Verdict, Call]:
+    async def play(scenario: Scenario, *rest: Any, **named: Any) -> tuple[CallVerdict, Call]:
         played.append(scenario)
         return VERDICT, Call()
 
@@ -162,10 +162,13 @@ def test_bad_input_has_exit_status_2(
 def test_every_flag_says_what_goes_wrong_and_what_the_caller_heard_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[Scenario] = []
 
-    async def play(scenario: Scenario, *rest: Any, **named: Any) -> tuple[Verdict, Call]:
+    async def play(scenario: Scenario, *rest: Any, **named: Any) -> tuple[CallVerdict, Call]:
         played.append(scenario)
-        turns = (Turn("said 'hi'", 3.5, 1.2, 0.15, ""), Turn("pressed 1", 8.0, None, None, "no answer came"))
-        return Verdict(0.1, 0.2, turns, ((7.0, 0.9),), 3, 97, 0, "nobody spoke"), Call()
+        turns = (
+            TurnVerdict("said 'hi'", 3.5, 1.2, 0.15, ""),
+            TurnVerdict("pressed 1", 8.0, None, None, "no answer came"),
+        )
+        return CallVerdict(0.1, 0.2, turns, ((7.0, 0.9),), 3, 97, 0, "nobody spoke"), Call()
 
     monkeypatch.setattr(command, "simulate", play)
     network = "--loss 3% --burst 4 --jitter 40ms --reorder 1% --delay 0.1 --nat-rebind 15s"

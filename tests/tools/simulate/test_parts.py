@@ -12,13 +12,13 @@ from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolSchema
 from agent.stt import SttEvent, Transcript
 from sipgw.agents.providers import Providers
-from sipgw.tools.caller import Call, Ear, HangUp, Press, Say, Span
+from sipgw.tools.caller import AgentAudioMonitor, Call, HangUp, Press, Say, Span
 from sipgw.tools.simulate import faults as seam
 from sipgw.tools.simulate.command import _show
 from sipgw.tools.simulate.faults import wrapped
-from sipgw.tools.simulate.follow import Done, Steps
 from sipgw.tools.simulate.network import OVERTAKEN, Direction
 from sipgw.tools.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, Step, read
+from sipgw.tools.simulate.scenario_script import CompletedStep, ScenarioScript
 from sipgw.tools.simulate.verdict import judge
 from tests.tools.doctor.broken import on_loop
 
@@ -87,51 +87,61 @@ def test_a_scenario_that_is_not_there(tmp_path: Path) -> None:
         read(tmp_path / "nowhere.toml")
 
 
-def speaks(ear: Ear, begin: float, end: float) -> None:
+def speaks(agent_audio: AgentAudioMonitor, begin: float, end: float) -> None:
     for frame in range(round((end - begin) / 0.02)):
-        ear.hear(LOUD, begin + (frame + 1) * 0.02)
+        agent_audio.hear(LOUD, begin + (frame + 1) * 0.02)
 
 
 def test_the_caller_waits_for_words_and_for_the_end_of_speech() -> None:
-    ear, steps = Ear(), Steps([Step(say="Hi", hears="help")], [b"hi"])
-    assert steps.next(9.9, ear) is None, "nobody has spoken yet"
-    speaks(ear, 10, 12)
+    agent_audio, steps = AgentAudioMonitor(), ScenarioScript([Step(say="Hi", hears="help")], [b"hi"])
+    assert steps.next(9.9, agent_audio) is None, "nobody has spoken yet"
+    speaks(agent_audio, 10, 12)
     steps.words = "How can I help you?"
-    assert steps.next(12.5, ear) is None, "the agent may go on"
-    assert steps.next(12.9, ear) == Say(b"hi")
+    assert steps.next(12.5, agent_audio) is None, "the agent may go on"
+    assert steps.next(12.9, agent_audio) == Say(b"hi")
     assert steps.done[0].broken == ""
     assert not steps.done[0].interrupted
 
 
 def test_the_caller_interrupts_in_the_middle() -> None:
-    ear, steps = Ear(), Steps([Step(wav="x", interrupts=1.5)], [b"no"])
-    speaks(ear, 10, 11)
-    assert steps.next(11, ear) is None
-    speaks(ear, 11, 11.6)
-    assert steps.next(11.6, ear) == Say(b"no")
+    agent_audio, steps = AgentAudioMonitor(), ScenarioScript([Step(wav="x", interrupts=1.5)], [b"no"])
+    speaks(agent_audio, 10, 11)
+    assert steps.next(11, agent_audio) is None
+    speaks(agent_audio, 11, 11.6)
+    assert steps.next(11.6, agent_audio) == Say(b"no")
     assert steps.done[0].interrupted
 
 
 def test_patience_ends_and_the_turn_counts_as_broken() -> None:
-    ear, steps = Ear(), Steps([Step(press="1", patience=5), Step(hang_up=True, patience=5)], [b"", b""])
-    assert steps.next(10, ear) is None
-    assert steps.next(14.9, ear) is None
-    assert steps.next(15.1, ear) == Press("1")
-    ear.spoken_until = 15.3
-    assert steps.next(15.4, ear) is None
-    assert steps.next(20.5, ear) == HangUp()
+    agent_audio, steps = (
+        AgentAudioMonitor(),
+        ScenarioScript([Step(press="1", patience=5), Step(hang_up=True, patience=5)], [b"", b""]),
+    )
+    assert steps.next(10, agent_audio) is None
+    assert steps.next(14.9, agent_audio) is None
+    assert steps.next(15.1, agent_audio) == Press("1")
+    agent_audio.spoken_until = 15.3
+    assert steps.next(15.4, agent_audio) is None
+    assert steps.next(20.5, agent_audio) == HangUp()
     assert [one.broken for one in steps.done] == ["the agent did not answer"] * 2
 
 
 def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="the caller hung up", stats={"lost": 3, "received": 97})
-    call.ear.speech = [Span(10.2, 12), Span(16.1, 17), Span(17.9, 20.15), Span(27, 28), Span(39, 39.9), Span(42, 43)]
+    call.agent_audio.speech = [
+        Span(10.2, 12),
+        Span(16.1, 17),
+        Span(17.9, 20.15),
+        Span(27, 28),
+        Span(39, 39.9),
+        Span(42, 43),
+    ]
     call.utterances = [Span(13, 15), Span(20, 22)]
     done = [
-        Done(Step(say="one"), 13, "", False),
-        Done(Step(wav="two"), 20, "", True),
-        Done(Step(press="3"), 40, "", False),
-        Done(Step(hang_up=True), 55, "the agent did not answer", False),
+        CompletedStep(Step(say="one"), 13, "", False),
+        CompletedStep(Step(wav="two"), 20, "", True),
+        CompletedStep(Step(press="3"), 40, "", False),
+        CompletedStep(Step(hang_up=True), 55, "the agent did not answer", False),
     ]
     verdict = judge(call, done, 0)
     assert (verdict.setup, verdict.greeting) == (0.5, 0.2)
@@ -145,13 +155,13 @@ def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
 
 def test_last_words_that_nobody_answers_are_a_broken_turn() -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="the call did not end within 50 s")
-    call.ear.speech, call.utterances = [Span(10.2, 12)], [Span(13, 15)]
-    asked = Done(Step(say="Where is it?"), 13, "", False)
+    call.agent_audio.speech, call.utterances = [Span(10.2, 12)], [Span(13, 15)]
+    asked = CompletedStep(Step(say="Where is it?"), 13, "", False)
     assert judge(call, [asked], 0).broken == ["said 'Where is it?': the agent did not answer"]
-    call.ear.speech.append(Span(14.5, 16))
+    call.agent_audio.speech.append(Span(14.5, 16))
     assert judge(call, [asked], 0).broken == [], "the agent spoke on"
-    call.ear.speech.pop()
-    assert judge(call, [Done(Step(silent=9), 13, "", False)], 0).broken == [], "nothing was asked"
+    call.agent_audio.speech.pop()
+    assert judge(call, [CompletedStep(Step(silent=9), 13, "", False)], 0).broken == [], "nothing was asked"
 
 
 class Parts:
@@ -251,8 +261,8 @@ def test_options_out_of_range_are_refused() -> None:
 @pytest.mark.faults("H21", "H2")
 def test_the_page_names_everything_that_broke_and_agrees_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="BYE")
-    call.ear.speech, call.utterances = [Span(9.988, 12)], [Span(13, 15)]
-    asked = Done(Step(say="Where is it?"), 13, "", False)
+    call.agent_audio.speech, call.utterances = [Span(9.988, 12)], [Span(13, 15)]
+    asked = CompletedStep(Step(say="Where is it?"), 13, "", False)
     verdict = replace(judge(call, [asked], 2), missed=("step 1: 'here' was not said, but 'there'",))
     assert verdict.greeting == 0.0, "sound that overtakes the 200 was there at the answer"
     _show(Scenario((Step(say="Where is it?"),)), verdict)

@@ -1,0 +1,59 @@
+"""The chosen providers of an agent, and the languages that they lack."""
+
+import re
+from dataclasses import dataclass
+
+from agent.call_languages import NAMES
+from agent.records import Part
+from sipgw.config.agent import LanguageOptions
+from sipgw.config.config import AgentConfig
+
+
+@dataclass(frozen=True)
+class ProviderChoice:
+    """The chosen providers, and a note on each that was chosen without a key or against it."""
+
+    stt: tuple[str, ...]
+    """The STT provider and its backups, in order. The other fields are alike."""
+    llm: tuple[str, ...]
+    tts: tuple[str, ...]
+    notes: tuple[str, ...]
+    realtime: tuple[str, ...] = ()
+    """Empty: STT, LLM and TTS hold the conversation."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that hold the conversation."""
+        return ("realtime",) if self.realtime else ("stt", "llm", "tts")
+
+    def of(self, part: str) -> str:
+        """The chosen providers of a part, in words."""
+        return ", then ".join(getattr(self, part))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{part} {self.of(part)}" for part in self.parts)
+
+
+_ENGLISH_STT = {"local": "the embedded STT", "cartesia": "cartesia's STT"}
+"""STT that understands nothing else."""
+_AURA = re.compile(r"aura.*-([a-z]{2})")
+"""Deepgram's voices end with the language that they speak."""
+
+
+def unspoken(config: AgentConfig, choice: ProviderChoice) -> list[str]:
+    """The languages of the agent that a chosen part or a backup does not support; each in a sentence."""
+    found = []
+    for code in config.codes if not choice.realtime else ():
+        own = next((one for one in config.languages if one.code == code), LanguageOptions(code))
+        names = tuple(dict.fromkeys((own.tts, *choice.tts) if own.tts else choice.tts))
+        wanted = f"the agent is to speak {NAMES[code]}, which"
+        if code != "en" and "local" in names:
+            found.append(f"{wanted} the embedded voice does not: name another voice")
+        aura = own.voice_id if own.voice_id and names[0] == "deepgram" else config.deepgram_tts.model
+        speaks = _AURA.fullmatch(aura)
+        if "deepgram" in names and speaks and speaks[1] != code:
+            found.append(f"{wanted} deepgram's voice {aura} does not: name another voice")
+        if code != "en":
+            deaf = [stt for name, stt in _ENGLISH_STT.items() if name in choice.stt]
+            found += [f"{wanted} {stt} does not understand: name others" for stt in deaf]
+    return found

@@ -1,0 +1,152 @@
+"""Maintenance: one worker deletes and redacts files of calls, and every hour marks files past their retention time."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.config.config import GatewayConfig
+from sipgw.config.numbers import spellings
+from sipgw.config.records import RetentionOptions
+from sipgw.outbound.jobs import Jobs
+from sipgw.policy.gate import audit
+from sipgw.records.artifacts import hosts
+from sipgw.records.artifacts.adoption import adopt, folders_of
+from sipgw.records.artifacts.artifact import Artifacts, undeleted
+from sipgw.records.artifacts.files import absolute
+from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
+from sipgw.records.artifacts.work import ArtifactWorker, on_disk
+from sipgw.records.store import Store, StoreError
+
+log = structlog.get_logger()
+
+EVERY = 3600.0
+PAUSE = 5.0
+"""Seconds between two checks for due artifacts."""
+AWAY = 60.0
+"""The same while the database is away."""
+GOODBYE = 20.0
+"""Seconds for the redaction of the last calls when the gateway stops."""
+
+
+async def delete_old(
+    store: Store, options: RetentionOptions, now: datetime, worker: ArtifactWorker | None = None
+) -> Removed:
+    """Delete data past its retention time, with callbacks that were made or given up; raises as `purge`."""
+    await close_lost(store, now)
+    callbacks = await Jobs(store, "").purge(now - timedelta(days=options.calls)) if options.calls else 0
+    removed = await purge(store, options, now, worker)
+    removed.callbacks = callbacks
+    return removed
+
+
+class Maintenance:
+    """Maintains files and records while it is entered. An async context manager.
+
+    Enter it outside the writer of records: it processes the files of the last calls after the writer has stopped.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: GatewayConfig,
+        recordings: Callable[[], Iterable[str]] = tuple,
+        artifacts: Artifacts | None = None,
+    ) -> None:
+        """`recordings` returns the folders of recordings, `artifacts` the files that this process is writing."""
+        self._recordings = recordings
+        self._store = store
+        self._config = config
+        self._artifacts = artifacts or Artifacts()
+        self._worker = ArtifactWorker(store, self._artifacts.open, self._mask, _audit)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.push_async_callback(self._finish)
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        for task in (self._keep_up(), self._work()):
+            self._stack.callback(group.create_task(task).cancel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _keep_up(self) -> None:
+        while True:
+            await self.once(datetime.now(UTC))
+            await asyncio.sleep(EVERY)
+
+    async def _work(self) -> None:
+        worked = True
+        while True:
+            await asyncio.sleep(PAUSE if worked else AWAY)
+            worked = await _bounded(lambda: self._worker.work(datetime.now(UTC)))
+
+    async def _finish(self) -> None:
+        """Redact the files of the last calls of this process, which writes no more; other processes may."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await _bounded(lambda: self._worker.work(datetime.now(UTC), early=self._artifacts.just_ended()))
+
+    async def once(self, now: datetime) -> None:
+        """Run all hourly steps; a failed step does not stop the others."""
+        store, config = self._store, self._config
+        steps: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda: hosts.seen(store, now),
+            self._look,
+            lambda: expire_webhooks(store, now),
+            lambda: prune(store, config.capture.timelines, now),
+            lambda: self._delete_old(now),
+        )
+        for step in steps:
+            await _bounded(step)
+
+    async def _look(self) -> None:
+        """Mark folders, and list their files; a folder that hangs delays the others at most for its time limit."""
+        store = self._store
+        marked = [*self._config.capture.folders, *self._recordings(), str(store.options.calls_folder)]
+        here = {str(absolute(one)) for one in marked if one}
+        for one in sorted(here):
+            await _bounded(partial(on_disk, "mark", one, hosts.folders(store).mark, [one]))
+        for one in sorted(here | await folders_of(store)):
+            await _bounded(partial(adopt, store, one))
+
+    async def _delete_old(self, now: datetime) -> None:
+        try:
+            removed = await delete_old(self._store, self._config.retention, now, self._worker)
+        finally:
+            await self._tell()
+        if removed != Removed(undeleted=removed.undeleted):
+            log.info("old records deleted", **asdict(removed))
+
+    async def _tell(self) -> None:
+        """Tell of files that cannot be deleted."""
+        async with self._store.read() as session:
+            if some := await undeleted(session, 1):
+                log.error("files not deleted", first=some[0].path, cause=some[0].problem, tries=some[0].attempts)
+
+    def _mask(self, number: str) -> None:
+        audit.mask(self._config.audit_folder, spellings(number))  # it waits for whoever decides just now
+
+
+def _audit(action: str, call: str) -> None:
+    log.info("audit", who="gateway", action=action, target=call)
+
+
+async def _bounded(step: Callable[[], Awaitable[Any]]) -> bool:
+    """Run one step; errors are logged and do not affect calls. Returns whether it succeeded."""
+    try:
+        await step()
+    except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
+        log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
+    except Exception:  # the observer boundary
+        log.exception("old records not deleted")
+    else:
+        return True
+    return False

@@ -1,0 +1,37 @@
+"""The capacity of the gateway for another incoming or outgoing call. Sans-IO."""
+
+from collections import Counter
+from collections.abc import Callable
+
+RELIEF = 5.0
+"""Seconds without delay after which calls are accepted again: the delay shows only after new calls have begun."""
+
+
+class Capacity:
+    """The present calls, and the reasons against another one."""
+
+    def __init__(self, max_calls: int, delay_limit: float) -> None:
+        """`max_calls` at once; none more while sound is over `delay_limit` seconds late."""
+        self.calls: Counter[str] = Counter()
+        """Of each trunk."""
+        self.draining = False
+        """Whether the gateway is stopping."""
+        self.delay: Callable[[], float] = lambda: 0.0
+        """Tells by how many seconds sound is late now."""
+        self._max_calls = max_calls
+        self._delay_limit = delay_limit
+        self._late: tuple[float, float] | None = None
+        """The last time at which sound was too late, and its delay."""
+
+    def full(self, now: float) -> str:
+        """Why no other call is taken; empty if one is."""
+        if self.draining:
+            return "the gateway is stopping"
+        if self.calls.total() >= self._max_calls:
+            return f"the gateway has {self._max_calls} calls, [admission] max_calls"
+        if (delay := self.delay()) > self._delay_limit:
+            self._late = now, delay
+        # Without any call one is accepted: slow service is better than none.
+        if self.calls.total() and self._late and now < self._late[0] + RELIEF:
+            return f"the gateway is overloaded: sound was {self._late[1]:.1f} s late, [admission] delay_limit"
+        return ""

@@ -1,0 +1,206 @@
+"""Keeps calls as bundles: in memory while there is room, and in a folder if the configuration wants that."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from media.process.engine import MediaEngine
+from media.recording.tap import HEADER, Tapped
+from sipgw import __version__
+from sipgw.config.config import AgentConfig
+from sipgw.config.records import CaptureOptions
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
+from sipgw.records.artifacts.artifact import Artifacts
+from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_name
+from sipgw.records.bundles.bundle import PROVIDERS, Bundle
+from sipgw.records.bundles.call_result import CallResult
+from sipgw.records.bundles.conversation_setup import ConversationSetup
+from sipgw.records.bundles.recorder import RECORDER, Recorder
+from sipgw.records.bundles.redacting import clean
+from sipgw.records.captures.capture import Ladder
+from sipgw.records.captures.timeline import ladder_as_dict
+from sipgw.records.captures.timelines import private
+from sipgw.records.store.artifact_states import ArtifactKind
+
+log = structlog.get_logger()
+
+GOOD = (
+    "caller_hung_up", "callee_hung_up", "agent_hung_up", "transferred", "silence", "max_duration", "ended_here",
+    "over_budget", "machine", "message_left", "fax", "cancelled", "gateway_stopped",
+)  # fmt: skip
+"""Endings of successful calls, unless a part of the agent failed in them."""
+FIRST = 1.0
+"""Seconds from the start of the line to the first packet."""
+SETTLE = 1.0
+"""Seconds after the end of a call until its last messages and packets arrive."""
+
+
+class NoBundle(Exception):  # noqa: N818  a state of affairs, not a fault
+    """There is no bundle of a call; the message says why."""
+
+
+class BundledAgent(Protocol):
+    """The data of an agent for a bundle."""
+
+    @property
+    def config(self) -> AgentConfig:
+        """Its configuration: privacy rules."""
+        ...
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secret texts of its configuration and of the gateway's."""
+        ...
+
+    @property
+    def providers(self) -> Mapping[str, tuple[str, ...]]:
+        """The chosen provider of each part and its backups."""
+        ...
+
+
+class _Seen:
+    """A call of which there is a recorder."""
+
+    def __init__(self, began: CallBegan) -> None:
+        self.began = began
+        self.recorder = Recorder()
+        self.sound: Sound | None = None
+
+
+class BundleStore:
+    """The bundles of all calls. `watch` must get all events, in the tasks of the calls."""
+
+    def __init__(
+        self, options: CaptureOptions, agent: Callable[[str], BundledAgent], ladder: Callable[[str], Ladder | None]
+    ) -> None:
+        """`agent` finds an agent by its name, `ladder` the SIP messages of a call."""
+        self._options = options
+        self._agent = agent
+        self._ladder = ladder
+        self._live: dict[str, _Seen] = {}
+        self._ended: dict[str, _Seen] = {}
+
+    def watch(self, event: Event) -> bool:
+        """Take an event; returns whether it ended a call whose bundle is to be written."""
+        if isinstance(event, CallBegan):
+            RECORDER.set(None)
+            if self._options.bundles != "off":
+                self._live[event.call] = _Seen(event)
+                RECORDER.set(self._live[event.call].recorder)
+        seen = self._live.get(event.call)
+        if seen is None:
+            return False
+        match event:
+            case CallAnswered(sound=sound):
+                seen.sound = sound
+                seen.recorder.note("answered")
+            case AnsweredBy(who=who, why=why):
+                seen.recorder.note("answered_by", who=who, why=why)
+            case CallReported(report=report):
+                seen.recorder.report(report)
+            case CallEnded(ending=ending):
+                seen.recorder.note("ended", kind=ending.kind, cause=ending.cause)
+                self._end(event.call, seen)
+                failed = ending.kind not in GOOD or any(frame["of"] == "failed" for frame in seen.recorder.frames)
+                wanted = self._options.bundles
+                return wanted == "always" or (wanted == "failed" and failed)
+        return False
+
+    def _end(self, call: str, seen: _Seen) -> None:
+        del self._live[call]
+        self._ended[call] = seen
+        size = sum(one.recorder.size for one in self._ended.values())
+        while size > self._options.megabytes << 19:
+            size -= self._ended.pop(next(iter(self._ended))).recorder.size
+
+    async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
+        """The bundle of an ended call: from its file, or else from memory. Raises `NoBundle`."""
+        if self._options.bundle_folder:
+            with contextlib.suppress(OSError):
+                return await KEEPING.run(self._file(call).read_bytes)
+        return await self._made(call, engine)
+
+    def _file(self, call: str) -> Path:
+        return absolute(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
+
+    async def _made(self, call: str, engine: MediaEngine | None) -> bytes:
+        seen = self._ended.get(call)
+        if seen is None:
+            raise NoBundle("the call goes on" if call in self._live else "nothing of this call is in memory")
+        recorder, sound = seen.recorder, seen.sound
+        if not recorder.whole:
+            raise NoBundle("there was more of this call than is kept")
+        if not recorder.setting or sound is None or engine is None:
+            raise NoBundle("no conversation with STT, LLM and TTS was held in this call")
+        packets = [_kept(packet, recorder.zero) async for packet in engine.packets(sound.channel)]
+        if (why := _unfit(packets, recorder)) != "":
+            raise NoBundle(why)
+        return await KEEPING.run(self._written, seen, packets)
+
+    def _written(self, seen: _Seen, packets: list[Tapped]) -> bytes:
+        began, recorder = seen.began, seen.recorder
+        agent = self._agent(began.agent)
+        config = agent.config
+        names = {
+            part: {one["name"] for one in recorder.frames if one["of"] == part and "name" in one} for part in PROVIDERS
+        }
+        about = {
+            "call": began.call,
+            "began": began.at.isoformat(),
+            "direction": began.direction,
+            "trunk": began.trunk,
+            "agent": began.agent,
+            "caller": began.caller,
+            "called": began.called,
+            "sipgw": __version__,
+            "parts": {part: max(len(agent.providers[part]), len(names[part])) for part in PROVIDERS},
+            "privacy": json.loads(json.dumps(asdict(config.privacy))),
+        }
+        sip = ladder_as_dict(self._ladder(began.call), recorder.zero)["messages"]
+        setting, story = ConversationSetup.of(json.loads(json.dumps(recorder.setting))), CallResult.of(recorder.frames)
+        made = Bundle(about, setting, story, recorder.frames, sip, packets, bytes(recorder.sound))
+        return clean(made, config.privacy, agent.secrets).write()
+
+    async def keep(self, call: str, engine: MediaEngine | None, artifacts: Artifacts) -> None:
+        """Write the bundle of a call that has just ended into the folder, readable by us alone."""
+        await asyncio.sleep(SETTLE)
+        try:
+            content = await self._made(call, engine)
+            with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self._file(call))):
+                await KEEPING.run(_write, path, content)
+        except NoBundle as reason:
+            log.warning("no bundle kept", cause=str(reason))
+        except OSError as error:
+            log.warning("bundle not written", cause=error.strerror)
+        except Exception:  # the observer boundary
+            log.exception("bundle not made")
+
+
+def _kept(packet: Tapped, zero: float) -> Tapped:
+    """Packets with the time since the call began; of sent packets only the header, because their sound comes from the
+    TTS."""
+    data = packet.data[:HEADER] if packet.out and not packet.control else packet.data
+    return packet._replace(at=round(packet.at - zero, 6), data=data)
+
+
+def _unfit(packets: list[Tapped], recorder: Recorder) -> str:
+    """The reason why the packets cannot be replayed; empty if they can."""
+    began = next((frame["t"] for frame in recorder.frames if frame["of"] == "line"), 0.0)
+    if not packets or packets[0].at > began + FIRST:
+        return "its first packets are not in memory any more"
+    if any(len(packet.data) < packet.size for packet in packets if not packet.out):
+        return "some of its sound was not to be kept"
+    if any(not packet.at >= 0 for packet in packets):
+        return "its packets came before it"
+    return ""
+
+
+def _write(path: Path, content: bytes) -> None:
+    with private(path) as file:
+        file.write(content)

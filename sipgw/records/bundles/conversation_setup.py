@@ -1,0 +1,91 @@
+"""The setup of a conversation as JSON: persona, turn-taking, tools and backups."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.persona import Persona
+from agent.providers.failover import FailoverOptions
+from agent.tools import Tool
+from agent.turns import TurnOptions
+from sipgw.records.bundles.recorder import RECORDER, note
+
+_TOOL = ("name", "description", "timeout", "filler", "side_effect", "confirm", "repeatable", "cache")
+
+
+@dataclass(frozen=True)
+class ConversationSetup:
+    """The setup of a conversation."""
+
+    persona: Persona
+    turns: TurnOptions
+    failover: FailoverOptions
+    tools: tuple[dict[str, Any], ...]
+    """The name and options of each tool, and its parameters as JSON schema."""
+    people: dict[str, str]
+    can_transfer: bool
+    voicemail: str | None = None
+    """In an outgoing call: the message for an answering machine, empty for none; None: no detection."""
+    languages: tuple[str, ...] = ("en",)
+    """The languages of the agent, the first one first."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"persona": asdict(self.persona) | {"keys": dict(self.persona.keys)}}
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> "ConversationSetup":
+        """Read it. Raises `TypeError`, `KeyError` or `ValueError` if that is none, or one of another version."""
+        turns = dict(found["turns"])
+        languages = turns.pop("languages", None) or found.get("languages") or ("en",)  # where they stood once
+        return cls(
+            Persona(**found["persona"]),
+            TurnOptions(**turns),
+            FailoverOptions(**found["failover"]),
+            tuple(dict(one) for one in found["tools"]),
+            dict(found["people"]),
+            bool(found["can_transfer"]),
+            found["voicemail"],
+            tuple(languages),
+        )
+
+
+def tell_setting(
+    persona: Persona,
+    turns: TurnOptions,
+    failover: FailoverOptions,
+    tools: Iterable[Tool],
+    people: Mapping[str, str],
+    *,
+    can_transfer: bool,
+    languages: tuple[str, ...],
+) -> None:
+    """Give the setup of the conversation to the recorder of the present call, if there is one."""
+    recorder = RECORDER.get()
+    if recorder is not None:
+        shown = tuple({name: getattr(one, name) for name in _TOOL} | _parameters(one) for one in tools)
+        setting = ConversationSetup(persona, turns, failover, shown, dict(people), can_transfer, None, languages)
+        recorder.setting = setting.as_dict()
+
+
+def tell_screening(voicemail: str) -> None:
+    """Tell the recorder, if there is one, that answering machines are detected, and the message for them."""
+    recorder = RECORDER.get()
+    if recorder is not None:
+        recorder.setting["voicemail"] = voicemail
+
+
+def _parameters(tool: Tool) -> dict[str, Any]:
+    return {"parameters": tool.schema["function"]["parameters"]}
+
+
+def seen_transfer(connect: Callable[[str], Awaitable[bool]]) -> Callable[[str], Awaitable[bool]]:
+    """Wrap `connect`, so that the recorder of the call gets its result."""
+
+    async def connected(to: str) -> bool:
+        note("transfer", do="asked", to=to)
+        done = await connect(to)
+        note("transfer", do="ended", to=to, connected=done)
+        return done
+
+    return connected

@@ -1,0 +1,112 @@
+"""Runs the calls of a set, and compares the results with the expectations."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.records import AgentSays, CallerSaid, ToolDone
+from sipgw.config.config import GatewayConfig
+from sipgw.events import CallEnded, CallReported, CallTransferred, Event
+from sipgw.tools.caller import Call
+from sipgw.tools.evaluation.eval_set import CallOptions, EvalError
+from sipgw.tools.simulate.run import simulate
+from sipgw.tools.simulate.scenario import ScenarioError, read
+from sipgw.tools.simulate.verdict import CallVerdict
+
+Judge = Callable[[str, str], Awaitable[str]]
+"""Takes a rubric and a conversation; returns the reason why the rubric is not met, or nothing."""
+
+
+@dataclass
+class ConversationLog:
+    """What a call was like inside, from what the gateway tells."""
+
+    words: list[tuple[str, str]] = field(default_factory=list)
+    """Who (``caller``, ``agent``) said what."""
+    tools: list[str] = field(default_factory=list)
+    """Those that returned."""
+    handed_over: bool = False
+    cost: dict[str, Any] = field(default_factory=dict)
+    """See `sipgw.policy.cost.cost.Cost.as_dict`."""
+
+    def watch(self, event: Event) -> None:
+        """See `sipgw.events.Watcher`."""
+        match event:
+            case CallReported(report=CallerSaid(text, True)):
+                self.words.append(("caller", text))
+            case CallReported(report=AgentSays(text)):
+                self.words.append(("agent", text))
+            case CallReported(report=ToolDone(run)) if not run.error:
+                self.tools.append(run.name)
+            case CallTransferred(accepted=True):
+                self.handed_over = True
+            case CallEnded(cost=cost):
+                self.cost = cost or {}
+
+    @property
+    def conversation(self) -> str:
+        """All words, a line for each speaker's turn."""
+        return "\n".join(f"{who}: {text}" for who, text in self.words)
+
+    @property
+    def said(self) -> str:
+        """What the agent said, lower case."""
+        return " ".join(text for who, text in self.words if who == "agent").lower()
+
+
+@dataclass(frozen=True)
+class ConversationResult:
+    """One call of the set."""
+
+    options: CallOptions
+    happened: ConversationLog
+    verdict: CallVerdict
+    call: Call
+    faults: tuple[str, ...]
+    """What was not as expected; empty if everything was."""
+
+    @property
+    def waits(self) -> list[float]:
+        """Seconds that the caller waited for each answer."""
+        return [turn.waited for turn in self.verdict.turns if turn.waited is not None]
+
+
+async def converse(
+    options: CallOptions, folder: Path, config: GatewayConfig | None, forbidden: tuple[str, ...], judge: Judge | None
+) -> ConversationResult:
+    """Run one call with the agent of `config`. Raises `EvalError`, and the errors of `simulate`."""
+    happened = ConversationLog()
+    path = folder / options.scenario
+    try:
+        scenario = read(path)
+        verdict, call = await simulate(
+            scenario, path.parent, lambda _who, _what: None, config=config, watch=happened.watch
+        )
+    except ScenarioError as error:
+        raise EvalError(str(error)) from None
+    faults = [*verdict.broken, *unexpected(options, happened, verdict, forbidden)]
+    if options.rubric and judge:
+        told = await judge(options.rubric, happened.conversation)
+        faults += [f"the judge: {told}"] if told else []
+    return ConversationResult(options, happened, verdict, call, tuple(faults))
+
+
+def unexpected(
+    options: CallOptions, happened: ConversationLog, verdict: CallVerdict, forbidden: tuple[str, ...]
+) -> list[str]:
+    """What of a call is not as expected, a clause for each."""
+    faults = [f"{name} was not called" for name in options.tools if name not in happened.tools]
+    faults += [f"the agent never said {words!r}" for words in options.says if words.lower() not in happened.said]
+    faults += [f"the agent said {words!r}" for words in (*options.never, *forbidden) if _said(words, happened.said)]
+    if options.handed_over is not None and options.handed_over != happened.handed_over:
+        faults.append("the caller was not handed over" if options.handed_over else "the caller was handed over")
+    for turn in verdict.turns if options.within else ():
+        if turn.waited is not None and turn.waited > options.within:
+            faults.append(f"{turn.did}: answered after {turn.waited:.2f} s, not within {options.within:g} s")
+    return faults
+
+
+def _said(words: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(words.lower())}(?!\w)", text) is not None

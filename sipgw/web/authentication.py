@@ -1,0 +1,172 @@
+"""Authentication: identifies the sender of a request by cookie or API key, and signs people in by password."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.bounds import FULL
+from sipgw.config.networks import site
+from sipgw.config.web import WebOptions
+from sipgw.sip.buckets import Bucket, Buckets
+from sipgw.web.accounts import ADMIN, Accounts, Key
+from sipgw.web.principal import ALL, NOBODY, Principal, Role
+from sipgw.web.sessions import Sessions
+
+TRIES = 5
+"""Sign-ins at once from one address; then one every `PAUSE` seconds."""
+PAUSE = 12.0
+TRIES_OF_ALL = 30
+"""Sign-ins at once from all addresses; then one every two seconds. A hash costs 50 ms of a core."""
+
+
+KEEP_EVERY = 60.0
+"""Seconds after which the use of a session is stored, and its end elsewhere is noticed."""
+
+
+LOOK_EVERY = 1.0
+"""Seconds after which a dashboard without sign-in checks again whether a password is stored."""
+KEY_KNOWN = 600.0
+"""Seconds for which a key stays valid after its last check while the database does not answer."""
+KEYS_KNOWN = 100
+"""Number of remembered keys; beyond it the least recently used key is forgotten."""
+COMMANDS = frozenset(("calls:place", "calls:read", "calls:control"))
+"""Scopes of commands on this machine with their key."""
+
+
+class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
+    """Too many sign-in attempts; later attempts may succeed."""
+
+
+class Authentication:
+    """Authenticates requests and signs users in and out."""
+
+    def __init__(self, options: WebOptions, accounts: Accounts) -> None:
+        self.accounts = accounts
+        self._open = False
+        self._looked = 0.0
+        """The last check, without sign-in, whether a password is stored."""
+        self.setup = ""
+        """The token of the link with which the first password is set; empty if there is one."""
+        self.local = ""
+        """The key of commands on this machine, see `sipgw.web.local_key`; empty: there is none."""
+        self.sessions = Sessions(options.session_idle, options.session_limit, lambda: secrets.token_urlsafe(32))
+        self._options = options
+        self._here = Principal("you", "admin", secrets.token_urlsafe(32), ALL, signed_in=False)
+        self._known: dict[str, tuple[Key, float]] = {}
+        """Keys and the times of their last successful check, for use while the database does not answer."""
+        self._tries = Buckets(1 / PAUSE, TRIES, secrets.token_bytes(32))
+        self._tries_of_all = Bucket(0.5, TRIES_OF_ALL)
+
+    async def prepare(self) -> None:
+        """Store the configured password, check whether the first password is still to be set, and load the sessions."""
+        options, accounts = self._options, self.accounts
+        self._open, self._looked = not options.needs_sign_in and await accounts.empty(), _now()
+        if self._open:
+            return
+        if options.password:
+            if await accounts.check(ADMIN, options.password) != "admin":
+                await accounts.set_user(ADMIN, "admin", options.password)
+        elif await accounts.empty():
+            self.setup = secrets.token_urlsafe(24)
+        self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
+
+    async def is_open(self) -> bool:
+        """Whether no sign-in is needed: the configuration does not require it, and no password is stored.
+
+        ``sipgw web password`` may store one at any time; from then on sign-in is required. Raises `SQLAlchemyError`:
+        without the database nobody is let in.
+        """
+        if self._open and _now() - self._looked >= LOOK_EVERY:
+            self._open = await self.accounts.empty()
+            self._looked = _now()
+        return self._open
+
+    async def who(self, cookie: str, authorization: str) -> Principal:
+        """The sender of a request. Raises `SQLAlchemyError`."""
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            found = await self._key(key.strip())
+            return Principal(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY
+        if await self.is_open():
+            return self._here
+        now = _today()
+        session = self.sessions.find(cookie, now) if cookie else None
+        if session is None:
+            return NOBODY
+        if now - session.kept >= KEEP_EVERY:
+            session.kept = now
+            if not await self.accounts.keep(session):
+                self.sessions.end(session)
+                return NOBODY
+        return Principal.signed(session.name, session.role, session.csrf)
+
+    async def _key(self, text: str) -> Key | None:
+        """The API key with this secret, or None. Known keys work also while the database does not answer."""
+        if self.local and hmac.compare_digest(text.encode(), self.local.encode()):
+            return Key("", "command-line", COMMANDS)
+        known, now = self._known.pop(hashlib.sha256(text.encode()).hexdigest(), None), time.monotonic()
+        try:
+            found = await self.accounts.key(text)
+        except SQLAlchemyError:
+            if known is None or now - known[1] > KEY_KNOWN:
+                raise
+            found, now = known
+        if found is not None:
+            if len(self._known) >= KEYS_KNOWN:
+                FULL["keys that were good"] += 1
+                del self._known[next(iter(self._known))]
+            self._known[hashlib.sha256(text.encode()).hexdigest()] = found, now
+        return found
+
+    async def sign_in(self, name: str, password: str, address: str) -> str | None:
+        """Return the cookie token of the user with that password, or None. Raises `TooManyAttempts`."""
+        self._try(address)
+        role = await self.accounts.check(name, password)
+        await self.accounts.note(name, "signed in" if role else "was not let in", address=address)
+        return await self._enter(name, role) if role else None
+
+    async def sign_out(self, cookie: str) -> None:
+        """End a session."""
+        if session := self.sessions.close(cookie):
+            await self.accounts.end(session)
+
+    async def set_up(self, token: str, password: str, address: str) -> str | None:
+        """Set the first password, once; returns the token for the cookie, or None if `token` is not the right one.
+
+        Raises `TooManyAttempts`, `sipgw.web.accounts.AccountError`.
+        """
+        self._try(address)
+        if not self.setup or not hmac.compare_digest(self.setup.encode(), token.encode()):
+            return None
+        await self.accounts.set_user(ADMIN, "admin", password)
+        self.setup = ""
+        await self.accounts.note(ADMIN, "set the first password", address=address)
+        return await self._enter(ADMIN, "admin")
+
+    async def _enter(self, name: str, role: Role) -> str:
+        session, token = self.sessions.open(name, role, _today())
+        await self.accounts.begin(session)
+        return token
+
+    def _try(self, address: str) -> None:
+        try:
+            who = site(address)
+        except ValueError:
+            who = address
+        if not self._tries.take(who, _now()) or not self._tries_of_all.take(_now()):
+            FULL["tries to sign in"] += 1
+            raise TooManyAttempts
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _today() -> float:
+    """Seconds since 1970: sessions outlive the gateway."""
+    return datetime.now(UTC).timestamp()

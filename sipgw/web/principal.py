@@ -1,0 +1,79 @@
+"""The sender of a request: role and scopes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, HTTPException
+from starlette.requests import HTTPConnection
+
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+"""From the least to the most: a viewer looks, an operator acts on calls, an admin sees the configuration and users."""
+RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
+Scope = Literal["calls:read", "calls:control", "calls:place", "metrics:read"]
+SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place", "metrics:read")
+"""Scopes of programs: see calls; end, transfer, speak into and press keys in them; make them; read the metrics."""
+ALL = frozenset[str](SCOPES)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """An authenticated user or program."""
+
+    name: str
+    role: Role | Literal["nobody"]
+    """``nobody`` sees no page; keys of programs have this role."""
+    csrf: str
+    """The CSRF token that changing requests must send; empty for a key."""
+    scopes: frozenset[str]
+    signed_in: bool = True
+    """False where nobody has to sign in."""
+
+    @staticmethod
+    def of(request: HTTPConnection) -> "Principal":
+        """The sender of this request, as set by `sipgw.web.security`."""
+        found: Principal = request.scope["who"]
+        return found
+
+    @staticmethod
+    def signed(name: str, role: Role, csrf: str) -> "Principal":
+        """Somebody who has signed in."""
+        return Principal(name, role, csrf, frozenset({"calls:read", "metrics:read"}) if role == "viewer" else ALL)
+
+    def may(self, role: Role) -> bool:
+        """Whether the principal has at least `role`."""
+        return RANK[self.role] >= RANK[role]
+
+
+NOBODY = Principal("", "nobody", "", frozenset(), signed_in=False)
+
+
+def requires_scope(scope: Scope) -> Callable[[HTTPConnection], Principal]:
+    """A dependency that requires `scope`."""
+
+    def check(request: HTTPConnection) -> Principal:
+        who = Principal.of(request)
+        if scope not in who.scopes:
+            raise HTTPException(403, f"this needs the scope {scope}")
+        return who
+
+    return check
+
+
+def _requires_role(role: Role) -> Callable[[HTTPConnection], Principal]:
+    def check(request: HTTPConnection) -> Principal:
+        who = Principal.of(request)
+        if not who.may(role):
+            raise HTTPException(403, f"this needs the role {role}; you are {who.role}")
+        return who
+
+    return check
+
+
+ViewerRole = Annotated[Principal, Depends(_requires_role("viewer"))]
+"""The parameter type of a page for all roles."""
+OperatorRole = Annotated[Principal, Depends(_requires_role("operator"))]
+"""The same for roles that may act on calls."""
+AdminRole = Annotated[Principal, Depends(_requires_role("admin"))]
+"""The same for roles that may see and change the installation."""

@@ -1,0 +1,145 @@
+"""Middleware of all pages: checks of Host and Origin, authentication, CSRF, and the headers of each response."""
+
+import secrets
+from collections.abc import Collection
+from urllib.parse import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sipgw.config.web import is_loopback
+from sipgw.web.authentication import Authentication
+from sipgw.web.hosts import is_ours, same_origin
+from sipgw.web.principal import NOBODY, Principal
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
+    "connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Content-Security-Policy: scripts and styles come from our files. A vendored script may create a style with the
+nonce."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+}
+SAFE = ("GET", "HEAD", "OPTIONS")
+PUBLIC = ("/sign-in", "/setup", "/static/", "/healthz", "/readyz")
+"""Paths that need no sign-in: exact paths, and prefixes that end with a slash."""
+API = "/api/"
+METRICS = "/metrics"
+BODY = 256 * 1024
+"""Bytes of a request."""
+COOKIE = "sipgw_session"
+NO_DATABASE = "the database does not answer"
+
+
+class SecurityMiddleware:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, auth: Authentication, names: Collection[str]) -> None:
+        self._app = app
+        self._auth = auth
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers, nonce = Headers(scope=scope), secrets.token_urlsafe(16)
+        scope["nonce"], scope["who"] = nonce, NOBODY
+        answer = self._stranger(scope, headers)
+        if answer is None:
+            try:
+                answer = await self._unwelcome(scope, headers)
+            except SQLAlchemyError:
+                answer = JSONResponse({"detail": NO_DATABASE}, 503)
+
+        async def dressed(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                add_headers(MutableHeaders(scope=message), nonce)
+            await send(message)
+
+        await (answer or self._app)(scope, receive, dressed)
+
+    def _stranger(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        host = headers.get("host", "")
+        if not is_ours(host, self._names):
+            return PlainTextResponse("This name is not ours. Set [web] names if it should be.\n", 421)
+        if may_change(scope) and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
+            return PlainTextResponse("This request comes from another site.\n", 403)
+        if "transfer-encoding" in headers:
+            return PlainTextResponse("Say how long the request is.\n", 411)
+        if int(headers.get("content-length") or 0) > BODY:  # the server has checked that it is a number
+            return PlainTextResponse("This request is too long.\n", 413)
+        return None
+
+    async def _unwelcome(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        if not is_local(scope, headers) and await self._auth.is_open():
+            return PlainTextResponse("This comes through a proxy. Set a password first: sipgw web password\n", 403)
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        who = scope["who"] = await self._auth.who(cookie, headers.get("authorization", ""))
+        return _unauthenticated(scope, who) or _forged(scope, headers, who)
+
+
+def may_change(scope: Scope) -> bool:
+    """Whether a request may change something."""
+    return scope["type"] == "websocket" or scope["method"] not in SAFE
+
+
+def is_local(scope: Scope, headers: Headers) -> bool:
+    """Whether a request comes from this machine, and not through a proxy on it."""
+    client = scope.get("client")
+    through = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    return not through and client is not None and is_loopback(client[0])
+
+
+def is_public(path: str) -> bool:
+    """Whether a path needs no sign-in."""
+    return any(path == there or (there.endswith("/") and path.startswith(there)) for there in PUBLIC)
+
+
+def _unauthenticated(scope: Scope, who: Principal) -> ASGIApp | None:
+    path = scope["path"]
+    for_programs = path.startswith(API) or path == METRICS
+    if is_public(path) or (for_programs and who is not NOBODY) or who.may("viewer"):
+        return None
+    if for_programs:
+        return JSONResponse({"detail": "a valid key or a session is needed"}, 401, {"WWW-Authenticate": "Bearer"})
+    if may_change(scope):
+        return PlainTextResponse("Sign in first.\n", 401)
+    return RedirectResponse(f"/sign-in?next={quote(path)}", 303)
+
+
+def _forged(scope: Scope, headers: Headers, who: Principal) -> ASGIApp | None:
+    """A changing request with a cookie, and every one of a browser, must have the CSRF token of its page."""
+    if not may_change(scope) or scope["type"] == "websocket" or is_public(scope["path"]) or not who.csrf:
+        return None
+    browser = "origin" in headers or "sec-fetch-site" in headers
+    if not who.signed_in and not browser and scope["path"].startswith(API):
+        return None  # a program on this machine
+    if secrets.compare_digest(headers.get("x-csrf-token", "").encode(), who.csrf.encode()):
+        return None
+    return JSONResponse({"detail": "X-CSRF-Token is missing or old; load the page again"}, 403)
+
+
+def session_cookie(token: str, scheme: str, age: int | None = None) -> str:
+    """The Set-Cookie of a session; an `age` of 0 removes it."""
+    secure = "; Secure" if scheme in ("https", "wss") else ""
+    limit = "" if age is None else f"; Max-Age={age}"
+    return f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{limit}"
+
+
+def add_headers(headers: MutableHeaders, nonce: str) -> None:
+    """Add the headers of every response."""
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce))
+    headers.setdefault("Cache-Control", "no-store")

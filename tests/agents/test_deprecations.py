@@ -1,0 +1,156 @@
+"""Models end: the table that knows when, and who is told ahead."""
+
+import asyncio
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_speak import OpenAITtsOptions
+from sipgw.agents import deprecations
+from sipgw.agents.agents import Agents
+from sipgw.agents.deprecations import _KEYS, DEPRECATIONS, deprecation, endings
+from sipgw.agents.provider_choice import ProviderChoice
+from sipgw.agents.providers import choose
+from sipgw.cli import banner
+from sipgw.cli.main import app
+from sipgw.config.agent import AgentOptions, LanguageOptions
+from sipgw.config.config import GatewayConfig
+from tests.web.gateway_view import visit
+
+WRITTEN = date(2026, 11, 22)
+"""The day on which the table was written."""
+CLOUD = ProviderChoice(("assemblyai",), ("openai",), ("elevenlabs",), ())
+OLD = GatewayConfig(openai=OpenAIOptions(api_key="k", model="gpt-4.1-mini"))
+
+
+@pytest.mark.faults("E1", "E2", "E3")
+@pytest.mark.parametrize(("part", "provider"), _KEYS)
+def test_every_default_is_in_the_table_and_lives(part: str, provider: str) -> None:
+    section, key = _KEYS[part, provider]
+    name = getattr(getattr(GatewayConfig(), section), key)
+    one = deprecation(part, provider.removesuffix("_backup"), name)
+    assert one is not None, f"{name} is missing"
+    if (part, provider) == ("tts", "openai"):
+        assert one.ends == date(2027, 1, 6), "nothing follows it"
+        assert "elevenlabs" in one.instead
+    else:
+        assert one.ends is None
+
+
+@pytest.mark.parametrize("one", [one for one in DEPRECATIONS if one.ends], ids=lambda one: one.names[0])
+def test_who_is_told_of_an_end_is_told_what_lives_on(one) -> None:
+    assert one.source
+    key, _, written = one.instead.partition(" = ")
+    named = deprecation(one.part, one.provider, written.strip('"'))
+    assert key == "tts" or (named is not None and named.ends is None)
+
+
+@pytest.mark.faults("E1")
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (91, ""),
+        (90, "ends on 2027-01-14 at OpenAI, in 90 days: write "),
+        (1, "in 1 days: write "),
+        (0, "has ended on 2027-01-14 at OpenAI: write "),
+        (-400, "has ended on 2027-01-14 at OpenAI: write "),
+    ],
+)
+def test_a_model_in_use_is_warned_of_90_days_ahead(days: int, told: str) -> None:
+    found = endings(OLD, CLOUD, date(2027, 1, 14) - timedelta(days))
+    assert len(found) == bool(told)
+    for sentence in found:
+        assert told in sentence
+        assert sentence.startswith("[openai] model = 'gpt-4.1-mini' ")
+        assert sentence.endswith('write model = "gpt-6-luna" in [openai]')
+
+
+def test_only_what_is_in_use_is_warned_of() -> None:
+    assert endings(OLD, ProviderChoice(("local",), ("local",), ("local",), ()), WRITTEN) == []
+    backup = replace(GatewayConfig(), openai_backup=OpenAIOptions(api_key="k", model="gpt-4o-mini"))
+    (sentence,) = endings(backup, replace(CLOUD, llm=("openai", "openai_backup")), WRITTEN)
+    assert sentence.startswith("[openai_backup] model = 'gpt-4o-mini'")
+
+
+def test_a_server_of_ones_own_keeps_its_models() -> None:
+    own = replace(OLD, openai=replace(OLD.openai, url="http://127.0.0.1:8000/v1"))
+    assert endings(own, CLOUD, WRITTEN) == []
+
+
+@pytest.mark.faults("E2")
+def test_the_name_that_another_model_answers_to_is_taken_and_told() -> None:
+    config = replace(GatewayConfig(), assemblyai=replace(GatewayConfig().assemblyai, model="u3-rt-pro"))
+    (sentence,) = endings(config, CLOUD, WRITTEN)
+    assert "universal-3-5-pro answers under this name" in sentence
+    assert 'write model = "universal-3-6-pro" in [assemblyai]' in sentence
+
+
+@pytest.mark.faults("E3")
+@pytest.mark.parametrize("way", ["the voice of the agent", "the voice of a language"])
+def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
+    tts = OpenAITtsOptions(api_key="k")
+    config, choice = replace(GatewayConfig(), openai_tts=tts), CLOUD
+    if way == "the voice of the agent":
+        choice = replace(choice, tts=("openai",))
+    else:
+        config = replace(config, languages=(LanguageOptions("es", tts="openai"),))
+    (sentence,) = endings(config, choice, WRITTEN)
+    assert "ends on 2027-01-06 at OpenAI, in 45 days" in sentence
+    assert "write tts = " in sentence
+
+
+@pytest.mark.faults("E3")
+def test_a_transcription_that_ends_is_warned_of() -> None:
+    realtime = replace(GatewayConfig().openai_realtime, api_key="k", transcription="gpt-4o-mini-transcribe")
+    config = replace(GatewayConfig(), agent=AgentOptions(realtime="openai"), openai_realtime=realtime)
+    assert endings(config, choose(config), date(2026, 11, 1)) == []
+    (sentence,) = endings(config, choose(config), date(2027, 2, 1))
+    assert 'write transcription = "gpt-transcribe" in [openai_realtime]' in sentence
+
+
+@pytest.mark.faults("E1")
+@pytest.mark.parametrize(("day", "warned"), [(date(2026, 10, 1), False), (WRITTEN, True), (date(2027, 3, 1), True)])
+def test_check_says_what_to_write_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, day: date, warned: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(deprecations, "today", lambda: day)
+    for name in ("ASSEMBLYAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "ELEVENLABS_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=sk\n")
+    (tmp_path / "sipgw.toml").write_text('[openai]\nmodel = "gpt-4.1-mini"\n')
+    ran = CliRunner().invoke(app, ["check"])
+    assert ran.exit_code == 0
+    assert ('write model = "gpt-6-luna" in [openai]' in ran.output) is warned
+
+
+@pytest.mark.faults("E1")
+def test_a_gateway_that_starts_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deprecations, "today", lambda: WRITTEN)
+    gateway = SimpleNamespace(
+        agents=Agents(OLD, {}), config=OLD, endpoint=SimpleNamespace(port=5060), watch=SimpleNamespace(registrations={})
+    )
+    with banner.out.capture() as capture:
+        banner.say_how_to_call(gateway, SimpleNamespace(setup_url="", url=""))
+    assert 'write model = "gpt-6-luna" in [openai]' in capture.get()
+
+
+@pytest.mark.faults("E1")
+def test_the_dashboard_says_it_on_its_page_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the day on which it is looked at: a gateway may run for months."""
+    days = iter((date(2026, 10, 1), WRITTEN))
+    monkeypatch.setattr(deprecations, "today", lambda: next(days))
+
+    async def look() -> list[str]:
+        toml = '[openai]\napi_key = "${PASSWORD}"\nmodel = "gpt-4.1-mini"'
+        async with visit(tmp_path, toml) as there:
+            return [(await there.browser.get("/providers")).text for _ in range(2)]
+
+    before, now = asyncio.run(look())
+    assert "gpt-6-luna" not in before
+    assert "write model = &#34;gpt-6-luna&#34; in [openai]" in now

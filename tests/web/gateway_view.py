@@ -1,0 +1,189 @@
+"""A house for the dashboard with a real database and calls that are only there to be looked at."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+
+from agent.call_control import CallControlRefused
+from agent.turn_table import State
+from sipgw.agents.agents import Agents
+from sipgw.calls.info import CallInfo
+from sipgw.calls.listeners import Listeners
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfer_legs import Consult
+from sipgw.cluster.calls import GatewayCalls
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.inbound import AdmissionOptions
+from sipgw.config.records import CaptureOptions, StoreOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.events import Disposition, Watchers
+from sipgw.policy.inbound.admission import Admission
+from sipgw.records.artifacts.recordings import CallRecording
+from sipgw.records.evidence import Evidence
+from sipgw.records.store import Store
+from sipgw.sip.identity import Identity
+from sipgw.trunks.route_selector import NotDialled
+from sipgw.trunks.watch import TrunkStatus
+from sipgw.web.accounts import Accounts
+from sipgw.web.app import application
+from sipgw.web.authentication import Authentication
+from sipgw.web.feed import Feed
+
+TRUNK = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
+
+
+@dataclass
+class Talking:
+    """Stands for a conversation."""
+
+    state: State = State.SPEAKING
+    did: list[tuple[Any, ...]] = field(default_factory=list)
+    """What it was told to do."""
+    ending: bool = False
+
+    @property
+    def call_control(self) -> "Talking":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def do(*arguments: Any) -> None:
+            if self.ending:
+                raise CallControlRefused("the call is ending")
+            self.did.append((name, *arguments))
+
+        if name not in ("say", "instruct", "send_digits", "transfer", "end"):
+            raise AttributeError(name)
+        return do
+
+
+@dataclass
+class Sounding:
+    """Stands for a call's line."""
+
+    mos: float = 4.3
+    listeners: Listeners = field(default_factory=lambda: Listeners(lambda on: None))
+
+
+@dataclass
+class Operators:
+    """Stands for a call's transfers: anna takes the call over, and nobody else does."""
+
+    instead: str = ""
+    asked: list[str] = field(default_factory=list)
+    """Who was asked to take the call over."""
+
+    async def take_over(self, leg: None, name: str, consult: Consult | None = None) -> bool:
+        self.asked.append(name)
+        if name != "anna":
+            return False
+        self.instead = name
+        return True
+
+    def give_back(self, note: str) -> None:
+        if not self.instead:
+            raise CallControlRefused("nobody has taken this call over")
+        self.instead = ""
+
+
+def live_call(
+    number: int = 1,
+    caller: str = "+15550100",
+    *,
+    conversation: Talking | None = None,
+    mos: float = 4.3,
+    bill: Any = None,
+    call_recording: CallRecording | None = None,
+    **changes: Any,
+) -> CallSession:
+    info = CallInfo(f"call-{number}", TRUNK, Identity(number=caller, dialled="+15550199"), agent="agent")
+    info.answered = info.began
+    for name, value in changes.items():
+        setattr(info, name, value)
+    services: Any = SimpleNamespace(engine=None, watchers=Watchers())
+    session = CallSession(info, services)
+    session.connection = SimpleNamespace(leg=None)  # type: ignore[assignment]
+    session.transfers = Operators()  # type: ignore[assignment]
+    session.context.line = Sounding(mos)  # type: ignore[assignment]
+    session.context.conversation = conversation or Talking()  # type: ignore[assignment]
+    session.context.bill, session.context.call_recording = bill, call_recording or CallRecording()
+    return session
+
+
+@dataclass
+class FakeGatewayView:
+    """A `sipgw.web.state.GatewayView`."""
+
+    config: GatewayConfig
+    store: Store
+    calls: dict[str, CallSession] = field(default_factory=dict)
+    watchers: Watchers = field(default_factory=Watchers)
+    admission: Admission = field(
+        default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
+    )
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(GatewayConfig(), {})))
+    draining: bool = False
+    errands: list[OriginateRequest] = field(default_factory=list)
+    """The calls that were asked for."""
+
+    @property
+    def agents(self) -> Agents:
+        return Agents(self.config, {})
+
+    async def everywhere(self) -> list[GatewayCalls]:
+        return [GatewayCalls("here", False, {call: live.row() for call, live in self.calls.items()})]
+
+    def status(self) -> list[TrunkStatus]:
+        return [TrunkStatus("office", "", "", "up", "", len(self.calls))]
+
+    def stop(self, call: str, cause: str) -> None:
+        self.calls.pop(call).context.stop(Disposition("ended_here", cause))
+
+    def originate(self, request: OriginateRequest) -> CallHandle:
+        if request.agent not in self.agents.all:
+            raise NotDialled(f"there is no agent {request.agent!r}")
+        self.errands.append(request)
+        session = live_call(7, direction="out", answered=None)
+        session.info.id = request.call or session.info.id
+        self.begin(session)
+        return CallHandle(session.info, session, None)  # type: ignore[arg-type]
+
+    def begin(self, session: CallSession) -> CallSession:
+        self.calls[session.info.id] = session
+        return session
+
+
+@dataclass
+class Visit:
+    """A browser at the dashboard of a house."""
+
+    gateway: FakeGatewayView
+    browser: httpx.AsyncClient
+    feed: Feed
+    auth: Authentication
+
+    async def token(self, path: str = "/") -> dict[str, str]:
+        """The header that a script of the page sends along."""
+        found = re.search(r'<meta name="csrf" content="([^"]+)">', (await self.browser.get(path)).text)
+        assert found
+        return {"X-CSRF-Token": found[1]}
+
+
+@contextlib.asynccontextmanager
+async def visit(folder: Path, toml: str = "") -> AsyncIterator[Visit]:
+    config = parse(toml, "test.toml", {"PASSWORD": "correct horse", "ANOTHER": "battery staple"})
+    async with Store(StoreOptions(str(folder / "test.db"))) as store:
+        gateway = FakeGatewayView(config, store)
+        feed = Feed(lambda: gateway.calls)
+        auth = Authentication(config.web, Accounts(store))
+        await auth.prepare()
+        transport = httpx.ASGITransport(application(gateway, config.web, feed, auth))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser:
+            yield Visit(gateway, browser, feed, auth)
