@@ -12,6 +12,7 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.process.engine import MediaOptions
 from sipgw.config.config import GatewayConfig
+from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import RecordingOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallReported, Watcher
@@ -76,6 +77,7 @@ async def cloud(
         config = GatewayConfig(
             sip=sip or EndpointOptions(host="127.0.0.1", port=0),
             trunks=trunks,
+            admission=AdmissionOptions(delay_limit=HANG),
             media=MediaOptions(bind_host="127.0.0.1"),
             recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),

@@ -33,6 +33,8 @@ from tests.ports import free_ports
 from tests.waiting import HANG
 
 MORE = """
+[admission]
+delay_limit = 300.0
 [agent]
 stt = "local"
 llm = "local"

@@ -27,7 +27,8 @@ ANNA = AccountOptions("anna", "annas-password")
 
 
 def with_accounts(*algorithms: str, failures: float = 10) -> object:
-    admission = AdmissionOptions(algorithms=algorithms or ("SHA-256", "MD5"), failures_per_minute=failures)  # type: ignore[arg-type]
+    offered = algorithms or ("SHA-256", "MD5")
+    admission = AdmissionOptions(algorithms=offered, failures_per_minute=failures, delay_limit=HANG)  # type: ignore[arg-type]
 
     def change(config: GatewayConfig) -> GatewayConfig:
         return replace(config, accounts=(ANNA,), admission=admission)
@@ -56,7 +57,7 @@ def test_linphone_registers_calls_and_unregisters(tmp_path: Path, transport: str
     recipe = written(tmp_path, "linphone", {"ANNA_PASSWORD": ANNA.password}, everything=False)
 
     def change(config: GatewayConfig) -> GatewayConfig:
-        return replace(config, accounts=recipe.accounts, admission=recipe.admission)
+        return replace(config, accounts=recipe.accounts, admission=replace(recipe.admission, delay_limit=HANG))
 
     async def scenario() -> None:
         async with cloud(tmp_path, [], [], change=change) as world:
@@ -151,7 +152,7 @@ def test_a_person_at_a_phone_takes_over_a_call(tmp_path: Path, attended: bool) -
             )
 
             def change(config: GatewayConfig) -> GatewayConfig:
-                admission = AdmissionOptions(algorithms=("MD5",))
+                admission = AdmissionOptions(algorithms=("MD5",), delay_limit=HANG)
                 return replace(config, accounts=(ANNA,), admission=admission, trunks=(trunk,))
 
             async with cloud(tmp_path, [], [], change=change, ear_faults=DEAF) as world:

@@ -93,7 +93,7 @@ def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> 
     async def scenario() -> None:
         tts = Voice()
         people = (PersonOptions("anna", "sip:anna"),)
-        admission = AdmissionOptions(algorithms=("MD5",))
+        admission = AdmissionOptions(algorithms=("MD5",), delay_limit=HANG)
         async with (
             cloud(
                 tmp_path, ASKED, [connecting(), Reply(text=["Yes?"])], trunks=trunks(None),
@@ -134,7 +134,7 @@ def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> 
 def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: Path, key: str) -> None:
     async def scenario() -> None:
         people = (PersonOptions("anna", "sip:anna", mode="warm"),)
-        admission = AdmissionOptions(algorithms=("MD5",))
+        admission = AdmissionOptions(algorithms=("MD5",), delay_limit=HANG)
         replies = [connecting(), Reply(text=["They want to know where their order is."]), Reply(text=["Yes?"])]
         async with (
             cloud(

@@ -122,7 +122,8 @@ def test_a_carrier_is_told_to_go_elsewhere_when_all_gateways_are_full(tmp_path: 
             while "all gateways seem to be gone" not in edge.log.read_text():
                 assert await refused(edge) == 503, "not the 500 that proxies make of it"
 
-    with cluster(tmp_path, "[admission]\nmax_calls = 1\n") as (edge, gateways):
+    # The options are in [admission], the last table of `served.CONFIG`.
+    with cluster(tmp_path, "max_calls = 1\n") as (edge, gateways):
         asyncio.run(scenario(edge))
         for gateway in gateways:
             assert [line for line in gateway.log if "call sent elsewhere" in line and "[admission] max_calls" in line]
