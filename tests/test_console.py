@@ -30,7 +30,7 @@ def test_help_tells_what_is_written_and_no_type_of_a_flag(command: str, option: 
     assert "<bool>" not in told
     assert "-h, --help" in told
     if command == "records purge":
-        assert "older than [retention] allows" in told
+        assert "past its [retention]" in told
 
 
 @pytest.mark.faults("H11")

@@ -15,7 +15,7 @@ COMMANDS = {
     ),
     "replay": (
         "sipgw.tools.replay.command:replay_command",
-        "Play kept calls again, to the code as it is now. Exit status 1 if one is different, 2 if a bundle is broken.",
+        "Replay recorded calls with the present code. Exit status 1 if one is different, 2 if a bundle is broken.",
     ),
     "load": (
         "sipgw.tools.load.command:load_command",
