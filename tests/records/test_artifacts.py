@@ -47,7 +47,7 @@ from sipgw.events import Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store import Store
-from sipgw.records.store.artifact_states import Kind
+from sipgw.records.store.artifact_states import ArtifactKind
 from tests.cdr_events import call_began
 
 async def run():
@@ -55,14 +55,14 @@ async def run():
     async with Store(StoreOptions(sys.argv[1])) as store, CdrWriter(store, watchers) as writer:
         watchers.tell(call_began("a@1"))
         artifacts = Artifacts(writer.keep)
-        recording = artifacts.begin(Kind.RECORDING, "a@1", sys.argv[2], redact=sys.argv[3] == "redact")
+        recording = artifacts.begin(ArtifactKind.RECORDING, "a@1", sys.argv[2], redact=sys.argv[3] == "redact")
         first = [Span("R", 0.5, 1.0)]
         recording.want(first)
         recording.covered(first)
         recording.want([Span("L", 1.0, 2.0), Span("L", 3.0, 3.5)])
         recording.judged("L", 3.5)
         recording.judged("R", 3.0)
-        artifacts.begin(Kind.CAPTURE, "a@1", sys.argv[2] + ".pcap")
+        artifacts.begin(ArtifactKind.CAPTURE, "a@1", sys.argv[2] + ".pcap")
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(run())
