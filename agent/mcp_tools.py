@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 REFRESH = 60.0
 """Seconds after which the server is asked again what tools it has, which also shows whether it is there."""
+STARTS = 60.0
+"""Seconds that a server which is a program has to start: `npx` and `uvx` download it the first time."""
 RETRY_FIRST, RETRY_LONGEST = 0.5, 30.0
 """Seconds until it is connected to again; they double with each failure in a row."""
 MOST_TOOLS = 100
@@ -90,7 +92,8 @@ class McpServer:
                 env = {name: value for name, _, value in (one.partition("=") for one in options.env)}
                 program, *arguments = options.command
                 server = mcp.StdioServerParameters(command=program, args=arguments, env=env)
-            async with asyncio.timeout(options.connect_limit) as limit:
+            seconds = options.connect_limit if options.url else max(options.connect_limit, STARTS)
+            async with asyncio.timeout(seconds) as limit:
                 async with mcp.Client(server, cache=None, read_timeout_seconds=options.timeout) as client:
                     limit.reschedule(None)
                     yield client

@@ -13,18 +13,31 @@ DEPTH = 5
 """Tables and lists within each other."""
 RESERVED = frozenset(
     (
-        *("authorization", "callback", "context_id", "encoding", "input_format", "model", "output_format", "redact"),
-        *("redact_pii", "redact_pii_policies", "redact_pii_sub", "sample_rate", "store", "tools"),
+        *(
+            "authorization",
+            "callback",
+            "context_id",
+            "encoding",
+            "engine",
+            "input_format",
+            "messages",
+            "model",
+            "model_id",
+        ),
+        *("output_format", "redact", "redact_pii", "redact_pii_policies", "redact_pii_sub", "response_format"),
+        *("sample_rate", "speech_model", "store", "stream", "stream_format", "tools", "voice_id"),
     )
 )
-"""Names that `extra` cannot have at its top: options decide on them, the gateway depends on them, or privacy does."""
+"""Names that `extra` cannot have at its top, however they are written (`output_format`, `OutputFormat`): options decide
+on them, the gateway depends on them, or privacy does."""
+_RESERVED = frozenset(name.replace("_", "") for name in RESERVED)
 FIXED: Mapping[str, bool] = MappingProxyType({"fixed": True})
 """Metadata of a field that tests change and a configuration does not."""
 
 
 def check(extra: Mapping[str, Any]) -> None:
     """Raise `ValueError` for a table that is too large or too deep, is no JSON, or has a reserved name."""
-    if reserved := sorted(name for name in extra if name.lower() in RESERVED):
+    if reserved := sorted(name for name in extra if name.lower().replace("_", "") in _RESERVED):
         raise ValueError(f"extra cannot have {reserved[0]!r}: the gateway decides on it")
     try:
         size = len(json.dumps(extra, allow_nan=False))

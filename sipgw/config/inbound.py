@@ -104,9 +104,12 @@ class LimitOptions:
     """What is said for ``"spoken"``."""
 
     def __post_init__(self) -> None:
-        check_networks(self.blocked_networks)
+        try:
+            check_networks(self.blocked_networks)
+        except ValueError as error:
+            raise ValueError(f"blocked: {error}") from None
 
     @property
     def blocked_networks(self) -> tuple[str, ...]:
-        """Those of `blocked` that are networks: no number has a colon or a slash in it, or is digits and three dots."""
-        return tuple(one for one in self.blocked if set(one) & set(":/") or re.fullmatch(r"\d+(\.\d+){3}", one))
+        """Those of `blocked` that are meant as networks: no number has a colon, a slash or two dots in it."""
+        return tuple(one for one in self.blocked if set(one) & set(":/") or re.fullmatch(r"\d+(\.[\d*]*){2,}", one))

@@ -23,7 +23,7 @@ INSTEAD = {
     "assemblyai.max_turn_silence": "extra.max_turn_silence, in milliseconds",
     "assemblyai.prompt": "extra.prompt",
     "assemblyai.vad_threshold": "extra.vad_threshold",
-    "assemblyai.interruption_delay": "extra.interruption_delay",
+    "assemblyai.interruption_delay": "extra.interruption_delay, in milliseconds",
     "assemblyai.voice_focus": "extra.voice_focus",
     "assemblyai_agent.keyterms": "agent.keyterms",
     "assemblyai_agent.mode": "extra.input.transcription_mode",

@@ -85,7 +85,17 @@ def test_elevenlabs_settings_of_the_voice_stand_in_the_first_message() -> None:
     assert "voice_settings" not in session.request()[0]
 
 
-@pytest.mark.parametrize("wrong", [{"Model": "x"}, {"store": True}, {"redact_pii": "false"}, {"a": float("inf")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Model": "x"},
+        {"OutputFormat": "mp3"},
+        {"messages": []},
+        {"store": True},
+        {"redact_pii": "false"},
+        {"a": float("inf")},
+    ],
+)
 def test_it_takes_nothing_that_the_gateway_decides_on_and_only_json(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="extra"):
         check(wrong)

@@ -145,8 +145,8 @@ def test_never_more_than_so_many_calls_in_any_window(steps: list[tuple[Caller, f
 @pytest.mark.parametrize(
     "table",
     [
-        {"window": 0}, {"per_number": -1}, {"blocked": ["home/24"]}, {"answer_blocked": "404"},
-        {"people": [{"number": "1", "at_once": 0}]},
+        {"window": 0}, {"per_number": -1}, {"blocked": ["home/24"]}, {"blocked": ["198.51.100.*"]},
+        {"blocked": ["198.51.100"]}, {"answer_blocked": "404"}, {"people": [{"number": "1", "at_once": 0}]},
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_used(table: dict[str, object]) -> None:
