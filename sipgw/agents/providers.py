@@ -186,7 +186,7 @@ def choose(config: AgentConfig) -> ProviderChoice:
     choice = ProviderChoice(
         chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime
     )
-    _hearing(config, choice)
+    with_vocabulary(config, choice)
     return choice
 
 
@@ -253,7 +253,7 @@ async def opened(
             if models.missing() is None:
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
-        config = _hearing(config, choice)
+        config = with_vocabulary(config, choice)
         patient = config if len(choice.stt) == 1 else _hasty(config)
         hearing = [
             metered_stt(_maker(_STT, name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
@@ -354,8 +354,11 @@ _VOICE_KEYS = {
 """The configuration key of each provider's voice."""
 
 
-def _hearing(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
-    """What hears knows which languages and words to expect. Raises `ConfigError` for words that it does not take."""
+def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
+    """The configuration with the languages and words that speech recognition should expect.
+
+    Raises `ConfigError` for words that a provider does not take.
+    """
     told: dict[str, Any] = {"keyterms": config.agent.keyterms}
     heard = told | ({"languages": config.codes} if config.languages else {})
     parts = {name: heard for name in choice.stt if name != "local"}

@@ -96,6 +96,7 @@ class LimitOptions:
     """Callers that are turned away: ``"+1900*"``, ``"withheld"``; and networks, even if a trunk or account names them:
     ``"198.51.100.0/24"``, ``"2001:db8::/32"``."""
     answer_blocked: Answer = "decline"
+    """For `blocked`."""
     answer_too_often: Answer = "decline"
     """For `per_number`, `per_network` and `at_once_per_number`."""
     answer_spent: Answer = "overload"

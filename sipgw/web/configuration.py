@@ -96,8 +96,10 @@ def _default(field: "Field[Any]") -> Any:
 
 @cache
 def docstrings(kind: type) -> dict[str, str]:
-    """The sentence under each field of a dataclass."""
+    """The sentence under each field of a dataclass, its bases included."""
     found: dict[str, str] = {}
+    for base in reversed(kind.__bases__):
+        found |= docstrings(base) if is_dataclass(base) else {}
     (declared,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(declared, ast.ClassDef)  # noqa: S101  the source of a class
     for field, after in zip(declared.body, declared.body[1:], strict=False):

@@ -13,7 +13,7 @@ from agent.realtime import Brief, RealtimeModel, ReplyAudio, ReplyEnded
 from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech, sound_alone
 from agent.ulaw import to_linear
-from sipgw.agents.providers import choose, made
+from sipgw.agents.providers import choose, made, with_vocabulary
 from sipgw.config.config import AgentConfig, ConfigError
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.doctor.finding import Finding, bad, good
@@ -43,6 +43,7 @@ async def examine(config: AgentConfig) -> AsyncIterator[Finding]:
     except ConfigError as error:
         yield bad("provider.missing", "providers", str(error), section=error)
         return
+    config = with_vocabulary(config, choice)  # a session with other key terms than those of calls would prove nothing
     for part in choice.parts:
         for name in getattr(choice, part):
             if name != "local":

@@ -1,5 +1,6 @@
 """Providers with a wrong key, a wrong format, nothing to say: the strict fakes and one request to each."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
             assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url),
             openai=OpenAIOptions(api_key="sk", url=llm.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", url=tts.url),
+            agent=AgentOptions(keyterms=("sipgw",)),
         )
         found = await examined(good)
+        assert json.loads(stt.sessions[0].query["keyterms_prompt"]) == ["sipgw"], "as in a call"
         assert found["assemblyai"] == "provider.ok"
         assert found["openai"] == "provider.ok"
         assert found["elevenlabs"] == "provider.ok"
