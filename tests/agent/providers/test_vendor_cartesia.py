@@ -13,6 +13,7 @@ from cartesia.types.stt import (
 )
 
 from agent.providers.cartesia_ink import API_VERSION
+from agent.turn_taking.expect import OPEN, Expected, Kind
 from tests.agent.providers.listening import listen, sound
 from tests.agent.providers.test_dictation import ink
 from tests.agent.providers.vendors import judged
@@ -59,8 +60,8 @@ def test_the_vendor_s_types_take_all_that_our_stt_send() -> None:
     fake = FakeInk([ORDER])
 
     async def scenario(stt: Any, events: Any) -> None:
-        for asked in ("What is your order number?", "Thank you."):
-            stt.expect(asked)
+        for asked, wanted in (("What is your order number?", Expected(Kind.DIGITS)), ("Thank you.", OPEN)):
+            stt.expect(asked, wanted)
         for _ in range(30):
             stt.send_audio(sound(100))
             await asyncio.sleep(0)

@@ -56,6 +56,7 @@ def test_a_bundle_survives_being_written(tmp_path: Path) -> None:
 def test_what_the_hard_cases_are_about() -> None:
     """The suite would still be green if every scene had missed its point when it was made."""
     story = {name: bundle(name).story for name in ALL}
+    assert story["notice"].turns[1].caller == "Are you open on Saturday", "what is said into a notice counts"
     assert story["barge_in"].turns[1].interrupted and story["barge_in"].turns[1].heard.endswith("—")
     assert story["cough"].resumed == story["backchannel"].resumed == story["backchannel_german"].resumed == 1
     assert not any(turn.interrupted for turn in story["cough"].turns)
