@@ -355,10 +355,7 @@ _VOICE_KEYS = {
 
 
 def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
-    """The configuration with the languages and words that speech recognition should expect.
-
-    Raises `ConfigError` for words that a provider does not take.
-    """
+    """With the languages and words that an STT should expect. Raises `ConfigError` for words that it does not take."""
     told: dict[str, Any] = {"keyterms": config.agent.keyterms}
     heard = told | ({"languages": config.codes} if config.languages else {})
     parts = {name: heard for name in choice.stt if name != "local"}
