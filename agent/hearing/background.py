@@ -12,6 +12,8 @@ DOUBT = 3.0
 """Decibels by which both are lower for a voice that was listened to for long enough."""
 AT_ONCE, IN_DOUBT = 0.16, 0.6
 """Seconds of voice after which a level is taken for what it seems, and for what it is."""
+FAR = 12.0
+"""Decibels below the caller's usual level at which a voice that goes on is surely somebody else's."""
 LEARNING, LOUDER = 0.3, 0.7
 """Weight of the latest voice, and of one in the background that is louder than those before."""
 STEADY = 1.0
@@ -27,7 +29,7 @@ class Background:
         self._steady: float | None = None
         """Level of speech, music or noise in the background."""
         self._behind = False
-        """Whether one was heard to go on when the caller had stopped: they were not alone."""
+        """Whether one was heard to go on when the caller had stopped, or far from them: they were not alone."""
         self._doubted: tuple[float | None, bool] = (None, False)
         """Both before a voice went on behind the caller last."""
         self._refused = 0
@@ -69,6 +71,7 @@ class Background:
     def refused(self, level: float, seconds: float) -> None:
         """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""
         self._refused += 1
+        self._behind |= self._usual is not None and level < self._usual - FAR
         murmured = self._usual is not None and level > self._usual - BELOW_USUAL
         if seconds >= STEADY or (self._refused > 1 and not murmured):
             louder = self._steady is not None and level > self._steady

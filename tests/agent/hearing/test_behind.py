@@ -98,3 +98,12 @@ def test_no_word_of_a_caller_who_is_alone_is_left_out_however_late_their_voice_i
     placed = (Word("he", 5.2, 5.4), Word("was", 5.5, 5.8), Word("young", 8.4, 9.0))
     words = subject.words(Transcript("he was young", final=True, eager=True, end=9.0, words=placed))
     assert (words.text, words.others) == ("he was young", False)
+
+
+@pytest.mark.parametrize(("below", "alone"), [(9.0, True), (16.0, False)])
+def test_who_speaks_on_far_below_the_caller_is_somebody_else(below: float, alone: bool) -> None:
+    subject = CallerSound(model())
+    heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, at_level(ulaw_clip("jfk.wav")[: 3 * RATE], CALLER)))))
+    subject.confirmed()
+    heard(subject, line(9.0, rng(), None, place(9 * RATE, (2.0, television(6.0, below)))), clock=10.0)
+    assert subject.theirs(18.0) is alone

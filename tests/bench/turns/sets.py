@@ -267,7 +267,7 @@ def televisions(bench: Bench) -> Figures:
     found: Figures = {}
     for below in (10, 20):
         clips = list(prompts("television"))
-        rooms = [Room(n, None, compose.television(clips, 120, LEVEL - below, n)) for n in range(2 * bench.scale)]
+        rooms = [Room(n, None, compose.television(clips, 120, LEVEL - below, n)) for n in range(6 * bench.scale)]
         found |= _company(bench, f"television {below} dB below", rooms)
     return found
 
