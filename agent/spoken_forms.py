@@ -145,7 +145,7 @@ FORMS = {
             p\. ?ex\.  par exemple
             c\.-à-d\.  c'est-à-dire
             env\.(?= \d)  environ
-            n°(?= ?\d)  numéro
+            n°(?= \d)  numéro
             tél\.  téléphone
             etc\.  et cetera
             av\.(?= [A-ZÀÉÈ])  avenue
@@ -184,7 +184,7 @@ FORMS = {
             Dra\.(?= [A-ZÁÉÍÓÚÇ])  doutora
             Prof\.(?= [A-ZÁÉÍÓÚÇ])  professor
             p\. ?ex\.  por exemplo
-            n(?:\.º|º)(?= ?\d)  número
+            n(?:\.º|º)(?= \d)  número
             tel\.  telefone
             aprox\.  aproximadamente
             máx\.  máximo
@@ -200,13 +200,18 @@ FORMS = {
         r"""
             डॉ\.  डॉक्टर
             प्रो\.  प्रोफ़ेसर
-            नं\.(?= ?\d)  नंबर
+            नं\.(?= \d)  नंबर
         """,
         r"(?:\d{1,3}(?:,\d{2,3}){1,4}|\d{1,9})",
         ".",
     ),
 }  # fmt: skip
 
+_SCALE = (
+    r"(?i:(?!\s?(?:mil(?:\b|a\b|es\b|l?i|l[oó]n|h)|mrd|mio\b|tsd|tausend|thousand|billi|bn\b|[km]\b|"
+    r"lakh|crore|लाख|करोड|हज|सौ)))"
+)
+"""Nor a word or letter behind an amount that makes it thousands or millions: the currency stands behind that word."""
 _DASH = r"\s?[-–—]\s?"
 _FREE = r"(?<![\w.,:/+-])"
 """Nothing before a number that it could be a part of."""
@@ -216,7 +221,7 @@ _HOUR = r"\d{1,2}(?:[:.]\d\d)?"
 _CLOCK = r"(?:\d{1,2}:\d\d(?:\s?[ap]\.?m\b\.?)?|\d{1,2}\s?[ap]\.?m\b\.?|\d{1,2}\s?h(?:\d\d)?\b)"
 _PART = r"\d{1,3}(?:[.,]\d{1,2})?"
 _PERCENT = re.compile(rf"{_FREE}(?:({_PART}){_DASH})?({_PART})\s?%")
-_RANGE = re.compile(rf"{_FREE}([1-9]\d{{0,2}})\s?–\s?([1-9]\d{{0,2}})(?=\s[^\W\d_]{{3,}})")
+_RANGE = re.compile(rf"{_FREE}([1-9]\d{{0,2}})\s?–\s?([1-9]\d{{0,2}})(?=\s(?:[^\W\d_]|[\u0900-\u0963]){{3,}})")
 """An en dash between two numbers in front of what is counted."""
 _CLOCKS = re.compile(rf"{_FREE}({_CLOCK}){_DASH}({_CLOCK})(?![:\d.-])", re.IGNORECASE)
 
@@ -243,16 +248,16 @@ class _Speaker:
         self._day_names |= {name.lower(): name for name in self._day_names.values()}
         day = "|".join(sorted(self._day_names, key=len, reverse=True))
         hours = rf"({_HOUR}){_DASH}({_HOUR})(?![:\d-]|[.,]\d)"
-        self._days = re.compile(rf"\b({day})\.?{_DASH}({day})\b\.?(?:(:?\s){hours})?", re.IGNORECASE)
+        self._days = re.compile(rf"\b({day})\b\.?({_DASH})({day})\b\.?(?:(:?\s){hours})?", re.IGNORECASE)
         self._hours = re.compile(
-            rf"\b({forms.hours})(:?\s){hours}|{_FREE}{hours}(\s?)({forms.hours})\b", re.IGNORECASE
+            rf"\b({forms.hours})(:?\s){hours}|{_FREE}{hours}(\s?)({forms.hours})(?!\w)", re.IGNORECASE
         )  # fmt: skip
         named = [*forms.money, *(code for code in _CODES if self._money(code))]
         sign = "|".join(sorted(map(re.escape, named), key=len, reverse=True))
         amount = rf"({forms.whole})(?:{re.escape(forms.decimal)}(\d\d))?"
         sums = rf"{amount}(?:{_DASH}{amount})?"
-        self._before = re.compile(rf"(?<![^\W_]|[$€£₹])({sign})\s?{sums}{_WHOLLY}")
-        self._behind = re.compile(rf"{_FREE}{sums}\s?({sign})(?![^\W_])")
+        self._before = re.compile(rf"(?<![^\W_]|[$€£₹])({sign})\s?{sums}{_WHOLLY}{_SCALE}")
+        self._behind = re.compile(rf"{_FREE}{sums}\s?({sign})(?![^\W_]){_SCALE}")
 
     def _money(self, sign: str) -> Money | None:
         money, sign = self._forms.money, _CODES.get(sign, sign)
@@ -275,13 +280,20 @@ class _Speaker:
         return _RANGE.sub(lambda found: _grown(found, f"{found[1]} {to} {found[2]}"), text)
 
     def _day_range(self, found: re.Match[str]) -> str:
+        """Words that only look like days ("so-so", "la mer – mar") stay as they are."""
+        first, dash, last, gap, opens, closes = found.groups()
         to, names = self._forms.to, self._day_names
-        hours = f"{found[3]}{found[4]} {to} {found[5]}" if found[4] else ""
-        return f"{names[found[1].lower()]} {to} {names[found[2].lower()]}{hours}"
+        capitals = first[0].isupper() and last[0].isupper()
+        close = dash.strip() == dash and names[first.lower()].islower()  # no language writes these with a capital
+        if names[first.lower()] == names[last.lower()] or not (opens or capitals or close):
+            return found[0]
+        hours = f"{gap}{opens} {to} {closes}" if opens else ""
+        return f"{names[first.lower()]} {to} {names[last.lower()]}{hours}"
 
     def _hour_range(self, found: re.Match[str]) -> str:
         word, gap, first, last, other_first, other_last, other_gap, other_word = found.groups()
-        if any(int(re.split("[:.]", one)[0]) > 24 for one in (first or other_first, last or other_last)):
+        begins, ends = (int(re.split("[:.]", one)[0]) for one in (first or other_first, last or other_last))
+        if begins > 23 or not 0 < ends <= 24:  # "24-7", "1-0"
             return found[0]
         if first:
             return f"{word}{gap}{first} {self._forms.to} {last}"

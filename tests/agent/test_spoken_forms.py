@@ -42,6 +42,7 @@ SPOKEN = {
         ("lun-vie 9-17 h", "lunes a viernes 9 a 17 h"),
         ("La Sra. Paz y el Dr. Ruiz, p. ej., Ud.", "La señora Paz y el doctor Ruiz, por ejemplo, usted."),
         ("EE. UU., núm. 5, Avda. Sol", "Estados Unidos, número 5, avenida Sol"),
+        ("sáb – dom 10-14", "sábado a domingo 10 a 14"),
         ("al 915 123 456", "al 9 1 5, 1 2 3, 4 5 6"),
     ],
     "fr": [
@@ -72,6 +73,7 @@ SPOKEN = {
         ("₹1,20,000 और ₹1", "120000 रुपये और 1 रुपया"),
         ("₹1.50", "1 रुपया और 50 पैसे"),
         ("डॉ. शर्मा, 20%", "डॉक्टर शर्मा, 20 प्रतिशत"),
+        ("9-17 बजे, 10–12 लोग, 5–6 दिन", "9 से 17 बजे, 10 से 12 लोग, 5 से 6 दिन"),
     ],
 }  # fmt: skip
 LEFT = [
@@ -91,6 +93,16 @@ LEFT = [
     ("it", "n. di telefono"),
     ("pt", "$ 5"),
     ("hi", "₹1.5"),
+    ("pt", "R$ 5 milhões, R$ 1 mil"),
+    ("hi", "₹5 लाख"),
+    ("es", "US$ 5 millones"),
+    ("de", "€ 5 Millionen"),
+    ("it", "€ 5 milioni"),
+    ("fr", "$5 millions, la mer – mar"),
+    ("de", "Mir geht es so-so."),
+    ("en", "We sat – sun on our backs"),
+    ("en", "open 24-7"),
+    ("de", "offen 1-0"),
     ("nl", "10–12 mensen, 20%, € 5, bijv."),
 ]
 """What may mean several things."""
