@@ -337,7 +337,7 @@ class BaseConversation(ConversationKind):
     def _hand_over(self, outcome: Outcome, call: str = "") -> None:
         self._floor.turns.transfer(self._now(), rings=True)
         connecting = Connecting(
-            self._floor, self._agent, lambda: self._recite(self._active.persona.not_connected), self._end
+            self._floor, self._agent, lambda: self.call_control.tell(self._active.persona.not_connected), self._end
         )
         self._spawn(connecting.connect(outcome, call))
 

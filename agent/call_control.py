@@ -75,6 +75,11 @@ class CallControl:
         self._wishes.append(text)
         self.go_on()
 
+    def tell(self, text: str) -> None:
+        """Have the agent say news of the call, before all else that waits and as soon as nobody speaks."""
+        self._wishes.appendleft(text)
+        self.go_on()
+
     def go_on(self) -> None:
         """Say what waits, if nobody has the floor."""
         if self._wishes and self.state in FREE and self._floor.replying is None:

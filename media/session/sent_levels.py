@@ -1,4 +1,4 @@
-"""What is sent in place of the agent's bare sound, and how loud it was while sound was received: evidence of echo.
+"""What is sent under the agent's sound, and how loud the agent was while sound was received: evidence of echo.
 
 Sans-IO.
 """
@@ -33,7 +33,7 @@ class SentLevels:
 
     def __init__(self) -> None:
         self.backdrop = Backdrop()
-        """Sounds under the agent's: they count as sent, but are not the agent's."""
+        """Sounds under the agent's. They do not count: the agent would seem to speak all the time."""
         self._levels: deque[int] = deque(maxlen=KEPT)
 
     def add(self, frame: bytes) -> None:

@@ -252,7 +252,7 @@ class RtpSession:
             else:
                 sent = frame = relayed
             packet = self._sound_packet(form, sent)
-        self.sent_levels.add(sent)
+        self.sent_levels.add(frame)  # what lies under the agent comes back too softly to matter, and never stops
         if self.recording:
             self.recording.agent(frame)
         if self.live:

@@ -19,7 +19,7 @@ from agent.meter import ChargedLlm, meter
 from agent.phrases import phrases_of
 from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
 from agent.realtime_conversation import RealtimeConversation
-from agent.records import Outcome
+from agent.records import HandedOver, Outcome, Report
 from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
 from sipgw.agents.music import sounds_under
@@ -96,12 +96,18 @@ class AgentSetup:
         transfer = seen_transfer(connect) if connect else None
         context.line.line_recorder = context.call_recording
         context.line.backdrop(*sounds_under(self._agent.config.agent))
+
+        def observe(report: Report) -> None:
+            if isinstance(report, HandedOver):
+                context.line.backdrop(*sounds_under(self.services.agents.all[report.agent].config.agent))
+            context.report(report)
+
         made: Conversation | RealtimeConversation
         if part.realtime is not None:
             session = FailoverRealtime(self._realtimes, agent, context.report)
             made = RealtimeConversation(
                 context.line, session, role, find_agent=self._role, options=config.turns, people=people,
-                observer=context.report, call=context.info.id, transfer=transfer,
+                observer=observe, call=context.info.id, transfer=transfer,
             )  # fmt: skip
         else:
             can = connect is not None
@@ -113,7 +119,7 @@ class AgentSetup:
                 part.distant.warm()
             made = Conversation(
                 context.line, stt, role, find_agent=self._role, options=config.turns, people=people,
-                observer=context.report, call=context.info.id, transfer=transfer,
+                observer=observe, call=context.info.id, transfer=transfer,
             )  # fmt: skip
         context.conversation = made
         return made

@@ -178,11 +178,12 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Away(away=True, taken=True))
 
     def backdrop(self, ambience: bytes, thinking: bytes, after: float) -> None:
-        """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it."""
-        if ambience:
-            self._live.ambience(ambience)
-        if thinking:
-            self._live.thinking(thinking, after)
+        """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it.
+
+        An empty one ends what was to be heard before.
+        """
+        self._live.ambience(ambience)
+        self._live.thinking(thinking, after)
 
     def step_back(self) -> None:
         """Let the agent hear and speak again."""

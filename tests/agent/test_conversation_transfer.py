@@ -68,6 +68,15 @@ def test_the_agent_answers_while_it_rings_and_does_not_transfer_twice() -> None:
     assert PERSONA.not_connected not in held.tts.spoken
 
 
+def test_what_the_agent_is_saying_when_nobody_took_the_call_is_said_to_its_end() -> None:
+    held = hold(
+        plan((3, "A person please"), (7, "Tell me all"), (20, "bye")),
+        replace(SETTING, connects=[False], ringing=9.6, script=by_last({**TABLE, "me all": says(LONG)})),
+    )
+    assert held.tts.spoken[1:4] == [CONNECT, LONG, PERSONA.not_connected]
+    assert LONG in [turn.heard for turn in held.turns]
+
+
 @pytest.mark.slow
 def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None:
     """What was being said is broken off for good; nobody is asked anything, nor does the time of the call run out."""

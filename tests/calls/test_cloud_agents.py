@@ -10,6 +10,7 @@ import pytest
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import GatewayConfig
+from sipgw.records.artifacts.wav import write_mono
 from tests.calls.test_cloud_call import every_code, records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -22,6 +23,7 @@ BILLING = """\
 +++
 about = "invoices"
 opening = "Le atiende facturación."
+ambience = ""
 [elevenlabs]
 voice_id = "carlos"
 [openai]
@@ -46,17 +48,24 @@ def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
         Said("Y quiero mi factura, por favor.", 4500, 5500, "es"),
     ]
     handing = Reply(calls=[("c1", "hand_over", '{"to": "billing", "reason": "wants an invoice"}')])
+    write_mono(tmp_path / "office.wav", b"\x90\x10" * 8000)
+
+    def humming(config: GatewayConfig) -> GatewayConfig:
+        changed = bilingual(config)
+        return replace(changed, agent=replace(changed.agent, ambience=str(tmp_path / "office.wav")))
+
     replies = [Reply(text=["Está en camino."]), handing, Reply(text=["¿Cuál es el número?"])]
     agents: Any = lambda config: {"billing": parse_agent(BILLING, Path("agents/billing.md"), config, {})}  # noqa: E731
 
     async def scenario():
-        async with cloud(tmp_path, said, replies, change=bilingual, agents=agents) as world:
+        async with cloud(tmp_path, said, replies, change=humming, agents=agents) as world:
             async with calling(world.target, every_code) as phone:
                 async with asyncio.timeout(HANG):
                     while sound_of("¿Cuál es el número?").strip(b"\xff") not in phone.heard():
                         await asyncio.sleep(0.1)
                 (live,) = world.gateway.calls.values()
                 agent = live.info.agent
+                assert sound_of("Hi.").strip(b"\xff") not in phone.heard(), "there is an ambience under the first one"
             (record,) = await records(world.gateway)
             return world, agent, await world.gateway.store.call(record["id"])
 
