@@ -75,8 +75,13 @@ def located(model: str) -> Path:
 
 @functools.cache
 def loaded(model: str) -> TurnModel:
-    """The model of that name (see `located`). Raises what loading it raises."""
-    return SmartTurn(str(located(model)))
+    """The model of that name (see `located`). Raises `ValueError`."""
+    try:
+        return SmartTurn(str(located(model)))
+    except ImportError as error:
+        raise ValueError(f'[turns] model: {error}: it needs pip install "sipgw[local]"') from None
+    except Exception as error:  # the boundary to a file of the owner's: onnxruntime has errors of its own
+        raise ValueError(f"[turns] model = {model!r}: {error}") from error
 
 
 class TurnJudge:

@@ -219,8 +219,8 @@ class Channel:
     def ambience(self, ulaw: bytes) -> None:
         """Send mu-law sound in a loop under the queued sound and its silence; empty ends it.
 
-        It is neither recorded nor told to those who listen, nor does it count among the levels of `Frames`. A bridge and
-        music are without it.
+        It is neither recorded nor told to those who listen, and does not count among the levels of `Frames`. A bridge
+        and music are without it.
         """
         self._order(Kind.AMBIENCE, ulaw[: wire.MAX_BODY])
 

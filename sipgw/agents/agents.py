@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent.active_agent import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
+from agent.turn_model import loaded
 from sipgw.agents import deprecations
 from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.products import unpriced
@@ -103,6 +104,8 @@ class Agents:
             try:
                 hold_music(one.config.transfer.music)
                 sounds_under(one.config.agent)
+                if one.config.turns.model:
+                    loaded(one.config.turns.model)  # else the first call would wait for it
             except ValueError as error:
                 raise ConfigError(f"agent {one.name}: {error}") from None
             for name in one.config.agent.hand_over:

@@ -1,6 +1,7 @@
 """The pluggable model of the end of a turn: an ONNX file, its features, and its vote in a conversation."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from agent.log_mel import LogMel
 from agent.records import TurnDecided
 from agent.turn_model import KEPT, SmartTurn, TurnJudge, located
 from agent.turn_taking.options import TurnOptions
+from sipgw.agents.agents import Agents
+from sipgw.config.config import ConfigError, GatewayConfig
 from tests.agent.hearing.mixing import to_ulaw
 from tests.agent.holding import Setting, hold
 from tests.fakes.line import FakeCaller, FakeLine, FakeStt
@@ -162,3 +165,15 @@ def test_a_recogniser_that_ends_turns_itself_needs_no_model(monkeypatch: pytest.
         caller.hang_up()
 
     assert hold(plan, Setting(options=TurnOptions(model="it"))).turns[-1].caller == "Where is it?"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(None, "there is no file"), (b"no model", "model.onnx"), (b"", "model.onnx")]
+)
+def test_a_model_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    path = tmp_path / "model.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    config = replace(GatewayConfig(), turns=TurnOptions(model=str(path)))
+    with pytest.raises(ConfigError, match=rf"(?s)\[turns\] model = .*{problem}"):
+        Agents(config, {})
