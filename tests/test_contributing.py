@@ -175,7 +175,7 @@ def web_page(copy: Copy) -> None:
 
 def metric(copy: Copy) -> None:
     made = '        Gauge("sipgw_example", "An example.", registry=self.registry).set(7)\n'
-    copy.insert("sipgw/telemetry/metrics.py", r"^        self\.registry\.register\(_Full\(\)\)$", made)
+    copy.insert("sipgw/telemetry/metrics.py", r"^        self\.registry\.register\(_Asked\(.*\)\)$", made)
     copy.insert("docs/metrics.md", r"^\| `process_\*`", "| `sipgw_example` | | an example |\n")
     read = "from sipgw.telemetry.metrics import Metrics; print(Metrics(lambda: ()).text().decode())"
     assert "\nsipgw_example 7.0\n" in copy.run("-c", read)

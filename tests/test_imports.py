@@ -6,6 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TOPS = ("sipgw", "media", "agent")
+IO = {"asyncio", "socket", "ssl", "time", "os", "random", "threading", "subprocess"}
+"""Modules of I/O, clocks and chance, which the cores do without."""
+CORES = ("sipgw/sip", "media/dtmf", "media/jitter", "media/rtp", "media/session", "media/g711.py", "media/tones.py")
+"""The cores, but for `DRIVERS`. Files of `sipgw` and `media` that call themselves "Sans-IO." count, too."""
+DRIVERS = {
+    f"sipgw/sip/{name}.py"
+    for name in ("endpoint", "handover", "leg", "media_names", "resolver", "standalone_request", "streams", "tls")
+} | {"sipgw/sip/transports.py"}
 
 
 def modules() -> dict[str, Path]:
@@ -69,3 +77,20 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 def test_no_folders_import_each_other_in_a_circle() -> None:
     assert circles(folders()) == []
+
+
+def is_core(name: str, text: str) -> bool:
+    declared = "Sans-IO." in (ast.get_docstring(ast.parse(text)) or "")
+    return name not in DRIVERS and (name.startswith(CORES) or (declared and not name.startswith("agent/")))
+
+
+def test_the_cores_do_no_io_and_have_no_clock_and_no_chance_of_their_own() -> None:
+    known = modules()
+    uses = {
+        str(path.relative_to(ROOT)): {one.partition(".")[0] for one in imported(path, known)} & IO
+        for path in known.values()
+    }
+    cores = {name for name in uses if is_core(name, (ROOT / name).read_text(encoding="utf-8"))}
+    assert len(cores) > 120
+    assert {name: uses[name] for name in cores if uses[name]} == {}
+    assert {name for name in DRIVERS if not uses[name]} == set(), "no driver: take it out of the list"

@@ -1,4 +1,4 @@
-"""The gateway's estimate of how much of the queued sound was sent. The media process knows it exactly."""
+"""The gateway's estimate of how much of the queued sound was sent. The media process knows it exactly. Sans-IO."""
 
 from collections import deque
 

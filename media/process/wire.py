@@ -1,4 +1,4 @@
-"""The messages between the gateway and its media process: kind, channel, length, body."""
+"""The messages between the gateway and its media process: kind, channel, length, body. Sans-IO."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""The header of a stereo 8 kHz mu-law WAV file (RIFF, format tag 7)."""
+"""The header of a stereo 8 kHz mu-law WAV file (RIFF, format tag 7). Sans-IO."""
 
 import struct
 

@@ -53,15 +53,11 @@ class DialedConnection(SipLeg):
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
         """Dial, and negotiate media with the answering side. `opening` runs meanwhile."""
         del opening
-        call_request, info = self._request, self._context.info
+        info = self._context.info
         try:
             made = await self._stack.enter_async_context(
-                self._originator.originate(
-                    call_request.number, self._offers, trunk=call_request.trunk, caller_id=call_request.caller_id,
-                    ring_timeout=call_request.ring_timeout, agent=call_request.agent, purpose=call_request.purpose,
-                    consent=call_request.consent or None, campaign=call_request.campaign, progress=self._progress,
-                )
-            )  # fmt: skip
+                self._originator.originate(self._request, self._offers, self._progress)
+            )
         except CallFailed as failed:
             return disposition_of(failed.ended)
         except NotPermitted as denied:

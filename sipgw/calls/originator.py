@@ -11,7 +11,7 @@ import structlog
 
 from sipgw.calls.negotiation import usable
 from sipgw.calls.redirects import MAX_TRIES, number_of, onward
-from sipgw.config.gate import Purpose
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
@@ -102,23 +102,14 @@ class Originator:
     @contextlib.asynccontextmanager
     async def originate(
         self,
-        number: str,
+        wanted: OriginateRequest,
         offers: Callable[[Attempt], tuple[bytes, ...]],
-        *,
-        trunk: str = "",
-        caller_id: str = "",
-        ring_timeout: float = 60.0,
-        agent: str = "",
-        purpose: Purpose = "call",
-        consent: bool | None = None,
-        campaign: str = "",
         progress: Callable[[Progress], None] = lambda event: None,
     ) -> AsyncIterator[AnsweredCall]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
         `offers` makes an offer for each attempted destination, because no destination may learn the SRTP keys of
-        another. `progress` gets every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the
-        gate.
+        another. `progress` gets every provisional response.
 
         Raises `CallFailed` with the answer of the person called or of the last trunk, `NotDialled` if no trunk could
         try, `NotPermitted` if the gate denied the call.
@@ -126,7 +117,10 @@ class Originator:
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
         busy: list[str] = []
-        request = GateRequest(number, self.first(trunk), agent, purpose, consent, campaign, caller_id)
+        request = GateRequest(
+            wanted.number, self.first(wanted.trunk), wanted.agent, wanted.purpose, wanted.consent or None,
+            wanted.campaign, wanted.caller_id,
+        )  # fmt: skip
         request = request._replace(number=await self._permitted(request))
 
         def early(leg: Leg, event: CallEvent) -> None:
@@ -135,12 +129,12 @@ class Originator:
             elif isinstance(event, Offered):
                 leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change
 
-        for attempt in self._routes.attempts(request.number, now, only=trunk, caller_id=caller_id):
+        for attempt in self._routes.attempts(request.number, now, only=wanted.trunk, caller_id=wanted.caller_id):
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
                     leg, answer, number = await self._try(
-                        attempt, request, lambda one: self._send(one, offers, ring_timeout, early)
+                        attempt, request, lambda one: self._send(one, offers, wanted.ring_timeout, early)
                     )
                 except NotDialled as full:
                     busy.append(str(full))

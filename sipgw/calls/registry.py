@@ -12,6 +12,8 @@ from sipgw.calls.session import STOPPED, CallSession
 from sipgw.events import Disposition
 from sipgw.records.captures.capture import CALL_ID
 
+GOODBYE_LIMIT = 5.0
+"""Seconds that calls have to end when the gateway stops."""
 REMEMBERED = 10_000
 """Number of the latest Call-IDs whose use is counted."""
 
@@ -103,9 +105,9 @@ class CallRegistry:
                     told += 1
         return told
 
-    async def stop_all(self, limit: float) -> None:
-        """End all calls within `limit` seconds."""
+    async def stop_all(self) -> None:
+        """End all calls that are left, within `GOODBYE_LIMIT`."""
         for task in self._tasks.values():
             task.cancel()  # a cancelled call hangs up
         if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=limit)
+            await asyncio.wait(list(self._tasks.values()), timeout=GOODBYE_LIMIT)

@@ -14,7 +14,7 @@ class OriginateRequest:
     """The number to call, and what for."""
 
     number: str
-    agent: str
+    agent: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     """For the agent's ``{{name}}``."""
     trunk: str = ""
@@ -24,7 +24,7 @@ class OriginateRequest:
     purpose: Purpose = "call"
     """For the gate."""
     consent: bool = False
-    """Whether the person has asked to be called, for the gate."""
+    """Whether the person is known to have asked to be called, for the gate."""
     ring_timeout: float = RING_TIMEOUT
     campaign: str = ""
     """The campaign that the call is a part of, for the gate."""

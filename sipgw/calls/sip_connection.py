@@ -73,7 +73,8 @@ class SipLeg:
     async def close(self) -> None:
         """See `sipgw.calls.session.CallConnection.close`."""
         if self._leg is not None:
-            self._leg.reject(500)  # the state of the leg decides which of the two acts; the other does nothing
+            if not self._leg.calling:
+                self._leg.reject(500)  # once the call was answered this does nothing, and `hangup` acts
             self._leg.hangup()
         self._context.line.listeners.hear(b"")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sipgw.calls.negotiation import OurSide
 from sipgw.calls.originator import AnsweredCall, Originator
+from sipgw.calls.request import OriginateRequest
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.people import Mode, PersonOptions
 from sipgw.config.trunks import TrunkOptions
@@ -65,10 +66,12 @@ class TransferDialer:
         """
         uri = target.uri
         if uri.scheme == "tel":
+            wanted = OriginateRequest(
+                uri.user, trunk=target.trunk, ring_timeout=target.ring_timeout, purpose="transfer", consent=True
+            )
             async with self.originator.originate(
-                uri.user, lambda attempt: side.offers(self._address(attempt.trunk), attempt.trunk.srtp, attempt.there),
-                trunk=target.trunk, ring_timeout=target.ring_timeout, purpose="transfer", consent=True,
-            ) as made:  # fmt: skip
+                wanted, lambda attempt: side.offers(self._address(attempt.trunk), attempt.trunk.srtp, attempt.there)
+            ) as made:
                 yield made
         elif not uri.user and uri.host in self.admission.users:
             yield await self._ring(uri.host, target, shown, side)

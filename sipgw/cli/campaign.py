@@ -22,10 +22,9 @@ from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.gateway.gateway import Gateway
 from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
-from sipgw.outbound.job_dialer import LOOK
-from sipgw.outbound.job_result import JobState
+from sipgw.outbound.job_dialer import LOOK, OutboundDialer
 from sipgw.outbound.jobs import Campaign, CampaignState, Job, Jobs
-from sipgw.outbound.outbound_dialer import OutboundDialer
+from sipgw.outbound.retries import JobState
 from sipgw.records.store import Store
 from sipgw.telemetry import log
 

@@ -14,12 +14,13 @@ from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
+from sipgw.gateway.forgetting import forget_everywhere
 from sipgw.gateway.maintenance import delete_old
 from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.retention import Removed
 from sipgw.records.cdr.export import as_csv, as_json
 from sipgw.records.store import CallFilter, Store
-from sipgw.web.forgetting import forget_everywhere
+from sipgw.web.accounts import Accounts
 
 SHOWN = 20
 """Files that could not be deleted, by name."""
@@ -79,10 +80,12 @@ def forget_number(
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await forget_everywhere(store, settings, number, datetime.now(UTC))
+                gone = await forget_everywhere(store, settings, number, datetime.now(UTC), Accounts(store).forget)
                 calls, recordings = gone.removed.calls, gone.removed.recordings
                 out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
                 out.print(f"made unreadable: {gone.decisions} lines of the gate's audit")
+                if gone.unmasked:
+                    out.print(escape(f"not yet there: {gone.unmasked}; the gateway tries again"), soft_wrap=True)
                 await _tell_undeleted(store, gone.removed)
                 if gone.elsewhere:
                     out.print(f"{gone.elsewhere} other gateways delete soon what is on their disks")

@@ -17,7 +17,7 @@ from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.outbound_dialer import OutboundDialer
+from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
 from sipgw.telemetry import log
@@ -66,16 +66,17 @@ async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: 
         dialling.finish()
         if offer.link is not None:
             await dashboard.close()  # its port is wanted too
-            gateway.hand_over(offer.link)
+            gateway.endpoint.hand_over(offer.link)  # it gets new calls; running calls stay here
             err.print("the next gateway has taken over")
         limit = settings.drain.limit
 
         def say(calls: int) -> None:
             err.print(f"{calls} calls go on, for {limit:g} s at most; a second Ctrl-C or SIGTERM hangs up now")
 
-        left = await drain(gateway, limit, hurry, say)
+        gateway.turn_away()
+        left = await drain(gateway.registry, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
-        await gateway.hang_up()  # before all that may wait for the database
+        await gateway.registry.stop_all()  # before all that may wait for the database
 
 
 async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:

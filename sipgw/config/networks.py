@@ -1,4 +1,4 @@
-"""Networks of addresses, and what belongs to each of them."""
+"""Networks of addresses, and what belongs to each of them. Sans-IO."""
 
 import ipaddress
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Telephone numbers in the shapes that carriers want (E.164, by Google's metadata in `phonenumbers`)."""
+"""Telephone numbers in the shapes that carriers want (E.164, by Google's metadata in `phonenumbers`). Sans-IO."""
 
 import contextlib
 import re

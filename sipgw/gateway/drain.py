@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+
+from sipgw.calls.registry import CallRegistry
 
 GOODBYE = 10.0
 """Seconds for the agents' goodbye after the limit; then the calls are hung up."""
@@ -14,39 +15,27 @@ LINGER = 2.0
 after half a second, and after one more (RFC 3261 §17.1.2.2)."""
 
 
-class DrainableGateway(Protocol):
-    """A gateway that can be drained."""
-
-    def turn_away(self) -> None:
-        """Refuse new calls: 503 to INVITE and OPTIONS; registrations are removed."""
-
-    def running(self) -> int:
-        """How many calls go on."""
-
-    def dismiss(self) -> int:
-        """Have the agents say goodbye; returns how many do."""
-
-
-async def drain(gateway: DrainableGateway, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
+async def drain(calls: CallRegistry, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
     """Wait until no call is left, `hurry` is set, or the goodbyes after `limit` seconds are over. Returns the number of
     calls that are left. `say` gets the number of calls at each change. After the last call it waits for `LINGER`.
+
+    The gateway must have been told to `turn_away` new calls.
     """
-    gateway.turn_away()
-    there = gateway.running()
-    left = await _left(gateway, limit, hurry, say)
-    if left and limit and not hurry.is_set() and gateway.dismiss():
-        left = await _left(gateway, GOODBYE, hurry, lambda _: None)
+    there = len(calls)
+    left = await _left(calls, limit, hurry, say)
+    if left and limit and not hurry.is_set() and calls.dismiss_all():
+        left = await _left(calls, GOODBYE, hurry, lambda _: None)
     if there and not left:
         await _waited(LINGER, hurry)
     return left
 
 
-async def _left(gateway: DrainableGateway, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
+async def _left(calls: CallRegistry, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
     """Wait until no call is left, for `limit` seconds, or until `hurry` is set; returns the number of calls that are
     left."""
     told, loop = 0, asyncio.get_running_loop()
     until = loop.time() + limit
-    while left := gateway.running():
+    while left := len(calls):
         if left != told:
             say(left)
             told = left

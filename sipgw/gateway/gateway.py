@@ -56,7 +56,6 @@ from sipgw.records.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
-from sipgw.sip.handover import Link
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import RegisterResponse, Registrar
@@ -68,9 +67,6 @@ from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 log = structlog.get_logger()
 
 VOICES = Pool("the voice model", workers=1, waiting=16)
-GOODBYE_LIMIT = 5.0
-"""Seconds that calls have to end when the gateway stops."""
-
 
 def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[CallTools, ...]:
     """The tools that the gateway's features give to agents: one line for each feature."""
@@ -120,7 +116,7 @@ class Gateway:
         )
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._registry = CallRegistry()
+        self.registry = CallRegistry()
         self._running: RunningParts | None = None
 
     async def __aenter__(self) -> Self:
@@ -165,7 +161,7 @@ class Gateway:
                 call_tools(store, gate.own, originator),
                 artifacts,
             )
-            dispatcher = CallDispatcher(self.admission, services, self._registry, self._group, agent_providers.engage)
+            dispatcher = CallDispatcher(self.admission, services, self.registry, self._group, agent_providers.engage)
             self._running = RunningParts(store, agent_providers, dispatcher)
             await enter(self._group)
             await enter(endpoint)  # last, for calls come at once
@@ -177,7 +173,7 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         self.turn_away()
-        await self.hang_up()
+        await self.registry.stop_all()
         await self._stack.aclose()  # the body's own error stays what it is
 
     async def reload(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> list[OptionChange]:
@@ -253,14 +249,9 @@ class Gateway:
         return self._parts.store
 
     @property
-    def draining(self) -> bool:
-        """Whether no new calls are taken."""
-        return self.admission.capacity.draining
-
-    @property
     def calls(self) -> dict[str, CallSession]:
         """The calls that are going on, by their identity."""
-        return self._registry.calls
+        return self.registry.calls
 
     def originate(self, request: OriginateRequest) -> CallHandle:
         """Start a call, see `sipgw.calls.dispatch.CallDispatcher.originate`."""
@@ -268,10 +259,10 @@ class Gateway:
 
     def stop(self, call: str, cause: str) -> None:
         """End a running or ringing call."""
-        self._registry.stop(call, cause)
+        self.registry.stop(call, cause)
 
     def _recorded(self, call: str) -> RecordedCall | None:
-        session = self._registry.get(call)
+        session = self.registry.get(call)
         return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
     def _recording_folders(self) -> set[str]:
@@ -285,22 +276,6 @@ class Gateway:
         self.admission.capacity.draining = True
         self.watch.stop(self.endpoint)
 
-    def hand_over(self, link: Link) -> None:
-        """Hand the sockets to the next process: it gets new calls, running calls stay here."""
-        self.endpoint.hand_over(link)
-
-    def running(self) -> int:
-        """How many calls go on."""
-        return len(self._registry)
-
-    def dismiss(self) -> int:
-        """Have the agents say goodbye; returns how many do."""
-        return self._registry.dismiss_all()
-
-    async def hang_up(self) -> None:
-        """End all calls that are left."""
-        await self._registry.stop_all(GOODBYE_LIMIT)
-
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
         return self.watch.status()
@@ -311,7 +286,9 @@ class Gateway:
 
     def _here(self) -> GatewayCalls:
         return GatewayCalls(
-            self.config.cluster.called, self.draining, {call: session.row() for call, session in self.calls.items()}
+            self.config.cluster.called,
+            self.admission.capacity.draining,
+            {call: session.row() for call, session in self.calls.items()},
         )
 
     def _on_invite(self, leg: Leg) -> None:

@@ -17,7 +17,6 @@ from sipgw.config.records import RetentionOptions
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
 from sipgw.records.artifacts import hosts
-from sipgw.records.artifacts.adoption import adopt, folders_of
 from sipgw.records.artifacts.artifact import Artifacts, undeleted
 from sipgw.records.artifacts.files import absolute
 from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
@@ -99,7 +98,7 @@ class Maintenance:
         store, config = self._store, self._config
         steps: tuple[Callable[[], Awaitable[Any]], ...] = (
             lambda: hosts.seen(store, now),
-            self._look,
+            self._mark,
             lambda: expire_webhooks(store, now),
             lambda: prune(store, config.capture.timelines, now),
             lambda: self._delete_old(now),
@@ -107,15 +106,13 @@ class Maintenance:
         for step in steps:
             await _bounded(step)
 
-    async def _look(self) -> None:
-        """Mark folders, and list their files; a folder that hangs delays the others at most for its time limit."""
+    async def _mark(self) -> None:
+        """Mark folders; a folder that hangs delays the others at most for its time limit."""
         store = self._store
         marked = [*self._config.capture.folders, *self._recordings(), str(store.options.calls_folder)]
         here = {str(absolute(one)) for one in marked if one}
         for one in sorted(here):
             await _bounded(partial(on_disk, "mark", one, hosts.folders(store).mark, [one]))
-        for one in sorted(here | await folders_of(store)):
-            await _bounded(partial(adopt, store, one))
 
     async def _delete_old(self, now: datetime) -> None:
         try:

@@ -6,21 +6,23 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.agents.agents import VariableError
+from sipgw.calls.originator import Originator
 from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import STOPPED
+from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
-from sipgw.outbound.job_result import JobResult
 from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
-from sipgw.outbound.retries import NOT_TRIED, next_step
+from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
+from sipgw.records.store import Store
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
@@ -31,6 +33,8 @@ FULL_PAUSE = 5.0
 """Seconds without further claims of a campaign when this gateway has no room for a call."""
 RENEW = LEASE / 4
 """Seconds between two renewals of a lease."""
+AGAIN = 5.0
+"""Seconds from a fault until jobs are dialled again."""
 
 
 def new_holder() -> str:
@@ -74,6 +78,22 @@ class CallPlacer(Protocol):
 
     def originate(self, request: OriginateRequest) -> CallHandle:
         """See `sipgw.gateway.gateway.Gateway.originate`."""
+
+
+class CallingGateway(CallPlacer, Protocol):
+    """A gateway that makes calls."""
+
+    config: GatewayConfig
+
+    @property
+    def store(self) -> Store:
+        """Its database."""
+        ...
+
+    @property
+    def originator(self) -> Originator:
+        """Its routes to telephone numbers."""
+        ...
 
 
 class JobDialer:
@@ -263,6 +283,50 @@ class JobDialer:
                         Outcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
                     )
                     self._group.create_task(self._settle())
+
+
+class OutboundDialer:
+    """Dials the jobs of the database as long as it is entered."""
+
+    def __init__(self, gateway: CallingGateway, only: str = "") -> None:
+        """With `only` it dials this campaign and nothing else."""
+        self._gateway = gateway
+        self._only = only
+        self._group = asyncio.TaskGroup()
+        self._dialling: asyncio.Task[None] | None = None
+        self._dialler: JobDialer | None = None
+        self._finishing = False
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        # Without a trunk that can dial, jobs wait for a person. They do not fail when they are due.
+        if self._gateway.originator.first():
+            self._dialling = self._group.create_task(self._dial())
+        return self
+
+    async def _dial(self) -> None:
+        """Dial until told to finish. A fault ends the calls that are made for jobs, and no other calls."""
+        options = self._gateway.config.callbacks
+        callbacks = Pace(options.retry, options.concurrent, latest=options.latest)
+        jobs = Jobs(self._gateway.store, new_holder())
+        while not self._finishing:
+            self._dialler = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
+            try:
+                await self._dialler.run()
+            except Exception:  # the observer boundary: other calls go on
+                log.exception("dialling failed")
+                await asyncio.sleep(AGAIN)
+
+    def finish(self) -> None:
+        """Start no more calls here: other gateways do. Running calls go on."""
+        self._finishing = True
+        if self._dialler is not None:
+            self._dialler.finish()
+
+    async def __aexit__(self, *error: Any) -> None:
+        if self._dialling is not None:
+            self._dialling.cancel()
+        await self._group.__aexit__(*error)
 
 
 def request_of(job: Job) -> OriginateRequest:

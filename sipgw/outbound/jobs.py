@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
-from sipgw.outbound.job_result import JobResult, JobState
+from sipgw.outbound.retries import JobResult, JobState
 from sipgw.records.store import Base
 from sipgw.records.store.engine import Database
 

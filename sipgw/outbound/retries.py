@@ -1,10 +1,11 @@
 """The next state of a job after a call: done, tried again later, or failed. Sans-IO."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import Disposition
-from sipgw.outbound.job_result import JobResult
 
 SOON = 30.0
 """Seconds until the next attempt if no call could be made."""
@@ -12,6 +13,21 @@ NEVER = frozenset({"not_permitted", "declined", "wrong_number", "fax", "too_late
 """Endings after which another call would end in the same way."""
 NOT_TRIED = frozenset({"not_placed", "cancelled", "gateway_stopped"})
 """Endings that have their cause on our side. They do not count as an attempt."""
+
+
+JobState = Literal["planned", "by_hand", "dialling", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The state of a job after an attempt."""
+
+    state: JobState
+    reason: str
+    due: float = 0.0
+    """When it is tried again, if it is ``planned``."""
+    counted: bool = True
+    """Whether the attempt counts."""
 
 
 def next_step(retry: RetryOptions, ending: Disposition, attempts: int, now: datetime) -> JobResult:

@@ -27,7 +27,7 @@ class Core:
 
     @property
     def environment(self) -> Environment:
-        """Chance, our addresses, admission."""
+        """Chance, our addresses, the registrar."""
         return self.clients.environment
 
     def contact(self, peer: Peer) -> str:

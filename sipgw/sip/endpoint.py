@@ -24,7 +24,7 @@ from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Packet, Resolve
+from sipgw.sip.output import Packet, Resolve, Unjudged
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import RegisterResponse
@@ -68,6 +68,7 @@ class EndpointCallbacks(NamedTuple):
     """Callbacks of the application: see `Endpoint`."""
 
     on_invite: Callable[[Leg], None]
+    admit: Admit
     trace: Tracer | None
     screen: Screen
     met: Callable[[str], None]
@@ -98,15 +99,15 @@ class Endpoint:
         bound: Callable[[float], Iterable[int]] = lambda now: (),
     ) -> None:
         self.options = options
-        self._callbacks = EndpointCallbacks(on_invite, trace, screen, met, bound)
         callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
         self._transports = Transports(options, self.datagram, callbacks)
+        admit = guarded(admit, self._transports.judged)
+        self._callbacks = EndpointCallbacks(on_invite, admit, trace, screen, met, bound)
         self._resolver = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
         environment = Environment(
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            guarded(admit, self._transports.judged),
             self._transports.observed,
             int(options.session_expires),
             register,
@@ -290,10 +291,12 @@ class Endpoint:
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._after, self.agent.handle_timer)
 
-    def _handle(self, event: Resolve | IncomingCall) -> None:
+    def _handle(self, event: Resolve | Unjudged | IncomingCall) -> None:
         match event:
             case Resolve(number, peer):
                 self._resolver.locate(peer, functools.partial(self.agent.resolved, number), self._now())
+            case Unjudged(request, source):
+                self.agent.judged(event, self._callbacks.admit(request, source), self._now())
             case IncomingCall(call) if call.phase is not Phase.ENDED:
                 leg = self._leg(call, call.source)
                 if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile

@@ -1,9 +1,8 @@
-"""The values and functions that the driver gives to the SIP core: chance, our addresses, admission."""
+"""The values and functions that the driver gives to the SIP core: chance, our addresses, the registrar."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import RegisterResponse
@@ -18,8 +17,6 @@ class Environment(NamedTuple):
     """A random number from 0 to 1."""
     address: Callable[[Peer], tuple[str, int]]
     """The host and port under which `peer` can reach us."""
-    admit: Callable[[Request, Peer], Refusal | None]
-    """Judges a request outside any dialog: None admits it."""
     observed: Callable[[Peer, str, int], bool] = lambda peer, host, port: False
     """Notes that `peer` sees us at this host and port; returns whether `address` changes by this."""
     session_expires: int = 0

@@ -42,7 +42,8 @@ T = TypeVar("T")
 
 
 class Leg:
-    """One INVITE dialog. Every method may be called at any time; too late, it does nothing."""
+    """One INVITE dialog. What comes too late, because the other side was faster, does nothing. Misuse by our own code
+    raises RuntimeError."""
 
     def __init__(
         self,
@@ -204,25 +205,29 @@ class Leg:
         action(self._clock())
         self._flush()
 
+    @property
+    def _incoming(self) -> InviteServer:
+        if not isinstance(self._call, InviteServer):
+            raise RuntimeError("a call of ours is rung, answered and refused by the other side")  # noqa: TRY004
+        return self._call
+
     def ringing(self) -> None:
         """Send 180 to the caller."""
-        if isinstance(self._call, InviteServer):
-            self._do(self._call.ringing)
+        self._do(self._incoming.ringing)
 
     def progress(self, sdp: bytes) -> None:
         """Let the caller hear us before we answer; `sdp` as for `answer`, which then gets the same."""
-        if isinstance(call := self._call, InviteServer):
-            self._do(lambda now: call.progress(sdp, now))
+        self._do(lambda now: self._incoming.progress(sdp, now))
 
     def answer(self, sdp: bytes) -> None:
-        """Answer the call; `sdp` is our answer, or our offer if the INVITE had none."""
-        if isinstance(call := self._call, InviteServer):
-            self._do(lambda now: call.answer(sdp, now))
+        """Answer the call, once; `sdp` is our answer, or our offer if the INVITE had none."""
+        if self.phase in (Phase.ANSWERED, Phase.CONFIRMED):
+            raise RuntimeError("the call is answered already")
+        self._do(lambda now: self._incoming.answer(sdp, now))
 
     def reject(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Refuse a call that has not been answered."""
-        if isinstance(call := self._call, InviteServer):
-            self._do(lambda now: call.reject(status, now, reason, headers))
+        """Refuse the call; it does nothing if the call has been answered."""
+        self._do(lambda now: self._incoming.reject(status, now, reason, headers))
 
     def hangup(self, text: str = "") -> None:
         """End the call by BYE, CANCEL or a refusal, as its phase requires."""
@@ -279,6 +284,8 @@ class Leg:
 
     def give_way(self, other: "Leg") -> None:
         """Let `other` take the place of this call of ours, which rings: `Endpoint.invite` returns `other`."""
+        if not self.calling or self.successor is not None:
+            raise RuntimeError("only a call of ours gives way, and only once")
         self.successor = other
         self._take(PickedUp())
 

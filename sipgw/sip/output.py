@@ -1,8 +1,10 @@
-"""What the core hands to its driver: packets to send, and host names to resolve."""
+"""What the core hands to its driver: packets to send, host names to resolve, requests to judge."""
 
 from typing import NamedTuple
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.message import Request
+from sipgw.sip.parse import ParseError
 
 
 class Packet(NamedTuple):
@@ -17,3 +19,12 @@ class Resolve(NamedTuple):
 
     number: int
     peer: Peer
+
+
+class Unjudged(NamedTuple):
+    """A request that belongs to no call and no transaction. `UserAgent.judged` takes the verdict on it."""
+
+    request: Request
+    source: Peer
+    error: ParseError | None = None
+    """Why not all of it can be read; then it is refused in any case."""

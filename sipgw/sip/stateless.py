@@ -2,17 +2,13 @@
 
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, reply_peer
-from sipgw.sip.environment import Environment
-from sipgw.sip.fields import FieldError
 from sipgw.sip.matching import Key, stateless_tag
 from sipgw.sip.message import Request, response_to
-from sipgw.sip.output import Packet
-from sipgw.sip.parse import ParseError
+from sipgw.sip.output import Packet, Unjudged
 from sipgw.sip.timers import TIMEOUT
 
 BUSY = Refusal(503, headers=(("Retry-After", "10"),))
@@ -64,44 +60,41 @@ class SentOn:
 
 
 class Stateless:
-    """Judges requests outside all transactions and calls, and answers the refused ones."""
+    """Answers the refused ones among the requests outside all transactions and calls."""
 
-    def __init__(self, environment: Environment, send: Callable[[Packet], None]) -> None:
+    def __init__(self, send: Callable[[Packet], None]) -> None:
         self.counts: Counter[str] = Counter()
         """How many messages were dropped or refused, by cause."""
-        self._environment = environment
         self._send = send
         self._sent_on = SentOn()
         """A copy of a refused INVITE is refused too, even if there is room by now."""
 
-    def admits(self, request: Request, source: Peer, key: Key, now: float, *, room: bool) -> bool:
-        """Whether `request` is admitted; if not, it is answered here. `room`: whether a transaction is allowed."""
-        again = self._sent_on.find(key, source.host, now)
-        refusal = again or self._environment.admit(request, source)
-        if refusal is None and not room:
-            refusal = BUSY
-            self.counts["no room for a transaction"] += 1
+    def repeated(self, request: Request, source: Peer, key: Key, now: float) -> bool:
+        """Whether `request` is a copy of a refused INVITE; then it gets the same answer."""
+        if (again := self._sent_on.find(key, source.host, now)) is not None:
+            self._refuse(request, source, again)
+        return again is not None
+
+    def admits(self, request: Request, source: Peer, key: Key, refusal: Refusal | None, now: float) -> bool:
+        """Whether the verdict on `request` admits it; if not, it is answered here."""
         if refusal is None:
             return True
-        self.counts["refused"] += 1
-        new = again is None and refusal.status == BUSY.status and request.method == "INVITE"
+        new = refusal.status == BUSY.status and request.method == "INVITE"
         if new and self._sent_on.add(key, source.host, refusal, now):
             self.counts["forgotten 503"] += 1
-        self._answer(request, source, refusal)
+        self._refuse(request, source, refusal)
         return False
 
-    def malformed(self, error: ParseError, source: Peer) -> None:
-        """Answer a malformed request, if enough of it can be read."""
-        self.counts["malformed"] += 1
-        request = error.message
-        if request is None or request.method == "ACK":
-            return
-        with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
-            request = request.with_top_via(request.via.with_received(source.host, source.port))
-        refusal = self._environment.admit(request, source)
+    def malformed(self, event: Unjudged, refusal: Refusal | None) -> None:
+        """Answer a malformed request, of which enough can be read."""
         if refusal is not None:
-            self.counts["refused"] += 1
-        self._answer(request, source, refusal or Refusal(error.status, error.reason))
+            self._refuse(event.request, event.source, refusal)
+        elif event.error is not None:
+            self._answer(event.request, event.source, Refusal(event.error.status, event.error.reason))
+
+    def _refuse(self, request: Request, source: Peer, refusal: Refusal) -> None:
+        self.counts["refused"] += 1
+        self._answer(request, source, refusal)
 
     def _answer(self, request: Request, source: Peer, refusal: Refusal) -> None:
         if refusal.status and request.method != "ACK":

@@ -53,11 +53,12 @@ class Transferee:
         self._call.on_event(asked)
 
     def outcome(self, status: int, reason: str, now: float) -> None:
-        """Report the outcome of the call to the target, once for each `ReferRequested`."""
-        if self._busy:
-            self._busy = False
-            reason = " ".join(cleaned(reason).split())[:100]
-            self._notify(f"SIP/2.0 {status} {reason}", "terminated;reason=noresource", now)
+        """Report the outcome of the call to the target, once for each `ReferRequested`; else it raises RuntimeError."""
+        if not self._busy:
+            raise RuntimeError("no REFER waits for its outcome")
+        self._busy = False
+        reason = " ".join(cleaned(reason).split())[:100]
+        self._notify(f"SIP/2.0 {status} {reason}", "terminated;reason=noresource", now)
 
     def _notify(self, line: str, state: str, now: float) -> None:
         if not self._silent:

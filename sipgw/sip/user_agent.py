@@ -6,6 +6,7 @@ requests inside dialogs find their call (§12.2.2). The calls depend on `Core`, 
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from sipgw.sip.body import plain
@@ -16,14 +17,15 @@ from sipgw.sip.core import Core
 from sipgw.sip.dialog import Peer, reply_peer
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.environment import Environment
+from sipgw.sip.fields import FieldError
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Packet, Resolve
+from sipgw.sip.output import Packet, Resolve, Unjudged
 from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.session_timer import too_short
-from sipgw.sip.stateless import Stateless
+from sipgw.sip.stateless import BUSY, Stateless
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Transaction, TransactionEvent, TransactionState
 
 MAX_TRANSACTIONS = 20_000
@@ -42,12 +44,12 @@ class UserAgent:
     def __init__(self, environment: Environment, name: str = "sipgw") -> None:
         self._environment = environment
         self._packets: deque[Packet] = deque()
-        self._events: deque[Resolve | IncomingCall] = deque()
+        self._events: deque[Resolve | Unjudged | IncomingCall] = deque()
         self.core = Core(environment, self._packets.append, self._events.append, name)
         self._servers: dict[Key, Transaction] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
-        self._stateless = Stateless(environment, self._packets.append)
+        self._stateless = Stateless(self._packets.append)
 
     # Input and output
 
@@ -62,7 +64,24 @@ class UserAgent:
         elif isinstance(message, Request):
             self._receive_request(message, source, now)
         else:
-            self._stateless.malformed(message, source)
+            self.counts["malformed"] += 1
+            if (request := message.message) is not None and request.method != "ACK":
+                with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
+                    request = request.with_top_via(request.via.with_received(source.host, source.port))
+                self._events.append(Unjudged(request, source, message))
+
+    def judged(self, event: Unjudged, refusal: Refusal | None, now: float) -> None:
+        """Take the driver's verdict on a request; None admits it."""
+        request, source, error = event
+        if error is not None:
+            self._stateless.malformed(event, refusal)
+        elif not self._found(request, source, now):  # a copy may have been judged before
+            key = server_key(request)
+            if refusal is None and len(self._servers) >= MAX_TRANSACTIONS:
+                self.counts["no room for a transaction"] += 1
+                refusal = BUSY
+            if self._stateless.admits(request, source, key, refusal, now):
+                self._begin(request, source, None, None, now)
 
     def resolved(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
         """Take the addresses that the `Resolve` of this number asked for, best first; none if there is none."""
@@ -72,7 +91,7 @@ class UserAgent:
         """The driver could not send to `peer`, or not connect to it."""
         self.clients.unreachable(peer, cause, now)
 
-    def next_event(self) -> Resolve | IncomingCall | None:
+    def next_event(self) -> Resolve | Unjudged | IncomingCall | None:
         """Take the next event, or None. What concerns one call comes to its `on_event`."""
         return self._events.popleft() if self._events else None
 
@@ -144,24 +163,35 @@ class UserAgent:
 
     def _receive_request(self, request: Request, source: Peer, now: float) -> None:
         request = request.with_top_via(request.via.with_received(source.host, source.port))
+        if not self._found(request, source, now):
+            self._events.append(Unjudged(request, source))
+
+    def _found(self, request: Request, source: Peer, now: float) -> bool:
+        """Give a request to its transaction or its call, a copy of a refused one its answer; False for any other."""
         key = server_key(request)
         transaction = self._servers.get(key)
-        if transaction is not None and request.method != "ACK":
-            transaction.fire(TransactionEvent.REQUEST, now)
-            return
         if request.method == "ACK":
             if transaction is not None:
                 transaction.fire(TransactionEvent.ACK, now, request)
             else:
                 self._acked(request, now)
-            return
+            return True
+        if transaction is not None:
+            transaction.fire(TransactionEvent.REQUEST, now)
+            return True
         usage = self.core.dialogs.get(dialog_of(request)) if request.to.tag else None
         cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
-        room = len(self._servers) < MAX_TRANSACTIONS
-        if usage is None and cancelled is None and not self._stateless.admits(request, source, key, now, room=room):
-            return
+        if usage is None and cancelled is None:
+            return self._stateless.repeated(request, source, key, now)
+        self._begin(request, source, usage, cancelled, now)
+        return True
+
+    def _begin(
+        self, request: Request, source: Peer, usage: DialogUsage | None, cancelled: Transaction | None, now: float
+    ) -> None:
+        """Make a transaction, and serve the request in it."""
         request = plain(request)
-        transaction = self._server(request, source, key)
+        transaction = self._server(request, source, server_key(request))
         try:
             self._serve(request, transaction, source, usage, cancelled, now)
         except Exception:  # the sender gets a response, and no transaction waits for one for ever

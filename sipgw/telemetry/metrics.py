@@ -3,6 +3,7 @@
 No label ever holds a call, a number or anything else that a caller chooses, so the number of series is bounded.
 """
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -88,12 +89,9 @@ class Metrics:
         self._talk = _Talk(self.registry)
         self._sip = _Sip(self.registry)
         Gauge("sipgw_build_info", "Always 1.", ["version"], registry=self.registry).labels(__version__).set(1)
-        self.registry.register(_Trunks(trunks))
-        self.registry.register(_Dropped(dropped))
         ProcessCollector(registry=self.registry)
-        self.registry.register(_MediaProcesses(media))
-        self.registry.register(_Pools())
-        self.registry.register(_Full())
+        parts = (lambda: _trunks(trunks()), lambda: _dropped(dropped()), lambda: _media_processes(media()))
+        self.registry.register(_Asked(*parts, _pools, _full))
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
@@ -240,108 +238,84 @@ class _Sip:
         self._responses.labels(*labels).inc()
 
 
-class _Dropped(Collector):
+class _Asked(Collector):
+    """Metrics that are asked for whenever they are read."""
+
+    def __init__(self, *asked: Callable[[], Iterable[Metric]]) -> None:
+        self._asked = asked
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked at the start."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask now."""
+        return itertools.chain.from_iterable(ask() for ask in self._asked)
+
+
+def _dropped(dropped: Mapping[str, int]) -> Iterable[Metric]:
     """Dropped SIP messages."""
-
-    def __init__(self, dropped: Callable[[], Mapping[str, int]]) -> None:
-        self._dropped = dropped
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing is asked at the start."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Ask now."""
-        counted = CounterMetricFamily("sipgw_sip_dropped", "SIP messages dropped or turned away.", labels=["why"])
-        for why, number in self._dropped().items():
-            counted.add_metric([why], number)
-        return [counted]
+    counted = CounterMetricFamily("sipgw_sip_dropped", "SIP messages dropped or turned away.", labels=["why"])
+    for why, number in dropped.items():
+        counted.add_metric([why], number)
+    return [counted]
 
 
-class _MediaProcesses(Collector):
+def _media_processes(processes: Iterable[ProcessState]) -> Iterable[Metric]:
     """The resources of the media processes, by number."""
-
-    def __init__(self, processes: Callable[[], Iterable[ProcessState]]) -> None:
-        self._processes = processes
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing is asked at the start."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Ask now."""
-        up = GaugeMetricFamily("sipgw_media_process_up", "1 if it runs.", labels=["process"])
-        calls = GaugeMetricFamily("sipgw_media_process_calls", "Calls whose sound it has.", labels=["process"])
-        late = "Seconds by which its sound is late at the gateway."
-        delay = GaugeMetricFamily("sipgw_media_process_delay_seconds", late, labels=["process"])
-        ours = "Calls that a fault of the gateway's own has ended, and nothing else."
-        failed = CounterMetricFamily("sipgw_media_process_failed_calls", ours, labels=["process"])
-        families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed)}
-        for number, pid, held, behind, faults in self._processes():
-            label = str(number)
-            up.add_metric([label], float(pid > 0))
-            calls.add_metric([label], held)
-            delay.add_metric([label], behind)
-            failed.add_metric([label], faults)
-            collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
-            for metric in collector.collect() if pid else ():
-                family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
-                for sample in metric.samples:
-                    family.add_sample(sample.name, {"process": label}, sample.value)
-        return families.values()
+    up = GaugeMetricFamily("sipgw_media_process_up", "1 if it runs.", labels=["process"])
+    calls = GaugeMetricFamily("sipgw_media_process_calls", "Calls whose sound it has.", labels=["process"])
+    late = "Seconds by which its sound is late at the gateway."
+    delay = GaugeMetricFamily("sipgw_media_process_delay_seconds", late, labels=["process"])
+    ours = "Calls that a fault of the gateway's own has ended, and nothing else."
+    failed = CounterMetricFamily("sipgw_media_process_failed_calls", ours, labels=["process"])
+    families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed)}
+    for number, pid, held, behind, faults in processes:
+        label = str(number)
+        up.add_metric([label], float(pid > 0))
+        calls.add_metric([label], held)
+        delay.add_metric([label], behind)
+        failed.add_metric([label], faults)
+        collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
+        for metric in collector.collect() if pid else ():
+            family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+            for sample in metric.samples:
+                family.add_sample(sample.name, {"process": label}, sample.value)
+    return families.values()
 
 
-class _Pools(Collector):
+def _pools() -> Iterable[Metric]:
     """The pools of threads, by the kind of work."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Ask now."""
-        busy = GaugeMetricFamily("sipgw_pool_busy", "Threads that work.", labels=["pool"])
-        queued = GaugeMetricFamily("sipgw_pool_queued", "Pieces of work that wait for one.", labels=["pool"])
-        refused = CounterMetricFamily("sipgw_pool_refused", "Pieces of work that found it full.", labels=["pool"])
-        for name, pool in POOLS.items():
-            busy.add_metric([name], pool.busy)
-            queued.add_metric([name], pool.queued)
-            refused.add_metric([name], pool.refused)
-        return [busy, queued, refused]
+    busy = GaugeMetricFamily("sipgw_pool_busy", "Threads that work.", labels=["pool"])
+    queued = GaugeMetricFamily("sipgw_pool_queued", "Pieces of work that wait for one.", labels=["pool"])
+    refused = CounterMetricFamily("sipgw_pool_refused", "Pieces of work that found it full.", labels=["pool"])
+    for name, pool in POOLS.items():
+        busy.add_metric([name], pool.busy)
+        queued.add_metric([name], pool.queued)
+        refused.add_metric([name], pool.refused)
+    return [busy, queued, refused]
 
 
-class _Full(Collector):
+def _full() -> Iterable[Metric]:
     """Counters of full tables and queues."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Ask now."""
-        full = CounterMetricFamily("sipgw_full", "What found no place, or took that of the oldest.", labels=["what"])
-        for what, number in FULL.items():
-            full.add_metric([what], number)
-        return [full]
+    full = CounterMetricFamily("sipgw_full", "What found no place, or took that of the oldest.", labels=["what"])
+    for what, number in FULL.items():
+        full.add_metric([what], number)
+    return [full]
 
 
-class _Trunks(Collector):
+def _trunks(trunks: Iterable[Trunk]) -> Iterable[Metric]:
     """The present state of the trunks."""
-
-    def __init__(self, trunks: Callable[[], Iterable[Trunk]]) -> None:
-        self._trunks = trunks
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing is asked at the start."""
-        return self._families({})
-
-    def collect(self) -> Iterable[Metric]:
-        """Ask now."""
-        return self._families({trunk.name: trunk for trunk in self._trunks()})
-
-    def _families(self, trunks: Mapping[str, Trunk]) -> Iterable[Metric]:
-        live = GaugeMetricFamily("sipgw_live_calls", "Calls that go on.", labels=["trunk"])
-        registered = GaugeMetricFamily("sipgw_trunk_registered", "1 if registered.", labels=["trunk"])
-        up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
-        for name, trunk in trunks.items():
-            live.add_metric([name], trunk.calls)
-            if trunk.registration not in ("", "elsewhere", "closed"):  # in a cluster one gateway does it
-                registered.add_metric([name], float(trunk.registration == "registered"))
-            if trunk.health != "unknown":
-                up.add_metric([name], float(trunk.health == "up"))
-        return [live, registered, up]
+    live = GaugeMetricFamily("sipgw_live_calls", "Calls that go on.", labels=["trunk"])
+    registered = GaugeMetricFamily("sipgw_trunk_registered", "1 if registered.", labels=["trunk"])
+    up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
+    for trunk in trunks:
+        live.add_metric([trunk.name], trunk.calls)
+        if trunk.registration not in ("", "elsewhere", "closed"):  # in a cluster one gateway does it
+            registered.add_metric([trunk.name], float(trunk.registration == "registered"))
+        if trunk.health != "unknown":
+            up.add_metric([trunk.name], float(trunk.health == "up"))
+    return [live, registered, up]
 
 
 def _histogram(

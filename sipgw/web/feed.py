@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from sipgw.bounds import FULL
-from sipgw.calls.session import CallSession
-from sipgw.web.board import LiveCallBoard
+from sipgw.calls.session import CallSession, Row
 
 log = structlog.get_logger()
 
@@ -26,6 +25,37 @@ AT_MOST = 600.0
 CLOSED = b"event: closed\ndata: {}\n\n"
 ALIVE_EVERY = 15.0
 """Seconds between keep-alives: proxies close idle connections."""
+
+
+class BoardChange(NamedTuple):
+    """An update of a board; only the fields that differ."""
+
+    rows: dict[str, Row]
+    gone: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.gone)
+
+
+class LiveCallBoard:
+    """The state that all browsers have received."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    def change(self, calls: Mapping[str, CallSession]) -> BoardChange:
+        """Look at `calls` again."""
+        now = {call: session.row() for call, session in calls.items()}
+        gone = [call for call in self.rows if call not in now]
+        changed = {}
+        for call, new in now.items():
+            old = self.rows.get(call)
+            if old is None:
+                changed[call] = new
+            elif differs := {name: value for name, value in new.items() if old[name] != value}:
+                changed[call] = differs
+        self.rows = now
+        return BoardChange(changed, gone)
 
 
 class Feed:

@@ -23,7 +23,7 @@ async def ready(app: Here) -> Response:
     """200 if the gateway takes calls, otherwise 503 with the reason: for a load balancer. One working media process is
     enough."""
     engine = app.gateway.evidence.engine
-    if app.gateway.draining:
+    if app.gateway.admission.capacity.draining:
         return PlainTextResponse("draining: no new calls are taken\n", 503)
     if engine is None or not engine.alive:
         return PlainTextResponse("the media process is being started\n", 503)

@@ -43,10 +43,6 @@ class GatewayView(browser_phone.PhoneGateway, Protocol):
     evidence: Evidence
 
     @property
-    def draining(self) -> bool:
-        """Whether no new calls are taken."""
-
-    @property
     def calls(self) -> Mapping[str, CallSession]:
         """The calls that are going on, by their identity."""
 

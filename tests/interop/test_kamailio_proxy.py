@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.sip.endpoint import CallFailed
@@ -119,12 +120,14 @@ def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(sipp(tmp_path, "-sn", "uas", "-p", str(proxy.phone), "-m", "1"))
                 await asyncio.wait_for(listening(proxy.phone, "udp"), HANG)
-                async with world.gateway.originator.originate("200", lambda attempt: (OFFER,)) as made:
+                async with world.gateway.originator.originate(
+                    OriginateRequest("200"), lambda attempt: (OFFER,)
+                ) as made:
                     assert made.answer is not None
                     assert made.trunk == "kamailio"
                     made.leg.hangup()
             with pytest.raises(CallFailed, match="404"):
-                async with world.gateway.originator.originate("nobody", lambda attempt: (OFFER,)):
+                async with world.gateway.originator.originate(OriginateRequest("nobody"), lambda attempt: (OFFER,)):
                     pass
             async with asyncio.timeout(HANG):
                 while world.gateway.status()[0].health != "up":

@@ -11,13 +11,14 @@ import pytest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
+from sipgw.gateway.forgetting import forget_everywhere
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts.hosts import GONE
 from sipgw.records.artifacts.retention import LOST
 from sipgw.records.store import CallFilter, CallRecord, Store
 from sipgw.records.store.spool import Spool
 from sipgw.records.store.tables import SpoolRecord
-from sipgw.web.forgetting import forget_everywhere
+from sipgw.web.accounts import Accounts
 from tests.cdr_events import add_call
 from tests.interop.postgresql import Server, server
 from tests.interop.test_shared_database import emptied
@@ -106,7 +107,8 @@ def test_who_is_forgotten_at_one_gateway_is_forgotten_by_all(server: Server, tmp
         decided = two.folder / "audit" / "gate-2026-11.jsonl"
         decided.write_text(json.dumps({"number": NUMBER}) + "\n")
         for _ in range(2):  # and once more
-            told = await forget_everywhere(one.store, GatewayConfig(store=one.store.options), NUMBER, NOW)
+            config = GatewayConfig(store=one.store.options)
+            told = await forget_everywhere(one.store, config, NUMBER, NOW, Accounts(one.store).forget)
             assert told.elsewhere == 1
         assert (one.files, two.files) == ([], ["call 1"])
         assert await one.store.calls() == [], "nothing but the file is kept until the other gateway has time"

@@ -9,10 +9,9 @@ import pytest
 
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
-from sipgw.outbound import outbound_dialer
-from sipgw.outbound.job_dialer import JobDialer
+from sipgw.outbound import job_dialer
+from sipgw.outbound.job_dialer import JobDialer, OutboundDialer
 from sipgw.outbound.jobs import Jobs
-from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
@@ -62,4 +61,4 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(JobDialer, "run", broken_once)
     run(scenario())
-    assert began[1] - began[0] == pytest.approx(outbound_dialer.AGAIN)
+    assert began[1] - began[0] == pytest.approx(job_dialer.AGAIN)

@@ -18,9 +18,8 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
-from sipgw.outbound.job_dialer import JobDialer, Pace
+from sipgw.outbound.job_dialer import JobDialer, OutboundDialer, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
-from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.outbound.retries import SOON
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.leg import Leg

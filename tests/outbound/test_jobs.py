@@ -17,9 +17,8 @@ from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.gateway.maintenance import delete_old
-from sipgw.outbound.job_result import JobResult
 from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome
-from sipgw.outbound.retries import SOON, next_step
+from sipgw.outbound.retries import SOON, JobResult, next_step
 from sipgw.records.store import Store
 
 T = TypeVar("T")

@@ -11,10 +11,10 @@ from agent.tools import Toolbox
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.job_result import JobResult
+from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
-from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.outbound.promises import CallbackContext, callback_tool
+from sipgw.outbound.retries import JobResult
 from sipgw.records.store import Store
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 

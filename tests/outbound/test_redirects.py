@@ -9,6 +9,7 @@ import pytest
 
 from sipgw.calls.originator import Originator
 from sipgw.calls.redirects import onward
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.endpoint import CallFailed, Endpoint
@@ -112,7 +113,7 @@ async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
     async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
         out = Originator(endpoint, ways, Registrar(), TrunkSlots(Counter()), gate)
         try:
-            async with out.originate(NUMBER, lambda attempt: (OFFER,)) as made:
+            async with out.originate(OriginateRequest(NUMBER), lambda attempt: (OFFER,)) as made:
                 made.leg.hangup()
                 await made.leg.over(HANG)
                 return "answered"

@@ -19,9 +19,7 @@ from sipgw.gateway import maintenance as maintenance_module
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts import folders, work
-from sipgw.records.artifacts.adoption import NOTE
-from sipgw.records.artifacts.artifact import ENDLESS, UNSEEN, is_open
-from sipgw.records.artifacts.files import BUNDLE, ENDING, PACKETS, file_name
+from sipgw.records.artifacts.artifact import ENDLESS, is_open
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store import CallRecord, Store
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
@@ -93,96 +91,36 @@ def test_what_calls_leave_when_the_gateway_ends_is_done_before_it_does(tmp_path:
 
 
 @pytest.mark.faults("C3")
-def test_a_database_and_files_of_the_release_before_have_rows(tmp_path: Path) -> None:
-    """Recordings, files that could not be deleted, numbers to forget; captures, notes of killed gateways."""
-    captures, calls = tmp_path / "captures", tmp_path / "x.db.calls"
-    captures.mkdir()
-    calls.mkdir()
-    finished, noted, cut = (tmp_path / f"{name}.wav" for name in ("finished", "noted", "cut"))
-    files = {
-        captures / f"{file_name('a@1')}{PACKETS}": ("a@1", "capture", ArtifactState.FINISHED),
-        captures / f"{file_name('gone')}{BUNDLE}": ("", "bundle", ArtifactState.FINISHED),
-        calls / f"{file_name('b@2')}{ENDING}": ("b@2", "timeline", ArtifactState.FINISHED),
-    }
-    for path in (*files, finished, noted, cut, captures / "mine.pcap", tmp_path / "music.wav"):
+def test_a_database_from_before_the_table_has_rows(tmp_path: Path) -> None:
+    """Recordings, files that could not be deleted, numbers to forget. A recording that is away stays closed."""
+    finished, noted, away = (tmp_path / f"{name}.wav" for name in ("finished", "noted", "away"))
+    for path in (finished, noted, tmp_path / "noted.wav.unfinished"):
         path.touch()
-    Path(f"{noted}{NOTE}").write_text('{"call": "b@2", "judged": {}}\n{"cover": ["L:1-2"], "number": 0}\n')
-    Path(f"{cut}{NOTE}").write_text('{"call": "c@3", "judged": {}}\n')
     with create_engine(f"sqlite:///{tmp_path / 'x.db'}").begin() as connection:
         command.upgrade(config(connection), "0016")
         named = text(
             "INSERT INTO calls (id, recording, gateway, direction, trunk, agent, caller, called, began, ended) "
             "VALUES (:call, :recording, '', 'in', 'pbx', 'agent', '', '', '2026-11-20 12:00:00', '2026-11-20 12:01:00')"
         )
-        for call, recording in (("a@1", finished), ("b@2", noted)):
+        for call, recording in (("a@1", finished), ("b@2", noted), ("c@3", away)):
             connection.execute(named, {"call": call, "recording": str(recording)})
         connection.execute(text("INSERT INTO undeleted VALUES ('/away/1.wav', '', '2026-11-20 12:00:00', 7, 'why')"))
         connection.execute(text("INSERT INTO forgotten VALUES ('one', :number)"), {"number": NUMBER})
 
     async def run() -> None:
         wanted = settings(tmp_path)
-        async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
-            maintenance = Maintenance(store, wanted, lambda: [str(tmp_path)])
-            async with store.read() as session:
-                there = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
+        async with Store(wanted.store) as store, store.read() as session:
+            there = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
             stuck, number = there.pop("/away/1.wav"), there.pop(NUMBER)
             assert (stuck.state, stuck.attempts, stuck.problem) == (ArtifactState.TO_DELETE, 7, "why")
             assert (number.kind, number.state, number.gateway) == (ArtifactKind.AUDIT, ArtifactState.TO_REDACT, "one")
-            assert {(row.call, row.kind, row.state) for row in there.values()} == {
-                (call, ArtifactKind.RECORDING, ArtifactState.TO_REDACT) for call in ("a@1", "b@2")
-            }, "it is not known yet which have a note"
-            for _ in range(2):
-                await maintenance.once(NOW - timedelta(days=3))
-            async with store.read() as session:
-                rows = {row.path: row for row in await session.scalars(select(ArtifactRecord))}
-                assert await is_open(session, str(finished)) and not await is_open(session, str(noted))
-            assert {path: rows[str(path)].call for path in files} == {path: call for path, (call, *_) in files.items()}
-            assert {rows[str(path)].kind for path in files} == {"capture", "bundle", "timeline"}
-            assert rows[str(noted)].redact == {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
-            assert str(captures / "mine.pcap") not in rows and str(tmp_path / "music.wav") not in rows
-            assert not list(tmp_path.glob(f"*{NOTE}")), "each has a row"
-            assert str(cut) in rows
-
-    asyncio.run(run())
-
-
-@pytest.mark.faults("C15")
-def test_a_recording_of_an_earlier_release_is_closed_until_its_folder_is_there_and_no_note_lies_in_it(
-    tmp_path: Path,
-) -> None:
-    """Its disk is not mounted at the upgrade, or its folder is not configured any more."""
-    disk, away = tmp_path / "disk", tmp_path / "away"
-    away.mkdir()
-    for name in ("clean.wav", "noted.wav", f"noted.wav{NOTE}", f"{file_name('a')}{PACKETS}"):
-        (away / name).touch()
-    paths = [str(disk / f"{name}.wav") for name in ("clean", "noted")]
-
-    async def states(store: Store) -> list[bool | None]:
-        async with store.read() as session:
-            return [await is_open(session, path) for path in paths]
-
-    async def run() -> None:
-        wanted = settings(tmp_path)
-        async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
-            async with store.write() as session:
-                more = {"state": ArtifactState.TO_REDACT.value, "problem": UNSEEN, "created": NOW}
-                session.add_all(artifact("a", path, **more) for path in paths)
-            unconfigured, configured = (Maintenance(store, wanted, lambda one=one: one) for one in ((), (str(disk),)))
-            for mounted in (False, True):
-                if mounted:
-                    disk.mkdir()  # an empty mount point
-                for maintenance in (unconfigured, configured):
-                    await maintenance.once(NOW)
-                    assert await states(store) == [False, False]
-            disk.rename(tmp_path / "bare")
-            away.rename(disk)
-            await unconfigured.once(NOW)
-            assert await states(store) == [True, False] and not list(disk.glob(f"*{NOTE}"))
-            await configured.once(NOW)
-            async with store.read() as session:
-                assert await session.scalar(
-                    select(ArtifactRecord.path).where(ArtifactRecord.kind == ArtifactKind.CAPTURE)
-                )
+            assert {(row.call, row.kind) for row in there.values()} == {
+                (call, ArtifactKind.RECORDING) for call in ("a@1", "b@2", "c@3")
+            }
+            assert there[str(noted)].redact == {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
+            away.touch()  # its disk is back
+            await Maintenance(store, wanted).once(NOW - timedelta(days=3))
+            assert [await is_open(session, str(path)) for path in (finished, noted, away)] == [True, False, False]
 
     asyncio.run(run())
 

@@ -112,6 +112,33 @@ def test_a_refused_call_raises_what_it_was_refused_with() -> None:
     run(call)
 
 
+def test_misuse_of_a_leg_by_our_own_code_raises() -> None:
+    async def call() -> None:
+        taken: list[Leg] = []
+        async with Endpoint(LOCAL, taking(taken), admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
+            ours, _ = await phone.invite(Uri.parse(f"sip:agent@127.0.0.1:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
+            (theirs,) = taken
+            for misuse in (
+                ours.ringing,
+                lambda: ours.progress(ANSWER),
+                lambda: ours.answer(ANSWER),
+                lambda: ours.reject(486),
+                lambda: theirs.answer(ANSWER),
+                lambda: theirs.give_way(ours),
+                lambda: theirs.report_refer(200, "OK"),
+            ):
+                with pytest.raises(RuntimeError):
+                    misuse()
+            theirs.reject(486)  # too late: nothing happens
+            assert ours.phase is Phase.CONFIRMED
+            ours.hangup()
+            ours.hangup()
+            await last(theirs)
+            theirs.answer(ANSWER)  # it was hung up meanwhile
+
+    run(call)
+
+
 def test_giving_up_an_invite_cancels_it() -> None:
     async def call() -> None:
         rung: asyncio.Queue[Leg] = asyncio.Queue()

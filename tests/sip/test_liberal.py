@@ -15,6 +15,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Confirmed, Ended, Phase
 from sipgw.sip.fields import CSeq, NameAddr, Via
 from sipgw.sip.message import Request
+from sipgw.sip.output import Packet
 from sipgw.sip.parse import MAX_DATAGRAM, parse_message
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
@@ -97,18 +98,21 @@ def test_a_route_that_cannot_be_read_is_refused() -> None:
 def test_a_request_whose_via_cannot_be_read_is_answered_where_it_came_from() -> None:
     """RFC 4475 §3.1.2.1 wants a 400, and its Vias as they were."""
     wire = Wire(B)
-    agent = wire.parties[B].agent
-    agent.receive(load("badinv01"), Peer("udp", "192.0.2.15", 5999), wire.now)
-    (packet,) = agent.to_send()
+    party = wire.parties[B]
+
+    def answers() -> list[Packet]:
+        party.agent.receive(load("badinv01"), Peer("udp", "192.0.2.15", 5999), wire.now)
+        party.handle(wire.now)
+        return list(party.agent.to_send())
+
+    (packet,) = answers()
     assert packet.peer == Peer("udp", "192.0.2.15", 5999)
     assert packet.data.startswith(b"SIP/2.0 400 ")
     assert b"\r\nVia: SIP/2.0/UDP 192.0.2.15;;,;,,\r\n" in packet.data
-    wire.parties[B].admit = lambda request, peer: Refusal(401)
-    agent.receive(load("badinv01"), Peer("udp", "192.0.2.15", 5999), wire.now)
-    assert [packet.data[:12] for packet in agent.to_send()] == [b"SIP/2.0 401 "]
-    wire.parties[B].admit = lambda request, peer: Refusal(0)
-    agent.receive(load("badinv01"), Peer("udp", "192.0.2.15", 5999), wire.now)
-    assert not list(agent.to_send()), "strangers learn nothing"
+    party.admit = lambda request, peer: Refusal(401)
+    assert [packet.data[:12] for packet in answers()] == [b"SIP/2.0 401 "]
+    party.admit = lambda request, peer: Refusal(0)
+    assert not answers(), "strangers learn nothing"
 
 
 @pytest.mark.faults("B12")
@@ -165,7 +169,13 @@ def test_a_stranger_costs_little_work(data: bytes, monkeypatch: pytest.MonkeyPat
         count(monkeypatch, work, kind, method)
     wire = Wire(B)
     wire.parties[B].admit = lambda request, peer: Refusal(0)
-    steps = lines_run(lambda: wire.parties[B].agent.receive(data + b"\r\n\r\n", Peer("udp", A, 5060), wire.now))
+    party = wire.parties[B]
+
+    def take() -> None:
+        party.agent.receive(data + b"\r\n\r\n", Peer("udp", A, 5060), wire.now)
+        party.handle(wire.now)
+
+    steps = lines_run(take)
     assert work["NameAddr.parse"] == 0, "nobody has asked for a Contact or a Route"
     assert work["NameAddr.party"] <= 4, "the request, and the same with another Via"
     assert work["Via.parse"] <= 2

@@ -118,13 +118,13 @@ def test_a_call_has_its_place_while_the_names_of_its_offer_are_looked_up(tmp_pat
 
             first = group.create_task(refused())
             await until(lambda: server.asked["dead.example", "A"])
-            assert world.gateway.running() == 1
+            assert len(world.gateway.registry) == 1
             assert await refused() == 503, "the trunk has a call"
             world.gateway.turn_away()
-            assert world.gateway.running() == 1
-            await world.gateway.hang_up()
+            assert len(world.gateway.registry) == 1
+            await world.gateway.registry.stop_all()
             assert await first
-            assert world.gateway.running() == 0
+            assert len(world.gateway.registry) == 0
 
     with patient(NAMES):
         asyncio.run(within(scenario()))
@@ -143,7 +143,7 @@ def test_who_gives_up_while_the_names_of_the_offer_are_looked_up_leaves_the_plac
             calling = group.create_task(p.invite(world.target, "<sip:me@127.0.0.1>", named("dead.example")))
             await until(lambda: server.asked["dead.example", "A"])
             calling.cancel()
-            await until(lambda: world.gateway.running() == 0)
+            await until(lambda: len(world.gateway.registry) == 0)
 
     with patient(NAMES):
         asyncio.run(within(scenario()))

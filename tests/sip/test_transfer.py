@@ -76,7 +76,8 @@ def test_what_the_target_answered_is_passed_on() -> None:
     wire.run(0.1)
     assert call.there[-1] == Referred(False, 486, "Busy Here?")
     assert call.server.phase is call.client.phase is Phase.CONFIRMED, "the call goes on"
-    call.client.transferee.outcome(200, "OK", wire.now)
+    with pytest.raises(RuntimeError, match="no REFER waits"):
+        call.client.transferee.outcome(200, "OK", wire.now)
     wire.run(0.1)
     assert len(frags(wire, A)) == 2, "there is one outcome"
 

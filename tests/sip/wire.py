@@ -14,7 +14,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.environment import Environment
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Resolve
+from sipgw.sip.output import Resolve, Unjudged
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.registrar import RegisterResponse
 from sipgw.sip.user_agent import IncomingCall, UserAgent
@@ -46,6 +46,8 @@ class Party:
             match event:
                 case Resolve(number, peer):
                     self.locate(peer, partial(self.agent.resolved, number), now)
+                case Unjudged(request, source):
+                    self.agent.judged(event, self.admit(request, source), now)
                 case IncomingCall(call):
                     self.calls.append(call)
                     self.on_call(call, now)
@@ -86,7 +88,6 @@ class Wire:
                 lambda: f"t{next(self._tokens):05d}",
                 self._random.random,
                 lambda peer: (host, 5060),
-                lambda request, peer: party.admit(request, peer),
                 session_expires=session,
                 register=register,
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint import CallFailed
@@ -83,7 +84,7 @@ def test_telnyx_takes_calls_out_and_says_why_not(tmp_path: Path) -> None:
                 tmp_path, config, carrier, zone=zone("sip.telnyx", carrier), trunk=lambda one: one_with(one, **own)
             ) as world:
                 out = world.gateway.originator
-                async with out.originate("+1 (415) 555-0122", lambda attempt: (OFFER,)) as made:
+                async with out.originate(OriginateRequest("+1 (415) 555-0122"), lambda attempt: (OFFER,)) as made:
                     assert made.trunk == "telnyx"
                     made.leg.hangup()
                     (call,) = carrier.calls.values()
@@ -91,7 +92,9 @@ def test_telnyx_takes_calls_out_and_says_why_not(tmp_path: Path) -> None:
                 for flag, caller, says in (("", "+14155550199", "D36"), ("full", "", "D1"), ("srtp_only", "", "B3")):
                     carrier.full, carrier.srtp_only = flag == "full", flag == "srtp_only"
                     with pytest.raises(CallFailed, match=says):
-                        async with out.originate("+14155550122", lambda attempt: (OFFER,), caller_id=caller):
+                        async with out.originate(
+                            OriginateRequest("+14155550122", caller_id=caller), lambda attempt: (OFFER,)
+                        ):
                             pass
         no_faults(carrier)
 
@@ -177,7 +180,9 @@ def test_twilio_gets_calls_out_at_its_pace(tmp_path: Path) -> None:
             ) as world:
 
                 async def call() -> None:
-                    async with world.gateway.originator.originate("+14155550122", lambda attempt: (OFFER,)) as made:
+                    async with world.gateway.originator.originate(
+                        OriginateRequest("+14155550122"), lambda attempt: (OFFER,)
+                    ) as made:
                         made.leg.hangup()
 
                 async with asyncio.TaskGroup() as group:
@@ -259,7 +264,7 @@ def test_plivo_takes_calls_out(tmp_path: Path) -> None:
                     zone=zone("1234567890.zt.plivo", carrier),
                     trunk=lambda one: one_with(one, caller_id=OURS),
                 ) as world,
-                world.gateway.originator.originate("+14155550122", lambda attempt: (OFFER,)) as made,
+                world.gateway.originator.originate(OriginateRequest("+14155550122"), lambda attempt: (OFFER,)) as made,
             ):
                 made.leg.hangup()
                 (call,) = carrier.calls.values()
@@ -304,7 +309,9 @@ def test_a_pbx_has_the_gateway_as_an_extension(tmp_path: Path, recipe: str, auth
             ) as world:
                 await pbx.until(lambda: pbx.bound, "registered")
                 assert await pbx.qualify() == 200
-                async with world.gateway.originator.originate("200", lambda attempt: (OFFER,)) as made:
+                async with world.gateway.originator.originate(
+                    OriginateRequest("200"), lambda attempt: (OFFER,)
+                ) as made:
                     made.leg.hangup()
                     await next(iter(pbx.calls.values())).ended.wait()
                 status, call = await pbx.call(pbx.bound, pbx._addr, caller="200")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from tests.cloud import Cloud
@@ -73,7 +74,9 @@ def test_a_plain_call_is_refused_on_both_sides(tmp_path: Path) -> None:
             carrier.offer_sdp = lambda rtp: carrier.sdp(rtp.port)  # type: ignore[method-assign]
             assert (await carrier.ring(OURS, ("127.0.0.1", world.gateway.endpoint.tls_port)))[0] == 488
             with pytest.raises(CallFailed) as failed:
-                async with world.gateway.originator.originate("+14155550122", lambda attempt: (OFFER,)):
+                async with world.gateway.originator.originate(
+                    OriginateRequest("+14155550122"), lambda attempt: (OFFER,)
+                ):
                     pass
             assert failed.value.ended.status == 488
         no_faults(carrier)
@@ -90,7 +93,7 @@ def test_a_call_goes_out_over_tls_with_keys(tmp_path: Path, suite: str) -> None:
             offer = b"\r\n".join(line for line in offer.split(b"\r\n") if b"SHA1_80" not in line)
         async with (
             secured(tmp_path) as (carrier, world),
-            world.gateway.originator.originate("+14155550122", lambda attempt: (offer,)) as made,
+            world.gateway.originator.originate(OriginateRequest("+14155550122"), lambda attempt: (offer,)) as made,
         ):
             assert made.answer is not None
             assert f"AES_CM_128_HMAC_SHA1_{suite} ".encode() in made.answer
@@ -106,7 +109,9 @@ def test_a_call_to_who_only_says_to_be_twilio_is_not_made(tmp_path: Path) -> Non
     async def scenario() -> None:
         async with secured(tmp_path, impostor=True) as (carrier, world):
             with pytest.raises(CallFailed, match="certificate not accepted"):
-                async with world.gateway.originator.originate("+14155550122", lambda attempt: (OFFER,)):
+                async with world.gateway.originator.originate(
+                    OriginateRequest("+14155550122"), lambda attempt: (OFFER,)
+                ):
                     pass
             assert not carrier.requests
 

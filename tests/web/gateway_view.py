@@ -129,7 +129,6 @@ class FakeGatewayView:
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
     evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(GatewayConfig(), {})))
-    draining: bool = False
     errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
 

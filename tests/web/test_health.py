@@ -20,7 +20,7 @@ def test_healthy_as_long_as_it_answers_ready_as_long_as_it_takes_calls(tmp_path:
             )  # type: ignore[assignment]
             answer = await browser.get("/readyz")
             assert (answer.status_code, answer.text) == (200, "ready\nmedia process 2 is being started\n")
-            gateway.draining = True
+            gateway.admission.capacity.draining = True
             assert (await browser.get("/readyz")).status_code == 503
             assert (await browser.get("/healthz")).status_code == 200
 

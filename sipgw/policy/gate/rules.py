@@ -1,4 +1,4 @@
-"""The rules for every outgoing call: which numbers, whom and when. Sans-IO; every rule fails closed.
+"""The rules for every outgoing call: which numbers, whom and when. Sans-IO. Every rule fails closed.
 
 Each rule is a function from a `GateCase` to None or a `GateRefusal` that says in plain words why, and what to change.
 """

@@ -31,7 +31,7 @@ ENDLESS = 999_999.0
 SETTLED = timedelta(seconds=4)
 """Seconds until the end of a recording is in its file: the recorder buffers a second, and writes once a second."""
 UNSEEN = "its folder was not looked at since the upgrade"
-"""The problem text of a recording of an earlier release whose redaction is unknown."""
+"""The problem of a recording from before this table that was not here at the upgrade: it stays closed."""
 KILLED = "not finished: the gateway was killed or lost its power"
 
 

@@ -99,16 +99,22 @@ async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorke
     return await _counted(store, removed, now)
 
 
-async def mask_elsewhere(store: Store, number: str, now: datetime) -> int:
-    """Ask the other gateways to mask a number in their audits; returns the number of these gateways."""
-    if not store.options.url:
-        return 0
+async def mask(store: Store, number: str, now: datetime, worker: ArtifactWorker) -> tuple[str, int]:
+    """Mask a number in the gate's audits: here at once if that is possible, and by the other gateways. Returns why it
+    is not masked here yet, or "", and the number of other gateways.
+    """
+    row, here = ArtifactRecord, hosts.here(store)
+    ours = min(here, default="")
+    columns = {"kind": ArtifactKind.AUDIT.value, "call": "", "created": now, "state": ArtifactState.TO_REDACT.value}
     async with store.write() as session:
-        others = set(await session.scalars(hosts.alive(now))) - hosts.here(store)
-        for other in others:
-            row = {"kind": ArtifactKind.AUDIT.value, "call": "", "created": now, "state": ArtifactState.TO_REDACT.value}
-            await session.merge(ArtifactRecord(path=number, gateway=other, next_try=now, **row))
-    return len(others)
+        others = set(await session.scalars(hosts.alive(now))) - here if store.options.url else set[str]()
+        for one in (ours, *others):  # a gateway that runs here leaves ours to `worker` for this time
+            due = now + artifact.SETTLED if one == ours else now
+            await session.merge(row(path=number, gateway=one, next_try=due, **columns))
+    await worker.work(now, early=[number])
+    async with store.read() as session:
+        left = await session.get(row, (number, ours))
+        return left.problem or "it waits" if left else "", len(others)
 
 
 async def prune(store: Store, kept: int, now: datetime) -> None:

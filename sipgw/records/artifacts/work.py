@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.pool import Pool, PoolFullError
@@ -78,16 +78,21 @@ class ArtifactWorker:
         writing: Collection[str] = (),
         mask: Callable[[str], object] | None = None,
         audit: Callable[[str, str], object] = lambda action, call: None,
+        *,
+        covers: bool = True,
     ) -> None:
         """`writing` has the paths that this process writes; `mask` masks a number in the gate's audit. Without `mask`
-        files are only deleted. `audit` gets each action and its call.
+        files are only deleted. `audit` gets each action and its call. Only the gateway `covers` words in recordings.
         """
         self._store = store
         self._writing = writing
         self._mask = mask
         self._audit = audit
         self._turn = asyncio.Lock()
-        self._states = [ArtifactState.TO_DELETE] if mask is None else [ArtifactState.TO_DELETE, ArtifactState.TO_REDACT]
+        row = ArtifactRecord
+        redactable = true() if covers else row.kind == ArtifactKind.AUDIT
+        redacted = [and_(row.state == ArtifactState.TO_REDACT, redactable)] if mask else []
+        self._ours = or_(row.state == ArtifactState.TO_DELETE, *redacted)
 
     async def work(self, now: datetime, *, again: bool = False, early: Sequence[str] = ()) -> int:
         """Do all due work, with `again` also recently failed work; returns the number of deleted recordings. The paths
@@ -103,7 +108,7 @@ class ArtifactWorker:
             *([row.attempts > 0] if again else []),
             *([and_(row.path.in_(early), row.next_try <= now + SETTLED)] if early else []),
         )  # fmt: skip
-        todo = row.state.in_(self._states), row.problem != UNSEEN, due, hosts.ours(self._store, now, row.gateway)
+        todo = self._ours, row.problem != UNSEEN, due, hosts.ours(self._store, now, row.gateway)
         while True:
             async with self._store.read() as session:
                 query = select(row).where(*todo, row.path > last).order_by(row.path).limit(SOME)

@@ -1,4 +1,4 @@
-"""The timeline of one call for its page. Sans-IO; everything in it is bounded.
+"""The timeline of one call for its page. Sans-IO. Everything in it is bounded.
 
 All times are seconds since the call began, to the millisecond.
 """

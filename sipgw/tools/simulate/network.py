@@ -1,4 +1,4 @@
-"""A simulated bad network, reproducible by its seed: loss in bursts, jitter, reordering. Sans-IO."""
+"""A simulated bad network, reproducible by its seed: loss in bursts, jitter, reordering. It does no I/O."""
 
 import random
 from dataclasses import dataclass, field

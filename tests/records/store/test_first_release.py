@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sipgw.config.config import GatewayConfig
+from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.outbound.jobs import Jobs
-from sipgw.outbound.outbound_dialer import OutboundDialer
 from sipgw.records.store import CallFilter
 from tests.callee import callee, rejecting
 from tests.outbound.test_call_out import calling_out

@@ -1,6 +1,7 @@
 """One table of the files of calls, from which they are redacted and deleted."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,8 +30,8 @@ def upgrade() -> None:
     )
     op.create_index("artifacts_due", "artifacts", ["state", "next_try"])
     op.create_index("artifacts_by_age", "artifacts", ["kind", "created"])
-    # Whether something private in a recording is still to be covered stands beside it. Nobody gets the recording until
-    # `adoption` has seen that: its folder may be on a disk that is away. It looks for the other files, too.
+    # A note beside a recording says that private words in it are still to be covered: then all of it is. Nobody gets a
+    # recording that is not here now, because nobody knows whether a note is beside it.
     old = sa.text(
         "INSERT INTO artifacts (path, gateway, call, kind, created, state, problem) "
         "SELECT recording, gateway, MIN(id), 'recording', MIN(began), 'to redact', "
@@ -38,6 +39,13 @@ def upgrade() -> None:
         "WHERE recording != '' GROUP BY recording, gateway"
     )
     op.execute(old)
+    rows = sa.table("artifacts", *map(sa.column, ("path", "state", "problem")), sa.column("redact", sa.JSON))
+    for (path,) in op.get_bind().execute(sa.select(rows.c.path).distinct()).all():
+        if Path(path).exists():
+            noted = Path(f"{path}.unfinished").exists()
+            redact = {"spans": ["L:0-999999", "R:0-999999"]} if noted else {}
+            found = {"state": "to redact" if noted else "finished", "redact": redact, "problem": ""}
+            op.execute(rows.update().where(rows.c.path == path).values(**found))
     undeleted = (
         "INTO artifacts (path, gateway, call, kind, created, state, attempts, next_try, problem) "
         "SELECT path, gateway, '', 'recording', since, 'to delete', tries, since, cause FROM undeleted "

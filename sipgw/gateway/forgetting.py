@@ -1,0 +1,58 @@
+"""Deletes all data of a number everywhere, except its entries of the do-not-call list."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete
+
+from sipgw.config.config import GatewayConfig
+from sipgw.config.numbers import spellings
+from sipgw.outbound.jobs import Jobs
+from sipgw.policy.gate import audit
+from sipgw.policy.gate.dnc import Entry, OwnList
+from sipgw.policy.gate.shared_counts import CountedCall
+from sipgw.records.artifacts.retention import Removed, forget, mask
+from sipgw.records.artifacts.work import ArtifactWorker
+from sipgw.records.store import Store
+
+
+@dataclass(frozen=True)
+class ForgetResult:
+    """The result of the deletion."""
+
+    removed: Removed
+    jobs: int
+    """Promised callbacks and rows of campaigns."""
+    decisions: int
+    """Lines of the gate's audit in which the number was masked."""
+    unmasked: str
+    """Why it is not masked there yet: the gateway tries again. Empty if it is."""
+    kept: tuple[Entry, ...]
+    """Entries of the do-not-call list; without them the number could be called again."""
+    elsewhere: int = 0
+    """Other gateways that still have to delete files on their disks."""
+
+
+async def forget_everywhere(
+    store: Store, config: GatewayConfig, number: str, now: datetime, erase: Callable[[Sequence[str]], Awaitable[object]]
+) -> ForgetResult:
+    """Delete all data of somebody who called or was called, except running calls. `erase` takes the spellings of the
+    number out of tables that only the dashboard knows. Raises the errors of the database.
+
+    Files, and lines of the gate's audit, have a row in the table of artifacts before they are touched: what fails here
+    is tried again by the gateway (`sipgw.gateway.maintenance`).
+    """
+    same, masked = spellings(number), list[int]()
+    jobs = await Jobs(store, "").forget(same)
+    async with store.write() as session:
+        await session.execute(delete(CountedCall).where(CountedCall.number.in_(same)))
+    await erase(same)
+    worker = ArtifactWorker(
+        store, mask=lambda one: masked.append(audit.mask(config.audit_folder, spellings(one))), covers=False
+    )
+    unmasked, elsewhere = await mask(store, number, now, worker)
+    listed = [await OwnList(store).find(one) for one in same]
+    removed = await forget(store, number, now, worker)  # the last, as it scrubs the file
+    kept = tuple(one for one in listed if one is not None)
+    return ForgetResult(removed, jobs, sum(masked), unmasked, kept, elsewhere)

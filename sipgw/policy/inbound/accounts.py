@@ -1,1 +1,0 @@
-"""Accounts: softphones, desk phones and PBXs that authenticate by a password."""
