@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import in_query
+from agent.providers.extra import Limits, in_query
 from agent.providers.tts_session import (
     Final,
     SpeakOptions,
@@ -46,6 +46,8 @@ class AssemblyAITtsOptions(SpeakOptions):
     url: str = "wss://tts.us.assemblyai.com"
     model: str = "assemblyai-tts-1"
     voice_id: str = "aai-jane"
+    decided: ClassVar = ("container", "language")
+    limits: ClassVar = {"inactivity_timeout": Limits(20, 120)}  # a sign of life is sent every 10 s
 
 
 @dataclass

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 its
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
@@ -36,8 +36,11 @@ class PollyOptions(SpeakOptions):
     url: str = ""
     """Empty for that of the region."""
     voice_id: str = "Joanna"
+    language: str = ""
+    """For a voice that speaks several, such as ``hi-IN``; a voice of `[[languages]]` speaks its own."""
     model: Literal["standard", "neural", "long-form", "generative"] = "neural"
     """Amazon calls it the engine; not every voice has every one."""
+    decided: ClassVar = ("LanguageCode", "SpeechMarkTypes", "Text", "TextType")
 
 
 class PollySpeech(HttpSpeech):

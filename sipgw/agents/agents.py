@@ -20,7 +20,7 @@ from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import deprecations
 from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.products import unpriced
-from sipgw.agents.provider_choice import ProviderChoice, unspoken
+from sipgw.agents.provider_choice import ProviderChoice, unspoken, without_keyterms
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
@@ -74,8 +74,13 @@ class AgentDefinition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on providers that were chosen without a key or against it, and on models that end soon."""
-        return (*self.choice.notes, *deprecations.endings(self.config, self.choice, deprecations.today()))
+        """Sentences on providers that were chosen without a key or against it, or that ignore key terms, and on models
+        that end soon."""
+        return (
+            *self.choice.notes,
+            *without_keyterms(self.config, self.choice),
+            *deprecations.endings(self.config, self.choice, deprecations.today()),
+        )
 
     @cached_property
     def tools(self) -> list[Tool]:

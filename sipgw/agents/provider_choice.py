@@ -34,6 +34,18 @@ class ProviderChoice:
         return ", ".join(f"{part} {self.of(part)}" for part in self.parts)
 
 
+def without_keyterms(config: AgentConfig, choice: ProviderChoice) -> list[str]:
+    """The chosen providers that do not listen for the agent's key terms; each in a sentence."""
+    deaf = {
+        "local": "the embedded STT",
+        "deepgram": "" if config.deepgram.takes_keyterms else f"Deepgram's {config.deepgram.model}",
+        "openai": "OpenAI Realtime",
+    }
+    names = choice.realtime or choice.stt
+    told = [deaf[name] for name in names if deaf.get(name)] if config.agent.keyterms else []
+    return [f"[agent] keyterms: {one} does not listen for them" for one in told]
+
+
 _ENGLISH_STT = {"local": "the embedded STT", "cartesia": "cartesia's STT"}
 """STT that understands nothing else."""
 _AURA = re.compile(r"aura.*-([a-z]{2})")

@@ -340,6 +340,8 @@ def _speaking(config: AgentConfig, code: str, first: str) -> AgentConfig:
     if one.voice_id and first in _VOICE_KEYS:
         section, key = _VOICE_KEYS[first]
         changed.setdefault(section, {})[key] = one.voice_id
+        if first == "polly":
+            changed[section]["language"] = ""  # which belongs to another voice
     return replace(config, **{name: replace(getattr(config, name), **values) for name, values in changed.items()})
 
 

@@ -15,7 +15,7 @@ from agent.tools import ToolFileError
 from sipgw.agents.agents import OURS, Agents, call_variables, filled
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.provider_choice import unspoken
-from sipgw.agents.providers import choose
+from sipgw.agents.providers import _speaking, choose
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
@@ -273,3 +273,47 @@ def test_an_agent_hides_the_secrets_of_the_gateway_too() -> None:
     main = parse(MAIN + trunk, "sipgw.toml", {"E": "secret", "P": "of the trunk"})
     own = parse_agent('[deepgram]\napi_key = "${D}"\n', Path("agents/sales.toml"), main, {"D": "own"})
     assert Agents(main, {"sales": own}).known("sales").secrets == {"secret", "of the trunk", "own"}
+
+
+def test_an_agents_turn_detection_of_another_type_takes_nothing_of_the_gateways() -> None:
+    main = '[openai_realtime.extra.audio.input]\nturn_detection = { type = "server_vad", silence_duration_ms = 700 }\n'
+    head = "[openai_realtime.extra.audio.input]\nturn_detection = { %s }\n"
+    semantic = agent(head % 'type = "semantic_vad", eagerness = "high"', "agents/a.toml", main).openai_realtime
+    assert semantic.extra["audio"]["input"]["turn_detection"] == {"type": "semantic_vad", "eagerness": "high"}
+    later = agent(head % "threshold = 0.7", "agents/a.toml", main).openai_realtime
+    same = {"type": "server_vad", "silence_duration_ms": 700, "threshold": 0.7}
+    assert later.extra["audio"]["input"]["turn_detection"] == same
+
+
+def test_an_agent_takes_back_a_parameter_of_the_gateway_with_an_empty_text() -> None:
+    main = '[deepgram]\nmodel = "nova-3"\n[deepgram.extra]\nendpointing = 250\nsmart_format = true\n'
+    flux = '[deepgram]\nmodel = "flux-general-en"\n[deepgram.extra]\nendpointing = ""\nsmart_format = ""\n'
+    assert agent(flux, "agents/a.toml", main).deepgram.extra == {}
+    with pytest.raises(ConfigError, match=r"a\.toml:1: deepgram\.extra\.endpointing: is for Nova, not for flux"):
+        agent('[deepgram]\nmodel = "flux-general-en"\n', "agents/a.toml", main)
+
+
+def test_providers_that_ignore_key_terms_are_named() -> None:
+    def told(text: str) -> list[str]:
+        keys = dict.fromkeys(("ASSEMBLYAI_API_KEY", "DEEPGRAM_API_KEY", "OPENAI_API_KEY"), "k")
+        config = parse(text, "sipgw.toml", keys)
+        return [one for one in Agents(config, {}).notes if "keyterms" in one]
+
+    terms = '[agent]\nkeyterms = ["Sipgw"]\n'
+    assert told(terms) == []
+    assert told(terms + 'stt = "local"\n') == ["[agent] keyterms: the embedded STT does not listen for them"]
+    assert told('[agent]\nstt = "local"\n') == []
+    assert told(terms + 'stt_backup = ["deepgram"]\n') == []
+    assert told(terms + 'stt_backup = ["deepgram"]\n[deepgram]\nmodel = "nova-2"\n') == [
+        "[agent] keyterms: Deepgram's nova-2 does not listen for them"
+    ]
+    both = terms + 'realtime = "assemblyai"\nrealtime_backup = ["openai"]\nstt = "local"\n'
+    assert told(both) == ["[agent] keyterms: OpenAI Realtime does not listen for them"]
+
+
+def test_a_voice_of_polly_for_a_language_is_not_told_the_language_of_another_voice() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+    polly = '[agent]\ntts = "polly"\n[polly]\nlanguage = "en-IN"\nvoice_id = "Kajal"\n'
+    config = parse(polly + '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice_id = "Lupe"\n', "x", keys)
+    spoken = [_speaking(config, code, "polly").polly for code in config.codes]
+    assert [(one.voice_id, one.language) for one in spoken] == [("Kajal", "en-IN"), ("Lupe", "")]
