@@ -28,7 +28,7 @@ from agent.providers.tts_session import (
 LONGEST = 2000
 """Characters of one Generate message."""
 
-_LANGUAGES = {
+LANGUAGES = {
     "en": "english",
     "es": "spanish",
     "de": "german",
@@ -36,7 +36,7 @@ _LANGUAGES = {
     "it": "italian",
     "pt": "portuguese",
 }
-"""What the service calls those that its voices speak."""
+"""What the service calls those that its voices speak; Universal-Streaming understands the same."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class AssemblyAITtsSession(TtsSession):
         options = self._options
         query = {"model_id": options.model, "voice_id": options.voice_id, "encoding": "pcm_mulaw"}
         query["sample_rate"] = str(SAMPLE_RATE)
-        if language := _LANGUAGES.get(options.language):
+        if language := LANGUAGES.get(options.language):
             query["language"] = language
         return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(in_query(query, options.extra))}", {
             "Authorization": options.api_key

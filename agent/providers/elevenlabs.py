@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, Limits
+from agent.providers.extra import FIXED, HTTP, Limits
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.tts_session import SpeakOptions
 
@@ -39,6 +39,7 @@ class ElevenLabsOptions(SpeakOptions):
     keepalive: float = field(default=10.0, metadata=FIXED)
     """Seconds between signs of life on the idle websocket; the service gives up after 20."""
 
+    schemes: ClassVar = HTTP
     decided: ClassVar = ("inputs", "language_code", "previous_text", "text")
     limits: ClassVar = {
         "inactivity_timeout": Limits(20, 180),
@@ -51,12 +52,15 @@ class ElevenLabsOptions(SpeakOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.url.startswith(("https://", "http://")):
-            raise ValueError("url must begin with https://")
         if self.model.startswith("eleven_v") is not (self.transport == "dialogue"):
             raise ValueError(
                 f"transport {self.transport!r} does not serve {self.model}: dialogue serves v3 and v4 only"
             )
+
+    @property
+    def language_code(self) -> str:
+        """The language as it is told; empty for none. The multilingual models take none: they hear it in the text."""
+        return "" if "multilingual" in self.model else self.language
 
     @property
     def voice_settings(self) -> dict[str, Any]:

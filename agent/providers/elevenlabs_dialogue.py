@@ -35,8 +35,8 @@ class DialogueSpeech(HttpSpeech):
         }
         if "stability" in options.voice_settings:  # the only one that it takes
             body["settings"] = {"stability": options.voice_settings["stability"]}
-        if options.language:
-            body["language_code"] = options.language
+        if options.language_code:
+            body["language_code"] = options.language_code
         query = urllib.parse.urlencode(in_query({"output_format": SOUND_FORMAT}, options.only(*IN_URL)))
         url = f"{self.url}/v1/text-to-dialogue/stream?{query}"
         return (

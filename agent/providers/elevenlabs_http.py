@@ -98,7 +98,7 @@ class ElevenLabsHttpTts:
             raise ProviderError(NAME, "not open", temporary=False, refused=True)
         options = self._options
         settings = VoiceSettings.model_validate(options.voice_settings) if options.voice_settings else None
-        extra = {"language_code": options.language} if options.language else {}
+        extra = {"language_code": options.language_code} if options.language_code else {}
         if before:
             extra["previous_text"] = before
         stream: AsyncIterator[bytes] = self._speech.stream(

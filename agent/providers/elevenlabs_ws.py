@@ -70,8 +70,8 @@ class ElevenLabsSession(TtsSession):
         options = self._options
         query = {"model_id": options.model, "output_format": SOUND_FORMAT, "auto_mode": "true"}
         query |= {"inactivity_timeout": str(_INACTIVITY), "sync_alignment": "true"}
-        if options.language:
-            query["language_code"] = options.language
+        if options.language_code:
+            query["language_code"] = options.language_code
         base = options.url.replace("http", "ws", 1).rstrip("/")
         voice = urllib.parse.quote(options.voice_id, safe="")
         parameters = urllib.parse.urlencode(in_query(query, options.without(*OF_CONTEXT)))

@@ -22,6 +22,8 @@ begins with `redact`: options decide on them, the gateway depends on them, or pr
 FIXED: Mapping[str, bool] = MappingProxyType({"fixed": True})
 """Metadata of a field that tests change and a configuration does not."""
 
+HTTP = ("https://", "http://")
+WEBSOCKET = ("wss://", "ws://")
 Path = tuple[str, ...]
 
 
@@ -113,12 +115,16 @@ class ProviderOptions:
     extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
     """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own. An
     empty text leaves one out."""
+    schemes: ClassVar[tuple[str, ...]] = WEBSOCKET
+    """With which `url` begins."""
     decided: ClassVar[tuple[str, ...]] = ()
     """Paths of parameters that `extra` cannot have: an option or the gateway decides on them."""
     limits: ClassVar[Mapping[str, Limits]] = MappingProxyType({})
     """Paths of parameters of `extra`, and the numbers that the provider takes."""
 
     def __post_init__(self) -> None:
+        if self.url and not self.url.startswith(self.schemes):
+            raise ValueError(f"url must begin with {self.schemes[0]}")
         object.__setattr__(self, "extra", _given(self.extra))
         check(self.extra, self.decided, self.limits)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import merged
+from agent.providers.extra import HTTP, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -40,6 +40,7 @@ class PollyOptions(SpeakOptions):
     """For a voice that speaks several, such as ``hi-IN``; a voice of `[[languages]]` speaks its own."""
     model: Literal["standard", "neural", "long-form", "generative"] = "neural"
     """Amazon calls it the engine; not every voice has every one."""
+    schemes: ClassVar = HTTP
     decided: ClassVar = ("LanguageCode", "SpeechMarkTypes", "Text", "TextType")
 
 

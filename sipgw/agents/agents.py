@@ -27,6 +27,7 @@ from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.options import secrets_of
 from sipgw.config.records import PrivacyOptions, Sink
+from sipgw.records.privacy.at_provider import left_in
 from sipgw.records.privacy.redaction import Redact, redactor_for
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
@@ -74,11 +75,12 @@ class AgentDefinition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on providers that were chosen without a key or against it, or that ignore key terms, and on models
-        that end soon."""
+        """Sentences on providers that were chosen without a key or against it, or that leave a setting unheeded, and on
+        models that end soon."""
         return (
             *self.choice.notes,
             *without_keyterms(self.config, self.choice),
+            *left_in(self.config, self.choice.stt, self.choice.realtime),
             *deprecations.endings(self.config, self.choice, deprecations.today()),
         )
 

@@ -13,9 +13,10 @@ import pytest
 from agent.active_agent import BUILT_IN
 from agent.tools import ToolFileError
 from sipgw.agents.agents import OURS, Agents, call_variables, filled
+from sipgw.agents.languages import speaking
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.provider_choice import unspoken
-from sipgw.agents.providers import _speaking, choose
+from sipgw.agents.providers import choose
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
@@ -242,8 +243,20 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
         "deepgram's voice aura-2-thalia-en does not",
         "cartesia's STT does not understand",
     ]
+    hindi = '[assemblyai_tts]\napi_key = "${A}"\n[agent]\ntts = "assemblyai"\n[[languages]]\ncode = "hi"\n'
+    assert [one.partition("which ")[2].partition(":")[0] for one in told(keys + hindi)] == [
+        "assemblyai's voice does not"
+    ]
+    old = keys.replace('"x"', '"x"\nmodel = "eleven_turbo_v2"') + 'model = "universal-streaming-multilingual"\n'
+    assert [one.partition("which ")[2].partition(":")[0] for one in told(old + spanish.replace('"es"', '"hi"'))] == [
+        "elevenlabs' eleven_turbo_v2 does not",
+        "universal-streaming-multilingual does not understand",
+    ]
     aura = '[agent]\ntts = "deepgram"\n[[languages]]\ncode = "es"\nvoice_id = "aura-2-celeste-es"\n'
     assert told(keys + more + aura) == []
+    flux = aura.replace("aura-2-celeste-es", "flux-luna-es")
+    with pytest.raises(ConfigError, match=r"\[\[languages\]\] es: model: flux-luna-es speaks another protocol"):
+        told(keys + more + flux)
     notes = Agents(parse(spanish, "sipgw.toml", {}), {}).notes
     assert any("agent agent: the agent is to speak Spanish, which the embedded voice" in note for note in notes)
 
@@ -315,5 +328,22 @@ def test_a_voice_of_polly_for_a_language_is_not_told_the_language_of_another_voi
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
     polly = '[agent]\ntts = "polly"\n[polly]\nlanguage = "en-IN"\nvoice_id = "Kajal"\n'
     config = parse(polly + '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice_id = "Lupe"\n', "x", keys)
-    spoken = [_speaking(config, code, "polly").polly for code in config.codes]
+    spoken = [speaking(config, code, "polly").polly for code in config.codes]
     assert [(one.voice_id, one.language) for one in spoken] == [("Kajal", "en-IN"), ("Lupe", "")]
+
+
+def test_what_a_provider_leaves_in_although_it_was_to_take_it_out_is_told() -> None:
+    def told(text: str) -> list[str]:
+        keys = {f"{name}_API_KEY": "k" for name in ("ASSEMBLYAI", "DEEPGRAM", "OPENAI", "CARTESIA")}
+        privacy = '[privacy]\nat_provider = true\nredact = ["cards", "iban"]\n'
+        found = Agents(parse(privacy + text, "sipgw.toml", keys), {}).notes
+        return [one.removeprefix("[privacy] at_provider: ") for one in found if "at_provider" in one]
+
+    assert told("") == []
+    assert told('[agent]\nstt = "local"\n') == []
+    assert told('[agent]\nstt = "deepgram"\nstt_backup = ["cartesia"]\n') == [
+        "deepgram does not take out iban",
+        "cartesia does not take out cards, iban",
+    ]
+    assert told('[agent]\nstt = "deepgram"\n[deepgram]\nredact = ["numbers"]\n') == []
+    assert told('[agent]\nrealtime = "openai"\n') == ["openai does not take out cards, iban"]

@@ -97,17 +97,6 @@ def test_key_terms_are_sent_to_the_models_that_take_them(model: str, told: list[
     assert [value for name, value in fake.sessions[0].pairs if name == "keyterm"] == told
 
 
-@pytest.mark.parametrize(
-    ("language", "model", "hints"),
-    [("multi", "flux-general-multi", []), ("en-IN", "flux-general-en", []), ("de", "flux-general-multi", ["de"])],
-)
-def test_flux_is_told_the_language_in_its_own_way(language: str, model: str, hints: list[str]) -> None:
-    fake = FakeDeepgram()
-    session(fake, nothing, language=language)
-    assert fake.sessions[0].query["model"] == model
-    assert [value for name, value in fake.sessions[0].pairs if name == "language_hint"] == hints
-
-
 def test_flux_is_asked_for_eager_ends_unless_told_not_to():
     fake = FakeDeepgram()
     session(fake, nothing, extra={"eager_eot_threshold": 0.4})

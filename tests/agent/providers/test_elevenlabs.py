@@ -208,6 +208,14 @@ def test_the_request_is_for_mu_law_with_the_settings():
     assert b'"eleven_flash_v2_5"' in exchange.body
 
 
+@both
+def test_the_multilingual_models_are_not_told_a_language(kind):
+    async def scenario(voice, _fake):
+        return await said(voice, "Hallo.")
+
+    assert speaking(kind, scenario, model="eleven_multilingual_v2", language="de") == sound_of("Hallo.")
+
+
 def test_sound_comes_in_frames_of_20_ms():
     async def scenario(voice, _fake):
         return {len(ulaw) async for ulaw in voice.speak("Hello.")}

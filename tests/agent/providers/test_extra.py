@@ -204,6 +204,31 @@ def test_what_the_service_would_refuse_or_the_gateway_decides_is_refused_here(
 
 
 @pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (partial(AssemblyAIOptions, model="whisper-rt"), "whisper-rt is not supported"),
+        (partial(CartesiaOptions, model="ink-whisper"), "ink-whisper is not supported"),
+        (partial(DeepgramTtsOptions, model="flux-alexis-en"), "flux-alexis-en speaks another protocol"),
+        *(
+            (partial(one, url="https://eu"), "url must begin with wss://")
+            for one in (AssemblyAIOptions, CartesiaOptions)
+        ),
+        (partial(OpenAIRealtimeOptions, url="api.openai.com"), "url must begin with wss://"),
+        (partial(AssemblyAITtsOptions, url="tts.eu.assemblyai.com"), "url must begin with wss://"),
+        *((partial(one, url="wss://eu"), "url must begin with https://") for one in (OpenAIOptions, PollyOptions)),
+        (partial(OpenAITtsOptions, url="wss://eu"), "url must begin with https://"),
+        (
+            partial(OpenAIRealtimeOptions, transcription="", extra=nested("audio.input.transcription.language", "de")),
+            "model",
+        ),
+    ],
+)
+def test_a_model_or_a_url_with_which_no_session_could_begin_is_refused(options: Callable[[], Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        options()
+
+
+@pytest.mark.parametrize(
     ("options", "extra"),
     [
         (AssemblyAIOptions, {"min_turn_silence": 700, "max_turn_silence": 300}),
