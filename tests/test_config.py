@@ -263,3 +263,28 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert config.failover.first_sound == 1.5
     assert parse(extra, "page", keys).openai.extra == {"temperature": 0.3, "service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["cancel_order"]\nconfirm = ["cancel_oder"]\n',
+            "cancel_oder is none of the tools, which are cancel_order",
+        ),
+        ("[turns]\nreprompts = -1\n", "reprompts must be 0 or more"),
+        ("[turns]\nendpointing_delay = -0.1\n", "endpointing_delay must be 0 or more"),
+        (
+            '[turns]\nendpointing_delay = "2s"\nmax_endpointing_delay = "1s"\n',
+            "max_endpointing_delay must be at least endpointing_delay",
+        ),
+    ],
+)
+def test_a_value_that_would_do_nothing_or_harm_is_refused(text: str, says: str) -> None:
+    assert says in wrong(text)
+
+
+def test_a_tool_that_needs_a_yes_may_be_one_of_all() -> None:
+    text = '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["*"]\nconfirm = ["cancel_order"]\n'
+    assert parse(text, "x", {}).mcp[0].confirm == ("cancel_order",)
+    assert parse("[turns]\nmax_endpointing_delay = 0\n", "x", {}).turns.max_endpointing_delay == 0

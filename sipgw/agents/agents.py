@@ -106,6 +106,7 @@ class Agents:
         self._gone: dict[str, AgentDefinition] = {}
         for one in self.all.values():
             _check_variables(one)
+            _check_prefetch(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
             try:
                 hold_music(one.config.transfer.music)
@@ -186,6 +187,19 @@ def _check_variables(one: AgentDefinition) -> None:
             if name not in (*VARIABLES, *own):
                 known = ", ".join((*VARIABLES, *own))
                 raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
+
+
+def _check_prefetch(one: AgentDefinition) -> None:
+    """What can be known before the MCP servers are asked."""
+    options, own = one.config.prefetch, {tool.name: tool for tool in one.tools}
+    where, tool = f"agent {one.name}: [prefetch] tool = {options.tool!r}", own.get(options.tool)
+    if options.tool and tool is None and one.config.agent.tools and not one.config.mcp:
+        raise ConfigError(f"{where}: its file of tools has {', '.join(own) or 'none'}")
+    if tool and tool.side_effect:
+        raise ConfigError(f"{where} changes something; one that only looks up is needed")
+    if tool and options.argument not in tool.arguments.model_fields:
+        known = ", ".join(tool.arguments.model_fields) or "none"
+        raise ConfigError(f"{where} has no parameter {options.argument!r}; its parameters are {known}: write argument")
 
 
 class VariableError(ValueError):

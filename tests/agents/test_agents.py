@@ -347,3 +347,22 @@ def test_what_a_provider_leaves_in_although_it_was_to_take_it_out_is_told() -> N
     ]
     assert told('[agent]\nstt = "deepgram"\n[deepgram]\nredact = ["numbers"]\n') == []
     assert told('[agent]\nrealtime = "openai"\n') == ["openai does not take out cards, iban"]
+
+
+def test_a_prefetch_that_could_never_run_is_refused(tmp_path: Path) -> None:
+    tools = tmp_path / "tools.py"
+    tools.write_text(
+        "from agent.tools import tool\n@tool\ndef find(phone: str) -> str:\n    'Find.'\n    return ''\n"
+        "@tool(side_effect=True)\ndef book(number: str) -> str:\n    'Book.'\n    return ''\n"
+    )
+
+    def start(prefetch: str) -> Agents:
+        return Agents(parse(f'[agent]\ntools = "{tools}"\n[prefetch]\n{prefetch}\n', "sipgw.toml", {}), {})
+
+    with pytest.raises(ConfigError, match=r"tool = 'fnd': its file of tools has find, book"):
+        start('tool = "fnd"')
+    with pytest.raises(ConfigError, match=r"tool = 'book' changes something"):
+        start('tool = "book"')
+    with pytest.raises(ConfigError, match=r"has no parameter 'number'; its parameters are phone: write argument"):
+        start('tool = "find"')
+    assert start('tool = "find"\nargument = "phone"').config.prefetch.tool == "find"
