@@ -39,6 +39,10 @@ class McpOptions:
             raise ValueError('name the tools that the agent may call, or "*" for all of them')
         if both := sorted({*self.reads} & {*self.changes, *self.confirm}):
             raise ValueError(f"{both[0]} cannot both read only and change something")
+        if stray := sorted(
+            {*self.reads, *self.changes, *self.confirm} - {*self.tools} if "*" not in self.tools else ()
+        ):
+            raise ValueError(f"{stray[0]} is none of the tools, which are {', '.join(self.tools)}")
         if self.url and not self.url.startswith(("https://", "http://")):
             raise ValueError("url must begin with https:// or http://")
         if min(self.timeout, self.connect_limit) <= 0:

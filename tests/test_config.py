@@ -158,6 +158,47 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         load(tmp_path / "none.toml", {})
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '\n[assemblyai.extra]\nvoice_focus = "near-field"\nmin_turn_silence = 0.3\n',
+            "sipgw.toml:4: assemblyai.extra.min_turn_silence: must be a whole number of milliseconds from 10 to 60000",
+        ),
+        (
+            "[openai]\nextra = { store = true }\n",
+            "sipgw.toml:2: openai.extra.store: cannot be set: the gateway decides on it",
+        ),
+        (
+            "[openai_realtime.extra.audio.input]\nturn_detection = { threshold = 5 }\n",
+            "sipgw.toml:2: openai_realtime.extra.audio.input.turn_detection.threshold: must be a number from 0 to 1",
+        ),
+        (
+            '[[languages]]\ncode = "de"\n[[languages]]\ncode = "es"\n[languages.sentences]\nfillr = "x"\n',
+            "sipgw.toml:6: languages.1.sentences.fillr: 'fillr' is not one of 'filler', ",
+        ),
+        (
+            '[[languages]]\ncode = "de"\nsentences = { filler = 3 }\n',
+            "sipgw.toml:3: languages.0.sentences.filler: expected a string, got 3",
+        ),
+        *(
+            (
+                f'[[prices]]\npart = "llm"\nname = "x"\nunit = "tokens_in"\nprice = 1\nsince = {since}\n',
+                f"sipgw.toml:6: prices.0.since: expected a day like 2026-06-01, got {told}",
+            )
+            for since, told in (
+                ("20261101", "20261101"),
+                ('"1793491200"', "'1793491200'"),
+                ('"soon"', "'soon'"),
+                ("2026-11-01T00:00:00Z", "2026-11-01 00:00:00+00:00"),
+            )
+        ),
+    ],
+)
+def test_a_fault_below_a_table_of_ones_own_words_has_its_line_and_its_key(text: str, says: str) -> None:
+    assert wrong(text).startswith(says)
+
+
 def test_lines_are_found_in_arrays_of_tables() -> None:
     text = "[a]\nx=1\n[[t]]\ny=1\n\n[[t]]\n# c\ny = 2\n[t.z]\nw=1"
     assert [line_of(text, path) for path in (("a", "x"), ("t", 0, "y"), ("t", 1, "y"), ("t", 1), ("q",))] == [
@@ -222,3 +263,28 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert config.failover.first_sound == 1.5
     assert parse(extra, "page", keys).openai.extra == {"temperature": 0.3, "service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["cancel_order"]\nconfirm = ["cancel_oder"]\n',
+            "cancel_oder is none of the tools, which are cancel_order",
+        ),
+        ("[turns]\nreprompts = -1\n", "reprompts must be 0 or more"),
+        ("[turns]\nendpointing_delay = -0.1\n", "endpointing_delay must be 0 or more"),
+        (
+            '[turns]\nendpointing_delay = "2s"\nmax_endpointing_delay = "1s"\n',
+            "max_endpointing_delay must be at least endpointing_delay",
+        ),
+    ],
+)
+def test_a_value_that_would_do_nothing_or_harm_is_refused(text: str, says: str) -> None:
+    assert says in wrong(text)
+
+
+def test_a_tool_that_needs_a_yes_may_be_one_of_all() -> None:
+    text = '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["*"]\nconfirm = ["cancel_order"]\n'
+    assert parse(text, "x", {}).mcp[0].confirm == ("cancel_order",)
+    assert parse("[turns]\nmax_endpointing_delay = 0\n", "x", {}).turns.max_endpointing_delay == 0

@@ -1,12 +1,13 @@
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal, get_origin
 
 import pytest
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from sipgw.config.config import AgentConfig, GatewayConfig
-from sipgw.config.options import OptionError, build, option_at, secrets_of
+from sipgw.config.agent_files import parse_agent
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
+from sipgw.config.options import OptionError, build, option_at, secrets_of, table_of
 from sipgw.config.renamed import INSTEAD
 from sipgw.tools.simulate.scenario import Scenario
 
@@ -35,8 +36,13 @@ def test_an_old_key_is_answered_with_what_to_write(old: str, new: str) -> None:
     for depth, name in reversed(list(enumerate(table.split(".") if table else []))):
         option = option_at(kind, tuple(table.split(".")[: depth + 1]))
         written = {name: [written] if option and get_origin(option.hint) is tuple else written}
-    name, comma, unit = new.partition(",")
-    answer = f"'{key}' is {new}" if new.startswith("no ") else f"'{key}' is called '{name}' now{comma}{unit}"
+    place, bracket, name = new.rpartition("] ")
+    if new.startswith("no "):
+        answer = f"'{key}' is {new}"
+    elif bracket:
+        answer = f"'{key}' stands in another table now: write {name.partition(',')[0]} in {place}]"
+    else:
+        answer = f"the table [{key}] is called {new} now" if new.startswith("[") else f"'{key}' is called '{new}' now"
     with pytest.raises(OptionError) as caught:
         build(kind, written, {})  # type: ignore[arg-type]
     assert answer in str(caught.value)
@@ -46,11 +52,51 @@ def test_every_new_name_is_a_key_and_no_old_one_is() -> None:
     for old, new in INSTEAD.items():
         *table, key = old.split(".")
         kind: type = Scenario if table == ["providers"] else GatewayConfig
-        assert option_at(kind, (*table, key)) is None, old
+        fixed = key in {one.name for one in fields(table_at(kind, table)) if one.metadata.get("fixed")}
+        assert fixed or option_at(kind, (*table, key)) is None, old
         if not new.startswith("no "):
-            name, table_of_any, _ = re.split(r"\b(extra|sentences|$)", new.partition(",")[0], maxsplit=1)
-            place = [one for one in f"{name}{table_of_any}".split(".") if one]
-            assert option_at(kind, (*table, *place)) or option_at(kind, tuple(place)), new
+            place, bracket, name = new.partition(",")[0].rpartition("] ")
+            names = [*place.strip("[]").split("."), name] if bracket else [*table, new.strip("[]")]
+            in_any = next((at for at, one in enumerate(names) if one in ("extra", "sentences")), len(names))
+            assert option_at(kind, tuple(names[: in_any + 1])), new
+
+
+def table_at(kind: type, path: list[str]) -> type:
+    option = option_at(kind, tuple(path))
+    return table_of(option.hint) or kind if option else kind
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '[assemblyai]\nkeyterms = ["a"]\n',
+            ": write keyterms in [agent] of sipgw.toml, or at the top of an agent's file",
+        ),
+        (
+            "[assemblyai]\nmin_turn_silence = 0.3\n",
+            "write min_turn_silence in [assemblyai.extra], in milliseconds",
+        ),
+        (
+            '[assemblyai]\nlanguages = ["de"]\n',
+            "'languages' stands in another table now: write code in [[languages]]",
+        ),
+        ("[openai_voice]\n", "the table [openai_voice] is called [openai_tts] now"),
+        ('[deepgram_tts]\nvoice_id = "x"\n', "'voice_id' is no key: the model is the voice; write model"),
+        (
+            '[cartesia]\nlanguage = "de"\n',
+            "'language' is no key: Ink with turns understands English only; leave it out",
+        ),
+    ],
+)
+def test_the_answer_to_an_old_key_is_a_whole_sentence_that_holds_in_an_agents_file_too(text: str, says: str) -> None:
+    for read in (
+        lambda: parse(text, "x", {}),
+        lambda: parse_agent(text, Path("x.toml"), GatewayConfig(), {}),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read()
+        assert str(caught.value).endswith(says)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("600ms", 0.6), ("8s", 8.0), ("1.5 m", 90.0), ("1h", 3600.0), (3, 3.0)])
@@ -149,5 +195,5 @@ def test_the_table_extra_takes_anything_within_its_bounds() -> None:
     assert secrets_of(built) == {"sk-hush"}
     assert "sk-hush" not in repr(built)
     for wrong in ({"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": "x" * 9000}):
-        with pytest.raises(OptionError, match="extra holds at most"):
+        with pytest.raises(OptionError, match="holds at most"):
             build(GatewayConfig, {"elevenlabs": {"extra": wrong}}, {})

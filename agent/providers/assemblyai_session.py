@@ -6,11 +6,12 @@ https://www.assemblyai.com/docs/speech-to-text/universal-streaming
 import json
 import urllib.parse
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, in_query, number
+from agent.providers.extra import FIXED, ExtraError, Limits, in_query, milliseconds, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -66,15 +67,30 @@ class AssemblyAIOptions(ListenOptions):
     """Kinds (``credit_card_number``, ``us_social_security_number`` ...) that AssemblyAI takes out of what it hears; the
     agent does not get them either."""
 
+    decided: ClassVar = (*("agent_context", "keyterms_prompt", "language", "language_code", "language_codes", "mode"),)
+    limits: ClassVar = {
+        LEAST: milliseconds(10),
+        MOST: milliseconds(10),
+        "end_of_turn_confidence_threshold": Limits(0, 1),
+        "inactivity_timeout": Limits(5, 3600),
+        "interruption_delay": milliseconds(0, 1000),
+        "vad_threshold": Limits(0, 1),
+        "voice_focus_threshold": Limits(0, 1),
+    }
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.chunk < FRAME_MIN / SAMPLE_RATE:
             raise ValueError("chunk must be between 50ms and 1s")
         if len(self.keyterms) > 100 or any(len(term) > 50 for term in self.keyterms):
             raise ValueError("keyterms: at most 100 terms of at most 50 characters")
-        number(self.extra, LEAST, 0, 0, number(self.extra, MOST, 60_000))
-        if len(prompt := str(self.extra.get("prompt", ""))) > PROMPT_LIMIT or (prompt and not self.is_u3):
-            raise ValueError(f"extra: prompt is for Universal-3 models, at most {PROMPT_LIMIT} characters")
+        if number(self.extra, LEAST, 0) > number(self.extra, MOST, inf):
+            raise ExtraError(f"must be at most {MOST}", LEAST)
+        prompt = self.extra.get("prompt", "")
+        if not isinstance(prompt, str) or len(prompt) > PROMPT_LIMIT or (prompt and not self.is_u3):
+            raise ExtraError(f"is a text for Universal-3 models, of at most {PROMPT_LIMIT} characters", "prompt")
+        if self.model.startswith("whisper"):
+            raise ValueError(f"model: {self.model} is not supported, which takes no turns: take a Universal model")
         if self.mode and not self.has_modes:
             raise ValueError("mode is for universal-3-5-pro and later models")
 

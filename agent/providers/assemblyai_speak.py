@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import in_query
+from agent.providers.extra import Limits, in_query
 from agent.providers.tts_session import (
     Final,
     SpeakOptions,
@@ -28,7 +28,7 @@ from agent.providers.tts_session import (
 LONGEST = 2000
 """Characters of one Generate message."""
 
-_LANGUAGES = {
+LANGUAGES = {
     "en": "english",
     "es": "spanish",
     "de": "german",
@@ -36,7 +36,7 @@ _LANGUAGES = {
     "it": "italian",
     "pt": "portuguese",
 }
-"""What the service calls those that its voices speak."""
+"""What the service calls those that its voices speak; Universal-Streaming understands the same."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class AssemblyAITtsOptions(SpeakOptions):
     url: str = "wss://tts.us.assemblyai.com"
     model: str = "assemblyai-tts-1"
     voice_id: str = "aai-jane"
+    decided: ClassVar = ("container", "language")
+    limits: ClassVar = {"inactivity_timeout": Limits(20, 120)}  # a sign of life is sent every 10 s
 
 
 @dataclass
@@ -88,7 +90,7 @@ class AssemblyAITtsSession(TtsSession):
         options = self._options
         query = {"model_id": options.model, "voice_id": options.voice_id, "encoding": "pcm_mulaw"}
         query["sample_rate"] = str(SAMPLE_RATE)
-        if language := _LANGUAGES.get(options.language):
+        if language := LANGUAGES.get(options.language):
             query["language"] = language
         return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(in_query(query, options.extra))}", {
             "Authorization": options.api_key

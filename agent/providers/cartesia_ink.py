@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, in_query, number
+from agent.providers.extra import FIXED, ExtraError, Limits, in_query, milliseconds, number
 from agent.providers.faults import http_fault, quoted
 from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession
 from agent.stt import Onset, Transcript
@@ -23,8 +23,9 @@ API_VERSION = "2026-08-14"
 
 DICTATED = 0.1
 """How unsure that the turn goes on to end it while something is dictated."""
-END, TIMEOUT = "turn_end_threshold", "turn_end_timeout_ms"
-TURNS = {"turn_start_threshold": 0.8, "turn_eager_end_threshold": 0.4, END: 0.2, TIMEOUT: 5600}
+START, EAGER, END = "turn_start_threshold", "turn_eager_end_threshold", "turn_end_threshold"
+TIMEOUT = "turn_end_timeout_ms"
+TURNS = {START: 0.8, EAGER: 0.4, END: 0.2, TIMEOUT: 5600}
 """How sure it must be that a turn begins; how unsure that it goes on to have a reply prepared, and to end it; and the
 silence in milliseconds that ends it in any case. `extra` may change them."""
 _ONSET_LAG = SAMPLE_RATE // 2
@@ -37,13 +38,23 @@ class CartesiaOptions(ListenOptions):
     url: str = "wss://api.cartesia.ai"
     model: str = "ink-2"
     language: str = field(default="", metadata=FIXED)
+    decided: ClassVar = ("keyterm", "language")
+    limits: ClassVar = {
+        START: Limits(0.5, 0.9),
+        EAGER: Limits(0.3, 0.6),
+        END: Limits(0.05, 0.5),
+        TIMEOUT: milliseconds(640, 11_200),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number(self.extra, TIMEOUT, TURNS[TIMEOUT])
         if len(self.keyterms) > 100 or sum(map(len, self.keyterms)) > 1200:
             raise ValueError("keyterms must be at most 100, of 1200 characters together")
-        number(self.extra, END, TURNS[END])
+        start, eager, end = (number(self.extra, name, TURNS[name]) for name in (START, EAGER, END))
+        if not end < eager < start:
+            raise ExtraError(f"needs {END} below {EAGER}, and that below {START}: they are {end}, {eager} and {start}")
+        if self.model.startswith("ink-whisper"):
+            raise ValueError(f"model: {self.model} is not supported, which takes no turns: take ink-2")
 
 
 def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.cartesia_ink import API_VERSION, fault_code
-from agent.providers.extra import merged, number
+from agent.providers.extra import Limits, merged, milliseconds
 from agent.providers.tts_session import (
     Answer,
     Final,
@@ -34,13 +34,12 @@ class CartesiaTtsOptions(SpeakOptions):
     model: str = "sonic-3.5"
     voice_id: str = "a0e99841-438c-4a64-b679-ae501e7d6091"
     language: str = "en"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        settings = self.extra.get("generation_config", {})
-        if not isinstance(settings, dict):
-            raise ValueError("extra: generation_config must be a table")  # noqa: TRY004  a fault of the configuration
-        number(settings, "speed", 1, 0.6, 1.5)
+    decided: ClassVar = ("continue", "flush", "language", "transcript", "voice")
+    limits: ClassVar = {
+        "generation_config.speed": Limits(0.6, 1.5),
+        "generation_config.volume": Limits(0.5, 2),
+        "max_buffer_delay_ms": milliseconds(0, 5000),
+    }
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, in_query, number
+from agent.providers.extra import FIXED, ExtraError, Limits, check, in_query, milliseconds, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -41,6 +41,9 @@ UTTERANCE_END = 1000
 ENDPOINTING = 300
 """Nova: milliseconds of silence that end a turn."""
 
+NOVA_ONLY = ("endpointing", "utterance_end_ms", "punctuate", "smart_format", "vad_events")
+"""Parameters with which Flux refuses a session."""
+
 EOT, EOT_THRESHOLD = "eot_threshold", 0.7
 """Flux: how sure it must be that the turn is over, 0.5 to 1."""
 
@@ -48,6 +51,9 @@ EAGER = "eager_eot_threshold"
 
 TIMEOUT, EOT_TIMEOUT = "eot_timeout_ms", 5000
 """Flux: milliseconds of silence that end a turn in any case."""
+
+FLUX_ONLY = (EOT, EAGER, TIMEOUT)
+"""Parameters that Nova does not know."""
 
 ONSET_LAG = SAMPLE_RATE
 """Samples by which Flux may be late to say that a turn has begun: it does so with the first word."""
@@ -61,11 +67,22 @@ class DeepgramOptions(ListenOptions):
 
     url: str = "wss://api.deepgram.com"
     model: str = "flux-general-en"
+    language: str = ""
+    """The language, such as ``en``, or ``multi``. It is expected instead of those of `[[languages]]`; empty for
+    those, or that of the model."""
     redact: tuple[str, ...] = ()
     """Kinds that Deepgram takes out of what it hears; the agent does not get them either. Nova: ``pci``, ``ssn``,
     ``numbers`` ...; Flux: either ``numbers`` or ``aggressive_numbers``."""
     eager_eot_threshold: float | None = field(default=0.5, metadata=FIXED)
     """Flux: how sure it must be to have a reply prepared, unless `extra` says it; None for no such notice."""
+
+    decided: ClassVar = ("channels", "interim_results", "keyterm", "language", "language_hint", "multichannel")
+    limits: ClassVar = {
+        EOT: Limits(0.5, 1),
+        EAGER: Limits(0.3, 0.9),
+        TIMEOUT: milliseconds(500),
+        "utterance_end_ms": milliseconds(1000, 5000),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,14 +90,22 @@ class DeepgramOptions(ListenOptions):
             raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
         if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
             raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
-        sure = number(self.extra, EOT, EOT_THRESHOLD, 0.5, 1)
-        number(self.extra, TIMEOUT, EOT_TIMEOUT)
-        number(self.extra, EAGER, self.eager_eot_threshold or 0.3, 0.3, min(0.9, sure))
+        if number(self.extra, EAGER, self.eager_eot_threshold or 0.3) > number(self.extra, EOT, EOT_THRESHOLD):
+            raise ExtraError(f"must be at least {EAGER}", EOT)
+        if foreign := next((name for name in (NOVA_ONLY if self.is_flux else FLUX_ONLY) if name in self.extra), ""):
+            raise ExtraError(f"is for {'Nova' if self.is_flux else 'Flux'}, not for {self.model}", foreign)
+        if self.extra.get("endpointing") is not False:  # which leaves it to utterance_end_ms
+            check(self.extra, (), {"endpointing": milliseconds(10, 5000)})
 
     @property
     def is_flux(self) -> bool:
         """Whether the model takes turns itself."""
         return self.model.startswith("flux")
+
+    @property
+    def takes_keyterms(self) -> bool:
+        """Whether the model listens for key terms; others refuse a session with them."""
+        return self.model.startswith(("flux", "nova-3"))
 
 
 def session(options: DeepgramOptions) -> SttSession:
@@ -106,7 +131,8 @@ class _DeepgramSession(SttSession):
 
     def _request(self, path: str, query: dict[str, str], model: str = "") -> tuple[str, dict[str, str]]:
         pairs = [("model", model or self._options.model), ("encoding", "mulaw"), ("sample_rate", str(SAMPLE_RATE))]
-        pairs += [*query.items(), *(("keyterm", term) for term in self._options.keyterms)]
+        keyterms = self._options.keyterms if self._options.takes_keyterms else ()
+        pairs += [*query.items(), *(("keyterm", term) for term in keyterms)]
         pairs += [("redact", kind) for kind in self._options.redact]
         url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(in_query(pairs, self._options.extra))}"
         return url, {"Authorization": f"Token {self._options.api_key}"}
@@ -239,11 +265,12 @@ class FluxSession(_DeepgramSession):
         }
         if options.eager_eot_threshold is not None:
             query[EAGER] = f"{options.eager_eot_threshold:g}"
-        expected = (options.language,) if options.language else options.languages
-        if expected in ((), ("en",)) and not options.model.endswith("-multi"):
+        multi = options.model.endswith("-multi") or options.language == "multi"
+        expected = bases([options.language]) if options.language else options.languages
+        if expected in ((), ("en",)) and not multi:
             return self._request("/v2/listen", query)
         url, headers = self._request("/v2/listen", query, "flux-general-multi")
-        hints = urllib.parse.urlencode([("language_hint", code) for code in expected])
+        hints = urllib.parse.urlencode([("language_hint", code) for code in expected if code != "multi"])
         return f"{url}&{hints}" if hints else url, headers
 
     def begin(self) -> None:

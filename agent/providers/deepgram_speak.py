@@ -32,6 +32,12 @@ class DeepgramTtsOptions(SpeakOptions):
     voice_id: str = field(default="", metadata=FIXED)
     """None: the model is the voice, and says its language: ``aura-2-{name}-{language}``."""
     language: str = field(default="", metadata=FIXED)
+    decided: ClassVar = ("container",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model.startswith("flux"):
+            raise ValueError(f"model: {self.model} speaks another protocol, which is not supported: take an Aura model")
 
 
 class AuraSession(TtsSession):

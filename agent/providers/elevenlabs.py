@@ -5,10 +5,10 @@ https://elevenlabs.io/docs/api-reference/text-to-speech
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, number
+from agent.providers.extra import FIXED, HTTP, Limits
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.tts_session import SpeakOptions
 
@@ -18,6 +18,12 @@ WRONG_KEY = "invalid_api_key"
 
 SOUND_FORMAT = "ulaw_8000"
 """Mu-law at 8 kHz without a header: goes to the line as it comes."""
+
+
+IN_URL = ("enable_logging", "optimize_streaming_latency")
+"""Parameters that a request by HTTP has in its URL: in the body they mean nothing."""
+OF_CONTEXT = ("voice_settings", "generation_config", "pronunciation_dictionary_locators")
+"""Parameters that the first message of a context on the websocket has, not its URL."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +39,41 @@ class ElevenLabsOptions(SpeakOptions):
     keepalive: float = field(default=10.0, metadata=FIXED)
     """Seconds between signs of life on the idle websocket; the service gives up after 20."""
 
+    schemes: ClassVar = HTTP
+    decided: ClassVar = ("inputs", "language_code", "previous_text", "text")
+    limits: ClassVar = {
+        "inactivity_timeout": Limits(20, 180),
+        "optimize_streaming_latency": Limits(0, 4),
+        "voice_settings.similarity_boost": Limits(0, 1),
+        "voice_settings.speed": Limits(0.7, 1.2),
+        "voice_settings.stability": Limits(0, 1),
+        "voice_settings.style": Limits(0, 1),
+    }
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.url.startswith(("https://", "http://")):
-            raise ValueError("url must begin with https://")
-        if not isinstance(self.extra.get("voice_settings", {}), dict):
-            raise ValueError("extra: voice_settings must be a table")  # noqa: TRY004  a fault of the configuration
-        number(self.voice_settings, "stability", 0.5, 0, 1)
-        number(self.voice_settings, "speed", 1, 0.7, 1.2)
+        if self.model.startswith("eleven_v") is not (self.transport == "dialogue"):
+            raise ValueError(
+                f"transport {self.transport!r} does not serve {self.model}: dialogue serves v3 and v4 only"
+            )
+
+    @property
+    def language_code(self) -> str:
+        """The language as it is told; empty for none. The multilingual models take none: they hear it in the text."""
+        return "" if "multilingual" in self.model else self.language
 
     @property
     def voice_settings(self) -> dict[str, Any]:
         """The settings that differ from the voice's own."""
         return dict(self.extra.get("voice_settings", {}))
 
-    @property
-    def further(self) -> dict[str, Any]:
-        """`extra` without the settings of the voice."""
-        return {name: value for name, value in self.extra.items() if name != "voice_settings"}
+    def only(self, *names: str) -> dict[str, Any]:
+        """The parameters of `extra` with these names."""
+        return {name: value for name, value in self.extra.items() if name in names}
+
+    def without(self, *names: str) -> dict[str, Any]:
+        """The parameters of `extra` with other names."""
+        return {name: value for name, value in self.extra.items() if name not in names}
 
 
 def body_fault(status: int, body: Any, api_key: str) -> ProviderError:

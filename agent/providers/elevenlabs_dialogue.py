@@ -1,12 +1,13 @@
 """ElevenLabs' dialogue endpoint by HTTP: the way to the v3 and v4 models, which the others do not serve."""
 
 import json
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 from agent.errors import ProviderError
-from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
-from agent.providers.extra import merged
+from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.extra import in_query, merged
 from agent.providers.faults import wait_of
 from agent.providers.http_tts import HttpSpeech
 
@@ -34,13 +35,14 @@ class DialogueSpeech(HttpSpeech):
         }
         if "stability" in options.voice_settings:  # the only one that it takes
             body["settings"] = {"stability": options.voice_settings["stability"]}
-        if options.language:
-            body["language_code"] = options.language
-        url = f"{self.url}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
+        if options.language_code:
+            body["language_code"] = options.language_code
+        query = urllib.parse.urlencode(in_query({"output_format": SOUND_FORMAT}, options.only(*IN_URL)))
+        url = f"{self.url}/v1/text-to-dialogue/stream?{query}"
         return (
             url,
             {"xi-api-key": options.api_key, "Content-Type": "application/json"},
-            json.dumps(merged(body, options.further)).encode(),
+            json.dumps(merged(body, options.without(*IN_URL, "voice_settings"))).encode(),
         )
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:

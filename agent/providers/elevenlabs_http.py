@@ -9,7 +9,8 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.providers.connections import Warming, tls
-from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.extra import in_query
 from agent.providers.faults import quoted, wait_of
 
 CHUNK = 160
@@ -97,7 +98,7 @@ class ElevenLabsHttpTts:
             raise ProviderError(NAME, "not open", temporary=False, refused=True)
         options = self._options
         settings = VoiceSettings.model_validate(options.voice_settings) if options.voice_settings else None
-        extra = {"language_code": options.language} if options.language else {}
+        extra = {"language_code": options.language_code} if options.language_code else {}
         if before:
             extra["previous_text"] = before
         stream: AsyncIterator[bytes] = self._speech.stream(
@@ -110,7 +111,8 @@ class ElevenLabsHttpTts:
             request_options={
                 "chunk_size": CHUNK,
                 "max_retries": 0,
-                "additional_body_parameters": options.further,
+                "additional_body_parameters": options.without(*IN_URL, "voice_settings"),
+                "additional_query_parameters": dict(in_query({}, options.only(*IN_URL))),
             },
         )
         return cast(AsyncGenerator[bytes, None], stream)

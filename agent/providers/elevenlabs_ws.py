@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.line import SAMPLE_RATE
-from agent.providers.elevenlabs import CODES, NAME, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
+from agent.providers.elevenlabs import CODES, NAME, OF_CONTEXT, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
 from agent.providers.extra import in_query
 from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound, TtsWord
 
@@ -70,11 +70,11 @@ class ElevenLabsSession(TtsSession):
         options = self._options
         query = {"model_id": options.model, "output_format": SOUND_FORMAT, "auto_mode": "true"}
         query |= {"inactivity_timeout": str(_INACTIVITY), "sync_alignment": "true"}
-        if options.language:
-            query["language_code"] = options.language
+        if options.language_code:
+            query["language_code"] = options.language_code
         base = options.url.replace("http", "ws", 1).rstrip("/")
         voice = urllib.parse.quote(options.voice_id, safe="")
-        parameters = urllib.parse.urlencode(in_query(query, options.further))
+        parameters = urllib.parse.urlencode(in_query(query, options.without(*OF_CONTEXT)))
         return f"{base}/v1/text-to-speech/{voice}/multi-stream-input?{parameters}", {"xi-api-key": options.api_key}
 
     def begin(self) -> list[str]:
@@ -195,8 +195,7 @@ class ElevenLabsSession(TtsSession):
         self._count += 1
         self._ready = f"c{self._count}"
         self._contexts[self._ready] = _Context()
-        settings = self._options.voice_settings
-        return _message(self._ready, text=" ", **({"voice_settings": settings} if settings else {}))
+        return _message(self._ready, text=" ", **self._options.only(*OF_CONTEXT))
 
 
 def _message(context: str, **fields: object) -> str:

@@ -3,9 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 SIZE = 8000
 """Characters of the table as JSON."""
@@ -13,46 +12,94 @@ DEPTH = 5
 """Tables and lists within each other."""
 RESERVED = frozenset(
     (
-        *(
-            "authorization",
-            "callback",
-            "context_id",
-            "encoding",
-            "engine",
-            "input_format",
-            "messages",
-            "model",
-            "model_id",
-        ),
-        *("output_format", "redact", "redact_pii", "redact_pii_policies", "redact_pii_sub", "response_format"),
-        *("sample_rate", "speech_model", "store", "stream", "stream_format", "tools", "voice_id"),
+        *("authorization", "callback", "context_id", "encoding", "engine", "input_format", "messages", "model"),
+        *("model_id", "output_format", "response_format", "sample_rate", "speech_model", "store", "stream"),
+        *("stream_format", "tool_choice", "tools", "voice_id", "webhook", "webhook_url"),
     )
 )
-"""Names that `extra` cannot have at its top, however they are written (`output_format`, `OutputFormat`): options decide
-on them, the gateway depends on them, or privacy does."""
-_RESERVED = frozenset(name.replace("_", "") for name in RESERVED)
+"""Names that `extra` cannot have at its top, however they are written (`output_format`, `OutputFormat`), nor any that
+begins with `redact`: options decide on them, the gateway depends on them, or privacy does."""
 FIXED: Mapping[str, bool] = MappingProxyType({"fixed": True})
 """Metadata of a field that tests change and a configuration does not."""
 
+HTTP = ("https://", "http://")
+WEBSOCKET = ("wss://", "ws://")
+Path = tuple[str, ...]
 
-def check(extra: Mapping[str, Any]) -> None:
-    """Raise `ValueError` for a table that is too large or too deep, is no JSON, or has a reserved name."""
-    if reserved := sorted(name for name in extra if name.lower().replace("_", "") in _RESERVED):
-        raise ValueError(f"extra cannot have {reserved[0]!r}: the gateway decides on it")
+
+class Limits(NamedTuple):
+    """The numbers that a provider takes for a parameter, both ends included."""
+
+    least: float
+    most: float
+    unit: str = ""
+    """What it counts, such as milliseconds, in whole numbers; empty for any number."""
+
+
+class ExtraError(ValueError):
+    """A parameter of `extra` cannot be used. `path` are the keys that lead to it, from `extra` on."""
+
+    def __init__(self, problem: str, *path: str) -> None:
+        self.path, self.problem = ("extra", *path), problem
+        super().__init__(f"{'.'.join(self.path)} {problem}")
+
+
+def milliseconds(least: int, most: int = 60_000) -> Limits:
+    """`Limits` of a time. Seconds by mistake are below `least`."""
+    return Limits(least, most, "milliseconds")
+
+
+def check(
+    extra: Mapping[str, Any], decided: tuple[str, ...] = (), limits: Mapping[str, Limits] = MappingProxyType({})
+) -> None:
+    """Raise `ExtraError` for a table that is too large or too deep or is no JSON, for a reserved name or one of the
+    paths `decided`, and for a number beyond the `limits` of its path.
+    """
     try:
         size = len(json.dumps(extra, allow_nan=False))
     except (TypeError, ValueError):
-        raise ValueError("extra holds texts, finite numbers, true and false, lists and tables only") from None
+        raise ExtraError("holds texts, finite numbers, true and false, lists and tables only") from None
     if _depth(extra) > DEPTH or size > SIZE:
-        raise ValueError(f"extra holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
+        raise ExtraError(f"holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
+    reserved = [(name,) for name in extra if _letters(name) in _RESERVED or _letters(name).startswith("redact")]
+    reserved += [found[0] for path in decided if (found := _found(extra, path))]
+    if reserved:
+        raise ExtraError("cannot be set: the gateway decides on it", *reserved[0])
+    for path, (least, most, unit) in limits.items():
+        found = _found(extra, path)
+        if found and not (_is_number(found[1], whole=bool(unit)) and least <= found[1] <= most):
+            kind = f"a whole number of {unit}" if unit else "a number"
+            raise ExtraError(f"must be {kind} from {least:g} to {most:g}", *found[0])
 
 
-def number(extra: Mapping[str, Any], name: str, usual: float, least: float = 0.0, most: float = inf) -> float:
-    """The number `name` of `extra`, from `least` to `most`; raises `ValueError` for anything else."""
-    value = extra.get(name, usual)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"extra: {name} must be a number" + (f" from {least:g} to {most:g}" if most < inf else ""))
-    return float(value)
+def _letters(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+_RESERVED = frozenset(map(_letters, RESERVED))
+
+
+def _found(extra: Mapping[str, Any], path: str) -> tuple[Path, Any] | None:
+    """The keys under which the parameter at `path` stands, however they are written, and its value; None without it."""
+    keys: Path = ()
+    value: Any = extra
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            raise ExtraError("must be a table", *keys)
+        key = next((key for key in value if _letters(key) == _letters(name)), None)
+        if key is None:
+            return None
+        keys, value = (*keys, key), value[key]
+    return keys, value
+
+
+def _is_number(value: object, *, whole: bool) -> bool:
+    return isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+
+
+def number(extra: Mapping[str, Any], name: str, usual: float) -> float:
+    """The number `name` of a table that was checked."""
+    return float(extra.get(name, usual))
 
 
 @dataclass(frozen=True)
@@ -66,10 +113,25 @@ class ProviderOptions:
     model: str = ""
     """The model, by the provider's name."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own."""
+    """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own. An
+    empty text leaves one out."""
+    schemes: ClassVar[tuple[str, ...]] = WEBSOCKET
+    """With which `url` begins."""
+    decided: ClassVar[tuple[str, ...]] = ()
+    """Paths of parameters that `extra` cannot have: an option or the gateway decides on them."""
+    limits: ClassVar[Mapping[str, Limits]] = MappingProxyType({})
+    """Paths of parameters of `extra`, and the numbers that the provider takes."""
 
     def __post_init__(self) -> None:
-        check(self.extra)
+        if self.url and not self.url.startswith(self.schemes):
+            raise ValueError(f"url must begin with {self.schemes[0]}")
+        object.__setattr__(self, "extra", _given(self.extra))
+        check(self.extra, self.decided, self.limits)
+
+
+def _given(table: Mapping[str, Any]) -> dict[str, Any]:
+    """`table` without empty texts: with one an agent's file takes back what the gateway's file names."""
+    return {key: _given(one) if isinstance(one, Mapping) else one for key, one in table.items() if one != ""}
 
 
 def _depth(value: Any) -> int:

@@ -48,7 +48,7 @@ class FailoverOptions:
     unheard_after: float = field(default=1.0, metadata=FIXED)
     """Seconds of silence after speech of which the STT reports nothing at all."""
     stuck_after: float = field(default=7.0, metadata=FIXED)
-    """Seconds of silence for which the STT keep a turn open; above every provider's own limit."""
+    """Seconds of silence for which the STT keep a turn open, or 2 more than those after which it ends any itself."""
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) <= 0:

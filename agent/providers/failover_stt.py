@@ -32,6 +32,9 @@ TURN_KEPT = 30 * SAMPLE_RATE
 SPEECH = SAMPLE_RATE * 6 // 10
 """Samples of speech that are more than a cough: words should come of it."""
 
+ENDING = 2.0
+"""Seconds that the STT has to tell the end of a turn, beyond the silence after which it ends any."""
+
 GOODBYE = 0.05
 """Seconds that STT which failed get to say goodbye."""
 
@@ -58,8 +61,8 @@ class Kept:
         """Samples so far."""
         return self._start + len(self._sound)
 
-    def hear(self, ulaw: bytes) -> str:
-        """Take sound; returns what is wrong with the STT, "" if nothing."""
+    def hear(self, ulaw: bytes, longest_silence: float = inf) -> str:
+        """Take sound; returns what is wrong with the STT, "" if nothing. It ends any turn after `longest_silence`."""
         self._sound += ulaw
         loudness = level(ulaw)
         if loudness > max(LOUD_ENOUGH, MARGIN * self._noise):
@@ -82,8 +85,10 @@ class Kept:
             return f"reported nothing of {self._options.deaf_after:g} s of speech"
         if not self._turn and self._spoken >= SPEECH and self._quiet >= self._options.unheard_after * SAMPLE_RATE:
             return f"reported nothing of what was said until {self._options.unheard_after:g} s ago"
-        if self._turn and self._quiet >= self._options.stuck_after * SAMPLE_RATE:
-            return f"did not end a turn for {self._options.stuck_after:g} s"
+        own = longest_silence + ENDING if longest_silence < inf else 0.0
+        stuck = max(own, self._options.stuck_after)
+        if self._turn and self._quiet >= stuck * SAMPLE_RATE:
+            return f"did not end a turn for {stuck:g} s"
         return ""
 
     def note(self, event: SttEvent) -> None:
@@ -142,7 +147,7 @@ class FailoverStt:
 
     def send_audio(self, ulaw: bytes) -> None:
         """Take mu-law sound of any length."""
-        problem = self._kept.hear(ulaw)
+        problem = self._kept.hear(ulaw, self.longest_silence)
         if self._stt is not None:
             self._stt.send_audio(ulaw)
             if problem and self._patience is not None and not self._deaf:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import httpx2
 import structlog
@@ -15,7 +15,7 @@ from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest
-from agent.providers.extra import FIXED, ProviderOptions, merged
+from agent.providers.extra import FIXED, HTTP, Limits, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
@@ -67,6 +67,17 @@ class OpenAIOptions(ProviderOptions):
     """Seconds between two pieces; up to 6."""
     retries: int = field(default=0, metadata=FIXED)
     """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
+    schemes: ClassVar = HTTP
+    decided: ClassVar = (
+        *("background", "conversation", "function_call", "functions", "input", "n", "previous_response_id"),
+        "stream_options",
+    )
+    limits: ClassVar = {
+        "frequency_penalty": Limits(-2, 2),
+        "presence_penalty": Limits(-2, 2),
+        "temperature": Limits(0, 2),
+        "top_p": Limits(0, 1),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,8 +88,6 @@ class OpenAIOptions(ProviderOptions):
         for name, most in (("first_token_limit", FIRST_TOKEN), ("gap_limit", GAP)):
             if not 0 < getattr(self, name) <= most:
                 raise ValueError(f"{name} must be above 0 and up to {most:g}: no caller is kept waiting for longer")
-        if not self.url.startswith(("https://", "http://")):
-            raise ValueError("url must begin with https://")
 
 
 class OpenAIClient:

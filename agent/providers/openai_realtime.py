@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import merged
+from agent.providers.extra import ExtraError, Limits, merged, milliseconds
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -27,6 +27,15 @@ from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, W
 from agent.stt import Onset, Transcript
 
 SOUND = {"type": "audio/pcmu"}
+TURNS = "audio.input.turn_detection"
+"""Where `extra` says how the server finds the ends of turns."""
+SERVER_VAD = "server_vad"
+DETECTIONS = {
+    SERVER_VAD: ("idle_timeout_ms", "prefix_padding_ms", "silence_duration_ms", "threshold"),
+    "semantic_vad": ("eagerness",),
+}
+"""The types of turn detection, and the parameters that only one of them takes. Those that are not sent are as OpenAI
+has them: 500 ms of silence, and an eagerness of ``auto``."""
 ITEMS = 8
 """Of the caller, whose transcript may still come."""
 ACTIVE = "conversation_already_has_active_response"
@@ -42,6 +51,31 @@ class OpenAIRealtimeOptions(RealtimeOptions):
     voice_id: str = "marin"
     transcription: str = "gpt-transcribe"
     """The model that writes down what the caller says; empty for none."""
+    decided: ClassVar = (
+        *("audio.input.format", "audio.input.transcription.model", "audio.output.format", "audio.output.voice"),
+        *(f"{TURNS}.create_response", f"{TURNS}.interrupt_response", "instructions", "output_modalities", "type"),
+    )
+    limits: ClassVar = {
+        "audio.output.speed": Limits(0.25, 1.5),
+        f"{TURNS}.idle_timeout_ms": milliseconds(5000, 30_000),
+        f"{TURNS}.prefix_padding_ms": milliseconds(0, 10_000),
+        f"{TURNS}.silence_duration_ms": milliseconds(10, 10_000),
+        f"{TURNS}.threshold": Limits(0, 1),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        hearing = self.extra.get("audio", {}).get("input", {})
+        turns = hearing.get("turn_detection", {})
+        kind = turns.get("type", SERVER_VAD)
+        if kind not in DETECTIONS:
+            raise ExtraError(f"must be one of {', '.join(DETECTIONS)}", *TURNS.split("."), "type")
+        if other := next((name for one in DETECTIONS if one != kind for name in DETECTIONS[one] if name in turns), ""):
+            raise ExtraError(f"is not for {kind}", *TURNS.split("."), other)
+        if "transcription" in hearing and not self.transcription:
+            raise ExtraError(
+                'needs a model: it is empty, [openai_realtime] transcription = ""', "audio", "input", "transcription"
+            )
 
 
 class Responses:
@@ -319,7 +353,7 @@ class OpenAIRealtimeSession(RealtimeSession):
 
     def _session(self) -> dict[str, Any]:
         options = self._options
-        turns = {"type": "server_vad", "create_response": True, "interrupt_response": True}
+        turns = {"type": SERVER_VAD, "create_response": True, "interrupt_response": True}
         hearing: dict[str, Any] = {"format": SOUND, "turn_detection": turns}
         if options.transcription:
             hearing["transcription"] = {"model": options.transcription}

@@ -6,11 +6,11 @@ https://platform.openai.com/docs/api-reference/audio/createSpeech
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from agent import ulaw
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, merged, number
+from agent.providers.extra import FIXED, HTTP, Limits, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import Decoder, HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -28,10 +28,9 @@ class OpenAITtsOptions(SpeakOptions):
     model: str = "gpt-4o-mini-tts"
     voice_id: str = "marin"
     language: str = field(default="", metadata=FIXED)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number(self.extra, "speed", 1, 0.25, 4)
+    schemes: ClassVar = HTTP
+    decided: ClassVar = ("input", "voice")
+    limits: ClassVar = {"speed": Limits(0.25, 4)}
 
 
 class OpenAISpeech(HttpSpeech):

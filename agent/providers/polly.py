@@ -6,11 +6,11 @@ https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 its
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import merged
+from agent.providers.extra import HTTP, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -36,8 +36,12 @@ class PollyOptions(SpeakOptions):
     url: str = ""
     """Empty for that of the region."""
     voice_id: str = "Joanna"
+    language: str = ""
+    """For a voice that speaks several, such as ``hi-IN``; a voice of `[[languages]]` speaks its own."""
     model: Literal["standard", "neural", "long-form", "generative"] = "neural"
     """Amazon calls it the engine; not every voice has every one."""
+    schemes: ClassVar = HTTP
+    decided: ClassVar = ("LanguageCode", "SpeechMarkTypes", "Text", "TextType")
 
 
 class PollySpeech(HttpSpeech):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import FIXED, merged
+from agent.providers.extra import FIXED, ExtraError, Limits, merged, milliseconds
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -23,6 +23,8 @@ from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, Words
 from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
+PARAMETERS = ("input", "output", "pre_connect_requests")
+"""What `extra` may have at its top. Others than the service knows make it refuse the session."""
 CATCH_UP = SAMPLE_RATE * 3 // 4
 """Samples sent at once when a session begins or goes on; what comes much faster than a second a second is dropped."""
 
@@ -35,9 +37,23 @@ class VoiceAgentOptions(RealtimeOptions):
     model: str = field(default="voice-agent", metadata=FIXED)
     """It has one only, under which it is paid for."""
     voice_id: str = "jane"
+    decided: ClassVar = (
+        *("agent_id", "greeting", "input.format", "input.keyterms", "input.type", "output.format", "output.type"),
+        *("input.turn_detection.interrupt_response", "output.voice", "system_prompt"),
+    )
+    limits: ClassVar = {
+        "input.turn_detection.interruption_delay": milliseconds(0),
+        "input.turn_detection.max_silence": milliseconds(10),
+        "input.turn_detection.min_silence": milliseconds(10),
+        "input.turn_detection.vad_threshold": Limits(0, 1),
+        "input.voice_focus_threshold": Limits(0, 1),
+        "output.volume": Limits(0, 100),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if unknown := next((name for name in self.extra if name not in PARAMETERS), ""):
+            raise ExtraError(f"is none of {', '.join(PARAMETERS)}: the service refuses a session with others", unknown)
         if len(self.keyterms) > 100:
             raise ValueError("keyterms must be at most 100")
 

@@ -43,3 +43,8 @@ class TurnOptions:
     def __post_init__(self) -> None:
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
             raise ValueError("durations must be positive")
+        for name, value in vars(self).items():
+            if isinstance(value, int | float) and value < 0:
+                raise ValueError(f"{name} must be 0 or more")
+        if 0 < self.max_endpointing_delay < self.endpointing_delay:
+            raise ValueError("max_endpointing_delay must be at least endpointing_delay")

@@ -21,13 +21,14 @@ from agent.turn_model import loaded
 from sipgw.agents import deprecations
 from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.products import unpriced
-from sipgw.agents.provider_choice import ProviderChoice, unspoken
+from sipgw.agents.provider_choice import ProviderChoice, unspoken, without_keyterms
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.options import secrets_of
 from sipgw.config.records import PrivacyOptions, Sink
+from sipgw.records.privacy.at_provider import left_in
 from sipgw.records.privacy.redaction import Redact, redactor_for
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
@@ -75,8 +76,14 @@ class AgentDefinition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on providers that were chosen without a key or against it, and on models that end soon."""
-        return (*self.choice.notes, *deprecations.endings(self.config, self.choice, deprecations.today()))
+        """Sentences on providers that were chosen without a key or against it, or that leave a setting unheeded, and on
+        models that end soon."""
+        return (
+            *self.choice.notes,
+            *without_keyterms(self.config, self.choice),
+            *left_in(self.config, self.choice.stt, self.choice.realtime),
+            *deprecations.endings(self.config, self.choice, deprecations.today()),
+        )
 
     @cached_property
     def tools(self) -> list[Tool]:
@@ -100,6 +107,7 @@ class Agents:
         self._gone: dict[str, AgentDefinition] = {}
         for one in self.all.values():
             _check_variables(one)
+            _check_prefetch(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
             try:
                 hold_music(one.config.transfer.music)
@@ -182,6 +190,19 @@ def _check_variables(one: AgentDefinition) -> None:
             if name not in (*VARIABLES, *own):
                 known = ", ".join((*VARIABLES, *own))
                 raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
+
+
+def _check_prefetch(one: AgentDefinition) -> None:
+    """What can be known before the MCP servers are asked."""
+    options, own = one.config.prefetch, {tool.name: tool for tool in one.tools}
+    where, tool = f"agent {one.name}: [prefetch] tool = {options.tool!r}", own.get(options.tool)
+    if options.tool and tool is None and one.config.agent.tools and not one.config.mcp:
+        raise ConfigError(f"{where}: its file of tools has {', '.join(own) or 'none'}")
+    if tool and tool.side_effect:
+        raise ConfigError(f"{where} changes something; one that only looks up is needed")
+    if tool and options.argument not in tool.arguments.model_fields:
+        known = ", ".join(tool.arguments.model_fields) or "none"
+        raise ConfigError(f"{where} has no parameter {options.argument!r}; its parameters are {known}: write argument")
 
 
 class VariableError(ValueError):

@@ -42,6 +42,7 @@ from agent.providers.tts import (
 )
 from agent.stt import SpeechToText
 from agent.tts import TextToSpeech
+from sipgw.agents.languages import speaking
 from sipgw.agents.products import Product, product
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.config.config import AgentConfig, ConfigError
@@ -175,6 +176,10 @@ def choose(config: AgentConfig) -> ProviderChoice:
         if one.tts and (one.tts not in _TTS or not _TTS[one.tts].has_key(config)):
             known = ", ".join(_TTS)
             raise ConfigError(f"[[languages]] tts = {one.tts!r} is none of {known}, or there is no key for it")
+        try:
+            speaking(config, one.code, one.tts or chosen["tts"][0])
+        except ValueError as error:
+            raise ConfigError(f"[[languages]] {one.code}: {error}") from None
     try:
         config.failover.check(len(chosen["llm"]))
     except ValueError as error:
@@ -214,7 +219,7 @@ def products(config: AgentConfig, choice: ProviderChoice) -> Iterator[Product]:
         yield from ((part, product(config, part, name)) for name in getattr(choice, part))
     for one in () if choice.realtime else config.languages:
         name = one.tts or choice.tts[0]
-        yield "tts", product(_speaking(config, one.code, name), "tts", name)
+        yield "tts", product(speaking(config, one.code, name), "tts", name)
 
 
 def made(config: AgentConfig, part: str, name: str) -> Any:
@@ -318,7 +323,7 @@ class _LanguageTts:
     def __init__(self, config: AgentConfig, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
         own = next((one.tts for one in config.languages if one.code == code), "")
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
-        config = _speaking(config, code, names[0])
+        config = speaking(config, code, names[0])
         self._makers = [
             observed_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
         ]
@@ -329,29 +334,6 @@ class _LanguageTts:
         """A voice for a call."""
         makers = self._makers
         return makers[0]() if len(makers) == 1 else FailoverTts(makers, self._health, self._failover)
-
-
-def _speaking(config: AgentConfig, code: str, first: str) -> AgentConfig:
-    """`config` with voices that speak the language of that code; its own voice is one of the provider `first`."""
-    one = next((one for one in config.languages if one.code == code), None)
-    if one is None:
-        return config
-    changed = {name: {"language": code} for name in ("elevenlabs", "cartesia_tts", "assemblyai_tts")}
-    if one.voice_id and first in _VOICE_KEYS:
-        section, key = _VOICE_KEYS[first]
-        changed.setdefault(section, {})[key] = one.voice_id
-    return replace(config, **{name: replace(getattr(config, name), **values) for name, values in changed.items()})
-
-
-_VOICE_KEYS = {
-    "elevenlabs": ("elevenlabs", "voice_id"),
-    "cartesia": ("cartesia_tts", "voice_id"),
-    "assemblyai": ("assemblyai_tts", "voice_id"),
-    "deepgram": ("deepgram_tts", "model"),
-    "polly": ("polly", "voice_id"),
-    "openai": ("openai_tts", "voice_id"),
-}
-"""The configuration key of each provider's voice."""
 
 
 def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:

@@ -101,7 +101,8 @@ class AgentOptions:
     tts_backup: tuple[TtsName, ...] = ()
     """Who goes on speaking when `tts` fails, in this order."""
     keyterms: Annotated[tuple[Annotated[str, Len(1, 50)], ...], MaxLen(100)] = ()
-    """Words that the STT listens for, such as names of products; Cartesia takes 1200 characters together."""
+    """Words that the STT listens for, such as names of products; Cartesia takes 1200 characters together. The embedded
+    STT, Deepgram before Nova-3 and OpenAI Realtime do not listen for them."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""

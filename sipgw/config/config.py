@@ -271,6 +271,16 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([\w.\"-]+)\s*=")
 
 
+def _place(name: str, counts: Mapping[str, int]) -> Keys:
+    """The path of a table's name, with the positions of the lists (`counts`) that it stands in."""
+    path: Keys = ()
+    for part in name.split("."):
+        path = (*path, part)
+        position = counts.get(".".join(key for key in path if isinstance(key, str)))
+        path = path if position is None else (*path, position)
+    return path
+
+
 def line_of(text: str, path: Keys) -> int:
     """The line (from 1) of `text` that comes nearest to the TOML key `path`; 0 if nothing of it is there."""
     best, best_depth = 0, 0
@@ -279,11 +289,9 @@ def line_of(text: str, path: Keys) -> int:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.fullmatch(line):
             name = header[2].replace('"', "")
-            table = tuple(name.split("."))
             if header[1] == "[[":
                 counts[name] = counts.get(name, -1) + 1
-                table = (*table, counts[name])
-            here = table
+            here = table = _place(name, counts)
         elif key := _KEY.match(line):
             here = (*table, *key[1].replace('"', "").split("."))
         else:

@@ -13,6 +13,7 @@ import json
 import re
 import typing
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ Keys = tuple[str | int, ...]
 DEFAULT_FILE = Path("sipgw.toml")
 """The configuration that is used unless another is named."""
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 REFERENCE = re.compile(r"\$\{(\w+)\}")
@@ -141,8 +143,12 @@ def _plain(value: Any) -> Any:
 
 
 def merged(before: Any, after: Any) -> Any:
-    """The keys of `before` and of `after`; what stands in both is that of `after`. Lists are taken whole."""
+    """The keys of `before` and of `after`; what stands in both is that of `after`. Lists are taken whole, and tables
+    that name another `type`: what went with the former would not go with it.
+    """
     if not (isinstance(before, dict) and isinstance(after, dict)):
+        return after
+    if before.get("type") != after.get("type", before.get("type")):
         return after
     return before | {key: merged(before.get(key), value) for key, value in after.items()}
 
@@ -152,7 +158,7 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
     if isinstance(value, Mapping):
         fixed = _fixed(kind, path) & value.keys()
         faults += (
-            Fault((*path, key), instead((*path, key)) or f"{key!r} cannot be set: the gateway knows it")
+            Fault((*path, key), instead((*path, key)) or f"{key!r} cannot be set: the gateway has a constant for it")
             for key in sorted(fixed)
         )
         kept = {key: item for key, item in value.items() if key not in fixed}
@@ -171,6 +177,10 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
         faults.append(Fault(path, f"${{{missing[0]}}} is not set in the environment or in .env"))
         return value
     text = REFERENCE.sub(lambda match: environment[match[1]], value)
+    if option and date in typing.get_args(option.hint) and not _DATE.fullmatch(text):
+        faults.append(
+            Fault(path, f"expected {_DAY}, got {value!r}")
+        )  # pydantic would take digits as seconds since 1970
     return (
         _seconds(text, value, path, faults)
         if option and float in (option.hint, *typing.get_args(option.hint))
@@ -199,6 +209,7 @@ def _seconds(text: str, written: str, path: Keys, faults: list[Fault]) -> float 
     return float(match[1]) * _UNIT[match[2]]
 
 
+_DAY = "a day like 2026-06-01"
 _UNKNOWN = "unexpected_keyword_argument"
 _EXPECTED = {
     "string_type": "a string",
@@ -210,6 +221,10 @@ _EXPECTED = {
     "tuple_type": "a list",
     "dict_type": "a table",
     "dataclass_type": "a table",
+    "date_type": _DAY,
+    "date_parsing": _DAY,
+    "date_from_datetime_parsing": _DAY,
+    "date_from_datetime_inexact": _DAY,
 }
 
 _LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
@@ -224,19 +239,26 @@ def _written(table: Any, path: Keys, value: Any) -> str:
         if not inside:
             return repr(value)
         table = table[key]
-    return repr(table)
+    return str(table) if isinstance(table, date) else repr(table)
 
 
 def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
     """An error of pydantic in the words of the configuration."""
-    path: Keys = error["loc"][1:]
+    path: Keys = tuple(key for key in error["loc"][1:] if key != "[key]")  # which says that the key is wrong
     while path and isinstance(path[-1], str) and option_at(kind, path) is None and option_at(kind, path[:-1]):
-        if table_of(option_at(kind, path[:-1]).hint):  # type: ignore[union-attr]
+        hint = option_at(kind, path[:-1]).hint  # type: ignore[union-attr]
+        if table_of(hint) or typing.get_origin(hint) is dict:
             break
         path = path[:-1]  # the name of one type of a union
     option = option_at(kind, path)
     context = error.get("ctx", {})
-    given = "'***'" if option and option.secret else _written(table, path, error["input"])
+    given = (
+        repr(path[-1])
+        if "[key]" in error["loc"]
+        else "'***'"
+        if option and option.secret
+        else _written(table, path, error["input"])
+    )
     match error["type"]:
         case name if name == _UNKNOWN:
             return Fault(path, _unknown(kind, path))
@@ -254,7 +276,8 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
         case "literal_error":
             return Fault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
-            return Fault(path, str(context["error"]))
+            wrong = context["error"]  # which may know the key below the table
+            return Fault((*path, *getattr(wrong, "path", ())), getattr(wrong, "problem", str(wrong)))
         case name if name in _EXPECTED:
             return Fault(path, f"expected {_EXPECTED[name]}, got {given}")
     limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]

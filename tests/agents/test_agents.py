@@ -13,6 +13,7 @@ import pytest
 from agent.active_agent import BUILT_IN
 from agent.tools import ToolFileError
 from sipgw.agents.agents import OURS, Agents, call_variables, filled
+from sipgw.agents.languages import speaking
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.provider_choice import unspoken
 from sipgw.agents.providers import choose
@@ -242,8 +243,20 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
         "deepgram's voice aura-2-thalia-en does not",
         "cartesia's STT does not understand",
     ]
+    hindi = '[assemblyai_tts]\napi_key = "${A}"\n[agent]\ntts = "assemblyai"\n[[languages]]\ncode = "hi"\n'
+    assert [one.partition("which ")[2].partition(":")[0] for one in told(keys + hindi)] == [
+        "assemblyai's voice does not"
+    ]
+    old = keys.replace('"x"', '"x"\nmodel = "eleven_turbo_v2"') + 'model = "universal-streaming-multilingual"\n'
+    assert [one.partition("which ")[2].partition(":")[0] for one in told(old + spanish.replace('"es"', '"hi"'))] == [
+        "elevenlabs' eleven_turbo_v2 does not",
+        "universal-streaming-multilingual does not understand",
+    ]
     aura = '[agent]\ntts = "deepgram"\n[[languages]]\ncode = "es"\nvoice_id = "aura-2-celeste-es"\n'
     assert told(keys + more + aura) == []
+    flux = aura.replace("aura-2-celeste-es", "flux-luna-es")
+    with pytest.raises(ConfigError, match=r"\[\[languages\]\] es: model: flux-luna-es speaks another protocol"):
+        told(keys + more + flux)
     notes = Agents(parse(spanish, "sipgw.toml", {}), {}).notes
     assert any("agent agent: the agent is to speak Spanish, which the embedded voice" in note for note in notes)
 
@@ -273,3 +286,83 @@ def test_an_agent_hides_the_secrets_of_the_gateway_too() -> None:
     main = parse(MAIN + trunk, "sipgw.toml", {"E": "secret", "P": "of the trunk"})
     own = parse_agent('[deepgram]\napi_key = "${D}"\n', Path("agents/sales.toml"), main, {"D": "own"})
     assert Agents(main, {"sales": own}).known("sales").secrets == {"secret", "of the trunk", "own"}
+
+
+def test_an_agents_turn_detection_of_another_type_takes_nothing_of_the_gateways() -> None:
+    main = '[openai_realtime.extra.audio.input]\nturn_detection = { type = "server_vad", silence_duration_ms = 700 }\n'
+    head = "[openai_realtime.extra.audio.input]\nturn_detection = { %s }\n"
+    semantic = agent(head % 'type = "semantic_vad", eagerness = "high"', "agents/a.toml", main).openai_realtime
+    assert semantic.extra["audio"]["input"]["turn_detection"] == {"type": "semantic_vad", "eagerness": "high"}
+    later = agent(head % "threshold = 0.7", "agents/a.toml", main).openai_realtime
+    same = {"type": "server_vad", "silence_duration_ms": 700, "threshold": 0.7}
+    assert later.extra["audio"]["input"]["turn_detection"] == same
+
+
+def test_an_agent_takes_back_a_parameter_of_the_gateway_with_an_empty_text() -> None:
+    main = '[deepgram]\nmodel = "nova-3"\n[deepgram.extra]\nendpointing = 250\nsmart_format = true\n'
+    flux = '[deepgram]\nmodel = "flux-general-en"\n[deepgram.extra]\nendpointing = ""\nsmart_format = ""\n'
+    assert agent(flux, "agents/a.toml", main).deepgram.extra == {}
+    with pytest.raises(ConfigError, match=r"a\.toml:1: deepgram\.extra\.endpointing: is for Nova, not for flux"):
+        agent('[deepgram]\nmodel = "flux-general-en"\n', "agents/a.toml", main)
+
+
+def test_providers_that_ignore_key_terms_are_named() -> None:
+    def told(text: str) -> list[str]:
+        keys = dict.fromkeys(("ASSEMBLYAI_API_KEY", "DEEPGRAM_API_KEY", "OPENAI_API_KEY"), "k")
+        config = parse(text, "sipgw.toml", keys)
+        return [one for one in Agents(config, {}).notes if "keyterms" in one]
+
+    terms = '[agent]\nkeyterms = ["Sipgw"]\n'
+    assert told(terms) == []
+    assert told(terms + 'stt = "local"\n') == ["[agent] keyterms: the embedded STT does not listen for them"]
+    assert told('[agent]\nstt = "local"\n') == []
+    assert told(terms + 'stt_backup = ["deepgram"]\n') == []
+    assert told(terms + 'stt_backup = ["deepgram"]\n[deepgram]\nmodel = "nova-2"\n') == [
+        "[agent] keyterms: Deepgram's nova-2 does not listen for them"
+    ]
+    both = terms + 'realtime = "assemblyai"\nrealtime_backup = ["openai"]\nstt = "local"\n'
+    assert told(both) == ["[agent] keyterms: OpenAI Realtime does not listen for them"]
+
+
+def test_a_voice_of_polly_for_a_language_is_not_told_the_language_of_another_voice() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+    polly = '[agent]\ntts = "polly"\n[polly]\nlanguage = "en-IN"\nvoice_id = "Kajal"\n'
+    config = parse(polly + '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice_id = "Lupe"\n', "x", keys)
+    spoken = [speaking(config, code, "polly").polly for code in config.codes]
+    assert [(one.voice_id, one.language) for one in spoken] == [("Kajal", "en-IN"), ("Lupe", "")]
+
+
+def test_what_a_provider_leaves_in_although_it_was_to_take_it_out_is_told() -> None:
+    def told(text: str) -> list[str]:
+        keys = {f"{name}_API_KEY": "k" for name in ("ASSEMBLYAI", "DEEPGRAM", "OPENAI", "CARTESIA")}
+        privacy = '[privacy]\nat_provider = true\nredact = ["cards", "iban"]\n'
+        found = Agents(parse(privacy + text, "sipgw.toml", keys), {}).notes
+        return [one.removeprefix("[privacy] at_provider: ") for one in found if "at_provider" in one]
+
+    assert told("") == []
+    assert told('[agent]\nstt = "local"\n') == []
+    assert told('[agent]\nstt = "deepgram"\nstt_backup = ["cartesia"]\n') == [
+        "deepgram does not take out iban",
+        "cartesia does not take out cards, iban",
+    ]
+    assert told('[agent]\nstt = "deepgram"\n[deepgram]\nredact = ["numbers"]\n') == []
+    assert told('[agent]\nrealtime = "openai"\n') == ["openai does not take out cards, iban"]
+
+
+def test_a_prefetch_that_could_never_run_is_refused(tmp_path: Path) -> None:
+    tools = tmp_path / "tools.py"
+    tools.write_text(
+        "from agent.tools import tool\n@tool\ndef find(phone: str) -> str:\n    'Find.'\n    return ''\n"
+        "@tool(side_effect=True)\ndef book(number: str) -> str:\n    'Book.'\n    return ''\n"
+    )
+
+    def start(prefetch: str) -> Agents:
+        return Agents(parse(f'[agent]\ntools = "{tools}"\n[prefetch]\n{prefetch}\n', "sipgw.toml", {}), {})
+
+    with pytest.raises(ConfigError, match=r"tool = 'fnd': its file of tools has find, book"):
+        start('tool = "fnd"')
+    with pytest.raises(ConfigError, match=r"tool = 'book' changes something"):
+        start('tool = "book"')
+    with pytest.raises(ConfigError, match=r"has no parameter 'number'; its parameters are phone: write argument"):
+        start('tool = "find"')
+    assert start('tool = "find"\nargument = "phone"').config.prefetch.tool == "find"

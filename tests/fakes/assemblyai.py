@@ -123,6 +123,8 @@ class FakeAssemblyAI(SocketServer):
             raise ProtocolError(3006, "Invalid Message: mode is not supported by this model")
         lists = {name: json.loads(query[name]) for name in ("keyterms_prompt", "language_codes") if name in query}
         numbers = {name: float(query[name]) for name in ("vad_threshold", "interruption_delay") if name in query}
+        if not all(query.get(name, "1").isdigit() for name in ("min_turn_silence", "max_turn_silence")):
+            raise ProtocolError(3006, "Invalid Message: a silence is a whole number of milliseconds")
         self._check_settings(session, {**query, **lists, **numbers})
 
     @staticmethod

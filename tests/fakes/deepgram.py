@@ -102,6 +102,12 @@ class FakeDeepgram(SocketServer):
             return "this fake hears mu-law at 8000 Hz only"
         if query.get("model", "").startswith("flux") is not (path == "/v2/listen"):
             return f"No such model/language combination found: {query.get('model')}"
+        if "keyterm" in query and not query["model"].startswith(("nova-3", "flux")):
+            return "Keyterm Prompting is only supported with Nova-3 and Flux models"
+        if not 500 <= int(query.get("eot_timeout_ms", 5000)) <= 60000:
+            return "eot_timeout_ms out of range"
+        if not int(query.get("endpointing", "10").replace("false", "10")) >= 10:
+            return "endpointing must be at least 10"
         if int(query.get("utterance_end_ms", 1000)) < 1000:
             return "utterance_end_ms must be at least 1000"
         if path == "/v2/listen" and query.get("redact", "numbers") not in ("numbers", "aggressive_numbers"):

@@ -255,6 +255,8 @@ class FakeElevenLabs(SocketServer):
             raise InputError("invalid_input_message", "this fake speaks ulaw_8000 only")
         if session.query.get("model_id", "").startswith(("eleven_v3", "eleven_v4")):
             raise InputError("invalid_input_message", "model not supported here")
+        if "multilingual" in session.query.get("model_id", "") and "language_code" in session.query:
+            raise InputError("invalid_input_message", "the model takes no language_code")
 
 
 class FakeElevenLabsHttp(HttpServer):
@@ -297,6 +299,9 @@ class FakeElevenLabsHttp(HttpServer):
             return 404, {"detail": "Not Found"}
         if exchange.query.get("output_format") != "ulaw_8000":
             return 400, {"detail": {"status": "invalid_output_format", "message": "this fake speaks ulaw_8000 only"}}
-        if not isinstance(json.loads(exchange.body).get("text"), str):
+        fields = json.loads(exchange.body)
+        if "multilingual" in fields.get("model_id", "") and "language_code" in fields:
+            return 400, {"detail": {"status": "unsupported_language", "message": "the model takes no language_code"}}
+        if not isinstance(fields.get("text"), str):
             return 422, {"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]}
         return None

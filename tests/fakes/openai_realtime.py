@@ -15,6 +15,12 @@ from tests.fakes.realtime_server import STALE, RealtimeServer, Say, Talk
 
 PCMU = {"type": "audio/pcmu"}
 SESSION = {"type", "instructions", "output_modalities", "audio", "tools", "tool_choice", "max_output_tokens"}
+BOTH = {"type", "create_response", "interrupt_response"}
+TURNS = {
+    "server_vad": {"idle_timeout_ms", "prefix_padding_ms", "silence_duration_ms", "threshold"},
+    "semantic_vad": {"eagerness"},
+}
+"""The parameters of each type of turn detection, beside those of both."""
 VOICES = {"alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse"}
 USAGE = {
     "total_tokens": 0,
@@ -120,6 +126,10 @@ class RealtimeTalk(Talk):
             return
         if (voice := audio["output"].get("voice")) not in VOICES:
             await self._complain("invalid_value", f"Invalid value: '{voice}'. Supported values are: {sorted(VOICES)}")
+            return
+        turns = audio["input"].get("turn_detection", {})
+        if wrong := turns.keys() - TURNS.get(turns.get("type", "server_vad"), set()) - BOTH:
+            await self._complain("unknown_parameter", f"Unknown parameter: session.audio.input.turn_detection.{wrong}")
             return
         if any("name" not in tool for tool in session.get("tools", ())):
             await self._complain("missing_required_parameter", "session.tools[0].name")

@@ -145,7 +145,13 @@ class FakeDialogue(SpeechHttp):
             return 401, "invalid_api_key", ""
         fields = json.loads(exchange.body)
         inputs = fields.get("inputs")
-        if exchange.query != {"output_format": "ulaw_8000"} or not fields.get("model_id", "").startswith("eleven_v"):
+        known = {"output_format", "enable_logging"}
+        if (
+            exchange.query.keys() - known
+            or exchange.query.get("output_format") != "ulaw_8000"
+            or "enable_logging" in fields
+            or not fields.get("model_id", "").startswith("eleven_v")
+        ):
             return 400, "this fake speaks ulaw_8000 with v3 and v4 only", ""
         if not isinstance(inputs, list) or any(set(one) != {"text", "voice_id"} for one in inputs):
             return 422, "inputs", ""

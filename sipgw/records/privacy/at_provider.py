@@ -1,5 +1,6 @@
 """Redaction by the provider itself, if it supports it and `[privacy] at_provider` is set."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from sipgw.config.config import AgentConfig
@@ -17,6 +18,17 @@ DEEPGRAM: dict[Kind, str] = {"cards": "pci", "ssn": "ssn"}
 """Nova."""
 FLUX: dict[Kind, str] = {"cards": "numbers", "ssn": "numbers"}
 """Flux cannot distinguish kinds of numbers: it removes every number of several digits."""
+
+
+def left_in(config: AgentConfig, stt: Iterable[str], realtime: Iterable[str]) -> Iterator[str]:
+    """What the chosen providers do not take out although `at_provider` is set; each in a sentence."""
+    known = {"assemblyai": ASSEMBLYAI, "deepgram": FLUX if config.deepgram.is_flux else DEEPGRAM}
+    own = {"assemblyai": config.assemblyai.redact, "deepgram": config.deepgram.redact}
+    for name in (realtime or (one for one in stt if one != "local")) if config.privacy.at_provider else ():
+        table: Mapping[Kind, str] = {} if realtime else known.get(name, {})
+        left = [kind for kind in config.privacy.redact if kind not in table]
+        if left and (realtime or not own.get(name)):
+            yield f"[privacy] at_provider: {name} does not take out {', '.join(left)}"
 
 
 def at_providers(config: AgentConfig) -> AgentConfig:

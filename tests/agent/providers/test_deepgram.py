@@ -88,6 +88,15 @@ def test_nova_is_asked_for_mu_law_as_it_is_on_the_line():
     assert opened.messages == [{"type": "CloseStream"}]
 
 
+@pytest.mark.parametrize(
+    ("model", "told"), [("nova-2", []), ("nova-3-general", ["Sipgw"]), ("flux-general-en", ["Sipgw"])]
+)
+def test_key_terms_are_sent_to_the_models_that_take_them(model: str, told: list[str]) -> None:
+    fake = FakeDeepgram()
+    session(fake, nothing, model=model, keyterms=("Sipgw",))
+    assert [value for name, value in fake.sessions[0].pairs if name == "keyterm"] == told
+
+
 def test_flux_is_asked_for_eager_ends_unless_told_not_to():
     fake = FakeDeepgram()
     session(fake, nothing, extra={"eager_eot_threshold": 0.4})

@@ -198,11 +198,22 @@ def test_the_request_is_for_mu_law_with_the_settings():
         await said(voice, "Hello.")
         return fake.exchanges[0]
 
-    exchange = speaking(HTTP, scenario, extra={"voice_settings": {"stability": 0.4}}, language="en")
+    extra = {"voice_settings": {"stability": 0.4}, "enable_logging": False, "seed": 7}
+    exchange = speaking(HTTP, scenario, extra=extra, language="en")
     assert exchange.path == "/v1/text-to-speech/george/stream"
-    assert exchange.query == {"output_format": "ulaw_8000"}
+    assert exchange.query == {"output_format": "ulaw_8000", "enable_logging": "false"}
+    assert b"enable_logging" not in exchange.body  # where it would mean nothing
+    assert b'"seed":7' in exchange.body.replace(b" ", b"")
     assert b'"stability":0.4' in exchange.body.replace(b" ", b"")
     assert b'"eleven_flash_v2_5"' in exchange.body
+
+
+@both
+def test_the_multilingual_models_are_not_told_a_language(kind):
+    async def scenario(voice, _fake):
+        return await said(voice, "Hallo.")
+
+    assert speaking(kind, scenario, model="eleven_multilingual_v2", language="de") == sound_of("Hallo.")
 
 
 def test_sound_comes_in_frames_of_20_ms():
@@ -252,7 +263,17 @@ def test_the_plain_sdk_hears_the_same():
 SPEEDY, SHAKY = ({"extra": {"voice_settings": one}} for one in ({"speed": 2.0}, {"stability": 1.5}))
 
 
-@pytest.mark.parametrize("wrong", [SPEEDY, SHAKY, {"url": "api.elevenlabs.io"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        SPEEDY,
+        SHAKY,
+        {"url": "must.elevenlabs.io"},
+        {"model": "eleven_v3", "transport": "http"},
+        {"model": "eleven_v4"},
+        {"transport": "dialogue"},
+    ],
+)
 def test_options_that_the_service_would_refuse_are_refused_here(wrong):
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match=r"must|does not serve"):
         ElevenLabsOptions(**wrong)

@@ -123,6 +123,21 @@ def test_stt_that_refuse_are_passed_over_and_the_next_call_begins_with_the_other
     assert first.closed == 1
 
 
+@pytest.mark.parametrize(("longest", "stuck"), [(inf, 7.0), (1.28, 7.0), (10.0, 12.0)])
+def test_stt_are_stuck_only_beyond_the_silence_by_which_they_end_any_turn(longest, stuck):
+    first = FakeStt("one", (400, partial("I want", 0.4)), longest_silence=longest)
+
+    async def scenario(stt, events):
+        await feed(stt, sound(1000))
+        await events.next()
+        before = asyncio.get_running_loop().time()
+        while stt.name == "one":
+            await feed(stt, QUIET)
+        return asyncio.get_running_loop().time() - before
+
+    assert hearing(first, FakeStt("two"), scenario=scenario) == pytest.approx(stuck, abs=0.5)
+
+
 def test_whether_turns_end_is_a_matter_of_the_stt_in_use():
     first, second = (
         FakeStt("one", (400, LOST), ends_turns=False),

@@ -181,3 +181,22 @@ def test_the_language_it_hears_already_is_no_reason_for_another_session() -> Non
 
 def test_a_tag_is_taken_for_its_language() -> None:
     assert bases(["en-IN", "hi", "EN_us", None, 7, ""]) == ("en", "hi")
+
+
+@pytest.mark.parametrize(
+    ("language", "model", "hints"),
+    [("multi", "flux-general-multi", []), ("en-IN", "flux-general-en", []), ("de", "flux-general-multi", ["de"])],
+)
+def test_flux_is_told_the_language_in_its_own_way(language: str, model: str, hints: list[str]) -> None:
+    fake = FakeDeepgram()
+
+    async def nothing(_stt, _events):
+        pass
+
+    async def run():
+        async with fake:
+            await listen(deepgram(fake, language=language), nothing)
+
+    asyncio.run(run())
+    assert fake.sessions[0].query["model"] == model
+    assert [value for name, value in fake.sessions[0].pairs if name == "language_hint"] == hints

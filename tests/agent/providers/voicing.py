@@ -76,7 +76,7 @@ DIALOGUE = Kind(
     "dialogue",
     FakeDialogue,
     ElevenLabsDialogueTts,
-    partial(ElevenLabsOptions, model="eleven_v3"),
+    partial(ElevenLabsOptions, model="eleven_v3", transport="dialogue"),
     ("quota_exceeded", "quota"),
     address="url",
 )
