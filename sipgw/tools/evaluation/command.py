@@ -41,7 +41,7 @@ def eval_command(
     with one_line_errors(2):
         log.configure(LogOptions(level="error"))
         try:
-            evaluated = _located(evaluated)
+            evaluated = located(evaluated)
             wanted = read_set(evaluated)
             results, sounds = asyncio.run(_run(wanted, evaluated.parent, contestants(config), at_once, judge, json_))
         except (EvalError, CallFailed, NotAcceptable) as error:
@@ -56,7 +56,7 @@ def eval_command(
     raise typer.Exit(int(any(result.short_of(wanted) for result in results)))
 
 
-def _located(evaluated: Path) -> Path:
+def located(evaluated: Path) -> Path:
     """The file of a set: a name without a file is that of one that comes with this package."""
     own = Path(__file__).with_name(f"{evaluated}.toml")
     return own if len(evaluated.parts) == 1 and not evaluated.exists() and own.exists() else evaluated

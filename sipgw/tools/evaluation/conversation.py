@@ -99,20 +99,18 @@ async def converse(
         )
     except ScenarioError as error:
         raise EvalError(str(error)) from None
-    faults = [*verdict.broken, *unexpected(options, happened, verdict, wanted.forbidden)]
-    written = [text for who, text in happened.words if who == "agent"]
-    faults += unfit(wanted.by_ear, written, happened.turns, options.items)
+    faults = unexpected(options, happened, verdict, wanted)
     if options.rubric and judge:
         told = await judge(options.rubric, happened.conversation)
         faults += [f"the judge: {told}"] if told else []
     return ConversationResult(options, happened, verdict, call, tuple(faults))
 
 
-def unexpected(
-    options: CallOptions, happened: ConversationLog, verdict: CallVerdict, forbidden: tuple[str, ...]
-) -> list[str]:
-    """What of a call is not as expected, a clause for each."""
-    faults = [f"{name} was not called" for name in options.tools if name not in happened.tools]
+def unexpected(options: CallOptions, happened: ConversationLog, verdict: CallVerdict, wanted: EvalSet) -> list[str]:
+    """What of a call of the set is not as expected, a clause for each."""
+    sentences = [text for who, text in happened.words if who == "agent"]
+    faults = [*verdict.broken, *unfit(wanted.by_ear, sentences, happened.turns, options.items)]
+    faults += [f"{name} was not called" for name in options.tools if name not in happened.tools]
     faults += [f"{one} was not called" for one in options.called if not any(map(one.fits, happened.runs))]
     faults += [f"{one} was called" for one in options.not_called if any(map(one.fits, happened.runs))]
     faults += [
@@ -121,7 +119,9 @@ def unexpected(
         if not any(contains(happened.said, form) for form in one.value)
     ]
     faults += [f"the agent never said {words!r}" for words in options.says if words.lower() not in happened.said]
-    faults += [f"the agent said {words!r}" for words in (*options.never, *forbidden) if _said(words, happened.said)]
+    faults += [
+        f"the agent said {words!r}" for words in (*options.never, *wanted.forbidden) if _said(words, happened.said)
+    ]
     if options.handed_over is not None and options.handed_over != happened.handed_over:
         faults.append("the caller was not handed over" if options.handed_over else "the caller was handed over")
     for turn in verdict.turns if options.within else ():
