@@ -1,21 +1,33 @@
-"""The set ``ear``: each check is seen to pass and to fail, on virtual time and against an OpenAI-compatible server."""
+"""The set ``ear``: each check is seen to pass and to fail, on virtual time and with an OpenAI-compatible server."""
 
+import asyncio
+import json
+import re
+import shlex
 import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from agent.records import Report
 from agent.tools import tool
+from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions
 from sipgw.events import CallReported
+from sipgw.tools.evaluation import command
 from sipgw.tools.evaluation.by_ear import ByEarOptions, unfit
 from sipgw.tools.evaluation.command import located
 from sipgw.tools.evaluation.conversation import ConversationLog, unexpected
 from sipgw.tools.evaluation.eval_set import CallOptions, read_set
+from sipgw.tools.simulate.acting import fits
 from sipgw.tools.simulate.scenario import ReplyOptions, Scenario
+from tests.fakes.http import Exchange
+from tests.fakes.openai import FakeOpenAI, Reply
 from tests.virtual_calls import play
 
 EAR = located(Path("ear"))
@@ -113,3 +125,58 @@ def test_what_cannot_be_followed_by_ear(text: str, fault: str) -> None:
     (found,) = unfit(LISTENER, [text], [text], ("red", "blue", "green", "white", "ink"))
     assert fault in found
     assert unfit(ANY, [text], [text], ("red",)) == []
+
+
+class ScriptedServer(FakeOpenAI):
+    """Answers with the replies of the dialogue to which a conversation belongs."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__([])
+        self.how = how
+
+    async def respond(self, exchange: Exchange) -> None:
+        messages: Sequence[Mapping[str, Any]] = json.loads(exchange.body)["messages"]
+        said = [str(one["content"]) for one in messages if one["role"] == "user"]
+        if "caller_answered" in said[0]:
+            found = ReplyOptions(calls="report_verdict", arguments='{"verdict": "yes"}')
+        else:
+            name = next(
+                one.name for one in SET.calls for step in one.steps[:2] if step.say and said[0].startswith(step.say)
+            )
+            found = next((one for one in replies(name, self.how) if fits(one, messages)), ReplyOptions(says="Pardon?"))
+        call = (f"c{len(messages)}", found.calls, found.arguments)
+        self.replies = [Reply([found.says] if found.says else (), [call] if found.calls else ())]
+        await super().respond(exchange)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "status"), [("good", 0), ("bad", 1)])
+def test_the_command_of_the_documentation_judges_an_openai_compatible_server(
+    how: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP, SIP and RTP; of two dialogues, since each takes its time."""
+    page = (Path(__file__).parents[3] / "docs" / "eval.md").read_text().partition("## By ear")[2]
+    (options, *_), (words, *_) = (
+        re.findall(pattern, page, re.MULTILINE | re.DOTALL)
+        for pattern in (r"^```toml\n(.*?)^```", r"^sipgw (eval ear .*?)$")
+    )
+    (tmp_path / "openai.toml").write_text(options)
+    monkeypatch.chdir(tmp_path)
+    calls = tuple(one for one in SET.calls if one.name in ("an amount of money", "goodbye"))
+    monkeypatch.setattr(command, "read_set", lambda path: replace(read_set(path), calls=calls))
+
+    async def judge() -> Any:
+        async with ScriptedServer(how) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", server.key)
+            monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+            run = [*shlex.split(words, comments=True), "--json"]
+            return await asyncio.to_thread(CliRunner().invoke, app, run)  # noqa: TID251
+
+    ran = asyncio.run(judge())
+    (found,) = json.loads(ran.stdout)["contestants"]
+    told = {one["scenario"]: one["faults"] for one in found["calls"]}
+    assert ran.exit_code == status, (ran.output, told)
+    for name, faults in told.items():
+        wanted = REPLIES[name]["faults"] if status else []
+        assert bool(faults) is bool(status), told
+        assert all(any(part in one for one in faults) for part in wanted), told
