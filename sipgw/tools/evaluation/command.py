@@ -58,8 +58,8 @@ def eval_command(
 
 def located(evaluated: Path) -> Path:
     """The file of a set: a name without a file is that of one that comes with this package."""
-    own = Path(__file__).with_name(f"{evaluated}.toml")
-    return own if len(evaluated.parts) == 1 and not evaluated.exists() and own.exists() else evaluated
+    own = Path(__file__).with_name(f"{evaluated.name}.toml")
+    return own if evaluated.parts == (evaluated.name,) and not evaluated.exists() and own.exists() else evaluated
 
 
 def contestants(paths: Sequence[Path] | None) -> list[Contestant]:
