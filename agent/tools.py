@@ -46,8 +46,8 @@ CACHED = 1000
 NOT_BEGUN = "it was not begun, so nothing has been done; say that it has not worked yet, and offer to try again"
 UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
-    "Not done yet: the caller has not said yes to it. Say in one sentence what you will do, with exactly these "
-    "arguments, and ask for a yes or a no. When they have said yes, call the tool again with the same arguments."
+    "Not done yet: the caller has not said yes to it. Read exactly these arguments back to them in one sentence, "
+    "and ask for a yes or a no. When they have said yes, call the tool again with the same arguments."
 )
 
 
