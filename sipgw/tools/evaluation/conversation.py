@@ -115,7 +115,7 @@ def unexpected(options: CallOptions, happened: ConversationLog, verdict: CallVer
     faults += [f"{one} was called" for one in options.not_called if any(map(one.fits, happened.runs))]
     faults += [
         f"the agent never said {one.kind} {one.value[0]!r}"
-        for one in options.names
+        for one in options.entities
         if not any(contains(happened.said, form) for form in one.value)
     ]
     faults += [f"the agent never said {words!r}" for words in options.says if words.lower() not in happened.said]

@@ -87,7 +87,7 @@ class CallOptions:
     """Calls that must not have returned."""
     says: tuple[str, ...] = ()
     """Words that the agent must have said."""
-    names: tuple[EntityOptions, ...] = ()
+    entities: tuple[EntityOptions, ...] = ()
     """What it must have said in one of the accepted forms, however digits are grouped."""
     items: tuple[str, ...] = ()
     """What a list may consist of; ``by_ear.items`` limits how many of them are said at once."""
