@@ -24,14 +24,20 @@ def pacing(turns: Callable[[], TurnMachine], asked: Callable[[], None]) -> list[
 
     @tool(quiet=True, repeatable=True)
     async def expect(kind: Asked, length: Length = 0) -> dict[str, str]:
-        """Tell what you have just asked the caller for, in the same reply as the question, so that nobody cuts in."""
+        """Call this in the same reply as a question for a number, letters, an address, a date, or a yes or a no.
+
+        The caller is then not cut off between the parts of the answer.
+        """
         turns().expect(Expected(Kind(kind), length or None))
         asked()
         return {"status": "noted"}
 
     @tool(quiet=True, repeatable=True)
     async def wait() -> dict[str, str]:
-        """Wait for minutes, when the caller asks you to hold on. Say so in the same reply; they will speak first."""
+        """Call this when the caller asks you to hold on or to wait. Say two or three words to it in the same reply.
+
+        You are silent then, for minutes if need be, until the caller speaks.
+        """
         turns().wait(asyncio.get_running_loop().time())
         return {"status": "the caller will speak when they are back"}
 

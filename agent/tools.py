@@ -43,11 +43,11 @@ KEY = "idempotency_key"
 """Name of the parameter that tells the tries of one order from two orders."""
 CACHED = 1000
 """Results that are kept; the oldest are dropped first."""
-NOT_BEGUN = "it was not begun, since too many tools are running; try again later"
+NOT_BEGUN = "it was not begun, so nothing has been done; say that it has not worked yet, and offer to try again"
 UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
-    "Not done yet: the caller has not said yes to it. Read exactly these arguments back to the caller and ask for a "
-    "yes or a no. When they have said yes, call the tool again with the same arguments."
+    "Not done yet: the caller has not said yes to it. Read exactly these arguments back to them in one sentence, "
+    "and ask for a yes or a no. When they have said yes, call the tool again with the same arguments."
 )
 
 
@@ -262,7 +262,9 @@ class Toolbox:
             problems = "; ".join(
                 f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors()
             )
-            return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
+            return ToolRun(
+                name, arguments[:200], error=f"wrong arguments: {problems[:500]}; correct them, or ask the caller"
+            )
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
         try:

@@ -1,13 +1,15 @@
 """Plays a scenario on virtual time: the same caller, agent and providers as over RTP, with a line in memory."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.line import Audio, Digit, Gone
-from agent.tools import load_tools
+from agent.records import Report
+from agent.tools import Tool, load_tools
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import persona
 from sipgw.sip.identity import Identity
@@ -59,25 +61,38 @@ class VirtualCaller:
                 waiting.clear()
 
 
-def play(scenario: Scenario, folder: Path) -> CallVerdict:
-    """Hold the call of `scenario`, whose files stand in `folder`."""
+def play(
+    scenario: Scenario,
+    folder: Path,
+    *,
+    tools: Sequence[Tool] = (),
+    transfer: Callable[[str], Awaitable[bool]] | None = None,
+    watch: Callable[[Report], None] = lambda report: None,
+) -> CallVerdict:
+    """Hold the call of `scenario`, whose files stand in `folder`. With more `tools` the agent paces itself, too."""
 
     async def held() -> CallVerdict:
         loop = asyncio.get_running_loop()
         scene, line, call = await ScenarioRun.of(scenario, folder), FakeLine(), Call()
         config, parts = scene.config, scene.providers()
         values = call_variables(config.agent, Identity(), "", datetime(2026, 11, 21, tzinfo=UTC))
-        tools = load_tools(Path(config.agent.tools)) if config.agent.tools else []
+        own = load_tools(Path(config.agent.tools)) if config.agent.tools else []
         role = CascadeRole(
-            persona=persona(config, values), llm=parts.llm, tts=parts.tts, tools=tools, languages=config.codes,
-            collects=config.agent.collect_digits,
+            persona=persona(config, values), llm=parts.llm, tts=parts.tts, tools=[*own, *tools],
+            languages=config.codes, collects=config.agent.collect_digits, paces=bool(tools),
         )  # fmt: skip
+
+        def report(told: Report) -> None:
+            scene.steps.tell(told, loop.time())
+            watch(told)
+
         conversation = Conversation(
             line,
             parts.stt(),
             role,
             options=config.turns,
-            observer=lambda report: scene.steps.tell(report, loop.time()),
+            transfer=transfer,
+            observer=report,
         )
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(line.play()), group.create_task(VirtualCaller(line, scene, call).live())]

@@ -28,12 +28,12 @@ from sipgw.tools.evaluation.run import Contestant, ContestantResult, embedded, e
 
 
 def eval_command(
-    evaluated: Annotated[Path, typer.Argument(metavar="SET", help="TOML file with utterances and calls.")],
+    evaluated: Annotated[Path, typer.Argument(metavar="SET", help="TOML file with utterances and calls, or: ear.")],
     config: Annotated[
         list[Path] | None, typer.Option("--config", "-c", help="Configuration to evaluate; several are compared.")
     ] = None,
     judge: Annotated[Path | None, typer.Option(help="Configuration whose model judges the rubrics.")] = None,
-    at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances that are heard at the same time.")] = 4,
+    at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances and scripted calls at the same time.")] = 4,
     html_file: Annotated[Path | None, result_file("Write a report with sound.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -41,6 +41,7 @@ def eval_command(
     with one_line_errors(2):
         log.configure(LogOptions(level="error"))
         try:
+            evaluated = located(evaluated)
             wanted = read_set(evaluated)
             results, sounds = asyncio.run(_run(wanted, evaluated.parent, contestants(config), at_once, judge, json_))
         except (EvalError, CallFailed, NotAcceptable) as error:
@@ -53,6 +54,12 @@ def eval_command(
     else:
         _show(wanted, results)
     raise typer.Exit(int(any(result.short_of(wanted) for result in results)))
+
+
+def located(evaluated: Path) -> Path:
+    """The file of a set: a name without a file is that of one that comes with this package."""
+    own = Path(__file__).with_name(f"{evaluated.name}.toml")
+    return own if evaluated.parts == (evaluated.name,) and not evaluated.exists() and own.exists() else evaluated
 
 
 def contestants(paths: Sequence[Path] | None) -> list[Contestant]:
@@ -105,7 +112,7 @@ def _show(wanted: EvalSet, results: Sequence[ContestantResult]) -> None:
         for call in result.calls:
             for fault in call.faults:
                 out.print(
-                    f"[yellow]{escape(result.name)}[/] {escape(call.options.scenario)}: {escape(fault)}", soft_wrap=True
+                    f"[yellow]{escape(result.name)}[/] {escape(call.options.label)}: {escape(fault)}", soft_wrap=True
                 )
         for missed in result.short_of(wanted):
             out.print(f"[red]{escape(result.name)}[/] {escape(missed)}", soft_wrap=True)

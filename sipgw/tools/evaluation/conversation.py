@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.records import AgentSays, CallerSaid, ToolDone
+from agent.records import AgentSays, CallerSaid, Interrupted, ToolDone, ToolRun, TurnEnded
 from sipgw.config.config import GatewayConfig
 from sipgw.events import CallEnded, CallReported, CallTransferred, Event
 from sipgw.tools.caller import Call
-from sipgw.tools.evaluation.eval_set import CallOptions, EvalError
+from sipgw.tools.evaluation.by_ear import unfit
+from sipgw.tools.evaluation.eval_set import CallOptions, EvalError, EvalSet
+from sipgw.tools.evaluation.words import contains
 from sipgw.tools.simulate.run import simulate
-from sipgw.tools.simulate.scenario import ScenarioError, read
+from sipgw.tools.simulate.scenario import Scenario, ScenarioError, read
 from sipgw.tools.simulate.verdict import CallVerdict
 
 Judge = Callable[[str, str], Awaitable[str]]
@@ -24,9 +26,11 @@ class ConversationLog:
     """What a call was like inside, from what the gateway tells."""
 
     words: list[tuple[str, str]] = field(default_factory=list)
-    """Who (``caller``, ``agent``) said what."""
-    tools: list[str] = field(default_factory=list)
-    """Those that returned."""
+    """Who (``caller``, ``agent``) said what, and what of it the caller ``heard`` where they cut in."""
+    turns: list[str] = field(default_factory=list)
+    """What the agent meant to say in each turn."""
+    runs: list[ToolRun] = field(default_factory=list)
+    """Of the tools that returned."""
     handed_over: bool = False
     cost: dict[str, Any] = field(default_factory=dict)
     """See `sipgw.policy.cost.cost.Cost.as_dict`."""
@@ -38,12 +42,21 @@ class ConversationLog:
                 self.words.append(("caller", text))
             case CallReported(report=AgentSays(text)):
                 self.words.append(("agent", text))
+            case CallReported(report=Interrupted(heard)):
+                self.words.append(("heard", heard))
+            case CallReported(report=TurnEnded(turn)):
+                self.turns.append(turn.said)
             case CallReported(report=ToolDone(run)) if not run.error:
-                self.tools.append(run.name)
+                self.runs.append(run)
             case CallTransferred(accepted=True):
                 self.handed_over = True
             case CallEnded(cost=cost):
                 self.cost = cost or {}
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that returned."""
+        return [run.name for run in self.runs]
 
     @property
     def conversation(self) -> str:
@@ -74,32 +87,41 @@ class ConversationResult:
 
 
 async def converse(
-    options: CallOptions, folder: Path, config: GatewayConfig | None, forbidden: tuple[str, ...], judge: Judge | None
+    options: CallOptions, folder: Path, config: GatewayConfig, wanted: EvalSet, judge: Judge | None
 ) -> ConversationResult:
-    """Run one call with the agent of `config`. Raises `EvalError`, and the errors of `simulate`."""
+    """Run one call of the set with the agent of `config`. Raises `EvalError`, and the errors of `simulate`."""
     happened = ConversationLog()
     path = folder / options.scenario
     try:
-        scenario = read(path)
+        scenario = Scenario(options.steps, options.name, speech="scripted") if options.steps else read(path)
         verdict, call = await simulate(
             scenario, path.parent, lambda _who, _what: None, config=config, watch=happened.watch
         )
     except ScenarioError as error:
         raise EvalError(str(error)) from None
-    faults = [*verdict.broken, *unexpected(options, happened, verdict, forbidden)]
+    faults = unexpected(options, happened, verdict, wanted)
     if options.rubric and judge:
         told = await judge(options.rubric, happened.conversation)
         faults += [f"the judge: {told}"] if told else []
     return ConversationResult(options, happened, verdict, call, tuple(faults))
 
 
-def unexpected(
-    options: CallOptions, happened: ConversationLog, verdict: CallVerdict, forbidden: tuple[str, ...]
-) -> list[str]:
-    """What of a call is not as expected, a clause for each."""
-    faults = [f"{name} was not called" for name in options.tools if name not in happened.tools]
+def unexpected(options: CallOptions, happened: ConversationLog, verdict: CallVerdict, wanted: EvalSet) -> list[str]:
+    """What of a call of the set is not as expected, a clause for each."""
+    sentences = [text for who, text in happened.words if who == "agent"]
+    faults = [*verdict.broken, *unfit(wanted.by_ear, sentences, happened.turns, options.items)]
+    faults += [f"{name} was not called" for name in options.tools if name not in happened.tools]
+    faults += [f"{one} was not called" for one in options.called if not any(map(one.fits, happened.runs))]
+    faults += [f"{one} was called" for one in options.not_called if any(map(one.fits, happened.runs))]
+    faults += [
+        f"the agent never said {one.kind} {one.value[0]!r}"
+        for one in options.entities
+        if not any(contains(happened.said, form) for form in one.value)
+    ]
     faults += [f"the agent never said {words!r}" for words in options.says if words.lower() not in happened.said]
-    faults += [f"the agent said {words!r}" for words in (*options.never, *forbidden) if _said(words, happened.said)]
+    faults += [
+        f"the agent said {words!r}" for words in (*options.never, *wanted.forbidden) if _said(words, happened.said)
+    ]
     if options.handed_over is not None and options.handed_over != happened.handed_over:
         faults.append("the caller was not handed over" if options.handed_over else "the caller was handed over")
     for turn in verdict.turns if options.within else ():

@@ -1,10 +1,16 @@
 """The evaluation set from a TOML file: utterances with their words, calls with their expectations."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agent.records import ToolRun
+from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import read_as
+from sipgw.config.people import PersonOptions
+from sipgw.tools.evaluation.by_ear import ByEarOptions
+from sipgw.tools.simulate.scenario import Step
 
 Kind = Literal["name", "code", "amount", "date", "address", "other"]
 
@@ -43,15 +49,48 @@ class UtteranceOptions:
 
 
 @dataclass(frozen=True)
+class ToolCallOptions:
+    """A call of a tool that returned."""
+
+    tool: str
+    arguments: dict[str, str | int | bool] = field(default_factory=dict, hash=False)
+    """Some of its arguments, with their values."""
+    result: str = ""
+    """A part of its result, which is JSON."""
+
+    def fits(self, run: ToolRun) -> bool:
+        """Whether `run` is such a call."""
+        given = run.arguments if isinstance(run.arguments, dict) else {}
+        same = all(given.get(name) == value for name, value in self.arguments.items())
+        return run.name == self.tool and same and self.result.lower() in json.dumps(run.result).lower()
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{self.tool}({given})" + (f" with {self.result!r}" if self.result else "")
+
+
+@dataclass(frozen=True)
 class CallOptions:
     """One call, and what is expected of it."""
 
-    scenario: str
+    scenario: str = ""
     """A scenario of `sipgw simulate`, beside the set; what breaks there is not as expected here either."""
+    name: str = ""
+    steps: tuple[Step, ...] = ()
+    """In the place of a scenario: its steps, with a name. STT and TTS are scripted then, so the model of the
+    configuration gets the caller's words as they are written, and no other provider and no embedded model is needed."""
     tools: tuple[str, ...] = ()
     """Tools that must have been called, and have returned."""
+    called: tuple[ToolCallOptions, ...] = ()
+    """The same with their arguments or results."""
+    not_called: tuple[ToolCallOptions, ...] = ()
+    """Calls that must not have returned."""
     says: tuple[str, ...] = ()
     """Words that the agent must have said."""
+    entities: tuple[EntityOptions, ...] = ()
+    """What it must have said in one of the accepted forms, however digits are grouped."""
+    items: tuple[str, ...] = ()
+    """What a list may consist of; ``by_ear.items`` limits how many of them are said at once."""
     never: tuple[str, ...] = ()
     """Words that it must not have said, besides those of the whole set."""
     handed_over: bool | None = None
@@ -61,6 +100,15 @@ class CallOptions:
     rubric: str = ""
     """A question about the conversation for a judge, a language model; the answer must be yes. Only with
     ``--judge``."""
+
+    def __post_init__(self) -> None:
+        if bool(self.scenario) is bool(self.steps and self.name):
+            raise ValueError("a call has a 'scenario', or 'steps' and a 'name'")
+
+    @property
+    def label(self) -> str:
+        """What it is called in reports."""
+        return self.name or self.scenario
 
 
 @dataclass(frozen=True)
@@ -88,6 +136,14 @@ class EvalSet:
     calls: tuple[CallOptions, ...] = ()
     forbidden: tuple[str, ...] = ()
     """Words that the agent must not say in any call."""
+    by_ear: ByEarOptions = field(default_factory=ByEarOptions)
+    """What its words must be like in every call."""
+    tools: str = ""
+    """Tools for its calls in the place of the agent's own: a Python file beside the set."""
+    languages: tuple[LanguageOptions, ...] = ()
+    """Languages in the place of the agent's own."""
+    people: tuple[PersonOptions, ...] = ()
+    """Whom callers can be handed over to, in the place of those of the configuration; nobody is called."""
     goals: GoalOptions = field(default_factory=GoalOptions)
 
     def __post_init__(self) -> None:

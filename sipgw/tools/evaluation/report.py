@@ -85,7 +85,7 @@ def _as_dict(wanted: EvalSet, result: ContestantResult) -> dict[str, Any]:
         ],
         "calls": [
             {
-                "scenario": one.options.scenario,
+                "scenario": one.options.label,
                 "faults": list(one.faults),
                 "answered_ms": [_ms(wait) for wait in one.waits],
                 "tools": one.happened.tools,
@@ -142,7 +142,7 @@ def _calls(results: Sequence[ContestantResult]) -> str:
         for one in result.calls:
             faults = "".join(f'<li class="bad">{escape(fault)}' for fault in one.faults)
             parts.append(
-                f"<h3>{escape(one.options.scenario)}, {escape(result.name)}</h3>"
+                f"<h3>{escape(one.options.label)}, {escape(result.name)}</h3>"
                 f"{_player(stereo(one.call.said, one.call.agent_audio.sound))}"
                 f"<ul>{faults or '<li class=good>as expected'}</ul><pre>{escape(one.happened.conversation)}</pre>"
             )

@@ -1,7 +1,8 @@
 """Runs a set with one or several configurations, on the same sound."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -13,7 +14,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.tools.evaluation.conversation import ConversationResult, Judge, converse
-from sipgw.tools.evaluation.eval_set import EvalError, EvalSet
+from sipgw.tools.evaluation.eval_set import CallOptions, EvalError, EvalSet
 from sipgw.tools.evaluation.recognition import Hearing, hear_all
 from sipgw.tools.simulate.run import spoken
 from sipgw.tools.simulate.scenario import ScenarioError
@@ -140,10 +141,35 @@ async def _one(
             result.stt_per_minute = _minute(config, choice.stt[0])
             spoken_lines = list(zip(wanted.utterances, sounds, strict=True))
             result.hearings = await hear_all(providers.stt, spoken_lines, at_once, heard)
-    for options in wanted.calls:
-        result.calls.append(await converse(options, folder, config, wanted.forbidden, judge))
+    config = _with_parts_of(wanted, folder, config)
+    # Scripted calls hardly need the machine; others would make each other slower, and their waits are measured.
+    free = asyncio.Semaphore(at_once if all(one.steps for one in wanted.calls) else 1)
+
+    async def call(options: CallOptions) -> ConversationResult:
+        async with free:
+            done = await converse(options, folder, config, wanted, judge)
+        result.calls.append(done)
         tell(contestant.name, len(result.hearings) + len(result.calls), whole)
+        return done
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call(options)) for options in wanted.calls]
+    except ExceptionGroup as error:
+        raise error.exceptions[0] from None
+    result.calls = [task.result() for task in tasks]
     return result
+
+
+def _with_parts_of(wanted: EvalSet, folder: Path, config: GatewayConfig) -> GatewayConfig:
+    """`config` with the tools, languages and people of the set, as far as it has its own."""
+    agent = replace(config.agent, tools=str(folder / wanted.tools)) if wanted.tools else config.agent
+    return replace(
+        config,
+        agent=agent,
+        languages=wanted.languages or config.languages,
+        people=wanted.people or config.people,
+    )
 
 
 def _minute(config: GatewayConfig, stt: str) -> float | None:

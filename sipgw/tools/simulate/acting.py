@@ -107,7 +107,7 @@ class ActingLlm:
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `agent.llm.LanguageModel`."""
         await asyncio.sleep(THINKS)
-        found = next((one for one in self._replies if _fits(one, messages)), None)
+        found = next((one for one in self._replies if fits(one, messages)), None)
         if found is None:
             yield Text("I do not know.")
             return
@@ -122,7 +122,8 @@ class ActingLlm:
         """See `agent.llm.LanguageModel`."""
 
 
-def _fits(reply: ReplyOptions, messages: Sequence[Message]) -> bool:
+def fits(reply: ReplyOptions, messages: Sequence[Message]) -> bool:
+    """Whether `reply` may follow the conversation."""
     last = messages[-1]
     if last["role"] != "tool":
         return not reply.after and reply.to.lower() in str(last.get("content") or "").lower()

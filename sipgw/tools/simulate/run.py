@@ -82,9 +82,13 @@ class ScenarioRun:
         agent = replace(agent, tts="local")
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
-    def providers(self) -> Providers:
-        """The scripted providers, with the faults of the scenario."""
-        return wrapped(acting(self.scenario.replies, self.caller_speech), self.scenario.providers, self.scenario.seed)
+    def providers(self, real: Providers | None = None) -> Providers:
+        """The providers with the faults of the scenario: those that are `real`, as far as they are not scripted."""
+        scripted = acting(self.scenario.replies, self.caller_speech)
+        if real is not None and not self.scenario.replies:
+            voiced = replace(real, stt=scripted.stt, tts=scripted.tts, speech=None)
+            scripted = voiced if self.scenario.speech else real
+        return wrapped(scripted, self.scenario.providers, self.scenario.seed)
 
     def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> CallVerdict:
         """The verdict; waits may be `slack` times as long, and cuts may be `words` off."""
@@ -125,8 +129,9 @@ class SimulatedGateway(Gateway):
             if scene.scenario.replies:
                 yield scene.providers()
                 return
-            async with opened(config, choice, speech) as providers:
-                yield wrapped(providers, scene.scenario.providers, scene.scenario.seed)
+            unused = LocalSpeech(config.local) if scene.scenario.speech else None
+            async with opened(config, choice, speech or unused) as providers:
+                yield scene.providers(providers)
 
         return faulty()
 
@@ -171,8 +176,9 @@ async def simulate(
 
     `watch` gets the events of that gateway. Raises `ScenarioError`, and the errors of the gateway and the call.
     """
-    if config and config.agent.realtime and not scenario.replies and scenario.providers != ProviderOptions():
-        raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none of these can fail")
+    inside = scenario.speech or scenario.providers != ProviderOptions()
+    if config and config.agent.realtime and not scenario.replies and inside:
+        raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none can fail or be scripted")
     scene = await ScenarioRun.of(scenario, folder)
     async with contextlib.AsyncExitStack() as stack:
         host, own = "0.0.0.0", target is None
@@ -233,7 +239,7 @@ def _sound(step: Step, folder: Path) -> bytes:
 
 async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
     """The sounds of the steps; empty for steps without sound. Raises `ScenarioError`."""
-    if scenario.replies:
+    if scenario.replies or scenario.speech:
         return [trimmed(_sound(step, folder)) for step in scenario.steps]
     heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
     # The silence at the end of a recording belongs to the caller's pause: the agent may answer in it.

@@ -154,6 +154,9 @@ class Scenario:
     """With replies, LLM, STT and TTS are scripted: the same call every time, without keys."""
     agent: AgentOptions = field(default_factory=AgentOptions)
     """The agent of such a scenario; `tools` is a file beside it."""
+    speech: Literal["", "scripted"] = ""
+    """With `scripted`, STT and TTS are as with replies, and the model is that of the configuration: it gets the
+    caller's words as they are written."""
     turns: TurnOptions = field(default_factory=TurnOptions)
     languages: tuple[LanguageOptions, ...] = ()
     memory: tuple[str, ...] = ()
@@ -166,7 +169,7 @@ class Scenario:
         """The parts of the scenario that need access to the inside of the gateway."""
         told = ("hears", "interrupts_at", "during", "heard", "absent", "tool_called")
         used = [name for name in told if any(getattr(step, name) not in ("", (), None) for step in self.steps)]
-        return used + [name for name in ("memory", "ending", "replies") if getattr(self, name)]
+        return used + [name for name in ("memory", "ending", "replies", "speech") if getattr(self, name)]
 
     def __post_init__(self) -> None:
         if not 0 < len(self.steps) <= 200:

@@ -92,7 +92,8 @@ class ScenarioScript:
             return "" if now >= agent_audio.spoken_until + step.goes_on else "too early"
         if step.during:
             return "" if step.during in self._running else f"{step.during} did not run"
-        if not agent_audio.answered and not self._silent_until:
+        silent = bool(self.done) and self.done[-1].step.silent > 0
+        if not agent_audio.answered and not silent:
             return "the agent did not answer"
         if step.hears and step.hears.lower() not in self.words.lower():
             return f"the agent never said {step.hears!r}"

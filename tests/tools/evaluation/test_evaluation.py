@@ -14,12 +14,21 @@ from typer.testing import CliRunner
 from agent.errors import ProviderError
 from agent.llm import Piece, Text
 from agent.providers.local import models
+from agent.records import ToolRun
 from agent.stt import Transcript
 from agent.turn_taking.expect import OPEN, Expected
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
 from sipgw.tools.evaluation.conversation import ConversationLog, unexpected
-from sipgw.tools.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
+from sipgw.tools.evaluation.eval_set import (
+    CallOptions,
+    EntityOptions,
+    EvalError,
+    EvalSet,
+    Kind,
+    UtteranceOptions,
+    read_set,
+)
 from sipgw.tools.evaluation.judge import judged
 from sipgw.tools.evaluation.recognition import hear
 from sipgw.tools.evaluation.words import compared, contains, plain
@@ -78,6 +87,8 @@ def test_a_part_of_a_number_or_of_a_word_is_not_what_was_said(heard: str, form: 
     assert contains(heard, form) is found
 
 
+WANTED = EvalSet(calls=(CallOptions("x"),), forbidden=("guarantee",))
+LOOKED_UP = ToolRun("get_order_status", {"order_number": "7346"}, {"item": "a blue raincoat"})
 VERDICT = CallVerdict(0.1, 0.2, (TurnVerdict("said 'hi'", 1.0, 1.2, None, ""),), (), 0, 100, 0, "BYE")
 
 
@@ -93,16 +104,16 @@ VERDICT = CallVerdict(0.1, 0.2, (TurnVerdict("said 'hi'", 1.0, 1.2, None, ""),),
     ],
 )
 def test_what_is_not_as_expected(options: CallOptions, fault: str) -> None:
-    happened = ConversationLog(
-        [("agent", "Your order comes, I guarantee."), ("caller", "refund")], ["get_order_status"]
-    )
-    assert fault in unexpected(options, happened, VERDICT, ("guarantee",))
+    happened = ConversationLog([("agent", "Your order comes, I guarantee."), ("caller", "refund")], runs=[LOOKED_UP])
+    assert fault in unexpected(options, happened, VERDICT, WANTED)
 
 
 def test_what_is_as_expected() -> None:
-    happened = ConversationLog([("agent", "Your reorder comes."), ("caller", "guarantee")], ["get_order_status"])
-    options = CallOptions("x", ("get_order_status",), ("comes",), ("order",), False, 1.5)
-    assert unexpected(options, happened, VERDICT, ("guarantee",)) == []
+    happened = ConversationLog([("agent", "Your reorder comes."), ("caller", "guarantee")], runs=[LOOKED_UP])
+    options = CallOptions(
+        "x", tools=("get_order_status",), says=("comes",), never=("order",), handed_over=False, within=1.5
+    )
+    assert unexpected(options, happened, VERDICT, WANTED) == []
 
 
 class Says:
@@ -300,7 +311,9 @@ def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goal
 
 def test_the_set_of_the_documentation_is_valid(tmp_path: Path) -> None:
     text = (HERE.parents[2] / "docs" / "eval.md").read_text()
-    (block,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    block, _, dialogues = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "set.toml").write_text(dialogues)
+    assert read_set(tmp_path / "set.toml").by_ear.digits == 4
     (tmp_path / "set.toml").write_text(block)
     found = read_set(tmp_path / "set.toml")
     assert found.calls[0].within == 2.0
