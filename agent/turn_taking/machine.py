@@ -326,8 +326,14 @@ class TurnMachine(Transitions):
         return self._handle(Event.ENDPOINT, now, ended)
 
     def _nothing(self, now: float) -> Decisions:
-        """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good."""
-        self._voice.settle()
+        """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good.
+
+        A voice of some length was somebody who cannot be understood: they are asked.
+        """
+        hidden = self.state in LISTENS and self._voice.unheard >= SPEECH and not self._agent.broke
+        self._voice.noticed = False
+        if not hidden:
+            self._voice.settle()
         broke, self._agent.broke = (self._agent.broke if self.state in LISTENS else None), None
         evidence = self._evidence("taken back", now)
         if broke is Action.DISCARD:

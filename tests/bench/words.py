@@ -52,7 +52,7 @@ def gates() -> Iterator[Gate]:
 
     def understand(ulaw: bytes) -> list[str]:
         linear = np.frombuffer(to_linear(ulaw), "<i2").astype(np.float32) / 32768
-        return list(words_of(model.transcribe(linear, "").text))
+        return list(words_of(model.transcribe(linear).text))
 
     sounds = [sound[: len(sound) // FRAME * FRAME] for sound in sounds]
     truth = [understand(sound) for sound in sounds]

@@ -43,7 +43,7 @@ def transcript(linear: bytes) -> str:
     samples = np.frombuffer(linear, "<i2").astype(np.float32) / 32768
     whisper = Whisper(1)
     pieces = [samples[at : at + 80000] for at in range(0, len(samples), 80000)]
-    return " ".join(whisper.transcribe(piece, "").text for piece in pieces).lower()
+    return " ".join(whisper.transcribe(piece).text for piece in pieces).lower()
 
 
 def wav(path: Path, ulaw: bytes) -> Path:

@@ -8,6 +8,7 @@ understood in pieces, cut where it is quietest.
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 from typing import NamedTuple
 
 RATE = 8000
@@ -43,6 +44,7 @@ class Act(Enum):
 
     ONSET = "tell that the caller speaks, from `start` on"
     DECODE = "understand the sound from `start` to `end` and give the text back under `end`"
+    PART = "tell that `text` was said so far, and that the caller goes on"
     STABLE = "tell that `text` is probably the turn"
     FINAL = "tell that `text` is the turn"
 
@@ -106,7 +108,7 @@ class Endpointer:
             return []
         if end in self._pieces:
             self._pieces[end] = text
-            return self._finish()
+            return self._finish() or [Step(Act.PART, self._first, end, self._so_far())]
         self._guess = text
         whole = self._whole()
         stable = [Step(Act.STABLE, self._first, self._end, whole)] if whole else []
@@ -154,6 +156,11 @@ class Endpointer:
         end, first = self._end, self._first
         self._first, self._run = -1, 0
         return [Step(Act.FINAL, first, end, whole)]
+
+    def _so_far(self) -> str:
+        """The text of the first pieces; none if it is not known, which still tells that somebody is listening."""
+        known = takewhile(lambda part: part is not None, self._pieces.values())
+        return " ".join(part for part in known if part)
 
     def _whole(self) -> str | None:
         """The text of the turn so far, or None while a piece of it is not yet understood."""

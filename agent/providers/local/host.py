@@ -21,7 +21,6 @@ from agent.providers.local.models import missing
 from agent.providers.local.wire import Kind, Message
 from agent.stt import Onset, SttEvent, Transcript
 from agent.turn_taking.expect import OPEN, Expected
-from agent.turn_taking.expect import Kind as Asked
 
 log = structlog.get_logger()
 
@@ -295,10 +294,9 @@ class LocalStt:
         self._speech.send(Kind.SOUND, self._number, ulaw)
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """Numbers are understood better when one was asked for."""
+        """Digits and letters are understood better when they were asked for."""
         if self._number:
-            digits = wanted.kind is Asked.DIGITS
-            self._speech.send(Kind.EXPECT, self._number, wire.pack_json([said, digits]))
+            self._speech.send(Kind.EXPECT, self._number, wire.pack_json([said, wanted.kind.value]))
 
     def attend(self, language: str) -> None:
         """It knows English only."""
@@ -312,8 +310,7 @@ class LocalStt:
             if message.kind == Kind.ONSET:
                 yield Onset(content)
             else:
-                final = content["final"]
-                yield Transcript(content["text"], final=final, eager=not final, end=content["end"])
+                yield Transcript(**content)
 
     async def close(self) -> None:
         """End the session."""

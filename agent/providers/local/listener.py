@@ -6,15 +6,15 @@ import numpy as np
 
 from agent.hearing.silero import Silero, SileroState
 from agent.providers.local.endpoint import RATE, WINDOW, Endpointer, Pauses, Step
+from agent.turn_taking.expect import Kind
 from agent.ulaw import to_linear
 
 KEPT = 45 * RATE
 """Samples that are kept: a piece of speech, and 20 s for a recogniser that is late."""
 TAIL = 4 * WINDOW
 """Samples after the end of speech that are understood with it: consonants fade below what counts as speech."""
-NUMBER_PROMPT = "The order number is 3 0 8 6 5."
-"""Steers the recogniser to digits when the agent has asked for a number."""
 NUMBER_WORDS = ("number", "digit", "code", "reference")
+"""Words of the agent that ask for digits, if it has not told what it wants."""
 SILENCE = b"\xff"
 """Mu-law zero."""
 
@@ -24,8 +24,8 @@ class Listener:
 
     def __init__(self, silero: Silero, pauses: Pauses) -> None:
         self.turns = Endpointer(pauses)
-        self.prompt = ""
-        """A sentence of the kind that the caller will probably say."""
+        self.wanted = Kind.OPEN
+        """What the caller was asked for."""
         self._silero = silero
         self._state = SileroState()
         self._kept = bytearray()
@@ -53,10 +53,10 @@ class Listener:
         """Sound was lost on its way: silence stands in for it, so that positions stay true."""
         return self.hear(SILENCE * samples)
 
-    def expect(self, said: str, digits: bool = False) -> None:
-        """Take the agent's last sentence, and whether it is known to ask for `digits`."""
-        asked = digits or any(word in said.lower() for word in NUMBER_WORDS)
-        self.prompt = NUMBER_PROMPT if asked else ""
+    def expect(self, said: str, wanted: Kind = Kind.OPEN) -> None:
+        """Take the agent's last sentence, and what it has `wanted` by it."""
+        asked = wanted is Kind.OPEN and any(word in said.lower() for word in NUMBER_WORDS)
+        self.wanted = Kind.DIGITS if asked else wanted
 
     def cut(self, start: int, end: int) -> "np.ndarray[Any, Any]":
         """The kept sound from sample `start` to shortly after `end`."""

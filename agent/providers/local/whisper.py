@@ -1,6 +1,9 @@
-"""Speech to text: Whisper tiny.en (int8, CTranslate2), greedy, with a short encoder context."""
+"""Speech to text: Whisper tiny.en (int8, CTranslate2), greedy, with a short encoder context.
 
-import re
+Where digits or letters are expected they are decoded first with a vocabulary of nothing else, and believed if the model
+finds them probable among all words and they reach to the end of the sound; else the words are decoded freely.
+"""
+
 from typing import Any, NamedTuple
 
 import ctranslate2
@@ -9,6 +12,8 @@ import soxr
 
 from agent.log_mel import HOP, RATE, WINDOW, LogMel
 from agent.providers.local.models import VOCABULARY, WHISPER, verified
+from agent.providers.local.plausible import heard, is_suspect, loops, shortened
+from agent.turn_taking.expect import Kind
 from agent.turn_taking.words import words_of
 
 SHORT_CONTEXT = 1100
@@ -17,14 +22,27 @@ FULL_CONTEXT = 3000
 TOKENS_PER_SECOND = 12
 GOOD_SCORE = -1.0
 """Average log probability of a token below which the result is tried again with the full context."""
-NO_SPEECH = 0.6
+NO_SPEECH = 0.45
 PHANTOM_SCORE = -0.7
 """The same for words of `_PHANTOMS`."""
+SPELLED_SCORE = -2.0
+"""The same, among all words, below which digits or letters were not said: of other words they have -4 and less."""
+BEHIND = 0.6
+"""Seconds of the sound that may be left behind the last digit; where more is left there was something else."""
+FEW = 3
+"""Fewer digits than these count only if there are no more words without the limit: "One moment" begins with a 1."""
 SHORTEST = 800
 """Samples (0.1 s) below which nothing is understood."""
+LEAST_ALIGNED = 40
+"""Frames that an alignment looks at, at least."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
 """What Whisper says when it hears nothing."""
-_LOOP = re.compile(r"^(\w+ \w+ .*\w) \1$|\b(\w+(?: \w+){1,5})(?: \2){3}\b|\b(\w+)(?: \3){7}\b")
+_FIGURES = "0123456789"
+_SPELLED = {
+    Kind.DIGITS: (*_FIGURES, *"double triple Double Triple".split()),
+    Kind.SPELLING: (*_FIGURES, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"double triple Double Triple".split()),
+}
+_BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 
 
 class Heard(NamedTuple):
@@ -39,6 +57,13 @@ class Heard(NamedTuple):
     """Whether it is worth another try."""
 
 
+class _Seen(NamedTuple):
+    """A sound as the decoder sees it."""
+
+    features: ctranslate2.StorageView
+    seconds: float
+
+
 class Whisper:
     """The model, loaded once per process; `threads` turns can be understood at the same time."""
 
@@ -47,48 +72,94 @@ class Whisper:
         self._model = ctranslate2.models.Whisper(
             str(folder), device="cpu", compute_type="int8", inter_threads=threads, intra_threads=1
         )
-        self._vocabulary = frozenset(verified(VOCABULARY).read_text(encoding="utf-8").splitlines())
+        vocabulary = verified(VOCABULARY).read_text(encoding="utf-8").splitlines()
+        self._ids = {token: number for number, token in enumerate(vocabulary)}
+        self._suppressed = {
+            kind: [number for number, token in enumerate(vocabulary) if token.lstrip("Ġ") not in {*spelled, _END}]
+            for kind, spelled in _SPELLED.items()
+        }
+        """Numbers of all tokens that are not said where this is expected."""
         self._log_mel = LogMel()
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
 
-    def transcribe(self, linear: "np.ndarray[Any, Any]", prompt: str) -> Heard:
-        """Understand up to 30 s of 8 kHz float sound; `prompt` is a sentence of the kind that is expected, or empty.
+    def transcribe(self, linear: "np.ndarray[Any, Any]", wanted: Kind = Kind.OPEN) -> Heard:
+        """Understand up to 30 s of 8 kHz float sound, of a caller who was asked for what is `wanted`.
 
-        Text is empty when there were no words: noise makes Whisper say "Thank you." and the like.
+        Text is empty when there were no words: noise makes Whisper say "Thank you." and the like, or one phrase again
+        and again. No text has more words than its sound has room for.
         """
         if len(linear) < SHORTEST:
             return Heard("", 0.0, 1.0, doubtful=False)
         sound = soxr.resample(linear, 8000, RATE, quality="MQ")
-        tries = [self._decode(sound, prompt, SHORT_CONTEXT)]
-        if tries[0].doubtful and prompt:
-            tries.append(self._decode(sound, "", SHORT_CONTEXT))
-        if all(one.doubtful for one in tries):
-            tries.append(self._decode(sound, prompt, FULL_CONTEXT))
-        heard = min(tries, key=lambda one: (one.doubtful, -one.score))
-        spoken = " ".join(words_of(heard.text))
-        phantom = spoken in _PHANTOMS and heard.score < PHANTOM_SCORE
-        if phantom or _loops(spoken) or (heard.no_speech > NO_SPEECH and heard.score < GOOD_SCORE):
-            return heard._replace(text="")
-        return heard
+        best = self._understand(sound, wanted, SHORT_CONTEXT)
+        if best.doubtful:
+            again = self._understand(sound, wanted, FULL_CONTEXT)
+            best = min(best, again, key=lambda one: (one.doubtful, -one.score))
+        text = shortened(best.text, len(linear) / 8000)
+        phantom = " ".join(words_of(text)) in _PHANTOMS and best.score < PHANTOM_SCORE
+        if phantom or loops(text) or (best.no_speech > NO_SPEECH and best.score < GOOD_SCORE):
+            text = ""
+        return best._replace(text=text)
 
-    def _decode(self, sound: "np.ndarray[Any, Any]", prompt: str, context: int) -> Heard:
+    def _understand(self, sound: "np.ndarray[Any, Any]", wanted: Kind, context: int) -> Heard:
         seconds = len(sound) / RATE
         frames = min(FULL_CONTEXT, max(context, int(seconds * 100) + 50))
         features = ctranslate2.StorageView.from_array(self._features(sound, frames)[np.newaxis])
-        before = ["<|startofprev|>", *self._tokens(prompt)] if prompt else []
-        cap = 16 + int(seconds * TOKENS_PER_SECOND)
+        seen = _Seen(self._model.encode(features), min(seconds, frames / 100))
+        spelled = self._spelled(seen, wanted)
+        if spelled is not None and len(spelled.text.split()) >= FEW:
+            return spelled
+        free = self._free(seen)
+        return spelled if spelled is not None and len(words_of(free.text)) <= len(spelled.text.split()) else free
+
+    def _spelled(self, seen: _Seen, wanted: Kind) -> Heard | None:
+        """The digits or letters that were said; None if there was something else, or nothing of the kind is `wanted`."""
+        if wanted not in self._suppressed:
+            return None
+        result = self._decode(seen, self._suppressed[wanted])
+        tokens = [token for token in result.sequences[0] if token != _END]
+        if not tokens:
+            return None
+        starts, chances = self._aligned(seen, tokens)
+        kept = heard(tokens, starts)
+        score = float(np.mean(chances[:kept])) if kept else SPELLED_SCORE
+        if score <= SPELLED_SCORE or starts[kept] < seen.seconds - BEHIND:
+            return None
+        return Heard(self._text(tokens[:kept]), score, no_speech=0.0, doubtful=False)
+
+    def _free(self, seen: _Seen) -> Heard:
+        """The words that were said; what was not heard in the sound is left out."""
+        result = self._decode(seen, [-1])
+        tokens, score = [token for token in result.sequences[0] if token != _END], result.scores[0]
+        text = self._text(tokens)
+        if is_suspect(text, seen.seconds):
+            text = self._text(tokens[: heard(tokens, self._aligned(seen, tokens)[0])])
+        doubtful = score < GOOD_SCORE or not text or loops(text)
+        return Heard(text, score, result.no_speech_prob, doubtful)
+
+    def _decode(self, seen: _Seen, suppressed: list[int]) -> Any:
         (result,) = self._model.generate(
-            features,
-            [[*before, "<|startoftranscript|>", "<|notimestamps|>"]],
+            seen.features,
+            [[_BEGIN, _UNTIMED]],
             beam_size=1,
-            max_length=len(before) + cap,
+            max_length=16 + int(seen.seconds * TOKENS_PER_SECOND),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
+            suppress_tokens=suppressed,
         )
-        text, score = self._text(result.sequences[0]), result.scores[0]
-        doubtful = score < GOOD_SCORE or len(result.sequences[0]) >= cap or _loops(" ".join(words_of(text)))
-        return Heard(text, score, result.no_speech_prob, doubtful)
+        return result
+
+    def _aligned(self, seen: _Seen, tokens: list[str]) -> tuple[list[float], list[float]]:
+        """The second at which each token begins, with the end of the last one, and the log probability of each."""
+        numbers = [self._ids[token] for token in tokens]
+        frames = max(LEAST_ALIGNED, int(seen.seconds * 100))
+        (result,) = self._model.align(seen.features, [self._ids[_BEGIN]], [numbers], frames)
+        first: dict[int, float] = {}
+        for token, step in result.alignments:
+            first.setdefault(token, step * 2 * HOP / RATE)
+        starts = [first.get(number, seen.seconds) for number in range(len(tokens) + 1)]
+        return starts, np.log(np.maximum(result.text_token_probs, 1e-9)).tolist()
 
     def _features(self, sound: "np.ndarray[Any, Any]", frames: int) -> "np.ndarray[Any, Any]":
         """The log-mel spectrogram as Whisper was trained on it, `frames` wide."""
@@ -97,27 +168,9 @@ class Whisper:
         padded[WINDOW // 2 : WINDOW // 2 + len(kept)] = kept
         return self._log_mel.features(padded, frames)
 
-    def _tokens(self, text: str) -> list[str]:
-        """`text` as vocabulary entries, longest first: good enough for a prompt."""
-        tokens: list[str] = []
-        for word in text.split():
-            rest = "Ġ" + word
-            while rest:
-                length = next((n for n in range(len(rest), 0, -1) if rest[:n] in self._vocabulary), 0)
-                if not length:
-                    break
-                tokens.append(rest[:length])
-                rest = rest[length:]
-        return tokens
-
     def _text(self, tokens: list[str]) -> str:
         characters = "".join(token for token in tokens if not token.startswith("<|"))
         return bytes(self._bytes.get(char, 32) for char in characters).decode("utf-8", "replace").strip()
-
-
-def _loops(words: str) -> bool:
-    """Whether the decoder got stuck: it says all of it twice, a phrase four times, or one word eight times in a row."""
-    return bool(_LOOP.search(words))
 
 
 def _byte_characters() -> dict[int, str]:

@@ -21,6 +21,7 @@ from agent.providers.local.hibari_tts import HibariTts
 from agent.providers.local.listener import Listener
 from agent.providers.local.whisper import Whisper
 from agent.providers.local.wire import Kind, Message
+from agent.turn_taking.expect import Kind as Asked
 
 DECODES = 1000
 """Sounds that may wait to be understood; most have become stale when their turn comes, which costs nothing."""
@@ -71,7 +72,8 @@ class Worker:
             case Kind.SKIP if listener:
                 self._take(session, listener, listener.skip(json.loads(body)))
             case Kind.EXPECT if listener:
-                listener.expect(*json.loads(body))
+                said, wanted = json.loads(body)
+                listener.expect(said, Asked(wanted))
             case Kind.DEAF:
                 self._listeners.pop(session, None)
             case Kind.SPEAK:
@@ -96,8 +98,9 @@ class Worker:
                         self._decodes.put_nowait(Decode(session, listener, step.start, step.end))
                     except queue.Full:
                         self._fail(session, "too many turns wait to be understood")
-                case Act.STABLE | Act.FINAL:
-                    body = {"text": step.text, "end": step.end / RATE, "final": step.act is Act.FINAL}
+                case Act.PART | Act.STABLE | Act.FINAL:
+                    sure = {"final": step.act is Act.FINAL, "eager": step.act is Act.STABLE}
+                    body = {"text": step.text, "end": step.end / RATE, **sure}
                     self._send(Message(Kind.TRANSCRIPT, session, wire.pack_json(body)))
 
     def _understand_all(self) -> None:
@@ -106,9 +109,9 @@ class Worker:
             with self._lock:
                 if self._listeners.get(session) is not listener or not listener.turns.wanted(end):
                     continue
-                sound, prompt = listener.cut(start, end), listener.prompt
+                sound, wanted = listener.cut(start, end), listener.wanted
             try:
-                text = self._whisper.transcribe(sound, prompt).text
+                text = self._whisper.transcribe(sound, wanted).text
             except Exception as error:  # noqa: BLE001  the provider boundary: told to the gateway; the process lives on
                 with self._lock:
                     self._fail(session, f"{type(error).__name__}: {error}")

@@ -69,7 +69,7 @@ def listen(sound: bytes, *, said: str = "", pauses: Pauses | None = None) -> lis
         while steps:
             step = steps.pop(0)
             if step.act is Act.DECODE:
-                text = whisper().transcribe(listener.cut(step.start, step.end), listener.prompt).text
+                text = whisper().transcribe(listener.cut(step.start, step.end), listener.wanted).text
                 steps += listener.turns.understood(step.end, text)
             events.append(Event(step.act, step.text, step.end / 8000, (at + 160) / 8000))
     return events

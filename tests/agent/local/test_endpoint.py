@@ -121,11 +121,30 @@ def test_long_speech_is_cut_where_it_is_quietest_and_stays_one_turn() -> None:
     steps = pass_time(turns, TALK, 4.0)
     (piece,) = steps
     assert (piece.act, piece.start, piece.end) == (Act.DECODE, 0, (windows(22.0) + 1) * WINDOW)
-    assert turns.understood(piece.end, "It began in May") == []
+    (part,) = turns.understood(piece.end, "It began in May")
+    assert (part.act, part.text, part.end) == (Act.PART, "It began in May", piece.end)
     rest = pass_time(turns, HUSH, 0.25)[-1]
     assert rest.start == piece.end
     assert turns.understood(rest.end, "and never ended.")[0].text == "It began in May and never ended."
     assert acts(pass_time(turns, HUSH, 0.3)) == [Act.FINAL]
+
+
+def test_voices_without_a_pause_and_without_words_are_reported_too() -> None:
+    """Else the recogniser would be taken for deaf."""
+    turns = Endpointer(Pauses())
+    told = []
+    for _ in range(windows(2 * PIECE + 1)):
+        for step in turns.judge(TALK):
+            if step.act is Act.DECODE:
+                told += turns.understood(step.end, "")
+    assert [(step.act, step.text) for step in told] == [(Act.PART, ""), (Act.PART, "")]
+
+
+def test_what_was_said_so_far_ends_before_a_piece_that_is_not_understood_yet() -> None:
+    turns = Endpointer(Pauses())
+    first, second = (pass_time(turns, TALK, PIECE + 0.5)[-1] for _ in range(2))
+    assert [(one.act, one.text) for one in turns.understood(second.end, "behind it")] == [(Act.PART, "")]
+    assert [one.text for one in turns.understood(first.end, "the first and")] == ["the first and behind it"]
 
 
 def test_a_turn_waits_for_its_pieces() -> None:

@@ -133,6 +133,31 @@ def test_babble_is_asked_about_then_told_that_it_can_hardly_be_heard_and_never_a
         subject.done(at + 5.0)
 
 
+@pytest.mark.parametrize("ends_turns", [False, True])
+def test_a_recogniser_that_finds_no_words_in_a_voice_has_not_failed_and_the_caller_is_asked(ends_turns: bool) -> None:
+    subject = greeted()
+    subject.endpointing.ends_turns = ends_turns
+    told = []
+    for turn in range(2 * DEAF_AFTER):
+        at = 10.0 + 8.0 * turn
+        begins(subject, at)
+        subject.notice(at + 0.3)
+        ends(subject, at + 1.2)
+        assert final(subject, "", at + 1.9) == ()
+        told += [(when - at, action) for when, action, _, _ in wait(subject, at + 4.0)]
+        subject.says("Sorry?", "", at + 4.0)
+        subject.done(at + 5.0)
+    assert told == [(pytest.approx(1.2 + UNHEARD_AFTER), one) for one in [Action.ASK_AGAIN, *[Action.HARDLY] * 7]]
+
+
+def test_a_short_voice_in_which_the_recogniser_finds_no_words_is_nothing() -> None:
+    subject = greeted()
+    begins(subject, 10.0)
+    ends(subject, 10.5)
+    final(subject, "", 11.2)
+    assert Action.ASK_AGAIN not in [action for _, action, _, _ in wait(subject, 20.0)]
+
+
 def test_a_recogniser_that_reports_nothing_at_all_has_failed() -> None:
     subject = greeted()
     told = [unheard(subject, at)[0][1] for at in (10.0, 20.0, 30.0)]

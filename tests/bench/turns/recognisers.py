@@ -208,8 +208,8 @@ class Embedded(Recogniser):
     def send_audio(self, ulaw: bytes) -> None:
         self._take(self._listener.hear(ulaw))
 
-    def expect(self, said: Any, *further: Any, **more: Any) -> None:
-        self._listener.expect(said)
+    def expect(self, said: Any, wanted: Any = None, **more: Any) -> None:
+        self._listener.expect(said, *([] if wanted is None else [wanted.kind]))
 
     def _take(self, steps: list[Any]) -> None:
         loop = asyncio.get_running_loop()
@@ -229,7 +229,7 @@ class Embedded(Recogniser):
             loop.call_at(self._free_at, self._decode, start, end)
             return
         began = time.process_time()
-        text = self._whisper.transcribe(self._listener.cut(start, end), self._listener.prompt).text
+        text = self._whisper.transcribe(self._listener.cut(start, end), self._listener.wanted).text
         spent = time.process_time() - began
         self._free_at = loop.time() + spent
         loop.call_at(self._free_at, lambda: self._take(self._listener.turns.understood(end, text)))
