@@ -61,7 +61,9 @@ def check(
         raise ExtraError("holds texts, finite numbers, true and false, lists and tables only") from None
     if _depth(extra) > DEPTH or size > SIZE:
         raise ExtraError(f"holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
-    reserved = [(name,) for name in extra if _letters(name) in _RESERVED or _letters(name).startswith("redact")]
+    reserved: list[Path] = [
+        (name,) for name in extra if _letters(name) in _RESERVED or _letters(name).startswith("redact")
+    ]
     reserved += [found[0] for path in decided if (found := _found(extra, path))]
     if reserved:
         raise ExtraError("cannot be set: the gateway decides on it", *reserved[0])
