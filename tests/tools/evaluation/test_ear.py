@@ -173,6 +173,7 @@ def test_the_command_of_the_documentation_judges_an_openai_compatible_server(
             return await asyncio.to_thread(CliRunner().invoke, app, run)  # noqa: TID251
 
     ran = asyncio.run(judge())
+    assert ran.exit_code == status, ran.output
     (found,) = json.loads(ran.stdout)["contestants"]
     told = {one["scenario"]: one["faults"] for one in found["calls"]}
     assert ran.exit_code == status, (ran.output, told)
