@@ -14,7 +14,7 @@ from sipgw.tools.evaluation.by_ear import unfit
 from sipgw.tools.evaluation.eval_set import CallOptions, EvalError, EvalSet
 from sipgw.tools.evaluation.words import contains
 from sipgw.tools.simulate.run import simulate
-from sipgw.tools.simulate.scenario import Scenario, ScenarioError, read
+from sipgw.tools.simulate.scenario import ScenarioError, read
 from sipgw.tools.simulate.verdict import CallVerdict
 
 Judge = Callable[[str, str], Awaitable[str]]
@@ -89,16 +89,30 @@ class ConversationResult:
 async def converse(
     options: CallOptions, folder: Path, config: GatewayConfig, wanted: EvalSet, judge: Judge | None
 ) -> ConversationResult:
-    """Run one call of the set with the agent of `config`. Raises `EvalError`, and the errors of `simulate`."""
+    """Run one call of the set, a scenario, with the agent of `config`. Raises `EvalError`, and the errors of
+    `simulate`.
+    """
     happened = ConversationLog()
     path = folder / options.scenario
     try:
-        scenario = Scenario(options.steps, options.name, speech="scripted") if options.steps else read(path)
+        scenario = read(path)
         verdict, call = await simulate(
             scenario, path.parent, lambda _who, _what: None, config=config, watch=happened.watch
         )
     except ScenarioError as error:
         raise EvalError(str(error)) from None
+    return await compared(options, happened, verdict, call, wanted, judge)
+
+
+async def compared(
+    options: CallOptions,
+    happened: ConversationLog,
+    verdict: CallVerdict,
+    call: Call,
+    wanted: EvalSet,
+    judge: Judge | None,
+) -> ConversationResult:
+    """A call and what was not as expected of it. Raises `EvalError` if the judge fails."""
     faults = unexpected(options, happened, verdict, wanted)
     if options.rubric and judge:
         told = await judge(options.rubric, happened.conversation)

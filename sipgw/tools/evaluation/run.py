@@ -1,6 +1,6 @@
 """Runs a set with one or several configurations, on the same sound."""
 
-import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,7 +14,8 @@ from sipgw.config.config import GatewayConfig
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.tools.evaluation.conversation import ConversationResult, Judge, converse
-from sipgw.tools.evaluation.eval_set import CallOptions, EvalError, EvalSet
+from sipgw.tools.evaluation.dialogues import converse_scripted
+from sipgw.tools.evaluation.eval_set import EvalError, EvalSet
 from sipgw.tools.evaluation.recognition import Hearing, hear_all
 from sipgw.tools.simulate.run import spoken
 from sipgw.tools.simulate.scenario import ScenarioError
@@ -142,31 +143,27 @@ async def _one(
             spoken_lines = list(zip(wanted.utterances, sounds, strict=True))
             result.hearings = await hear_all(providers.stt, spoken_lines, at_once, heard)
     config = _with_parts_of(wanted, folder, config)
-    # Scripted calls hardly need the machine; others would make each other slower, and their waits are measured.
-    free = asyncio.Semaphore(at_once if all(one.steps for one in wanted.calls) else 1)
+    scripted = [options for options in wanted.calls if options.steps]
+    count = itertools.count(len(result.hearings) + 1)
 
-    async def call(options: CallOptions) -> ConversationResult:
-        async with free:
-            done = await converse(options, folder, config, wanted, judge)
-        result.calls.append(done)
-        tell(contestant.name, len(result.hearings) + len(result.calls), whole)
-        return done
+    def called() -> None:
+        tell(contestant.name, next(count), whole)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call(options)) for options in wanted.calls]
-    except ExceptionGroup as error:
-        raise error.exceptions[0] from None
-    result.calls = [task.result() for task in tasks]
+    if scripted:
+        result.calls = await converse_scripted(scripted, folder, config, wanted, at_once, judge, called)
+    for options in wanted.calls:
+        if options.scenario:
+            result.calls.append(await converse(options, folder, config, wanted, judge))
+            called()
     return result
 
 
 def _with_parts_of(wanted: EvalSet, folder: Path, config: GatewayConfig) -> GatewayConfig:
     """`config` with the tools, languages and people of the set, as far as it has its own."""
-    agent = replace(config.agent, tools=str(folder / wanted.tools)) if wanted.tools else config.agent
+    if wanted.tools:
+        config = replace(config, agent=replace(config.agent, tools=str(folder / wanted.tools)), mcp=())
     return replace(
         config,
-        agent=agent,
         languages=wanted.languages or config.languages,
         people=wanted.people or config.people,
     )

@@ -82,6 +82,12 @@ class ScenarioRun:
         agent = replace(agent, tts="local")
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
+    def agent_of(self, config: GatewayConfig) -> GatewayConfig:
+        """Who answers in a gateway of `config`."""
+        if not self.scenario.replies:
+            return replace(config)  # an object of its own: its providers are found by it
+        return replace(config, agent=self.config.agent, turns=self.config.turns, languages=self.config.languages)
+
     def providers(self, real: Providers | None = None) -> Providers:
         """The providers with the faults of the scenario: those that are `real`, as far as they are not scripted."""
         scripted = acting(self.scenario.replies, self.caller_speech)
@@ -105,11 +111,7 @@ class SimulatedGateway(Gateway):
     """A gateway whose agents are those of the runs, by name, with the faulty providers of the scenarios."""
 
     def __init__(self, config: GatewayConfig, scenes: Mapping[str, ScenarioRun], tell: Tell) -> None:
-        others = {
-            name: replace(config, agent=one.config.agent, turns=one.config.turns, languages=one.config.languages)
-            for name, one in scenes.items()
-            if name != DEFAULT
-        }
+        others = {name: one.agent_of(config) for name, one in scenes.items() if name != DEFAULT}
         super().__init__(config, others)
         self._scenes = scenes
         self._tell = tell

@@ -135,7 +135,11 @@ class ScriptedServer(FakeOpenAI):
         self.how = how
 
     async def respond(self, exchange: Exchange) -> None:
-        messages: Sequence[Mapping[str, Any]] = json.loads(exchange.body)["messages"]
+        if exchange.method == "POST":
+            self.choose(json.loads(exchange.body)["messages"])
+        await super().respond(exchange)
+
+    def choose(self, messages: Sequence[Mapping[str, Any]]) -> None:
         said = [str(one["content"]) for one in messages if one["role"] == "user"]
         if "caller_answered" in said[0]:
             found = ReplyOptions(calls="report_verdict", arguments='{"verdict": "yes"}')
@@ -146,7 +150,6 @@ class ScriptedServer(FakeOpenAI):
             found = next((one for one in replies(name, self.how) if fits(one, messages)), ReplyOptions(says="Pardon?"))
         call = (f"c{len(messages)}", found.calls, found.arguments)
         self.replies = [Reply([found.says] if found.says else (), [call] if found.calls else ())]
-        await super().respond(exchange)
 
 
 @pytest.mark.slow
@@ -173,6 +176,7 @@ def test_the_command_of_the_documentation_judges_an_openai_compatible_server(
             return await asyncio.to_thread(CliRunner().invoke, app, run)  # noqa: TID251
 
     ran = asyncio.run(judge())
+    assert ran.exit_code == status, ran.output
     (found,) = json.loads(ran.stdout)["contestants"]
     told = {one["scenario"]: one["faults"] for one in found["calls"]}
     assert ran.exit_code == status, (ran.output, told)
