@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sipgw.config.gate import GateOptions
 from sipgw.config.records import CaptureOptions, RetentionOptions, StoreOptions
 from sipgw.events import Watchers
 from sipgw.gateway import maintenance as maintenance_module
+from sipgw.gateway.forgetting import forget_everywhere
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts import folders, work
@@ -123,6 +125,34 @@ def test_a_database_from_before_the_table_has_rows(tmp_path: Path) -> None:
             assert [await is_open(session, str(path)) for path in (finished, noted, away)] == [True, False, False]
 
     asyncio.run(run())
+
+
+def test_an_audit_that_cannot_be_changed_stops_no_forgetting_and_is_tried_again(tmp_path: Path) -> None:
+    decided = tmp_path / "audit" / "gate-2026-11.jsonl"
+    decided.mkdir(parents=True)  # no file
+    erased: list[Sequence[str]] = []
+
+    async def erase(numbers: Sequence[str]) -> None:
+        erased.append(numbers)
+
+    async def run() -> None:
+        wanted = settings(tmp_path)
+        async with Store(wanted.store) as store:
+            party = {"trunk": "pbx", "caller": NUMBER, "called": "2"}
+            async with store.write() as session:
+                session.add(CallRecord(id="a", began=OLD, ended=OLD, **party))
+            gone = await forget_everywhere(store, wanted, NUMBER, NOW, erase)
+            assert (gone.removed.calls, gone.decisions) == (1, 0)
+            assert gone.unmasked.startswith("the audit")
+            assert NUMBER in erased[0]
+            decided.rmdir()
+            decided.write_text(json.dumps({"number": NUMBER}) + "\n")
+            await Maintenance(store, wanted).once(NOW)
+            async with store.read() as session:
+                assert not list(await session.scalars(select(ArtifactRecord)))
+
+    asyncio.run(run())
+    assert NUMBER not in decided.read_text()
 
 
 @pytest.mark.faults("C3")

@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.dialog import Peer
 from sipgw.sip.events import Ended, Phase
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Unjudged
 from sipgw.sip.stateless import BUSY, SHARE, SentOn
 from sipgw.sip.timers import TIMEOUT
 from sipgw.sip.uri import Uri
-from sipgw.sip.user_agent import IncomingCall
 from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, Wire
 
@@ -184,24 +181,6 @@ def test_a_copy_of_what_was_answered_503_is_answered_503_also_when_there_is_room
     wire.send(invite.replace("CSeq: 1", "CSeq: 2").replace("z9hG4bKinv", "z9hG4bKnew"))
     wire.run(0.1)
     assert len(wire.parties[B].calls) == 1, "another try of his is another request"
-
-
-@pytest.mark.parametrize(("verdicts", "calls"), [((None, None), 1), ((Refusal(503), None), 0), ((Refusal(0), None), 1)])
-def test_a_copy_that_comes_before_the_verdict_is_not_another_request(
-    verdicts: tuple[Refusal | None, ...], calls: int
-) -> None:
-    """Nothing is done for a request until the driver has judged it; then its copies get what it got."""
-    wire = Wire(B)
-    agent = wire.parties[B].agent
-    for _ in verdicts:
-        agent.receive(INVITE.format(call_id="x").replace("\n", "\r\n").encode(), Peer("udp", A, 5060), wire.now)
-    assert agent.open == 0
-    assert not list(agent.to_send())
-    waiting = [agent.next_event() for _ in verdicts]
-    for event, verdict in zip(waiting, verdicts, strict=True):
-        assert isinstance(event, Unjudged)
-        agent.judged(event, verdict, wire.now)
-    assert [type(event) for event in iter(agent.next_event, None)] == [IncomingCall] * calls
 
 
 def test_a_stranger_gets_no_answer_and_takes_no_memory() -> None:

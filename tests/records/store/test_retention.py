@@ -4,18 +4,17 @@ import asyncio
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.gateway.maintenance import Maintenance
 from sipgw.outbound.jobs import Job
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.rules import Permit
@@ -386,29 +385,6 @@ def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, t
         return type(full[0]).__name__, type(full[1]).__name__, [entry.number if entry else ""]
 
     assert asyncio.run(later()) == ("Permit", "GateRefusal", [number]), "the day's cap still counts what was masked"
-
-
-@pytest.mark.slow
-def test_an_audit_that_cannot_be_changed_stops_no_forgetting_and_is_tried_again(command, tmp_path: Path) -> None:
-    number, folder = "+14155550123", tmp_path / "x.db.gate"
-    decided = folder / "gate-2026-11.jsonl"
-    decided.mkdir(parents=True)  # no file
-    told = command("forget", number, "--yes")
-    assert "deleted: 5 calls" in told.stdout
-    assert "not yet there: the audit" in told.stdout
-    decided.rmdir()
-    decided.write_text(json.dumps({"number": number}) + "\n")
-
-    async def later() -> None:
-        options = StoreOptions(str(tmp_path / "x.db"))
-        async with Store(options) as store:
-            await Maintenance(store, GatewayConfig(store=options)).once(datetime.now(UTC))
-            async with store.read() as session:
-                waits = select(ArtifactRecord).where(ArtifactRecord.kind == ArtifactKind.AUDIT)
-                assert not list(await session.scalars(waits))
-
-    asyncio.run(later())
-    assert number not in decided.read_text()
 
 
 def test_purging_deletes_what_is_old(command) -> None:
