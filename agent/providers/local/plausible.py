@@ -1,7 +1,7 @@
-"""Whether a decoded text can have been said in its sound: repetitions, words a second, and where each token was heard.
+"""Whether a decoded text can have been said in its sound: repetitions, words a second, where tokens were heard.
 
-A decoder that loops, or that goes on after the speech has ended, says tokens for which nothing is left of the sound: its
-attention puts all of them at one moment (an alignment by dynamic time warping may not go back). Those were never said.
+A decoder that loops, or that goes on after the speech has ended, says tokens for which nothing is left of the sound.
+An alignment, which may not go back in time, puts all of them at one moment. They were never said.
 """
 
 import re
@@ -27,7 +27,7 @@ def is_suspect(text: str, seconds: float) -> bool:
 
 
 def loops(text: str) -> bool:
-    """Whether three words or more, or figures, come three times in a row, two of them four times, or one eight times."""
+    """Whether words or figures come again: three or more three times in a row, two four times, one eight times."""
     return bool(_LOOP.search(" ".join(_units(text))))
 
 

@@ -13,7 +13,7 @@ import soxr
 from agent.log_mel import HOP, RATE, WINDOW, LogMel
 from agent.providers.local.models import VOCABULARY, WHISPER, verified
 from agent.providers.local.plausible import heard, is_suspect, loops, shortened
-from agent.turn_taking.expect import Kind
+from agent.turn_taking.expect import Kind, kind_of
 from agent.turn_taking.words import words_of
 
 SHORT_CONTEXT = 1100
@@ -29,6 +29,8 @@ SPELLED_SCORE = -2.0
 """The same, among all words, below which digits or letters were not said: of other words they have -4 and less."""
 BEHIND = 0.6
 """Seconds of the sound that may be left behind the last digit; where more is left there was something else."""
+WORDS_SCORE = -1.2
+"""The same below which some words were not said where digits or letters are expected: they are misheard ones."""
 FEW = 3
 """Fewer digits than these count only if there are no more words without the limit: "One moment" begins with a 1."""
 SHORTEST = 800
@@ -37,11 +39,8 @@ LEAST_ALIGNED = 40
 """Frames that an alignment looks at, at least."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
 """What Whisper says when it hears nothing."""
-_FIGURES = "0123456789"
-_SPELLED = {
-    Kind.DIGITS: (*_FIGURES, *"double triple Double Triple".split()),
-    Kind.SPELLING: (*_FIGURES, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"double triple Double Triple".split()),
-}
+_DIGITS = frozenset({*"0123456789", "double", "triple", "Double", "Triple"})
+_SPELLED = {Kind.DIGITS: _DIGITS, Kind.SPELLING: _DIGITS | {*"ABCDEFGHIJKLMNOPQRSTUVWXYZ"}}
 _BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 
 
@@ -75,7 +74,7 @@ class Whisper:
         vocabulary = verified(VOCABULARY).read_text(encoding="utf-8").splitlines()
         self._ids = {token: number for number, token in enumerate(vocabulary)}
         self._suppressed = {
-            kind: [number for number, token in enumerate(vocabulary) if token.lstrip("Ġ") not in {*spelled, _END}]
+            kind: [number for number, token in enumerate(vocabulary) if token.lstrip("Ġ") not in spelled | {_END}]
             for kind, spelled in _SPELLED.items()
         }
         """Numbers of all tokens that are not said where this is expected."""
@@ -96,10 +95,11 @@ class Whisper:
             again = self._understand(sound, wanted, FULL_CONTEXT)
             best = min(best, again, key=lambda one: (one.doubtful, -one.score))
         text = shortened(best.text, len(linear) / 8000)
-        phantom = " ".join(words_of(text)) in _PHANTOMS and best.score < PHANTOM_SCORE
-        if phantom or loops(text) or (best.no_speech > NO_SPEECH and best.score < GOOD_SCORE):
-            text = ""
-        return best._replace(text=text)
+        words = words_of(text)
+        phantom = " ".join(words) in _PHANTOMS and best.score < PHANTOM_SCORE
+        noise = best.no_speech > NO_SPEECH and best.score < GOOD_SCORE
+        misheard = wanted in _SPELLED and best.score < WORDS_SCORE and len(words) >= FEW and kind_of(text) is Kind.OPEN
+        return best._replace(text="" if phantom or noise or misheard or loops(text) else text)
 
     def _understand(self, sound: "np.ndarray[Any, Any]", wanted: Kind, context: int) -> Heard:
         seconds = len(sound) / RATE
@@ -113,7 +113,7 @@ class Whisper:
         return spelled if spelled is not None and len(words_of(free.text)) <= len(spelled.text.split()) else free
 
     def _spelled(self, seen: _Seen, wanted: Kind) -> Heard | None:
-        """The digits or letters that were said; None if there was something else, or nothing of the kind is `wanted`."""
+        """The digits or letters that were said; None if there was something else, or none are `wanted`."""
         if wanted not in self._suppressed:
             return None
         result = self._decode(seen, self._suppressed[wanted])
