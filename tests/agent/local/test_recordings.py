@@ -113,6 +113,12 @@ def group(speaker: str, said: list[str]) -> bytes:
     return SILENCE * 4000 + from_linear((sound * 32767).astype("<i2").tobytes()) + PAUSE
 
 
+def test_words_between_digits_are_not_left_out() -> None:
+    digits = group("fsdd_george", ["five", "zero", "eight"])[: -len(PAUSE)]
+    sound = digits + recording("cards_001.wav").strip(SILENCE) + digits[4000:] + PAUSE
+    assert "clubs" in " ".join(finals(listen(sound, wanted=Kind.DIGITS))).lower()
+
+
 @pytest.mark.parametrize(
     ("speaker", "said"),
     [
