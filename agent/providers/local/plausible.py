@@ -16,6 +16,10 @@ UNHEARD = 2
 WORDS_PER_SECOND = 6.0
 """More than that is not said, but for a word or two."""
 SPARE = 2
+LONG = 12.0
+"""Seconds of speech without a pause in which somebody says at least so many words a second; a text with fewer is
+invented from many voices at once."""
+LEAST_PER_SECOND = 0.8
 _REPEATED = re.compile(r"\b(\w+)(?: \1){2}\b|\b(\w+(?: \w+){1,11}) \2\b")
 _LOOP = re.compile(r"\b(\w+(?: \w+){2,5})(?: \1){2}\b|\b(\w+ \w+)(?: \2){3}\b|\b(\w+)(?: \3){7}\b")
 
@@ -29,6 +33,11 @@ def is_suspect(text: str, seconds: float) -> bool:
 def loops(text: str) -> bool:
     """Whether words or figures come again: three or more three times in a row, two four times, one eight times."""
     return bool(_LOOP.search(" ".join(_units(text))))
+
+
+def is_thin(text: str, seconds: float) -> bool:
+    """Whether a long sound has so few words that they are not what was said in it."""
+    return seconds > LONG and len(_units(text)) < seconds * LEAST_PER_SECOND
 
 
 def _units(text: str) -> list[str]:

@@ -15,7 +15,7 @@ import soxr
 from agent.log_mel import HOP, RATE, WINDOW, LogMel
 from agent.phrases import phrases_of
 from agent.providers.local.models import VOCABULARY, WHISPER, verified
-from agent.providers.local.plausible import heard, is_suspect, loops, shortened
+from agent.providers.local.plausible import heard, is_suspect, is_thin, loops, shortened
 from agent.turn_taking.expect import Kind, kind_of
 from agent.turn_taking.words import words_of
 
@@ -110,7 +110,8 @@ class Whisper:
         phantom = " ".join(words) in _PHANTOMS and best.score < PHANTOM_SCORE
         noise = best.no_speech > NO_SPEECH and best.score < GOOD_SCORE
         misheard = wanted in _SPELLED and best.score < WORDS_SCORE and len(words) >= FEW and kind_of(text) is Kind.OPEN
-        return best._replace(text="" if phantom or noise or misheard or loops(text) else text)
+        invented = phantom or noise or misheard or loops(text) or is_thin(text, len(linear) / 8000)
+        return best._replace(text="" if invented else text)
 
     def _understand(self, sound: "np.ndarray[Any, Any]", wanted: Kind, context: int) -> Heard:
         seconds = len(sound) / RATE
