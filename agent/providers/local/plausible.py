@@ -1,7 +1,7 @@
-"""Whether a decoded text can have been said in its sound: repetitions, words a second, and where each token was heard.
+"""Whether a decoded text can have been said in its sound: repetitions, words a second, where tokens were heard.
 
-A decoder that loops, or that goes on after the speech has ended, says tokens for which nothing is left of the sound: its
-attention puts all of them at one moment (an alignment by dynamic time warping may not go back). Those were never said.
+A decoder that loops, or that goes on after the speech has ended, says tokens for which nothing is left of the sound.
+An alignment, which may not go back in time, puts all of them at one moment. They were never said.
 """
 
 import re
@@ -16,6 +16,10 @@ UNHEARD = 2
 WORDS_PER_SECOND = 6.0
 """More than that is not said, but for a word or two."""
 SPARE = 2
+LONG = 12.0
+"""Seconds of speech without a pause in which somebody says at least so many words a second; a text with fewer is
+invented from many voices at once."""
+LEAST_PER_SECOND = 0.8
 _REPEATED = re.compile(r"\b(\w+)(?: \1){2}\b|\b(\w+(?: \w+){1,11}) \2\b")
 _LOOP = re.compile(r"\b(\w+(?: \w+){2,5})(?: \1){2}\b|\b(\w+ \w+)(?: \2){3}\b|\b(\w+)(?: \3){7}\b")
 
@@ -27,8 +31,13 @@ def is_suspect(text: str, seconds: float) -> bool:
 
 
 def loops(text: str) -> bool:
-    """Whether three words or more, or figures, come three times in a row, two of them four times, or one eight times."""
+    """Whether words or figures come again: three or more three times in a row, two four times, one eight times."""
     return bool(_LOOP.search(" ".join(_units(text))))
+
+
+def is_thin(text: str, seconds: float) -> bool:
+    """Whether a long sound has so few words that they are not what was said in it."""
+    return seconds > LONG and len(_units(text)) < seconds * LEAST_PER_SECOND
 
 
 def _units(text: str) -> list[str]:

@@ -1,9 +1,11 @@
 """Speech to text: Whisper tiny.en (int8, CTranslate2), greedy, with a short encoder context.
 
-Where digits or letters are expected they are decoded first with a vocabulary of nothing else, and believed if the model
-finds them probable among all words and they reach to the end of the sound; else the words are decoded freely.
+Where digits or letters are expected they are also decoded with a vocabulary of nothing else. They are believed if the
+model finds them probable among all words, they reach to the end of the sound, and it is not sure of other words.
 """
 
+from math import inf
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 import ctranslate2
@@ -11,9 +13,10 @@ import numpy as np
 import soxr
 
 from agent.log_mel import HOP, RATE, WINDOW, LogMel
+from agent.phrases import phrases_of
 from agent.providers.local.models import VOCABULARY, WHISPER, verified
-from agent.providers.local.plausible import heard, is_suspect, loops, shortened
-from agent.turn_taking.expect import Kind
+from agent.providers.local.plausible import heard, is_suspect, is_thin, loops, shortened
+from agent.turn_taking.expect import Kind, kind_of
 from agent.turn_taking.words import words_of
 
 SHORT_CONTEXT = 1100
@@ -25,23 +28,30 @@ GOOD_SCORE = -1.0
 NO_SPEECH = 0.45
 PHANTOM_SCORE = -0.7
 """The same for words of `_PHANTOMS`."""
-SPELLED_SCORE = -2.0
-"""The same, among all words, below which digits or letters were not said: of other words they have -4 and less."""
+SPELLED_SCORE, LEAST_SCORE = -3.0, -2.0
+"""The same, among all words, below which three digits or more were not said, and below which fewer or letters were not:
+of other words they have -4 and less."""
+SURE = -0.8
+"""The same above which words between them, as in "5 5 5, no, 5 5 6", are believed and the digits alone are not."""
 BEHIND = 0.6
 """Seconds of the sound that may be left behind the last digit; where more is left there was something else."""
+WORDS_SCORE = -1.2
+"""The same below which some words were not said where digits or letters are expected: they are misheard ones."""
 FEW = 3
-"""Fewer digits than these count only if there are no more words without the limit: "One moment" begins with a 1."""
 SHORTEST = 800
 """Samples (0.1 s) below which nothing is understood."""
 LEAST_ALIGNED = 40
 """Frames that an alignment looks at, at least."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
 """What Whisper says when it hears nothing."""
-_FIGURES = "0123456789"
-_SPELLED = {
-    Kind.DIGITS: (*_FIGURES, *"double triple Double Triple".split()),
-    Kind.SPELLING: (*_FIGURES, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"double triple Double Triple".split()),
-}
+_DIGITS = frozenset(
+    f"{space}{word}" for word in [*"0123456789", "double", "triple", "Double", "Triple"] for space in ("", "Ġ")
+)
+_SPELLED = {Kind.DIGITS: _DIGITS, Kind.SPELLING: _DIGITS | {f"Ġ{letter}" for letter in ascii_uppercase}}
+"""Tokens; no letter without a space, of which the decoder makes words."""
+_TRIED = {Kind.DIGITS: (Kind.DIGITS, Kind.SPELLING), Kind.SPELLING: (Kind.SPELLING,)}
+"""Vocabularies one after the other: numbers of orders have letters, too."""
+_NUMERALS = phrases_of(("en",)).digits | {"double", "triple"}
 _BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 
 
@@ -75,7 +85,7 @@ class Whisper:
         vocabulary = verified(VOCABULARY).read_text(encoding="utf-8").splitlines()
         self._ids = {token: number for number, token in enumerate(vocabulary)}
         self._suppressed = {
-            kind: [number for number, token in enumerate(vocabulary) if token.lstrip("Ġ") not in {*spelled, _END}]
+            kind: [number for number, token in enumerate(vocabulary) if token not in spelled | {_END}]
             for kind, spelled in _SPELLED.items()
         }
         """Numbers of all tokens that are not said where this is expected."""
@@ -96,34 +106,37 @@ class Whisper:
             again = self._understand(sound, wanted, FULL_CONTEXT)
             best = min(best, again, key=lambda one: (one.doubtful, -one.score))
         text = shortened(best.text, len(linear) / 8000)
-        phantom = " ".join(words_of(text)) in _PHANTOMS and best.score < PHANTOM_SCORE
-        if phantom or loops(text) or (best.no_speech > NO_SPEECH and best.score < GOOD_SCORE):
-            text = ""
-        return best._replace(text=text)
+        words = words_of(text)
+        phantom = " ".join(words) in _PHANTOMS and best.score < PHANTOM_SCORE
+        noise = best.no_speech > NO_SPEECH and best.score < GOOD_SCORE
+        misheard = wanted in _SPELLED and best.score < WORDS_SCORE and len(words) >= FEW and kind_of(text) is Kind.OPEN
+        invented = phantom or noise or misheard or loops(text) or is_thin(text, len(linear) / 8000)
+        return best._replace(text="" if invented else text)
 
     def _understand(self, sound: "np.ndarray[Any, Any]", wanted: Kind, context: int) -> Heard:
         seconds = len(sound) / RATE
         frames = min(FULL_CONTEXT, max(context, int(seconds * 100) + 50))
         features = ctranslate2.StorageView.from_array(self._features(sound, frames)[np.newaxis])
         seen = _Seen(self._model.encode(features), min(seconds, frames / 100))
-        spelled = self._spelled(seen, wanted)
-        if spelled is not None and len(spelled.text.split()) >= FEW:
-            return spelled
-        free = self._free(seen)
-        return spelled if spelled is not None and len(words_of(free.text)) <= len(spelled.text.split()) else free
+        tried = (self._spelled(seen, kind) for kind in _TRIED.get(wanted, ()))
+        spelled, free = next((one for one in tried if one), None), self._free(seen)
+        if spelled is None:
+            return free
+        words = words_of(free.text.replace("-", " "))
+        others = [word for word in words if len(word) > 1 and not word.isdigit() and word not in _NUMERALS]
+        return free if others and free.score >= SURE else spelled
 
-    def _spelled(self, seen: _Seen, wanted: Kind) -> Heard | None:
-        """The digits or letters that were said; None if there was something else, or nothing of the kind is `wanted`."""
-        if wanted not in self._suppressed:
-            return None
-        result = self._decode(seen, self._suppressed[wanted])
+    def _spelled(self, seen: _Seen, kind: Kind) -> Heard | None:
+        """The digits or letters that were said; None if there was something else."""
+        result = self._decode(seen, self._suppressed[kind])
         tokens = [token for token in result.sequences[0] if token != _END]
         if not tokens:
             return None
         starts, chances = self._aligned(seen, tokens)
         kept = heard(tokens, starts)
-        score = float(np.mean(chances[:kept])) if kept else SPELLED_SCORE
-        if score <= SPELLED_SCORE or starts[kept] < seen.seconds - BEHIND:
+        score = float(np.mean(chances[:kept] or [-inf]))
+        least = SPELLED_SCORE if kept >= FEW and kind is Kind.DIGITS else LEAST_SCORE
+        if score <= least or starts[kept] < seen.seconds - BEHIND:
             return None
         return Heard(self._text(tokens[:kept]), score, no_speech=0.0, doubtful=False)
 

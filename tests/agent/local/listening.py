@@ -10,6 +10,7 @@ from agent.hearing.silero import Silero
 from agent.providers.local.endpoint import Act, Pauses
 from agent.providers.local.listener import Listener
 from agent.providers.local.whisper import Whisper
+from agent.turn_taking.expect import Kind
 from agent.turn_taking.words import words_of
 from agent.ulaw import from_linear, to_linear
 from sipgw.records.artifacts.wav import read_ulaw
@@ -59,10 +60,10 @@ def noisy(ulaw: bytes, snr: float, seed: int = 1) -> bytes:
     return from_linear(np.clip(sound + noise, -32768, 32767).astype("<i2").tobytes())
 
 
-def listen(sound: bytes, *, said: str = "", pauses: Pauses | None = None) -> list[Event]:
+def listen(sound: bytes, *, said: str = "", wanted: Kind = Kind.OPEN, pauses: Pauses | None = None) -> list[Event]:
     """All that is noticed in `sound`; a decode takes no time."""
     listener = Listener(silero(), pauses or Pauses())
-    listener.expect(said)
+    listener.expect(said, wanted)
     events = []
     for at in range(0, len(sound), 160):
         steps = listener.hear(sound[at : at + 160])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.providers.local.plausible import heard, is_suspect, loops, shortened, words_in
+from agent.providers.local.plausible import heard, is_suspect, is_thin, loops, shortened, words_in
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,9 @@ def test_no_text_has_more_words_than_its_sound_has_room_for() -> None:
     assert words_in(0.2) == 3
     assert shortened("one two three four five six", 0.2) == "one two three"
     assert shortened("Go forward 10 meters.", 2.0) == "Go forward 10 meters."
+
+
+def test_a_few_words_for_many_seconds_are_invented_but_digits_with_pauses_are_not() -> None:
+    assert is_thin("We want to make a good idea.", 25.0)
+    assert not is_thin("4155550123", 8.0)
+    assert not is_thin("And so my fellow Americans, ask not what your country can do for you, ask what you can.", 13.0)

@@ -5,6 +5,7 @@ import pytest
 
 from agent.providers.local.endpoint import Act, Pauses
 from agent.providers.local.listener import Listener, floats
+from agent.turn_taking.expect import Kind
 from agent.ulaw import from_linear
 from tests.agent.local.listening import (
     SILENCE,
@@ -18,6 +19,8 @@ from tests.agent.local.listening import (
     whisper,
     word_errors,
 )
+from tests.bench.turns.compose import joined
+from tests.bench.turns.corpus import characters
 
 pytestmark = pytest.mark.slow
 
@@ -89,10 +92,46 @@ def test_nothing_is_heard_where_nobody_speaks(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["silence", "white noise", "faint noise", "hum", "rumble"])
-@pytest.mark.parametrize("prompt", ["", "The order number is 3 0 8 6 5."])
-def test_the_recogniser_invents_no_words(kind: str, prompt: str) -> None:
+@pytest.mark.parametrize("wanted", [Kind.OPEN, Kind.DIGITS, Kind.SPELLING])
+def test_the_recogniser_invents_no_words(kind: str, wanted: Kind) -> None:
     """Also when something else than a voice was taken for one."""
-    assert whisper().transcribe(floats(still(kind)), prompt).text == ""
+    assert whisper().transcribe(floats(still(kind)), wanted).text == ""
+
+
+@pytest.mark.parametrize("wanted", [Kind.DIGITS, Kind.SPELLING])
+@pytest.mark.parametrize("name", SENTENCES)
+def test_words_come_through_where_digits_or_letters_are_expected(name: str, wanted: Kind) -> None:
+    sound = recording(name) + PAUSE
+    assert finals(listen(sound, wanted=wanted)) == finals(listen(sound))
+
+
+def group(speaker: str, said: list[str]) -> bytes:
+    """Digits of one recorded string in another order, 60 ms apart."""
+    known = [one for part in ("dev", "held") for some in characters(part, "digits") for one in some]
+    chosen = [next(one for one in known if one.text == word and one.name.startswith(speaker)) for word in said]
+    sound = joined("group", chosen, [0.06]).sound
+    return SILENCE * 4000 + from_linear((sound * 32767).astype("<i2").tobytes()) + PAUSE
+
+
+def test_words_between_digits_are_not_left_out() -> None:
+    digits = group("fsdd_george", ["five", "zero", "eight"])[: -len(PAUSE)]
+    sound = digits + recording("cards_001.wav").strip(SILENCE) + digits[4000:] + PAUSE
+    assert "clubs" in " ".join(finals(listen(sound, wanted=Kind.DIGITS))).lower()
+
+
+@pytest.mark.parametrize(
+    ("speaker", "said"),
+    [
+        ("fsdd_theo", "seven three seven"),
+        ("fsdd_theo", "three three six"),
+        ("fsdd_george", "five zero eight"),
+        ("fsdd_jackson", "one five one"),
+        ("fsdd_jackson", "four five one"),
+    ],
+)
+def test_a_group_of_three_digits_is_exact_where_digits_are_expected(speaker: str, said: str) -> None:
+    texts = finals(listen(group(speaker, said.split()), wanted=Kind.DIGITS))
+    assert digits_of(" ".join(texts)) == digits_of(said)
 
 
 def test_sound_may_come_in_pieces_of_any_length() -> None:
