@@ -37,7 +37,11 @@ class TurnMachine(Transitions):
     # What comes in
 
     def sound(self, change: Change, now: float) -> Decisions:
-        """The caller's sound has changed."""
+        """The caller's sound has changed; words that were an echo without their voice are judged again with it."""
+        decisions, echo = self._sound(change, now), self._log.echoed
+        return decisions if echo is None or change.kind is Kind.NOISE else (*decisions, *self.hear(echo, now))
+
+    def _sound(self, change: Change, now: float) -> Decisions:
         voice, evidence = self._voice, Evidence("voice", sound=str(change.evidence))
         match change.kind:
             case Kind.VOICE_STARTED:
@@ -74,6 +78,7 @@ class TurnMachine(Transitions):
     def hear(self, words: Words, now: float) -> Decisions:
         """The recogniser reports words."""
         self._silence.reported()
+        words = self._log.dated(words)
         if not words_of(words.text):
             if words.final:
                 self._log.hear(words, now, self.endpointing.numerals)
@@ -96,7 +101,7 @@ class TurnMachine(Transitions):
             self._learn(now)
             return () if self.state in SPEAKS[1:] else self._words(words, now, evidence)
         if verdict is not Verdict.UNDECIDED:
-            self._log.forget(now, doubtful=verdict is Verdict.ECHO and self._voice.path is Path.UNKNOWN)
+            self._log.set_aside(said=self._agent.said if verdict is Verdict.ECHO else "")
         if not words.final:
             return ()
         self._voice.settle()
@@ -167,7 +172,7 @@ class TurnMachine(Transitions):
         if self.state is State.ANNOUNCING:  # words that only agree to a notice do not stand for the greeting
             limit = -inf
             if self.lexicon.agrees(self._log.text):
-                self._log.take(now)
+                self._log.take()
         self._settle_aside(now, limit)
         if self.state is State.CLOSING or not self._log.text:
             return self._handle(Event.DONE, now, Evidence("finished"))
@@ -221,7 +226,7 @@ class TurnMachine(Transitions):
 
     def _forget(self, now: float) -> None:
         """All that was said until now needs no answer."""
-        self._log.take(now)
+        self._log.take()
         self._keys.take()
         self._voice.since = None
         self._voice.settle()
@@ -298,10 +303,9 @@ class TurnMachine(Transitions):
     # Judgement
 
     def _heard(self, words: Words, now: float) -> str:
-        """What of the recogniser's turn is not answered."""
-        new = self._log.hear(words, now, self.endpointing.numerals)
-        doubted = self._log.doubted
-        return self._log.trust() if doubted and self._is_theirs(doubted) else new
+        """What of the recogniser's turn is not answered, and no echo."""
+        self._log.hear(words, now, self.endpointing.numerals)
+        return self._log.leave_out(lambda echo, text, unanswered: self._is_echo(echo, text, unanswered, now))
 
     def _learn(self, now: float) -> None:
         """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""

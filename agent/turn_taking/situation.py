@@ -3,9 +3,10 @@
 from math import inf
 
 from agent.hearing.echo_path import Path
+from agent.turn_taking import judging
 from agent.turn_taking.endpointing import Endpointing
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.judging import Scene, Verdict, judge, repeats
+from agent.turn_taking.judging import Scene, Verdict, repeats
 from agent.turn_taking.keys import Keypad
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import (
@@ -22,7 +23,7 @@ from agent.turn_taking.parties import (
     Voice,
 )
 from agent.turn_taking.table import ENDLESS, LIMITS, Event, Since, State
-from agent.turn_taking.words import WordLog, Words, words_of
+from agent.turn_taking.words import Echo, WordLog, Words, words_of
 
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
@@ -188,24 +189,32 @@ class Situation:
         return self.options.digit_pause
 
     def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
-        agent, voice = self._agent, self._voice
+        agent = self._agent
         if not agent.greeted and set(words_of(new)) <= set(self.lexicon.greetings):
             return Verdict.GREETING, ""
-        speaking = self.state in (*SPEAKS, State.PAUSED)
         waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
-        until = self._entered if self.state is State.PAUSED else agent.until
-        scene = Scene(
-            agent.said, agent.asks, speaking, max(0.0, min(words.ended, now) - until), voice.length(now),
-            voice.path, voice.apart(words.ended, now),
-        )  # fmt: skip
-        return judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
+        scene = self._scene(agent.said, words.ended, now)
+        return judging.judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
 
-    def _is_theirs(self, doubted: str) -> bool:
-        """Whether words of a line that was not known yet, which may have been an echo, were none."""
+    def _is_echo(self, echo: Echo, text: str, unanswered: str, now: float) -> bool:
+        """Whether words that were taken for an echo still are one, now that more is known of the voice, of the line and
+        of the words behind them."""
         path = self._voice.path
-        return path is Path.CLEAN or (path is Path.UNKNOWN and not repeats(doubted, self._agent.said))
+        if path is Path.UNKNOWN and not repeats(unanswered, f"{echo.said} {self._agent.said}"):
+            return False
+        return judging.echo(text, self._scene(echo.said, echo.ended, now)) is not None
+
+    def _scene(self, said: str, ended: float, now: float) -> Scene:
+        """What went on when the sound of words `ended` that came while the agent `said` that."""
+        agent, voice = self._agent, self._voice
+        speaking = self.state in (*SPEAKS, State.PAUSED)
+        until = self._entered if self.state is State.PAUSED else agent.until
+        return Scene(
+            said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
+            voice.apart(ended, now),
+        )  # fmt: skip
 
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)

@@ -57,7 +57,7 @@ class Transitions(Situation):
         early = self._agent.early or bool(self._agent.kept) or (self._turn.early and self._turn.returned)
         if self._agent.kept:  # a part of the turn: given back with it
             self._log.note(self._agent.kept)
-        turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
+        turn, last, text = self._turn, self._last_sound(now), self._log.take()
         self._agent.kept, self._agent.broke, self._agent.early, self._agent.since = "", None, False, inf
         self._voice.settle()
         self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)

@@ -22,7 +22,7 @@ def test_words_that_only_agree_to_a_notice_do_not_stand_for_the_greeting(how, te
     assert actions(subject.done(3.0)) == (Action.GREET,)
     subject.says("Hello, this is Anna, an AI. What can I do for you?", "", 3.2)
     if how is interim:
-        assert final(subject, text, 3.3) == (), "the same words again"
+        assert actions(final(subject, text, 3.3)) in ((), (Action.KEEP,)), "the same words again"
 
 
 def test_what_is_said_into_a_notice_is_answered_after_it() -> None:

@@ -178,7 +178,7 @@ def test_a_sound_before_the_words_ends_the_time_that_was_asked_for_with_them() -
     subject.done(1.0)
     begins(subject, 10.0)
     interim(subject, "um", 10.4)
-    assert answered(final(subject, "um, here it is.", 11.4, 11.0)) == ["here it is."]
+    assert answered(final(subject, "um, here it is.", 11.4, 11.0)) == ["um, here it is."]
     subject.says("Thank you.", "", 12.0)
     subject.done(13.0)
     assert subject.state is not State.HOLDING
