@@ -57,7 +57,7 @@ class TurnMachine(Transitions):
                     return self._handle(Event.UNCONFIRMED, now, evidence)
                 if voice.others and self._log.text and self.state is State.HEARING:
                     return self._handle(Event.EAGER, now, evidence)
-                return () if self._log.text else self._handle(Event.QUIET, now, evidence)
+                return () if self._log.text else self._quiet(now, evidence)
             case Kind.SHORT_VOICE:
                 voice.short(change)
             case Kind.NOISE:
@@ -169,14 +169,15 @@ class TurnMachine(Transitions):
         agent = self._agent
         repeats = set(words_of(agent.aside)) <= set(words_of(agent.said)) and not self.lexicon.agrees(agent.aside)
         limit = ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST
-        if self.state is State.ANNOUNCING:  # words that only agree to a notice do not stand for the greeting
+        if announced := self.state is State.ANNOUNCING:  # words that only agree do not stand for the greeting
             limit = -inf
-            if self.lexicon.agrees(self._log.text):
-                self._log.take()
+            if self._agrees:
+                self._log.assent()
         self._settle_aside(now, limit)
         if self.state is State.CLOSING or not self._log.text:
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
+        agent.owes = announced
         if not self._log.complete:
             return (*resumed, *self._handle(Event.WORDS, now, Evidence("heard")))
         evidence = Evidence("ended", because="said while the agent spoke")
@@ -276,8 +277,8 @@ class TurnMachine(Transitions):
         if event is Event.UNCONFIRMED:  # with words it was a voice, though they were too few to tell
             return self._handle(Event.BACKCHANNEL if self._log.text else event, now, evidence)
         if self._log.text:
-            return self._handle(Event.ENDPOINT, now, evidence)
-        return self._unheard(now) if event is Event.UNHEARD else self._handle(Event.QUIET, now, evidence)
+            return self._end(now, evidence)
+        return self._unheard(now) if event is Event.UNHEARD else self._quiet(now, evidence)
 
     def _ask(self, now: float) -> Decisions:
         silence = self._silence
@@ -327,7 +328,18 @@ class TurnMachine(Transitions):
             return self._handle(Event.EAGER, now, evidence)
         because = ", ".join(dict.fromkeys(part for part in (why, evidence.because) if part))
         ended = Evidence("ended", max(0.0, now - since), expected=told, because=because)
-        return self._handle(Event.ENDPOINT, now, ended)
+        return self._end(now, ended)
+
+    def _end(self, now: float, evidence: Evidence) -> Decisions:
+        """The turn has ended; one that only agrees to a notice is followed by the greeting."""
+        if self._agent.owes and self._agrees:
+            self._log.assent()
+            return self._quiet(now, evidence)
+        return self._handle(Event.ENDPOINT, now, evidence)
+
+    def _quiet(self, now: float, evidence: Evidence) -> Decisions:
+        """The turn has come to nothing; if the greeting was put off for it, it follows."""
+        return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)
 
     def _nothing(self, now: float) -> Decisions:
         """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good."""
@@ -340,7 +352,7 @@ class TurnMachine(Transitions):
             return self._handle(Event.UNHEARD, now, evidence)
         if self.state is State.PAUSED:
             return self._handle(Event.UNCONFIRMED, now, evidence)
-        return () if self._log.text else self._handle(Event.QUIET, now, evidence)
+        return () if self._log.text else self._quiet(now, evidence)
 
     def _complete(self, now: float, because: str) -> Decisions:
         keys = self._keys.take()

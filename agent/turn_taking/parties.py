@@ -155,6 +155,8 @@ class Statement:
     """When the first sound of what answers the caller's last turn began; infinite as long as there is none."""
     greeted: bool = False
     """Whether the caller has been greeted or answered."""
+    owes: bool = False
+    """Whether the greeting has been put off for words that were said into the notice before it."""
     broke: Action | None = None
     """What words did to it, or to the reply before anything was heard; the recogniser may take them back."""
     aside: str = ""

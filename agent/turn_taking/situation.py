@@ -192,6 +192,8 @@ class Situation:
         agent = self._agent
         if not agent.greeted and set(words_of(new)) <= set(self.lexicon.greetings):
             return Verdict.GREETING, ""
+        if self._log.assents and self.lexicon.agrees(new, final=words.final):
+            return Verdict.GREETING, "agrees to the notice"
         waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
@@ -215,6 +217,11 @@ class Situation:
             said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
             voice.apart(ended, now),
         )  # fmt: skip
+
+    @property
+    def _agrees(self) -> bool:
+        """Whether what is not answered only agrees; the last word may be cut off while the recogniser has not ended."""
+        return self.lexicon.agrees(self._log.text, final=self._log.complete)
 
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)

@@ -33,6 +33,7 @@ class Event(Enum):
 
     VOICE = "the caller's voice is certain"
     QUIET = "the voice has ended without words so far"
+    OWED = "the turn for which the greeting was put off has come to nothing"
     WORDS = "words of the caller"
     EAGER = "the turn has probably ended"
     ENDPOINT = "the turn has ended"
@@ -114,6 +115,7 @@ def _waits(state: State) -> Table:
         (state, E.GONE): (S.CLOSING, (A.GOODBYE_SILENCE,)),
         (state, E.WITHDRAWN): (S.THINKING, (A.ANSWER,)),
         (state, E.LATE): (S.THINKING, (A.TELL,)),
+        (state, E.OWED): (S.LISTENING, (A.GREET,)),
     }
 
 
@@ -128,6 +130,7 @@ def _hears(state: State) -> Table:
         (state, E.UNHEARD): (S.LISTENING, (A.ASK_AGAIN,)),
         (state, E.LOST): (S.LISTENING, (A.HARDLY,)),
         (state, E.QUIET): (S.LISTENING, ()),
+        (state, E.OWED): (S.LISTENING, (A.GREET,)),
     }
 
 

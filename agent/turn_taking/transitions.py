@@ -41,6 +41,7 @@ class Transitions(Situation):
             self._agent.broke = broke
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
+        self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)
         said = event is Event.DONE and self.state is not State.ANNOUNCING
         self._agent.greeted |= said or bool({Action.CUT, Action.ANSWER}.intersection(actions))
         if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):

@@ -106,6 +106,8 @@ class _Spoken:
     """How many of the present words that is."""
     aside: int = 0
     """How many, from the first one on, are no words of the caller for all that is known."""
+    assents: bool = False
+    """Whether they agreed to a notice, and are set aside as long as they do."""
     echoes: list[Echo] = field(default_factory=list)
     """Which of them were taken for an echo; a transcript that writes them in another way ends it."""
 
@@ -293,6 +295,17 @@ class WordLog:
                 words = one.text.split()
                 one.known, one.answered = _Known(tuple(words), one.words.ended), len(words)
         return text
+
+    def assent(self) -> None:
+        """All of it has only agreed to a notice; the recogniser's open turn needs no answer while it does."""
+        for one in self._spoken:
+            one.aside, one.assents = len(one.text.split()), not one.final
+        self._spoken = [one for one in self._spoken if not one.final]
+
+    @property
+    def assents(self) -> bool:
+        """Whether the words that came last agreed to a notice until then."""
+        return self._heard is not None and self._heard.assents
 
     def give_back(self) -> None:
         """What was taken last was not answered after all."""

@@ -229,7 +229,7 @@ class Call:
         self.subject.notice(self.now)
 
     def _says(self) -> Decisions:
-        if not self.replying or self.subject.state is State.PAUSED:
+        if not self.replying or self.subject.state in (State.PAUSED, State.TAKEN):
             return ()
         self.silent = False
         return self.subject.says("It is on its way.", "", self.now)
