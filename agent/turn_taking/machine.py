@@ -13,7 +13,7 @@ from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict
-from agent.turn_taking.parties import HARDLY_AFTER, SPEECH
+from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
 from agent.turn_taking.transitions import ASIDE_KEPT, KEPT_LETTERS, Transitions
@@ -61,7 +61,7 @@ class TurnMachine(Transitions):
             case Kind.SHORT_VOICE:
                 voice.short(change)
             case Kind.NOISE:
-                voice.background |= change.evidence.background
+                voice.note_background(change)
         return ()
 
     def hear_line(self, path: Path | None) -> None:
@@ -83,7 +83,7 @@ class TurnMachine(Transitions):
             if words.final:
                 self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final and not words.others else ()
-        known, self._silence.early = self._log.text, self._silence.early or not words.final
+        known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
             return ()
         if words.others:
@@ -202,7 +202,7 @@ class TurnMachine(Transitions):
 
     def wait(self, now: float) -> None:
         """The caller has asked for time: for minutes the silence is theirs."""
-        self._silence.free_until = now + self.options.wait_limit
+        self._silence.free_until, self._silence.wished = now + self.options.wait_limit, True
 
     def away(self, away: bool, now: float, *, taken: bool = False) -> Decisions:
         """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
@@ -215,7 +215,7 @@ class TurnMachine(Transitions):
             decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
         if self.state is State.TAKEN:
             self._forget(now)
-        self._silence.free_until = inf if away else -inf
+        self._silence.free_until, self._silence.wished = inf if away else -inf, True
         self._silence.since, self._silence.asked = now, 0
         if taken or self._ends_at == inf:
             self._ends_at = inf if taken else now + self.options.max_duration
@@ -287,9 +287,9 @@ class TurnMachine(Transitions):
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
         wordless = silence.alive and self._voice.unheard >= SPEECH
-        if self._voice.background or wordless:  # voices in the place of the caller: asked once, then they come back
-            self._voice.background = False
-            silence.free_until = now + self.options.wait_limit
+        if self._voice.background >= BACKGROUND or wordless:  # in the place of the caller: asked once, then waited for
+            self._voice.background = 0.0
+            silence.free_until, silence.wished = now + self.options.wait_limit, False
         return self._handle(Event.SILENCE, now, self._evidence("asked", now))
 
     def _unheard(self, now: float) -> Decisions:
@@ -342,8 +342,12 @@ class TurnMachine(Transitions):
         return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)
 
     def _nothing(self, now: float) -> Decisions:
-        """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good."""
-        self._voice.settle()
+        """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good.
+
+        A voice of which words should have come stays one that was not understood.
+        """
+        if self._voice.unheard < SPEECH:
+            self._voice.settle()
         broke, self._agent.broke = (self._agent.broke if self.state in LISTENS else None), None
         evidence = self._evidence("taken back", now)
         if broke is Action.DISCARD:

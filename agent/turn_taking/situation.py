@@ -119,13 +119,18 @@ class Situation:
         """Since when the caller is silent; None while their voice is certain."""
         voice = self._voice
         if self.state in (State.LISTENING, State.HOLDING):
-            return self._silence.since
+            return self._wordless_since
         if voice.since is None:
             last_at = self._log.last_at
             goes_on = self.state is State.DECIDING and voice.noticed_at > last_at
             return max(voice.until, -inf if voice.others else last_at - LAG, voice.noticed_at if goes_on else -inf)
         until = self._awaited(voice.since)
         return until if until < inf else None
+
+    @property
+    def _wordless_since(self) -> float:
+        """Since when the caller has said nothing, be it that it was not recognised."""
+        return max(self._silence.since, self._voice.spoke)
 
     def _awaited(self, since: float) -> float:
         """Until when words of a voice that is on since then are waited for: without them it is not the caller's."""
@@ -137,20 +142,26 @@ class Situation:
     @property
     def patience(self) -> float:
         """Seconds of silence before the caller is asked whether they are there."""
-        return self._silence.patience(self.options.reprompt_after, self._voice.until + self._overdue)
+        awaited = self._voice.until + self._overdue - self._wordless_since
+        return self._silence.patience(self.options.reprompt_after, awaited)
 
     @property
     def grace(self) -> float:
         """Seconds of the present silence that are the caller's."""
-        return self._silence.free_until - self._silence.since
+        return self._silence.free_until - self._wordless_since
 
     @property
     def unheard_after(self) -> float:
-        """Seconds of silence after which words of the last voice are overdue; infinite if none need come."""
-        voice = self._voice
+        """Seconds of silence after which words of the last voice are overdue; infinite if none need come.
+
+        In a time that the caller has asked for none need; in one that is left to voices in their place the first.
+        """
+        voice, silence = self._voice, self._silence
+        if self.state is State.HOLDING and (silence.wished or silence.unheard):
+            return inf
         if voice.unheard < (WORD if self._agent.asks and voice.likely else SPEECH):
             return inf
-        return max(0.0, voice.until - self._silence.since) + self._overdue
+        return max(0.0, voice.until - self._wordless_since) + self._overdue
 
     @property
     def _overdue(self) -> float:

@@ -239,7 +239,7 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
         Limit(E.UNCONFIRMED, Since.SILENCE, "confirm_after"),
         Limit(E.UNCONFIRMED, Since.ENTERED, "pause_limit"),
     ),
-    S.HOLDING: (Limit(E.SILENCE, Since.SILENCE, "grace"),),
+    S.HOLDING: (Limit(E.UNHEARD, Since.SILENCE, "unheard_after"), Limit(E.SILENCE, Since.SILENCE, "grace")),
     S.COLLECTING: (Limit(E.KEYS, Since.KEY, "key_pause"),),
     S.ANNOUNCING: (Limit(E.OVERDUE, Since.ENTERED, 180.0),),
     S.TRANSFERRING: (Limit(E.BACK, Since.ENTERED, 900.0),),

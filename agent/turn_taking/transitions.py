@@ -64,7 +64,7 @@ class Transitions(Situation):
         self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:
             self._silence.heard()
-            self._voice.background = False
+            self._voice.background = 0.0
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 
