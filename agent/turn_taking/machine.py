@@ -174,7 +174,8 @@ class TurnMachine(Transitions):
             if self._agrees:
                 self._log.assent()
         self._settle_aside(now, limit)
-        if self.state is State.CLOSING or not self._log.text:
+        spoke = self.state in (*SPEAKS, *THINKS, State.PAUSED)  # else their turn has an end of its own
+        if self.state is State.CLOSING or not self._log.text or not spoke:
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
         agent.owes = announced
@@ -319,7 +320,6 @@ class TurnMachine(Transitions):
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
             return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
-        self.endpointing.trusted = True
         text = self._log.text
         delay, told, why = self.endpointing.delay(text, ended=True)
         certain = self._voice.certainly_on
