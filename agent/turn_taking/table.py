@@ -67,6 +67,7 @@ class Action(Enum):
     PREPARE = "prepare a reply that may be thrown away"
     ANSWER = "reply"
     TELL = "reply to what has come late"
+    HUSH = "end the sound of waiting"
     PAUSE = "fall silent at once"
     RESUME = "go on"
     CUT = "discard what is not said, keep in memory only what was heard"
@@ -139,6 +140,7 @@ def _thinks(state: State) -> Table:
     return {
         **_caller_may_speak(state, A.DISCARD),
         **_agent_may_begin(state),
+        (state, E.VOICE): (state, (A.HUSH,)),
         (state, E.DONE): (S.LISTENING, ()),
         (state, E.OVERDUE): (S.LISTENING, (A.DISCARD, A.ASK_AGAIN)),
     }
