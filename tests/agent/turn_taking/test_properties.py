@@ -10,12 +10,14 @@ from agent.hearing.changes import Kind
 from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF
 from agent.turn_taking.situation import HANGOVER, THINKS
 from agent.turn_taking.table import ENDLESS, Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import machine, voice
 
+OPTIONS = TurnOptions()
 STEPS = (
     "voice", "faint voice", "clearer", "quiet", "background", "short", "noise", "interim", "eager", "final", "empty",
     "says", "done", "tool", "returned", "late", "key", "#", "notice", "hold", "taken", "back", "wait", "announce",
@@ -312,20 +314,41 @@ def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(
     assert not lost or subject.state in (State.CLOSING, State.ENDED)
 
 
+LONGEST = {
+    State.LISTENING: PUT_OFF * LONGEST_SILENCE,
+    State.HEARING: ENDLESS + OPTIONS.max_endpointing_delay,
+    State.DECIDING: ENDLESS + OPTIONS.max_endpointing_delay,
+    State.THINKING: 90.0,
+    State.RUNNING_TOOL: 240.0,
+    State.SPEAKING: 180.0,
+    State.PAUSED: ENDLESS,
+    State.HOLDING: OPTIONS.wait_limit,
+    State.COLLECTING: OPTIONS.digit_pause,
+    State.ANNOUNCING: 180.0,
+    State.TRANSFERRING: 900.0,
+    State.CLOSING: 20.0,
+}
+"""Seconds for which a caller who says nothing more stays in each state."""
+
+
 @settings(max_examples=200)
-@given(EVENTS, st.booleans())
-def test_every_state_is_left_and_silence_has_an_end(events, ends_turns: bool) -> None:
-    """Whatever has happened: a caller who says nothing more, to an agent that replies, hears a goodbye in the end."""
-    call = held(events, ends_turns=ends_turns)
+@given(EVENTS, st.booleans(), LINES, TIMES, st.booleans())
+def test_every_state_is_left_in_its_time_and_silence_has_an_end(
+    events, ends_turns: bool, path: Path | None, times: str, replies: bool
+) -> None:
+    """Whatever has happened: a caller who says nothing more hears a goodbye in the end, whether the agent's replies
+    are heard or never come."""
+    call = held(events, ends_turns=ends_turns, path=path, times=times)
     subject = call.subject
     if subject._voice.since is not None:
         call.happen("quiet")
     subject.away(False, call.now)
-    limit = call.now + 1000 + PUT_OFF * 3 * LONGEST_SILENCE
+    quiet, limit = call.now, call.now + 4000
     while subject.state is not State.ENDED and call.now < limit:
         assert subject.deadline is not None
+        assert subject.deadline - max(quiet, subject._entered) <= LONGEST[subject.state] + 1e-6, subject.state
         call.pass_time(max(0.0, subject.deadline - call.now))
-        if call.replying:
+        if call.replying and (replies or subject.state is State.LISTENING):
             call.happen("says")
             call.replying and call.happen("done")
     assert subject.state is State.ENDED
