@@ -205,6 +205,9 @@ class Situation:
             return Verdict.GREETING, ""
         if self._log.assents and self.lexicon.agrees(new, final=words.final):
             return Verdict.GREETING, "agrees to the notice"
+        passed = words_of(self._log.passed)
+        if passed and (words_of(new) == passed or self._is_filler(new)):
+            return Verdict.GREETING, "the same again"
         waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"

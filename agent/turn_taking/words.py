@@ -106,6 +106,8 @@ class _Spoken:
     """How many of the present words that is."""
     aside: int = 0
     """How many, from the first one on, are no words of the caller for all that is known."""
+    passed: str = ""
+    """What was set aside last that was no echo: the same again needs no answer, whatever the agent does by then."""
     assents: bool = False
     """Whether they agreed to a notice, and are set aside as long as they do."""
     echoes: list[Echo] = field(default_factory=list)
@@ -303,6 +305,11 @@ class WordLog:
         self._spoken = [one for one in self._spoken if not one.final]
 
     @property
+    def passed(self) -> str:
+        """What of the recogniser's present turn was set aside before."""
+        return self._heard.passed if self._heard is not None else ""
+
+    @property
     def assents(self) -> bool:
         """Whether the words that came last agreed to a notice until then."""
         return self._heard is not None and self._heard.assents
@@ -316,5 +323,6 @@ class WordLog:
         """The words that came last are no turn; an echo of what the agent `said`, if that is given."""
         if (last := self._heard) is not None:
             last.aside = len(last.text.split())
+            last.passed = "" if said else last.unanswered
             if said and (not last.echoes or last.echoes[-1].place < last.aside):
                 last.echoes.append(Echo(last.aside, last.words.ended, said))
