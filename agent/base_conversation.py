@@ -218,6 +218,7 @@ class BaseConversation(ConversationKind):
             Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
             Action.ANSWER: self._take_turn,
             Action.TELL: lambda one: self._tell(one.text, one.instead),
+            Action.HUSH: lambda _: self._line.think(False),
             Action.PAUSE: lambda _: self._line.pause(),
             Action.RESUME: self._resume,
             Action.CUT: lambda _: self._cut(),
@@ -233,7 +234,7 @@ class BaseConversation(ConversationKind):
             Action.END: lambda _: self._end(),
         }
         for decision in decisions:
-            if decision.action not in (Action.GREET, Action.END):
+            if decision.action not in (Action.HUSH, Action.GREET, Action.END):
                 self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
             acts[decision.action](decision)
         self._floor.changed.set()

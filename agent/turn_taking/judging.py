@@ -87,8 +87,8 @@ def judge(
     `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree.
     """
     words = words_of(text)
-    if (echo := _echo(text, scene)) is not None:
-        return Verdict.ECHO, echo
+    if (why := echo(text, scene)) is not None:
+        return Verdict.ECHO, why
     if not scene.speaking:
         return Verdict.CALLER, ""
     said = set(words).difference(fillers)
@@ -108,13 +108,14 @@ def judge(
     return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
 
 
-def _echo(text: str, scene: Scene) -> str | None:
+def echo(text: str, scene: Scene) -> str | None:
     """Why the words are an echo; None if they are not."""
     if scene.path is Path.CLEAN or scene.silent_for > TAIL:
         return None
-    if scene.path is Path.ECHO and scene.apart > AROUND:
-        return "no voice of the caller"
     words = words_of(text)
+    if scene.path is Path.ECHO and scene.apart > AROUND:
+        other = len(words) >= REPEATED and not repeats(text, scene.said)  # a soft caller, whose voice is not noticed
+        return None if other else "no voice of the caller"
     match scene.path:
         case Path.UNKNOWN:
             found = scene.apart > 0.0 and repeats(text, scene.said)

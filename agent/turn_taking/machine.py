@@ -13,7 +13,7 @@ from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict
-from agent.turn_taking.parties import HARDLY_AFTER, SPEECH
+from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
 from agent.turn_taking.transitions import ASIDE_KEPT, KEPT_LETTERS, Transitions
@@ -37,7 +37,11 @@ class TurnMachine(Transitions):
     # What comes in
 
     def sound(self, change: Change, now: float) -> Decisions:
-        """The caller's sound has changed."""
+        """The caller's sound has changed; words that were an echo without their voice are judged again with it."""
+        decisions, echo = self._sound(change, now), self._log.echoed
+        return decisions if echo is None or change.kind is Kind.NOISE else (*decisions, *self.hear(echo, now))
+
+    def _sound(self, change: Change, now: float) -> Decisions:
         voice, evidence = self._voice, Evidence("voice", sound=str(change.evidence))
         match change.kind:
             case Kind.VOICE_STARTED:
@@ -53,11 +57,11 @@ class TurnMachine(Transitions):
                     return self._handle(Event.UNCONFIRMED, now, evidence)
                 if voice.others and self._log.text and self.state is State.HEARING:
                     return self._handle(Event.EAGER, now, evidence)
-                return () if self._log.text else self._handle(Event.QUIET, now, evidence)
+                return () if self._log.text else self._quiet(now, evidence)
             case Kind.SHORT_VOICE:
                 voice.short(change)
             case Kind.NOISE:
-                voice.background |= change.evidence.background
+                voice.note_background(change)
         return ()
 
     def hear_line(self, path: Path | None) -> None:
@@ -74,11 +78,12 @@ class TurnMachine(Transitions):
     def hear(self, words: Words, now: float) -> Decisions:
         """The recogniser reports words."""
         self._silence.reported()
+        words = self._log.dated(words)
         if not words_of(words.text):
             if words.final:
                 self._log.hear(words, now, self.endpointing.numerals)
             return self._nothing(now) if words.final and not words.others else ()
-        known, self._silence.early = self._log.text, self._silence.early or not words.final
+        known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
             return ()
         if words.others:
@@ -96,7 +101,7 @@ class TurnMachine(Transitions):
             self._learn(now)
             return () if self.state in SPEAKS[1:] else self._words(words, now, evidence)
         if verdict is not Verdict.UNDECIDED:
-            self._log.forget(now, doubtful=verdict is Verdict.ECHO and self._voice.path is Path.UNKNOWN)
+            self._log.set_aside(said=self._agent.said if verdict is Verdict.ECHO else "")
         if not words.final:
             return ()
         self._voice.settle()
@@ -164,14 +169,16 @@ class TurnMachine(Transitions):
         agent = self._agent
         repeats = set(words_of(agent.aside)) <= set(words_of(agent.said)) and not self.lexicon.agrees(agent.aside)
         limit = ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST
-        if self.state is State.ANNOUNCING:  # words that only agree to a notice do not stand for the greeting
+        if announced := self.state is State.ANNOUNCING:  # words that only agree do not stand for the greeting
             limit = -inf
-            if self.lexicon.agrees(self._log.text):
-                self._log.take(now)
+            if self._agrees:
+                self._log.assent()
         self._settle_aside(now, limit)
-        if self.state is State.CLOSING or not self._log.text:
+        spoke = self.state in (*SPEAKS, *THINKS, State.PAUSED)  # else their turn has an end of its own
+        if self.state is State.CLOSING or not self._log.text or not spoke:
             return self._handle(Event.DONE, now, Evidence("finished"))
         resumed = tuple(d for d in self._handle(Event.DONE, now, Evidence("finished")) if d.action is Action.RESUME)
+        agent.owes = announced
         if not self._log.complete:
             return (*resumed, *self._handle(Event.WORDS, now, Evidence("heard")))
         evidence = Evidence("ended", because="said while the agent spoke")
@@ -196,7 +203,7 @@ class TurnMachine(Transitions):
 
     def wait(self, now: float) -> None:
         """The caller has asked for time: for minutes the silence is theirs."""
-        self._silence.free_until = now + self.options.wait_limit
+        self._silence.free_until, self._silence.wished = now + self.options.wait_limit, True
 
     def away(self, away: bool, now: float, *, taken: bool = False) -> Decisions:
         """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
@@ -209,7 +216,7 @@ class TurnMachine(Transitions):
             decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
         if self.state is State.TAKEN:
             self._forget(now)
-        self._silence.free_until = inf if away else -inf
+        self._silence.free_until, self._silence.wished = inf if away else -inf, True
         self._silence.since, self._silence.asked = now, 0
         if taken or self._ends_at == inf:
             self._ends_at = inf if taken else now + self.options.max_duration
@@ -221,7 +228,7 @@ class TurnMachine(Transitions):
 
     def _forget(self, now: float) -> None:
         """All that was said until now needs no answer."""
-        self._log.take(now)
+        self._log.take()
         self._keys.take()
         self._voice.since = None
         self._voice.settle()
@@ -271,8 +278,8 @@ class TurnMachine(Transitions):
         if event is Event.UNCONFIRMED:  # with words it was a voice, though they were too few to tell
             return self._handle(Event.BACKCHANNEL if self._log.text else event, now, evidence)
         if self._log.text:
-            return self._handle(Event.ENDPOINT, now, evidence)
-        return self._unheard(now) if event is Event.UNHEARD else self._handle(Event.QUIET, now, evidence)
+            return self._end(now, evidence)
+        return self._unheard(now) if event is Event.UNHEARD else self._quiet(now, evidence)
 
     def _ask(self, now: float) -> Decisions:
         silence = self._silence
@@ -281,9 +288,9 @@ class TurnMachine(Transitions):
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
         wordless = silence.alive and self._voice.unheard >= SPEECH
-        if self._voice.background or wordless:  # voices in the place of the caller: asked once, then they come back
-            self._voice.background = False
-            silence.free_until = now + self.options.wait_limit
+        if self._voice.background >= BACKGROUND or wordless:  # in the place of the caller: asked once, then waited for
+            self._voice.background = 0.0
+            silence.free_until, silence.wished = now + self.options.wait_limit, False
         return self._handle(Event.SILENCE, now, self._evidence("asked", now))
 
     def _unheard(self, now: float) -> Decisions:
@@ -298,10 +305,9 @@ class TurnMachine(Transitions):
     # Judgement
 
     def _heard(self, words: Words, now: float) -> str:
-        """What of the recogniser's turn is not answered."""
-        new = self._log.hear(words, now, self.endpointing.numerals)
-        doubted = self._log.doubted
-        return self._log.trust() if doubted and self._is_theirs(doubted) else new
+        """What of the recogniser's turn is not answered, and no echo."""
+        self._log.hear(words, now, self.endpointing.numerals)
+        return self._log.leave_out(lambda echo, text, unanswered: self._is_echo(echo, text, unanswered, now))
 
     def _learn(self, now: float) -> None:
         """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
@@ -314,7 +320,6 @@ class TurnMachine(Transitions):
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
             return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
-        self.endpointing.trusted = True
         text = self._log.text
         delay, told, why = self.endpointing.delay(text, ended=True)
         certain = self._voice.certainly_on
@@ -323,16 +328,25 @@ class TurnMachine(Transitions):
             return self._handle(Event.EAGER, now, evidence)
         because = ", ".join(dict.fromkeys(part for part in (why, evidence.because) if part))
         ended = Evidence("ended", max(0.0, now - since), expected=told, because=because)
-        return self._handle(Event.ENDPOINT, now, ended)
+        return self._end(now, ended)
+
+    def _end(self, now: float, evidence: Evidence) -> Decisions:
+        """The turn has ended; one that only agrees to a notice is followed by the greeting."""
+        if self._agent.owes and self._agrees:
+            self._log.assent()
+            return self._quiet(now, evidence)
+        return self._handle(Event.ENDPOINT, now, evidence)
+
+    def _quiet(self, now: float, evidence: Evidence) -> Decisions:
+        """The turn has come to nothing; if the greeting was put off for it, it follows."""
+        return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)
 
     def _nothing(self, now: float) -> Decisions:
         """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good.
 
-        A voice of some length was somebody who cannot be understood: they are asked.
+        A voice of which words should have come stays one that was not understood.
         """
-        hidden = self.state in LISTENS and self._voice.unheard >= SPEECH and not self._agent.broke
-        self._voice.noticed = False
-        if not hidden:
+        if self._voice.unheard < SPEECH:
             self._voice.settle()
         broke, self._agent.broke = (self._agent.broke if self.state in LISTENS else None), None
         evidence = self._evidence("taken back", now)
@@ -342,7 +356,7 @@ class TurnMachine(Transitions):
             return self._handle(Event.UNHEARD, now, evidence)
         if self.state is State.PAUSED:
             return self._handle(Event.UNCONFIRMED, now, evidence)
-        return () if self._log.text else self._handle(Event.QUIET, now, evidence)
+        return () if self._log.text else self._quiet(now, evidence)
 
     def _complete(self, now: float, because: str) -> Decisions:
         keys = self._keys.take()

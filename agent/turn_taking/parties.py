@@ -26,6 +26,9 @@ NOTICED_AFTER = 2.6
 """The same where it has noticed the voice."""
 DECODED_AFTER = 4.0
 """The same where it only transcribes, and may still be decoding."""
+BACKGROUND = 1.0
+"""Seconds of voices in the background, since the caller was answered, that are in their place: a quiet television
+behind the line brings about one in ten seconds, a single noise 0.1."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a voice of which no words came does not matter any more."""
 LONGEST_SILENCE = 60.0
@@ -63,8 +66,10 @@ class Voice:
     """Whether the recogniser noticed, at least, that there was something."""
     noticed_at: float = -inf
     """When it did so first after the last words: the caller probably goes on."""
-    background: bool = False
-    """Whether there is steady speech or music behind the caller, or in their place."""
+    background: float = 0.0
+    """Seconds of steady speech or music behind the caller, or in their place."""
+    spoke: float = -inf
+    """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
 
     @property
     def certainly_on(self) -> bool:
@@ -88,6 +93,8 @@ class Voice:
         if self.since is not None and not (evidence.behind and evidence.background):
             self.unheard += max(0.0, change.at - max(self.since, listening_since))
             self.until = max(change.at, self.began)
+            if self.certain and self.until - self.since >= SPEECH:
+                self.spoke = self.until
         self.since, self.others = None, evidence.behind
         self.learn(change)
 
@@ -101,12 +108,16 @@ class Voice:
         """Take the evidence of the sound."""
         self.evidence, probability = str(change.evidence), change.evidence.voice
         self.certain, self.likely = probability >= CERTAIN, probability >= LIKELY
-        self.background |= change.evidence.background
+        self.note_background(change)
+
+    def note_background(self, change: Change) -> None:
+        """Count the seconds of what is not the caller."""
+        self.background += change.evidence.seconds if change.evidence.background else 0.0
 
     def drop(self, now: float) -> None:
         """It goes on and on without words: it is a background."""
         if self.since is not None:
-            self.since, self.until, self.background = None, now, True
+            self.since, self.until, self.background = None, now, inf
 
     def settle(self) -> None:
         """Whatever it was until now, it has been dealt with."""
@@ -155,6 +166,8 @@ class Statement:
     """When the first sound of what answers the caller's last turn began; infinite as long as there is none."""
     greeted: bool = False
     """Whether the caller has been greeted or answered."""
+    owes: bool = False
+    """Whether the greeting has been put off for words that were said into the notice before it."""
     broke: Action | None = None
     """What words did to it, or to the reply before anything was heard; the recogniser may take them back."""
     aside: str = ""
@@ -192,12 +205,14 @@ class Silence:
     """How often in a row there was a voice, and it has reported nothing at all since the time before."""
     free_until: float = -inf
     """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
+    wished: bool = False
+    """Whether that was their wish; else there are voices or music in their place."""
 
     def patience(self, first: float, awaited: float) -> float:
         """Seconds before the next question: twice as long each time, since a caller who is looking for a card, or whom
-        a PBX has parked, comes back when they come back. Words of a voice of a moment ago are `awaited` until then."""
+        a PBX has parked, comes back when they come back. Words of a voice of a moment ago are `awaited` for so many."""
         seconds = max(first, min(first * (1 << self.asked), LONGEST_SILENCE))
-        return max(seconds, min(awaited - self.since, PUT_OFF * seconds))
+        return max(seconds, min(awaited, PUT_OFF * seconds))
 
     @property
     def is_deaf(self) -> bool:

@@ -3,9 +3,10 @@
 from math import inf
 
 from agent.hearing.echo_path import Path
+from agent.turn_taking import judging
 from agent.turn_taking.endpointing import Endpointing
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.judging import Scene, Verdict, judge, repeats
+from agent.turn_taking.judging import Scene, Verdict, repeats
 from agent.turn_taking.keys import Keypad
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import (
@@ -22,7 +23,7 @@ from agent.turn_taking.parties import (
     Voice,
 )
 from agent.turn_taking.table import ENDLESS, LIMITS, Event, Since, State
-from agent.turn_taking.words import WordLog, Words, words_of
+from agent.turn_taking.words import Echo, WordLog, Words, words_of
 
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
@@ -118,13 +119,18 @@ class Situation:
         """Since when the caller is silent; None while their voice is certain."""
         voice = self._voice
         if self.state in (State.LISTENING, State.HOLDING):
-            return self._silence.since
+            return self._wordless_since
         if voice.since is None:
             last_at = self._log.last_at
             goes_on = self.state is State.DECIDING and voice.noticed_at > last_at
             return max(voice.until, -inf if voice.others else last_at - LAG, voice.noticed_at if goes_on else -inf)
         until = self._awaited(voice.since)
         return until if until < inf else None
+
+    @property
+    def _wordless_since(self) -> float:
+        """Since when the caller has said nothing, be it that it was not recognised."""
+        return max(self._silence.since, self._voice.spoke)
 
     def _awaited(self, since: float) -> float:
         """Until when words of a voice that is on since then are waited for: without them it is not the caller's."""
@@ -136,20 +142,26 @@ class Situation:
     @property
     def patience(self) -> float:
         """Seconds of silence before the caller is asked whether they are there."""
-        return self._silence.patience(self.options.reprompt_after, self._voice.until + self._overdue)
+        awaited = self._voice.until + self._overdue - self._wordless_since
+        return self._silence.patience(self.options.reprompt_after, awaited)
 
     @property
     def grace(self) -> float:
         """Seconds of the present silence that are the caller's."""
-        return self._silence.free_until - self._silence.since
+        return self._silence.free_until - self._wordless_since
 
     @property
     def unheard_after(self) -> float:
-        """Seconds of silence after which words of the last voice are overdue; infinite if none need come."""
-        voice = self._voice
+        """Seconds of silence after which words of the last voice are overdue; infinite if none need come.
+
+        In a time that the caller has asked for none need; in one that is left to voices in their place the first.
+        """
+        voice, silence = self._voice, self._silence
+        if self.state is State.HOLDING and (silence.wished or silence.unheard):
+            return inf
         if voice.unheard < (WORD if self._agent.asks and voice.likely else SPEECH):
             return inf
-        return max(0.0, voice.until - self._silence.since) + self._overdue
+        return max(0.0, voice.until - self._wordless_since) + self._overdue
 
     @property
     def _overdue(self) -> float:
@@ -188,24 +200,42 @@ class Situation:
         return self.options.digit_pause
 
     def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
-        agent, voice = self._agent, self._voice
+        agent = self._agent
         if not agent.greeted and set(words_of(new)) <= set(self.lexicon.greetings):
             return Verdict.GREETING, ""
-        speaking = self.state in (*SPEAKS, State.PAUSED)
+        if self._log.assents and self.lexicon.agrees(new, final=words.final):
+            return Verdict.GREETING, "agrees to the notice"
+        passed = words_of(self._log.passed)
+        if passed and (words_of(new) == passed or self._is_filler(new)):
+            return Verdict.GREETING, "the same again"
         waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
-        until = self._entered if self.state is State.PAUSED else agent.until
-        scene = Scene(
-            agent.said, agent.asks, speaking, max(0.0, min(words.ended, now) - until), voice.length(now),
-            voice.path, voice.apart(words.ended, now),
-        )  # fmt: skip
-        return judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
+        scene = self._scene(agent.said, words.ended, now)
+        return judging.judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
 
-    def _is_theirs(self, doubted: str) -> bool:
-        """Whether words of a line that was not known yet, which may have been an echo, were none."""
+    def _is_echo(self, echo: Echo, text: str, unanswered: str, now: float) -> bool:
+        """Whether words that were taken for an echo still are one, now that more is known of the voice, of the line and
+        of the words behind them."""
         path = self._voice.path
-        return path is Path.CLEAN or (path is Path.UNKNOWN and not repeats(doubted, self._agent.said))
+        if path is Path.UNKNOWN and not repeats(unanswered, f"{echo.said} {self._agent.said}"):
+            return False
+        return judging.echo(text, self._scene(echo.said, echo.ended, now)) is not None
+
+    def _scene(self, said: str, ended: float, now: float) -> Scene:
+        """What went on when the sound of words `ended` that came while the agent `said` that."""
+        agent, voice = self._agent, self._voice
+        speaking = self.state in (*SPEAKS, State.PAUSED)
+        until = self._entered if self.state is State.PAUSED else agent.until
+        return Scene(
+            said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
+            voice.apart(ended, now),
+        )  # fmt: skip
+
+    @property
+    def _agrees(self) -> bool:
+        """Whether what is not answered only agrees; the last word may be cut off while the recogniser has not ended."""
+        return self.lexicon.agrees(self._log.text, final=self._log.complete)
 
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)

@@ -33,6 +33,7 @@ class Event(Enum):
 
     VOICE = "the caller's voice is certain"
     QUIET = "the voice has ended without words so far"
+    OWED = "the turn for which the greeting was put off has come to nothing"
     WORDS = "words of the caller"
     EAGER = "the turn has probably ended"
     ENDPOINT = "the turn has ended"
@@ -66,6 +67,7 @@ class Action(Enum):
     PREPARE = "prepare a reply that may be thrown away"
     ANSWER = "reply"
     TELL = "reply to what has come late"
+    HUSH = "end the sound of waiting"
     PAUSE = "fall silent at once"
     RESUME = "go on"
     CUT = "discard what is not said, keep in memory only what was heard"
@@ -114,6 +116,7 @@ def _waits(state: State) -> Table:
         (state, E.GONE): (S.CLOSING, (A.GOODBYE_SILENCE,)),
         (state, E.WITHDRAWN): (S.THINKING, (A.ANSWER,)),
         (state, E.LATE): (S.THINKING, (A.TELL,)),
+        (state, E.OWED): (S.LISTENING, (A.GREET,)),
     }
 
 
@@ -128,6 +131,7 @@ def _hears(state: State) -> Table:
         (state, E.UNHEARD): (S.LISTENING, (A.ASK_AGAIN,)),
         (state, E.LOST): (S.LISTENING, (A.HARDLY,)),
         (state, E.QUIET): (S.LISTENING, ()),
+        (state, E.OWED): (S.LISTENING, (A.GREET,)),
     }
 
 
@@ -136,6 +140,7 @@ def _thinks(state: State) -> Table:
     return {
         **_caller_may_speak(state, A.DISCARD),
         **_agent_may_begin(state),
+        (state, E.VOICE): (state, (A.HUSH,)),
         (state, E.DONE): (S.LISTENING, ()),
         (state, E.OVERDUE): (S.LISTENING, (A.DISCARD, A.ASK_AGAIN)),
     }
@@ -236,7 +241,7 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
         Limit(E.UNCONFIRMED, Since.SILENCE, "confirm_after"),
         Limit(E.UNCONFIRMED, Since.ENTERED, "pause_limit"),
     ),
-    S.HOLDING: (Limit(E.SILENCE, Since.SILENCE, "grace"),),
+    S.HOLDING: (Limit(E.UNHEARD, Since.SILENCE, "unheard_after"), Limit(E.SILENCE, Since.SILENCE, "grace")),
     S.COLLECTING: (Limit(E.KEYS, Since.KEY, "key_pause"),),
     S.ANNOUNCING: (Limit(E.OVERDUE, Since.ENTERED, 180.0),),
     S.TRANSFERRING: (Limit(E.BACK, Since.ENTERED, 900.0),),

@@ -41,6 +41,7 @@ class Transitions(Situation):
             self._agent.broke = broke
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
+        self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)
         said = event is Event.DONE and self.state is not State.ANNOUNCING
         self._agent.greeted |= said or bool({Action.CUT, Action.ANSWER}.intersection(actions))
         if event is Event.DONE or {Action.REPROMPT, Action.ASK_AGAIN, Action.HARDLY}.intersection(actions):
@@ -57,13 +58,13 @@ class Transitions(Situation):
         early = self._agent.early or bool(self._agent.kept) or (self._turn.early and self._turn.returned)
         if self._agent.kept:  # a part of the turn: given back with it
             self._log.note(self._agent.kept)
-        turn, last, text = self._turn, self._last_sound(now), self._log.take(now)
+        turn, last, text = self._turn, self._last_sound(now), self._log.take()
         self._agent.kept, self._agent.broke, self._agent.early, self._agent.since = "", None, False, inf
         self._voice.settle()
         self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:
             self._silence.heard()
-            self._voice.background = False
+            self._voice.background = 0.0
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 

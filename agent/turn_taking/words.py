@@ -1,16 +1,19 @@
 """The caller's words that are not answered yet: each stands in it once, however often the recogniser reports it."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from math import inf
 from typing import NamedTuple
 
-LATE = 3.0
-"""Seconds for which a recogniser may still report what was answered before it said that it was all."""
+TOUCHING = 0.04
+"""Seconds by which a word may begin before the one in front of it has ended: sound arrives unevenly."""
+ANEW = 0.5
+"""Seconds behind the answered words from which on the same words are said again, where a session was lost."""
 ALIKE = 0.5
-"""Share of the words of the shorter text that come again in the longer one, if both are of one turn."""
+"""Share of the words of the shorter text that come again in the longer one, if both are of one turn; of the letters, if
+both are one sound."""
 SHIFTED = 1
 """Words by which a revised text may be longer or shorter, if only the last word of it is known again."""
 
@@ -57,26 +60,71 @@ class Words(NamedTuple):
     """Whether there were words of somebody behind the caller, which are left out."""
 
 
+SILENT = Words("")
+
+
+class Echo(NamedTuple):
+    """Words of a turn that were taken for an echo: those in front of a place in it, up to the echo before."""
+
+    place: int
+    ended: float
+    """When their sound had ended."""
+    said: str
+    """What the agent was saying."""
+
+
+class _Known(NamedTuple):
+    """What of a turn is answered: the words as they were then, from the first one on."""
+
+    words: tuple[str, ...] = ()
+    until: float = inf
+    """When the sound of the last of them had arrived."""
+
+
+NOTHING = _Known()
+
+
 @dataclass
 class _Spoken:
-    """One turn of the recogniser, or keys."""
+    """One turn of the recogniser, or keys.
+
+    Each of its words is answered, set aside, or open, by its place. Only an answer makes words known for good. What is
+    set aside (an echo, a sound that answers nothing) is open again with the next transcript of the turn, which may show
+    that it was something else, and is judged anew.
+    """
 
     text: str
     final: bool
-    taken: int = 0
-    """How many of its words are answered."""
-    ended: float = inf
-    """When the sound of the last of them arrived."""
-    until: float = inf
-    """When that of the last one that is answered did."""
-    before: int = 0
-    """How many were, before they were answered last."""
-    doubted: int | None = None
-    """How many were in front of those that may be an echo; None if none may."""
+    words: Words = SILENT
+    """The last transcript of it."""
+    known: _Known = NOTHING
+    answered: int = 0
+    """How many of the present words those are."""
+    before: _Known = NOTHING
+    """What was known before it was answered last."""
+    undone: int = 0
+    """How many of the present words that is."""
+    aside: int = 0
+    """How many, from the first one on, are no words of the caller for all that is known."""
+    passed: str = ""
+    """What was set aside last that was no echo: the same again needs no answer, whatever the agent does by then."""
+    assents: bool = False
+    """Whether they agreed to a notice, and are set aside as long as they do."""
+    echoes: list[Echo] = field(default_factory=list)
+    """Which of them were taken for an echo; a transcript that writes them in another way ends it."""
 
     @property
     def rest(self) -> str:
-        return " ".join(self.text.split()[self.taken :])
+        return " ".join(self.text.split()[max(self.answered, self.aside) :])
+
+    @property
+    def unanswered(self) -> str:
+        return " ".join(self.text.split()[self.answered :])
+
+    def keep_echoes(self, text: str) -> None:
+        """Only those stay whose words are the same in `text`."""
+        old, new = ([words_of(word) for word in one.split()] for one in (self.text, text))
+        self.echoes = [one for one in self.echoes if old[: one.place] == new[: one.place]]
 
 
 class _Unit(NamedTuple):
@@ -93,7 +141,7 @@ class _Unit(NamedTuple):
         return "#" if self.is_figure or self.is_numeral else self.text
 
 
-def _units(words: list[str], numerals: Collection[str]) -> list[_Unit]:
+def _units(words: Sequence[str], numerals: Collection[str]) -> list[_Unit]:
     units = []
     for number, word in enumerate(words):
         text = "".join(words_of(word))
@@ -118,13 +166,51 @@ def _divided(words: list[str], units: list[_Unit], count: int) -> tuple[str, int
     return " ".join([*words[:number], *parts, *words[number + 1 :]]), number + 1
 
 
+def _place(text: str, known: _Known, words: Words, numerals: Collection[str]) -> tuple[str, int]:
+    """How many of the words of `text`, which the recogniser's `words` say, are those that are known.
+
+    A text that goes on tells it by itself; one that is written in another way, by when the words sounded, else by what
+    comes again of it. The text comes with it: figures that were answered in part are taken apart there.
+    """
+    new = text.split()
+    old, told = _units(known.words, numerals), _units(new, numerals)
+    timed = len(words.began) == len(new) > 0 and known.until < inf
+    if not old or (timed and words.began[0] >= known.until + ANEW):
+        return text, 0
+    figures = {unit.is_figure for unit in (*old, *told) if unit.is_numeral or unit.is_figure}
+    wild = len(figures) > 1  # digits as words in one of them, figures in the other: which ones cannot be compared
+    one, other = ([unit.folded if wild else unit.text for unit in units] for units in (old, told))
+    if one[: len(other)] == other[: len(one)]:
+        return _divided(new, told, len(one))
+    same = words.ended <= known.until < inf
+    if words.others and same:
+        return text, len(new)
+    if timed:
+        count = sum(began < known.until - TOUCHING for began in words.began)
+        return text, count if _sound_alike(old, [unit for unit in told if unit.word < count]) else 0
+    blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+    last = blocks[-2] if len(blocks) > 1 else blocks[-1]
+    # The last word that was answered comes again, at about the same place.
+    boundary = last.size > 0 and last.a + last.size == len(old) and abs(last.b - last.a) <= SHIFTED
+    if sum(block.size for block in blocks) < ALIKE * min(len(old), len(told)) and not boundary:
+        return text, len(new) if same and _sound_alike(old, told) else 0
+    return _divided(new, told, last.b + last.size + len(old) - (last.a + last.size))
+
+
+def _sound_alike(old: list[_Unit], told: list[_Unit]) -> bool:
+    """Whether words of one sound are the same in another spelling, and not a correction: "yeah" for "yes", not "no"."""
+    if any(unit.is_figure for unit in old) != any(unit.is_figure for unit in told):
+        return True
+    one, other = (" ".join(unit.text for unit in units) for units in (old, told))
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= ALIKE
+
+
 class WordLog:
     """The words of one caller."""
 
     def __init__(self) -> None:
         self._spoken: list[_Spoken] = []
         self._heard: _Spoken | None = None
-        self._taken_at = -inf
         self.last_at = -inf
         """When words came last."""
         self.final_at = -inf
@@ -140,6 +226,16 @@ class WordLog:
         """Whether the recogniser has said of all of it that it is final."""
         return all(one.final for one in self._spoken if one.rest)
 
+    def dated(self, words: Words) -> Words:
+        """The transcript; the sound of its last word ended no later than that word was reported first.
+
+        Some recognisers tell how much sound they have been sent.
+        """
+        known = next((one.words for one in self._spoken if not one.final), SILENT)
+        if len(known.text.split()) != len(words.text.split()):
+            return words
+        return words._replace(ended=min(words.ended, known.ended))
+
     def hear(self, words: Words, now: float, numerals: Collection[str] = ()) -> str:
         """Take a transcript; returns what of it is not answered. `numerals` are digits as words."""
         current = next((one for one in self._spoken if not one.final), None)
@@ -147,42 +243,40 @@ class WordLog:
             current = _Spoken("", final=False)
             self._spoken.append(current)
         self._heard = current
-        text = words.text
-        if current.taken:
-            text, taken = self._place(current, words, now, numerals)
-            current.taken = min(taken, len(text.split()))
-            current.before = min(current.before, current.taken)
-            current.doubted = current.doubted if current.doubted is None else min(current.doubted, current.taken)
-        said, current.text, current.final, current.ended = current.rest, text, words.final, words.ended
+        said = current.unanswered
+        text, undone = _place(words.text, current.before, words, numerals)
+        text, current.answered = _place(text, current.known, words, numerals)
+        current.undone = min(undone, current.answered)
+        current.keep_echoes(text)
+        current.text, current.final, current.words, current.aside = text, words.final, words, 0
         if current.rest and current.rest != said:
             self.last_at = now
         if words.final and current.text:
             self.final_at = now
         return current.rest
 
-    def _place(self, current: _Spoken, words: Words, now: float, numerals: Collection[str]) -> tuple[str, int]:
-        """How many of the words are those that were answered: by their times, else by what they are.
+    def leave_out(self, is_echo: Callable[[Echo, str, str], bool]) -> str:
+        """Set aside again what was taken for an echo and still is one; returns what else of the turn is not answered.
 
-        The text comes with it: figures that were answered in part are taken apart there.
+        `is_echo` is asked about an echo, its words, and all that is not answered.
         """
-        new, old = words.text.split(), current.text.split()[: current.taken]
-        if len(words.began) == len(new) and current.until < inf:
-            return words.text, sum(began < current.until for began in words.began)
-        if words.others and words.ended <= current.until < inf:
-            return words.text, len(new)
-        known, told = _units(old, numerals), _units(new, numerals)
-        figures = {unit.is_figure for unit in (*known, *told) if unit.is_numeral or unit.is_figure}
-        wild = len(figures) > 1  # digits as words in one of them, figures in the other: which ones cannot be compared
-        one, other = ([unit.folded if wild else unit.text for unit in units] for units in (known, told))
-        blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
-        last = blocks[-2] if len(blocks) > 1 else blocks[-1]
-        # The last word that was answered comes again, at about the same place.
-        boundary = last.size > 0 and last.a + last.size == len(known) and abs(last.b - last.a) <= SHIFTED
-        if sum(block.size for block in blocks) < ALIKE * min(len(known), len(told)) and not boundary:
-            return words.text, len(new) if words.ended <= current.until < inf else 0
-        if len(told) <= len(known) and now >= self._taken_at + LATE:
-            return words.text, 0
-        return _divided(new, told, last.b + last.size + len(known) - (last.a + last.size))
+        current = self._heard
+        if current is None:
+            return ""
+        words = current.text.split()
+        for number, echo in enumerate(current.echoes):
+            start = max(current.answered, current.aside)
+            if start < echo.place and not is_echo(echo, " ".join(words[start : echo.place]), current.unanswered):
+                del current.echoes[number:]
+                break
+            current.aside = echo.place
+        return current.rest
+
+    @property
+    def echoed(self) -> Words | None:
+        """The last transcript of the recogniser's present turn, if some of it is set aside as an echo."""
+        last = self._heard
+        return last.words if last is not None and last.echoes and not last.final else None
 
     def press(self, keys: str, now: float) -> None:
         """Note keys behind what was said until now."""
@@ -193,41 +287,42 @@ class WordLog:
         """Note words that were set aside, in front of what is not answered."""
         self._spoken.insert(0, _Spoken(text, final=True))
 
-    def take(self, now: float) -> str:
+    def take(self) -> str:
         """All of it is answered now."""
-        text, self._taken_at = self.text, now
+        text = self.text
         self._spoken = [one for one in self._spoken if one.rest or not one.final]
         for one in self._spoken:
-            one.before, one.taken, one.until, one.doubted = one.taken, len(one.text.split()), one.ended, None
+            one.before, one.undone = one.known, one.answered
+            if one.rest:
+                words = one.text.split()
+                one.known, one.answered = _Known(tuple(words), one.words.ended), len(words)
         return text
+
+    def assent(self) -> None:
+        """All of it has only agreed to a notice; the recogniser's open turn needs no answer while it does."""
+        for one in self._spoken:
+            one.aside, one.assents = len(one.text.split()), not one.final
+        self._spoken = [one for one in self._spoken if not one.final]
+
+    @property
+    def passed(self) -> str:
+        """What of the recogniser's present turn was set aside before."""
+        return self._heard.passed if self._heard is not None else ""
+
+    @property
+    def assents(self) -> bool:
+        """Whether the words that came last agreed to a notice until then."""
+        return self._heard is not None and self._heard.assents
 
     def give_back(self) -> None:
         """What was taken last was not answered after all."""
         for one in self._spoken:
-            one.taken = min(one.before, one.taken)
+            one.known, one.answered = one.before, one.undone
 
-    def forget(self, now: float, *, doubtful: bool = False) -> None:
-        """The words that came last were no turn; or, if it is `doubtful`, they may have been an echo."""
+    def set_aside(self, *, said: str = "") -> None:
+        """The words that came last are no turn; an echo of what the agent `said`, if that is given."""
         if (last := self._heard) is not None:
-            if not doubtful:
-                last.doubted = None
-            elif last.doubted is None:
-                last.doubted = last.taken
-            last.before = last.taken = len(last.text.split())
-            last.until, self._taken_at = last.ended, now
-
-    @property
-    def doubted(self) -> str:
-        """The words of the recogniser's present turn that may be an echo, with those behind them."""
-        last = self._heard
-        return " ".join(last.text.split()[last.doubted :]) if last is not None and last.doubted is not None else ""
-
-    def trust(self) -> str:
-        """They are the caller's after all; returns what of the turn is not answered."""
-        last = self._heard
-        if last is None:
-            return ""
-        if last.doubted is not None:
-            last.before = last.taken = last.doubted
-            last.until, last.doubted = inf, None
-        return last.rest
+            last.aside = len(last.text.split())
+            last.passed = "" if said else last.unanswered
+            if said and (not last.echoes or last.echoes[-1].place < last.aside):
+                last.echoes.append(Echo(last.aside, last.words.ended, said))

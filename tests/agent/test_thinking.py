@@ -62,3 +62,19 @@ def test_a_reply_that_is_cut_makes_nobody_wait() -> None:
     held = hold(plan, Setting(lambda messages: says("Your order is out and will be there today before six.")))
     assert held.turns[1].interrupted
     assert seen == [True, False]
+
+
+def test_a_caller_who_speaks_while_the_agent_thinks_hears_no_sound_of_waiting() -> None:
+    seen: list[bool] = []
+
+    async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
+        await asyncio.sleep(3.0)
+        await caller.say("Where is it")
+        await asyncio.sleep(1.5)
+        seen.append(line.thinks)
+        await caller.sound(0.6, loud=True)
+        seen.append(line.thinks)
+        caller.hang_up()
+
+    hold(plan, Setting(lambda _: [6.0, *says("It is here.")]))
+    assert seen == [True, False]

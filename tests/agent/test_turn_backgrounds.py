@@ -41,7 +41,7 @@ def scene(
 
     async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         loop = asyncio.get_running_loop()
-        start = loop.time()
+        start, line.tells = loop.time(), True
 
         async def tell() -> None:
             for (at, clip), (_, _, text) in zip(clips, said, strict=True):

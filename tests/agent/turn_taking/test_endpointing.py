@@ -7,7 +7,7 @@ import pytest
 from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
-from tests.agent.turn_taking.calling import answered, begins, ends, final, machine
+from tests.agent.turn_taking.calling import answered, begins, ends, final, interim, machine, wait
 
 NUMERALS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 OPTIONS = TurnOptions()
@@ -27,13 +27,13 @@ def delay(
 def test_a_recogniser_that_ends_turns_is_believed(text: str) -> None:
     assert delay(text, ends_turns=True) == 0.0
     owed = OVERDUE if text.endswith("?") else OPTIONS.max_endpointing_delay
-    assert delay(text, ends_turns=True, ended=False, trusted=True) == owed
+    assert delay(text, ends_turns=True, ended=False) == owed
     assert delay(text, ends_turns=True, ended=False) <= owed
 
 
 @pytest.mark.parametrize(("own", "seconds"), [(0.64, 1.64), (2.56, 3.56), (30.0, 6.0), (inf, 6.0)])
 def test_what_a_recogniser_owes_is_not_waited_for_much_longer_than_its_own_silence(own: float, seconds: float) -> None:
-    owed = delay("So I ordered a", ends_turns=True, ended=False, trusted=True, longest_silence=own)
+    owed = delay("So I ordered a", ends_turns=True, ended=False, longest_silence=own)
     assert owed == pytest.approx(seconds)
 
 
@@ -180,3 +180,13 @@ def test_only_characters_count_of_an_answer_that_consists_of_them(
 def test_a_length_that_nobody_dictates_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="length"):
         Expected(Kind.DIGITS, length)
+
+
+def test_the_first_turn_of_a_recogniser_that_ends_turns_is_waited_for_like_any_other() -> None:
+    subject = machine()
+    subject.endpointing.longest_silence = 5.0
+    begins(subject, 1.0)
+    interim(subject, "I would like to", 2.2)
+    ends(subject, 2.0)
+    assert wait(subject, 7.5) == []
+    assert [text for *_, text, _ in wait(subject, 8.5)] == ["I would like to"]

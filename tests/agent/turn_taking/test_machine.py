@@ -305,7 +305,7 @@ def test_d2_words_answered_early_are_not_doubled() -> None:
 
 def test_d2_what_was_heard_of_the_reply_stays_answered() -> None:
     subject = greeted()
-    interim(subject, "I would like to change my flight", 2.0)
+    interim(subject, "I would like to change my flight.", 2.0)
     wait(subject, 5.0)
     subject.says("I can help you with that, one moment.", "", 5.2)
     begins(subject, 5.5)
@@ -381,3 +381,20 @@ def test_keys_are_bounded() -> None:
         subject.press("1", 2.0)
     assert answered(subject.press("#", 3.0)) == [f"[pressed {' '.join('1' * 8)}]"]
     assert subject.press("#", 4.0) == ()
+
+
+def test_the_end_of_what_the_agent_said_is_no_end_of_a_turn_that_has_begun_since() -> None:
+    subject = greeted()
+    begins(subject, 2.0)
+    assert Action.ANSWER not in actions(final(subject, "I have a", 2.7)), "the voice is on"
+    assert subject.state in (State.HEARING, State.DECIDING)
+    assert subject.done(2.8) == ()
+
+
+@pytest.mark.parametrize(("last", "answer"), [("Um.", []), ("Um, wait.", ["Um, wait."])])
+def test_a_sound_that_was_passed_over_while_the_agent_spoke_is_no_answer_after_it(last: str, answer: list[str]) -> None:
+    subject = greeted()
+    subject.says("It is on its way.", "", 2.0)
+    assert interim(subject, "Um", 2.8) == ()
+    subject.done(3.0)
+    assert answered(final(subject, last, 3.4)) == answer

@@ -22,7 +22,7 @@ def test_words_that_only_agree_to_a_notice_do_not_stand_for_the_greeting(how, te
     assert actions(subject.done(3.0)) == (Action.GREET,)
     subject.says("Hello, this is Anna, an AI. What can I do for you?", "", 3.2)
     if how is interim:
-        assert final(subject, text, 3.3) == (), "the same words again"
+        assert actions(final(subject, text, 3.3)) in ((), (Action.KEEP,)), "the same words again"
 
 
 def test_what_is_said_into_a_notice_is_answered_after_it() -> None:
@@ -39,3 +39,33 @@ def test_a_hello_into_the_greeting_does_not_break_it_off(noticed: bool) -> None:
     subject.says("Hello, this is Anna. What can I do for you?", "", 3.2)
     assert actions(final(subject, "Hello?", 4.0, 3.9)) == (Action.KEEP,)
     assert subject.state is State.SPEAKING
+
+
+@pytest.mark.parametrize("last", ["Thank you.", "", "Okay, thank you."])
+def test_words_that_are_cut_off_by_the_end_of_a_notice_do_not_cost_the_greeting(last: str) -> None:
+    subject = announcing()
+    interim(subject, "Okay thank" if last.startswith("Okay") else "Thank", 2.8)
+    assert actions(subject.done(3.0)) == (Action.GREET,)
+    subject.says("Hello, this is Anna, an AI. What can I do for you?", "", 3.2)
+    assert actions(final(subject, last, 3.4)) in ((), (Action.KEEP,))
+    assert subject.done(6.0) == ()
+
+
+def test_words_behind_an_assent_are_answered_with_it() -> None:
+    subject = announcing()
+    interim(subject, "Okay", 2.8)
+    assert actions(subject.done(3.0)) == (Action.GREET,)
+    subject.says("Hello, this is Anna, an AI. What can I do for you?", "", 3.2)
+    assert answered(final(subject, "Okay, but I do not want that.", 4.0)) == ["Okay, but I do not want that."]
+
+
+@pytest.mark.parametrize("last", ["", "Thanks."])
+def test_the_greeting_follows_when_what_was_said_into_the_notice_comes_to_nothing(last: str) -> None:
+    subject = announcing()
+    interim(subject, "I want", 2.8)
+    assert subject.done(3.0) == ()
+    assert subject.state is State.HEARING
+    assert actions(final(subject, last, 3.6)) == (Action.GREET,)
+    subject.says("Hello, this is Anna, an AI. What can I do for you?", "", 4.0)
+    subject.done(6.0)
+    assert answered(final(subject, "Thanks.", 8.0)) == ["Thanks."], "once"

@@ -1,26 +1,34 @@
 """What holds whatever happens, in any order."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.hearing.changes import Kind
+from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF
 from agent.turn_taking.situation import HANGOVER, THINKS
 from agent.turn_taking.table import ENDLESS, Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import machine, voice
 
+OPTIONS = TurnOptions()
 STEPS = (
     "voice", "faint voice", "clearer", "quiet", "background", "short", "noise", "interim", "eager", "final", "empty",
     "says", "done", "tool", "returned", "late", "key", "#", "notice", "hold", "taken", "back", "wait", "announce",
-    "transfer", "nobody",
+    "transfer", "nobody", "um", "hello", "revised", "same", "fewer",
 )  # fmt: skip
 USUAL = ("final", "interim", "says", "done")
 """What calls consist of: most of the steps, or hardly a reply is ever heard to its end."""
+LINES = st.sampled_from([*Path, None])
+TIMES = st.sampled_from(["none", "ends", "sent", "touching", "apart"])
+"""What the recogniser tells of when its words sounded: nothing, the end of the last one, how much sound it had been
+sent, or also when each word of a final text began, where one word touches the next or not."""
 EVENTS = st.lists(
     st.tuples(
         st.one_of(st.sampled_from(USUAL), st.sampled_from(USUAL), st.sampled_from(STEPS)),
@@ -30,14 +38,27 @@ EVENTS = st.lists(
 )
 
 
+def word(number: int) -> str:
+    """A word of letters, each another one, which is neither a figure nor a letter."""
+    return "w" + "".join(chr(ord("a") + int(figure)) for figure in str(number)) + "x"
+
+
+def said_in(text: str) -> list[str]:
+    """The words of a caller in `text`, as they were before the recogniser wrote them in another way."""
+    return [one.rstrip("s") for one in text.split() if one.startswith("w")]
+
+
 @dataclass
 class Call:
     """One call: what its driver does with the decisions, and what must hold after each."""
 
     subject: TurnMachine
+    times: str = "none"
     now: float = 0.0
     turn: list[str] = field(default_factory=list)
     """The words of the recogniser's turn that is not final."""
+    spoken: list[tuple[float, float]] = field(default_factory=list)
+    """When each of them sounded."""
     said: int = 0
     forgotten: int = 0
     """How many of them were said before somebody else gave the caller back: nobody answers them."""
@@ -110,12 +131,38 @@ class Call:
     def _noise(self) -> Decisions:
         return self.subject.sound(voice(Kind.NOISE, self.now - 0.1), self.now)
 
-    def _words(self, **how: bool) -> Decisions:
-        self.turn.append(f"w{self.said}")
+    def _say(self, text: str) -> None:
+        """The caller says one more word, which ends now; on a line with an echo its voice is told at the latest now."""
+        last = self.spoken[-1][1] if self.spoken else -inf
+        began = last if self.times == "touching" and last > self.now - 2.0 else max(last, self.now - 0.3)
+        self.turn.append(text)
+        self.spoken.append((began, max(began + 0.06, self.now - 0.05)))
+
+    def _report(self, *, final: bool = False, eager: bool = False) -> Decisions:
+        """What the recogniser has heard of its turn until now."""
+        if not self.turn:
+            return ()
+        ended = {"none": inf, "sent": self.now}.get(self.times, self.spoken[-1][1])
+        began = tuple(one for one, _ in self.spoken) if final and self.times in ("touching", "apart") else ()
+        words = Words(" ".join(self.turn), final, eager, ended, began)
+        if final:
+            return (*self._tell_voice(), *self.subject.hear(words, self.now), *self._begin_anew())
+        return (*self.subject.hear(words, self.now), *self._tell_voice())
+
+    def _tell_voice(self) -> Decisions:
+        """The voice of the last word is told, later than an interim text with it; without it the word is an echo."""
+        if self.subject._voice.path not in (Path.ECHO, Path.UNKNOWN) or self.subject._voice.since is not None:
+            return ()
+        return self.subject.sound(voice(Kind.SHORT_VOICE, self.spoken[-1][1], seconds=0.3), self.now)
+
+    def _begin_anew(self) -> Decisions:
+        self.turn, self.spoken = [], []
+        return ()
+
+    def _words(self, *, final: bool = False, eager: bool = False) -> Decisions:
+        self._say(word(self.said))
         self.said += 1
-        decisions = self.subject.hear(Words(" ".join(self.turn), **how), self.now)
-        self.turn = [] if how.get("final") else self.turn
-        return decisions
+        return self._report(final=final, eager=eager)
 
     def _interim(self) -> Decisions:
         return self._words()
@@ -125,6 +172,40 @@ class Call:
 
     def _final(self) -> Decisions:
         return self._words(final=True)
+
+    def _um(self) -> Decisions:
+        return self._begin("um")
+
+    def _hello(self) -> Decisions:
+        return self._begin("hello")
+
+    def _begin(self, text: str) -> Decisions:
+        """What may turn out to be another word stands in front."""
+        if self.turn:
+            return ()
+        self._say(text)
+        return self._report()
+
+    def _revised(self) -> Decisions:
+        """The recogniser writes its last word in another way: what it had taken for "um" is a word, or it is longer."""
+        if self.turn and self.turn[-1] in ("um", "hello"):
+            self.turn[-1] = word(self.said)
+            self.said += 1
+        elif sum(one.startswith("w") for one in self.turn) > 1:
+            self.turn[-1] += "s"
+        return self._report(final=self.said % 2 == 0)
+
+    def _same(self) -> Decisions:
+        """The recogniser says late that what it has reported was all."""
+        return self._report(final=True)
+
+    def _fewer(self) -> Decisions:
+        """It takes the last word back, and reports it again at once."""
+        if len(self.turn) < 2:
+            return ()
+        decisions = self.subject.hear(Words(" ".join(self.turn[:-1])), self.now)
+        self._obey(decisions, self.subject.state)
+        return self._report()
 
     def _empty(self) -> Decisions:
         return self.subject.hear(Words("", final=True), self.now) if not self.turn else ()
@@ -150,7 +231,7 @@ class Call:
         self.subject.notice(self.now)
 
     def _says(self) -> Decisions:
-        if not self.replying or self.subject.state is State.PAUSED:
+        if not self.replying or self.subject.state in (State.PAUSED, State.TAKEN):
             return ()
         self.silent = False
         return self.subject.says("It is on its way.", "", self.now)
@@ -188,9 +269,11 @@ class Call:
         self.subject.transfer(self.now, rings=False)
 
 
-def held(events: list[tuple[str, float]], *, ends_turns: bool) -> Call:
-    call = Call(machine(ends_turns=ends_turns, max_duration=100_000.0))
-    call.subject.lexicon = type(call.subject.lexicon)()
+def held(events: list[tuple[str, float]], *, ends_turns: bool, path: Path | None = None, times: str = "none") -> Call:
+    if times == "none" and path in (Path.ECHO, Path.UNKNOWN):
+        times = "ends"  # by nothing but the times a voice is told to belong to words of a while ago
+    call = Call(machine(ends_turns=ends_turns, max_duration=100_000.0), times)
+    call.subject.hear_line(path)
     for step, seconds in events:
         call.happen(step)
         never_over_a_certain_voice(call)
@@ -214,33 +297,58 @@ def never_over_a_certain_voice(call: Call) -> None:
     assert call.silent or call.subject.state is State.PAUSED, call.subject.state
 
 
-@settings(max_examples=300)
-@given(EVENTS, st.booleans())
-@example([("key", 0.02), ("announce", 0.02), ("final", 40.0), *[("voice", 40.0)] * 4, ("interim", 1.5)], False)
-def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(events, ends_turns: bool) -> None:
-    call = held(events, ends_turns=ends_turns)
-    told = [word for word in call.memory.split() if word.startswith("w")]
+@settings(max_examples=400)
+@given(EVENTS, st.booleans(), LINES, TIMES)
+@example(
+    [("key", 0.02), ("announce", 0.02), ("final", 40.0), *[("voice", 40.0)] * 4, ("interim", 1.5)], False, None, "none"
+)
+def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(
+    events, ends_turns: bool, path: Path | None, times: str
+) -> None:
+    call = held(events, ends_turns=ends_turns, path=path, times=times)
+    told = said_in(call.memory)
     assert len(told) == len(set(told)), "twice"
-    waits = call.subject._unanswered().split() + call.subject._agent.aside.split() + call.turn
-    assert {f"w{number}" for number in range(call.forgotten, call.said)} <= {*told, *waits} or call.subject.state in (
-        State.CLOSING, State.ENDED,
-    )  # fmt: skip
+    subject = call.subject
+    waits = said_in(" ".join((subject._unanswered(), subject._agent.aside, *call.turn)))
+    lost = {word(number) for number in range(call.forgotten, call.said)}.difference(told, waits)
+    assert not lost or subject.state in (State.CLOSING, State.ENDED)
+
+
+LONGEST = {
+    State.LISTENING: PUT_OFF * LONGEST_SILENCE,
+    State.HEARING: ENDLESS + OPTIONS.max_endpointing_delay,
+    State.DECIDING: ENDLESS + OPTIONS.max_endpointing_delay,
+    State.THINKING: 90.0,
+    State.RUNNING_TOOL: 240.0,
+    State.SPEAKING: 180.0,
+    State.PAUSED: ENDLESS,
+    State.HOLDING: OPTIONS.wait_limit,
+    State.COLLECTING: OPTIONS.digit_pause,
+    State.ANNOUNCING: 180.0,
+    State.TRANSFERRING: 900.0,
+    State.CLOSING: 20.0,
+}
+"""Seconds for which a caller who says nothing more stays in each state."""
 
 
 @settings(max_examples=200)
-@given(EVENTS, st.booleans())
-def test_every_state_is_left_and_silence_has_an_end(events, ends_turns: bool) -> None:
-    """Whatever has happened: a caller who says nothing more, to an agent that replies, hears a goodbye in the end."""
-    call = held(events, ends_turns=ends_turns)
+@given(EVENTS, st.booleans(), LINES, TIMES, st.booleans())
+def test_every_state_is_left_in_its_time_and_silence_has_an_end(
+    events, ends_turns: bool, path: Path | None, times: str, replies: bool
+) -> None:
+    """Whatever has happened: a caller who says nothing more hears a goodbye in the end, whether the agent's replies
+    are heard or never come."""
+    call = held(events, ends_turns=ends_turns, path=path, times=times)
     subject = call.subject
     if subject._voice.since is not None:
         call.happen("quiet")
     subject.away(False, call.now)
-    limit = call.now + 1000 + PUT_OFF * 3 * LONGEST_SILENCE
+    quiet, limit = call.now, call.now + 4000
     while subject.state is not State.ENDED and call.now < limit:
         assert subject.deadline is not None
+        assert subject.deadline - max(quiet, subject._entered) <= LONGEST[subject.state] + 1e-6, subject.state
         call.pass_time(max(0.0, subject.deadline - call.now))
-        if call.replying:
+        if call.replying and (replies or subject.state is State.LISTENING):
             call.happen("says")
             call.replying and call.happen("done")
     assert subject.state is State.ENDED

@@ -6,7 +6,7 @@ from agent.hearing.changes import Kind
 from agent.turn_taking.endpointing import GUESSED
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import DEAF_AFTER, NOTICED_AFTER, UNHEARD_AFTER, WORDLESS
+from agent.turn_taking.parties import DEAF_AFTER, DECODED_AFTER, NOTICED_AFTER, UNHEARD_AFTER, WORDLESS
 from agent.turn_taking.table import Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import (
@@ -203,7 +203,7 @@ def test_a_sound_before_the_words_ends_the_time_that_was_asked_for_with_them() -
     subject.done(1.0)
     begins(subject, 10.0)
     interim(subject, "um", 10.4)
-    assert answered(final(subject, "um, here it is.", 11.4, 11.0)) == ["here it is."]
+    assert answered(final(subject, "um, here it is.", 11.4, 11.0)) == ["um, here it is."]
     subject.says("Thank you.", "", 12.0)
     subject.done(13.0)
     assert subject.state is not State.HOLDING
@@ -211,15 +211,57 @@ def test_a_sound_before_the_words_ends_the_time_that_was_asked_for_with_them() -
 
 def test_music_in_the_place_of_the_caller_is_asked_once_then_waited_for() -> None:
     subject = greeted()
-    subject.sound(voice(Kind.NOISE, 3.0, background=True), 3.0)
+    subject.sound(voice(Kind.NOISE, 6.0, seconds=1.2, background=True), 6.0)
     assert [(at, action) for at, action, _, _ in wait(subject, 250.0)] == [(9.0, Action.REPROMPT)]
     assert subject.state is State.HOLDING
     assert answered(final(subject, "I am back.", 260.0)) == ["I am back."]
 
 
+def test_a_moment_of_music_does_not_make_the_agent_wait() -> None:
+    subject = greeted()
+    subject.sound(voice(Kind.NOISE, 3.0, seconds=0.1, background=True), 3.0)
+    assert [at for at, *_ in wait(subject, 60.0)] == [9.0, 25.0, 57.0]
+
+
+def test_whoever_comes_back_to_music_and_is_not_recognised_is_asked_again_once() -> None:
+    subject = greeted()
+    subject.sound(voice(Kind.NOISE, 6.0, seconds=1.2, background=True), 6.0)
+    wait(subject, 20.0)
+    assert unheard(subject, 20.0) == [(pytest.approx(21.2 + UNHEARD_AFTER), Action.ASK_AGAIN)]
+    subject.says("Sorry?", "", 24.0)
+    subject.done(25.0)
+    assert unheard(subject, 30.0) == []
+    subject.wait(40.0)
+    assert subject.state is State.HOLDING
+    assert unheard(subject, 45.0) == [], "they have asked for the time"
+
+
+@pytest.mark.parametrize("ends_turns", [False, True])
+def test_a_caller_of_whom_no_word_is_recognised_is_asked_again_and_never_taken_for_silent(ends_turns: bool) -> None:
+    subject, told = greeted(ends_turns=ends_turns), []
+    for at in range(2, 120, 8):
+        begins(subject, float(at))
+        ends(subject, at + 2.0)
+        assert final(subject, "", at + 2.5) == ()
+        told += [(when - at, action) for when, action, _, _ in wait(subject, at + 6.1)]
+        subject.says("Sorry?", "", at + 6.2)
+        subject.done(at + 7.2)
+    assert {action for _, action in told} == {Action.ASK_AGAIN, Action.HARDLY}
+    assert all(after <= 2.0 + DECODED_AFTER for after, _ in told)
+    assert len(told) == 15
+
+
+def test_a_cough_that_the_recogniser_takes_for_nothing_is_nothing() -> None:
+    subject = greeted()
+    begins(subject, 3.0)
+    ends(subject, 3.6)
+    final(subject, "", 3.9)
+    assert wait(subject, 8.5) == []
+
+
 def test_a_background_before_a_caller_who_was_answered_does_not_make_them_wait() -> None:
     subject = greeted()
-    subject.sound(voice(Kind.NOISE, 3.0, background=True), 3.0)
+    subject.sound(voice(Kind.NOISE, 3.0, seconds=4.0, background=True), 3.0)
     begins(subject, 4.0)
     ends(subject, 5.0)
     assert answered(final(subject, "Where is my order?", 5.4, 5.0)) == ["Where is my order?"]
