@@ -68,6 +68,7 @@ log = structlog.get_logger()
 
 VOICES = Pool("the voice model", workers=1, waiting=16)
 
+
 def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[CallTools, ...]:
     """The tools that the gateway's features give to agents: one line for each feature."""
     return (
