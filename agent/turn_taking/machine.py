@@ -346,6 +346,7 @@ class TurnMachine(Transitions):
 
         A voice of which words should have come stays one that was not understood.
         """
+        self._voice.noticed = False  # all that it has noticed it has told
         if self._voice.unheard < SPEECH:
             self._voice.settle()
         broke, self._agent.broke = (self._agent.broke if self.state in LISTENS else None), None
