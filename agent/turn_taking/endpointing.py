@@ -22,7 +22,8 @@ DATE = 0.9
 PARTS = 1.7
 """Behind a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
 OVERDUE = 2.0
-"""Behind a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one."""
+"""Behind a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
+behind any words if it has no limit of its own and has never ended a turn."""
 LATE = 1.0
 """Behind any words, after the longest silence that the recogniser itself lets pass before it ends a turn."""
 GUESSED = 1.0
@@ -63,6 +64,8 @@ class Endpointing:
     """What the tools of the agent take: how long an answer is that looks like one of them."""
     numerals: frozenset[str] = frozenset()
     """Digits as words, of the languages that the caller may speak."""
+    trusted: bool = False
+    """Whether the recogniser has ended a turn in this call: then its ends are waited for."""
     asks: bool = False
     """Whether the agent's last sentence was a question."""
     vote: float | None = None
@@ -95,7 +98,8 @@ class Endpointing:
         if self.ends_turns and not ended and not others:
             longest = min(self.options.max_endpointing_delay, self.longest_silence + LATE)
             whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
-            overdue = whole and state is not Progress.PART
+            unknown = not self.trusted and self.longest_silence == inf  # it may never end one
+            overdue = (whole or unknown) and state is not Progress.PART
             return (min(OVERDUE, longest) if overdue else longest), told, "the recogniser has not ended the turn"
         asked = wanted is self.expected
         seconds, why = self._by_words(text, wanted, state, asked=asked, ended=ended)

@@ -320,6 +320,7 @@ class TurnMachine(Transitions):
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
             return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
+        self.endpointing.trusted = True
         text = self._log.text
         delay, told, why = self.endpointing.delay(text, ended=True)
         certain = self._voice.certainly_on

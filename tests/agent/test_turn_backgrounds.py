@@ -8,12 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from agent.hearing.levels import SILENT, level, to_linear
+from agent.line import Audio
 from agent.records import Interrupted, TurnDecided
 from agent.stt import Transcript
 from agent.turn_taking.options import TurnOptions
 from tests.agent.hearing.mixing import RATE, Sound, at_level, noise, place, to_ulaw, ulaw_clip
 from tests.agent.holding import LONG, PERSONA, Held, Setting, by_last, hold
-from tests.fakes.line import FakeCaller, FakeLine, FakeStt, calls, says
+from tests.fakes.line import FakeCaller, FakeLine, FakeStt, calls, now, says
 
 Said = tuple[float, str, str]
 """When somebody says it, which recording it is, and what the recogniser makes of it, word by word, 0.4 s late."""
@@ -31,6 +33,17 @@ def lasting(sound: Sound, seconds: float) -> Sound:
     return np.resize(sound, round(seconds * RATE))
 
 
+async def play(line: FakeLine, sound: bytes) -> None:
+    """Make a sound on a line that tells what it has sent meanwhile, so that its echo is measured."""
+    for at in range(0, len(sound), 480):
+        before = len(line.played)
+        await asyncio.sleep(0.06)
+        sent = to_linear(bytes(line.played[before:])[-480:].rjust(480, b"\xff"))
+        levels = (level(sent[slot : slot + 160]) for slot in range(0, 480, 160))
+        told = bytes(127 if one == SILENT else min(126, max(0, round(-one))) for one in levels)
+        line.incoming.put_nowait(Audio(sound[at : at + 480].ljust(480, b"\xff"), now(), told))
+
+
 def scene(
     setting: Setting, seconds: float, behind: Sequence[tuple[float, Sound]], *said: Said
 ) -> tuple[Held, list[float]]:
@@ -41,7 +54,7 @@ def scene(
 
     async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         loop = asyncio.get_running_loop()
-        start, line.tells = loop.time(), True
+        start = loop.time()
 
         async def tell() -> None:
             for (at, clip), (_, _, text) in zip(clips, said, strict=True):
@@ -59,7 +72,7 @@ def scene(
                 await asyncio.sleep(0.02)
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(caller.play(sound))
+            group.create_task(play(line, sound))
             group.create_task(tell())
             group.create_task(watch())
         caller.hang_up()

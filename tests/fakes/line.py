@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from math import inf
 
 from agent.call_control import CallControl
-from agent.hearing.levels import level, to_linear
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.stt import Onset, SttEvent, Transcript
@@ -39,18 +38,14 @@ class FakeLine:
         self._finished: dict[int, bool] = {}  # whether that was told
         self._position = Heard(0, 0)
         self._paused = False
-        self.tells = False
-        """Whether it tells what it has sent (`Audio.played`)."""
-        self._levels = bytearray()
 
     async def play(self) -> None:
         """The 20 ms clock."""
         while True:
             await asyncio.sleep(0.02)
-            self._levels.append(127)
             if self._paused:
                 continue
-            sent, room = len(self.played), 160
+            room = 160
             while room and self._queue:
                 utterance, sound = self._queue[0]
                 if utterance != self._position.utterance:
@@ -63,10 +58,6 @@ class FakeLine:
                 self._position = Heard(utterance, self._position.samples + len(piece))
                 if not sound:
                     self._queue.pop(0)
-            if self.tells and len(self.played) > sent:
-                self._levels[-1] = min(
-                    126, max(0, round(-level(to_linear(bytes(self.played[sent:]).ljust(160, b"\xff")))))
-                )
             for utterance in sorted(one for one, told in self._finished.items() if not told):
                 if all(waiting != utterance for waiting, _ in self._queue):
                     self._finished[utterance] = True
@@ -113,10 +104,6 @@ class FakeLine:
     @property
     def silent(self) -> bool:
         return self._paused or not self._queue
-
-    def told(self, slots: int) -> bytes:
-        """The levels of the last slots of 20 ms, if it tells them."""
-        return bytes(self._levels[-slots:]).rjust(slots, b"\x7f") if self.tells else b""
 
 
 Fault = Exception | float | None
@@ -282,8 +269,7 @@ class FakeCaller:
         for at in range(0, len(ulaw), 480):
             await asyncio.sleep(0.06)
             self._given += 0.06
-            piece = ulaw[at : at + 480].ljust(480, b"\xff")
-            self._line.incoming.put_nowait(Audio(piece, now(), self._line.told(3)))
+            self._line.incoming.put_nowait(Audio(ulaw[at : at + 480].ljust(480, b"\xff"), now()))
 
     async def say(self, text: str, seconds: float = 1.2, *, eager: bool = False, partial: bool = True) -> None:
         """Speak; the words arrive while speaking and the final ones 0.4 s after."""

@@ -27,13 +27,13 @@ def delay(
 def test_a_recogniser_that_ends_turns_is_believed(text: str) -> None:
     assert delay(text, ends_turns=True) == 0.0
     owed = OVERDUE if text.endswith("?") else OPTIONS.max_endpointing_delay
-    assert delay(text, ends_turns=True, ended=False) == owed
+    assert delay(text, ends_turns=True, ended=False, trusted=True) == owed
     assert delay(text, ends_turns=True, ended=False) <= owed
 
 
 @pytest.mark.parametrize(("own", "seconds"), [(0.64, 1.64), (2.56, 3.56), (30.0, 6.0), (inf, 6.0)])
 def test_what_a_recogniser_owes_is_not_waited_for_much_longer_than_its_own_silence(own: float, seconds: float) -> None:
-    owed = delay("So I ordered a", ends_turns=True, ended=False, longest_silence=own)
+    owed = delay("So I ordered a", ends_turns=True, ended=False, trusted=True, longest_silence=own)
     assert owed == pytest.approx(seconds)
 
 
@@ -182,7 +182,7 @@ def test_a_length_that_nobody_dictates_is_refused(length: int) -> None:
         Expected(Kind.DIGITS, length)
 
 
-def test_the_first_turn_of_a_recogniser_that_ends_turns_is_waited_for_like_any_other() -> None:
+def test_the_first_turn_of_a_recogniser_that_has_a_limit_of_its_own_is_waited_for_like_any_other() -> None:
     subject = machine()
     subject.endpointing.longest_silence = 5.0
     begins(subject, 1.0)
