@@ -108,7 +108,7 @@ def provider(copy: Copy) -> None:
     ),
 """
     copy.insert(offers, r'^    "polly": _CloudProvider', offer)
-    copy.insert(offers, r'^    "polly": \("polly"', '    "example": ("example", "tts"),\n')
+    copy.insert("sipgw/agents/languages.py", r'^    "polly": \("polly"', '    "example": ("example", "model"),\n')
     copy.insert(
         "sipgw/agents/products.py",
         r'^        \("(\w+)", "polly"\)',
