@@ -62,7 +62,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like
 
     browser, audio, texts, record = asyncio.run(scenario())
     frames = [bytes(audio[at : at + 160]) for at in range(0, len(audio), 160)]
-    passed = [frame for frame in frames if frame != LENT]
+    passed = [frame for frame in frames if frame.strip(LENT)]
     sent = {every_code(number) for number in range(1000)}
     assert len(audio) > 40_000
     assert all(frame in sent for frame in passed), "what AssemblyAI got is, byte for byte, what the browser sent"

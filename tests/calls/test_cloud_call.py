@@ -37,7 +37,7 @@ def every_code(frame: int) -> bytes:
 
 
 LENT = b"\xff" * 160
-"""A frame of silence that keeps the recogniser's clock going when this busy machine sends late."""
+"""A frame, or a part of one, of silence that keeps the recogniser's clock going when this busy machine sends late."""
 
 
 async def records(gateway, count: int = 1):
@@ -60,7 +60,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
     heard, audio, texts, record, requests = asyncio.run(scenario())
     assert len(audio) > 40_000
     frames = [bytes(audio[at : at + 160]) for at in range(0, len(audio), 160)]
-    passed = [frame for frame in frames if frame != LENT]
+    passed = [frame for frame in frames if frame.strip(LENT)]
     sent = iter([every_code(number) for number in range(1000)])
     assert all(frame in sent for frame in passed), "what AssemblyAI got is, byte for byte, what the caller sent"
     assert len(passed) > len(frames) / 2

@@ -15,7 +15,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.tools.caller import Call
 from sipgw.tools.evaluation.conversation import ConversationLog, unexpected
-from sipgw.tools.evaluation.eval_set import CallOptions
+from sipgw.tools.evaluation.eval_set import CallOptions, EvalSet
 from sipgw.tools.simulate import command
 from sipgw.tools.simulate.relay import NetworkRelay
 from sipgw.tools.simulate.run import simulate
@@ -113,7 +113,7 @@ async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else
     _, call = await simulate(scenario, tmp_path, lambda who, what: None, config=config, watch=told.watch)
     assert told.handed_over, told.conversation
     assert call.ending == "the caller was handed over"
-    assert not unexpected(CallOptions("x", handed_over=True), told, replace(VERDICT, turns=()), ())
+    assert not unexpected(CallOptions("x", handed_over=True), told, replace(VERDICT, turns=()), EvalSet())
 
 
 def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
