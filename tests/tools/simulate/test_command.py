@@ -113,7 +113,8 @@ async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else
     _, call = await simulate(scenario, tmp_path, lambda who, what: None, config=config, watch=told.watch)
     assert told.handed_over, told.conversation
     assert call.ending == "the caller was handed over"
-    assert not unexpected(CallOptions("x", handed_over=True), told, replace(VERDICT, turns=()), EvalSet())
+    wanted = CallOptions("x", handed_over=True)
+    assert not unexpected(wanted, told, replace(VERDICT, turns=()), EvalSet(calls=(wanted,)))
 
 
 def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
