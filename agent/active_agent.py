@@ -1,12 +1,16 @@
 """Who speaks in a call, and in which language: both may change while it goes on, and the memory stays."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Generic, TypeVar
 
 from agent.call_languages import NAMES, CallLanguages
+from agent.collect import COLLECT
 from agent.consent import Judge
+from agent.forms.fields import FormSetting
+from agent.knowledge import LOOK_UP
 from agent.llm import LanguageModel
+from agent.passages import Find, nothing
 from agent.persona import Persona
 from agent.records import HandedOver, LanguageChanged, Report
 from agent.reply import HANG_UP, TRANSFER, Agent
@@ -14,7 +18,12 @@ from agent.stt import Transcript
 from agent.tools import Tool, ToolError, tool
 from agent.tts import TextToSpeech
 
-BUILT_IN = frozenset({HANG_UP, TRANSFER, "collect_digits", "expect", "wait", "switch_language", "hand_over"})
+BUILT_IN = frozenset(
+    {
+        *(HANG_UP, TRANSFER, LOOK_UP, COLLECT, "collect_digits", "expect", "wait", "switch_language", "hand_over"),
+        *("press_keys", "keep_waiting", "emergency"),
+    }
+)
 """Tools of the conversation itself; those of an agent must not be called like them."""
 MOST = 5
 """Hand-overs in one call."""
@@ -29,14 +38,20 @@ class AgentRole:
     tools: Sequence[Tool] = ()
     languages: tuple[str, ...] = ("en",)
     """Those that it speaks; it begins in the first."""
+    keyterms: tuple[str, ...] = ()
+    """Words that its callers are likely to say."""
     colleagues: Mapping[str, str] = field(default_factory=dict)
     """The agents that it may hand the call over to, and what each is there for."""
     collects: bool = False
     """Whether it may have the caller key in digits."""
     paces: bool = False
     """Whether it may tell what it expects of the caller, and that it waits for them."""
+    form: FormSetting = field(default_factory=FormSetting)
+    """What the fields of its tools' forms are read by."""
     judge: Judge | None = None
     """Who judges whether the caller has agreed, where no model of its own does; with None only a plain yes counts."""
+    find: Find = nothing
+    """Finds what its documents say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +79,8 @@ class ActiveAgent(Generic[R]):
         self._common: Sequence[Tool] = ()
         self._collect: Tool | None = None
         self._pacing: Sequence[Tool] = ()
+        self.look_up: Callable[[Find], Tool] | None = None
+        """Makes the tool that looks something up in the documents; None: they are looked up without one."""
         self._agent: Agent | None = None
         self._changed: Callable[[], None] = lambda: None
         self._handed: list[int] = []
@@ -81,10 +98,24 @@ class ActiveAgent(Generic[R]):
         self._pacing = pacing
         self._perform()
 
+    def give(self, tools: Sequence[Tool]) -> None:
+        """Give further tools to every role."""
+        self._common = (*self._common, *tools)
+        self._perform()
+
     def note_transcript(self, transcript: Transcript) -> None:
         """Take what the caller said: it may tell their language."""
         if self.languages.note_transcript(transcript):
             self._speak("detected")
+
+    def switch_language(self, code: str) -> bool:
+        """Speak the language of that code (ISO 639-1), which was asked for; returns whether it is known."""
+        before = self.languages.now
+        if not self.languages.ask(code):
+            return False
+        if self.languages.now != before:
+            self._speak("asked for")
+        return True
 
     def _speak(self, why: str) -> None:
         self._report(LanguageChanged(self.languages.now, why))
@@ -98,17 +129,31 @@ class ActiveAgent(Generic[R]):
         self.persona = role.persona.speaking(self.languages.now)
         agent.filler = self.persona.filler
         agent.toolbox.offer([*role.tools, *self._common, *self._own_tools()])
+        spoken = tuple(dict.fromkeys((self.languages.now, *self.languages.known)))
+        agent.toolbox.collector.setting = replace(role.form, languages=spoken)
         agent.history.prompt, agent.history.manner = role.persona.prompt, self.languages.manner
         self._changed()
 
     def _own_tools(self) -> list[Tool]:
-        tools = [self._collect] if self._collect is not None and self.role.collects else []
+        tools = [self._emergency()] if self.persona.emergency else []
+        tools += [self._collect] if self._collect is not None and self.role.collects else ()
         tools += self._pacing if self.role.paces else ()
+        if self.look_up is not None and self.role.find is not nothing:
+            tools.append(self.look_up(self.role.find))
         if len(self.languages.known) > 1:
             tools.append(self._switch_language())
         if self._find_agent is not None and self.role.colleagues:
             tools.append(self._hand_over())
         return tools
+
+    def _emergency(self) -> Tool:
+        @tool(repeatable=True)
+        async def emergency() -> dict[str, str]:
+            """The caller needs or asks for an ambulance, the police or the fire brigade. Call it at once, ask nothing
+            before, then say the sentence that it returns and promise nothing else."""
+            return {"status": "no emergency call can be made from here", "say": self.persona.emergency}
+
+        return emergency
 
     def _switch_language(self) -> Tool:
         known = ", ".join(f"{code} ({NAMES[code]})" for code in self.languages.known)
@@ -116,11 +161,8 @@ class ActiveAgent(Generic[R]):
         @tool(side_effect=True, repeatable=True)
         async def switch_language(language: Annotated[str, f"One of: {known}"]) -> dict[str, str]:
             """Speak another language, when the caller asks for it. Say nothing before; go on in that language."""
-            before = self.languages.now
-            if not self.languages.ask(language.strip().lower()):
+            if not self.switch_language(language.strip().lower()):
                 raise ToolError(f"you only speak {known}")
-            if self.languages.now != before:
-                self._speak("asked for")
             return {"status": f"you are speaking {NAMES[self.languages.now]} now"}
 
         return switch_language
@@ -147,6 +189,7 @@ class ActiveAgent(Generic[R]):
             raise ToolError("the call has just been handed over, or too often; help the caller yourself")
         self._handed.append(turn)
         self.role = self._find_agent(name)
+        agent.history.forget_found(LOOK_UP)
         self.languages.learn(self.role.languages)
         self._report(HandedOver(name, before.name, reason))
         self._perform()

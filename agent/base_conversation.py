@@ -63,14 +63,16 @@ class BaseConversation(ConversationKind):
         self._floor = Floor(options, phrases_of(active.role.languages))
         self._listening = Listening()
         self._tasks = Tasks(self._crashed)
-        self._collecting = DtmfCollector(line, agent)
+        self._collecting = DtmfCollector(line, agent, self._listening.voice.mute)
         connect = transfer and self._hand_over
-        self.call_control = CallControl(line, self._floor, agent, self._recite, connect, self._noted)
+        self.call_control = CallControl(
+            line, self._floor, agent, self._recite, connect, self._noted, self._decide, lambda: active.persona.notice,
+        )  # fmt: skip
         """What somebody outside may do to it."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
         agent.toolbox.consent.answer_stands = lambda: self._floor.turns.answer_stands
-        paced = pacing(lambda: self._floor.turns, lambda: self._expect(self._floor.turns.said))
+        agent.toolbox.collector.expect, paced = pacing(lambda: self._floor.turns, self._expect)
         active.enter(agent, common, self._collecting.tool(), paced, self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:
@@ -124,10 +126,7 @@ class BaseConversation(ConversationKind):
         self.call_control.dismiss(self._active.persona.goodbye_overtime, outcome)
 
     def _begin(self) -> None:
-        if notice := self._active.persona.notice:
-            self._floor.turns.announce(self._now())
-            self._recite(notice)
-        else:
+        if not self.call_control.announce():
             self._decide((Decision(Action.GREET, Evidence("greeting")),))
 
     # What comes in
@@ -154,12 +153,16 @@ class BaseConversation(ConversationKind):
             case Digit(key, _) if tool := self._active.persona.keys.get(key):
                 self._spawn(self.call_control.press(tool, self._active.persona.not_done))
             case Digit(key, _):
-                self._decide(self._floor.turns.press(key, self._now()))
+                self._press(key)
             case Away(away, taken):
                 self._listening.voice.reset()
-                self._decide(self._floor.turns.away(away, self._now(), taken=taken))
+                self._decide(self._floor.away(away, self._now(), taken=taken))
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
+
+    def _press(self, key: str) -> None:
+        """The caller pressed a key that is not asked for by anybody else."""
+        self._decide(self._floor.turns.press(key, self._now()))
 
     def _listen_to(self, sound: Audio) -> None:
         if not self._floor.broken:
@@ -167,11 +170,11 @@ class BaseConversation(ConversationKind):
         changes = self._listening.hear(sound.ulaw, sound.at, sound.played)
         self._floor.turns.hear_line(self._listening.voice.path if sound.played else None)
         self._notice(changes)
-        if (piece := self._listening.voice.wants()) is not None:
-            self._line.attend(piece)
+        if (piece := self._listening.wants()) is not None:
+            self._line.set_chunk_duration(piece)
 
     def _notice(self, changes: list[Change]) -> None:
-        for change in changes:
+        for change in () if self._floor.unattended else changes:
             self._decide(self._floor.turns.sound(change, self._now()))
 
     def _tools_run(self, runs: bool) -> None:
@@ -224,7 +227,7 @@ class BaseConversation(ConversationKind):
             Action.CUT: lambda _: self._cut(),
             Action.DISCARD: lambda _: self._discard(),
             Action.KEEP: lambda _: None,
-            Action.GREET: lambda _: self._recite(said.greeting),
+            Action.GREET: lambda _: self._greet(),
             Action.REPROMPT: lambda _: self._reprompt(),
             Action.ASK_AGAIN: lambda _: self._ask_again(),
             Action.HARDLY: lambda _: self._recite(said.hardly),
@@ -239,6 +242,10 @@ class BaseConversation(ConversationKind):
             acts[decision.action](decision)
         self._floor.changed.set()
         self.call_control.go_on()
+
+    def _greet(self) -> None:
+        """Say the greeting."""
+        self._recite(self._active.persona.greeting)
 
     def _take_turn(self, decision: Decision) -> None:
         if decision.text:

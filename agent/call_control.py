@@ -8,11 +8,13 @@ from collections.abc import Callable
 import structlog
 
 from agent.floor import Floor
+from agent.history import NOTE, OVERHEARD
 from agent.line import Line
 from agent.llm import Message
 from agent.records import Outcome, ToolDone, ToolRun, ToolStarted
 from agent.reply import Agent
 from agent.tools import result_text
+from agent.turn_taking.decision import Decisions
 from agent.turn_taking.table import State
 
 log = structlog.get_logger()
@@ -39,15 +41,20 @@ class CallControl:
         recite: Callable[[str], None],
         connect: Callable[[Outcome], None] | None,
         noted: Callable[[], None],
+        decide: Callable[[Decisions], None],
+        notice: Callable[[], str],
     ) -> None:
         """`recite` has the agent say a text; `connect` transfers the caller, None if there is nobody to transfer to;
-        `noted` is told that there is another note in the agent's mind."""
+        `noted` is told that there is another note in the agent's mind; `decide` does what was decided; `notice` is
+        what everybody must hear who comes to the telephone."""
         self._line = line
         self._floor = floor
         self._agent = agent
         self._recite = recite
         self._connect = connect
         self._noted = noted
+        self._decide = decide
+        self._notice = notice
         self._wishes: deque[str] = deque()
 
     @property
@@ -90,8 +97,15 @@ class CallControl:
 
         Raises `CallControlRefused`.
         """
+        self._note(text, NOTE)
+
+    def report(self, text: str) -> None:
+        """Tell the agent what others said that it did not answer: data, no instruction. Raises `CallControlRefused`."""
+        self._note(text, OVERHEARD)
+
+    def _note(self, text: str, heading: str) -> None:
         self._going_on()
-        if not self._agent.history.note(text):
+        if not self._agent.history.note(text, heading):
             raise CallControlRefused("this agent has been told as much as it can keep in mind")
         self._noted()
 
@@ -116,25 +130,48 @@ class CallControl:
         self._agent.call_ending.connecting, self._agent.call_ending.to = True, to
         self._connect(Outcome("transfer", "somebody at the dashboard transferred the call"))
 
-    def wait(self, text: str) -> None:
-        """Say `text` at once, in the place of an answer, and then wait: who is there need not say anything.
+    def wait(self, text: str = "") -> None:
+        """Break off what is being said, say `text` if there is any, and wait for a person.
 
-        It is for what answers in the place of a person who may come. Raises `CallControlRefused`.
+        It is for a recording that speaks in the place of a person who may come. Until `stop_waiting` nothing that is
+        heard begins a turn, and silence means nothing. Raises `CallControlRefused`.
         """
         self._going_on()
-        self.expect(waiting=True)
+        self._floor.unattended = True
+        self._agent.notice = ""
         self._wishes.clear()
-        # What is being told just now is answered first; that answer is broken off before anybody hears it.
-        asyncio.get_running_loop().call_soon(self._say_now, text)
-
-    def expect(self, *, waiting: bool) -> None:
-        """Whether silence means nothing from now on, as with somebody who has put us on hold."""
-        self._floor.turns.away(waiting, asyncio.get_running_loop().time())
-        self._floor.changed.set()
-
-    def _say_now(self, text: str) -> None:
-        if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):
+        self._decide(self._floor.turns.unattended(asyncio.get_running_loop().time()))
+        if text:
             self._recite(text)
+
+    def go_on_waiting(self) -> None:
+        """Wait as after `wait`, when the reply that goes on has nothing more to say."""
+        self._floor.unattended = True
+        self._floor.turns.away(True, asyncio.get_running_loop().time())
+
+    def stop_waiting(self, *, sure: bool = True) -> None:
+        """A person is there, who has heard nothing of what was said before: not that the call is recorded, either.
+
+        Unless that is `sure`, it may be one more recording: the notice then comes with the agent's next words, if any.
+        """
+        if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):
+            return
+        if not sure:
+            self._agent.notice = self._notice()
+        if self._floor.unattended:
+            self._floor.unattended = False
+            self._floor.turns.attended(asyncio.get_running_loop().time())
+            if sure:
+                self.announce()
+            self._floor.changed.set()
+
+    def announce(self) -> bool:
+        """Say the notice, which nothing interrupts, and greet after it; False if there is none."""
+        notice = self._notice()
+        if notice:
+            self._floor.turns.announce(asyncio.get_running_loop().time())
+            self._recite(notice)
+        return bool(notice)
 
     def end(self, cause: str) -> None:
         """End the call at once. Raises `CallControlRefused`."""

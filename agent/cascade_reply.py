@@ -1,8 +1,8 @@
 """One reply of a cascade: the model's words go sentence by sentence to the voice, its tool calls to the tools."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 from agent.ahead import Ahead
 from agent.consent import Judge, judged
 from agent.errors import ProviderError
-from agent.history import INTERRUPTED, AssistantTurn
+from agent.history import INTERRUPTED, AssistantTurn, Draft
 from agent.limits import think
-from agent.llm import LanguageModel, Message, Piece, Text, ToolCall
+from agent.llm import Act, LanguageModel, Piece, Text, ToolCall
+from agent.passages import Find, Passage, nothing
 from agent.records import Turn
 from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
@@ -37,6 +38,10 @@ class CascadeAgent(Agent):
     """Said when the model hangs up without a word."""
     wordless: int = 0
     """How often in a row it had nothing."""
+    find: Find = nothing
+    """Finds what the documents say about the caller's words."""
+    may_be_silent: bool = False
+    """Whether nothing is said in the place of words that it does not have."""
 
     @property
     def judge(self) -> Judge:
@@ -55,11 +60,19 @@ class Preparation:
         self.text = text
         self._agent = agent
         # As the history is now: the final words may enter it before the task takes its first step.
-        messages = agent.history.messages(text, instead)
-        self._thought = Ahead(self._think(messages), agent.spawn)
+        draft = agent.history.draft(text, instead)
+        self.found: asyncio.Future[Sequence[Passage]] = asyncio.get_running_loop().create_future()
+        """What stands in the documents about it: looked up before the model is asked."""
+        self._thought = Ahead(self._think(draft), agent.spawn)
 
-    async def _think(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
+    async def _think(self, draft: Draft) -> AsyncGenerator[Piece, None]:
         agent, first = self._agent, ""
+        found: Sequence[Passage] = ()
+        try:
+            found = await agent.find(draft.words)
+        finally:
+            self.found.set_result(found)  # the turn waits for it
+        messages = draft.with_found(found)
         cutter = SentenceCutter(agent.speech_output.language)
         stream = think(agent.llm, messages, agent.toolbox.schemas)
         async with aclosing(stream) as pieces:
@@ -87,20 +100,36 @@ class CascadeReply(Reply):
     def __init__(self, agent: CascadeAgent, turn: Turn, now: Callable[[], float]) -> None:
         super().__init__(agent, turn, now)
         self._agent: CascadeAgent = agent
+        self._notice = ""
+        """What was said of `Agent.notice`."""
 
     async def run(self, prepared: Preparation | None) -> None:
         """Answer what the history holds. Raises `ProviderError`."""
         self._agent.speech_output.think(on=True)
         try:
-            await self._answer(prepared)
+            with self._notice_kept():
+                await self._answer(prepared)
         finally:
             self._agent.speech_output.think(on=False)
 
+    @contextmanager
+    def _notice_kept(self) -> Iterator[None]:
+        """A reply that breaks off before its notice was heard leaves it to the next one."""
+        try:
+            yield
+        except (asyncio.CancelledError, ProviderError):
+            if self._notice not in self.turn.heard:
+                self._agent.notice = self._notice
+            raise
+
     async def _answer(self, prepared: Preparation | None) -> None:
-        agent = self._agent
+        agent, looked_up = self._agent, None
         for left in range(ROUNDS, -1, -1):
             if prepared is None:
                 agent.recall()
+            if self.turn.caller and looked_up is not agent.find:  # an agent that takes over has its own documents
+                looked_up = agent.find
+                self._know(await (prepared.found if prepared else agent.find(agent.history.draft().words)))
             said = agent.history.say()
             if prepared is not None:
                 pieces, prepared = prepared.pieces(), None
@@ -114,19 +143,32 @@ class CascadeReply(Reply):
                 break
             said.calls = calls[:CALLS]
             await self._run_tools(said)
+            if all(tool is not None and tool.silent for tool in self._called(said)):
+                agent.wordless = 0
+                await agent.speech_output.silent()
+                return
             if self.turn.said and (agent.call_ending.outcome is not None or self._is_quiet(said)):
                 break
         await self._say_something()
         await agent.speech_output.silent()
 
+    def _know(self, found: Sequence[Passage]) -> None:
+        if found:
+            sources = self.turn.sources
+            sources += [one.source for one in self._agent.history.find(found) if one.source not in sources]
+
     def _is_quiet(self, said: AssistantTurn) -> bool:
         """Whether there is nothing to say about the results of all its tools."""
-        found = [self._agent.toolbox.get(call.name) for call in said.calls]
-        return all(one is not None and one.quiet for one in found)
+        return all(one is not None and one.quiet for one in self._called(said))
+
+    def _called(self, said: AssistantTurn) -> list[Tool | None]:
+        return [self._agent.toolbox.get(call.name) for call in said.calls]
 
     async def _say_something(self) -> None:
         """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
         agent, outcome = self._agent, self._agent.call_ending.outcome
+        if agent.may_be_silent:
+            return
         if self.turn.said or outcome is not None:
             agent.wordless = 0
             if not self.turn.said and outcome is not None and outcome.kind == "agent_hung_up" and agent.goodbye:
@@ -142,8 +184,9 @@ class CascadeReply(Reply):
 
     async def recite(self, text: str) -> None:
         """Say a fixed sentence. Raises `ProviderError`."""
-        await self._say(self._agent.history.say(), text, aside=True)
-        await self._agent.speech_output.silent()
+        with self._notice_kept():
+            await self._say(self._agent.history.say(), text, aside=True)
+            await self._agent.speech_output.silent()
 
     async def _speak(self, said: AssistantTurn, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
         calls: list[ToolCall] = []
@@ -162,11 +205,17 @@ class CascadeReply(Reply):
                         await self._say(said, sentence)
                 elif isinstance(piece, ToolCall):
                     calls.append(piece)
+                elif isinstance(piece, Act):
+                    await self._flush(said, cutter)
+                    await piece.do()
         finally:
             ahead.cancel()
+        await self._flush(said, cutter)
+        return calls
+
+    async def _flush(self, said: AssistantTurn, cutter: SentenceCutter) -> None:
         for sentence in cutter.flush():
             await self._say(said, sentence)
-        return calls
 
     async def _next(self, said: AssistantTurn, ahead: Ahead[Piece], read: AsyncGenerator[Piece, None]) -> Piece | None:
         """The next piece, None at the end. Whoever waits for it in silence is told that it takes a moment."""
@@ -177,6 +226,9 @@ class CascadeReply(Reply):
 
     async def _say(self, said: AssistantTurn, text: str, *, aside: bool = False) -> None:
         times = self.turn.times
+        if notice := self._agent.notice:
+            self._notice, self._agent.notice = notice, ""
+            await self._say(said, notice, aside=True)
 
         def on_sound() -> None:
             times.first_sound = times.first_sound or self._now()

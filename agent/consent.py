@@ -166,7 +166,31 @@ class Consent:
 
     def ask(self, what: str) -> None:
         """The agent has to ask about `what` from now on."""
-        self._asked[what] = Question(self._history.place)
+        self._asked[what] = self.question()
+
+    def question(self) -> Question:
+        """One that the agent has to ask from now on."""
+        return Question(self._history.place)
+
+    def said_since(self, question: Question) -> str:
+        """What the agent has said since then, as the caller heard it, up to their last words."""
+        return self._history.exchange_since(question.place).said
+
+    async def answer(
+        self, question: Question, action: str, arguments: Any, heard: Callable[[str], bool]
+    ) -> bool | None:
+        """Whether the caller has said yes or no to it since; None for neither.
+
+        A plain yes right behind it needs nobody to judge it if `heard` finds all of it in what the agent said. Without
+        a judge no other yes counts. A plain no counts unless the caller has said something else since.
+        """
+        exchange = self._history.exchange_since(question.place)
+        plain = plain_answer(exchange.answer, self.phrases) if self.answer_stands() is not None else None
+        if (plain is False and exchange.first) or (plain and exchange.direct and heard(exchange.said)):
+            return plain
+        if self.judge is None:
+            return None
+        return await self._agreed(question, action, arguments) or None
 
     async def given(self, what: str, action: str, arguments: Any) -> Question | None:
         """The question to which the caller has said yes since the agent has to ask; that yes is spent then.

@@ -8,7 +8,10 @@ from agent.active_agent import ActiveAgent, CascadeRole
 from agent.base_conversation import BaseConversation
 from agent.cascade_reply import CascadeAgent, CascadeReply, Preparation
 from agent.errors import ProviderError
+from agent.hearing.changes import Change
 from agent.history import History
+from agent.ivr.options import IvrOptions
+from agent.ivr_driver import IvrDriver
 from agent.limits import boundary
 from agent.line import Audio, Line
 from agent.parts import close_parts, open_parts
@@ -43,6 +46,7 @@ class Conversation(BaseConversation):
         *,
         find_agent: FindAgent | None = None,
         options: TurnOptions | None = None,
+        ivr: IvrOptions | None = None,
         transfer: Callable[[str], Awaitable[bool]] | None = None,
         people: Mapping[str, str] | None = None,
         observer: Callable[[Report], None] | None = None,
@@ -52,10 +56,11 @@ class Conversation(BaseConversation):
 
         `transfer` connects the caller with a person, of that name if it is not empty, and returns whether that
         succeeded; None: there is nobody. `people` are the names, and what each is there for.
-        `call` is the call's identity, which becomes a part of idempotency keys.
+        `call` is the call's identity, which becomes a part of idempotency keys. `ivr`: how to walk through menus of
+        the other side; None: there are none.
         """
         active = ActiveAgent(role, find_agent, self._report)
-        self._attended = active.languages.now
+        self._hears = active.languages.now, role.keyterms
         self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
         options = options or TurnOptions()
@@ -69,6 +74,9 @@ class Conversation(BaseConversation):
         super().__init__(
             line, stt, active, agent, options, transfer=transfer, observer=observer,
         )  # fmt: skip
+        self._ivr = IvrDriver(ivr, line, self._floor, self.call_control, self._answer_menu) if ivr else None
+        if self._ivr is not None:
+            active.give(self._ivr.tools())
 
     async def open(self) -> None:
         """Get STT and TTS ready; a failure is told to the caller by `run`."""
@@ -87,11 +95,12 @@ class Conversation(BaseConversation):
         self._unprepare()
         active, agent = self._active, self._agent
         agent.llm, agent.again, agent.goodbye = active.role.llm, active.persona.again, active.persona.goodbye
+        agent.find = active.role.find
         agent.speech_output.speak_in(active.languages.now)
         self._tts_sessions.change(*_tts_of(active))
-        if active.languages.now != self._attended:
-            self._attended = active.languages.now
-            self._stt.attend(self._attended)
+        if (heard := (active.languages.now, active.role.keyterms)) != self._hears:
+            self._hears = heard
+            self._stt.set_language(*heard)
 
     # What is heard
 
@@ -99,12 +108,16 @@ class Conversation(BaseConversation):
         self._stt.expect(said, self._floor.turns.endpointing.expected)
 
     async def _follow_events(self) -> None:
+        if self._ivr is not None:
+            self._spawn(self._ivr.watch_clock())
         await self._follow("stt", self._stt.name, self._stt.events(), self._understand)
 
     def _listen_to(self, sound: Audio) -> None:
         may_end, before = self._floor.turns.may_end, self._listening.silent_since
         super()._listen_to(sound)
         self._judge.hear(sound.ulaw)
+        if self._ivr is not None:
+            self._ivr.listen(sound.ulaw)
         if may_end and self._listening.silent_since > before:
             self._judge.ask()
 
@@ -120,24 +133,42 @@ class Conversation(BaseConversation):
     def _understand(self, event: SttEvent) -> None:
         self._follow_stt()
         if isinstance(event, Onset):
-            self._floor.turns.notice(self._now())
+            if not self._floor.unattended:
+                self._floor.turns.notice(self._now())
             return
         self._listening.note(event)
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
+        words, prepared = self._listening.words(event), self._prepared
+        if (self._ivr is not None and self._ivr.hear(event)) or self._floor.unattended:
+            return
         self._active.note_transcript(event)
         self._notice(self._listening.lapse(self._now()))
-        words, prepared = self._listening.words(event), self._prepared
         if prepared is not None and not event.final and not _alike(words_of(prepared.text), words_of(words.text)):
             self._unprepare()  # the caller goes on
         self._decide(self._floor.turns.hear(words, self._now()))
+
+    def _answer_menu(self, text: str) -> None:
+        """A menu has said everything: its words are a turn."""
+        self._floor.unattended, self._agent.notice = False, ""
+        self._decide(self._floor.turns.attended(self._now(), text))
+
+    def _notice(self, changes: list[Change]) -> None:
+        for told in self._listening.followed(changes) if not self._floor.broken else ():
+            self._stt.follow_voice(*told)
+        if not self._floor.unattended:
+            super()._notice(changes)
 
     # What is said
 
     def _decide(self, decisions: Decisions) -> None:
         super()._decide(decisions)
-        if self._agent.late and self.call_control.idle:
+        if self._has_late() and self.call_control.idle:
             self._decide(self._floor.turns.late(self._now()))
+
+    def _has_late(self) -> bool:
+        """Whether there is something to tell that the caller does not wait for."""
+        return bool(self._agent.late)
 
     def _arrived(self) -> None:
         """A tool has returned after the reply that wanted its result: it is told when nobody speaks."""

@@ -1,6 +1,7 @@
 """Digits that the agent asks for: so many, up to a key, one of a menu; in secret where nobody may read them."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from agent.tools import Tool, tool
 LONGEST = 120.0
 """Seconds for all of it."""
 LINGER = 1.0
-"""Seconds for which a line stays secluded after the last key: its tone and its last packets come behind it."""
+"""Seconds for which a line stays private after the last key: its tone and its last packets come behind it."""
 
 # Once for all calls: pydantic makes a model of each that is new.
 Question = Annotated[
@@ -29,8 +30,10 @@ Choices = Annotated[str, Field(description='For a menu, its keys: "123".', max_l
 class DtmfCollector:
     """The collections of one call, one at a time."""
 
-    def __init__(self, line: Line, agent: Agent) -> None:
+    def __init__(self, line: Line, agent: Agent, mute: Callable[[bool], None]) -> None:
+        """`mute` is told when the sound of the line goes for keys that nobody may read, and when it comes back."""
         self._line = line
+        self._mute = mute
         self._agent = agent
         self._going: DtmfCollection | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -76,14 +79,14 @@ class DtmfCollector:
             return {"status": "the caller is pressing keys already"}
         self._going = going = DtmfCollection(wanted, asyncio.get_running_loop().time() + LONGEST)
         if secret:
-            self._seclude()
+            self._set_private()
         try:
             await self._ask(question, going)
             await self._wait(going)
         finally:
             self._going = None
             if secret:
-                self._opening = asyncio.get_running_loop().call_later(LINGER, self._line.seclude, False)
+                self._opening = asyncio.get_running_loop().call_later(LINGER, self._set_public)
         told: dict[str, Any] = {"status": going.state.value}
         if going.state is not DtmfState.COMPLETE:
             return told
@@ -91,10 +94,15 @@ class DtmfCollector:
             return told | {"reference": self._agent.toolbox.vault.keep(going.keys), "keys": len(going.keys)}
         return told | {"digits": going.keys}
 
-    def _seclude(self) -> None:
+    def _set_private(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
-        self._line.seclude(True)
+        self._line.set_private(True)
+        self._mute(True)
+
+    def _set_public(self) -> None:
+        self._line.set_private(False)
+        self._mute(False)
 
     async def _ask(self, question: str, going: DtmfCollection) -> None:
         """Put the question, as far as the caller lets us."""

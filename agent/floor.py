@@ -9,11 +9,14 @@ from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
 from agent.stt import Transcript, Word
+from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import Lexicon
 from agent.turn_taking.words import Words, words_of
 
+EVEN = 0.02
+"""Seconds of sound in a piece where all are short."""
 UNSETTLED = 1.0
 """Seconds after a word in which it may turn out that it was not the caller's."""
 
@@ -34,6 +37,8 @@ class Floor:
         """What could not be opened."""
         self.changed = asyncio.Event()
         self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.unattended = False
+        """Whether a recording speaks in the place of a person: nothing that is heard begins a turn."""
 
     def start(self, now: float) -> None:
         """The call begins."""
@@ -45,6 +50,10 @@ class Floor:
         nods = frozenset(" ".join(words_of(phrase)) for phrase in agreeing)
         self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods)
         self.turns.endpointing.numerals = phrases.digits
+
+    def away(self, away: bool, now: float, *, taken: bool) -> Decisions:
+        """The line is on hold, or no longer. While a person is waited for, it may be the recording that is back."""
+        return self.turns.away(away, now, taken=taken) if taken or not self.unattended else ()
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""
@@ -59,6 +68,9 @@ class Listening:
         self.voice = CallerSound()
         self.silent_since = 0.0
         """When the caller's last sound arrived, if it has ended."""
+        self.even = False
+        """Whether their sound comes in short pieces all the time."""
+        self._evened = False
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
@@ -66,12 +78,20 @@ class Listening:
         """When each word of the recogniser's present turn was heard, as it was reported first."""
         self._theirs: list[bool] = []
         """Whether it is the caller's."""
+        self._among = False
+        """Whether others are heard on the line, too, as the recogniser was told."""
 
     def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""
         self._given += len(ulaw)
         self._arrived = at
         return self._note(self.voice.feed(ulaw, at, played))
+
+    def wants(self) -> float | None:
+        """See `agent.hearing.caller.CallerSound.wants`."""
+        wanted, before = self.voice.wants(), self._evened
+        self._evened = self.even
+        return wanted if not self.even else EVEN if wanted is not None or not before else None
 
     def lapse(self, now: float) -> list[Change]:
         """What changed because nothing came until `now`."""
@@ -82,6 +102,19 @@ class Listening:
             if change.kind in (Kind.VOICE_ENDED, Kind.SHORT_VOICE):
                 self.silent_since = change.at
         return changes
+
+    def followed(self, changes: list[Change]) -> list[tuple[bool | None, float]]:
+        """What the recogniser has to know of these changes: arguments of `agent.stt.SpeechToText.follow_voice`."""
+        before, self._among = self._among, self.voice.others
+        if not self._among:
+            return [(None, 0.0)] if before else []
+        told: list[tuple[bool | None, float]] = [] if before else [(self.voice.speaking, self._arrived)]
+        for kind, at, evidence in changes:
+            if kind is Kind.SHORT_VOICE:
+                told.append((True, at - evidence.seconds))
+            if kind in (Kind.VOICE_STARTED, Kind.VOICE_ENDED, Kind.SHORT_VOICE):
+                told.append((kind is Kind.VOICE_STARTED, at))
+        return [(speaking, self._arrived - at) for speaking, at in told]
 
     def note(self, transcript: Transcript) -> None:
         """Remember where the last word ended."""

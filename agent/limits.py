@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from agent.errors import ProviderError
-from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, ReplyForm, Text, ToolCall, ToolSchema, patience
 
 log = structlog.get_logger()
 
@@ -60,15 +60,15 @@ async def think(
 ) -> AsyncGenerator[Piece, None]:
     """The model's reply within its limits; a passing failure before the first piece is tried once more.
 
-    Both tries together have `FIRST_TOKEN` seconds. A model that asks to be left alone for a while is, if that leaves
-    it time for its first piece.
+    Both tries together have `FIRST_TOKEN` seconds, or those of a `ReplyForm`. A model that asks to be left alone for a
+    while is, if that leaves it time for its first piece.
     """
     now = asyncio.get_running_loop().time
-    until = now() + FIRST_TOKEN
+    until, gap = now() + patience(tools, FIRST_TOKEN), patience(tools, GAP)
     for attempt in (1, 2):
         begun = False
         try:
-            async with aclosing(within(llm.reply(messages, tools), llm.name, until - now(), GAP)) as pieces:
+            async with aclosing(within(llm.reply(messages, tools), llm.name, until - now(), gap)) as pieces:
                 async for piece in pieces:
                     begun = True
                     yield piece
@@ -81,13 +81,18 @@ async def think(
             return
 
 
-async def whole(llm: LanguageModel, messages: Sequence[Message], limit: float) -> str:
-    """All words of the model's reply. Raises `ProviderError`, also when that takes more than `limit` seconds."""
-    text = ""
+async def whole(llm: LanguageModel, messages: Sequence[Message], limit: float, form: ReplyForm | None = None) -> str:
+    """All words of the model's reply, or what it has filled in of `form`, as JSON that nobody has checked.
+
+    Raises `ProviderError`, also when that takes more than `limit` seconds.
+    """
+    text, filled = "", ""
     try:
-        async with asyncio.timeout(limit), aclosing(think(llm, messages, ())) as pieces:
+        async with asyncio.timeout(limit), aclosing(think(llm, messages, (form,) if form else ())) as pieces:
             async for piece in pieces:
                 text += piece.delta if isinstance(piece, Text) else ""
+                if form and isinstance(piece, ToolCall) and piece.name == form.name:
+                    filled = piece.arguments
     except TimeoutError:
         raise ProviderError(llm.name, f"the reply took more than {limit:g} s") from None
-    return text
+    return filled or text

@@ -15,7 +15,7 @@ class Audio(NamedTuple):
     """Sound from the caller, complete and in order; lost audio is already filled in."""
 
     ulaw: bytes
-    """Mu-law samples, 1 byte each; how many at a time: see `Line.attend`."""
+    """Mu-law samples, 1 byte each; how many at a time: see `Line.set_chunk_duration`."""
     at: float
     """When its last sample arrived."""
     played: bytes = b""
@@ -95,7 +95,7 @@ class Line(Protocol):
         """Press `keys` (``0123456789*#ABCD``), 100 ms each; what is being said waits. Raises `ValueError`."""
         ...
 
-    def seclude(self, on: bool) -> None:
+    def set_private(self, on: bool) -> None:
         """From now on, or no longer: what the caller does is for `Digit` events alone.
 
         It is neither recorded nor captured nor listened to, and `Audio` is silence.
@@ -106,7 +106,7 @@ class Line(Protocol):
         """From now on, or no longer, the caller waits for what is said next: the line may have a sound for that."""
         ...
 
-    def attend(self, piece: float) -> None:
+    def set_chunk_duration(self, seconds: float) -> None:
         """Bring sound in pieces of about so many seconds, 0.02 to 0.1: each of them costs the same."""
         ...
 

@@ -1,6 +1,6 @@
 """The model: what decides the next words and tool calls, in the shape of OpenAI's chat completions."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Message = dict[str, Any]
@@ -8,6 +8,39 @@ Message = dict[str, Any]
 
 ToolSchema = dict[str, Any]
 """One tool: ``{"type": "function", "function": {"name", "description", "parameters": JSON schema}}``."""
+
+
+class ReplyForm(dict[str, Any]):
+    """A `ToolSchema` by which the model is to give its whole reply.
+
+    A provider whose server holds the text of a reply to a JSON schema has it do that: then `Text` is the JSON. Every
+    other one offers it as the tool that it is, and `ToolCall.arguments` are the JSON.
+    """
+
+    TOKENS = 3000
+    """Of such a reply at most."""
+    SECONDS = 45.0
+    """For the first piece, and between two: no caller waits, and a tool call comes when all of it is written."""
+
+    @property
+    def name(self) -> str:
+        """The name of the tool."""
+        return str(self["function"]["name"])
+
+    @property
+    def strict(self) -> dict[str, Any]:
+        """Its name and schema, as OpenAI's structured outputs take them."""
+        return {"name": self.name, "schema": self["function"]["parameters"], "strict": True}
+
+
+def form_in(tools: Sequence[ToolSchema]) -> ReplyForm | None:
+    """The form among the tools, if there is one."""
+    return next((one for one in tools if isinstance(one, ReplyForm)), None)
+
+
+def patience(tools: Sequence[ToolSchema], seconds: float) -> float:
+    """The time for a piece of the reply: `seconds`, but that of the form if there is one among the tools."""
+    return ReplyForm.SECONDS if form_in(tools) else seconds
 
 
 class Text(NamedTuple):
@@ -33,7 +66,16 @@ class Usage(NamedTuple):
     completion: int
 
 
-Piece = Text | ToolCall | Usage
+class Act(NamedTuple):
+    """Something to be done when all words before it are on the line. Only brains that hold the call's commands do so.
+
+    `do` raises only `agent.errors.ProviderError`.
+    """
+
+    do: Callable[[], Awaitable[None]]
+
+
+Piece = Text | ToolCall | Usage | Act
 
 
 class LanguageModel(Protocol):
@@ -53,4 +95,12 @@ class LanguageModel(Protocol):
 
     async def close(self) -> None:
         """Free the connections."""
+        ...
+
+
+class DistantModel(LanguageModel, Protocol):
+    """A language model of a service: what `agent.providers.provider.Provider.make` makes."""
+
+    def warm(self) -> None:
+        """Open a connection in the background unless one stands, so that the first reply of a call finds it."""
         ...

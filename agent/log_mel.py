@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from agent.blas import use_one_thread
+
 RATE = 16_000
 HOP = 160
 WINDOW = 400
@@ -14,6 +16,7 @@ class LogMel:
     """The filters, made once."""
 
     def __init__(self) -> None:
+        use_one_thread()
         self._filters = _mel_filters()
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 

@@ -69,6 +69,9 @@ class McpServer:
                     log.info("MCP server connected", server=self._options.name, tools=[one.name for one in self.tools])
                     await self._until_lost(client)
             except Exception as error:  # noqa: BLE001  the provider boundary: whatever the library raises, calls go on
+                task = asyncio.current_task()
+                if task and task.cancelling():  # at its own time limit the library raises that instead
+                    raise asyncio.CancelledError from None
                 log.warning("MCP server lost", server=self._options.name, cause=_cause(error)[:300])
             finally:
                 self._client = None
@@ -94,7 +97,7 @@ class McpServer:
                 server = mcp.StdioServerParameters(command=program, args=arguments, env=env)
             seconds = options.connect_limit if options.url else max(options.connect_limit, STARTS)
             async with asyncio.timeout(seconds) as limit:
-                async with mcp.Client(server, cache=None, read_timeout_seconds=options.timeout) as client:
+                async with mcp.Client(server, cache=None, read_timeout_seconds=seconds) as client:
                     limit.reschedule(None)
                     yield client
 
@@ -156,7 +159,7 @@ class McpServer:
             await self._reached()
             client = self._client
             try:
-                result = await client.call_tool(name, arguments)
+                result = await client.call_tool(name, arguments, self._options.timeout)
             except mcp.MCPError as error:
                 if error.code != CLOSED:
                     refused = again or error.code in REFUSED

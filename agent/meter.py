@@ -1,6 +1,6 @@
 """What a call uses of its providers, reported as it is used: seconds heard, tokens, characters spoken."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from types import MethodType
@@ -9,11 +9,11 @@ from weakref import WeakMethod
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.llm import LanguageModel, Message, Piece, Text, ToolSchema, Usage
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.records import Used
-from agent.stt import SpeechToText, SttEvent
+from agent.stt import SpeechToText
 from agent.tts import Speech, TextToSpeech
-from agent.turn_taking.expect import OPEN, Expected
+from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
 
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
@@ -40,33 +40,14 @@ def meter(report: Callable[[Used], None]) -> None:
     METER.set(tell)
 
 
-class MeteredStt:
+class MeteredStt(SttWrapper):
     """STT whose sound is counted, as that of the product `by`."""
 
     def __init__(self, stt: SpeechToText, report: UsageReport, by: str = "") -> None:
-        self._stt = stt
+        super().__init__(stt)
         self._report = report
         self._by = by
         self._samples = 0
-
-    @property
-    def name(self) -> str:
-        """Who hears now."""
-        return self._stt.name
-
-    @property
-    def ends_turns(self) -> bool:
-        """See `SpeechToText.ends_turns`."""
-        return self._stt.ends_turns
-
-    @property
-    def longest_silence(self) -> float:
-        """See `SpeechToText.longest_silence`."""
-        return self._stt.longest_silence
-
-    async def open(self) -> None:
-        """See `SpeechToText.open`."""
-        await self._stt.open()
 
     def send_audio(self, ulaw: bytes) -> None:
         """See `SpeechToText.send_audio`."""
@@ -75,17 +56,11 @@ class MeteredStt:
         if self._samples >= REPORTED * SAMPLE_RATE:
             self._tell()
 
-    def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """See `SpeechToText.expect`."""
-        self._stt.expect(said, wanted)
-
-    def attend(self, language: str) -> None:
-        """See `SpeechToText.attend`."""
-        self._stt.attend(language)
-
-    def events(self) -> AsyncIterator[SttEvent]:
-        """See `SpeechToText.events`."""
-        return self._stt.events()
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
+        """See `SpeechToText.set_language`. Another language may take another model, at another price."""
+        self._tell()
+        super().set_language(language, keyterms)
+        self._by = getattr(self._stt, "product", "") or self._by
 
     async def close(self) -> None:
         """See `SpeechToText.close`."""
@@ -98,15 +73,14 @@ class MeteredStt:
             self._report(Used("stt", self._by or self.name, "seconds", samples / SAMPLE_RATE))
 
 
-class MeteredLlm:
+class MeteredLlm(LlmWrapper):
     """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it.
 
     One that refuses or cannot be reached uses nothing; one that takes too long may be at work.
     """
 
     def __init__(self, llm: LanguageModel, report: UsageReport | None = None, by: str = "") -> None:
-        self.name = llm.name
-        self._llm = llm
+        super().__init__(llm)
         self._report = report
         self._by = by or llm.name
 
@@ -120,7 +94,7 @@ class MeteredLlm:
                     begun = True
                     if isinstance(piece, Usage):
                         usage = piece
-                    else:
+                    elif isinstance(piece, Text | ToolCall):
                         said += len(piece.delta if isinstance(piece, Text) else piece.arguments)
                     yield piece
         except ProviderError as error:
@@ -134,17 +108,12 @@ class MeteredLlm:
                 report(Used("llm", self._by, "tokens_in", usage.prompt))
                 report(Used("llm", self._by, "tokens_out", usage.completion))
 
-    async def close(self) -> None:
-        """See `LanguageModel.close`."""
-        await self._llm.close()
 
-
-class ChargedLlm:
+class ChargedLlm(LlmWrapper):
     """A model that one call asks, from whichever task: `report` is told what is used."""
 
     def __init__(self, llm: LanguageModel, report: UsageReport) -> None:
-        self.name = llm.name
-        self._llm = llm
+        super().__init__(llm)
         self._report = report
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
@@ -154,17 +123,13 @@ class ChargedLlm:
             async for piece in pieces:
                 yield piece
 
-    async def close(self) -> None:
-        """See `LanguageModel.close`."""
-        await self._llm.close()
-
 
 def _length(message: Message) -> int:
     content: Any = message.get("content")
     return len(content) if isinstance(content, str) else 0
 
 
-class MeteredTts:
+class MeteredTts(TtsWrapper):
     """A voice whose characters are counted, as those of the product `by`, whether anybody hears them or not.
 
     They count from the first sound on, and at the latest when nobody waits for it any more: the provider makes all of a
@@ -172,18 +137,9 @@ class MeteredTts:
     """
 
     def __init__(self, tts: TextToSpeech, report: UsageReport, by: str = "") -> None:
-        self._tts = tts
+        super().__init__(tts)
         self._report = report
         self._by = by or tts.name
-
-    @property
-    def name(self) -> str:
-        """Who speaks."""
-        return self._tts.name
-
-    async def open(self) -> None:
-        """See `TextToSpeech.open`."""
-        await self._tts.open()
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `TextToSpeech.speak`."""
@@ -201,10 +157,6 @@ class MeteredTts:
         finally:
             if counts:
                 self._report(Used("tts", self._by, "characters", len(text)))
-
-    async def close(self) -> None:
-        """See `TextToSpeech.close`."""
-        await self._tts.close()
 
 
 def metered_stt(make: Callable[[], SpeechToText], by: str) -> Callable[[], SpeechToText]:

@@ -19,8 +19,17 @@ Asked = Annotated[
 Length = Annotated[int, Field(description="How many digits or letters it has; 0 if that is not known.", ge=0, le=64)]
 
 
-def pacing(turns: Callable[[], TurnMachine], asked: Callable[[], None]) -> list[Tool]:
-    """The tools `expect` and `wait`, for the turn machine of the call; `asked` is told that it expects something."""
+def pacing(
+    turns: Callable[[], TurnMachine], asked: Callable[[str], None]
+) -> tuple[Callable[[Expected], None], list[Tool]]:
+    """What notes an expected answer with the turn machine of the call, and the tools `expect` and `wait`.
+
+    `asked` is told what the agent says when something is expected.
+    """
+
+    def note(expected: Expected) -> None:
+        turns().expect(expected)
+        asked(turns().said)
 
     @tool(quiet=True, repeatable=True)
     async def expect(kind: Asked, length: Length = 0) -> dict[str, str]:
@@ -28,8 +37,7 @@ def pacing(turns: Callable[[], TurnMachine], asked: Callable[[], None]) -> list[
 
         The caller is then not cut off between the parts of the answer.
         """
-        turns().expect(Expected(Kind(kind), length or None))
-        asked()
+        note(Expected(Kind(kind), length or None))
         return {"status": "noted"}
 
     @tool(quiet=True, repeatable=True)
@@ -41,4 +49,4 @@ def pacing(turns: Callable[[], TurnMachine], asked: Callable[[], None]) -> list[
         turns().wait(asyncio.get_running_loop().time())
         return {"status": "the caller will speak when they are back"}
 
-    return [expect, wait]
+    return note, [expect, wait]

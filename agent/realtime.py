@@ -52,8 +52,10 @@ class ReplyEnded(NamedTuple):
 class Consumed(NamedTuple):
     """Something that is charged for, since the last time."""
 
-    unit: Literal["tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out"]
-    amount: int
+    unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out"]
+    amount: float
+    product: str = ""
+    """Whose price it has, if that is another one's than the session's."""
 
 
 class Reopened(NamedTuple):
@@ -125,6 +127,13 @@ class RenewableRealtime(RealtimeModel, Protocol):
 
     brief: Callable[[], Brief]
     """What the next session is to be; to be set before `open`."""
+
+    @property
+    def full_duplex(self) -> bool:
+        """Whether the session decides alone when it falls silent: its sound is neither held back nor discarded for the
+        sound that the caller makes. Its `Onset` comes when nothing more of it is to be heard. A session says so by an
+        attribute of this name; one without it does not."""
+        ...
 
     def give_up(self, problem: str) -> None:
         """Take the present session for lost, because of `problem`."""

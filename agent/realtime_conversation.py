@@ -5,15 +5,18 @@ what was not played is forgotten on both sides. All else is `agent.base_conversa
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from agent.active_agent import ActiveAgent, AgentRole
 from agent.base_conversation import BaseConversation
 from agent.errors import ProviderError
+from agent.hearing.changes import Change
 from agent.history import History, UserTurn
+from agent.knowledge import look_up
 from agent.line import Line
 from agent.llm import Message, ToolCall
 from agent.parts import close_parts, open_parts
+from agent.passages import Passage
 from agent.realtime import (
     Answering,
     Brief,
@@ -49,6 +52,7 @@ CORRECTED = "What came of the last thing that you decided about this call: {resu
 OPENING = 'Begin with exactly this: "{opening}" '
 ASKED_AFTER = 2.0
 """Seconds after that in which it still may; then it is prompted."""
+NOBODY = '{"error": "a recording is on the line; nothing was done"}'
 DEAF = (State.ANNOUNCING, State.CLOSING)
 """States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
 
@@ -80,8 +84,10 @@ class RealtimeConversation(BaseConversation):
             toolbox=Toolbox((), call), history=History(role.persona.prompt), speech_output=self._speech_output,
             call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn,
         )  # fmt: skip
+        active = ActiveAgent(role, find_agent, self._report)
+        active.look_up = lambda find: look_up(find, self._found)
         super().__init__(
-            line, session, ActiveAgent(role, find_agent, self._report), agent,
+            line, session, active, agent,
             options or TurnOptions(),
             transfer=transfer, observer=observer,
         )  # fmt: skip
@@ -98,6 +104,8 @@ class RealtimeConversation(BaseConversation):
         """What the caller said, until it is answered."""
         self._answered: tuple[UserTurn, RealtimeReply] | None = None
         """What was answered last, and the answer."""
+        self._unwanted = ""
+        """The reply to a recording that was thrown away last."""
 
     async def open(self) -> None:
         """Begin the session; a failure is told to the caller by `run`."""
@@ -119,6 +127,10 @@ class RealtimeConversation(BaseConversation):
         """The instructions of the session."""
         follow = FOLLOW if len(self._active.languages.known) > 1 else ""
         return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
+
+    def _found(self, passages: Sequence[Passage]) -> None:
+        if self._floor.turn is not None:
+            self._floor.turn.sources += [one.source for one in passages]
 
     def _correct(self, call: str, result: str, failed: bool) -> None:
         """A tool turned out otherwise: let the session know.
@@ -159,10 +171,18 @@ class RealtimeConversation(BaseConversation):
     # What it hears
 
     def _give(self, ulaw: bytes) -> None:
-        super()._give(b"\xff" * len(ulaw) if self._floor.turns.state in DEAF else ulaw)
+        told = self._floor.unattended and self._floor.replying is not None  # a call screen: who calls and why
+        super()._give(b"\xff" * len(ulaw) if told or self._floor.turns.state in DEAF else ulaw)
 
     def _expect(self, said: str) -> None:
         """The session knows what it says."""
+
+    def _notice(self, changes: list[Change]) -> None:
+        """A full-duplex session hears the caller while it speaks, and judges by itself what their sounds mean. What it
+        says comes as evenly as it hears."""
+        self._listening.even = self._session.full_duplex
+        if not self._listening.even:
+            super()._notice(changes)
 
     # What the session tells
 
@@ -170,6 +190,8 @@ class RealtimeConversation(BaseConversation):
         await self._follow("realtime", self._session.name, self._session.events(), self._happen)
 
     def _happen(self, event: RealtimeEvent) -> None:
+        if self._floor.unattended and self._ignore(event):
+            return
         match event:
             case Onset(at):
                 self._onset = at
@@ -179,16 +201,38 @@ class RealtimeConversation(BaseConversation):
             case Answering():
                 if self._onset is not None:
                     self._spoken()
-            case Consumed(unit, amount):
-                self._report(Used("realtime", self._session.product, unit, amount))
+                elif self._current is not None:
+                    self._current.goes_on()
+            case Consumed(unit, amount, product):
+                self._report(Used("realtime", product or self._session.product, unit, amount))
             case Reopened():
                 self._go_on()
             case ReplyAudio() | Words() | ReplyEnded() | ToolCall():
                 self._output(event)
 
+    def _ignore(self, event: RealtimeEvent) -> bool:
+        """Keep the session from an answer to a recording; returns whether there is nothing else to do."""
+        match event:
+            case ReplyAudio(reply) | Words(reply) if self._floor.replying is None:
+                if reply != self._unwanted:
+                    self._unwanted = reply
+                    self._session.hush()
+                    self._session.cut(reply, 0)
+                return True
+            case ToolCall() if self._floor.replying is None:
+                self._session.answer(event.id, NOBODY, failed=True)
+                return True
+        return isinstance(event, Onset | Answering)
+
     def _written_down(self, heard: Transcript) -> None:
         """The words may come before the reply or, since they are written down by another model, after it."""
+        waited = self._floor.unattended
         self._report(CallerSaid(heard.text, heard.final))
+        if waited:
+            # The session is given the first words of a person again: its answer to them was thrown away.
+            if not self._floor.unattended and self._floor.turns.state is not State.ANNOUNCING:
+                self._decide(self._floor.turns.attended(self._now(), heard.text))
+            return
         if not heard.final:
             return
         if self._answered is not None and (self._onset is None or heard.end <= self._onset):

@@ -159,6 +159,10 @@ class RealtimeReply(Reply):
                 self._call(event)
         self._changed.set()
 
+    def goes_on(self) -> None:
+        """The session works at it."""
+        self._changed.set()
+
     def break_off(self, *, owed: bool) -> None:
         """Nothing more comes of what was begun; whether something else does."""
         for reply in list(self._open):
@@ -225,7 +229,7 @@ class RealtimeReply(Reply):
         filling = self._agent.spawn(self._fill(call.name))
         found = self._agent.toolbox.get(call.name)
         try:
-            if found is not None and found.confirm:
+            if found is not None and found.asks:
                 await self._wording()  # whether they said yes is told by their words
             run = await self._run_tool(call, said)
         finally:

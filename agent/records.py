@@ -84,6 +84,8 @@ class Turn:
     language: str = ""
     """What was spoken, an ISO 639-1 code."""
     tools: list[ToolRun] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    """The passages of documents that the agent had for it: ``file``, ``heading``, ``chunk`` and ``score``."""
     times: Times = field(default_factory=Times)
     discarded: int = 0
     """How many replies to it were prepared or begun, and thrown away before anything of them was heard."""
@@ -219,8 +221,9 @@ class Outcome:
     kind: Literal[
         "caller_hung_up", "line_lost", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here",
         "over_budget", "gateway_stopped", "refused", "failed", "machine", "message_left", "fax",
+        "screened", "no_person",
     ]  # fmt: skip
-    """The last three: no human answered a call that was made."""
+    """The last five: no human answered a call that was made."""
     text: str
     """One sentence for the record."""
 

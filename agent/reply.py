@@ -153,6 +153,9 @@ class Agent:
     """Is told whether tools of the present reply run, each time that this or what is being said has changed."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
+    notice: str = ""
+    """What somebody who may have come must hear: said before the next words, and again before later ones until it was
+    heard."""
 
     def __post_init__(self) -> None:
         self.toolbox.consent = Consent(self.history, self.judge)

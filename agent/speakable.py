@@ -7,6 +7,7 @@ Numbers stay in digits in every language: what they are in words is left to the 
 import re
 from calendar import month_name
 
+from agent.forms.spoken import SIGNS
 from agent.spoken_forms import in_words
 
 _LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,2000}\)")
@@ -70,16 +71,6 @@ _UNIT_STARTS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 _CURRENCY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "₹": ("rupee", "paisa")}
 _CURRENCY |= {code: _CURRENCY[sign] for code, sign in zip(("USD", "EUR", "GBP", "INR"), "$€£₹", strict=True)}
-_SIGNS = {
-    "en": {".": "dot", "+": "plus", "@": "at", "_": "underscore", "-": "dash"},
-    "es": {".": "punto", "+": "más", "@": "arroba", "_": "guion bajo", "-": "guion"},
-    "fr": {".": "point", "+": "plus", "@": "arobase", "_": "tiret bas", "-": "tiret"},
-    "de": {".": "Punkt", "+": "plus", "@": "ät", "_": "Unterstrich", "-": "Bindestrich"},
-    "pt": {".": "ponto", "+": "mais", "@": "arroba", "_": "sublinhado", "-": "hífen"},
-    "it": {".": "punto", "+": "più", "@": "chiocciola", "_": "trattino basso", "-": "trattino"},
-    "hi": {".": "डॉट", "+": "प्लस", "@": "ऐट", "_": "अंडरस्कोर", "-": "हाइफ़न"},
-}
-"""What the signs of addresses and numbers are called."""
 _SCALES = {"k": "thousand"} | dict.fromkeys(("m", "mn"), "million") | dict.fromkeys(("b", "bn"), "billion")
 _SCALES["tn"] = "trillion"
 _PENCE = {"penny": "pence", "paisa": "paise"}
@@ -87,7 +78,7 @@ _PENCE = {"penny": "pence", "paisa": "paise"}
 
 def speakable(text: str, language: str = "en") -> str:
     """`text`, which is in `language` (ISO 639-1), as it is given to the voice."""
-    signs = _SIGNS.get(language, {})
+    signs = SIGNS.get(language, {})
     text = _LINK.sub(r"\1", text)
     text = _URL.sub(lambda match: _site(match, signs), text)
     text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", _TAG.sub(" ", text)))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from agent.ahead import Ahead, Spawn
 from agent.errors import ProviderError
@@ -12,7 +13,7 @@ from agent.line import SAMPLE_RATE, Heard, Line
 from agent.places import places
 from agent.recorded import moment
 from agent.speakable import speakable
-from agent.tts import Speech, TextToSpeech, WordTime
+from agent.tts import Inquiry, Speech, TextToSpeech, WordTime
 from agent.ulaw import audible
 from agent.utterances import Utterances
 
@@ -75,6 +76,9 @@ class SpeechOutput(Utterances):
                         if isinstance(piece, WordTime):
                             sentence.timed.append((place(piece.letters), piece.samples))
                             continue
+                        if isinstance(piece, Inquiry):
+                            sentence.ask = partial(self._ask, sentence, piece, place)
+                            continue
                         on_sound()
                         sounded = sounded or audible(piece)
                         await self._put(sentence, piece)
@@ -87,6 +91,17 @@ class SpeechOutput(Utterances):
         finally:
             if self._covering is not None:
                 self._covering.cancel()
+            self._line.finish(sentence.utterance)
+
+    async def play_long(self, sound: bytes, times: int = 1) -> None:
+        """Play ready-made sound without words so many times; returns when all of it is on the line."""
+        sentence = self.begin("")
+        try:
+            for _ in range(times):
+                for at in range(0, len(sound), SAMPLE_RATE):
+                    await self._put(sentence, sound[at : at + SAMPLE_RATE])
+            sentence.complete = True
+        finally:
             self._line.finish(sentence.utterance)
 
     def _cover_later(self, sentence: Sentence, silent_from: float) -> None:
@@ -124,7 +139,15 @@ class SpeechOutput(Utterances):
             await asyncio.sleep(self.left - LEAD)
 
     def stop(self) -> Heard:
-        """See `Utterances.stop`; what was prefetched is thrown away, too."""
+        """See `Utterances.stop`. What was prefetched is thrown away; a voice that may know what was heard is asked."""
         self.forget()
         self._before = ""
-        return super().stop()
+        heard = super().stop()
+        sentence = self.sentences.get(heard.utterance)
+        if sentence is not None and sentence.ask is not None and sentence.heard is None:
+            sentence.ask(sentence.spoken(heard.samples))
+        return heard
+
+    @staticmethod
+    def _ask(sentence: Sentence, inquiry: Inquiry, place: Callable[[int], int], samples: int) -> None:
+        inquiry.ask(samples, lambda letters: sentence.hear(place(letters), samples))

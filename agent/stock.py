@@ -1,4 +1,7 @@
-"""Stock sentences by language: what an agent says without its model. The names are those of `agent.persona.Persona`."""
+"""Stock sentences by language: what an agent says without its model. The names are those of `agent.persona.Persona`.
+
+``{{emergency_number}}`` stands for the number for the caller's country, or for nothing.
+"""
 
 from collections.abc import Mapping
 
@@ -15,6 +18,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "connecting": "I am sorry, I have a technical problem. One moment, please.",
         "not_connected": ("I am sorry, nobody can take your call at the moment. Can I help you with anything else?"),
         "not_done": "I am sorry, that did not work. Please tell me instead.",
+        "emergency": (
+            "I cannot call the emergency services for you, and nobody here knows where you are. "
+            "Please hang up now and call the emergency number {{emergency_number}} yourself."
+        ),
     },
     "es": {
         "filler": "Un momento, por favor.",
@@ -28,6 +35,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "connecting": "Lo siento, tengo un problema técnico. Un momento, por favor, le paso con una persona.",
         "not_connected": "Lo siento, ahora mismo nadie puede atenderle. ¿Puedo ayudarle en algo más?",
         "not_done": "Lo siento, eso no ha funcionado. Dígamelo, por favor.",
+        "emergency": (
+            "No puedo llamar a emergencias por usted, y aquí nadie sabe dónde está. "
+            "Cuelgue ahora, por favor, y llame usted mismo al número de emergencias {{emergency_number}} de inmediato."
+        ),
     },
     "fr": {
         "filler": "Un instant, s'il vous plaît.",
@@ -43,6 +54,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
             "Je suis désolé, personne ne peut prendre votre appel pour le moment. Puis-je vous aider autrement ?"
         ),
         "not_done": "Je suis désolé, cela n'a pas fonctionné. Dites-le-moi, s'il vous plaît.",
+        "emergency": (
+            "Je ne peux pas appeler les secours pour vous, et personne ici ne sait où vous êtes. "
+            "Raccrochez maintenant et appelez vous-même le numéro d'urgence {{emergency_number}} sans attendre."
+        ),
     },
     "de": {
         "filler": "Einen Moment, bitte.",
@@ -58,6 +73,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
             "Es tut mir leid, im Moment kann niemand Ihren Anruf annehmen. Kann ich Ihnen sonst noch helfen?"
         ),
         "not_done": "Es tut mir leid, das hat nicht geklappt. Bitte sagen Sie es mir.",
+        "emergency": (
+            "Ich kann keinen Notruf für Sie absetzen, und hier weiß niemand, wo Sie sind. "
+            "Bitte legen Sie jetzt auf und rufen Sie die Notrufnummer {{emergency_number}} selbst an."
+        ),
     },
     "pt": {
         "filler": "Um momento, por favor.",
@@ -71,6 +90,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "connecting": "Desculpe, estou com um problema técnico. Um momento, por favor, vou passar a chamada.",
         "not_connected": "Desculpe, ninguém pode atender agora. Posso ajudar em mais alguma coisa?",
         "not_done": "Desculpe, isso não funcionou. Diga-me, por favor.",
+        "emergency": (
+            "Não posso chamar os serviços de emergência por si, e ninguém aqui sabe onde está. "
+            "Por favor, desligue agora e ligue para o número de emergência {{emergency_number}} imediatamente."
+        ),
     },
     "it": {
         "filler": "Un momento, per favore.",
@@ -84,6 +107,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "connecting": "Mi dispiace, ho un problema tecnico. Un momento, per favore, la passo a una persona.",
         "not_connected": "Mi dispiace, al momento nessuno può rispondere. Posso aiutarla in altro modo?",
         "not_done": "Mi dispiace, non ha funzionato. Me lo dica, per favore.",
+        "emergency": (
+            "Non posso chiamare i soccorsi per lei, e qui nessuno sa dove si trova. "
+            "Riagganci ora e chiami lei stesso il numero di emergenza {{emergency_number}} dal suo telefono."
+        ),
     },
     "hi": {
         "filler": "एक क्षण रुकिए।",
@@ -97,6 +124,10 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "connecting": "माफ़ कीजिए, एक तकनीकी समस्या है। एक क्षण रुकिए, मैं आपको किसी से जोड़ती हूँ।",
         "not_connected": "माफ़ कीजिए, अभी कोई आपका फ़ोन नहीं ले सकता। क्या मैं और कुछ मदद करूँ?",
         "not_done": "माफ़ कीजिए, यह नहीं हो पाया। कृपया मुझे बताइए।",
+        "emergency": (
+            "मैं आपके लिए आपातकालीन सेवा को फ़ोन नहीं कर सकती, और यहाँ किसी को पता नहीं कि आप कहाँ हैं। "
+            "कृपया अभी फ़ोन रखिए और आपातकालीन नंबर {{emergency_number}} पर ख़ुद फ़ोन कीजिए।"
+        ),
     },
 }
 """By ISO 639-1 code; the same codes as `agent.phrases.PHRASES`."""

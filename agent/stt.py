@@ -1,6 +1,6 @@
 """STT: what turns the caller's sound into words. One object per call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 from agent.turn_taking.expect import OPEN, Expected
@@ -85,10 +85,19 @@ class SpeechToText(AudioInput, Protocol):
         """Give the agent's last sentence, and what it has `wanted` by it: hints at what the caller may say next."""
         ...
 
-    def attend(self, language: str) -> None:
-        """Be told that `language` (ISO 639-1) is spoken from now on.
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
+        """Expect `language` (ISO 639-1) from now on, and listen for these words.
 
-        STT that knows only one at a time change over, and lose no words by it.
+        STT that knows only one language at a time change over, and lose no words by it. Words are heeded where they can
+        be changed within a session; elsewhere those of its options stay.
+        """
+        ...
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """Be told, where others are heard on the line too (a television, an echo), whether the caller speaks.
+
+        It holds from `ago` seconds before the end of the sound that was sent so far on. None: nobody else is heard any
+        more. STT that finds the ends of speech itself may need it to find them.
         """
         ...
 

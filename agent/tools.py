@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
+from agent.collect import COLLECT, Collector, collected, expectations, one_by_one
 from agent.consent import Consent
 from agent.history import History
 from agent.llm import ToolSchema
@@ -48,6 +49,10 @@ UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
     "Not done yet: the caller has not said yes to it. Read exactly these arguments back to them in one sentence, "
     "and ask for a yes or a no. When they have said yes, call the tool again with the same arguments."
+)
+COLLECTS = (
+    "Call this as soon as the caller has told one of these, with their own words if you are not sure what they mean, "
+    "while more is needed for another tool: it is checked, and the caller confirms it."
 )
 
 
@@ -91,6 +96,8 @@ class Tool:
     """Whether it takes long because the caller does: then nothing is said to cover it."""
     quiet: bool = False
     """Whether there is nothing to say about its result: a reply that has said something ends with it."""
+    silent: bool = False
+    """Whether nothing is said after it, nor in the place of words that the model did not have."""
     kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
     """Cached results by arguments, and until when they hold."""
 
@@ -98,6 +105,11 @@ class Tool:
     def shared(self) -> bool:
         """Whether calls with the same arguments at the same time are one run."""
         return not (self.repeatable or self.waits_for_caller)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the caller has to agree before it runs."""
+        return self.confirm or bool(collected(self.arguments))
 
     @property
     def schema(self) -> ToolSchema:
@@ -185,6 +197,18 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
         return _model.__wrapped__(function.__name__, tuple(fields.items()))
 
 
+def collecting(tools: Sequence[Tool]) -> list[Tool]:
+    """The tool `collect`, where these have fields of a form: what the caller has told is confirmed one by one."""
+    fields = one_by_one(tuple(one.arguments for one in tools))
+    if fields is None:
+        return []
+
+    async def collect(**_: Any) -> dict[str, str]:
+        return {"status": "the caller has confirmed it; keep it for the tool that needs it"}
+
+    return [Tool(COLLECT, COLLECTS, collect, fields, repeatable=True)]
+
+
 @lru_cache(256)
 def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
     """Their JSON schema; nobody changes it."""
@@ -227,13 +251,13 @@ class Toolbox:
         self.consent = Consent(History(""))
         """What the caller has said yes to; by a memory in which nobody says anything, nothing."""
         self.vault = Vault()
+        self.collector = Collector()
         self.offer(tools)
 
     @property
     def expected(self) -> tuple[Expected, ...]:
-        """What the parameters of the tools are, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``."""
-        fields = [field for one in self._tools.values() for field in one.arguments.model_fields.values()]
-        return tuple(found for field in fields for found in field.metadata if isinstance(found, Expected))
+        """What the parameters of the tools are, where they say so."""
+        return tuple(found for one in self._tools.values() for found in expectations(one.arguments))
 
     def offer(self, tools: Iterable[Tool]) -> None:
         """Let the model call these from now on, and no others; what was done stays done."""
@@ -257,11 +281,13 @@ class Toolbox:
         if found is None:
             return ToolRun(name, arguments[:200], error=f"there is no tool {name[:60]!r}")
         try:
-            values = found.arguments.model_validate_json((arguments or "{}")[:ARGUMENTS_LIMIT])
+            context = {"form": self.collector.setting}
+            values = found.arguments.model_validate_json((arguments or "{}")[:ARGUMENTS_LIMIT], context=context)
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors()
             )
+            self.collector.wrong(found.arguments, str(next(iter(error.errors()[0]["loc"]), "")))
             return ToolRun(
                 name, arguments[:200], error=f"wrong arguments: {problems[:500]}; correct them, or ask the caller"
             )
@@ -271,6 +297,12 @@ class Toolbox:
             given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
         except KeyError:
             return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
+        try:
+            missing = await self.collector.missing(values, given, self.consent)
+        except ValueError as error:
+            return ToolRun(name, dumped, error=str(error))
+        if missing is not None:
+            return ToolRun(name, dumped, result={"status": CONFIRM} | missing)
         question = None
         if found.confirm and key not in self._done:
             question = await self.consent.given(key, name, dumped)

@@ -1,6 +1,6 @@
 """The voice: what turns sentences into mu-law sound. One object per call."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
@@ -14,8 +14,16 @@ class WordTime(NamedTuple):
     """Samples of the sentence's sound up to there."""
 
 
-Speech = bytes | WordTime
-"""Mu-law sound, or what is said when; a time may come before or after its sound."""
+class Inquiry(NamedTuple):
+    """How to ask a voice what was heard of a sentence, for one that knows better than by times of words."""
+
+    ask: Callable[[int, Callable[[int], None]], None]
+    """Takes the samples of the sentence that were played when it was stopped, and what is called later with the
+    letters that were heard; it is not called if the voice does not know."""
+
+
+Speech = bytes | WordTime | Inquiry
+"""Mu-law sound, what is said when (which may come before or after its sound), or how to ask what was heard."""
 
 
 class TextToSpeech(Protocol):

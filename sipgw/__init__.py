@@ -1,3 +1,8 @@
 """sipgw: a SIP/RTP gateway for AI phone agents."""
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("sipgw")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0.0.0"

@@ -8,11 +8,13 @@ and so have pools of threads (`agent.pool.POOLS`).
 from collections import Counter
 
 WHAT = (
-    "callbacks", "webhooks", "records", "browser calls", "live listeners of a call", "browsers that look on",
-    "changes for a browser", "sessions", "tries to sign in", "idempotency keys", "callers whose calls are counted",
-    "Call-IDs", "SIP messages of calls", "capture files", "artifacts", "spans of recordings", "files to delete",
-    "addresses that were let in", "strangers that are told of", "nonces", "networks of addresses",
-    "keys that were good",
+    "callbacks", "webhooks", "records", "browser calls", "calls of visitors", "live listeners of a call",
+    "browsers that look on", "changes for a browser", "sessions", "tries to sign in", "idempotency keys",
+    "callers whose calls are counted", "Call-IDs", "SIP messages of calls", "capture files", "artifacts",
+    "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of", "nonces",
+    "networks of addresses",
+    "keys that were good", "signatures of callers", "certificates of signers", "fetches of certificates",
+    "mails of an hour",
 )  # fmt: skip
 FULL: Counter[str] = Counter(dict.fromkeys(WHAT, 0))
 """Entries of `WHAT` that were dropped, or that replaced the oldest; shown from the start, because a rate begins at

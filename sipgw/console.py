@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from agent.errors import ProviderError
@@ -41,6 +44,16 @@ EXPECTED = (OperatorError, ToolFileError, EndpointError, ProviderError, MediaDow
 """Errors that are printed as one line; any other error is a defect and shows its traceback."""
 
 
+def command() -> str:
+    """The command of this program here; ``make run`` puts nothing on the PATH."""
+    beside = Path(sys.executable).with_name("sipgw")
+    if shutil.which("sipgw") or not beside.exists():
+        return "sipgw"
+    with contextlib.suppress(ValueError):
+        return str(beside.relative_to(Path.cwd()))
+    return str(beside)
+
+
 def print_table(table: Table) -> None:
     """Print `table`, wide enough for all columns if there is no terminal. In a narrow terminal each row becomes a list,
     so that no figure is cut.
@@ -59,23 +72,38 @@ def print_table(table: Table) -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors(status: int = 1) -> Iterator[None]:
-    """Print an expected error in one line and exit with `status`."""
+def working(on: str) -> Iterator[None]:
+    """Show until the end of the block that this goes on, and for how long; without a terminal, say it once."""
+    if not err.is_terminal:
+        err.print(f"{escape(on)} ...")
+        yield
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True) as shown:
+        shown.add_task(escape(on), total=None)
+        yield
+
+
+@contextlib.contextmanager
+def one_line_errors(status: int = 1, *further: type[Exception]) -> Iterator[None]:
+    """Print an expected error, or one of the types `further`, in one line and exit with `status`."""
+    types: tuple[type[Exception], ...] = (*EXPECTED, *further)
     try:
         yield
-    except EXPECTED as error:
-        _say_error(error)
+    except types as error:
+        say_error(error)
         raise typer.Exit(status) from None
     except BaseExceptionGroup as group:
-        expected, other = group.split(EXPECTED)
+        expected, other = group.split(types)
         if expected is None or other is not None:
             raise
         for leaf in _leaves(expected):
-            _say_error(leaf)
+            say_error(leaf)
         raise typer.Exit(status) from None
 
 
-def _say_error(error: BaseException) -> None:
+def say_error(error: BaseException) -> None:
+    """Print an error in one line."""
     err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 

@@ -13,6 +13,19 @@ from media.process.channel import Quality
 log = structlog.get_logger()
 
 
+Fault = Literal["one_way", "foreign", "quality", "failed", "slow"]
+"""What may be wrong with a call: see `sipgw.trunks.call_alarms`."""
+FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
+"""Endings of calls that failed."""
+FAULT_WORDS: dict[str, str] = {
+    "one_way": "had sound in one direction only",
+    "foreign": "got packets from other addresses than the announced ones",
+    "quality": "had sound of low quality",
+    "failed": "failed: a provider did not answer, or the call broke off",
+    "slow": "were answered too slowly",
+}
+
+
 @dataclass(frozen=True)
 class Disposition:
     """Why a call ended: a word for statistics and a sentence for people."""
@@ -60,6 +73,15 @@ class CallRinging(NamedTuple):
     """The one that took the call, if it goes out."""
 
 
+class CallerVerified(NamedTuple):
+    """The signed number of the caller was verified, or could not be."""
+
+    call: str
+    at: datetime
+    stir: dict[str, Any]
+    """The fields of `sipgw.sip.identity.Stir` that are not empty; `result` is one of them."""
+
+
 class CallAnswered(NamedTuple):
     """The call was answered: sound flows, and it costs."""
 
@@ -83,7 +105,7 @@ class AnsweredBy(NamedTuple):
     call: str
     at: datetime
     who: str
-    """``human``, ``machine``, ``screen`` (which asks who calls, on behalf of a person) or ``fax``."""
+    """``human``, ``machine``, ``screen`` (which asks who calls, on behalf of a person), ``menu`` or ``fax``."""
     why: str
 
 
@@ -104,6 +126,80 @@ class CallTransferred(NamedTuple):
     accepted: bool
     status: int
     reason: str
+
+
+class PartyChanged(NamedTuple):
+    """A third has joined the call or has left it, or others hear them from now on."""
+
+    call: str
+    at: datetime
+    party: str
+    """Their name."""
+    place: str
+    """The address at which they were called, or the page that they speak from."""
+    mode: str
+    """A `sipgw.calls.conference.Mode`; empty if they have left."""
+
+
+class PartySaid(NamedTuple):
+    """Words in a call that were written down for the agent, which did not hear them itself."""
+
+    call: str
+    at: datetime
+    party: str
+    words: str
+    to: str
+    """``agent`` for an instruction that the caller did not hear, else ``caller``."""
+    told: bool = True
+    """Whether there was room for them among the notes of the agent."""
+
+
+class MessageTaken(NamedTuple):
+    """The agent has taken a message for somebody who is not there; the caller has confirmed name and number."""
+
+    call: str
+    at: datetime
+    name: str
+    number: str
+    """To call back, in E.164."""
+    matter: str
+    urgency: str
+    """``low``, ``normal`` or ``urgent``."""
+
+
+class TrunkAlarm(NamedTuple):
+    """Too many calls of a trunk went badly, or no longer do; told just before the `CallEnded` of the last one."""
+
+    call: str
+    at: datetime
+    trunk: str
+    fault: Fault
+    raised: bool
+    """False: the alarm is over."""
+    bad: int
+    """Calls with that fault, of the latest `calls`."""
+    calls: int
+
+
+class CostAlarm(NamedTuple):
+    """Today's calls have cost as much as is worth an alarm; told once a day, during the call that reached it."""
+
+    call: str
+    at: datetime
+    cost: float
+    """Of today's calls, those that go on included; what has no price counts with its upper bound."""
+    limit: float
+    currency: str
+
+
+class DocumentsUnread(NamedTuple):
+    """An agent speaks that does not know all of its documents yet: they are being read."""
+
+    call: str
+    at: datetime
+    agent: str
+    files: int
+    """Those without passages."""
 
 
 class SoundWithheld(NamedTuple):
@@ -128,8 +224,8 @@ class CallEnded(NamedTuple):
 
 
 Event = (
-    CallBegan | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred | SoundWithheld
-    | CallEnded
+    CallBegan | CallerVerified | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred
+    | PartyChanged | PartySaid | MessageTaken | TrunkAlarm | CostAlarm | DocumentsUnread | SoundWithheld | CallEnded
 )  # fmt: skip
 Watcher = Callable[[Event], None]
 T = TypeVar("T")

@@ -10,7 +10,8 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, answer
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.offer_answer import LocalMedia, answer
 from tests.phone import Phone
 from tests.waiting import HANG
 

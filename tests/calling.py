@@ -79,7 +79,7 @@ class FakeChannel:
     def music(self, ulaw: bytes) -> None:
         self.did.append("music")
 
-    def bridge(self, other: "FakeChannel", *, heard: bool = False) -> None:
+    def bridge(self, other: "FakeChannel") -> None:
         self.did.append("bridge")
 
     def unbridge(self) -> None:

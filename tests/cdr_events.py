@@ -6,9 +6,9 @@ from typing import Any
 
 from agent.records import AgentSays, CallerSaid, Times, ToolDone, ToolRun, Turn, TurnEnded
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
-from sipgw.records.store import CallRecord, Store, ToolCallRecord, TurnRecord
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
-from sipgw.records.store.tables import ArtifactRecord
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ArtifactRecord, CallRecord, ToolCallRecord, TurnRecord
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.limits import GAP
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.failover import FailoverOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.process.engine import MediaOptions
@@ -74,10 +75,11 @@ async def cloud(
         FakeOpenAI(replies, key="sk") as llm,
         FakeElevenLabs(tts_faults, key="xi", delay=sound) as tts,
     ):
-        config = GatewayConfig(
+        config = GatewayConfig().having(
             sip=sip or EndpointOptions(host="127.0.0.1", port=0),
             trunks=trunks,
             admission=AdmissionOptions(delay_limit=HANG),
+            failover=FailoverOptions(deaf_after=HANG, unheard_after=HANG, stuck_after=HANG),
             media=MediaOptions(bind_host="127.0.0.1"),
             recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),

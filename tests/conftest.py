@@ -1,5 +1,7 @@
 """What holds for every test."""
 
+import gc
+import os
 import sys
 from collections.abc import Generator, Iterator
 
@@ -11,6 +13,10 @@ from sipgw.sip import transferor
 from tests.programs import Watch, lacking, named
 from tests.waiting import CHILDREN, patient
 
+# Before anything imports numpy: its threads wait in a busy loop, which doubled the work of the tests of agents.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# jsonschema would compile a grammar of internationalised addresses with it, which no schema here has, for a second.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # How long an example takes, or a machine that is busy needs to think of one, decides no test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -21,6 +27,14 @@ sys.addaudithook(WATCH)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-programs", action="store_true", help="fail where a program of tests/programs.py is missing")
+    parser.addoption("--phones", type=int, default=2, help="workers that begin with tests/interop (--dist loadfile)")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> object:
+    from tests.sharing import Sharing
+
+    return Sharing(config, config.getoption("phones")) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,6 +51,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=missing))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The garbage collector passes over ten thousand collected tests: it took a fifth of the time of all."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if missing := lacking(named(item), packages=False):
         pytest.fail(f"a program is missing: {missing}", pytrace=False)
@@ -51,10 +76,30 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         WATCH.runs(None)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_sipgw_provider_server(record: object) -> object:
+    """For ``pytest --sipgw-provider NAME``."""
+    from tests.fakes.servers import server_of
+
+    return server_of(record)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def patient_with_children() -> Iterator[None]:
     """Processes of ours are waited for as long as a busy machine lets them take."""
     with patient(CHILDREN):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def copied_databases() -> Iterator[None]:
+    """New databases are copies, but for those of `tests/records/store/test_migrations.py`."""
+    if "sipgw.records.store.engine" not in sys.modules:  # no test opens one
+        yield
+        return
+    from tests.databases import copied
+
+    with copied():
         yield
 
 

@@ -79,6 +79,6 @@ async def found_names(folder: Path, patch: pytest.MonkeyPatch) -> Any:
 async def failures(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
         for number in range(1001):
-            endpoint.agent.clients.health.failed(Peer("udp", f"h{number}", 5060), "timeout", 0.0)
+            endpoint.agent.clients.health.failed(Peer("udp", f"h{number}", 5060), 0.0)
         assert len(endpoint.agent.clients.health._failures) == 1000
         return endpoint.counts

@@ -15,7 +15,7 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 
 CALIFORNIA = "+14155550100"
 NOON = datetime(2026, 11, 19, 20, 0, tzinfo=UTC)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media.rtp import packet as rtp
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.checks import DROP
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer

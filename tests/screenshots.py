@@ -16,10 +16,13 @@ from tests.web.sample_gateway import served
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
 PAGES = {
-    "live": "/", "calls": "/calls", "trunks": "/trunks", "providers": "/providers", "outbound": "/outbound",
+    "home": "/", "live": "/live", "calls": "/calls", "trunks": "/trunks", "providers": "/providers",
+    "outbound": "/outbound",
     "configuration": "/configuration", "phone": "/phone", "call": f"/calls/{SLOW}",
 }  # fmt: skip
 WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
+TALL = {"home": 1400, "call": 1700}
+"""Pixels of pages that are shown to their end; the player of a call stands at the lower edge."""
 
 
 async def main(folder: Path, wanted: list[str]) -> None:
@@ -32,17 +35,23 @@ async def main(folder: Path, wanted: list[str]) -> None:
                 page = await browser.new_page(viewport=WIDE, color_scheme=theme, locale="en-GB")
                 for name, path in PAGES.items():
                     if not wanted or name in wanted:
+                        await page.set_viewport_size(WIDE | {"height": TALL.get(name, WIDE["height"])})
                         await page.goto(url + path)
                         await page.wait_for_timeout(600)
-                        await page.screenshot(path=folder / f"{name}-{theme}.png", full_page="/calls/" in path)
+                        if name == "call":
+                            await page.wait_for_selector("[data-wave=drawn]", state="attached")
+                        await page.screenshot(path=folder / f"{name}-{theme}.png")
                 if not wanted or "operator" in wanted:
-                    await page.goto(url)
+                    await page.set_viewport_size(WIDE)
+                    await page.goto(f"{url}/live")
                     await page.click("[data-act]")
                     await page.screenshot(path=folder / f"operator-{theme}.png")
             page = await browser.new_page(viewport=NARROW, locale="en-GB")
-            await page.goto(url)
-            await page.wait_for_timeout(400)
-            await page.screenshot(path=folder / "live-phone.png")
+            for name, path in {"home": "/", "live": "/live", "calls": "/calls"}.items():
+                if not wanted or f"{name}-phone" in wanted:
+                    await page.goto(url + path)
+                    await page.wait_for_timeout(400)
+                    await page.screenshot(path=folder / f"{name}-phone.png")
             await browser.close()
 
 

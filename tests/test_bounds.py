@@ -33,12 +33,13 @@ from sipgw.policy.inbound.limits import Caller, Limits
 from sipgw.records.artifacts import artifact
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
 from sipgw.records.evidence import WRITERS, Evidence
-from sipgw.records.store import Store, spool
+from sipgw.records.store import spool
 from sipgw.records.store.artifact_states import ArtifactKind
+from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip import resolver, streams
+from sipgw.sip import connection, resolver
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
@@ -165,7 +166,7 @@ async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
     auth = Authentication(options, None)  # type: ignore[arg-type]
     with pytest.raises(TooManyAttempts):
         for _ in range(TRIES + 1):
-            auth._try("192.0.2.1")
+            auth.attempt("192.0.2.1")
 
 
 async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -243,10 +244,10 @@ async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> A
     async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
         table = endpoint._transports._streams
         table.callbacks = table.callbacks._replace(spawn=lambda work: work.close())
-        for _ in range(streams.MAX_WAITING + 1):
+        for _ in range(connection.MAX_WAITING + 1):
             table.send(b"x", Peer("tcp", "127.0.0.1", 9))
         (stream,) = table._open.values()
-        assert len(stream._waiting) == streams.MAX_WAITING
+        assert len(stream._waiting) == connection.MAX_WAITING
         stream.abort()
         return endpoint.counts
 
@@ -258,6 +259,7 @@ BOUNDS = [
     Bound("sipgw.records.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),
     Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
+    Bound("sipgw.config.embed:EmbedOptions", "calls of visitors", "web/test_embed.py::test_no_more_calls_at_once"),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.authentication:TRIES", "tries to sign in", tries),
@@ -277,7 +279,7 @@ BOUNDS = [
     Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),
     Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", fill_bounds.failures),
     Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", lookups),
-    Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
+    Bound("sipgw.sip.connection:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[
         Bound(where, counter, f"{file}::test_{test}")  # filled where they are at home
         for where, counter, file, test in (
@@ -294,7 +296,7 @@ BOUNDS = [
                 "one_source_that_takes_all_it_can_leaves_the_others_room",
             ),
             (
-                "sipgw.sip.streams:CLOSE_LIMIT",
+                "sipgw.sip.connection:CLOSE_LIMIT",
                 "sip: connection refused",
                 "sip/test_hostile_streams.py",
                 "a_connection_that_is_closed_gives_its_place_back_though_nobody_reads",
@@ -311,6 +313,30 @@ BOUNDS = [
                 "sip: no room for a transaction",
                 "sip/test_requests.py",
                 "a_full_memory_refuses_new_calls_and_keeps_the_old",
+            ),
+            (
+                "sipgw.policy.stir.verifier:MOST_SEEN",
+                "signatures of callers",
+                "policy/stir/test_verifier.py",
+                "the_table_of_signatures_is_bounded",
+            ),
+            (
+                "sipgw.policy.stir.certificates:REMEMBERED",
+                "certificates of signers",
+                "policy/stir/test_fetching.py",
+                "the_cache_is_bounded",
+            ),
+            (
+                "sipgw.policy.stir.certificates:MOST_FETCHES",
+                "fetches of certificates",
+                "policy/stir/test_fetching.py",
+                "one_certificate_is_fetched_once_for_many_calls_and_not_too_many_at_a_time",
+            ),
+            (
+                "sipgw.records.webhooks.mail:EACH",
+                "mails of an hour",
+                "records/webhooks/test_mail.py",
+                "mails_beyond_the_bound_of_an_hour_wait",
             ),
             (
                 "media.rtp.srtp:Srtp",
@@ -365,7 +391,7 @@ def test_every_counter_of_what_is_full_is_in_the_list_and_the_documentation() ->
     docs = (root / "docs" / "metrics.md").read_text()
     for path in (root / "sipgw").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "FULL":
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "FULL":
                 assert isinstance(node.slice, ast.Constant), f"{path}: never what came"
                 assert node.slice.value in listed | {"browsers that look on"}, path
                 assert node.slice.value in WHAT

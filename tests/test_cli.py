@@ -1,23 +1,26 @@
 """The commands as a person types them."""
 
+import os
+import re
 import socket
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from agent.providers.local import models
-from sipgw.cli.banner import phones_may_call
-from sipgw.cli.init import RECIPES
-from sipgw.cli.main import app, commands, every
+from sipgw.cli.main import app, commands, every, main
 from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.console import err, out
+from sipgw.console import err, out, working
+from sipgw.gateway.reached_at import phones_may_call
 from sipgw.records.artifacts.wav import read_ulaw
+from sipgw.tools.init.answers import RECIPES
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +30,14 @@ runner = CliRunner()
 def sipgw(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sipgw", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG, check=False)
+
+
+def test_numpy_starts_no_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["sipgw", "--help"])
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
 
 
 def test_who_lacks_the_speech_packages_is_told_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +85,7 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
     (tmp_path / "agents" / "ventas.md").write_text('+++\n[[languages]]\ncode = "es"\n+++\nVende.\n')
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 1
-    told = "agent ventas: the agent is to speak Spanish, which cartesia's STT does not understand"
+    told = "agent ventas: the agent is to speak Spanish, which Cartesia's ink-2 does not understand"
     assert told in " ".join(ran.output.split())
 
 
@@ -82,23 +93,73 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ("[sip]\nprot = 5060\n", "sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?"),
-        ('[agent]\ntools = "none.py"\n', "none.py: there is no such Python file"),
-        ('[store]\npath = "/proc/nope/x.db"\n', "cannot open the database /proc/nope/x.db"),
-        ('[sip]\nhost = "127.0.0.1"\nport = {taken}\n', "cannot listen on 127.0.0.1 port {taken}: "),
-        ('[sip]\nhost = "127.0.0.1"\nport = {taken}\n', "stop the other program or set [sip] port"),
+        ("[sip]\nprot = 5060\n", ("sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?",)),
+        ('[agent]\ntools = "none.py"\n', ("none.py: there is no such Python file",)),
+        ('[store]\npath = "/proc/nope/x.db"\n', ("cannot open the database /proc/nope/x.db",)),
+        (
+            '[sip]\nhost = "127.0.0.1"\nport = {taken}\n',
+            ("cannot listen on 127.0.0.1 port {taken}: ", "stop the other program or set [sip] port"),
+        ),
     ],
 )
-def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: str) -> None:
+def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: tuple[str, ...]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
         (tmp_path / "sipgw.toml").write_text(config.replace("{taken}", port))
         ran = sipgw(tmp_path, "serve")
     assert ran.returncode == 1
-    assert says.replace("{taken}", port) in ran.stderr
+    assert all(one.replace("{taken}", port) in ran.stderr for one in says), ran.stderr
     assert "Traceback" not in ran.stderr
     assert len([line for line in ran.stderr.splitlines() if line.startswith("error:")]) == 1
+
+
+@pytest.mark.slow
+def test_host_and_port_of_the_command_line_stand_above_the_file(tmp_path: Path) -> None:
+    (tmp_path / "sipgw.toml").write_text('[sip]\nhost = "203.0.113.7"\nport = 5060\n')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        ran = sipgw(tmp_path, "serve", "--host", "127.0.0.1", "--port", port)
+    assert ran.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}: " in ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("sipgw se", "serve"),
+        ("sipgw serve --po", "--port"),
+        ("sipgw init tel", "telnyx"),
+        ("sipgw campaign st", "status"),
+    ],
+)
+def test_the_shell_completes_commands_and_options(words: str, offered: str) -> None:
+    """By the library, in the form of bash; `sipgw --install-completion` sets it up."""
+    told = {"_SIPGW_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    script = str(Path(sys.executable).parent / "sipgw")
+    ran = subprocess.run([script], env=os.environ | told, capture_output=True, text=True, check=False)
+    assert offered in ran.stdout.split()
+
+
+def test_help_names_no_types_of_python() -> None:
+    for name in commands():
+        shown = runner.invoke(app, [name, "-h"], env={"COLUMNS": "200", "TERM": "dumb"})
+        assert shown.exit_code == 0, shown.output
+        assert not re.findall(r"<\w+>|\b(?:str|int|bool|float|None)\b", shown.output), name
+
+
+def test_what_takes_time_is_shown_or_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with working("loading [it]"):
+        assert capsys.readouterr().err == "loading [it] ...\n"
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(err, "_force_terminal", True)
+    monkeypatch.setattr(err, "is_interactive", True)
+    with working("loading [it]"):
+        pass
+    told = capsys.readouterr().err
+    assert "loading [it]" in told and "0:00:00" in told and "\x1b[2K" in told, "and taken away"
 
 
 def test_the_demo_voice_is_complete() -> None:
@@ -113,7 +174,7 @@ def test_a_console_script_is_installed() -> None:
     ran = subprocess.run(
         [str(Path(sys.executable).parent / "sipgw"), "--version"], capture_output=True, text=True, check=True
     )
-    assert ran.stdout.strip() == "0.1.0"
+    assert ran.stdout.strip() == version("sipgw")
 
 
 def test_what_others_wrote_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,6 +211,52 @@ def test_a_check_imports_no_provider_that_is_not_used_and_no_database(tmp_path: 
     assert not HEAVY & set(done.stdout.split())
 
 
+MODULES_OF_HELP = 400
+MODULES_AT_START = 1850
+NOT_AT_START = {
+    "openai",
+    "anthropic",
+    "alembic",
+    "mako",
+    "aiohttp",
+    "elevenlabs",
+    "onnxruntime",
+    "aiortc",
+    "av",
+}
+"""What a gateway does not import, or only for the providers that are used, or to change its database."""
+
+
+@pytest.mark.faults("H20")
+def test_the_gateway_starts_with_few_modules() -> None:
+    """Counted, for a time would be that of the machine: each hundred modules are some 0.1 s of the start."""
+    code = "import sys; from sipgw.cli.main import app; app(['serve', '--help'], standalone_mode=False); "
+    code += "print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    modules = done.stdout.splitlines()[-1].split()
+    assert not NOT_AT_START & set(modules)
+    assert "fastapi" in modules, "this is what serve imports"
+    assert len(modules) < MODULES_AT_START
+
+
+@pytest.mark.faults("H20")
+def test_help_is_printed_with_few_modules() -> None:
+    code = "import sys; from sipgw.cli.main import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert len(done.stdout.splitlines()[-1].split()) < MODULES_OF_HELP
+
+
+def test_what_a_command_imports_is_left_to_no_collection_of_garbage() -> None:
+    code = "import gc; from sipgw.cli.main import app; app(['serve', '--help'], standalone_mode=False); "
+    code += (
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000, sum(one['collections'] for one in gc.get_stats()[2:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    enabled, frozen, full = done.stdout.splitlines()[-1].split()
+    assert (enabled, frozen) == ("True", "True")
+    assert int(full) < 3
+
+
 @pytest.mark.faults("H20")
 def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
     group = every()
@@ -168,6 +275,21 @@ def test_all_variables_that_are_not_set_are_told_at_once(tmp_path: Path, monkeyp
     told = " ".join(runner.invoke(app, ["check"]).output.split())
     for line, key, name in ((4, "registrar", "PBX_ONE"), (6, "password", "PBX_TWO")):
         assert f"sipgw.toml:{line}: trunks.0.{key}: ${{{name}}} is not set in the environment or in .env" in told
+
+
+def test_all_that_agents_lack_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEEPGRAM_API_KEY", raising=False)
+    Path("sipgw.toml").write_text(
+        '[agent]\nstt = "deepgram"\ntools = "none.py"\nhand_over = ["nobody"]\n[prefetch]\ntool = "x"\n'
+        '[knowledge]\nfolder = "papers"\n'
+    )
+    ran = runner.invoke(app, ["check"], env={"COLUMNS": "300"})
+    assert ran.exit_code == 1
+    told = ran.output.splitlines()
+    assert len(told) == 4, told
+    for fault in ("DEEPGRAM_API_KEY", "none.py: there is no such", "no folder papers", "'nobody' is no agent"):
+        assert sum(fault in line for line in told) == 1, fault
 
 
 @pytest.mark.faults("H21")

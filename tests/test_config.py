@@ -67,7 +67,7 @@ def test_voices_that_are_not_taken_for_their_key_alone_can_be_named() -> None:
     assert choose(parse("", "x", keys)).of("tts") == "local"
     for name in ("assemblyai", "openai", "polly"):
         assert choose(parse(f'[agent]\ntts = "{name}"', "x", keys)).of("tts") == name
-    assert parse("", "x", aws).polly.region == "eu-west-1"
+    assert parse("", "x", aws).table("polly").region == "eu-west-1"
     with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY"):
         choose(parse('[agent]\ntts = "polly"', "x", {"AWS_ACCESS_KEY_ID": "a"}))
 
@@ -80,7 +80,7 @@ def test_every_provider_that_may_be_named_can_be_made(part: str) -> None:
         text = f'[agent]\n{part} = "{name}"\n[openai_backup]\napi_key = "${{BACKUP}}"'
         config = parse(text, "x", keys)
         assert choose(config).of(part) == name
-        assert providers._PARTS[part][0][name].make(config) is not None
+        assert providers.made(config, part, name) is not None
 
 
 def test_providers_that_stand_in_are_named_in_order() -> None:
@@ -110,7 +110,7 @@ def test_a_named_provider_without_its_key_is_an_error() -> None:
 
 def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
     config = parse('[openai]\nmodel = "small"', "x", {"OPENAI_MODEL": "large", "OPENAI_API_KEY": "k"})
-    assert (config.openai.model, config.openai.api_key) == ("small", "k")
+    assert (config.table("openai").model, config.table("openai").api_key) == ("small", "k")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert choice.of("llm") == "openai, then openai_backup, then local"
     assert choice.of("tts") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
-    assert parse(extra, "page", keys).openai.extra == {"temperature": 0.3, "service_tier": "priority"}
+    assert parse(extra, "page", keys).table("openai").extra == {"temperature": 0.3, "service_tier": "priority"}
     assert choose(parse(realtime, "page", keys)).of("realtime") == "openai, then assemblyai"
 
 

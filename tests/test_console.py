@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,7 +87,7 @@ def banner(config: GatewayConfig, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.faults("H10")
 def test_the_banner_names_the_address_that_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sip:agent@127.0.0.1" in banner(parse('[sip]\nhost = "127.0.0.1"', "x", {}), monkeypatch)
-    monkeypatch.setattr(told_at_start, "_own_address", lambda: "192.0.2.7")
+    monkeypatch.setattr("sipgw.gateway.reached_at._own_address", lambda: "192.0.2.7")
     assert "sip:agent@192.0.2.7" in banner(GatewayConfig(), monkeypatch)
 
 
@@ -94,10 +96,10 @@ def test_the_banner_names_a_command_that_can_be_run(monkeypatch: pytest.MonkeyPa
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "sipgw").touch()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(told_at_start.sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
-    monkeypatch.setattr(told_at_start.shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert " .venv/bin/sipgw demo " in banner(GatewayConfig(), monkeypatch)
-    monkeypatch.setattr(told_at_start.shutil, "which", lambda name: "/usr/bin/sipgw")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sipgw")
     assert " sipgw demo " in banner(GatewayConfig(), monkeypatch)
 
 

@@ -2,13 +2,14 @@
 
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from check_jsonschema import main as check_jsonschema
+from click.testing import CliRunner
 
 from tests.waiting import ran
 
@@ -19,6 +20,8 @@ FORMS = sorted(one for one in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if one.n
 VALID = [
     ("vendor.github-workflows", GITHUB / "workflows" / "ci.yml"),
     ("custom.github-workflows-require-timeout", GITHUB / "workflows" / "ci.yml"),
+    ("vendor.github-workflows", GITHUB / "workflows" / "release.yml"),
+    ("custom.github-workflows-require-timeout", GITHUB / "workflows" / "release.yml"),
     ("vendor.dependabot", GITHUB / "dependabot.yml"),
     ("vendor.github-issue-config", GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
     *(("vendor.github-issue-forms", form) for form in FORMS),
@@ -34,14 +37,15 @@ def makefile(target: str) -> str:
 @pytest.mark.parametrize(("schema", "file"), VALID, ids=lambda one: one.name if isinstance(one, Path) else one)
 def test_github_takes_its_files(schema: str, file: Path) -> None:
     """The schemas come with check-jsonschema; nothing is fetched."""
-    checked = ran([BIN / "check-jsonschema", "--builtin-schema", schema, file])
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    checked = CliRunner().invoke(check_jsonschema, ["--builtin-schema", schema, str(file)])
+    assert checked.exit_code == 0, checked.output
 
 
 def test_a_file_that_github_refuses_is_seen(tmp_path: Path) -> None:
     (tmp_path / "ci.yml").write_text("on: push\njobs: {all: {runs-on: ubuntu-24.04, step: []}}\n")
     for schema, _ in VALID[:2]:
-        assert ran([BIN / "check-jsonschema", "--builtin-schema", schema, tmp_path / "ci.yml"]).returncode == 1
+        checked = CliRunner().invoke(check_jsonschema, ["--builtin-schema", schema, str(tmp_path / "ci.yml")])
+        assert checked.exit_code == 1
 
 
 def test_ci_runs_our_script_and_our_targets() -> None:
@@ -53,6 +57,21 @@ def test_ci_runs_our_script_and_our_targets() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     first, last = (int(one) for one in re.findall(r"3\.(\d+)", project["requires-python"]))
     assert jobs["check"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(first, last)]
+
+
+def test_a_release_is_made_by_our_scripts_and_targets() -> None:
+    """What else its steps run is a line of the shell around them: nobody can try that here."""
+    release = yaml.safe_load((GITHUB / "workflows" / "release.yml").read_text())
+    commands = [step["run"] for job in release["jobs"].values() for step in job["steps"] if "run" in step]
+    ours = {one.split()[0] if one.startswith(".ci/") else one for one in commands if one.startswith((".ci/", "make "))}
+    assert ours == {"make wheel", "make audit", ".ci/changelog.py", ".ci/try_wheel.py"}
+    for command in ours:
+        assert os.access(ROOT / command, os.X_OK) if command.startswith(".ci/") else makefile(command.split()[1])
+    for command in set(commands) - ours:
+        assert "\n" not in command and len(command) < 130, "a script of .ci, which a test can run"
+    jobs = release["jobs"]
+    assert all("write" not in str(jobs[one].get("permissions", "")) for one in ("source", "wheels", "try"))
+    assert jobs["publish"]["environment"] == "pypi" and "secrets." not in str(release)
 
 
 def test_a_bug_comes_with_what_the_gateway_says_of_itself() -> None:
@@ -86,22 +105,23 @@ def test_hooks_run_the_tools_of_make_lint_out_of_the_environment_with_the_locked
 
 
 @pytest.mark.slow
-def test_two_collections_have_the_same_ids() -> None:
-    """`pytest --lf` and pytest-xdist need that: no address, no set and no chance in an id."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:schemathesis", "-p", "no:cacheprovider", "--collect-only"]
-    environments = [os.environ | {"PYTHONHASHSEED": seed, "COLUMNS": "200"} for seed in ("1", "2")]
-    runs = [subprocess.Popen([*command, "-o", "addopts=--strict-markers --import-mode=importlib -q"], cwd=ROOT,
-                             env=one, stdout=subprocess.PIPE, text=True) for one in environments]  # fmt: skip
-    first, second = ([line for line in run.communicate()[0].splitlines() if "::" in line] for run in runs)
-    assert len(first) > 5000
-    assert first == second
-    assert [one for one in first if str(ROOT) in one or re.search(r"0x[0-9a-f]{8}", one)] == []
+def test_two_collections_have_the_same_ids(request: pytest.FixtureRequest) -> None:
+    """`pytest --lf` and pytest-xdist need that: no address, no set and no chance in an id.
+
+    The tests of this run have the ids that a process with other hashes gives them.
+    """
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only"]
+    printed = ran(command, ROOT, os.environ | {"PYTHONHASHSEED": "1", "COLUMNS": "200"}).stdout.splitlines()
+    found = {line for line in printed if "::" in line}
+    assert len(found) > 5000
+    assert {one.nodeid for one in request.session.items} - found == set()
+    assert [one for one in found if str(ROOT) in one or re.search(r"0x[0-9a-f]{8}", one)] == []
 
 
 def test_what_failed_last_is_run_again_first(tmp_path: Path) -> None:
     """With the options of pyproject.toml, `pytest --lf` runs the test that failed alone."""
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     (tmp_path / "test_it.py").write_text("def test_a(): pass\ndef test_b(): assert False\n")
-    command = [sys.executable, "-m", "pytest", "-p", "no:schemathesis", "test_it.py"]
+    command = [sys.executable, "-m", "pytest", "test_it.py"]
     assert "1 failed, 1 passed" in ran(command, tmp_path).stdout
     assert "1 failed, 1 deselected" in ran([*command, "--lf"], tmp_path).stdout

@@ -1,6 +1,7 @@
 """The folders of the source import each other in one direction, and so do its files; types count, too."""
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,10 +13,22 @@ CORES = ("sipgw/sip", "media/dtmf", "media/jitter", "media/rtp", "media/session"
 """The cores, but for `DRIVERS`. Files of `sipgw` and `media` that call themselves "Sans-IO." count, too."""
 DRIVERS = {
     f"sipgw/sip/{name}.py"
-    for name in ("endpoint", "handover", "leg", "media_names", "resolver", "standalone_request", "streams", "tls")
+    for name in (
+        "connecting",
+        "connection",
+        "endpoint",
+        "handover",
+        "leg",
+        "media_names",
+        "resolver",
+        "standalone_request",
+        "streams",
+        "tls",
+    )
 } | {"sipgw/sip/transports.py"}
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """All modules of the source by their dotted names."""
     found = {}
@@ -25,9 +38,19 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imported(path: Path) -> frozenset[str]:
     """The modules that a file imports, under TYPE_CHECKING and in functions as well."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return frozenset(_imported(parsed(path), modules()))
+
+
+def _imported(tree: ast.Module, known: Mapping[str, Path]) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             for one in node.names:
                 yield f"{node.module}.{one.name}" if f"{node.module}.{one.name}" in known else node.module
@@ -37,7 +60,7 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
 def files() -> dict[str, set[str]]:
     known = modules()
-    return {name: {one for one in imported(path, known) if one in known} - {name} for name, path in known.items()}
+    return {name: {one for one in imported(path) if one in known} - {name} for name, path in known.items()}
 
 
 def folders() -> dict[str, set[str]]:
@@ -79,18 +102,17 @@ def test_no_folders_import_each_other_in_a_circle() -> None:
     assert circles(folders()) == []
 
 
-def is_core(name: str, text: str) -> bool:
-    declared = "Sans-IO." in (ast.get_docstring(ast.parse(text)) or "")
+def is_core(name: str) -> bool:
+    declared = "Sans-IO." in (ast.get_docstring(parsed(ROOT / name)) or "")
     return name not in DRIVERS and (name.startswith(CORES) or (declared and not name.startswith("agent/")))
 
 
 def test_the_cores_do_no_io_and_have_no_clock_and_no_chance_of_their_own() -> None:
-    known = modules()
     uses = {
-        str(path.relative_to(ROOT)): {one.partition(".")[0] for one in imported(path, known)} & IO
-        for path in known.values()
+        str(path.relative_to(ROOT)): {one.partition(".")[0] for one in imported(path)} & IO
+        for path in modules().values()
     }
-    cores = {name for name in uses if is_core(name, (ROOT / name).read_text(encoding="utf-8"))}
+    cores = {name for name in uses if is_core(name)}
     assert len(cores) > 120
     assert {name: uses[name] for name in cores if uses[name]} == {}
     assert {name for name in DRIVERS if not uses[name]} == set(), "no driver: take it out of the list"

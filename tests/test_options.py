@@ -8,7 +8,7 @@ from agent.providers.assemblyai_session import AssemblyAIOptions
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
 from sipgw.config.options import OptionError, build, option_at, secrets_of, table_of
-from sipgw.config.renamed import INSTEAD
+from sipgw.config.renamed import renames
 from sipgw.tools.simulate.scenario import Scenario
 
 
@@ -28,7 +28,7 @@ class Outer:
     on: bool = True
 
 
-@pytest.mark.parametrize(("old", "new"), INSTEAD.items())
+@pytest.mark.parametrize(("old", "new"), renames().items())
 def test_an_old_key_is_answered_with_what_to_write(old: str, new: str) -> None:
     table, _, key = old.rpartition(".")
     written: object = {key: 1}
@@ -49,7 +49,7 @@ def test_an_old_key_is_answered_with_what_to_write(old: str, new: str) -> None:
 
 
 def test_every_new_name_is_a_key_and_no_old_one_is() -> None:
-    for old, new in INSTEAD.items():
+    for old, new in renames().items():
         *table, key = old.split(".")
         kind: type = Scenario if table == ["providers"] else GatewayConfig
         fixed = key in {one.name for one in fields(table_at(kind, table)) if one.metadata.get("fixed")}
@@ -184,14 +184,15 @@ def test_what_a_table_leaves_out_is_as_in_the_base() -> None:
 def test_a_fixed_field_cannot_be_set() -> None:
     with pytest.raises(OptionError, match="'open_limit' cannot be set"):
         build(GatewayConfig, {"assemblyai": {"open_limit": 1}}, {})
-    before = GatewayConfig(assemblyai=AssemblyAIOptions(open_limit=9.0))
-    assert build(AgentConfig, {"assemblyai": {"mode": "balanced"}}, {}, base=before).assemblyai.open_limit == 9.0
+    before = GatewayConfig().having(assemblyai=AssemblyAIOptions(open_limit=9.0))
+    built = build(AgentConfig, {"assemblyai": {"mode": "balanced"}}, {}, base=before)
+    assert built.table("assemblyai").open_limit == 9.0
 
 
 def test_the_table_extra_takes_anything_within_its_bounds() -> None:
     extra = {"voice_settings": {"style": 0.2}, "apply": ["a", True], "token": "${T}"}
     built = build(GatewayConfig, {"elevenlabs": {"extra": extra}}, {"T": "sk-hush"})
-    assert built.elevenlabs.extra == extra | {"token": "sk-hush"}
+    assert built.table("elevenlabs").extra == extra | {"token": "sk-hush"}
     assert secrets_of(built) == {"sk-hush"}
     assert "sk-hush" not in repr(built)
     for wrong in ({"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": "x" * 9000}):

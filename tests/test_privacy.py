@@ -212,10 +212,12 @@ def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Pa
 
 def test_what_a_provider_is_told_by_hand_goes_before_the_policy() -> None:
     config = GatewayConfig(privacy=PrivacyOptions(at_provider=True))
-    assert at_providers(config).deepgram.redact == ("numbers",), "Flux cannot tell them apart"
-    nova = replace(config, deepgram=DeepgramOptions(model="nova-3"))
-    assert at_providers(nova).deepgram.redact == ("pci", "ssn")
-    by_hand = replace(config, assemblyai=AssemblyAIOptions(redact=("drug",)))
-    assert at_providers(by_hand).assemblyai.redact == ("drug",)
+    assert at_providers(config, ["deepgram"], []).table("deepgram").redact == ("numbers",), (
+        "Flux cannot tell them apart"
+    )
+    nova = config.having(deepgram=DeepgramOptions(model="nova-3"))
+    assert at_providers(nova, ["deepgram"], []).table("deepgram").redact == ("pci", "ssn")
+    by_hand = config.having(assemblyai=AssemblyAIOptions(redact=("drug",)))
+    assert at_providers(by_hand, ["assemblyai"], []).table("assemblyai").redact == ("drug",)
     off = GatewayConfig()
-    assert at_providers(off) is off
+    assert at_providers(off, ["deepgram"], []) is off

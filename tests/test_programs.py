@@ -27,6 +27,7 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it() -> None:
     assert lacking(["no package"], packages=False) == ""
 
 
+@pytest.mark.slow
 def test_a_machine_without_the_program_skips_its_test_and_ci_fails_there(tmp_path: Path) -> None:
     """A run of pytest of its own, with our conftest, in which every program of the table is missing."""
     (tmp_path / "conftest.py").write_text(

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.cli.serve import _reload
 from sipgw.config.agent import AgentOptions, LanguageOptions, RouteOptions
-from sipgw.config.agent_files import DEFAULT
+from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import ConfigError, GatewayConfig
 from sipgw.config.cost import CostOptions
 from sipgw.config.log import LogOptions
@@ -47,8 +47,15 @@ def test_what_changed_is_named_with_both_values() -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    (change,) = told(replace(BEFORE, openai=OpenAIOptions(api_key="sk-secret")))
+    (change,) = told(BEFORE.having(openai=OpenAIOptions(api_key="sk-secret")))
     assert change == "openai.api_key: *** → *** (changed)"
+
+
+def test_of_a_url_the_host_alone_is_shown() -> None:
+    (change,) = told(replace(BEFORE, agent=AgentOptions(brain="wss://ann:secret@example.com/secret?token=secret")))
+    assert change == "agent.brain: '' → 'wss://example.com/***'"
+    (change,) = told(replace(BEFORE, agent=AgentOptions(brain="wss://example.com:8443")))
+    assert change == "agent.brain: '' → 'wss://example.com:8443'"
 
 
 def test_agents_come_and_go() -> None:
@@ -84,9 +91,7 @@ def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: P
     assert not asyncio.run(scenario())
 
 
-def test_what_cannot_be_used_is_told_and_ends_no_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_used_is_told_and_ends_no_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     unusable = RecordingOptions(folder=str(tmp_path / "file" / "recordings"))
 
@@ -95,13 +100,12 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(
             asked, config = asyncio.Event(), world.gateway.config
             found: list[object] = [replace(config, recording=unusable), None, config]
 
-            def load_all(_: object) -> tuple[GatewayConfig, dict[str, GatewayConfig]]:
+            def read() -> tuple[GatewayConfig, dict[str, GatewayConfig]]:
                 config = found.pop(0)
                 return replace(config), {}  # type: ignore[type-var]  # a fault of ours, the second time
 
-            monkeypatch.setattr("sipgw.cli.serve.load_all", load_all)
             async with asyncio.TaskGroup() as group:
-                reloading = group.create_task(_reload(world.gateway, None, asked))
+                reloading = group.create_task(_reload(world.gateway, read, asked))
                 for left in (2, 1, 0):
                     asked.set()
                     await until(lambda left=left: len(found) == left and not asked.is_set())
@@ -128,7 +132,8 @@ def test_what_a_cap_counts_without_a_price_is_told_on_reload(tmp_path: Path) -> 
     async def scenario() -> None:
         async with cloud(tmp_path, [], []) as world:
             config = world.gateway.config
-            capped = replace(config, cost=CostOptions(per_call=1), openai=replace(config.openai, model="gpt-new"))
+            openai = replace(config.table("openai"), model="gpt-new")
+            capped = config.having(cost=CostOptions(per_call=1), openai=openai)
             with capture_logs() as logs:
                 await world.gateway.reload(capped, {})
             told = [line["cause"] for line in logs if line["event"] == "reloaded in spite of this"]
@@ -142,9 +147,9 @@ def test_a_language_that_nobody_speaks_is_told_on_reload(tmp_path: Path) -> None
     async def scenario() -> None:
         async with cloud(tmp_path, [], []) as world:
             config = world.gateway.config
-            changed = replace(
-                config, agent=replace(config.agent, tts="deepgram"), languages=(LanguageOptions("es"),),
-                deepgram_tts=replace(config.deepgram_tts, api_key="k"),
+            changed = config.having(
+                agent=replace(config.agent, tts="deepgram"), languages=(LanguageOptions("es"),),
+                deepgram_tts=replace(config.table("deepgram_tts"), api_key="k"),
             )  # fmt: skip
             with capture_logs() as logs:
                 await world.gateway.reload(changed, {})
@@ -154,6 +159,7 @@ def test_a_language_that_nobody_speaks_is_told_on_reload(tmp_path: Path) -> None
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> None:
     """What is reloaded counts from the next call on, for bills and private things, too."""
 
@@ -197,6 +203,7 @@ def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> N
         wait_for("did you mean 'business'?")
 
 
+@pytest.mark.slow
 @pytest.mark.faults("H18")
 def test_where_logs_are_json_what_a_reload_changed_is_an_event(tmp_path: Path) -> None:
     """Nothing stands between the objects that only a person can read."""
@@ -209,7 +216,7 @@ def test_where_logs_are_json_what_a_reload_changed_is_an_event(tmp_path: Path) -
         ) as world:
             asked = asyncio.Event()
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                reloading = group.create_task(_reload(world.gateway, file, asked))
+                reloading = group.create_task(_reload(world.gateway, lambda: load_all(file), asked))
                 for text, name in (("[nonsense", "not reloaded"), (written, "reloaded")):
                     file.write_text(text)
                     asked.set()

@@ -1,6 +1,7 @@
 """The shape of the code (docs/architecture.md, rule 3). The lists of exceptions may only shrink."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,17 @@ LONG_FUNCTIONS: set[str] = set()
 WIDE_CLASSES: set[str] = set()
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all statements in it; expressions, which are most of a tree, hold none."""
+    yield node
+    for block in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for inner in getattr(node, block, ()):
+            yield from statements(inner)
+
+
 def self_attributes(node: ast.ClassDef) -> set[str]:
     names = set()
-    for inner in ast.walk(node):
+    for inner in statements(node):
         targets = (
             inner.targets
             if isinstance(inner, ast.Assign)
@@ -42,7 +51,7 @@ def test_shape(path: Path) -> None:
     faults = []
     if len(source.splitlines()) > FILE_LINES and name not in LONG_FILES:
         faults.append(f"{name}: {len(source.splitlines())} lines (cap {FILE_LINES})")
-    for node in ast.walk(ast.parse(source)):
+    for node in statements(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
             if lines > FUNCTION_LINES and f"{name}:{node.name}" not in LONG_FUNCTIONS:

@@ -69,7 +69,7 @@ def play(
     transfer: Callable[[str], Awaitable[bool]] | None = None,
     watch: Callable[[Report], None] = lambda report: None,
 ) -> CallVerdict:
-    """Hold the call of `scenario`, whose files stand in `folder`. With more `tools` the agent paces itself, too."""
+    """Hold the call of `scenario`, whose files stand in `folder`."""
 
     async def held() -> CallVerdict:
         loop = asyncio.get_running_loop()
@@ -79,7 +79,7 @@ def play(
         own = load_tools(Path(config.agent.tools)) if config.agent.tools else []
         role = CascadeRole(
             persona=persona(config, values), llm=parts.llm, tts=parts.tts, tools=[*own, *tools],
-            languages=config.codes, collects=config.agent.collect_digits, paces=bool(tools),
+            languages=config.codes, collects=config.agent.collect_digits, paces=parts.paces,
         )  # fmt: skip
 
         def report(told: Report) -> None:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 HANG = 300.0
 """Seconds after which a test hangs, however busy the machine is. The only limit of unit tests in real time."""
+SIPP_LIMIT = f"{HANG - 20:.0f}"
+"""The same for SIPp (`-timeout`), which then still says where it hung."""
 
 CHILDREN = (
     "media.process.supervisor.ANSWER_LIMIT", "media.process.channel.ANSWER_LIMIT", "media.process.engine.START_LIMIT",

@@ -30,8 +30,6 @@ class Background:
         """Level of speech, music or noise in the background."""
         self._behind = False
         """Whether one was heard to go on when the caller had stopped, or far from them: they were not alone."""
-        self._doubted: tuple[float | None, bool] = (None, False)
-        """Both before a voice went on behind the caller last."""
         self._refused = 0
         """Voices in a row of which no words came."""
 
@@ -61,12 +59,7 @@ class Background:
 
     def goes_on(self, level: float) -> None:
         """A voice with this level went on when the caller had stopped."""
-        self._doubted = self._steady, self._behind
         self._steady, self._behind = _follow(self._steady, level, LOUDER), True
-
-    def take_back(self) -> None:
-        """What went on was the caller after all."""
-        self._steady, self._behind = self._doubted
 
     def refused(self, level: float, seconds: float) -> None:
         """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""

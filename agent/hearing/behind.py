@@ -10,8 +10,10 @@ from agent.hearing.levels import SECONDS, SILENT
 
 BELOW = 8.0
 """Decibels below the loudest syllables that those of the same voice are above, but for short ones."""
-LONG = 0.5
-"""Seconds of sound below that which are somebody else."""
+LONG, LONG_ALONE = 0.5, 1.2
+"""Seconds of sound below that which are somebody else: on a line that is never quiet, and on one that was quiet lately,
+where nobody was behind the caller then. Loud syllables in single words make a caller quieter for longer than in
+sentences."""
 LATEST = 0.25
 """Weight of the latest slot in the power of a syllable."""
 FORGET = 1.0
@@ -44,7 +46,10 @@ class Behind:
         """What went on is told; the next sound may be the caller again."""
         self._power, self._slots = 0.0, 0
 
-    @property
-    def level(self) -> float | None:
-        """The level of somebody else who goes on, dBm0; None while there is nobody."""
-        return 10 * math.log10(self._power / self._slots) if self._slots * SECONDS >= LONG - 1e-9 else None
+    def level(self, *, alone: bool) -> float | None:
+        """The level of somebody else who goes on, dBm0; None while there is nobody.
+
+        `alone`: nobody was behind the caller lately.
+        """
+        long = LONG_ALONE if alone else LONG
+        return 10 * math.log10(self._power / self._slots) if self._slots * SECONDS >= long - 1e-9 else None

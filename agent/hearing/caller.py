@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from agent.hearing.changes import CERTAIN, Change, Evidence, Kind
-from agent.hearing.echo_path import EchoPath, Path
+from agent.hearing.echo_path import HEARD, EchoPath, Path
 from agent.hearing.levels import RATE, SECONDS, SLOT, WIDTH, level, peak, to_linear
 from agent.hearing.noise_floor import NoiseFloor
 from agent.hearing.sound import SOFT, Sound
@@ -76,6 +76,11 @@ class CallerSound:
         """Whether the agent's sound comes back on this line."""
         return self._echo.path
 
+    @property
+    def others(self) -> bool:
+        """Whether others are heard on the line, too: somebody behind the caller, or the agent's echo."""
+        return self._voices.background.known or self._echo.path is Path.ECHO
+
     def feed(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound of the caller whose last sample arrived `at`; returns what changed, in order.
 
@@ -84,24 +89,32 @@ class CallerSound:
         linear = self._rest + to_linear(ulaw)
         slots, rest = divmod(len(linear), SLOT * WIDTH)
         self._rest = linear[len(linear) - rest :]
+        if self._at == -math.inf:
+            self._voices.listen(at - len(ulaw) / RATE)
         self._at = at
         if not slots:
             return []
-        idle = self.state is State.QUIET and self._echo.over and not played.strip(b"\x7f")
-        if idle and peak(linear) < self._noise.gate:  # nearly always: nobody speaks
-            self._noise.follow(level(linear), slots)
-            self._before = (self._before + linear[: len(linear) - rest])[-BEFORE:]
-            return []
-        sent = played[-slots:].rjust(slots, b"\x7f")
-        end = at - (rest // WIDTH) / RATE - slots * SECONDS
-        changes = []
-        for number in range(slots):
+        whole = linear[: len(linear) - rest]
+        sent = [-one for one in played[-slots:].rjust(slots, b"\x7f")]
+        if self.state is State.QUIET and peak(whole) < self._noise.gate:  # nearly always: the caller is silent
+            return self._pass(whole, sent, at)
+        changes, end = [], at - (rest // WIDTH) / RATE - slots * SECONDS
+        for slot, level_sent in zip(_slots(whole), sent, strict=True):
             end += SECONDS
-            slot = linear[number * SLOT * WIDTH : (number + 1) * SLOT * WIDTH]
-            if change := self._take(slot, -sent[number], end):
+            if change := self._take(slot, level_sent, end):
                 changes.append(change)
             self._before = (self._before + slot)[-BEFORE:]
         return changes
+
+    def _pass(self, linear: bytes, sent: list[int], at: float) -> list[Change]:
+        """Slots in which the caller is silent: they tell at most that the agent's sound comes back."""
+        self._noise.follow(level(linear), len(sent))
+        self._before = (self._before + linear)[-BEFORE:]
+        if self._echo.over and max(sent) <= HEARD:
+            return []
+        path = self._echo.path
+        self._echo.take(sent, [level(slot) for slot in _slots(linear)])
+        return [self._echoes(at)] if self._echo.path is Path.ECHO is not path else []
 
     def lapse(self, now: float) -> list[Change]:
         """Tell what changed because nothing came until `now`: a line may send nothing while its caller is silent."""
@@ -134,9 +147,16 @@ class CallerSound:
         """Another line: after a transfer, a hold or a re-INVITE with another address. Forgets echo and background."""
         self._echo, self._noise = EchoPath(), NoiseFloor()
         self._voices.forget()
+        self.mute(on=False)
+
+    def mute(self, on: bool) -> None:
+        """The caller's sound is muted from now on, or not any more: that it is quiet then tells nothing of the line."""
+        self._echo.mute(on)
+        self._at = -math.inf
+        self._voices.begin_line()
 
     def wants(self) -> float | None:
-        """In pieces of how many seconds sound is wanted from now on (`agent.line.Line.attend`); None if as before."""
+        """A new argument for `agent.line.Line.set_chunk_duration`, seconds; None if it stays as before."""
         before = self._piece
         lately = self._at - self._sound.heard
         match self.state:
@@ -152,10 +172,12 @@ class CallerSound:
 
     def _take(self, slot: bytes, sent: int, at: float) -> Change | None:
         came, path = level(slot), self._echo.path
-        echo = self._echo.take(sent, came)
-        if self._echo.path is Path.ECHO and path is not Path.ECHO and self.state is State.QUIET:
-            return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
+        echo = self._echo.take((sent,), (came,))
+        if self._echo.path is Path.ECHO is not path and self.state is State.QUIET:
+            return self._echoes(at)
         loud = came > max(self._noise.gate, echo + MARGIN)
+        if came > self._noise.gate:
+            self._voices.listen(at)
         sound = self._sound
         sound.recent += 0.3 * (came - sound.recent)
         if self.state is State.QUIET:
@@ -221,7 +243,6 @@ class CallerSound:
         if loud:
             sound.heard = at
         if at - sound.heard >= HANGOVER - 1e-9:
-            self._voices.over(sound)
             return self._move(Event.OVER, at)
         least = self._voices.background.least(0.0, agent_speaks=self._agent_speaks)
         changed = at - sound.looked >= RETRY or sound.recent > sound.level + RISEN
@@ -264,6 +285,10 @@ class CallerSound:
                 background, moment = sound.seconds >= PROMPT and self._needs(sound) == math.inf, sound.began
         return Change(kind, moment, replace(self._evidence(sound, background=background), behind=behind))
 
+    def _echoes(self, at: float) -> Change:
+        """An echo was found."""
+        return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
+
     def _evidence(self, sound: Sound, *, background: bool) -> Evidence:
         echoes = self._echo.path is Path.ECHO
         return Evidence(
@@ -275,3 +300,8 @@ class CallerSound:
             margin=sound.mean(sound.margin) if echoes and not self._echo.over else None,
             background=background,
         )
+
+
+def _slots(linear: bytes) -> list[bytes]:
+    size = SLOT * WIDTH
+    return [linear[at : at + size] for at in range(0, len(linear), size)]

@@ -22,6 +22,8 @@ EVERY = 20
 """Slots of the agent's speech between two estimates."""
 FLOOR = -55
 """What is below does not count, dBm0."""
+FAINTEST = -50
+"""The level in dBm0 that the loudest of an echo has at least: what is quieter is the noise of the line."""
 HEARD = -45
 """The level in dBm0 above which sound that is sent could come back."""
 ALIKE, SURE = 0.72, 0.9
@@ -65,6 +67,7 @@ class EchoPath:
         self._predicted = float(SILENT)
         self._suspected: tuple[int, float] | None = None
         """Lag and loss of an estimate that the next one may confirm."""
+        self._muted = False
 
     @property
     def over(self) -> bool:
@@ -75,34 +78,41 @@ class EchoPath:
         """Whether the agent has been silent for so many slots."""
         return self._silent >= slots
 
-    def take(self, sent: float, came: float) -> float:
-        """Take the levels of a slot in dBm0; returns the level of the echo that is to be expected in it."""
-        self._silent = 0 if sent > HEARD else self._silent + 1
+    def mute(self, on: bool) -> None:
+        """From now on nothing that comes back is heard, so that its silence tells nothing; or it is again."""
+        self._muted = on
+        self._spoken = self._due = 0
+
+    def take(self, sent: Sequence[float], came: Sequence[float]) -> float:
+        """Take the levels of some slots in dBm0; returns the level of the echo that is to be expected in the last."""
+        spoken = [number for number, level in enumerate(sent, 1) if level > HEARD]
+        self._silent = len(sent) - spoken[-1] if spoken else self._silent + len(sent)
         if self._silent > LAGS:
             self._predicted = SILENT
             return SILENT
-        self._sent.append(round(sent))
-        self._came.append(round(came))
+        self._sent.extend(map(round, sent))
+        self._came.extend(map(round, came))
+        if not self._muted:
+            self._spoken += len(spoken)
+            self._due += len(spoken)
+        if self._due >= EVERY and self._spoken >= LEAST_KEPT:
+            self._due = 0
+            self._learn()
+        if self.path is Path.CLEAN:
+            self._predicted = max(SILENT, self._predicted - DECAY * len(sent))
+        else:
+            for ago in range(len(sent) - 1, -1, -1):
+                self._predicted = max(self._expected(len(self._sent) - ago), self._predicted - DECAY)
         if len(self._came) >= 2 * KEPT:
             del self._sent[: -KEPT - LAGS], self._came[:-KEPT]
-        if not self._silent:
-            self._spoken += 1
-            self._due += 1
-            if self._due >= EVERY and self._spoken >= LEAST_KEPT:
-                self._due = 0
-                self._learn()
-        self._predicted = max(self._expected(), self._predicted - DECAY)
         return self._predicted
 
-    def _expected(self) -> float:
-        match self.path:
-            case Path.CLEAN:
-                return SILENT
-            case Path.UNKNOWN:
-                return max(self._sent[-LAGS:]) - UNKNOWN_LOSS
-            case Path.ECHO:
-                end = len(self._sent) - self._lag
-                return max(self._sent[end - 2 : end + 1]) - self.loss
+    def _expected(self, end: int) -> float:
+        """In the slot that ends there, unless the line is clean."""
+        if self.path is Path.UNKNOWN:
+            return max(self._sent[end - LAGS : end]) - UNKNOWN_LOSS
+        end -= self._lag
+        return max(self._sent[end - 2 : end + 1]) - self.loss
 
     def _learn(self) -> None:
         found = self._estimate()
@@ -123,9 +133,9 @@ class EchoPath:
     def _estimate(self) -> tuple[float, int, float] | None:
         """Correlation, lag in slots and loss in dB of what looks like an echo."""
         width = min(KEPT, self._spoken)
-        came, sent = _above_floor(self._came[-width:]), _above_floor(self._sent[-width - LAGS :])
-        if not any(came):
+        if max(self._came[-width:]) < FAINTEST:
             return None
+        came, sent = _above_floor(self._came[-width:]), _above_floor(self._sent[-width - LAGS :])
         place, _ = audioop.findfit(_centred(sent), _centred(came))
         part = sent[place : place + width]
         alike = _correlation(part, came)

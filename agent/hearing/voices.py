@@ -11,10 +11,13 @@ KEPT = 32
 """Voices whose times are kept: of more than half a minute."""
 EARLY, LATE = 0.2, 0.3
 """Seconds before the beginning of a voice, and after its end, in which words of it may be placed."""
-TRAILS = 0.8
-"""Seconds for which a caller may become quiet at the end of a phrase; who goes on for longer is somebody else."""
 RECENT = 3.0
 """Seconds after a voice in which the next one is compared with it."""
+QUIET, QUIET_AT_FIRST = 1.0, 0.1
+"""Seconds without any sound in which somebody who goes on and on, as a television does, would have been heard: before
+any sound, and before the first one on a line."""
+LATELY = 10.0
+"""Seconds for which nobody is thought to be behind the caller after such a silence."""
 
 
 class Voices:
@@ -28,6 +31,23 @@ class Voices:
         self._behind = Behind()
         self._times = deque[tuple[float, float]](maxlen=KEPT)
         """From when to when the caller spoke."""
+        self._audible = math.inf
+        """When there was a sound on the line last; infinite before the line begins."""
+        self._is_new = False
+        """Whether there was no sound yet since then."""
+        self._alone = -math.inf
+        """When it had been quiet for long enough last."""
+
+    def begin_line(self) -> None:
+        """The line begins, as far as it can be heard: whatever was quiet before does not count."""
+        self._audible, self._alone = math.inf, -math.inf
+
+    def listen(self, at: float) -> None:
+        """There is a sound on the line, whatever it is, or the line begins."""
+        if at - self._audible >= (QUIET_AT_FIRST if self._is_new else QUIET):
+            self._alone = at
+        self._is_new = self._audible == math.inf
+        self._audible = at
 
     def begin(self, sound: Sound, at: float) -> None:
         """A voice of the caller was told."""
@@ -40,9 +60,13 @@ class Voices:
         if self._behind.take(level):
             sound.stressed = at
 
+    @property
+    def _left(self) -> float | None:
+        return self._behind.level(alone=self._audible - self._alone < LATELY)
+
     def is_left(self, sound: Sound) -> bool:
         """Whether the caller has stopped, and somebody else goes on behind them."""
-        if (behind := self._behind.level) is None:
+        if (behind := self._left) is None:
             return False
         sound.heard = max(sound.stressed, sound.voice_began)
         self.background.goes_on(behind)
@@ -50,7 +74,7 @@ class Voices:
 
     def end(self, sound: Sound) -> tuple[bool, bool]:
         """It has ended: whether all of it was somebody else, and whether somebody else goes on."""
-        left = self._behind.level is not None
+        left = self._left is not None
         foreign = left and not sound.stressed
         if left:
             self._behind.hear_again()
@@ -63,12 +87,6 @@ class Voices:
     def keep(self, sound: Sound) -> None:
         """Keep when it was."""
         self._times.append((sound.voice_began, sound.heard))
-
-    def over(self, sound: Sound) -> None:
-        """A sound that was not the caller's any more has ended: if that was soon, the caller had only become quiet."""
-        if sound is self.last and self._times and sound.heard - sound.stressed < TRAILS:
-            self.background.take_back()
-            self._times[-1] = sound.voice_began, sound.heard
 
     def include(self, at: float, present: Sound | None) -> bool:
         """Whether a word that was heard then may be the caller's: any, unless somebody is known to speak behind them.

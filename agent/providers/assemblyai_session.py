@@ -20,6 +20,7 @@ from agent.providers.stt import (
     SttFault,
     SttSession,
     bases,
+    with_keyterms,
 )
 from agent.stt import Onset, Transcript, Word
 from agent.turn_taking.expect import IN_PARTS, Expected
@@ -93,6 +94,11 @@ class AssemblyAIOptions(ListenOptions):
             raise ValueError(f"model: {self.model} is not supported, which takes no turns: take a Universal model")
         if self.mode and not self.has_modes:
             raise ValueError("mode is for universal-3-5-pro and later models")
+
+    @property
+    def product(self) -> str:
+        """What is paid for: the model; Universal-Streaming costs more with key terms."""
+        return f"{self.model}+keyterms" if self.keyterms and not self.is_u3 else self.model
 
     @property
     def is_u3(self) -> bool:
@@ -187,13 +193,20 @@ class AssemblyAISttSession(SttSession):
         """See `agent.stt.SpeechToText`."""
         return self._options.longest_silence(dictated=self._dictated)
 
-    def attend(self, language: str) -> str:
+    def set_language(self, language: str) -> str:
         """A Universal-3 model is told of a language that it was not told of before."""
         codes = self._options.codes
         if not self._options.is_u3 or codes in ((), ("multi",)) or language in codes:
             return ""
         self._options = replace(self._options, language=language)
         return json.dumps({"type": "UpdateConfiguration", "language_codes": list(self._options.codes)})
+
+    def listen_for(self, keyterms: tuple[str, ...]) -> str:
+        """A Universal-3 model takes them within a session; of others they would change the price."""
+        before = self._options
+        self._options = with_keyterms(before, keyterms) if before.is_u3 else before
+        told = {"type": "UpdateConfiguration", "keyterms_prompt": list(keyterms)}
+        return "" if self._options is before else json.dumps(told)
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers; the key stands bare in its header."""

@@ -19,6 +19,7 @@ from agent.providers.stt import (
     SttFault,
     SttSession,
     bases,
+    with_keyterms,
 )
 from agent.stt import Onset, Transcript, Word
 from agent.turn_taking.expect import IN_PARTS, Expected
@@ -31,6 +32,11 @@ KEYTERM = 100
 
 FLUX_REDACT = ("numbers", "aggressive_numbers")
 """What Flux can take out, one of them: numbers of several digits, or every number."""
+
+FLUX_LANGUAGES = ("en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl")
+"""What ``flux-general-multi`` knows (developers.deepgram.com/docs/flux/language-prompting, November 2026)."""
+
+ENGLISH, MULTI = "flux-general-en", "flux-general-multi"
 
 DICTATED = 0.85
 """Flux: how sure it must be that a turn is over while something is dictated."""
@@ -66,7 +72,7 @@ class DeepgramOptions(ListenOptions):
     """How to hear with Deepgram."""
 
     url: str = "wss://api.deepgram.com"
-    model: str = "flux-general-en"
+    model: str = ENGLISH
     language: str = ""
     """The language, such as ``en``, or ``multi``. It is expected instead of those of `[[languages]]`; empty for
     those, or that of the model."""
@@ -101,6 +107,16 @@ class DeepgramOptions(ListenOptions):
     def is_flux(self) -> bool:
         """Whether the model takes turns itself."""
         return self.model.startswith("flux")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The languages that are expected at first; empty for those of the model."""
+        return bases([self.language]) if self.language else self.languages
+
+    @property
+    def product(self) -> str:
+        """The model that sessions begin with, and are paid for: the English Flux gives way to the multilingual one."""
+        return MULTI if self.is_flux and (self.model == MULTI or self.codes not in ((), ("en",))) else self.model
 
     @property
     def takes_keyterms(self) -> bool:
@@ -167,7 +183,7 @@ class NovaSession(_DeepgramSession):
         if not self._language and options.languages:
             self._language = "multi" if options.model.startswith("nova-3") else options.languages[0]
 
-    def attend(self, language: str) -> str | None:
+    def set_language(self, language: str) -> str | None:
         """Models of one language need another session."""
         if self._language in ("", "multi", language):
             return ""
@@ -250,6 +266,31 @@ class FluxSession(_DeepgramSession):
         self._finished = -1  # turn_index of the session's last EndOfTurn
         self._text, self._end = "", 0
         self._dictated = False
+        self._codes = options.codes
+
+    @property
+    def model(self) -> str:
+        """That of the session; the multilingual one hears English a little worse."""
+        options = self._options
+        multi = options.model.endswith("-multi") or self._codes not in ((), ("en",))
+        return MULTI if multi else options.model
+
+    @property
+    def product(self) -> str:
+        """See `SttSession.product`."""
+        return f"{self.name}/{self.model}"
+
+    def set_language(self, language: str) -> str | None:
+        """The multilingual model is told of a language that it was not told of before; the English one is replaced."""
+        if language in (self._codes or ("en",)) or "multi" in self._codes or (self.model == MULTI and not self._codes):
+            return ""
+        known, self._codes = self.model == MULTI, (language, *self._codes)
+        return json.dumps({"type": "Configure", "language_hints": list(self._codes)}) if known else None
+
+    def listen_for(self, keyterms: tuple[str, ...]) -> str:
+        """They are changed within a session."""
+        before, self._options = self._options, with_keyterms(self._options, keyterms)
+        return "" if self._options is before else json.dumps({"type": "Configure", "keyterms": list(keyterms)})
 
     @property
     def longest_silence(self) -> float:
@@ -265,13 +306,11 @@ class FluxSession(_DeepgramSession):
         }
         if options.eager_eot_threshold is not None:
             query[EAGER] = f"{options.eager_eot_threshold:g}"
-        multi = options.model.endswith("-multi") or options.language == "multi"
-        expected = bases([options.language]) if options.language else options.languages
-        if expected in ((), ("en",)) and not multi:
-            return self._request("/v2/listen", query)
-        url, headers = self._request("/v2/listen", query, "flux-general-multi")
-        hints = urllib.parse.urlencode([("language_hint", code) for code in expected if code != "multi"])
-        return f"{url}&{hints}" if hints else url, headers
+        url, headers = self._request("/v2/listen", query, self.model)
+        if self.model == MULTI:
+            hints = [("language_hint", code) for code in self._codes if code != "multi"]
+            url += f"&{urllib.parse.urlencode(hints)}" if hints else ""
+        return url, headers
 
     def begin(self) -> None:
         """Start a session; it counts its turns from 0."""

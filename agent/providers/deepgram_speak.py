@@ -1,18 +1,30 @@
-"""Deepgram's streaming voice Aura, without input and output.
+"""Deepgram's streaming voices without input and output: Aura on /v1/speak, and Flux on /v2/speak.
 
-https://developers.deepgram.com/reference/text-to-speech/speak-streaming. Sound is binary and names no sentence: what
-comes belongs to the one being spoken, and after `Clear` to nobody until `Cleared`.
+https://developers.deepgram.com/reference/text-to-speech/speak-streaming and /speak-flux. Sound is binary and names no
+sentence. With Aura it belongs to the one being spoken, and after `Clear` to nobody until `Cleared`; with Flux a
+sentence is a turn, and all its sound comes between `SpeechStarted` and `SpeechMetadata` or `SpeechInterrupted`.
 """
 
 import json
 import urllib.parse
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, in_query
-from agent.providers.tts_session import Final, SpeakOptions, SpeechEvent, TtsFault, TtsSession, TtsSound, parts_of
+from agent.providers.extra import FIXED, Limits, check, in_query
+from agent.providers.tts_session import (
+    Final,
+    SpeakOptions,
+    SpeechEvent,
+    TtsBegun,
+    TtsFault,
+    TtsSession,
+    TtsSound,
+    WordFinder,
+    parts_of,
+)
 
 LONGEST = 2000
 """Characters of one Speak message."""
@@ -22,6 +34,14 @@ FLUSHES = 20
 
 FLUSH_WINDOW = 60.0
 
+FLUX_LIMITS = {"speed": Limits(0.5, 1.5), "expressivity": Limits(-2, 2)}
+"""Parameters of Flux; Aura has others."""
+
+TURNS = 16
+"""Turns of Flux that are remembered: of those whose sound may wait to be played."""
+
+_MS = SAMPLE_RATE // 1000
+
 
 @dataclass(frozen=True)
 class DeepgramTtsOptions(SpeakOptions):
@@ -30,21 +50,54 @@ class DeepgramTtsOptions(SpeakOptions):
     url: str = "wss://api.deepgram.com"
     model: str = "aura-2-thalia-en"
     voice_id: str = field(default="", metadata=FIXED)
-    """None: the model is the voice, and says its language: ``aura-2-{name}-{language}``."""
+    """None: the model is the voice, and says its language: ``aura-2-{name}-{language}``, ``flux-{name}-{language}``."""
     language: str = field(default="", metadata=FIXED)
     decided: ClassVar = ("container",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.model.startswith("flux"):
-            raise ValueError(f"model: {self.model} speaks another protocol, which is not supported: take an Aura model")
+        if self.is_flux:
+            check(self.extra, (), FLUX_LIMITS)
+
+    @property
+    def is_flux(self) -> bool:
+        """Whether the model speaks in turns."""
+        return self.model.startswith("flux")
 
 
-class AuraSession(TtsSession):
-    """/v1/speak."""
+def session(options: DeepgramTtsOptions) -> TtsSession:
+    """The session that serves the model."""
+    return FluxTtsSession(options) if options.is_flux else AuraSession(options)
 
+
+class _DeepgramTtsSession(TtsSession):
     name = "deepgram"
     goodbye = (json.dumps({"type": "Close"}),)
+
+    def __init__(self, options: DeepgramTtsOptions) -> None:
+        super().__init__(options)
+        self._options = options
+
+    def _request(self, path: str) -> tuple[str, dict[str, str]]:
+        query = {"model": self._options.model, "encoding": "mulaw", "sample_rate": str(SAMPLE_RATE)}
+        url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(in_query(query, self._options.extra))}"
+        return url, {"Authorization": f"Token {self._options.api_key}"}
+
+    @staticmethod
+    def _speak(text: str) -> list[str]:
+        speak = [json.dumps({"type": "Speak", "text": part}) for part in parts_of(text, LONGEST)]
+        return [*speak, json.dumps({"type": "Flush"})]
+
+    @staticmethod
+    def _fault(fields: dict[str, Any]) -> TtsFault:
+        code = fields.get("code") or fields.get("variant") or fields.get("err_code")
+        words = fields.get("description") or fields.get("message") or ""
+        return TtsFault(code if isinstance(code, str) else 1011, str(words)[:1000])
+
+
+class AuraSession(_DeepgramTtsSession):
+    """/v1/speak."""
+
     faults: ClassVar = {
         1008: ("refused the text or the options", "check the model", False),
         "DATA-0000": ("refused a message", "check the model", False),
@@ -54,16 +107,13 @@ class AuraSession(TtsSession):
 
     def __init__(self, options: DeepgramTtsOptions) -> None:
         super().__init__(options)
-        self._options = options
         self._speaking = ""
         self._clearing = 0
         self._flushed: deque[float] = deque(maxlen=FLUSHES)
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
-        query = {"model": self._options.model, "encoding": "mulaw", "sample_rate": str(SAMPLE_RATE)}
-        url = f"{self._options.url.rstrip('/')}/v1/speak?{urllib.parse.urlencode(in_query(query, self._options.extra))}"
-        return url, {"Authorization": f"Token {self._options.api_key}"}
+        return self._request("/v1/speak")
 
     def begin(self) -> list[str]:
         """Start on a new websocket."""
@@ -79,8 +129,7 @@ class AuraSession(TtsSession):
         """Speak and Flush."""
         self._speaking = sentence
         self._flushed.append(now)
-        speak = [json.dumps({"type": "Speak", "text": part}) for part in parts_of(text, LONGEST)]
-        return [*speak, json.dumps({"type": "Flush"})]
+        return self._speak(text)
 
     def cancel(self, sentence: str) -> list[str]:
         """Clear."""
@@ -103,7 +152,123 @@ class AuraSession(TtsSession):
             case "Cleared":
                 self._clearing = max(0, self._clearing - 1)
             case "Error":
-                code = fields.get("code") or fields.get("variant") or fields.get("err_code")
-                words = fields.get("description") or fields.get("message") or ""
-                return [TtsFault(code if isinstance(code, str) else 1011, str(words)[:1000])]
+                return [self._fault(fields)]
         return []  # Metadata, Warning
+
+
+@dataclass
+class _Turn:
+    """A sentence."""
+
+    sentence: str
+    text: str
+    number: str = ""
+    """The service's own, once it has begun."""
+    begins_at: int = 0
+    """Where its sound begins in that of the connection, in samples."""
+    stopped: bool = False
+    over: bool = False
+    told: Callable[[int], None] = lambda _: None
+    """Wants to know how many of its letters were heard."""
+
+
+class FluxTtsSession(_DeepgramTtsSession):
+    """/v2/speak."""
+
+    begins = True
+    tells_heard = True
+    faults: ClassVar = {
+        "BIG-0000": ("the text is too long", "", False),
+        "DATA-0000": ("refused a message", "check the model", False),
+        "DATA-0002": ("refused the text or the options", "check speed and marks in the text", False),
+        "MESSAGE-0000": ("refused a message", "this is a fault of the gateway: report it", False),
+        "NET-0003": ("session expired", "", True),
+        "NET-0004": ("closed an idle connection", "", True),
+    }
+
+    def __init__(self, options: DeepgramTtsOptions) -> None:
+        super().__init__(options)
+        self._turns: deque[_Turn] = deque(maxlen=TURNS)
+        """The newest last: the only one that may not be over."""
+        self._samples = 0
+        """Of the connection, as the service counts them: after an interruption from what was played."""
+        self._position = 0
+        """Milliseconds: that of the interruption before; the next has to be later."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether no turn is left that was stopped: an interruption is of the turn that the service is at."""
+        return not self._turns or self._turns[-1].over or not self._turns[-1].stopped
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        return self._request("/v2/speak")
+
+    def begin(self) -> list[str]:
+        """Start on a new websocket."""
+        self._turns.clear()
+        self._samples = self._position = 0
+        return []
+
+    def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
+        """Speak and Flush, which make a turn. The voice remembers the turns before."""
+        self._turns.append(_Turn(sentence, text))
+        return self._speak(text)
+
+    def cancel(self, sentence: str) -> list[str]:
+        """Interrupt, without a word of what was played."""
+        turn = self._turns[-1] if self._turns else None
+        if turn is None or turn.sentence != sentence or turn.over or turn.stopped:
+            return []
+        turn.stopped = True
+        return [json.dumps({"type": "Interrupt"})]
+
+    def ask_heard(self, sentence: str, samples: int, told: Callable[[int], None]) -> list[str]:
+        """Interrupt at what was played; the service ends the turn that it is at, and tells what was heard of it."""
+        played = next((turn for turn in self._turns if turn.sentence == sentence and turn.number), None)
+        if played is None or not self.has_room:
+            return []
+        at = (played.begins_at + samples) // _MS
+        if at <= self._position:
+            return []
+        self._position, played.told = at, told
+        self._turns[-1].stopped = True
+        return [json.dumps({"type": "Interrupt", "playback_offset": {"type": "time_ms", "value": at}})]
+
+    def sound(self, ulaw: bytes) -> list[SpeechEvent]:
+        """Sound of the turn that has begun."""
+        turn = self._turns[-1]
+        if turn.over or not turn.number:
+            raise ValueError("sound of no turn")
+        self._samples += len(ulaw)
+        return [] if turn.stopped else [TtsSound(turn.sentence, ulaw)]
+
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
+        """What a message means."""
+        match kind:
+            case "Connected":
+                return [TtsBegun()]
+            case "SpeechStarted":
+                turn = self._turns[-1]
+                turn.number, turn.begins_at = str(fields["speech_id"]), self._samples
+            case "SpeechMetadata":
+                return self._end(fields["speech_id"])
+            case "SpeechInterrupted":
+                self._position = int(fields["audio_played_ms"])
+                self._samples = self._position * _MS
+                number, heard = fields["metadata"]["speech_id"], fields.get("text_spoken")
+                found = next((turn for turn in self._turns if turn.number == number), None)
+                if found is not None and isinstance(heard, str):
+                    finder = WordFinder(found.text)
+                    found.told(max((end for word in heard.split() if (end := finder.end_of(word))), default=0))
+                return self._end(number)
+            case "Error":
+                return [self._fault(fields)]
+        return []  # Flushed, Warning: an interruption of nothing is only warned of
+
+    def _end(self, number: object) -> list[SpeechEvent]:
+        turn = self._turns[-1]
+        if turn.over or turn.number != number:
+            return []
+        turn.over = True
+        return [Final(turn.sentence)]

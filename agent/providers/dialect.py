@@ -7,15 +7,18 @@ import json
 import re
 import urllib.parse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-OPTIONAL = ("stream_options", "reasoning_effort", "reasoning", "temperature", "parallel_tool_calls", "store")
+OPTIONAL = (
+    *("stream_options", "reasoning_effort", "reasoning", "temperature", "parallel_tool_calls", "store"),
+    *("response_format", "text"),
+)
 """What a reply can do without."""
 
 _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _UNKNOWN = re.compile(
     "unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra|not (permitted|allowed)|cannot find"
-    "|only .* supported|invalid (parameter|argument|field)",
+    "|only .* supported|unavailable|invalid (parameter|argument|field|schema)",
     re.IGNORECASE | re.DOTALL,
 )
 """The words of a server that does not take a parameter."""
@@ -27,7 +30,7 @@ _TOO_LONG = re.compile("context|length|too long|too many tokens|request too larg
 _NEW = ("api.openai.com", ".openai.azure.com", "openrouter.ai")
 
 
-def limit_name(base_url: str) -> str:
+def limit_name(base_url: str) -> Literal["max_completion_tokens", "max_tokens"]:
     """What the server calls the limit of a reply: OpenAI has a new name for it, most others know only the old one."""
     host = urllib.parse.urlsplit(base_url).hostname or ""
     return "max_completion_tokens" if host.endswith(_NEW) else "max_tokens"
@@ -64,6 +67,7 @@ class Dialect:
             return True
         if is_too_long(words) or not _UNKNOWN.search(words):
             return False
+        words = words.replace("response format", "response_format")  # as Groq calls it
         named = [one for one in (*OPTIONAL, *_LIMITS) if one in spoken and one in words and one not in self._only]
         self._without.update(named[:1])
         return bool(named)
@@ -79,7 +83,7 @@ def latest(messages: Sequence[Any]) -> list[Any]:
 
     A turn begins with words of the caller, so no tool call is parted from its result.
     """
-    turns = [at for at, message in enumerate(messages) if message.get("role") == "user"]
+    turns = [at for at, message in enumerate(messages) if message.get("role") == "user" and not _is_result(message)]
     if not turns:
         return list(messages)
     head = next((at for at, message in enumerate(messages) if message.get("role") != "system"), 0)
@@ -87,3 +91,9 @@ def latest(messages: Sequence[Any]) -> list[Any]:
     half = sum(sizes[head:]) / 2
     kept = next((at for at in turns if sum(sizes[at:]) <= half), turns[-1])
     return [*messages[:head], *messages[kept:]]
+
+
+def _is_result(message: Any) -> bool:
+    """Whether an Anthropic message of the caller's role begins with the result of a tool."""
+    content = message.get("content")
+    return isinstance(content, list) and content[0].get("type") == "tool_result"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, HTTP, Limits
+from agent.providers.extra import FIXED, Limits
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.tts_session import SpeakOptions
 
@@ -33,13 +33,12 @@ class ElevenLabsOptions(SpeakOptions):
     voice_id: str = "JBFqnCBsd6RMkjVDRZzb"
     model: str = "eleven_flash_v2_5"
     transport: Literal["websocket", "http", "dialogue"] = "websocket"
-    """One websocket for the whole call (faster), or one HTTP request per sentence; dialogue is HTTP, too, and the
+    """One websocket for the whole call (faster), or one HTTP request per sentence; dialogue is another websocket, the
     only way to the v3 and v4 models."""
     url: str = "https://api.elevenlabs.io"
     keepalive: float = field(default=10.0, metadata=FIXED)
     """Seconds between signs of life on the idle websocket; the service gives up after 20."""
 
-    schemes: ClassVar = HTTP
     decided: ClassVar = ("inputs", "language_code", "previous_text", "text")
     limits: ClassVar = {
         "inactivity_timeout": Limits(20, 180),
@@ -59,8 +58,9 @@ class ElevenLabsOptions(SpeakOptions):
 
     @property
     def language_code(self) -> str:
-        """The language as it is told; empty for none. The multilingual models take none: they hear it in the text."""
-        return "" if "multilingual" in self.model else self.language
+        """The language as it is told; empty for none. v2.5, v3 and v4 take one; the models of English alone do not, and
+        the multilingual ones hear it in the text."""
+        return self.language if self.model.endswith("_v2_5") or self.transport == "dialogue" else ""
 
     @property
     def voice_settings(self) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def body_fault(status: int, body: Any, api_key: str) -> ProviderError:
 
 CODES: Mapping[int | str, tuple[str, str, bool]] = {
     WRONG_KEY: ("refused the API key", "check ELEVENLABS_API_KEY", False),
+    "authentication_required": ("refused the API key", "check ELEVENLABS_API_KEY", False),
     "missing_permissions": ("the API key lacks a permission", "give the key the text-to-speech permission", False),
     "quota_exceeded": ("the quota is used up", "buy characters or raise the plan", False),
     "only_for_creator+": ("the plan does not include this", "raise the plan or choose another voice", False),
@@ -99,6 +100,7 @@ CODES: Mapping[int | str, tuple[str, str, bool]] = {
     "max_character_limit_exceeded": ("the text is too long", "", False),
     "invalid_input_message": ("refused a message", "check model and the voice settings", False),
     "too_many_concurrent_requests": ("too many sentences at once", "raise the plan's concurrency", True),
+    "too_many_contexts": ("too many contexts at once", "this is a fault of the gateway: report it", True),
     "max_active_conversations": ("too many contexts at once", "this is a fault of the gateway: report it", True),
     "system_busy": ("the service is busy", "", True),
     "input_timeout_exceeded": ("closed an idle connection", "", True),

@@ -1,56 +1,31 @@
-"""ElevenLabs' dialogue endpoint by HTTP: the way to the v3 and v4 models, which the others do not serve."""
+"""ElevenLabs' dialogue websocket, without input and output: the way to the v3 and v4 models, which the other refuses.
 
-import json
-import urllib.parse
-from collections.abc import Mapping
-from typing import Any
+https://elevenlabs.io/docs/api-reference/text-to-dialogue/ttd-websocket, and `TextToDialogueWebsocket...Multi` of the
+package elevenlabs. It has contexts as the other websocket has; each registers its voice with its first message.
+"""
 
-from agent.errors import ProviderError
-from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
-from agent.providers.extra import in_query, merged
-from agent.providers.faults import wait_of
-from agent.providers.http_tts import HttpSpeech
+from typing import Any, ClassVar
+
+from agent.providers.elevenlabs_ws import ElevenLabsSession, message
+
+SETTINGS = ("stability", "clone_strength")
+"""The settings of a voice that the models take."""
 
 
-class DialogueSpeech(HttpSpeech):
-    """/v1/text-to-dialogue/stream."""
+class DialogueSession(ElevenLabsSession):
+    """/v1/text-to-dialogue/multi-stream-input. It gives up after 20 s without a message to a context."""
 
-    name = NAME
+    query: ClassVar = {}
+    alive: ClassVar = {"keep_alive": True}
+    place = "text-to-dialogue"
 
-    def __init__(self, options: ElevenLabsOptions) -> None:
-        super().__init__(options)
-        self._options = options
-
-    @property
-    def url(self) -> str:
-        """ElevenLabs'."""
-        return self._options.url.rstrip("/")
-
-    def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
-        """The POST for `text`, as a dialogue of one voice."""
+    def opening(self) -> dict[str, Any]:
+        """The first message of a context."""
         options = self._options
-        body: dict[str, Any] = {
-            "inputs": [{"text": text, "voice_id": options.voice_id}],
-            "model_id": options.model,
-        }
-        if "stability" in options.voice_settings:  # the only one that it takes
-            body["settings"] = {"stability": options.voice_settings["stability"]}
-        if options.language_code:
-            body["language_code"] = options.language_code
-        query = urllib.parse.urlencode(in_query({"output_format": SOUND_FORMAT}, options.only(*IN_URL)))
-        url = f"{self.url}/v1/text-to-dialogue/stream?{query}"
-        return (
-            url,
-            {"xi-api-key": options.api_key, "Content-Type": "application/json"},
-            json.dumps(merged(body, options.without(*IN_URL, "voice_settings"))).encode(),
-        )
+        settings = {name: value for name, value in options.voice_settings.items() if name in SETTINGS}
+        told = {"voices": [options.voice_id], **options.only("pronunciation_dictionary_locators")}
+        return told | ({"voice_settings": settings} if settings else {})
 
-    def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
-        """The error; ElevenLabs says why in the body."""
-        try:
-            told = json.loads(body)
-        except (ValueError, RecursionError):
-            told = None
-        error = body_fault(status, told, self._options.api_key)
-        error.retry_after = wait_of(fields) or error.retry_after
-        return error
+    def speak(self, context: str, text: str) -> list[str]:
+        """The messages that have `text` spoken."""
+        return [message(context, inputs=[{"text": text, "voice_id": self._options.voice_id}], flush=True)]

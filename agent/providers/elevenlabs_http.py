@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 import structlog
 
 from agent.errors import ProviderError
@@ -12,6 +11,9 @@ from agent.providers.connections import Warming, tls
 from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
 from agent.providers.extra import in_query
 from agent.providers.faults import quoted, wait_of
+
+if TYPE_CHECKING:  # the SDK brings it
+    import httpx
 
 CHUNK = 160
 """Bytes of a piece, 20 ms. The SDK's own 1024 would hold back the first 128 ms of every sentence."""
@@ -39,6 +41,7 @@ class ElevenLabsHttpTts:
 
     async def open(self) -> None:
         """Make the client, and begin to connect."""
+        import httpx
         from elevenlabs.client import AsyncElevenLabs
 
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION)

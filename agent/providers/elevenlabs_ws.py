@@ -10,8 +10,9 @@ sound, since a context that is closed before may end without any.
 import base64
 import json
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.elevenlabs import CODES, NAME, OF_CONTEXT, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
@@ -20,6 +21,10 @@ from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, Tt
 
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""
+REST = 5 * SAMPLE_RATE
+"""Bytes of sound between two sentences that are kept for the second."""
+
+_DURATIONS = ("charDurationsMs", "charsDurationsMs", "char_durations_ms")
 
 _INACTIVITY = 60
 """Seconds of silence after which the service gives up: several of our keepalives."""
@@ -51,6 +56,10 @@ class ElevenLabsSession(TtsSession):
     overdue_after = 0.6
     goodbye = (json.dumps({"close_socket": True}),)
     faults = CODES
+    query: ClassVar[Mapping[str, str]] = {"auto_mode": "true", "inactivity_timeout": str(_INACTIVITY)}
+    """Further parameters of the URL."""
+    alive: ClassVar[Mapping[str, Any]] = {"text": ""}
+    """What keeps a context alive."""
 
     def __init__(self, options: ElevenLabsOptions) -> None:
         super().__init__(options)
@@ -68,14 +77,25 @@ class ElevenLabsSession(TtsSession):
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         options = self._options
-        query = {"model_id": options.model, "output_format": SOUND_FORMAT, "auto_mode": "true"}
-        query |= {"inactivity_timeout": str(_INACTIVITY), "sync_alignment": "true"}
+        query = {"model_id": options.model, "output_format": SOUND_FORMAT, "sync_alignment": "true", **self.query}
         if options.language_code:
             query["language_code"] = options.language_code
         base = options.url.replace("http", "ws", 1).rstrip("/")
-        voice = urllib.parse.quote(options.voice_id, safe="")
         parameters = urllib.parse.urlencode(in_query(query, options.without(*OF_CONTEXT)))
-        return f"{base}/v1/text-to-speech/{voice}/multi-stream-input?{parameters}", {"xi-api-key": options.api_key}
+        return f"{base}/v1/{self.place}/multi-stream-input?{parameters}", {"xi-api-key": options.api_key}
+
+    @property
+    def place(self) -> str:
+        """The part of the URL that names the endpoint."""
+        return f"text-to-speech/{urllib.parse.quote(self._options.voice_id, safe='')}"
+
+    def opening(self) -> dict[str, Any]:
+        """The first message of a context."""
+        return {"text": " ", **self._options.only(*OF_CONTEXT)}
+
+    def speak(self, context: str, text: str) -> list[str]:
+        """The messages that have `text` spoken."""
+        return [message(context, text=text), message(context, flush=True)]
 
     def begin(self) -> list[str]:
         """Open the first context."""
@@ -88,7 +108,7 @@ class ElevenLabsSession(TtsSession):
         over = self._reply and not self._contexts[self._reply].sentence
         closing = self._close(self._reply) if over else []
         if self._ready:
-            return [*closing, _message(self._ready, text="")]
+            return [*closing, message(self._ready, **self.alive)]
         return [*closing, self._open()] if self.has_room else closing
 
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
@@ -103,7 +123,7 @@ class ElevenLabsSession(TtsSession):
             self._ready = ""
         one = self._contexts[context]
         one.sentence, one.text, one.letters, one.samples = sentence, text, 0, 0
-        messages += [_message(context, text=f"{text} "), _message(context, flush=True)]
+        messages += self.speak(context, f"{text} ")
         return [*messages, self._open()] if not self._ready and self.has_room else messages
 
     def cancel(self, sentence: str) -> list[str]:
@@ -128,7 +148,7 @@ class ElevenLabsSession(TtsSession):
                 return [TtsFault("nonsense", "")]
             context.rest = b""
             if not context.sentence:
-                context.rest = b"" if context.closed else ulaw
+                context.rest = b"" if context.closed else ulaw[:REST]
                 return []
             aligned = self._align(context, fields.get("alignment"), len(ulaw))
             found += [TtsSound(context.sentence, ulaw), *(aligned or ())]
@@ -155,10 +175,11 @@ class ElevenLabsSession(TtsSession):
         before, context.samples = context.samples, context.samples + length
         if not isinstance(alignment, dict):
             return None
-        durations = alignment.get("charDurationsMs", alignment.get("charsDurationsMs")) or ()
+        durations = next((alignment[key] for key in _DURATIONS if key in alignment), ())
+        starts = alignment.get("charStartTimesMs") or alignment.get("char_start_times_ms") or ()
         marks = [
             (str(char), float(start) + float(duration))
-            for char, start, duration in zip(alignment["chars"], alignment["charStartTimesMs"], durations, strict=False)
+            for char, start, duration in zip(alignment["chars"], starts, durations, strict=False)
             if not str(char).isspace()
         ]
         # Where each character stands that is no space, behind those that were known or again from one of them on.
@@ -188,15 +209,16 @@ class ElevenLabsSession(TtsSession):
         if not context or self._contexts[context].closed:
             return []
         self._contexts[context].closed = True
-        return [_message(context, close_context=True)]
+        return [message(context, close_context=True)]
 
     def _open(self) -> str:
         """Open the next context. Only a context's first message may hold settings."""
         self._count += 1
         self._ready = f"c{self._count}"
         self._contexts[self._ready] = _Context()
-        return _message(self._ready, text=" ", **self._options.only(*OF_CONTEXT))
+        return message(self._ready, **self.opening())
 
 
-def _message(context: str, **fields: object) -> str:
+def message(context: str, **fields: object) -> str:
+    """A message to a context."""
     return json.dumps({**fields, "context_id": context})

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 SIZE = 8000
 """Characters of the table as JSON."""
@@ -74,6 +74,13 @@ def check(
             raise ExtraError(f"must be {kind} from {least:g} to {most:g}", *found[0])
 
 
+def one_of(extra: Mapping[str, Any], path: str, values: tuple[str, ...]) -> None:
+    """Raise `ExtraError` if the parameter at `path` is there and none of `values`."""
+    found = _found(extra, path)
+    if found and found[1] not in values:
+        raise ExtraError(f"must be one of {', '.join(values)}", *found[0])
+
+
 def _letters(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
@@ -117,18 +124,29 @@ class ProviderOptions:
     extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
     """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own. An
     empty text leaves one out."""
-    schemes: ClassVar[tuple[str, ...]] = WEBSOCKET
-    """With which `url` begins."""
+    schemes: ClassVar[tuple[str, ...]] = ()
+    """With which `url` begins; empty for those of the same kind as its default."""
     decided: ClassVar[tuple[str, ...]] = ()
     """Paths of parameters that `extra` cannot have: an option or the gateway decides on them."""
     limits: ClassVar[Mapping[str, Limits]] = MappingProxyType({})
     """Paths of parameters of `extra`, and the numbers that the provider takes."""
 
     def __post_init__(self) -> None:
-        if self.url and not self.url.startswith(self.schemes):
-            raise ValueError(f"url must begin with {self.schemes[0]}")
+        usual = type(self).url
+        schemes = self.schemes or next((kind for kind in (HTTP, WEBSOCKET) if usual.startswith(kind)), ())
+        if schemes and self.url and not self.url.startswith(schemes):
+            raise ValueError(f"url must begin with {schemes[0]}")
         object.__setattr__(self, "extra", _given(self.extra))
         check(self.extra, self.decided, self.limits)
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go."""
+        return self.url
+
+    def through(self, proxy: str) -> Self:
+        """The same with requests to `proxy`, which passes them on to `endpoint` under its name."""
+        return replace(self, url=proxy)
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,10 @@ import structlog
 from agent.errors import ProviderError
 from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
 from agent.line import SAMPLE_RATE
-from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
+from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema, patience
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.extra import FIXED
-from agent.tts import Speech, TextToSpeech, WordTime
+from agent.tts import Inquiry, Speech, TextToSpeech, WordTime
 from agent.ulaw import audible
 
 SPOKEN = SAMPLE_RATE / 15
@@ -26,6 +26,9 @@ SPOKEN = SAMPLE_RATE / 15
 
 STALLED = GAP - 2.0
 """Seconds between two pieces of a model behind which there is another, which has the rest of `GAP` to begin."""
+
+UNKNOWN = Inquiry(lambda _samples, _told: None)
+"""A sentence of two voices: neither knows what was heard of it."""
 
 GO_ON = "[A fault cut your last words off. Go on exactly where they stop, and repeat nothing of them.]"
 """What another model is told when one broke off in the middle of a reply."""
@@ -88,9 +91,10 @@ class FailoverLlm:
             gone_on = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": GO_ON}]
             stream = llm.reply(gone_on if said else messages, tools)
             before = said
-            first = FIRST_TOKEN if last else self._options.first_token
+            first = patience(tools, FIRST_TOKEN if last else self._options.first_token)
+            gap = patience(tools, GAP if last else STALLED)
             try:
-                async with aclosing(within(stream, llm.name, first, GAP if last else STALLED)) as pieces:
+                async with aclosing(within(stream, llm.name, first, gap)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Text):
                             text = glued(said, piece.delta) if said == before else piece.delta
@@ -156,6 +160,8 @@ class FailoverTts:
         whole = rest = " ".join(text.split())
         said, played = 0, 0  # letters and samples of the voices that broke off
         while any(map(str.isalnum, rest)):
+            if played:
+                yield UNKNOWN
             samples, sounded, words = 0, False, list[WordTime]()
             tts, last = self._tts_sessions[self._order[0]], len(self._order) == 1
             first = FIRST_SOUND if last else self._options.first_sound
@@ -168,6 +174,9 @@ class FailoverTts:
                         if isinstance(piece, WordTime):
                             words.append(piece)
                             yield WordTime(said + piece.letters, played + piece.samples)
+                            continue
+                        if isinstance(piece, Inquiry):
+                            yield UNKNOWN if played else piece
                             continue
                         samples += len(piece)
                         sounded = sounded or audible(piece)

@@ -69,6 +69,11 @@ class FailoverRealtime:
         """See `agent.realtime.RealtimeModel.product`."""
         return self._live.product if self._live else "realtime"
 
+    @property
+    def full_duplex(self) -> bool:
+        """See `agent.realtime.RenewableRealtime.full_duplex`."""
+        return bool(getattr(self._live, "full_duplex", False))
+
     async def open(self) -> None:
         """Begin with the first provider that can be had. Raises `ProviderError` when there is none."""
         await self._open()
@@ -101,6 +106,8 @@ class FailoverRealtime:
                     self._lost(error, last=lost > REOPENED)
             await self._leave()
             await self._open()
+            if self._closed:
+                return
             yield Reopened()
 
     def give_up(self, problem: str) -> None:
@@ -192,31 +199,47 @@ class FailoverRealtime:
             brief = self.brief()
             live = makers[number](brief)
             try:
-                with boundary(live.name):
-                    try:
-                        async with asyncio.timeout(limit):
-                            await live.open()
-                    except TimeoutError:
-                        raise ProviderError(live.name, f"no session within {limit:g} s") from None
+                await self._begin(live, limit)
             except ProviderError as error:
                 problem = error
                 health.failed(number, error, self._now())
                 _log.warning("realtime_failed", provider=live.name, problem=error.problem)
                 continue
             health.worked(number, self._now())
+            if self._closed:
+                return
             self._live, self._number, self._calls = live, number, set()
             if (now_known := self.brief().instructions) != brief.instructions:
                 live.instruct(now_known)
             return
         raise problem
 
+    async def _begin(self, live: RealtimeModel, limit: float) -> None:
+        """Open a session. One that fails, or that nobody wants any more by then, is closed: it may be billed."""
+        wanted = False
+        try:
+            with boundary(live.name):
+                try:
+                    async with asyncio.timeout(limit):
+                        await live.open()
+                except TimeoutError:
+                    raise ProviderError(live.name, f"no session within {limit:g} s") from None
+            wanted = not self._closed
+        finally:
+            if not wanted:
+                await self._end(live)
+
     async def _leave(self) -> None:
         live, self._live = self._live, None
         if live is not None:
             self._tell_used(live.product)
-            with suppress(ProviderError, TimeoutError), boundary(live.name):
-                async with asyncio.timeout(GOODBYE):
-                    await live.close()
+            await self._end(live)
+
+    @staticmethod
+    async def _end(live: RealtimeModel) -> None:
+        with suppress(ProviderError, TimeoutError), boundary(live.name):
+            async with asyncio.timeout(GOODBYE):
+                await live.close()
 
     def _tell_used(self, product: str = "") -> None:
         samples, self._samples = self._samples, 0

@@ -125,7 +125,8 @@ class FailoverStt:
         self._order: list[int] = []  # the present STT first; empty once closed
         self._stt: SpeechToText | None = None
         self._base = 0  # position of the first sound that the present STT heard
-        self._said, self._language = ("", ANYTHING), ""
+        self._said = "", ANYTHING
+        self._told: tuple[str, Sequence[str]] | None = None
         self._patience: asyncio.Timeout | None = None
         self._deaf = ""
         self.name = ""
@@ -160,11 +161,16 @@ class FailoverStt:
         if self._stt is not None:
             self._stt.expect(said, wanted)
 
-    def attend(self, language: str) -> None:
-        """Be told which language is spoken."""
-        self._language = language
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
+        """Be told which language is spoken, and which words to listen for."""
+        self._told = language, keyterms
         if self._stt is not None:
-            self._stt.attend(language)
+            self._stt.set_language(language, keyterms)
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """Be told whether the caller speaks; one that stands in begins without it."""
+        if self._stt is not None:
+            self._stt.follow_voice(speaking, ago)
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """Yield what is heard until `close`. Raises `ProviderError` when no STT is left."""
@@ -245,12 +251,17 @@ class FailoverStt:
         stt = self._makers[number]()
         patience = self._options.open_limit if len(self._makers) > 1 else OPEN
         self.name = stt.name
-        if self._language:
-            stt.attend(self._language)
+        if told := self._told:
+            stt.set_language(*told)
         try:
             async with asyncio.timeout(patience):
                 with boundary(stt.name):
                     await stt.open()
+        except asyncio.CancelledError:  # nobody else knows of it
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await stt.close()
+            raise
         except (ProviderError, TimeoutError) as error:
             limit = f"not ready within {patience:g} s"
             fault = error if isinstance(error, ProviderError) else ProviderError(stt.name, limit)
@@ -263,6 +274,8 @@ class FailoverStt:
             return
         self._base, sound = self._kept.again(deaf=bool(self._deaf))
         self._stt = stt
+        if self._told and self._told != told:  # while it was opened
+            stt.set_language(*self._told)
         if self._said[0]:
             stt.expect(*self._said)
         if sound:

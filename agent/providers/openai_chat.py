@@ -11,14 +11,16 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from agent.errors import ProviderError
-from agent.llm import Message, Piece, Text, ToolSchema, Usage
+from agent.llm import Message, Piece, Text, ToolSchema, Usage, form_in, patience
 from agent.providers.dialect import limit_name
-from agent.providers.openai_client import MAX_TEXT, OpenAIClient, OpenAIOptions, field_of
+from agent.providers.openai_client import MAX_TEXT, ModelClient, OpenAIOptions, field_of
 from agent.providers.reasoning import SPENT, chat_effort, token_limit
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 
 MAX_BODY = 1 << 20
 """Bytes of a reply that comes as one JSON body."""
+CUT = ("length", "content_filter")
+"""Why a reply ends before it is done."""
 
 
 class _Finish(NamedTuple):
@@ -32,20 +34,20 @@ class OpenAILlm:
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
-        self._client = OpenAIClient(options)
+        self._client = ModelClient(options)
         # The SDK imports this part of itself, 0.1 s, when it is first asked for: not in somebody's call.
         self._create = self._client.sdk.chat.completions.with_streaming_response.create
-        self._signs = False
-        """Whether the server has sent something with a tool call that it wants to have back."""
+        self._signs = frozenset[str]()
+        """The names of what the server has sent with a tool call and wants to have back."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream a reply. Tool calls come whole, when the model has written them all. Raises `ProviderError`."""
         calls = ToolCalls(f"call_{secrets.token_hex(6)}_")
         written, called, finish = 0, False, ""
         async with AsyncExitStack() as stack:
-            chunks = self._chunks(stack, self._request(messages, tools))
+            limit = patience(tools, self._options.first_token_limit)
+            chunks = self._chunks(stack, self._request(messages, tools), limit)
             stack.push_async_callback(chunks.aclose)
-            limit = self._options.first_token_limit
             deadline = asyncio.get_running_loop().time() + limit
             while (chunk := await self._next(chunks, deadline, limit, finish)) is not None:
                 for piece in self._pieces(chunk, calls):
@@ -60,19 +62,20 @@ class OpenAILlm:
                 if written > MAX_TEXT:
                     problem = f"wrote more than {MAX_TEXT} characters"
                     raise ProviderError(self.name, problem, temporary=False, of_request=True)
-                for call in calls.finished() if finish else ():
+                for call in calls.finished(cut=finish in CUT) if finish else ():
                     called = True
                     yield call
         for call in calls.finished():  # a server that gives no finish_reason
             called = True
             yield call
-        if finish == "content_filter" and not written:
+        silent = not called and (calls.cut_off or not written)
+        if finish == "content_filter" and (silent or not written):
             raise ProviderError(self.name, "the server's content filter stopped the reply")
-        if not called and not written:
+        if silent:
             raise ProviderError(self.name, SPENT if finish == "length" else "sent an empty reply")
 
     def warm(self) -> None:
-        """See `OpenAIClient.warm`."""
+        """See `ModelClient.warm`."""
         self._client.warm()
 
     async def close(self) -> None:
@@ -88,8 +91,12 @@ class OpenAILlm:
         }
         name = options.max_tokens_name
         effort = chat_effort(options.model, options.reasoning_effort)
-        request[limit_name(options.url) if name == "auto" else name] = token_limit(options.max_tokens, effort)
-        if tools:
+        form = form_in(tools)
+        limit = token_limit(options.max_tokens, effort, form)
+        request[limit_name(options.url) if name == "auto" else name] = limit
+        if form:
+            request["response_format"] = {"type": "json_schema", "json_schema": form.strict}
+        elif tools:
             request["tools"] = list(tools)
         if effort:
             request["reasoning_effort"] = effort
@@ -99,14 +106,18 @@ class OpenAILlm:
 
     def _known(self, message: Message) -> Message:
         """A message without what this server has never sent, but another one has: it might be refused."""
-        if self._signs or "tool_calls" not in message:
+        if "tool_calls" not in message:
             return message
-        calls = [{key: call[key] for key in call if key != "extra_content"} for call in message["tool_calls"]]
+        calls = []
+        for call in message["tool_calls"]:
+            known = {key: call[key] for key in call if key != "extra_content"}
+            extra = {key: value for key, value in call.get("extra_content", {}).items() if key in self._signs}
+            calls.append(known | {"extra_content": extra} if extra else known)
         return message | {"tool_calls": calls}
 
-    async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
+    async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> AsyncGenerator[Any, None]:
         """Chunks, or the one body of a server that does not stream; closing is up to `stack`."""
-        response = await self._client.answer(stack, self._create, request)
+        response = await self._client.answer(stack, self._create, request, limit)
         if "json" not in response.headers.get("content-type", ""):
             async for chunk in self._client.events(response):
                 yield chunk
@@ -139,7 +150,7 @@ class OpenAILlm:
         fragments = field_of(delta, "tool_calls")
         for part in fragments if isinstance(fragments, list) else ():
             function, extra = field_of(part, "function"), field_of(part, "extra_content")
-            self._signs = self._signs or isinstance(extra, dict)
+            self._signs = self._signs or frozenset(extra if isinstance(extra, dict) else ())
             try:
                 calls.add(
                     field_of(part, "index"),

@@ -1,12 +1,17 @@
-"""What both ways to an OpenAI-compatible model share: options, connections, time limits and the meaning of errors."""
+"""What the language models share that are asked by OpenAI's or Anthropic's package: options, connections, time limits
+and the meaning of errors.
+
+One generator makes both packages: their clients, responses and errors have the same names and shapes.
+"""
 
 import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any, ClassVar, Literal, Self
 
 import httpx2
 import structlog
@@ -14,13 +19,10 @@ import structlog
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
 from agent.providers.connections import Warming
-from agent.providers.dialect import Dialect, is_too_long, latest
-from agent.providers.extra import FIXED, HTTP, Limits, ProviderOptions, merged
+from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
+from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
-
-if TYPE_CHECKING:
-    import openai  # only who has a client imports it
 
 SDK = ("openai", "openai.resources.chat.chat", "openai.resources.responses.responses", "httpcore2")
 """The modules that a client uses; to import them takes seconds on a small machine, so whoever can does so beforehand.
@@ -36,6 +38,8 @@ WARM = 30.0
 """Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
 MISWRITTEN = "tool_use_failed"
 """Groq's code for a tool call that the model did not write as it should, told as a bad request: the next may do."""
+WRONG_KEY = "API key not valid"
+"""Gemini's words, told as a bad request."""
 REST = 0.2
 """Seconds that a server has to end an answer that is complete; it comes with the last words, nearly always."""
 
@@ -43,22 +47,15 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class OpenAIOptions(ProviderOptions):
-    """How to think with OpenAI or a compatible server: ``url = "https://llm-gateway.assemblyai.com/v1"``."""
+class ModelOptions(ProviderOptions):
+    """Options of every language model of a service."""
 
-    url: str = "https://api.openai.com/v1"
-    api: Literal["chat", "responses"] = "chat"
-    """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
-    model: str = "gpt-6-luna"
     max_tokens: int = 400
     """Tokens of one reply; more than that is never spoken."""
-    max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = field(default="auto", metadata=FIXED)
-    """What a chat completions server calls `max_tokens`; `auto` goes by the address and learns from a refusal."""
     reasoning_effort: str = ""
     """``none``, ``low``, ``medium`` ...; empty is ``none`` for chat completions and ``low`` for responses with models
-    that think (GPT-5.6 and later), and is left out with others. To think there are 2000 tokens beyond `max_tokens`."""
-    usage: bool = field(default=True, metadata=FIXED)
-    """Whether to ask for the number of tokens (`stream_options`)."""
+    that think (GPT-5.6 and later), ``low`` for Gemini 3 and later, and is left out with others. To think there are 2000
+    tokens beyond `max_tokens`."""
     connect_limit: float = field(default=2.0, metadata=FIXED)
     """Seconds until the connection must stand."""
     first_token_limit: float = field(default=6.0, metadata=FIXED)
@@ -67,17 +64,6 @@ class OpenAIOptions(ProviderOptions):
     """Seconds between two pieces; up to 6."""
     retries: int = field(default=0, metadata=FIXED)
     """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
-    schemes: ClassVar = HTTP
-    decided: ClassVar = (
-        *("background", "conversation", "function_call", "functions", "input", "n", "previous_response_id"),
-        "stream_options",
-    )
-    limits: ClassVar = {
-        "frequency_penalty": Limits(-2, 2),
-        "presence_penalty": Limits(-2, 2),
-        "temperature": Limits(0, 2),
-        "top_p": Limits(0, 1),
-    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,20 +76,48 @@ class OpenAIOptions(ProviderOptions):
                 raise ValueError(f"{name} must be above 0 and up to {most:g}: no caller is kept waiting for longer")
 
 
-class OpenAIClient:
+@dataclass(frozen=True)
+class OpenAIOptions(ModelOptions):
+    """How to think with OpenAI or a compatible server: ``url = "https://llm-gateway.assemblyai.com/v1"``."""
+
+    url: str = "https://api.openai.com/v1"
+    api: Literal["chat", "responses"] = "chat"
+    """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
+    model: str = "gpt-6-luna"
+    max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = field(default="auto", metadata=FIXED)
+    """What a chat completions server calls `max_tokens`; `auto` goes by the address and learns from a refusal."""
+    usage: bool = field(default=True, metadata=FIXED)
+    """Whether to ask for the number of tokens (`stream_options`)."""
+    decided: ClassVar = (
+        *("background", "conversation", "function_call", "functions", "input", "n", "previous_response_id"),
+        "stream_options",
+    )
+    limits: ClassVar = {
+        "frequency_penalty": Limits(-2, 2),
+        "presence_penalty": Limits(-2, 2),
+        "temperature": Limits(0, 2),
+        "top_p": Limits(0, 1),
+    }
+
+    def through(self, proxy: str) -> Self:
+        """See `ProviderOptions.through`. What goes by the address goes by the server's own."""
+        named = limit_name(self.url) if self.max_tokens_name == "auto" else self.max_tokens_name
+        return replace(self, url=proxy, max_tokens_name=named)
+
+
+class ModelClient:
     """The connections to one server, for all calls."""
 
-    name = "openai"
-
-    def __init__(self, options: OpenAIOptions) -> None:
-        import openai
-
+    def __init__(self, options: ModelOptions, name: str = "openai", client: str = "AsyncOpenAI") -> None:
+        """`client` is a class of the package `name`. Raises `ImportError`."""
+        self.name = name
+        self._package = import_module(name)
         self.options = options
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
         limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
-        self._http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits)
-        self.sdk = openai.AsyncOpenAI(
+        self._http = self._package.DefaultAioHttpClient(timeout=timeout, limits=limits)
+        self.sdk = getattr(self._package, client)(
             api_key=options.api_key or "none",
             base_url=options.url,
             max_retries=options.retries,
@@ -130,28 +144,47 @@ class OpenAIClient:
             await self._warming.stop()
         await self.sdk.close()
 
-    async def answer(self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any]) -> Any:
+    async def answer(
+        self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any], limit: float
+    ) -> Any:
         """The response to `request`, if need be without what the server refuses or its oldest turns; `stack` closes it.
+
+        Its first byte, and each further one, has `limit` seconds.
 
         `create` is a method of the SDK. It gets all that it can do without as its extra body: for its own parameters it
         looks at every part of every message and tool by their type hints, which takes longer than all the rest.
         """
-        import openai
-
-        shortened = False
+        shortened = again = False
+        timeout = httpx2.Timeout(limit, connect=self.options.connect_limit)
         while True:
             spoken = self.dialect.spoken(merged(request, self.options.extra))
-            needed = {key: spoken[key] for key in ("model", "stream")}
+            needed: dict[str, Any] = {key: spoken[key] for key in ("model", "stream", "max_tokens") if key in spoken}
             needed |= {key: [] for key in ("messages", "input") if key in spoken}
             try:
-                return await stack.enter_async_context(create(**needed, extra_body=spoken))
-            except openai.APIStatusError as error:
+                return await stack.enter_async_context(create(**needed, extra_body=spoken, timeout=timeout))
+            except self._package.APIConnectionError as error:
+                if again or not self._had_ended(error):
+                    raise
+                again = True
+            except self._package.APIStatusError as error:
                 if not shortened and (shorter := self._shorter(request, error)):
                     request, shortened = shorter, True
                 elif not self.learns(spoken, error):
                     raise
 
-    def _shorter(self, request: dict[str, Any], error: "openai.APIStatusError") -> dict[str, Any] | None:
+    def _had_ended(self, error: Exception) -> bool:
+        """Whether the server had ended a connection that was kept: llama.cpp does after each stream, unannounced.
+
+        Then no request has reached it. aiohttp tries those again by itself, but no POST.
+        """
+        import aiohttp
+
+        lost = error.__cause__ and error.__cause__.__cause__
+        kept = asyncio.get_running_loop().time() - self._used < KEEP_CONNECTION
+        ended = isinstance(lost, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+        return kept and ended and not isinstance(lost, aiohttp.ClientConnectorError)
+
+    def _shorter(self, request: dict[str, Any], error: Any) -> dict[str, Any] | None:
         """`request` without its oldest turns, if the server refused it for its length."""
         if error.status_code not in (400, 413, 422) or not is_too_long(_words(error)):
             return None
@@ -184,9 +217,9 @@ class OpenAIClient:
 
     async def rest(self, stream: AsyncIterator[object]) -> None:
         """Read an answer that is complete to its end: only then is its connection used again."""
-        import openai
-
-        with contextlib.suppress(ProviderError, TimeoutError, ValueError, openai.APIError, httpx2.TransportError):
+        with contextlib.suppress(
+            ProviderError, TimeoutError, ValueError, self._package.APIError, httpx2.TransportError
+        ):
             async with asyncio.timeout(REST):
                 async for _ in stream:
                     pass
@@ -194,32 +227,31 @@ class OpenAIClient:
 
     async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
-        import openai
-
         try:
             async with asyncio.timeout_at(deadline):
                 return await anext(stream, None)
         except ProviderError:
             raise
-        except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException) as error:
+        except (TimeoutError, self._package.APITimeoutError, httpx2.TimeoutException) as error:
             if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
                 raise ProviderError(self.name, "connection failed", refused=True) from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
-        except openai.APIStatusError as error:
+        except self._package.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
-            fault = http_fault(self.name, error.status_code, words, wait)
+            strange = error.status_code == 400 and WRONG_KEY in words  # so Gemini tells it
+            fault = http_fault(self.name, 401 if strange else error.status_code, words, wait)
             fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
-        except (openai.APIConnectionError, httpx2.TransportError):
+        except (self._package.APIConnectionError, httpx2.TransportError):
             raise ProviderError(self.name, "connection failed", refused=True) from None
-        except openai.APIError as error:
+        except self._package.APIError as error:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
         except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through
             problem = self.quoted(f"{type(error).__name__} {error}")
             _log.warning("llm_failed", provider=self.name, problem=problem)
             raise ProviderError(self.name, f"sent nonsense: {problem}") from None
 
-    def learns(self, request: dict[str, Any], error: "openai.APIStatusError") -> bool:
+    def learns(self, request: dict[str, Any], error: Any) -> bool:
         """Whether the server refused a parameter of `request` that is from now on left out."""
         if error.status_code not in (400, 422):
             return False
@@ -234,13 +266,13 @@ class OpenAIClient:
         return quoted(words, self.options.api_key)
 
 
-def _told(error: "openai.APIStatusError", name: str) -> str:
+def _told(error: Any, name: str) -> str:
     """A field of the error that the server tells; Gemini tells a list of them."""
     body = error.body[0] if isinstance(error.body, list) and error.body else error.body
     return str(field_of(field_of(body, "error") or body, name) or "")
 
 
-def _words(error: "openai.APIStatusError") -> str:
+def _words(error: Any) -> str:
     """All that the server tells of the error."""
     return " ".join(_told(error, name) for name in ("message", "param", "code"))
 

@@ -7,14 +7,13 @@ begins; what of it was played only we know, and `cut` tells.
 import base64
 import json
 import urllib.parse
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import ExtraError, Limits, merged, milliseconds
+from agent.providers.extra import ExtraError, Limits, merged, milliseconds, one_of
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -23,6 +22,7 @@ from agent.providers.realtime import (
     SessionEvent,
     text_of,
 )
+from agent.providers.response_queue import Responses
 from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
 from agent.stt import Onset, Transcript
 
@@ -36,10 +36,25 @@ DETECTIONS = {
 }
 """The types of turn detection, and the parameters that only one of them takes. Those that are not sent are as OpenAI
 has them: 500 ms of silence, and an eagerness of ``auto``."""
+REDUCTIONS = ("near_field", "far_field")
+"""The microphones that OpenAI's reduction of noise knows."""
+HINTED = ("gpt-transcribe", "gpt-live-transcribe")
+"""The models of transcription that take key words and several languages."""
 ITEMS = 8
 """Of the caller, whose transcript may still come."""
-ACTIVE = "conversation_already_has_active_response"
-"""Another response is being made: this one has to be asked for again."""
+
+
+def turn_detection(extra: Mapping[str, Any], path: str) -> str:
+    """How the server finds the ends of turns, by what stands at `path`. Raises `ExtraError` for a type or a parameter
+    that cannot be."""
+    one_of(extra, f"{path}.type", tuple(DETECTIONS))
+    turns: Any = extra
+    for name in path.split("."):
+        turns = turns.get(name, {})
+    kind = str(turns.get("type", SERVER_VAD))
+    if other := next((name for one in DETECTIONS if one != kind for name in DETECTIONS[one] if name in turns), ""):
+        raise ExtraError(f"is not for {kind}", *path.split("."), other)
+    return kind
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,8 @@ class OpenAIRealtimeOptions(RealtimeOptions):
     voice_id: str = "marin"
     transcription: str = "gpt-transcribe"
     """The model that writes down what the caller says; empty for none."""
-    decided: ClassVar = (
+    efforts: ClassVar[tuple[str, ...]] = ("minimal", "low", "medium", "high", "xhigh")
+    decided: ClassVar[tuple[str, ...]] = (
         *("audio.input.format", "audio.input.transcription.model", "audio.output.format", "audio.output.voice"),
         *(f"{TURNS}.create_response", f"{TURNS}.interrupt_response", "instructions", "output_modalities", "type"),
     )
@@ -65,100 +81,17 @@ class OpenAIRealtimeOptions(RealtimeOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        hearing = self.extra.get("audio", {}).get("input", {})
-        turns = hearing.get("turn_detection", {})
-        kind = turns.get("type", SERVER_VAD)
-        if kind not in DETECTIONS:
-            raise ExtraError(f"must be one of {', '.join(DETECTIONS)}", *TURNS.split("."), "type")
-        if other := next((name for one in DETECTIONS if one != kind for name in DETECTIONS[one] if name in turns), ""):
-            raise ExtraError(f"is not for {kind}", *TURNS.split("."), other)
-        if "transcription" in hearing and not self.transcription:
-            raise ExtraError(
-                'needs a model: it is empty, [openai_realtime] transcription = ""', "audio", "input", "transcription"
-            )
-
-
-class Responses:
-    """The response that is being made, and those to be asked for after it: the server refuses a second one.
-
-    One that is cancelled is being made until the server says that it is done.
-    """
-
-    def __init__(self, send: Callable[..., None]) -> None:
-        self._send = send
-        self.active = ""
-        """The one being made; the server also makes some by itself, when a turn is over."""
-        self.hushed = False
-        """Whether nothing more of it is to be heard, or of the one that has been asked for."""
-        self._waiting: deque[dict[str, Any]] = deque()
-        self._owed = False  # whether one that answers what was said has to be asked for
-        self._asked: dict[str, Any] = {}  # the one asked for last; empty if it answers what was said
-        self._asking = False  # whether it is still to be seen what becomes of that
-        self._count = 0
-
-    def prompt(self, response: dict[str, Any]) -> None:
-        """Have this one made, after those before."""
-        self._waiting.append(response)
-
-    def owe(self) -> None:
-        """Have one made that answers what was said."""
-        self._owed = True
-
-    def go_on(self, *, ready: bool) -> None:
-        """Ask for the next one if there is none; to answer, only if all is there that is to be answered (`ready`)."""
-        if self.active or self._asking:
-            return
-        if self._waiting:
-            self._ask(self._waiting.popleft())
-        elif self._owed and ready:
-            self._ask({})
-
-    def _ask(self, response: dict[str, Any]) -> None:
-        self._asked, self._asking = response, True
-        self._count += 1
-        self._send("response.create", event_id=self._event, **({"response": response} if response else {}))
+        turn_detection(self.extra, TURNS)
+        if "transcription" in self.extra.get("audio", {}).get("input", {}) and not self.transcription:
+            raise ExtraError('needs a model: transcription = "" has none', "audio", "input", "transcription")
+        one_of(self.extra, "audio.input.noise_reduction.type", REDUCTIONS)
+        one_of(self.extra, "reasoning.effort", self.efforts)
 
     @property
-    def _event(self) -> str:
-        return f"create{self._count}"
-
-    def hush(self, *, interrupted: bool) -> None:
-        """Make nothing more of what was prompted; what is `interrupted` by the caller the server cancels by itself."""
-        self._waiting.clear()
-        if self.active and not self.hushed and not interrupted:
-            self._send("response.cancel", response_id=self.active)
-        self.hushed = bool(self.active) or self._asking
-
-    def created(self, response: str) -> bool:
-        """One is being made; returns whether it is to be heard."""
-        asked, self._asking = self._asking, False
-        if not asked or not self._asked:
-            self._owed = False  # it answers all that was said and sent before it; what is prompted answers nothing
-        self.active = response
-        if asked and self.hushed:
-            self._send("response.cancel", response_id=response)
-        else:
-            self.hushed = False
-        return not self.hushed
-
-    def done(self, response: object) -> None:
-        """Nothing more comes of one."""
-        if response == self.active:
-            self.active, self.hushed = "", False
-
-    def refused(self, event: object, code: object) -> bool:
-        """Note an error; returns whether the next one may be asked for."""
-        if code != ACTIVE and not (self._asking and event == self._event):
-            return False
-        if code != ACTIVE:
-            self._owed = self._owed and bool(self._asked)
-        elif not self._asked:
-            self._owed = True
-        elif not self.hushed:
-            self._waiting.appendleft(self._asked)
-        self._asking = False
-        self.hushed = self.hushed and bool(self.active)
-        return code != ACTIVE
+    def hints(self) -> dict[str, Any]:
+        """What the transcript is told of words and languages; the model that answers takes neither."""
+        known = {"keywords": list(self.keyterms), "languages": list(self.languages)}
+        return {key: value for key, value in known.items() if value and self.transcription in HINTED}
 
 
 class OpenAIRealtimeSession(RealtimeSession):
@@ -184,16 +117,12 @@ class OpenAIRealtimeSession(RealtimeSession):
         self._begun = False
         self._hearing = False  # whether the caller speaks, and the server waits for the end of it
         self._ends: dict[str, float] = {}  # where each item of the caller ends, in seconds of the sound
-
-    @property
-    def product(self) -> str:
-        """See `RealtimeSession.product`."""
-        return f"{self.name}/{self._options.model}"
+        self._written = 0.0  # up to where the transcripts are charged for, in seconds of the sound
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
-        query = urllib.parse.urlencode({"model": self._options.model})
-        return f"{self._options.url}?{query}", {"Authorization": f"Bearer {self._options.api_key}"}
+        url, headers = super().request()
+        return f"{url}?{urllib.parse.urlencode({'model': self._options.model})}", headers
 
     def begin(self) -> None:
         """Wait for session.created: it is answered with the configuration."""
@@ -280,9 +209,9 @@ class OpenAIRealtimeSession(RealtimeSession):
         match kind:
             case "input_audio_buffer.speech_started":
                 self._hearing = True
-                return [Onset(self._position(fields["audio_start_ms"]))]
+                return [Onset(self.position(fields["audio_start_ms"]))]
             case "input_audio_buffer.speech_stopped":
-                self._ends[text_of(fields["item_id"])] = self._position(fields["audio_end_ms"])
+                self._ends[text_of(fields["item_id"])] = self.position(fields["audio_end_ms"])
                 self._ends = dict(list(self._ends.items())[-ITEMS:])
             case "conversation.item.input_audio_transcription.delta":
                 item, said = text_of(fields["item_id"]), text_of(fields["delta"])
@@ -290,13 +219,27 @@ class OpenAIRealtimeSession(RealtimeSession):
                 return [Transcript(self._partial[1].strip(), False, False, now)] if self._partial[1].strip() else []
             case "conversation.item.input_audio_transcription.completed":
                 text = text_of(fields["transcript"]).strip()
-                return [Transcript(text, True, True, self._ends.get(fields["item_id"], now))]
+                return [Transcript(text, True, True, self._ends.get(fields["item_id"], now)), *self._charged(fields)]
         return []
 
-    def _position(self, ms: float) -> float:
-        """Seconds of the sound given to us, for milliseconds of what the server has received."""
-        at = self.backlog.position(ms / 1000)
-        return (self.backlog.sent if at is None else at) / SAMPLE_RATE
+    def _charged(self, fields: dict[str, Any]) -> list[Consumed]:
+        """What a transcript has cost: its model has a price of its own. What is not told is all sound since the last.
+
+        Tokens of input that are not named text count as the dearer sound.
+        """
+        usage, now = fields.get("usage"), self.backlog.sent / SAMPLE_RATE
+        heard, self._written = now - self._written, now
+        told = usage if isinstance(usage, dict) else {}
+        details = told.get("input_token_details")
+        text = _amount(details.get("text_tokens") if isinstance(details, dict) else None) or 0
+        tokens, written = _amount(told.get("input_tokens")), _amount(told.get("output_tokens"))
+        if tokens is None or written is None:
+            seconds = _amount(told.get("seconds"))
+            amounts = {"seconds": heard if seconds is None else seconds}
+        else:
+            amounts = {"audio_tokens_in": max(0, tokens - text), "tokens_in": text, "tokens_out": written}
+        by = f"{self.name}/{self._options.transcription}"
+        return [Consumed(unit, amount, by) for unit, amount in amounts.items() if amount]  # type: ignore[arg-type]
 
     def _added(self, response: str, item: str) -> list[SessionEvent]:
         if self._responses.hushed and response == self._responses.active:
@@ -338,33 +281,31 @@ class OpenAIRealtimeSession(RealtimeSession):
         self._responses.go_on(ready=not self._unanswered and not self._hearing)
 
     def _error(self, error: dict[str, Any]) -> list[SessionEvent]:
-        """Most errors concern one event and leave the session open; those that end it are known by their code.
-
-        Before it has begun all do: the socket stays open then, and nothing follows.
-        """
-        code = error.get("code")
-        if code in self.faults or not self._begun:
-            code = code if isinstance(code, str) else "invalid_request"
-            return [RealtimeFault(code, str(error.get("message") or "")[:1000])]
-        if self._responses.refused(error.get("event_id"), code):
+        fatal = self.fatal(error, begun=self._begun)
+        if not fatal and self._responses.refused(error.get("event_id"), error.get("code")):
             self._go_on()
-        self.ignored += 1
-        return []
+        self.ignored += not fatal
+        return fatal
 
     def _session(self) -> dict[str, Any]:
         options = self._options
         turns = {"type": SERVER_VAD, "create_response": True, "interrupt_response": True}
         hearing: dict[str, Any] = {"format": SOUND, "turn_detection": turns}
         if options.transcription:
-            hearing["transcription"] = {"model": options.transcription}
+            hearing["transcription"] = {"model": options.transcription, **options.hints}
         return {
             "type": "realtime",
             "instructions": self.brief.instructions,
             "output_modalities": ["audio"],
             "audio": {"input": hearing, "output": {"format": SOUND, "voice": options.voice_id}},
-            "tools": [{"type": "function", **tool["function"]} for tool in self.brief.tools],
+            "tools": self.functions(),
             "tool_choice": "auto",
         }
+
+
+def _amount(told: object) -> float | None:
+    """An amount of a server, None if it cannot be one."""
+    return told if isinstance(told, int | float) and 0 <= told < 10**9 else None
 
 
 def _consumed(usage: object) -> list[Consumed]:

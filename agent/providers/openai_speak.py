@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent import ulaw
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, HTTP, Limits, merged
+from agent.providers.extra import FIXED, Limits, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import Decoder, HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -28,7 +28,6 @@ class OpenAITtsOptions(SpeakOptions):
     model: str = "gpt-4o-mini-tts"
     voice_id: str = "marin"
     language: str = field(default="", metadata=FIXED)
-    schemes: ClassVar = HTTP
     decided: ClassVar = ("input", "voice")
     limits: ClassVar = {"speed": Limits(0.25, 4)}
 

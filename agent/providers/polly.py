@@ -5,14 +5,16 @@ https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 its
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, ClassVar, Literal, Self
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import HTTP, merged
+from agent.providers.extra import FIXED, HTTP, merged
 from agent.providers.faults import http_fault, quoted, wait_of
-from agent.providers.http_tts import HttpSpeech
+from agent.providers.http_tts import HttpSpeech, HttpTts
+from agent.providers.provider import Model, Price, Provider
 from agent.providers.tts_session import SpeakOptions
 
 
@@ -40,8 +42,19 @@ class PollyOptions(SpeakOptions):
     """For a voice that speaks several, such as ``hi-IN``; a voice of `[[languages]]` speaks its own."""
     model: Literal["standard", "neural", "long-form", "generative"] = "neural"
     """Amazon calls it the engine; not every voice has every one."""
+    signed_for: str = field(default="", metadata=FIXED)
+    """The address that signatures name, if requests go there through a proxy; empty for that of the requests."""
     schemes: ClassVar = HTTP
     decided: ClassVar = ("LanguageCode", "SpeechMarkTypes", "Text", "TextType")
+
+    @property
+    def endpoint(self) -> str:
+        """That of the region, if no other is given."""
+        return self.url.rstrip("/") or f"https://polly.{self.region}.amazonaws.com"
+
+    def through(self, proxy: str) -> Self:
+        """See `ProviderOptions.through`."""
+        return replace(self, url=proxy, signed_for=self.endpoint)
 
 
 class PollySpeech(HttpSpeech):
@@ -55,8 +68,8 @@ class PollySpeech(HttpSpeech):
 
     @property
     def url(self) -> str:
-        """That of the region."""
-        return self._options.url.rstrip("/") or f"https://polly.{self._options.region}.amazonaws.com"
+        """See `PollyOptions.endpoint`."""
+        return self._options.endpoint
 
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The signed POST for `text`. Raises `ProviderError` without botocore."""
@@ -71,9 +84,9 @@ class PollySpeech(HttpSpeech):
         }
         if options.language:
             fields["LanguageCode"] = options.language
-        return self._signed(f"{self.url}/v1/speech", json.dumps(merged(fields, options.extra)).encode())
+        return self._signed("/v1/speech", json.dumps(merged(fields, options.extra)).encode())
 
-    def _signed(self, url: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
+    def _signed(self, path: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
         try:
             signer, unsigned, known = signing()
         except ImportError:
@@ -81,10 +94,11 @@ class PollySpeech(HttpSpeech):
                 self.name, "botocore is missing", advice="pip install 'sipgw[aws]'", temporary=False, refused=True
             ) from None
         options = self._options
-        request = unsigned("POST", url, {"Content-Type": "application/json"}, body)
+        address = options.signed_for or self.url
+        request = unsigned("POST", address + path, {"Content-Type": "application/json"}, body)
         credentials = known(options.api_key, options.secret_key, options.session_token or None)
         signer(credentials, "polly", options.region).add_auth(request)
-        return url, dict(request.headers.items()), body
+        return self.url + path, dict(request.headers.items()), body
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
         """The error; its words are in ``{"message"}``, its kind in the head: a rate limit is a bad request here."""
@@ -113,3 +127,49 @@ _PASSING = {
     "ServiceUnavailable": 503,
 }
 """What the kinds of refusals that pass would be elsewhere."""
+
+
+class PollyTts(HttpTts):
+    """The voice of one call."""
+
+    def __init__(self, options: PollyOptions) -> None:
+        super().__init__(PollySpeech(options))
+
+
+def _price(engine: str, price: float) -> Price:
+    source = "notes on AWS' price page, without the free tier"
+    return Price(engine, "characters", price, 1_000_000, date(2026, 6, 1), source)
+
+
+VOICES = {
+    "en": "Joanna Matthew Salli Kendra Kimberly Ivy Kevin Justin Joey Ruth Stephen Danielle Gregory Patrick Amy Emma"
+    " Brian Arthur Olivia Russell Nicole Geraint Raveena Aditi Kajal Niamh Aria Ayanda Jasmine",
+    "es": "Lucia Sergio Conchita Enrique Mia Andres Lupe Pedro Penelope Miguel",
+    "fr": "Lea Remi Celine Mathieu Gabrielle Liam Chantal Isabelle",
+    "de": "Vicki Daniel Marlene Hans Hannah Sabrina",
+    "hi": "Kajal Aditi",
+    "pt": "Camila Vitoria Thiago Ricardo Ines Cristiano",
+    "it": "Bianca Adriano Carla Giorgio",
+}
+"""docs.aws.amazon.com/polly/latest/dg/available-voices.html, a copy of 2026; another voice may speak any language."""
+
+
+def _spoken(options: PollyOptions) -> list[str] | None:
+    return [code for code, of in VOICES.items() if options.voice_id in of.split()] or None
+
+
+TTS = Provider(
+    "polly", "tts", PollyOptions, PollyTts, title="Amazon Polly",
+    variables={
+        "AWS_ACCESS_KEY_ID": "api_key",
+        "AWS_SECRET_ACCESS_KEY": "secret_key",
+        "AWS_SESSION_TOKEN": "session_token",
+        "AWS_REGION": "region",
+    },
+    required=("api_key", "secret_key"),
+    language_key="", languages=_spoken, voices={code: of.split()[0] for code, of in VOICES.items()},
+    prices=(_price("standard", 4), _price("neural", 16), _price("generative", 30), _price("long-form", 100)),
+    models=(Model(("standard", "neural", "long-form", "generative"), source="botocore 1.44.5"),),
+    renamed={"engine": "model"},
+    load=lambda _: signing(),
+)  # fmt: skip

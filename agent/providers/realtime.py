@@ -22,6 +22,8 @@ class RealtimeOptions(ProviderOptions):
     """The voice, by the provider's name or number."""
     keyterms: tuple[str, ...] = field(default=(), metadata=FIXED)
     """Words to listen for: the agent's."""
+    languages: tuple[str, ...] = field(default=(), metadata=FIXED)
+    """ISO 639-1 codes of what callers speak: the agent's [[languages]]."""
     chunk: float = field(default=0.02, metadata=FIXED)
     """Seconds of sound in one message at least, up to 1."""
     open_limit: float = field(default=5.0, metadata=FIXED)
@@ -59,6 +61,8 @@ class RealtimeSession(ABC):
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
+    full_duplex: ClassVar[bool] = False
+    """See `agent.realtime.RenewableRealtime.full_duplex`."""
     goodbye: ClassVar[str] = ""
     """What ends a session politely."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
@@ -73,13 +77,13 @@ class RealtimeSession(ABC):
         """Messages that made no sense."""
 
     @property
-    @abstractmethod
     def product(self) -> str:
         """Whose price it has: provider and model."""
+        return f"{self.name}/{self.limits.model}"
 
-    @abstractmethod
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers of the websocket."""
+        return self.limits.url, {"Authorization": f"Bearer {self.limits.api_key}"}
 
     @abstractmethod
     def begin(self) -> None:
@@ -118,14 +122,22 @@ class RealtimeSession(ABC):
     def instruct(self, instructions: str) -> None:
         """Change the system prompt."""
 
+    def lapse(self) -> list[SessionEvent]:
+        """What it means that of the caller's sound so much was sent, and nothing came."""
+        return []
+
     def receive(self, message: str | bytes) -> list[SessionEvent]:
         """What one message of the server means. Nonsense is counted in `ignored`."""
         try:
             fields = json.loads(message)
-            return self.read(fields["type"], fields)
+            return self.read(self.kind(fields), fields)
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
             self.ignored += 1
             return []
+
+    def kind(self, fields: dict[str, Any]) -> str:
+        """The type of a message. May raise what wrong types raise."""
+        return text_of(fields["type"])
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
@@ -139,6 +151,27 @@ class RealtimeSession(ABC):
             return http_fault(self.name, loss.code, words)
         known = known or (f"error {quoted(loss.code, self.limits.api_key)}", "", False)
         return coded_fault(self.name, known, words if loss.code != 1006 else "")
+
+    def fatal(self, error: Mapping[str, Any], *, begun: bool) -> list[SessionEvent]:
+        """The end of the session, if an error message means it; most concern one message and leave the session open.
+
+        Those that end it are known by their code. Before it has `begun` all do: the socket stays open, and nothing
+        follows.
+        """
+        code = error.get("code")
+        if begun and code not in self.faults:
+            return []
+        code = code if isinstance(code, str) else "invalid_request"
+        return [RealtimeFault(code, str(error.get("message") or "")[:1000])]
+
+    def position(self, ms: float) -> float:
+        """Seconds of the sound given to us, for milliseconds of what the server has received in this session."""
+        at = self.backlog.position(ms / 1000)
+        return (self.backlog.sent if at is None else at) / SAMPLE_RATE
+
+    def functions(self, **more: str) -> list[dict[str, Any]]:
+        """The tools, each as OpenAI Realtime and its like know it, with `more` fields."""
+        return [{"type": "function", **tool["function"], **more} for tool in self.brief.tools]
 
     def send(self, kind: str, **fields: Any) -> None:
         """Put a message into the outbox."""

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any, Self
 
 import structlog
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
-from agent.providers.realtime import RealtimeBegun, RealtimeFault, RealtimeSession
-from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
+from agent.providers.realtime import RealtimeBegun, RealtimeFault, RealtimeSession, SessionEvent
 from agent.providers.websocket import ConnectError, Socket, connect
 from agent.realtime import Brief, RealtimeEvent, ReplyAudio
 
@@ -32,7 +31,7 @@ class SocketRealtime:
     """The session of one call."""
 
     def __init__(self, session: RealtimeSession) -> None:
-        self.name, self.product = session.name, session.product
+        self.name, self.product, self.full_duplex = session.name, session.product, session.full_duplex
         self._session = session
         self._socket: Socket | None = None
         self._inbox: deque[RealtimeEvent] = deque()
@@ -42,6 +41,11 @@ class SocketRealtime:
         self._loss: RealtimeFault | None = None
         self._losses = 0  # in a row
         self._closing = False
+
+    @classmethod
+    def of(cls, session: Callable[[Any, Brief], RealtimeSession]) -> Callable[[Any], Callable[[Brief], Self]]:
+        """`agent.providers.provider.Provider.make` for a protocol: from options to what begins a call's session."""
+        return lambda options: lambda brief: cls(session(options, brief))
 
     async def open(self) -> None:
         """Begin the session. Raises `ProviderError` when refused or slower than `open_limit`."""
@@ -117,7 +121,10 @@ class SocketRealtime:
 
     def received(self, message: str | bytes) -> None:
         """Take a message of the server."""
-        for event in self._session.receive(message):
+        self._take(self._session.receive(message))
+
+    def _take(self, events: list[SessionEvent]) -> None:
+        for event in events:
             match event:
                 case RealtimeBegun():
                     self._begun = True
@@ -140,6 +147,8 @@ class SocketRealtime:
             if frame is None:
                 return
             self._socket.send(self._session.frame(frame))
+            if events := self._session.lapse():
+                self._take(events)
 
     def lost(self, code: int, reason: str) -> None:
         """Note the end of the connection; an error message that came before it says more."""
@@ -149,8 +158,11 @@ class SocketRealtime:
 
     # Sessions.
 
-    def _flush(self) -> None:
+    def _flush(self, *, hello: bool = False) -> None:
+        """Send what waits. A session that is being resumed is told nothing but its `hello` until it has begun."""
         if self._socket is None:  # the server may speak before `connect` has returned
+            return
+        if self._session.resumes and not (self._begun or hello):
             return
         messages, self._session.outbox = self._session.outbox, []
         for message in messages:
@@ -173,7 +185,10 @@ class SocketRealtime:
         try:
             async with asyncio.timeout(limits.open_limit):
                 self._socket = await connect(url, headers, self, limits.open_limit)
+                kept, self._session.outbox = self._session.outbox, []
                 self._session.begin()
+                self._flush(hello=True)
+                self._session.outbox = kept
                 self._flush()
                 while not self._begun and self._loss is None and not self._closing:
                     self._changed.clear()
@@ -194,17 +209,3 @@ class SocketRealtime:
         if self._loss is not None:
             raise self._session.fault(self._loss)
         self.writable()
-
-
-class OpenAIRealtime(SocketRealtime):
-    """One call's session of OpenAI Realtime."""
-
-    def __init__(self, options: OpenAIRealtimeOptions, brief: Brief) -> None:
-        super().__init__(OpenAIRealtimeSession(options, brief))
-
-
-class AssemblyAIVoiceAgent(SocketRealtime):
-    """One call's session of AssemblyAI's Voice Agent."""
-
-    def __init__(self, options: VoiceAgentOptions, brief: Brief) -> None:
-        super().__init__(VoiceAgentSession(options, brief))

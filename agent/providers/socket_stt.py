@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
@@ -51,6 +51,11 @@ class SocketStt:
         return self._session.longest_silence
 
     @property
+    def product(self) -> str:
+        """See `SttSession.product`."""
+        return self._session.product
+
+    @property
     def dropped(self) -> float:
         """Seconds of sound dropped so far because the connection did not take them."""
         return self._session.backlog.dropped / SAMPLE_RATE
@@ -69,13 +74,14 @@ class SocketStt:
         self._hint = self._session.hint(said, wanted)
         self._send_hint()
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
         """Have the session hear another language; one that cannot is replaced, and what is not settled heard again."""
-        message = self._session.attend(language)
-        if message is None and self._begun:
-            self.lost(CHANGING, "another language")
-        elif message and self._begun and self._socket is not None:
-            self._socket.send(message)
+        self._session.changes += self._session.listen_for(tuple(keyterms)), self._session.set_language(language)
+        if self._begun:
+            self._tell_changes()
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """The services have no such message."""
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """Yield what is heard until `close`. Raises `ProviderError` when no further session can be had."""
@@ -100,7 +106,10 @@ class SocketStt:
         if socket is None:
             return
         if self._begun and (tail := self._session.backlog.tail()):
-            socket.send(tail)
+            socket.send(self._session.message(tail))
+        if not self._session.goodbye:
+            await socket.close(self._options.close_limit)
+            return
         socket.send(self._session.goodbye)
         await socket.wait_gone(self._options.close_limit)
 
@@ -129,7 +138,7 @@ class SocketStt:
             frame = self._session.backlog.next_frame()
             if frame is None:
                 return
-            self._socket.send(frame)
+            self._socket.send(self._session.message(frame))
 
     def lost(self, code: int, reason: str) -> None:
         """Note the end of the session; an error message that came before it says more."""
@@ -171,9 +180,12 @@ class SocketStt:
             self._socket = None
         self._loss, self._begun = None, False
         self._session.begin()
+        self._session.changes.clear()
         url, headers = self._session.request()
         try:
             self._socket = await connect(url, headers, self, self._options.open_limit)
+            if hello := self._session.hello:
+                self._socket.send(hello)
             self._begun = self._begun or not self._session.begins
             while not self._begun and self._loss is None and not self._closing:
                 self._changed.clear()
@@ -185,14 +197,24 @@ class SocketStt:
             raise ProviderError(self.name, quoted(error.problem, self._options.api_key)) from None
         finally:
             if not self._begun and self._socket is not None:
-                self._socket.send(self._session.goodbye)
+                if self._session.goodbye:
+                    self._socket.send(self._session.goodbye)
                 self._socket.abort()
                 self._socket = None
         if self._loss is not None:
             raise self._session.fault(self._loss)
+        self._tell_changes()
         self._send_hint()
         self.writable()
         self._watch()
+
+    def _tell_changes(self) -> None:
+        changes, self._session.changes = self._session.changes, []
+        if None in changes:
+            self.lost(CHANGING, "another language")
+        elif self._socket is not None:
+            for message in filter(None, changes):
+                self._socket.send(message)
 
     def _send_hint(self) -> None:
         if self._begun and self._hint and self._socket is not None:
@@ -214,7 +236,7 @@ class SocketStt:
             quiet = 0.0
         elif backlog.sent_in_session:
             samples = round(min(self._options.silence_after, 1.0) * SAMPLE_RATE)
-            self._socket.send(backlog.tail() or backlog.silence(samples))
+            self._socket.send(self._session.message(backlog.tail() or backlog.silence(samples)))
         elif self._session.keepalive and quiet >= KEEPALIVE:
             self._socket.send(self._session.keepalive)
             quiet = 0.0

@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 
 import structlog
 
@@ -21,10 +22,12 @@ from agent.providers.tts_session import (
     TtsWord,
 )
 from agent.providers.websocket import ConnectError, Socket, connect
-from agent.tts import Speech, WordTime
+from agent.tts import Inquiry, Speech, WordTime
 
 MAX_WAITING = 60 * 8000
 """Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
+MAX_PIECES = 10_000
+"""Pieces of sound and times of words that may wait for the reader; further times are left out."""
 
 _log = structlog.get_logger()
 
@@ -54,8 +57,9 @@ class SentenceAudio:
 
     def time(self, word: WordTime) -> None:
         """Add the time of a word."""
-        self._pieces.append(word)
-        self._changed.set()
+        if self._fault is None and len(self._pieces) < MAX_PIECES:
+            self._pieces.append(word)
+            self._changed.set()
 
     def finish(self) -> None:
         """Note that all sound has come."""
@@ -135,9 +139,11 @@ class SocketTts:
                 sentence = await self._say(text, speech, goes_on=bool(before) and attempt == 1)
                 limit = self._session.limits.first_sound_limit
                 while (piece := await self._next(sentence, speech, limit, sounded=sounded)) is not None:
-                    sounded = sounded or isinstance(piece, bytes)
+                    begins, sounded = not sounded, sounded or isinstance(piece, bytes)
                     limit = self._session.limits.gap_limit if sounded else limit
                     yield piece
+                    if begins and sounded and self._session.tells_heard:
+                        yield Inquiry(partial(self._ask, sentence))
                 if not sounded:
                     raise ProviderError(self.name, "sent no sound for a sentence")
             except ProviderError as error:
@@ -249,6 +255,10 @@ class SocketTts:
             except TimeoutError:
                 if None in self._speeches.values() or not self._session.has_room:
                     self._forget(ProviderError(self.name, "does not end its sentences"))
+
+    def _ask(self, sentence: str, samples: int, told: Callable[[int], None]) -> None:
+        """Stop, and have it told how many letters were heard."""
+        self._send(self._session.ask_heard(sentence, samples, told) if self._is_open else [])
 
     def _drop(self, sentence: str) -> None:
         """Stop a sentence that is not over: nobody listens any more."""

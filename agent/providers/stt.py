@@ -7,9 +7,9 @@ import json
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
@@ -231,6 +231,17 @@ def bases(codes: Iterable[object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag.replace("_", "-").partition("-")[0].lower() for tag in tags if tag))
 
 
+Listening = TypeVar("Listening", bound=ListenOptions)
+
+
+def with_keyterms(options: Listening, keyterms: tuple[str, ...]) -> Listening:
+    """`options` with these words to listen for; with their own, if the provider does not take these."""
+    try:
+        return options if keyterms == options.keyterms else replace(options, keyterms=keyterms)
+    except ValueError:
+        return options
+
+
 class SttSession(ABC):
     """One provider's protocol: all sessions of one call. Never raises for what the server sends."""
 
@@ -243,7 +254,9 @@ class SttSession(ABC):
     keepalive: ClassVar[str] = ""
     """What keeps a session without sound alive."""
     goodbye: ClassVar[str]
-    """What ends a session politely."""
+    """What ends a session politely; empty if that is the end of the websocket alone."""
+    kind_key: ClassVar[str] = "type"
+    """The field that names a message."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
     """The server's codes: what it is, what to do about it, whether another session may go better."""
 
@@ -252,15 +265,27 @@ class SttSession(ABC):
         self.backlog = Backlog(options.chunk, frame_min)
         self.ignored = 0
         """Messages that made no sense."""
+        self.changes: list[str | None] = []
+        """What it has not been told of another language and other words since its request; None: it takes another
+        session."""
+
+    @property
+    def product(self) -> str:
+        """Whose price the session has: provider and model; empty if it is always that of the options."""
+        return ""
 
     @property
     def longest_silence(self) -> float:
         """See `agent.stt.SpeechToText`."""
         return inf
 
-    def attend(self, language: str) -> str | None:
+    def set_language(self, language: str) -> str | None:
         """The message that says what is spoken from now on (ISO 639-1); empty if the session need not be told, None if
         it takes another session."""
+        return ""
+
+    def listen_for(self, keyterms: tuple[str, ...]) -> str:
+        """The message that replaces the words to listen for; empty if they stay those of the options."""
         return ""
 
     @abstractmethod
@@ -270,6 +295,15 @@ class SttSession(ABC):
     def begin(self) -> None:
         """Start a session."""
         self.backlog.begin()
+
+    @property
+    def hello(self) -> str:
+        """The first message of a session; empty for none."""
+        return ""
+
+    def message(self, ulaw: bytes) -> bytes | str:
+        """What sound is sent as."""
+        return ulaw
 
     def hint(self, said: str, wanted: Expected) -> str:
         """The message that tells what the agent has said and `wanted`; empty if the provider does not take it."""
@@ -281,7 +315,7 @@ class SttSession(ABC):
             fields = json.loads(message)
         except (ValueError, RecursionError):
             fields = None
-        kind = fields.get("type") if isinstance(fields, dict) else None
+        kind = fields.get(self.kind_key) if isinstance(fields, dict) else None
         if isinstance(kind, str):
             try:
                 return self.read(kind, fields)

@@ -38,6 +38,8 @@ class ToolCalls:
         self._calls: list[_Call] = []
         self._written = 0
         self._given = 0
+        self.cut_off = False
+        """Whether `finished` has left out a call that is not whole."""
 
     def add(self, index: object, id_: object, name: object, arguments: object, extra: object = None) -> None:
         """Take a fragment; each part may be missing. `extra` goes back with the call. Raises `TooMuchError`."""
@@ -65,9 +67,13 @@ class ToolCalls:
             return self._calls[-1]
         return same[-1]
 
-    def finished(self) -> list[ToolCall]:
-        """All calls that have a name, in order; forgets them."""
-        calls, self._calls = [call for call in self._calls if call.name], []
+    def finished(self, *, cut: bool = False) -> list[ToolCall]:
+        """All calls that have a name, in order; forgets them. Of a reply that was `cut`, only those whose arguments
+        are whole: without any, the model may have been about to write some.
+        """
+        named, self._calls = [call for call in self._calls if call.name], []
+        calls = [call for call in named if not cut or _is_whole(call.arguments)]
+        self.cut_off |= len(calls) < len(named)
         first, self._given = self._given, self._given + len(calls)
         return [
             ToolCall(call.id or f"{self._prefix}{number}", call.name, call.arguments.strip() or "{}", call.extra)

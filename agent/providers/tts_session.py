@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -90,6 +90,8 @@ class TtsSession(ABC):
     """Whether a sentence that was stopped is over at once; where not, it holds its place until its end."""
     begins: ClassVar[bool] = False
     """Whether the server says when it is ready (`TtsBegun`)."""
+    tells_heard: ClassVar[bool] = False
+    """Whether the server may know what was heard of a sentence (`ask_heard`)."""
     context_life: ClassVar[float] = 0.0
     """Seconds after the last message of the server in which a reply may go on in its context; 0: there are none."""
     overdue_after: ClassVar[float] = 0.0
@@ -138,6 +140,11 @@ class TtsSession(ABC):
     @abstractmethod
     def cancel(self, sentence: str) -> list[str]:
         """The messages that stop a sentence. What still comes of it is not reported, or nobody listens to it."""
+
+    def ask_heard(self, sentence: str, samples: int, told: Callable[[int], None]) -> list[str]:
+        """The messages that stop what is said and ask what was heard of a sentence, of which so many samples were
+        played. `told` is called with its letters when the server says it."""
+        return []
 
     def overdue(self, sentence: str) -> list[SpeechEvent]:
         """What to do when nothing comes of a sentence that is not over: its end may be told in no other way."""

@@ -6,7 +6,7 @@ https://www.assemblyai.com/docs. A session that lost its websocket goes on on a 
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
@@ -25,6 +25,8 @@ from agent.stt import Onset, Transcript
 SOUND = {"encoding": "audio/pcmu"}
 PARAMETERS = ("input", "output", "pre_connect_requests")
 """What `extra` may have at its top. Others than the service knows make it refuse the session."""
+LANGUAGES = 10
+"""Languages told at most, as to AssemblyAI's STT."""
 CATCH_UP = SAMPLE_RATE * 3 // 4
 """Samples sent at once when a session begins or goes on; what comes much faster than a second a second is dropped."""
 
@@ -37,8 +39,19 @@ class VoiceAgentOptions(RealtimeOptions):
     model: str = field(default="voice-agent", metadata=FIXED)
     """It has one only, under which it is paid for."""
     voice_id: str = "jane"
+    execution_mode: Literal["", "interactive", "hold"] = ""
+    """Whether the agent may go on talking while a tool runs, or is silent; empty for the service's own."""
     decided: ClassVar = (
-        *("agent_id", "greeting", "input.format", "input.keyterms", "input.type", "output.format", "output.type"),
+        *(
+            "agent_id",
+            "greeting",
+            "input.format",
+            "input.keyterms",
+            "input.language_codes",
+            "input.type",
+            "output.format",
+            "output.type",
+        ),
         *("input.turn_detection.interrupt_response", "output.voice", "system_prompt"),
     )
     limits: ClassVar = {
@@ -80,15 +93,6 @@ class VoiceAgentSession(RealtimeSession):
         self._live: set[str] = set()  # replies that were neither cut nor ended
         self._begun = False
         self._hearing = False  # whether the caller speaks: then the server cancels by itself
-
-    @property
-    def product(self) -> str:
-        """See `RealtimeSession.product`."""
-        return f"{self.name}/{self._options.model}"
-
-    def request(self) -> tuple[str, dict[str, str]]:
-        """URL and headers."""
-        return self._options.url, {"Authorization": f"Bearer {self._options.api_key}"}
 
     @property
     def resumes(self) -> bool:
@@ -192,6 +196,8 @@ class VoiceAgentSession(RealtimeSession):
         hearing: dict[str, Any] = {"type": "audio", "format": SOUND, "transcription_mode": "min_latency"}
         if options.keyterms:
             hearing["keyterms"] = list(options.keyterms)
+        if options.languages:
+            hearing["language_codes"] = list(options.languages[:LANGUAGES])
         session: dict[str, Any] = {
             "system_prompt": brief.instructions,
             "input": hearing,
@@ -200,5 +206,6 @@ class VoiceAgentSession(RealtimeSession):
         if brief.greeting:
             session["greeting"] = brief.greeting
         if brief.tools:
-            session["tools"] = [{"type": "function", **tool["function"]} for tool in brief.tools]
+            mode = {"execution_mode": options.execution_mode} if options.execution_mode else {}
+            session["tools"] = self.functions(**mode)
         return session

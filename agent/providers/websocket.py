@@ -73,19 +73,20 @@ async def connect(url: str, headers: Mapping[str, str], listener: SocketListener
         uri = parse_uri(url)
     except (InvalidURI, ValueError):
         raise ConnectError("the URL is not a websocket URL") from None
-    socket = Socket(uri, headers, listener)
+    socket, ready = Socket(uri, headers, listener), False
     try:
         async with asyncio.timeout(time_limit):
             await asyncio.get_running_loop().create_connection(
                 lambda: socket, uri.host, uri.port, ssl=tls() if uri.secure else None
             )
             await socket.opened
+        ready = socket.is_open
     except TimeoutError:
         raise ConnectError(f"no connection within {time_limit:g} s") from None
     except OSError as error:
         raise ConnectError(f"no connection: {error.strerror or type(error).__name__}") from None
     finally:
-        if not socket.is_open:
+        if not ready:  # also if it is open, and nobody waits for it any more
             socket.abort()
     return socket
 
@@ -136,6 +137,13 @@ class Socket(asyncio.Protocol):
             await asyncio.wait((self._gone,), timeout=time_limit)
         finally:
             self.abort()
+
+    def fail(self, code: int, reason: str) -> None:
+        """Give the connection up with this close code, and tell the listener nothing more."""
+        self._listener = None
+        self._websocket.fail(code, reason)
+        self._flush()
+        self._end("")
 
     def abort(self) -> None:
         """Cut the connection at once and tell the listener nothing more."""

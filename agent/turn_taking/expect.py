@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from agent.turn_taking.words import words_of
 
@@ -35,6 +36,13 @@ class Expected:
     def __post_init__(self) -> None:
         if self.length is not None and not 1 <= self.length <= 64:
             raise ValueError("length is from 1 to 64")
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """What a model is told of such a text: the pattern of a row of digits."""
+        schema: dict[str, Any] = handler(core_schema)
+        if schema.get("type") == "string" and self.kind is Kind.DIGITS and self.length:
+            schema["pattern"] = f"^[0-9]{{{self.length}}}$"
+        return schema
 
 
 class Progress(Enum):

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from agent.hearing.echo_path import Path
-from agent.turn_taking.words import is_made_of, words_of
+from agent.turn_taking.words import EARLY, is_made_of, words_of
 
 SHORT_WORDS = 2
 """So many different words are a backchannel, if nothing speaks against it; more of them if they only agree."""
@@ -48,6 +49,18 @@ INTERRUPTS = frozenset(
 )
 """Words that interrupt although they are short: one vote, for what is said most often."""
 
+BETWEEN = frozenset(
+    (
+        *("double", "triple", "dash", "dot", "underscore", "slash"),
+        *("punto", "arroba", "guion", "barra"),
+        *("point", "arobase", "tiret"),
+        *("punkt", "bindestrich", "klammeraffe"),
+        *("ponto", "traço"),
+        *("chiocciola", "trattino"),
+    )
+)
+"""What stands between digits as words; without one it is no number."""
+
 
 class Verdict(Enum):
     """What words are."""
@@ -77,14 +90,23 @@ class Scene:
     """Whether the agent's sound comes back: where that is measured, a voice is the caller's; None if it is not."""
     apart: float
     """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
+    late: float = -inf
+    """Seconds by which the caller began to speak behind the first of the words, or more; below 0 before it."""
 
 
 def judge(
-    text: str, scene: Scene, fillers: Collection[str], nods: Collection[str] = (), *, final: bool
+    text: str,
+    scene: Scene,
+    fillers: Collection[str],
+    nods: Collection[str] = (),
+    numerals: Collection[str] = (),
+    *,
+    final: bool,
 ) -> tuple[Verdict, str]:
     """What these words are, and by which evidence.
 
-    `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree.
+    `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree,
+    `numerals` digits as words: whoever says a number chooses or dictates something.
     """
     words = words_of(text)
     if (why := echo(text, scene)) is not None:
@@ -96,6 +118,9 @@ def judge(
         return Verdict.BACKCHANNEL, "a sound that answers nothing"
     if found := INTERRUPTS.intersection(words):
         return Verdict.CALLER, f"interrupts: {min(found)}"
+    content = said.difference(nods)
+    if _is_number(content, numerals) and (scene.path is Path.CLEAN or not _may_repeat(content, scene.said, numerals)):
+        return Verdict.CALLER, "a number"
     if scene.asks:
         return Verdict.CALLER, "into a question"
     agrees = is_made_of(text, frozenset(nods).union(fillers), final=final)
@@ -116,11 +141,12 @@ def echo(text: str, scene: Scene) -> str | None:
     if scene.path is Path.ECHO and scene.apart > AROUND:
         other = len(words) >= REPEATED and not repeats(text, scene.said)  # a soft caller, whose voice is not noticed
         return None if other else "no voice of the caller"
+    into_its_end = scene.late > EARLY and repeats_most(text, scene.said)
     match scene.path:
         case Path.UNKNOWN:
-            found = scene.apart > 0.0 and repeats(text, scene.said)
+            found = into_its_end or (scene.apart > 0.0 and repeats(text, scene.said))
         case Path.ECHO:
-            found = scene.apart > 0.0 and _in(words, words_of(scene.said))
+            found = into_its_end or (scene.apart > 0.0 and _in(words, words_of(scene.said)))
         case _:
             found = len(words) >= REPEATED and _in(words, words_of(scene.said))
     return "repeats the agent" if found else None
@@ -128,9 +154,35 @@ def echo(text: str, scene: Scene) -> str | None:
 
 def repeats(text: str, said: str) -> bool:
     """Whether so many of the words were said, too, that they may be an echo; the last one is perhaps cut off."""
+    return _share(text, said) >= ALIKE
+
+
+def repeats_most(text: str, said: str) -> bool:
+    """Whether more of them were said, too, than the small words that any two sentences share."""
+    return _share(text, said) > ALIKE
+
+
+def _share(text: str, said: str) -> float:
+    """Of the words, the part that was said, too."""
     words, known = words_of(text), words_of(said)
-    told = set(known).union(words[-1:] if any(one.startswith(words[-1]) for one in known) else ())
-    return sum(word in told for word in words) >= ALIKE * len(words)
+    told = set(known).union(last for last in words[-1:] if any(one.startswith(last) for one in known))
+    return sum(word in told for word in words) / (len(words) or 1)
+
+
+def _is_number(words: Collection[str], numerals: Collection[str]) -> bool:
+    known = [word for word in words if word in numerals or word.isdigit()]
+    return len(known) == len(words) and not BETWEEN.issuperset(known)
+
+
+def _may_repeat(number: Collection[str], said: str, numerals: Collection[str]) -> bool:
+    """Whether the agent may have said the words of a number.
+
+    Figures and digits as words cannot be compared: figures may be any digits, if the agent has said several.
+    """
+    known = words_of(said)
+    together = "".join(known)
+    figures, spelled = any(map(str.isdigit, together)), sum(word in numerals for word in known) > 1
+    return all(word in together or (spelled if word.isdigit() else figures) for word in number)
 
 
 def _in(words: list[str], said: list[str]) -> bool:

@@ -12,12 +12,12 @@ from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
-from agent.turn_taking.judging import Verdict
+from agent.turn_taking.judging import Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
 from agent.turn_taking.transitions import ASIDE_KEPT, KEPT_LETTERS, Transitions
-from agent.turn_taking.words import QUESTIONS, Words, words_of
+from agent.turn_taking.words import QUESTIONS, WordLog, Words, words_of
 
 ASIDE_LAST = 1.0
 """Seconds before the agent's last sound in which words are an answer, whatever it said."""
@@ -38,8 +38,9 @@ class TurnMachine(Transitions):
 
     def sound(self, change: Change, now: float) -> Decisions:
         """The caller's sound has changed; words that were an echo without their voice are judged again with it."""
-        decisions, echo = self._sound(change, now), self._log.echoed
-        return decisions if echo is None or change.kind is Kind.NOISE else (*decisions, *self.hear(echo, now))
+        decisions = self._sound(change, now)
+        echo = None if change.kind is Kind.NOISE else self._log.echoed(self._voice.began, repeats_most)
+        return decisions if echo is None else (*decisions, *self.hear(echo, now))
 
     def _sound(self, change: Change, now: float) -> Decisions:
         voice, evidence = self._voice, Evidence("voice", sound=str(change.evidence))
@@ -125,6 +126,16 @@ class TurnMachine(Transitions):
         if expected.kind is Answer.DIGITS and expected.length == len(self._keys.pressed):
             return (*decisions, *self._complete(now, f"{expected.length} keys"))
         return decisions
+
+    def press_apart(self, now: float) -> Decisions:
+        """A key that is no part of a turn, because somebody else answers it; it breaks off what the caller hears."""
+        self._voice.settle()
+        self._silence.heard()
+        self._silence.since = now
+        if self.state not in (State.SPEAKING, State.PAUSED):
+            return ()
+        evidence = Evidence("interrupted", because="a key")
+        return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
 
     def vote(self, probability: float) -> None:
         """A model of sound takes the turn for complete with this probability; void if the caller has gone on."""
@@ -226,13 +237,28 @@ class TurnMachine(Transitions):
             self._enter(State.LISTENING, now)
         return decisions
 
+    def unattended(self, now: float) -> Decisions:
+        """A recording speaks in the place of a person who may come: what it has said needs no answer, nor does it hear
+        what is being said; until `away` tells that somebody is back silence means nothing."""
+        evidence = Evidence("taken", because="a recording")
+        self._forget(now)
+        self.away(True, now)
+        return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
+
+    def attended(self, now: float, text: str = "") -> Decisions:
+        """Somebody is there, or a menu wants an answer to `text`. What was said before is no part of their turn."""
+        self._log = WordLog()
+        self.away(False, now)
+        self._log.note(text)
+        return self._handle(Event.ENDPOINT, now, Evidence("ended", because="a menu")) if text else ()
+
     def _forget(self, now: float) -> None:
         """All that was said until now needs no answer."""
         self._log.take()
         self._keys.take()
         self._voice.since = None
         self._voice.settle()
-        self._agent.aside, self._agent.kept, self._agent.early = "", "", False
+        self._agent.aside, self._agent.kept, self._agent.early, self._agent.broke = "", "", False, None
 
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""
@@ -288,10 +314,11 @@ class TurnMachine(Transitions):
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
         wordless = silence.alive and self._voice.unheard >= SPEECH
+        endless = self._voice.background == inf  # the caller, or what hides them
         if self._voice.background >= BACKGROUND or wordless:  # in the place of the caller: asked once, then waited for
             self._voice.background = 0.0
             silence.free_until, silence.wished = now + self.options.wait_limit, False
-        return self._handle(Event.SILENCE, now, self._evidence("asked", now))
+        return self._handle(Event.LOST if endless else Event.SILENCE, now, self._evidence("asked", now))
 
     def _unheard(self, now: float) -> Decisions:
         silence, evidence = self._silence, self._evidence("unheard", now)

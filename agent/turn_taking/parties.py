@@ -11,6 +11,8 @@ from agent.turn_taking.words import QUESTIONS, is_made_of
 
 WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
+BREATH = 1.0
+"""Seconds of silence between voices that belong together."""
 UNVOICED = 0.2
 """Seconds of the end of a word that are no voice."""
 LIKELY = 0.6
@@ -50,11 +52,12 @@ class Voice:
     """Since when it is on; None while the caller is silent."""
     began: float = -inf
     """When it began last."""
+    opened: float = -inf
+    """When it began first, breaths apart."""
     until: float = -inf
     """When the last sound of it arrived, once it has ended."""
-    certain: bool = True
-    likely: bool = True
-    """Whether it is rather a word than a cough, however short it is."""
+    probability: float = 1.0
+    """That it is one."""
     evidence: str = ""
     path: Path | None = None
     """Whether the agent's sound comes back; None if that is not measured."""
@@ -72,6 +75,16 @@ class Voice:
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
 
     @property
+    def certain(self) -> bool:
+        """Whether it certainly is one."""
+        return self.probability >= CERTAIN
+
+    @property
+    def likely(self) -> bool:
+        """Whether it is rather a word than a cough, however short it is."""
+        return self.probability >= LIKELY
+
+    @property
     def certainly_on(self) -> bool:
         """Whether the caller certainly speaks."""
         return self.since is not None and self.certain
@@ -83,6 +96,8 @@ class Voice:
         """It begins."""
         if self.since is None and now - self.until > FORGOTTEN:
             self.settle()
+        if change.at > self.until + BREATH:
+            self.opened = change.at
         self.since = self.began = change.at
         self.agrees = self.others = False
         self.learn(change)
@@ -100,14 +115,13 @@ class Voice:
 
     def short(self, change: Change) -> None:
         """There was a short one while the agent spoke."""
-        self.began = change.at - change.evidence.seconds
+        self.began = self.opened = change.at - change.evidence.seconds
         self.until = max(self.until, change.at)
         self.learn(change)
 
     def learn(self, change: Change) -> None:
         """Take the evidence of the sound."""
-        self.evidence, probability = str(change.evidence), change.evidence.voice
-        self.certain, self.likely = probability >= CERTAIN, probability >= LIKELY
+        self.evidence, self.probability = str(change.evidence), change.evidence.voice
         self.note_background(change)
 
     def note_background(self, change: Change) -> None:

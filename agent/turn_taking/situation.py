@@ -172,11 +172,17 @@ class Situation:
 
     @property
     def endpointing_delay(self) -> float:
-        """Seconds of silence that end the caller's turn; without words, those after which it was nothing."""
+        """Seconds of silence that end the caller's turn; without words, those after which it was nothing.
+
+        A recogniser that only transcribes is given time to report the words of a voice that went on behind those that
+        it has reported: a busy one is late.
+        """
         if not self._log.text:
             return self.options.confirm_after_quiet
         complete = self._log.complete
         seconds = self.endpointing.delay(self._log.text, ended=complete, others=self._voice.others)[0]
+        if not self.endpointing.ends_turns and self._log.is_behind(self._voice.until):
+            seconds = max(seconds, min(DECODED_AFTER, self.options.max_endpointing_delay or inf))
         return seconds if seconds or complete else ENDLESS
 
     @property
@@ -211,8 +217,9 @@ class Situation:
         waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
-        scene = self._scene(agent.said, words.ended, now)
-        return judging.judge(new, scene, self.lexicon.fillers, self.lexicon.nods, final=words.final)
+        scene = self._scene(agent.said, words.last_began(len(new.split())), words.ended, now)
+        lexicon, numerals = self.lexicon, self.endpointing.numerals
+        return judging.judge(new, scene, lexicon.fillers, lexicon.nods, numerals, final=words.final)
 
     def _is_echo(self, echo: Echo, text: str, unanswered: str, now: float) -> bool:
         """Whether words that were taken for an echo still are one, now that more is known of the voice, of the line and
@@ -220,16 +227,16 @@ class Situation:
         path = self._voice.path
         if path is Path.UNKNOWN and not repeats(unanswered, f"{echo.said} {self._agent.said}"):
             return False
-        return judging.echo(text, self._scene(echo.said, echo.ended, now)) is not None
+        return judging.echo(text, self._scene(echo.said, echo.began, echo.ended, now)) is not None
 
-    def _scene(self, said: str, ended: float, now: float) -> Scene:
-        """What went on when the sound of words `ended` that came while the agent `said` that."""
+    def _scene(self, said: str, began: float, ended: float, now: float) -> Scene:
+        """What went on when the sound of words `began` and `ended` that came while the agent `said` that."""
         agent, voice = self._agent, self._voice
         speaking = self.state in (*SPEAKS, State.PAUSED)
         until = self._entered if self.state is State.PAUSED else agent.until
         return Scene(
             said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
-            voice.apart(ended, now),
+            voice.apart(ended, now), voice.opened - began,
         )  # fmt: skip
 
     @property

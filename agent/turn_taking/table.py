@@ -148,11 +148,12 @@ def _thinks(state: State) -> Table:
 
 _ANYWHERE: dict[Event, Cell] = {
     E.ANNOUNCE: (S.ANNOUNCING, ()),
-    E.TAKEN: (S.TAKEN, ()),
+    E.TAKEN: (S.TAKEN, (A.CUT,)),
     E.CLOSE: (S.CLOSING, ()),
     E.OVERTIME: (S.CLOSING, (A.GOODBYE_OVERTIME,)),
 }
-"""Commands of the driver and the end of time: in every state but those in which the call ends."""
+"""Commands of the driver and the end of time: in every state but those in which the call ends. Whoever takes the caller
+ends what is about to be said, too: a question whether they are there may be on its way in any state."""
 
 TABLE: Table = {
     **_waits(S.LISTENING),
@@ -196,10 +197,6 @@ TABLE: Table = {
         for state in State
         if state not in (S.CLOSING, S.ENDED)
         for event, cell in _ANYWHERE.items()
-    },
-    **{
-        (state, E.TAKEN): (S.TAKEN, (A.CUT,))
-        for state in (S.THINKING, S.RUNNING_TOOL, S.SPEAKING, S.PAUSED, S.ANNOUNCING)
     },
     (S.TAKEN, E.BACK): (S.LISTENING, ()),
     (S.CLOSING, E.CLOSE): (S.CLOSING, ()),

@@ -11,11 +11,18 @@ TOUCHING = 0.04
 """Seconds by which a word may begin before the one in front of it has ended: sound arrives unevenly."""
 ANEW = 0.5
 """Seconds behind the answered words from which on the same words are said again, where a session was lost."""
+EARLY = 0.2
+"""Seconds before the beginning of a voice in which the first word of it may be placed."""
+SHORTEST = 0.12
+"""Seconds that a word takes at least."""
 ALIKE = 0.5
 """Share of the words of the shorter text that come again in the longer one, if both are of one turn; of the letters, if
 both are one sound."""
 SHIFTED = 1
 """Words by which a revised text may be longer or shorter, if only the last word of it is known again."""
+
+PART = 0.4
+"""Seconds by which the end of a voice may lie behind the last word of it."""
 
 QUESTIONS = ("?", "？")
 _WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")  # vowel signs of Indian scripts are not \w
@@ -59,6 +66,12 @@ class Words(NamedTuple):
     others: bool = False
     """Whether there were words of somebody behind the caller, which are left out."""
 
+    def last_began(self, count: int) -> float:
+        """When the first of the last `count` words began; the latest that is possible, if that is not told."""
+        if count and len(self.began) == len(self.text.split()):
+            return self.began[-count]
+        return self.ended - SHORTEST * count
+
 
 SILENT = Words("")
 
@@ -71,6 +84,8 @@ class Echo(NamedTuple):
     """When their sound had ended."""
     said: str
     """What the agent was saying."""
+    began: float
+    """When the first of them had begun."""
 
 
 class _Known(NamedTuple):
@@ -226,6 +241,13 @@ class WordLog:
         """Whether the recogniser has said of all of it that it is final."""
         return all(one.final for one in self._spoken if one.rest)
 
+    def is_behind(self, until: float) -> bool:
+        """Whether words of a voice that was on `until` then may be missing still: the last transcript is a part of what
+        the recogniser is working on, and tells that its sound is older than that.
+        """
+        last = self._heard.words if self._heard is not None else SILENT
+        return not (last.final or last.eager) and last.ended < until - PART
+
     def dated(self, words: Words) -> Words:
         """The transcript; the sound of its last word ended no later than that word was reported first.
 
@@ -272,11 +294,24 @@ class WordLog:
             current.aside = echo.place
         return current.rest
 
-    @property
-    def echoed(self) -> Words | None:
-        """The last transcript of the recogniser's present turn, if some of it is set aside as an echo."""
+    def echoed(self, began: float, repeats: Callable[[str, str], bool]) -> Words | None:
+        """The last transcript, if some of it is set aside as an echo and a voice that `began` then may show that it was
+        none; a final one is open again if that voice may be the one that said it.
+
+        `repeats` is asked whether words are those of the agent: a caller who speaks into the end of an echo did not say
+        them, one who began with their first word did.
+        """
         last = self._heard
-        return last.words if last is not None and last.echoes and not last.final else None
+        if last is None or not last.echoes:
+            return None
+        if last.final:
+            if not began <= last.words.ended < inf or not any(one is last and one.unanswered for one in self._spoken):
+                return None
+            first = last.words.last_began(len(last.unanswered.split()))
+            if began > first + EARLY and repeats(last.unanswered, last.echoes[-1].said):
+                return None
+            last.final = False
+        return last.words
 
     def press(self, keys: str, now: float) -> None:
         """Note keys behind what was said until now."""
@@ -325,4 +360,5 @@ class WordLog:
             last.aside = len(last.text.split())
             last.passed = "" if said else last.unanswered
             if said and (not last.echoes or last.echoes[-1].place < last.aside):
-                last.echoes.append(Echo(last.aside, last.words.ended, said))
+                began = last.words.last_began(len(last.unanswered.split()))
+                last.echoes.append(Echo(last.aside, last.words.ended, said, began))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 
+from agent.relay import talk
 from agent.turn_taking import table as turns
 from media.jitter import states
 from media.rtp import source
@@ -18,6 +19,10 @@ MACHINES: dict[str, tuple[str, Table]] = {
     "The jitter buffer for recognisers": (
         "`media/jitter/states.py`: how much sound was put out, against the time that has passed.",
         states.TABLE,
+    ),
+    "What an agent's own server owes": (
+        "`agent/relay/talk.py`: in the messages of ConversationRelay, which do not tell what a token answers.",
+        {cell: (then, ()) for cell, then in talk.CYCLES.items()},
     ),
     "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),
     "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),

@@ -5,7 +5,6 @@ import dataclasses
 import inspect
 import json
 import textwrap
-import tomllib
 import types
 import typing
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from sipgw import __version__
 from sipgw.cli import main
 from sipgw.config.config import KEYS, GatewayConfig
 from sipgw.config.options import options_of
+from sipgw.policy.cost.prices import packaged
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent
@@ -179,8 +179,10 @@ def openapi() -> str:
 
 def prices() -> str:
     """The price table of the package, for the calculator."""
-    table = tomllib.loads((ROOT / "sipgw" / "policy" / "cost" / "prices.toml").read_text(encoding="utf-8"))
-    return json.dumps(table["prices"])
+    lines = [dataclasses.asdict(line) for line in packaged()]
+    return json.dumps(
+        [{key: value for key, value in line.items() if value or key == "price"} for line in lines], default=str
+    )
 
 
 def code() -> str:

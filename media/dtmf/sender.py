@@ -7,6 +7,7 @@ from math import ceil
 from typing import NamedTuple
 
 from media.dtmf.events import KEYS
+from media.fast import base
 from media.g711 import FRAME, FRAME_SECONDS, RATE, from_linear
 
 TONE, PAUSE = 0.100, 0.100
@@ -63,10 +64,10 @@ class _Press(NamedTuple):
     slots: int
 
 
-class DigitSender:
+class DigitSender(base.DigitSender):
     """The keys of one call that wait or sound. Time is counted in slots of 20 ms."""
 
-    __slots__ = ("_duration", "_press", "_slot", "_started", "_waiting", "active")
+    __slots__ = ("_duration", "_press", "_slot", "_started", "_waiting")
 
     def __init__(self) -> None:
         self.active = False

@@ -13,6 +13,7 @@ Positions are samples of the sender's RTP clock, extended past their 32 bits; ti
 
 from dataclasses import dataclass
 
+from media.fast import base
 from media.g711 import RATE, ULAW_SILENCE
 from media.jitter.gap_filler import QUIET_WAIT, GapFiller, frames_within
 from media.jitter.losses import Losses
@@ -41,7 +42,7 @@ _PACED = (State.CHECKING_CLOCK, State.CATCHING_UP)
 
 
 @dataclass(slots=True)
-class JitterStats:
+class JitterStats(base.JitterStats):
     """Counters, with each kind of loss by itself. Lengths are in samples, times in seconds."""
 
     received: int = 0
@@ -68,22 +69,10 @@ class JitterStats:
     longest_stall: float = 0.0
 
 
-class JitterBuffer:
+class JitterBuffer(base.JitterBuffer):
     """The receiving half of one call. `put` what arrives, `poll` every 20 ms; both return sound that is ready."""
 
-    __slots__ = (
-        "_ahead",
-        "_begins_with",
-        "_filler",
-        "_heard_at",
-        "_hole_wait",
-        "_sequence",
-        "_sound_at",
-        "_timestamp",
-        "_waiting",
-        "losses",
-        "stats",
-    )
+    __slots__ = ("_hole_wait", "losses")
 
     def __init__(self) -> None:
         self.stats = JitterStats()

@@ -3,6 +3,7 @@
 Times are in seconds, lengths of sound in samples.
 """
 
+from media.fast import base
 from media.g711 import FRAME, QUIET_LEVEL, RATE, level
 from media.jitter.hold import HOLD, CatchUpPacer, ClockHoldDetector
 from media.jitter.states import TABLE, Do, Event, State
@@ -29,24 +30,15 @@ WINDOW = 100
 _IN_STEP, _CHECKING_CLOCK = State.IN_STEP, State.CHECKING_CLOCK
 
 
-class GapFiller:
+class GapFiller(base.GapFiller):
     """The state of the output (see `media.jitter.states`), the silence inserted, and the surplus it has made."""
 
-    __slots__ = (
-        "_detector",
-        "_inserted",
-        "_kept",
-        "_noise",
-        "_spread",
-        "last",
-        "pacer",
-        "sound_at",
-        "state",
-        "surplus",
-    )
+    __slots__ = ("_detector", "_kept", "_noise", "pacer", "state", "surplus")
 
     def __init__(self) -> None:
         self.state = State.IN_STEP
+        self.in_step = True
+        """Whether that is the state."""
         self.surplus = 0
         """Samples inserted and not yet taken back."""
         self.sound_at = 0.0
@@ -55,6 +47,8 @@ class GapFiller:
         """The last sound; empty after a telephone event or comfort noise."""
         self.pacer = CatchUpPacer()
         self._detector = ClockHoldDetector()
+        self._usual = 0.0
+        """Seconds by which the sender's clock has gained on ours, outside of a check."""
         self._noise = NoiseFloor()
         self._inserted = 0
         """Samples inserted since the last sound."""
@@ -66,7 +60,7 @@ class GapFiller:
         """Take sound that follows the last without a gap, while in step: a faster way than `sound`."""
         spread = self._spread * 0.995
         self._spread = spread if since < spread else min(since, QUIET_WAIT[1])
-        self.sound_at, self.last, self._inserted, self._detector.usual = now, payload, 0, ahead
+        self.sound_at, self.last, self._inserted, self._usual = now, payload, 0, ahead
 
     def sound(self, now: float, since: float, gap: float, ahead: float) -> bool:
         """Take sound that came `since` seconds after the last, `gap` of which the sender left out by its timestamps.
@@ -81,12 +75,12 @@ class GapFiller:
         if since >= HOLD and self.surplus:
             event = Event.HOLD_ENDED
         elif self.state is _CHECKING_CLOCK:
-            event = self._detector.look(now, ahead)
+            event = self._detector.look(now, ahead, self._usual)
         if event is not None:
             self._turn(event, now, ahead)
         from_zero = event is Event.CLOCK_STOPPED
         if self.state is not _CHECKING_CLOCK:
-            self._detector.usual = 0.0 if from_zero else ahead
+            self._usual = 0.0 if from_zero else ahead
         return from_zero
 
     def insert(self, now: float, hole_wait: float) -> int:
@@ -151,6 +145,7 @@ class GapFiller:
 
     def _turn(self, event: Event, now: float = 0.0, ahead: float = 0.0) -> None:
         self.state, actions = TABLE[self.state, event]
+        self.in_step = self.state is _IN_STEP
         for action in actions:
             match action:
                 case Do.CHECK_CLOCK:

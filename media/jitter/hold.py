@@ -27,11 +27,9 @@ class ClockHoldDetector:
     is then real time and is not taken back.
     """
 
-    __slots__ = ("_best", "_until", "usual")
+    __slots__ = ("_best", "_until")
 
     def __init__(self) -> None:
-        self.usual = 0.0
-        """Seconds by which the sender's clock has gained on ours, outside of a check."""
         self._until = 0.0
         self._best = 0.0
 
@@ -39,9 +37,9 @@ class ClockHoldDetector:
         """The first sound after a hold has come; the sender's clock is now `ahead` of ours."""
         self._until, self._best = now + SETTLE, ahead
 
-    def look(self, now: float, ahead: float) -> Event | None:
-        """The decision; None if there is none yet."""
-        if ahead >= self.usual - HOLD / 2:
+    def look(self, now: float, ahead: float, usual: float) -> Event | None:
+        """The decision; None if there is none yet. The sender's clock was `usual` ahead of ours before."""
+        if ahead >= usual - HOLD / 2:
             return Event.NETWORK_STALLED
         if ahead >= self._best + CATCHING_UP:
             self._until, self._best = now + SETTLE, ahead

@@ -15,7 +15,7 @@ from media.g711 import FRAME, FRAME_SECONDS, QUIET_LEVEL, RATE, SILENCE, level
 from media.jitter.buffer import JUMP
 from media.jitter.gap_filler import frames_within
 from media.jitter.hold import HOLD
-from media.jitter.plc import Concealment
+from media.jitter.plc import REACH, Concealment
 from media.rtp.packet import signed
 
 BLOCK = 80
@@ -32,6 +32,8 @@ FORGET = 0.998
 """Weight of a delay in the histogram against that of the next packet."""
 WINDOW = 1.0
 """The fastest packet is looked for in this many seconds, and in as many before."""
+FADED = REACH + FRAME
+"""Samples of concealment after which nothing of it is heard any more."""
 SLACK = 0.005
 """Seconds by which the delay may be longer than needed before a pause is shortened."""
 
@@ -112,7 +114,7 @@ class PlayoutJitterBuffer:
         if not self._blocks:
             self._bridged += FRAME
             self.stats.concealed += 1
-            return self._concealment.lost()
+            return self._concealment.lost() if self._bridged <= FADED else SILENCE
         return self._play(spare)
 
     def _skip_bridged(self) -> None:

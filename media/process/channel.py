@@ -15,6 +15,7 @@ from media.rtp.remote_stats import BUFFER
 from media.rtp.srtp import Keys
 from media.session.format import Format
 from media.session.playout import Heard
+from media.session.routing import Route
 
 ANSWER_LIMIT = 2.0
 """Seconds that the media process has for an answer."""
@@ -32,7 +33,7 @@ class Frames(NamedTuple):
     """How loud the sound was that we sent meanwhile, a byte for each 20 ms: see `media.session.sent_levels`."""
 
 
-class Digit(NamedTuple):
+class DtmfDigit(NamedTuple):
     """The other side pressed a key."""
 
     key: str
@@ -97,7 +98,7 @@ class Dead(NamedTuple):
     cause: str
 
 
-MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | Listened | Dead
+MediaEvent = Frames | DtmfDigit | Started | Finished | NoRtp | Quality | Recorded | Listened | Dead
 Sink = Callable[[MediaEvent], None]
 
 
@@ -136,15 +137,17 @@ class Channel:
         keys: Keys | None = None,
         send: bool = True,
         receive: bool = True,
+        ice: tuple[str, str] | None = None,
     ) -> None:
         """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
         `send` and `receive` are our directions. RTCP goes to `control`: None for the port after that of `remote`, the
-        same as `remote` for the RTP port.
+        same as `remote` for the RTP port. With `ice`, user name and password of `media.rtp.ice.Credentials`, the other
+        side may choose another address than `remote`.
         """
         host, port = remote
         wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
-        wanted |= {"control": control, "keys": keys.encode() if keys else None}
+        wanted |= {"control": control, "keys": keys.encode() if keys else None, "ice": ice}
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:
@@ -201,16 +204,24 @@ class Channel:
         """
         return self._position.at(asyncio.get_running_loop().time() - self.remote_delay)
 
-    def bridge(self, other: "Channel", *, heard: bool = False) -> None:
+    def bridge(self, other: "Channel") -> None:
         """Send to `other` the sound that this channel receives, and the reverse, in place of the queued sound.
 
-        Sounds are not mixed; keys are sent on. `Frames` of both channels come only if `heard`. The queue waits.
+        Sounds are not mixed; keys are sent on. No `Frames` of either channel come. The queue waits.
         """
-        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))
+        self._order(Kind.BRIDGE, wire.NUMBER.pack(other.number))
+
+    def confer(self, third: "Channel", routes: Route, music: bytes = b"") -> None:
+        """Mix the sound of this channel's caller, of the queue (the agent) and of `third`, as `routes` say.
+
+        A further order changes the routes without a gap. A caller who does not hear the agent hears `music`, mu-law in
+        a loop. The queue waits while nobody hears the agent. It ends with either channel, or by `unbridge`.
+        """
+        self._order(Kind.CONFER, wire.CONFER.pack(third.number, routes) + music[: wire.MAX_BODY - wire.CONFER.size])
 
     def unbridge(self) -> None:
-        """End the bridge, at both ends, and the music."""
-        self._order(Kind.BRIDGE, wire.BRIDGE.pack(0, 0))
+        """End the bridge or the conference, at both ends, and the music."""
+        self._order(Kind.BRIDGE, wire.NUMBER.pack(0))
 
     def music(self, ulaw: bytes) -> None:
         """Send mu-law sound in a loop in place of the queued sound, until `unbridge` or `bridge`."""
@@ -291,7 +302,7 @@ class Channel:
                 self._position.halted(Heard(*wire.POSITION.unpack(body)), asyncio.get_running_loop().time())
             case Kind.DIGIT:
                 at, key = wire.DIGIT.unpack(body)
-                self._sink(Digit(key.decode(), at))
+                self._sink(DtmfDigit(key.decode(), at))
             case Kind.NO_RTP:
                 self._sink(NoRtp(*wire.SILENT.unpack(body)))
             case Kind.RECORDED:

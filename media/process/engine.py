@@ -14,6 +14,8 @@ from media.recording.tap import TapOptions, Tapped
 START_LIMIT = 10.0
 """Seconds that the media processes have to start."""
 PROCESSES_MAX = 64
+MANY_CORES = 4
+"""From so many on two media processes get cores of their own."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class MediaOptions:
     """Local address of the RTP sockets; ``0.0.0.0`` also takes calls whose sound comes over IPv6."""
     port_range: tuple[int, int] = (16384, 32766)
     """First and last UDP port; each call takes two."""
-    processes: int | Literal["auto"] = 1
-    """Media processes that share the calls and the ports; ``"auto"``: all processor cores but one."""
+    processes: int | Literal["auto"] = "auto"
+    """Media processes that share the calls and the ports; ``"auto"``: two where there are four processor cores or more,
+    otherwise one. More help nobody: the gateway's own process is full before two of them are."""
     dscp: int = EF
     """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. The mark
     of signalling is `[sip] dscp`."""
@@ -49,7 +52,7 @@ class MediaOptions:
     def split(self) -> list[tuple[int, int]]:
         """The first and the last port of each media process; no port is in two ranges."""
         pairs = self._pairs
-        wanted = max(1, _cores() - 1) if self.processes == "auto" else self.processes
+        wanted = (2 if _cores() >= MANY_CORES else 1) if self.processes == "auto" else self.processes
         count = max(1, min(wanted, len(pairs), PROCESSES_MAX))
         if count == 1:
             return [self.port_range]
@@ -67,8 +70,9 @@ class MediaEngine:
     Each process has calls and ports of its own; when it dies, only those calls end.
     """
 
-    def __init__(self, options: MediaOptions, tap: TapOptions | None = None) -> None:
-        """`tap`: which packets of each call are kept, for `packets`."""
+    def __init__(self, options: MediaOptions, tap: TapOptions | None = None, *, both: bool = False) -> None:
+        """`tap`: which packets of each call are kept, for `packets`; `both`: calls may go out over IPv6, too."""
+        self._both = both
         self.host = options.bind_host
         """The local address that sound is received on."""
         parts, tap = options.split(), tap or TapOptions("off")
@@ -119,6 +123,7 @@ class MediaEngine:
         `beside` is the number of the channel that it will be bridged with: both sides of a bridge are in one process.
         Other calls go to the process with the fewest calls.
         """
+        ipv6 = ipv6 or self._both
         if beside:
             return await self._of(beside).open(sink, ipv6=ipv6)
         refused: PortsExhausted | None = None

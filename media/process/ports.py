@@ -6,7 +6,7 @@ import random
 import socket
 import struct
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 EF = 46
 """Expedited forwarding (RFC 3246): the DSCP of telephone sound."""
@@ -14,6 +14,8 @@ REST = 3.0
 """Seconds that a closed pair stays bound, so that the next call does not get late packets of the last."""
 
 
+MAPPED = "::ffff:"
+"""What an IPv6 socket has before an IPv4 address."""
 _SIOCGSTAMPNS = 0x8907
 _TIMESPEC = struct.Struct("qq")
 
@@ -28,6 +30,11 @@ class PortPair(NamedTuple):
     port: int
     rtp: socket.socket
     rtcp: socket.socket
+
+    @property
+    def dual(self) -> bool:
+        """Whether they are IPv6 sockets that take IPv4, too."""
+        return isinstance(self.rtp, _DualSocket)
 
 
 class Ports:
@@ -80,8 +87,21 @@ class _PortTakenError(Exception):
     pass
 
 
+class _DualSocket(socket.socket):
+    """A socket of all addresses of both IP versions; it names IPv4 addresses as usual (RFC 4291 §2.5.5.2)."""
+
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
+        data, (host, port, *_) = super().recvfrom(bufsize, flags)
+        return data, (host[len(MAPPED) :] if host.startswith(MAPPED) and "." in host else host, port)
+
+    def sendto(self, data: Any, address: Any) -> int:  # type: ignore[override]
+        host, port = address
+        return super().sendto(data, (host if ":" in host else MAPPED + host, port))
+
+
 def _bind(host: str, port: int, dscp: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    kind = _DualSocket if host == "::" else socket.socket
+    sock = kind(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         _mark(sock, dscp)

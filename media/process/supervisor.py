@@ -31,13 +31,15 @@ class ProcessState(NamedTuple):
 
     number: int
     """From 1 on."""
-    pid: int
+    pid: int = 0
     """0 while it is being started."""
-    calls: int
-    delay: float
+    calls: int = 0
+    delay: float = 0.0
     """See `media.process.heartbeat.Heartbeat.delay`."""
     failed: int = 0
     """Calls that a fault in our code has ended."""
+    native: bool = False
+    """Whether its packet path is in C: see `media.fast`."""
 
 
 class MediaProcess:
@@ -53,13 +55,12 @@ class MediaProcess:
         """Set when it runs for the first time."""
         self._host = host
         self._order = {"first": ports[0], "last": ports[1], "dscp": dscp, "tap": asdict(tap)}
-        self._number = number
+        self._state = ProcessState(number + 1)
         self._of = of
         self._last = number
         self._tapped: asyncio.Queue[bytes] = asyncio.Queue()
         self._tapping = asyncio.Lock()
         self._pipe: asyncio.Transport | None = None
-        self._pid = 0
         self._heartbeat = Heartbeat()
 
     @property
@@ -71,9 +72,8 @@ class MediaProcess:
     def state(self) -> ProcessState:
         """Its state."""
         calls = self.channels
-        return ProcessState(
-            self._number + 1, self._pid if self.alive else 0, len(calls), self._heartbeat.delay, calls.failed
-        )
+        now = self._state._replace(calls=len(calls), delay=self._heartbeat.delay, failed=calls.failed)
+        return now if self.alive else now._replace(pid=0)
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
@@ -132,6 +132,7 @@ class MediaProcess:
         """Take a message of the media process."""
         self._heartbeat.silent = 0
         if message.kind == Kind.READY:
+            self._state = self._state._replace(native=any(message.body))
             self.ready.set()
         elif message.kind == Kind.PONG:
             self._heartbeat.answered(asyncio.get_running_loop().time())
@@ -147,7 +148,7 @@ class MediaProcess:
                 cause = await self._run_process()
             except OSError as error:  # no descriptors or no memory at present
                 cause = f"the media process cannot be started: {error.strerror}"
-            log.error("media process died", cause=cause, process=self._number + 1, calls=len(self.channels))
+            log.error("media process died", cause=cause, process=self._state.number, calls=len(self.channels))
             self.channels.die(cause)
             await asyncio.sleep(RESTART_PAUSE)
 
@@ -158,7 +159,7 @@ class MediaProcess:
             ours.setblocking(False)
             command = (sys.executable, "-m", "media.process.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self._pid, self._heartbeat = process.pid, Heartbeat()
+        self._state, self._heartbeat = self._state._replace(pid=process.pid), Heartbeat()
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)

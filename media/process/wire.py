@@ -35,6 +35,8 @@ class Kind(IntEnum):
     """`THINKING_AFTER`, then the same for while the agent thinks."""
     THINK = 17
     """Whether the agent thinks: one byte."""
+    CONFER = 18
+    """`CONFER`, then mu-law music for a caller who does not hear the agent."""
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""
@@ -42,6 +44,7 @@ class Kind(IntEnum):
     """The media process answers with `PONG`."""
 
     READY = 129
+    """Whether the packet path is in C: one byte."""
     OPENED = 130
     REFUSED = 131
     SOUND = 132
@@ -88,8 +91,8 @@ from 0 to 1 of the latest interval; then in seconds: jitter, wait for a late pac
 THINKING_AFTER = struct.Struct("!f")
 """Seconds of silence."""
 NUMBER = struct.Struct("!I")
-BRIDGE = struct.Struct("!IB")
-"""The other channel, 0 for none; 1 if the gateway still gets the sound."""
+CONFER = struct.Struct("!IB")
+"""The third's channel, and a `media.session.mixer.Route`."""
 
 
 def sound(channel: int, at: float, position: tuple[int, int], played: bytes, ulaw: bytes) -> bytes:

@@ -12,23 +12,26 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from media.dtmf.sender import PAUSE, TONE
-from media.g711 import RATE
+from media.fast import WHY_NOT, base
+from media.g711 import ALAW_TO_ULAW, RATE, SILENCE, ULAW_TO_ALAW, to_linear
 from media.process import wire
+from media.process.counts import ProcessCounts
 from media.process.ports import Ports, PortsExhaustedError, waited
 from media.process.priority import raise_priority
-from media.process.schedule import PHASES, Lateness, Schedule, phase_of
+from media.process.schedule import PHASES, Schedule, phase_of
 from media.process.wire import Kind, Message
 from media.process.worker_channel import WorkerChannel
 from media.recording.recorder import Recorder
 from media.recording.tap import Pool, TapOptions
 from media.rtp.packet import MAX_PACKET
-from media.session.relay import Music
+from media.rtp.source import Address
+from media.session.playout import Mark
+from media.session.sent_levels import LEVELS
 from media.session.session import KeyPress
 
 ROUNDS = 128
@@ -40,30 +43,7 @@ LIVE = (RATE // 5, RATE // 10)
 BACKLOG = 8 << 20
 """Bytes that may wait for a gateway that is blocked; beyond that new sound is dropped."""
 
-
-@dataclass
-class ProcessCounts:
-    """Counters of the media process."""
-
-    late_max: float = 0.0
-    """The most seconds by which a tick was late since the gateway was last told."""
-    handover_dropped: int = 0
-    """Bytes of sound that were dropped because the gateway was blocked."""
-    behind: bool = False
-    """Whether the gateway has not yet read everything: then it gets sound in fewer, larger chunks."""
-    lateness: Lateness = field(default_factory=Lateness)
-    failed: int = 0
-    """Faults in our code: calls that they ended, and work of no call that they interrupted."""
-
-    def counts(self) -> dict[str, Any]:
-        """By name, for the record of a call."""
-        late = {"late_p50": self.lateness.quantile(0.5), "late_p99": self.lateness.quantile(0.99)}
-        return late | {
-            "late_max": self.late_max,
-            "handover_dropped": self.handover_dropped,
-            "behind": self.behind,
-            "failed": self.failed,
-        }
+Receive = Callable[[WorkerChannel, float, Any, Any], None]
 
 
 class Worker:
@@ -73,26 +53,27 @@ class Worker:
         self._pipe = pipe
         self._reader = wire.Reader()
         self._out = bytearray()
-        self._epoll = select.epoll()
         self._channels: dict[int, WorkerChannel] = {}
-        self._by_fd: dict[int, tuple[Callable[[WorkerChannel, float], None], WorkerChannel]] = {}
+        self._by_fd: dict[int, tuple[Receive, WorkerChannel]] = {}
         self._phases: list[list[WorkerChannel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
         self._counts = ProcessCounts()
         self._recorder = Recorder()
         self._taps = Pool()
+        linear, tables = to_linear(bytes(range(256))), (ULAW_TO_ALAW, ALAW_TO_ULAW)
+        self._path = base.FastPath(select.epoll(), self._out, SILENCE, (linear, LEVELS), tables)
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe."""
         self._pipe.setblocking(False)
-        self._epoll.register(self._pipe, select.EPOLLIN)
-        self._tell(Kind.READY, 0)
+        self._path.epoll.register(self._pipe, select.EPOLLIN)
+        self._tell(Kind.READY, 0, bytes((not WHY_NOT,)))
         self._flush()
         while True:
             idle = not self._channels and not self._ports.draining
             if idle:
-                self._epoll.poll(1.0)
+                self._path.epoll.poll(1.0)
                 self._schedule = Schedule(time.monotonic())
             else:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
@@ -116,8 +97,11 @@ class Worker:
 
     def _transmit(self, phase: int, slot: int) -> None:
         now = time.monotonic()
-        for channel in tuple(self._phases[phase]):
-            self._bounded(channel.number, self._serve, channel, slot, now)
+        for channel, marks in self._path.send(self._phases[phase], slot, now):
+            if marks is None:
+                self._bounded(channel.number, self._serve, channel, slot, now)
+            else:
+                self._bounded(channel.number, self._follow, channel, marks, now)
 
     def _serve(self, channel: WorkerChannel, slot: int, now: float) -> None:
         """Send the packets and messages of one call that are due."""
@@ -131,19 +115,28 @@ class Worker:
                     session.counts.skipped += 1  # unreachable, or no buffer is free: that packet is lost
                 if channel.tap:
                     channel.tap.take(now, packet, remote, out=True)
-        for mark in marks:
-            self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
+        self._tell_marks(channel, marks, now)
         if sound := session.poll(now):
             self._hand_up(channel, sound, now)
         if session.recording and (stereo := session.recording.take(slot)):
             self._recorder.write(channel.tape, stereo)
         if session.live and (stereo := session.live.take(slot)) and len(self._out) < BACKLOG:
             self._tell(Kind.LISTENED, channel.number, stereo)
+        self._follow(channel, (), now)
+
+    def _follow(self, channel: WorkerChannel, marks: Iterable[Mark], now: float) -> None:
+        """Do what else is due after the packet of a slot: tell of `marks`, report, look whether sound comes."""
+        self._tell_marks(channel, marks, now)
+        session = channel.session
         if now >= channel.watch_at:
             if now >= session.deadline:
                 self._send_rtcp(channel, *session.handle_timer(now))
             channel.watch_at = min(now + WATCH, session.deadline)
             self._watch(channel, now)
+
+    def _tell_marks(self, channel: WorkerChannel, marks: Iterable[Mark], now: float) -> None:
+        for mark in marks:
+            self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
 
     def _send_rtcp(self, channel: WorkerChannel, report: bytes, remote: tuple[str, int] | None) -> None:
         if report and remote:
@@ -166,14 +159,14 @@ class Worker:
         """Read everything that has arrived; False if the gateway has ended."""
         pipe = self._pipe.fileno()
         for _ in range(ROUNDS):
-            ready = self._epoll.poll(0)
-            if not ready:
-                break
             now = time.monotonic()
-            for fd, _ in ready:
+            ready = self._path.receive(now, self._counts.behind)
+            if ready is None:
+                break
+            for fd, data, sender in ready:
                 if waiting := self._by_fd.get(fd):
                     receive, channel = waiting
-                    self._bounded(channel.number, receive, channel, now)
+                    self._bounded(channel.number, receive, channel, now, data, sender)
                 elif fd == pipe and not self._take_orders():
                     return False
         return True
@@ -200,13 +193,16 @@ class Worker:
             if channel := self._channels.get(number):
                 self._release(channel)
 
-    def _receive(self, channel: WorkerChannel, now: float) -> None:
-        try:
-            data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
-        except OSError:  # an ICMP error of an earlier packet
+    def _receive(self, channel: WorkerChannel, now: float, data: bytes | None, sender: Address) -> None:
+        if data is None:
+            try:
+                data, (host, port, *_) = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
+                sender = host, port
+            except OSError:  # an ICMP error of an earlier packet
+                return
+        if channel.checked(channel.ports.rtp, data, sender, now):
             return
-        sender = sender[:2]
-        clear = channel.session.unprotected(data, now)
+        clear = channel.session.unprotected(data, sender, now)
         if channel.tap:
             channel.tap.take(now, clear if clear and channel.tap.clear else data, sender, out=False)
         if clear is None:
@@ -218,16 +214,18 @@ class Worker:
             return
         if isinstance(event, KeyPress):
             self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, event.key.encode()))
-            if channel.partner:
-                channel.partner.session.digits.send(event.key, TONE, PAUSE)
+            if other := channel.key_partner:
+                other.session.digits.send(event.key, TONE, PAUSE)
         else:
             arrived = time.monotonic() - waited(channel.ports.rtp)
             channel.session.receive_rtcp(data, sender, arrived)
 
-    def _receive_rtcp(self, channel: WorkerChannel, now: float) -> None:
+    def _receive_rtcp(self, channel: WorkerChannel, now: float, *_: None) -> None:
         try:
             data, sender = channel.ports.rtcp.recvfrom(MAX_PACKET + 1)
         except OSError:
+            return
+        if channel.checked(channel.ports.rtcp, data, sender[:2], now):
             return
         if channel.tap:
             channel.tap.take(now, data, sender[:2], out=False, control=True)
@@ -241,13 +239,19 @@ class Worker:
             live.caller(sound)
         if not channel.heard:
             return
+        keys: list[str] = []
+        if mixer := channel.session.mixer:
+            keys += channel.keys_in(sound)  # in the caller's own sound: a third's must not count as theirs
+            sound = mixer.to_agent(sound)
         for ulaw, played in channel.gather(sound, behind=self._counts.behind):
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, channel.session.playout.position, played, ulaw)
             else:
                 self._counts.handover_dropped += len(ulaw)
-            for key in channel.keys_in(ulaw):
-                self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
+            if mixer is None:
+                keys += channel.keys_in(ulaw)
+        for key in keys:
+            self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()
@@ -278,12 +282,8 @@ class Worker:
                 self._connect(channel, json.loads(body))
             case Kind.STATS:
                 self._count(channel)
-            case Kind.BRIDGE:
-                number, heard = wire.BRIDGE.unpack(body)
-                channel.bridge(self._channels.get(number), heard=bool(heard))
-            case Kind.MUSIC:
-                channel.part()
-                channel.session.relay = Music(body) if body else None
+            case Kind.BRIDGE | Kind.CONFER | Kind.MUSIC as kind:
+                channel.join(kind, body, self._channels.get)
             case Kind.LISTEN:
                 channel.session.live = channel.begin(*LIVE) if any(body) else None
             case Kind.RECORD:
@@ -308,8 +308,9 @@ class Worker:
         if tap := self._taps.open(message.channel, TapOptions(**wanted["tap"])):
             channel.tap, tap.muted = tap, channel.paused
         for sock, receive in ((ports.rtp, self._receive), (ports.rtcp, self._receive_rtcp)):
-            self._epoll.register(sock, select.EPOLLIN)
+            self._path.epoll.register(sock, select.EPOLLIN)
             self._by_fd[sock.fileno()] = receive, channel
+        self._path.add(ports.rtp.fileno(), channel, ports.dual)
         self._phases[phase_of(self._phases)].append(channel)
         self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
 
@@ -370,7 +371,8 @@ class Worker:
             self._bounded(0, part)
         for sock in (channel.ports.rtp, channel.ports.rtcp):
             if self._by_fd.pop(sock.fileno(), None):
-                self._epoll.unregister(sock)
+                self._path.remove(sock.fileno())
+                self._path.epoll.unregister(sock)
         for phase in self._phases:
             if channel in phase:
                 phase.remove(channel)

@@ -1,20 +1,27 @@
 """One call in the media process."""
 
+import contextlib
 import json
 import random
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from media.fast import base
 from media.g711 import FRAME, RATE
 from media.process import wire
 from media.process.ports import PortPair
 from media.process.wire import Kind
 from media.recording.stereo import BLOCK, HELD, Recording
 from media.recording.tap import Tap
+from media.rtp.ice import Credentials
 from media.rtp.srtp import Keys
 from media.session.ambience import Ambience
 from media.session.format import Format
+from media.session.mixer import Mixer
+from media.session.relay import Music
+from media.session.routing import Route
 from media.session.session import RtpSession
 
 CHUNK_MAX = 800
@@ -50,24 +57,10 @@ class SilenceWatch:
         return None
 
 
-class WorkerChannel:
+class WorkerChannel(base.Channel):
     """One call: its ports, its session, and the sound that was not handed to the gateway yet."""
 
-    __slots__ = (
-        "chunk",
-        "chunk_size",
-        "heard",
-        "number",
-        "partner",
-        "paused",
-        "ports",
-        "rated",
-        "session",
-        "tap",
-        "tape",
-        "watch",
-        "watch_at",
-    )
+    __slots__ = ("partner", "paused", "ports", "rated", "tape", "watch")
     ports: PortPair
     """Set by the worker; a call that is replayed has none."""
 
@@ -76,7 +69,7 @@ class WorkerChannel:
         self.session = RtpSession(
             random.SystemRandom().getrandbits, time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
         )
-        self.chunk = bytearray()
+        self.chunk = b""
         self.chunk_size = CHUNK_MAX
         """Bytes of sound handed to the gateway at a time."""
         self.watch_at = 0.0
@@ -90,7 +83,7 @@ class WorkerChannel:
         """Number of the recording; 0 for none."""
         self.tap: Tap | None = None
         self.partner: WorkerChannel | None = None
-        """The other side of a bridge."""
+        """The other side of a bridge or a conference."""
         self.heard = True
         """Whether the gateway gets the sound."""
 
@@ -105,7 +98,16 @@ class WorkerChannel:
             keys=Keys.decode(wanted["keys"]) if wanted["keys"] else None,
             send=wanted["send"],
             receive=wanted["receive"],
+            ice=Credentials(*wanted["ice"]) if wanted.get("ice") else None,
         )
+
+    def checked(self, sock: socket.socket, data: bytes, sender: tuple[str, int], now: float) -> bool:
+        """Answer a connectivity check of ICE on the socket that it came in on; returns whether `data` was one."""
+        reply = self.session.check(data, sender, now, chooses=sock is self.ports.rtp)
+        if reply:
+            with contextlib.suppress(OSError):  # unreachable: the other side will ask again
+                sock.sendto(reply, sender)
+        return reply is not None
 
     def play(self, kind: int, body: bytes) -> bytes:
         """Carry out an order about the sound that is sent or handed up; returns the position if playout paused."""
@@ -139,17 +141,17 @@ class WorkerChannel:
 
         With each comes how loud the sound was that we sent meanwhile: see `media.session.sent_levels`.
         """
-        chunk, size = self.chunk, CHUNK_MAX if behind else self.chunk_size
-        chunk += sound
+        chunk, size = self.chunk + sound, CHUNK_MAX if behind else self.chunk_size
         if len(chunk) < size:
+            self.chunk = chunk
             return ()
         whole = len(chunk) - len(chunk) % size
         played = self.session.sent_levels.take(whole // FRAME)
         ready = [
-            (bytes(chunk[at : min(at + CHUNK_MAX, whole)]), played[at // FRAME : (at + CHUNK_MAX) // FRAME])
+            (chunk[at : min(at + CHUNK_MAX, whole)], played[at // FRAME : (at + CHUNK_MAX) // FRAME])
             for at in range(0, whole, CHUNK_MAX)
         ]
-        del chunk[:whole]
+        self.chunk = chunk[whole:]
         return ready
 
     def pause(self, *, on: bool) -> None:
@@ -160,6 +162,8 @@ class WorkerChannel:
         for one in (self.session.recording, self.session.live):
             if one:
                 (one.pause if on else one.resume)()
+        if mixer := self.session.mixer:
+            mixer.muted = on
 
     def begin(self, held: int = HELD, block: int = BLOCK) -> Recording:
         """A new recording, or sound for live listeners; silent while sound may not be kept."""
@@ -178,7 +182,7 @@ class WorkerChannel:
         if not session.receiving:
             self.watch.begin(now)
             return None
-        return self.watch.silent_for(now, session.inbound.heard_at or 0.0, session.rtcp.remote.told_at)
+        return self.watch.silent_for(now, session.inbound.heard_at, session.rtcp.remote.told_at)
 
     def rate(self, late_max: float) -> bytes:
         """The body of a `Kind.QUALITY` message if there is something new to tell; else nothing.
@@ -195,22 +199,54 @@ class WorkerChannel:
         buffer = inbound.received.jitter / RATE, inbound.jitter.hole_wait
         return wire.QUALITY.pack(ended, rated[0], *scores, *buffer, late_max)
 
-    def bridge(self, other: "WorkerChannel | None", *, heard: bool) -> None:
-        """Send to each of the two the sound that the other receives; None ends the bridge.
+    def join(self, kind: int, body: bytes, find: Callable[[int], "WorkerChannel | None"]) -> None:
+        """Carry out an order about whom this side hears; `find` gives a channel by its number."""
+        match kind:
+            case Kind.BRIDGE:
+                self.bridge(find(*wire.NUMBER.unpack(body)))
+            case Kind.CONFER:
+                number, routes = wire.CONFER.unpack_from(body)
+                self.confer(find(number), Route(routes), body[wire.CONFER.size :])
+            case Kind.MUSIC:
+                self.part()
+                self.session.relay = Music(body) if body else None
 
-        `heard`: whether the gateway still gets the sound of both.
-        """
+    def bridge(self, other: "WorkerChannel | None") -> None:
+        """Send to each of the two the sound that the other receives, which the gateway does not get; None ends it."""
         if other is None or other is self:
             self.part()
             return
         for one in (self, other):
             one.part()
-            one.heard = heard
+            one.heard = False
         self.partner, other.partner = other, self
         self.session.relay, other.session.relay = other.session.inbound.listen(), self.session.inbound.listen()
 
+    def confer(self, other: "WorkerChannel | None", routes: Route, music: bytes = b"") -> None:
+        """Be the caller in a conference with the agent and `other`: see `media.session.mixer`."""
+        if other is None or other is self:
+            self.part()
+            return
+        mixer = self.session.mixer
+        if mixer is None or self.partner is not other:
+            self.part()
+            other.part()
+            self.partner, other.partner = other, self
+            mixer = Mixer(self.session.inbound, other.session.inbound, self.session.counts)
+            self.session.relay, other.session.relay = mixer, mixer.third_side()
+        mixer.muted = self.paused
+        mixer.route(routes, music)
+        other.heard = bool(routes & Route.THIRD_APART)
+
+    @property
+    def key_partner(self) -> "WorkerChannel | None":
+        """Where the keys of this side are pressed again, if anywhere."""
+        other = self.partner
+        mixer = self.session.mixer or (other.session.mixer if other else None)
+        return other if mixer is None or mixer.relays_keys else None
+
     def part(self) -> None:
-        """End the bridge, if there is one, and the music: the agent's sound is sent again."""
+        """End the bridge or the conference, if there is one, and the music: the agent's sound is sent again."""
         self.session.relay = self.session.inbound.listener = None
         other, self.partner, self.heard = self.partner, None, True
         if other is not None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from media.fast import base
+
 BLOCK = 16 * 1024
 """Bytes above which a block is full."""
 SLACK = 2048
@@ -57,14 +59,14 @@ class Tapped(NamedTuple):
     """Bytes of the whole packet."""
 
 
-class Block:
+class Block(base.Block):
     """Packets one after the other, with their addresses.
 
     They are written in place. Kept as objects, they would have to be joined and freed all at once when a block is full,
     for hundreds of calls at the same moment.
     """
 
-    __slots__ = ("addresses", "data", "length", "number", "since")
+    __slots__ = ("number", "since")
 
     def __init__(self, number: int, since: float) -> None:
         self.number = number
@@ -95,10 +97,10 @@ class Block:
         return self.length + OVERHEAD
 
 
-class Tap:
+class Tap(base.Tap):
     """The packets of one call."""
 
-    __slots__ = ("_block", "_count", "_headers", "_options", "_pool", "_until", "blocks", "clear", "muted", "number")
+    __slots__ = ("_count", "_options", "_pool", "blocks", "clear", "number")
 
     def __init__(self, pool: "Pool", number: int, options: TapOptions) -> None:
         self.number = number
@@ -113,9 +115,16 @@ class Tap:
         self._count = 0
         self._block: Block | None = None
         self._until = 0.0
+        self._full_at = BLOCK
 
     def take(self, now: float, data: bytes, remote: tuple[str, int], *, out: bool, control: bool = False) -> None:
         """Keep a packet that was sent to `remote` or came from there."""
+        block, number = self.ready(now, remote)
+        kept = data if control or not (self.muted or self._headers) else data[:HEADER]
+        block.add(now, out | control << 1, number, len(data), kept)
+
+    def ready(self, now: float, remote: tuple[str, int]) -> tuple[Block, int]:
+        """A block that has room for a packet, and the number that `remote` has in it."""
         block = self._block
         if block is None or block.length >= BLOCK or now >= self._until:
             block = self._begin(now)
@@ -126,8 +135,7 @@ class Tap:
                 block.addresses[remote] = number
                 name = f"{remote[0]} {remote[1]}".encode()
                 block.add(0.0, _ADDRESS, number, len(name), name)
-        kept = data if control or not (self.muted or self._headers) else data[:HEADER]
-        block.add(now, out | control << 1, number, len(data), kept)
+        return block, number
 
     def after(self, number: int) -> Block | None:
         """The first block whose number is above `number`."""

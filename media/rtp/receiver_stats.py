@@ -1,7 +1,9 @@
 """Statistics of a received stream for RTCP: RFC 3550 §6.4.1 and its appendices A.1, A.3 and A.8."""
 
+from math import isnan, nan
 from typing import NamedTuple
 
+from media.fast import base
 from media.g711 import RATE
 from media.rtp.rtcp import ReportBlock
 
@@ -25,10 +27,10 @@ class Tally(NamedTuple):
         return self.expected - self.packets
 
 
-class ReceiverStats:
+class ReceiverStats(base.ReceiverStats):
     """The counters of one SSRC, updated at every packet; all other figures are calculated when a report is due."""
 
-    __slots__ = ("_bad_sequence", "_first", "_highest", "_transit", "earlier", "jitter", "packets", "ssrc")
+    __slots__ = ("_bad_sequence", "_first", "earlier", "ssrc")
 
     def __init__(self, ssrc: int) -> None:
         self.ssrc = ssrc
@@ -38,20 +40,21 @@ class ReceiverStats:
         self.earlier = 0
         """Packets expected before the other side restarted its numbers, which RTCP does not count (RFC 3550 A.1)."""
         self._first = self._highest = self._bad_sequence = -1
-        self._transit: float | None = None
+        self._transit = nan
+        """Of the last packet of sound: its arrival less its timestamp, in units of the RTP clock; nan at first."""
 
     def receive(self, sequence: int, timestamp: int, now: float) -> None:
         """Take a packet of sound, or of comfort noise."""
         before = self._transit
         self._transit = transit = now * _RATE - timestamp
         step = (sequence - self._highest) & 0xFFFF
-        if step < MAX_DROPOUT and before is not None:  # nearly always
+        if step < MAX_DROPOUT and before == before:  # nearly always
             self._highest += step
             self.packets += 1
         elif not self.count(sequence):
             self._transit = before
             return
-        elif before is None:
+        elif isnan(before):
             return
         moved = transit - before if transit > before else before - transit
         if moved > _HALF_WRAP:

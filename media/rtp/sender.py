@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from media.fast import base
 from media.g711 import FRAME
 from media.rtp.packet import build
 
@@ -17,10 +18,10 @@ class Sent(NamedTuple):
     octets: int
 
 
-class RtpSender:
+class RtpSender(base.RtpSender):
     """The packets of one call, 20 ms each, under one SSRC at a time."""
 
-    __slots__ = ("_begun", "_earlier", "_first", "_random_bits", "_sequence", "_short", "_timestamp", "slot", "ssrc")
+    __slots__ = ("_begun", "_earlier", "_random_bits", "_short")
 
     def __init__(self, random_bits: Callable[[int], int]) -> None:
         self._random_bits = random_bits

@@ -3,16 +3,19 @@
 RFC 7362 warns of latching; RTP Bleed (AST-2017-005) was such an attack. The rules here: packets from the address that
 signalling announced are always accepted, and move the call back to it. Another source is considered only while nothing
 comes from the present one, only in the first seconds after signalling spoke, and only after a steady run of packets
-that come no faster than speech; a source that a re-INVITE moved the call away from has to wait. Later only one other
-source is followed: another port of the same host on which the same stream continues after it fell silent, because a NAT
-has given it a new port. `TABLE` has all the rules.
+that come no faster than speech. A source that a re-INVITE moved the call away from has to wait for that; until the new
+address sends its first packet, the sound that it goes on with is heard, and ours goes to the new address. Later only
+one other source is followed: another port of the same host on which the same stream continues after it fell silent,
+because a NAT has given it a new port. `TABLE` has all the rules.
 """
 
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from media.fast import base
 from media.g711 import RATE
+from media.rtp.ice import Credentials, IceLite
 from media.rtp.packet import Packet, signed
 
 Address = tuple[str, int]
@@ -20,7 +23,7 @@ Address = tuple[str, int]
 WINDOW = 5.0
 """Seconds after signalling spoke in which another source than the announced one may be accepted."""
 LEFT = 2.0
-"""Seconds of these in which the source that the call was moved away from is not accepted: for a while both send."""
+"""Seconds of these in which the source that the call was moved away from cannot take it back: for a while both send."""
 RUN_PACKETS = 5
 RUN_SECONDS = 0.080
 RUN_SHORTEST = 0.010
@@ -52,6 +55,7 @@ class Seen(Enum):
     ANNOUNCED = "a packet of the announced address"
     STEADY = "one more after enough of the announced address"
     FOUND = "a packet of the other source that was accepted"
+    FORMER = "the stream goes on that the call was moved away from"
     RUN = "a steady run of another source in the first seconds"
     REBOUND = "a steady run that continues the stream from another port of its host"
     RESUMED = "the other source continues, and the announced address has fallen silent"
@@ -68,6 +72,7 @@ _SEND = (Do.SEND,)
 TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
     (S.OPEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
     (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: a source behind a NAT stays
+    (S.OPEN, P.FORMER): (S.OPEN, ()),  # a PBX that hands over tells one side first: the caller speaks on through it
     (S.OPEN, P.RUN): (S.FOUND, _SEND),
     (S.OPEN, P.REBOUND): (S.FOUND, _SEND),
     (S.CLAIMED, P.ANNOUNCED): (S.CLAIMED, ()),
@@ -84,37 +89,54 @@ TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
 _SETTLED = (State.ANNOUNCED, State.FOUND)
 
 
-class Source:
+class Source(base.Source):
     """The remote address of one call."""
 
-    __slots__ = ("_announced", "_at", "_before", "_claims", "_last", "_left", "_runs", "_settled", "_until", "address",
-                 "state")  # fmt: skip
+    __slots__ = ("_announced", "_before", "_claims", "_left", "_runs", "_until", "ice", "state")
 
     def __init__(self, announced: Address, now: float) -> None:
-        self.address = announced
+        self.address: Address = announced
         """Where our packets go."""
         self.state = State.OPEN
+        self.ice: IceLite | None = None
+        """Lets the other side choose the address, if that was agreed."""
         self._settled = False
         self._announced = announced
         self._until = now + WINDOW
         self._runs: dict[Address, _Run] = {}
-        self._left: dict[Address, float] = {}
-        """Sources that the call was moved away from, and until when they are not accepted."""
-        self._last: Packet | None = None
-        """The last packet of the present source; it came at `_at`."""
+        self._left: dict[Address, _Left] = {}
+        """Sources that the call was moved away from."""
+        self._last = -1
+        """SSRC and sequence number, in one number, of the last packet of the present source (at `_at`); -1 for none."""
         self._at = now
-        self._before: tuple[Address, Packet] | None = None
-        """The other source, and its last packet, when the announced address took the call back."""
+        self._before: tuple[Address, int] | None = None
+        """The other source, and the same of its last packet, when the announced address took the call back."""
         self._claims = 0
+
+    def connect(self, announced: Address, now: float, ice: Credentials | None) -> None:
+        """Signalling spoke: packets come from `announced` until the other side chooses an address by `ice`."""
+        if ice is None or self.ice is None or self.ice.credentials != ice:
+            self.ice = IceLite(ice, now) if ice else None
+        self.reopen((self.ice and self.ice.nominated) or announced, now)
+
+    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes:
+        """Take a datagram of STUN; returns the response. If it `chooses`, the other side may choose `sender` by it."""
+        if self.ice is None:
+            return b""
+        reply, chosen = self.ice.receive(data, sender, now)
+        if chosen and chooses and sender != self.ice.nominated:
+            self.ice.nominated = sender
+            self.reopen(sender, now)
+        return reply
 
     def reopen(self, announced: Address, now: float) -> None:
         """Signalling spoke again. A source behind a NAT stays accepted unless another address is announced."""
         if announced != self._announced:
-            left = {where: until for where, until in self._left.items() if until > now}
-            left |= {self._announced: now + LEFT, self.address: now + LEFT}
+            left = {where: one for where, one in self._left.items() if one.until > now}
+            left |= {self._announced: _Left(now + LEFT, -1), self.address: _Left(now + LEFT, self._last)}
             self._left = dict(list(left.items())[-CANDIDATES:])
             self.address = self._announced = announced
-            self._last = None
+            self._last = -1
         self._before = None
         self._turn(State.OPEN)
         self._until = now + WINDOW
@@ -126,17 +148,20 @@ class Source:
             seen = self._see(sender, packet, now)
             if seen is None or (cell := TABLE.get((self.state, seen))) is None:
                 return False
+            if seen is Seen.FORMER:
+                self._left[sender] = _Left(self._left[sender].until, _position(packet))
+                return True
             state, done = cell
             if state is State.CLAIMED is not self.state:
-                known = self._last if self.address != sender else None
-                self._before = (self.address, known) if known else None
+                known = self._last >= 0 and self.address != sender
+                self._before = (self.address, self._last) if known else None
                 self._claims = 1
             elif state is State.ANNOUNCED:  # no single packet any more
                 self._before = None
             self._turn(state)
             if Do.SEND in done:
                 self.address = sender
-        self._last, self._at = packet, now
+        self._last, self._at = _position(packet), now
         return True
 
     def _turn(self, state: State) -> None:
@@ -148,12 +173,15 @@ class Source:
             return Seen.STEADY if self.state is State.CLAIMED and self._claims >= RUN_PACKETS else Seen.ANNOUNCED
         if sender == self.address:
             return Seen.FOUND
+        left = self._left.get(sender)
+        if left and self.state is State.OPEN and now < left.until and _goes_on(left.last, packet):
+            return Seen.FORMER
         silent = now - self._at >= REBOUND_AFTER
         if silent and self._before and sender == self._before[0] and _goes_on(self._before[1], packet):
             return Seen.RESUMED
-        if silent and sender[0] == self.address[0] and self._last and _goes_on(self._last, packet):
+        if silent and sender[0] == self.address[0] and _goes_on(self._last, packet):
             seen = Seen.REBOUND
-        elif now <= self._until and self._left.get(sender, now) <= now:
+        elif now <= self._until and (left is None or left.until <= now):
             seen = Seen.RUN
         else:
             return None
@@ -175,9 +203,23 @@ class Source:
         return True
 
 
-def _goes_on(last: Packet, packet: Packet) -> bool:
-    """Whether `packet` is a later one of the same stream."""
-    return packet.ssrc == last.ssrc and 0 < signed(packet.sequence - last.sequence, 16) <= REBOUND_JUMP
+def _position(packet: Packet) -> int:
+    """SSRC and sequence number in one number."""
+    return packet.ssrc << 16 | packet.sequence
+
+
+def _goes_on(last: int, packet: Packet) -> bool:
+    """Whether `packet` is a later one of the stream of the packet with this SSRC and sequence number."""
+    return packet.ssrc == last >> 16 and 0 < signed(packet.sequence - (last & 0xFFFF), 16) <= REBOUND_JUMP
+
+
+class _Left(NamedTuple):
+    """A source that the call was moved away from."""
+
+    until: float
+    """When it may take the call back."""
+    last: int
+    """SSRC and sequence number, in one number, of its last packet that was heard; -1 for none."""
 
 
 class _Run(NamedTuple):

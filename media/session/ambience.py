@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from media.fast import base
 from media.g711 import FRAME, FRAME_SECONDS, SILENCE, mixed
 
 
@@ -22,10 +23,10 @@ class Ambience:
         return piece if frame is SILENCE else mixed(frame, piece)
 
 
-class Backdrop:
+class Backdrop(base.Backdrop):
     """All that is sent under the agent's sound."""
 
-    __slots__ = ("_after", "_quiet", "_thinking", "ambience", "thinks")
+    __slots__ = ("_after", "_quiet", "thinks")
 
     def __init__(self) -> None:
         self.ambience: Ambience | None = None

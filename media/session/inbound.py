@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from media.dtmf.events import DigitReceiver
 from media.dtmf.inband import ToneReceiver
+from media.fast import base
 from media.jitter.buffer import JitterBuffer
 from media.jitter.playout_buffer import PlayoutJitterBuffer
+from media.rtp.ice import Credentials, IceLite
 from media.rtp.packet import Packet
 from media.rtp.receiver_stats import ReceiverStats
+from media.rtp.refused import RefusedSources
 from media.rtp.source import Address, Source
 
 
@@ -26,37 +29,32 @@ class Counts:
     unexpected: int = 0
     """Received while we had not agreed to receive."""
     ssrc_changes: int = 0
+    mixed: int = 0
+    """Frames of a conference in which two spoke at once, so that they were added."""
+    mix_dropped: int = 0
+    """Frames of a conference that were dropped because the slots of its sides ran apart."""
 
 
-class Inbound:
+class Inbound(base.Inbound):
     """The remote stream. One SSRC is received at a time."""
 
-    __slots__ = (
-        "_digits",
-        "_fresh",
-        "_from",
-        "_next",
-        "_ssrc",
-        "heard_at",
-        "jitter",
-        "listener",
-        "received",
-        "source",
-        "tones",
-    )
+    __slots__ = ("_digits", "_from", "refused")
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: float = 0.0) -> None:
+        """`epoch` is the Unix time at which the owner's clock was 0."""
         self.jitter = JitterBuffer()
         self.listener: PlayoutJitterBuffer | None = None
         """For the person at the other end of a bridge."""
         self.tones: ToneReceiver | None = None
         """Detects keys in the sound that `RtpSession.receive` and `poll` return; None if they are not looked for."""
         self.source: Source | None = None
-        self.heard_at: float | None = None
-        """When the last packet came."""
+        self.heard_at = 0.0
+        """When the last packet came; 0 before the first."""
         self.received = ReceiverStats(0)
+        self.refused = RefusedSources(epoch)
         self._digits = DigitReceiver()
-        self._ssrc: int | None = None
+        self._ssrc = -1
+        """Of the present stream; -1 before the first."""
         self._next: tuple[int, int] | None = None
         """SSRC and sequence number with which another stream would show two packets in a row."""
         self._fresh = True
@@ -64,13 +62,28 @@ class Inbound:
         self._from: Address | None = None
         """The address from which the present stream began to come."""
 
-    def connect(self, remote: Address, now: float) -> None:
-        """Expect sound from `remote`, and accept a new SSRC at once."""
+    @property
+    def ice(self) -> IceLite | None:
+        """Lets the other side choose the address of `source`, if that was agreed."""
+        return self.source.ice if self.source else None
+
+    def connect(self, remote: Address, now: float, ice: Credentials | None = None) -> None:
+        """Expect sound from `remote`, or from the address that the other side chooses by `ice`, and accept a new SSRC
+        at once."""
         if self.source is None:
             self.source = Source(remote, now)
-        else:
-            self.source.reopen(remote, now)
+        self.source.connect(remote, now, ice)
+        self.refused.announce(self.source.address, now)
         self._fresh = True
+
+    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes:
+        """Take a datagram of STUN; returns the response: see `RtpSession.check`."""
+        if self.source is None:
+            return b""
+        before, reply = self.source.address, self.source.check(data, sender, now, chooses=chooses)
+        if self.source.address != before:
+            self.refused.announce(sender, now)
+        return reply
 
     def belongs(self, packet: Packet, counts: Counts) -> bool:
         """Whether `packet` belongs to the present stream; two packets in a row of another stream change to it.
@@ -81,10 +94,10 @@ class Inbound:
             address = self.source.address if self.source else None
             follows = self._next == (packet.ssrc, packet.sequence)
             self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
-            if not (self._ssrc is None or self._fresh or follows or address != self._from):
+            if not (self._ssrc < 0 or self._fresh or follows or address != self._from):
                 counts.wrong_ssrc += 1
                 return False
-            if self._ssrc is not None:
+            if self._ssrc >= 0:
                 counts.ssrc_changes += 1
                 self.jitter.restart()
                 if self.listener:

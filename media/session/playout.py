@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from media.fast import base
 from media.g711 import FRAME, RATE, SILENCE, ramp
 
 CAPACITY = 120 * RATE
@@ -40,23 +41,10 @@ class PlayoutStats:
     """Times that the queue ran empty in the middle of an utterance."""
 
 
-class Playout:
+class Playout(base.Playout):
     """The queue of one call. Time is counted in frames taken; there is no clock."""
 
-    __slots__ = (
-        "_edge",
-        "_finished",
-        "_offset",
-        "_queue",
-        "_rise",
-        "_samples",
-        "_sounding",
-        "_told",
-        "_utterance",
-        "_waiting",
-        "paused",
-        "stats",
-    )
+    __slots__ = ("_rise", "_waiting", "stats")
 
     def __init__(self) -> None:
         self.stats = PlayoutStats()

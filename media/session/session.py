@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from media.dtmf.inband import ToneReceiver
 from media.dtmf.sender import DigitSender, Stage
+from media.fast import base
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.recording.stereo import Recording
+from media.rtp.ice import Credentials, is_stun
 from media.rtp.packet import parse
 from media.rtp.rtcp import is_rtcp
 from media.rtp.sender import RtpSender
@@ -15,6 +17,7 @@ from media.rtp.source import Address
 from media.rtp.srtp import Keys, Srtp
 from media.session.format import Format
 from media.session.inbound import Counts, Inbound
+from media.session.mixer import Mixer
 from media.session.playout import NO_MARKS, Mark, Playout
 from media.session.relay import Relay
 from media.session.rtcp_reports import RtcpReports
@@ -36,48 +39,48 @@ class KeyPress(NamedTuple):
     key: str
 
 
-class Agreed(NamedTuple):
+ALAW = 256
+"""Is added to the payload type of A-law in `Agreed`."""
+
+
+class Agreed(base.Agreed):
     """The formats of both directions."""
 
-    sends: Format | None = None
-    """That we send; None if we agreed to send nothing."""
-    receives: Format | None = None
+    __slots__ = ("receives", "sends")
+
+    def __init__(self, sends: Format | None = None, receives: Format | None = None) -> None:
+        self.sends = sends
+        """That we send; None if we agreed to send nothing."""
+        self.receives = receives
+        self.sent_code, self.received_code = _code(sends), _code(receives)
+
+
+def _code(form: Format | None) -> int:
+    """A format as one number: the payload type, with `ALAW` if it is that; -1 for none."""
+    return -1 if form is None else form.payload_type | (ALAW if form.encoding != "PCMU" else 0)
 
 
 class RtcpReceived(NamedTuple):
     """A datagram of RTCP came on the RTP port: it is for `RtpSession.receive_rtcp`."""
 
 
-class RtpSession:
+class RtpSession(base.RtpSession):
     """One call. The owner calls `receive` per datagram, `transmit` and `poll` every 20 ms, `handle_timer` when due."""
 
-    __slots__ = (
-        "_agreed",
-        "_sender",
-        "_srtp",
-        "counts",
-        "digits",
-        "inbound",
-        "live",
-        "playout",
-        "recording",
-        "relay",
-        "rtcp",
-        "sent_levels",
-    )
+    __slots__ = ("counts", "rtcp")
 
     def __init__(self, random_bits: Callable[[int], int], epoch: float = 0.0) -> None:
         """`epoch` is the Unix time at which the owner's clock was 0."""
         self.playout = Playout()
         self.digits = DigitSender()
         self.sent_levels = SentLevels()
-        self.inbound = Inbound()
+        self.inbound = Inbound(epoch)
         self.counts = Counts()
         self.recording: Recording | None = None
         self.live: Recording | None = None
         """The same sound, for people who listen live."""
         self.relay: Relay | None = None
-        """If set, its sound is sent in place of the agent's."""
+        """If set, its sound is sent in place of the agent's; with it if it is a `Mixer`."""
         self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
         self._sender = RtpSender(random_bits)
         self._srtp: Srtp | None = None
@@ -93,10 +96,12 @@ class RtpSession:
         keys: Keys | None = None,
         send: bool = True,
         receive: bool = True,
+        ice: Credentials | None = None,
     ) -> None:
         """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
-        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for the RTP port.
+        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for the RTP port. With
+        `ice` sound goes to `remote` until the other side chooses an address; that holds until ICE begins anew.
         """
         left: int | None = None
         if keys is None:
@@ -112,7 +117,7 @@ class RtpSession:
         inband = form.inband_keys and form.dtmf_payload_type is None
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
         self._agreed = Agreed(form if send else None, form if receive else None)
-        self.inbound.connect(remote, now)
+        self.inbound.connect(remote, now, ice)
         self.rtcp.connect(remote, control, now)
         if left is not None:
             self.rtcp.leave(left, now)
@@ -123,23 +128,37 @@ class RtpSession:
         return self.inbound.source.address if self.inbound.source else None
 
     @property
+    def mixer(self) -> Mixer | None:
+        """The conference that the other side is in as the caller, if any."""
+        return self.relay if isinstance(self.relay, Mixer) else None
+
+    @property
     def receiving(self) -> bool:
         """Whether the other side agreed to send."""
         return self._agreed.receives is not None
 
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, KeyPress | RtcpReceived | None]:
         """Take a datagram; returns the mu-law sound that is ready, and a key or RTCP if there is one."""
-        clear = self.unprotected(data, now)
+        clear = self.unprotected(data, sender, now)
         return (b"", None) if clear is None else self.receive_clear(clear, sender, now)
 
-    def unprotected(self, data: bytes, now: float) -> bytes | None:
+    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes | None:
+        """Take a datagram that may be a connectivity check of ICE; returns the response, which may be empty, or None if
+        it is none. `chooses`: it came on the port for sound, so the other side may choose by it where that goes."""
+        return self.inbound.check(data, sender, now, chooses=chooses) if self.inbound.ice and is_stun(data) else None
+
+    def unprotected(self, data: bytes, sender: Address, now: float) -> bytes | None:
         """An RTP datagram without its encryption, None if it is not authentic; RTCP is returned as it is.
 
         Only authentic packets may move the source, be counted or be heard.
         """
-        if self._srtp is None or is_rtcp(data):
+        srtp = self._srtp
+        if srtp is None or is_rtcp(data):
             return data
-        return self._srtp.unprotect(data, now)
+        before, clear = srtp.counts.unauthentic, srtp.unprotect(data, now)
+        if clear is None and srtp.counts.unauthentic > before:  # no repeated packet
+            self.inbound.refused.note(sender, "unauthentic", now)
+        return clear
 
     def receive_clear(self, data: bytes, sender: Address, now: float) -> tuple[bytes, KeyPress | RtcpReceived | None]:
         """Take a datagram that is not encrypted any more: see `receive`."""
@@ -149,15 +168,19 @@ class RtpSession:
             if is_rtcp(data):
                 return b"", RtcpReceived()
             self.counts.malformed += 1
+            self.inbound.refused.note(sender, "malformed", now)
             return nothing
         form, inbound = self._agreed.receives, self.inbound
         if form is None:
             self.counts.unexpected += 1
+            inbound.refused.note(sender, "unexpected", now)
             return nothing
         if inbound.source is None or not inbound.source.accept(sender, packet, now):
             self.counts.foreign += 1
+            inbound.refused.note(sender, "foreign", now)
             return nothing
         if not inbound.belongs(packet, self.counts):
+            inbound.refused.note(sender, "wrong_ssrc", now)
             return nothing
         inbound.heard_at = now
         kind, _, sequence, timestamp, _, payload = packet
@@ -176,6 +199,7 @@ class RtpSession:
             return inbound.put(sequence, timestamp, payload.translate(ALAW_TO_ULAW) if kind else payload, now), None
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
+            inbound.refused.note(sender, "wrong_type", now)
         return inbound.put(sequence, timestamp, None, now), None
 
     def receive_rtcp(self, data: bytes, sender: Address, now: float) -> bool:
@@ -246,9 +270,13 @@ class RtpSession:
         if self.digits.active:
             sent, packet = SILENCE, self._key_packet(form)
         else:
-            if relayed is None:
-                frame, marks = self.playout.take()
+            mixer = self.mixer if relayed else None
+            if relayed is None or mixer:
+                if mixer is None or mixer.agent_speaks:
+                    frame, marks = self.playout.take()
                 sent = self.sent_levels.backdrop.under(frame, paused=self.playout.paused)
+                if relayed and mixer:
+                    frame, sent = mixer.to_caller(frame, sent, relayed, now)
             else:
                 sent = frame = relayed
             packet = self._sound_packet(form, sent)
@@ -275,7 +303,9 @@ class RtpSession:
         """All counters, by name."""
         found = {"sent": self._sender.packets} | asdict(self.counts)
         found |= asdict(self.inbound.jitter.stats) | {"surplus": self.inbound.jitter.surplus}
-        found |= asdict(self.playout.stats)
+        found |= asdict(self.playout.stats) | self.inbound.refused.stats()
         if self._srtp is not None:
             found |= asdict(self._srtp.counts)
+        if (ice := self.inbound.ice) is not None:
+            found |= {"ice_checks": ice.checks, "ice_refused": ice.refused}
         return found | self.rtcp.stats(self.inbound.jitter, self.inbound.received)

@@ -30,13 +30,14 @@ from sipgw.config.options import secrets_of
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.records.privacy.at_provider import left_in
 from sipgw.records.privacy.redaction import Redact, redactor_for
+from sipgw.records.webhooks.owner import Owner
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
 
-OURS = BUILT_IN | {"pause_recording", "resume_recording", "schedule_callback", "stop_calling"}
+OURS = BUILT_IN | {"pause_recording", "resume_recording", "schedule_callback", "stop_calling", "take_message"}
 """Names of the tools of conversation and gateway, which are created for each call; an agent's own tools must not use
 them."""
-VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
+VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic", "emergency_number")
 """Variables for ``{{name}}`` in prompt, greetings and notice. `topic` is the subject of a callback."""
 MOST_VARIABLES = 50
 LONGEST_VALUE = 500
@@ -97,36 +98,32 @@ class AgentDefinition:
 
 
 class Agents:
-    """All agents of a gateway, and the routing of calls to them. Raises `ConfigError` for a route to an unknown
-    agent."""
+    """All agents of a gateway, and the routing of calls to them.
+
+    Raises `ConfigError` with all that cannot be used, a line each, or `agent.tools.ToolFileError` for a file of tools.
+    """
 
     def __init__(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> None:
         self.config = config
         self.all = {name: AgentDefinition(name, each, config) for name, each in {**others, DEFAULT: config}.items()}
         self.routes = config.routes
         self._gone: dict[str, AgentDefinition] = {}
+        faults: list[ConfigError | ToolFileError] = []
         for one in self.all.values():
-            _check_variables(one)
-            _check_prefetch(one)
-            one.choice, one.tools  # noqa: B018  what cannot be used is told now
-            try:
-                hold_music(one.config.transfer.music)
-                sounds_under(one.config.agent)
-                if one.config.turns.model:
-                    loaded(one.config.turns.model)  # else the first call would wait for it
-            except ValueError as error:
-                raise ConfigError(f"agent {one.name}: {error}") from None
-            for name in one.config.agent.hand_over:
-                if name not in self.all:
-                    there = ", ".join(sorted(self.all))
-                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
-                if bool(self.all[name].choice.realtime) is not bool(one.choice.realtime):
-                    raise ConfigError(
-                        f"agent {one.name}: hand_over: {name!r} and it need both a realtime model, or neither"
-                    )
+            for check in _CHECKS:
+                try:
+                    check(one, self.all)
+                except (ConfigError, ToolFileError) as fault:
+                    faults += [fault] if str(fault) not in map(str, faults) else []
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise ConfigError("\n".join(map(str, faults)))
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
+        if config.embed.origins and config.embed.agent not in self.all:
+            raise ConfigError(f"[embed] agent = {config.embed.agent!r}: there are {', '.join(sorted(self.all))}")
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -152,6 +149,11 @@ class Agents:
         """The agent of that name, or its last version if it was removed; the default agent for an unknown name."""
         return self.all.get(name) or self._gone.get(name) or self.all[DEFAULT]
 
+    @property
+    def ask_verdicts(self) -> bool:
+        """Whether any route depends on the verdict on the caller's number."""
+        return any(route.verdicts for route in self.routes)
+
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
         """The agent of a call: that of the first matching route, else the agent of the dialled name, else the
         default."""
@@ -164,6 +166,18 @@ class Agents:
         """The redactor for `sink` of the agent of that name; the default agent's for an unknown name."""
         return lambda agent: redactor_for(self.privacy(agent), sink)
 
+    def reports(self, agent: str) -> bool:
+        """Whether calls of the agent of that name get a report."""
+        return self.known(agent).config.report.wanted
+
+    def owner(self, agent: str) -> Owner:
+        """Who gets the messages that the agent of that name takes; nobody for an unknown name."""
+        known = self.all.get(agent) or self._gone.get(agent)
+        if known is None:
+            return Owner(())
+        options = known.config.messages
+        return Owner(options.mail_to, self.privacy(agent).covers, options.language or known.config.codes[0])
+
     def privacy(self, agent: str) -> PrivacyOptions:
         """The privacy options of the agent of that name; the default agent's for an unknown name."""
         return self.known(agent).config.privacy
@@ -175,24 +189,37 @@ def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -
         return False
     if route.trunk and route.trunk != trunk:
         return False
+    if route.verdicts and caller.verdicts.isdisjoint(route.verdicts):
+        return False
     name, _, wanted = route.header.partition(":")
     return not name or (request.headers.get(name.strip().lower()) or "").strip() == wanted.strip()
 
 
-def _check_variables(one: AgentDefinition) -> None:
+_FILLED = ("prompt", "greeting", "outbound_greeting", "voicemail", "notice", "opening", "emergency")
+
+
+Others = Mapping[str, AgentDefinition]
+"""All agents by name."""
+
+
+def _check_variables(one: AgentDefinition, _: Others) -> None:
     own = one.config.agent.variables
     if wrong := next((name for name in own if not _OWN.fullmatch(name) or name in VARIABLES), ""):
         raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
     if len(own) > MOST_VARIABLES:
         raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
-    for field in ("prompt", "greeting", "outbound_greeting", "voicemail", "notice", "opening"):
-        for name in _VARIABLE.findall(getattr(one.config.agent, field)):
+    options = one.config.agent
+    texts = [(field, getattr(options, field)) for field in _FILLED]
+    spoken = ((each.code, each.sentences.get("emergency", "")) for each in one.config.languages)
+    texts += [(f"[[languages]] {code}: emergency", text) for code, text in spoken]
+    for field, text in (*texts, *(("brain_parameters", value) for value in options.brain_parameters.values())):
+        for name in _VARIABLE.findall(text):
             if name not in (*VARIABLES, *own):
                 known = ", ".join((*VARIABLES, *own))
                 raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
 
 
-def _check_prefetch(one: AgentDefinition) -> None:
+def _check_prefetch(one: AgentDefinition, _: Others) -> None:
     """What can be known before the MCP servers are asked."""
     options, own = one.config.prefetch, {tool.name: tool for tool in one.tools}
     where, tool = f"agent {one.name}: [prefetch] tool = {options.tool!r}", own.get(options.tool)
@@ -203,6 +230,60 @@ def _check_prefetch(one: AgentDefinition) -> None:
     if tool and options.argument not in tool.arguments.model_fields:
         known = ", ".join(tool.arguments.model_fields) or "none"
         raise ConfigError(f"{where} has no parameter {options.argument!r}; its parameters are {known}: write argument")
+
+
+def _check_knowledge(one: AgentDefinition, _: Others) -> None:
+    folder = one.config.knowledge.folder
+    if folder and one.config.agent.brain:
+        raise ConfigError(f"agent {one.name}: [knowledge]: its brain gets no documents; look them up there")
+    if folder and not Path(folder).is_dir():
+        raise ConfigError(f"agent {one.name}: [knowledge] folder: there is no folder {folder}; make it")
+
+
+def _check_providers(one: AgentDefinition, _: Others) -> None:
+    one.choice  # noqa: B018  what cannot be used is told now
+
+
+def _check_tools(one: AgentDefinition, _: Others) -> None:
+    one.tools  # noqa: B018
+
+
+def _check_sounds(one: AgentDefinition, _: Others) -> None:
+    try:
+        hold_music(one.config.transfer.music)
+        sounds_under(one.config.agent)
+        if one.config.turns.model:
+            loaded(one.config.turns.model)  # else the first call would wait for it
+    except ValueError as error:
+        raise ConfigError(f"agent {one.name}: {error}") from None
+
+
+def _check_mail(one: AgentDefinition, _: Others) -> None:
+    if one.config.messages.mail_to and not one.gateway.mail.host:
+        raise ConfigError(f"agent {one.name}: messages.mail_to needs a server that takes mail: [mail] host")
+
+
+def _check_brain(one: AgentDefinition, _: Others) -> None:
+    if one.config.agent.brain and one.config.prefetch.tool:
+        raise ConfigError(f"agent {one.name}: prefetch.tool: its brain is not told what is found; look it up there")
+
+
+def _check_hand_over(one: AgentDefinition, others: Others) -> None:
+    for name in one.config.agent.hand_over:
+        if name not in others:
+            there = ", ".join(sorted(others))
+            raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
+        if others[name].config.agent.brain:
+            raise ConfigError(f"agent {one.name}: hand_over: {name!r} has a brain of its own, which takes no call over")
+        if bool(others[name].choice.realtime) is not bool(one.choice.realtime):
+            raise ConfigError(f"agent {one.name}: hand_over: {name!r} and it need both a realtime model, or neither")
+
+
+_CHECKS = (
+    _check_variables, _check_providers, _check_tools, _check_prefetch, _check_knowledge, _check_sounds, _check_mail,
+    _check_brain, _check_hand_over,
+)  # fmt: skip
+"""Each raises `ConfigError` or `ToolFileError` for what cannot be used of an agent."""
 
 
 class VariableError(ValueError):
@@ -230,7 +311,7 @@ def call_variables(
     """The values of `VARIABLES` in one call, and those `given`. Values from the other side are used only if they are
     numbers."""
     return (
-        dict.fromkeys((*options.variables, "topic"), "")
+        dict.fromkeys((*options.variables, "topic", "emergency_number"), "")
         | {
             "business": options.business,
             "caller": caller.number if is_number(caller.number) else "unknown",

@@ -1,13 +1,15 @@
 """The chosen providers of an agent, and the languages that they lack."""
 
-import re
 from dataclasses import dataclass
+from typing import Any
 
 from agent.call_languages import NAMES
-from agent.providers.assemblyai_speak import LANGUAGES
+from agent.providers.provider import Provider
 from agent.records import Part
+from sipgw.agents.languages import speaking
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import AgentConfig
+from sipgw.config.registry import provider, providers
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class ProviderChoice:
     notes: tuple[str, ...]
     realtime: tuple[str, ...] = ()
     """Empty: STT, LLM and TTS hold the conversation."""
+    brain: str = ""
+    """The host of the agent's own server, which thinks in the place of the LLM; empty for none."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -29,6 +33,8 @@ class ProviderChoice:
 
     def of(self, part: str) -> str:
         """The chosen providers of a part, in words."""
+        if part == "llm" and self.brain:
+            return f"the server {self.brain}"
         return ", then ".join(getattr(self, part))
 
     def __str__(self) -> str:
@@ -37,22 +43,50 @@ class ProviderChoice:
 
 def without_keyterms(config: AgentConfig, choice: ProviderChoice) -> list[str]:
     """The chosen providers that do not listen for the agent's key terms; each in a sentence."""
-    deaf = {
-        "local": "the embedded STT",
-        "deepgram": "" if config.deepgram.takes_keyterms else f"Deepgram's {config.deepgram.model}",
-        "openai": "OpenAI Realtime",
-    }
-    names = choice.realtime or choice.stt
-    told = [deaf[name] for name in names if deaf.get(name)] if config.agent.keyterms else []
-    return [f"[agent] keyterms: {one} does not listen for them" for one in told]
+    parts: tuple[Part, ...] = ("realtime",) if choice.realtime else ("stt",)
+    found = []
+    for record in (provider(part, name) for part in parts if config.agent.keyterms for name in getattr(choice, part)):
+        options = config.table(record.section)
+        if not record.takes_keyterms(options):
+            found.append(f"[agent] keyterms: {_titled(record, options)} does not listen for them")
+    return found
 
 
-_ENGLISH_STT = {"local": "the embedded STT", "cartesia": "cartesia's STT"}
-"""STT that understands nothing else."""
-_ENGLISH_ELEVENLABS = re.compile(r"eleven_(flash|turbo)_v2|eleven_monolingual_v1")
-"""ElevenLabs' models that speak nothing else."""
-_AURA = re.compile(r"aura.*-([a-z]{2})")
-"""Deepgram's voices end with the language that they speak."""
+def _titled(record: Provider, options: Any) -> str:
+    if record.embedded:
+        return "the embedded STT" if record.part == "stt" else "the embedded voice"
+    model = getattr(options, "model", "")
+    owner = record.title + ("'" if record.title.endswith("s") else "'s")
+    return f"{owner} {model}" if model else record.title
+
+
+def knowing(part: Part, code: str) -> dict[str, str]:
+    """The providers of a part that know a language, each with the voice for it; empty where the default one does."""
+    found = {}
+    for name, record in providers(part).items():
+        if code in (record.languages(record.options()) or (code,)):
+            found[name] = ""
+        elif code in record.voices:
+            found[name] = record.voices[code]
+    return found
+
+
+def _instead(refused: Provider, options: Any, code: str) -> str:
+    """Advice. The refused provider is named only with a voice or a model by which it knows the language."""
+    told = []
+    for name, voice in knowing(refused.part, code).items():
+        values = {refused.voice_key: voice} if voice else {"model": getattr(refused.options(), "model", "")}
+        if name != refused.name or _knows(refused, options, code, values):
+            value = voice or (values["model"] if name == refused.name else "")
+            told.append(f"{name!r}" + (f" with the {'voice' if voice else 'model'} {value}" if value else ""))
+    return f": take {refused.part} = {' or '.join(told)}" if told else ""
+
+
+def _knows(record: Provider, options: Any, code: str, values: dict[str, str]) -> bool:
+    try:
+        return code in (record.languages(record.having(options, **values)) or (code,))
+    except ValueError:  # the options do not go together
+        return False
 
 
 def unspoken(config: AgentConfig, choice: ProviderChoice) -> list[str]:
@@ -60,21 +94,17 @@ def unspoken(config: AgentConfig, choice: ProviderChoice) -> list[str]:
     found = []
     for code in config.codes if not choice.realtime else ():
         own = next((one for one in config.languages if one.code == code), LanguageOptions(code))
-        names = tuple(dict.fromkeys((own.tts, *choice.tts) if own.tts else choice.tts))
+        names = own.voices(choice.tts)
         wanted = f"the agent is to speak {NAMES[code]}, which"
-        if code != "en" and "local" in names:
-            found.append(f"{wanted} the embedded voice does not: name another voice")
-        aura = own.voice_id if own.voice_id and names[0] == "deepgram" else config.deepgram_tts.model
-        speaks = _AURA.fullmatch(aura)
-        if "elevenlabs" in names and code != "en" and _ENGLISH_ELEVENLABS.fullmatch(config.elevenlabs.model):
-            found.append(f"{wanted} elevenlabs' {config.elevenlabs.model} does not: name another model")
-        if "assemblyai" in names and code not in LANGUAGES:
-            found.append(f"{wanted} assemblyai's voice does not: name another voice")
-        if "deepgram" in names and speaks and speaks[1] != code:
-            found.append(f"{wanted} deepgram's voice {aura} does not: name another voice")
-        if "assemblyai" in choice.stt and not config.assemblyai.is_u3 and code not in LANGUAGES:
-            found.append(f"{wanted} {config.assemblyai.model} does not understand: name a Universal-3 model")
-        if code != "en":
-            deaf = [stt for name, stt in _ENGLISH_STT.items() if name in choice.stt]
-            found += [f"{wanted} {stt} does not understand: name others" for stt in deaf]
+        spoken = speaking(config, code, names)
+        for record in (provider("tts", name) for name in names):
+            options = spoken.table(record.section)
+            if code not in (record.languages(options) or (code,)):
+                found.append(f"{wanted} {_titled(record, options)} does not{_instead(record, options, code)}")
+        for record in (provider("stt", name) for name in choice.stt):
+            options = config.table(record.section)
+            if code not in (record.languages(options) or (code,)):
+                found.append(
+                    f"{wanted} {_titled(record, options)} does not understand{_instead(record, options, code)}"
+                )
     return found

@@ -2,51 +2,37 @@
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from agent.llm import LanguageModel
+from agent.llm import DistantModel, LanguageModel
 from agent.meter import MeteredLlm, metered_stt, metered_tts
 from agent.pool import LOADING
-from agent.providers import polly
-from agent.providers.assemblyai import AssemblyAIStt
-from agent.providers.cartesia import CartesiaStt
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.connections import tls
-from agent.providers.deepgram import DeepgramStt
-from agent.providers.elevenlabs_http import SDK as ELEVENLABS_SDK
-from agent.providers.elevenlabs_http import ElevenLabsHttpTts
 from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
 from agent.providers.failover_realtime import RealtimeProviders
 from agent.providers.failover_stt import FailoverStt
 from agent.providers.local import models
 from agent.providers.local.brain import LocalLlm
+from agent.providers.local.host import NAME as LOCAL
 from agent.providers.local.host import LocalSpeech
-from agent.providers.openai_chat import OpenAILlm
-from agent.providers.openai_client import SDK as OPENAI_SDK
-from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_responses import ResponsesLlm
-from agent.providers.socket_realtime import AssemblyAIVoiceAgent, OpenAIRealtime
-from agent.providers.tts import (
-    AssemblyAITts,
-    CartesiaTts,
-    DeepgramTts,
-    ElevenLabsDialogueTts,
-    ElevenLabsTts,
-    OpenAITts,
-    PollyTts,
-)
+from agent.providers.provider import Provider
+from agent.records import Part
 from agent.stt import SpeechToText
 from agent.tts import TextToSpeech
+from sipgw.agents.knowledge.requirements import missing_for
 from sipgw.agents.languages import speaking
-from sipgw.agents.products import Product, product
+from sipgw.agents.products import Product, charged, product
 from sipgw.agents.provider_choice import ProviderChoice
+from sipgw.config import registry
 from sipgw.config.config import AgentConfig, ConfigError
-from sipgw.records.bundles.recorder import ObservedLlm, observed_stt, observed_tts
+from sipgw.config.registry import provider
+from sipgw.records.bundles.recorder import ObservedLlm, ObservedStt, ObservedTts, observed
 from sipgw.records.privacy.at_provider import at_providers
 
 if TYPE_CHECKING:
@@ -67,98 +53,10 @@ class Providers:
     """The realtime model that replaces the three, if any."""
     servers: tuple["McpServer", ...] = ()
     """The sources of further tools."""
-    distant: OpenAILlm | ResponsesLlm | None = None
-    """The first LLM, if its connection can be opened while the call rings."""
-
-
-@dataclass(frozen=True)
-class _CloudProvider:
-    """One provider of the cloud: the variable that holds its key, and how to make it."""
-
-    variable: str
-    has_key: Callable[[AgentConfig], bool]
-    make: Callable[[AgentConfig], Any]
-    auto: bool = True
-    """Whether the key alone selects it."""
-
-
-def _elevenlabs(config: AgentConfig) -> TextToSpeech:
-    match config.elevenlabs.transport:
-        case "http":
-            return ElevenLabsHttpTts(config.elevenlabs)
-        case "dialogue":
-            return ElevenLabsDialogueTts(config.elevenlabs)
-        case _:
-            return ElevenLabsTts(config.elevenlabs)
-
-
-def _openai(options: OpenAIOptions) -> LanguageModel:
-    return ResponsesLlm(options) if options.api == "responses" else OpenAILlm(options)
-
-
-def _may_ask(options: OpenAIOptions) -> bool:
-    return bool(options.api_key) or "api.openai.com" not in options.url  # servers of one's own need no key
-
-
-# In the order in which `auto` takes them.
-_STT = {
-    "assemblyai": _CloudProvider(
-        "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIStt(c.assemblyai)
-    ),
-    "deepgram": _CloudProvider(
-        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramStt(c.deepgram)
-    ),
-    "cartesia": _CloudProvider(
-        "CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaStt(c.cartesia)
-    ),
-}
-_LLMS = {
-    "openai": _CloudProvider("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
-    "openai_backup": _CloudProvider(
-        "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup), False
-    ),
-}
-_TTS = {
-    "elevenlabs": _CloudProvider("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
-    "cartesia": _CloudProvider(
-        "CARTESIA_API_KEY", lambda c: bool(c.cartesia_tts.api_key), lambda c: CartesiaTts(c.cartesia_tts)
-    ),
-    "deepgram": _CloudProvider(
-        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_tts.api_key), lambda c: DeepgramTts(c.deepgram_tts)
-    ),
-    "assemblyai": _CloudProvider(
-        "ASSEMBLYAI_API_KEY",
-        lambda c: bool(c.assemblyai_tts.api_key),
-        lambda c: AssemblyAITts(c.assemblyai_tts),
-        False,
-    ),
-    "openai": _CloudProvider(
-        "OPENAI_API_KEY", lambda c: bool(c.openai_tts.api_key), lambda c: OpenAITts(c.openai_tts), False
-    ),
-    "polly": _CloudProvider(
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        lambda c: bool(c.polly.api_key and c.polly.secret_key),
-        lambda c: PollyTts(c.polly),
-        False,
-    ),
-}
-_REALTIMES: dict[str, _CloudProvider] = {
-    "assemblyai": _CloudProvider(
-        "ASSEMBLYAI_API_KEY",
-        lambda c: bool(c.assemblyai_agent.api_key),
-        lambda c: partial(AssemblyAIVoiceAgent, c.assemblyai_agent),
-    ),
-    "openai": _CloudProvider(
-        "OPENAI_API_KEY",
-        lambda c: bool(c.openai_realtime.api_key),
-        lambda c: partial(OpenAIRealtime, c.openai_realtime),
-    ),
-}
-_PARTS = {
-    "stt": (_STT, "hearing with the embedded Whisper tiny.en (English only)"),
-    "llm": (_LLMS, "thinking with the embedded demo brain (orders and callbacks only)"),
-    "tts": (_TTS, "speaking with the embedded Hibari voice (English only)"),
-}
+    distant: DistantModel | None = None
+    """The first LLM, unless it is embedded."""
+    paces: bool = False
+    """Whether the LLM may be offered `expect` and `wait`; the embedded one knows its own tools alone."""
 
 
 def choose(config: AgentConfig) -> ProviderChoice:
@@ -171,75 +69,91 @@ def choose(config: AgentConfig) -> ProviderChoice:
         if one.command and shutil.which(one.command[0]) is None
     ]
     notes: list[str] = []
-    chosen = {part: _pick(config, part, notes) for part in _PARTS}
+    chosen = {
+        part: _pick(config, part, [] if part == "llm" and config.agent.brain else notes)
+        for part in ("stt", "llm", "tts")
+    }
+    voices = [name for name, record in registry.providers("tts").items() if not record.embedded]
     for one in config.languages:
-        if one.tts and (one.tts not in _TTS or not _TTS[one.tts].has_key(config)):
-            known = ", ".join(_TTS)
-            raise ConfigError(f"[[languages]] tts = {one.tts!r} is none of {known}, or there is no key for it")
+        if one.tts and one.tts not in voices:
+            raise ConfigError(f"[[languages]] tts = {one.tts!r} is none of {', '.join(voices)}")
+        _keyed(config, "tts", [one.tts] if one.tts else [], "[[languages]]")
         try:
-            speaking(config, one.code, one.tts or chosen["tts"][0])
+            speaking(config, one.code, one.voices(chosen["tts"]))
         except ValueError as error:
             raise ConfigError(f"[[languages]] {one.code}: {error}") from None
     try:
         config.failover.check(len(chosen["llm"]))
     except ValueError as error:
         raise ConfigError(f"failover.{error}") from None
+    if config.report.wanted and (embedded := [one for one in chosen["llm"] if provider("llm", one).embedded]):
+        raise ConfigError(f"[report] goal needs a language model of a service, not {embedded[0]!r}: see [agent] llm")
+    if config.knowledge.folder and (lacking := missing_for(config)):
+        raise ConfigError(lacking)
     names = (config.agent.realtime, *config.agent.realtime_backup)
     realtime = _keyed(config, "realtime", names) if config.agent.realtime else ()
-    if "local" in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
+    if LOCAL in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
-    choice = ProviderChoice(
-        chosen["stt"], chosen["llm"], chosen["tts"], (*missing, *(() if realtime else notes)), realtime
-    )
+    told = (*registry.problems(), *missing, *(() if realtime else notes))
+    choice = ProviderChoice(chosen["stt"], chosen["llm"], chosen["tts"], told, realtime, config.agent.brain_host)
     with_vocabulary(config, choice)
     return choice
 
 
-def _pick(config: AgentConfig, part: str, notes: list[str]) -> tuple[str, ...]:
-    offers, without = _PARTS[part]
+def _usable(config: AgentConfig, record: Provider) -> bool:
+    return record.usable(config.table(record.section))
+
+
+def _pick(config: AgentConfig, part: Part, notes: list[str]) -> tuple[str, ...]:
+    offers = registry.providers(part)
     wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
     if wanted == "auto":
-        wanted = next((n for n, o in offers.items() if o.auto and o.has_key(config)), "local")
-        if wanted == "local":
-            notes.append(f"no {next(iter(offers.values())).variable}: {without}")
+        found = next(one for one in offers.values() if one.auto and _usable(config, one))
+        wanted = found.name
+        if found.embedded:
+            notes.append(f"no {next(iter(offers.values())).needs}: {found.embedded}")
     return _keyed(config, part, (wanted, *backup))
 
 
-def _keyed(config: AgentConfig, part: str, names: Sequence[str]) -> tuple[str, ...]:
-    offers = _PARTS[part][0] if part in _PARTS else _REALTIMES
-    for name in names:
-        if name != "local" and not offers[name].has_key(config):
-            raise ConfigError(f"[agent] {part} = {name!r} needs a key: set {offers[name].variable} in .env")
+def _keyed(config: AgentConfig, part: str, names: Sequence[str], table: str = "[agent]") -> tuple[str, ...]:
+    for record in (provider(part, name) for name in names):
+        if not _usable(config, record):
+            raise ConfigError(f"{table} {part} = {record.name!r} needs a key: set {record.needs} in .env")
+        if record.lacking:
+            told = f'needs a package that is not installed: pip install "{record.lacking}"'
+            raise ConfigError(f"{table} {part} = {record.name!r} {told}")
     return tuple(dict.fromkeys(names))
 
 
 def products(config: AgentConfig, choice: ProviderChoice) -> Iterator[Product]:
     """The paid products of an agent's calls."""
-    for part in choice.parts:
-        yield from ((part, product(config, part, name)) for name in getattr(choice, part))
+    config = with_vocabulary(config, choice)
+    for part in (*choice.parts, *(("llm",) if choice.realtime and config.report.wanted else ())):
+        for name in getattr(choice, part):
+            yield from charged(config, part, name)
     for one in () if choice.realtime else config.languages:
         name = one.tts or choice.tts[0]
-        yield "tts", product(speaking(config, one.code, name), "tts", name)
+        yield from charged(speaking(config, one.code, [name]), "tts", name)
 
 
 def made(config: AgentConfig, part: str, name: str) -> Any:
-    """A single cloud provider: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or a factory of a `RealtimeModel`
-    from a `Brief`.
+    """A single provider that is not embedded: a `SpeechToText`, a `LanguageModel`, a `TextToSpeech`, or a factory of a
+    `RealtimeModel` from a `Brief`.
 
     Raises `KeyError`.
     """
-    return (_REALTIMES if part == "realtime" else _PARTS[part][0])[name].make(config)
+    record = provider(part, name)
+    return record.make(config.table(record.section))
 
 
-def _hasty(config: AgentConfig) -> AgentConfig:
+def _hasty(config: AgentConfig, names: Sequence[str]) -> AgentConfig:
     """STT with a backup tries only once."""
-    limit = config.failover.open_limit
-    return replace(
-        config,
-        assemblyai=replace(config.assemblyai, attempts=1, open_limit=min(limit, config.assemblyai.open_limit)),
-        cartesia=replace(config.cartesia, attempts=1, open_limit=min(limit, config.cartesia.open_limit)),
-        deepgram=replace(config.deepgram, attempts=1, open_limit=min(limit, config.deepgram.open_limit)),
-    )
+    tables = {}
+    for record in (provider("stt", name) for name in names):
+        options = config.table(record.section)
+        limit = min(config.failover.open_limit, getattr(options, "open_limit", config.failover.open_limit))
+        tables[record.section] = record.having(options, attempts=1, open_limit=limit)
+    return config.having(**tables)
 
 
 @contextlib.asynccontextmanager
@@ -250,18 +164,18 @@ async def opened(
 
     Raises `agent.errors.ProviderError` when something cannot be started.
     """
-    config = at_providers(config)
+    config = at_providers(config, choice.stt, choice.realtime)
     async with contextlib.AsyncExitStack() as stack:
         # Without the speech packages the gateway still starts; each call then hears an apology.
-        if speech is None and "local" in (*choice.stt, *choice.tts):
-            speech = LocalSpeech(config.local)
+        if speech is None and LOCAL in (*choice.stt, *choice.tts):
+            speech = LocalSpeech(config.table(LOCAL))
             if models.missing() is None:
                 await stack.enter_async_context(speech)
-        local = speech or LocalSpeech(config.local)  # which then is not asked for
+        local = speech or LocalSpeech(config.table(LOCAL))  # which then is not asked for
         config = with_vocabulary(config, choice)
-        patient = config if len(choice.stt) == 1 else _hasty(config)
+        patient = config if len(choice.stt) == 1 else _hasty(config, choice.stt)
         hearing = [
-            metered_stt(_maker(_STT, name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
+            metered_stt(_maker("stt", name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
         ]
         voices = {code: _LanguageTts(config, code, choice.tts, local.tts) for code in config.codes}
         first = voices[config.codes[0]]
@@ -271,7 +185,7 @@ async def opened(
             with contextlib.suppress(ImportError):  # a call will tell
                 await LOADING.run(prepare)
         thinking = await _llms(config, choice.llm)
-        again = choice.stt != ("local",)
+        again = choice.stt != (LOCAL,)
         asked = zip(thinking, choice.llm, strict=True)
         counted = [MeteredLlm(model, by=product(config, "llm", name)) for model, name in asked]
         providers = assembled(hearing, counted, (), config.failover, speech, again=again)
@@ -281,14 +195,14 @@ async def opened(
             # In a thread: the package takes seconds to be imported, and calls may go on.
             mcp_tools = await LOADING.run(import_module, "agent.mcp_tools")
             servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
-        talking = [_REALTIMES[name].make(config) for name in choice.realtime]
+        talking = [made(config, "realtime", name) for name in choice.realtime]
         realtime = RealtimeProviders(talking, config.failover) if talking else None
 
         def tts(language: str) -> TextToSpeech:
             return voices.get(language, first).tts()
 
-        distant = thinking[0] if isinstance(thinking[0], OpenAILlm | ResponsesLlm) else None
-        yield replace(providers, tts=tts, realtime=realtime, servers=servers, distant=distant)
+        distant = None if choice.llm[0] == LOCAL else cast(DistantModel, thinking[0])
+        yield replace(providers, tts=tts, realtime=realtime, servers=servers, distant=distant, paces=bool(distant))
 
 
 def assembled(
@@ -303,7 +217,8 @@ def assembled(
     """Combine single providers: in each part the next one takes over when one fails. `again` is whether a single STT
     that reports nothing gets another session.
     """
-    hearing, speaking = list(map(observed_stt, hearing)), list(map(observed_tts, speaking))
+    hearing = [observed(make, ObservedStt) for make in hearing]
+    speaking = [observed(make, ObservedTts) for make in speaking]
     thinking = list(map(ObservedLlm, thinking))
     stt_health, tts_health = CircuitBreaker(len(hearing)), CircuitBreaker(len(speaking))
 
@@ -321,11 +236,11 @@ class _LanguageTts:
     """The text to speech of one language."""
 
     def __init__(self, config: AgentConfig, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
-        own = next((one.tts for one in config.languages if one.code == code), "")
-        names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
-        config = speaking(config, code, names[0])
+        names = next((one.voices(chosen) for one in config.languages if one.code == code), chosen)
+        config = speaking(config, code, names)
         self._makers = [
-            observed_tts(metered_tts(_maker(_TTS, name, config, local), product(config, "tts", name))) for name in names
+            observed(metered_tts(_maker("tts", name, config, local), product(config, "tts", name)), ObservedTts)
+            for name in names
         ]
         self._health = CircuitBreaker(len(names))
         self._failover = config.failover
@@ -339,42 +254,38 @@ class _LanguageTts:
 def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
     """With the languages and words that an STT should expect. Raises `ConfigError` for words that it does not take."""
     told: dict[str, Any] = {"keyterms": config.agent.keyterms}
-    heard = told | ({"languages": config.codes} if config.languages else {})
-    parts = {name: heard for name in choice.stt if name != "local"}
-    parts |= {"assemblyai_agent": told} if "assemblyai" in choice.realtime else {}
+    if config.languages:
+        told["languages"] = config.codes
+    tables = {}
     try:
-        return replace(config, **{name: replace(getattr(config, name), **more) for name, more in parts.items()})
+        for part in ("stt", "realtime"):
+            for record in (provider(part, name) for name in getattr(choice, part)):
+                tables[record.section] = record.having(config.table(record.section), **told)
     except ValueError as error:
         raise ConfigError(f"[agent] {error}") from None
+    return config.having(**tables)
 
 
-def _maker(
-    offers: Mapping[str, _CloudProvider], name: str, config: AgentConfig, local: Callable[[], Any]
-) -> Callable[[], Any]:
-    return local if name == "local" else lambda: offers[name].make(config)
+def _maker(part: str, name: str, config: AgentConfig, local: Callable[[], Any]) -> Callable[[], Any]:
+    return local if name == LOCAL else partial(made, config, part, name)
 
 
 def _preparations(config: AgentConfig, choice: ProviderChoice) -> Iterator[Callable[[], object]]:
     """Functions that load the packages of the chosen providers; each takes up to seconds."""
-    voices = {*choice.tts, *(one.tts for one in config.languages)}
-    if "polly" in voices:
-        yield polly.signing
-    modules: list[str] = []
-    if "elevenlabs" in voices and config.elevenlabs.transport == "http":
-        modules += ELEVENLABS_SDK
-    if not {"openai", "openai_backup"}.isdisjoint(choice.llm):
-        modules += OPENAI_SDK
-    yield from (partial(import_module, one) for one in modules)
+    used = {("tts", one.tts) for one in config.languages if one.tts}
+    used |= {(part, name) for part in registry.PARTS for name in getattr(choice, part)}
+    for record in (provider(*one) for one in sorted(used)):
+        yield partial(record.load, config.table(record.section))
 
 
 async def _llms(config: AgentConfig, names: Sequence[str]) -> list[LanguageModel]:
     found: list[LanguageModel] = []
     for name in names:
-        if name == "local":
+        if name == LOCAL:
             local = LocalLlm(business=config.agent.business)
             if models.missing() is None:
                 await local.warm()
             found.append(local)
         else:
-            found.append(_LLMS[name].make(config))
+            found.append(made(config, "llm", name))
     return found

@@ -1,40 +1,51 @@
 """Builds the conversation of one call: the agent with its providers, its tools and the variables of the call."""
 
-import contextlib
 from collections.abc import Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from agent.active_agent import CascadeRole
 from agent.announcement import Announcement
 from agent.briefing import Briefing, BriefingVerdict, summary_of
 from agent.briefing_phrases import briefing_in
-from agent.call_control import CallControlRefused
 from agent.consent import judged
 from agent.conversation import Conversation
 from agent.errors import ProviderError
+from agent.forms.fields import FormSetting
 from agent.meter import ChargedLlm, meter
+from agent.passages import TOLD, nothing
 from agent.phrases import phrases_of
 from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
 from agent.realtime_conversation import RealtimeConversation
 from agent.records import HandedOver, Outcome, Report
+from agent.relay.call import RelayCall
+from agent.relay.conversation import RelayConversation
+from agent.relay.session import Relay
+from agent.stt import SpeechToText
+from agent.tools import collecting
 from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
 from sipgw.agents.music import sounds_under
 from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail
+from sipgw.calls.amd import AmdSetup, AmdTalk, follow
 from sipgw.calls.context import CallContext
 from sipgw.calls.machine_detection import AnsweredParty
+from sipgw.calls.messages import about_messages
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.prefetch import Prefetched
-from sipgw.calls.screening import ScreenedTalk, Screening
+from sipgw.calls.relay_call import relay_call
+from sipgw.calls.screen_classifier import installed, known_screen, prepare, resembles_screen
 from sipgw.calls.services import CallServices
 from sipgw.calls.talk import Connect, Talk
-from sipgw.events import AnsweredBy
+from sipgw.config.emergency import told_number
+from sipgw.config.numbers import country_of
+from sipgw.events import AnsweredBy, DocumentsUnread
 from sipgw.policy.gate.stop_calling import stop_keys
 from sipgw.records.artifacts.consent import notice_of
-from sipgw.records.bundles.conversation_setup import seen_transfer, tell_screening, tell_setting
+from sipgw.records.bundles.conversation_setup import seen_transfer, tell_amd, tell_setting
+from sipgw.records.bundles.recorder import RECORDER
 from sipgw.sip.identity import is_number
 
 
@@ -54,19 +65,33 @@ class AgentSetup:
         info = self.context.info
         if info.direction == "in" or self._agent.config.agent.answering_machines == "ignore":
             return talk
-        message, agent = voicemail(self._agent.config.agent, self.values(info.agent)), info.agent
-        tell_screening(message)
-        screening = Screening(
-            self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by
-        )
-        self.context.screened = ScreenedTalk(talk, screening)
-        return self.context.screened
+        options, agent = self._agent.config.agent, info.agent
+        message = voicemail(options, self.values(agent))
+        screening = purpose(options, self.values(agent))
+        tell_amd(message, screening)
+        setup = AmdSetup(
+            self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
+            screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
+            known=known_screen,
+        )  # fmt: skip
+        prepare()
+        self.context.amd = AmdTalk(talk, setup)
+        return self.context.amd
 
     def announcement(self, sentence: str, reason: str) -> Talk:
         """Says one sentence and hangs up: the limits refuse the call because of `reason`."""
         meter(self.context.report)
         tts = self.services.providers[self.context.info.agent].tts("")
         return Announcement(self.context.line, tts, sentence, Outcome("refused", reason))
+
+    def stt(self) -> SpeechToText:
+        """A session of the agent's STT for a scribe; the bundle, with the words of the conversation, is without it."""
+        meter(self.context.report)
+        return copy_context().run(self._unrecorded)
+
+    def _unrecorded(self) -> SpeechToText:
+        RECORDER.set(None)
+        return self.services.providers[self.context.info.agent].stt()
 
     async def brief(self, line: PhoneLine) -> str:
         """Brief a person on `line` about the call. Returns the reason why they decline; empty if they accept."""
@@ -82,9 +107,16 @@ class AgentSetup:
     def values(self, agent: str) -> dict[str, str]:
         """The values of the ``{{name}}`` in the texts of the agent of that name."""
         info, config = self.context.info, self.services.agents.all[agent].config
-        here = ZoneInfo(config.callbacks.time_zone) if config.callbacks.time_zone else None  # None: the machine's
-        now = datetime.now(UTC).astimezone(here)
-        return call_variables(config.agent, info.identity, info.trunk.name, now, info.variables)
+        now = datetime.now(UTC).astimezone(config.callbacks.zone)
+        given = {**info.variables, "emergency_number": told_number(info.other, info.trunk.country)}
+        return call_variables(config.agent, info.identity, info.trunk.name, now, given)
+
+    @property
+    def _navigates(self) -> bool:
+        """Whether the agent walks through menus in this call."""
+        config = self._agent.config
+        cascade = not config.agent.brain and not config.agent.realtime
+        return self.context.info.direction == "out" and config.ivr.press_keys and cascade
 
     @property
     def _agent(self) -> AgentDefinition:
@@ -109,20 +141,35 @@ class AgentSetup:
                 context.line, session, role, find_agent=self._role, options=config.turns, people=people,
                 observer=observe, call=context.info.id, transfer=transfer,
             )  # fmt: skip
+        elif config.agent.brain:
+            meter(context.report)
+            brain = Relay(self._told_brain(agent))
+            made = RelayConversation(
+                context.line, part.stt(), replace(role, llm=brain, judge=None, paces=False), brain,
+                options=config.turns, partial_prompts=config.agent.brain_partials, people=people,
+                observer=observe, call=context.info.id, transfer=transfer,
+            )  # fmt: skip
         else:
             can = connect is not None
             setting = (role.persona, config.turns, config.failover, role.tools, people)
-            tell_setting(*setting, can_transfer=can, languages=config.codes)
+            ivr = config.ivr if self._navigates else None
+            tell_setting(*setting, can_transfer=can, languages=config.codes, ivr=ivr)
             meter(context.report)
             stt = part.stt()
             if part.distant:
                 part.distant.warm()
             made = Conversation(
                 context.line, stt, role, find_agent=self._role, options=config.turns, people=people,
+                ivr=ivr,
                 observer=observe, call=context.info.id, transfer=transfer,
             )  # fmt: skip
         context.conversation = made
         return made
+
+    def _told_brain(self, agent: str) -> RelayCall:
+        """What the server that is the brain of the agent of that name is told of this call."""
+        info, options = self.context.info, self.services.agents.all[agent].config.agent
+        return relay_call(info.id, info.identity, info.direction, options, self.values(agent))
 
     def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
         """`made`, with a lookup of the other side's number that starts with the call."""
@@ -137,26 +184,38 @@ class AgentSetup:
         agent, part = services.agents.all[name], services.providers[name]
         options, values, calling = agent.config.agent, self.values(name), info.direction == "out"
         about = about_call_out(info.identity, values) if calling else about_call(info.identity)
+        about = f"{about} {about_messages(agent.config.messages, datetime.now(UTC), calling=calling)}".strip()
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice)
         llm = ChargedLlm(part.llm, context.report)
+        find = services.finder(name, context.report)
+        if files := services.unread(name):
+            context.tell(DocumentsUnread(info.id, datetime.now(UTC), name, files))
+        if find is not nothing and part.realtime is None:
+            spoken = replace(spoken, prompt=f"{spoken.prompt}\n\n{TOLD}")
+        tools = [
+            *(one for server in part.servers for one in server.tools),  # those behind replace tools of their name
+            *(one for feature in services.tools for one in feature(context, agent)),
+            *agent.tools,
+        ]
+        forms = collecting(tools)
+        country = (country_of(info.other) if forms else "") or info.trunk.country.upper()
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
             llm=llm,
             judge=partial(judged, llm) if part.distant else None,  # the embedded model knows English only
             tts=lambda language: self._tts(name, language),
             name=name,
-            tools=[
-                *(one for server in part.servers for one in server.tools),  # those behind replace tools of their name
-                *(one for feature in services.tools for one in feature(context, agent)),
-                *agent.tools,
-            ],
+            find=find,
+            tools=[*tools, *forms],
+            form=FormSetting(country=country, zone=agent.config.callbacks.zone),
             languages=agent.config.codes,
+            keyterms=options.keyterms,
             colleagues={
                 other: services.agents.all[other].config.agent.about for other in options.hand_over if other != name
             },
             collects=options.collect_digits,
-            paces=options.expect_answers and bool(part.distant) and part.realtime is None,
+            paces=options.expect_answers and part.paces and part.realtime is None,
         )
 
     def _tts(self, agent: str, language: str) -> TextToSpeech:
@@ -174,10 +233,6 @@ class AgentSetup:
         """Our call was answered by `who`; `why` is the evidence."""
         context = self.context
         context.tell(AnsweredBy(context.info.id, datetime.now(UTC), who.value, why))
-        if context.conversation is not None and who in (AnsweredParty.SCREEN, AnsweredParty.HUMAN):
-            call_control = context.conversation.call_control
-            with contextlib.suppress(CallControlRefused):  # it is ending already
-                if who is AnsweredParty.SCREEN:
-                    call_control.wait(purpose(self._agent.config.agent, self.values(context.info.agent)))
-                else:
-                    call_control.expect(waiting=False)
+        if context.conversation is not None:
+            screening = purpose(self._agent.config.agent, self.values(context.info.agent))
+            follow(context.conversation.call_control, who, screening)

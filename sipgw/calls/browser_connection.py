@@ -10,7 +10,7 @@ from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.transfers import Transfers
 from sipgw.events import Disposition
 from sipgw.sip.jsep import BrowserOffer
-from sipgw.sip.offer_answer import Negotiated
+from sipgw.sip.negotiated import Negotiated
 
 
 async def link(offer: BrowserOffer, path: BrowserTransport, host: str, channel: media.Channel, line: PhoneLine) -> None:

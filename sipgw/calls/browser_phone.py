@@ -1,4 +1,5 @@
-"""Calls from the page ``/phone``, on a trunk named ``browser``; and operators who take over calls from a page."""
+"""Calls from the page ``/phone`` and from visitors of web sites, on a trunk named ``browser``; and operators who take
+over calls from a page."""
 
 import contextlib
 import secrets
@@ -19,12 +20,15 @@ from sipgw.config.browser import BrowserOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
+from sipgw.policy.inbound.limits import Caller
 from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
 """For records and statistics; no INVITE comes on it."""
 OFF = "calls from the browser are off: [browser] max_calls is 0"
+VISITOR = "visitor"
+"""The caller in the records, where it is a visitor of a web site."""
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
 
 
@@ -89,8 +93,11 @@ class BrowserPhone:
         """What to do before there can be calls; empty if nothing."""
         return missing(self._gateway.config.browser)
 
-    async def place(self, offer: str, agent: str, who: str = "") -> PendingCall:
-        """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `CallUnavailable`."""
+    async def place(self, offer: str, agent: str, who: str = "", visitor: Caller | None = None) -> PendingCall:
+        """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `CallUnavailable`.
+
+        A `visitor` of a web site is counted by the limits on incoming calls; `who` is then a secret of that visitor.
+        """
         if self.missing:
             raise CallUnavailable(501, self.missing)
         if agent not in self._gateway.agents.all:
@@ -100,11 +107,12 @@ class BrowserPhone:
             raise CallUnavailable(503, "the gateway stops")
         services = self._gateway.dispatcher.services.snapshot()
         way, answer = await self._opened(call, read, who)
-        caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
+        number = VISITOR if visitor else who or TRUNK.name
+        caller = Identity(number=number, source=TRUNK.name, dialled=agent)
         session = CallSession(CallInfo(call, TRUNK, caller, agent=agent), services)
         connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)
         self._ways[call] = way
-        task = self._gateway.dispatcher.begin(session, connection)
+        task = self._gateway.dispatcher.begin(session, connection, visitor)
         task.add_done_callback(lambda _: self._over(call))
         return PendingCall(call, answer)
 

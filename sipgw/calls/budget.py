@@ -27,6 +27,9 @@ class BudgetedCall(Protocol):
     def too_dear(self) -> str:
         """Why the call must not go on; empty if it may."""
 
+    def all_hear(self) -> None:
+        """The caller hears what the agent says from now on."""
+
     @property
     def goodbye(self) -> str:
         """The goodbye of the agent."""
@@ -64,6 +67,7 @@ def _dismissed(call: BudgetedCall, outcome: Outcome) -> bool:
     """Whether the agent says goodbye now."""
     if call.context.conversation is None:
         return False
+    call.all_hear()
     try:
         call.context.conversation.call_control.dismiss(call.goodbye, outcome)
     except CallControlRefused:  # the conversation has ended, and the transfer target is being called

@@ -8,12 +8,12 @@ import structlog
 
 from media.process import channel as media
 from media.process.engine import MediaEngine
-from sipgw.calls.negotiation import OurSide, agree, agree_late, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, agree_late, moved, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered
+from sipgw.sip.events import Confirmed, Ended, KeyPressed, Moved, Offered
 from sipgw.sip.leg import Answered, Leg
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
 
@@ -61,6 +61,8 @@ class SipConsultLeg(ConsultLeg):
                     negotiated = renegotiate(self.leg, self._local, sdp)
                     if negotiated is not None:
                         self.line.exchange(negotiated)
+                case Moved(host):
+                    self._local = moved(self._local, host)
                 case KeyPressed(key, _):
                     self.line.press(key, "info", asyncio.get_running_loop().time())
                 case Confirmed(sdp) | Answered(sdp) if sdp:

@@ -8,9 +8,10 @@ from agent.base_conversation import BaseConversation
 from agent.call_control import CallControl, CallControlRefused
 from agent.records import HandedOver, Report, Used
 from media.process import channel as media
+from sipgw.calls.amd import AmdTalk
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.screening import ScreenedTalk
+from sipgw.calls.scribe import Scribe
 from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, Sound, Watchers
 from sipgw.policy.cost.cost import Bill, Cost
 from sipgw.records.artifacts.recordings import CallRecording
@@ -28,10 +29,14 @@ class CallContext:
         self.call_recording = CallRecording()
         self.bill: Bill | None = None
         self.conversation: BaseConversation | None = None
-        self.screened: ScreenedTalk | None = None
+        self.amd: AmdTalk | None = None
         """In our calls: the answering-machine detection."""
+        self.scribe: Scribe | None = None
+        """Writes down what the caller says while the agent is silent."""
         self.stopped: Disposition | None = None
         """The ending, if the call was ended on our side."""
+        self.messages = 0
+        """How many were taken, by whichever agent."""
         self._watchers = watchers
 
     def advance(self, event: SessionEvent) -> None:
@@ -79,8 +84,11 @@ class CallContext:
                 return
             case media.Dead(cause):
                 self.call_recording.on_dead(cause)
-            case media.Frames(ulaw) if self.screened is not None:
-                self.screened.hear(ulaw)
+            case media.Frames(ulaw):
+                if self.amd is not None:
+                    self.amd.hear(ulaw)
+                if self.scribe is not None and not self.line.is_private:
+                    self.scribe.hear(ulaw)
         self.line.on_media(event)
 
     def report(self, report: Report) -> None:
@@ -91,5 +99,5 @@ class CallContext:
         elif isinstance(report, HandedOver):
             self.info.agent = report.agent  # the rules of this agent hold from now on
         self.tell(CallReported(self.info.id, datetime.now(UTC), report))
-        if self.screened is not None:
-            self.screened.understand(report)
+        if self.amd is not None:
+            self.amd.understand(report)

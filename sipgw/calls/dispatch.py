@@ -75,9 +75,11 @@ class CallDispatcher:
             leg.reject(500)
             leg.hangup()
 
-    def begin(self, session: CallSession, connection: CallConnection) -> asyncio.Task[Any]:
+    def begin(
+        self, session: CallSession, connection: CallConnection, caller: Caller | None = None
+    ) -> asyncio.Task[Any]:
         """Run an incoming call, see `CallSession.accept`; it counts on its trunk until it is over."""
-        return self._begin(session, session.accept(connection))
+        return self._begin(session, session.accept(connection, caller))
 
     def _begin(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Any]:
         calls, trunk = self._admission.capacity.calls, session.info.trunk.name
@@ -128,20 +130,21 @@ class CallDispatcher:
         return task
 
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """`leg` is an INVITE with Replaces for a running call (RFC 3891); it must come from the trunk of that call."""
+        """`leg` is an INVITE with Replaces for a running call (RFC 3891); it must come from the PBX of that call."""
+        beside = self._admission.trunks.beside(trunk, leg.source.host)
         for session in self.registry.calls.values():
             connection, info = session.connection, session.info
             if isinstance(connection, SipLeg) and connection.replaced_by(leg):
-                if info.trunk is not trunk:
+                if info.trunk not in beside:
                     leg.reject(403)
                     return
-                _introduce(leg, trunk)
+                _introduce(leg, info.trunk)
                 if connection.replace(leg):
-                    info.spoken_by(_identity(leg.request, trunk))
+                    info.spoken_by(_identity(leg.request, info.trunk))
                     _follow_identity(leg, info)
                 return
         _introduce(leg, trunk)
-        self.services.originator.pick_up(leg, trunk)
+        self.services.originator.pick_up(leg, beside)
 
 
 def _introduce(leg: Leg, trunk: TrunkOptions) -> None:

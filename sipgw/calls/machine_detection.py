@@ -5,11 +5,13 @@ two and waits; a machine goes on, says the phrases of `machine_phrases`, and bee
 """
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 
+from agent.ivr.phrases import asks_for_keys, asks_to_wait
 from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
-from sipgw.calls.machine_phrases import HOLDS, SCREEN, STRONG, UNFINISHED, WEAK
+from sipgw.calls.machine_phrases import ASKS, HELLO, HOLDS, LEAVES, POLITE, SCREEN, STRONG, UNFINISHED, WEAK
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -22,8 +24,9 @@ SHORT = 2.5
 """Longest first words of a human, in seconds of speech."""
 WAITING = 1.5
 """Seconds without speech after which the answerer is a human who waits, however much was said before."""
-LONG, VERY_LONG = 3.5, 7.0
-"""Seconds of speech without a `PAUSE`: evidence of a machine, and proof of one."""
+LONG, VERY_LONG = 3.5, 12.0
+"""Seconds of speech without a `PAUSE`: evidence of a machine, and proof of one. Prompts of call
+screens take up to 11 s."""
 BEEP_AFTER = 2.5
 """Seconds after its greeting within which a machine beeps."""
 GREETING = 1.5
@@ -34,13 +37,21 @@ WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
 """Seconds after which no decision is made any more."""
+MANY = 30
+"""Words of a long sentence."""
+SHOWN = 60
+"""Characters of words that are told as the reason."""
 CALLING, ANSWERING = 1100.0, 2100.0
 """Hz of the tones of fax machines (ITU-T T.30 §4.1: CNG, CED)."""
 
 _STRONG = re.compile("|".join(STRONG.values()))
 _WEAK = re.compile("|".join(WEAK.values()))
 _SCREEN = re.compile("|".join(SCREEN.values()))
+_HELLO = re.compile(HELLO)
 _HOLDS = re.compile(HOLDS)
+_LEAVES = re.compile(LEAVES)
+_ASKS = {what: re.compile(asks) for what, asks in ASKS.items()}
+_POLITE = re.compile(POLITE)
 _UNFINISHED = re.compile(UNFINISHED)
 _ASKED = re.compile(r"(?:do you want to|would you like to|want to|can you|could you|shall i) (?:leave|record)")
 
@@ -53,108 +64,135 @@ class AnsweredParty(Enum):
     MACHINE = "machine"
     SCREEN = "screen"
     """A service that asks for the caller's name and purpose on behalf of a person who may answer."""
+    MENU = "menu"
+    """A telephone menu that asks for keys, or a queue, if the agent walks through menus; else it is a machine."""
     FAX = "fax"
+
+
+@dataclass
+class _Sound:
+    """How much was heard, in seconds."""
+
+    heard: float = 0.0
+    toned: float = -1.0
+    """The end of the last tone."""
+    spoken: float = 0.0
+    run: float = 0.0
+    """Speech without a pause."""
 
 
 class AnsweringMachineDetector:
     """Decides from sound and words. `who` is the present decision, `why` its reason in a few words."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, menus: bool = False) -> None:
+        """`menus`: whether menus are a verdict of their own. They speak on and on as machines do."""
         self.who = AnsweredParty.UNKNOWN
         self.why = ""
         self.beeped = False
         """Whether a machine's beep is over: it listens."""
         self.quiet = 0.0
         """Seconds since somebody spoke."""
+        self._menus = menus
         self._voice = VoiceActivity()
         self._tones = Tones()
-        self._heard = 0.0
-        self._toned = -1.0
-        self._spoken = 0.0
-        self._run = 0.0
-        self._found: set[str] = set()
-        self._score = 0
+        self._sound = _Sound()
+        self._begun = False
+        """Whether what is being said began as a call screen's."""
+        self._found: dict[str, int] = {}
+        """The evidence of a machine by its key, and what it weighs."""
 
     def hear(self, ulaw: bytes) -> bool:
         """Take sound of any length; returns whether `who` has changed."""
         before = self.who
         for at in range(0, len(ulaw), PIECE):
             piece = ulaw[at : at + PIECE]
-            self._heard += len(piece) / 8000
+            self._sound.heard += len(piece) / 8000
             self._voice.feed(piece)
             for tone in self._tones.feed(piece):
-                self._toned = self._heard
+                self._sound.toned = self._sound.heard
                 self._judge_tone(tone)
             # A tone is no speech, nor is its effect on the voice detector.
-            self._judge_speech(active=self._voice.active and self._heard - self._toned > HANGOVER + SECONDS)
+            self._judge_speech(active=self._voice.active and self._sound.heard - self._sound.toned > HANGOVER + SECONDS)
         return self.who is not before
 
-    def understand(self, text: str, *, final: bool = True) -> bool:
+    def understand(self, text: str, *, final: bool = True, told: bool = True, meant: bool | None = None) -> bool:
         """Take words that were heard, as soon as there are some; returns whether `who` has changed.
 
         Words that are not `final` may be continued: a sentence that begins like a machine's may be a call screen's.
+        `told`: whether a call screen has been told who calls; before that only a greeting is the person's. `meant`:
+        whether they mean what a call screen says, in whichever words (`sipgw.calls.screen_classifier`); None: that is
+        not known, and patterns decide. A person who comes after a screen asks who it is, too, so it means nothing then.
         """
         before = self.who
-        plain = _ASKED.sub(" ", " ".join(text.lower().replace("’", "'").split()))
-        if screen := _SCREEN.search(plain):
+        plain = _plain(text)
+        leaves = _LEAVES.search(plain) is not None
+        screen = "" if before is AnsweredParty.MENU else _screen(plain)
+        if meant is not None and before not in (AnsweredParty.MENU, AnsweredParty.SCREEN):
+            screen = (screen or " ".join(text.split())[:SHOWN]) if meant and not leaves else ""
+        if self._menus and not screen:
+            waits = final and before is AnsweredParty.UNKNOWN and asks_to_wait(text)
+            if waits or asks_for_keys(plain):
+                self._decide(AnsweredParty.MENU, "it asks to wait" if waits else "it asks for a key")
+                return self.who is not before
+        begun, self._begun = self._begun, not final and (self._begun or bool(screen))
+        if screen:
             if before is not AnsweredParty.SCREEN:
-                self._score = 0
-                self._decide(AnsweredParty.SCREEN, f"it said {screen[0]!r}")
+                self._found = dict.fromkeys(self._found, 0)
+                self._decide(AnsweredParty.SCREEN, f"it said {screen!r}")
             return self.who is not before
-        if not final:
+        if not final and not leaves:
             plain = _UNFINISHED.sub(" ", plain)
-        elif (
-            before is AnsweredParty.SCREEN and plain and not any(one.search(plain) for one in (_STRONG, _WEAK, _HOLDS))
-        ):
+        if final and before is AnsweredParty.SCREEN and not begun and _is_person(plain, told=told):
             self.who, self.why = AnsweredParty.HUMAN, "somebody speaks after the call screen"
         for phrase in _STRONG.findall(plain):
             self._evidence(2, f"it said {phrase!r}", "strong")
         for phrase in set(_WEAK.findall(plain)):
-            self._evidence(1, f"it said {phrase!r}", phrase)
+            # Companies say in menus and queues, too, whom one has reached, and that it will be as soon as possible.
+            self._evidence(1, f"it said {phrase!r}", "weak" if self._menus else phrase)
         return self.who is not before
 
     @property
     def decided(self) -> bool:
         """Whether the decision will not change any more."""
         return (
-            self._heard > LONGEST
-            or (self.who is AnsweredParty.HUMAN and self._heard > WATCHED)
+            (self._sound.heard > LONGEST and self.who is not AnsweredParty.SCREEN)
+            or (self.who is AnsweredParty.HUMAN and self._sound.heard > WATCHED)
             or self.who is AnsweredParty.FAX
         )
 
     def _judge_speech(self, *, active: bool) -> None:
         if active:
-            self._spoken += SECONDS
-            self._run += SECONDS
+            self._sound.spoken += SECONDS
+            self._sound.run += SECONDS
             self.quiet = 0.0
-            if self.who is AnsweredParty.UNKNOWN and self._run >= LONG:
+            if self.who is AnsweredParty.UNKNOWN and self._sound.run >= LONG:
                 self._evidence(1, "it speaks without a pause", "long")
-                if self._run >= VERY_LONG:
+                if self._sound.run >= VERY_LONG:
                     self._evidence(1, "it speaks on and on", "very long")
             return
         self.quiet += SECONDS
         if self.quiet < PAUSE:
             return
-        if self.who is AnsweredParty.UNKNOWN and self._spoken >= WORD:
-            if WORD <= self._run <= SHORT and not self._found:
+        if self.who is AnsweredParty.UNKNOWN and self._sound.spoken >= WORD:
+            if WORD <= self._sound.run <= SHORT and not self._found:
                 self.who, self.why = AnsweredParty.HUMAN, "a few words and a pause"
             elif self.quiet >= WAITING:
                 self.who, self.why = AnsweredParty.HUMAN, "waits for an answer"
-        self._run = 0.0
+        self._sound.run = 0.0
 
     def _judge_tone(self, tone: Tone) -> None:
         if abs(tone.hz - ANSWERING) < 25 and tone.seconds >= 0.5:
             self._decide(AnsweredParty.FAX, "the tone of a fax machine, 2100 Hz")
-        elif abs(tone.hz - CALLING) < 25 and tone.over and 0.4 <= tone.seconds <= 0.65 and self._spoken < 0.5:
+        elif abs(tone.hz - CALLING) < 25 and tone.over and 0.4 <= tone.seconds <= 0.65 and self._sound.spoken < 0.5:
             self._decide(AnsweredParty.FAX, "the tone of a fax machine, 1100 Hz")
         elif (
             self.who is not AnsweredParty.SCREEN
-            and self._spoken >= GREETING
+            and self._sound.spoken >= GREETING
             and self.quiet <= BEEP_AFTER
             and tone.hz < 2050
         ):
             self._evidence(
-                2 if self.who is AnsweredParty.UNKNOWN or self._heard < EARLY else 1,
+                2 if self.who is AnsweredParty.UNKNOWN or self._sound.heard < EARLY else 1,
                 f"a beep of {tone.hz:.0f} Hz",
                 "beep",
             )
@@ -162,13 +200,49 @@ class AnsweringMachineDetector:
 
     def _evidence(self, weight: int, why: str, key: str) -> None:
         """Note evidence of a machine; the same evidence counts once."""
-        if key in self._found or self.decided:
+        if key in self._found or self.decided or (self._menus and key in ("long", "very long")):
             return
-        self._found.add(key)
-        self._score += weight
-        if self._score >= 2:
+        if self.who is AnsweredParty.MENU and key != "strong":
+            return  # it rings, and plays music, where a queue ends
+        self._found[key] = weight
+        if sum(self._found.values()) >= 2:
             self._decide(AnsweredParty.MACHINE, why)
 
     def _decide(self, who: AnsweredParty, why: str) -> None:
         if self.who not in (AnsweredParty.MACHINE, AnsweredParty.FAX):
             self.who, self.why = who, why
+
+
+def _is_person(plain: str, *, told: bool) -> bool:
+    """Whether words after those of a call screen are a person's."""
+    if not any(map(str.isalnum, plain)) or any(one.search(plain) for one in (_STRONG, _WEAK, _HOLDS)):
+        return False
+    return told or _HELLO.match(plain) is not None
+
+
+def names_screen(text: str) -> bool:
+    """Whether the patterns know that a call screen says it."""
+    return bool(_screen(_plain(text)))
+
+
+def hints(text: str) -> list[float]:
+    """What the patterns find in a text, each from 0 to 1, and whether it is a question, and how long."""
+    plain = _plain(text)
+    patterns = (_SCREEN, *_ASKS.values(), _POLITE, _STRONG, _WEAK, _HOLDS, _LEAVES, _HELLO)
+    found = [float(one.search(plain) is not None) for one in patterns]
+    return [*found, float(plain.endswith("?")), min(len(plain.split()), MANY) / MANY]
+
+
+def _plain(text: str) -> str:
+    return _ASKED.sub(" ", " ".join(text.lower().replace("’", "'").split()))
+
+
+def _screen(plain: str) -> str:
+    """The words by which a call screen is told; empty if there are none."""
+    if _LEAVES.search(plain):
+        return ""
+    if found := _SCREEN.search(plain):
+        return found[0]
+    asks = {what: found[0] for what, one in _ASKS.items() if (found := one.search(plain))}
+    told = len(asks) >= 2 and ("name" in asks or "reason" in asks)
+    return " … ".join(asks.values()) if told and not _POLITE.search(plain) else ""

@@ -7,9 +7,9 @@ import structlog
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.leg import Leg
+from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import (
     LocalMedia,
-    Negotiated,
     NotAcceptable,
     accept_answer,
     answer,
@@ -73,11 +73,18 @@ def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | 
     return negotiated if leg.accept_offer(description) else None
 
 
+def moved(local: LocalMedia, host: str) -> LocalMedia:
+    """Our side, once our address is `host`; unchanged where sound is exchanged over the other IP version."""
+    same = (":" in local.address) == (":" in host)
+    return replace(local, address=host) if same else local
+
+
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     """Negotiate with the side that we called; a leg that replaces it (RFC 3891) is answered here. Returns our side, and
     the negotiated result if it is known already. Raises `NotAcceptable`.
     """
     if leg.calling:
+        local = replace(local, address=media_host(leg.local) or local.address)
         return local, accept_answer(leg.local, leg.remote, local)
     local = local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,9 +15,12 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
+from sipgw.policy.stir.signer import StirSigner
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import CallEvent, Ended, Offered
+from sipgw.sip.fields import NameAddr
+from sipgw.sip.identity import number_of as number_in
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
@@ -61,7 +64,7 @@ class NotPermitted(NotDialled):
 
 
 class Originator:
-    """Makes calls. `gate`, if any, must permit each one."""
+    """Makes calls. `gate`, if any, must permit each one, and `signer` signs each call to a number."""
 
     def __init__(
         self,
@@ -70,16 +73,18 @@ class Originator:
         registrar: Registrar,
         places: TrunkSlots,
         gate: OutboundGate | None = None,
+        signer: StirSigner | None = None,
     ) -> None:
         self.gate = gate
+        self._signer = signer
         self._endpoint = endpoint
         self._routes = routes
         self._registrar = registrar
         self.places = places
         self._ringing: dict[Leg, TrunkOptions] = {}
 
-    def pick_up(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """Let `leg`, which came in on `trunk`, pick up a ringing call of ours (RFC 3891 §3).
+    def pick_up(self, leg: Leg, trunks: Collection[TrunkOptions]) -> None:
+        """Let `leg`, which came in on one of `trunks`, pick up a ringing call of ours (RFC 3891 §3).
 
         The phone that rings is cancelled. `leg` is refused if no such call rings, if it rings through another trunk, or
         if the offer of `leg` cannot be used.
@@ -87,7 +92,7 @@ class Originator:
         ringing = next((one for one in self._ringing if leg.takes(one)), None)
         if ringing is None or ringing.successor is not None:
             leg.reject(481)
-        elif self._ringing[ringing] is not trunk:
+        elif (trunk := self._ringing[ringing]) not in trunks:
             leg.reject(403)
         elif leg.offer is not None and not usable(leg.offer, trunk.srtp):
             leg.reject(488)
@@ -156,9 +161,17 @@ class Originator:
         """
         wait = self._routes.turn(trunk, asyncio.get_running_loop().time())
         async with self.places.held(trunk):
-            await asyncio.sleep(wait)
-            await self.places.turn(trunk)
+            await self._turn(trunk, wait)
             yield
+
+    async def _turn(self, trunk: TrunkOptions, wait: float) -> None:
+        """Wait until the calls per second of `trunk` allow another call. Raises `NotDialled`."""
+        sent = False
+        while not sent:
+            await asyncio.sleep(wait)
+            wait = self._routes.sends(trunk, asyncio.get_running_loop().time())
+            sent = not wait
+        await self.places.turn(trunk)
 
     async def _permitted(self, request: GateRequest) -> str:
         """The number as the gate permits it. Raises `NotPermitted`."""
@@ -184,8 +197,7 @@ class Originator:
         number = request.number
         while True:
             if following is not None:
-                await asyncio.sleep(following.wait)
-                await self.places.turn(following.trunk)
+                await self._turn(following.trunk, following.wait)
                 try:
                     return *await send(following), number
                 except CallFailed as failed:
@@ -236,13 +248,20 @@ class Originator:
                 *offers(attempt),
                 credentials=attempt.credentials,
                 proxy=attempt.proxy,
-                fields=attempt.fields,
+                fields=(*attempt.fields, *self._signed(attempt)),
                 ring_timeout=ring_timeout,
                 early=heard,
             )
         finally:
             for leg in tried:
                 del self._ringing[leg]
+
+    def _signed(self, attempt: Attempt) -> tuple[tuple[str, str], ...]:
+        """The headers that vouch for the caller ID of `attempt`; none without a key."""
+        if self._signer is None:
+            return ()
+        shown = attempt.trunk.told(number_in(NameAddr.parse(attempt.from_).uri))
+        return self._signer.fields(shown, attempt.trunk.told(number_in(attempt.target)))
 
     async def ring(
         self, user: str, from_: str, offers: Callable[[Peer], tuple[bytes, ...]], *, ring_timeout: float = 30.0

@@ -11,10 +11,11 @@ from agent import line as agent_line
 from media.process import channel as media
 from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
+from media.session.routing import AGENT_SPEAKS, Route
 from sipgw.calls.dtmf_deduplicator import DtmfDeduplicator, Way
 from sipgw.calls.listeners import Listeners
 from sipgw.records.bundles.recorder import RECORDER
-from sipgw.sip.offer_answer import Negotiated
+from sipgw.sip.negotiated import Negotiated
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ class LineRecorder(Protocol):
     def pressed(self, key: str, *, asked: bool = False) -> None:
         """The caller has pressed a key; `asked` if the agent asked for it and it goes to the agent only."""
 
-    def seclude(self, on: bool) -> None:
+    def set_private(self, on: bool) -> None:
         """Keep nothing of what follows, or go on."""
 
 
@@ -42,15 +43,31 @@ class MuteReasons:
 
     held: bool = False
     """The caller has put us on hold."""
-    aside: bool = False
+    agent_suspended: bool = False
     """A person speaks with the caller in the agent's place."""
-    secluded: bool = False
+    private: bool = False
     """The caller presses keys that nobody may read."""
 
     @property
     def any(self) -> bool:
         """Whether one of these is so."""
-        return self.held or self.aside or self.secluded
+        return self.held or self.agent_suspended or self.private
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The other side of a bridge or a conference."""
+
+    line: "PhoneLine"
+    routes: Route = Route(0)  # noqa: RUF009  immutable
+    """Who hears whom in a conference; nothing in a bridge."""
+    music: bytes = b""
+    """What the caller hears while they do not hear the agent."""
+
+    @property
+    def without_agent(self) -> bool:
+        """Whether nobody hears the agent, so that the keys of both sides are for each other."""
+        return not self.routes & AGENT_SPEAKS
 
 
 class PhoneLine:
@@ -73,18 +90,27 @@ class PhoneLine:
         self._mute_reasons = MuteReasons()
         self.listeners = Listeners(lambda on: self._live.listen(on=on))
         """The people who listen live."""
-        self.joined: PhoneLine | None = None
-        """The line of the person that the caller is bridged with."""
+        self.joined: Joined | None = None
+        """The person whom the caller speaks with, or who is in a conference with them and the agent."""
 
     @property
     def mos(self) -> float:
         """Quality of the sound received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if nothing was received."""
         return self._channel.mos if self._channel else 0.0
 
+    async def stats(self) -> dict[str, Any]:
+        """All counters of its channel; none before there is one. Raises `media.process.channel.MediaDown`."""
+        return await self._channel.stats() if self._channel else {}
+
     @property
     def agreed(self) -> bool:
         """Whether media are negotiated with the other side."""
         return self._agreed is not None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether what the caller does is for the agent's `Digit` events alone: see `set_private`."""
+        return self._mute_reasons.private
 
     @property
     def channel(self) -> int:
@@ -102,7 +128,7 @@ class PhoneLine:
         self._agreed = negotiated
         if negotiated.on_hold is not self._mute_reasons.held:
             self._mute_reasons.held = negotiated.on_hold
-            if not self._mute_reasons.aside:
+            if not self._mute_reasons.agent_suspended:
                 self._events.put_nowait(agent_line.Away(self._mute_reasons.held))
         agreed = negotiated.srtp
         events = negotiated.dtmf_payload_type, negotiated.dtmf_received
@@ -116,17 +142,18 @@ class PhoneLine:
             keys=SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None,
             send=negotiated.direction in ("sendrecv", "sendonly"),
             receive=negotiated.direction in ("sendrecv", "recvonly"),
+            ice=negotiated.ice,
         )
 
     def on_media(self, event: media.MediaEvent) -> None:
         """Take what the media process reports."""
         match event:
-            case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
+            case media.Frames() | media.DtmfDigit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at, played):
                 heard = SILENCE * len(ulaw) if self._mute_reasons.any else ulaw  # the agent must not hear it
                 self._events.put_nowait(agent_line.Audio(heard, at, played))
-            case media.Digit(key, at):
+            case media.DtmfDigit(key, at):
                 self.press(key, "rtp", at)
             case media.Listened(stereo):
                 self.listeners.hear(stereo)
@@ -147,15 +174,15 @@ class PhoneLine:
 
     def press(self, key: str, way: Way, at: float) -> None:
         """Report a key to the agent, once for each press by RTP and INFO; in a bridge send it to the other side."""
-        if way == "info" and not self._mute_reasons.secluded:
+        if way == "info" and not self._mute_reasons.private:
             self._note("key", key=key)
         if not self._keys.press(key, way, at):
             return
-        if self.joined is not None and way == "info":  # the media process has relayed keys of the sound
-            self.joined.send_digits(key)
-        if self.line_recorder is not None and not self._mute_reasons.secluded:
-            self.line_recorder.pressed(key, asked=not self._mute_reasons.aside)
-        if self._mute_reasons.aside:
+        if self.joined is not None and self.joined.without_agent and way == "info":  # those of the sound are relayed
+            self.joined.line.send_digits(key)
+        if self.line_recorder is not None and not self._mute_reasons.private:
+            self.line_recorder.pressed(key, asked=not self._mute_reasons.agent_suspended)
+        if self._mute_reasons.agent_suspended:
             return
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
@@ -169,13 +196,16 @@ class PhoneLine:
 
     # Somebody else speaks
 
-    def step_aside(self, music: bytes = b"") -> None:
+    def suspend_agent(self, music: bytes = b"") -> None:
         """Let the agent neither hear nor be heard; the caller hears `music`, mu-law, in a loop."""
-        self._note("step_aside")
         self._live.music(music)
-        if not self._mute_reasons.aside:
-            self._mute_reasons.aside = True
-            self._events.put_nowait(agent_line.Away(away=True, taken=True))
+        self._suspend(on=True)
+
+    def _suspend(self, *, on: bool) -> None:
+        self._note("step_aside" if on else "step_back")
+        if on is not self._mute_reasons.agent_suspended:
+            self._mute_reasons.agent_suspended = on
+            self._events.put_nowait(agent_line.Away(on or self._mute_reasons.held, taken=on))
 
     def backdrop(self, ambience: bytes, thinking: bytes, after: float) -> None:
         """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it.
@@ -185,23 +215,38 @@ class PhoneLine:
         self._live.ambience(ambience)
         self._live.thinking(thinking, after)
 
-    def step_back(self) -> None:
+    def resume_agent(self) -> None:
         """Let the agent hear and speak again."""
-        self._note("step_back")
         self.part()
-        if self._mute_reasons.aside:
-            self._mute_reasons.aside = False
-            self._events.put_nowait(agent_line.Away(away=self._mute_reasons.held))
+        self._suspend(on=False)
 
-    def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
-        """Bridge the other sides of both lines; `heard` if the agent of this line comes back later."""
-        self.joined, other.joined = other, self
-        self._live.bridge(other._live, heard=heard)  # noqa: SLF001  of our own kind
+    def join(self, other: "PhoneLine") -> None:
+        """Bridge the other sides of both lines; the agent of this line does not come back."""
+        self.joined, other.joined = Joined(other), Joined(self)
+        self._live.bridge(other._live)  # noqa: SLF001  of our own kind
+
+    def confer(self, third: "PhoneLine", routes: Route, music: bytes = b"") -> None:
+        """Have the other sides of both lines and the agent of this line hear each other as `routes` say.
+
+        The agent is suspended while nobody hears it. See `media.process.channel.Channel.confer`.
+        """
+        self.joined, third.joined = Joined(third, routes, music), Joined(self, routes)
+        self._confer()
+        if self.joined.without_agent is not self._mute_reasons.agent_suspended:
+            self._suspend(on=self.joined.without_agent)
+
+    def _confer(self) -> None:
+        if (joined := self.joined) is None or not joined.routes:
+            return
+        routes = joined.routes
+        if self.is_private and not joined.without_agent:  # what the caller says or presses is for the agent alone
+            routes &= ~Route.CALLER_TO_THIRD
+        self._live.confer(joined.line._live, routes, joined.music)  # noqa: SLF001  of our own kind
 
     def part(self) -> None:
-        """End the bridge, and music."""
+        """End the bridge or the conference, and music."""
         if self.joined is not None:
-            self.joined.joined = None
+            self.joined.line.joined = None
         self.joined = None
         self._live.unbridge()
 
@@ -228,19 +273,20 @@ class PhoneLine:
         self._note("sent", keys=keys)
         self._live.send_digits(keys)
 
-    def seclude(self, on: bool) -> None:
-        """See `agent.line.Line.seclude`."""
-        self._mute_reasons.secluded = on
+    def set_private(self, on: bool) -> None:
+        """See `agent.line.Line.set_private`."""
+        self._mute_reasons.private = on
+        self._confer()
         if self.line_recorder is not None:
-            self.line_recorder.seclude(on)
+            self.line_recorder.set_private(on)
 
     def think(self, on: bool) -> None:
         """See `agent.line.Line.think`."""
         self._live.think(on=on)
 
-    def attend(self, piece: float) -> None:
-        """See `agent.line.Line.attend`."""
-        self._live.set_chunk_duration(piece)
+    def set_chunk_duration(self, seconds: float) -> None:
+        """See `agent.line.Line.set_chunk_duration`."""
+        self._live.set_chunk_duration(seconds)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

@@ -1,4 +1,4 @@
-"""Looks up the other side's number as a call begins, so that the agent knows the person it speaks with."""
+"""Runs a tool with the other side's number as a call begins, so that the agent knows the person."""
 
 import asyncio
 from dataclasses import dataclass

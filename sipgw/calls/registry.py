@@ -100,6 +100,7 @@ class CallRegistry:
         told = 0
         for session in self._sessions.values():
             if (conversation := session.context.conversation) is not None and session.info.answered:
+                session.all_hear()
                 with contextlib.suppress(CallControlRefused):  # it is ending already
                     conversation.dismiss(Outcome("gateway_stopped", STOPPED.cause))
                     told += 1

@@ -1,4 +1,4 @@
-"""The wish for a call that we make."""
+"""The request for an outgoing call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ RING_TIMEOUT = 45.0
 
 @dataclass(frozen=True)
 class OriginateRequest:
-    """The number to call, and what for."""
+    """The number to call, and the options of the call."""
 
     number: str
     agent: str = ""

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from agent.meter import UsageReport
+from agent.passages import Find, nothing
 from agent.tools import Tool
 from media.process.engine import MediaEngine
 from sipgw.agents.agents import AgentDefinition, Agents
@@ -14,6 +16,7 @@ from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.events import Event, Watchers
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.sip.endpoint import Endpoint
 
@@ -38,6 +41,12 @@ class CallServices:
     """Are told every event of every call."""
     tools: tuple[CallTools, ...] = ()
     """The tools of the gateway's features, in the order in which agents get them."""
+    stir: StirVerifier | None = None
+    """Verifies the signed numbers of callers."""
+    finder: Callable[[str, UsageReport], Find] = lambda agent, report: nothing
+    """Makes what finds passages of the documents of an agent, see `sipgw.agents.knowledge.shelf.Shelf.finder`."""
+    unread: Callable[[str], int] = lambda agent: 0
+    """How many files of an agent's documents have no passages yet."""
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""
 

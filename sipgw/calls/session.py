@@ -17,13 +17,15 @@ from agent.records import Outcome
 from media.process import channel as media
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.budget import within_budget
+from sipgw.calls.caller_verification import CallerVerification
+from sipgw.calls.conference import Conference, Mode
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState
 from sipgw.calls.services import CallServices
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.calls.transfer_legs import Consult, TransferLegs
-from sipgw.calls.transfers import GIVEN_BACK, Transfers, closing
-from sipgw.events import CallBegan, CallEnded, Disposition, Sound
+from sipgw.calls.transfers import Transfers, closing
+from sipgw.events import CallBegan, CallEnded, CallerVerified, Disposition, Sound
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.inbound.limits import Caller, Declined
 from sipgw.records.artifacts.consent import wanted
@@ -90,6 +92,8 @@ class CallSession:
         self.setup = AgentSetup(services, self.context)
         legs = TransferLegs(services, self.context, self.setup)
         self.transfers = Transfers(services.engine, self.context, legs, self._spawn)
+        self.conference = Conference(self.context, self.transfers)
+        self._verification = CallerVerification(services, self.context)
         self.stats: dict[str, Any] = {}
         """Counts and quality of the sound, in the end."""
         self.connection: CallConnection | None = None
@@ -131,6 +135,8 @@ class CallSession:
 
     async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:
         limits = self.services.limits
+        if self._verification.comes_first and (declined := await self._verification.judge(connection.leg)) is not None:
+            return await self._turn_away(connection, declined)
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
         self._counted = caller
@@ -140,7 +146,7 @@ class CallSession:
     async def _originate(self, connection: CallConnection) -> Disposition:
         self._begin()
         disposition = await within_budget(self, self._hold(connection))
-        if disposition.kind == "caller_hung_up":
+        if disposition.kind in ("caller_hung_up", "answered_elsewhere"):
             return Disposition("callee_hung_up", disposition.cause)
         return disposition
 
@@ -173,6 +179,8 @@ class CallSession:
                 info.identity.as_dict(), info.call_id,
             )
         )  # fmt: skip
+        if info.identity.stir is not None:  # a rule asked for it
+            self.context.tell(CallerVerified(info.id, datetime.now(UTC), info.identity.as_dict()["stir"]))
         call_ids = dict(info.identity.call_ids)
         log.info("call began", trunk=info.trunk.name, agent=info.agent, direction=info.direction, carrier=call_ids)
         options, policy = services.agents.all[info.agent].config.recording, services.agents.privacy(info.agent)
@@ -180,7 +188,7 @@ class CallSession:
             options.path(info.id, info.began, info.trunk.name, info.caller),
             wanted(options, info.identity, outbound=info.direction == "out"),
             info.id,
-            redact=policy.redact_audio and bool(policy.redact),
+            redact=policy.covers,
             artifacts=services.artifacts,
         )
 
@@ -213,6 +221,12 @@ class CallSession:
         over = self.services.limits.own.budget()
         return over.reason if over else ""
 
+    def all_hear(self) -> None:
+        """Before a goodbye: a caller who waits while agent and third speak hears the agent again."""
+        if (third := self.conference.third) is not None and third.mode is Mode.CONSULT:
+            with contextlib.suppress(CallControlRefused):  # the call ends
+                self.conference.change(Mode.CONFERENCE)
+
     @property
     def goodbye(self) -> str:
         """The goodbye of the agent when the budget is spent."""
@@ -221,6 +235,8 @@ class CallSession:
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()
+        if not self._verification.comes_first:
+            await self._verification.verify(connection.leg if self.info.direction == "in" else None)
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
         except (media.PortsExhausted, media.MediaDown) as error:
@@ -256,11 +272,13 @@ class CallSession:
             self.context.call_recording.begin()
         try:
             outcome = await talk.run()
+            self.conference.outlast(outcome)
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
             disposition = await self._disposition(connection, outcome, spoke)
         finally:
             await self.transfers.close()
+            await self.conference.close()
         with contextlib.suppress(media.MediaDown):
             self.stats = await channel.stats()
         connection.hang_up()
@@ -281,7 +299,10 @@ class CallSession:
         return Disposition(outcome.kind, outcome.text)
 
     async def connect(self, to: str = "") -> bool:
-        """Transfer the caller to a person; returns whether that succeeded."""
+        """Transfer the caller to a person; returns whether that succeeded. A third in the call is hung up."""
+        if self.conference.third is not None:
+            with contextlib.suppress(CallControlRefused):  # the call ends
+                self.conference.leave()
         return self.connection is not None and await self.transfers.connect(self.connection.leg, to)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -310,23 +331,45 @@ class CallSession:
         self._up()
         return self.context.line.listeners.listen()
 
-    async def take_over(self, name: str, consult: Consult | None = None) -> bool:
-        """Call an operator, one of ``[[people]]`` or ``[[accounts]]``, who takes the agent's place when they answer.
+    async def join(self, name: str, mode: Mode, consult: Consult | None = None, *, brief: bool = False) -> bool:
+        """Call a third into the call, one of ``[[people]]`` or ``[[accounts]]``; the agent talks on until they answer.
 
-        The agent talks on until then, hears nothing while they have the call, and goes on if they `give_back`. Returns
-        whether they answered. `consult` reaches an operator on a page, who is not called. Raises `CallControlRefused`.
+        Returns whether they joined. See `sipgw.calls.conference.Conference.join`. Raises `CallControlRefused`.
         """
-        return await self.transfers.take_over(self._up().leg, name, consult)
+        return await self.conference.join(self._up().leg, name, mode, consult, brief=brief)
 
-    def give_back(self, note: str = GIVEN_BACK) -> None:
-        """Hang up the operator and let the agent speak again, which is told `note`. Raises `CallControlRefused`."""
+    async def take_over(self, name: str, consult: Consult | None = None) -> bool:
+        """Call a third who takes the agent's place when they answer: see `join`.
+
+        The agent hears nothing while they have the call, and goes on if they `give_back`.
+        """
+        return await self.join(name, Mode.TAKE_OVER, consult)
+
+    def change_mode(self, mode: Mode) -> None:
+        """Change who hears whom while a third is in the call. Raises `CallControlRefused` if there is none."""
         self._up()
-        self.transfers.give_back(note)
+        self.conference.change(mode)
+
+    def give_back(self, note: str = "") -> None:
+        """Hang up the third; the agent has the call alone, and is told `note`. Raises `CallControlRefused`."""
+        self._up()
+        self.conference.leave(note)
+
+    async def media_stats(self) -> dict[str, Any]:
+        """Counts and quality of the sound until now; nothing before there is any, or if the media process is silent."""
+        with contextlib.suppress(media.MediaDown):
+            return self.stats or await self.context.line.stats()
+        return {}
 
     def row(self) -> Row:
         """The call as the board shows it."""
         info, cost, conversation = self.info, self.context.cost, self.context.conversation
+        third = self.conference.third
         turn = conversation.call_control.state.value if conversation and info.answered else ""
+        if third is not None:
+            turn = f"with {third.name}" if self.instead else f"{turn}; {third.name}: {third.mode.value}"
+        elif self.instead:
+            turn = f"with {self.instead}"
         return {
             "state": "talking" if info.answered else "ringing",
             "direction": info.direction,
@@ -334,8 +377,10 @@ class CallSession:
             "called": info.identity.dialled,
             "agent": info.agent,
             "trunk": info.trunk.name,
-            "turn": f"with {self.instead}" if self.instead else turn,
+            "turn": turn,
             "instead": self.instead,
+            "third": third.name if third else "",
+            "mode": third.mode.value if third else "",
             "mos": round(self.context.line.mos, 1) or None,
             "cost": round(cost.total, 4) if cost else None,
             "estimated": bool(cost and cost.estimated),

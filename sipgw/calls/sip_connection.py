@@ -11,15 +11,17 @@ import structlog
 from media.process import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import UP
-from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, moved, ours, renegotiate
 from sipgw.calls.transfer_legs import Fields
 from sipgw.calls.transfers import Transfers
 from sipgw.events import Disposition
 from sipgw.sip.dialog import is_private
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered, ReferRequested
+from sipgw.sip.events import Confirmed, Ended, KeyPressed, Moved, Offered, ReferRequested
 from sipgw.sip.leg import Answered, Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, media_host
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, media_host
+from sipgw.sip.reason import ANSWERED_ELSEWHERE
 from sipgw.sip.sdes import SECRET
 from sipgw.trunks.route_selector import NotDialled
 
@@ -93,6 +95,8 @@ class SipLeg:
                     self._transfers.spawn(self._go(event, leg))
                 case Offered(sdp):
                     self._exchange(renegotiate(leg, self.local, sdp))
+                case Moved(host):
+                    self._local = moved(self.local, host)
                 case KeyPressed(key, _):
                     line.press(key, "info", asyncio.get_running_loop().time())
                 case Confirmed(sdp) if sdp or not leg.remote:
@@ -201,9 +205,10 @@ class SipConnection(SipLeg):
         # A phone may use IPv4 for signalling and IPv6 for media.
         listening = leg.source._replace(host=media_host(leg.offer))
         other = ":" in listening.host and endpoint.reaches(listening)  # if not, the offer is refused
-        address = endpoint.contact_host(listening if other else leg.source)
+        there = listening if other else leg.source
         self._leg = leg
-        self._local = ours(address, 0, context.info.trunk.srtp, leg)
+        local = ours(endpoint.contact_host(there), 0, context.info.trunk.srtp, leg)
+        self._local = replace(local, ice=endpoint.reached(there))
         self._description = b""
         self._negotiated: Negotiated | None = None
 
@@ -248,5 +253,8 @@ LOST = "line_lost"
 
 
 def hung_up(ended: Ended | None) -> Disposition:
-    """The ending by the other side: it has hung up, or it was lost."""
-    return Disposition("caller_hung_up" if ended is not None and not ended.lost else LOST, str(ended or ""))
+    """The ending by the other side: it has hung up, another phone of its group was faster, or it was lost."""
+    if ended is None or ended.lost:
+        return Disposition(LOST, str(ended or ""))
+    elsewhere = ended.cause == ANSWERED_ELSEWHERE
+    return Disposition("answered_elsewhere" if elsewhere else "caller_hung_up", str(ended))

@@ -12,7 +12,7 @@ from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.people import Mode, PersonOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
-from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import Ended
 from sipgw.sip.identity import is_number, number_of
@@ -43,10 +43,6 @@ class TransferDialer:
         if found is None and name in self.admission.users:
             found = TransferTarget(Uri("sip", host=name), "bridge", name=name)
         return found
-
-    def phone_at(self, contact: Uri) -> Peer | None:
-        """The address of the account's phone that registered this Contact; None if there is none."""
-        return self.registrar.seen_at(contact)
 
     def _last(self, trunk: TrunkOptions) -> TransferTarget | None:
         """The `transfer_to` of a trunk; for an account the phone that it is registered with."""
@@ -84,7 +80,8 @@ class TransferDialer:
         bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
         if not bindings:
             raise CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
-        from_ = f"<sip:{shown if is_number(shown) else 'agent'}@{self.endpoint.contact_host(bindings[0].peer)}>"
+        host = self.endpoint.contact_host(bindings[0].peer)
+        from_ = f"<{Uri('sip', shown if is_number(shown) else 'agent', host)}>"
         return await self.originator.ring(
             user, from_, lambda phone: side.offers(self.endpoint.contact_host(phone), "optional", phone),
             ring_timeout=target.ring_timeout,

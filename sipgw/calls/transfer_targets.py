@@ -65,7 +65,7 @@ class TransferTargets:
         wanted = name.strip().lower()
         named = [one for one in self.options if one.name == wanted]
         chosen = named or self.options
-        there = [self._person(one) for one in chosen if on_duty(one.spans, now.astimezone(one.zone))]
+        there = [self._person(one) for one in chosen if on_duty(one.spans, now.astimezone(one.zone), one.holidays)]
         last = None if named else self.last()
         return [*there, *([last] if last else [])]
 

@@ -1,16 +1,14 @@
-"""Transfers of one call to people, and operators who take it over."""
+"""Transfers of one call to people; for a third who joins it see `sipgw.calls.conference`."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 import structlog
 
-from agent.call_control import CallControlRefused
 from media.process.channel import Channel, MediaDown, PortsExhausted
 from media.process.engine import MediaEngine
 from sipgw.calls.consult_leg import ConsultLeg
@@ -31,8 +29,9 @@ log = structlog.get_logger()
 
 DASHBOARD = Uri("sip", host="dashboard")
 """The address of an operator who speaks from a page."""
-GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
 HUNG_UP = Referred(False, 487, "hung up before the calls were joined")
+Enter = Callable[[ConsultLeg, contextlib.AsyncExitStack], None]
+"""Takes a person who has answered, and the stack that hangs them up."""
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
 
@@ -45,15 +44,15 @@ class TransferState(Enum):
     """A person is being called or briefed, or the caller's carrier is connecting them."""
     JOINED = "joined"
     """The caller speaks with a person through the gateway; the agent does not return."""
-    TAKEN = "taken"
-    """An operator speaks in the agent's place, and may give the call back."""
+    SHARED = "shared"
+    """A third is in the call, and may leave it again."""
 
 
 FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
     TransferState.FREE: (TransferState.CALLING,),
-    TransferState.CALLING: (TransferState.FREE, TransferState.JOINED, TransferState.TAKEN),
+    TransferState.CALLING: (TransferState.FREE, TransferState.JOINED, TransferState.SHARED),
     TransferState.JOINED: (),
-    TransferState.TAKEN: (TransferState.FREE,),
+    TransferState.SHARED: (TransferState.FREE, TransferState.JOINED),
 }
 """The states that may follow each state; any other change is an error in our code."""
 
@@ -88,8 +87,13 @@ class Transfers:
 
     @property
     def taken(self) -> bool:
-        """Whether an operator has taken the agent's place, and may give it back."""
-        return self.state is TransferState.TAKEN
+        """Whether whoever speaks in the agent's place may give it back."""
+        return self.state is TransferState.SHARED
+
+    def stand_in(self, person: ConsultLeg | None, target: TransferTarget | None) -> None:
+        """A third speaks with the caller in the agent's place from now on; None if the agent does again."""
+        self.person, self.target = person, target
+        self.outcome = Referred(True, 200, "OK") if person else None
 
     @property
     def instead(self) -> str:
@@ -127,90 +131,43 @@ class Transfers:
         try:
             for target in chosen:
                 if leg is None or target.bridged:
-                    line.step_aside(self.legs.music)
+                    line.suspend_agent(self.legs.music)
                 if connected := await self._tried(leg, target):
                     break
         finally:
             self._called()
             if not connected and any(leg is None or target.bridged for target in chosen):
-                line.step_back()
+                line.resume_agent()
         return connected
-
-    async def take_over(self, leg: Leg | None, name: str, consult: Consult | None = None) -> bool:
-        """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking. When
-        the operator hangs up, the call is over, unless `give_back` came before. Returns whether the operator took the
-        call. `consult`
-        reaches an operator on a page, who is not called. Raises `CallControlRefused` if nobody has that name, or if
-        somebody else has the call.
-        """
-        operator = TransferTarget(DASHBOARD, "bridge", name=name) if consult else self.legs.operator(name)
-        if operator is None:
-            raise CallControlRefused(f"{name!r} is none of [[people]] and has no [[accounts]]")
-        if not self.possible or not self._is_up:
-            raise CallControlRefused("somebody else has this call, or is being called for it")
-        taking = self.spawn(self._take(leg, operator, consult))
-        await asyncio.wait({taking})
-        return not taking.cancelled() and bool(taking.result())
-
-    async def _take(self, leg: Leg | None, operator: TransferTarget, consult: Consult | None) -> bool:
-        if not self.possible:
-            return False
-        self.advance(TransferState.CALLING)
-        try:
-            if not await self._tried(leg, replace(operator, mode="bridge"), taken=True, consult=consult):
-                return False
-        finally:
-            self._called()
-        person = self.person
-        assert person is not None  # noqa: S101  it was just joined
-        self.spawn(self._until_gone(person, operator))
-        return True
-
-    async def _until_gone(self, person: ConsultLeg, operator: TransferTarget) -> None:
-        await person.line.gone.wait()
-        if self.person is not person:
-            return
-        if person.returns:
-            with contextlib.suppress(CallControlRefused):  # the call ends already
-                self.give_back()
-        else:
-            self._context.line.end(f"{operator.called} hung up")
-
-    def give_back(self, note: str = GIVEN_BACK) -> None:
-        """Hang up the operator and let the agent speak again, which is told `note`.
-
-        Raises `CallControlRefused` if no operator has taken the call.
-        """
-        if not self.taken or self._context.state is not SessionState.TRANSFERRED:
-            raise CallControlRefused("nobody has taken this call over")
-        self.person, self.target, self.outcome = None, None, None
-        self.advance(TransferState.FREE)
-        self._context.advance(SessionEvent.PART)
-        self._context.line.step_back()
-        stack, self._stack = self._stack, contextlib.AsyncExitStack()
-        self.spawn(stack.aclose())
-        with contextlib.suppress(CallControlRefused):
-            self._context.call_control.instruct(note)
 
     def _called(self) -> None:
         """The attempt is over; the carrier has connected the caller, or nobody has."""
         if self.state is TransferState.CALLING:
             self.advance(TransferState.FREE)
 
-    async def _tried(
-        self, leg: Leg | None, target: TransferTarget, *, taken: bool = False, consult: Consult | None = None
-    ) -> bool:
+    async def _tried(self, leg: Leg | None, target: TransferTarget) -> bool:
         self.target = target
-        self.outcome = done = await self._try(leg, target, taken=taken, consult=consult or self.legs.consult)
+        self.outcome = done = await self.reach(leg, target)
         log.info("transfer", to=target.called, done=done.accepted, status=done.status, reason=done.reason)
-        tried = (self._context.info.id, datetime.now(UTC), target.called, done.accepted, done.status, done.reason)
-        self._context.tell(CallTransferred(*tried))
+        self.tell(target, done)
         return done.accepted
 
-    async def _try(self, leg: Leg | None, target: TransferTarget, *, taken: bool, consult: Consult) -> Referred:
+    def tell(self, target: TransferTarget, done: Referred) -> None:
+        """Tell the outcome of a try to watchers."""
+        tried = (self._context.info.id, datetime.now(UTC), target.called, done.accepted, done.status, done.reason)
+        self._context.tell(CallTransferred(*tried))
+
+    async def reach(
+        self, leg: Leg | None, target: TransferTarget, consult: Consult | None = None, enter: Enter | None = None
+    ) -> Referred:
+        """Try to connect the other side of `leg` with `target`; returns the outcome.
+
+        `consult` reaches a person in another way than by calling them. With `enter` a person whom the gateway calls is
+        not bridged with the caller when they have answered: `enter` takes them, and what hangs them up.
+        """
         try:
             if leg is None or target.bridged:
-                return await self._bridge(leg, target, consult, taken=taken)
+                return await self._bridge(leg, target, consult or self.legs.consult, enter or self._join)
             return await (self._attended(leg, target) if target.mode == "attended" else leg.refer(target.uri))
         except CallFailed as error:
             return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
@@ -219,8 +176,8 @@ class Transfers:
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
 
-    async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, *, taken: bool) -> Referred:
-        """Call the person, brief them if configured, and bridge the two calls."""
+    async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, enter: Enter) -> Referred:
+        """Call the person, brief them if configured, and have them `enter` the call."""
         line = self._context.line
         async with contextlib.AsyncExitStack() as stack:
             person = await stack.enter_async_context(consult(target, line.channel))
@@ -228,26 +185,28 @@ class Transfers:
             refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
             if refused:
                 return Referred(False, 603, refused)
-            if person.line.gone.is_set() or not self._is_up:
+            if person.line.gone.is_set() or not self.is_up:
                 return HUNG_UP
             if target.by_refer and leg and person.leg:
                 done = await leg.refer(person.leg.target, person.leg)
                 if done.accepted:
                     return done
                 log.info("the caller's side does not connect them, so we do", status=done.status)
-                if person.line.gone.is_set() or not self._is_up:
+                if person.line.gone.is_set() or not self.is_up:
                     return HUNG_UP
-            if taken:
-                line.step_aside()
-            line.join(person.line, heard=taken)
-            self._context.advance(SessionEvent.JOIN)
-            self.advance(TransferState.TAKEN if taken else TransferState.JOINED)
-            self.person = person
-            self._stack.push_async_exit(stack.pop_all())
+            enter(person, stack.pop_all())
         return Referred(True, 200, "OK")
 
+    def _join(self, person: ConsultLeg, stack: contextlib.AsyncExitStack) -> None:
+        """Bridge caller and person for good."""
+        self._stack.push_async_exit(stack)
+        self._context.line.join(person.line)
+        self._context.advance(SessionEvent.JOIN)
+        self.advance(TransferState.JOINED)
+        self.person = person
+
     @property
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
         """Whether the call is still up: an ending call is not bridged."""
         return self._context.state is SessionState.ANSWERED and not self._context.line.gone.is_set()
 

@@ -16,15 +16,16 @@ from sipgw.cli.running import call_by, found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
-from sipgw.console import ConfigFile, err, one_line_errors, out
+from sipgw.console import ConfigFile, err, one_line_errors, out, say_error
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
 from sipgw.gateway.gateway import Gateway
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.trunks.route_selector import NotDialled
 
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
-        "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20, "line_lost": 20}  # fmt: skip
+        "fax": 16, "cancelled": 17, "message_left": 18, "screened": 19, "no_person": 19,
+        "failed": 20, "line_lost": 20}  # fmt: skip
 """Exit statuses of calls in which nobody spoke or that failed; every other ending is 0."""
 
 
@@ -48,13 +49,10 @@ def call(
     Exit status: 0 if somebody spoke, 10 busy, 11 no answer, 12 declined, 13 wrong number, 14 not permitted,
     15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
     """
-    try:
+    with one_line_errors(2, ValueError):
         request = OriginateRequest(
             number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring
         )
-    except ValueError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(LogOptions(level="warning"))
@@ -108,7 +106,7 @@ async def _call(
             on_signal(placed.stop)
             return await placed.ended()
     except (NotDialled, VariableError) as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        say_error(error)
         return None
 
 

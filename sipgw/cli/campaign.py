@@ -25,7 +25,7 @@ from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns,
 from sipgw.outbound.job_dialer import LOOK, OutboundDialer
 from sipgw.outbound.jobs import Campaign, CampaignState, Job, Jobs
 from sipgw.outbound.retries import JobState
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 
 CALLBACKS = "callbacks"

@@ -2,10 +2,15 @@
 
 from rich.markup import escape
 
+from media.fast import used
 from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.oidc import OidcOptions
+from sipgw.config.stir import StirOptions
 from sipgw.console import ConfigFile, one_line_errors, out
+from sipgw.policy.stir.certificates import load_roots
+from sipgw.policy.stir.signer import StirSigner
 
 
 def check(config: ConfigFile = None) -> None:
@@ -21,7 +26,26 @@ def check(config: ConfigFile = None) -> None:
         if lacking := every.unspoken():
             raise ConfigError("; ".join(lacking))
         _say_who_may_call(settings)
+        _say_who_vouches(settings.stir)
+        _say_who_signs_in(settings.web.oidc)
+        out.print(f"media  {used()}", soft_wrap=True)
         out.print("[green]the configuration is valid[/]")
+
+
+def _say_who_signs_in(options: OidcOptions) -> None:
+    if options.issuer:
+        groups = len({*options.viewers, *options.operators, *options.admins})
+        out.print(f"people sign in by {escape(options.issuer)}: {groups} groups have a role", soft_wrap=True)
+        out.print(f"       it must know the redirect URI {escape(options.redirect_uri)}", soft_wrap=True)
+
+
+def _say_who_vouches(options: StirOptions) -> None:
+    """Raises `StirError`."""
+    if options.roots:
+        out.print(f"stir   signed numbers of callers are verified: {len(load_roots(options.roots))} authorities")
+    if options.key:
+        StirSigner(options)
+        out.print(f"stir   calls out are signed with attestation {options.attest}")
 
 
 def _say_who_may_call(settings: GatewayConfig) -> None:

@@ -20,7 +20,7 @@ from sipgw.policy.gate.dnc import LINE, OwnList, opened
 from sipgw.policy.gate.gate import GateRefusal, gate_of
 from sipgw.policy.gate.number_set import TOLD, numbers_of
 from sipgw.policy.gate.rules import GateRequest
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.trunks.trunks import Trunks
 
@@ -141,11 +141,8 @@ def _there(moment: datetime, number: str, country: str) -> str:
 
 
 def _e164(number: str, country: str) -> str:
-    try:
+    with one_line_errors(2, NumberError):
         return e164(number, _country(country))
-    except NumberError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
 
 
 def _country(country: str) -> str:

@@ -1,5 +1,7 @@
 """The command line. Each command is imported when it is used, so that it does not load the others."""
 
+import gc
+import os
 import sys
 from functools import cache
 from importlib import import_module
@@ -26,10 +28,6 @@ OWN = {
         "sipgw.cli.config:config",
         "The configuration as it holds.",
     ),
-    "init": (
-        "sipgw.cli.init:init",
-        "Write a configuration for a carrier or PBX, with the portal fields to set beside it.",
-    ),
     "call": (
         "sipgw.cli.call:call",
         "Call somebody and let the agent talk with them.",
@@ -42,6 +40,10 @@ OWN = {
         "sipgw.cli.records:records",
         "What is kept of calls: export it, forget a caller, delete what is old.",
     ),
+    "knowledge": (
+        "sipgw.cli.knowledge:knowledge",
+        "The documents that an agent answers from: read them, ask them, measure the answers.",
+    ),
     "dnc": (
         "sipgw.cli.dnc:dnc",
         "The do-not-call list.",
@@ -52,11 +54,14 @@ OWN = {
     ),
     "support": (
         "sipgw.cli.support:support",
-        "Write a file for whoever helps you: configuration, versions, log and the latest calls, secrets masked.",
+        "Write a file for a support request: configuration, versions, log and the latest calls, secrets masked.",
     ),
 }
 """The commands of this package by name: their place (a function or a group of commands), and a sentence of help."""
-ORDER = ("serve", "check", "config", "demo", "init", "call", "campaign", "records", "dnc", "web", "doctor", "support")
+ORDER = (
+    "serve", "check", "config", "demo", "init", "call", "campaign", "records", "knowledge", "dnc", "web", "doctor",
+    "support",
+)  # fmt: skip
 """The order of the help; other commands follow."""
 
 
@@ -90,7 +95,12 @@ class Commands(TyperGroup):
     def load(self, name: str) -> None:
         """Import a command, with its options."""
         module, _, attribute = commands()[name][0].partition(":")
-        found = getattr(import_module(module), attribute)
+        gc.disable()  # an import makes a hundred thousand objects and hardly any garbage: looking for it took a fifth
+        try:
+            found = getattr(import_module(module), attribute)
+        finally:
+            gc.enable()
+            gc.freeze()
         alone = typer.Typer(**LOOK, add_completion=False)
         alone.callback()(lambda: None)
         if isinstance(found, typer.Typer):
@@ -100,7 +110,20 @@ class Commands(TyperGroup):
         group = typer.main.get_command(alone)
         if not isinstance(group, TyperGroup):
             raise TypeError("a Typer with a callback makes no group")
+        _in_words(group.commands[name])
         self.add_command(group.commands[name])
+
+
+def _in_words(command: Any) -> None:
+    """Let the help name files, numbers and texts in the place of types of Python."""
+    for one in getattr(command, "commands", {}).values():
+        _in_words(one)
+    for param in command.params:
+        if param.param_type_name == "argument":
+            param.display_type = lambda ctx: ""  # its name says it
+        elif param.metavar is None and not (param.is_flag or param.type_descriptor.is_choice):
+            kind = param.bare_type()
+            param.metavar = "FILE" if "Path" in kind else "NUMBER" if kind in ("int", "float") else "TEXT"
 
 
 app = typer.Typer(
@@ -131,4 +154,5 @@ def every() -> TyperGroup:
 
 def main() -> None:
     """The console script."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads wait in a busy loop: twice the work a turn
     app(prog_name="sipgw", args=sys.argv[1:])

@@ -19,7 +19,8 @@ from sipgw.gateway.maintenance import delete_old
 from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.retention import Removed
 from sipgw.records.cdr.export import as_csv, as_json
-from sipgw.records.store import CallFilter, Store
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts
 
 SHOWN = 20
@@ -50,6 +51,8 @@ def export(
         raise typer.Exit(2)
     with one_line_errors():
         settings, agents = load_all(config)
+        forms = [one.report for one in (settings, *agents.values())]
+        fields = sorted({one.name for form in forms for one in form.fields})
         wanted = CallFilter(_utc(since), _utc(until), number, trunk, agent, ending=ending)
 
         async def run() -> None:
@@ -60,7 +63,7 @@ def export(
                     if output
                     else contextlib.nullcontext(sys.stdout) as to
                 ):
-                    async for text in kind(store, wanted, Agents(settings, agents).redact("exports")):
+                    async for text in kind(store, wanted, Agents(settings, agents).redact("exports"), fields):
                         to.write(text)
 
         asyncio.run(run())

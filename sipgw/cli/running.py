@@ -29,7 +29,7 @@ from sipgw.events import (
     Disposition,
     Event,
 )
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.trunks.route_selector import NotDialled
 from sipgw.web.api import KEY, PREFIX
 from sipgw.web.local_key import found_at, key_file

@@ -1,9 +1,10 @@
 """``sipgw serve``: answer calls until a signal."""
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -13,7 +14,7 @@ from rich.markup import escape
 from sipgw.cli.banner import say_how_to_call
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
-from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors
+from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
@@ -23,24 +24,37 @@ from sipgw.sip.handover import Offer
 from sipgw.telemetry import log
 from sipgw.web.server import Dashboard
 
+Load = Callable[[], tuple[GatewayConfig, Mapping[str, AgentConfig]]]
+"""Reads the configuration, and those of the agents beside it. Raises `ConfigError`."""
+
 
 def serve(
     config: ConfigFile = None,
+    host: Annotated[str, typer.Option(help="Address to listen on for SIP, in the place of [sip] host.")] = "",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of SIP, in the place of [sip] port; 0: any that is free.")
+    ] = None,
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="Take the place of the gateway that runs here; it ends with its last call."),
     ] = False,
 ) -> None:
     """Answer calls until Ctrl-C."""
-    with one_line_errors():
+
+    def read() -> tuple[GatewayConfig, Mapping[str, AgentConfig]]:
         settings, agents = load_all(config)
+        sip = replace(settings.sip, host=host or settings.sip.host, port=settings.sip.port if port is None else port)
+        return replace(settings, sip=sip), agents
+
+    with one_line_errors():
+        settings, agents = read()
         if take_over:
             settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
         log.configure(settings.log, redactor_for(settings.privacy, "logs"))
-        asyncio.run(_serve(settings, agents, config))
+        asyncio.run(_serve(settings, agents, read))
 
 
-async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: Path | None) -> None:
+async def _serve(settings: GatewayConfig, agents: Mapping[str, AgentConfig], read: Load) -> None:
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -50,17 +64,16 @@ async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
-    err.print("starting ...")
-    async with (
-        Gateway(settings, agents=agents) as gateway,
-        Dashboard(gateway, settings.web) as dashboard,
-        OutboundDialer(gateway) as dialling,
-        Offer(settings.store.handover, stop.set) as offer,
-        when_quiet(lambda: gateway.calls),
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        with working("starting"):
+            gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
+            dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web))
+            dialling = await stack.enter_async_context(OutboundDialer(gateway))
+            offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
+            await stack.enter_async_context(when_quiet(lambda: gateway.calls))
         say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
-            reloading = group.create_task(_reload(gateway, file, reload))
+            reloading = group.create_task(_reload(gateway, read, reload))
             await stop.wait()
             reloading.cancel()
         dialling.finish()
@@ -79,13 +92,13 @@ async def _serve(settings: GatewayConfig, agents: dict[str, AgentConfig], file: 
         await gateway.registry.stop_all()  # before all that may wait for the database
 
 
-async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
+async def _reload(gateway: Gateway, read: Load, asked: asyncio.Event) -> None:
     """Reload the configuration at each request, and print the changes."""
     while True:
         await asked.wait()
         asked.clear()
         try:
-            found = await gateway.reload(*load_all(file))
+            found = await gateway.reload(*read())
         except EXPECTED as error:
             if gateway.config.log.format == "json":
                 structlog.get_logger().error("not reloaded", cause=str(error))

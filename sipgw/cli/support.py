@@ -22,7 +22,7 @@ def support(
     log: Annotated[Path | None, typer.Option("--log", help="Log file whose end is put in.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write a file for whoever helps you: configuration, versions, log and the latest calls, secrets masked."""
+    """Write a file for a support request: configuration, versions, log and the latest calls, secrets masked."""
     with one_line_errors():
         settings, agents = load_all(config)
     text = _end_of(log) if log else ""

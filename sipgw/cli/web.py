@@ -10,7 +10,7 @@ import typer
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, one_line_errors
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
 from sipgw.web.principal import SCOPES, Role

@@ -1,21 +1,36 @@
 """Options of an agent: greeting, prompt, providers, languages, routes to it, and the lookup at the start of a call."""
 
+import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 from annotated_types import Gt, Len, MaxLen
 
 from agent.phrases import PHRASES
+from agent.records import Part
+from agent.relay.call import check_url
 from agent.stock import STOCK
+from sipgw.config.registry import providers
+from sipgw.sip.identity import Verdict
 
-SttName = Literal["assemblyai", "deepgram", "cartesia", "local"]
-LlmName = Literal["openai", "openai_backup", "local"]
-TtsName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
-RealtimeName = Literal["assemblyai", "openai"]
+if TYPE_CHECKING:
+    SttName: TypeAlias = str
+    LlmName: TypeAlias = str
+    TtsName: TypeAlias = str
+    RealtimeName: TypeAlias = str
+    SttChoice: TypeAlias = str
+    LlmChoice: TypeAlias = str
+    TtsChoice: TypeAlias = str
+    RealtimeChoice: TypeAlias = str
+else:  # the registered names, which errors and the reference list
+    SttName, LlmName, TtsName, RealtimeName = (Literal[tuple(providers(part))] for part in get_args(Part))
+    SttChoice, LlmChoice, TtsChoice = (Literal["auto", names] for names in (SttName, LlmName, TtsName))
+    RealtimeChoice = Literal["", RealtimeName]
 
 Sentence = Literal[
     "filler", "reprompt", "again", "hardly", "goodbye", "goodbye_silence", "goodbye_overtime", "apology", "connecting",
-    "not_connected", "not_done",
+    "not_connected", "not_done", "emergency",
 ]  # fmt: skip
 
 
@@ -26,7 +41,7 @@ class LanguageOptions:
     code: str
     """ISO 639-1: en, es, fr, de, hi, pt or it."""
     voice_id: str = ""
-    """The voice for it, as its provider calls it; empty for the agent's own, which then has to know the language."""
+    """The voice for it, by its provider's name; empty: the agent's own, which must then speak the language."""
     tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
     sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
@@ -34,7 +49,7 @@ class LanguageOptions:
     `reprompt` (is somebody there?), `again` (please say it once more), `hardly` (the caller can hardly be heard),
     `goodbye` (the model hangs up without a word), `goodbye_silence` (nobody speaks), `goodbye_overtime` (the call has
     lasted long enough), `apology` (a provider fails), `connecting` (then there is somebody to transfer the caller
-    to), `not_connected` (a transfer failed), `not_done` (what a key stands for failed)."""
+    to), `not_connected` (a transfer failed), `not_done` (what a key stands for failed), `emergency` (see `[agent]`)."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
@@ -45,19 +60,23 @@ class LanguageOptions:
         """The stock sentences, as far as they are not changed here."""
         return {**STOCK[self.code], **{name: text for name, text in self.sentences.items() if text}}
 
+    def voices(self, chosen: Sequence[str]) -> tuple[str, ...]:
+        """The providers of its voice in order, where the agent's are `chosen`."""
+        return tuple(dict.fromkeys((self.tts, *chosen) if self.tts else chosen))
+
 
 @dataclass(frozen=True)
 class PrefetchOptions:
-    """The tool that is run with the number of the other side; its result stands in the prompt."""
+    """The tool that runs with the number of the other side; the prompt gets its result."""
 
     tool: str = ""
-    """Its name: of the file of tools or of an MCP server, and not one that changes something. Empty: none."""
+    """Its name, in the file of tools or on an MCP server; not a tool that changes something. Empty: none."""
     argument: str = "number"
     """The tool's parameter that takes the number, as in ``+15551234567``."""
     limit: Annotated[float, Gt(0)] = 3.0
     """Seconds after which the call goes on without it."""
     verified: bool = False
-    """Whether it is done only for numbers that the telephone company vouches for: others can be forged."""
+    """Whether it runs only for numbers that the carrier has verified. Other numbers can be forged."""
 
 
 @dataclass(frozen=True)
@@ -75,31 +94,43 @@ class AgentOptions:
     """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
     `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
     voicemail: str = ""
-    """What is left after the beep; empty for a sentence made of `business`."""
+    """The message after the beep; empty: a sentence made of `business`."""
+    screening: str = ""
+    """What is said to a call screen, once: who calls and why, in one sentence. Then the agent waits for the person.
+    Empty: `outbound_greeting`, or a sentence made of `business` and of {{topic}}."""
     variables: tuple[str, ...] = ()
-    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
-    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
+    """Names of values of outgoing calls (``--var name=Ann``, columns of a campaign), for ``{{name}}`` in prompt and
+    greeting. In calls that come in they are empty."""
     notice: str = ""
     """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
     """System prompt; empty for the one of the order desk."""
-    stt: Literal["auto", SttName] = "auto"
-    """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
-    llm: Literal["auto", LlmName] = "auto"
-    """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
-    tts: Literal["auto", TtsName] = "auto"
-    """Text to speech; `auto` is the first of the first three that there is a key for, otherwise the embedded voice."""
-    realtime: Literal["", RealtimeName] = ""
-    """Speech to speech: one provider that hears, thinks and speaks, in the place of `stt`, `llm` and `tts`. These
-    then only brief colleagues and leave messages on answering machines."""
+    stt: SttChoice = "auto"
+    """Speech to text; `auto` is the first of these with a key, otherwise the embedded models."""
+    llm: LlmChoice = "auto"
+    """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo model."""
+    tts: TtsChoice = "auto"
+    """Text to speech; `auto` is the first of the first three with a key, otherwise the embedded voice."""
+    brain: str = ""
+    """Address (``wss://…``) of your own server that replaces `llm`. It uses the messages of ConversationRelay (Twilio's
+    and Telnyx's), and has its own `prompt` and `tools`. ``ws://…`` is allowed only for a local host. Empty: none."""
+    brain_key: str = field(default="", repr=False)
+    """Key, such as Twilio's auth token, that signs the request to `brain` (``X-Twilio-Signature``). Empty: unsigned."""
+    brain_parameters: dict[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """Values that `brain` gets as ``customParameters``. Values of the call replace ``{{name}}``, as in `prompt`."""
+    brain_partials: bool = False
+    """Whether `brain` also gets the caller's words before they are final (``last: false``)."""
+    realtime: RealtimeChoice = ""
+    """Speech to speech: one provider replaces `stt`, `llm` and `tts` in the conversation. These three then only
+    brief colleagues and leave messages on answering machines. Empty: none."""
     realtime_backup: tuple[RealtimeName, ...] = ()
-    """Who goes on when `realtime` fails, in this order."""
+    """Providers that replace `realtime` when it fails, in this order."""
     stt_backup: tuple[SttName, ...] = ()
-    """Who goes on hearing when `stt` fail, in this order."""
+    """Providers that replace `stt` when it fails, in this order."""
     llm_backup: tuple[LlmName, ...] = ()
-    """Who goes on thinking when `llm` fails, in this order."""
+    """Providers that replace `llm` when it fails, in this order."""
     tts_backup: tuple[TtsName, ...] = ()
-    """Who goes on speaking when `tts` fails, in this order."""
+    """Providers that replace `tts` when it fails, in this order."""
     keyterms: Annotated[tuple[Annotated[str, Len(1, 50)], ...], MaxLen(100)] = ()
     """Words that the STT listens for, such as names of products; Cartesia takes 1200 characters together. The embedded
     STT, Deepgram before Nova-3 and OpenAI Realtime do not listen for them."""
@@ -107,15 +138,18 @@ class AgentOptions:
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""
     """Said when a provider fails; empty for a sentence in the caller's language."""
+    emergency: str = ""
+    """Said to callers who need an ambulance, the police or the fire brigade: the agent cannot call them. Empty for a
+    sentence in the caller's language; {{emergency_number}} is the number of the caller's country, if it is known."""
     collect_digits: bool = False
     """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
     expect_answers: bool = True
-    """Whether the model may tell with a question what it has asked for, and that it waits for the caller: numbers and
-    addresses are then not cut off. Not for embedded models and speech to speech."""
+    """Whether the model may report which kind of answer its question asks for, and that it waits for the caller. The
+    gateway then does not cut off numbers and addresses. Not for embedded models and speech to speech."""
     about: str = ""
-    """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
+    """The task of this agent in a few words, for other agents that may hand calls over to it."""
     hand_over: tuple[str, ...] = ()
-    """Names of the agents that it may hand a call over to, with all that was said; empty: none."""
+    """Names of the agents to which it may hand a call over, with everything that was said; empty: none."""
     ambience: str = ""
     """What callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at most 130
     s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are transferred
@@ -127,13 +161,29 @@ class AgentOptions:
     ambience_level: float = -45.0
     """How loud both are on the average, in dBm0, from -70 to -25; an agent speaks at about -20."""
     opening: str = ""
-    """Said when another agent has handed a call over to this one; empty: it goes on without a word about that."""
+    """Said when another agent has handed a call over to this one; empty: it continues without such a sentence."""
 
     def __post_init__(self) -> None:
+        if self.brain:
+            self._check_brain()
         if not -70 <= self.ambience_level <= -25:
             raise ValueError("ambience_level must be from -70 to -25 dBm0")
         if not 0.5 <= self.thinking_after <= 10:
             raise ValueError("thinking_after must be from 0.5 to 10 s")
+
+    @property
+    def brain_host(self) -> str:
+        """The host of `brain`, which is no secret; empty for none."""
+        return urllib.parse.urlsplit(self.brain).hostname or ""
+
+    def _check_brain(self) -> None:
+        try:
+            check_url(self.brain)
+        except ValueError as error:
+            raise ValueError(f"brain: {error}") from None
+        for name in ("realtime", "hand_over", "collect_digits"):
+            if getattr(self, name):
+                raise ValueError(f"brain: not with {name}, which the messages of ConversationRelay do not have")
 
 
 @dataclass(frozen=True)
@@ -148,3 +198,6 @@ class RouteOptions:
     """Name of the trunk."""
     header: str = ""
     """A header of the INVITE and its value: ``X-Department: sales``."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Verdicts on the caller's number, one of which must hold: `verified` (by our check of its signature, or by the
+    carrier's `verstat`), `passed`, `failed`, `unverified` or `unsigned` (our check alone); empty: all."""

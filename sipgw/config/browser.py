@@ -21,7 +21,7 @@ class BrowserOptions:
     """Calls from the page ``/phone``, and operators who speak from a page."""
 
     max_calls: Annotated[int, Interval(ge=0, le=1000)] = 10
-    """Calls at the same time, operators included; one more is told to try later. 0 turns both off."""
+    """Calls at the same time, operators included; one more is refused. 0 turns both off."""
     port_range: tuple[int, int] | None = None
     """First and last UDP port for browsers, one for each interface of each call; none: any that the system has free."""
     addresses: tuple[str, ...] = ()

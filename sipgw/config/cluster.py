@@ -17,9 +17,9 @@ class ClusterOptions:
     """Where it is: ``redis://:password@host:6379/0``, or ``rediss://`` for TLS; ``pip install 'sipgw[redis]'``. Empty:
     this gateway is by itself."""
     prefix: str = "sipgw"
-    """How the names of all keys begin: other gateways with the same prefix are of the same cluster."""
+    """The beginning of the names of all keys: gateways with the same prefix form one cluster."""
     name: str = ""
-    """How the others call this gateway; empty: the name of the machine."""
+    """The name of this gateway for the others; empty: the name of the machine."""
 
     def __post_init__(self) -> None:
         if self.redis and not _REDIS.fullmatch(self.redis):

@@ -8,38 +8,31 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from dotenv import dotenv_values
 
+from agent.ivr.options import IvrOptions
 from agent.mcp_options import McpOptions
-from agent.providers.assemblyai_session import AssemblyAIOptions
-from agent.providers.assemblyai_speak import AssemblyAITtsOptions
-from agent.providers.cartesia_ink import CartesiaOptions
-from agent.providers.cartesia_sonic import CartesiaTtsOptions
-from agent.providers.deepgram_listen import DeepgramOptions
-from agent.providers.deepgram_speak import DeepgramTtsOptions
-from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
-from agent.providers.local.host import LocalSpeechOptions
-from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_realtime import OpenAIRealtimeOptions
-from agent.providers.openai_speak import OpenAITtsOptions
-from agent.providers.polly import PollyOptions
-from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turn_taking.options import TurnOptions
 from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions, PrefetchOptions, RouteOptions
+from sipgw.config.alarms import AlarmOptions
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.cluster import ClusterOptions
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.drain import DrainOptions
+from sipgw.config.embed import EmbedOptions
+from sipgw.config.emergency import check_no_emergency
 from sipgw.config.errors import OperatorError
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
+from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.config.log import LogOptions
+from sipgw.config.messages import MailOptions, MessageOptions
 from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build, merged
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
@@ -51,6 +44,9 @@ from sipgw.config.records import (
     StoreOptions,
     WebhookOptions,
 )
+from sipgw.config.registry import tables, variables
+from sipgw.config.report import ReportOptions
+from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -58,12 +54,26 @@ from sipgw.sip.endpoint_options import EndpointOptions
 T = TypeVar("T")
 
 
+def _with_tables(kind: type[T]) -> type[T]:
+    """Give a configuration the tables of the registered providers."""
+    kind.__annotations__ = {**kind.__annotations__, **tables()}
+    for section, options in tables().items():
+        setattr(kind, section, field(default_factory=options))
+    return kind
+
+
 @dataclass(frozen=True)
+@_with_tables
 class AgentConfig:
-    """What holds for the calls of one agent: the tables that a file of `agents/` may change."""
+    """What holds for the calls of one agent: the tables that a file of `agents/` may change.
+
+    The tables of the registered providers stand beside those below; see `table`.
+    """
 
     agent: AgentOptions = field(default_factory=AgentOptions)
     turns: TurnOptions = field(default_factory=TurnOptions)
+    ivr: IvrOptions = field(default_factory=IvrOptions)
+    """Telephone menus and queues that calls out reach."""
     gate: GateOptions = field(default_factory=GateOptions)
     """What may be dialled, whom, when and how often."""
     transfer: TransferOptions = field(default_factory=TransferOptions)
@@ -72,35 +82,30 @@ class AgentConfig:
     prices: tuple[PriceOptions, ...] = ()
     """What things cost, before the price table of the package."""
     languages: tuple[LanguageOptions, ...] = ()
-    """What the agent speaks, the first one first; empty is English."""
+    """The languages of the agent, which begins in the first; empty: English."""
     mcp: tuple[McpOptions, ...] = ()
     """MCP servers that the agent has tools from, beside its file."""
     prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
     """What is looked up by the number of a call as it begins."""
-    assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
-    assemblyai_tts: AssemblyAITtsOptions = field(default_factory=AssemblyAITtsOptions)
-    assemblyai_agent: VoiceAgentOptions = field(default_factory=VoiceAgentOptions)
-    """Speech to speech: AssemblyAI's Voice Agent."""
-    cartesia: CartesiaOptions = field(default_factory=CartesiaOptions)
-    cartesia_tts: CartesiaTtsOptions = field(default_factory=CartesiaTtsOptions)
-    deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
-    deepgram_tts: DeepgramTtsOptions = field(default_factory=DeepgramTtsOptions)
-    openai: OpenAIOptions = field(default_factory=OpenAIOptions)
-    openai_backup: OpenAIOptions = field(default_factory=OpenAIOptions)
-    """A second server or model, for `llm_backup`."""
-    openai_tts: OpenAITtsOptions = field(default_factory=OpenAITtsOptions)
-    openai_realtime: OpenAIRealtimeOptions = field(default_factory=OpenAIRealtimeOptions)
-    """Speech to speech: OpenAI Realtime."""
-    polly: PollyOptions = field(default_factory=PollyOptions)
-    elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
-    local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     callbacks: CallbackOptions = field(default_factory=CallbackOptions)
+    report: ReportOptions = field(default_factory=ReportOptions)
+    knowledge: KnowledgeOptions = field(default_factory=KnowledgeOptions)
+    messages: MessageOptions = field(default_factory=MessageOptions)
+    """Messages that the agent takes for people who are not there."""
 
     def __post_init__(self) -> None:
         _once("languages", [language.code for language in self.languages])
+
+    def table(self, section: str) -> Any:
+        """The options of a provider by its table's name. Raises `AttributeError`."""
+        return getattr(self, section)
+
+    def having(self, **tables: Any) -> Self:
+        """The same with other tables."""
+        return replace(self, **tables)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -117,18 +122,26 @@ class GatewayConfig(AgentConfig):
     trunks: tuple[TrunkOptions, ...] = ()
     """Empty, and no accounts: calls come from loopback and private networks only."""
     accounts: tuple[AccountOptions, ...] = ()
-    """Softphones, desk phones and PBXs that prove who they are by a password."""
+    """Softphones, desk phones and PBXs that authenticate by a password."""
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     people: tuple[PersonOptions, ...] = ()
-    """Whom callers can be transferred to, beside the `transfer_to` of their trunk."""
+    """People to whom callers can be transferred, in addition to the `transfer_to` of their trunk."""
+    stir: StirOptions = field(default_factory=StirOptions)
+    """Signed caller numbers (STIR/SHAKEN)."""
     limits: LimitOptions = field(default_factory=LimitOptions)
-    """Who is turned away of those who call, and how."""
+    """Limits on calls that come in, and the answers to refused calls."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
+    embed: EmbedOptions = field(default_factory=EmbedOptions)
+    """A talk button on your web site."""
     webhooks: tuple[WebhookOptions, ...] = ()
-    """Servers that are told what happens in calls."""
+    """Servers that receive events of calls."""
+    mail: MailOptions = field(default_factory=MailOptions)
+    """The server that takes mail to the owner."""
+    alarms: AlarmOptions = field(default_factory=AlarmOptions)
+    """When the sound of too many calls of a trunk is bad."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     """What this gateway shares with others."""
@@ -142,9 +155,13 @@ class GatewayConfig(AgentConfig):
         for what, names in (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
-            ("webhooks", [webhook.name for webhook in self.webhooks]),
+            ("webhooks", [*(webhook.name for webhook in self.webhooks), "[mail]"]),
         ):
             _once(what, names)
+        if self.embed.origins and not self.browser.max_calls:
+            raise ValueError("[embed] needs calls from browsers: [browser] max_calls is 0")
+        if self.alarms.mail_to and not self.mail.host:
+            raise ValueError("[alarms] mail_to needs a server that takes mail: [mail] host")
         trunks = {trunk.name: trunk for trunk in self.trunks}
         for account in self.accounts:
             if account.trunk and account.trunk not in trunks:
@@ -153,12 +170,35 @@ class GatewayConfig(AgentConfig):
         for one in self.people:
             if one.trunk and one.trunk not in trunks:
                 raise ValueError(f"[[people]] {one.name!r} names a trunk {one.trunk!r} that is not there")
+            through = [trunks[one.trunk]] if one.trunk else self.trunks
+            countries = {trunk.country for trunk in through} - {""}
+            where = f"[[people]] {one.name!r}"
+            check_no_emergency(one.uri.user, where, countries or self.gate.countries, self._extensions(*through))
             if one.mode in ("refer", "attended") and not one.uri.user and one.uri.host in users:
                 raise ValueError(f'[[people]] {one.name!r} has a phone here: its mode must be "bridge" or "warm"')
+        self._check_verdicts()
         served = {account.trunk for account in self.accounts}
         for trunk in self.trunks:
+            for number in (trunk.test_number, trunk.transfer_uri.user if trunk.transfer_uri else ""):
+                countries = {trunk.country} - {""}
+                where = f"trunk {trunk.name!r}"
+                check_no_emergency(number, where, countries or self.gate.countries, self._extensions(trunk))
             if trunk.proof == "digest" and trunk.name not in served:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
+
+    def _check_verdicts(self) -> None:
+        """Raises `ValueError` for a rule that asks for a verdict which nobody gives."""
+        for where, verdicts in (
+            *((f"trunk {trunk.name!r}", trunk.verdicts) for trunk in self.trunks),
+            *((f"[[routes]] agent = {route.agent!r}", route.verdicts) for route in self.routes),
+        ):
+            if set(verdicts) - {"verified"} and not self.stir.roots:
+                raise ValueError(f"{where}: verdicts: nobody checks signatures without [stir] roots")
+
+    def _extensions(self, *trunks: TrunkOptions) -> tuple[str, ...]:
+        """The extensions that may be dialled through all of `trunks`."""
+        as_dialled = bool(trunks) and all(trunk.number_format == "as_dialled" for trunk in trunks)
+        return self.gate.extensions if as_dialled else ()
 
     @property
     def audit_folder(self) -> Path:
@@ -178,7 +218,7 @@ class ConfigError(OperatorError):
 
 def environment() -> dict[str, str]:
     """`.env` of the working directory, overridden by the process's environment; empty values count as unset."""
-    merged = {**dotenv_values(".env"), **os.environ}
+    merged = {**dotenv_values(".env", interpolate=False), **os.environ}
     return {name: value for name, value in merged.items() if value}
 
 
@@ -239,22 +279,7 @@ def explain(text: str, name: str, error: OptionError) -> str:
 
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
-KEYS = {
-    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key", "assemblyai_tts.api_key", "assemblyai_agent.api_key"),
-    "AWS_ACCESS_KEY_ID": ("polly.api_key",),
-    "AWS_REGION": ("polly.region",),
-    "AWS_SECRET_ACCESS_KEY": ("polly.secret_key",),
-    "AWS_SESSION_TOKEN": ("polly.session_token",),
-    "CARTESIA_API_KEY": ("cartesia.api_key", "cartesia_tts.api_key"),
-    "CARTESIA_VOICE_ID": ("cartesia_tts.voice_id",),
-    "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_tts.api_key"),
-    "OPENAI_API_KEY": ("openai.api_key", "openai_tts.api_key", "openai_realtime.api_key"),
-    "OPENAI_BASE_URL": ("openai.url",),
-    "OPENAI_MODEL": ("openai.model",),
-    "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),
-    "ELEVENLABS_VOICE_ID": ("elevenlabs.voice_id",),
-    "SIPGW_WEB_PASSWORD": ("web.password",),
-}
+KEYS = variables() | {"SIPGW_WEB_PASSWORD": ("web.password",)}
 
 
 def keys_of(variables: Mapping[str, str]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
+from agent.providers.provider import Unit
+
 Part = Literal["trunk", "stt", "llm", "tts", "realtime"]
-Unit = Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
 
 
 @dataclass(frozen=True)
 class PriceOptions:
-    """One line of the price table. Lines of the configuration go before those of the package."""
+    """One line of the price table. Lines of the configuration take precedence over those of the package."""
 
     part: Part
     """``trunk``, ``stt`` (seconds of sound), ``llm`` (tokens), ``tts`` (characters), ``realtime`` (seconds, and
@@ -26,18 +27,18 @@ class PriceOptions:
     per: Annotated[float, Gt(0)] = 1
     """So many units for `price`: 60 seconds, 1_000_000 tokens."""
     since: date | None = None
-    """The day from which it holds, as ``2026-06-01``; a later line of the same name follows it."""
+    """The first day on which it applies, as ``2026-06-01``; a later line of the same name replaces it from then on."""
     direction: Literal["", "in", "out"] = ""
     """Trunks: only calls that come in, or go out."""
     prefix: str = ""
-    """Trunks: only calls with numbers that begin so; the longest that fits counts."""
+    """Trunks: only calls with numbers that begin so; the longest matching prefix counts."""
     rounding: str = "60/60"
     """Trunks: seconds that are charged at least, and the step after that: ``"60/60"`` whole minutes, ``"60/6"``,
     ``"1/1"`` by the second."""
     source: str = ""
     """Where the price is from."""
     estimate: bool = False
-    """Whether nobody has compared it with a bill or the vendor's own page: costs that rest on it are marked."""
+    """Whether nobody has compared it with a bill or the vendor's own page: costs with this price are marked."""
 
     def __post_init__(self) -> None:
         self.steps  # noqa: B018  what cannot be used is told now
@@ -69,9 +70,16 @@ class PriceOptions:
 
 @dataclass(frozen=True)
 class CostOptions:
-    """What a call may cost, in the currency of the prices; 0 is as much as it takes."""
+    """What a call may cost, in the currency of the prices; 0: no limit."""
 
     per_call: Annotated[float, Ge(0)] = 0
     """Then the agent says goodbye and hangs up."""
     goodbye: str = "I am sorry, I have to end this call now. Thank you for calling. Goodbye."
-    """What it says then, or when the day's money or minutes ([limits]) are spent."""
+    """What it says then, or when the day's money or minutes ([limits]) are used up."""
+    currency: str = "USD"
+    """The currency of the prices, as pages show it: three letters (ISO 4217). The prices of the package are in US
+    dollars: with another currency, put prices of your own for everything."""
+
+    def __post_init__(self) -> None:
+        if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
+            raise ValueError(f'currency {self.currency!r} must be three letters like "EUR"')

@@ -26,7 +26,7 @@ class WindowOptions:
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat")
     """The days on which it begins."""
     countries: tuple[str, ...] = ()
-    """Two letters each: whose numbers it is for. Empty: those of every country that no window names."""
+    """Two letters each: the countries of the numbers. Empty: every country that no other window names."""
 
     def __post_init__(self) -> None:
         self.span  # noqa: B018  invalid hours are reported now
@@ -57,7 +57,7 @@ class GateOptions:
     """What may be dialled. An agent's file may change it for its own calls."""
 
     countries: tuple[str, ...] = ()
-    """Two letters each: whose numbers may be dialled. Empty: those of the trunk's own `country`."""
+    """Two letters each: the countries whose numbers may be dialled. Empty: the trunk's own `country`."""
     prefixes: tuple[str, ...] = ()
     """Further numbers that may be dialled, by their beginning: ``"+4420"``. Premium rate stays refused."""
     never: tuple[str, ...] = ()

@@ -39,31 +39,34 @@ class AdmissionOptions:
     """Limits on what comes in."""
 
     realm: str = "sipgw"
-    """The realm of our challenges; phones show it beside the question for the password."""
+    """The realm of our challenges; phones show it when they ask for the password."""
     algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], MinLen(1)] = ("SHA-256", "MD5")
     """Digests that phones may choose from (RFC 8760), the strongest first. Set it to ``["MD5"]`` for old phones that
     give up when they see another one."""
-    max_calls: Annotated[int, Gt(0)] = 500
-    """Calls at the same time on all trunks; one more is answered 503."""
+    max_calls: int | Literal["auto"] = 500
+    """Calls at the same time on all trunks; one more is answered 503. ``"auto"``: as many as this machine holds, by how
+    busy the gateway's processes are with the present ones."""
     delay_limit: Annotated[float, Gt(0)] = 0.1
     """Seconds by which sound may be late on its way through this machine, for about a second; then it has more calls
     than it can serve, and one more is answered 503 until 5 s after."""
     calls_per_second: Annotated[float, Gt(0)] = 200
-    """New calls from one known address, four times as many at once; what is more is answered 503."""
+    """New calls from one known address, four times as many in a burst; more are answered 503."""
     strangers_per_second: Annotated[float, Gt(0)] = 200
-    """Messages from all unknown addresses together; what is more is not even read."""
+    """Messages from all unknown addresses together; more are not read."""
     stranger_per_second: Annotated[float, Gt(0)] = 20
-    """Messages from one unknown address, five times as many at once; what is more is not even read."""
+    """Messages from one unknown address, five times as many in a burst; more are not read."""
     failures_per_minute: Annotated[float, Gt(0)] = 10
     """Wrong passwords from one address; after as many at once it gets no answer for a while."""
 
     def __post_init__(self) -> None:
         if not self.realm.isascii() or not self.realm.isprintable() or set(self.realm) & set('"\\'):
             raise ValueError("realm must be plain printable text without quotes")
+        if self.max_calls != "auto" and self.max_calls < 1:
+            raise ValueError("max_calls must be 'auto' or more than 0")
 
 
 @dataclass(frozen=True)
-class PersonOptions:
+class NumberLimit:
     """A dialled number behind which there is one person, or a few."""
 
     number: str
@@ -81,7 +84,7 @@ class LimitOptions:
     window: Annotated[float, Gt(0)] = 3600
     """Seconds in which calls are counted."""
     per_number: Annotated[int, Ge(0)] = 0
-    """Calls from one number within `window`. Those who withhold theirs are not counted."""
+    """Calls from one number within `window`. Calls with a withheld number are not counted."""
     per_network: Annotated[int, Ge(0)] = 0
     """Calls from one IPv4 address, or IPv6 network of 64 bits, within `window`: for phones rather than carriers."""
     at_once_per_number: Annotated[int, Ge(0)] = 0
@@ -90,7 +93,7 @@ class LimitOptions:
     """Minutes of all calls, in and out, from midnight to midnight by this machine's clock."""
     money_per_day: Annotated[float, Ge(0)] = 0
     """What all calls may cost in a day, in the currency of the prices."""
-    people: tuple[PersonOptions, ...] = ()
+    people: tuple[NumberLimit, ...] = ()
     """Numbers that are busy when somebody speaks there."""
     blocked: tuple[str, ...] = ()
     """Callers that are turned away: ``"+1900*"``, ``"withheld"``; and networks, even if a trunk or account names them:

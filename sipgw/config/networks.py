@@ -28,7 +28,7 @@ class Networks(Generic[T]):
 
     def __init__(self, entries: Iterable[tuple[str, T]] = ()) -> None:
         self._entries: list[tuple[Network, T]] = []
-        self._found: dict[str, T | None] = {}
+        self._found: dict[str, tuple[T, ...]] = {}
         for network, what in entries:
             self.add(network, what)
 
@@ -41,11 +41,16 @@ class Networks(Generic[T]):
             self._found.clear()
 
     def match(self, host: str) -> T | None:
-        """What belongs to `host` (an IP address), or None."""
+        """What belongs to `host` (an IP address), or None; the first, if the same network has several."""
+        return next(iter(self.every(host)), None)
+
+    def every(self, host: str) -> tuple[T, ...]:
+        """All that belongs to the narrowest network of `host` (an IP address), in the order in which it was added."""
         if host in self._found:
             return self._found[host]
         address = plain(host)
-        found = next((what for network, what in self._entries if address in network), None)
+        networks = [network for network, _ in self._entries if address in network]
+        found = tuple(what for network, what in self._entries if networks and network == networks[0])
         if len(self._found) >= REMEMBERED:
             FULL["networks of addresses"] += 1
             self._found.clear()
@@ -65,3 +70,13 @@ def site(host: str) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
     return str(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

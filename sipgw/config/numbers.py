@@ -124,6 +124,16 @@ def shaped(text: str, shape: NumberFormat, country: str = "") -> str:
     return "".join(char for char in national if char.isdigit())
 
 
+def country_of(number: str) -> str:
+    """Where a number in E.164 was issued, two letters; empty if that is not known."""
+    import phonenumbers
+
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
+
+
 def check_country(country: str) -> None:
     """Raises `ValueError` for what is no region of the metadata."""
     if country:

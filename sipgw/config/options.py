@@ -7,11 +7,13 @@ A field with the metadata ``fixed`` is not taken from a configuration.
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import json
 import re
 import typing
+import urllib.parse
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -31,6 +33,10 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 REFERENCE = re.compile(r"\$\{(\w+)\}")
+
+
+SHORTEST = 6
+"""Characters from which on a value in the query of a URL is taken for a secret."""
 
 
 class Fault(NamedTuple):
@@ -301,14 +307,25 @@ def secrets_of(options: Any) -> frozenset[str]:
         value = getattr(options, one.name)
         if isinstance(value, Mapping):
             found |= _private(value)
-        if isinstance(value, str) and not one.repr and value:
-            found.add(value)
+        if isinstance(value, str) and value:
+            found |= {value} if not one.repr else _within_url(value)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, str) and not one.repr and item:
                 found.add(item.partition(": ")[2] or item.partition("=")[2] or item)
             if dataclasses.is_dataclass(item):
                 found |= secrets_of(item)
     return frozenset(found)
+
+
+def _within_url(value: str) -> set[str]:
+    """The password and the values of the query of a URL."""
+    if "://" not in value:
+        return set()
+    with contextlib.suppress(ValueError):
+        url = urllib.parse.urlsplit(value)
+        values = {part.partition("=")[2] or part for part in url.query.split("&")}
+        return {one for one in (url.password or "", *values) if len(one) >= SHORTEST}
+    return set()
 
 
 def _private(value: Any, *, known: bool = False) -> set[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from annotated_types import Ge
 
@@ -19,7 +20,8 @@ class RetryOptions:
     no_answer: float = 1800
     """Seconds after nobody answered."""
     machine: float = 0
-    """Seconds after an answering machine; 0: there is no further call, also if no message was left."""
+    """Seconds after an answering machine, or a call screen behind which nobody came; 0: there is no further call, also
+    if no message was left."""
     failed: float = 600
     """Seconds after a fault of a trunk, a provider or the gateway, or a lost line."""
 
@@ -54,3 +56,8 @@ class CallbackOptions:
     def __post_init__(self) -> None:
         if self.time_zone and zone_named(self.time_zone) is None:
             raise ValueError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin")
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """Where the agent is; None for the machine's own zone."""
+        return zone_named(self.time_zone) if self.time_zone else None

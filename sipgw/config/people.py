@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from annotated_types import Interval, MaxLen
 
-from sipgw.config.hours import Span, zone_named
+from sipgw.config.hours import Span, check_holidays, zone_of
 from sipgw.sip.uri import Uri
 
 Mode = Literal["refer", "attended", "bridge", "warm"]
@@ -18,23 +18,26 @@ _NUMBER = re.compile(r"\+?[0-9*#][0-9*# ().-]{0,39}|[A-Za-z0-9*#_]{1,40}")
 
 @dataclass(frozen=True)
 class PersonOptions:
-    """Somebody whom callers can be handed over to. Several of one name are tried in the order in which they stand."""
+    """A person to whom callers can be transferred. Several of one name are tried in the order of the configuration."""
 
     name: str
-    """What the model calls them, in lower case: ``billing``, ``anna``."""
+    """The name that the model uses, in lower case: ``billing``, ``anna``."""
     to: str
     """A telephone number or extension, a SIP or tel URI, or ``sip:USER`` of one of the accounts."""
     trunk: str = ""
-    """The trunk that a number is called through; empty: the first that can."""
+    """The trunk for calls to a number; empty: the first trunk that can."""
     mode: Mode = "bridge"
     """`bridge`: the gateway calls them and joins the two calls. `warm`: so, but the agent tells them first what it is
     about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is then asked to connect them.
     `refer`: the caller's carrier connects them (blind). `attended`: they are called, then the caller's PBX connects the
     two (Refer-To with Replaces)."""
     about: Annotated[str, MaxLen(200)] = ""
-    """What they are there for; the model is told: "questions about invoices"."""
+    """Their task, for the model: "questions about invoices"."""
     hours: tuple[str, ...] = ()
     """When they are there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
+    holidays: str = ""
+    """Where they live, a country or a region: ``"US"``, ``"DE-BY"``. They are not there on its public holidays
+    (pip install 'sipgw[holidays]'); empty: they have none."""
     time_zone: str = "UTC"
     """Of `hours`: ``Europe/Berlin``."""
     ring_timeout: Annotated[float, Interval(ge=3, le=120)] = 25.0
@@ -43,6 +46,7 @@ class PersonOptions:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: lower case letters, digits, spaces, - and _, at most 40 of them")
+        check_holidays(self.holidays)
         self.uri, self.spans, self.zone  # noqa: B018  what cannot be used is told now
 
     @cached_property
@@ -62,9 +66,7 @@ class PersonOptions:
     @cached_property
     def zone(self) -> ZoneInfo:
         """Their time zone."""
-        if (zone := zone_named(self.time_zone)) is None:
-            raise ValueError(f"time_zone: there is no {self.time_zone!r}; write it like Europe/Berlin")
-        return zone
+        return zone_of(self.time_zone)
 
 
 @dataclass(frozen=True)
@@ -74,4 +76,4 @@ class TransferOptions:
     music: str = ""
     """What callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
     longest: Annotated[float, Interval(ge=1, le=86400)] = 7200.0
-    """Seconds that the two may speak through us; then they are hung up: a receiver may lie beside its phone."""
+    """Seconds that the two may speak through us; then both calls are hung up, because a phone may be off the hook."""

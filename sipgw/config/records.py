@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-import phonenumbers
 from annotated_types import Ge, Interval
 
 from agent.providers.extra import FIXED
@@ -22,7 +21,10 @@ PLACES = ("call", "began", "trunk", "caller")
 LONGEST = 120
 """Characters of a file's name without its ending."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
-Told = Literal["initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed"]
+Told = Literal[
+    "initiated", "ringing", "answered", "turn", "tool", "transfer", "message", "completed", "failed", "report",
+    "alarm",
+]  # fmt: skip
 Bundles = Literal["off", "demand", "failed", "always"]
 
 
@@ -172,7 +174,7 @@ class RetentionOptions:
 
 @dataclass(frozen=True)
 class WebhookOptions:
-    """A server that is told what happens in calls."""
+    """A server that receives events of calls."""
 
     name: str
     """What deliveries are kept under; it stays when the URL changes."""
@@ -180,8 +182,8 @@ class WebhookOptions:
     """``https://…``, or ``http://…`` inside a network of yours."""
     secret: str = field(repr=False)
     """Signs what is sent."""
-    events: tuple[Told, ...] = ("initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed")
-    """What is told."""
+    events: tuple[Told, ...] = get_args(Told)
+    """The events that it receives."""
     agents: tuple[str, ...] = ()
     """Whose calls; empty for all."""
     timeout: float = field(default=10.0, metadata=FIXED)
@@ -223,11 +225,19 @@ class PrivacyOptions:
     at_provider: bool = False
     """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""
 
+    @property
+    def covers(self) -> bool:
+        """Whether private words are covered in recordings."""
+        return self.redact_audio and bool(self.redact)
+
     def __post_init__(self) -> None:
         if "names" in self.redact and (find_spec("presidio_analyzer") is None or not english_models()):
             raise ValueError(f"redact 'names' needs Presidio and an English model of spaCy: {NAMES_NEED}")
-        if self.country and self.country not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError(f"country {self.country!r} is not two letters like 'US'")
+        if self.country:
+            import phonenumbers  # as in `sipgw.config.numbers`
+
+            if self.country not in phonenumbers.SUPPORTED_REGIONS:
+                raise ValueError(f"country {self.country!r} is not two letters like 'US'")
 
 
 def english_models() -> list[str]:

@@ -1,6 +1,9 @@
 """Keys of the configuration that are written otherwise now. An old key is an error that says what to write."""
 
-CONSTANT = "no key any more: the gateway has a constant for it; leave it out"
+from functools import cache
+
+from agent.providers.provider import CONSTANT
+from sipgw.config.registry import every
 
 INSTEAD = {
     "agent.ears": "stt",
@@ -16,56 +19,6 @@ INSTEAD = {
     "cartesia_voice": "[cartesia_tts]",
     "deepgram_voice": "[deepgram_tts]",
     "openai_voice": "[openai_tts]",
-    "assemblyai.chunk": CONSTANT,
-    "assemblyai.keyterms": "[agent] keyterms",
-    "assemblyai.languages": "[[languages]] code",
-    "assemblyai.min_turn_silence": "[assemblyai.extra] min_turn_silence, in milliseconds",
-    "assemblyai.max_turn_silence": "[assemblyai.extra] max_turn_silence, in milliseconds",
-    "assemblyai.prompt": "[assemblyai.extra] prompt",
-    "assemblyai.vad_threshold": "[assemblyai.extra] vad_threshold",
-    "assemblyai.interruption_delay": "[assemblyai.extra] interruption_delay, in milliseconds",
-    "assemblyai.voice_focus": "[assemblyai.extra] voice_focus",
-    "assemblyai_agent.keyterms": "[agent] keyterms",
-    "assemblyai_agent.mode": "[assemblyai_agent.extra.input] transcription_mode",
-    "assemblyai_agent.voice": "voice_id",
-    "cartesia.keyterms": "[agent] keyterms",
-    "cartesia.languages": "[[languages]] code",
-    "cartesia.turn_start_threshold": "[cartesia.extra] turn_start_threshold",
-    "cartesia.turn_eager_end_threshold": "[cartesia.extra] turn_eager_end_threshold",
-    "cartesia.turn_end_threshold": "[cartesia.extra] turn_end_threshold",
-    "cartesia.turn_end_timeout": "[cartesia.extra] turn_end_timeout_ms",
-    "cartesia_tts.emotion": "[cartesia_tts.extra.generation_config] emotion",
-    "cartesia_tts.speed": "[cartesia_tts.extra.generation_config] speed",
-    "deepgram.keyterms": "[agent] keyterms",
-    "deepgram.languages": "[[languages]] code",
-    "deepgram.endpointing": "[deepgram.extra] endpointing, in milliseconds",
-    "deepgram.eot_threshold": "[deepgram.extra] eot_threshold",
-    "deepgram.eager_eot_threshold": "[deepgram.extra] eager_eot_threshold",
-    "deepgram.utterance_end": "[deepgram.extra] utterance_end_ms",
-    "deepgram.eot_timeout": "[deepgram.extra] eot_timeout_ms",
-    "deepgram.smart_format": "[deepgram.extra] smart_format",
-    "elevenlabs.base_url": "url",
-    "elevenlabs.model_id": "model",
-    "elevenlabs.language_code": "language",
-    "elevenlabs.stability": "[elevenlabs.extra.voice_settings] stability",
-    "elevenlabs.speed": "[elevenlabs.extra.voice_settings] speed",
-    "elevenlabs.similarity_boost": "[elevenlabs.extra.voice_settings] similarity_boost",
-    "elevenlabs.style": "[elevenlabs.extra.voice_settings] style",
-    "elevenlabs.use_speaker_boost": "[elevenlabs.extra.voice_settings] use_speaker_boost",
-    "openai.base_url": "url",
-    "openai.temperature": "[openai.extra] temperature",
-    "openai.first_token_limit": CONSTANT,
-    "openai_backup.base_url": "url",
-    "openai_backup.temperature": "[openai_backup.extra] temperature",
-    "openai_backup.first_token_limit": CONSTANT,
-    "openai_realtime.voice": "voice_id",
-    "openai_realtime.turn_detection": "[openai_realtime.extra.audio.input.turn_detection] type",
-    "openai_realtime.silence": "[openai_realtime.extra.audio.input.turn_detection] silence_duration_ms",
-    "openai_realtime.eagerness": "[openai_realtime.extra.audio.input.turn_detection] eagerness",
-    "openai_tts.voice": "voice_id",
-    "openai_tts.speed": "[openai_tts.extra] speed",
-    "openai_tts.instructions": "[openai_tts.extra] instructions",
-    "polly.engine": "model",
     "privacy.bleep": "redact_audio",
     "turns.final_limit": "max_endpointing_delay",
     "turns.hesitation_limit": "learned_pause_limit",
@@ -76,8 +29,6 @@ INSTEAD = {
     "failover.deaf_after": CONSTANT,
     "failover.unheard_after": CONSTANT,
     "failover.stuck_after": CONSTANT,
-    "local.guess": CONSTANT,
-    "local.unfinished": "no key any more: it is 0.5 s more than turn",
     "capture.rtp_megabytes": "megabytes",
     "capture.sip_megabytes": "no key any more: it is a quarter of megabytes",
     "capture.bundle_megabytes": "no key any more: it is half of megabytes",
@@ -101,23 +52,32 @@ INSTEAD = {
     "languages.not_done": "[languages.sentences] not_done",
     "providers.ears_lost": "stt_lost",
     "providers.ears_deaf": "stt_deaf",
-    "assemblyai_agent.model": "no key: the service has one model only; leave it out",
-    "cartesia.language": "no key: Ink with turns understands English only; leave it out",
-    "deepgram_tts.language": "no key: the model is the voice, and its name ends with its language; write model",
-    "deepgram_tts.voice_id": "no key: the model is the voice; write model",
-    "openai_realtime.keyterms": "[agent] keyterms",
-    "openai_tts.language": "no key: the voice speaks the language of the text; leave it out",
 }
-"""The old key with its table, or one that other providers have and this one has not; then the key that says it now,
-with its table unless that is the same and, behind a comma, its unit; or a new table; or that there is none.
-``providers`` is a table of `sipgw simulate`."""
+"""The old key with its table; the key that says it now, with its table unless that is the same and, behind a comma, its
+unit; or a new table; or that there is none. ``providers`` is a table of `sipgw simulate`. The records of providers have
+those of their tables."""
+
+
+@cache
+def renames() -> dict[str, str]:
+    """`INSTEAD` with the former keys of the tables of all providers, and those that others have and they have not."""
+    return INSTEAD | {
+        f"{one.section}.{old}": _placed(one.section, new) for one in every() for old, new in one.renamed.items()
+    }
+
+
+def _placed(section: str, new: str) -> str:
+    """`new`, with the table of a provider's `extra` in which it stands."""
+    place, comma, unit = new.partition(",")
+    table, dot, key = place.rpartition(".")
+    return f"[{section}.{table}] {key}{comma}{unit}" if dot and table.startswith("extra") else new
 
 
 def instead(path: tuple[str | int, ...]) -> str:
     """What to write for the key at `path`, as in `sipgw.config.options.OptionError`; empty if it is no old key."""
     names = [name for name in path if isinstance(name, str)]
     # Tables stand in the file of an agent, too, below the keys of [agent].
-    found = INSTEAD.get(".".join(names)) or INSTEAD.get(names[-1] if names else "", "")
+    found = renames().get(".".join(names)) or renames().get(names[-1] if names else "", "")
     table, bracket, key = found.rpartition("] ")
     if bracket:
         file = " of sipgw.toml, or at the top of an agent's file" if table == "[agent" else ""

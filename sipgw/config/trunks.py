@@ -10,6 +10,7 @@ from annotated_types import Gt, Interval
 from sipgw.config.networks import check_networks
 from sipgw.config.numbers import NumberError, NumberFormat, check_country, e164, known, shaped
 from sipgw.sip.digest import Credentials
+from sipgw.sip.identity import Verdict
 from sipgw.sip.probe import SHORTEST
 from sipgw.sip.sdes import Policy
 from sipgw.sip.uri import Uri
@@ -42,11 +43,11 @@ class TrunkOptions:
     password: str = field(default="", repr=False)
     """Password for digest authentication, by reference: ``"${TELNYX_PASSWORD}"``."""
     outbound_proxy: str = ""
-    """Host or SIP URI that REGISTER, OPTIONS and calls are sent to when it is not the registrar or domain itself."""
+    """Host or SIP URI to which REGISTER, OPTIONS and calls are sent, if not to the registrar or domain itself."""
     domain: str = ""
     """Host or SIP URI that calls out are addressed to, e.g. ``acme.pstn.twilio.com``; empty: the registrar."""
     country: str = ""
-    """Where numbers without ``+`` are dialled from: two letters like ``"US"``."""
+    """The country from which numbers without ``+`` are dialled: two letters like ``"US"``."""
     number_format: NumberFormat = "+e164"
     """How the carrier wants numbers: ``"+e164"`` (+14155550100), ``"e164"`` (14155550100), ``"national"``
     (4155550100), ``"as_dialled"`` (for PBXs: extensions pass untouched)."""
@@ -59,11 +60,11 @@ class TrunkOptions:
     calls_per_second: Annotated[float, Gt(0)] = 1
     """New calls out; more wait up to 5 s for their turn (Twilio allows 1 at first, Plivo 2, Telnyx 20)."""
     options_every: float = 0
-    """Seconds between OPTIONS requests that ask whether the trunk is there, at least 15; 0 is never."""
+    """Seconds between OPTIONS requests that check whether the trunk answers, at least 15; 0: never."""
     test_number: str = ""
     """A number that answers with an echo, which `sipgw doctor` calls to hear both directions; empty: none."""
     networks: tuple[str, ...] = ()
-    """Networks that its calls come from. A registered trunk's registrar addresses are added by themselves."""
+    """Networks from which its calls come. The addresses of a registered trunk's registrar are added automatically."""
     proof: Literal["network", "digest"] = "network"
     """What its calls must prove. `network`: that they come from `networks` (carriers). `digest`: also an account with
     this trunk's name (PBXs and phones); without `networks`, from the account's own."""
@@ -81,6 +82,9 @@ class TrunkOptions:
     trust_identity: bool = True
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Verdicts on the caller's number, one of which must hold, or the call is turned away as one of `[limits] blocked`:
+    ``["verified"]`` lets in only whom our check or the carrier vouches for; see `[[routes]]`. Empty: all."""
     redirect_to: tuple[str, ...] = ()
     """Hosts that this trunk may send our calls on to (302), beside its own domain, its registrar and what is in
     `networks`. A number that it names passes the gate first; whatever else it names is not followed."""
@@ -171,7 +175,7 @@ class TrunkOptions:
         return replace(self.domain_uri, user=shaped(number, self.number_format, self.country))
 
     def told(self, number: str) -> str:
-        """`number` as it is told here, in E.164; what is none in use, such as an extension, stays as it is."""
+        """A `number` that this trunk has sent, in E.164; an extension or another text stays unchanged."""
         return known(number, self.number_format, self.country)
 
     def may_show(self, number: str) -> bool:

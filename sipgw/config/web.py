@@ -3,20 +3,14 @@
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from annotated_types import Gt, Interval
 
+from sipgw.config.networks import is_loopback
+from sipgw.config.oidc import OidcOptions
+
 PORT = 8080
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -38,12 +32,22 @@ class WebOptions:
     """Seconds without a request after which somebody who signed in must do so again."""
     session_limit: Annotated[float, Gt(0)] = 7 * 86400
     """Seconds after which they must in any case."""
+    oidc: OidcOptions = field(default_factory=OidcOptions)
+    """Sign-in by an identity provider."""
 
     def __post_init__(self) -> None:
         if self.password and len(self.password) < 8:
             raise ValueError("password must have at least 8 characters")
+        if self.oidc.issuer and not self._serves(urlsplit(self.oidc.url).hostname or ""):
+            raise ValueError("oidc: the host of url must be in names, or requests for it are refused")
+
+    def _serves(self, host: str) -> bool:
+        try:
+            return bool(ipaddress.ip_address(host))
+        except ValueError:
+            return host == "localhost" or host in {name.lower() for name in self.names}
 
     @property
     def needs_sign_in(self) -> bool:
         """Whether people must sign in even while no password is stored."""
-        return bool(self.password or self.names) or not is_loopback(self.host)
+        return bool(self.password or self.names or self.oidc.issuer) or not is_loopback(self.host)

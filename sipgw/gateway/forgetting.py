@@ -14,7 +14,7 @@ from sipgw.policy.gate.dnc import Entry, OwnList
 from sipgw.policy.gate.shared_counts import CountedCall
 from sipgw.records.artifacts.retention import Removed, forget, mask
 from sipgw.records.artifacts.work import ArtifactWorker
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 
 
 @dataclass(frozen=True)

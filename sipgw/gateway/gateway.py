@@ -18,11 +18,13 @@ from media.process.engine import MediaEngine
 from media.rtp import srtp
 from sipgw.agents.agent_providers import AgentProviders
 from sipgw.agents.agents import Agents
+from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.agents.orders import order_tools
 from sipgw.agents.products import prices_of
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
 from sipgw.calls.dispatch import CallDispatcher
+from sipgw.calls.messages import message_tools
 from sipgw.calls.originator import Originator
 from sipgw.calls.registry import CallHandle, CallRegistry
 from sipgw.calls.request import OriginateRequest
@@ -34,32 +36,39 @@ from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
+from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.gateway.reload import OptionChange, changes
+from sipgw.gateway.reports import ReportFiller
+from sipgw.gateway.usage import Usage
 from sipgw.outbound.callback_tools import callback_tools
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.gate.dnc import OwnList
+from sipgw.policy.gate.emergency import EmergencyGuard
 from sipgw.policy.gate.gate import gate_of
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
 from sipgw.policy.inbound.limits import Limits
 from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.policy.stir.signer import StirSigner
+from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.consent import recording_tools
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.evidence import Evidence
-from sipgw.records.store import Store
-from sipgw.records.webhooks.deliveries import Deliveries
+from sipgw.records.store.store import Store
+from sipgw.records.webhooks.deliveries import Deliveries, Target
+from sipgw.records.webhooks.mail import Mailer
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import RegisterResponse, Registrar
-from sipgw.sip.trace import Tracer
+from sipgw.sip.registrar import RegisterResponse, Registrar, no_registrar
+from sipgw.trunks.call_alarms import CallAlarms
 from sipgw.trunks.route_selector import RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
@@ -75,6 +84,7 @@ def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[Call
         lambda call, agent: order_tools(agent.config.agent, store),
         callback_tools(store, originator),
         lambda call, agent: recording_tools(call.call_recording),
+        message_tools,
         lambda call, agent: stop_tools(own, lambda: call.info.other, call.info.trunk.country, call.info.id),
     )
 
@@ -89,22 +99,21 @@ class RunningParts(NamedTuple):
     store: Store
     agent_providers: AgentProviders
     dispatcher: CallDispatcher
+    knowledge: Shelf
 
 
 class Gateway:
     """A running gateway. Use it as an async context manager."""
 
-    def __init__(
-        self,
-        config: GatewayConfig,
-        agents: Mapping[str, AgentConfig] | None = None,
-        trace: Tracer | None = None,
-    ) -> None:
-        """`trace` sees every SIP message, credentials masked."""
+    def __init__(self, config: GatewayConfig, agents: Mapping[str, AgentConfig] | None = None) -> None:
         self.config = config
         self.agents = Agents(config, agents or {})
         self.watchers = Watchers[Event]()
-        self.evidence = Evidence(config.capture, self.agents, trace)
+        self.evidence = Evidence(config.capture, self.agents)
+        alarms = CallAlarms(
+            config.alarms, self.watchers.tell, lambda: self.services.expenses.spent().money, config.cost.currency
+        )
+        self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -113,7 +122,11 @@ class Gateway:
         cluster = Cluster(config.cluster) if config.cluster.redis else None
         self._shared = SharedCalls(cluster, self._here)
         self.watch = TrunkWatch(
-            self.admission.trunks, self.admission.capacity.calls, Leases(cluster) if cluster else None
+            self.admission.trunks,
+            self.admission.capacity.calls,
+            Path(f"{config.store.path}.instance"),
+            Leases(cluster) if cluster else None,
+            alarms.of,
         )
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
@@ -122,33 +135,37 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         config, cluster, enter = self.config, self._shared.cluster, self._stack.enter_async_context
-        for note in self.agents.unpriced():
-            log.warning("a cap counts an upper bound", reason=note)
-        if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
-            srtp.check()
+        self._look_ahead()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
             redact = self.agents.redact
-            deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
+            deliveries = await enter(Deliveries(store, self._targets(store), redact("webhooks")))
             artifacts = Artifacts()
             await enter(Maintenance(store, config, self._recording_folders, artifacts))
-            writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries))
+            writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries, self.agents.reports))
             artifacts.keep = writer.keep
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
             agent_providers = await enter(AgentProviders(self.open_providers))
             providers = await self._hire(agent_providers, self.agents)
             await VOICES.run(voice.load)
-            engine = await enter(MediaEngine(config.media, config.capture.tap))
+            engine = await enter(MediaEngine(config.media, config.capture.tap, both=config.sip.host == "::"))
             self.admission.capacity.delay = lambda: engine.delay
+            usage = Usage(self.admission.capacity, lambda: engine.processes)
+            self.watchers.add(usage.watch)
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
+            signer = StirSigner(config.stir) if config.stir.key else None
+            stir = await enter(StirVerifier(config.stir, cluster=cluster)) if config.stir.roots else None
             expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
+            limits = Limits(config.limits, SharedSpent(expenses, cluster).spent)
+            knowledge = await enter(Shelf(store, expenses, lambda: over.reason if (over := limits.budget()) else ""))
+            await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
             routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
-            originator = Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate)
+            originator = Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
             services = CallServices(
                 self.agents,
                 providers,
@@ -156,15 +173,20 @@ class Gateway:
                 endpoint,
                 originator,
                 TransferDialer(endpoint, originator, self.registrar, self.admission, config.people),
-                SharedLimits(Limits(config.limits, SharedSpent(expenses, cluster).spent), cluster),
+                SharedLimits(limits, cluster),
                 expenses,
                 self.watchers,
                 call_tools(store, gate.own, originator),
+                stir,
+                knowledge.finder,
+                knowledge.unread,
                 artifacts,
             )
             dispatcher = CallDispatcher(self.admission, services, self.registry, self._group, agent_providers.engage)
-            self._running = RunningParts(store, agent_providers, dispatcher)
+            self._running = RunningParts(store, agent_providers, dispatcher, knowledge)
+            await enter(ReportFiller(store, services, agent_providers.engage, deliveries))
             await enter(self._group)
+            self._stack.callback(self._group.create_task(usage.run(), name="usage").cancel)
             await enter(endpoint)  # last, for calls come at once
             if cluster:
                 await enter(cluster)
@@ -186,12 +208,16 @@ class Gateway:
         agents, now = Agents(config, others), self.agents.all
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(self.agents.config, config, before, others)
+        configs = {name: one.config for name, one in agents.all.items()}
+        read = await self._parts.knowledge.load(configs, fresh=False)
         # An unchanged provider keeps its connections.
         kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
         hired = await self._hire(self.agent_providers, agents, kept)
         self.services.providers.clear()
         self.services.providers.update(hired)
         self.agents.become(agents)
+        self._parts.knowledge.put(read)
+        self._parts.knowledge.read_on(configs)
         for note in (*agents.unpriced(), *agents.unspoken()):
             log.warning("reloaded in spite of this", cause=note)
         return found
@@ -250,6 +276,11 @@ class Gateway:
         return self._parts.store
 
     @property
+    def sip_port(self) -> int:
+        """The port at which phones reach us."""
+        return self.endpoint.port
+
+    @property
     def calls(self) -> dict[str, CallSession]:
         """The calls that are going on, by their identity."""
         return self.registry.calls
@@ -266,11 +297,27 @@ class Gateway:
         session = self.registry.get(call)
         return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
+    def _look_ahead(self) -> None:
+        """Tell what is not priced. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs it in vain."""
+        for note in self.agents.unpriced():
+            log.warning("a cap counts an upper bound", reason=note)
+        if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
+            srtp.check()
+
+    def _targets(self, store: Store) -> list[Target]:
+        """Whom events are told: the webhooks, and owners by mail."""
+        config = self.config
+        mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
+        return [*config.webhooks, *mailers]
+
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}
 
     def _configs(self) -> dict[str, AgentConfig]:
         return {name: one.config for name, one in self.agents.all.items()}
+
+    def _gates(self) -> list[GateOptions]:
+        return [self.config.gate, *(one.gate for one in self._configs().values())]
 
     def turn_away(self) -> None:
         """Refuse new calls: INVITE and OPTIONS get 503; registrations are removed."""
@@ -308,7 +355,8 @@ class Gateway:
             self.evidence.trace,
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
-            register=register if self.config.accounts else None,
+            register=register if self.config.accounts else no_registrar,
             known=admission.known,
             bound=self.registrar.bound,
+            forbidden=EmergencyGuard(admission.trunks, self._gates, self.registrar).refusal,
         )

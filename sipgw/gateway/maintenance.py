@@ -21,7 +21,8 @@ from sipgw.records.artifacts.artifact import Artifacts, undeleted
 from sipgw.records.artifacts.files import absolute
 from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
 from sipgw.records.artifacts.work import ArtifactWorker, on_disk
-from sipgw.records.store import Store, StoreError
+from sipgw.records.store.engine import StoreError
+from sipgw.records.store.store import Store
 
 log = structlog.get_logger()
 

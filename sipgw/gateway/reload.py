@@ -1,5 +1,6 @@
 """Compares a changed configuration with that of a running gateway (SIGHUP)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
@@ -73,6 +74,9 @@ def _compare(key: str, before: Any, after: Any) -> Iterator[tuple[str, str, str]
         yield key, _shown(before), _shown(after)
 
 
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s@/'\"]*@)?([^\s/?#'\"]+)[/?#][^\s'\"]*", re.IGNORECASE)
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = _URL.sub(r"\1\2/***", repr(value))  # the rest may hold a secret
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -10,7 +10,7 @@ from sipgw.calls.services import CallTools
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.policy.gate.rules import GateRefusal, GateRequest
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 
 
 def callback_tools(store: Store, originator: Originator) -> CallTools:

@@ -22,7 +22,7 @@ from sipgw.events import CallAnswered, Disposition, Event, Watchers
 from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()

@@ -36,8 +36,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
 from sipgw.outbound.retries import JobResult, JobState
-from sipgw.records.store import Base
 from sipgw.records.store.engine import Database
+from sipgw.records.store.tables import Base
 
 LEASE = 60.0
 """Seconds after which another process may claim a job whose lease was not renewed."""

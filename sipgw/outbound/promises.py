@@ -45,11 +45,6 @@ def zone_of(number: str, default: str = "") -> ZoneInfo | None:
     return (zone_named(zones[0]) if len(zones) == 1 else None) or (zone_named(default) if default else None)
 
 
-def zone_here(name: str) -> ZoneInfo | None:
-    """The zone of the clock that the model is given: the zone of that name, or None for the machine's."""
-    return zone_named(name) if name else None
-
-
 def dialled_as(digits: str, context: CallbackContext) -> str:
     """The number to dial for the digits that a caller has said. Raises `ToolError`."""
     plain = "".join(char for char in digits if char.isdigit())
@@ -115,7 +110,7 @@ def callback_tool(
             )
         zone = zone_of(number, options.time_zone)
         try:
-            at = due(when, now(), zone, zone_here(options.time_zone))
+            at = due(when, now(), zone, options.zone)
         except WhenError as error:
             raise ToolError(str(error)) from None
         about = " ".join("".join(char if char.isprintable() and char != '"' else " " for char in topic).split())

@@ -41,7 +41,8 @@ def next_step(retry: RetryOptions, ending: Disposition, attempts: int, now: date
     if ending.kind in NOT_TRIED:
         return JobResult("planned", reason, at + SOON, counted=False)
     wait = {
-        "busy": retry.busy, "no_answer": retry.no_answer, "machine": retry.machine, "failed": retry.failed,
+        "busy": retry.busy, "no_answer": retry.no_answer, "machine": retry.machine,
+        "screened": retry.machine, "no_person": retry.machine, "failed": retry.failed,
         "line_lost": retry.failed,
     }  # fmt: skip
     if ending.kind not in wait:

@@ -24,7 +24,7 @@ from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.sip.endpoint import Endpoint
-from sipgw.sip.trace import Traced, Tracer
+from sipgw.sip.trace import Traced
 from sipgw.telemetry.tracing import tracing
 
 log = structlog.get_logger()
@@ -66,16 +66,11 @@ class _Packets:
 class Evidence:
     """The evidence of all calls. Use it as an async context manager, inside that of the media engine."""
 
-    def __init__(
-        self,
-        options: CaptureOptions,
-        agents: KeptAgents,
-        also: Tracer | None = None,
-    ) -> None:
-        """`agents` know which words must not be kept; `also` gets every SIP message too."""
+    def __init__(self, options: CaptureOptions, agents: KeptAgents) -> None:
+        """`agents` know which words must not be kept."""
         self.options = options
         self.sip = SipCapture(options.megabytes << 18, _whose)
-        self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
+        self.tracers = Watchers[Traced](self.sip.trace)
         """All are told every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
         self.bundles = BundleStore(options, agents.known, self.sip.of)

@@ -9,6 +9,7 @@ import structlog
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
+from sipgw.sip.registrar import Register, RegisterResponse
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -48,3 +49,16 @@ def guarded(admit: Admit, judged: Callable[[Peer, bool | None], None]) -> Admit:
         return refusal
 
     return judge
+
+
+def answering(register: Register) -> Register:
+    """`register` with an error boundary: an error is answered 500, so that no transaction waits for ever."""
+
+    def answer(request: Request, source: Peer, now: float) -> RegisterResponse:
+        try:
+            return register(request, source, now)
+        except Exception:  # the call boundary
+            log.exception("REGISTER not answered")
+            return RegisterResponse(500)
+
+    return answer

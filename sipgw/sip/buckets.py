@@ -20,6 +20,10 @@ class Bucket:
         self._left -= 1
         return True
 
+    def give_back(self) -> None:
+        """Put back a token that was taken for nothing."""
+        self._left = min(self.burst, self._left + 1)
+
     def wait(self, now: float) -> float:
         """Seconds until a token is there; 0 if one is."""
         if self._at is not None:
@@ -48,6 +52,11 @@ class Buckets:
             return False
         self._left[cell] -= 1
         return True
+
+    def give_back(self, who: str, now: float) -> None:
+        """Put back a token of the source `who` that was taken for nothing."""
+        cell = self._filled(who, now)
+        self._left[cell] = min(self._burst, self._left[cell] + 1)
 
     def empty(self, who: str, now: float) -> bool:
         """Whether the source `who` has no token left."""

@@ -1,7 +1,6 @@
 """Digest authentication of others (RFC 3261 §22.1, RFC 7616, RFC 8760): the server's half. Sans-IO.
 
-A nonce carries its own proof, so a challenge costs no memory, whoever is challenged. Memory is taken only by those who
-have answered one rightly, and not much of it.
+A nonce carries its own proof, so a challenge costs no memory. Only a right answer takes memory, and little of it.
 """
 
 import hashlib

@@ -22,10 +22,14 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+DROP = Refusal(0)
+"""Drops a request without a response."""
+
+
 def unusable(request: Request) -> Refusal | None:
     """The checks of RFC 3261 §8.2 in their order."""
     if request.method not in METHODS:
-        known = request.method in ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")
+        known = request.method in ("SUBSCRIBE", "PUBLISH", "MESSAGE")
         return Refusal(405 if known else 501, headers=ALLOW)
     if request.method == "REFER":
         return Refusal(403)  # only the other side of a call may refer us

@@ -12,6 +12,7 @@ from sipgw.sip.health import Health
 from sipgw.sip.matching import COOKIE
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.output import Packet, Resolve
+from sipgw.sip.sdp import fitting
 from sipgw.sip.timers import TIMEOUT, Timers
 from sipgw.sip.transaction import (
     CLIENT,
@@ -25,6 +26,8 @@ from sipgw.sip.transaction import (
 )
 from sipgw.sip.uri import Uri, is_address
 
+PRODUCT = "sipgw"
+"""Our name in User-Agent and Server."""
 PING = b"\r\n\r\n"
 LOCATE_LIMIT = 10.0
 """Seconds after which a lookup without result counts as one that found no address."""
@@ -42,16 +45,15 @@ class ClientTransactions:
         timers: Timers,
         send: Callable[[Packet], None],
         resolve: Callable[[Resolve], None],
-        name: str,
     ) -> None:
         self.environment = environment
         self.timers = timers
         self.send = send
-        self.name = name
-        """Our name in User-Agent and Server."""
         self.health = Health()
         self.pending: set[Hashable] = set()
         """Requests without a final response; each is tried in one transaction or in several (`Failover`)."""
+        self.bindings: dict[bytes, Callable[[bytes, float], None]] = {}
+        """STUN requests of ours that wait for their response, by transaction; each flow has one at most."""
         self._resolve = resolve
         self._lookups: dict[int, Located] = {}
         self._numbers = count(1)
@@ -149,10 +151,11 @@ class ClientTransactions:
 
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
         """The transport cannot reach `peer`: requests to it fail at once (RFC 3261 §17.1.4)."""
-        self.health.failed(peer, cause, now)
+        self.health.failed(peer, now)
         for transaction, hop in list(self._running.values()):
             if hop[:3] == peer[:3]:
                 with contained("transport error not handled"):
+                    transaction.failure = cause
                     transaction.fire(TransactionEvent.UNREACHABLE, now)
 
     def lost(self, peer: Peer, now: float) -> None:
@@ -172,19 +175,24 @@ class ClientTransactions:
             self._repeated.add(transaction)
             transaction.fire(TransactionEvent.RESEND, now)
         else:
-            self.health.failed(hop, "connection lost", now)
+            transaction.failure = "connection lost"
+            self.health.failed(hop, now)
             transaction.fire(TransactionEvent.UNREACHABLE, now)
 
     def stamped(self, request: Request, hop: Peer) -> Request:
-        """`request` as it is sent to `hop`: a new branch, and the Via and Contact under which `hop` reaches us."""
+        """`request` as it is sent to `hop`: a new branch, and the Via and Contact under which `hop` reaches us; for a
+        new call over IPv6 the address of our sound, too (RFC 6157)."""
         host, port = self.environment.address(hop)
         via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self.environment.token()), ("rport", None)))
         fields = [("Via", str(via))]
         for name, value in request.headers:
             fields.append((name, self._redirected(request, value, hop) if name == "Contact" else value))
         if request.method != "ACK":
-            fields.append(("User-Agent", self.name))
-        return replace(request, headers=Headers(tuple(fields)))
+            fields.append(("User-Agent", PRODUCT))
+        body = request.body
+        if request.method == "INVITE" and request.content_type == "application/sdp" and not request.to.tag:
+            body = fitting(body, host)
+        return replace(request, headers=Headers(tuple(fields)), body=body)
 
     def _redirected(self, request: Request, contact: str, hop: Peer) -> str:
         ours = NameAddr.parse(contact)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sipgw.sip.checks import CAPABILITIES, secure
-from sipgw.sip.client_transactions import ClientTransactions
+from sipgw.sip.client_transactions import PRODUCT, ClientTransactions
 from sipgw.sip.dialog import Peer, sender_of
 from sipgw.sip.dialogs import Dialogs
 from sipgw.sip.environment import Environment
@@ -19,15 +19,15 @@ class Core:
     """The parts below a call. It knows the calls only as `DialogUsage`."""
 
     def __init__(
-        self, environment: Environment, send: Callable[[Packet], None], resolve: Callable[[Resolve], None], name: str
+        self, environment: Environment, send: Callable[[Packet], None], resolve: Callable[[Resolve], None]
     ) -> None:
         self.timers = Timers()
-        self.clients = ClientTransactions(environment, self.timers, send, resolve, name)
+        self.clients = ClientTransactions(environment, self.timers, send, resolve)
         self.dialogs = Dialogs(self.timers)
 
     @property
     def environment(self) -> Environment:
-        """Chance, our addresses, the registrar."""
+        """Chance and our addresses."""
         return self.clients.environment
 
     def contact(self, peer: Peer) -> str:
@@ -53,7 +53,7 @@ class Core:
             fields.append(("Contact", f"<{ours}>"))
             fields += CAPABILITIES
         if status >= 200:
-            fields.append(("Server", self.clients.name))
+            fields.append(("Server", PRODUCT))
         tag = tag or ("" if status == 100 else self.environment.token())
         return response_to(
             transaction.request,

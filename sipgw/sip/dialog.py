@@ -61,12 +61,17 @@ class Dialog:
     remote_number: int | None = None
     translated: bool = False
     """Whether its messages come from another address than it states: it is behind a NAT."""
+    told: str = ""
+    """The host of our Contact, as the other side knows it."""
+    flow: bool = False
+    """Whether the other side wants our requests where its own came from (``ob`` in its Contact, RFC 5626 §4.3)."""
 
     @classmethod
     def of_server(cls, invite: Request, local_tag: str, source: Peer, number: int) -> "Dialog":
         """The dialog that our response to `invite` makes (§12.1.1): the route set is the Record-Route as it stands."""
         target = invite.contact.uri if invite.contact else _seen(invite, source)
         sender = invite.via.host
+        named = invite.direct or bool(invite.record_routes)  # else the target is not the sender
         return cls(
             invite.call_id,
             invite.to.with_tag(local_tag),
@@ -76,7 +81,8 @@ class Dialog:
             source,
             number,
             invite.cseq.number,
-            translated=invite.direct and is_address(sender) and sender != source.host,
+            translated=named and is_address(sender) and sender != source.host,
+            flow=invite.direct and target.param("ob") is not None,
         )
 
     @classmethod
@@ -115,13 +121,21 @@ class Dialog:
 
     @property
     def next_hop(self) -> Peer:
-        """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
-        if self.routes:
-            return peer_of(self.routes[0].uri, self.source)
-        out_of_reach = is_private(self.target.host) and (self.translated or not is_private(self.source.host))
-        if not self.target.host or (out_of_reach and self.target.host != self.source.host):
+        """Where its requests go: the first route, else the target; or where the other side was seen, if it wants that,
+        or if no way leads to the address that it names: it is behind a NAT, perhaps behind several."""
+        uri = self.routes[0].uri if self.routes else self.target
+        out_of_reach = is_private(uri.host) and (self.translated or not is_private(self.source.host))
+        if not uri.host or (out_of_reach and uri.host != self.source.host) or (self.flow and not self.routes):
             return self.source
-        return peer_of(self.target, self.source)
+        return peer_of(uri, self.source)
+
+    def follow(self, source: Peer) -> None:
+        """A request of the other side that may change the session came from `source`: perhaps over a new connection, or
+        from another port of its NAT (RFC 5626 §4.3)."""
+        before = self.source
+        if before.name and source.transport == before.transport == "tls":
+            source = source._replace(port=before.port, name=before.name)
+        self.source = source._replace(name=before.name) if source.host == before.host else source
 
     @property
     def others(self) -> Peer | None:

@@ -9,10 +9,11 @@ from sipgw.sip.dialog import Dialog
 from sipgw.sip.digest import Credentials
 from sipgw.sip.failover import Failover
 from sipgw.sip.fields import CSeq
-from sipgw.sip.message import Request, Response
+from sipgw.sip.message import Request, Response, response_to
 
 OnFinal = Callable[[Response | None, float], None]
-"""Takes the final response, or None if there is none; and the time. For a re-INVITE that was cancelled because no final
+"""Takes the final response, or None if there is none; and the time. A request that could not be sent counts as answered
+with 503 (RFC 3261 §8.1.3.1): the other side may well have the call. For a re-INVITE that was cancelled because no final
 response came it takes the last provisional one: the other side still has the call (RFC 3261 §14.1)."""
 
 
@@ -73,13 +74,17 @@ class DialogRequest:
         server = self._failover.peer.host if self._failover else ""
         retry = self._auth.retry(self._request, response, server) if response is not None else None
         if retry is None:
-            self._over(response or self._provisional, now)
+            self._over(response or self._provisional or self._unsent(), now)
             return
         self._dialog.local_number += 1
         number = CSeq(self._dialog.local_number, self._request.method)
         headers = retry.headers.without("cseq", "via").with_(("CSeq", str(number)))
         self._request, self._provisional = replace(retry, headers=headers), None
         self._send(now)
+
+    def _unsent(self) -> Response | None:
+        failure = self._failover.failure if self._failover else ""
+        return response_to(self._request, 503, failure) if failure else None
 
     def _acknowledge(self, response: Response, now: float) -> None:
         """RFC 3261 §13.2.2.4; a re-INVITE refreshes the target, so its ACK goes to the new one (§12.2.1.2)."""

@@ -1,6 +1,7 @@
 """The calls of one user agent by their dialogs, and the 2xx responses that wait for their ACK. Sans-IO."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Protocol
 
 from sipgw.sip.checks import Refusal
@@ -44,6 +45,9 @@ class DialogUsage(Protocol):
 
     def hangup(self, now: float, text: str = "") -> None:
         """End the call by the request or response that its phase asks for."""
+
+    def moved(self, host: str, now: float) -> None:
+        """Our address towards the other side is now `host`; told again and again, also while it stays the same."""
 
 
 class Dialogs:
@@ -114,6 +118,11 @@ class Dialogs:
         return usage if first else None
 
     # What they need
+
+    @property
+    def usages(self) -> Iterable[DialogUsage]:
+        """All calls; one that several branches of a fork answer is among them more than once."""
+        return self._usages.values()
 
     @property
     def call_ids(self) -> frozenset[str]:

@@ -7,15 +7,19 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import structlog
 
-from sipgw.sip.boundaries import Admit, bounded, contained, guarded
-from sipgw.sip.checks import Refusal
+from sipgw.sip import stun
+from sipgw.sip.address_watch import AddressWatch
+from sipgw.sip.boundaries import Admit, answering, bounded, contained, guarded
+from sipgw.sip.connecting import contenders
+from sipgw.sip.connection import PING, StreamCallbacks
 from sipgw.sip.connection_key import Needed
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.endpoint_callbacks import EndpointCallbacks, Screen
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.environment import Environment
 from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
@@ -24,21 +28,18 @@ from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Packet, Resolve, Unjudged
+from sipgw.sip.output import Packet, RegisterReceived, Resolve, Unjudged
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
-from sipgw.sip.registrar import RegisterResponse
+from sipgw.sip.registrar import Register, no_registrar
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.standalone_request import RequestOutcome, send_request
-from sipgw.sip.streams import PING, StreamCallbacks
-from sipgw.sip.stun import PORT as STUN_PORT
-from sipgw.sip.stun import Stun, is_stun
 from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
 from sipgw.sip.uri import Uri, parse_host_port
-from sipgw.sip.user_agent import IncomingCall, UserAgent
+from sipgw.sip.user_agent import AgentEvent, IncomingCall, UserAgent
 
 log = structlog.get_logger()
 
@@ -58,23 +59,6 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not an error
         self.ended = ended
 
 
-Screen = Callable[[str], bool]
-Register = Callable[[Request, Peer, float], RegisterResponse]
-DROP = Refusal(0)
-"""Drops a request without a response."""
-
-
-class EndpointCallbacks(NamedTuple):
-    """Callbacks of the application: see `Endpoint`."""
-
-    on_invite: Callable[[Leg], None]
-    admit: Admit
-    trace: Tracer | None
-    screen: Screen
-    met: Callable[[str], None]
-    bound: Callable[[float], Iterable[int]]
-
-
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
@@ -82,7 +66,7 @@ class Endpoint:
     request outside a dialog; `trace` takes every message, credentials masked. `screen` says whether what comes from an
     address is read at all, `known` whether it is one of those for whom places are kept; `met` is told the addresses
     that we send requests to; `register` takes REGISTER requests, and `bound` gives the numbers of the connections that
-    lead to registered phones at a time.
+    lead to registered phones at a time. `forbidden` is that of `Environment`.
     """
 
     def __init__(
@@ -94,15 +78,16 @@ class Endpoint:
         *,
         screen: Screen = lambda host: True,
         met: Callable[[str], None] = lambda host: None,
-        register: Register | None = None,
+        register: Register = no_registrar,
         known: Screen = lambda host: True,
         bound: Callable[[float], Iterable[int]] = lambda now: (),
+        forbidden: Callable[[Uri], str] = lambda target: "",
     ) -> None:
         self.options = options
         callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
         self._transports = Transports(options, self.datagram, callbacks)
         admit = guarded(admit, self._transports.judged)
-        self._callbacks = EndpointCallbacks(on_invite, admit, trace, screen, met, bound)
+        self._callbacks = EndpointCallbacks(on_invite, admit, trace, screen, met, answering(register), bound)
         self._resolver = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
         environment = Environment(
             lambda: secrets.token_hex(10),
@@ -110,14 +95,14 @@ class Endpoint:
             self._transports.address,
             self._transports.observed,
             int(options.session_expires),
-            register,
+            forbidden,
         )
         self.agent = UserAgent(environment)
-        self._stun: Stun | None = None
+        self._stun: stun.Stun | None = None
         if options.stun_server:
             host, port = parse_host_port(options.stun_server)
-            server = Peer("udp", host, port or STUN_PORT)
-            self._stun = Stun(self.agent.clients, server, self._moved)
+            server = Peer("udp", host, port or stun.PORT)
+            self._stun = stun.Stun(self.agent.clients, server, self._moved)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
         self._registrations: list[Registration] = []
@@ -143,6 +128,7 @@ class Endpoint:
             self._older.link.listen(self._transports.send)
         if self._stun:
             self._after(self._stun.ask)
+        self._after(AddressWatch(self.agent.core, self._registrations, self._stun).look)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -186,6 +172,10 @@ class Endpoint:
     def reaches(self, peer: Peer) -> bool:
         """Whether this machine has a route to the address of `peer`."""
         return self._transports.way(peer) is not None
+
+    def reached(self, peer: Peer) -> bool:
+        """Whether `peer` reaches every port of this machine, and not only those that a NAT has opened."""
+        return self._transports.reached(peer)
 
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
         """The addresses to which requests to `target` are sent, best first (RFC 3263); empty if there is none."""
@@ -266,10 +256,10 @@ class Endpoint:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _after(self, action: Callable[..., None], *args: Any) -> None:
-        """Let the core act, then handle its events and send its packets."""
+    def _after(self, action: Callable[..., Any], *args: Any) -> Any:
+        """Let the core act, then handle its events and send its packets; returns the result of `action`."""
         try:
-            action(*args, self._now())
+            return action(*args, self._now())
         finally:
             self._flush()
 
@@ -291,12 +281,15 @@ class Endpoint:
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._after, self.agent.handle_timer)
 
-    def _handle(self, event: Resolve | Unjudged | IncomingCall) -> None:
+    def _handle(self, event: AgentEvent) -> None:
         match event:
             case Resolve(number, peer):
-                self._resolver.locate(peer, functools.partial(self.agent.resolved, number), self._now())
+                self._resolver.locate(peer, functools.partial(self._found, number), self._now())
             case Unjudged(request, source):
                 self.agent.judged(event, self._callbacks.admit(request, source), self._now())
+            case RegisterReceived(request, source):
+                answer = self._callbacks.register(request, source, self._now())
+                self.agent.respond_register(event, answer, self._now())
             case IncomingCall(call) if call.phase is not Phase.ENDED:
                 leg = self._leg(call, call.source)
                 if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile
@@ -304,8 +297,18 @@ class Endpoint:
                 else:
                     self._call_in(leg)
 
+    def _found(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
+        good = tuple(self.agent.clients.health.order(hops, now))  # else each call waits for a server that is down
+        if contenders(good):
+            self._spawn(self._race(number, good))
+        else:
+            self.agent.resolved(number, hops, now)
+
+    async def _race(self, number: int, hops: tuple[Peer, ...]) -> None:
+        self._after(self.agent.resolved, number, await self._transports.first(hops))
+
     def _send(self, packet: Packet) -> None:
-        if not is_stun(packet.data):
+        if not stun.is_stun(packet.data):
             self._watched("out", packet.peer, packet.data)
             if not packet.data.startswith(b"SIP/2.0 "):
                 self._callbacks.met(packet.peer.host)
@@ -324,7 +327,7 @@ class Endpoint:
             leg.reject(500)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._now, self._flush, self._resolver.addresses)
+        return Leg(usage, source, self._after, self._resolver.addresses)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))
@@ -333,9 +336,9 @@ class Endpoint:
         """Take a datagram. Empty lines are keepalives of a NAT binding; a datagram that is too large is counted."""
         if len(data) > MAX_DATAGRAM:
             self.agent.counts["oversized"] += 1
-        elif is_stun(data):
-            if self._stun:
-                self._after(self._stun.receive, data)
+        elif stun.is_stun(data):
+            known = self._transports.callbacks.is_known(peer.host) and self._callbacks.screen(peer.host)
+            self._after(stun.receive, self.agent.clients, data, peer, known)
         elif data.strip(b"\r\n\0") and self._callbacks.screen(peer.host):
             self._watched("in", peer, data)
             self._take(parsed(data), data, peer)
@@ -391,9 +394,6 @@ class Endpoint:
                 registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._callbacks.trace is None or data == PING:
-            return
-        try:
-            self._callbacks.trace(Traced(direction, peer, redacted(data), self._now()))
-        except Exception:  # the observer boundary
-            log.exception("trace failed")
+        if self._callbacks.trace is not None and data != PING:
+            with contained("trace failed"):
+                self._callbacks.trace(Traced(direction, peer, redacted(data), self._now()))

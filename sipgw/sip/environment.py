@@ -1,11 +1,10 @@
-"""The values and functions that the driver gives to the SIP core: chance, our addresses, the registrar."""
+"""The values and functions that the driver gives to the SIP core: chance and our addresses."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.message import Request
-from sipgw.sip.registrar import RegisterResponse
+from sipgw.sip.uri import Uri
 
 
 class Environment(NamedTuple):
@@ -21,5 +20,5 @@ class Environment(NamedTuple):
     """Notes that `peer` sees us at this host and port; returns whether `address` changes by this."""
     session_expires: int = 0
     """The session interval that we ask for, seconds; 0 asks for none and accepts the others' (RFC 4028)."""
-    register: Callable[[Request, Peer, float], RegisterResponse] | None = None
-    """Answers an admitted REGISTER; None: we are no registrar."""
+    forbidden: Callable[[Uri], str] = lambda target: ""
+    """The reason why no INVITE may have this Request-URI and no REFER this target; empty if it may."""

@@ -51,6 +51,12 @@ class Offered(NamedTuple):
     sdp: bytes | None
 
 
+class Moved(NamedTuple):
+    """Our address, as the other side sees it, is now `host`; it is told by a re-INVITE, whose answer is `Answered`."""
+
+    host: str
+
+
 class Answered(NamedTuple):
     """A new description of the other side without a change of ours: its answer to our refresh, or in a PRACK."""
 
@@ -110,8 +116,8 @@ class Ended(NamedTuple):
     status: int = 0
     contacts: tuple[Uri, ...] = ()
     """The Contacts of a 300, 301 or 302, best first (RFC 3261 §8.1.3.4)."""
-    cause: int = 0
-    """The Q.850 cause of a call that was refused, as its Reason header gives it; 0 if there was none."""
+    cause: int | None = None
+    """The Q.850 cause, as the Reason header of the other side gives it; None if there was none."""
 
     @property
     def lost(self) -> bool:
@@ -128,6 +134,7 @@ CallEvent = (
     | PickedUp
     | Asserted
     | Offered
+    | Moved
     | Answered
     | Changed
     | KeyPressed

@@ -22,13 +22,13 @@ from sipgw.sip.transaction import OnMessage, Transaction
 
 PATIENCE = 4.0
 """Seconds without any response after which the next address is tried, or another branch's refusal is the answer."""
-STREAM_PATIENCE = 1.0
-"""The same where TCP is tried only because the request is large: a router may drop TCP where it passes UDP."""
+SHORT_PATIENCE = 1.0
+"""The same where TCP is tried only because the request is large: a router may drop TCP where it passes UDP; and where
+the next address is of the other IP version: many a network has one of the two on paper only (RFC 8305)."""
 IMPATIENT = frozenset({"INVITE", "REGISTER", "OPTIONS", "BYE"})
 """Methods that are tried at the next address after a silence. Others must not be executed twice."""
 LIMIT = 2 * TIMEOUT
 """Seconds until a request without a final response is given up, unless its user gives another limit."""
-NO_ANSWER = "no answer"
 LARGEST_DATAGRAM = 1300
 """Bytes of a request over UDP; a larger one goes over TCP (RFC 3261 §18.1.1)."""
 MERGED = 482
@@ -158,7 +158,7 @@ class Failover:
         return self._stage in (FailoverState.TRYING, FailoverState.GIVEN_UP)
 
     def give_up(self, now: float) -> None:
-        """Cancel the request. Its user is told the end, at once if nothing was sent."""
+        """Cancel the request and report its end, at once if nothing was sent."""
         self._fire(FailoverEvent.GIVE_UP, now)
 
     def _too_long(self, now: float) -> None:
@@ -250,7 +250,7 @@ class Failover:
     def _weigh(self, branch: _Branch, response: Response, now: float) -> None:
         """Take a refusal: it ends the request, unless another branch or address may do better."""
         if response.status == UNAVAILABLE:
-            self._clients.health.failed(branch.hop, str(UNAVAILABLE), now)
+            self._clients.health.failed(branch.hop, now)
         else:
             self._clients.health.answered(branch.hop)
         if self._refusal is None or response.status not in ELSEWHERE:
@@ -275,8 +275,9 @@ class Failover:
         newest = branch is self._branches[-1]
         if newest:
             self._stop_patience()
-            self.failure = self._clients.health.reason(branch.hop, now)
-            self._clients.health.failed(branch.hop, self.failure or NO_ANSWER, now)
+            unsent = [one.transaction.failure if one.transaction else "" for one in self._branches]
+            self.failure = unsent[-1] if all(unsent) else ""
+            self._clients.health.failed(branch.hop, now)
         given_up = self._stage is FailoverState.GIVEN_UP
         left = [one for one in self._branches if (one.running if given_up else one.open)]
         if self._may_go_on(branch, left):
@@ -338,7 +339,15 @@ class Failover:
             if self._clients.health.good(stream, now):
                 # RFC 3261 §18.1.1: a server without TCP gets it over UDP all the same.
                 self._candidates.appendleft(_Candidate(hop, is_domain=False))
-                hop, request, patience = stream, self._clients.stamped(self._plain, stream), STREAM_PATIENCE
+                hop, request, patience = stream, self._clients.stamped(self._plain, stream), SHORT_PATIENCE
+        following = self._candidates[0] if self._candidates else None
+        another = (
+            following is not None and not following.is_domain and (":" in following.peer.host) != (":" in hop.host)
+        )
+        if (
+            another and hop.transport == "udp" and self._plain.method == "INVITE"
+        ):  # a provisional response comes at once
+            patience = SHORT_PATIENCE
         branch = _Branch(hop)
         self._branches.append(branch)
         branch.transaction = self._clients.begin(request, hop, lambda message, at: self._take(branch, message, at), now)
@@ -359,7 +368,7 @@ class Failover:
             return
         if self._candidates and elsewhere:
             if newest.state is BranchState.SILENT:  # after a 482 another branch has the request
-                self._clients.health.failed(newest.hop, NO_ANSWER, now)
+                self._clients.health.failed(newest.hop, now)
                 self._next(now)
         elif status not in (0, MERGED):
             self._fire(FailoverEvent.NO_MORE, now)

@@ -18,7 +18,7 @@ _BREAKING = frozenset(map(chr, range(33))) | frozenset('<>",\x7f')
 _ANGLES = frozenset('<>"')
 MAX_CSEQ = 2**31 - 1
 MAX_PARAMS = 100
-"""Parameters of one value: whoever writes more wants us to be busy."""
+"""Parameters of one value; more are an attempt to keep us busy."""
 MAX_ADDRESSES = 100
 """Values of one header that are looked at; a request has passed fewer proxies, and a user has fewer phones."""
 _PIECE = {
@@ -120,7 +120,7 @@ def escape(text: str) -> str:
 
 def unescape(text: str) -> str:
     """The content of a quoted string without its backslashes."""
-    # Whole passes over the text, and none of them in Python: whoever sends 8,000 backslashes sends them at once.
+    # Whole passes over the text, and none of them in Python: an attacker can send 8,000 backslashes at once.
     return text.replace("\\\\", _BACKSLASH).replace("\\", "").replace(_BACKSLASH, "\\")
 
 
@@ -200,7 +200,7 @@ def _taken_apart(text: str) -> tuple[str, str, Params]:
 
 @dataclass(frozen=True)
 class Malformed:
-    """A value that cannot be read: whoever asked for it decides what becomes of the message."""
+    """A value that cannot be read; its reader decides what to do with the message."""
 
     text: str
     why: str

@@ -13,7 +13,6 @@ MAX_KEPT = 1000
 class _Failure(NamedTuple):
     until: float
     pause: float
-    reason: str
 
 
 class Health:
@@ -24,7 +23,7 @@ class Health:
         self.forgotten = 0
         """How often a failure took the place of another."""
 
-    def failed(self, peer: Peer, reason: str, now: float) -> None:
+    def failed(self, peer: Peer, now: float) -> None:
         """Requests to `peer` were not answered, or with 503."""
         before = self._failures.pop(_place(peer), None)
         if before is not None and before.until > now:
@@ -33,7 +32,7 @@ class Health:
         if len(self._failures) >= MAX_KEPT:
             self.forgotten += 1
             del self._failures[next(iter(self._failures))]
-        self._failures[_place(peer)] = _Failure(now + pause, pause, reason)
+        self._failures[_place(peer)] = _Failure(now + pause, pause)
 
     def answered(self, peer: Peer) -> None:
         """A request to `peer` was answered."""
@@ -43,10 +42,6 @@ class Health:
         """Whether `peer` has not failed lately."""
         failure = self._failures.get(_place(peer))
         return failure is None or failure.until <= now
-
-    def reason(self, peer: Peer, now: float) -> str:
-        """Why `peer` failed, or an empty string."""
-        return "" if self.good(peer, now) else self._failures[_place(peer)].reason
 
     def order(self, peers: tuple[Peer, ...], now: float, prefer: Peer | None = None) -> list[Peer]:
         """`peers` in their order, but `prefer` first, over any transport, and failed ones last."""

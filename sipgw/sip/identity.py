@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from secrets import token_bytes
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from sipgw.sip.fields import Addresses, NameAddr, param
@@ -37,9 +37,29 @@ UNDERSTOOD = {
     "record-route", "allow", "allow-events", "supported", "require", "proxy-require", "user-agent", "accept", "expires",
     "accept-encoding", "accept-language", "content-disposition", "session-expires", "min-se", "authorization",
     "proxy-authorization", "p-asserted-identity", "remote-party-id", "privacy", "diversion", "history-info", "replaces",
-    "p-called-party-id", "p-attestation-indicator", "timestamp", "date", "mime-version",
+    "p-called-party-id", "p-attestation-indicator", "timestamp", "date", "mime-version", "identity",
 }  # fmt: skip
 """Headers that are read here or elsewhere; credentials are among them and are not kept."""
+
+
+Verdict = Literal["verified", "passed", "failed", "unverified", "unsigned"]
+"""What rules ask for: our own check of the signature has `passed`, `failed` or could not be made (`unverified`), there
+was none to check (`unsigned`); beside that the number is `verified`, by us or by the carrier (`verstat`)."""
+
+
+@dataclass(frozen=True)
+class Stir:
+    """What our own check of the signed caller number (RFC 8224) has found."""
+
+    result: Literal["passed", "failed", "unverified"]
+    """``failed``: it is signed, and not for this call or not by a believed signer. ``unverified``: nobody can tell."""
+    reason: str = ""
+    attestation: str = ""
+    """``A``, ``B`` or ``C`` of a PASSporT that has passed."""
+    origid: str = ""
+    """Where the signer let the call in, by its own reckoning (RFC 8588 §5)."""
+    signer: str = ""
+    """Its service provider code, else its name."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,8 @@ class Identity:
     """The result of the carrier's check of the number, e.g. ``TN-Validation-Passed``."""
     attestation: str = ""
     """``A`` (full), ``B`` (partial) or ``C`` (gateway), RFC 8588; as the carrier gave it."""
+    stir: Stir | None = None
+    """Our own verdict on the signed number; None if the call was not signed, or is not verified here."""
     call_ids: tuple[tuple[str, str], ...] = ()
     """The carrier's identifiers of the call, by header."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -87,7 +109,7 @@ class Identity:
             verstat=verstat,
             attestation=attestation,
             call_ids=calls,
-            headers=() if withheld else others,  # Identity (RFC 8224) and others have the number too
+            headers=() if withheld else others,  # some have the number too
             mark=_mark(who),
         )
 
@@ -104,13 +126,21 @@ class Identity:
             return self
         return replace(
             self, number=now.number, name=now.name, source=now.source, withheld=now.withheld,
-            verstat=now.verstat, attestation=now.attestation, mark=now.mark,
+            verstat=now.verstat, attestation=now.attestation, stir=None, mark=now.mark,
         )  # fmt: skip
 
     @property
     def verified(self) -> bool:
-        """Whether the carrier has verified the number."""
+        """Whether the number is verified, by us or else by the carrier, whose word a forged signature outweighs."""
+        if self.stir is not None and (self.stir.result == "failed" or self.stir.attestation == "A"):
+            return self.stir.result == "passed"
         return self.verstat.lower() == "tn-validation-passed" or (not self.verstat and self.attestation == "A")
+
+    @property
+    def verdicts(self) -> frozenset[Verdict]:
+        """All that hold of the caller's number."""
+        own: Verdict = self.stir.result if self.stir is not None else "unsigned"
+        return frozenset((own, "verified")) if self.verified else frozenset((own,))
 
     def as_dict(self) -> dict[str, Any]:
         """The fields for the call record, without the unknown ones."""
@@ -118,6 +148,8 @@ class Identity:
         for name in ("call_ids", "headers"):
             if name in told:
                 told[name] = [list(pair) for pair in told[name]]
+        if self.stir is not None:
+            told["stir"] = {key: value for key, value in told["stir"].items() if value}
         if "diverted" in told:
             told["diverted"] = list(told["diverted"])
         return told
@@ -126,6 +158,17 @@ class Identity:
 def asserts(request: Request) -> bool:
     """Whether `request` asserts an identity by itself. From does not count: a dialog keeps it."""
     return any(request.headers.get(header) is not None for header in ASSERTING)
+
+
+def asserted_number(invite: Request, *, trusted: bool) -> str:
+    """The number of the caller as it stands in `invite`, also if it is withheld from people."""
+    return number_of(_caller(invite, trusted=trusted)[1].uri)
+
+
+def reached(invite: Request, *, trusted: bool) -> str:
+    """The number of P-Called-Party-ID, from a `trusted` side, else of the Request-URI; empty if neither has one."""
+    told = [number_of(one.uri) for one in _addresses(invite, "P-Called-Party-ID")] if trusted else []
+    return next((text for text in (*told, number_of(invite.uri)) if is_number(text)), "")
 
 
 def cleaned(text: str) -> str:

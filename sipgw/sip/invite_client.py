@@ -92,6 +92,9 @@ class InviteClient(InviteDialog):
 
     def start(self, now: float) -> None:
         """Send the INVITE. Ringing may last `ring_timeout`; Timer B ends only a silence (§17.1.1.2)."""
+        if cause := self.core.environment.forbidden(self.invite.uri):
+            self.finish(Ended("gateway", "403", cause, 403), now)
+            return
         self._timer = self.core.timers.at(now + self._ring_timeout, self._rang_long_enough)
         self._send(self.invite, now)
 
@@ -110,6 +113,8 @@ class InviteClient(InviteDialog):
         )
 
     def _answered(self, failover: Failover, response: Request | Response | None, now: float) -> None:
+        if failover is self._failover and not self.session.settled:
+            self.session.local = failover.request.body  # over the other IP version it has another address
         if isinstance(response, Response) and 200 <= response.status < 300:
             self._accepted(failover, response, now)
         elif failover is not self._failover:
@@ -176,6 +181,8 @@ class InviteClient(InviteDialog):
                 self.finish(self._cancelled, now)
             return
         self.dialog = dialog
+        ours = failover.request.contact
+        dialog.told = ours.uri.host if ours else ""
         self._stop_timer()
         self.session.learn(response)
         self.session.remote = answered or response.body

@@ -14,10 +14,16 @@ from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.invite_dialog_table import InviteEvent
 from sipgw.sip.message import Request
 from sipgw.sip.offer_exchange import OfferExchange
-from sipgw.sip.reason import reason_text
+from sipgw.sip.reason import cause_of, reason_text
+from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.transferee import Transferee
 from sipgw.sip.transferor import Transferor
+
+TELL_LATER = 1.0
+"""Seconds until it is tried again to tell a new address of ours, while the session cannot be changed."""
+TELL_AGAIN = (4.0, 300.0)
+"""The same after the other side has refused it; doubled each time, up to the second number."""
 
 
 class InviteDialog(CallState):
@@ -29,6 +35,10 @@ class InviteDialog(CallState):
         self.keys = KeySender(self)
         self.transferor = Transferor(self)
         self.transferee = Transferee(self)
+        self._host = ""
+        """The newest address of ours; empty as long as it has not changed."""
+        self._pause = TELL_AGAIN[0]
+        self._telling: Timer | None = None
 
     @property
     def other(self) -> str:
@@ -53,7 +63,7 @@ class InviteDialog(CallState):
         match request.method:
             case "BYE":
                 self.core.respond(transaction, 200, now)
-                self.finish(Ended(self.other, "BYE", reason_text(request)), now)
+                self.finish(Ended(self.other, "BYE", reason_text(request), cause=cause_of(request)), now)
             case "INVITE" | "UPDATE":
                 self._changed(request, transaction, dialog, now)
             case "PRACK":
@@ -93,6 +103,32 @@ class InviteDialog(CallState):
         """Refuse a pending re-INVITE or UPDATE; the session stays as it was."""
         self.session.refuse(status, now)
 
+    def moved(self, host: str, now: float) -> None:
+        """Our address towards the other side is now `host`: tell it, once the call is up, until it takes it."""
+        if self.dialog is not None and host != (self._host or self.dialog.told):
+            self._host, self._pause = host, TELL_AGAIN[0]
+            self._tell_address(now)
+
+    def _tell_address(self, now: float) -> None:
+        self._tell_no_more()
+        host = self._host
+        if not self.session.move(host, lambda taken, at: self._told(host, taken, at), now):
+            self._telling = self.core.timers.at(now + TELL_LATER, self._tell_address)
+
+    def _told(self, host: str, taken: bool, now: float) -> None:
+        if self.dialog is None or self.phase is Phase.ENDED or host != self._host:
+            return  # a newer address waits for its turn
+        if taken:
+            self.dialog.told = host
+        else:
+            self._telling = self.core.timers.at(now + self._pause, self._tell_address)
+            self._pause = min(2 * self._pause, TELL_AGAIN[1])
+
+    def _tell_no_more(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+
     def acked(self, ack: Request, now: float) -> None:
         """The ACK for our 200 to an INVITE came."""
         del now
@@ -112,6 +148,7 @@ class InviteDialog(CallState):
         if self.phase is Phase.ENDED:
             return
         self.advance(InviteEvent.END)
+        self._tell_no_more()
         self.session.close(now)
         self.transferor.close()
         if self.dialog is not None:

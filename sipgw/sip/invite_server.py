@@ -40,6 +40,7 @@ class InviteServer(InviteDialog):
         self._expiry: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
         self.dialog = Dialog.of_server(invite, core.environment.token(), source, core.clients.first_number())
+        self.dialog.told = core.environment.address(source)[0]
         self._reliable = Reliable(
             core.timers,
             core.clients.first_number(),
@@ -137,10 +138,10 @@ class InviteServer(InviteDialog):
             self.core.respond(self.transaction, status, now, reason=reason, tag=self.tag, headers=headers)
             self.finish(Ended("gateway", str(status), reason, status), now)
 
-    def cancelled(self, now: float, text: str) -> None:
-        """CANCEL came before we answered."""
+    def cancelled(self, now: float, text: str, cause: int | None) -> None:
+        """CANCEL came before we answered; text and Q.850 cause are those of its Reason."""
         if self._unanswered:
-            self.finish(Ended("caller", "CANCEL", text), now)
+            self.finish(Ended("caller", "CANCEL", text, cause=cause), now)
 
     def acked(self, ack: Request, now: float) -> None:
         """The ACK for our 200 to the INVITE, or to a re-INVITE, came."""

@@ -1,6 +1,6 @@
 """The offer of a browser and our answer (JSEP, RFC 9429): one stream of mu-law with keys, over ICE and DTLS.
 
-Sans-IO. The addresses that the offer names are not read: whoever proves the password of the answer is the browser
+Sans-IO. The addresses that the offer names are not read: the peer that proves the password of the answer is the browser
 (RFC 8445 §7.3.1.3), and so nobody can make the gateway send anything to a third party.
 """
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.digest import Credentials
@@ -49,10 +49,10 @@ class Leg:
         self,
         call: InviteServer | InviteClient,
         source: Peer,
-        clock: Callable[[], float],
-        flush: Callable[[], None],
+        act: Callable[..., Any],
         locate: Locate,
     ) -> None:
+        """`act` calls its first argument with the others and the time, lets the core send, and returns the result."""
         self.source = source
         """Where the call came from, or goes to."""
         self.successor: Leg | None = None
@@ -60,10 +60,10 @@ class Leg:
         self.on_asserted: Callable[[Request], None] = lambda request: None
         """Takes each request by which the other side states a new identity."""
         self._call = call
-        self._clock = clock
-        self._flush = flush
+        self._act = act
         self._names = MediaNames(locate)
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
+        self._awaited = False
         self._referred: asyncio.Future[Referred] | None = None
         self._changed: asyncio.Future[Changed] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -155,9 +155,15 @@ class Leg:
     # Events
 
     async def events(self) -> AsyncIterator[CallEvent]:
-        """Yield the events, `Ended` last. Iterate once. Descriptions have addresses in the place of host names."""
+        """Yield the events that have not been taken yet, `Ended` last, with addresses in the place of host names."""
         while True:
-            event = await self._events.get()
+            if self._awaited or (self._over.done() and self._events.empty()):
+                raise RuntimeError("each event is taken once, and none follows `Ended`")
+            self._awaited = True
+            try:
+                event = await self._events.get()
+            finally:
+                self._awaited = False
             match event:
                 case Offered(sdp) | Progress(_, _, sdp):
                     event = event._replace(sdp=await self._found(sdp))
@@ -200,11 +206,6 @@ class Leg:
 
     # Actions
 
-    def _do(self, action: Callable[[float], None]) -> None:
-        """Let the core act now, then send its packets."""
-        action(self._clock())
-        self._flush()
-
     @property
     def _incoming(self) -> InviteServer:
         if not isinstance(self._call, InviteServer):
@@ -213,49 +214,48 @@ class Leg:
 
     def ringing(self) -> None:
         """Send 180 to the caller."""
-        self._do(self._incoming.ringing)
+        self._act(self._incoming.ringing)
 
     def progress(self, sdp: bytes) -> None:
         """Let the caller hear us before we answer; `sdp` as for `answer`, which then gets the same."""
-        self._do(lambda now: self._incoming.progress(sdp, now))
+        self._act(self._incoming.progress, sdp)
 
     def answer(self, sdp: bytes) -> None:
         """Answer the call, once; `sdp` is our answer, or our offer if the INVITE had none."""
         if self.phase in (Phase.ANSWERED, Phase.CONFIRMED):
             raise RuntimeError("the call is answered already")
-        self._do(lambda now: self._incoming.answer(sdp, now))
+        self._act(self._incoming.answer, sdp)
 
     def reject(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse the call; it does nothing if the call has been answered."""
-        self._do(lambda now: self._incoming.reject(status, now, reason, headers))
+        self._act(lambda now: self._incoming.reject(status, now, reason, headers))
 
     def hangup(self, text: str = "") -> None:
         """End the call by BYE, CANCEL or a refusal, as its phase requires."""
-        self._do(lambda now: self._call.hangup(now, text))
+        self._act(lambda now: self._call.hangup(now, text))
 
     def accept_offer(self, sdp: bytes) -> bool:
         """Answer the re-INVITE or UPDATE that `Offered` told of; returns whether it still waited for an answer."""
-        accepted = self._call.accept_offer(sdp, self._clock())
-        self._flush()
+        accepted: bool = self._act(self._call.accept_offer, sdp)
         return accepted
 
     def reject_offer(self, status: int) -> None:
         """Refuse it; the session stays as it was."""
-        self._do(lambda now: self._call.reject_offer(status, now))
+        self._act(self._call.reject_offer, status)
 
     def send_info_digit(self, key: str, seconds: float = PRESSED) -> None:
         """Press `key`, one of ``0123456789*#ABCD``, by INFO; for PBXs that take no telephone events in RTP.
 
         Keys are sent in their order, each after the response to the one before. Raises `ValueError` for another key.
         """
-        self._do(lambda now: self._call.keys.press(key, seconds, now))
+        self._act(self._call.keys.press, key, seconds)
 
     async def reinvite(self, sdp: bytes) -> Changed:
         """Offer `sdp` instead of our present description, e.g. to hold; without an answer all stays as it was."""
         if self._changed is not None:
             return Changed(None, 0, "a change is under way")
         self._changed = asyncio.get_running_loop().create_future()
-        self._do(lambda now: self._call.session.change(sdp, now))
+        self._act(self._call.session.change, sdp)
         try:
             return await self._changed
         finally:
@@ -268,7 +268,7 @@ class Leg:
             return Referred(False, 0, "a transfer is under way")
         self._referred = asyncio.get_running_loop().create_future()
         replaces = None if other is None else other.replacement
-        self._do(lambda now: self._call.transferor.refer(target, now, replaces))
+        self._act(lambda now: self._call.transferor.refer(target, now, replaces))
         try:
             return await self._referred
         finally:
@@ -280,7 +280,7 @@ class Leg:
 
     def report_refer(self, status: int, reason: str) -> None:
         """Report the outcome of the call to the target of `ReferRequested`."""
-        self._do(lambda now: self._call.transferee.outcome(status, reason, now))
+        self._act(self._call.transferee.outcome, status, reason)
 
     def give_way(self, other: "Leg") -> None:
         """Let `other` take the place of this call of ours, which rings: `Endpoint.invite` returns `other`."""

@@ -5,8 +5,9 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from sipgw.sip import sdes
-from sipgw.sip.sdes import Policy, Secured
+from sipgw.sip import ice, sdes
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.sdes import Policy
 from sipgw.sip.sdp import ConnectionLine, Media, Sdp, SdpError
 
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
@@ -48,6 +49,8 @@ class LocalMedia:
     """Whether SRTP is spoken; with ``optional`` also over RTP/AVP (RFC 8643), if the other side can."""
     secret: bytes = field(default=b"", repr=False)
     """`sdes.SECRET` bytes of chance, the same as long as it is the same call leg; our keys are made of it."""
+    ice: bool = False
+    """Whether ICE is answered where it is offered: only if the other side reaches `address` and `port` as they are."""
     session: bytes = field(default=b"", repr=False)
     """Our last description in this session, empty for a new one: version, m-lines, payload types and protection of the
     next follow from it."""
@@ -69,37 +72,8 @@ class LocalMedia:
         return body if not self.session or body == self.session else self._body(version + 1, media, timing)
 
     def _body(self, version: int, media: tuple[Media, ...], timing: str) -> bytes:
-        origin = f"sipgw {self.session_id} {version} {self.connection}"
-        return Sdp(origin, self.connection, media=media, timing=timing).to_bytes()
-
-
-@dataclass(frozen=True)
-class Negotiated:
-    """What both sides agreed on."""
-
-    sdp: bytes = field(repr=False)
-    """Our description: the answer, or the offer that was answered."""
-    encoding: str
-    payload_type: int
-    dtmf_payload_type: int | None
-    """Of the telephone events that we send; None if none were agreed."""
-    remote_address: str
-    remote_port: int
-    """0 if the other side has switched the stream off (RFC 3264 §6): then nothing of the stream goes either way."""
-    direction: str
-    """Ours: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
-    control: tuple[str, int] | None = None
-    """Where RTCP goes: None for the port after `remote_port`, the remote address and port themselves if multiplexed."""
-    srtp: Secured | None = None
-    """The keys, if the stream is SRTP."""
-    dtmf_received: int | None = None
-    """Payload type of the telephone events that come, where it is another: each direction has its own (RFC 3264
-    §5.1)."""
-
-    @property
-    def on_hold(self) -> bool:
-        """Whether the other side does not want to hear us."""
-        return self.direction in ("recvonly", "inactive")
+        origin, lite = f"sipgw {self.session_id} {version} {self.connection}", ice.session_lines(media)
+        return Sdp(origin, self.connection, attributes=lite, media=media, timing=timing).to_bytes()
 
 
 Protection = tuple[str, bool]
@@ -158,6 +132,7 @@ def _offered_stream(local: LocalMedia, last: Media | None, protection: Protectio
     events = known.get("TELEPHONE-EVENT") or next(free)
     maps = [f"rtpmap:{payload} {name}/8000" for name, payload in payloads.items()]
     keys = [one.attribute() for one in sdes.own(local.secret)] if keyed else []
+    keys += ice.kept(last)
     attributes = (*maps, *_event_lines(events), *keys, f"ptime:{PTIME}", "rtcp-mux", REPORTS, direction)
     return Media("audio", local.port, protocol, (*payloads.values(), events), attributes=attributes)
 
@@ -182,7 +157,8 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     remote = _remote(sdp, media, local)
     direction = _MIRROR[_direction(sdp, media, remote)]
     secured = None if local.srtp == "off" else sdes.chosen(_offered_keys(media), local.secret)
-    keys = (secured[0].attribute(),) if secured else ()
+    checks = ice.answered(sdp, media, local.secret, str(remote)) if local.ice else None
+    keys = (*((secured[0].attribute(),) if secured else ()), *ice.lines(checks, media, local.address, local.port))
     ours = _describe(media, local, encoding, payload, events, (*keys, f"ptime:{PTIME}"), direction)
     body = local.described(
         tuple(ours if at == chosen else _refused(other) for at, other in enumerate(sdp.media)), sdp.timing
@@ -190,7 +166,8 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     dtmf = int(events) if events else None
     control = _control(sdp, media, local, muxed=_muxed(media))
     srtp = secured[1] if secured else None
-    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
+    agreed = ice.agreed(checks)
+    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp, ice=agreed)
 
 
 def _refused(media: Media) -> Media:
@@ -234,7 +211,10 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     dtmf = int(events) if events else None
     control = _control(sdp, media, local, muxed=_muxed(media) and _muxed(ours.media[at]))
     received = int(announced) if events and announced and announced != events else None
-    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp, received)
+    remote_port, checks = media.port, ice.accepted(ours.media[at], sdp, media)
+    return Negotiated(
+        offer, encoding, int(payload), dtmf, str(remote), remote_port, direction, control, srtp, received, checks
+    )
 
 
 def media_host(description: bytes | None) -> str:

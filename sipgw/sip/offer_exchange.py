@@ -1,14 +1,16 @@
 """Offer and answer in one call (RFC 3264, RFC 6337), by INVITE, UPDATE or PRACK, and its session timer. Sans-IO."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sipgw.sip.call_state import CallState
 from sipgw.sip.checks import CAPABILITIES
 from sipgw.sip.dialog import Dialog
-from sipgw.sip.events import Answered, Changed, Ended, Offered, Phase
+from sipgw.sip.events import Answered, Changed, Ended, Moved, Offered, Phase
 from sipgw.sip.machine import step
 from sipgw.sip.message import Request, Response
 from sipgw.sip.offer_exchange_table import OFFERS, OfferEvent, OfferState
+from sipgw.sip.sdp import Sdp
 from sipgw.sip.session_timer import SessionTimer, too_short
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
@@ -31,6 +33,16 @@ class _Change(NamedTuple):
     before: bytes = b""
     """Our description that `sdp` was made from. If ours has changed since, `sdp` would undo that change."""
     tries: int = 1
+    host: str = ""
+    """Our new address, if the description is to be repeated with it."""
+    told: Callable[[bool, float], None] | None = None
+    """Takes whether the other side has taken it; and the time."""
+
+    def described(self, present: bytes) -> bytes:
+        """What we offer, while our description is `present`."""
+        if self.sdp is not None:
+            return self.sdp
+        return Sdp.parse(present).moved(self.host).to_bytes() if self.host else present
 
 
 class OfferExchange:
@@ -67,7 +79,7 @@ class OfferExchange:
             self._again.cancel()
         self.refuse(487, now)
         self._fire(OfferEvent.CLOSE)
-        self._over(Changed(None, 0, "the call ended"))
+        self._over(Changed(None, 0, "the call ended"), now)
 
     # The INVITE's own offer
 
@@ -218,6 +230,18 @@ class OfferExchange:
             return
         self._ask(_Change(sdp, self.local), now)
 
+    def move(self, host: str, told: Callable[[bool, float], None], now: float) -> bool:
+        """Repeat our description with our new address `host`; returns False if the session cannot be changed now.
+
+        `told` takes whether the other side has taken it, and the time. It may send to the old address until then. Our
+        Contact is new as well (RFC 3261 §12.2).
+        """
+        if self._call.phase is not Phase.CONFIRMED or self._change is not None:
+            return False
+        self._call.on_event(Moved(host))
+        self._ask(_Change(None, host=host, told=told), now)
+        return True
+
     def _refresh(self, now: float) -> None:
         if self._change is None:  # else the change refreshes too, or `_failed` starts the timer again
             self._ask(_Change(None), now)
@@ -228,12 +252,11 @@ class OfferExchange:
             self._failed(Changed(None, 491, "the other side has changed the session meanwhile"), now)
             return
         self._change = change
-        update = change.sdp is None and self._updates
+        update = change.sdp is None and not change.host and self._updates
         if not update and (self.state is not OfferState.STABLE or not call.up or call.core.dialogs.awaits_ack(call)):
             self._ask_later(now)
             return
-        described = self.local if change.sdp is None else change.sdp
-        fields, body = (*CAPABILITIES, *self.timer.asked()), b"" if update else described
+        fields, body = (*CAPABILITIES, *self.timer.asked()), b"" if update else change.described(self.local)
         fields = (*fields, ("Content-Type", "application/sdp")) if body else fields
         if not update:
             self._fire(OfferEvent.OFFER)
@@ -279,21 +302,23 @@ class OfferExchange:
             self._call.dialog.target = response.contact.uri
         self.learn(response)
         self.timer.answered(response, now)
-        self.local = self.local if change.sdp is None else change.sdp
+        self.local = change.described(self.local)
         news = response.body not in (b"", self.remote)
         self.remote = response.body or self.remote
-        self._over(Changed(response.body or None, response.status, response.reason))
+        self._over(Changed(response.body or None, response.status, response.reason), now)
         if change.sdp is None and news:
             self._call.on_event(Answered(response.body))
 
     def _failed(self, outcome: Changed, now: float) -> None:
-        self._over(outcome)
+        self._over(outcome, now)
         self.timer.again(now)
 
-    def _over(self, outcome: Changed) -> None:
+    def _over(self, outcome: Changed, now: float) -> None:
         change, self._change = self._change, None
         if change is not None and change.sdp is not None:
             self._call.on_event(outcome)
+        if change is not None and change.told is not None:
+            change.told(200 <= outcome.status < 300, now)
 
     def _expired(self, now: float) -> None:
         text = "the session was not refreshed in time"

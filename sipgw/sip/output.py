@@ -1,10 +1,11 @@
-"""What the core hands to its driver: packets to send, host names to resolve, requests to judge."""
+"""What the core hands to its driver: packets to send, host names to resolve, requests to judge, REGISTER requests."""
 
 from typing import NamedTuple
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
 from sipgw.sip.parse import ParseError
+from sipgw.sip.transaction import Transaction
 
 
 class Packet(NamedTuple):
@@ -28,3 +29,11 @@ class Unjudged(NamedTuple):
     source: Peer
     error: ParseError | None = None
     """Why not all of it can be read; then it is refused in any case."""
+
+
+class RegisterReceived(NamedTuple):
+    """An admitted REGISTER. `UserAgent.respond_register` takes the response to it."""
+
+    request: Request
+    source: Peer
+    transaction: Transaction

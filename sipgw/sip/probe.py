@@ -13,6 +13,8 @@ from sipgw.sip.uri import Uri
 
 SHORTEST = 15.0
 """The shortest interval, seconds; carriers ban clients that ask more often."""
+AWAY = 1.0
+"""Seconds without an answer after which the other side may have been restarted: two of our requests were lost."""
 
 
 class Reach(Enum):
@@ -46,8 +48,12 @@ class Probe:
         self.reach = Reach.UNKNOWN
         self.reason = "not asked yet"
         self.changed: Callable[[], None] = lambda: None
+        self.returned: Callable[[float], None] = lambda now: None
+        """Called when it answers again after it was away, perhaps too briefly to be `Reach.DOWN`; takes the time."""
         self._clients = clients
         self._number = 0
+        self._asked = 0.0
+        """When the last request was sent."""
         self._call_id = clients.environment.token()
         self._timer: Timer | None = None
         self._closed = False
@@ -63,11 +69,12 @@ class Probe:
         if self._closed:
             return
         self._number += 1
+        self._asked = now
         target = self.options.target
         fields = (
             *((("Route", f"<{self.options.proxy};lr>"),) if self.options.proxy else ()),
             ("Max-Forwards", "70"),
-            ("From", f"<sip:sipgw@{target.host}>;tag={self._clients.environment.token()}"),
+            ("From", f"<{Uri('sip', 'sipgw', target.host)}>;tag={self._clients.environment.token()}"),
             ("To", f"<{target.address}>"),
             ("Call-ID", self._call_id),
             ("CSeq", f"{self._number} OPTIONS"),
@@ -87,12 +94,15 @@ class Probe:
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if isinstance(response, Request) or (response is not None and response.status < 200):
             return
+        was = self.reach
         if response is None:
             self._settle(Reach.DOWN, "no answer to OPTIONS")
         elif response.status == 503:
             self._settle(Reach.DOWN, f"503 {response.reason}"[:100])
         else:
             self._settle(Reach.UP, f"{response.status} {response.reason}"[:100])
+        if self.reach is Reach.UP and (was is Reach.DOWN or now - self._asked >= AWAY):
+            self.returned(now)
         if not self._closed:
             # At random, so that many gateways do not ask at once after an outage; never before the interval is over.
             self._timer = self._clients.timers.at(

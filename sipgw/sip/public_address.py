@@ -1,42 +1,92 @@
 """Our public address as others see it: reports of registrars (RFC 3581) and of a STUN server. Sans-IO."""
 
+from typing import NamedTuple
+
 from sipgw.sip.dialog import Peer, is_private
 
 MAX_KEPT = 1000
 """What observers told, each also by transport; of others on the Internet it still counts for all of it."""
 
+MAX_UPLINKS = 16
+"""Addresses of ours for which the report of all of the Internet is kept; of more, the oldest is forgotten."""
+
+DOUBTS = 4
+"""Reports of others in a row that do not change what counts for all of the Internet: with two uplinks it would change
+with each registration, and calls with it."""
+
 Seen = tuple[str, int]
 """An address and a port; port 0 where only the address is known to hold."""
 
 
+class _Report(NamedTuple):
+    seen: Seen
+    local: str
+    """Our own address then: when it is another, another NAT may be on the way, and the report is worth nothing."""
+
+    def now(self, local: str) -> Seen | None:
+        return self.seen if local in ("", self.local) else None
+
+
+class _Shared(NamedTuple):
+    """The report that counts for all of the Internet."""
+
+    report: _Report
+    by: str
+    """The host of its observer; empty for a STUN server."""
+    doubts: int
+    """How many other observers have told another address since."""
+
+
 class PublicAddress:
-    """A report counts for its observer; one from the Internet counts for all of the Internet."""
+    """A report counts for its observer; one from the Internet counts for all of the Internet; both as long as our own
+    address stays the same."""
 
     def __init__(self) -> None:
-        self._by: dict[tuple[str, str], Seen] = {}
-        self._public: dict[bool, Seen] = {}
+        self._by: dict[tuple[str, str], _Report] = {}
+        self._public: dict[tuple[bool, str], _Shared] = {}
+        """By whether it is IPv6, and by our own address then: each of several uplinks has a report of its own."""
         self.full = 0
         """How often an observer found no place."""
 
-    def learn(self, observer: Peer | None, host: str, port: int) -> None:
-        """`observer`, or a STUN server (None), sees us at this address. From the Internet a private one is ignored."""
+    def learn(self, observer: Peer | None, host: str, port: int, local: str = "") -> None:
+        """`observer`, or a STUN server (None), sees us at this address. From the Internet a private one is ignored.
+
+        `local` is our own address on the way there; empty if it is not known.
+        """
         if is_private(host) and (observer is None or not is_private(observer.host)):
             return
         # The port of a connection holds for that connection alone.
-        elsewhere = (host, port if observer is None or observer.transport == "udp" else 0)
+        elsewhere = _Report((host, port if observer is None or observer.transport == "udp" else 0), local)
         if observer is not None:
             self._keep(("", observer.host), elsewhere)
-            self._keep((observer.transport, observer.host), (host, port))
+            self._keep((observer.transport, observer.host), _Report((host, port), local))
         if observer is None or not is_private(observer.host):
-            self._public[":" in host] = elsewhere
+            self._share(elsewhere, observer.host if observer else "")
 
-    def _keep(self, observer: tuple[str, str], seen: Seen) -> None:
+    def _keep(self, observer: tuple[str, str], report: _Report) -> None:
         if observer in self._by or len(self._by) < MAX_KEPT:
-            self._by[observer] = seen
+            self._by[observer] = report
         else:
             self.full += 1
 
-    def address(self, peer: Peer) -> Seen | None:
-        """The address at which `peer` sees us, or None; for a host name the IPv4 address."""
-        seen = self._by.get((peer.transport, peer.host)) or self._by.get(("", peer.host))
-        return seen if seen or is_private(peer.host) else self._public.get(":" in peer.host)
+    def _share(self, report: _Report, by: str) -> None:
+        key = (":" in report.seen[0], report.local)
+        shared = self._public.get(key)
+        if shared is not None and by not in ("", shared.by):
+            if report.seen[0] == shared.report.seen[0]:
+                return
+            if shared.doubts < DOUBTS:
+                self._public[key] = shared._replace(doubts=shared.doubts + 1)
+                return
+        self._public.pop(key, None)  # the newest stands last
+        self._public[key] = _Shared(report, by, 0)
+        if len(self._public) > MAX_UPLINKS:
+            del self._public[next(iter(self._public))]
+
+    def address(self, peer: Peer, local: str = "") -> Seen | None:
+        """The address at which `peer` sees us, or None; for a host name the IPv4 address. `local` as for `learn`."""
+        reports = [self._by.get((peer.transport, peer.host)), self._by.get(("", peer.host))]
+        if not is_private(peer.host):
+            six = ":" in peer.host
+            reports += reversed([shared.report for key, shared in self._public.items() if key[0] == six])
+        return next((seen for report in reports if report and (seen := report.now(local))), None)

@@ -15,15 +15,26 @@ def reason_text(message: Message) -> str:
     return cleaned(", ".join(clause for clause in clauses if clause))
 
 
-def cause_of(message: Message) -> int:
-    """The Q.850 cause that its Reason header gives (RFC 3326 §2), 0 if none."""
+ANSWERED_ELSEWHERE = 26
+"""The Q.850 cause (non-selected user clearing) of a call that rang at several phones, and that another has answered."""
+
+
+def cause_of(message: Message) -> int | None:
+    """The Q.850 cause that its Reason header gives (RFC 3326 §2), None if none.
+
+    ``SIP;cause=200``, with which a proxy cancels what it has forked (RFC 3326 §3.1), is `ANSWERED_ELSEWHERE` if there
+    is no Q.850 cause.
+    """
+    found = None
     for line in message.headers.lines("reason")[:5]:
         for value in _values(line)[:5]:
             protocol, _, cause = _clause(value).partition(" ")
             number = cause.partition(" ")[0]
             if protocol.upper() == "Q.850" and number.isascii() and number.isdigit() and len(number) <= 3:
                 return int(number)
-    return 0
+            if protocol.upper() == "SIP" and number == "200":
+                found = ANSWERED_ELSEWHERE
+    return found
 
 
 def _values(line: str) -> list[str]:

@@ -1,12 +1,13 @@
-"""A small registrar (RFC 3261 §10.3): the addresses of the phones of our accounts. Sans-IO.
+"""A small registrar (RFC 3261 §10.3, RFC 5626 §6): the addresses of the phones of our accounts. Sans-IO.
 
-Who may register for whom has been decided before: a request comes here with the user that it has proven to be.
+The caller has authenticated each request: it comes here with its proven user.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sipgw.sip.checks import unsupported
+from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Peer
 from sipgw.sip.fields import FieldError, NameAddr, param
 from sipgw.sip.message import Request
@@ -19,6 +20,8 @@ LONGEST = 3600
 MAX_BINDINGS = 10
 """Phones of one account; one more replaces the phone that expires first."""
 LONGEST_CONTACT = 512
+FLOW_TIMER = 30
+"""Seconds in which a phone that knows flows sends a keepalive at least (RFC 5626 §5.4): a NAT keeps its binding."""
 
 
 class RegisterResponse(NamedTuple):
@@ -27,6 +30,14 @@ class RegisterResponse(NamedTuple):
     status: int
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+Register = Callable[[Request, Peer, float], RegisterResponse]
+
+
+def no_registrar(request: Request, source: Peer, now: float) -> RegisterResponse:
+    """The response of an endpoint that has no accounts."""
+    return RegisterResponse(405, headers=ALLOW)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,13 @@ class Binding:
     """Call-ID and CSeq of the REGISTER that made it."""
     preference: float = 1.0
     """Its `q` (§20.10): higher is tried first."""
+    flow: str = ""
+    """The instance of the phone and the number of its flow (RFC 5626 §4.2): a later REGISTER with the same replaces
+    this one, whatever address it names by then. Empty if the phone names none."""
+
+    def same(self, contact: NameAddr, flow: str) -> bool:
+        """Whether a REGISTER for `contact` is about this phone."""
+        return self.flow == flow if self.flow and flow else self.contact.equivalent(contact.uri)
 
 
 Bindings = tuple[Binding, ...]
@@ -72,7 +90,7 @@ class Registrar:
         return {one.peer.connection for one in every if one.expires > now}
 
     def seen_at(self, contact: Uri) -> Peer | None:
-        """Where the phone is that registered this Contact, if there is one."""
+        """The address of the phone that registered this Contact; None if there is none."""
         every = (one for bindings in self._bindings.values() for one in bindings)
         return next((one.peer for one in every if one.contact == contact), None)
 
@@ -95,10 +113,12 @@ class Registrar:
         else:
             self._bindings.pop(user, None)
         listed = (
-            ("Contact", f"<{one.contact}>;expires={max(1, round(one.expires - now))};q={one.preference:g}")
+            ("Contact", f"<{one.contact}>;expires={max(1, round(one.expires - now))};q={one.preference:g}{one.flow}")
             for one in self.bindings(user, now)
         )
-        return RegisterResponse(200, headers=tuple(listed))
+        flows = (("Require", "outbound"), ("Flow-Timer", str(FLOW_TIMER)))
+        kept = any(_flow(request, contact) for contact in request.contacts)
+        return RegisterResponse(200, headers=(*listed, *(flows if kept else ())))
 
 
 class _Refused(Exception):  # noqa: N818  an answer, not an error
@@ -122,15 +142,29 @@ def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> 
         if contact.uri.scheme not in ("sip", "sips") or len(str(contact.uri)) > LONGEST_CONTACT:
             raise FieldError("a Contact that cannot be used")
         seconds = _seconds(contact, request)
+        flow = _flow(request, contact)
         for binding in bindings:
-            if binding.contact.equivalent(contact.uri):
+            if binding.same(contact, flow):
                 _in_order(binding, request)
-        bindings = tuple(one for one in bindings if not one.contact.equivalent(contact.uri))
+        bindings = tuple(one for one in bindings if not one.same(contact, flow))
         if seconds:
-            new = Binding(contact.uri, source, now + seconds, request.call_id, request.cseq.number, contact.preference)
-            bindings = (*bindings, new)
+            call = request.call_id, request.cseq.number
+            bindings = (*bindings, Binding(contact.uri, source, now + seconds, *call, contact.preference, flow))
     # The binding that ends first is removed: phones that do not unregister leave such bindings behind.
     return tuple(sorted(bindings, key=lambda one: one.expires)[-MAX_BINDINGS:])
+
+
+def _flow(request: Request, contact: NameAddr) -> str:
+    """The flow that a phone names by the parameters of its Contact, as they are listed; empty if it asks for none.
+
+    A flow begins at the phone: through a proxy, which would have to keep it (RFC 5626 §5), there is none to us.
+    """
+    instance, number = param(contact.params, "+sip.instance"), param(contact.params, "reg-id")
+    usable = instance and len(instance) <= LONGEST_CONTACT
+    numbered = number and number.isascii() and number.isdigit() and len(number) <= 10
+    if not (usable and numbered) or "outbound" not in request.supported or not request.direct:
+        return ""
+    return f";+sip.instance={instance};reg-id={int(number or 0)}"
 
 
 def _in_order(binding: Binding, request: Request) -> None:

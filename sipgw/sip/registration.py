@@ -47,6 +47,9 @@ class RegistrationOptions:
     """Where REGISTER is sent, if not to the registrar."""
     expires: int = 3600
     """Seconds asked for."""
+    instance: str = ""
+    """Our ``urn:uuid:``, the same after a restart: the registrar may then replace what it knew of us, and keep the flow
+    (RFC 5626 §4.1). Empty: it is not asked to."""
 
 
 class _Pauses:
@@ -84,7 +87,7 @@ class Registration:
         self._pauses = _Pauses()
         self._timer: Timer | None = None
         self._failover: Failover | None = None
-        self._flow = Flow(clients)
+        self._flow = Flow(clients, self.moved, options.instance)
         self._request = self._first_request()
 
     @property
@@ -94,7 +97,7 @@ class Registration:
 
     def _first_request(self) -> Request:
         registrar = self.options.registrar
-        address = f"<sip:{self.options.user}@{registrar.host}>"
+        address = f"<{Uri('sip', self.options.user, registrar.host)}>"
         fields = (
             ("Max-Forwards", "70"),
             ("From", f"{address};tag={self._clients.environment.token()}"),
@@ -108,7 +111,7 @@ class Registration:
     def register(self, now: float) -> None:
         """Register or renew."""
         if self.state is not RegistrationState.CLOSED:
-            self._stop()
+            self._wait_no_more()
             self._auth.forget_attempts()
             self._send(self._fresh(self._expires), now)
 
@@ -118,19 +121,31 @@ class Registration:
             self.register(now)
 
     def moved(self, now: float) -> None:
-        """Our public address has changed: register it soon."""
-        if self.state is RegistrationState.REGISTERED:
-            self._stop()
-            self._timer = self._clients.timers.at(self._flow.renewal(now), self.register)
+        """Our address has changed: register it soon. What failed from the old one may succeed from it."""
+        if self.state in (RegistrationState.REGISTERED, RegistrationState.FAILED):
+            soon = max(self._flow.renewal(now), self._pauses.not_before)
+            if self._timer is None or soon < self._timer.when:
+                self._wait_until(soon)
 
     @property
     def reached_over(self) -> Peer | None:
         """The peer over whose connection calls come."""
         return self._flow.peer
 
+    @property
+    def asked(self) -> Peer | None:
+        """Where the last REGISTER went; with a host name as long as no address of it was found."""
+        return self._failover.peer if self._failover else None
+
+    @property
+    def told(self) -> tuple[str, int] | None:
+        """The host and port of our Contact in the last REGISTER."""
+        contact = self._failover.request.contact if self._failover else None
+        return (contact.uri.host, contact.uri.port or 5060) if contact else None
+
     def lost(self, peer: Peer, now: float) -> None:
         """The connection to `peer` is gone; if calls would have come over it, make a new one soon."""
-        if self._flow.leads_to(peer):
+        if self._flow.leads_to(peer) and self.state is RegistrationState.REGISTERED:
             self.moved(now)
 
     def close(self, now: float) -> None:
@@ -152,11 +167,12 @@ class Registration:
         self._change(RegistrationState.CLOSED, "left to the next process")
 
     def _fresh(self, expires: int) -> Request:
-        headers = self._request.headers.without("contact", "expires", "authorization", "proxy-authorization")
+        gone = ("contact", "expires", "supported", "authorization", "proxy-authorization")
+        headers = self._request.headers.without(*gone)
         contact = f"<{self._clients.contact(self.peer, self.options.user)}>"
-        return Request(
-            "REGISTER", self._request.uri, headers=headers.with_(("Contact", contact), ("Expires", str(expires)))
-        )
+        fields = [("Contact", contact + self._flow.params), ("Expires", str(expires))]
+        fields += [("Supported", "path, outbound")] if self._flow.params else []
+        return Request("REGISTER", self._request.uri, headers=headers.with_(*fields))
 
     def _send(self, request: Request, now: float) -> None:
         sent = self._request = renumber(request)
@@ -184,6 +200,9 @@ class Registration:
         if retry is not None:
             self._send(retry, now)
             return
+        if self.state is not RegistrationState.CLOSED and self._flow.unwanted(response):
+            self._send(self._auth.sign(self._fresh(self._expires)), now)
+            return
         minimum = delta_seconds(response.headers.get("min-expires")) or 0
         if response.status == 423 and self._expires < minimum <= LONGEST:
             self._expires = minimum
@@ -205,10 +224,10 @@ class Registration:
             self._fail(f"the registrar granted {seconds} s", now)
             return
         self._pauses.over()
-        self._flow.keep_up(now)
+        self._flow.granted(response, now)
         low, high = REFRESH
-        renewal = max(SOONEST, seconds * (low + (high - low) * self._clients.environment.fraction()))
-        self._timer = self._clients.timers.at(now + renewal, self.register)
+        if self._timer is None:  # else an early renewal was planned meanwhile
+            self._wait_until(now + max(SOONEST, seconds * (low + (high - low) * self._clients.environment.fraction())))
         self._change(RegistrationState.REGISTERED, f"registered for {seconds} s")
 
     def _granted_seconds(self, response: Response) -> int:
@@ -226,19 +245,27 @@ class Registration:
         if self.state is RegistrationState.CLOSED:
             self._change(RegistrationState.CLOSED, reason)
             return
-        again = self._pauses.failed(now, at_least, self._clients.environment.fraction())
-        self._timer = self._clients.timers.at(again, self.register)
+        self._flow.stop()
+        self._wait_until(self._pauses.failed(now, at_least, self._clients.environment.fraction()))
         self._change(RegistrationState.FAILED, reason)
 
     def _change(self, state: RegistrationState, reason: str) -> None:
         self.state, self.reason = state, reason
         self.changed()
 
-    def _stop(self) -> None:
-        self._flow.stop()
+    def _wait_until(self, when: float) -> None:
+        """Register at that time. The flow is kept open meanwhile: until then calls come over it."""
+        self._wait_no_more()
+        self._timer = self._clients.timers.at(when, self.register)
+
+    def _wait_no_more(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop(self) -> None:
+        self._flow.stop()
+        self._wait_no_more()
 
 
 def _place(uri: Uri) -> tuple[str, str, int]:

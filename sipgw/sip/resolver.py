@@ -1,11 +1,13 @@
 """Addresses of host names, from the DNS by `dnspython`, whose cache keeps answers for their time to live."""
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dns.asyncresolver
@@ -40,6 +42,9 @@ MAX_WAITING = 1000
 SYSTEM = ThreadPoolExecutor(4, "names of the system")
 """Threads that ask the system for names that the DNS does not know: it cannot be stopped, and may take 10 s or more."""
 
+SERVERS_OF_THE_SYSTEM = Path("/etc/resolv.conf")
+"""The file that names the DNS servers of this machine; another uplink brings others."""
+
 FAULTS = (dns.exception.DNSException, OSError, UnicodeError, EOFError)
 After = Callable[..., None]
 
@@ -60,6 +65,8 @@ class Resolver:
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         after: After,
     ) -> None:
+        self._servers = servers
+        self._written = _written()
         self._resolver = _resolver(servers)
         self._speaks = speaks
         self._spawn = spawn
@@ -165,6 +172,8 @@ class Resolver:
         return await _of_the_system(question) if question.kind in ("A", "AAAA") else ()
 
     async def _of_the_dns(self, question: Question) -> list[Any]:
+        if not self._servers and (written := _written()) not in (0, self._written):
+            self._written, self._resolver = written, _resolver(())
         answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
         return [_record(data) for data in answer.rrset or ()]
 
@@ -194,9 +203,16 @@ def _text(name: Any) -> str:
     return str(name.to_text(omit_final_dot=True)).lower().removesuffix(".")
 
 
+def _written() -> int:
+    """When `SERVERS_OF_THE_SYSTEM` was written, in nanoseconds since 1970; 0 if there is none."""
+    with contextlib.suppress(OSError):
+        return SERVERS_OF_THE_SYSTEM.stat().st_mtime_ns
+    return 0
+
+
 def _resolver(servers: tuple[str, ...]) -> dns.asyncresolver.Resolver:
     try:
-        resolver = dns.asyncresolver.Resolver(configure=not servers)
+        resolver = dns.asyncresolver.Resolver(str(SERVERS_OF_THE_SYSTEM), configure=not servers)
     except dns.resolver.NoResolverConfiguration:  # then only ``/etc/hosts`` is left
         resolver = dns.asyncresolver.Resolver(configure=False)
     if servers:

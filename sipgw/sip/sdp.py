@@ -1,11 +1,13 @@
 """Session descriptions (RFC 8866): parsed as far as a call needs, everything else kept as it came."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 MAX_SDP = 16 * 1024
 MAX_MEDIA = 32
 MAX_LINES = 500
+ICE = ("ice-", "candidate:")
+"""What the attributes of ICE begin with (RFC 8839 §5)."""
 
 
 class SdpError(ValueError):
@@ -113,9 +115,32 @@ class Sdp:
             lines += [f"a={value}" for value in media.attributes]
         return ("\r\n".join(lines) + "\r\n").encode()
 
+    def at(self, address: str) -> "Sdp":
+        """The same with the IP address `address` in its origin and where it had one address for all of its streams."""
+        old, new = self.connection, ConnectionLine("IP6" if ":" in address else "IP4", address)
+        user, number, version, *_ = self.origin.split()
+        media = tuple(replace(one, connection=new) if one.connection == old else one for one in self.media)
+        media = self.media if old is None else media
+        return replace(self, origin=f"{user} {number} {version} {new}", connection=new, media=media)
+
+    def moved(self, address: str) -> "Sdp":
+        """The same, in its next version, with `address`; unchanged if that is of the other IP version: then sound goes
+        another way than messages. Candidates of ICE name the old address, so ICE ends with it (RFC 8839 §4.4.1.2)."""
+        old = self.connection
+        if old is None or old.address == address or (":" in old.address) != (":" in address):
+            return self
+        user, number, version, rest = self.origin.split(" ", 3)
+        media = tuple(replace(one, attributes=_without_ice(one.attributes)) for one in self.media)
+        origin = f"{user} {number} {int(version) + 1} {rest}"
+        return replace(self, origin=origin, attributes=_without_ice(self.attributes), media=media).at(address)
+
     def attribute(self, name: str) -> str | None:
         """The value of the first session-level ``a=name``: None if absent, empty if it has no value."""
         return _attribute(self.attributes, name)
+
+
+def _without_ice(attributes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(one for one in attributes if not one.startswith(ICE))
 
 
 def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
@@ -124,6 +149,15 @@ def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def fitting(body: bytes, address: str) -> bytes:
+    """A first offer of ours as it is sent to a side that reaches us at `address`.
+
+    Where that is IPv6, the offer names it: it was made for IPv4 before the name of the other side was looked up. Sound
+    may be offered over IPv6 to a side that is reached over IPv4, so such an offer stays as it is.
+    """
+    return Sdp.parse(body).at(address).to_bytes() if ":" in address and b"c=IN IP6 " not in body else body
 
 
 def _connection(section: list[tuple[str, str]]) -> ConnectionLine | None:

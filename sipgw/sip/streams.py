@@ -1,20 +1,18 @@
-"""TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits for unknown sources."""
+"""TCP and TLS connections of one endpoint: opening, reuse, and limits for unknown sources."""
 
 import asyncio
-import random
 import resource
-import ssl
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from itertools import count
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import structlog
 
-from sipgw.sip.connection_key import ConnectionKey, Needed, network_of
+from sipgw.sip.connecting import connect, contenders, ours, race
+from sipgw.sip.connection import Stream, StreamCallbacks
+from sipgw.sip.connection_key import ConnectionKey, network_of
 from sipgw.sip.dialog import Peer
-from sipgw.sip.message import Request, Response
-from sipgw.sip.parse import ParseError, Ping, StreamFramer
 from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
@@ -25,55 +23,25 @@ MAX_OF_ONE_SOURCE = 200
 """Connections that one address (in IPv6 one /64) may open to us, and that we open to it."""
 KEPT_FREE = 4
 """One of so many places is kept for known addresses: unknown ones together cannot take it."""
-PARTIAL_LIMIT = 10.0
-"""Seconds in which a begun message must be complete, and the opener of a connection must be admitted."""
-HANDSHAKE_LIMIT = 5.0
-"""Seconds for the TLS handshake of a connection opened to us."""
-IDLE_LIMIT = 600.0
-"""Seconds without any byte (pongs apart) after which a connection is closed that no call, phone or trunk needs."""
-CLOSE_LIMIT = 5.0
-"""Seconds that a closing connection has to send the rest: a peer that does not read holds no place."""
-CONNECT_LIMIT = 4.0
-"""Seconds for opening a connection, its TLS handshake included."""
-UNSENT_LIMIT = 256 * 1024
-"""Bytes that a slow reader may leave unsent before it is cut off."""
-MAX_FAULTS = 20
-"""Unusable messages, one after the other, after which a connection is closed."""
-MAX_WAITING = 64
-"""Messages that wait for one connection; further ones are dropped, and perhaps retransmitted."""
-KEEPALIVE = (30.0, 35.0)
-"""Seconds between keepalives, at random between these (RFC 5626 §4.4.1)."""
-PING = b"\r\n\r\n"
-PONG = b"\r\n"
-
-
-class StreamCallbacks(NamedTuple):
-    """Callbacks of the connections of one endpoint."""
-
-    on_message: Callable[[Request | Response | ParseError, Peer], None]
-    """Takes a message that came."""
-    on_unreachable: Callable[[Peer, str], None]
-    """Takes a peer to which nothing could be sent, and the cause."""
-    on_lost: Callable[[Peer], None]
-    """Takes the peer of a connection that is gone."""
-    spawn: Callable[[Coroutine[Any, Any, None]], None]
-    """Runs a coroutine."""
-    is_known: Callable[[str], bool]
-    """Whether an address is known, so that places are kept for it."""
-    needed: Callable[[], Needed]
-    """The connections that something needs. It looks at all calls: ask once, not for each connection."""
 
 
 class Streams:
     """The table of all connections, including those that are being opened or closed."""
 
     def __init__(
-        self, callbacks: StreamCallbacks, tls: Tls, mark: Callable[[Any], None], local: str | None = None
+        self,
+        callbacks: StreamCallbacks,
+        tls: Tls,
+        mark: Callable[[Any], None],
+        route: Callable[[Peer], str | None],
+        local: str | None = None,
     ) -> None:
+        """`route` gives our own address on the way to a peer; `local` is the one that connections begin at."""
         self.callbacks = callbacks
         self.mark = mark
         self.tls = tls
-        self._local = (local, 0) if local else None
+        self._route = route
+        self._local = local
         self._numbers = count(1)
         self.counts: Counter[str] = Counter()
         """Connections that were refused (``refused``), and connections of ours closed for another (``made room``)."""
@@ -82,12 +50,16 @@ class Streams:
         self._sources: Counter[tuple[str, bool]] = Counter()
         """How many by address, and by whether they were opened to us."""
         self._leading: dict[ConnectionKey, int] = {}
+        self._routes: dict[int, str | None] = {}
+        """Our own address on the way to the other side when the connection began."""
+        self._races: dict[frozenset[Peer], asyncio.Future[Peer | None]] = {}
+        """The winners of the races that are being run, by contenders."""
 
-    def accept(self, transport: str) -> "Stream":
+    def accept(self, transport: str) -> Stream:
         """The protocol of a connection that somebody opened to us."""
         return Stream(self, transport)
 
-    def add(self, stream: "Stream") -> bool:
+    def add(self, stream: Stream) -> bool:
         """Take up a connection; False when there are too many."""
         source = (network_of(stream.peer.host), stream.accepted)
         most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
@@ -101,6 +73,7 @@ class Streams:
         self._sources[source] += 1
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
+        self._routes[stream.peer.connection] = self._route(stream.peer)
         if not (stream.accepted and stream.peer.transport == "tls"):  # who it is was not verified
             self._leading.setdefault(ConnectionKey.of(stream.peer), stream.peer.connection)
         return True
@@ -115,10 +88,11 @@ class Streams:
                 self.remove(stream)
                 return
 
-    def remove(self, stream: "Stream") -> None:
+    def remove(self, stream: Stream) -> None:
         """Forget a closed connection."""
         if self._open.pop(stream.peer.connection, None) is None:
             return
+        del self._routes[stream.peer.connection]
         self._sources[network_of(stream.peer.host), stream.accepted] -= 1
         self._sources += Counter()  # drops the zeros
         key = ConnectionKey.of(stream.peer)
@@ -127,14 +101,14 @@ class Streams:
         if stream.up:
             self.callbacks.on_lost(stream.peer)
 
-    def holds(self, stream: "Stream") -> bool:
+    def holds(self, stream: Stream) -> bool:
         """Whether a connection is in the table; it counts as used now."""
         if self._open.pop(stream.peer.connection, None) is None:
             return False
         self._open[stream.peer.connection] = stream
         return True
 
-    def find(self, peer: Peer) -> "Stream | None":
+    def find(self, peer: Peer) -> Stream | None:
         """A connection that reaches `peer`, or soon will."""
         for number in (peer.connection, self._leading.get(ConnectionKey.of(peer), 0)):
             stream = self._open.get(number)
@@ -145,6 +119,11 @@ class Streams:
     def send(self, data: bytes, peer: Peer) -> None:
         """Send on an open connection, or open one; messages wait until it is open."""
         stream = self.find(peer)
+        if stream is not None and self._stranded(stream):
+            log.warning("sip connection dead", peer=f"{peer.host}:{peer.port}", cause="our address has changed")
+            stream.abort()
+            self.remove(stream)
+            stream = self.find(peer._replace(connection=0))
         if stream is None:
             stream = Stream(self, peer.transport, ConnectionKey.of(peer))
             if not self.add(stream):
@@ -153,28 +132,62 @@ class Streams:
             self.callbacks.spawn(self._connect(stream))
         stream.send(data)
 
-    async def _connect(self, stream: "Stream") -> None:
+    def _stranded(self, stream: Stream) -> bool:
+        """Whether our address on the way to the other side has changed since, so that packets of the connection no
+        longer get there. One that was opened to us may have come to another address, which this machine still has."""
+        route = self._route(stream.peer)
+        own = stream.own_address
+        changed = own is not None and route not in (None, own, self._routes[stream.peer.connection])
+        return changed and not (stream.accepted and own is not None and ours(own))
+
+    async def _connect(self, stream: Stream) -> None:
         key = ConnectionKey.of(stream.peer)
         try:
-            context = self.tls.client() if key.transport == "tls" else None
-            name = (key.name or key.host.partition("%")[0]) if context else None
-            async with asyncio.timeout(CONNECT_LIMIT):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: stream,
-                    key.host,
-                    key.port,
-                    ssl=context,
-                    server_hostname=name,
-                    local_addr=self._local,
-                )
-        except (OSError, OverflowError, UnicodeError, TimeoutError) as error:
-            cause = _cause(error)
-            log.warning("sip connection failed", peer=f"{key.host}:{key.port}", name=key.name, cause=cause)
-            stream.abort()
-            self.callbacks.on_unreachable(key.peer, cause)
+            cause = await connect(stream, key, self.tls, self._local)
+            if cause:
+                log.warning("sip connection failed", peer=f"{key.host}:{key.port}", name=key.name, cause=cause)
+                stream.abort()
+                self.callbacks.on_unreachable(key.peer, cause)
         finally:
             if not stream.up:
                 stream.abort()
+
+    async def first(self, hops: tuple[Peer, ...]) -> tuple[Peer, ...]:
+        """`hops`, in front the one of several `contenders` whose connection is open, or could be opened first.
+
+        All that want one of the same contenders meanwhile wait for one race: a call each would open a connection each.
+        """
+        rivals = contenders(hops)
+        found = next((hop for hop in rivals if (stream := self.find(hop)) is not None and stream.up), None)
+        if found is None and rivals:
+            if (race_ := self._races.get(key := frozenset(rivals))) is None:
+                race_ = self._races[key] = asyncio.get_running_loop().create_future()
+                self.callbacks.spawn(self._decide(rivals, race_))
+            found = await asyncio.shield(race_)
+        return hops if found is None else (found, *(hop for hop in hops if hop != found))
+
+    async def _decide(self, rivals: tuple[Peer, ...], winner: asyncio.Future[Peer | None]) -> None:
+        found = None
+        try:
+            found = await race(rivals, self._attempt)
+        finally:
+            del self._races[frozenset(rivals)]
+            winner.set_result(found)
+
+    async def _attempt(self, hop: Peer) -> bool:
+        stream = Stream(self, hop.transport, ConnectionKey.of(hop))
+        if not self.add(stream):
+            return False
+        opening = asyncio.get_running_loop().create_task(self._connect(stream))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:  # the other one was faster
+            if stream.waits and stream.peer.connection in self._open:  # nobody would send these messages again
+                self.callbacks.spawn(_finished(opening))
+            else:
+                opening.cancel()
+            raise
+        return stream.up
 
     def close(self) -> None:
         """Close everything."""
@@ -188,208 +201,5 @@ class Streams:
                 stream.close()
 
 
-class Stream(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, streams: Streams, transport: str, key: ConnectionKey | None = None) -> None:
-        self.peer = key.peer if key else Peer(transport, "", 0)
-        self.accepted = key is None
-        """Whether the other side opened it."""
-        self._streams = streams
-        self._framer = StreamFramer()
-        self._transport: asyncio.Transport | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._keepalive: asyncio.TimerHandle | None = None
-        self._faults = 0
-        self._welcome = not self.accepted
-        """Whether a message on it was admitted, or belonged to a call or transaction."""
-        self._pongs: bool | None = None
-        """Whether our last keepalive was answered; None while none ever was."""
-        self._early: bytearray | None = None
-        """Bytes that came between the end of the TLS handshake and its handling here."""
-        self._waiting: list[bytes] = []
-        """What is to be sent when it is open."""
-
-    @property
-    def up(self) -> bool:
-        """Whether it was ever open."""
-        return self._transport is not None
-
-    @property
-    def closing(self) -> bool:
-        """Whether nothing more is sent."""
-        return self._transport is not None and self._transport.is_closing()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
-        self._transport = transport = cast(asyncio.Transport, transport)  # TCP and TLS give nothing else
-        if self.accepted:
-            host, port = transport.get_extra_info("peername")[:2]
-            self.peer = Peer(self.peer.transport, host, port)
-        if not (self._streams.add(self) if self.accepted else self._streams.holds(self)):
-            transport.abort()
-            return
-        self._streams.mark(transport.get_extra_info("socket"))
-        self._watch()
-        waiting, self._waiting = self._waiting, []
-        for data in waiting:
-            self.write(data)
-        if not self.accepted:
-            self._keep_alive()
-        elif self.peer.transport == "tls":
-            # Not left to the listening socket, which has no limit on handshakes that never end.
-            transport.pause_reading()
-            self._early = bytearray()
-            self._streams.callbacks.spawn(self._secure(transport))
-
-    async def _secure(self, plain: asyncio.Transport) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(HANDSHAKE_LIMIT):
-                if plain.is_closing():
-                    raise ConnectionResetError
-                self._transport = await loop.start_tls(plain, self, self._streams.tls.server(), server_side=True)
-        except (OSError, TimeoutError) as error:
-            log.debug("tls handshake failed", peer=self.peer.host, cause=_cause(error))
-            plain.abort()
-            self.connection_lost(None)
-            return
-        early, self._early = bytes(self._early or b""), None
-        if early:
-            self.data_received(early)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
-        self._stop()
-        self._streams.remove(self)
-
-    def eof_received(self) -> None:
-        """See `asyncio.Protocol`: the peer sends nothing more, so the connection is closed."""
-        self.close()
-
-    def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
-        if self.closing:
-            return
-        if self._early is not None:
-            self._early += data
-            return
-        if self._pongs is not None:
-            self._pongs = True  # any byte shows that the other side is alive
-        if data == PONG and not self.accepted and not self._framer.pending:
-            self._pongs = True  # a pong does not count as use
-            return
-        partial = self._framer.pending
-        self._framer.feed(data)
-        try:
-            while (message := self._framer.next_message()) is not None:
-                partial = False
-                self._took(message)
-        except ParseError as error:
-            self._streams.callbacks.on_message(error, self.peer)
-            self.close()
-            return
-        if self._welcome and not (
-            partial and self._framer.pending
-        ):  # a message that trickles in does not extend its time
-            self._watch()
-
-    def _took(self, message: Request | Response | ParseError | Ping) -> None:
-        if isinstance(message, Ping):
-            self.write(PONG)
-            return
-        self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
-        if self._faults <= MAX_FAULTS:
-            self._streams.callbacks.on_message(message, self.peer)
-        else:
-            self.close()
-
-    def judged(self, welcome: bool | None) -> None:
-        """Keep the connection if the peer is or was admitted, else close it. None: the peer was challenged."""
-        if welcome and not self._welcome:
-            self._welcome = True
-            self._keep_alive()
-        elif welcome is False and not self._welcome:
-            self.close()
-
-    def send(self, data: bytes) -> None:
-        """Send a message, at once or when it is open."""
-        if self._transport is not None:
-            self.write(data)
-            if not self.accepted:
-                self._watch()
-        elif len(self._waiting) < MAX_WAITING:
-            self._waiting.append(data)
-        else:
-            self._streams.counts["message dropped"] += 1
-
-    def write(self, data: bytes) -> None:
-        """Send, unless the other side does not read."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() > UNSENT_LIMIT:
-            self._transport.abort()
-            return
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """Close after what is written has been sent, or after `CLOSE_LIMIT`."""
-        if self._transport is None:
-            self.abort()
-        elif not self._transport.is_closing():
-            self._transport.close()
-            self._stop()
-            self._alarm = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self.abort)
-
-    def abort(self) -> None:
-        """Close at once, or never open it."""
-        if self._transport is not None:
-            self._transport.abort()
-        else:
-            self._streams.remove(self)
-
-    def _stop(self) -> None:
-        for timer in (self._alarm, self._keepalive):
-            if timer:
-                timer.cancel()
-
-    def _watch(self) -> None:
-        if self.closing or not self._streams.holds(self):
-            return
-        if self._alarm:
-            self._alarm.cancel()
-        later = asyncio.get_running_loop().call_later
-        if not self._welcome or self._framer.pending:
-            self._alarm = later(PARTIAL_LIMIT, self.close)
-        else:
-            self._alarm = later(IDLE_LIMIT, self._idle)
-
-    def _idle(self) -> None:
-        """Close, unless e.g. a long call needs this connection."""
-        if self._streams.callbacks.needed().has(self.peer):
-            self._watch()
-        else:
-            self.close()
-
-    def _keep_alive(self) -> None:
-        """Ping. A peer that has answered once must go on answering, else the connection is closed (RFC 5626 §4.4.1)."""
-        if self._pongs is False and self._transport is not None:
-            log.warning(
-                "sip connection dead", peer=f"{self.peer.host}:{self.peer.port}", cause="keepalive not answered"
-            )
-            self._transport.abort()
-            return
-        if self._pongs:
-            self._pongs = False
-        if self._keepalive is not None:
-            self.write(PING)
-        low, high = KEEPALIVE
-        self._keepalive = asyncio.get_running_loop().call_later(low + (high - low) * random.random(), self._keep_alive)
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {error.verify_message}"
-    if isinstance(error, TimeoutError) and not str(error):
-        return "timeout"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+async def _finished(opening: asyncio.Task[None]) -> None:
+    await opening

@@ -22,10 +22,11 @@ FEW = 1000
 class Timer:
     """One deadline, until it is cancelled."""
 
-    __slots__ = ("_timers", "action")
+    __slots__ = ("_timers", "action", "when")
 
-    def __init__(self, timers: "Timers", action: Callable[[float], None]) -> None:
+    def __init__(self, timers: "Timers", action: Callable[[float], None], when: float) -> None:
         self._timers = timers
+        self.when = when
         self.action: Callable[[float], None] | None = action
 
     def cancel(self) -> None:
@@ -58,7 +59,7 @@ class Timers:
 
     def at(self, when: float, action: Callable[[float], None]) -> Timer:
         """Run ``action(now)`` once at `when` or soon after."""
-        timer = Timer(self, action)
+        timer = Timer(self, action, when)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         return timer
 

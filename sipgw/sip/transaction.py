@@ -144,6 +144,8 @@ class Transaction:
         reliable: bool,
     ) -> None:
         self.request = request
+        self.failure = ""
+        """Why it could not be sent; empty if it could."""
         self.state = {id(INVITE_CLIENT): S.CALLING, id(INVITE_SERVER): S.PROCEEDING}.get(id(table), S.TRYING)
         self._table = table
         self._timers = timers
@@ -154,7 +156,6 @@ class Transaction:
         self._last: Request | Response | None = None
         self._running: list[Timer] = []
         self._interval = T1
-        self._ack: Request | None = None
 
     def begin(self, now: float) -> None:
         """Send the request (client side)."""
@@ -216,8 +217,9 @@ class Transaction:
             case TransactionAction.GIVE_UP:
                 self._on_message(None, now)
             case TransactionAction.ACK if isinstance(message, Response):
-                self._ack = self._ack or ack_of_failure(self.request, message)
-                self._send(self._ack)
+                if self._last is self.request:  # each copy of the response gets the same ACK
+                    self._last = ack_of_failure(self.request, message)
+                self._do(TransactionAction.RESEND, now, None)
             case TransactionAction.STOP:
                 self._stop()
 

@@ -52,6 +52,9 @@ class Transferor:
         if call.dialog is None or not call.up or self._limit is not None:
             call.on_event(Referred(False, 0, "the call is not up, or being transferred"))
             return
+        if cause := call.core.environment.forbidden(target):
+            call.on_event(Referred(False, 403, cause))
+            return
         if replaces is not None:
             target = replace(target, headers=replaces.escaped())
         self._until = now + RING_LIMIT

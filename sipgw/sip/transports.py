@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from sipgw.sip.connection import StreamCallbacks
 from sipgw.sip.dialog import Peer
 from sipgw.sip.public_address import PublicAddress
-from sipgw.sip.streams import StreamCallbacks, Streams
+from sipgw.sip.streams import Streams
 from sipgw.sip.tls import Tls
 from sipgw.sip.uri import is_address
 
@@ -30,6 +31,8 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 BURST = 64
 """Datagrams that are read before other work has its turn."""
 LARGEST_DATAGRAM = 65535
+PROBED = 5060
+"""The port that a route is looked up for; any will do."""
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -44,7 +47,7 @@ class Transports:
         self.datagram = datagram
         local = None if ipaddress.ip_address(options.host).is_unspecified else options.host
         self._tls = Tls(options.tls)
-        self._streams = Streams(callbacks, self._tls, self._mark, local)
+        self._streams = Streams(callbacks, self._tls, self._mark, self.route, local)
         self._udp: dict[int, _Datagrams] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._inherited: Sockets = {}
@@ -173,6 +176,10 @@ class Transports:
         if cause:
             self.callbacks.on_unreachable(peer, cause)
 
+    async def first(self, hops: tuple[Peer, ...]) -> tuple[Peer, ...]:
+        """See `Streams.first`."""
+        return await self._streams.first(hops)
+
     def judged(self, source: Peer, welcome: bool | None) -> None:
         """A request from `source` was admitted, ignored or challenged (None): others are disconnected."""
         if (stream := self._streams.find(source)) is not None:
@@ -184,18 +191,31 @@ class Transports:
 
     def way(self, peer: Peer) -> tuple[str, int] | None:
         """The same; None if no way leads there. A name is never looked up here: that would block."""
-        port, version = self.port(peer.transport), _version(peer.host)
-        if not self.options.public_address and (seen := self._public_address.address(peer)) is not None:
+        port, local = self.port(peer.transport), self.route(peer)
+        if not self.options.public_address and (seen := self._public_address.address(peer, local or "")) is not None:
             # If we do not listen there, the port of the connection lets the other side find that connection.
             return seen[0], port if self._listens(peer.transport) else seen[1] or port
-        for host in (self.options.public_address, self.options.host):
-            if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
-                return host, port
+        given = self.options.public_address
+        if given and _version(given) == _version(peer.host):
+            return given, port
+        return (local, port) if local else None
+
+    def route(self, peer: Peer) -> str | None:
+        """Our own address on the way to `peer`, as the system has it at this moment; None if no way leads there."""
+        host, version = self.options.host, _version(peer.host)
+        if _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
+            return host
         with contextlib.suppress(ValueError, OSError), socket.socket(FAMILY[version], socket.SOCK_DGRAM) as probe:
-            host = peer.host if is_address(peer.host) else ANYWHERE[version]
-            probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
-            return str(probe.getsockname()[0]).partition("%")[0], port
+            there = peer.host if is_address(peer.host) else ANYWHERE[version]
+            probe.connect((there, peer.port or PROBED))  # nothing is sent: the kernel only looks up the route
+            return str(probe.getsockname()[0]).partition("%")[0]
         return None
+
+    def reached(self, peer: Peer) -> bool:
+        """Whether `peer` reaches every port of this machine at `address`: it is our own address, or the operator says
+        so. A port that a NAT showed is open for nothing else."""
+        way = self.way(peer)
+        return way is not None and way[0] in (self.options.public_address, self.route(peer))
 
     def _listens(self, transport: str) -> bool:
         return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")
@@ -206,7 +226,7 @@ class Transports:
             return False
         anybody = peer or Peer("udp", ANYWHERE[_version(host)], 0)
         before = self.address(anybody)
-        self._public_address.learn(peer, host, port)
+        self._public_address.learn(peer, host, port, self.route(anybody) or "")
         return self.address(anybody) != before
 
 

@@ -21,9 +21,10 @@ from sipgw.sip.fields import FieldError
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Packet, Resolve, Unjudged
+from sipgw.sip.output import Packet, RegisterReceived, Resolve, Unjudged
 from sipgw.sip.parse import ParseError, parsed
-from sipgw.sip.reason import reason_text
+from sipgw.sip.reason import cause_of, reason_text
+from sipgw.sip.registrar import RegisterResponse
 from sipgw.sip.session_timer import too_short
 from sipgw.sip.stateless import BUSY, Stateless
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Transaction, TransactionEvent, TransactionState
@@ -38,14 +39,16 @@ class IncomingCall(NamedTuple):
     call: InviteServer
 
 
+AgentEvent = Resolve | Unjudged | RegisterReceived | IncomingCall
+
+
 class UserAgent:
     """All calls and registrations of one endpoint."""
 
-    def __init__(self, environment: Environment, name: str = "sipgw") -> None:
-        self._environment = environment
+    def __init__(self, environment: Environment) -> None:
         self._packets: deque[Packet] = deque()
-        self._events: deque[Resolve | Unjudged | IncomingCall] = deque()
-        self.core = Core(environment, self._packets.append, self._events.append, name)
+        self._events: deque[AgentEvent] = deque()
+        self.core = Core(environment, self._packets.append, self._events.append)
         self._servers: dict[Key, Transaction] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
@@ -83,6 +86,10 @@ class UserAgent:
             if self._stateless.admits(request, source, key, refusal, now):
                 self._begin(request, source, None, None, now)
 
+    def respond_register(self, event: RegisterReceived, answer: RegisterResponse, now: float) -> None:
+        """Send the registrar's response to a REGISTER."""
+        self.core.respond(event.transaction, answer.status, now, reason=answer.reason, headers=answer.headers)
+
     def resolved(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
         """Take the addresses that the `Resolve` of this number asked for, best first; none if there is none."""
         self.clients.resolved(number, hops, now)
@@ -91,7 +98,7 @@ class UserAgent:
         """The driver could not send to `peer`, or not connect to it."""
         self.clients.unreachable(peer, cause, now)
 
-    def next_event(self) -> Resolve | Unjudged | IncomingCall | None:
+    def next_event(self) -> AgentEvent | None:
         """Take the next event, or None. What concerns one call comes to its `on_event`."""
         return self._events.popleft() if self._events else None
 
@@ -213,7 +220,11 @@ class UserAgent:
         elif request.method == "CANCEL":
             self.core.respond(transaction, 481, now)
         elif usage is not None:
+            dialog = usage.dialog
             usage.in_dialog(request, transaction, now)
+            newest = dialog is not None and dialog.remote_number == request.cseq.number
+            if dialog is not None and newest and request.method in ("INVITE", "UPDATE"):
+                dialog.follow(source)
         elif request.to.tag:
             self.core.respond(transaction, 481, now)
         else:
@@ -252,7 +263,7 @@ class UserAgent:
         if invite.state is not TransactionState.PROCEEDING:
             return
         if call is not None:
-            call.cancelled(now, reason_text(request))
+            call.cancelled(now, reason_text(request), cause_of(request))
         elif (changing := self.core.dialogs.get(dialog_of(invite.request))) is not None:
             changing.reject_offer(487, now)  # a re-INVITE
 
@@ -263,9 +274,8 @@ class UserAgent:
             respond(transaction, 482, now)  # §8.2.2.2: the same request over another path
             return
         self._merging[merging] = transaction
-        if request.method == "REGISTER" and self._environment.register is not None:
-            answer = self._environment.register(request, source, now)
-            respond(transaction, answer.status, now, reason=answer.reason, headers=answer.headers)
+        if request.method == "REGISTER":
+            self._events.append(RegisterReceived(request, source, transaction))
             return
         refusal = unusable(request) or too_short(request)
         if refusal is not None:

@@ -20,7 +20,16 @@ from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, T
 from media.process.supervisor import ProcessState
 from sipgw import __version__
 from sipgw.bounds import FULL
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Event
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallerVerified,
+    CallMeasured,
+    CallReported,
+    CallTransferred,
+    Event,
+)
 from sipgw.sip.trace import Traced
 
 SETUP = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 15, 30, 60)
@@ -37,6 +46,26 @@ LATELY = 60.0
 """Seconds for which the worst value is kept, so that its alarm ends."""
 PARTS = {"hearing": "stt", "thinking": "llm", "voicing": "tts"}
 """The provider of each part of the latency."""
+
+
+class BadCalls(Protocol):
+    """How many of the latest calls of a trunk had bad sound: see `sipgw.trunks.call_alarms.BadCalls`."""
+
+    @property
+    def fault(self) -> str:
+        """What was wrong."""
+
+    @property
+    def bad(self) -> int:
+        """Calls with it."""
+
+    @property
+    def calls(self) -> int:
+        """All that count."""
+
+    @property
+    def raised(self) -> bool:
+        """Whether there is an alarm."""
 
 
 class Trunk(Protocol):
@@ -57,6 +86,10 @@ class Trunk(Protocol):
     @property
     def calls(self) -> int:
         """Those that go on."""
+
+    @property
+    def sound(self) -> Iterable[BadCalls]:
+        """Of each fault."""
 
 
 @dataclass
@@ -79,9 +112,10 @@ class Metrics:
         media: Callable[[], Iterable[ProcessState]] = lambda: (),
         clock: Callable[[], float] = time.monotonic,
         dropped: Callable[[], Mapping[str, int]] = dict,
+        room: Callable[[], tuple[int | None, Mapping[str, float]]] = lambda: (None, {}),
     ) -> None:
-        """`provider` returns an agent's provider of ``stt``, ``model`` or ``voice``; `dropped` are messages by
-        reason."""
+        """`provider` returns an agent's provider of ``stt``, ``model`` or ``voice``; `dropped` are messages by reason,
+        `room` the headroom in calls, if it is known, with the busy part of each process."""
         self.registry = CollectorRegistry()
         self._provider = provider
         self._open: dict[str, _Open] = {}
@@ -90,7 +124,12 @@ class Metrics:
         self._sip = _Sip(self.registry)
         Gauge("sipgw_build_info", "Always 1.", ["version"], registry=self.registry).labels(__version__).set(1)
         ProcessCollector(registry=self.registry)
-        parts = (lambda: _trunks(trunks()), lambda: _dropped(dropped()), lambda: _media_processes(media()))
+        parts = (
+            lambda: _trunks(trunks()),
+            lambda: _dropped(dropped()),
+            lambda: _media_processes(media()),
+            lambda: _room(*room()),
+        )
         self.registry.register(_Asked(*parts, _pools, _full))
 
     def text(self) -> bytes:
@@ -106,6 +145,8 @@ class Metrics:
         if call is None:
             return
         match event:
+            case CallerVerified(stir=stir):
+                self._calls.verified.labels(call.trunk, stir["result"], stir.get("attestation", "")).inc()
             case CallAnswered(_, at):
                 call.answered = at
                 self._calls.setup.labels(call.direction, call.trunk).observe((at - call.began).total_seconds())
@@ -177,6 +218,9 @@ class _Calls:
         self.setup = _histogram("sipgw_call_setup_seconds", "From the INVITE to the answer.", who, SETUP, registry)
         self.length = _histogram("sipgw_call_seconds", "From the answer to the end.", who, LENGTH, registry)
         self.transfers = Counter("sipgw_transfers", "Transfers to people.", ["trunk", "outcome"], registry=registry)
+        self.verified = Counter(
+            "sipgw_stir", "Signed callers that were verified.", ["trunk", "result", "attestation"], registry=registry
+        )
         trunk = ["trunk"]
         self._mos = _histogram("sipgw_call_mos", "ITU-T G.107, every five seconds.", trunk, SCORE, registry)
         self._loss = _histogram("sipgw_call_loss_ratio", "RTP lost or too late, by 5 s.", trunk, LOSS, registry)
@@ -269,19 +313,33 @@ def _media_processes(processes: Iterable[ProcessState]) -> Iterable[Metric]:
     delay = GaugeMetricFamily("sipgw_media_process_delay_seconds", late, labels=["process"])
     ours = "Calls that a fault of the gateway's own has ended, and nothing else."
     failed = CounterMetricFamily("sipgw_media_process_failed_calls", ours, labels=["process"])
-    families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed)}
-    for number, pid, held, behind, faults in processes:
+    native = GaugeMetricFamily("sipgw_media_process_native", "1 if its packet path is in C.", labels=["process"])
+    families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed, native)}
+    for number, pid, held, behind, faults, in_c in processes:
         label = str(number)
         up.add_metric([label], float(pid > 0))
         calls.add_metric([label], held)
         delay.add_metric([label], behind)
         failed.add_metric([label], faults)
+        native.add_metric([label], float(in_c))
         collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
         for metric in collector.collect() if pid else ():
             family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
             for sample in metric.samples:
                 family.add_sample(sample.name, {"process": label}, sample.value)
     return families.values()
+
+
+def _room(calls: int | None, busy: Mapping[str, float]) -> Iterable[Metric]:
+    """How full the gateway is."""
+    share = GaugeMetricFamily(
+        "sipgw_busy_ratio", "Part of the time for which a process ran or waited for a core.", labels=["process"]
+    )
+    for name, part in busy.items():
+        share.add_metric([name], part)
+    yield share
+    if calls is not None:
+        yield GaugeMetricFamily("sipgw_headroom_calls", "Calls that fit beside the present ones.", calls)
 
 
 def _pools() -> Iterable[Metric]:
@@ -309,13 +367,20 @@ def _trunks(trunks: Iterable[Trunk]) -> Iterable[Metric]:
     live = GaugeMetricFamily("sipgw_live_calls", "Calls that go on.", labels=["trunk"])
     registered = GaugeMetricFamily("sipgw_trunk_registered", "1 if registered.", labels=["trunk"])
     up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
+    share = GaugeMetricFamily(
+        "sipgw_trunk_bad_sound_ratio", "Of the latest calls, those with bad sound.", labels=["trunk", "fault"]
+    )
+    alarm = GaugeMetricFamily("sipgw_trunk_alarm", "1 if they are too many.", labels=["trunk", "fault"])
     for trunk in trunks:
+        for one in trunk.sound:
+            share.add_metric([trunk.name, one.fault], one.bad / one.calls)
+            alarm.add_metric([trunk.name, one.fault], float(one.raised))
         live.add_metric([trunk.name], trunk.calls)
         if trunk.registration not in ("", "elsewhere", "closed"):  # in a cluster one gateway does it
             registered.add_metric([trunk.name], float(trunk.registration == "registered"))
         if trunk.health != "unknown":
             up.add_metric([trunk.name], float(trunk.health == "up"))
-    return [live, registered, up]
+    return [live, registered, up, share, alarm]
 
 
 def _histogram(

@@ -11,11 +11,13 @@ from agent.ulaw import from_linear, level, to_linear
 from media.process import channel as media
 from media.process.engine import MediaEngine, MediaOptions
 from media.session.format import Format
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.checks import DROP
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended, ReferRequested
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, make_offer
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 
@@ -190,7 +192,7 @@ async def placed(
     local = LocalMedia(host, await relay.between(port) if relay else port, tls=bool(hops) and hops[0].secure)
     offer = make_offer(local)
     call.dialled = now()
-    leg, reply = await endpoint.invite(target, f"<sip:caller@{host}>", offer)
+    leg, reply = await endpoint.invite(target, f"<{Uri('sip', 'caller', host)}>", offer)
     call.answered = call.agent_audio.spoken_until = now()
     try:
         yield leg, accept_answer(offer, reply or b"", local)

@@ -5,6 +5,10 @@ COMMANDS = {
         "sipgw.tools.demo.command:demo",
         "Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP.",
     ),
+    "init": (
+        "sipgw.tools.init.command:init",
+        "Ask for the configuration and try it; with a name, write that of a carrier, PBX, phone or model server.",
+    ),
     "doctor": (
         "sipgw.tools.doctor.command:doctor",
         "Find out why a trunk or a provider does not work. Exit status 1 if something fails, 2 for bad input.",

@@ -19,9 +19,9 @@ EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 
 def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
     """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on separate loopback ports. Its
-    records go to a database in `folder`. Trunks, accounts, webhooks, recordings and captures are left out: a trial
-    makes no calls, sends no webhooks and leaves no files. The agent's tools are its own and do what they do; whoever
-    callers can be handed over to, at whatever hour, the caller itself is asked to call (`SOMEBODY`).
+    records go to a database in `folder`. Trunks, accounts, webhooks, mail, recordings and captures are left out: a
+    trial makes no calls, sends no webhooks and no mail, and leaves no files. The agent's tools are its own and do what
+    they do; whoever callers can be handed over to, at whatever hour, the caller itself is asked to call (`SOMEBODY`).
     """
     config, plain = config or GatewayConfig(agent=EMBEDDED), GatewayConfig()
     last = SOMEBODY if any(trunk.transfer_to for trunk in config.trunks) else ""
@@ -30,13 +30,15 @@ def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
         sip=EndpointOptions(host="127.0.0.1", port=0),
         media=MediaOptions(bind_host="127.0.0.1", processes=config.media.processes),
         trunks=(TrunkOptions("trial", "peer", networks=LOOPBACK, max_calls=MOST, transfer_to=last),),
-        people=tuple(replace(one, to=SOMEBODY, trunk="", mode="refer", hours=()) for one in config.people),
+        people=tuple(replace(one, to=SOMEBODY, trunk="", mode="refer", hours=(), holidays="") for one in config.people),
         accounts=(),
         routes=(),
         admission=replace(config.admission, max_calls=MOST),
         gate=plain.gate,
         recording=plain.recording,
         webhooks=(),
+        mail=plain.mail,
+        messages=replace(config.messages, mail_to=()),
         capture=replace(plain.capture, rtp="off"),
         store=StoreOptions(path=str(folder / "trial.db")),
         retention=plain.retention,

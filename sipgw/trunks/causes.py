@@ -31,6 +31,8 @@ PERSON = {
 TRUNK = frozenset({34, 38, 41, 42, 43, 44, 47, 58})
 """Causes of a network that is full or out of order: the next trunk is tried. Causes in neither table, such as 16
 (normal clearing), 31 (unspecified) and 127 (interworking), say less than the status."""
+RANG_IN_VAIN = (603, 0)
+"""Status and cause of an Asterisk whose dialplan ends after the phone has rung in vain: nobody has declined."""
 
 
 def elsewhere(ended: Ended) -> bool:
@@ -46,4 +48,6 @@ def kind_of(ended: Ended) -> str:
         return "failed"
     kinds = ((BUSY, "busy"), (NO_ANSWER, "no_answer"), (DECLINED, "declined"), (WRONG_NUMBER, "wrong_number"))
     by_status = next((kind for statuses, kind in kinds if ended.status in statuses), "failed")
-    return PERSON.get(ended.cause, by_status)
+    if (ended.status, ended.cause) == RANG_IN_VAIN:
+        by_status = "no_answer"
+    return by_status if ended.cause is None else PERSON.get(ended.cause, by_status)

@@ -1,7 +1,7 @@
 """Selects the trunk of an outgoing call and its caller ID: order, health, limits, numbers. Sans-IO."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sipgw.config.numbers import NumberError
@@ -58,6 +58,9 @@ class RouteSelector:
         self._reachable = reachable
         self._resting: dict[str, float] = {}
         self._due: dict[str, float] = {}
+        """When the turn of the next call of each trunk is, and ..."""
+        self._sent: dict[str, float] = {}
+        """... when one may be sent after those that were: one that leaves late moves the ones behind it."""
 
     def attempts(
         self, number: str, clock: Callable[[], float], *, only: str = "", caller_id: str = ""
@@ -117,15 +120,27 @@ class RouteSelector:
         """Such a trunk is tried last, but not left out: its state may be outdated."""
         return not self._reachable(trunk.name) or self._resting.get(trunk.name, 0.0) > now
 
+    def sends(self, trunk: TrunkOptions, now: float) -> float:
+        """Count a call whose turn has come, and return 0; or the seconds that it has to wait still."""
+        wait, after = _paced(trunk, self._sent, now)
+        if not wait:
+            self._sent[trunk.name] = after
+        return wait
+
     def _turn(self, trunk: TrunkOptions, now: float) -> float | None:
         """Seconds until this call may be sent, None if that is too long. Waiting calls are served in their order."""
-        gap, burst = 1 / trunk.calls_per_second, max(1.0, trunk.calls_per_second)
-        due = max(self._due.get(trunk.name, now), now)
-        wait = max(0.0, due - now - (burst - 1) * gap)
+        wait, after = _paced(trunk, self._due, now)
         if wait > LONGEST_WAIT:
             return None
-        self._due[trunk.name] = due + gap
+        self._due[trunk.name] = after
         return wait
+
+
+def _paced(trunk: TrunkOptions, due: Mapping[str, float], now: float) -> tuple[float, float]:
+    """How long a call waits at `trunk.calls_per_second`, and what is due of the trunk after it."""
+    gap, burst = 1 / trunk.calls_per_second, max(1.0, trunk.calls_per_second)
+    at = max(due.get(trunk.name, now), now)
+    return max(0.0, at - now - (burst - 1) * gap), at + gap
 
 
 def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -134,8 +149,8 @@ def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str
     domain = trunk.domain_uri
     assert domain is not None  # noqa: S101  `RouteSelector` keeps only trunks with one
     if not user:  # a call back to this name reaches an agent
-        return f"<sip:{trunk.user or 'agent'}@{domain.host}>", ()
-    address = f"<sip:{user}@{domain.host}>"
+        return f"<{Uri('sip', trunk.user or 'agent', domain.host)}>", ()
+    address = f"<{Uri('sip', user, domain.host)}>"
     name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""
     # Carriers read the caller from one or the other (trunk documents of Telnyx, Twilio, Plivo): both have the same
     # value.

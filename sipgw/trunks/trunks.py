@@ -1,4 +1,4 @@
-"""Trunks: who may send calls here, and where the gateway registers."""
+"""The trunks of a gateway, and the trunk of a source address."""
 
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.config.trunks import TrunkOptions
@@ -21,9 +21,18 @@ class Trunks:
         """Let calls from `network` (an address or CIDR network) in through `trunk`."""
         self._networks.add(network, trunk)
 
-    def match(self, host: str) -> TrunkOptions | None:
-        """The trunk that a request from `host` (an IP address) belongs to, or None for a stranger."""
-        return self._networks.match(host)
+    def match(self, host: str, user: str = "") -> TrunkOptions | None:
+        """The trunk that a request from `host` (an IP address) to `user` belongs to, or None for a stranger.
+
+        Where several are registered at one PBX it is that of the user who was called; else the first.
+        """
+        found = self._networks.every(host)
+        return next((trunk for trunk in found if user and trunk.user == user), found[0] if found else None)
+
+    def beside(self, trunk: TrunkOptions, host: str) -> tuple[TrunkOptions, ...]:
+        """`trunk`, and those at the same PBX whose requests come from `host` without further proof."""
+        found = self._networks.every(host) if trunk.proof == "network" else ()
+        return (trunk, *(one for one in found if one.proof == "network" and one is not trunk))
 
     def named(self, name: str) -> TrunkOptions | None:
         """The trunk of this name, or None."""

@@ -1,8 +1,11 @@
 """Registers trunks, and probes them by OPTIONS."""
 
 import asyncio
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import structlog
 
@@ -13,6 +16,8 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
+from sipgw.trunks.call_alarms import BadCalls
+from sipgw.trunks.instance_id import instance_id
 from sipgw.trunks.trunks import Trunks
 
 log = structlog.get_logger()
@@ -34,17 +39,29 @@ class TrunkStatus:
     """``up``, ``down`` or ``unknown``: what OPTIONS found."""
     health_reason: str
     calls: int
+    sound: tuple[BadCalls, ...] = ()
+    """How many of its latest calls had bad sound, by fault; empty before the first call."""
 
 
 class TrunkWatch:
     """Registers and probes the trunks. In a cluster it registers those of which it has the lease."""
 
-    def __init__(self, trunks: Trunks, calls: Mapping[str, int], leases: Leases | None = None) -> None:
-        """`calls` is the number of calls on each trunk, by its name."""
+    def __init__(
+        self,
+        trunks: Trunks,
+        calls: Mapping[str, int],
+        instance: Path,
+        leases: Leases | None = None,
+        sound: Callable[[str], tuple[BadCalls, ...]] = lambda trunk: (),
+    ) -> None:
+        """`calls` is the number of calls on each trunk, by its name; `instance` is the file of our instance id; `sound`
+        is `CallAlarms.of`."""
         self.registrations: dict[str, Registration] = {}
         self._trunks = trunks
         self._calls = calls
+        self._instance_file = instance
         self._leases = leases
+        self._sound = sound
         self._probes: dict[str, Probe] = {}
 
     def start(self, endpoint: Endpoint, group: asyncio.TaskGroup) -> None:
@@ -73,7 +90,8 @@ class TrunkWatch:
                 state, reason = ELSEWHERE, "another gateway registers it"
             reach = (probe.reach, probe.reason) if probe else (Reach.UNKNOWN, "")
             calls = self._calls.get(trunk.name, 0)
-            found.append(TrunkStatus(trunk.name, state, reason, reach[0].value, reach[1], calls))
+            sound = self._sound(trunk.name)
+            found.append(TrunkStatus(trunk.name, state, reason, reach[0].value, reach[1], calls, sound))
         return found
 
     def reachable(self, trunk: str) -> bool:
@@ -86,18 +104,19 @@ class TrunkWatch:
         probe = endpoint.probe(ProbeOptions(target, trunk.proxy_uri, trunk.options_every))
         self._probes[trunk.name] = probe
 
-        before = probe.reach
-
         def changed() -> None:
-            nonlocal before
-            was, before = before, probe.reach
             log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
-            registration = self.registrations.get(trunk.name)
-            if was is Reach.DOWN and probe.reach is Reach.UP and registration is not None:
-                # A restarted PBX may have lost our registration, and would send no calls here until the next renewal.
-                registration.forgotten(asyncio.get_running_loop().time())
 
-        probe.changed = changed
+        def returned(now: float) -> None:
+            # A restarted PBX may have lost our registration, and would send no calls here until the next renewal.
+            if (registration := self.registrations.get(trunk.name)) is not None:
+                registration.forgotten(now)
+
+        probe.changed, probe.returned = changed, returned
+
+    @cached_property
+    def _instance(self) -> uuid.UUID:
+        return instance_id(self._instance_file)
 
     def _lease(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
         if self._leases is None:
@@ -113,7 +132,11 @@ class TrunkWatch:
         self._leases.want(trunk.name, changed)
 
     def _register(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
-        options = RegistrationOptions(registrar, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires))
+        # The same after a restart (RFC 5626 §4.1), but another for each carrier: they need not know of each other.
+        instance = uuid.uuid5(self._instance, f"{trunk.name}.{endpoint.port}").urn
+        options = RegistrationOptions(
+            registrar, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires), instance
+        )
         registration = self.registrations[trunk.name] = endpoint.register(options)
 
         def changed() -> None:

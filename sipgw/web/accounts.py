@@ -1,5 +1,6 @@
 """Users, their sessions, keys and the audit log in the database."""
 
+import functools
 import hashlib
 import hmac
 import re
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web.principal import ROLES, SCOPES, Role
 from sipgw.web.sessions import Session
 from sipgw.web.tables import ApiKey, AuditEntry, SessionRecord, User
@@ -34,8 +35,6 @@ _KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
 _HASHER = PasswordHasher()
 SIGN_IN = Pool("sign-in", workers=1, waiting=16)
 """A hash takes 64 MiB, so sign-ins are processed one after the other."""
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
-"""Checked for unknown users, so that the answer takes as long as for known ones."""
 
 
 class AccountError(OperatorError):
@@ -79,7 +78,7 @@ class Accounts:
         """The role of a user whose password this is, or None."""
         async with self._store.read() as session:
             user = await session.get(User, name[:64])
-        right = await SIGN_IN.run(_matches, user.password if user else _NOBODY, password[:MOST])
+        right = await SIGN_IN.run(_matches, user.password if user else "", password[:MOST])
         return next((role for role in ROLES if user and right and role == user.role), None)
 
     async def sessions(self, idle: float, limit: float) -> list[Session]:
@@ -188,9 +187,16 @@ class Accounts:
             return not await session.scalar(select(func.count()).select_from(User))
 
 
+@functools.cache
+def _nobody() -> str:
+    """Checked for unknown users, so that the answer takes as long as for known ones."""
+    return _HASHER.hash(secrets.token_hex(16))
+
+
 def _matches(hashed: str, password: str) -> bool:
+    nobody = _nobody()  # also for a known user: the first sign-in of either takes as long
     try:
-        return _HASHER.verify(hashed, password)
+        return _HASHER.verify(hashed or nobody, password)
     except (VerificationError, InvalidHashError):
         return False
 

@@ -10,10 +10,11 @@ from fastapi.security import HTTPBearer
 
 from agent.call_control import CallControl, CallControlRefused
 from sipgw.agents.agents import VariableError
+from sipgw.calls.conference import Mode
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
-from sipgw.records.store import CallFilter
+from sipgw.records.store.calls import CallFilter
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
@@ -111,7 +112,7 @@ async def say(request: Request, app: Here, who: Controller, id: Id, what: models
 
 @router.post("/calls/{id:path}/instruct", tags=["live calls"], responses=problems(404, 409))
 async def instruct(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
-    """The agent is told this; the caller does not hear it."""
+    """A note to the agent; the caller does not hear it."""
     return await _steer(request, app, who, id, "told the agent", what.text, lambda call: call.instruct(what.text))
 
 
@@ -134,25 +135,29 @@ async def take_over(
     request: Request, app: Here, who: Controller, id: Id, what: models.TakeOver  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Call an operator, who takes the agent's place when they answer; the response waits for the answer."""
-    try:
-        taken = await _going_on(app, id).take_over(what.who)
-    except CallControlRefused as error:
-        raise HTTPException(409, str(error)) from None
-    if not taken:
-        raise HTTPException(409, f"{what.who} did not answer")
-    await _note(request, app, who, "had it taken over", id, what.who)
-    return models.Done(id=id)
+    return await _join(request, app, who, id, models.Join(who=what.who, mode=Mode.TAKE_OVER, brief=False))
+
+
+@router.post("/calls/{id:path}/join", tags=["live calls"], responses=problems(404, 409))
+async def join(
+    request: Request, app: Here, who: Controller, id: Id, what: models.Join  # noqa: A002
+) -> models.Done:  # fmt: skip
+    """Call a third into the call, beside caller and agent; the response waits for the answer."""
+    return await _join(request, app, who, id, what)
+
+
+@router.post("/calls/{id:path}/mode", tags=["live calls"], responses=problems(404, 409))
+async def mode(
+    request: Request, app: Here, who: Controller, id: Id, what: models.ChangeMode  # noqa: A002
+) -> models.Done:  # fmt: skip
+    """Change who hears whom while a third is in the call."""
+    return await _supervise(request, app, who, id, f"mode: {what.mode.value}", lambda call: call.change_mode(what.mode))
 
 
 @router.post("/calls/{id:path}/give-back", tags=["live calls"], responses=problems(404, 409))
 async def give_back(request: Request, app: Here, who: Controller, id: Id) -> models.Done:  # noqa: A002
-    """Let the agent speak again instead of the operator."""
-    try:
-        _going_on(app, id).give_back()
-    except CallControlRefused as error:
-        raise HTTPException(409, str(error)) from None
-    await _note(request, app, who, "gave back", id, "")
-    return models.Done(id=id)
+    """Hang up the third; the agent has the call alone."""
+    return await _supervise(request, app, who, id, "gave back", lambda call: call.give_back())
 
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
@@ -184,6 +189,34 @@ def _going_on(app: App, call: str) -> CallSession:
     if (live := app.gateway.calls.get(call)) is None:
         raise HTTPException(404, "this call is not going on")
     return live
+
+
+async def _join(request: Request, app: App, who: Principal, call: str, what: models.Join) -> models.Done:
+    live = _going_on(app, call)
+    try:
+        joined = await live.join(what.who, what.mode, brief=what.brief)
+    except CallControlRefused as error:
+        raise HTTPException(409, str(error)) from None
+    done = live.conference.outcome
+    if not joined:
+        raise HTTPException(409, f"{what.who} did not answer" + (f": {done.status} {done.reason}" if done else ""))
+    taken = what.mode is Mode.TAKE_OVER
+    detail = what.who if taken else f"{what.who}: {what.mode.value}"
+    await _note(request, app, who, "had it taken over" if taken else "had somebody join", call, detail)
+    return models.Done(id=call)
+
+
+async def _supervise(
+    request: Request, app: App, who: Principal, call: str, action: str, act: Callable[[CallSession], None]
+) -> models.Done:
+    live = _going_on(app, call)
+    third = live.conference.third
+    try:
+        act(live)
+    except CallControlRefused as error:
+        raise HTTPException(409, str(error)) from None
+    await _note(request, app, who, action, call, third.name if third else "")
+    return models.Done(id=call)
 
 
 async def _steer(

@@ -21,7 +21,9 @@ from sipgw.web import (
     api,
     calls,
     configuration,
+    embed,
     health,
+    home,
     live,
     one_call,
     outbound,
@@ -33,14 +35,18 @@ from sipgw.web import (
 )
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.oidc.provider import Provider
+from sipgw.web.overview import Overviews
 from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
 from sipgw.web.state import FOLDER, App, GatewayView, Page, page, templates
+from sipgw.web.transcript import Transcripts
 
 log = structlog.get_logger()
 
 PAGES = (
-    Page("Live", "/", live.router),
+    Page("Home", "/", home.router),
+    Page("Live", "/live", live.router),
     Page("Calls", "/calls", calls.router),
     Page("Phone", "/phone", phone.router),
     Page("Trunks", "/trunks", trunks.router),
@@ -48,7 +54,7 @@ PAGES = (
     Page("Outbound", "/outbound", outbound.router),
     Page("Configuration", "/configuration", configuration.router),
 )
-OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router)
+OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router, embed.router)
 """Routers of pages without an entry in the navigation."""
 
 
@@ -64,10 +70,26 @@ def application(
     )
     provider_stats = ProviderStats()
     gateway.watchers.add(provider_stats.tell)
-    made.state.app = App(gateway, feed, auth, provider_stats, _metrics(gateway), PAGES, templates())
+    made.state.app = App(
+        gateway,
+        feed,
+        auth,
+        provider_stats,
+        _metrics(gateway),
+        Overviews(),
+        Transcripts(gateway.watchers),
+        PAGES,
+        templates(),
+        Provider(options.oidc) if options.oidc.issuer else None,
+    )
     made.state.phone = BrowserPhone(gateway)
+    made.state.visitors = embed.Visitors(gateway.config.embed, made.state.phone)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
+    if options.oidc.issuer:
+        from sipgw.web import oidc_sign_in  # loads what verifies tokens
+
+        made.include_router(oidc_sign_in.router, include_in_schema=False)
     made.include_router(api.router)
     made.mount("/static", StaticFiles(directory=FOLDER / "static"))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
@@ -86,8 +108,13 @@ def _metrics(gateway: GatewayView) -> Metrics:
         return known.choice.of(part) if known else ""
 
     engine = gateway.evidence.engine
+    capacity = gateway.admission.capacity
     made = Metrics(
-        gateway.status, provider, lambda: engine.processes if engine else [], dropped=gateway.evidence.dropped
+        gateway.status,
+        provider,
+        lambda: engine.processes if engine else [],
+        dropped=gateway.evidence.dropped,
+        room=lambda: (capacity.headroom.calls(capacity.calls.total()), dict(capacity.headroom.busy())),
     )
     gateway.watchers.add(made.watch)
     gateway.evidence.tracers.add(made.trace)

@@ -36,6 +36,8 @@ KEYS_KNOWN = 100
 """Number of remembered keys; beyond it the least recently used key is forgotten."""
 COMMANDS = frozenset(("calls:place", "calls:read", "calls:control"))
 """Scopes of commands on this machine with their key."""
+BY_PROVIDER = "oidc:"
+"""How the names of people begin whom the identity provider vouches for; no local user has such a name."""
 
 
 class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
@@ -73,7 +75,9 @@ class Authentication:
                 await accounts.set_user(ADMIN, "admin", options.password)
         elif await accounts.empty():
             self.setup = secrets.token_urlsafe(24)
-        self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
+        kept = await accounts.sessions(options.session_idle, options.session_limit)
+        by_provider = bool(options.oidc.issuer)  # once it is off, its users are out
+        self.sessions.restore(one for one in kept if by_provider or not one.name.startswith(BY_PROVIDER))
 
     async def is_open(self) -> bool:
         """Whether no sign-in is needed: the configuration does not require it, and no password is stored.
@@ -125,10 +129,10 @@ class Authentication:
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Return the cookie token of the user with that password, or None. Raises `TooManyAttempts`."""
-        self._try(address)
+        self.attempt(address)
         role = await self.accounts.check(name, password)
         await self.accounts.note(name, "signed in" if role else "was not let in", address=address)
-        return await self._enter(name, role) if role else None
+        return await self.enter(name, role) if role else None
 
     async def sign_out(self, cookie: str) -> None:
         """End a session."""
@@ -140,20 +144,22 @@ class Authentication:
 
         Raises `TooManyAttempts`, `sipgw.web.accounts.AccountError`.
         """
-        self._try(address)
+        self.attempt(address)
         if not self.setup or not hmac.compare_digest(self.setup.encode(), token.encode()):
             return None
         await self.accounts.set_user(ADMIN, "admin", password)
         self.setup = ""
         await self.accounts.note(ADMIN, "set the first password", address=address)
-        return await self._enter(ADMIN, "admin")
+        return await self.enter(ADMIN, "admin")
 
-    async def _enter(self, name: str, role: Role) -> str:
+    async def enter(self, name: str, role: Role) -> str:
+        """Begin a session of somebody who has proven to be `name`; returns the token for the cookie."""
         session, token = self.sessions.open(name, role, _today())
         await self.accounts.begin(session)
         return token
 
-    def _try(self, address: str) -> None:
+    def attempt(self, address: str) -> None:
+        """Count an attempt to sign in from `address`. Raises `TooManyAttempts`."""
         try:
             who = site(address)
         except ValueError:

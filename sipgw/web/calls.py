@@ -1,5 +1,6 @@
 """The page of recorded calls: search, filters, pagination."""
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -7,11 +8,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, field_validator
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.records.store import CallFilter, RecordPage
+from sipgw.records.store.calls import CallFilter, RecordPage
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page
+from sipgw.web.trouble import CallFaults, broken, faults_of, judged
 
 router = APIRouter()
 
@@ -19,10 +22,22 @@ ROWS = 50
 ENDINGS = (
     "caller_hung_up", "agent_hung_up", "callee_hung_up", "line_lost", "transferred", "transfer_failed",
     "transfer_unproven", "silence", "max_duration", "over_budget", "ended_here", "refused", "failed", "busy",
-    "no_answer", "declined", "wrong_number", "not_permitted", "machine", "message_left", "fax", "gateway_stopped",
-    "interrupted",
+    "no_answer", "answered_elsewhere", "declined", "wrong_number", "not_permitted", "machine", "message_left", "fax",
+    "screened", "no_person", "gateway_stopped", "interrupted",
 )  # fmt: skip
 """Endings that the filter offers; other endings exist, too."""
+
+
+@dataclass(frozen=True)
+class ListFilter(CallFilter):
+    """A filter of the list."""
+
+    bad: bool = False
+    """Only calls in which something failed."""
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """The filter for SQL."""
+        return [*super().clauses(), *([broken()] if self.bad else [])]
 
 
 class CallSearchForm(BaseModel):
@@ -34,6 +49,7 @@ class CallSearchForm(BaseModel):
     agent: str = Field("", max_length=64)
     direction: Literal["", "in", "out"] = ""
     ending: str = Field("", max_length=64)
+    bad: Literal["", "1"] = ""
     since: date | None = None
     until: date | None = None
     after: str = Field("", max_length=500)
@@ -43,13 +59,19 @@ class CallSearchForm(BaseModel):
     def _empty(cls, value: object) -> object:
         return value or None
 
+    @property
+    def more(self) -> bool:
+        """Whether one of the rarer fields is filled in."""
+        return any((self.trunk, self.agent, self.direction, self.ending, self.since, self.until))
+
     def wanted(self) -> CallFilter:
         """What the store is asked for."""
-        return CallFilter(
+        return ListFilter(
             since=_midnight(self.since) if self.since else None,
             until=_midnight(self.until + timedelta(days=1)) if self.until else None,
             number=self.number.strip(), words=self.words.strip(), trunk=self.trunk, agent=self.agent,
             direction=self.direction, ending=self.ending, ended=True,
+            bad=bool(self.bad),
         )  # fmt: skip
 
     def link(self, after: str) -> str:
@@ -61,15 +83,18 @@ class CallSearchForm(BaseModel):
 @router.get("/calls")
 async def calls(request: Request, app: Here, _who: ViewerRole, search: Annotated[CallSearchForm, Query()]) -> Response:
     """The page."""
-    problem, found = "", RecordPage((), "")
+    problem, found, faults = "", RecordPage((), ""), dict[str, CallFaults]()
     try:
         found = await app.gateway.store.page(search.wanted(), ROWS, search.after)
+        async with app.gateway.store.read() as session:
+            faults = await faults_of(session, [call["id"] for call in found.calls])
     except (ValueError, OverflowError) as error:
         problem = str(error)
     except SQLAlchemyError:
         problem = "The database does not answer. Calls go on; their records are written when it is back."
     return page(
-        request, "calls.html", title="Calls", search=search, calls=found.calls, problem=problem, endings=ENDINGS,
+        request, "calls.html", title="Calls", search=search, problem=problem,
+        calls=[(call, judged(call, faults.get(call["id"]))) for call in found.calls], endings=ENDINGS,
         trunks=[status.name for status in app.gateway.status()], agents=list(app.gateway.agents.all),
         next=search.link(found.next) if found.next else "", first=search.link("") if search.after else "",
     )  # fmt: skip

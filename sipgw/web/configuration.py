@@ -96,7 +96,7 @@ def _default(field: "Field[Any]") -> Any:
 
 @cache
 def docstrings(kind: type) -> dict[str, str]:
-    """The sentence under each field of a dataclass, its bases included."""
+    """The text under each field of a dataclass, its bases included; code stands in backticks."""
     found: dict[str, str] = {}
     for base in reversed(kind.__bases__):
         found |= docstrings(base) if is_dataclass(base) else {}
@@ -106,5 +106,5 @@ def docstrings(kind: type) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
             value = after.value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                found[field.target.id] = " ".join(value.value.replace("``", "").replace("`", "").split())
+                found[field.target.id] = " ".join(value.value.split())
     return found

@@ -10,7 +10,7 @@ from sipgw.web.state import Here, page, people
 router = APIRouter()
 
 
-@router.get("/")
+@router.get("/live")
 async def live(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; scripts keep it up to date."""
     rows = {call: session.row() for call, session in app.gateway.calls.items()}

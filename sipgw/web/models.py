@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from sipgw.calls.conference import Mode
 from sipgw.calls.request import RING_TIMEOUT
+from sipgw.events import Fault
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 VISIBLE = r"[^\s\x85]"
@@ -30,6 +32,11 @@ Moment = Annotated[
 ]
 """A point in time that every time zone and database can express."""
 Direction = Literal["in", "out"]
+MODE = (
+    "listen: nobody hears the third; whisper: the agent is told what they say, the caller is not; conference: all hear "
+    "all; consult: agent and third alone, the caller hears music; notes: caller and third, the agent is silent and is "
+    "told afterwards; take_over: caller and third alone"
+)
 
 
 class Given(BaseModel):
@@ -54,6 +61,15 @@ class Tool(BaseModel):
     seconds: float = 0.0
 
 
+class Source(BaseModel):
+    """A passage of a document that the agent had for a turn."""
+
+    file: str
+    heading: str
+    chunk: int
+    score: float = Field(description="its likeness to the caller's words")
+
+
 class Turn(BaseModel):
     """One exchange."""
 
@@ -66,6 +82,29 @@ class Turn(BaseModel):
     discarded: int = Field(0, description="replies thrown away before anything of them was heard")
     latency_ms: dict[str, int] = {}
     tools: list[Tool] = []
+    sources: list[Source] = Field([], description="passages of documents that the agent had for it")
+
+
+class Proven(BaseModel):
+    """A value of a report, and its proof."""
+
+    value: str | int | float | bool
+    turn: int = Field(description="the turn that proves it, as a place in `turns`")
+    quote: str = Field(description="the words that prove it")
+    by: Literal["caller", "agent", "tool"] = Field(description="whose words they are")
+
+
+class Report(BaseModel):
+    """The report on a call, which the language model has filled in. What is not proven is null."""
+
+    state: Literal["waiting", "filled", "not made", "given up"]
+    at: datetime | None = Field(None, description="when it came into this state")
+    problem: str = Field("", description="why it is not made, or why the last try failed")
+    summary: str | None = None
+    outcome: Proven | None = None
+    achieved: Proven | None = Field(None, description="whether the agent's goal was achieved")
+    fields: dict[str, Proven | None] = {}
+    unproven: list[str] = Field([], description="what the model has filled in without a proof that holds")
 
 
 class CallSummary(BaseModel):
@@ -95,6 +134,7 @@ class CallRecord(CallSummary):
     recording: str
     turns: list[Turn]
     events: list[dict[str, Any]]
+    report: Report | None = None
 
 
 class CallPage(BaseModel):
@@ -116,6 +156,8 @@ class LiveCall(BaseModel):
     trunk: str
     turn: str = Field(description="who has the floor, in words")
     instead: str = Field(description="who speaks with the caller in the agent's place; empty if nobody does")
+    third: str = Field("", description="who is in the call beside caller and agent; empty if nobody is")
+    mode: str = Field("", description="who hears whom while a third is in the call: see POST /calls/{id}/mode")
     mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
     cost: float | None
     estimated: bool = Field(False, description="whether the cost rests on prices that nobody has checked")
@@ -200,7 +242,7 @@ class Transfer(Given):
     """Whom a call is transferred to."""
 
     to: Annotated[str, StringConstraints(max_length=200)] = Field(
-        "", description="a name of [[people]]; empty: whoever is free"
+        "", description="a name of [[people]]; empty: any person who is free"
     )
 
 
@@ -212,10 +254,32 @@ class TakeOver(Given):
     )
 
 
+class Join(TakeOver):
+    """Who is called to be in the call beside caller and agent."""
+
+    mode: Mode = Field(Mode.CONFERENCE, description=MODE, strict=False)
+    brief: bool = Field(False, description="whether a person with the mode warm is briefed first, and may decline")
+
+
+class ChangeMode(Given):
+    """Who hears whom from now on."""
+
+    mode: Mode = Field(description=MODE, strict=False)
+
+
 class Done(BaseModel):
     """It was done."""
 
     id: str
+
+
+class BadCalls(BaseModel):
+    """How many of the latest calls of a trunk had a fault."""
+
+    fault: Fault
+    bad: int
+    calls: int
+    raised: bool = Field(description="whether there is an alarm")
 
 
 class Trunk(BaseModel):
@@ -227,6 +291,7 @@ class Trunk(BaseModel):
     health: str
     health_reason: str
     calls: int
+    sound: list[BadCalls] = Field(description="by fault; empty before the first call")
 
 
 class Trunks(BaseModel):

@@ -1,11 +1,13 @@
 """The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from sqlalchemy import select
 
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
@@ -14,7 +16,9 @@ from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.waveform import waveform
 from sipgw.records.bundles.bundle_store import NoBundle
 from sipgw.records.captures.explain import explain, findings, median_wait
-from sipgw.web.principal import ViewerRole
+from sipgw.records.store.tables import CallRecord
+from sipgw.web.models import Report
+from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import READING, App, Here, page, people
 
@@ -38,10 +42,18 @@ async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     stranger = "began" not in found
     if stranger and (refused := app.gateway.admission.refusals.calls.get(call)):
         ending = {"kind": "refused", "cause": refused.why}
-    shown = [explain(ending, messages)] if ending or stranger else []
+    session = app.gateway.calls.get(call)
+    if session is not None and not ending:
+        found["media"] = await session.media_stats()
+    shown = [explain(ending, messages, found.get("media") or {})] if ending or stranger else []
     explained = sorted([*shown, *findings(found)], key=lambda one: not one.bad)
     found |= {"live": bool(version) and not ending, "explained": [one._asdict() for one in explained]}
+    report = await app.gateway.store.report(call) if ending and not stranger else None
+    found["report"] = report and Report(**report).model_dump(mode="json")
+    found["costs"] = await _costs(app, call, session)
+    found["currency"] = app.gateway.config.cost.currency
     found["recorded"] = _recorded(found)
+    found["recording_began"] = _recording_began(found)
     found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
     found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.gateway.calls.get(call))
     found["media"] = {
@@ -102,14 +114,31 @@ async def bundle(request: Request, call: str, app: Here, who: ViewerRole) -> Res
     return Response(content, media_type="application/zip", headers=headers)
 
 
+@router.get("/calls/{call:path}/words")
+async def live_words(request: Request, call: str, app: Here, _who: OperatorRole) -> Response:
+    """Server-sent events: each word of a call that goes on, as soon as it is recognised, and before private words are
+    taken out: for those who may listen, too."""
+    session = app.gateway.calls.get(call)
+    if session is None:
+        raise HTTPException(404, "this call is not going on")
+    recording = session.context.call_recording
+    events = app.transcripts.follow(call, lambda: recording is None or recording.keeps)
+    if events is None:
+        raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"})
+    return StreamingResponse(events, media_type="text/event-stream")
+
+
 @router.get("/calls/{call:path}")
 async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; its script fills it in."""
     found = await known(app, call)
-    caller = str(found.get("caller") or "withheld")
+    out = found.get("direction") == "out"
+    other = str(found.get("called" if out else "caller") or "withheld")
     bundled = app.gateway.config.capture.bundles != "off"
     shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
-    return page(request, "call.html", title=f"Call of {caller[:80]}", call=call, caller=caller, **shown)
+    return page(
+        request, "call.html", title=f"Call {'to' if out else 'from'} {other[:80]}", call=call, other=other, **shown
+    )
 
 
 async def known(app: App, call: str) -> dict[str, Any]:
@@ -141,6 +170,14 @@ async def recording_of(app: App, call: str) -> Path:
     return path
 
 
+async def _costs(app: App, call: str, live: CallSession | None) -> dict[str, Any] | None:
+    """What the call costs, in parts, and what was used: see `sipgw.policy.cost.cost.Cost.as_dict`."""
+    if live is not None:
+        return live.context.cost.as_dict() if live.context.cost else None
+    async with app.gateway.store.read() as session:
+        return await session.scalar(select(CallRecord.costs).where(CallRecord.id == call))
+
+
 def _unrecorded(app: App, found: dict[str, Any], live: CallSession | None) -> str:
     """Why a call has no recording, in a sentence; empty while it is recorded."""
     told = found.get("media", {}).get("sound")
@@ -160,6 +197,12 @@ def _recorded(found: dict[str, Any]) -> bool:
     return isinstance(found.get("media", {}).get("recording"), dict)
 
 
+def _recording_began(found: dict[str, Any]) -> float | None:
+    """Seconds of the call at which its recording begins: later than the call if the caller had to agree first."""
+    began = found["media"]["recording"].get("began") if _recorded(found) else None
+    return (datetime.fromisoformat(began) - datetime.fromisoformat(found["began"])).total_seconds() if began else None
+
+
 def _from_record(record: dict[str, Any]) -> dict[str, Any]:
     """The record of a call without a timeline, in the form of a timeline: without times inside the call."""
     began, answered, ended = record["began"], record.get("answered"), record["ended"]
@@ -171,13 +214,18 @@ def _from_record(record: dict[str, Any]) -> dict[str, Any]:
     names = ("direction", "trunk", "agent", "caller", "called")
     return {name: record.get(name, "") for name in names} | {
         "call": record["id"],
+        "stir": (record.get("identity") or {}).get("stir", {}),
         "began": began.isoformat(),
         "answered": after(answered),
         "ended": after(ended),
         "ending": {"kind": record["ending"], "cause": record["cause"]} if record["ending"] else None,
         "media": record["media"] or {},
         "turns": [turn | {"tools": [_tool(run) for run in turn["tools"]]} for turn in turns],
-        "events": [],
+        "events": [
+            {"t": after(one["at"]), "kind": "turn", "text": one["about"].get("evidence", "")}
+            for one in record.get("events", ())
+            if one["kind"] == "turn_decided"
+        ],
         "quality": [],
         "sip": {"messages": [], "left_out": 0},
         "left_out": 0,

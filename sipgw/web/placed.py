@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from sipgw.bounds import FULL
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web.tables import PlacedCall
 
 KEPT = 24 * 3600.0

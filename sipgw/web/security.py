@@ -12,7 +12,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sipgw.config.web import is_loopback
+from sipgw.config.networks import is_loopback
 from sipgw.web.authentication import Authentication
 from sipgw.web.principal import NOBODY, Principal
 
@@ -31,7 +31,10 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
-PUBLIC = ("/sign-in", "/setup", "/static/", "/healthz", "/readyz")
+PUBLIC = (
+    "/sign-in", "/sign-in/oidc", "/sign-in/oidc/callback", "/setup", "/static/", "/healthz", "/readyz",
+    "/embed", "/embed.js", "/embed/",
+)  # fmt: skip
 """Paths that need no sign-in: exact paths, and prefixes that end with a slash."""
 API = "/api/"
 METRICS = "/metrics"

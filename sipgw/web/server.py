@@ -36,6 +36,22 @@ class WebError(OperatorError):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End when the requests that are under way are answered."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        """Set the date of the answers every second; uvicorn's own loop wakes ten times, to see whether to end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stopped.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the command line's."""
@@ -84,7 +100,7 @@ class Dashboard:
         def stop() -> None:
             feeding.cancel()
             self._feed.close()
-            server.should_exit = True
+            server.stop()
 
         self._stack.callback(stop)
         return self

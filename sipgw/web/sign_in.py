@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.requests import HTTPConnection
 
 from sipgw.web.accounts import LEAST, MOST, AccountError
@@ -20,7 +20,7 @@ SLOWLY = "Too many tries. Wait a minute."
 @router.get("/sign-in")
 async def form(request: Request, app: Here, next: str = "/") -> Response:  # noqa: A002  the name in the address
     """The form."""
-    return page(request, "sign_in.html", title="Sign in", next=_inside(next), problem="", setup=bool(app.auth.setup))
+    return sign_in_page(request, inside(next), setup=bool(app.auth.setup))
 
 
 @router.post("/sign-in")
@@ -35,11 +35,9 @@ async def sign_in(
         problem, status = SLOWLY, 429
     else:
         if token:
-            return _enter(request, token, _inside(next))
+            return _enter(request, token, inside(next))
         problem, status = "This name and password do not belong together.", 401
-    return page(
-        request, "sign_in.html", status=status, title="Sign in", next=_inside(next), problem=problem, setup=False
-    )
+    return sign_in_page(request, inside(next), problem, status)
 
 
 @router.post("/sign-out")
@@ -88,6 +86,17 @@ def _enter(request: Request, token: str, where: str) -> Response:
     return RedirectResponse(where, 303, {"Set-Cookie": session_cookie(token, request.url.scheme)})
 
 
-def _inside(path: str) -> str:
+def sign_in_page(
+    request: Request, where: str, problem: str = "", status: int = 200, *, setup: bool = False
+) -> HTMLResponse:
+    """The form, which leads to the page `where`."""
+    provider = App.of(request).oidc
+    return page(
+        request, "sign_in.html", status=status, title="Sign in", next=where, problem=problem, setup=setup,
+        provider=provider.options.label if provider else "",
+    )  # fmt: skip
+
+
+def inside(path: str) -> str:
     """A path of this site; any other becomes the first page."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

@@ -1,5 +1,6 @@
 """State and helpers of all pages: the gateway, the principal, and the rendering of templates."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,13 +22,16 @@ from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.evidence import Evidence
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.telemetry.metrics import Metrics
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.oidc.provider import Provider
+from sipgw.web.overview import Overviews
 from sipgw.web.principal import Principal
 from sipgw.web.provider_stats import ProviderStats
+from sipgw.web.transcript import Transcripts
 
 FOLDER = Path(__file__).parent
 READING = Pool("pages", workers=4, waiting=64)
@@ -49,6 +53,10 @@ class GatewayView(browser_phone.PhoneGateway, Protocol):
     @property
     def store(self) -> Store:
         """The database."""
+
+    @property
+    def sip_port(self) -> int:
+        """The port at which phones reach us."""
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -80,8 +88,12 @@ class App:
     auth: Authentication
     provider_stats: ProviderStats
     metrics: Metrics
+    overviews: Overviews
+    transcripts: Transcripts
     navigation: tuple[Page, ...]
     templates: Environment
+    oidc: Provider | None
+    """The identity provider, if people can sign in by one."""
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":
@@ -100,18 +112,19 @@ def templates() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"duration": duration, "when": when, "moment": moment, "mos": mos}
+    made.filters |= {"duration": duration, "when": when, "moment": moment, "mos": mos, "money": money, "pieces": pieces}
     return made
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render a template with `values`; `who`, `navigation`, `csrf`, `nonce`, `theme` and `path` are always there."""
+    """Render a template with `values`; `who`, `navigation`, `csrf`, `nonce`, `theme`, `path` and `currency` are always
+    there."""
     app, who = App.of(request), Principal.of(request)
     theme = request.cookies.get("theme", "")
     text = app.templates.get_template(template).render(
         who=who, navigation=app.navigation, csrf=who.csrf, nonce=request.scope["nonce"],
         theme=theme if theme in ("dark", "light") else "", path=request.url.path, version=__version__,
-        now=datetime.now(UTC), **values,
+        now=datetime.now(UTC), currency=app.gateway.config.cost.currency, **values,
     )  # fmt: skip
     return HTMLResponse(text, status)
 
@@ -136,6 +149,16 @@ def when(moment: datetime) -> str:
 def moment(seconds: float) -> str:
     """Seconds since 1970, as `when` writes them."""
     return when(datetime.fromtimestamp(seconds, UTC))
+
+
+def pieces(text: str) -> list[str]:
+    """Text of a docstring in pieces: every second one stood in backticks and is code."""
+    return re.split(r"`+([^`]+)`+", text)
+
+
+def money(amount: float, currency: str) -> str:
+    """``12.30 USD``; less than one with four digits."""
+    return f"{amount:.{2 if amount >= 1 or not amount else 4}f} {currency}"
 
 
 def mos(media: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Websockets of operators in live calls: listen, take over, give back."""
+"""Websockets of operators in live calls: listen, join by a page, take over, give back."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from agent.call_control import CallControlRefused
 from sipgw.calls.browser_phone import CallUnavailable
+from sipgw.calls.conference import Mode
 from sipgw.calls.listeners import TooManyListeners
 from sipgw.calls.session import CallSession
 from sipgw.sip.offer_answer import NotAcceptable
@@ -74,9 +75,11 @@ async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
 
 
 @router.websocket("/api/live/{call:path}/take-over")
-async def take_over(socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live) -> None:
+async def take_over(
+    socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live, mode: Mode = Mode.TAKE_OVER
+) -> None:
     """Takes an SDP offer like a call from a browser, sends the answer, and reports when the operator is connected. The
-    agent goes on when the socket is closed.
+    agent has the call alone when the socket is closed. For `mode` see `sipgw.calls.conference`.
     """
     await socket.accept()
     try:
@@ -92,9 +95,11 @@ async def take_over(socket: WebSocket, app: Here, calls: Phone, who: OperatorRol
         try:
             async with calls.operating(sdp, who.name) as page, asyncio.timeout(TAKE_LIMIT):
                 await socket.send_json({"sdp": page.answer})
-                if not await live.take_over(who.name, page.consult):
+                if not await live.join(who.name, mode, page.consult):
                     return CloseCode(REFUSED, "The browser could not be connected.")
-                await app.auth.accounts.note(who.name, "took over", live.info.id, address=address(socket))
+                action = "took over" if mode is Mode.TAKE_OVER else "joined"
+                detail = "" if mode is Mode.TAKE_OVER else mode.value
+                await app.auth.accounts.note(who.name, action, live.info.id, detail, address(socket))
                 await socket.send_json({"taken": live.info.id})
                 await page.gone()
         except (CallControlRefused, CallUnavailable, NotAcceptable) as error:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Float, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sipgw.records.store import Base, Moment
+from sipgw.records.store.tables import Base, Moment
 
 
 class User(Base):

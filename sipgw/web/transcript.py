@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from agent.records import (
@@ -16,11 +16,14 @@ from agent.records import (
     ToolStarted,
     TurnEnded,
 )
+from sipgw.bounds import FULL
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, event
 
 WAITING = 200
 """Events that wait for a slow browser; beyond that new ones are dropped, but never the last."""
+PAGES = 100
+"""Pages of calls that follow a transcript at the same time."""
 
 
 def told(report: Report) -> dict[str, Any] | None:
@@ -45,8 +48,39 @@ def told(report: Report) -> dict[str, Any] | None:
     return None
 
 
-async def words(watchers: Watchers[Event], call: str) -> AsyncIterator[bytes]:
-    """Yield the events of `call` until it has ended."""
+class Transcripts:
+    """The transcripts that pages of calls follow."""
+
+    def __init__(self, watchers: Watchers[Event]) -> None:
+        self._watchers = watchers
+        self._followed = 0
+
+    def follow(self, call: str, keeps: Callable[[], bool]) -> AsyncIterator[bytes] | None:
+        """The events of `call` as in `words`; None if as many pages follow as may."""
+        if self._followed >= PAGES:
+            FULL["browsers that look on"] += 1
+            return None
+        self._followed += 1
+        return self._counted(words(self._watchers, call, keeps))
+
+    async def _counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for one in events:
+                yield one
+        finally:
+            self._followed -= 1
+
+
+async def words(
+    watchers: Watchers[Event],
+    call: str,
+    keeps: Callable[[], bool] = lambda: True,
+    shown: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda message: message,
+) -> AsyncIterator[bytes]:
+    """Yield the events of `call` until it has ended; while `keeps` is false, what is said is private and left out.
+
+    `shown` returns a message as this page gets it, None if it does not get it.
+    """
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     def watch(happened: Event) -> None:
@@ -54,7 +88,7 @@ async def words(watchers: Watchers[Event], call: str) -> AsyncIterator[bytes]:
             return
         match happened:
             case CallReported(_, _, report):
-                if queue.qsize() < WAITING and (message := told(report)):
+                if queue.qsize() < WAITING and keeps() and (message := told(report)):
                     queue.put_nowait(message)
             case CallAnswered():
                 queue.put_nowait({"kind": "answered"})
@@ -71,7 +105,8 @@ async def words(watchers: Watchers[Event], call: str) -> AsyncIterator[bytes]:
                 async with asyncio.timeout(ALIVE_EVERY):
                     message = await queue.get()
                 kind = message["kind"]
-                data = event("word", message)
+                given = shown(message)
+                data = event("word", given) if given else ALIVE
             yield data
     finally:
         forget()

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.policy.inbound.admission import ACCOUNTS_TRUNK
 from sipgw.policy.inbound.refusals import RefusalEntry
-from sipgw.records.store import CallFilter
+from sipgw.records.store.calls import CallFilter
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import App, Here, page

@@ -1,13 +1,17 @@
 """Holds whole conversations on virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.errors import ProviderError
+from agent.forms.fields import FormSetting
+from agent.ivr.options import IvrOptions
+from agent.passages import Find, nothing
 from agent.persona import Persona
 from agent.records import (
     Outcome,
@@ -16,13 +20,18 @@ from agent.records import (
     TurnEnded,
 )
 from agent.tools import Tool
+from agent.tts import TextToSpeech
 from agent.turn_taking.options import TurnOptions
+from sipgw.tools.conformance.hasty import HastyLoop
 from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, Script, says
 from tests.virtual import run
 
 PERSONA = Persona(prompt="You are a test.", greeting="Hello there.")
 LONG = "Your order is out for delivery and it will be there today before six."
 DOWN = ProviderError("x", "down", temporary=False)
+
+
+Serving = Callable[[], AbstractAsyncContextManager[Callable[[], TextToSpeech]]]
 
 
 @dataclass
@@ -59,6 +68,9 @@ class Setting:
     languages: tuple[str, ...] = ("en",)
     collects: bool = False
     paces: bool = False
+    form: FormSetting = field(default_factory=FormSetting)
+    ivr: IvrOptions | None = None
+    find: Find = nothing
     find_agent: dict[str, Any] = field(default_factory=dict)
     """What distinguishes each of the other agents: the fields of its `Role`, and its `script`."""
     connected: Callable[[str], None] = lambda to: None
@@ -66,25 +78,27 @@ class Setting:
     stt: dict[str, Any] = field(default_factory=dict)
     tts: dict[str, Any] = field(default_factory=dict)
     observer: Callable[[Report], None] | None = None
+    serving: Serving | None = None
+    """Makes real voices in place of the fake ones, and has their server run."""
 
 
 def hold(plan: Callable[[FakeCaller, FakeLine, FakeStt], Awaitable[None]], setting: Setting | None = None) -> Held:
     setting = setting or Setting()
 
-    async def call() -> Held:
+    async def call(voice: Callable[[], TextToSpeech] | None = None) -> Held:
         line, stt = FakeLine(), FakeStt(**setting.stt)
         llm, tts = FakeLlm(setting.script), FakeTts(**setting.tts)
         reports: list[Report] = []
-        outcomes = list(setting.connects)
+        outcomes, tts_sessions = list(setting.connects), list[FakeTts]()
 
         async def transfer(to: str) -> bool:
             setting.connected(to)
             await asyncio.sleep(setting.ringing)
             return outcomes.pop(0) if outcomes else False
 
-        tts_sessions: list[FakeTts] = []
-
-        def spoken(language: str) -> FakeTts:
+        def spoken(language: str) -> TextToSpeech:
+            if voice is not None:
+                return voice()
             tts_sessions.append(
                 replace(tts, language=language if setting.languages != ("en",) or " " in language else "")
             )
@@ -95,21 +109,16 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeStt], Awaitable[None]], setti
             other = replace(llm, script=played.pop("script", setting.script), name=name)
             return CascadeRole(llm=other, tts=lambda language: spoken(f"{name} {language}"), name=name, **played)
 
-        colleagues = dict.fromkeys(setting.find_agent, "")
         role = CascadeRole(
             persona=setting.persona, llm=llm, tts=spoken, tools=setting.tools, languages=setting.languages,
-            colleagues=colleagues, collects=setting.collects, paces=setting.paces,
+            colleagues=dict.fromkeys(setting.find_agent, ""), collects=setting.collects, paces=setting.paces,
+            find=setting.find, form=setting.form,
         )  # fmt: skip
         conversation = Conversation(
-            line,
-            stt,
-            role,
-            find_agent=find_agent if setting.find_agent else None,
-            options=setting.options,
-            transfer=transfer if setting.can_transfer else None,
-            people=setting.people,
+            line, stt, role, find_agent=find_agent if setting.find_agent else None, options=setting.options,
+            ivr=setting.ivr, transfer=transfer if setting.can_transfer else None, people=setting.people,
             observer=setting.observer or reports.append,
-        )
+        )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             clock = group.create_task(line.play())
             await conversation.open()
@@ -125,7 +134,16 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeStt], Awaitable[None]], setti
         assert not llm.open_streams + sum(one.open_streams for one in tts_sessions), "a generator was left open"
         return held
 
-    return run(call())
+    return run(call()) if setting.serving is None else _served(setting.serving, call)
+
+
+def _served(serving: Serving, call: Callable[[Callable[[], TextToSpeech]], Coroutine[Any, Any, Held]]) -> Held:
+    async def held() -> Held:
+        async with serving() as voice:
+            return await call(voice)
+
+    with asyncio.Runner(loop_factory=HastyLoop) as runner:
+        return runner.run(held())
 
 
 def spoken_seconds(text: str) -> float:

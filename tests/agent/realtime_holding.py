@@ -47,6 +47,7 @@ def hold(
     find_agent: Callable[[str], AgentRole] | None = None,
     languages: tuple[str, ...] = ("en",),
     judge: Judge | None = None,
+    observer: Callable[[Report], None] | None = None,
     **options: Any,
 ) -> Held:
     async def call() -> Held:
@@ -62,13 +63,15 @@ def hold(
             judge=judge,
         )  # fmt: skip
         conversation = RealtimeConversation(
-            line, session, role, find_agent=find_agent, observer=reports.append,
+            line, session, role, find_agent=find_agent, observer=observer or reports.append,
             options=TurnOptions(**{"reprompt_after": 60, **options}), transfer=connect if transfer else None,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             clock = group.create_task(line.play())
             await conversation.open()
-            person = group.create_task(plan(SpeakingCaller(line, session), session))
+            caller = SpeakingCaller(line, session)
+            caller.call_control = conversation.call_control
+            person = group.create_task(plan(caller, session))
             outcome = await conversation.run()
             clock.cancel()
             person.cancel()

@@ -1,6 +1,7 @@
 """One agent hands the call over to another: prompt, voice, tools and model change, the memory stays."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 from agent.persona import Persona
@@ -105,10 +106,37 @@ def test_two_agents_cannot_play_ball_with_the_caller() -> None:
     assert all(sum(run.name == "hand_over" and not run.error for run in turn.tools) <= 1 for turn in held.turns)
 
 
+def test_who_takes_over_has_words_of_its_own_listened_for() -> None:
+    billing = {"persona": BILLING, "keyterms": ("Rasheed",), "script": lambda messages: says("How much?")}
+    held = hold(asks, Setting(script=hands_over(), find_agent={"billing": billing}))
+    assert (held.stt.languages, held.stt.keyterms) == (["en"], [("Rasheed",)])
+
+
 def test_who_takes_over_speaks_its_own_language() -> None:
     german = {"persona": BILLING, "languages": ("de",), "script": lambda messages: says("Wie viel?")}
     held = hold(asks, Setting(script=hands_over(), find_agent={"billing": german}))
     assert held.tts.in_languages[-1] == ("billing de", "Wie viel?")
     assert "answer in German" in held.last_asked()[0]["content"]
     assert held.turns[-1].language == "de"
-    assert held.stt.attended == ["de"]
+    assert held.stt.languages == ["de"]
+
+
+def test_an_agent_with_a_sentence_for_emergencies_has_the_tool_that_says_it() -> None:
+    sentence = "I cannot call them. Hang up and call 1 1 2."
+
+    def script(messages):
+        last = messages[-1]
+        if last["role"] == "tool":
+            return says(json.loads(last["content"])["say"])
+        return [calls("emergency")]
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(3)
+        await caller.say("Call me an ambulance.")
+        await asyncio.sleep(20)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=script, persona=replace(PERSONA, emergency=sentence)))
+    assert [text for _, text in held.tts.in_languages][-2:] == ["I cannot call them.", "Hang up and call 1 1 2."]
+    (run,) = [run for turn in held.turns for run in turn.tools]
+    assert (run.name, run.result["say"]) == ("emergency", sentence), "the record has it"

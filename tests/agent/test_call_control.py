@@ -1,6 +1,7 @@
 """Whole conversations on virtual time that somebody outside steers."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,43 @@ def test_what_it_is_told_to_say_is_said_at_once_when_nobody_speaks() -> None:
     assert held.turns[1].heard == "Ann will be with you in a minute."
     said = [message["content"] for message in held.last_asked() if message["role"] == "assistant"]
     assert "Ann will be with you in a minute." in said, "the model knows that it was said"
+
+
+def test_who_comes_after_a_recording_hears_the_notice_that_the_recording_heard() -> None:
+    notice = "This call is recorded."
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(1)
+        caller.call_control.wait("It is Acme Store, about a lamp.")
+        await asyncio.sleep(9)
+        caller.call_control.stop_waiting()
+        await caller.say("Who is this?")
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("It is Acme."), persona=replace(PERSONA, notice=notice)))
+    heard = [turn.heard for turn in held.turns]
+    assert heard[0] != notice and heard[1:] == ["It is Acme Store, about a lamp.", notice, "It is Acme."]
+
+
+def test_a_notice_that_came_with_a_fixed_sentence_is_said_again_until_it_was_heard() -> None:
+    notice = "This call is recorded for training."
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(5)
+        caller.call_control.stop_waiting(sure=False)
+        caller.call_control.say("Are you there?")
+        await asyncio.sleep(1)
+        await caller.say("Hello, who is calling?")
+        await asyncio.sleep(12)
+        await caller.say("Fine, go on.")
+        await asyncio.sleep(8)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("It is Acme."), persona=replace(PERSONA, notice=notice)))
+    heard = [turn.heard for turn in held.turns][-3:]
+    assert notice.startswith(heard[0].rstrip(" —")) and heard[0] != notice, heard
+    assert heard[1:] == [f"{notice} It is Acme.", "It is Acme."], heard
 
 
 def test_it_waits_until_agent_and_caller_have_finished() -> None:
@@ -189,9 +227,12 @@ def test_who_waits_says_one_sentence_in_the_place_of_an_answer_and_asks_nobody_a
         await asyncio.sleep(3)
         await caller.say("Record your name and reason for calling")
         caller.call_control.wait(PURPOSE)
-        await asyncio.sleep(60)
+        await asyncio.sleep(30)
         assert line.silent
-        caller.call_control.expect(waiting=False)
+        await caller.say("Thanks. Please stay on the line.")
+        await asyncio.sleep(30)
+        assert line.silent
+        caller.call_control.stop_waiting()
         await caller.say("Hello, who is there?")
         await asyncio.sleep(3)
         caller.hang_up()
@@ -205,6 +246,8 @@ def test_who_waits_says_one_sentence_in_the_place_of_an_answer_and_asks_nobody_a
     assert "I am a model." not in heard
     assert PERSONA.reprompt not in held.tts.spoken
     assert heard[-1] == "It is us."
+    asked = [message["content"] for message in held.last_asked()]
+    assert not any("stay on the line" in text for text in asked), "what a recording says costs nothing"
 
 
 PURPOSE = "This is Acme Store. We call about your lamp."

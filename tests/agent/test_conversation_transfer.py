@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from agent.line import Away
-from agent.records import Outcome
+from agent.records import Interrupted, Outcome, Report, TurnDecided, TurnEnded
 from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import calls, now, says
@@ -100,6 +100,28 @@ def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None
     assert first.interrupted
     assert first.heard != LONG
     assert second.heard == LONG
+
+
+@pytest.mark.parametrize("on_its_way", ["reprompt", "ask_again"])
+def test_a_question_that_is_on_its_way_is_not_put_to_a_caller_whom_somebody_takes(on_its_way: str) -> None:
+    lines, reports = [], []
+
+    def observe(report: Report) -> None:
+        reports.append(report)
+        if isinstance(report, TurnDecided) and report.decision == on_its_way:
+            lines[0].incoming.put_nowait(Away(away=True, taken=True))
+
+    async def waits(caller, line, stt) -> None:
+        lines.append(line)
+        await asyncio.sleep(2)
+        if on_its_way == "ask_again":
+            await caller.sound(1.5, loud=True)
+        await caller.sound(30, loud=False)
+        caller.hang_up()
+
+    hold(waits, Setting(options=TurnOptions(reprompt_after=8), observer=observe))
+    assert len([report for report in reports if isinstance(report, Interrupted)]) == 1
+    assert {report.turn.heard for report in reports if isinstance(report, TurnEnded)} == {PERSONA.greeting}
 
 
 def test_the_name_that_the_model_gives_is_who_is_called() -> None:

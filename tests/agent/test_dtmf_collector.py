@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agent.dtmf import FIRST, DtmfCollection, DtmfRequest, DtmfState
+from agent.hearing.caller import CallerSound
 from agent.line import Digit, Gone
 from agent.records import TurnEnded
 from agent.secrets import Secret, Vault
@@ -115,7 +116,7 @@ def test_the_agent_asks_waits_without_a_filler_and_goes_on_with_the_digits() -> 
     held = hold(plan, Setting(script=asking(), collects=True))
     assert held.tts.spoken[1:] == ["Please key it in.", "Thank you."]
     assert held.turns[1].tools[0].result == {"status": "complete", "digits": "7346"}
-    assert held.line.secluded == []
+    assert held.line.private == []
     assert held.turns[1].heard == "Please key it in. Thank you.", "one turn"
 
 
@@ -201,7 +202,7 @@ def test_a_card_number_stands_nowhere_but_in_the_tool_that_needs_it(after: float
         assert secret not in shown
     assert '"keys": 16' in shown
     assert held.turns[1].tools[1].result == {"paid": True, "with": "card secret-1", "number": "secret-1"}
-    assert held.line.secluded == [True, False]
+    assert held.line.private == [True, False]
 
 
 @pytest.mark.parametrize("card", [CARD, "secret-2", "secret-1 or 1=1", ""])
@@ -220,6 +221,21 @@ def test_a_tool_for_secrets_takes_no_digits_from_the_model(card: str) -> None:
     assert pay.schema["function"]["parameters"]["properties"]["card"]["type"] == "string"
 
 
+def test_the_quiet_of_the_private_time_tells_nothing_of_the_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    muted: list[bool] = []
+    monkeypatch.setattr(CallerSound, "mute", lambda sound, on: muted.append(on))
+
+    async def plan(caller, line, stt):
+        await pressing(caller, "1#", after=5.0)
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    hold(plan, Setting(script=asking(secret=True), collects=True))
+    assert muted == [True, False]
+
+
 def test_a_caller_who_hangs_up_in_between_leaves_nothing_behind() -> None:
     async def plan(caller, line, stt):
         await pressing(caller, CARD[:7])
@@ -228,7 +244,7 @@ def test_a_caller_who_hangs_up_in_between_leaves_nothing_behind() -> None:
 
     script = asking(secret=True)
     held = hold(plan, Setting(script=script, collects=True))
-    assert held.line.secluded == [True]
+    assert held.line.private == [True]
     assert CARD[:4] not in everything(held)
     assert [report for report in held.reports if isinstance(report, TurnEnded)]
 
@@ -251,7 +267,7 @@ def test_speech_to_speech_asks_for_digits_too() -> None:
     given = next(did for did in held.session.did if did[0] == "answer")
     assert given == ("answer", "c1", {"status": "complete", "reference": "secret-1", "keys": 4}, False)
     assert [line for line in map(str, held.messages) if "4111" in line] == []
-    assert held.line.secluded == [True, False]
+    assert held.line.private == [True, False]
     assert held.turns[1].heard.startswith("Your card")
     assert held.turns[1].heard.endswith("Thank you.")
     assert not any(did[0] == "give_up" for did in held.session.did)

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from agent.errors import ProviderError
-from agent.limits import FIRST_TOKEN, think
-from agent.llm import Text
+from agent.limits import FIRST_TOKEN, think, whole
+from agent.llm import ReplyForm, Text, ToolCall
+from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.failover import FailoverLlm, FailoverOptions
 from agent.providers.faults import http_fault, wait_of
 from agent.providers.openai_client import OpenAIOptions
 from tests.fakes.line import FakeLlm
@@ -39,6 +41,17 @@ def test_two_tries_share_one_time_limit():
     answer, seconds = thinking([2.0, LOST], [60.0, Text("Late.")])
     assert answer == [f"nothing came for {FIRST_TOKEN - 2:g} s"]
     assert seconds == pytest.approx(FIRST_TOKEN)
+
+
+FORM = ReplyForm({"type": "function", "function": {"name": "report", "parameters": {"type": "object"}}})
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_a_form_may_take_longer_than_a_caller_waits(models: int):
+    """Servers of other protocols hand a tool call over when all of it is written."""
+    script = [3 * FIRST_TOKEN, ToolCall("1", "report", '{"a": 1}')]
+    backup = FailoverLlm([FakeLlm(lambda messages: script)] * models, CircuitBreaker(models), FailoverOptions())
+    assert run(whole(backup, [], 60.0, FORM)) == '{"a": 1}'
 
 
 @pytest.mark.faults("D12")

@@ -112,6 +112,47 @@ def test_a_server_that_is_not_there_harms_nobody(where: dict[str, Any]) -> None:
     on_virtual_time(use())
 
 
+@pytest.mark.slow
+def test_a_program_may_start_for_longer_than_a_tool_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`npx` and `uvx` download it the first time."""
+    # The package asks for this long what the server speaks, 10 s, and then has it begin.
+    monkeypatch.setattr("mcp.client.session.DISCOVER_TIMEOUT_SECONDS", 0.2)
+    command = ("sh", "-c", f"sleep 1.5; exec {' '.join(SERVER)}")
+    options = McpOptions(
+        name="slow", tools=TOOLS, command=command, env=(f"PYTHONPATH={os.getcwd()}",), timeout=0.3, connect_limit=HANG
+    )
+
+    async def scenario() -> list[str]:
+        async with connected([options]) as (server,):
+            return [tool.name for tool in server.tools]
+
+    assert asyncio.run(scenario()) == ["find_customer", "order"]
+
+
+def test_a_connection_is_given_up_although_the_library_loses_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its own time limit it raises what went wrong instead."""
+
+    @contextlib.asynccontextmanager
+    async def loses(_: McpServer) -> AsyncIterator[None]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError from None
+        yield
+
+    async def scenario() -> None:
+        monkeypatch.setattr(McpServer, "_connection", loses)
+        gone = McpServer(McpOptions(name="gone", tools=("*",), url="http://127.0.0.1:9"))
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(gone.keep())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            keeping.cancel()
+        assert keeping.cancelled()
+
+    on_virtual_time(scenario())
+
+
 class Offered:
     name, title, description, annotations = "look.up", None, None, None
     input_schema: dict[str, Any] = {"type": "object"}  # noqa: RUF012
@@ -124,7 +165,7 @@ class Answers:
         self.called = 0
         self._error = error
 
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
+    async def call_tool(self, name: str, arguments: dict[str, Any], limit: float) -> Any:
         self.called += 1
         if self._error:
             raise self._error

@@ -11,7 +11,11 @@ from agent.limits import within
 from agent.line import Gone
 from agent.llm import Text, Usage
 from agent.meter import MeteredLlm, MeteredStt, MeteredTts
+from agent.providers.deepgram import DeepgramStt
+from agent.providers.deepgram_listen import DeepgramOptions
+from agent.realtime import Consumed
 from agent.records import Outcome, Used
+from tests.agent.realtime_holding import gone, hold
 from tests.fakes.line import FakeLine, FakeLlm, FakeStt, FakeTts
 from tests.virtual import run
 
@@ -30,6 +34,21 @@ def test_sound_is_reported_every_five_seconds_and_the_rest_in_the_end() -> None:
 
     run(scene())
     assert [one.amount for one in told] == [5.04, 0.96]
+
+
+def test_sound_is_charged_by_the_model_that_another_language_takes() -> None:
+    told: list[Used] = []
+
+    async def scene() -> None:
+        stt = MeteredStt(DeepgramStt(DeepgramOptions()), told.append, "deepgram/flux-general-en")
+        for language in ("en", "de", "en"):
+            stt.set_language(language)
+            stt.send_audio(b"\xff" * 8000)
+        await stt.close()
+
+    run(scene())
+    models = ("flux-general-en", "flux-general-multi", "flux-general-multi")
+    assert told == [Used("stt", f"deepgram/{model}", "seconds", 1.0) for model in models]
 
 
 def test_tokens_are_those_that_the_server_tells() -> None:
@@ -148,3 +167,16 @@ def test_a_recorded_sentence_stands_in_for_a_voice_that_fails() -> None:
     outcome, seconds = announced(broken=True)
     assert outcome.kind == "refused"
     assert seconds > 1
+
+
+def test_what_another_model_of_the_session_has_done_is_charged_at_its_price() -> None:
+    async def plan(caller, session):
+        session.came.put_nowait(Consumed("tokens_out", 7))
+        session.came.put_nowait(Consumed("seconds", 1.5, "openai/gpt-transcribe"))
+        await asyncio.sleep(3)
+        gone(caller.line)
+
+    assert [one for one in hold(plan).reports if isinstance(one, Used)] == [
+        Used("realtime", "fake-duplex", "tokens_out", 7),
+        Used("realtime", "openai/gpt-transcribe", "seconds", 1.5),
+    ]

@@ -18,11 +18,11 @@ def find_order(number: Annotated[str, "The order number.", Expected(Kind.DIGITS,
     return number + name
 
 
-def test_a_parameter_of_a_tool_says_what_it_is_and_the_model_sees_its_description_alone() -> None:
+def test_a_parameter_of_a_tool_says_what_it_is_and_the_model_sees_its_description_and_pattern() -> None:
     box = Toolbox([find_order])
     assert box.expected == (Expected(Kind.DIGITS, 10),)
     assert find_order.schema["function"]["parameters"]["properties"]["number"] == {
-        "description": "The order number.", "type": "string",
+        "description": "The order number.", "type": "string", "pattern": "^[0-9]{10}$",
     }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_a_parameter_of_a_tool_says_what_it_is_and_the_model_sees_its_descriptio
 def test_the_model_tells_what_it_has_asked_for(arguments: str, expected: Expected) -> None:
     subject = machine()
     told: list[Expected] = []
-    box = Toolbox(pacing(lambda: subject, lambda: told.append(subject.endpointing.expected)))
+    box = Toolbox(pacing(lambda: subject, lambda said: told.append(subject.endpointing.expected))[1])
     assert not run(box.run("expect", arguments)).error
     assert told == [expected]
     assert run(box.run("expect", '{"kind": "song"}')).error
@@ -43,7 +43,7 @@ def test_the_model_waits_for_the_caller() -> None:
     subject = machine()
 
     async def waits() -> None:
-        assert not (await Toolbox(pacing(lambda: subject, lambda: None)).run("wait", "{}")).error
+        assert not (await Toolbox(pacing(lambda: subject, lambda said: None)[1]).run("wait", "{}")).error
 
     run(waits())
     subject.says("Sure, take your time.", "", 0.0)

@@ -158,7 +158,7 @@ async def speaks_later(caller, line, stt) -> None:
 
 
 @pytest.mark.faults("A4")
-@pytest.mark.parametrize("broken", ["pause", "stop", "say", "finish", "attend"])
+@pytest.mark.parametrize("broken", ["pause", "stop", "say", "finish", "set_chunk_duration"])
 def test_a_line_that_raises_ends_the_call_and_is_not_raised(broken: str) -> None:
     async def plan(caller, line, stt) -> None:
         def fails(*_: Any) -> None:

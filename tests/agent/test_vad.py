@@ -1,5 +1,6 @@
 """Local voice activity on recorded telephone speech, with the noise of a line."""
 
+import functools
 import math
 import random
 from array import array
@@ -26,6 +27,7 @@ def mixed(ulaw: bytes, amplitude: int) -> bytes:
 RECORDED = sorted((Path(__file__).parent.parent / "data" / "speech").glob("*.wav"))
 
 
+@functools.cache
 def levels(ulaw: bytes) -> list[float]:
     return [level(ulaw[at : at + 160]) for at in range(0, len(ulaw) - 159, 160)]
 
@@ -37,6 +39,7 @@ def spoken(ulaw: bytes) -> list[tuple[float, float]]:
     return [(0.02 * at, value) for at, value in enumerate(found) if value > least]
 
 
+@functools.cache
 def at_20_db(ulaw: bytes, around: float) -> bytes:
     """Speech between pauses, and white noise a tenth as strong under all of it."""
     pieces = [value for _, value in spoken(ulaw)]
@@ -103,7 +106,8 @@ def test_a_line_that_is_noisy_from_the_start_is_no_speech() -> None:
 
 
 def quiet(seconds: float, amplitude: int = 0) -> bytes:
-    return mixed(b"\xff" * int(seconds * 8000), amplitude)
+    silence = b"\xff" * int(seconds * 8000)
+    return mixed(silence, amplitude) if amplitude else silence
 
 
 def activity(ulaw: bytes, chunk: int = 480) -> list[tuple[bool, float]]:

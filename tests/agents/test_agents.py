@@ -14,15 +14,17 @@ from agent.active_agent import BUILT_IN
 from agent.tools import ToolFileError
 from sipgw.agents.agents import OURS, Agents, call_variables, filled
 from sipgw.agents.languages import speaking
-from sipgw.agents.orders import order_tools, persona
+from sipgw.agents.orders import NO_EMERGENCIES, order_tools, persona
 from sipgw.agents.provider_choice import unspoken
-from sipgw.agents.providers import choose
+from sipgw.agents.providers import choose, products
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
+from sipgw.calls.messages import message_tools
 from sipgw.config.agent import AgentOptions
 from sipgw.config.agent_files import load_agents, parse_agent
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
+from sipgw.config.messages import MessageOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
@@ -30,7 +32,7 @@ from sipgw.outbound.promises import callback_tool
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.records.artifacts.consent import recording_tools
 from sipgw.records.artifacts.recordings import CallRecording
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
@@ -82,8 +84,8 @@ def test_an_agents_file_changes_what_it_names_and_keeps_the_rest() -> None:
     assert sales.agent.greeting == "Sales, hello."
     assert sales.agent.prompt == "You sell boats to {{caller}}."
     assert sales.agent.business == "Harbour"
-    assert (sales.elevenlabs.voice_id, sales.elevenlabs.model) == ("anna", "eleven_turbo_v2_5")
-    assert sales.elevenlabs.api_key == "secret"
+    assert (sales.table("elevenlabs").voice_id, sales.table("elevenlabs").model) == ("anna", "eleven_turbo_v2_5")
+    assert sales.table("elevenlabs").api_key == "secret"
     assert sales.turns.reprompt_after == 5.0
     assert "secret" not in repr(sales)
 
@@ -173,7 +175,7 @@ def test_what_is_known_of_the_call_stands_in_prompt_and_greeting() -> None:
     at = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
     caller = Identity(number="+15550100", dialled="+15551234")
     who = persona(GatewayConfig(options), call_variables(options, caller, "carrier", at))
-    assert who.prompt == "+15550100 rang +15551234 on Saturday."
+    assert who.prompt == f"+15550100 rang +15551234 on Saturday.\n{NO_EMERGENCIES}"
     assert who.greeting == "Hello, this is Harbour. How can I help you?"
 
 
@@ -207,10 +209,13 @@ def test_a_tool_that_is_called_like_one_of_the_gateway_is_refused(tmp_path: Path
 @pytest.mark.faults("H13")
 def test_every_tool_that_the_gateway_makes_for_a_call_is_among_ours() -> None:
     unused: Any = SimpleNamespace()
+    called: Any = SimpleNamespace(info=SimpleNamespace(direction="in"))
+    taking: Any = SimpleNamespace(config=SimpleNamespace(messages=MessageOptions(when=("unreached",))))
     made = [
         *recording_tools(CallRecording("a.wav")),
         *stop_tools(unused, lambda: "", "US", "call-1"),
         callback_tool(unused, unused, CallbackOptions()),
+        *message_tools(called, taking),
     ]
     assert {one.name for one in made} == OURS - BUILT_IN
 
@@ -240,23 +245,22 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
     more = '[deepgram_tts]\napi_key = "${E}"\n[cartesia]\napi_key = "${A}"\n'
     backups = '[agent]\nstt_backup = ["cartesia"]\ntts_backup = ["deepgram"]\n'
     assert [one.partition("which ")[2].partition(":")[0] for one in told(keys + more + backups + spanish)] == [
-        "deepgram's voice aura-2-thalia-en does not",
-        "cartesia's STT does not understand",
+        "Deepgram's aura-2-thalia-en does not",
+        "Cartesia's ink-2 does not understand",
     ]
     hindi = '[assemblyai_tts]\napi_key = "${A}"\n[agent]\ntts = "assemblyai"\n[[languages]]\ncode = "hi"\n'
     assert [one.partition("which ")[2].partition(":")[0] for one in told(keys + hindi)] == [
-        "assemblyai's voice does not"
+        "AssemblyAI's assemblyai-tts-1 does not"
     ]
     old = keys.replace('"x"', '"x"\nmodel = "eleven_turbo_v2"') + 'model = "universal-streaming-multilingual"\n'
     assert [one.partition("which ")[2].partition(":")[0] for one in told(old + spanish.replace('"es"', '"hi"'))] == [
-        "elevenlabs' eleven_turbo_v2 does not",
-        "universal-streaming-multilingual does not understand",
+        "ElevenLabs' eleven_turbo_v2 does not",
+        "AssemblyAI's universal-streaming-multilingual does not understand",
     ]
     aura = '[agent]\ntts = "deepgram"\n[[languages]]\ncode = "es"\nvoice_id = "aura-2-celeste-es"\n'
     assert told(keys + more + aura) == []
-    flux = aura.replace("aura-2-celeste-es", "flux-luna-es")
-    with pytest.raises(ConfigError, match=r"\[\[languages\]\] es: model: flux-luna-es speaks another protocol"):
-        told(keys + more + flux)
+    flux = aura.replace("aura-2-celeste-es", "flux-haley-en")
+    assert [one.partition("which ")[2][:27] for one in told(keys + more + flux)] == ["Deepgram's flux-haley-en do"]
     notes = Agents(parse(spanish, "sipgw.toml", {}), {}).notes
     assert any("agent agent: the agent is to speak Spanish, which the embedded voice" in note for note in notes)
 
@@ -291,9 +295,9 @@ def test_an_agent_hides_the_secrets_of_the_gateway_too() -> None:
 def test_an_agents_turn_detection_of_another_type_takes_nothing_of_the_gateways() -> None:
     main = '[openai_realtime.extra.audio.input]\nturn_detection = { type = "server_vad", silence_duration_ms = 700 }\n'
     head = "[openai_realtime.extra.audio.input]\nturn_detection = { %s }\n"
-    semantic = agent(head % 'type = "semantic_vad", eagerness = "high"', "agents/a.toml", main).openai_realtime
+    semantic = agent(head % 'type = "semantic_vad", eagerness = "high"', "agents/a.toml", main).table("openai_realtime")
     assert semantic.extra["audio"]["input"]["turn_detection"] == {"type": "semantic_vad", "eagerness": "high"}
-    later = agent(head % "threshold = 0.7", "agents/a.toml", main).openai_realtime
+    later = agent(head % "threshold = 0.7", "agents/a.toml", main).table("openai_realtime")
     same = {"type": "server_vad", "silence_duration_ms": 700, "threshold": 0.7}
     assert later.extra["audio"]["input"]["turn_detection"] == same
 
@@ -301,7 +305,7 @@ def test_an_agents_turn_detection_of_another_type_takes_nothing_of_the_gateways(
 def test_an_agent_takes_back_a_parameter_of_the_gateway_with_an_empty_text() -> None:
     main = '[deepgram]\nmodel = "nova-3"\n[deepgram.extra]\nendpointing = 250\nsmart_format = true\n'
     flux = '[deepgram]\nmodel = "flux-general-en"\n[deepgram.extra]\nendpointing = ""\nsmart_format = ""\n'
-    assert agent(flux, "agents/a.toml", main).deepgram.extra == {}
+    assert agent(flux, "agents/a.toml", main).table("deepgram").extra == {}
     with pytest.raises(ConfigError, match=r"a\.toml:1: deepgram\.extra\.endpointing: is for Nova, not for flux"):
         agent('[deepgram]\nmodel = "flux-general-en"\n', "agents/a.toml", main)
 
@@ -321,14 +325,14 @@ def test_providers_that_ignore_key_terms_are_named() -> None:
         "[agent] keyterms: Deepgram's nova-2 does not listen for them"
     ]
     both = terms + 'realtime = "assemblyai"\nrealtime_backup = ["openai"]\nstt = "local"\n'
-    assert told(both) == ["[agent] keyterms: OpenAI Realtime does not listen for them"]
+    assert told(both) == ["[agent] keyterms: OpenAI's gpt-realtime-2.1 does not listen for them"]
 
 
 def test_a_voice_of_polly_for_a_language_is_not_told_the_language_of_another_voice() -> None:
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
     polly = '[agent]\ntts = "polly"\n[polly]\nlanguage = "en-IN"\nvoice_id = "Kajal"\n'
     config = parse(polly + '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice_id = "Lupe"\n', "x", keys)
-    spoken = [speaking(config, code, "polly").polly for code in config.codes]
+    spoken = [speaking(config, code, ["polly"]).table("polly") for code in config.codes]
     assert [(one.voice_id, one.language) for one in spoken] == [("Kajal", "en-IN"), ("Lupe", "")]
 
 
@@ -366,3 +370,24 @@ def test_a_prefetch_that_could_never_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no parameter 'number'; its parameters are phone: write argument"):
         start('tool = "find"')
     assert start('tool = "find"\nargument = "phone"').config.prefetch.tool == "find"
+
+
+def test_flux_is_paid_for_by_the_model_that_hears_the_languages() -> None:
+    def heard(text: str) -> str:
+        config = parse('[deepgram]\napi_key = "${K}"\n' + text, "sipgw.toml", {"K": "secret"})
+        return {part: product for part, product, _ in products(config, choose(config))}["stt"]
+
+    spanish = '[agent]\ntts = "openai"\n[openai_tts]\napi_key = "${K}"\n[[languages]]\ncode = "es"\n'
+    assert heard("") == "deepgram/flux-general-en"
+    assert heard(spanish) == "deepgram/flux-general-multi"
+    assert heard('language = "de"\n') == "deepgram/flux-general-multi"
+    assert heard('model = "nova-3"\n' + spanish) == "deepgram/nova-3"
+
+
+def test_scribe_is_paid_for_by_whether_it_listens_for_key_terms() -> None:
+    def heard(text: str) -> str:
+        config = parse('[elevenlabs_stt]\napi_key = "${K}"\n[agent]\nstt = "elevenlabs"\n' + text, "x", {"K": "secret"})
+        return {part: product for part, product, _ in products(config, choose(config))}["stt"]
+
+    assert heard("") == "elevenlabs/scribe_v2_realtime"
+    assert heard('keyterms = ["Rasheed"]\n') == "elevenlabs/scribe_v2_realtime+keyterms"

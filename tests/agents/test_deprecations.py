@@ -11,42 +11,49 @@ from typer.testing import CliRunner
 
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_speak import OpenAITtsOptions
+from agent.providers.provider import Model, Provider
 from sipgw.agents import deprecations
 from sipgw.agents.agents import Agents
-from sipgw.agents.deprecations import _KEYS, DEPRECATIONS, deprecation, endings
+from sipgw.agents.deprecations import endings, known
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import choose
 from sipgw.cli import banner
 from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions, LanguageOptions
 from sipgw.config.config import GatewayConfig
+from sipgw.config.registry import every
 from tests.web.gateway_view import visit
 
 WRITTEN = date(2026, 11, 22)
 """The day on which the table was written."""
 CLOUD = ProviderChoice(("assemblyai",), ("openai",), ("elevenlabs",), ())
-OLD = GatewayConfig(openai=OpenAIOptions(api_key="k", model="gpt-4.1-mini"))
+OLD = GatewayConfig().having(openai=OpenAIOptions(api_key="k", model="gpt-4.1-mini"))
+
+
+SERVICES = [one for one in every() if not one.embedded]
+ENDS = [(record, one) for record in SERVICES for one in record.models if one.ends]
 
 
 @pytest.mark.faults("E1", "E2", "E3")
-@pytest.mark.parametrize(("part", "provider"), _KEYS)
-def test_every_default_is_in_the_table_and_lives(part: str, provider: str) -> None:
-    section, key = _KEYS[part, provider]
-    name = getattr(getattr(GatewayConfig(), section), key)
-    one = deprecation(part, provider.removesuffix("_backup"), name)
-    assert one is not None, f"{name} is missing"
-    if (part, provider) == ("tts", "openai"):
-        assert one.ends == date(2027, 1, 6), "nothing follows it"
-        assert "elevenlabs" in one.instead
-    else:
-        assert one.ends is None
+@pytest.mark.parametrize("record", SERVICES, ids=lambda one: f"{one.part} {one.name}")
+def test_every_default_is_known_and_lives(record: Provider) -> None:
+    if (record.part, record.name) == ("realtime", "assemblyai"):
+        return  # it has one model, which nobody names
+    for key in {one.key for one in record.models} | {"model"}:
+        one = known(record, getattr(record.options(), key), key)
+        assert one is not None, f"{key} is missing"
+        if (record.part, record.name) == ("tts", "openai"):
+            assert one.ends == date(2027, 1, 6), "nothing follows it"
+            assert "elevenlabs" in one.instead
+        else:
+            assert one.ends is None
 
 
-@pytest.mark.parametrize("one", [one for one in DEPRECATIONS if one.ends], ids=lambda one: one.names[0])
-def test_who_is_told_of_an_end_is_told_what_lives_on(one) -> None:
+@pytest.mark.parametrize(("record", "one"), ENDS, ids=lambda one: one.names[0] if isinstance(one, Model) else one.name)
+def test_who_is_told_of_an_end_is_told_what_lives_on(record: Provider, one: Model) -> None:
     assert one.source
     key, _, written = one.instead.partition(" = ")
-    named = deprecation(one.part, one.provider, written.strip('"'))
+    named = known(record, written.strip('"'), key)
     assert key == "tts" or (named is not None and named.ends is None)
 
 
@@ -72,19 +79,19 @@ def test_a_model_in_use_is_warned_of_90_days_ahead(days: int, told: str) -> None
 
 def test_only_what_is_in_use_is_warned_of() -> None:
     assert endings(OLD, ProviderChoice(("local",), ("local",), ("local",), ()), WRITTEN) == []
-    backup = replace(GatewayConfig(), openai_backup=OpenAIOptions(api_key="k", model="gpt-4o-mini"))
+    backup = GatewayConfig().having(openai_backup=OpenAIOptions(api_key="k", model="gpt-4o-mini"))
     (sentence,) = endings(backup, replace(CLOUD, llm=("openai", "openai_backup")), WRITTEN)
     assert sentence.startswith("[openai_backup] model = 'gpt-4o-mini'")
 
 
 def test_a_server_of_ones_own_keeps_its_models() -> None:
-    own = replace(OLD, openai=replace(OLD.openai, url="http://127.0.0.1:8000/v1"))
+    own = OLD.having(openai=replace(OLD.table("openai"), url="http://127.0.0.1:8000/v1"))
     assert endings(own, CLOUD, WRITTEN) == []
 
 
 @pytest.mark.faults("E2")
 def test_the_name_that_another_model_answers_to_is_taken_and_told() -> None:
-    config = replace(GatewayConfig(), assemblyai=replace(GatewayConfig().assemblyai, model="u3-rt-pro"))
+    config = GatewayConfig().having(assemblyai=replace(GatewayConfig().table("assemblyai"), model="u3-rt-pro"))
     (sentence,) = endings(config, CLOUD, WRITTEN)
     assert "universal-3-5-pro answers under this name" in sentence
     assert 'write model = "universal-3-6-pro" in [assemblyai]' in sentence
@@ -94,7 +101,7 @@ def test_the_name_that_another_model_answers_to_is_taken_and_told() -> None:
 @pytest.mark.parametrize("way", ["the voice of the agent", "the voice of a language"])
 def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
     tts = OpenAITtsOptions(api_key="k")
-    config, choice = replace(GatewayConfig(), openai_tts=tts), CLOUD
+    config, choice = GatewayConfig().having(openai_tts=tts), CLOUD
     if way == "the voice of the agent":
         choice = replace(choice, tts=("openai",))
     else:
@@ -106,11 +113,18 @@ def test_openai_s_voice_ends_and_nothing_follows_it(way: str) -> None:
 
 @pytest.mark.faults("E3")
 def test_a_transcription_that_ends_is_warned_of() -> None:
-    realtime = replace(GatewayConfig().openai_realtime, api_key="k", transcription="gpt-4o-mini-transcribe")
-    config = replace(GatewayConfig(), agent=AgentOptions(realtime="openai"), openai_realtime=realtime)
+    realtime = replace(GatewayConfig().table("openai_realtime"), api_key="k", transcription="gpt-4o-mini-transcribe")
+    config = GatewayConfig().having(agent=AgentOptions(realtime="openai"), openai_realtime=realtime)
     assert endings(config, choose(config), date(2026, 11, 1)) == []
     (sentence,) = endings(config, choose(config), date(2027, 2, 1))
     assert 'write transcription = "gpt-transcribe" in [openai_realtime]' in sentence
+
+
+def test_the_backend_of_gpt_live_that_ends_is_warned_of() -> None:
+    live = replace(GatewayConfig().table("openai_live"), api_key="k", backend="gpt-4.1-mini")
+    config = GatewayConfig().having(agent=AgentOptions(realtime="openai_live"), openai_live=live)
+    (sentence,) = endings(config, choose(config), WRITTEN)
+    assert 'write backend = "gpt-6-luna" in [openai_live]' in sentence
 
 
 @pytest.mark.faults("E1")

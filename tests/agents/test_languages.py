@@ -1,15 +1,19 @@
 """Languages and hand-over in configuration: what may be written, which voice each language gets."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.providers.provider import Provider
+from agent.stock import STOCK
 from sipgw.agents.agents import Agents
-from sipgw.agents.orders import GREETINGS, persona
+from sipgw.agents.orders import GREETINGS, NO_EMERGENCIES, persona
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.registry import provider
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
 TWO = """
@@ -54,7 +58,9 @@ def test_each_language_has_its_voice_and_the_stt_know_them_all() -> None:
 
 def test_sentences_are_those_of_the_language_unless_changed() -> None:
     two = config(TWO)
-    values = dict.fromkeys(("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic"), "")
+    values = dict.fromkeys(
+        ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic", "emergency_number"), ""
+    )
     who = persona(two, values)
     assert who.speaking("en").apology == "Sorry!"
     assert who.speaking("es").reprompt == "¿Hola?"
@@ -76,9 +82,24 @@ def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, s
         config(text)
 
 
-def test_a_voice_without_a_key_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="'deepgram' is none of"):
-        choose(config('[[languages]]\ncode = "en"\ntts = "deepgram"'))
+def test_a_voice_of_no_provider_without_a_key_or_without_its_package_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigError, match="'local' is none of"):
+        choose(config('[[languages]]\ncode = "en"\ntts = "local"'))
+    text = '[[languages]]\ncode = "en"\ntts = "deepgram"\n'
+    with pytest.raises(ConfigError, match=r"\[\[languages\]\] tts = 'deepgram' needs a key: set DEEPGRAM_API_KEY"):
+        choose(config(text))
+    keyed = config(text + '[deepgram_tts]\napi_key = "${ELEVENLABS_API_KEY}"\n')
+    assert choose(keyed).tts == ("elevenlabs",)
+
+    def bare(part: str, name: str) -> Provider:
+        found = provider(part, name)
+        return replace(found, package="no_such_vendor") if (part, name) == ("tts", "deepgram") else found
+
+    monkeypatch.setattr("sipgw.agents.providers.provider", bare)
+    with pytest.raises(ConfigError, match='pip install "no_such_vendor"'):
+        choose(keyed)
 
 
 def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:
@@ -106,3 +127,29 @@ def test_nobody_hands_over_to_a_stranger() -> None:
     billing = parse_agent('hand_over = ["nobody"]', Path("agents/billing.toml"), config(""), KEYS)
     with pytest.raises(ConfigError, match="hand_over: 'nobody' is no agent; there are: agent, billing"):
         Agents(config(""), {"billing": billing})
+
+
+@pytest.mark.parametrize("code", sorted(STOCK))
+def test_every_agent_says_that_it_makes_no_emergency_calls_and_which_number_does(code: str) -> None:
+    values = dict.fromkeys(("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic"), "")
+    spoken = config(f'[[languages]]\ncode = "{code}"\n[agent]\nprompt = "Be brief."')
+    who = persona(spoken, values | {"emergency_number": "1 1 2"})
+    assert " 1 1 2 " in who.speaking(code).emergency
+    unknown = persona(spoken, values | {"emergency_number": ""}).speaking(code).emergency
+    assert unknown.strip() == unknown == who.speaking(code).emergency.replace(" 1 1 2", "")
+    assert who.prompt == f"Be brief.\n{NO_EMERGENCIES}"
+
+
+def test_the_owners_sentence_replaces_it() -> None:
+    values = dict.fromkeys(("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic"), "")
+    own = config(
+        '[agent]\nemergency = "Ring {{emergency_number}} now."\n[[languages]]\ncode = "en"\n'
+        '[[languages]]\ncode = "de"\nsentences = { emergency = "Rufen Sie {{emergency_number}}." }'
+    )
+    who = persona(own, values | {"emergency_number": "9 1 1"})
+    assert who.speaking("en").emergency == "Ring 9 1 1 now."
+    assert who.speaking("de").emergency == "Rufen Sie 9 1 1."
+    with pytest.raises(ConfigError, match=r"emergency: there is no \{\{number\}\}"):
+        Agents(config('[agent]\nemergency = "{{number}}"'), {})
+    with pytest.raises(ConfigError, match=r"\[\[languages\]\] de: emergency: there is no \{\{number\}\}"):
+        Agents(config('[[languages]]\ncode = "de"\nsentences = { emergency = "{{number}}" }'), {})

@@ -26,7 +26,7 @@ def change(config: GatewayConfig) -> GatewayConfig:
         tools=("find_customer",),
         command=(sys.executable, "-m", "tests.fakes.mcp_server"),
         env=(f"PYTHONPATH={os.getcwd()}",),
-        connect_limit=30,
+        connect_limit=HANG,
     )
     return replace(config, mcp=(register,), prefetch=PrefetchOptions(tool="find_customer"))
 

@@ -6,10 +6,12 @@ import sys
 AREAS = {
     "sip": ("sip",),
     "media": ("media", "exact", "jitter", "plc", "words", "recording", "srtp", "keys"),
+    "fast": ("fast",),
+    "conference": ("conference",),
     "conversation": ("conversation",),
     "hearing": ("hearing",),
     "browser": ("browser",),
-    "calls": ("admission", "records"),
+    "calls": ("admission", "records", "screening", "menus", "knowledge", "forms"),
     "dashboard": ("dashboard", "call_page", "watched"),
     "cluster": ("deploy", "takeover", "two_gateways"),
     "tools": (),

@@ -98,7 +98,7 @@ async def deepgram(said: list[Said], end: int) -> AsyncIterator[Callable[[Gatewa
         async with FakeDeepgram(said) as server:
             eager = 0.4 if end > MIN_TURN_SILENCE else None  # so short a silence leaves no time to be early
             options = DeepgramOptions(api_key="dg-key", url=server.url, eager_eot_threshold=eager)
-            yield lambda config: replace(config, agent=replace(config.agent, stt="deepgram"), deepgram=options)
+            yield lambda config: config.having(agent=replace(config.agent, stt="deepgram"), deepgram=options)
 
 
 def own_share(name: str, goal: float, **stt: int) -> Gate:

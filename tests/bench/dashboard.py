@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.turn_taking.table import State
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate
 from tests.web.gateway_view import FakeGatewayView, live_call

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from media.session.session import RtpSession
 from tests.bench.gate import Gate, percentile
 
 AREA = "media"
+Meddle = Callable[[list[Channel]], Coroutine[Any, Any, None]]
 CALLS = 100
 SECONDS = 8.0
 P99_GOAL = 2.0
@@ -155,11 +156,14 @@ async def run_calls(
     kept: bool = True,
     attacked: bool = False,
     processes: int = 1,
+    meddle: Meddle | None = None,
+    spared: int = 0,
 ) -> Load:
     """Hold two-way calls for `SECONDS`; `record` is a folder that they are recorded in.
 
     If `bridged`, they are joined two by two; if `looked_at`, their packets are fetched all the time; if not `kept`,
-    there is no capture to fetch; if `attacked`, three strangers flood one of them.
+    there is no capture to fetch; if `attacked`, three strangers flood one of them. `meddle` works
+    on the channels meanwhile; the first `spared` of them are not judged.
     """
     far = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.rtp_load", str(calls), str(SECONDS),
@@ -186,6 +190,8 @@ async def run_calls(
                 work.append(speak(channels))
             if looked_at:
                 work.append(look(engine, channels))
+            if meddle:
+                work.append(meddle(channels))
             if attacked:
                 work.append(spoof(channels[0].port))
             others = [tasks.create_task(each) for each in work]
@@ -198,7 +204,8 @@ async def run_calls(
             for task in others:
                 task.cancel()
     await far.wait()
-    return _summary(seen, counts, cpu * 1000 / took / calls, memory / calls / 1024)
+    seen = {"calls": seen["calls"][spared:], "sent": seen["sent"][spared:]}
+    return _summary(seen, counts[spared:], cpu * 1000 / took / calls, memory / calls / 1024)
 
 
 def _summary(seen: dict[str, Any], counts: list[dict[str, Any]], cpu: float, memory: float) -> Load:

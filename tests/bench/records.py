@@ -11,7 +11,7 @@ from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import Watchers
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from tests.bench.gate import Gate, percentile
 from tests.cdr_events import a_call, turn
 

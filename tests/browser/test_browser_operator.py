@@ -14,10 +14,11 @@ from aiortc import RTCSessionDescription
 
 from agent.call_control import CallControlRefused
 from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable
+from sipgw.calls.conference import GIVEN_BACK, Mode
 from sipgw.calls.session import CallSession
-from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.browser import BrowserOptions
 from sipgw.config.people import PersonOptions
+from sipgw.events import PartyChanged
 from tests.callee import Callee, callee
 from tests.calls.test_bridged_transfer import heard, murmur, murmured, nothing_left, trunks, until
 from tests.calls.test_cloud_call import records
@@ -57,6 +58,7 @@ async def operating(gateway: Cloud, phone: BrowserPhone, call: CallSession, who:
         await browser.close()
 
 
+@pytest.mark.slow
 def test_who_takes_a_phone_call_over_speaks_with_the_caller_and_the_agent_goes_on_when_they_leave(
     tmp_path: Path,
 ) -> None:
@@ -81,6 +83,37 @@ def test_who_takes_a_phone_call_over_speaks_with_the_caller_and_the_agent_goes_o
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
+def test_a_supervisor_on_a_page_listens_then_speaks_with_both_and_leaves(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as gateway:
+            events: list[PartyChanged] = []
+            gateway.gateway.watchers.add(
+                lambda event: events.append(event) if isinstance(event, PartyChanged) else None
+            )
+            async with calling(gateway.target, murmur) as caller:
+                call, phone, browser = await answered(gateway), BrowserPhone(gateway.gateway), Browser(loud)
+                async with phone.operating(await browser.offer(), "ann") as page:
+                    await browser.connection.setRemoteDescription(RTCSessionDescription(page.answer, "answer"))
+                    assert await call.join("ann", Mode.LISTEN, page.consult)
+                    await until(lambda: frames(browser, murmur) > 100)
+                    assert not any(number_of(packet.payload) for _, packet in caller.received), "nobody hears her"
+                    call.change_mode(Mode.CONFERENCE)
+                    await until(lambda: heard(caller, number_of))
+                    await browser.close()
+                await until(lambda: call.conference.third is None)
+                assert call.transfers.possible
+            (record,) = await records(gateway.gateway)
+            await until(lambda: nothing_left(gateway))
+        assert record["ending"] == "caller_hung_up"
+        assert [(one.party, one.place, one.mode) for one in events] == [
+            ("ann", "a page of the dashboard", mode) for mode in ("listen", "conference", "")
+        ]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
 def test_a_call_from_a_browser_is_taken_over_and_ended_by_the_operator(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as gateway:
@@ -122,6 +155,7 @@ def test_a_caller_who_hangs_up_ends_it_for_the_operator_too(tmp_path: Path) -> N
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_caller_from_a_browser_is_transferred_to_a_person(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(sound=loud) as person, world(tmp_path, person=person) as gateway:

@@ -11,7 +11,8 @@ from agent.line import Audio, Away, Gone
 from media.process import channel as media
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip import endpoint_options, session_timer
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.checks import DROP
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Offered, Phase
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
@@ -176,6 +177,6 @@ def test_keys_that_a_caller_presses_with_a_person_are_not_kept_and_are_no_consen
     line = PhoneLine()
     line.attach(Mock())
     line.line_recorder = line_recorder = Mock()
-    line.step_aside()
+    line.suspend_agent()
     line.press("1", "rtp", 1.0)
     line_recorder.pressed.assert_called_once_with("1", asked=False)

@@ -78,6 +78,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
         "stop_calling",
         "pause_recording",
         "resume_recording",
+        "emergency",
         "hang_up",
     }
 

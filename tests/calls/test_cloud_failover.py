@@ -50,7 +50,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
             FakeOpenAI([Reply(status=401)]) as first,
             FakeOpenAI([Reply(text=[ANSWER])]) as second,
         ):
-            config = GatewayConfig(
+            config = GatewayConfig().having(
                 agent=AgentOptions(stt_backup=("deepgram",), tts_backup=("cartesia",), llm_backup=("openai_backup",)),
                 sip=EndpointOptions(host="127.0.0.1", port=0),
                 media=MediaOptions(bind_host="127.0.0.1"),

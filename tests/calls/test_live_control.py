@@ -9,10 +9,10 @@ import pytest
 
 from agent.call_control import CallControlRefused
 from media.g711 import FRAME
+from sipgw.calls.conference import GIVEN_BACK
 from sipgw.calls.info import SessionEvent
 from sipgw.calls.listeners import KEPT, MOST, Listeners, TooManyListeners
 from sipgw.calls.session import CallSession
-from sipgw.calls.transfers import GIVEN_BACK
 from sipgw.config.people import PersonOptions
 from sipgw.sip.events import Ended
 from tests.callee import Callee, callee, rejecting

@@ -41,7 +41,7 @@ def test_who_is_put_through_by_an_update_is_the_caller(tmp_path: Path, *, truste
                     "UPDATE", asyncio.get_running_loop().time(), fields=asserting(number),
                     on_final=lambda response, now: told.append(str(response and response.status)),
                 )  # fmt: skip
-                leg._flush()
+                reception._flush()
             await until(lambda: told == ["200", "200"])
             assert (live.info.caller, live.info.other) == ((CALLER,) * 2 if trusted else (RECEPTION,) * 2)
             leg.hangup()
@@ -70,7 +70,7 @@ def test_who_is_put_through_and_withheld_stays_so_when_the_one_before_was_withhe
                     "UPDATE", asyncio.get_running_loop().time(), fields=changed,
                     on_final=lambda response, now: told.append(str(response and response.status)),
                 )  # fmt: skip
-                leg._flush()
+                reception._flush()
             await until(lambda: told == ["200"] * 3)
             assert (live.info.caller, live.info.other) == ("withheld", "")
             leg.hangup()

@@ -17,8 +17,9 @@ from sipgw.calls.session import CallSession
 from sipgw.config.config import GatewayConfig
 from sipgw.events import CallBegan, CallEnded, Disposition, Watchers
 from sipgw.records.captures.capture import SipCapture
+from sipgw.sip.checks import DROP
 from sipgw.sip.dialog import peer_of
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Confirmed, Ended
 from sipgw.sip.identity import Identity
@@ -44,7 +45,7 @@ class Caller:
         usage = InviteClient.to(endpoint.agent.core, target, f"<sip:{number}@127.0.0.1>", offer)
         headers = usage.invite.headers.without("call-id").with_(("Call-ID", SAME))
         usage.invite = replace(usage.invite, headers=headers)
-        self.leg = Leg(usage, peer_of(target), endpoint._now, endpoint._flush, endpoint._resolver.addresses)
+        self.leg = Leg(usage, peer_of(target), endpoint._after, endpoint._resolver.addresses)
         self._events = self.leg.events()
         endpoint._after(usage.start)
 

@@ -22,11 +22,38 @@ WORDS = 5
 """How many words more or fewer may be heard there where the agent is cut off."""
 FOLDER = Path(__file__).parents[1] / "scenarios"
 ALL = sorted(FOLDER.glob("*.toml"))
+CALLERS = {
+    "wants a moment": ("holds_on",),
+    "thanks under speech": ("thanks_under_speech",),
+    "corrects itself": ("corrects_the_answer",),
+    "spells by letters and by words": ("spells_letters", "spells_words"),
+    "dictates an e-mail address": ("dictates_email",),
+    "says a number in groups with murmurs": ("dictates_groups",),
+    "presses keys in the middle of words, and the hash": ("keys_into_words",),
+    "is two people": ("two_people",),
+    "is a child": ("child",),
+    "sits in a car": ("car",),
+    "puts on music without a hold of SIP": ("music_on_hold",),
+    "is an answering machine in mid-call": ("answering_machine",),
+    "changes the language": ("asks_for_spanish",),
+    "says nothing": ("stays_silent",),
+}
+"""What callers do, and the scenarios in which they do: each is played on virtual time and over RTP."""
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_on_virtual_time(path: Path) -> None:
     assert play(read(path), FOLDER).broken == []
+
+
+@pytest.mark.parametrize("does", CALLERS)
+def test_what_callers_do_is_played_with_recorded_speech(does: str) -> None:
+    """The one exception is a caller who says nothing: there is no sound, whichever way it is played."""
+    for name in CALLERS[does]:
+        assert FOLDER / f"{name}.toml" in ALL
+        steps = read(FOLDER / f"{name}.toml").steps
+        assert not any(step.say for step in steps), "spoken by a stand-in for a voice"
+        assert any((FOLDER / step.wav).is_file() for step in steps if step.wav) is (does != "says nothing")
 
 
 def over_rtp(paths: Sequence[Path]) -> dict[str, Sequence[str]]:

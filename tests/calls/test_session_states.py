@@ -1,9 +1,11 @@
-"""The states of a call are those of the table, and a step that cannot happen is an error of our own."""
+"""The states of a call are those of the table, and a step that cannot happen is an error of our own; how it ends."""
 
 import pytest
 
 from sipgw.calls.info import TRANSITIONS, SessionEvent, SessionState, following
+from sipgw.calls.sip_connection import hung_up
 from sipgw.calls.transfers import FOLLOWING, TransferState
+from sipgw.sip.events import Ended
 
 
 def walked(*events: str) -> str:
@@ -47,7 +49,21 @@ def test_every_state_but_the_last_can_end() -> None:
         assert ((state, SessionEvent.END) in TRANSITIONS) == (state is not SessionState.ENDED)
 
 
-def test_a_call_that_an_operator_has_is_free_only_when_it_is_given_back() -> None:
-    assert FOLLOWING[TransferState.TAKEN] == (TransferState.FREE,)
+def test_a_call_with_a_third_is_free_only_when_they_have_left() -> None:
+    assert FOLLOWING[TransferState.SHARED] == (TransferState.FREE, TransferState.JOINED)
     assert not FOLLOWING[TransferState.JOINED]
     assert set(FOLLOWING) == set(TransferState)
+
+
+@pytest.mark.parametrize(
+    ("ended", "kind"),
+    [
+        (Ended("caller", "CANCEL", cause=26), "answered_elsewhere"),
+        (Ended("caller", "BYE", cause=26), "answered_elsewhere"),
+        (Ended("caller", "CANCEL"), "caller_hung_up"),
+        (Ended("caller", "BYE", cause=16), "caller_hung_up"),
+        (Ended("network", "BYE", cause=26), "line_lost"),
+    ],
+)
+def test_a_call_that_another_phone_of_the_group_has_answered_was_not_given_up(ended: Ended, kind: str) -> None:
+    assert hung_up(ended).kind == kind

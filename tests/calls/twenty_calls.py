@@ -18,7 +18,8 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.records import WebhookOptions
 from sipgw.events import Event
 from sipgw.records.webhooks import deliveries
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.checks import DROP
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended
 from sipgw.sip.leg import Leg
@@ -125,7 +126,7 @@ class GatewayUnderTest:
     def kinds(self, number: str) -> list[str]:
         """What the webhook was told of the call of that number."""
         told = [json.loads(body) for body in self.delivered]
-        return [one["event"] for one in told if one["about"]["caller"] == number and one["event"] != "turn"]
+        return [one["event"] for one in told if one["about"].get("caller") == number and one["event"] != "turn"]
 
     def of(self, kind: type[Any]) -> Counter[str]:
         return Counter(event.call for event in self.told if isinstance(event, kind))
@@ -136,6 +137,7 @@ async def housed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     config = trial(GatewayConfig(agent=replace(EMBEDDED, greeting="Hello.")), folder)
     hook = WebhookOptions("elsewhere", "https://example.com", "sixteen letters and more", concurrency=100)
     config = replace(config, webhooks=(hook,), sip=replace(config.sip, tcp=True))
+    config = replace(config, admission=replace(config.admission, delay_limit=HANG))
     phone = Endpoint(EndpointOptions("127.0.0.1", 0, tcp=False), lambda leg: leg.reject(603), lambda *_: DROP)
     with contextlib.ExitStack() as stack:
         under_test: GatewayUnderTest | None = None

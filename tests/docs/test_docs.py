@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import json
 import re
 import shlex
 import subprocess
@@ -14,17 +15,18 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from agent.tools import tool
 from agent.turn_taking.table import TABLE
 from media.jitter import states
 from media.rtp import source
-from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
+from sipgw.tools.init.answers import RECIPES
 from tests.interop.chromium import browsing
 from tests.interop.served import GATE
 from tests.waiting import HANG
@@ -40,7 +42,10 @@ ALONE = tuple(
         "web key list", "campaign status", "replay tests/",
     )
 )  # fmt: skip
-NEW = ["tutorial.md", "from-twilio-media-streams.md", *(f"guides/{path.name}" for path in (DOCS / "guides").iterdir())]
+NEW = [
+    "tutorial.md", "from-twilio-media-streams.md", "from-conversationrelay.md",
+    *(f"guides/{path.name}" for path in (DOCS / "guides").iterdir()),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,29 @@ def test_no_link_of_the_site_is_broken(site: Path) -> None:
     assert not broken, broken
 
 
+@pytest.mark.slow
+def test_every_page_can_be_found_by_search_and_by_navigation(site: Path) -> None:
+    found = {one["location"] for one in json.loads((site / "search" / "search_index.json").read_text())["docs"]}
+    front = Links((site / "index.html").read_text()).targets
+    for path in PAGES:
+        name = path.relative_to(DOCS).with_suffix("").as_posix()
+        address = f"{name.removesuffix('README')}/".replace("//", "/")
+        assert address in found and address in front, address
+
+
+@pytest.mark.slow
+def test_read_the_docs_builds_each_version() -> None:
+    file = ROOT / ".readthedocs.yaml"
+    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.readthedocs", file]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = yaml.safe_load(file.read_text())
+    assert (ROOT / told["mkdocs"]["configuration"]).is_file()
+    wanted, here = told["python"]["install"]
+    assert "mkdocs-material==" in (ROOT / wanted["requirements"]).read_text() and here["path"] == "."
+
+
+@pytest.mark.slow
 def test_every_option_and_every_command_is_on_its_page(site: Path) -> None:
     options = (site / "reference" / "configuration" / "index.html").read_text()
     for name in ("[agent]", "[[trunks]]", "[sip.tls]", "[media]", "[callbacks.retry]", "public_address", "refer_to"):
@@ -108,6 +136,7 @@ SIP_TABLES = (
 )
 
 
+@pytest.mark.slow
 def test_every_transition_of_every_state_machine_is_drawn(site: Path) -> None:
     drawn = (site / "reference" / "machines" / "index.html").read_text()
     tables = [TABLE, source.TABLE, states.TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER, *SIP_TABLES]
@@ -118,6 +147,7 @@ def test_every_transition_of_every_state_machine_is_drawn(site: Path) -> None:
             assert re.search(rf"    {state.name} --&gt; {then.name}: .*{re.escape(event.value)}", drawn)
 
 
+@pytest.mark.slow
 def test_guides_show_the_recipe_as_it_is_written(site: Path) -> None:
     shown = {name for path in PAGES for name in re.findall(r"<!-- recipe: ([\w-]+) -->", path.read_text())}
     assert shown == set(RECIPES)
@@ -128,11 +158,14 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
+SET = {"ANNA_PASSWORD": "annas password", "TWILIO_AUTH_TOKEN": "a token"}
+
+
 @pytest.mark.parametrize("page", NEW)
 def test_configurations_and_tools_are_valid(page: str) -> None:
     for block in blocks(page, "toml"):
         accounts = '\n[[accounts]]\nuser = "anna"\npassword = "${ANNA_PASSWORD}"\n' if "sip:anna" in block else ""
-        parse(block + accounts, page, {"ANNA_PASSWORD": "annas password"})
+        parse(block + accounts, page, SET)
     for block in blocks(page, "python"):
         made: dict[str, object] = {}
         exec(compile(block, page, "exec"), made)  # noqa: S102 - our own documentation

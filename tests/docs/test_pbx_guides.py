@@ -45,7 +45,7 @@ def sections(text: str) -> list[dict[str, str]]:
 
 @pytest.mark.faults("G10", "G3")
 def test_asterisk_blocks_can_be_pasted_and_are_those_of_the_recipe() -> None:
-    pjsip, extension = blocks("asterisk.md", "ini")
+    pjsip, extension, *_ = blocks("asterisk.md", "ini")
     endpoint, auth, aor = sections(pjsip)
     assert (endpoint["type"], auth["type"], aor["type"]) == ("endpoint", "auth", "aor")
     assert (endpoint["auth"], endpoint["aors"]) == (auth["name"], aor["name"])
@@ -56,7 +56,7 @@ def test_asterisk_blocks_can_be_pasted_and_are_those_of_the_recipe() -> None:
 
 @pytest.mark.faults("G10")
 def test_the_compose_file_has_the_same_endpoint() -> None:
-    (pjsip, _) = blocks("asterisk.md", "ini")
+    pjsip, *_ = blocks("asterisk.md", "ini")
     composed = (ROOT / "docker" / "compose.asterisk.yaml").read_text()
     for line in without_blank(pjsip):
         assert f"      {line}\n" in composed or line == "password = ..."
@@ -93,3 +93,31 @@ def test_a_recipe_is_valid_below_any_table(recipe: str, tmp_path: Path, monkeypa
         monkeypatch.setenv(name, value)
     checked = CliRunner().invoke(app, ["check", "-c", str(file)])
     assert checked.exit_code == 0, checked.output
+
+
+TRIED = {
+    "asterisk.md": {
+        name[0].upper(): f"test_asterisk_{name}.py" for name in ("calls", "endpoints", "restart", "transfers")
+    },
+    "kamailio.md": {"": "test_kamailio_calls.py"},
+}
+"""The files of the tests in a guide's table of what was tried, by how it calls them."""
+
+
+@pytest.mark.parametrize("guide", TRIED)
+def test_the_table_of_what_was_tried_has_all_tests_and_no_other(guide: str) -> None:
+    there = {
+        letter: set(
+            re.findall(r"^(?:async )?def test_(\w+)", (ROOT / "tests/interop" / file).read_text(), re.MULTILINE)
+        )
+        for letter, file in TRIED[guide].items()
+    }
+    named: dict[str, set[str]] = {letter: set() for letter in there}
+    for row in (GUIDES / guide).read_text().partition("| test |")[2].splitlines()[2:]:
+        letter = ""
+        for told, name in re.findall(r"(?:\b([CERT]) )?`(\w+…?)`", row.rsplit("|", 2)[1]):
+            letter = told or letter
+            meant = {one for one in there[letter] if one == name or (name[-1] == "…" and one.startswith(name[:-1]))}
+            assert meant, f"{guide} names {name}, which is no test"
+            named[letter] |= meant
+    assert named == there

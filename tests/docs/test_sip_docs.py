@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from sipgw.config.config import parse
-from sipgw.sip import failover, flow, health, streams
+from sipgw.sip import connection, failover, flow, health, streams
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD
 
 ROOT = Path(__file__).parents[2]
@@ -21,16 +21,16 @@ def test_its_limits_are_those_of_the_code() -> None:
     limits = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", TEXT, re.MULTILINE))
     connections = "connections in all (at most half of the process's open files), of or to one address (IPv6: one /64)"
     assert limits[connections] == f"{streams.MAX_STREAMS:,}, {streams.MAX_OF_ONE_SOURCE}"
-    assert limits["TLS handshake"] == f"{streams.HANDSHAKE_LIMIT:.0f} s"
+    assert limits["TLS handshake"] == f"{connection.HANDSHAKE_LIMIT:.0f} s"
     kept = next(value for name, value in limits.items() if name.startswith("of these kept"))
     assert kept == f"every {streams.KEPT_FREE}th"
     partial = next(value for name, value in limits.items() if "each begun message, complete within" in name)
-    assert partial == f"{streams.PARTIAL_LIMIT:.0f} s"
-    assert limits["idle connection that no call, phone or trunk needs"] == f"{streams.IDLE_LIMIT:.0f} s"
-    assert limits["sending of remaining data on a closed connection"] == f"{streams.CLOSE_LIMIT:.0f} s"
+    assert partial == f"{connection.PARTIAL_LIMIT:.0f} s"
+    assert limits["idle connection that no call, phone or trunk needs"] == f"{connection.IDLE_LIMIT:.0f} s"
+    assert limits["sending of remaining data on a closed connection"] == f"{connection.CLOSE_LIMIT:.0f} s"
     assert limits["head, body of a message"] == f"{MAX_HEAD // 1024} KiB each" == f"{MAX_BODY // 1024} KiB each"
-    assert limits["unusable messages in a row"] == str(streams.MAX_FAULTS)
-    assert limits["bytes a slow reader may leave unread"] == f"{streams.UNSENT_LIMIT // 1024} KiB"
+    assert limits["unusable messages in a row"] == str(connection.MAX_FAULTS)
+    assert limits["bytes a slow reader may leave unread"] == f"{connection.UNSENT_LIMIT // 1024} KiB"
     plain = " ".join(TEXT.split())
     for sentence in (
         f"not answered at all within {failover.PATIENCE:.0f} s",
@@ -39,7 +39,7 @@ def test_its_limits_are_those_of_the_code() -> None:
         f"every {flow.KEEPALIVE[0]:.0f} to {flow.KEEPALIVE[1]:.0f} s",
     ):
         assert sentence in plain
-    assert flow.KEEPALIVE == streams.KEEPALIVE
+    assert flow.KEEPALIVE == connection.KEEPALIVE
     assert set(re.findall(r"INVITE|REGISTER|OPTIONS|BYE", plain)) == failover.IMPATIENT
 
 
@@ -71,7 +71,7 @@ def test_the_table_of_paragraphs_names_every_file_and_only_files_that_exist() ->
 
 PROMISED = (
     "2782 3261 3262 3263 3264 3311 3323 3325 3326 3515 3581 3665 3891 3966 4028 4320 4475 4488 5359 5389 5626 5630 "
-    "5806 5922 6026 6086 7044 7616 8224 8760"
+    "5806 5922 6026 6086 7044 7616 8224 8305 8760 8839"
 )
 
 

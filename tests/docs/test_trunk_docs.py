@@ -4,11 +4,11 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from sipgw.cli.init import RECIPES
 from sipgw.config.config import parse
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip import challenge, registrar, registration
+from sipgw.tools.init.answers import RECIPES
 from sipgw.trunks.causes import ELSEWHERE, PERSON, TRUNK
 from sipgw.trunks.route_selector import LONGEST_WAIT
 

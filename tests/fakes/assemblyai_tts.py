@@ -5,6 +5,7 @@ import base64
 import json
 import re
 
+from tests.fakes.elevenlabs import ends_in
 from tests.fakes.speech import EndError, SpeechServer
 from tests.fakes.websocket import Session
 
@@ -72,7 +73,8 @@ class FakeAssemblyAITts(SpeechServer):
         if await self.say(session, text, send):
             await self._send(session, type="FlushDone", flush_id=number, audio_duration_ms=1)
             if session.query.get("word_boundaries", "true") == "true" and self.tells_words:
-                ends = [began + len(self._sound(text)) * word.end() // len(text) for word in re.finditer(r"\S+", text)]
+                places = ends_in(text, len(self._sound(text)))
+                ends = [began + places[word.end() - 1] for word in re.finditer(r"\S+", text)]
                 words = [{"word": word, "start": 0, "end": end // 8, "confidence": 0.9}
                          for word, end in zip(text.split(), ends, strict=True)]  # fmt: skip
                 about = {"flush_id": number, "audio_start_ms": began // 8}

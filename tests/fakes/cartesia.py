@@ -8,13 +8,14 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 
+from tests.fakes import listening
 from tests.fakes.assemblyai import Said
-from tests.fakes.deepgram import STEP, Faults
+from tests.fakes.elevenlabs import ends_in
+from tests.fakes.listening import Faults, ListeningServer
 from tests.fakes.speech import EndError, SpeechServer
-from tests.fakes.websocket import Session, SocketServer
+from tests.fakes.websocket import Session
 
 VERSIONS = ("2026-03-01", "2026-08-14")
 FORMAT = {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
@@ -29,37 +30,23 @@ def may(request: Request, key: str) -> bool:
     return f"Bearer {key}" == request.headers.get("Authorization") or key == request.headers.get("X-API-Key")
 
 
-class FakeInk(SocketServer):
-    """`scripts[n]` is what is said in the n-th session; keyed to the sound received, never to a clock."""
+class FakeInk(ListeningServer):
+    """See `tests.fakes.listening`."""
 
     EAGER, END = 240, 800
     """Milliseconds of silence after which a turn is probably and surely over."""
 
     def __init__(self, *scripts: Sequence[Said], faults: Faults | None = None, key: str = "ct-key") -> None:
-        self.faults = faults or Faults(sessions=0)
-        super().__init__(key, self.faults.refuse_status)
-        self.refused = 0
-        self._scripts = scripts or ((),)
+        super().__init__(*scripts, faults=faults, key=key)
 
-    def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
+    def refusal(self, request: Request) -> tuple[int, str]:
         url = urllib.parse.urlsplit(request.path)
-        query = dict(urllib.parse.parse_qsl(url.query))
-        status = 0
         if url.path != "/stt/turns/websocket":
-            status = 404
-        elif not may(request, self.key):
-            status = 401
-        elif request.headers.get("Cartesia-Version") not in VERSIONS or self._problem(query):
-            status = 400
-        elif self._refuse_status and self.refused < self.faults.sessions:
-            status = self._refuse_status
-        if not status:
-            return None
-        self.refused += 1
-        response = connection.respond(status, "refused\n")
-        if self.faults.retry_after:
-            response.headers["Retry-After"] = self.faults.retry_after
-        return response
+            return 404, "refused"
+        if not may(request, self.key):
+            return 401, "refused"
+        known = request.headers.get("Cartesia-Version") in VERSIONS
+        return (0, "") if known and not self._problem(dict(urllib.parse.parse_qsl(url.query))) else (400, "refused")
 
     @staticmethod
     def _problem(query: dict[str, str]) -> bool:
@@ -72,36 +59,22 @@ class FakeInk(SocketServer):
             or not 640 <= int(query.get("turn_end_timeout_ms", 5600)) <= 11200
         )
 
-    async def serve(self, session: Session) -> None:
-        count = len(self.sessions)
-        faulty = count <= self.faults.sessions
-        turns = InkTurns(self, session, list(self._scripts[min(count, len(self._scripts)) - 1]))
+    async def listen(self, session: Session, script: list[Said], *, faulty: bool) -> None:
+        turns = InkTurns(self, session, script)
         await self.send(session, type="connected")
-        for noise in self.faults.noise if faulty else ():
-            await session.connection.send(noise)
+        await self.disturb(session, faulty=faulty)
         async for message in session.connection:
             await self.note()
-            if isinstance(message, str):
-                session.messages.append(json.loads(message))
-                if session.messages[-1] == {"type": "close"}:
-                    await turns.close()
-                    await session.connection.close(1000)
-                    return
-                if not self._is_config(session.messages[-1]):
-                    await self._end(session, "invalid_message", "cannot take this")
-                    return
+            if isinstance(message, bytes):
+                await self.hear(session, message, turns.advance, faulty=faulty)
                 continue
-            session.frames.append(len(message))
-            for at in range(0, len(message), STEP):
-                session.audio += message[at : at + STEP]
-                await turns.advance(len(session.audio) / 8)
-            if faulty and len(session.audio) / 8 >= self.faults.after_ms:
-                if self.faults.drop:
-                    session.cut()
-                    return
-                if self.faults.error is not None:
-                    await self._end(session, *self.faults.error)
-                    return
+            session.messages.append(json.loads(message))
+            if session.messages[-1] == {"type": "close"}:
+                await turns.close()
+                await session.connection.close(1000)
+                return
+            if not self._is_config(session.messages[-1]):
+                raise listening.EndError("invalid_message", "cannot take this")
 
     @staticmethod
     def _is_config(message: object) -> bool:
@@ -110,9 +83,9 @@ class FakeInk(SocketServer):
                 return not more and 0.05 <= end <= 0.5
         return False
 
-    async def _end(self, session: Session, code: str, words: str) -> None:
-        await self.send(session, type="error", title="Error", message=words, error_code=code, status_code=500)
-        await session.connection.close(1011, code)
+    async def end(self, session: Session, end: listening.EndError) -> None:
+        await self.send(session, type="error", title="Error", message=end.words, error_code=end.code, status_code=500)
+        await session.connection.close(1011, end.code)
 
     async def send(self, session: Session, **fields: Any) -> None:
         session.sent.append(fields)
@@ -163,7 +136,8 @@ def settings(fields: dict[str, Any]) -> dict[str, Any]:
 def word_times(text: str, since: int, samples: int) -> dict[str, list[Any]]:
     """The words of `text`, which lasts so many samples from `since` on; in seconds from the context's beginning."""
     words = list(re.finditer(r"\S+", text))
-    at = [[(since + samples * place // len(text)) / 8000 for place in word.span()] for word in words]
+    places = [0, *ends_in(text, samples)]
+    at = [[(since + places[place]) / 8000 for place in word.span()] for word in words]
     return {
         "words": [word[0] for word in words],
         "start": [start for start, _ in at],

@@ -7,89 +7,55 @@ import asyncio
 import json
 import urllib.parse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from tests.fakes.assemblyai import Said
-from tests.fakes.websocket import Session, SocketServer
+from tests.fakes.listening import EndError, Faults, ListeningServer
+from tests.fakes.websocket import Session
 
-V1 = {
-    *("model", "language", "encoding", "sample_rate", "channels", "interim_results", "endpointing", "utterance_end_ms"),
-    *("vad_events", "smart_format", "punctuate", "numerals", "keyterm", "redact", "tag", "mip_opt_out"),
+BOTH = {"model", "encoding", "sample_rate", "keyterm", "redact", "numerals", "tag", "mip_opt_out"}
+V1 = BOTH | {
+    *("language", "channels", "interim_results", "endpointing", "utterance_end_ms", "vad_events", "smart_format"),
+    "punctuate",
 }
-V2 = {
-    *("model", "encoding", "sample_rate", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "keyterm"),
-    *("language_hint", "redact", "numerals", "profanity_filter", "tag", "mip_opt_out"),
-}
+V2 = BOTH | {"eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "language_hint", "profanity_filter"}
 KEYTERM = 100
 """Characters of a key term of Flux at most."""
 PATIENCE = {"/v1/listen": 10.0, "/v2/listen": 60.0}
 """Seconds without a message after which a session is ended."""
-
 THRESHOLDS = {"eot_threshold": (0.5, 1.0), "eager_eot_threshold": (0.3, 0.9), "eot_timeout_ms": (500, 60000)}
 """Of Flux, which Configure may change, with their limits."""
-
-STEP = 640
-"""Bytes (80 ms) that are thought about at a time."""
 
 UPDATED = 240
 """Milliseconds of sound after which Flux tells how things stand, whatever it hears."""
 
 
-@dataclass(frozen=True)
-class Faults:
-    """What goes wrong, in the first `sessions` sessions."""
-
-    sessions: int = 1
-    refuse_status: int | None = None
-    retry_after: str = ""
-    silent: bool = False
-    """Nothing ever comes from the server."""
-    error: tuple[str, str] | None = None
-    """An Error message with code and description and a close, when `after_ms` of sound have come."""
-    drop: bool = False
-    after_ms: int = 0
-    no_endpoint: bool = False
-    """v1: noise hides every silence."""
-    noise: tuple[str, ...] = ()
-
-
-class FakeDeepgram(SocketServer):
-    """`scripts[n]` is what is said in the n-th session; the last one serves all further sessions."""
+class FakeDeepgram(ListeningServer):
+    """See `tests.fakes.listening`."""
 
     def __init__(
         self, *scripts: Sequence[Said], faults: Faults | None = None, key: str = "dg-key", patience: float | None = None
     ) -> None:
-        self.faults = faults or Faults(sessions=0)
-        super().__init__(key, self.faults.refuse_status)
-        self.refused = 0
-        self._scripts = scripts or ((),)
+        super().__init__(*scripts, faults=faults, key=key)
         self._patience = patience
 
     def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
+        if response := super()._gate(connection, request):
+            response.headers["dg-error"] = response.body.decode().strip()
+            response.headers["dg-request-id"] = "r1"
+        return response
+
+    def refusal(self, request: Request) -> tuple[int, str]:
         url = urllib.parse.urlsplit(request.path)
-        query = dict(urllib.parse.parse_qsl(url.query))
         pairs = urllib.parse.parse_qsl(url.query, keep_blank_values=True)
         terms = [value for name, value in pairs if name == "keyterm"]
-        status, words = 0, ""
         if request.headers.get("Authorization") != f"Token {self.key}":
-            status, words = 401, "Invalid credentials."
-        elif problem := self._problem(url.path, query) or bad_terms(url.path, terms):
-            status, words = 400, problem
-        elif self._refuse_status and self.refused < self.faults.sessions:
-            status, words = self._refuse_status, "refused"
-        if not status:
-            return None
-        self.refused += 1
-        response = connection.respond(status, words)
-        response.headers["dg-error"] = words
-        response.headers["dg-request-id"] = "r1"
-        if self.faults.retry_after:
-            response.headers["Retry-After"] = self.faults.retry_after
-        return response
+            return 401, "Invalid credentials."
+        problem = self._problem(url.path, dict(urllib.parse.parse_qsl(url.query))) or bad_terms(url.path, terms)
+        return (400, problem) if problem else (0, "")
 
     @staticmethod
     def _problem(path: str, query: dict[str, str]) -> str:
@@ -112,72 +78,56 @@ class FakeDeepgram(SocketServer):
             return "utterance_end_ms must be at least 1000"
         if path == "/v2/listen" and query.get("redact", "numbers") not in ("numbers", "aggressive_numbers"):
             return f"unknown redaction {query['redact']}"
+        if "language_hint" in query and not query["model"].endswith("-multi"):
+            return "language_hint is only supported with flux-general-multi"
         eager, eot = float(query.get("eager_eot_threshold", 0.3)), float(query.get("eot_threshold", 0.7))
         if not (0.3 <= eager <= 0.9 and 0.5 <= eot <= 1 and eager <= eot):
             return "thresholds out of range"
         return ""
 
-    async def serve(self, session: Session) -> None:
-        count = len(self.sessions)
-        faulty = count <= self.faults.sessions
-        if faulty and self.faults.silent:
-            await session.connection.wait_closed()
-            return
-        script = list(self._scripts[min(count, len(self._scripts)) - 1])
+    async def listen(self, session: Session, script: list[Said], *, faulty: bool) -> None:
         hearing = (Nova if session.path == "/v1/listen" else Flux)(self, session, script)
         await hearing.begin()
-        for noise in self.faults.noise if faulty else ():
-            await session.connection.send(noise)
-        while await self._take(session, hearing, faulty):
+        await self.disturb(session, faulty=faulty)
+        while True:
+            try:
+                async with asyncio.timeout(self._patience or PATIENCE[session.path]):
+                    message = await session.connection.recv()
+            except TimeoutError:
+                words = "Deepgram did not receive audio data or a text message within the timeout window."
+                raise EndError("NET-0001", words) from None
+            if isinstance(message, bytes):
+                await self.hear(session, message, hearing.advance, faulty=faulty)
+            else:
+                session.messages.append(json.loads(message))
+                if session.messages[-1].get("type") == "CloseStream":
+                    await hearing.close()
+                    await session.connection.close(1000)
+                    return
+                await self._obey(session.messages[-1], hearing)
             await self.note()
 
-    async def _take(self, session: Session, hearing: "Nova | Flux", faulty: bool) -> bool:
-        """Obey one message; False if the session is over."""
-        try:
-            async with asyncio.timeout(self._patience or PATIENCE[session.path]):
-                message = await session.connection.recv()
-        except TimeoutError:
-            words = "Deepgram did not receive audio data or a text message within the timeout window."
-            return await self._end(session, "NET-0001", words)
-        if isinstance(message, str):
-            session.messages.append(json.loads(message))
-            kind = session.messages[-1].get("type")
-            if kind == "CloseStream":
-                await hearing.close()
-                await session.connection.close(1000)
-                return False
-            if kind == "Configure" and isinstance(hearing, Flux):
-                await hearing.configure(session.messages[-1])
-                return True
-            if kind == "ForceEndTurn" and isinstance(hearing, Flux):
+    @staticmethod
+    async def _obey(message: dict[str, Any], hearing: "Nova | Flux") -> None:
+        match message.get("type"), hearing:
+            case "Configure", Flux():
+                await hearing.configure(message)
+            case "ForceEndTurn", Flux():
                 await hearing.force()
-                return True
-            if kind == "Finalize" and isinstance(hearing, Nova):
+            case "Finalize", Nova():
                 await hearing.finalize()
-                return True
-            if kind != "KeepAlive" or isinstance(hearing, Flux):
-                return await self._end(session, "UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
-            return True
-        session.frames.append(len(message))
-        for at in range(0, len(message), STEP):  # however much comes at once
-            session.audio += message[at : at + STEP]
-            await hearing.advance(len(session.audio) / 8)
-        if faulty and len(session.audio) / 8 >= self.faults.after_ms:
-            if self.faults.drop:
-                session.cut()
-                return False
-            if self.faults.error is not None:
-                return await self._end(session, *self.faults.error)
-        return True
+            case "KeepAlive", Nova():
+                pass
+            case kind, _:
+                raise EndError("UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
 
-    async def _end(self, session: Session, code: str, words: str) -> bool:
+    async def end(self, session: Session, end: EndError) -> None:
         if session.path == "/v2/listen":
-            told = len(session.sent)
-            await self.send(session, {"type": "Error", "sequence_id": told, "code": code, "description": words})
+            told = {"sequence_id": len(session.sent), "code": end.code, "description": end.words}
         else:
-            await self.send(session, {"type": "Error", "variant": code, "description": words, "message": words})
-        await session.connection.close(1011, code)
-        return False
+            told = {"variant": end.code, "description": end.words, "message": end.words}
+        await self.send(session, {"type": "Error", **told})
+        await session.connection.close(1011, end.code)
 
     async def send(self, session: Session, message: dict[str, Any]) -> None:
         session.sent.append(message)
@@ -309,6 +259,7 @@ class Flux:
         self._begun = self._eager = False
         asked = {name: float(session.query[name]) for name in THRESHOLDS if name in session.query}
         self._thresholds = {"eot_threshold": 0.7, **asked}
+        self._hints = [value for name, value in session.pairs if name == "language_hint"]
 
     async def begin(self) -> None:
         await self._send({"type": "Connected", "request_id": "r1"})
@@ -318,8 +269,10 @@ class Flux:
         given, terms = message.get("thresholds", {}), message.get("keyterms", [])
         now = {**self._thresholds, **given}
         known = set(message) <= {"type", "thresholds", "keyterms", "language_hints"} and set(given) <= set(THRESHOLDS)
+        hints = message.get("language_hints", self._hints)
         if (
             not known
+            or (hints and not self._session.query["model"].endswith("-multi"))
             or bad_terms("/v2/listen", terms)
             or any(not THRESHOLDS[name][0] <= value <= THRESHOLDS[name][1] for name, value in now.items())
             or now.get("eager_eot_threshold", 0.0) > now["eot_threshold"]
@@ -327,8 +280,9 @@ class Flux:
             why = {"code": "INVALID_CONFIGURATION", "description": "a value is unknown or out of range"}
             await self._send({"type": "ConfigureFailure", "request_id": "r1", **why})
             return
-        self._thresholds = now
-        await self._send({"type": "ConfigureSuccess", "request_id": "r1", "thresholds": now, "keyterms": terms})
+        self._thresholds, self._hints = now, hints
+        told = {"thresholds": now, "keyterms": terms} | ({"language_hints": hints} if hints else {})
+        await self._send({"type": "ConfigureSuccess", "request_id": "r1", **told})
 
     async def advance(self, ms: float) -> None:
         while self._script and self._script[0].start_ms < ms:
@@ -390,7 +344,8 @@ class Flux:
     def _languages(self) -> dict[str, Any]:
         if not self._session.query["model"].endswith("-multi"):
             return {}
-        return {"languages": list(dict.fromkeys(part.language for part in self._parts))}
+        told = {"languages": list(dict.fromkeys(one.language for one in self._parts)), "languages_hinted": self._hints}
+        return {name: value for name, value in told.items() if value}
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._server.send(self._session, {**message, "sequence_id": len(self._session.sent)})

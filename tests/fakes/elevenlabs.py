@@ -5,6 +5,7 @@ import base64
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,13 +34,24 @@ def pieces(ulaw: bytes) -> Iterator[bytes]:
         ulaw = ulaw[size:]
 
 
+def ends_in(text: str, samples: int) -> list[int]:
+    """Where each character of `text` ends in its sound. All its words last equally long, whatever their letters."""
+    parts = re.findall(r"\s*\S+\s*$|\s*\S+", text)
+    begins = [samples * at // len(parts) for at in range(len(parts) + 1)]
+    return [
+        begins[at] + (begins[at + 1] - begins[at]) * letter // len(part)
+        for at, part in enumerate(parts)
+        for letter in range(1, len(part) + 1)
+    ]
+
+
 def alignment(text: str, samples: int, begin: int, end: int) -> dict[str, Any]:
     """The characters of `text`, which lasts so many samples, that end in a piece of it; times from the piece on.
 
     The space behind a sentence has no sound.
     """
     said = text.strip()
-    until = [samples * (at + 1) // len(said) for at in range(len(said))] + [samples] * (len(text) - len(said))
+    until = ends_in(said, samples) + [samples] * (len(text) - len(said))
     from_ms = [max(0, since - begin) // 8 for since in (0, *until[:-1])]
     inside = [at for at, one in enumerate(until) if begin < one <= end]
     return {
@@ -201,6 +213,7 @@ class FakeElevenLabs(SocketServer):
                     return
                 silent = faults.no_sound or context.closed
                 await self._send_sound(session, name, "" if silent else text, faults)
+                await self._end_turn(session, name)
                 if faults.cut_at_end:
                     session.cut()
                 if faults.no_sound:
@@ -239,6 +252,9 @@ class FakeElevenLabs(SocketServer):
         session.sent.append(message)
         await session.connection.send(json.dumps(message))
 
+    async def _end_turn(self, session: Session, name: str) -> None:
+        """All sound of a flush is out."""
+
     async def _end(self, session: Session, error: InputError) -> None:
         try:
             await session.connection.send(json.dumps({"message": error.words, "error": error.error, "code": 1008}))
@@ -257,6 +273,74 @@ class FakeElevenLabs(SocketServer):
             raise InputError("invalid_input_message", "model not supported here")
         if "multilingual" in session.query.get("model_id", "") and "language_code" in session.query:
             raise InputError("invalid_input_message", "the model takes no language_code")
+
+
+class FakeDialogue(FakeElevenLabs):
+    """The dialogue websocket, for v3 and v4."""
+
+    KNOWN = frozenset(
+        {
+            *("model_id", "output_format", "sync_alignment", "language_code", "seed", "enable_logging"),
+            *("apply_text_normalization", "single_use_token"),
+        }
+    )
+    """Parameters of its URL."""
+
+    def _open_context(self, contexts: dict[str, Context], name: str, fields: dict[str, Any]) -> None:
+        if "context_id" not in fields or len(fields.get("voices") or ()) != 1:
+            raise InputError("invalid_message", "the first message of a context must name its voice")
+        if set(fields) - {"context_id", "voices", "voice_settings", "pronunciation_dictionary_locators"}:
+            raise InputError("invalid_message", "the first message of a context has no text")
+        if set(fields.get("voice_settings", {})) - {"stability", "clone_strength"}:
+            raise InputError("invalid_message", "the model does not take these settings")
+        if len(contexts) >= 5:
+            raise InputError("too_many_contexts", "at most 5 contexts")
+        contexts[name] = Context()
+        self.most_contexts = max(self.most_contexts, len(contexts))
+
+    @staticmethod
+    def _continue(context: Context, fields: dict[str, Any]) -> None:
+        if set(fields) - {"context_id", "inputs", "flush", "close_context", "keep_alive"}:
+            raise InputError("invalid_message", "is for the first message of a context, or unknown")
+        inputs = fields.get("inputs", [])
+        if any(set(one) - {"new_turn"} != {"text", "voice_id"} for one in inputs):
+            raise InputError("invalid_message", "an input has a text and a voice")
+        text = "".join(one["text"] for one in inputs)
+        more = {name: fields[name] for name in ("flush", "close_context") if name in fields}
+        FakeElevenLabs._continue(context, {"text": text, **more})
+
+    async def _send(
+        self,
+        session: Session,
+        name: str,
+        audio: str | None,
+        times: dict[str, Any] | None = None,
+        *,
+        final: bool = False,
+    ) -> None:
+        message: dict[str, Any] = {"is_final": True} if final else {"audio": audio}
+        if times is not None:
+            keys = {"chars": "chars", "charStartTimesMs": "char_start_times_ms", "charDurationsMs": "char_durations_ms"}
+            message["alignment"] = {keys[key]: value for key, value in times.items()}
+        await self._tell(session, {**message, "context_id": name})
+
+    async def _end_turn(self, session: Session, name: str) -> None:
+        await self._tell(session, {"is_final_audio_for_turn": True, "context_id": name})
+
+    @staticmethod
+    async def _tell(session: Session, message: dict[str, Any]) -> None:
+        session.sent.append(message)
+        await session.connection.send(json.dumps(message))
+
+    def _check_session(self, session: Session) -> None:
+        if session.headers.get("xi-api-key") != self.key:
+            raise InputError("authentication_required", f"not by {session.headers.get('xi-api-key')}")
+        if session.path != "/v1/text-to-dialogue/multi-stream-input" or set(session.query) - self.KNOWN:
+            raise InputError("invalid_message", f"no such path or parameter: {session.path} {set(session.query)}")
+        if session.query.get("output_format") != "ulaw_8000":
+            raise InputError("invalid_message", "this fake speaks ulaw_8000 only")
+        if not session.query.get("model_id", "").startswith(("eleven_v3", "eleven_v4")):
+            raise InputError("invalid_message", "the model must be a v3 or v4")
 
 
 class FakeElevenLabsHttp(HttpServer):

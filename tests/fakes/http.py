@@ -47,6 +47,10 @@ class Exchange:
         """Break the connection off in the middle of the answer."""
         self._writer.transport.abort()
 
+    def hang_up(self) -> None:
+        """End the connection behind the answer without having said so."""
+        self._writer.close()
+
     async def hang(self) -> None:
         """Send nothing more until the client hangs up."""
         await self._reader.read()

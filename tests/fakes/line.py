@@ -31,7 +31,7 @@ class FakeLine:
         self.cuts: list[Heard] = []
         self.pressed = ""
         self.piece = 0.1
-        self.secluded: list[bool] = []
+        self.private: list[bool] = []
         self.thinks = False
         self.reaches: float | None = None
         self._queue: list[tuple[int, bytearray]] = []
@@ -79,14 +79,14 @@ class FakeLine:
     def send_digits(self, keys: str) -> None:
         self.pressed += keys
 
-    def seclude(self, on: bool) -> None:
-        self.secluded.append(on)
+    def set_private(self, on: bool) -> None:
+        self.private.append(on)
 
     def think(self, on: bool) -> None:
         self.thinks = on
 
-    def attend(self, piece: float) -> None:
-        self.piece = piece
+    def set_chunk_duration(self, seconds: float) -> None:
+        self.piece = seconds
 
     def pause(self) -> None:
         self._paused = True
@@ -128,7 +128,9 @@ class FakeStt:
     sound: int = 0
     expected: list[str] = field(default_factory=list)
     wanted: list[Expected] = field(default_factory=list)
-    attended: list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    keyterms: list[tuple[str, ...]] = field(default_factory=list)
+    voices: list[tuple[bool | None, float]] = field(default_factory=list)
     refuses: Fault = None
     deaf: Exception | None = None
     opened: int = 0
@@ -147,8 +149,12 @@ class FakeStt:
         self.expected.append(said)
         self.wanted.append(wanted)
 
-    def attend(self, language: str) -> None:
-        self.attended.append(language)
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
+        self.languages.append(language)
+        self.keyterms.append(tuple(keyterms))
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        self.voices.append((speaking, ago))
 
     async def events(self) -> AsyncIterator[SttEvent]:
         while True:
@@ -210,6 +216,8 @@ class FakeTts:
     refuses: Fault = None
     timed: int = 0
     """Samples for each word, however long it is, whose times are told; 0 for none."""
+    lingers: float = 0.0
+    """Seconds that it takes to close a sentence that is broken off, as a voice by HTTP does."""
     before: list[str] = field(default_factory=list)
     """What was said before each sentence in its reply."""
     open_streams: int = 0
@@ -238,6 +246,9 @@ class FakeTts:
                 if at == self.after:
                     await befall(fault)
                 yield bytes([ord(letter) & 0x7F]) * LETTER
+        except (GeneratorExit, asyncio.CancelledError):
+            await asyncio.sleep(self.lingers)
+            raise
         finally:
             self.open_streams -= 1
 

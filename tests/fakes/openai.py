@@ -10,7 +10,7 @@ from tests.fakes.http import Exchange, HttpServer
 
 QUIRKS = {
     *("no_index", "zero_index", "whole_call", "repeat_name", "no_id", "finish_stop", "no_finish", "object_arguments"),
-    *("no_role_chunk", "choices_null", "signs", "error_list", "no_done"),
+    *("no_role_chunk", "choices_null", "signs", "error_list", "no_done", "hangs_up", "thinks"),
 }
 
 
@@ -90,33 +90,31 @@ class FakeOpenAI(HttpServer):
 
     async def respond(self, exchange: Exchange) -> None:
         if fault := self._check(exchange):
-            status, words = fault
-            await exchange.answer(status, {"error": {"message": words, "type": "x", "param": None, "code": None}})
+            await self._refuse(exchange, *fault)
             return
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
         if wrong := sorted(reply.unknown & set(self.requests[-1])):
             words = f"Unsupported parameter: '{wrong[0]}' is not supported with this model."
-            error = {
-                "message": words,
-                "type": "invalid_request_error",
-                "param": wrong[0],
-                "code": "unsupported_parameter",
-            }
-            await exchange.answer(400, [{"error": error}] if self._has("error_list") else {"error": error})
-        elif 0 < reply.holds < len(self.requests[-1].get("messages") or self.requests[-1].get("input")):
+            await self._refuse(exchange, 400, words, "unsupported_parameter", param=wrong[0])
+        elif 0 < reply.holds < sum(len(self.requests[-1].get(key, ())) for key in ("system", "messages", "input")):
             words = (
                 "This model's maximum context length is 8192 tokens. However, your request has 8000 input tokens plus "
             )
             words += "400 'max_tokens'. Please reduce the length of the input messages or 'max_output_tokens'."
-            await exchange.answer(400, {"error": {"message": words, "type": "BadRequestError", "code": 400}})
+            await self._refuse(exchange, 400, words, 400)
         elif reply.status != 200:
             headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
-            body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": reply.status_code}}
-            await exchange.answer(reply.status, body, headers)
+            await self._refuse(exchange, reply.status, reply.status_words, reply.status_code, headers)
         elif reply.json_body:
             await exchange.answer(200, self._body(reply))
         else:
             await self._stream(exchange, reply)
+
+    async def _refuse(
+        self, exchange: Exchange, status: int, words: str, code: Any = None, headers: Any = None, param: Any = None
+    ) -> None:
+        error = {"error": {"message": words, "type": "invalid_request_error", "param": param, "code": code}}
+        await exchange.answer(status, [error] if self._has("error_list") else error, headers)
 
     def _has(self, quirk: str) -> bool:
         return any(quirk in reply.quirks for reply in self.replies)
@@ -124,13 +122,17 @@ class FakeOpenAI(HttpServer):
     def _check(self, exchange: Exchange) -> tuple[int, str] | None:
         if (exchange.method, exchange.path) != ("POST", self.path):
             return 404, f"Invalid URL ({exchange.method} {exchange.path})"
-        given = exchange.headers.get("authorization", "")
-        if given != f"Bearer {self.key}":
-            return 401, f"Incorrect API key provided: {given[7:15]}***{given[-4:]}."
+        if wrong := self._stranger(exchange):
+            return 401, wrong
         request = json.loads(exchange.body)
         self.requests.append(request)
         wrong = self._wrong(request)
         return (400, wrong) if wrong else None
+
+    def _stranger(self, exchange: Exchange) -> str:
+        given = exchange.headers.get("authorization", "")
+        known = given == f"Bearer {self.key}"
+        return "" if known else f"Incorrect API key provided: {given[7:15]}***{given[-4:]}."
 
     def _wrong(self, request: dict[str, Any]) -> str:
         if not isinstance(request.get("model"), str) or not isinstance(request.get("messages"), list):
@@ -186,6 +188,8 @@ class FakeOpenAI(HttpServer):
                 event = '{"choices": [{"delta": '
             await self._write(exchange, f": comment\n\ndata: {event}\n\n".encode(), reply.wire)
         await (exchange.hang() if reply.stall_after == count + 1 else exchange.finish())
+        if "hangs_up" in reply.quirks:
+            exchange.hang_up()
 
     @staticmethod
     async def _write(exchange: Exchange, data: bytes, size: int) -> None:

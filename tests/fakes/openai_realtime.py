@@ -6,6 +6,8 @@ import contextlib
 import json
 from typing import Any
 
+from openai.types.realtime import RealtimeSessionCreateRequest
+from pydantic import ValidationError
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -14,7 +16,6 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.realtime_server import STALE, RealtimeServer, Say, Talk
 
 PCMU = {"type": "audio/pcmu"}
-SESSION = {"type", "instructions", "output_modalities", "audio", "tools", "tool_choice", "max_output_tokens"}
 BOTH = {"type", "create_response", "interrupt_response"}
 TURNS = {
     "server_vad": {"idle_timeout_ms", "prefix_padding_ms", "silence_duration_ms", "threshold"},
@@ -121,7 +122,7 @@ class RealtimeTalk(Talk):
     async def _configure(self, session: dict[str, Any]) -> None:
         audio = session.get("audio", {})
         formats = [audio.get(way, {}).get("format") for way in ("input", "output")]
-        if set(session) - SESSION or session.get("type") != "realtime" or formats != [PCMU, PCMU]:
+        if formats != [PCMU, PCMU]:
             await self._complain("invalid_value", "Invalid session")
             return
         if (voice := audio["output"].get("voice")) not in VOICES:
@@ -133,6 +134,11 @@ class RealtimeTalk(Talk):
             return
         if any("name" not in tool for tool in session.get("tools", ())):
             await self._complain("missing_required_parameter", "session.tools[0].name")
+            return
+        try:
+            RealtimeSessionCreateRequest.model_validate(session, extra="forbid")
+        except ValidationError as error:
+            await self._complain("invalid_value", f"Invalid value: session.{error.errors()[0]['loc']}")
             return
         self._configured = True
         await self.send("session.updated", session=session)

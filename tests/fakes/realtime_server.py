@@ -30,6 +30,8 @@ class Say:
     calls: Sequence[tuple[str, str, str]] = ()
     hold: bool = False
     """Only half of the sound comes, until the reply is interrupted."""
+    late: str = ""
+    """Words that are told when all of the sound has come."""
 
 
 @dataclass(frozen=True)

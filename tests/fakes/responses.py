@@ -11,7 +11,7 @@ from tests.fakes.openai import FakeOpenAI, Reply, effort_problem, thought
 
 KNOWN = {
     *("model", "input", "instructions", "tools", "tool_choice", "stream", "store", "max_output_tokens", "temperature"),
-    *("reasoning", "parallel_tool_calls", "previous_response_id"),
+    *("reasoning", "parallel_tool_calls", "previous_response_id", "text"),
 }
 
 
@@ -58,6 +58,8 @@ class FakeResponses(FakeOpenAI):
                 data = '{"type": "response.output_text.del'
             await self._write(exchange, f"event: {event['type']}\ndata: {data}\n\n".encode(), reply.wire)
         await (exchange.hang() if reply.stall_after == count + 1 else exchange.finish())
+        if "hangs_up" in reply.quirks:
+            exchange.hang_up()
 
 
 def _events(reply: Reply) -> Iterator[dict[str, Any]]:
@@ -84,7 +86,8 @@ def _events(reply: Reply) -> Iterator[dict[str, Any]]:
         for at in range(0, len(arguments), 5):
             yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments[at : at + 5]}
         yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments}
-        done = {**item, "arguments": arguments, "status": "completed"}
+        cut = reply.finish == "max_output_tokens" and number == index + len(reply.calls) - 1
+        done = {**item, "arguments": arguments, "status": "incomplete" if cut else "completed"}
         yield {"type": "response.output_item.done", "output_index": number, "item": done}
     usage = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
     usage |= {

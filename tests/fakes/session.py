@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from agent.call_control import CallControl
 from agent.line import Audio
 from agent.llm import ToolCall
 from agent.realtime import Answering, Brief, RealtimeEvent, ReplyAudio, ReplyEnded, Words
@@ -16,6 +17,7 @@ class FakeSession:
     """Its time in the caller's sound is that of the loop, from its making on."""
 
     name = product = "fake-duplex"
+    full_duplex = False
 
     def __init__(self) -> None:
         self.brief: Callable[[], Brief] = lambda: Brief("")
@@ -113,6 +115,7 @@ class SpeakingCaller:
 
     def __init__(self, line: FakeLine, session: FakeSession) -> None:
         self.line, self.session = line, session
+        self.call_control: CallControl
         line.incoming.put_nowait(Audio(b"\xff" * 1600, now()))  # the noise floor
 
     async def sound(self, seconds: float, *, loud: bool = True) -> None:

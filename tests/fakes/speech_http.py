@@ -1,4 +1,4 @@
-"""Voices by HTTP as local servers, as strict as the real ones: OpenAI's speech, Amazon Polly, ElevenLabs' dialogue."""
+"""Voices by HTTP as local servers, as strict as the real ones: OpenAI's speech, Amazon Polly."""
 
 import asyncio
 import hashlib
@@ -133,30 +133,3 @@ class FakePolly(SpeechHttp):
         kinds = {429: (400, "ThrottlingException"), 503: (503, "ServiceUnavailableException")}
         told, kind = kinds.get(status, (status, "InvalidParameterValueException"))
         return told, {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/com.amazon.coral.availability/"}
-
-
-class FakeDialogue(SpeechHttp):
-    """ElevenLabs' text-to-dialogue."""
-
-    def understand(self, exchange):
-        if (exchange.method, exchange.path) != ("POST", "/v1/text-to-dialogue/stream"):
-            return 404, "Not Found", ""
-        if exchange.headers.get("xi-api-key") != self.key:
-            return 401, "invalid_api_key", ""
-        fields = json.loads(exchange.body)
-        inputs = fields.get("inputs")
-        known = {"output_format", "enable_logging"}
-        if (
-            exchange.query.keys() - known
-            or exchange.query.get("output_format") != "ulaw_8000"
-            or "enable_logging" in fields
-            or not fields.get("model_id", "").startswith("eleven_v")
-        ):
-            return 400, "this fake speaks ulaw_8000 with v3 and v4 only", ""
-        if not isinstance(inputs, list) or any(set(one) != {"text", "voice_id"} for one in inputs):
-            return 422, "inputs", ""
-        return 0, "", inputs[0]["text"]
-
-    def error(self, code, words):
-        code = "invalid_api_key" if words == "invalid_api_key" else code
-        return {"detail": {"status": code, "message": words}}

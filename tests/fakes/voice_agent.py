@@ -9,6 +9,15 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.realtime_server import STALE, EndError, RealtimeServer, Say, Talk
 
 SESSION = {"agent_id", "system_prompt", "greeting", "input", "output", "tools", "webhook"}
+INPUT = {
+    *("type", "format", "keyterms", "language_codes", "transcription_mode", "transcription_prompt"),
+    *("continuous_partials", "turn_detection", "voice_focus", "voice_focus_threshold"),
+}
+TOOL = {
+    *("type", "name", "description", "parameters", "execution_mode", "timeout_seconds", "response_instructions"),
+    *("http", "session_update"),
+}
+HELLOS = ("session.update", "session.resume", "session.end")
 PCMU = {"encoding": "audio/pcmu"}
 
 
@@ -38,6 +47,8 @@ class AgentTalk(Talk):
 
     async def obey(self, fields: dict[str, Any]) -> bool:
         match fields["type"]:
+            case kind if not self.ready and kind not in HELLOS:
+                raise EndError("invalid_format", "session.update or session.resume comes first")
             case "session.update" if not self.ready:
                 await self._configure(fields["session"])
             case "session.update" if set(fields["session"]) == {"system_prompt"}:
@@ -51,9 +62,9 @@ class AgentTalk(Talk):
                 if fields["session_id"] not in known:
                     raise EndError("session_not_found", "no such session")
                 await self._ready(fields["session_id"])
-            case "input.audio" if self.ready and self._too_early(fields["audio"]):
+            case "input.audio" if self._too_early(fields["audio"]):
                 await self.send("session.error", code="audio_rate_violation", message="too fast", timestamp=1)
-            case "input.audio" if self.ready:
+            case "input.audio":
                 await self.hear(fields["audio"])
             case "tool.result":
                 json.loads(fields["result"])
@@ -66,10 +77,8 @@ class AgentTalk(Talk):
                 await self.send("session.ended", session_duration_seconds=1, audio_duration_seconds=1)
                 await self.session.connection.close(1000)
                 return False
-            case other if self.ready:
+            case other:
                 await self.send("session.error", code="invalid_format", message=f"unknown: {other}", timestamp=1)
-            case _:
-                raise EndError("invalid_format", "session.update comes first")
         return True
 
     def _too_early(self, audio: str) -> bool:
@@ -84,8 +93,12 @@ class AgentTalk(Talk):
         formats = [session.get(way, {}).get("format") for way in ("input", "output")]
         if set(session) - SESSION or formats != [PCMU, PCMU]:
             raise EndError("invalid_config", f"extra keys: {set(session) - SESSION}")
-        if any("function" in tool for tool in session.get("tools", ())):
-            raise EndError("invalid_config", "tools are flat")
+        hearing = session["input"]
+        if set(hearing) - INPUT or not 1 <= len(hearing.get("language_codes", "a")) <= 10:
+            raise EndError("invalid_value", f"input: {hearing}")
+        for tool in session.get("tools", ()):
+            if set(tool) - TOOL or tool.get("execution_mode", "hold") not in ("hold", "interactive"):
+                raise EndError("invalid_config", f"tools are flat: {tool}")
         await self._ready(f"sess{len(self.server.sessions)}")
         if session.get("greeting"):
             await self.reply(session["greeting"])

@@ -30,7 +30,7 @@ class Composed:
         compose([self._file], "up", "--detach", "--no-build", *services, variables=self._variables)
         told = yaml.safe_load(self._file.read_text())["services"]
         for service in services or told:
-            if self.inspected(service)["GatewayConfig"].get("Healthcheck"):
+            if self.inspected(service)["Config"].get("Healthcheck"):
                 self.until_healthy(service)
 
     def stop(self, service: str) -> None:

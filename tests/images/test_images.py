@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.records import StoreOptions
-from sipgw.records.store import CallFilter, Store
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.store import Store
 from sipgw.sip.uri import Uri
 from tests.images.composed import Composed, composed, volume
 from tests.images.engine import missing, podman
@@ -99,8 +100,8 @@ def assert_confined(running: Composed, service: str) -> None:
 def test_an_image_has_what_runs_and_nothing_else(name: str, models: bool, limit: int) -> None:
     (told,) = json.loads(podman("image", "inspect", name).stdout)
     assert told["Size"] < limit * 1e6, "bytes"
-    assert told["GatewayConfig"]["User"] == "10001"
-    assert not [one for one in told["GatewayConfig"]["Env"] if "KEY" in one or "PASSWORD" in one]
+    assert told["Config"]["User"] == "10001"
+    assert not [one for one in told["Config"]["Env"] if "KEY" in one or "PASSWORD" in one]
     root = Path(podman("image", "mount", name).stdout.strip())
     try:
         (packages,) = (root / "opt/sipgw/lib").glob("python3.*/site-packages")

@@ -1,10 +1,14 @@
 """baresip, an independent softphone from Debian, run headless: it plays one WAV file and records what it hears."""
 
 import contextlib
+import signal
 import subprocess
+import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from tests.waiting import HANG
 
 CONFIG = """\
 module_path /usr/lib/baresip/modules
@@ -52,11 +56,19 @@ class Baresip:
         (folder / "contacts").write_text("")
         self.target = target
 
-    def call(self, seconds: float) -> str:
-        """Dial the target, hold the call for `seconds`, hang up, and return everything that baresip printed."""
+    def call(self, seconds: float, heard: Callable[[], bool] = lambda: False) -> str:
+        """Dial the target, hang up after `seconds` or once it is `heard`; returns everything that baresip printed."""
         command = ["baresip", "-f", str(self.folder), "-4", "-e", f"d{self.target}", "-t", str(int(seconds))]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
-        return ran.stdout + ran.stderr
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            while process.poll() is None:
+                if heard():
+                    process.send_signal(signal.SIGINT)
+                    break
+                time.sleep(0.2)
+            return process.communicate(timeout=HANG)[0]
+        finally:
+            process.kill()
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator["subprocess.Popen[str]"]:

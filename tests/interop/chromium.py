@@ -23,7 +23,10 @@ window.RTCPeerConnection = class extends Made { constructor(...all) { super(...a
 
 
 def microphone(folder: Path, *parts: float | Path, name: str = "microphone") -> Path:
-    """A file for Chromium to speak once: numbers are seconds of silence."""
+    """A file for Chromium to speak once: numbers are seconds of silence.
+
+    It begins when the page asks for the microphone, and the call some seconds later: say again what must be heard.
+    """
     sound = b"".join(b"\xff" * int(8000 * part) if isinstance(part, float) else read_ulaw(part) for part in parts)
     with wave.open(str(folder / f"{name}.wav"), "wb") as file:
         file.setnchannels(1)
@@ -62,8 +65,9 @@ def browsing(microphone: Path | None, *, allow: bool = True) -> Iterator:
 @contextlib.contextmanager
 def people(*microphones: Path | None, allow: bool = True) -> Iterator[list]:
     """A Playwright context for each, in a browser of its own."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=HANG * 1000)
     with sync_playwright() as playwright, contextlib.ExitStack() as stack:
         contexts = []
         for microphone in microphones:
@@ -71,5 +75,5 @@ def people(*microphones: Path | None, allow: bool = True) -> Iterator[list]:
             stack.callback(browser.close)
             contexts.append(browser.new_context())
             contexts[-1].add_init_script(KEEP)
-            contexts[-1].set_default_timeout(30_000)
+            contexts[-1].set_default_timeout(HANG * 1000)
         yield contexts

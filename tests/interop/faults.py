@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sipgw.records.cdr.writer import INTERRUPTED
-from sipgw.records.store import CallFilter
+from sipgw.records.store.calls import CallFilter
 from sipgw.sip.leg import Leg
 from tests.callee import Callee
 from tests.interop.frozen import freeze, thaw
@@ -27,7 +27,7 @@ from tests.waiting import HANG, until
 CALLS, RATE, SECONDS = 42, 6.0, 6.0
 TALKING = 12
 """Calls that are up when it happens."""
-RINGS = 3.0
+RINGS = 4.0
 """Seconds until the second picks up."""
 ANSWERED, RINGING, LATER = range(3)
 """The last digits of those who have been promised a call."""
@@ -110,8 +110,9 @@ def suffered(running: Stack, folder: Path, fault: Fault) -> Noticed:
     callee.legs.clear()
     callee.takes = _takes
     since = {at: len(running.gateways[at].log) for at in range(2)}
+    at = asyncio.run(_promised(running, fault.waiting))
     with load(folder / "sipp", running.edge.port, CALLS, RATE, SECONDS, patience=12) as callers:
-        at = asyncio.run(_promised(running, fault.waiting, since))
+        asyncio.run(_talking(running, fault.waiting, since))
         gateway = running.gateways[at]
         fault.strike(running, at)
         had = _going(gateway.log[since[at] :])
@@ -146,16 +147,23 @@ def _going(log: list[str]) -> frozenset[str]:
     return frozenset(began - ended)
 
 
-async def _promised(running: Stack, numbers: list[str], since: dict[int, int]) -> int:
-    """Wait for the moment; returns which gateway has the call that rings."""
+async def _promised(running: Stack, numbers: list[str]) -> int:
+    """Have one pick up and another hear it ring; returns which gateway has the call that rings.
+
+    Before the callers come: they stay for seconds only, and a busy gateway may try such a call again a minute later.
+    """
     legs = running.carrier.callee.legs
-    for number, seconds in zip(numbers, (0, 0, 5), strict=True):
-        await running.plan(number, number, seconds)
+    for number in (numbers[ANSWERED], numbers[RINGING]):
+        await running.plan(number, number, 0)
     await job_is(running, numbers[ANSWERED], "done")
-    await until(lambda: len(legs) == 2)
+    await until(lambda: numbers[RINGING] in [leg.request.uri.user for leg in legs])
+    return next(running.ports.index(leg.source.port) for leg in legs if leg.request.uri.user == numbers[RINGING])
+
+
+async def _talking(running: Stack, numbers: list[str], since: dict[int, int]) -> None:
+    """Wait for the moment, behind which the third call becomes due."""
+    await running.plan(numbers[LATER], numbers[LATER], 4)
     await until(lambda: sum(len(_going(running.gateways[one].log[since[one] :])) for one in since) >= TALKING)
-    (at,) = (running.ports.index(leg.source.port) for leg in legs if leg.request.uri.user == numbers[RINGING])
-    return at
 
 
 async def _kept(running: Stack, numbers: list[str]) -> list[int]:

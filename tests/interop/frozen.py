@@ -1,5 +1,6 @@
 """A process that stands still with all that it has started: nothing is refused, nothing is answered."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,19 +15,22 @@ def children(pid: int) -> list[int]:
 def family(pid: int) -> Iterator[int]:
     """A process and all that it has started."""
     yield pid
-    for child in children(pid):
-        yield from family(child)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for child in children(pid):
+            yield from family(child)
 
 
 def freeze(process: subprocess.Popen[bytes] | None) -> None:
     """Parents first, so that no child is born meanwhile."""
     assert process
     for one in family(process.pid):
-        os.kill(one, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGSTOP)
 
 
 def thaw(process: subprocess.Popen[bytes] | None) -> None:
     """Let it go on, if it has not ended."""
     if process and process.poll() is None:
-        for one in family(process.pid):
-            os.kill(one, signal.SIGCONT)
+        for one in list(family(process.pid)):
+            with contextlib.suppress(ProcessLookupError):  # it had been told to end before it was stopped
+                os.kill(one, signal.SIGCONT)

@@ -41,6 +41,7 @@ modparam("tls", "certificate", "{certificate}")
 modparam("tls", "private_key", "{certificate}")
 modparam("rr", "enable_double_rr", 1)
 modparam("registrar|nathelper", "received_avp", "$avp(RECEIVED)")
+{flows}
 request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (is_method("REGISTER")) {{
@@ -66,14 +67,42 @@ onreply_route {{
 }}
 """
 
+FLOWS = """modparam("registrar", "outbound_mode", 1)
+modparam("registrar", "flow_timer", {})"""
+PROXY = """\
+#!KAMAILIO
+log_stderror=yes
+children=1
+auto_aliases=no
+listen=udp:127.0.0.1:{port}
+listen=tcp:127.0.0.1:{port}
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+loadmodule "kex.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+request_route {{
+  $du = "sip:127.0.0.1:{there}";
+  t_relay();
+}}
+"""
+
 
 @contextlib.contextmanager
 def kamailio(
-    folder: Path, port: int, tls_port: int, certificate: Path, domain: str = "", *, nat: bool = True
+    folder: Path,
+    port: int,
+    tls_port: int,
+    certificate: Path,
+    domain: str = "",
+    *,
+    nat: bool = True,
+    flow_timer: int = 0,
 ) -> Iterator[None]:
     """Run it until the block ends; user ``agent`` with password ``s3cret`` may register.
 
-    With `nat` it sends to where we were seen, as carriers do; without, to our Contact, as the textbook says.
+    With `nat` it sends to where we were seen, as carriers do; without, to our Contact, as the textbook says. With a
+    `flow_timer` it takes part in flows (RFC 5626).
     """
     config = CONFIG.format(
         port=port,
@@ -83,15 +112,31 @@ def kamailio(
         register="fix_nated_register();" if nat else "",
         in_dialog="handle_ruri_alias();" if nat else "",
         reply="set_contact_alias();" if nat else "",
+        flows=FLOWS.format(flow_timer) if flow_timer else "",
     )
-    (folder / "kamailio.cfg").write_text(config)
-    command = ["kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8"]
-    log = folder / "kamailio.log"
+    with _running(folder, "kamailio", config, tls_port):
+        yield
+
+
+@contextlib.contextmanager
+def plain_proxy(folder: Path, port: int, there: int) -> Iterator[None]:
+    """A proxy before the server at port `there`, which knows nothing of flows and leaves no Record-Route."""
+    with _running(folder, "proxy", PROXY.format(port=port, there=there), port):
+        yield
+
+
+@contextlib.contextmanager
+def _running(folder: Path, name: str, config: str, port: int) -> Iterator[None]:
+    """Run it until the block ends, which begins when it listens on TCP port `port`."""
+    (folder / f"{name}.cfg").write_text(config)
+    (folder / name).mkdir(exist_ok=True)
+    command = ["kamailio", "-f", str(folder / f"{name}.cfg"), "-DD", "-E", "-m", "32", "-M", "8"]
+    log = folder / f"{name}.log"
     with log.open("w") as out:
-        process = subprocess.Popen([*command, "-Y", str(folder)], stdout=out, stderr=out)
+        process = subprocess.Popen([*command, "-Y", str(folder / name)], stdout=out, stderr=out)
     try:
         until = time.monotonic() + HANG
-        while not _listens(tls_port):
+        while not _listens(port):
             assert process.poll() is None and time.monotonic() < until, log.read_text()[-3000:]
             time.sleep(0.05)
         yield

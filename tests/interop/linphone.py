@@ -1,7 +1,9 @@
 """linphonec, the console build of Linphone from Debian: it plays one WAV file and records what it hears."""
 
 import subprocess
+import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.waiting import HANG
@@ -37,8 +39,8 @@ class Linphone:
         self._target = target
         self._recording = folder / "heard.wav"
 
-    def call(self, seconds: float) -> str:
-        """Dial the target, hold the call for `seconds`, hang up, and return everything that linphonec printed."""
+    def call(self, seconds: float, heard: Callable[[], bool] = lambda: False) -> str:
+        """Dial the target, hang up after `seconds` or once it is `heard`; returns everything that linphonec printed."""
         command = ["linphonec", "-c", str(self.folder / "linphonerc")]
         process = subprocess.Popen(
             command,
@@ -51,13 +53,13 @@ class Linphone:
         assert process.stdin
         lines = ("ipv6 disable", "soundcard use files", f"record {self._recording}", f"call {self._target}")
         try:
-            for pause, line in (
-                *((1.0, line) for line in lines),
-                (1.0, f"play {self._speech}"),
-                (seconds, "terminate"),
-            ):
-                self._wait(process, pause)
+            for line in (*lines, f"play {self._speech}"):
+                self._wait(process, 1.0)
                 print(line, file=process.stdin, flush=True)
+            until = time.monotonic() + seconds
+            while time.monotonic() < until and not heard():
+                self._wait(process, 0.2)
+            print("terminate", file=process.stdin, flush=True)
             self._wait(process, 1.0)
             return process.communicate("quit\n", timeout=HANG)[0]
         finally:

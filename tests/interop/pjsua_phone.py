@@ -1,10 +1,12 @@
 """PJSIP (pjsua2) as a phone with SRTP, in a process of its own: it plays a WAV file and records what it hears.
 
-Arguments: URI, file to play, file to record, seconds, SRTP (0 off, 1 optional, 2 mandatory). Prints the call's own
-account of its media at the end.
+Arguments: URI, file to play, file to record, seconds, SRTP (0 off, 1 optional, 2 mandatory), and perhaps "ice". It
+hangs up when its standard input has ended, after so many seconds at the earliest. Prints the call's own account of its
+media at the end.
 """
 
 import sys
+import threading
 import time
 
 import pjsua2 as pj
@@ -33,7 +35,7 @@ class Phone(pj.Call):
 
 
 def main() -> None:
-    uri, said, heard, seconds, srtp = sys.argv[1:]
+    uri, said, heard, seconds, srtp, *more = sys.argv[1:]
     endpoint = pj.Endpoint()
     endpoint.libCreate()
     config = pj.EpConfig()
@@ -49,14 +51,19 @@ def main() -> None:
     options.idUri = "sip:caller@127.0.0.1"
     options.mediaConfig.srtpUse = int(srtp)
     options.mediaConfig.srtpSecureSignaling = 0
-    options.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+    if "ice" in more:  # it makes no candidates of a loopback address; its checks go out by that all the same
+        options.natConfig.iceEnabled = True
+    else:
+        options.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
     account = pj.Account()
     account.create(options)
     call = Phone(account, said, heard)
     call.makeCall(uri, pj.CallOpParam(True))
     until = time.monotonic() + float(seconds)
     half = time.monotonic() + float(seconds) * 0.6
-    while time.monotonic() < until:
+    enough = threading.Thread(target=sys.stdin.read, daemon=True)
+    enough.start()
+    while time.monotonic() < until or (enough.is_alive() and call.isActive()):
         endpoint.libHandleEvents(50)
         if time.monotonic() > half and call.isActive():
             half = until

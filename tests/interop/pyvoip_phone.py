@@ -1,10 +1,12 @@
-"""A caller made of pyVoIP 1.6.8, in a process of its own: ``pyvoip_phone.py PORT LOCAL_PORT SAID HEARD SECONDS``.
+"""A caller made of pyVoIP 1.6.8, in a process of its own: ``pyvoip_phone.py PORT LOCAL_PORT SAID HEARD``. It hangs up
+when its standard input ends.
 
 pyVoIP (GPL-3) is a phone of somebody else here, and never imported by anything else. SAID and HEARD are mu-law files.
 Its audio is unsigned 8-bit, so half of what it says and hears is rounded away: see docs/from-pyvoip.md.
 """
 
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -29,7 +31,7 @@ class PeerPhone(VoIPPhone):
 
 
 def main() -> int:
-    port, local_port, said, heard, seconds = sys.argv[1:]
+    port, local_port, said, heard = sys.argv[1:]
     phone = PeerPhone("127.0.0.1", int(port), int(local_port))
     phone.start()
     time.sleep(1.5)  # it begins to listen a second after its start
@@ -43,9 +45,13 @@ def main() -> int:
     speech = audioop.bias(audioop.ulaw2lin(Path(said).read_bytes(), 1), 1, 128)
     call.write_audio(speech)
     record = bytearray()
-    until = time.monotonic() + float(seconds)
-    while time.monotonic() < until and call.state is CallState.ANSWERED:
-        record += audioop.lin2ulaw(audioop.bias(call.read_audio(FRAME, blocking=True), 1, -128), 1)
+
+    def hear() -> None:
+        while call.state is CallState.ANSWERED:  # it waits while the other side is silent
+            record.extend(audioop.lin2ulaw(audioop.bias(call.read_audio(FRAME, blocking=True), 1, -128), 1))
+
+    threading.Thread(target=hear, daemon=True).start()
+    sys.stdin.read()
     Path(heard).write_bytes(record)
     if call.state is CallState.ANSWERED:
         call.hangup()

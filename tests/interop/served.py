@@ -87,6 +87,12 @@ class Served:
             assert time.monotonic() < until, f"{len(rows)} of {count} calls ended; log:\n" + "".join(self.log[-40:])
             time.sleep(0.1)
 
+    def heard(self, words: str, times: int) -> bool:
+        """Whether so many turns have ended of which a caller heard these words."""
+        with contextlib.closing(sqlite3.connect(self._database)) as database:
+            told = database.execute("SELECT count(*) FROM turns WHERE heard LIKE ?", (f"%{words}%",))
+            return int(told.fetchone()[0]) >= times
+
 
 ALIVE: list[Served] = []
 """The gateways that run now."""

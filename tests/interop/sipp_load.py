@@ -73,11 +73,13 @@ def load(
         '<recv response="200" rrs="true"><action>'
         f'<ereg regexp=".*" search_in="hdr" header="To:" assign_to="them"/>{_note(ANSWERED)}</action></recv>'
     )
+    # By its transaction: else a doubled 200 to the INVITE counts as the answer to a BYE that was lost.
+    bye = request("BYE", 2, ROUTED).replace("<send", '<send start_txn="bye"', 1)
     talking = f'<recv request="BYE" timeout="{seconds * 1000:.0f}" ontimeout="1"><action>{_note(TOLD)}</action></recv>'
     steps = scenario(
         invite(), answered, request("ACK", 1, ROUTED),
         talking, reply(200, "OK").replace("<send>", '<send next="2">'),
-        '<label id="1"/>', request("BYE", 2, ROUTED), f'<recv response="200"><action>{_note(WELL)}</action></recv>',
+        '<label id="1"/>', bye, f'<recv response="200" response_txn="bye"><action>{_note(WELL)}</action></recv>',
         '<label id="2"/>',
     )  # fmt: skip
     (folder / "calls.xml").write_text(steps)

@@ -15,7 +15,8 @@ from typing import Any
 
 from sipgw.config.records import StoreOptions
 from sipgw.outbound.jobs import Job, Jobs
-from sipgw.records.store import CallFilter, Store
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.store import Store
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions

@@ -14,7 +14,7 @@ from tests.interop.scenario import reply, scenario, wanted
 from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_machine_detection import talk
 from tests.ports import free_ports
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 TRUNK = """
@@ -102,7 +102,20 @@ def test_sipp_tells_why_not(tmp_path: Path, status: int, reason: str, code: int,
         wanted("ACK"),
     )
     (tmp_path / "uas.xml").write_text(scenario(*steps).replace("[last_To:]", "[last_To:];tag=[pid]T[call_number]"))
-    command = ["sipp", "-sf", "uas.xml", "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin", "-timeout", "60"]
+    command = [
+        "sipp",
+        "-sf",
+        "uas.xml",
+        "-i",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-m",
+        "1",
+        "-nostdin",
+        "-timeout",
+        SIPP_LIMIT,
+    ]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sipp:
         ran = sipgw_call(tmp_path)
         assert sipp.wait(HANG) == 0, ran.stdout + ran.stderr

@@ -9,7 +9,7 @@ from agent.records import AgentSays, TurnEnded
 from sipgw.config.config import parse
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event
 from sipgw.gateway.gateway import Gateway
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.sip.uri import Uri
 from sipgw.web.server import Dashboard
 from tests.calling import Phone

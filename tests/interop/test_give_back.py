@@ -7,7 +7,7 @@ import pytest
 from playwright import async_api as playwright
 
 from agent.ulaw import level
-from sipgw.calls.transfers import GIVEN_BACK
+from sipgw.calls.conference import GIVEN_BACK
 from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_bridged_transfer import murmur, until
@@ -49,7 +49,7 @@ def test_the_agent_goes_on_and_knows_what_its_colleague_has_told_it(tmp_path: Pa
             page.set_default_timeout(30_000)
             wrong: list[str] = []
             page.on("pageerror", lambda error: wrong.append(str(error)))
-            await page.goto(dashboard.url)
+            await page.goto(f"{dashboard.url}live")
             await page.get_by_role("button", name="Act on the call of").click()
             await page.get_by_role("button", name="Take over").click()
             said, floor = page.locator("dialog [data-said]"), page.locator("tr[data-call] [data-field=turn]")

@@ -17,7 +17,7 @@ from tests.cloud import Cloud, cloud
 from tests.interop.test_sipp_uas import listening
 from tests.ports import free_ports
 from tests.recipes import OFFER, written
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 pytestmark = pytest.mark.programs("kamailio")
 
@@ -31,13 +31,16 @@ class Proxy:
     port: int
     phone: int
     """Where user 200 is."""
+    desks: int
+    """Where the users 201 to 299 are."""
 
 
 @contextlib.asynccontextmanager
 async def kamailio(folder: Path) -> AsyncIterator[Proxy]:
-    proxy = Proxy(free_ports(), free_ports())
+    proxy = Proxy(free_ports(), free_ports(), free_ports())
     text = (HERE / "kamailio_proxy.cfg").read_text()
-    for word, value in (("PORT", proxy.port), ("DOMAIN", DOMAIN), ("PASSWORD", PASSWORD), ("PHONE", proxy.phone)):
+    words = {"PORT": proxy.port, "DOMAIN": DOMAIN, "PASSWORD": PASSWORD, "PHONE": proxy.phone, "DESKS": proxy.desks}
+    for word, value in words.items():
         text = text.replace(word, str(value))
     config = folder / "kamailio.cfg"
     config.write_text(text)
@@ -84,7 +87,7 @@ async def state(world: Cloud, wanted: str) -> str:
 
 async def sipp(folder: Path, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        "sipp", *arguments, "-i", "127.0.0.1", "-nostdin", "-timeout", "40", "-timeout_error", "-trace_err",
+        "sipp", *arguments, "-i", "127.0.0.1", "-nostdin", "-timeout", SIPP_LIMIT, "-timeout_error", "-trace_err",
         cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     printed, _ = await process.communicate()
@@ -97,7 +100,7 @@ async def sipp(folder: Path, *arguments: str) -> None:
 def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
     async def scenario() -> None:
         async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, transport) as world:
-            assert await state(world, "registered") == "registered for 300 s", "what the recipe asks for"
+            assert await state(world, "registered") == "registered for 120 s", "what the recipe asks for"
             (tmp_path / "domain.csv").write_text(f"SEQUENTIAL\n{DOMAIN}\n")
             options = ["-sf", str(HERE / "sipp" / "through_proxy.xml"), "-inf", "domain.csv", "-s", "agent", "-m", "5"]
             await sipp(tmp_path, f"127.0.0.1:{proxy.port}", *options, "-r", "5", "-auth_uri", f"agent@{DOMAIN}")

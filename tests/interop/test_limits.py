@@ -9,7 +9,7 @@ import pytest
 from tests.interop.scenario import answered, invite, refused, request, response, scenario, wanted
 from tests.interop.scenario import reply as answer_with
 from tests.interop.served import served
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -33,7 +33,7 @@ def sipp(port: int, folder: Path, name: str, *steps: str) -> "subprocess.Popen[s
     file = folder / f"{name}.xml"
     file.write_text(scenario(*steps))
     command = ["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-sf", str(file), "-m", "1", "-nostdin",
-               "-timeout", "30", "-timeout_error"]  # fmt: skip
+               "-timeout", SIPP_LIMIT, "-timeout_error"]  # fmt: skip
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

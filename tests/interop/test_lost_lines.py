@@ -16,7 +16,7 @@ from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.interop.scenario import SDP, answered, invite, reply, request, scenario, wanted
 from tests.outbound.test_call_out import NUMBER, calling_out
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 G729 = SDP.format(port=6000).replace("AVP 0 101", "AVP 18").replace("a=rtpmap:101 telephone-event/8000\n", "")
 LATE_OFFER = invite().replace(SDP.format(port=6000), "").replace("Content-Type: application/sdp\n", "")
@@ -58,7 +58,7 @@ def test_a_line_that_broke_was_not_hung_up(
         async with cloud(tmp_path, [], []) as world, asyncio.timeout(HANG):
             sipp = await asyncio.create_subprocess_exec(
                 "sipp", f"127.0.0.1:{world.gateway.endpoint.port}", "-i", "127.0.0.1", "-sf", "caller.xml", "-m", "1",
-                "-nostdin", "-timeout", "30", "-timeout_error",
+                "-nostdin", "-timeout", SIPP_LIMIT, "-timeout_error",
                 cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             )  # fmt: skip
             shown, _ = await sipp.communicate()

@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -244,7 +245,7 @@ def moved(call: Dialog, number: int, to: Sound) -> None:
     call.phone.send(call.ack(number=number))
 
 
-def counted(gateway: Served, call: Dialog) -> dict[str, int]:
+def counted(gateway: Served, call: Dialog) -> dict[str, Any]:
     """What the record says of its packets, once it has ended."""
     call.bye()
     until = time.monotonic() + HANG
@@ -296,3 +297,5 @@ def test_a_third_host_that_was_faster_than_the_caller_has_no_part_in_the_call(ga
         counts = counted(gateway, call)
     assert counts["received"] >= 100 - CLOSE, counts
     assert counts["foreign"] >= 50, counts
+    (stranger,) = (one for one in counts["refused_sources"] if one["host"] == "127.0.0.3")
+    assert stranger["reason"] == "foreign" and stranger["packets"] == counts["foreign"], counts

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.registration import RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
+from sipgw.tools.init.answers import RECIPES
 from tests.fakes.assemblyai import FakeAssemblyAI
 from tests.fakes.carriers.carrier import Call, Carrier
 from tests.fakes.carriers.pbx import Pbx

@@ -8,7 +8,9 @@ import pytest
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
 from sipgw.records.cdr.writer import INTERRUPTED, CdrWriter
-from sipgw.records.store import CallFilter, Store, StoreError
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.engine import StoreError
+from sipgw.records.store.store import Store
 from sipgw.sip.uri import Uri
 from tests.cdr_events import a_call, at
 from tests.interop.postgresql import Server, postgresql, server

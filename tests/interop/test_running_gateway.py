@@ -24,7 +24,7 @@ from sipgw.cli.running import RunningGateway, call_by, found
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.events import Disposition, Event
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.sip.leg import Leg
 from sipgw.trunks.route_selector import NotDialled
 from sipgw.web.accounts import Accounts

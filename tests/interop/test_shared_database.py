@@ -22,7 +22,7 @@ from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.leg import Leg

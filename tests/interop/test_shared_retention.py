@@ -15,9 +15,10 @@ from sipgw.gateway.forgetting import forget_everywhere
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts.hosts import GONE
 from sipgw.records.artifacts.retention import LOST
-from sipgw.records.store import CallFilter, CallRecord, Store
+from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.spool import Spool
-from sipgw.records.store.tables import SpoolRecord
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord, SpoolRecord
 from sipgw.web.accounts import Accounts
 from tests.cdr_events import add_call
 from tests.interop.postgresql import Server, server

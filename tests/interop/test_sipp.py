@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -42,7 +42,7 @@ def guarded():
 def sipp(port: str, folder: Path, *options: str) -> str:
     """Run SIPp; every call must succeed. Returns its last screen."""
     screen = folder / "screen.txt"
-    command = ["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-nostdin", "-timeout", "60", "-timeout_error"]
+    command = ["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-nostdin", "-timeout", SIPP_LIMIT, "-timeout_error"]
     command += ["-trace_screen", "-screen_file", str(screen), *options]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-1000:]

@@ -18,7 +18,7 @@ from sipgw.sip.uri import Uri
 from tests.interop.test_sipp import sipp
 from tests.interop.test_sipp_uas import ended, listening
 from tests.ports import free_ports
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -77,7 +77,7 @@ def with_sipp(folder: Path, scenario: str, transport: str, call: Callable[[Endpo
     """Let a SIPp play `scenario` for a call of ours; returns its exit status, 0 if it was followed to the end."""
     port = free_ports()
     command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-m", "1"]
-    command += ["-nostdin", "-t", "t1" if transport == "tcp" else "u1", "-timeout", "40", "-timeout_error"]
+    command += ["-nostdin", "-t", "t1" if transport == "tcp" else "u1", "-timeout", SIPP_LIMIT, "-timeout_error"]
 
     async def limited() -> None:
         options = EndpointOptions("127.0.0.1", 0)

@@ -25,7 +25,7 @@ from tests.interop.scenario import (
     scenario,
     wanted,
 )
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 pytestmark = [pytest.mark.usefixtures("quick_people"), pytest.mark.programs("sipp")]
 
@@ -36,7 +36,7 @@ async def sipp(folder: Path, port: int, steps: str) -> None:
     """Run the steps as a caller; SIPp insists on each of them."""
     (folder / "steps.xml").write_text(steps)
     command = ["sipp", f"127.0.0.1:{port}", "-sf", "steps.xml", "-i", "127.0.0.1", "-m", "1", "-nostdin"]
-    command += ["-timeout", "30", "-timeout_error", "-trace_err", "-error_file", "errors.txt"]
+    command += ["-timeout", SIPP_LIMIT, "-timeout_error", "-trace_err", "-error_file", "errors.txt"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )

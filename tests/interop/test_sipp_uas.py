@@ -14,7 +14,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.ports import free_ports
-from tests.waiting import HANG
+from tests.waiting import HANG, SIPP_LIMIT
 
 pytestmark = pytest.mark.programs("sipp")
 
@@ -56,7 +56,7 @@ def with_sipp(folder: Path, transport: str, password: str) -> int:
     """Make one call to a SIPp; returns SIPp's exit status, 0 if its scenario was followed to the end."""
     port = free_ports()
     command = ["sipp", "-sf", str(SCENARIO), "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
-    command += ["-t", "t1" if transport == "tcp" else "u1", "-timeout", "40", "-timeout_error"]
+    command += ["-t", "t1" if transport == "tcp" else "u1", "-timeout", SIPP_LIMIT, "-timeout_error"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sipp:
         try:
 

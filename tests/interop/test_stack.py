@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from sipgw.records.store import CallFilter
+from sipgw.records.store.calls import CallFilter
 from sipgw.sip.leg import Leg
 from tests.callee import Callee
 from tests.interop.frozen import family

@@ -19,8 +19,9 @@ from sipgw.config.records import RecordingOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.events import CallMeasured
+from sipgw.sip.checks import DROP
 from sipgw.sip.digest import Credentials
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
+from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri

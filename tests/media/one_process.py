@@ -90,7 +90,7 @@ class GatewayAndWorker:
         for end in (self._ours, theirs):
             end.setblocking(False)
         self.worker = worker.Worker(theirs)
-        self.worker._epoll.register(theirs)
+        self.worker._path.epoll.register(theirs)
         self.sockets = (self._ours, theirs)
         self.process = MediaProcess("127.0.0.1", (20_000, 32_000), TapOptions(), 0, 1)
         self.process._pipe = SimpleNamespace(  # type: ignore[assignment]

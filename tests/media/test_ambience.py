@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+from media.fast.fallback import SILENT
 from media.g711 import FRAME, SILENCE, level, mixed, to_linear
 from media.process import wire
 from media.process.channel import Frames
@@ -11,7 +12,7 @@ from media.process.wire import Kind
 from media.process.worker_channel import WorkerChannel
 from media.session.ambience import Ambience, Backdrop
 from media.session.relay import Music
-from media.session.sent_levels import SILENT, SentLevels
+from media.session.sent_levels import SentLevels
 from tests.media.test_engine import call, with_engine
 from tests.media.test_engine_bridge import talk, until
 from tests.media.test_session import connected

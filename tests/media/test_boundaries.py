@@ -16,7 +16,7 @@ from media.process import wire
 from media.process.channel import (
     Channel,
     Dead,
-    Digit,
+    DtmfDigit,
     Finished,
     Frames,
     Listened,
@@ -87,13 +87,13 @@ async def nothing_is_missing(pair: GatewayAndWorker, remote: RemoteSide, channel
     assert remote.heard().count(bytes([remote.number]) * FRAME) >= 2 * SECOND - 5, (
         "but for the piece that is being filled"
     )
-    assert [event.key for event in remote.of(Digit)] == ["5"]
+    assert [event.key for event in remote.of(DtmfDigit)] == ["5"]
     assert [event.utterance for event in remote.of(Started) + remote.of(Finished)] == [1, 1]
     assert len(remote.of(Listened)) >= 2 * SECOND / 5 - 5
     assert not remote.of(Dead)
 
 
-SINKS = [Frames, Digit, Started, Finished, Listened]
+SINKS = [Frames, DtmfDigit, Started, Finished, Listened]
 
 
 @pytest.mark.parametrize("kind", SINKS, ids=lambda kind: kind.__name__)

@@ -139,6 +139,7 @@ def test_no_key_is_missed_or_doubled_at_five_percent_loss_and_reordering_by_100_
     assert told == pressed
 
 
+@pytest.mark.slow
 def test_at_ten_percent_in_bursts_of_three_all_but_seven_of_a_thousand_keys_arrive() -> None:
     """Only a key of which not one packet arrives is missed; none is doubled."""
     pressed, told = Network(4, 0.10, burst=3).carry(100_000)

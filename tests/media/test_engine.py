@@ -15,7 +15,7 @@ from media.g711 import FRAME, SILENCE
 from media.process.channel import (
     Channel,
     Dead,
-    Digit,
+    DtmfDigit,
     Finished,
     Frames,
     Heard,
@@ -121,7 +121,7 @@ def test_a_key_is_told():
         async with call(engine) as (phone, _):
             phone.send(0)
             phone.send(1, b"\x0b\x0a\x00\xa0", kind=101)
-            assert (await phone.until(Digit)).key == "#"
+            assert (await phone.until(DtmfDigit)).key == "#"
 
     with_engine(scenario)
 
@@ -193,6 +193,7 @@ def test_a_gateway_that_stands_still_does_not_stop_the_sound_that_is_queued():
     with_engine(scenario)
 
 
+@pytest.mark.slow
 def test_who_is_not_heard_although_they_agreed_to_speak_is_told():
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (phone, channel):
@@ -252,6 +253,7 @@ def test_a_gateway_that_stood_still_does_not_blame_the_media_process(monkeypatch
     with_engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_gateway_that_is_always_late_knows_it():
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine):

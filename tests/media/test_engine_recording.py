@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from media.g711 import FRAME, SILENCE
 from media.process.channel import Channel, Dead, Recorded
 from media.process.engine import MediaEngine
@@ -31,6 +33,7 @@ def sides(path: Path) -> tuple[bytes, bytes]:
     return stereo[0::2], stereo[1::2]
 
 
+@pytest.mark.slow
 def test_both_sides_are_recorded_byte_for_byte_and_side_by_side(tmp_path):
     path = tmp_path / "call.wav"
 
@@ -47,11 +50,13 @@ def test_both_sides_are_recorded_byte_for_byte_and_side_by_side(tmp_path):
     left, right = sides(path)
     assert told.problem == ""
     assert abs(told.seconds - len(left) / 8000) < 0.001
-    assert CALLER * 140 in left
-    assert SPEECH * 140 in right
+    assert left.count(CALLER) >= 140
+    assert right.count(SPEECH) >= 140
+    assert not right.replace(SPEECH, b"").strip(b"\xff"), "silence alone where a busy machine left a slot out"
     assert abs(left.find(CALLER) - right.find(SPEECH)) <= 3 * FRAME, "the caller answered each frame at once"
 
 
+@pytest.mark.slow
 def test_paused_is_silent_on_both_sides_and_keeps_the_time(tmp_path):
     path = tmp_path / "call.wav"
 
@@ -88,6 +93,7 @@ def test_what_is_recorded_when_the_call_ends_is_finished(tmp_path):
     assert len(left) == len(right) >= 24 * FRAME
 
 
+@pytest.mark.slow
 def test_after_a_kill_of_the_media_process_the_file_can_be_played(tmp_path):
     path = tmp_path / "call.wav"
 

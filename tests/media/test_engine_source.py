@@ -11,6 +11,7 @@ from media.process.channel import Channel
 from media.process.engine import MediaEngine
 from media.rtp import packet as rtp
 from media.rtp.source import RUN_PACKETS
+from media.rtp.srtp import Keys
 from tests.media.test_engine import FORMAT, Phone, with_engine
 from tests.waiting import HANG
 
@@ -85,9 +86,13 @@ def test_after_a_move_the_new_side_is_heard_although_the_old_one_goes_on(host: s
             call.channel.connect(FORMAT, new.sock.getsockname())
             call.clock = new
             await call.paced(2 * RUN_PACKETS, old)
+            alone = 2 * RUN_PACKETS + 1  # the new side's first packet comes after one more of the old side
             await call.paced(50, old, new)
             after = await call.all_read(10 + 2 * RUN_PACKETS + 100)
-            assert after["received"] - before["received"] == 50, "all of the new side's"
+            assert after["received"] - before["received"] == alone + 50, "all of the new side's"
+            (old_side,) = (one for one in after["refused_sources"] if one["port"] == old.sock.getsockname()[1])
+            assert (old_side["reason"], old_side["packets"]) == ("foreign", after["foreign"])
+            assert old_side["announced"] < old_side["left"] <= old_side["first"] <= old_side["last"]
             await new.hears()
 
     with_engine(scenario)
@@ -98,16 +103,19 @@ def test_a_third_host_that_comes_first_is_given_up_for_the_caller() -> None:
     async def scenario(engine: MediaEngine) -> None:
         caller, stranger = Side("127.0.0.1", 1), Side("127.0.0.3", 3)
         async with talking(engine, caller, stranger) as call:
-            await call.paced(RUN_PACKETS, stranger)
+            async with asyncio.timeout(HANG):
+                while not (await call.channel.stats())["received"]:  # somebody behind a NAT would have been found
+                    stranger.speak(call.channel)
+                    await asyncio.sleep(0.02)
             call.clock = stranger
             await call.paced(10, stranger)
-            before = await call.all_read(RUN_PACKETS + 10)
-            assert before["received"] > 0, "somebody behind a NAT would have been found"
+            before = await call.all_read(stranger.sent)
+            assert stranger.sent >= RUN_PACKETS + 10
             caller.speak(call.channel)
             await caller.hears()
             call.clock = caller
             await call.paced(50, caller, stranger)
-            after = await call.all_read(RUN_PACKETS + 10 + 101)
+            after = await call.all_read(stranger.sent + 51)
             assert after["received"] - before["received"] == 51
             assert after["foreign"] - before["foreign"] == 50
 
@@ -129,6 +137,25 @@ def test_who_resumes_after_music_of_another_server_is_heard() -> None:
             before = await call.all_read(30 + 2 * RUN_PACKETS)
             await call.paced(50, music, caller)
             after = await call.all_read(30 + 2 * RUN_PACKETS + 100)
-            assert after["received"] - before["received"] == 50
+            assert after["received"] - before["received"] == 1 + 50, "one of the music, before the caller's first"
+            assert after["foreign"] - before["foreign"] == 49
+
+    with_engine(scenario)
+
+
+def test_sound_without_the_agreed_keys_is_told_with_its_source() -> None:
+    keys = Keys("AES_CM_128_HMAC_SHA1_80", b"a" * 30, b"b" * 30)
+
+    async def scenario(engine: MediaEngine) -> None:
+        caller = Side("127.0.0.1", 1)
+        async with talking(engine, caller) as call:
+            call.channel.connect(FORMAT, caller.sock.getsockname(), keys=keys)
+            for _ in range(20):
+                caller.speak(call.channel)
+            async with asyncio.timeout(HANG):
+                while (stats := await call.channel.stats())["unauthentic"] < 20:
+                    await asyncio.sleep(0.01)
+            (one,) = stats["refused_sources"]
+            assert (one["port"], one["reason"], one["packets"]) == (caller.sock.getsockname()[1], "unauthentic", 20)
 
     with_engine(scenario)

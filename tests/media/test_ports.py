@@ -1,11 +1,13 @@
 """Pairs of ports: how they are chosen, and that a call does not get packets of the one before."""
 
+import select
 import socket
 
 import pytest
 
 from media.process.ports import REST, Ports, PortsExhaustedError
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 
 def room(pairs: int) -> tuple[int, int]:
@@ -55,3 +57,20 @@ def test_pairs_of_ipv6() -> None:
     assert pair.rtp.family == pair.rtcp.family == socket.AF_INET6
     ports.retire(pair, 0.0)
     ports.sweep(REST)
+
+
+def test_a_pair_for_both_ip_versions_exchanges_packets_with_both() -> None:
+    first, last = room(1)
+    pair = Ports().open("::", first, last)
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as peer:
+            peer.bind((host, 0))
+            peer.settimeout(HANG)
+            peer.sendto(b"in", (host, pair.port))
+            select.select([pair.rtp], [], [], HANG)
+            data, sender = pair.rtp.recvfrom(2000)
+            assert (data, sender) == (b"in", (host, peer.getsockname()[1])), "never ::ffff:127.0.0.1"
+            pair.rtp.sendto(b"out", sender)
+            assert peer.recv(2000) == b"out"
+    for one in (pair.rtp, pair.rtcp):
+        one.close()

@@ -37,7 +37,7 @@ class Bridged:
 
     def join(self) -> None:
         caller, person = self.channels
-        caller.bridge(person, heard=False)
+        caller.bridge(person)
 
     def part(self) -> None:
         self.channels[0].part()

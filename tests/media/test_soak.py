@@ -94,6 +94,7 @@ def test_a_witness_tells_when_nobody_could_run():
     assert any(end - begin > 0.2 for begin, end in stops) == (granted == "realtime")
 
 
+@pytest.mark.slow
 def test_two_calls_leave_nothing_behind(capsys):
     asyncio.run(run(0.04, 2))
     said = capsys.readouterr().out

@@ -81,9 +81,11 @@ def test_after_a_move_the_old_side_may_go_on_for_as_long_as_it_likes(new: Addres
     call.move(new)
     assert call.address == new, "our sound goes there at once"
     alone = call.hear(overlap, old)[0]
-    assert call.hear(300, old, there)[1] == 300
+    assert alone >= overlap - RUN_PACKETS, "who was left is heard as long as nothing comes from there"
+    together = call.hear(300, old, there)
+    assert together[1] == 300
+    assert together[0] <= 1, "not beside the new side"
     assert call.address == new
-    assert alone <= max(0, overlap - LEFT / EACH)
 
 
 @pytest.mark.faults("F1")
@@ -116,6 +118,14 @@ def test_who_is_new_and_silent_is_not_confused_with_who_has_left() -> None:
     for _ in range(int(LEFT / EACH)):
         call.hear(1, old)
         assert call.address == NEW
+
+
+def test_no_other_stream_of_who_was_left_is_heard() -> None:
+    call, old = Call(), Stream(SDP)
+    call.hear(50, old)
+    call.move(NEW)
+    assert call.hear(1, old) == [1]
+    assert call.hear(50, Stream(SDP, ssrc=5)) == [0]
 
 
 @pytest.mark.faults("F1")

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from media.g711 import SILENCE, level
-from media.process.wire import BRIDGE, Kind, Message, pack_json
+from media.process.wire import NUMBER, Kind, Message, pack_json
 from media.process.worker import Worker
 from media.process.worker_channel import WorkerChannel
 from media.recording.stereo import Recording
@@ -18,7 +18,7 @@ from media.recording.tap import TapOptions
 from media.rtp.rtcp import ReceiverReport
 from media.rtp.srtp import Keys
 from media.session.format import Format
-from media.session.sent_levels import _LEVELS, SentLevels
+from media.session.sent_levels import LEVELS, SentLevels
 
 FRAME = bytes(range(160))
 
@@ -86,7 +86,7 @@ def test_sound_that_arrives_unevenly_shifts_the_levels_by_one_slot_at_most(arriv
     frames = [bytes([code, code | 0x80]) * 80 for code in range(0x20, 0x5C)]
     for frame, arrive in zip(frames, cycle(arrivals), strict=False):
         levels.add(frame)
-        sent += bytes([_LEVELS[level(frame)]])
+        sent += bytes([LEVELS[level(frame)]])
         taken += levels.take(arrive) if arrive else b""
     assert len(taken) == len(frames)
     assert taken == sent[: len(frames)]
@@ -152,7 +152,7 @@ def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
             there = {"format": form, "host": "127.0.0.1", "port": 9, "send": True, "receive": True}
             worker._carry_out(Message(Kind.CONNECT, number, pack_json(there | {"control": None, "keys": keys})))
             worker._carry_out(Message(Kind.LISTEN, number, b"\1"))
-        worker._carry_out(Message(Kind.BRIDGE, 1, BRIDGE.pack(2, 1)))
+        worker._carry_out(Message(Kind.BRIDGE, 1, NUMBER.pack(2)))
         worker._transmit(0, 0)
         for number in (1, 2):
             worker._carry_out(Message(Kind.CLOSE, number))

@@ -9,22 +9,24 @@ import pytest
 import structlog
 
 from agent.errors import ProviderError
-from agent.records import AgentSays, CallerSaid, Outcome
+from agent.records import AgentSays, CallerSaid, Outcome, Turn, TurnEnded
 from media.process.channel import Finished, Frames, Started
 from media.session.playout import Playout
+from sipgw.calls.amd import LONGEST_SCREENING, AmdSetup, AmdTalk
 from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
-from sipgw.calls.screening import ScreenedTalk, Screening
 from sipgw.config.config import GatewayConfig
 from sipgw.events import AnsweredBy, CallReported
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
 from tests.calls.test_cloud_call import records
+from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.outbound.test_machine_detection import talk
-from tests.waiting import HANG
+from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.slow
 
@@ -135,8 +137,8 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
         line = PhoneLine()
         wire, talking = Wire(line), Interrupted(line)
         line.attach(wire)  # type: ignore[arg-type]
-        needs = Screening(line, lambda: talking, message, lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
-        screened = ScreenedTalk(talking, needs)
+        needs = AmdSetup(line, lambda: talking, message, lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        screened = AmdTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             sound = CLOSED + BEEP + silence(3)
@@ -158,9 +160,9 @@ def test_the_log_says_in_which_call_somebody_answered() -> None:
     async def scenario() -> None:
         line = PhoneLine()
         with structlog.contextvars.bound_contextvars(call="the call"):
-            needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+            needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
             talking = Interrupted(line)
-            screened = ScreenedTalk(talking, needs)
+            screened = AmdTalk(talking, needs)
         sound = CLOSED + BEEP + silence(3)
         for at in range(0, len(sound), 160):
             screened.hear(sound[at : at + 160])
@@ -173,7 +175,7 @@ def test_the_log_says_in_which_call_somebody_answered() -> None:
 def test_a_machine_that_does_not_beep_is_spoken_to_after_a_silence(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
-            callee(sound=playing(silence(0.4) + talk(8.0))) as machine,
+            callee(sound=playing(silence(0.4) + talk(13.0))) as machine,
             calling_out(tmp_path, machine, change=leaving) as (world, _),
         ):
             async with asyncio.timeout(HANG):
@@ -207,7 +209,7 @@ def test_a_machine_is_hung_up_on(tmp_path: Path, sound: bytes, kind: str) -> Non
 def test_a_machine_that_hangs_up_first_is_told(tmp_path: Path) -> None:
     def gone(machine: Callee, leg) -> None:
         machine.pick_up(leg)
-        machine.after(8.5, type(leg).hangup, leg)
+        machine.after(16.0, type(leg).hangup, leg)
 
     async def scenario() -> None:
         async with (
@@ -253,8 +255,8 @@ def test_a_call_screen_is_not_hung_up_on() -> None:
         line = PhoneLine()
         line.attach(Wire(line))  # type: ignore[arg-type]
         talking = Interrupted(line)
-        needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
-        screened = ScreenedTalk(talking, needs)
+        needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
+        screened = AmdTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             await asyncio.sleep(0)
@@ -268,5 +270,111 @@ def test_a_call_screen_is_not_hung_up_on() -> None:
             assert not ending.done()
             screened.understand(CallerSaid("Please leave a message after the beep.", final=True))
             assert (await ending).kind == "machine"
+
+    asyncio.run(scenario())
+
+
+def test_a_person_behind_a_call_screen_need_not_greet_whatever_the_sentence_for_it_was() -> None:
+    """A speech-to-speech model has its own wording of it, and in the options there may be a line break."""
+    found: list[AnsweredParty] = []
+    needs = AmdSetup(
+        PhoneLine(), lambda: None, "", lambda report: None, lambda who, why: found.append(who),  # type: ignore[arg-type, return-value]
+        "Acme Store,\nabout a lamp.",
+    )  # fmt: skip
+    one = AmdTalk(Interrupted(PhoneLine()), needs)
+    one.understand(CallerSaid("State your name and the reason for calling.", final=True))
+    one.understand(CallerSaid("Who is this?", final=True))
+    assert found == [AnsweredParty.SCREEN], "before it was told"
+    one.understand(TurnEnded(Turn(said="Acme Store, about a lamp.")))
+    one.understand(CallerSaid("What do you want from me?", final=True))
+    assert found == [AnsweredParty.SCREEN, AnsweredParty.HUMAN]
+
+
+SCREEN = "Hi, if you record your name and reason for calling, I'll see if this person is available."
+PURPOSE = "Acme Store, about the lamp that you ordered."
+
+
+def screened(*, hello: bool) -> tuple[bytes, list[Said]]:
+    """The sound of a call screen, which thanks after a while, and of the person if there is `hello`; and the words."""
+    said = [Said(SCREEN, 500, 2500), Said("Thanks. Please stay on the line.", 7000, 8000)]
+    sound = silence(0.5) + talk(2.0) + silence(4.5) + talk(1.0) + silence(2)
+    if hello:
+        return sound + talk(1.0) + silence(30), [*said, Said("Hello, who is this?", 10_000, 11_000)]
+    return sound, said
+
+
+def with_purpose(config: GatewayConfig) -> GatewayConfig:
+    return replace(leaving(config), agent=replace(leaving(config).agent, screening=PURPOSE))
+
+
+@pytest.mark.faults("D16")
+def test_a_call_screen_is_told_who_calls_and_the_person_is_talked_with(tmp_path: Path) -> None:
+    sound, said = screened(hello=True)
+
+    async def scenario() -> None:
+        async with (
+            callee(sound=playing(sound)) as person,
+            calling_out(
+                tmp_path, person, change=with_purpose, said=said, replies=[Reply(text=["It is Acme Store."])]
+            ) as (world, told),
+        ):
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            answer = sound_of("It is Acme Store.").strip(b"\xff")
+            await until(lambda: bool(person.phones) and answer in person.phones[0].heard())
+            person.legs[0].hangup()
+            assert (await placed.ended()).kind == "callee_hung_up"
+            heard = person.phones[0].heard()
+            assert heard.count(sound_of(PURPOSE).strip(b"\xff")) == 1
+            assert sound_of(MESSAGE[1]).strip(b"\xff") not in heard, "a call screen gets no message"
+            assert len(world.llm.requests) == 1, "what the screen says costs no tokens"
+            assert [event.who for event in told if isinstance(event, AnsweredBy)][-2:] == ["screen", "human"]
+            (record,) = await records(world.gateway)
+            record = await world.gateway.store.call(record["id"])
+            found = [(one["about"]["who"], one["at"]) for one in record["events"] if one["kind"] == "answered_by"]
+            assert [who for who, _ in found][-2:] == ["screen", "human"]
+            assert found[-2][1] < found[-1][1]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("D16")
+def test_a_call_screen_that_hangs_up_is_no_person_that_did(tmp_path: Path) -> None:
+    sound, said = screened(hello=False)
+
+    def declines(machine: Callee, leg) -> None:
+        machine.pick_up(leg)
+        machine.after(9.0, type(leg).hangup, leg)
+
+    async def scenario() -> None:
+        async with (
+            callee(declines, sound=playing(sound)) as person,
+            calling_out(tmp_path, person, change=with_purpose, said=said) as (world, _),
+        ):
+            async with asyncio.timeout(HANG):
+                ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
+            assert ending.kind == "screened"
+            assert not world.llm.requests
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("D16")
+def test_nobody_is_waited_for_without_end_behind_a_call_screen() -> None:
+    async def scenario() -> None:
+        line = PhoneLine()
+        line.attach(Wire(line))  # type: ignore[arg-type]
+        talking = Interrupted(line)
+        needs = AmdSetup(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        one = AmdTalk(talking, needs)
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
+            ending = group.create_task(one.run())
+            await asyncio.sleep(0)
+            one.understand(CallerSaid(SCREEN, final=True))
+            one.hear(silence(LONGEST_SCREENING))
+            one.understand(CallerSaid("Please stay on the line.", final=True))
+            one.hear(silence(1))
+            outcome = await ending
+        assert outcome.kind == "screened"
+        assert "nobody came within 60 s" in outcome.text
 
     asyncio.run(scenario())

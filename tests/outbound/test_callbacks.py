@@ -287,6 +287,7 @@ def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_
 
 
 def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
+    from tests.interop.rolling import PARROT
     from tests.interop.served import GATE, served
 
     def rows() -> list[tuple[str, int]]:
@@ -295,7 +296,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
 
     async def plan(port: int) -> None:
         from sipgw.config.records import StoreOptions
-        from sipgw.records.store import Store
+        from sipgw.records.store.store import Store
 
         async with Store(StoreOptions(str(tmp_path / "gateway.db"))) as store:
             await Jobs(store, "").add(job())
@@ -306,7 +307,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
             await plan(person.port)
 
             def killed() -> None:
-                with contextlib.suppress(AssertionError), served(tmp_path, more) as gateway:
+                with contextlib.suppress(AssertionError), served(tmp_path, more, module=PARROT) as gateway:
                     until = time.monotonic() + HANG
                     while not person.legs and time.monotonic() < until:
                         time.sleep(0.05)
@@ -325,7 +326,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
             person.takes = shortly
 
             def again() -> None:
-                with served(tmp_path, more):
+                with served(tmp_path, more, module=PARROT):
                     until = time.monotonic() + HANG
                     while rows()[0][0] != "done" and time.monotonic() < until:
                         time.sleep(0.05)

@@ -19,7 +19,7 @@ from sipgw.events import Disposition
 from sipgw.gateway.maintenance import delete_old
 from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome
 from sipgw.outbound.retries import SOON, JobResult, next_step
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -47,7 +47,7 @@ def test_the_first_words_of_a_human_are_followed_by_a_pause() -> None:
 
 def test_who_talks_on_and_on_is_a_machine() -> None:
     assert judged(silence(0.3), talk(3.3)).who is AnsweredParty.UNKNOWN
-    one = judged(silence(0.3), talk(9))
+    one = judged(silence(0.3), talk(14))
     assert (one.who, one.why) == (AnsweredParty.MACHINE, "it speaks on and on")
     assert not one.beeped
 
@@ -217,6 +217,27 @@ SCREENS = [
 
 
 @pytest.mark.faults("D16")
+def test_a_company_s_queue_is_no_answering_machine() -> None:
+    """Where the agent walks through menus; it rings with the tone of a beep, too."""
+    one = AnsweringMachineDetector(menus=True)
+    one.hear(talk(2.0))
+    one.understand("Thank you for calling Acme. We will answer as soon as possible. Nobody is not available.")
+    assert one.who is AnsweredParty.UNKNOWN
+    one.understand("Please hold.")
+    assert one.who is AnsweredParty.MENU
+    for _ in range(3):
+        one.hear(talk(2.0) + tone(425, 1.0, 8000) + silence(1))
+    assert one.who is AnsweredParty.MENU
+    one.understand("Please leave a message after the tone.")
+    assert one.who is AnsweredParty.MACHINE
+
+
+def test_a_call_screen_that_asks_for_a_key_is_a_screen_also_for_who_walks_through_menus() -> None:
+    one = AnsweringMachineDetector(menus=True)
+    one.understand("We're screening our calls. Please say your name after the tone then press hash.")
+    assert one.who is AnsweredParty.SCREEN
+
+
 @pytest.mark.parametrize("text", SCREENS)
 def test_a_call_screen_is_no_machine_however_much_of_it_was_heard(text: str) -> None:
     one, words = judged(silence(0.3), talk(3.0), silence(0.3)), text.split()

@@ -15,7 +15,7 @@ from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.outbound.retries import JobResult
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 
 

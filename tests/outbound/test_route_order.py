@@ -75,6 +75,7 @@ def test_only_what_says_something_of_the_trunk_leads_to_the_next(status: int, ne
         (503, 17, False, "busy"), (500, 19, False, "no_answer"), (403, 1, False, "wrong_number"),
         (480, 34, True, "failed"), (486, 42, True, "failed"),
         (403, 0, True, "failed"), (403, 16, True, "failed"), (480, 31, False, "no_answer"), (486, 127, False, "busy"),
+        (603, 0, False, "no_answer"), (603, 16, False, "declined"),  # the first is Asterisk that knows of nothing
     ],
 )  # fmt: skip
 def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: bool, kind: str) -> None:
@@ -94,12 +95,25 @@ def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: boo
     ("reason", "cause"),
     [
         ('Q.850;cause=21;text="Call Rejected"', 21), ("q.850 ;cause=17", 17), ("SIP;cause=603, Q.850;cause=21", 21),
-        ("SIP;cause=21", 0), ("Q.850", 0), ("Q.850;cause=x", 0), ("Q.850;cause=99999", 0), ("", 0), ('"', 0),
+        ("SIP;cause=21", None), ("Q.850", None), ("Q.850;cause=x", None), ("Q.850;cause=99999", None), ("", None),
+        ('"', None), ("Q.850;cause=0", 0),
+        ('SIP;cause=200;text="Call completed elsewhere"', 26), ("Q.850;cause=26", 26), ("SIP;cause=2000", None),
     ],
 )  # fmt: skip
-def test_the_cause_in_a_reason_header(reason: str, cause: int) -> None:
+def test_the_cause_in_a_reason_header(reason: str, cause: int | None) -> None:
     response = Response(403, "Forbidden", headers=Headers((("Reason", reason),)))
     assert cause_of(response) == cause
+
+
+def test_a_call_that_is_sent_late_moves_the_ones_behind_it() -> None:
+    one = trunk("slow", calls_per_second=1)
+    slow = RouteSelector([one], Counter())
+    assert [slow.turn(one, 0.0) for _ in range(3)] == [0.0, 1.0, 2.0]
+    assert slow.sends(one, 0.7) == 0.0, "a busy machine"
+    assert slow.sends(one, 1.0) == pytest.approx(0.7)
+    assert slow.sends(one, 1.7) == 0.0
+    assert slow.sends(one, 2.7) == 0.0
+    assert slow.sends(one, 9.0) == 0.0
 
 
 def test_calls_wait_for_their_turn_and_then_go_elsewhere() -> None:

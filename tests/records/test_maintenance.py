@@ -23,10 +23,10 @@ from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts import folders, work
 from sipgw.records.artifacts.artifact import ENDLESS, is_open
 from sipgw.records.cdr.writer import CdrWriter
-from sipgw.records.store import CallRecord, Store
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.schema import config
-from sipgw.records.store.tables import ArtifactRecord
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ArtifactRecord, CallRecord
 from tests.cdr_events import artifact
 from tests.waiting import HANG
 

@@ -69,14 +69,18 @@ def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
 
     record, texts = asyncio.run(scenario())
     (path,) = (tmp_path / "calls" / "new").glob("*.wav")
-    assert record["media"]["recording"] == {"file": str(path)}
+    told = record["media"]["recording"]
+    assert told == {"file": str(path), "began": told["began"]}
+    milliseconds = record["answered"].microsecond // 1000 * 1000
+    assert datetime.fromisoformat(told["began"]) >= record["answered"].replace(microsecond=milliseconds)
     stereo = path.read_bytes()[HEADER:]
     left, right = stereo[0::2], stereo[1::2]
-    at = 0
-    for frame in range(60, 100):  # in order; a machine that sends late has the clock kept by silence in between
-        at = left.find(every_code(frame), at)
+    heard, at = left.replace(b"\xff", b""), 0
+    for frame in range(60, 100):  # in order; a machine that sends late has the clock kept by silence, in frames, too
+        sound = every_code(frame).replace(b"\xff", b"")
+        at = heard.find(sound, at)
         assert at >= 0, frame
-        at += len(every_code(frame))
+        at += len(sound)
     assert sound_of(texts[0]).strip(b"\xff")[:8000] in right
     assert 2 * 8000 <= len(left) == len(right)
 

@@ -6,7 +6,7 @@ from sipgw.sip.client_transactions import LOCATE_LIMIT, Located
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Progress
-from sipgw.sip.failover import LARGEST_DATAGRAM, LIMIT, PATIENCE, STREAM_PATIENCE, Failover
+from sipgw.sip.failover import LARGEST_DATAGRAM, LIMIT, PATIENCE, SHORT_PATIENCE, Failover
 from sipgw.sip.fields import NameAddr
 from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response, response_to
@@ -183,7 +183,7 @@ def test_a_branch_that_has_begun_is_waited_for_though_an_older_one_is_refused(re
     call.wire.run(2 * PATIENCE)
     assert THIRD not in call.sent("INVITE")
     assert call.events == []
-    assert not call.party.agent.clients.health.reason(HOPS[1], call.wire.now), "it has not failed"
+    assert call.party.agent.clients.health.good(HOPS[1], call.wire.now), "it has not failed"
     call.says(SECOND, 200)
     assert call.events == [Confirmed(ANSWER)]
 
@@ -365,8 +365,8 @@ def test_a_phone_that_is_reached_where_it_was_seen_gets_large_requests_there_and
 def test_a_server_that_does_not_answer_over_tcp_gets_a_large_request_over_udp_soon() -> None:
     wire = Wire(US)
     large(wire, f"sip:x@{FIRST}")
-    wire.run(STREAM_PATIENCE + 0.1)
+    wire.run(SHORT_PATIENCE + 0.1)
     sent = [(at, one.via.transport) for at, _, _, one in wire.trace if isinstance(one, Request)]
     assert sent[0] == (0.0, "TCP")
-    assert (STREAM_PATIENCE, "UDP") in sent
-    assert STREAM_PATIENCE <= 1 < PATIENCE
+    assert (SHORT_PATIENCE, "UDP") in sent
+    assert SHORT_PATIENCE <= 1 < PATIENCE

@@ -362,7 +362,7 @@ def test_a_reason_header_is_told() -> None:
     reason = 'Reason: Q.850;cause=16;text="Normal call clearing"\n'
     wire.send(request_in_dialog(call, "BYE", 20000, extra=reason))
     wire.run(0.1)
-    assert call.there[-1] == Ended("caller", "BYE", "Q.850 16 Normal call clearing")
+    assert call.there[-1] == Ended("caller", "BYE", "Q.850 16 Normal call clearing", cause=16)
 
 
 @pytest.mark.faults("G9")

@@ -4,7 +4,7 @@ import pytest
 
 from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import Confirmed, Ended, Offered, Phase
+from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
 from sipgw.sip.fields import NameAddr
 from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.invite_server import InviteServer
@@ -154,6 +154,24 @@ def test_a_server_that_forgets_the_cancelled_invite_holds_nothing() -> None:
     assert carrier.methods() == ["INVITE", "CANCEL"]
     assert carrier.events[-1] == Ended("gateway", "CANCEL", "nobody answered in time", 487)
     nothing_left(wire)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"), [('SIP;cause=200;text="Call completed elsewhere"', 26), ("Q.850;cause=16", 16), ("", None)]
+)
+def test_the_cancel_of_a_forked_call_tells_that_another_phone_has_answered(reason: str, cause: int | None) -> None:
+    """RFC 3326 §3.1."""
+    wire, events = Wire(B, A), list[CallEvent]()
+    ringing = INVITE.format(call_id="group")
+    wire.send(ringing)
+    wire.run(0.1)
+    wire.parties[B].calls[0].on_event = events.append
+    cancel = ringing.replace("INVITE", "CANCEL").replace("Contact: <sip:me@10.0.0.1:5060>", f"Reason: {reason}")
+    wire.send(cancel)
+    wire.run(0.1)
+    (ended,) = events
+    assert isinstance(ended, Ended)
+    assert (ended.how, ended.cause) == ("CANCEL", cause)
 
 
 def test_a_contact_that_leads_nowhere_is_reached_where_the_call_came_from() -> None:

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from sipgw.sip import streams
-from sipgw.sip.checks import Refusal
+from sipgw.sip import connection, streams
+from sipgw.sip.checks import DROP, Refusal
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError
+from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointError
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended, KeyPressed, Phase
 from sipgw.sip.leg import EVENTS_KEPT, Leg
@@ -108,33 +108,6 @@ def test_a_refused_call_raises_what_it_was_refused_with() -> None:
             with pytest.raises(CallFailed) as failure:
                 await phone.invite(Uri.parse(f"sip:agent@127.0.0.1:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
             assert (failure.value.ended.status, failure.value.ended.text) == (486, "Busy")
-
-    run(call)
-
-
-def test_misuse_of_a_leg_by_our_own_code_raises() -> None:
-    async def call() -> None:
-        taken: list[Leg] = []
-        async with Endpoint(LOCAL, taking(taken), admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
-            ours, _ = await phone.invite(Uri.parse(f"sip:agent@127.0.0.1:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
-            (theirs,) = taken
-            for misuse in (
-                ours.ringing,
-                lambda: ours.progress(ANSWER),
-                lambda: ours.answer(ANSWER),
-                lambda: ours.reject(486),
-                lambda: theirs.answer(ANSWER),
-                lambda: theirs.give_way(ours),
-                lambda: theirs.report_refer(200, "OK"),
-            ):
-                with pytest.raises(RuntimeError):
-                    misuse()
-            theirs.reject(486)  # too late: nothing happens
-            assert ours.phase is Phase.CONFIRMED
-            ours.hangup()
-            ours.hangup()
-            await last(theirs)
-            theirs.answer(ANSWER)  # it was hung up meanwhile
 
     run(call)
 
@@ -256,7 +229,7 @@ def test_who_says_nothing_or_trickles_is_cut_off(monkeypatch: pytest.MonkeyPatch
             assert await silent.read() == b""
             assert await trickling.read() == b""
 
-    monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.05)
+    monkeypatch.setattr(connection, "PARTIAL_LIMIT", 0.05)
     run(talk)
 
 

@@ -269,22 +269,22 @@ def test_a_registration_fails_over_and_stays_where_it_succeeded(wire: Wire) -> N
 def test_what_fails_again_and_again_is_avoided_ever_longer() -> None:
     health, peer, now, pauses = Health(), Peer("tcp", "h", 5060), 0.0, []
     for _ in range(7):
-        health.failed(peer, "timeout", now)
-        health.failed(peer, "timeout", now + 1)  # two requests, one failure
+        health.failed(peer, now)
+        health.failed(peer, now + 1)  # two requests, one failure
         began = now
         while not health.good(peer, now):
             now += 1
         pauses.append(now - began)
     assert pauses == [61, 121, 241, 481, 961, 961, 961]
     health.answered(peer)
-    health.failed(peer, "timeout", now)
+    health.failed(peer, now)
     assert health.good(peer, now + AVOIDED[0])
 
 
 def test_the_memory_for_failures_is_bounded() -> None:
     health = Health()
     for number in range(3 * MAX_KEPT):
-        health.failed(Peer("udp", f"h{number}", 5060), "no answer", 0.0)
+        health.failed(Peer("udp", f"h{number}", 5060), 0.0)
     assert len(health._failures) == MAX_KEPT
     assert not health.good(Peer("udp", f"h{3 * MAX_KEPT - 1}", 5060), 1.0)
 

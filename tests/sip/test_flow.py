@@ -1,12 +1,15 @@
 """The way back from a registrar (RFC 5626): keepalives, lost connections, addresses that change; in virtual time."""
 
+import itertools
+
 import pytest
 
 from sipgw.sip import flow
+from sipgw.sip.address_watch import AddressWatch
 from sipgw.sip.dialog import Peer
-from sipgw.sip.public_address import PublicAddress
+from sipgw.sip.public_address import DOUBTS, PublicAddress
 from sipgw.sip.registration import RegistrationState
-from tests.sip.test_registration import REGISTRAR, US, register
+from tests.sip.test_registration import REGISTRAR, US, StrictRegistrar, register
 from tests.sip.wire import Wire
 
 
@@ -106,9 +109,43 @@ def test_when_it_changes_it_is_registered_again() -> None:
     assert len(registrar.requests) == count, "and then there is peace"
 
 
+def test_behind_a_nat_the_new_public_address_is_registered_at_once_too() -> None:
+    def unchallenged(registrar: StrictRegistrar) -> None:
+        registrar.judge = registrar.register  # type: ignore[method-assign]
+        seeing(registrar.wire, ("203.0.113.9", 40000))
+
+    wire, registrar, registration = register(unchallenged, seconds=60)
+    assert contacts(registrar)[-1] == "203.0.113.9:40000"
+    for number in (10, 11):
+        seeing(wire, (f"203.0.113.{number}", 40000))
+        registration.moved(wire.now)
+        wire.run(2 * flow.PAUSE + 0.1)
+        assert contacts(registrar)[-1] == f"203.0.113.{number}:40000"
+        wire.run(60)
+
+
 def test_a_nat_that_never_sees_us_twice_the_same_does_not_make_us_register_for_ever() -> None:
     seen = [("203.0.113.9", 1000 + number) for number in range(1000)]
-    _, registrar, _ = register(lambda one: seeing(one.wire, *seen), seconds=3000)
+    wire, registrar, _ = register(lambda one: seeing(one.wire, *seen), seconds=3000)
+    assert 10 < len(registrar.requests) < 2 * 3000 / flow.EARLY[1] + 15
+    sent = sorted([*times(wire), *(at for at, _ in wire.pings)])
+    assert max(later - earlier for earlier, later in itertools.pairwise(sent)) <= flow.KEEPALIVE[1] + 1, (
+        "calls come over the flow until it is renewed"
+    )
+
+
+def test_a_registrar_that_refuses_us_is_not_asked_the_sooner_because_each_answer_shows_another_address() -> None:
+    """An address that changes makes us try a failed registration again; here nothing but our own tries changes it."""
+    seen = [("203.0.113.9", 1000 + number) for number in range(1000)]
+
+    def refusing(registrar: StrictRegistrar) -> None:
+        registrar.judge = lambda request: (403, [])  # type: ignore[method-assign]
+        seeing(registrar.wire, *seen)
+
+    wire, registrar, registration = register(refusing, seconds=0)
+    AddressWatch(wire.parties[US].agent.core, [registration], None).look(wire.now)
+    wire.run(3000)
+    assert registration.state is RegistrationState.FAILED
     assert 10 < len(registrar.requests) < 2 * 3000 / flow.EARLY[1] + 15
 
 
@@ -149,3 +186,16 @@ def test_the_port_of_a_connection_holds_for_that_connection_alone(transport: str
     assert outside.address(Peer(transport, "192.0.2.1", 5060)) == ("203.0.113.9", 51234)
     assert outside.address(Peer("udp", "192.0.2.1", 5060)) == ("203.0.113.9", 0)
     assert outside.address(Peer(transport, "198.51.100.1", 5060)) == ("203.0.113.9", 0)
+
+
+def test_two_registrars_that_see_two_uplinks_do_not_take_turns_for_the_rest_of_the_internet() -> None:
+    outside, anybody = PublicAddress(), Peer("udp", "192.0.2.77", 5060)
+    first, second = Peer("udp", "203.0.113.5", 5060), Peer("udp", "203.0.113.6", 5060)
+    for _ in range(20):
+        outside.learn(first, "198.51.100.1", 5060)
+        outside.learn(second, "198.51.100.2", 5060)
+        assert outside.address(anybody) == ("198.51.100.1", 5060)
+        assert outside.address(second) == ("198.51.100.2", 5060), "for itself it counts"
+    for _ in range(DOUBTS):
+        outside.learn(second, "198.51.100.2", 5060)
+    assert outside.address(anybody) == ("198.51.100.2", 5060), "the first says nothing any more"

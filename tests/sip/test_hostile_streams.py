@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip import streams
-from sipgw.sip.checks import Refusal
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip import connection, streams
+from sipgw.sip.checks import DROP, Refusal
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD
 from tests.sip.certificates import Authority
@@ -127,8 +127,8 @@ def test_what_is_never_let_in_buys_no_time(garbage: bytes, monkeypatch: pytest.M
                 await asyncio.sleep(0.02)
             writer.close()
 
-    monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.2)
-    monkeypatch.setattr(streams, "MAX_FAULTS", 10**6)
+    monkeypatch.setattr(connection, "PARTIAL_LIMIT", 0.2)
+    monkeypatch.setattr(connection, "MAX_FAULTS", 10**6)
     run(talk)
 
 
@@ -136,7 +136,7 @@ def test_who_sends_nothing_but_garbage_is_cut_off() -> None:
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, lambda *_: DROP) as endpoint:
             reader, writer = await connect(endpoint)
-            writer.write(b"GARBAGE\r\nContent-Length: 0\r\n\r\n" * (streams.MAX_FAULTS + 1))
+            writer.write(b"GARBAGE\r\nContent-Length: 0\r\n\r\n" * (connection.MAX_FAULTS + 1))
             assert await received(reader) == b""
 
     run(talk)
@@ -189,22 +189,22 @@ def test_a_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch)
     run(talk)
 
 
-def close_it(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
+def close_it(stream: connection.Stream, writer: asyncio.StreamWriter) -> None:
     stream.close()
 
 
-def half_close(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
+def half_close(stream: connection.Stream, writer: asyncio.StreamWriter) -> None:
     writer.write_eof()
 
 
-def trickle(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
+def trickle(stream: connection.Stream, writer: asyncio.StreamWriter) -> None:
     writer.write(b"OPTIONS")
 
 
 @pytest.mark.faults("A7")
 @pytest.mark.parametrize("end", [close_it, half_close, trickle])
 def test_a_connection_that_is_closed_gives_its_place_back_though_nobody_reads(
-    end: Callable[[streams.Stream, asyncio.StreamWriter], None], monkeypatch: pytest.MonkeyPatch
+    end: Callable[[connection.Stream, asyncio.StreamWriter], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
@@ -218,12 +218,12 @@ def test_a_connection_that_is_closed_gives_its_place_back_though_nobody_reads(
                 await asyncio.sleep(0.01)
             writer.transport.abort()
 
-    monkeypatch.setattr(streams, "CLOSE_LIMIT", 0.05)
-    monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.05)
+    monkeypatch.setattr(connection, "CLOSE_LIMIT", 0.05)
+    monkeypatch.setattr(connection, "PARTIAL_LIMIT", 0.05)
     run(talk)
 
 
-async def opened_streams(endpoint: Endpoint) -> list[streams.Stream]:
+async def opened_streams(endpoint: Endpoint) -> list[connection.Stream]:
     while not endpoint._transports._streams._open:
         await asyncio.sleep(0.01)
     return list(endpoint._transports._streams._open.values())

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from sipgw.sip import flow, streams
+from sipgw.sip import connection, flow
+from sipgw.sip.connection import Stream
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg
@@ -13,11 +14,10 @@ from sipgw.sip.parse import ParseError, Ping, StreamFramer
 from sipgw.sip.registrar import Binding
 from sipgw.sip.registrar import Registrar as Registrars
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
-from sipgw.sip.streams import Stream
 from sipgw.sip.uri import Uri
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, last, pick_up, run
 from tests.sip.wire import OFFER
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 
 class Registrar(asyncio.Protocol):
@@ -125,6 +125,24 @@ def test_who_stops_answering_is_dead_and_registered_with_anew() -> None:
     run(talk)
 
 
+def test_an_answer_is_waited_for_no_longer_than_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5626 §4.4.1: 10 s, and not until the next keepalive."""
+
+    async def talk() -> None:
+        book = Book()
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            server, _ = await registered(endpoint, book, 1)
+            monkeypatch.setattr(connection, "KEEPALIVE", (HANG, HANG))
+            await ping(endpoint, book, answered=True)
+            monkeypatch.setattr(connection, "PONG_LIMIT", 0.05)
+            await ping(endpoint, book, answered=False)
+            await until(lambda: len(book.connections) > 1)
+        server.close()
+
+    assert connection.PONG_LIMIT == 10
+    run(talk)
+
+
 def test_a_connection_that_the_registrar_closes_is_opened_again_for_its_calls() -> None:
     async def talk() -> None:
         book = Book()
@@ -199,5 +217,5 @@ def test_who_was_let_in_is_pinged_so_that_its_nat_stays_open(monkeypatch: pytest
             assert await reader.readexactly(4) == b"\r\n\r\n", "and again"
             writer.close()
 
-    monkeypatch.setattr(streams, "KEEPALIVE", (0.05, 0.06))
+    monkeypatch.setattr(connection, "KEEPALIVE", (0.05, 0.06))
     run(talk)

@@ -1,15 +1,18 @@
 """RFC 3263: from a URI to addresses in an order, first as a sequence of questions, then against a real DNS server."""
 
 import asyncio
+import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.sip import resolver
+from sipgw.sip.checks import DROP
 from sipgw.sip.dialog import Peer, peer_of
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
+from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.failover import PATIENCE
 from sipgw.sip.leg import Leg
@@ -204,6 +207,38 @@ def test_when_the_dns_is_down_what_was_known_is_used() -> None:
             assert await endpoint.locate(target) == before
             assert await endpoint.locate(Uri.parse("sip:other.example:5060")) == ()
 
+    run(ask)
+
+
+def test_the_servers_of_another_uplink_are_asked_as_soon_as_the_system_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "resolv.conf"
+    monkeypatch.setattr(resolver, "SERVERS_OF_THE_SYSTEM", file)
+    monkeypatch.setattr(resolver, "TRY_LIMIT", 0.05)
+    monkeypatch.setattr(resolver, "QUESTION_LIMIT", 0.05)
+
+    def named(address: str, at: int) -> None:
+        file.write_text(f"nameserver {address}\n")
+        os.utime(file, ns=(at, at))
+
+    async def ask() -> None:
+        async with Endpoint(EndpointOptions("127.0.0.1", 0), pick_up, admit_all) as endpoint:
+
+            async def asked() -> list[str]:
+                assert await endpoint._resolver.addresses("pbx.example", 4) == ()
+                return [str(server) for server in endpoint._resolver._resolver.nameservers]
+
+            assert await asked() == ["127.0.0.2"]
+            before = endpoint._resolver._resolver
+            await asked()
+            assert endpoint._resolver._resolver is before, "its cache is kept"
+            named("127.0.0.3", 2)
+            assert await asked() == ["127.0.0.3"]
+            file.unlink()
+            assert await asked() == ["127.0.0.3"], "it is being written"
+
+    named("127.0.0.2", 1)
     run(ask)
 
 

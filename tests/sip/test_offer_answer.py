@@ -5,7 +5,8 @@ from dataclasses import replace
 import aiortc.sdp
 import pytest
 
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdp import Sdp
 
 US = LocalMedia("203.0.113.7", 20000, session_id=7, tls=False)

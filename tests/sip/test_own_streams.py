@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from sipgw.sip import streams
+from sipgw.sip import connection, streams
 from sipgw.sip.connection_key import Needed
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -51,7 +51,7 @@ def test_a_connection_of_ours_that_nobody_needs_is_closed(monkeypatch: pytest.Mo
             await until(lambda: not table_of(endpoint)._open)
             assert not table_of(endpoint)._sources
 
-    monkeypatch.setattr(streams, "IDLE_LIMIT", 0.2)
+    monkeypatch.setattr(connection, "IDLE_LIMIT", 0.2)
     run(talk)
 
 

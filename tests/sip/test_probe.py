@@ -51,6 +51,24 @@ def test_a_dead_trunk_is_noticed_and_its_return_too() -> None:
     assert told == [Reach.UP, Reach.DOWN, Reach.UP]
 
 
+def test_one_that_is_back_before_it_counts_as_down_has_returned_too() -> None:
+    """A PBX that restarts has perhaps lost our registration. One lost datagram is no restart."""
+    wire, probe, told = probing()
+    returned: list[float] = []
+    probe.returned = lambda now: returned.append(now - 1000)
+    wire.run(60)
+    for away in (0.3, 1.2, 20.0, 60.0):
+        before, returned[:] = len(wire.seen(US, "OPTIONS")), []
+        wire.drop = lambda source, message: True
+        while len(wire.seen(US, "OPTIONS")) == before:
+            wire.run(0.1)
+        wire.run(away)
+        wire.drop = lambda source, message: False
+        wire.run(40)
+        assert len(returned) == (away > 1)
+    assert told == [Reach.UP, Reach.DOWN, Reach.UP], "only the last was long"
+
+
 def test_closed_it_asks_no_more() -> None:
     wire, probe, _ = probing()
     wire.run(5)

@@ -3,9 +3,11 @@
 import pytest
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
 from sipgw.sip.registrar import LONGEST, MAX_BINDINGS, RegisterResponse, Registrar
+from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, pick_up, run
 
 NAT = Peer("udp", "198.51.100.9", 40123)
 
@@ -156,3 +158,19 @@ def test_the_number_of_phones_is_limited_and_the_oldest_makes_way() -> None:
     assert len(hosts) == MAX_BINDINGS
     assert hosts[0] == f"h{MAX_BINDINGS + 4}", "the last one registered is the first one tried"
     assert "h0" not in hosts
+
+
+def test_a_registrar_that_fails_answers_500() -> None:
+    """No transaction waits for the response that it did not give."""
+
+    def broken(request: object, source: object, now: float) -> RegisterResponse:
+        raise ValueError
+
+    async def talk() -> None:
+        async with Endpoint(LOCAL, pick_up, admit_all, register=broken) as endpoint:
+            reader, writer = await connect(endpoint)
+            writer.write(OPTIONS.replace(b"OPTIONS", b"REGISTER"))
+            assert (await reader.readline()).startswith(b"SIP/2.0 500 ")
+            writer.close()
+
+    run(talk)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.sip import sdes
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdes import SUITES, Crypto
 from sipgw.sip.sdp import Sdp
 

@@ -1,6 +1,6 @@
 """The services of RFC 5359 §2, as far as a user agent of this kind takes part in them, as ladders.
 
-Which part is ours, and what we do not do, stands in `sipgw/sip/README.md`.
+`sipgw/sip/README.md` lists the roles that sipgw has, and its answers in the others.
 """
 
 import pytest

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sipgw.sip.dialog import Peer
 from sipgw.sip.events import Answered, Ended, Offered, Phase
 from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Headers, Request, Response
@@ -150,6 +151,18 @@ def test_a_refresh_refused_with_408_or_481_ends_the_call(status: int) -> None:
     wire.run(46)
     assert call.here[-1] == Ended("network", str(status), "the session could not be refreshed", 408)
     assert came == ["UPDATE", "BYE"]
+
+
+def test_a_refresh_that_cannot_be_sent_is_tried_again_as_after_a_503() -> None:
+    """RFC 3261 §8.1.3.1, RFC 4028 §10."""
+    wire = Wire(session=(A, 90))
+    call = Talk(wire).answered()
+    while not wire.seen(A, "UPDATE"):
+        wire.run(0.005)
+    wire.parties[A].agent.unreachable(Peer("udp", B, 5060), "connection refused", wire.now)
+    wire.run(20)
+    assert refreshes(wire, A, "UPDATE") == [45, 55]
+    assert call.client.phase is Phase.CONFIRMED
 
 
 def test_a_refresh_refused_with_491_is_tried_again_after_the_callers_wait() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip import streams
+from sipgw.sip import connection, streams
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointError
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
@@ -208,7 +208,7 @@ def test_a_handshake_that_never_ends_is_cut_off(authority: Authority, monkeypatc
             assert await answered(reader, writer)
             writer.close()
 
-    monkeypatch.setattr(streams, "HANDSHAKE_LIMIT", 0.2)
+    monkeypatch.setattr(connection, "HANDSHAKE_LIMIT", 0.2)
     run(talk)
 
 
@@ -239,7 +239,7 @@ def test_who_is_silent_after_the_handshake_is_cut_off(authority: Authority, monk
             reader, _ = await opened(endpoint, authority)
             assert await reader.read() == b""
 
-    monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.2)
+    monkeypatch.setattr(connection, "PARTIAL_LIMIT", 0.2)
     run(talk)
 
 

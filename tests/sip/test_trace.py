@@ -5,7 +5,9 @@ import pytest
 from sipgw.sip.trace import redacted
 
 
-@pytest.mark.parametrize("name", ["Authorization", "Proxy-Authorization", "AUTHORIZATION", "proxy-authorization "])
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Proxy-Authorization", "AUTHORIZATION", "proxy-authorization ", "Identity", "y"]
+)
 def test_credentials_are_masked_and_nothing_else(name: str) -> None:
     secret = f'{name}: Digest username="u", response="0123",\r\n  nonce="n", cnonce="c"\r\n'
     message = "REGISTER sip:h SIP/2.0\r\nCall-ID: x\r\n{}Contact: <sip:a@h>\r\n\r\nAuthorization in a body\r\n"

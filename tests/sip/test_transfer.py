@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.sip.events import Phase, Referred, ReferRequested
+from sipgw.sip.events import Ended, Phase, Referred, ReferRequested
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response
 from sipgw.sip.transferor import ANSWER_TIME
 from sipgw.sip.uri import Uri
@@ -253,3 +254,21 @@ def test_a_refer_outside_a_call_is_refused() -> None:
     wire.send(text)
     wire.run(0.1)
     assert wire.seen(B, 403)
+
+
+def test_neither_refer_nor_invite_is_sent_to_a_forbidden_address() -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    agent = wire.parties[B].agent
+    agent.clients.environment = agent.clients.environment._replace(forbidden=lambda target: f"not {target.user}")
+    call.server.transferor.refer(Uri.parse("tel:112"), wire.now)
+    wire.run(0.1)
+    assert call.there[-1] == Referred(False, 403, "not 112")
+    assert requests(wire, B, "REFER") == []
+    invite = InviteClient.to(agent.core, Uri.parse(f"sip:112@{A}"), "<sip:b@b>", b"")
+    ended: list[object] = []
+    invite.on_event = ended.append
+    invite.start(wire.now)
+    wire.run(0.1)
+    assert ended == [Ended("gateway", "403", "not 112", 403)]
+    assert requests(wire, B, "INVITE") == []

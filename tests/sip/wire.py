@@ -8,19 +8,19 @@ from functools import partial
 from itertools import count
 from types import MappingProxyType
 
+from sipgw.sip import stun
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client_transactions import PING, Located
 from sipgw.sip.dialog import Peer
 from sipgw.sip.environment import Environment
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
-from sipgw.sip.output import Resolve, Unjudged
+from sipgw.sip.output import RegisterReceived, Resolve, Unjudged
 from sipgw.sip.parse import ParseError, parse_message
-from sipgw.sip.registrar import RegisterResponse
+from sipgw.sip.registrar import Register, no_registrar
 from sipgw.sip.user_agent import IncomingCall, UserAgent
 
 DELAY = 0.010
-Register = Callable[[Request, Peer, float], RegisterResponse]
 OFFER = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ANSWER = OFFER.replace(b"10.0.0.1", b"10.0.0.2")
 
@@ -34,6 +34,7 @@ class Party:
     calls: list[InviteServer] = field(default_factory=list)
     on_call: Callable[[InviteServer, float], None] = lambda call, now: None
     admit: Callable[[Request, Peer], Refusal | None] = lambda request, peer: None
+    register: Register = no_registrar
     locate: Callable[[Peer, Located, float], None] = lambda peer, located, now: located((peer.completed,), now)
 
     @property
@@ -48,6 +49,8 @@ class Party:
                     self.locate(peer, partial(self.agent.resolved, number), now)
                 case Unjudged(request, source):
                     self.agent.judged(event, self.admit(request, source), now)
+                case RegisterReceived(request, source):
+                    self.agent.respond_register(event, self.register(request, source, now), now)
                 case IncomingCall(call):
                     self.calls.append(call)
                     self.on_call(call, now)
@@ -68,6 +71,7 @@ class Wire:
         self.now = 1000.0
         self.pings: list[tuple[float, str]] = []
         self.trace: list[tuple[float, str, str, Request | Response]] = []
+        self.stun: list[float] = []
         self.drop: Callable[[str, Request | Response], bool] = lambda source, message: False
         self.spoil: Callable[[bytes], bytes] = lambda data: data
         self._random = random.Random(seed)
@@ -76,12 +80,12 @@ class Wire:
         self._order = count()
         self._tokens = count(1)
         self.parties = {
-            host: self._party(host, session[1] if session[0] == host else 0, registrars.get(host))
+            host: self._party(host, session[1] if session[0] == host else 0, registrars.get(host, no_registrar))
             for host in hosts or ("10.0.0.1", "10.0.0.2")
         }
 
-    def _party(self, host: str, session: int, register: Register | None) -> Party:
-        party = Party(host)
+    def _party(self, host: str, session: int, register: Register) -> Party:
+        party = Party(host, register=register)
 
         party.agent = UserAgent(
             Environment(
@@ -89,7 +93,6 @@ class Wire:
                 self._random.random,
                 lambda peer: (host, 5060),
                 session_expires=session,
-                register=register,
             )
         )
         return party
@@ -108,6 +111,9 @@ class Wire:
                 if packet.data == PING:
                     self.pings.append((round(self.now - 1000, 3), host))
                     continue
+                if stun.is_stun(packet.data):
+                    self._asked(party, packet.data)
+                    continue
                 message = _read(packet.data)
                 self.trace.append((round(self.now - 1000, 3), host, packet.peer.host, message))
                 if self.drop(host, message) or self._random.random() < lost:
@@ -117,6 +123,21 @@ class Wire:
                     arrives = self.now + jitter
                     data = self.spoil(packet.data)
                     heapq.heappush(self._flying, (arrives, next(self._order), data, host, packet.peer.host))
+
+    def sees(self, host: str) -> tuple[str, int] | None:
+        """Where a STUN server sees `host`; None if it does not answer. A test may put another in its place."""
+
+    def owner(self, address: str) -> str:
+        """The party that has `address`. A test may put another in its place."""
+        return address
+
+    def _asked(self, party: Party, data: bytes) -> None:
+        self.stun.append(round(self.now - 1000, 3))
+        if (seen := self.sees(party.host)) is None:
+            return
+        agent, reply = party.agent, stun.binding_response(data, Peer("udp", *seen))
+        server = Peer("udp", "10.0.0.5", 5060)
+        agent.core.timers.at(self.now + DELAY, lambda at: stun.receive(agent.clients, reply, server, True, at))
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -134,6 +155,7 @@ class Wire:
                 party.agent.handle_timer(self.now)
             while self._flying and self._flying[0][0] <= self.now:
                 _, _, data, source, target = heapq.heappop(self._flying)
+                target = self.owner(target)
                 if target in self.parties:
                     self.parties[target].agent.receive(data, Peer("udp", source, 5060), self.now)
 

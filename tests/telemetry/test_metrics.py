@@ -25,6 +25,7 @@ from sipgw.events import (
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.telemetry.metrics import Metrics
+from sipgw.trunks.call_alarms import BadCalls
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EVIL = '"><script>alert(1)</script>\n'
@@ -35,6 +36,7 @@ class Trunk(NamedTuple):
     registration: str = "registered"
     health: str = "up"
     calls: int = 2
+    sound: tuple[BadCalls, ...] = (BadCalls("foreign", 3, 12, True), BadCalls("quality", 0, 12, False))
 
 
 def later(seconds: float) -> datetime:
@@ -103,6 +105,13 @@ def test_a_call_is_counted_with_everything_in_it() -> None:
     assert value(metrics, "sipgw_transfers_total", trunk="pbx", outcome="refused") == 1
 
 
+def test_bad_sound_of_a_trunk_is_told_with_its_alarm() -> None:
+    bad, good = {"trunk": "pbx", "fault": "foreign"}, {"trunk": "pbx", "fault": "quality"}
+    assert value(made(), "sipgw_trunk_bad_sound_ratio", **bad) == 0.25
+    assert value(made(), "sipgw_trunk_alarm", **bad) == 1
+    assert value(made(), "sipgw_trunk_alarm", **good) == 0
+
+
 def test_every_metric_is_on_its_page() -> None:
     """One row of the page, ``process_*``, is for all of a process; media processes have theirs by their endings."""
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -147,8 +156,10 @@ def test_nothing_that_a_caller_chooses_is_in_a_label_and_series_do_not_grow_with
         start = f"SIP/2.0 {number}{number}9 Evil\r\nCSeq: 1 EVIL{number}\r\n\r\n".encode()
         metrics.trace(Traced("in", Peer("udp", "192.0.2.1", 5060), start, 0.0))
     assert len(values(metrics)) <= once + 2 * (2 + 8)
-    text = metrics.text().decode()
-    assert "secret-call-id" not in text and "<script" not in text and "EVIL" not in text and "1555" not in text
+    labels = {value for family in text_string_to_metric_families(metrics.text().decode())
+              for sample in family.samples for value in sample.labels.values()}  # fmt: skip
+    assert "pbx" in labels and "lookup" in labels
+    assert [one for one in labels for chosen in ("secret-call-id", "<script", "EVIL", "1555") if chosen in one] == []
     assert not metrics._open
 
 
@@ -162,6 +173,14 @@ def test_trunks_and_processes_are_asked_when_prometheus_asks() -> None:
     assert [value(metrics, "sipgw_media_process_up", process=number) for number in "12"] == [1, 0]
     assert [value(metrics, "sipgw_media_process_calls", process=number) for number in "12"] == [2, 0]
     assert value(metrics, "sipgw_media_process_delay_seconds", process="1") == 0.01
+
+
+def test_the_headroom_is_told_once_it_is_known() -> None:
+    metrics = Metrics(list, room=lambda: (None, {}))
+    assert "sipgw_headroom_calls" not in metrics.text().decode()
+    metrics = Metrics(list, room=lambda: (40, {"gateway": 0.5, "media 1": 0.25}))
+    assert value(metrics, "sipgw_headroom_calls") == 40
+    assert value(metrics, "sipgw_busy_ratio", process="media 1") == 0.25
 
 
 @pytest.mark.faults("A5")

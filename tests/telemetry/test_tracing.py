@@ -63,7 +63,7 @@ def test_a_call_has_turns_and_a_turn_has_what_was_waited_for() -> None:
 
 def test_nothing_that_was_said_and_no_number_is_in_it() -> None:
     told = "".join(span.to_json() for span in spans())
-    assert "words" not in told and "1555" not in told and "Ann" not in told
+    assert "words" not in told and "155501" not in told and "Ann" not in told
 
 
 def test_a_call_that_failed_is_an_error_and_one_that_ended_is_not() -> None:

@@ -142,6 +142,7 @@ def test_telnyx_second_node_takes_over(tmp_path: Path) -> None:
 # Twilio
 
 
+@pytest.mark.slow
 def test_twilio_calls_in_through_its_edge(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Twilio() as carrier:

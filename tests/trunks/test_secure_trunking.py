@@ -68,6 +68,7 @@ def test_a_call_comes_in_over_tls_with_encrypted_sound(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_plain_call_is_refused_on_both_sides(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with secured(tmp_path) as (carrier, world):

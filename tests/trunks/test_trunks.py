@@ -37,6 +37,26 @@ def test_a_registrar_is_let_in_once_it_is_known() -> None:
     assert str(telnyx.registrar_uri) == "sip:sip.telnyx.com"
 
 
+def test_of_several_at_one_pbx_the_user_who_is_called_decides() -> None:
+    sales, support = [TrunkOptions(name, "register", registrar="10.0.0.5", user=name) for name in ("sales", "support")]
+    peer = TrunkOptions("peer", "peer", networks=("10.0.0.0/24",))
+    trunks = Trunks((sales, support, peer))
+    for one in (sales, support):
+        trunks.allow(one, "10.0.0.5")
+    assert trunks.match("10.0.0.5", "support") is support
+    assert trunks.match("10.0.0.5", "sales") is trunks.match("10.0.0.5", "700") is trunks.match("10.0.0.5") is sales
+    assert trunks.beside(support, "10.0.0.5") == (support, sales), "a call of one may be replaced by the other"
+    assert trunks.beside(peer, "10.0.0.6") == (peer,)
+
+
+def test_a_trunk_that_wants_a_password_vouches_for_no_other() -> None:
+    strict = TrunkOptions("strict", "peer", networks=("10.0.0.5/32",), proof="digest")
+    open_ = TrunkOptions("open", "peer", networks=("10.0.0.5/32",))
+    trunks = Trunks((open_, strict))
+    assert trunks.beside(open_, "10.0.0.5") == (open_,)
+    assert trunks.beside(strict, "10.0.0.5") == (strict,)
+
+
 def test_no_password_shows() -> None:
     trunk = TrunkOptions("t", "register", registrar="x.example", user="u", password="hush")
     assert "hush" not in repr(trunk) + repr(trunk.credentials)

@@ -13,6 +13,7 @@ import httpx
 from agent.call_control import CallControlRefused
 from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
+from sipgw.calls.conference import Mode, silent
 from sipgw.calls.info import CallInfo
 from sipgw.calls.listeners import Listeners
 from sipgw.calls.registry import CallHandle
@@ -28,7 +29,8 @@ from sipgw.events import Disposition, Watchers
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.evidence import Evidence
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
+from sipgw.sip.events import Referred
 from sipgw.sip.identity import Identity
 from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.watch import TrunkStatus
@@ -70,27 +72,41 @@ class Sounding:
 
     mos: float = 4.3
     listeners: Listeners = field(default_factory=lambda: Listeners(lambda on: None))
+    counts: dict[str, Any] = field(default_factory=dict)
+
+    async def stats(self) -> dict[str, Any]:
+        return self.counts
 
 
 @dataclass
 class Operators:
-    """Stands for a call's transfers: anna takes the call over, and nobody else does."""
+    """Stands for a call's conference and transfers: anna joins the call, and nobody else does."""
 
-    instead: str = ""
-    asked: list[str] = field(default_factory=list)
-    """Who was asked to take the call over."""
+    third: Any = None
+    outcome: Referred | None = None
 
-    async def take_over(self, leg: None, name: str, consult: Consult | None = None) -> bool:
-        self.asked.append(name)
+    @property
+    def instead(self) -> str:
+        return self.third.name if self.third and silent(self.third.mode) else ""
+
+    async def join(
+        self, leg: None, name: str, mode: Mode, consult: Consult | None = None, *, brief: bool = False
+    ) -> bool:
         if name != "anna":
+            self.outcome = Referred(False, 486, "Busy Here")
             return False
-        self.instead = name
+        self.third = SimpleNamespace(name=name, mode=mode)
         return True
 
-    def give_back(self, note: str) -> None:
-        if not self.instead:
-            raise CallControlRefused("nobody has taken this call over")
-        self.instead = ""
+    def change(self, mode: Mode) -> None:
+        if self.third is None:
+            raise CallControlRefused("nobody has joined this call")
+        self.third.mode = mode
+
+    def leave(self, note: str) -> None:
+        if self.third is None:
+            raise CallControlRefused("nobody has joined this call")
+        self.third = None
 
 
 def live_call(
@@ -110,7 +126,7 @@ def live_call(
     services: Any = SimpleNamespace(engine=None, watchers=Watchers())
     session = CallSession(info, services)
     session.connection = SimpleNamespace(leg=None)  # type: ignore[assignment]
-    session.transfers = Operators()  # type: ignore[assignment]
+    session.transfers = session.conference = Operators()  # type: ignore[assignment]
     session.context.line = Sounding(mos)  # type: ignore[assignment]
     session.context.conversation = conversation or Talking()  # type: ignore[assignment]
     session.context.bill, session.context.call_recording = bill, call_recording or CallRecording()
@@ -131,6 +147,7 @@ class FakeGatewayView:
     evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(GatewayConfig(), {})))
     errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
+    sip_port: int = 5060
 
     @property
     def agents(self) -> Agents:

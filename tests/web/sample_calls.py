@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
+from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnDecided, TurnEnded
 from media.process.channel import Quality
 from media.recording.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
@@ -33,6 +33,16 @@ SAID = [
     ("Can I change the address?", "I am afraid it is on the van already.", 0.41, 1.9, 0.28),
     ("Then please call me when it is here.", "Certainly. Goodbye.", 0.35, 2.6, 0.3),
 ]
+DECIDED = [
+    (11.3, "answer", "ended: silence 420 ms, model 0.81"),
+    (27.5, "pause", "paused: voice 0.93 for 180 ms, echo −31 dB"),
+    (28.1, "resume", "resumed: no words"),
+    (38.3, "answer", "ended: silence 420 ms, expected digits 6 of 10"),
+]
+
+
+AGREED = 3.3
+"""Seconds of the call at which the caller agrees to be recorded."""
 
 
 class Played:
@@ -43,7 +53,7 @@ class Played:
     ) -> None:
         self.zero = asyncio.get_running_loop().time() - seconds
         self._evidence, self._call, self._caller = gateway.evidence, call, caller
-        began = datetime.now(UTC) - timedelta(seconds=seconds)
+        self.began = began = datetime.now(UTC) - timedelta(seconds=seconds)
         self._evidence.watch(
             CallBegan(call, began, "in", "telnyx", "agent", caller, "+15550199", {"name": name, "number": caller})
         )
@@ -96,7 +106,13 @@ class Played:
     def hung_up(self, at: float, file: str = "") -> None:
         self.sip(at, "in", "BYE sip:192.0.2.9 SIP/2.0")
         self.sip(at, "out", "SIP/2.0 200 OK", "BYE")
-        media: dict[str, Any] = {"mos": 4.3} | ({"recording": {"file": file}} if file else {})
+        agreed = (self.began + timedelta(seconds=AGREED)).isoformat()
+        zero = self.began.timestamp()
+        source = {"host": "2001:db8:85a3:1111:2222:8a2e:370:7334", "port": 40020, "reason": "foreign", "packets": 9}
+        source |= {"first": zero + 21.3, "last": zero + 21.5, "announced": zero + 1.0, "left": zero + 21.2}
+        media: dict[str, Any] = {"mos": 4.3, "refused_sources": [source], "refused_others": 3} | (
+            {"recording": {"file": file, "began": agreed}} if file else {}
+        )
         self.tell(at, CallEnded, Disposition("caller_hung_up", "caller: BYE"), media)
 
 
@@ -123,6 +139,8 @@ def play(gateway: FakeGatewayView, folder: Path, text: str = "", turns: int = 1)
                 8.0 + 15 * number + 45 * round_, text or caller, text or said, (hearing, thinking, 0.2, voicing, 0.02),
                 [] if number else run,
             )  # fmt: skip
+    for at, decision, evidence in DECIDED:
+        slow.tell(at, CallReported, TurnDecided(decision, text or evidence))
     slow.tell(44.0, CallReported, ProviderFailed("tts", text or "ElevenLabs: no sound for 2.5 s"))
     slow.heard(59 * turns)
     file = folder / "slow.wav"

@@ -17,12 +17,15 @@ from sipgw.outbound.jobs import Job, Jobs
 from sipgw.policy.cost.cost import Cost
 from sipgw.policy.inbound.refusals import RefusalEntry
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.store import CallRecord, Store
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord, ReportRecord
+from sipgw.trunks.call_alarms import BadCalls
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.server import Dashboard
 from tests.cdr_events import artifact
 from tests.web.gateway_view import FakeGatewayView, Talking, live_call
-from tests.web.sample_calls import SLOW, play
+from tests.web.sample_calls import SILENT, SLOW, play
+from tests.web.sample_days import add_days
 
 TOML = """
 [agent]
@@ -48,6 +51,7 @@ KEYS = {
     "ASSEMBLYAI_API_KEY": "aai-secret", "DEEPGRAM_API_KEY": "dg-secret", "TRUNK_PASSWORD": "trunk-secret",
     "OPENAI_API_KEY": "oai-secret", "ELEVENLABS_API_KEY": "el-secret",
 }  # fmt: skip
+SOUND = (BadCalls("one_way", 12, 50, True), BadCalls("foreign", 2, 50, False), BadCalls("quality", 0, 50, False))
 SCRIPT = '<img src=x onerror=alert(1)><script>alert("x")</script>'
 HOUSE = [
     ("+15550100", "agent", State.SPEAKING, 4.4), ("+15550142", "repairs", State.LISTENING, 4.3),
@@ -87,8 +91,23 @@ class Busy(FakeGatewayView):
     def status(self) -> list[TrunkStatus]:
         return [
             TrunkStatus("telnyx", "failed", "403 Forbidden: wrong password?", "down", "no answer in 32 s", 0),
-            TrunkStatus("office", "", "", "up", "", len(self.calls)),
+            TrunkStatus("office", "", "", "up", "", len(self.calls), SOUND),
         ]
+
+
+def reports(now: datetime, instead: str) -> list[ReportRecord]:
+    """A report that is filled in, perhaps with something else `instead` of its words, and one that is not made."""
+    heard = {"value": True, "turn": 0, "quote": instead or "out for delivery", "by": "agent"}
+    content = {
+        "summary": instead or "The caller asked where order 7346 is, and was told that it comes today.",
+        "outcome": None, "achieved": heard, "unproven": ["outcome"],
+        "fields": {"order_number": heard | {"value": instead or "7346"}, "reason": None},
+    }  # fmt: skip
+    capped = "the call has cost 0.51 of 0.50 ([cost] per_call)"
+    return [
+        ReportRecord(call=SLOW, state="filled", at=now, content=content),
+        ReportRecord(call=SILENT, state="not made", at=now, problem=instead or capped),
+    ]
 
 
 async def fill(gateway: FakeGatewayView, folder: Path, *, hostile: bool = False, huge: bool = False) -> None:
@@ -96,6 +115,7 @@ async def fill(gateway: FakeGatewayView, folder: Path, *, hostile: bool = False,
     play(gateway, folder, SCRIPT if hostile else "word " * 2000 if huge else "", 300 if huge else 1)
     async with gateway.store.write() as session:
         session.add(artifact(SLOW, str(folder / "slow.wav")))
+        session.add_all(reports(now, SCRIPT if hostile else "word" * 100 if huge else ""))
     for number, (caller, agent, state, mos) in enumerate(HOUSE * (100 if huge else 1)):
         began = now - timedelta(seconds=40 + 97 * number)
         gateway.begin(
@@ -118,6 +138,7 @@ async def fill(gateway: FakeGatewayView, folder: Path, *, hostile: bool = False,
         records.append(CallRecord(**values))
     async with gateway.store.write() as session:
         session.add_all(records)
+    await add_days(gateway.store, SCRIPT if hostile else "")
     about = {"topic": SCRIPT if hostile else "the blue coat"}
     due = datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()
     job = Job(campaign="", key="k", number="+15550123", agent="agent", due=due, variables=about, call="past-1")
@@ -157,10 +178,10 @@ def _turns(gateway: FakeGatewayView, cause: str) -> None:
 
 @contextlib.asynccontextmanager
 async def served(
-    folder: Path, *, busy: bool = True, hostile: bool = False, huge: bool = False, more: str = ""
+    folder: Path, *, busy: bool = True, hostile: bool = False, huge: bool = False, more: str = "", port: int = 0
 ) -> AsyncIterator[tuple[FakeGatewayView, str]]:
     """A dashboard on a port of its own; yields the house and the address."""
-    config = parse(f'{TOML}[gate]\naudit = "{folder}"\n[web]\nport = 0\n{more}', "scene.toml", KEYS)
+    config = parse(f'{TOML}[gate]\naudit = "{folder}"\n[web]\nport = {port}\n{more}', "scene.toml", KEYS)
     (folder / "gate-2026-11.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in DECISIONS if busy))
     async with Store(StoreOptions(str(folder / "scene.db"))) as store:
         gateway = Busy(config, store)

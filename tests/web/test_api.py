@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from sipgw.cli import running
 from sipgw.events import Disposition
-from sipgw.records.store import CallRecord
+from sipgw.records.store.tables import CallRecord, ReportRecord
 from sipgw.web import placed
 from sipgw.web.accounts import Accounts
 from sipgw.web.placed import PlacedCalls
@@ -51,6 +51,23 @@ def test_the_live_calls(tmp_path: Path) -> None:
             there.gateway.begin(live_call())
             (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
             assert (call["id"], call["state"], call["turn"], call["mos"]) == ("call-1", "talking", "speaking", 4.3)
+
+    asyncio.run(look())
+
+
+def test_a_record_has_its_report(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            await keep(there, record(), [TURN])
+            assert (await there.browser.get("/api/v1/calls/past-1")).json()["report"] is None
+            entry = {"value": True, "turn": 0, "quote": "On its", "by": "agent"}
+            content = {"summary": "x", "outcome": None, "achieved": entry, "fields": {"n": None}, "unproven": ["n"]}
+            async with there.gateway.store.write() as session:
+                session.add(ReportRecord(call="past-1", state="filled", at=BEGAN, content=content))
+            found = (await there.browser.get("/api/v1/calls/past-1")).json()["report"]
+            assert found == {"state": "filled", "at": "2026-11-21T09:00:00Z", "problem": "", **content}
+            shown = (await there.browser.get("/calls/past-1/timeline.json")).json()
+            assert shown["report"] == found
 
     asyncio.run(look())
 
@@ -112,7 +129,7 @@ def test_an_operators_phone_takes_the_agents_place_and_gives_it_back(tmp_path: P
             take, back = "/api/v1/calls/call-1/take-over", "/api/v1/calls/call-1/give-back"
             assert (await post(back)).status_code == 409
             silent = await post(take, json={"who": "bob"})
-            assert (silent.status_code, silent.json()["detail"]) == (409, "bob did not answer")
+            assert (silent.status_code, silent.json()["detail"]) == (409, "bob did not answer: 486 Busy Here")
             assert (await post(take, json={"who": "anna"})).status_code == 200
             (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
             assert (call["instead"], call["turn"]) == ("anna", "with anna")
@@ -120,6 +137,36 @@ def test_an_operators_phone_takes_the_agents_place_and_gives_it_back(tmp_path: P
             assert (await post("/api/v1/calls/nobody/give-back")).status_code == 404
             audit_entries = await there.auth.accounts.audit_entries()
             assert [deed.action for deed in audit_entries] == ["gave back", "had it taken over"]
+
+    asyncio.run(look())
+
+
+def test_a_third_joins_changes_who_hears_them_and_is_hung_up(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            there.gateway.begin(live_call())
+
+            async def post(what: str, **body: object) -> int:
+                return (await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)).status_code
+
+            async def now() -> tuple[str, str, str]:
+                (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
+                return call["third"], call["mode"], call["instead"]
+
+            assert await now() == ("", "", "")
+            assert await post("mode", mode="whisper") == 409
+            assert await post("join", who="anna", mode="shout") == 422
+            assert await post("join", who="bob", mode="listen") == 409
+            assert await post("join", who="anna", mode="listen") == 200
+            assert await now() == ("anna", "listen", "")
+            assert await post("mode", mode="notes") == 200
+            assert await now() == ("anna", "notes", "anna")
+            assert await post("give-back") == 200
+            assert await now() == ("", "", "")
+            entries = await there.auth.accounts.audit_entries()
+            assert [(one.action, one.detail) for one in entries] == [
+                ("gave back", "anna"), ("mode: notes", "anna"), ("had somebody join", "anna: listen"),
+            ]  # fmt: skip
 
     asyncio.run(look())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import pytest
 
 from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
@@ -51,6 +52,7 @@ async def crm(url: str, accounts: Accounts) -> AsyncIterator[Crm]:
         yield Crm(client, keys)
 
 
+@pytest.mark.slow
 def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(tmp_path: Path) -> None:
     async def scenario(person: Callee, ann: Callee) -> None:
         desk = PersonOptions("billing", f"sip:ann@127.0.0.1:{ann.port}")

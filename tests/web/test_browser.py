@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from playwright import async_api as playwright
+from sqlalchemy import update
 
 from agent.turn_taking.table import State
+from sipgw.records.store.tables import ReportRecord
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.waiting import HANG
@@ -100,6 +102,8 @@ def test_no_page_is_wider_than_a_phone_whatever_is_in_it(tmp_path: Path, data: s
                 await there.go(path)
                 wide = await there.page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= 360, f"{path} is {wide} wide"
+                await there.page.evaluate(AXE)
+                assert await there.page.evaluate(FAULTS) == [], path
             assert len(there.wrong) == 1, there.wrong  # the page that is nowhere
 
     asyncio.run(look())
@@ -109,7 +113,7 @@ def test_everything_is_done_by_keyboard(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path) as there:
             page = there.page
-            await there.go("/")
+            await there.go("/live")
             await page.keyboard.press("Tab")
             assert await page.evaluate("document.activeElement.textContent") == "Skip to content"
             await page.keyboard.press("Enter")
@@ -178,7 +182,43 @@ def test_a_newcomer_reads_on_the_page_why_a_call_was_slow_silent_or_refused(tmp_
                 await there.go(f"/calls/{call}")
                 why = await there.page.inner_text("[data-part=why]")
                 assert all(word in why for word in words), why
+            await there.go(f"/calls/{SLOW}")
+            refused = (await there.page.inner_text("[data-part=refused]")).replace("\t", " ")
+            assert ":40020 9 0:21.3 to 0:21.5 not from where it was announced 0:01.0" in refused, refused
+            assert "3 packets of other sources" in refused
             assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_the_report_on_a_call_is_shown_with_its_proof_or_why_there_is_none(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            await there.go(f"/calls/{SLOW}")
+            await there.sees(
+                "[data-part=report] > p", "The caller asked where order 7346 is, and was told that it comes today."
+            )
+            shown = await there.page.locator("[data-part=report]").inner_text()
+            for words in ("Goal achieved", "yes", "“out for delivery” (agent, 0:", "order number", "7346", "not known"):
+                assert words in shown
+            assert "without proof, and it does not count: outcome" in shown
+            await there.go(f"/calls/{SILENT}")
+            await there.sees(
+                "[data-part=report] > p", "It is not made: the call has cost 0.51 of 0.50 ([cost] per_call)."
+            )
+            await there.go(f"/calls/{LIVE}")
+            assert not await there.page.locator("[data-part=report]").is_visible()
+
+            async def becomes(**values: Any) -> None:
+                async with there.gateway.store.write() as session:
+                    await session.execute(update(ReportRecord).where(ReportRecord.call == SILENT).values(**values))
+
+            await becomes(state="waiting", problem="")
+            await there.go(f"/calls/{SILENT}")
+            await there.sees("[data-part=report] > p", "It is being filled in.")
+            content = {"summary": "Nobody spoke.", "outcome": None, "achieved": None, "fields": {}, "unproven": []}
+            await becomes(state="filled", content=content)
+            await there.sees("[data-part=report] > p", "Nobody spoke.")
 
     asyncio.run(look())
 
@@ -191,7 +231,7 @@ def test_what_others_wrote_is_shown_as_text_and_does_nothing(tmp_path: Path) -> 
                 assert await there.page.locator("img[src=x], main script").count() == 0, path
                 if path in OF_CALLS[1:3]:
                     assert SCRIPT in await there.page.inner_text("main")
-            await there.go("/")
+            await there.go("/live")
             there.gateway.begin(live_call(99, SCRIPT))
             await there.sees('tr[data-call="call-99"] td:nth-child(2)', SCRIPT)  # this row came by an event
             assert await there.page.locator("img[src=x]").count() == 0
@@ -203,7 +243,7 @@ def test_what_others_wrote_is_shown_as_text_and_does_nothing(tmp_path: Path) -> 
 def test_a_call_appears_changes_and_goes_while_somebody_looks(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, busy=False) as there:
-            await there.go("/")
+            await there.go("/live")
             await there.sees("[data-live-count]", "0")
             live = there.gateway.begin(live_call())
             await there.sees("tr[data-call] [data-field=turn]", "speaking")
@@ -223,7 +263,7 @@ def test_a_call_appears_changes_and_goes_while_somebody_looks(tmp_path: Path) ->
 def test_the_theme_is_chosen_by_keyboard_and_stays(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, busy=False, color_scheme="light") as there:
-            await there.go("/")
+            await there.go("/live")
             await there.page.focus("[data-theme-toggle]")
             await there.page.keyboard.press("Enter")
             await there.go("/calls")
@@ -250,7 +290,7 @@ def test_a_call_is_made_from_the_page(tmp_path: Path) -> None:
 def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, busy=False) as there:
-            await there.go("/")
+            await there.go("/live")
             talking: Any = there.gateway.begin(live_call(caller=SCRIPT)).context.conversation
             await there.page.click("[data-act]")
             await there.sees("dialog h2", f"Call of {SCRIPT}")
@@ -283,7 +323,7 @@ def test_a_viewer_is_offered_nothing_to_do(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, toml=SIGNED) as there:
             await Accounts(there.gateway.store).set_user("ann", "viewer", "battery staple")
-            await there.go("/")
+            await there.go("/live")
             await there.page.fill("[name=name]", "ann")
             await there.page.fill("[name=password]", "battery staple")
             await there.page.press("[name=password]", "Enter")
@@ -302,7 +342,7 @@ def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_
         async with window(tmp_path) as there:
             await there.page.add_init_script("{ const wait = setTimeout; setTimeout = (f) => wait(f, 50); }")
             await there.page.route("**/live/events", lambda route: route.fulfill(status=503, body="too many"))
-            await there.go("/")
+            await there.go("/live")
             lost = there.page.locator("[data-live-lost]")
             await playwright.expect(lost).to_be_visible()
             await there.page.unroute("**/live/events")
@@ -340,7 +380,7 @@ def test_who_closes_the_dialog_before_the_microphone_is_granted_does_not_speak(t
     async def look() -> None:
         async with window(tmp_path) as there:
             await there.page.add_init_script(TAKING)
-            await there.go("/")
+            await there.go("/live")
             await there.page.click("[data-act]")
             await there.page.click("[data-take]")
             await becomes(there.page, "!!window.grant")

@@ -10,7 +10,7 @@ from sipgw.cli.running import found
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts
 from sipgw.web.authentication import COMMANDS, Authentication
 from sipgw.web.local_key import LocalKey, found_at, key_file, published

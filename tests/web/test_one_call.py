@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import event as database_event
 
-from agent.records import Times, ToolRun, Turn, TurnEnded
+from agent.records import Times, ToolRun, Turn, TurnDecided, TurnEnded
 from media.process.channel import Quality
 from media.recording.redact import Span
 from media.recording.wav import header
@@ -27,6 +27,7 @@ from sipgw.sip.trace import Traced
 from sipgw.web import authentication, one_call
 from tests.cdr_events import artifact
 from tests.web.gateway_view import Visit, live_call, visit
+from tests.web.sample_calls import Played
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -84,8 +85,30 @@ def test_the_page_and_all_that_it_shows(tmp_path: Path) -> None:
         assert found["explained"][0]["what"] == "The caller hung up."
         assert found["sip"]["messages"][0]["start"].startswith("INVITE")
         assert found["turns"][0]["latency_ms"]["total"] == 1200
-        for script in ("call.js", "draw.js", "ladder.js", "latency.js", "quality.js", "vendor/wavesurfer-8.0.1.esm.js"):
+        for script in (
+            "call.js",
+            "chat.js",
+            "cost.js",
+            "draw.js",
+            "ladder.js",
+            "latency.js",
+            "marks.js",
+            "quality.js",
+            "vendor/wavesurfer-8.0.1.esm.js",
+        ):
             assert (await visitor.browser.get(f"/static/{script}")).status_code == 200
+
+    looking(tmp_path, look)
+
+
+def test_a_recording_is_heard_from_where_it_began_which_may_be_when_the_caller_agreed(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        for call, began in (("a@1", {}), ("b@1", {"began": (NOW + timedelta(seconds=7.25)).isoformat()})):
+            hold(visitor, call, end=False)
+            media = {"recording": {"file": "/r/1.wav", **began}}
+            visitor.gateway.evidence.watch(CallEnded(call, NOW, Disposition("caller_hung_up", ""), media))
+        assert (await timeline(visitor, "a@1"))["recording_began"] is None
+        assert (await timeline(visitor, "b@1"))["recording_began"] == 7.25
 
     looking(tmp_path, look)
 
@@ -154,6 +177,30 @@ def test_the_median_of_the_page_is_one_figure(tmp_path: Path) -> None:
         hold(visitor, "a@1", turns=3)
         found = await timeline(visitor, "a@1")
         assert found["median_ms"] == median_wait(found["turns"]) > 0
+
+    looking(tmp_path, look)
+
+
+def test_refused_packets_are_told_while_the_call_goes_on(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        live = visitor.gateway.begin(live_call(1))
+        hold(visitor, live.info.id, end=False)
+        assert (await timeline(visitor, live.info.id))["explained"] == []
+        at = NOW.timestamp()
+        source = {
+            "host": "10.0.0.9",
+            "port": 4002,
+            "reason": "foreign",
+            "packets": 267,
+            "first": at + 3,
+            "last": at + 8,
+        }
+        live.context.line.counts["refused_sources"] = [source]  # type: ignore[attr-defined]
+        found = await timeline(visitor, live.info.id)
+        assert found["media"]["refused_sources"] == [source]
+        (told,) = found["explained"]
+        assert told["what"].startswith("267 packets came from 10.0.0.9:4002, an address that no description")
+        assert told["evidence"] == ["267 from 10.0.0.9:4002, 3.0 s to 8.0 s"] and told["fix"]
 
     looking(tmp_path, look)
 
@@ -231,6 +278,35 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
     looking(tmp_path, look)
 
 
+def test_every_decision_comes_with_its_evidence_and_its_time_in_the_recording(tmp_path: Path) -> None:
+    file = tmp_path / "call.wav"
+    file.write_bytes(header(16_000 * 8) + b"\xff" * 16_000 * 8)
+    decided = {2.6: "paused: voice 0.93 for 180 ms, echo −31 dB", 3.1: EVIL}
+
+    async def look(visitor: Visit) -> None:
+        async with visitor.gateway.store.write() as session:
+            session.add(artifact("a@1", str(file)))
+        played = Played(visitor.gateway, "a@1", 10, "Ann")
+        played.answered(1.5)
+        for at, evidence in decided.items():
+            played.tell(1.5 + at, CallReported, TurnDecided("pause", evidence))
+        played.hung_up(9.5, str(file))
+        found = await timeline(visitor, "a@1")
+        assert found["recorded"] and not found["live"]
+        marks = [
+            (round(one["t"] - found["answered"], 3), one["text"]) for one in found["events"] if one["kind"] == "turn"
+        ]
+        assert marks == list(decided.items())
+        seconds = (await visitor.browser.get("/calls/a@1/waveform.json")).json()["seconds"]
+        assert found["ended"] - found["answered"] == seconds == 8.0
+        page = (await visitor.browser.get("/calls/a@1")).text
+        assert "data-marks" in page and "data-marked" in page
+        hold(visitor, "b@1")
+        assert "data-marks" not in (await visitor.browser.get("/calls/b@1")).text, "nothing to mark without a recording"
+
+    looking(tmp_path, look)
+
+
 @pytest.mark.faults("C15")
 def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_until_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -293,9 +369,19 @@ def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(
         for path in ("", "/timeline.json"):
             answered = await visitor.browser.get(f"/calls/a@1{path}")
             size += len(answered.content)
-        for script in ("call.js", "draw.js", "ladder.js", "latency.js", "quality.js", "vendor/wavesurfer-8.0.1.esm.js"):
+        for script in (
+            "call.js",
+            "chat.js",
+            "cost.js",
+            "draw.js",
+            "ladder.js",
+            "latency.js",
+            "marks.js",
+            "quality.js",
+            "vendor/wavesurfer-8.0.1.esm.js",
+        ):
             size += len((await visitor.browser.get(f"/static/{script}")).content)
         assert size < 600_000
-        assert len(queries) == 0
+        assert len([one for one in queries if one != "BEGIN"]) == 2, "those of its report and its costs, by its key"
 
     looking(tmp_path, look)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from sipgw.outbound.jobs import Job
-from sipgw.records.store import CallRecord
+from sipgw.records.store.tables import CallRecord
+from sipgw.trunks.call_alarms import BadCalls
+from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.app import PAGES
 from sipgw.web.calls import ROWS
 from sipgw.web.security import BODY
@@ -35,9 +37,35 @@ def test_what_a_caller_calls_themselves_is_shown_as_text(tmp_path: Path) -> None
     async def look() -> None:
         async with visit(tmp_path) as there:
             there.gateway.begin(live_call(caller=SCRIPT))
-            text = (await there.browser.get("/")).text
+            text = (await there.browser.get("/live")).text
             assert SCRIPT not in text
             assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
+
+    asyncio.run(look())
+
+
+def test_the_sound_of_a_trunk_stands_on_its_page(tmp_path: Path) -> None:
+    bad = BadCalls("one_way", 12, 50, True), BadCalls("foreign", 1, 50, False), BadCalls("quality", 0, 50, False)
+    good = (BadCalls("quality", 0, 7, False),)
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            assert "<dt>Latest calls</dt>" not in (await there.browser.get("/trunks")).text
+            trunks = [TrunkStatus(name, "", "", "up", "", 0, sound) for name, sound in (("bad", bad), ("good", good))]
+            there.gateway.status = lambda: trunks  # type: ignore[method-assign]
+            text = (await there.browser.get("/trunks")).text
+            assert (
+                '<span class="badge" data-is="down">alarm</span> 12 of the latest 50 calls had sound in one direction'
+                in text
+            )
+            assert (
+                '<span class="badge" data-is="waiting">some</span> 1 of the latest 50 calls got packets from other'
+                in text
+            )
+            assert "of low quality" not in text
+            assert '<span class="badge" data-is="up">good</span> the latest 7 calls' in text
+            (first, _) = (await there.browser.get("/api/v1/trunks")).json()["trunks"]
+            assert first["sound"][0] == {"fault": "one_way", "bad": 12, "calls": 50, "raised": True}
 
     asyncio.run(look())
 
@@ -117,10 +145,10 @@ def test_pages_of_a_gateway_that_has_seen_much(tmp_path: Path) -> None:
             calls = (await there.browser.get("/calls", params={"words": "nobody said that", "number": "9*"})).text
             assert "No call fits" in calls
             calls = (await there.browser.get("/calls", params={"number": "9*"})).text
-            assert calls.count("<tr>") == 1 + ROWS
+            assert calls.count("<tr") == 1 + ROWS
             assert "960:00:00" in calls
             assert 'rel="next"' in calls
-            assert (await there.browser.get("/")).text.count("data-call=") == 500
+            assert (await there.browser.get("/live")).text.count("data-call=") == 500
 
     asyncio.run(look())
 
@@ -166,7 +194,7 @@ def test_how_far_campaigns_are_and_why_numbers_failed(tmp_path: Path) -> None:
                 session.add(Job(campaign="", key="y", number="+15550112", agent="agent", due=0.0, state="by_hand"))
             text = (await there.browser.get("/outbound")).text
             assert '<progress max="3" value="2"' in text and "<span>paused: 2 of 3</span>" in text
-            assert "+15550112" in text and "<td>by hand</td>" in text
+            assert "+15550112" in text and ">by hand</td>" in text
             assert "<dt>failed</dt><dd>1</dd>" in text
             assert text.count("&lt;script&gt;") == 1 and SCRIPT not in text
             assert '<a href="/calls/a%40b">call</a>' in text

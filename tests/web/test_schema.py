@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts
 from sipgw.web.principal import SCOPES
 from sipgw.web.server import Dashboard
@@ -50,6 +50,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 def test_it_does_what_its_description_says(served: tuple[str, str], mode: str) -> None:
     url, key = served

@@ -3,21 +3,24 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 import structlog
+import uvicorn
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web import authentication
-from sipgw.web.server import Dashboard, WebError, listen
+from sipgw.web.server import Dashboard, WebError, _Server, listen
+from tests import virtual
 from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView, live_call
 
@@ -101,6 +104,9 @@ def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: p
     asked = runner.invoke(app, ["web", "password", "--user", "ann", "--role", "viewer"], input="long enough\n" * 2)
     assert asked.exit_code == 0, asked.output
     assert runner.invoke(app, ["web", "users"]).output == "ann  viewer\n"
+    with contextlib.closing(sqlite3.connect("sipgw.db")) as database:
+        ((kept,),) = database.execute("SELECT password FROM users")
+    assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$"), "64 MiB and four threads"
     assert runner.invoke(app, ["web", "password", "--role", "queen"], input="long enough\n" * 2).exit_code == 1
     made = runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:read", "--scope", "calls:place"])
     assert made.output.startswith("sipgw_")
@@ -111,3 +117,25 @@ def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: p
     assert "no key" in runner.invoke(app, ["web", "key", "revoke", shown[0]]).output
     assert runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:steal"]).exit_code == 1
     structlog.reset_defaults()  # it wrote to what the runner has closed
+
+
+def test_an_idle_dashboard_wakes_once_a_second_and_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted on virtual time: uvicorn's own loop wakes ten times as often."""
+    server, ticks = _Server(uvicorn.Config(lambda: None)), list[float]()
+    told = server.on_tick
+
+    async def scenario() -> float:
+        now = asyncio.get_running_loop().time
+        began = now()
+
+        async def on_tick(counter: int) -> bool:
+            ticks.append(now() - began)
+            return await told(counter)
+
+        monkeypatch.setattr(server, "on_tick", on_tick)
+        asyncio.get_running_loop().call_later(60.5, server.stop)
+        await server.main_loop()
+        return now() - began
+
+    assert virtual.run(scenario()) == pytest.approx(60.5)
+    assert len(ticks) == 62

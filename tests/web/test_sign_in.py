@@ -13,7 +13,7 @@ from sipgw.web import authentication
 from sipgw.web.accounts import AccountError
 from sipgw.web.security import COOKIE
 from sipgw.web.sessions import Sessions
-from sipgw.web.sign_in import _inside
+from sipgw.web.sign_in import inside
 from tests.web.gateway_view import Visit, live_call, visit
 
 PASSWORD = '[web]\npassword = "${PASSWORD}"'
@@ -279,7 +279,7 @@ async def listen(there: Visit, cookie: str) -> None:
 
 @pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\nb"])
 def test_the_way_back_never_leads_elsewhere(path: str) -> None:
-    assert _inside(path) == "/"
+    assert inside(path) == "/"
 
 
 def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_records_is_503(

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from sipgw.calls.listeners import MOST
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.web import steer
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
@@ -115,6 +115,21 @@ def test_a_call_that_is_over_or_rings_cannot_be_heard(tmp_path: Path, what: str)
                 code, reason = await closed(one)
                 assert code == 4003
                 assert reason in ("the call is not answered yet", "the offer has no media at all")
+
+    asyncio.run(look())
+
+
+def test_a_mode_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with dashboard(tmp_path) as (gateway, url):
+            gateway.begin(live_call())
+            with pytest.raises(InvalidStatus) as why:
+                async with socket(url, "take-over?mode=shout"):
+                    pass
+            assert why.value.response.status_code == 403
+            async with socket(url, "take-over?mode=whisper") as one:
+                await one.send("{}")
+                assert await closed(one) == (4003, "The browser made no offer.")
 
     asyncio.run(look())
 

@@ -22,6 +22,11 @@ ONSET = 3
 """Windows of speech that make an onset (96 ms); less is a click."""
 PREROLL = 0.35
 """Seconds of sound before the onset that belong to the words."""
+EARLY = 1.2
+"""Seconds of a turn without a pause, `PREROLL` included, after which its first words are understood, and again whenever
+it is twice as long: an agent that has fallen silent for a voice waits for them."""
+BEFORE = 0.15
+"""The same where others are heard before the caller speaks."""
 PIECE = 25.0
 """Seconds of speech without a pause after which a piece is cut off; the recogniser takes 30 at most."""
 SEARCH = 5.0
@@ -44,6 +49,7 @@ class Act(Enum):
 
     ONSET = "tell that the caller speaks, from `start` on"
     DECODE = "understand the sound from `start` to `end` and give the text back under `end`"
+    EARLY = "the same, if nothing else waits to be understood"
     PART = "tell that `text` was said so far, and that the caller goes on"
     STABLE = "tell that `text` is probably the turn"
     FINAL = "tell that `text` is the turn"
@@ -64,6 +70,8 @@ class Endpointer:
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
         self._position = 0
+        self._theirs: bool | None = None
+        """Whether speech is the caller's, where others are heard, too; None: all of it is."""
         self._run = 0
         """Windows of speech without interruption."""
         self._first = -1
@@ -78,6 +86,8 @@ class Endpointer:
         """What was understood of it; None while that is not known, or no longer of use."""
         self._pieces: dict[int, str | None] = {}
         """What was cut off, by its end, and its text once it is known."""
+        self._early = 0
+        """The end of the words that were understood before there is a pause."""
         self._quietest = (1.0, 0)
         """The lowest probability near the end of a piece, and where it was."""
 
@@ -89,23 +99,43 @@ class Endpointer:
     def judge(self, probability: float) -> list[Step]:
         """Take the probability of speech for the next window."""
         self._position += WINDOW
-        speech = probability >= (SILENCE if self._run else SPEECH)
+        speech = self._theirs is not False and probability >= (SILENCE if self._run else SPEECH)
         self._run = self._run + 1 if speech else 0
         if not self.speaking:
-            return self._begin() if self._run >= ONSET else []
+            return self._begin(self._position - ONSET * WINDOW, PREROLL) if self._run >= ONSET else []
         if self._run >= 2:  # one window alone is a click and does not spoil the guess
             self._end = self._position
             self._guess, self._asked = None, -1
-        return self._cut(probability) + self._guess_or_end()
+        return self._begin_early() + self._cut(probability) + self._guess_or_end()
+
+    def follow(self, speaking: bool | None, at: int) -> list[Step]:
+        """From position `at` on, a little ago, the caller speaks, or only others do; None: all speech is theirs again.
+
+        A turn that others would have prolonged has its end there.
+        """
+        self._theirs = speaking
+        if speaking and not self.speaking:
+            self._run = ONSET
+            return self._begin(at, BEFORE)
+        if speaking is False and self.speaking and at < self._end:
+            self._run, self._end = 0, max(at, self._start)
+            self._guess, self._asked = None, -1
+            return self._guess_or_end()
+        return []
 
     def wanted(self, end: int) -> bool:
         """Whether the text of the sound that ends at `end` is still of use."""
-        return self.speaking and (end == self._asked or self._pieces.get(end, "") is None)
+        return self.speaking and (end == self._asked or self._pieces.get(end, "") is None or self._is_early(end))
+
+    def _is_early(self, end: int) -> bool:
+        return end == self._early and self._asked < 0 and not self._pieces
 
     def understood(self, end: int, text: str) -> list[Step]:
         """Take the text of the sound that ends at `end`; one that is no longer wanted changes nothing."""
         if not self.wanted(end):
             return []
+        if self._is_early(end):
+            return [Step(Act.PART, self._first, end, text)] if text else []
         if end in self._pieces:
             self._pieces[end] = text
             return self._finish() or [Step(Act.PART, self._first, end, self._so_far())]
@@ -114,14 +144,21 @@ class Endpointer:
         stable = [Step(Act.STABLE, self._first, self._end, whole)] if whole else []
         return stable + self._finish()
 
-    def _begin(self) -> list[Step]:
-        began = self._position - ONSET * WINDOW
-        self._first = self._start = max(0, began - int(PREROLL * RATE))
+    def _begin(self, began: int, before: float) -> list[Step]:
+        self._first = self._start = max(0, began - int(before * RATE))
         self._end = self._position
         self._guess, self._asked = None, -1
         self._pieces = {}
+        self._early = self._first
         self._quietest = (1.0, 0)
         return [Step(Act.ONSET, began, self._position)]
+
+    def _begin_early(self) -> list[Step]:
+        due = max(EARLY * RATE, 2 * (self._early - self._first))
+        if not self._run or self._asked >= 0 or self._pieces or self._position - self._first < due:
+            return []
+        self._early = self._position
+        return [Step(Act.EARLY, self._first, self._position)]
 
     def _cut(self, probability: float) -> list[Step]:
         length = (self._position - self._start) / RATE

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from math import inf
@@ -298,8 +298,13 @@ class LocalStt:
         if self._number:
             self._speech.send(Kind.EXPECT, self._number, wire.pack_json([said, wanted.kind.value]))
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
         """It knows English only."""
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """Its model of speech takes everybody for the caller."""
+        if self._number:
+            self._speech.send(Kind.VOICE, self._number, wire.pack_json([speaking, round(ago, 3)]))
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """Yield onsets and transcripts until `close`. Raises `ProviderError` when the process dies."""

@@ -58,6 +58,10 @@ class Listener:
         asked = wanted is Kind.OPEN and any(word in said.lower() for word in NUMBER_WORDS)
         self.wanted = Kind.DIGITS if asked else wanted
 
+    def follow_voice(self, speaking: bool | None, ago: float) -> list[Step]:
+        """See `agent.stt.SpeechToText.follow_voice`."""
+        return self.turns.follow(speaking, self._first + len(self._kept) - round(ago * RATE))
+
     def cut(self, start: int, end: int) -> "np.ndarray[Any, Any]":
         """The kept sound from sample `start` to shortly after `end`."""
         return floats(self._kept[max(0, start - self._first) : max(0, end + TAIL - self._first)])

@@ -20,6 +20,7 @@ class Kind(IntEnum):
     CANCEL = 6
     SKIP = 7
     PING = 8
+    VOICE = 9
 
     READY = 129
     ONSET = 130

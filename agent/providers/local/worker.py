@@ -74,6 +74,8 @@ class Worker:
             case Kind.EXPECT if listener:
                 said, wanted = json.loads(body)
                 listener.expect(said, Asked(wanted))
+            case Kind.VOICE if listener:
+                self._take(session, listener, listener.follow_voice(*json.loads(body)))
             case Kind.DEAF:
                 self._listeners.pop(session, None)
             case Kind.SPEAK:
@@ -93,7 +95,9 @@ class Worker:
             match step.act:
                 case Act.ONSET:
                     self._send(Message(Kind.ONSET, session, wire.pack_json(step.start / RATE)))
-                case Act.DECODE:
+                case Act.EARLY if not self._decodes.empty():
+                    pass
+                case Act.DECODE | Act.EARLY:
                     try:
                         self._decodes.put_nowait(Decode(session, listener, step.start, step.end))
                     except queue.Full:

@@ -12,7 +12,8 @@ from agent.records import Used
 from sipgw.config.cost import Part
 from sipgw.policy.cost.prices import PriceTable, bound
 from sipgw.policy.inbound.limits import SpentToday
-from sipgw.records.store import CallRecord, Store
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord, ExpenseRecord
 
 NOTHING = SpentToday()
 FRESH = 1.0
@@ -147,6 +148,16 @@ class Cost:
         return {"total": round(self.total, 6), **parts, **named, "used": self.used}
 
 
+def increased(costs: dict[str, Any] | None, more: Cost) -> dict[str, Any]:
+    """The costs of a record, as `Cost.as_dict` made them, and `more`, which came after the call."""
+    before, added = costs or {}, more.as_dict()
+    lists = {name: sorted({*before.get(name, ()), *added[name]}) for name in ("unpriced", "estimated")}
+    used = before.get("used", {})
+    used = used | {name: round(used.get(name, 0.0) + amount, 2) for name, amount in more.used.items()}
+    sums = {name: round(before.get(name, 0.0) + value, 6) for name, value in added.items() if isinstance(value, float)}
+    return before | sums | lists | {"used": used}
+
+
 class Expenses:
     """The bills of all calls, and the sum of the day; `now` is in local time, whose midnight begins a day."""
 
@@ -210,7 +221,7 @@ class Expenses:
 
 
 async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
-    """The minutes and money of today's ended calls, from their records."""
+    """The minutes and money of today's ended calls, from their records, and of what was paid for beside them."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
     query = select(*columns).where(CallRecord.began >= midnight)
@@ -220,4 +231,6 @@ async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
             money += float((costs or {}).get("most", cost or 0.0))
             if answered and ended:
                 minutes += (ended - answered).total_seconds() / 60
+        for costs in await session.scalars(select(ExpenseRecord.costs).where(ExpenseRecord.at >= midnight)):
+            money += float(costs["most"])
     return SpentToday(minutes, money)

@@ -6,8 +6,10 @@ from datetime import date, datetime
 from fnmatch import fnmatchcase
 from importlib.resources import files
 
-from sipgw.config.cost import Part, PriceOptions, Unit
+from agent.providers.provider import Price, Provider, Unit
+from sipgw.config.cost import Part, PriceOptions
 from sipgw.config.options import build
+from sipgw.config.registry import every
 
 BOUNDS = {
     ("trunk", "seconds"): (1.00, 60),
@@ -40,9 +42,18 @@ def bound(part: Part, unit: Unit) -> PriceOptions:
 
 
 def packaged() -> tuple[PriceOptions, ...]:
-    """The prices that come with the package: list prices, each with its source and date."""
+    """The prices of trunks that come with the package, and those of the registered providers: list prices, each with
+    its source and date."""
     table = tomllib.loads((files("sipgw.policy.cost") / "prices.toml").read_text(encoding="utf-8"))
-    return tuple(build(PriceOptions, line, {}) for line in table["prices"])
+    trunks = tuple(build(PriceOptions, line, {}) for line in table["prices"])
+    return (*trunks, *(_line(record, one) for record in every() for one in record.prices))
+
+
+def _line(record: Provider, one: Price) -> PriceOptions:
+    name = f"{record.family}/{one.model}"
+    return PriceOptions(
+        record.part, name, one.unit, one.price, one.per, one.since, source=one.source, estimate=one.estimate
+    )
 
 
 Key = tuple[Part, str, Unit, date, str, str]

@@ -18,7 +18,8 @@ from agent.pool import Pool
 from sipgw.policy.gate import number_set
 from sipgw.policy.gate.number_set import NumberSet, TooManyError
 from sipgw.policy.gate.rules import GateRefusal
-from sipgw.records.store import Base, Moment, Store
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import Base, Moment
 
 log = structlog.get_logger()
 

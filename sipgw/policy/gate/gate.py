@@ -29,7 +29,7 @@ from sipgw.policy.gate.rules import (
     understood,
 )
 from sipgw.policy.gate.shared_counts import SharedCounts
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 
 log = structlog.get_logger()
 

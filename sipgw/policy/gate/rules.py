@@ -3,12 +3,12 @@
 Each rule is a function from a `GateCase` to None or a `GateRefusal` that says in plain words why, and what to change.
 """
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, get_args
 
+from sipgw.config.emergency import emergency_number, is_extension
 from sipgw.config.gate import GateOptions, Purpose
 from sipgw.config.hours import zone_named
 from sipgw.config.numbers import NumberError, e164
@@ -79,13 +79,14 @@ class GateCase(NamedTuple):
     now: datetime
 
 
+NEVER_CALLED = "a gateway makes no emergency calls, and no option allows them"
 Rule = Callable[[GateCase], GateRefusal | None]
 
 
 def understood(
     dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime
 ) -> GateCase | GateRefusal:
-    """The first rule: the number is valid, and the trunk exists."""
+    """The first rules: the trunk exists, and the number is valid and no emergency number."""
     import phonenumbers  # as in `sipgw.config.numbers`
 
     if trunk is None:
@@ -93,7 +94,10 @@ def understood(
     if dial.purpose not in PURPOSES:
         return GateRefusal("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
     home, shown = trunk.country.upper(), trunk.shows(dial.caller_id)
-    if trunk.number_format == "as_dialled" and any(_is(dial.number, pattern) for pattern in options.extensions):
+    extensions = options.extensions if trunk.number_format == "as_dialled" else ()
+    if found := emergency_number(dial.number, (home,) if home else options.countries, extensions):
+        return GateRefusal("emergency", f"{dial.number[:64]} reaches the emergency number {found}: {NEVER_CALLED}")
+    if any(is_extension(dial.number, pattern) for pattern in extensions):
         return GateCase(dial, options, dial.number, "", None, home, shown, now)
     # A PBX interprets digits without + in its own way, so the judged number could differ from the dialled one.
     untouched = trunk.number_format == "as_dialled"
@@ -107,10 +111,6 @@ def understood(
         return GateRefusal("number", f"{number} is not in use: no numbers like it are given out; correct it")
     country = str(phonenumbers.region_code_for_number(parsed) or WORLD)
     return GateCase(dial, options, number, country, parsed, home, shown, now)
-
-
-def _is(number: str, pattern: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\?", "[0-9]"), number) is not None
 
 
 def destination(case: GateCase) -> GateRefusal | None:

@@ -10,7 +10,8 @@ from sqlalchemy import Float, String, delete, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.policy.gate.caps import WEEK
-from sipgw.records.store import Base, Store
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import Base
 
 LIMIT = 2.0
 """Seconds that a decision may wait for the database and for other gateways."""

@@ -91,7 +91,7 @@ class Admission:
 
     def judge(self, request: Request, source: Peer, now: float) -> Refusal | None:
         """None to let a request outside a dialog in."""
-        trunk = self.trunks.match(source.host)
+        trunk = self.trunks.match(source.host, request.uri.user)
         by_network = trunk is not None and trunk.proof == "network"
         if not by_network or (request.method == "REGISTER" and self._accounts):
             refusal = self._challenge(request, source, trunk, now)
@@ -108,7 +108,7 @@ class Admission:
 
     def trunk_of(self, request: Request, source: Peer) -> TrunkOptions | None:
         """The trunk of an admitted request."""
-        trunk = self.trunks.match(source.host)
+        trunk = self.trunks.match(source.host, request.uri.user)
         if trunk is not None and trunk.proof == "network":
             return trunk
         account = self._accounts.get(self._challenger.user(request))
@@ -119,7 +119,7 @@ class Admission:
             why = full
         elif self.capacity.calls[trunk.name] >= trunk.max_calls:
             why = f"the trunk has {trunk.max_calls} calls, its max_calls"
-        elif not self._limits.call(site(source.host), now):
+        elif not self._limits.calls.take(site(source.host), now):
             why = f"more than {self.options.calls_per_second:g} calls per second from this address"
         else:
             return None
@@ -143,7 +143,7 @@ class Admission:
         # One address may have many phones: a phone with an old password must not lock out the others.
         who = f"{site(source.host)} {user if str(plain(source.host)) in self._proven else ''}"
         name = trunk.name if trunk else self._trunk_name(user)
-        if self._limits.locked_out(who, now):
+        if self._limits.failures.empty(who, now):
             self.refusals.note(name, RefusalEntry.of(request, source, now, DROP.status, LOCKED_OUT))
             return DROP
         proof = self._challenger.prove(request, source.host, now)
@@ -151,7 +151,7 @@ class Admission:
             _remember(self._proven, source.host)
             return None
         if proof in (Proof.WRONG, Proof.GIVEN):
-            self._limits.failed(who, now)
+            self._limits.failures.take(who, now)
             if self._limits.lines.take(now):
                 log.warning("wrong credentials", address=source.host, method=request.method)
                 why = f"wrong password of the account {user!r}" if user in self._accounts else "an unknown account"
@@ -214,21 +214,11 @@ class _Limits:
         one, per_call = options.stranger_per_second, options.calls_per_second
         self._strangers = Bucket(options.strangers_per_second, options.strangers_per_second)
         self._stranger = Buckets(one, 5 * one, key)
-        self._calls = Buckets(per_call, 4 * per_call, key)
-        self._failures = Buckets(options.failures_per_minute / 60, options.failures_per_minute, key)
+        self.calls = Buckets(per_call, 4 * per_call, key)
+        """New calls."""
+        self.failures = Buckets(options.failures_per_minute / 60, options.failures_per_minute, key)
+        """Wrong passwords."""
 
     def stranger(self, who: str, now: float) -> bool:
         """Whether another message of a stranger is parsed."""
         return self._stranger.take(who, now) and self._strangers.take(now)
-
-    def call(self, who: str, now: float) -> bool:
-        """Whether another call may begin."""
-        return self._calls.take(who, now)
-
-    def failed(self, who: str, now: float) -> None:
-        """Note a wrong password."""
-        self._failures.take(who, now)
-
-    def locked_out(self, who: str, now: float) -> bool:
-        """Whether there were too many of them."""
-        return self._failures.empty(who, now)

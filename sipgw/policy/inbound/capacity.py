@@ -2,6 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Literal
+
+from sipgw.policy.inbound.headroom import Headroom
 
 RELIEF = 5.0
 """Seconds without delay after which calls are accepted again: the delay shows only after new calls have begun."""
@@ -10,8 +13,9 @@ RELIEF = 5.0
 class Capacity:
     """The present calls, and the reasons against another one."""
 
-    def __init__(self, max_calls: int, delay_limit: float) -> None:
+    def __init__(self, max_calls: int | Literal["auto"], delay_limit: float) -> None:
         """`max_calls` at once; none more while sound is over `delay_limit` seconds late."""
+        self.headroom = Headroom()
         self.calls: Counter[str] = Counter()
         """Of each trunk."""
         self.draining = False
@@ -27,11 +31,15 @@ class Capacity:
         """Why no other call is taken; empty if one is."""
         if self.draining:
             return "the gateway is stopping"
-        if self.calls.total() >= self._max_calls:
+        calls = self.calls.total()
+        if self._max_calls != "auto" and calls >= self._max_calls:
             return f"the gateway has {self._max_calls} calls, [admission] max_calls"
+        if self._max_calls == "auto" and calls and self.headroom.calls(calls) == 0:
+            name, part = max(self.headroom.busy(), key=lambda one: one[1])
+            return f"the gateway has no headroom for another call: its process {name} is busy {part:.0%} of the time"
         if (delay := self.delay()) > self._delay_limit:
             self._late = now, delay
         # Without any call one is accepted: slow service is better than none.
-        if self.calls.total() and self._late and now < self._late[0] + RELIEF:
+        if calls and self._late and now < self._late[0] + RELIEF:
             return f"the gateway is overloaded: sound was {self._late[1]:.1f} s late, [admission] delay_limit"
         return ""

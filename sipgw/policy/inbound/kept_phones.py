@@ -100,7 +100,7 @@ def _line(user: str, binding: Binding, expires: float) -> dict[str, Any]:
     where = None if peer.connection else [peer.transport, peer.host, peer.port]
     return {
         "user": user, "contact": str(binding.contact), "peer": where, "expires": expires, "call_id": binding.call_id,
-        "number": binding.number, "preference": binding.preference,
+        "number": binding.number, "preference": binding.preference, "flow": binding.flow,
     }  # fmt: skip
 
 
@@ -112,4 +112,5 @@ def _binding(line: dict[str, Any], expires: float) -> Binding:
     if line["peer"] is not None:
         transport, host, port = line["peer"]
         peer = Peer(str(transport), str(host), int(port))
-    return Binding(contact, peer, expires, str(line["call_id"]), int(line["number"]), float(line["preference"]))
+    number, preference = int(line["number"]), float(line["preference"])
+    return Binding(contact, peer, expires, str(line["call_id"]), number, preference, str(line.get("flow", "")))

@@ -61,7 +61,7 @@ class CallRecording:
         """The last setting of the media process; it starts with no sound kept."""
         self._channel: Channel | None = None
         self._paused: set[str] = set()
-        """The present reasons to keep nothing: paused ``by hand``, or by the call itself (``secluded``)."""
+        """The present reasons to keep nothing: paused ``by hand``, or by the call itself (``private``)."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -103,9 +103,9 @@ class CallRecording:
         self._paused.discard("by hand")
         self._tell()
 
-    def seclude(self, on: bool) -> None:
+    def set_private(self, on: bool) -> None:
         """Keep nothing from now on, or go on."""
-        (self._paused.add if on else self._paused.discard)("secluded")
+        (self._paused.add if on else self._paused.discard)("private")
         self._tell()
 
     def _tell(self) -> None:
@@ -156,5 +156,10 @@ class CallRecording:
             self._timer.cancel()
         if self.artifact is None and not self.problem:
             return {} if self.agreed or not self._answered else {"sound": {"withheld": NOT_AGREED}}
-        agreed = {} if self.consent == "off" else {"consent": self.consent}
-        return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}
+        told = {
+            "consent": "" if self.consent == "off" else self.consent,
+            "file": self.path,
+            "began": self.began.isoformat(timespec="milliseconds") if self.began else "",
+            "problem": self.problem,
+        }
+        return {"recording": {name: value for name, value in told.items() if value}}

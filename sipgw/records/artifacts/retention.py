@@ -24,6 +24,7 @@ from sipgw.records.store.tables import (
     CallRecord,
     DeliveryRecord,
     EventRecord,
+    ReportRecord,
     ToolCallRecord,
     TurnRecord,
 )
@@ -66,7 +67,7 @@ async def purge(
     removed = Removed(recordings=await worker.work(now, again=True))
     rules: tuple[tuple[int, tuple[ArtifactKind, ...], ColumnElement[bool], Erase], ...] = (
         (options.recordings, SOUND, CallRecord.recording != "", _blank),
-        (options.transcripts, WORDS, or_(_in(TurnRecord), _in(ToolCallRecord)), _delete_words),
+        (options.transcripts, WORDS, or_(_in(TurnRecord), _in(ToolCallRecord), _in(ReportRecord)), _delete_words),
         (options.calls, FILES, true(), _delete_calls),
     )
     for days, kinds, there, erase in rules:
@@ -154,7 +155,7 @@ def _of(number: str) -> ColumnElement[bool]:
     return or_(CallRecord.caller.in_(same), CallRecord.called.in_(same))
 
 
-def _in(table: type[TurnRecord | ToolCallRecord]) -> ColumnElement[bool]:
+def _in(table: type[TurnRecord | ToolCallRecord | ReportRecord]) -> ColumnElement[bool]:
     return select(table.call).where(table.call == CallRecord.id).exists()
 
 
@@ -193,7 +194,7 @@ async def _blank(session: AsyncSession, calls: Sequence[str]) -> None:
 
 
 async def _delete_words(session: AsyncSession, calls: Sequence[str]) -> None:
-    for table in (TurnRecord, ToolCallRecord, EventRecord, DeliveryRecord):
+    for table in (TurnRecord, ToolCallRecord, EventRecord, ReportRecord, DeliveryRecord):
         await session.execute(delete(table).where(table.call.in_(calls)))
 
 

@@ -19,8 +19,8 @@ from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import SETTLED, UNSEEN, left
 from sipgw.records.artifacts.audio_redactor import TOO_LONG, cover
 from sipgw.records.artifacts.folders import ABSENT
-from sipgw.records.store import Store
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
 
 log = structlog.get_logger()

@@ -32,7 +32,8 @@ log = structlog.get_logger()
 
 GOOD = (
     "caller_hung_up", "callee_hung_up", "agent_hung_up", "transferred", "silence", "max_duration", "ended_here",
-    "over_budget", "machine", "message_left", "fax", "cancelled", "gateway_stopped",
+    "over_budget", "machine", "message_left", "fax", "screened", "no_person", "cancelled", "gateway_stopped",
+    "answered_elsewhere",
 )  # fmt: skip
 """Endings of successful calls, unless a part of the agent failed in them."""
 FIRST = 1.0
@@ -104,8 +105,9 @@ class BundleStore:
                 seen.recorder.note("answered_by", who=who, why=why)
             case CallReported(report=report):
                 seen.recorder.report(report)
-            case CallEnded(ending=ending):
-                seen.recorder.note("ended", kind=ending.kind, cause=ending.cause)
+            case CallEnded(ending=ending, media=media):
+                refused = {"refused": media["refused_sources"]} if "refused_sources" in media else {}
+                seen.recorder.note("ended", kind=ending.kind, cause=ending.cause, **refused)
                 self._end(event.call, seen)
                 failed = ending.kind not in GOOD or any(frame["of"] == "failed" for frame in seen.recorder.frames)
                 wanted = self._options.bundles

@@ -18,6 +18,7 @@ _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("tts", "opened"): _STREAM,
     ("tts", "asked"): {"session": int, "name": str, "text": str},
     ("tts", "piece"): _STREAM,
+    ("tts", "heard"): {**_STREAM, "letters": int},
     ("tts", "ended"): _STREAM,
     ("tool", "started"): {"name": str, "arguments": object},
     ("tool", "done"): {"name": str, "arguments": object, "result": object, "error": str, "seconds": _NUMBER},
@@ -63,7 +64,7 @@ def _problem(frame: Frame) -> str:
             return _missing(frame, _WORDS)
         case "llm", "piece":
             return "" if {"text", "call", "usage"} & set(frame) else "neither 'text' nor 'call' nor 'usage'"
-        case "tts", "piece":
+        case "tts", "piece" if "asks" not in frame:
             name = "timed" if "timed" in frame else "sound"
             if found := _missing(frame, {name: list}):
                 return found

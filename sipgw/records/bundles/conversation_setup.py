@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.ivr.options import IvrOptions
 from agent.persona import Persona
 from agent.providers.failover import FailoverOptions
 from agent.tools import Tool
@@ -28,6 +29,10 @@ class ConversationSetup:
     """In an outgoing call: the message for an answering machine, empty for none; None: no detection."""
     languages: tuple[str, ...] = ("en",)
     """The languages of the agent, the first one first."""
+    screening: str = ""
+    """In an outgoing call: what is said to a call screen."""
+    ivr: IvrOptions | None = None
+    """In an outgoing call: how menus are walked through; None: not at all."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -47,6 +52,8 @@ class ConversationSetup:
             bool(found["can_transfer"]),
             found["voicemail"],
             tuple(languages),
+            found.get("screening") or "",
+            IvrOptions(**ivr) if (ivr := found.get("ivr")) else None,
         )
 
 
@@ -59,20 +66,24 @@ def tell_setting(
     *,
     can_transfer: bool,
     languages: tuple[str, ...],
+    ivr: IvrOptions | None = None,
 ) -> None:
     """Give the setup of the conversation to the recorder of the present call, if there is one."""
     recorder = RECORDER.get()
     if recorder is not None:
         shown = tuple({name: getattr(one, name) for name in _TOOL} | _parameters(one) for one in tools)
-        setting = ConversationSetup(persona, turns, failover, shown, dict(people), can_transfer, None, languages)
+        setting = ConversationSetup(
+            persona, turns, failover, shown, dict(people), can_transfer, None, languages, ivr=ivr
+        )
         recorder.setting = setting.as_dict()
 
 
-def tell_screening(voicemail: str) -> None:
-    """Tell the recorder, if there is one, that answering machines are detected, and the message for them."""
+def tell_amd(voicemail: str, screening: str) -> None:
+    """Tell the recorder, if there is one, that answering machines are detected, and what is said to them and to call
+    screens."""
     recorder = RECORDER.get()
     if recorder is not None:
-        recorder.setting["voicemail"] = voicemail
+        recorder.setting |= {"voicemail": voicemail, "screening": screening}
 
 
 def _parameters(tool: Tool) -> dict[str, Any]:

@@ -12,22 +12,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import asdict
+from functools import partial
 from itertools import count
 from math import inf
 from typing import Any, TypeVar
 
 from agent.errors import ProviderError
-from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema
+from agent.llm import Message, Piece, Text, ToolCall, ToolSchema
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
 from agent.stt import Onset, SpeechToText, SttEvent
-from agent.tts import Speech, TextToSpeech, WordTime
-from agent.turn_taking.expect import OPEN, Expected
+from agent.tts import Inquiry, Speech, TextToSpeech, WordTime
+from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
 
 LIMIT = 8 << 20
 """Maximum bytes of one call, sound of the TTS included; a larger call is not kept."""
 TAIL = 4
 """Number of the latest messages that are kept of a request to the LLM: earlier requests have the others."""
 T = TypeVar("T")
+Part = TypeVar("Part", SpeechToText, TextToSpeech)
 
 Frame = dict[str, Any]
 """``t``: seconds since the call began; ``of``: the kind; further values as the docs list them."""
@@ -150,31 +152,16 @@ async def _seen(
             await stream.aclose()
 
 
-class ObservedStt:
+class ObservedStt(SttWrapper):
     """STT that is observed."""
 
     def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
-        self._stt = stt
+        super().__init__(stt)
         self._recorder = recorder
         self._session = next(recorder.numbers)
         self._samples = 0
         self._heard_at = 0.0
         recorder.note("stt", do="made", session=self._session, name=stt.name, ends_turns=stt.ends_turns)
-
-    @property
-    def name(self) -> str:
-        """See `SpeechToText.name`."""
-        return self._stt.name
-
-    @property
-    def ends_turns(self) -> bool:
-        """See `SpeechToText.ends_turns`."""
-        return self._stt.ends_turns
-
-    @property
-    def longest_silence(self) -> float:
-        """See `SpeechToText.longest_silence`."""
-        return self._stt.longest_silence
 
     async def open(self) -> None:
         """See `SpeechToText.open`."""
@@ -186,24 +173,12 @@ class ObservedStt:
         self._heard_at = _now()
         self._stt.send_audio(ulaw)
 
-    def attend(self, language: str) -> None:
-        """See `SpeechToText.attend`."""
-        self._stt.attend(language)
-
-    def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """See `SpeechToText.expect`."""
-        self._stt.expect(said, wanted)
-
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `SpeechToText.events`."""
         stream = _seen(self._recorder, "stt", self._session, self._stt.events(), self._shown)
         async with aclosing(stream) as events:
             async for event in events:
                 yield event
-
-    async def close(self) -> None:
-        """See `SpeechToText.close`."""
-        await self._stt.close()
 
     def _shown(self, event: SttEvent) -> dict[str, Any]:
         """`after` is the length of the sound sent so far, `delay` the time since its last piece."""
@@ -221,12 +196,8 @@ def question(messages: Sequence[Message]) -> dict[str, Any]:
     return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
 
 
-class ObservedLlm:
+class ObservedLlm(LlmWrapper):
     """An LLM that is observed by the recorder of the requesting call."""
-
-    def __init__(self, llm: LanguageModel) -> None:
-        self.name = llm.name
-        self._llm = llm
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel.reply`."""
@@ -241,10 +212,6 @@ class ObservedLlm:
             async for piece in pieces:
                 yield piece
 
-    async def close(self) -> None:
-        """See `LanguageModel.close`."""
-        await self._llm.close()
-
 
 def _shown_piece(piece: Piece) -> dict[str, Any]:
     if isinstance(piece, Text):
@@ -252,19 +219,14 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
     return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
 
 
-class ObservedTts:
+class ObservedTts(TtsWrapper):
     """TTS that is observed."""
 
     def __init__(self, tts: TextToSpeech, recorder: Recorder) -> None:
-        self._tts = tts
+        super().__init__(tts)
         self._recorder = recorder
         self._session = next(recorder.numbers)
         recorder.note("tts", do="made", session=self._session, name=tts.name)
-
-    @property
-    def name(self) -> str:
-        """See `TextToSpeech.name`."""
-        return self._tts.name
 
     async def open(self) -> None:
         """See `TextToSpeech.open`."""
@@ -276,33 +238,31 @@ class ObservedTts:
         recorder.note("tts", do="asked", session=session, name=self.name, text=text)
 
         def shown(piece: Speech) -> dict[str, Any]:
+            if isinstance(piece, Inquiry):
+                return {"asks": True}
             return {"timed": list(piece)} if isinstance(piece, WordTime) else {"sound": recorder.keep(piece)}
 
         stream = _seen(recorder, "tts", session, self._tts.speak(text, before), shown)
         async with aclosing(stream) as sounds:
             async for sound in sounds:
-                yield sound
+                yield Inquiry(partial(self._ask, session, sound)) if isinstance(sound, Inquiry) else sound
 
-    async def close(self) -> None:
-        """See `TextToSpeech.close`."""
-        await self._tts.close()
+    def _ask(self, session: int, inquiry: Inquiry, samples: int, told: Callable[[int], None]) -> None:
+        asked = _now()
+
+        def heard(letters: int) -> None:
+            waited = round(_now() - asked, 5)
+            self._recorder.note("tts", do="heard", session=session, waited=waited, letters=letters)
+            told(letters)
+
+        inquiry.ask(samples, heard)
 
 
-def observed_stt(make: Callable[[], SpeechToText]) -> Callable[[], SpeechToText]:
-    """Creates STT that the recorder of the call observes, if there is one."""
+def observed(make: Callable[[], Part], wrap: Callable[[Part, Recorder], Part]) -> Callable[[], Part]:
+    """Creates parts that the recorder of the call observes by `wrap`, such as `ObservedStt`, if there is one."""
 
-    def made() -> SpeechToText:
+    def made() -> Part:
         recorder = RECORDER.get()
-        return make() if recorder is None else ObservedStt(make(), recorder)
-
-    return made
-
-
-def observed_tts(make: Callable[[], TextToSpeech]) -> Callable[[], TextToSpeech]:
-    """Creates TTS that the recorder of the call observes, if there is one."""
-
-    def made() -> TextToSpeech:
-        recorder = RECORDER.get()
-        return make() if recorder is None else ObservedTts(make(), recorder)
+        return make() if recorder is None else wrap(make(), recorder)
 
     return made

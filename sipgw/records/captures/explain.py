@@ -3,8 +3,10 @@
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from importlib.resources import files
 from statistics import median
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
@@ -38,6 +40,10 @@ HUNG_UP = ("caller_hung_up", "callee_hung_up")
 """Kinds that the first releases also used for lost lines: in their records only the cause tells."""
 STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in _TABLE["status"]}
 """Final SIP statuses: meaning and remedy."""
+REFUSED = {entry["kind"]: (entry["what"], entry["fix"]) for entry in _TABLE["refused"]}
+"""Refused packets by their kind, see `_kind`: meaning and remedy."""
+MANY = 50
+"""Refused packets of one kind from which on they are a problem: a second of sound. A few come whenever media move."""
 BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
@@ -68,14 +74,22 @@ NOT_ANSWERED = Finding(
 )
 
 
-def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, Any]] = ()) -> Finding:
-    """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call."""
+def explain(
+    ending: Mapping[str, Any] | None,
+    messages: Iterable[Mapping[str, Any]] = (),
+    media: Mapping[str, Any] = MappingProxyType({}),
+) -> Finding:
+    """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call. `media` is
+    what the record has of its sound.
+    """
     messages = list(messages)
     status = _final_status(messages)
     shown = (f"Last answer to the INVITE: {status[1]}",) if status else ()
     if ending is None:
         return _by_status(status) if status else _not_answered(messages)
     kind, cause = str(ending.get("kind", "")), str(ending.get("cause", ""))
+    if NO_SOUND in cause and (refused := refused_sources(media)):
+        cause += f"; {sum(one['packets'] for one in refused)} packets came and were refused"
     where = _awaited(messages) if NO_SOUND in cause else ()
     evidence = (*((f"What the gateway noted: {cause}",) if cause else ()), *where, *shown)
     for rule in RULES:
@@ -137,7 +151,7 @@ def _private(host: str) -> bool:
 def findings(timeline: Mapping[str, Any]) -> list[Finding]:
     """Further findings: silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
     turns, quality = timeline.get("turns", ()), timeline.get("quality", ())
-    found = [*_silent(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
+    found = [*_silent(timeline), *_refused(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
     failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
     if failures:
         evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
@@ -151,6 +165,14 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Finding]:
         return
     given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
     if quality and not given_up and not any(entry[1] for entry in quality):
+        if refused := refused_sources(timeline.get("media") or {}):
+            packets = sum(one["packets"] for one in refused)
+            yield Finding(
+                "No sound of the other side was accepted: the agent could not hear the caller.",
+                (f"{packets} packets came and were refused; from where and why stands beside this.",),
+                REFUSED[_kind(refused[0])][1],
+            )
+            return
         yield Finding(
             "Nothing was received from the other side: the agent could not hear the caller.",
             (
@@ -165,6 +187,51 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Finding]:
             (f"{len(turns)} turns without a word of the caller.",),
             "Listen to the recording: is it speech, and in the language of [agent] stt?",
         )
+
+
+def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sources whose packets were refused in a call, see `media.rtp.refused.RefusedSources.stats`; those that might
+    have been sound."""
+    found = media.get("refused_sources")
+    return [one for one in found if _kind(one) in REFUSED] if isinstance(found, list | tuple) else []
+
+
+def _refused(timeline: Mapping[str, Any]) -> Iterable[Finding]:
+    """A finding for each kind of refused packets."""
+    sources = refused_sources(timeline.get("media") or {})
+    began = datetime.fromisoformat(timeline["began"]).timestamp() if sources else 0.0
+    for kind in dict.fromkeys(map(_kind, sources)):
+        its = [one for one in sources if _kind(one) == kind]
+        what, fix = REFUSED[kind]
+        packets = sum(one["packets"] for one in its)
+        where = ", ".join(dict.fromkeys(_address(one["host"], one["port"]) for one in its))
+        bad = packets >= MANY
+        told = what.format(packets=f"{packets} packet{'s' * (packets > 1)}", where=where)
+        yield Finding(told, tuple(_refused_from(one, began) for one in its), fix if bad else "", bad=bad)
+
+
+def _kind(one: Mapping[str, Any]) -> str:
+    """The reason of the refusal; of an address that signalling has not named, what is known of it."""
+    if one["reason"] != "foreign":
+        return str(one["reason"])
+    if "left" in one and one["last"] >= one["left"]:
+        return "left"
+    if "announced" in one:
+        return "early"
+    return "other_port" if "announced_port" in one else "foreign"
+
+
+def _refused_from(one: Mapping[str, Any], began: float) -> str:
+    """Where and when packets came, in seconds of the call."""
+    told = f"{one['packets']} from {_address(one['host'], one['port'])}, {one['first'] - began:.1f} s"
+    told += f" to {one['last'] - began:.1f} s" if one["last"] > one["first"] else ""
+    told += f"; announced at {one['announced'] - began:.1f} s" if "announced" in one else ""
+    told += f", another address at {one['left'] - began:.1f} s" if "left" in one else ""
+    return told + (f"; port {one['announced_port']} of that host was announced" if "announced_port" in one else "")
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sipgw import __version__
 from sipgw.config.options import secrets_of
-from sipgw.records.captures.explain import explain, findings
+from sipgw.records.captures.explain import explain, findings, refused_sources
 from sipgw.records.captures.timeline import changed
 from sipgw.sip.trace import redacted
 from sipgw.telemetry.log import redact
@@ -143,9 +143,11 @@ def _reduced(call: Mapping[str, Any]) -> dict[str, Any]:
     kept |= {name: [_silent(turn) for turn in call.get(name, ())] for name in ("turns", "going")}
     kept["events"] = [event for event in call.get("events", ()) if event.get("kind") != "tool"]
     kept["media"] = {name: value for name, value in call.get("media", {}).items() if isinstance(value, int | float)}
+    if refused := refused_sources(call.get("media", {})):
+        kept["media"]["refused_sources"] = refused
     messages = call.get("sip", {}).get("messages", ())
     ending = call.get("ending")
-    explained = [explain(ending, messages)] if ending or "began" not in call else []
+    explained = [explain(ending, messages, call.get("media", {}))] if ending or "began" not in call else []
     return kept | {"explained": [one._asdict() for one in [*explained, *findings(call)]]}
 
 

@@ -23,18 +23,36 @@ from agent.records import (
     TurnEnded,
 )
 from sipgw.events import (
+    FAULT_WORDS,
     CallAnswered,
     CallBegan,
     CallEnded,
+    CallerVerified,
     CallMeasured,
     CallReported,
     CallRinging,
     CallTransferred,
+    CostAlarm,
+    DocumentsUnread,
     Event,
+    MessageTaken,
+    PartyChanged,
+    PartySaid,
     SoundWithheld,
+    TrunkAlarm,
 )
 from sipgw.records.captures.capture import Ladder
 
+MODES = {
+    "": "has left the call",
+    "listen": "listens; nobody hears them",
+    "whisper": "whispers to the agent",
+    "conference": "is in the call; all hear all",
+    "consult": "speaks with the agent while the caller hears music",
+    "notes": "speaks with the caller; the agent writes it down",
+    "take_over": "speaks with the caller in the agent's place",
+}
+"""What a `sipgw.calls.conference.Mode` means, for the page of a call."""
 TURNS = 1000
 EVENTS = 1000
 MEASURED = 1440
@@ -72,6 +90,8 @@ class Timeline:
 
     began: CallBegan
     zero: float
+    stir: dict[str, Any] = field(default_factory=dict)
+    """The verdict on the signed number of the caller: see `sipgw.events.CallerVerified`."""
     answered: float | None = None
     ended: CallEnded | None = None
     length: float | None = None
@@ -90,6 +110,9 @@ class Timeline:
         """Take an event of this call."""
         self.version += 1
         match event:
+            case CallerVerified(stir=stir):
+                self.stir = stir
+                self._note(now, "verified", f"Signed number: {' '.join(map(str, stir.values()))}")
             case CallRinging():
                 self._note(now, "ringing", "It rings.")
             case CallAnswered():
@@ -105,8 +128,11 @@ class Timeline:
             case CallTransferred(to=to, accepted=accepted, status=status, reason=reason):
                 done = "connected" if accepted else "not connected"
                 self._note(now, "transfer", f"Transfer to {to}: {done}, {status} {reason}".strip())
-            case SoundWithheld():
-                self._note(now, "private", "Something private was said: captured packets are given out without sound.")
+            case (
+                PartyChanged() | PartySaid() | MessageTaken() | TrunkAlarm() | CostAlarm() | DocumentsUnread()
+                | SoundWithheld()
+            ):  # fmt: skip
+                self._note(now, *self._told(event))
             case CallEnded(cost=cost):
                 if cost and cost["unpriced"]:
                     missing = ", ".join(cost["unpriced"])
@@ -116,6 +142,28 @@ class Timeline:
                 self.ended, self.length = event, self._at(now)
                 self.going.clear()
                 self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")
+
+    def _told(
+        self, event: PartyChanged | PartySaid | MessageTaken | TrunkAlarm | CostAlarm | DocumentsUnread | SoundWithheld
+    ) -> tuple[str, str]:
+        """The kind of an event, and its text."""
+        match event:
+            case PartyChanged(party=party, place=place, mode=mode):
+                return "party", f"{party} ({place}): {MODES.get(mode, mode)}"
+            case PartySaid(party=party, words=words, to=to, told=told):
+                room = "" if told else " (not told: it has as many notes as it can keep)"
+                return "party", f"{party}, to the {to}{room}: {self.redact(words)}"
+            case MessageTaken():
+                return "message", "The agent has taken a message."
+            case TrunkAlarm(fault=fault, bad=bad, calls=calls, raised=raised):
+                share = f"{bad} of the latest {calls} calls of this trunk {FAULT_WORDS[fault]}."
+                return "alarm", f"{'Alarm' if raised else 'Alarm over'}: {share}"
+            case CostAlarm(cost=cost, limit=limit, currency=currency):
+                return "alarm", f"Alarm: today's calls have cost {cost:.2f} {currency}; it is set to {limit:.2f}."
+            case DocumentsUnread(files=files):
+                return "documents", f"{files} documents of the agent are not read yet."
+            case SoundWithheld():
+                return "private", "Something private was said: captured packets are given out without sound."
 
     def as_dict(self, ladder: Ladder | None) -> dict[str, Any]:
         """For JSON."""
@@ -129,6 +177,7 @@ class Timeline:
             "caller": began.caller[:TEXT],
             "called": began.called[:TEXT],
             "name": str(began.identity.get("name") or "")[:TEXT],
+            "stir": self.stir,
             "answered": self.answered,
             "ended": self.length,
             "ending": {"kind": ended.ending.kind, "cause": ended.ending.cause[:TEXT]} if ended else None,
@@ -160,6 +209,7 @@ class Timeline:
                 marks = [getattr(turn.times, name) for name in MARKS]
                 said = turn.as_dict()
                 said["tools"] = [_bounded(changed(run, self.redact)) for run in said["tools"][:50]]
+                said["sources"] = [_bounded(changed(one, self.redact)) for one in said["sources"][:50]]
                 said |= {name: self.redact(said[name])[:TEXT] for name in ("caller", "said", "heard")}
                 said |= {"t": self._at(now), "marks": [None if mark is None else self._at(mark) for mark in marks]}
                 self._keep(self.turns, TURNS, said)

@@ -22,8 +22,21 @@ from agent.records import (
     TurnDecided,
     TurnEnded,
 )
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Event
+from sipgw.events import (
+    FAILED,
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallerVerified,
+    CallMeasured,
+    CallReported,
+    CostAlarm,
+    Event,
+    MessageTaken,
+    TrunkAlarm,
+)
 from sipgw.records.privacy.redaction import Redact, in_number
+from sipgw.records.store.reports import ReportState
 from sipgw.records.store.spool import Entry
 from sipgw.records.store.tables import CAUSE, ID, PARTY
 
@@ -35,9 +48,13 @@ DEEPEST = 12
 """Levels of one JSON value that are kept."""
 ABOUT = ("direction", "trunk", "agent", "caller", "called")
 """Fields about the call in every webhook."""
-FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
-"""Endings of answered calls that failed."""
-TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
+TOLD = {
+    "CallRinging": "ringing",
+    "CallAnswered": "answered",
+    "CallTransferred": "transfer",
+    "TrunkAlarm": "alarm",
+    "CostAlarm": "alarm",
+}
 """The names of these events in webhooks."""
 
 
@@ -59,8 +76,10 @@ class CallInProgress:
 class CdrEncoder:
     """Turns the events of calls into entries."""
 
-    def __init__(self, redactor: Callable[[str], Redact]) -> None:
-        """`redactor` tells for an agent's name what takes private things out of its texts."""
+    def __init__(self, redactor: Callable[[str], Redact], reports: Callable[[str], bool] = lambda _: False) -> None:
+        """`redactor` tells for an agent's name what takes private things out of its texts, `reports` whether its calls
+        get a report."""
+        self.reports = reports
         self._redactor = redactor
         self._going: dict[str, CallInProgress] = {}
 
@@ -79,8 +98,18 @@ class CdrEncoder:
             self._going.pop(event.call, None)
             kept = _ended(event, at, going)
             kept["told"] = "completed" if going.answered and event.ending.kind not in FAILED else "failed"
+            if going.answered and self.reports(going.about.get("agent", "")):
+                kept["report"] = report_entry(at)
+        elif isinstance(event, MessageTaken):  # the record has it as a run of the tool
+            kept = {"message": {"at": at} | kept_json(_fields(event), going.redact), "told": "message"}
         else:
-            kept = {"event": {"kind": _kind(event), "at": at, "about": kept_json(_fields(event), going.redact)}}
+            redact = (
+                str if isinstance(event, TrunkAlarm | CostAlarm) else going.redact
+            )  # an alarm is the gateway's own words
+            kept = {"event": {"kind": _kind(event), "at": at, "about": kept_json(_fields(event), redact)}}
+            if isinstance(event, CallerVerified):
+                going.identity = going.identity | {"stir": event.stir}
+                kept["set"] = {"identity": kept_json(going.identity)}
             if isinstance(event, CallAnswered):
                 kept["set"], going.answered = {"answered": at}, True
             if told := TOLD.get(type(event).__name__):
@@ -89,7 +118,8 @@ class CdrEncoder:
                 kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
         if kept is None:
             return None
-        return {"call": text(event.call, ID), **kept} | ({"about": going.about} if "told" in kept else {})
+        about = _about(event, going)
+        return {"call": text(event.call, ID), **kept} | ({"about": about} if "told" in kept else {})
 
     def _began(self, event: CallBegan, at: str, going: CallInProgress) -> Entry:
         new = {
@@ -115,7 +145,7 @@ class CdrEncoder:
                 rest = {
                     "agent": text(turn.agent, 64), "language": text(turn.language, 16),
                     "interrupted": turn.interrupted, "discarded": turn.discarded,
-                    "latency_ms": kept_json(turn.times.parts_ms()),
+                    "latency_ms": kept_json(turn.times.parts_ms()), "sources": kept_json(turn.sources, going.redact),
                 }  # fmt: skip
                 number, going.turn = going.turn, going.turn + 1
                 going.caller.clear()
@@ -135,6 +165,19 @@ class CdrEncoder:
         """The turn as far as it has come."""
         caller, said = (text(going.redact(" ".join(words))) for words in (going.caller[-100:], going.said[-100:]))
         return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
+
+
+def _about(event: Event, going: CallInProgress) -> dict[str, Any]:
+    """What a webhook is about. An alarm concerns a trunk, or the day: who gets it need not be told of the call that
+    raised it."""
+    if isinstance(event, TrunkAlarm):
+        return {"trunk": text(event.trunk, 64)}
+    return {} if isinstance(event, CostAlarm) else going.about
+
+
+def report_entry(at: str) -> dict[str, Any]:
+    """A report that is to be filled in from now on."""
+    return {"state": ReportState.WAITING.value, "next_try": at}
 
 
 def ended_entry(

@@ -4,22 +4,25 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sipgw.records.privacy.redaction import Redact, in_json
-from sipgw.records.store import CallFilter, Store
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.store import Store
 
 FIELDS = (
     "id", "direction", "trunk", "agent", "caller", "called", "began", "answered", "ended", "seconds", "ending", "cause",
-    "cost", "recording", "turns", "transcript",
+    "cost", "recording", "turns", "transcript", "report", "summary", "outcome", "achieved",
 )  # fmt: skip
 AT_ONCE = 200
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[\d ]*$)")
 
 
-async def as_json(store: Store, wanted: CallFilter, redactor: Callable[[str], Redact]) -> AsyncIterator[str]:
+async def as_json(
+    store: Store, wanted: CallFilter, redactor: Callable[[str], Redact], _fields: Sequence[str] = ()
+) -> AsyncIterator[str]:
     """A JSON array with everything that is known of each call, newest first."""
     separator = "["
     async for call in _calls(store, wanted, redactor):
@@ -28,9 +31,11 @@ async def as_json(store: Store, wanted: CallFilter, redactor: Callable[[str], Re
     yield "\n]\n" if separator == "," else "[]\n"
 
 
-async def as_csv(store: Store, wanted: CallFilter, redactor: Callable[[str], Redact]) -> AsyncIterator[str]:
-    """A line for each call, newest first; RFC 4180."""
-    yield _line(FIELDS)
+async def as_csv(
+    store: Store, wanted: CallFilter, redactor: Callable[[str], Redact], fields: Sequence[str] = ()
+) -> AsyncIterator[str]:
+    """A line for each call, newest first; RFC 4180. `fields` are those of reports, each in a column ``report.NAME``."""
+    yield _line((*FIELDS, *(f"report.{name}" for name in fields)))
     async for call in _calls(store, wanted, redactor):
         answered, ended = call["answered"], call["ended"]
         said = [(who, turn[name]) for turn in call["turns"] for who, name in (("caller", "caller"), ("agent", "heard"))]
@@ -39,7 +44,11 @@ async def as_csv(store: Store, wanted: CallFilter, redactor: Callable[[str], Red
             "turns": len(call["turns"]),
             "transcript": "\n".join(f"{who}: {words}" for who, words in said if words),
         }
-        yield _line([_cell((call | more)[name]) for name in FIELDS])
+        report = call["report"] or {}
+        found = {name: _value(report.get(name)) for name in ("outcome", "achieved")}
+        more |= {"report": report.get("state"), "summary": report.get("summary"), **found}
+        inner = [_value(report.get("fields", {}).get(name)) for name in fields]
+        yield _line([*map(_cell, ((call | more)[name] for name in FIELDS)), *map(_cell, inner)])
 
 
 async def _calls(store: Store, wanted: CallFilter, redactor: Callable[[str], Redact]) -> AsyncIterator[dict[str, Any]]:
@@ -50,10 +59,14 @@ async def _calls(store: Store, wanted: CallFilter, redactor: Callable[[str], Red
             call = await store.call(row["id"])
             if call is not None:
                 redact = redactor(call["agent"])
-                yield call | {name: in_json(call[name], redact) for name in ("cause", "turns", "events")}
+                yield call | {name: in_json(call[name], redact) for name in ("cause", "turns", "events", "report")}
         after = page.next
         if not after:
             return
+
+
+def _value(entry: dict[str, Any] | None) -> Any:
+    return entry and entry["value"]
 
 
 def _text(value: object) -> str:

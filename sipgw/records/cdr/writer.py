@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agent.pool import Pool
 from sipgw.events import Event, Watchers
 from sipgw.records.artifacts.artifact import KILLED, recover
-from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry
+from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry, report_entry
 from sipgw.records.privacy.redaction import Redact
-from sipgw.records.store import Store, StoreError
-from sipgw.records.store.engine import refused
+from sipgw.records.store.engine import StoreError, refused
 from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
+from sipgw.records.store.store import Store
 from sipgw.records.store.writing import Writer, last_seen
 from sipgw.records.webhooks.deliveries import Deliveries
 
@@ -53,17 +53,21 @@ class CdrWriter:
         watchers: Watchers[Event],
         redactor: Callable[[str], Redact] = lambda _: str,
         deliveries: Deliveries | None = None,
+        reports: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`redactor` tells for an agent's name what takes private things out of its texts."""
+        """`redactor` tells for an agent's name what takes private things out of its texts, `reports` whether its calls
+        get a report."""
         self.rejected = 0
         """Entries that the database does not take."""
         self._store = store
         self._watchers = watchers
         self._deliveries = deliveries
-        self._encoder = CdrEncoder(redactor)
+        self._encoder = CdrEncoder(redactor, reports)
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()
+        self._kept = asyncio.Event()
+        """Whether the spool may hold something that is neither on the disk for sure nor read."""
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -112,6 +116,7 @@ class CdrWriter:
         if self._spool.dropped == lost + 1 and lost % 1000 == 0:
             log.error("records are lost", lost=self._spool.dropped, cause=self._spool.problem)
         self._wake.set()
+        self._kept.set()
         return self._spool.problem
 
     async def _take_up(self, spool: Spool) -> Writer:
@@ -125,13 +130,7 @@ class CdrWriter:
             async with self._store.write() as session:
                 cut = await recover(session, spool.gateway, datetime.now(UTC))
                 calls = await writer.open_calls(session)
-                ended = [
-                    ended_entry(
-                        call, await writer.about(session, call, ABOUT), await last_seen(session, call),
-                        "interrupted", INTERRUPTED, {"file": cut[call], "problem": KILLED} if call in cut else None,
-                    )
-                    for call in calls
-                ]  # fmt: skip
+                ended = [await self._interrupted(session, writer, call, cut) for call in calls]
                 await self._apply(session, writer, ended, None)
             if self._deliveries:
                 self._deliveries.added()
@@ -142,6 +141,15 @@ class CdrWriter:
         if calls:
             log.warning("calls were interrupted", calls=len(calls))
         return writer
+
+    async def _interrupted(self, session: AsyncSession, writer: Writer, call: str, cut: dict[str, str]) -> Entry:
+        """The ending of a call of the last run; `cut` are the files of recordings that were not finished."""
+        about = await writer.about(session, call, (*ABOUT, "answered"))
+        answered, at = about.pop("answered"), await last_seen(session, call)
+        recording = {"file": cut[call], "problem": KILLED} if call in cut else None
+        entry = ended_entry(call, about, at, "interrupted", INTERRUPTED, recording)
+        wanted = answered is not None and self._encoder.reports(about["agent"])
+        return entry | ({"report": report_entry(at.isoformat())} if wanted else {})
 
     async def _write(self) -> None:
         now, failures, wrote = asyncio.get_running_loop().time, 0, 0.0
@@ -214,20 +222,27 @@ class CdrWriter:
     ) -> None:
         await writer.apply(session, entries, place)
         if self._deliveries:
-            await self._deliveries.add(session, entries)
+            await self._deliveries.add(session, entries, writer.gateway)
 
     async def _sync(self) -> None:
         while True:
+            await self._kept.wait()
             await asyncio.sleep(SYNC)
+            self._kept.clear()
             try:
                 file = self._spool.descriptor()
                 if file is not None:
                     await SPOOL.run(_sync, file)
                 self._spool.tidy()
+                again = self._spool.behind
             except OSError as error:
+                again = True
                 log.warning("the spool is not safe from a power cut", cause=error.strerror)
             except Exception:  # the observer boundary: see `_try`
+                again = True
                 log.exception("the spool is not safe from a power cut")
+            if again:
+                self._kept.set()
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
         with contextlib.suppress(TimeoutError):

@@ -6,7 +6,7 @@ import sys
 from alembic import command
 from sqlalchemy import create_engine
 
-from sipgw.records.store.schema import DECLARED, config, upgrade
+from sipgw.records.store.schema import DECLARED, config, revisions, upgrade
 
 
 def main() -> None:
@@ -15,10 +15,10 @@ def main() -> None:
         importlib.import_module(name)
     with create_engine("sqlite://").connect() as connection:
         upgrade(connection)
-        there = config(connection)
-        script = importlib.import_module("alembic.script").ScriptDirectory.from_config(there)
-        number = int(script.get_current_head() or 0) + 1
-        command.revision(there, " ".join(sys.argv[1:]) or "change", autogenerate=True, rev_id=f"{number:04}")
+        number = int(revisions()[0]) + 1
+        command.revision(
+            config(connection), " ".join(sys.argv[1:]) or "change", autogenerate=True, rev_id=f"{number:04}"
+        )
 
 
 main()

@@ -1,7 +1,9 @@
 """Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
 
+import asyncio
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,11 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import POSTGRESQL, StoreOptions
-from sipgw.records.store.schema import NewerSchemaError, upgrade
+from sipgw.records.store.schema import NewerSchemaError, require_newest, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0
 """Time limit in seconds for connecting to the database."""
+_UPGRADING = threading.Lock()
+"""Alembic keeps the migration that runs in globals of its modules, so a process brings one database up to date at a
+time, whatever loops its gateways run on."""
 
 
 class StoreError(OperatorError):
@@ -52,6 +57,19 @@ class Database:
     async def __aenter__(self) -> Self:
         await self._open()
         return self
+
+    @contextlib.asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[Self]:
+        """The database to be read as it is: it is neither created nor brought to the newest schema.
+
+        Raises `sipgw.records.store.schema.OldSchemaError`, `NewerSchemaError`, and errors of SQLAlchemy.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                await connection.run_sync(require_newest)
+            yield self
+        finally:
+            await self._engine.dispose()
 
     async def revive(self) -> None:
         """Create the database again if its file was deleted or replaced; SQLite would go on with the old file.
@@ -86,8 +104,7 @@ class Database:
         try:
             if not self.options.url:
                 await OPENING.run(_prepare, self.options.path)
-            async with self._engine.execution_options(sipgw_write=True).begin() as connection:
-                await connection.run_sync(upgrade)
+            await self._upgrade()
             self._file = self._identity()
         except NewerSchemaError as error:
             await self._engine.dispose()
@@ -100,6 +117,15 @@ class Database:
         except BaseException:
             await self._engine.dispose()
             raise
+
+    async def _upgrade(self) -> None:
+        while not _UPGRADING.acquire(blocking=False):  # noqa: ASYNC110  the holder may run on this loop or another
+            await asyncio.sleep(0.01)
+        try:
+            async with self._engine.execution_options(sipgw_write=True).begin() as connection:
+                await connection.run_sync(upgrade)
+        finally:
+            _UPGRADING.release()
 
     def _identity(self) -> tuple[int, int] | None:
         if self.options.url:

@@ -1,16 +1,17 @@
 """The schema's history, by Alembic. It is brought up to date whenever the database is opened.
 
-A module that declares tables on `sipgw.records.store.Base` stands in `DECLARED`; after a change of tables
+A module that declares tables on `sipgw.records.store.tables.Base` stands in `DECLARED`; after a change of tables
 ``python -m sipgw.records.migrations WHAT CHANGED`` writes the next revision, to be read before it is kept.
 """
 
-from collections.abc import Iterable
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+
+if TYPE_CHECKING:  # it is loaded only where a database is to be changed
+    from alembic.config import Config
 
 DECLARED = (
     "sipgw.records.store.tables",
@@ -30,30 +31,57 @@ class NewerSchemaError(Exception):
     """The database was brought to a schema that this release does not know; the message is its revision."""
 
 
-def config(connection: Connection) -> Config:
+class OldSchemaError(Exception):
+    """The database is not at the newest schema, and was not to be changed; the message is its revision."""
+
+
+def config(connection: Connection | None = None) -> "Config":
     """Alembic on `connection`."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", "sipgw.records:migrations")
     made.attributes["connection"] = connection
     return made
 
 
+@functools.cache
+def revisions() -> tuple[str, ...]:
+    """The revisions of this release, the newest first: their files begin with their numbers."""
+    files = (Path(__file__).parent.parent / "migrations" / "versions").glob("[0-9]*.py")
+    return tuple(sorted((one.name.partition("_")[0] for one in files), reverse=True))
+
+
+def require_newest(connection: Connection) -> None:
+    """Change nothing. Raises `OldSchemaError`, `NewerSchemaError`."""
+    current = _current(connection)
+    if current != revisions()[0]:
+        raise OldSchemaError(current or "none")
+
+
+def _current(connection: Connection) -> str | None:
+    """The revision of the database; None: it has none. Raises `NewerSchemaError`."""
+    there = inspect(connection).has_table("alembic_version")
+    current = connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+    if current is not None and current not in revisions():
+        raise NewerSchemaError(current)
+    return current
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the database to the newest schema, within the transaction of `connection`."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
+    current = _current(connection)
+    if current == revisions()[0]:
+        return
+    from alembic import command
+
     there = config(connection)
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and not any(one.revision == current for one in _history(there)):
-        raise NewerSchemaError(current)
     if current is None and inspect(connection).has_table("calls"):
         _complete_first(connection)
         command.stamp(there, FIRST)
     command.upgrade(there, "head")
-
-
-def _history(there: Config) -> Iterable[Script]:
-    return ScriptDirectory.from_config(there).walk_revisions()
 
 
 def _complete_first(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sipgw.records.store.calls import CallFilter, RecordPage, events_of, page_of, whole
 from sipgw.records.store.engine import Database
+from sipgw.records.store.reports import report_of
 from sipgw.records.store.tables import CallRecord, Order, columns
 
 SAMPLE_ORDERS = (
@@ -52,4 +53,10 @@ class Store(Database):
         """All data of a call, also while it goes on; None for an unknown identity."""
         async with self.read() as session:
             found = await whole(session, select(CallRecord).where(CallRecord.id == call))
-            return found[0] | {"events": await events_of(session, call)} if found else None
+            more = {"events": await events_of(session, call), "report": await report_of(session, call)}
+            return found[0] | more if found else None
+
+    async def report(self, call: str) -> dict[str, Any] | None:
+        """The report on a call, see `report_of`."""
+        async with self.read() as session:
+            return await report_of(session, call)

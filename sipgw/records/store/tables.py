@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, false, text
+from sqlalchemy import JSON, DateTime, Dialect, Index, LargeBinary, String, Text, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -119,6 +119,8 @@ class TurnRecord(Base):
     discarded: Mapped[int] = mapped_column(default=0, server_default="0")
     """Replies that were prepared or begun, and discarded before they were heard."""
     latency_ms: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    sources: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
+    """The passages of documents that the agent had for it: `agent.passages.Passage.source`."""
 
 
 class ToolCallRecord(Base):
@@ -183,6 +185,53 @@ class ArtifactRecord(Base):
     problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """Of the last try."""
     __table_args__ = (Index("artifacts_due", "state", "next_try"), Index("artifacts_by_age", "kind", "created"))
+
+
+class ReportRecord(Base):
+    """The report on a call, which the language model fills in: see `sipgw.gateway.reports`."""
+
+    __tablename__ = "reports"
+    call: Mapped[str] = mapped_column(String(ID), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it came into this state; None while it waits."""
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Tries that were begun."""
+    next_try: Mapped[datetime | None] = mapped_column(Moment)
+    problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
+    """Why it is not made, or why the last try failed."""
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """See `sipgw.agents.report.proven`."""
+    __table_args__ = (Index("reports_due", "state", "next_try"),)
+
+
+class DocumentRecord(Base):
+    """What was read out of a document, for a folder of `[knowledge]`; it is read again when its content has changed."""
+
+    __tablename__ = "documents"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A digest of its content, its name, its folder and of what made the vectors."""
+    folder: Mapped[str] = mapped_column(String(64), index=True)
+    """A digest of folder and encoder."""
+    name: Mapped[str] = mapped_column(String(PATH))
+    chunks: Mapped[list[list[str]]] = mapped_column(JSON)
+    """Heading and text of each passage."""
+    vectors: Mapped[bytes] = mapped_column(LargeBinary)
+    """A row of float32 for each passage."""
+    used: Mapped[datetime] = mapped_column(Moment, default=lambda: datetime.now(UTC))
+    """The last day on which a gateway had it; rows that nobody has are deleted."""
+
+
+class ExpenseRecord(Base):
+    """What was paid for outside of calls: documents that were read."""
+
+    __tablename__ = "expenses"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(Moment, index=True)
+    what: Mapped[str] = mapped_column(String(PATH + 100))
+    cost: Mapped[float]
+    costs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """Its parts, as those of a call."""
 
 
 class DeliveryRecord(Base):

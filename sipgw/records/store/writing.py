@@ -17,6 +17,7 @@ from sipgw.records.store.tables import (
     Base,
     CallRecord,
     EventRecord,
+    ReportRecord,
     SpoolRecord,
     ToolCallRecord,
     TurnRecord,
@@ -32,7 +33,8 @@ class Rows:
 
     An entry is ``{"call": identity}`` with any of: ``new`` (columns of a new call), ``set`` (columns of a call that is
     there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one),
-    ``artifact`` (columns of an artifact, of which the last counts, and whether it is ``new``).
+    ``artifact`` (columns of an artifact, of which the last counts, and whether it is ``new``), ``report`` (columns of
+    one that is to be filled in).
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Rows:
         self.tools: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.artifacts: dict[tuple[str, str], dict[str, Any]] = {}
+        self.reports: list[dict[str, Any]] = []
 
     def add(self, entry: Entry, call: str) -> None:
         """Take an entry that belongs to the row `call`."""
@@ -56,6 +59,8 @@ class Rows:
             self.tools.append({"call": call, **_moments(tool)})
         if event := entry.get("event"):
             self.events.append({"call": call, **_moments(event)})
+        if report := entry.get("report"):
+            self.reports.append({"call": call, **_moments(report)})
         if artifact := entry.get("artifact"):
             key = (call, artifact["path"])
             new = artifact["new"] or self.artifacts.get(key, {}).get("new", False)
@@ -79,14 +84,15 @@ class Writer:
         return SpoolPosition(found.segment, found.position) if found else SpoolPosition(0, 0)
 
     async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: SpoolPosition | None) -> None:
-        """Write entries, and `place` as the read position."""
+        """Write entries, and `place` as the read position. Each entry is told its row, in ``record``."""
         rows = Rows()
         taken = await self._taken(session, entries)
         for entry in entries:
             call = str(entry.get("call", ""))[:ID]
             if "new" in entry:
                 self._name(call, entry["new"]["began"], taken)
-            rows.add(entry, self._rows_of.get(call, call))
+            entry["record"] = self._rows_of.get(call, call)
+            rows.add(entry, entry["record"])
         if rows.new:
             new = [{**_DEFAULTS, "gateway": self.gateway, **row} for row in rows.new.values()]
             await session.execute(insert(_table(CallRecord)), new)
@@ -96,6 +102,7 @@ class Writer:
             await session.execute(insert(_table(ToolCallRecord)), rows.tools)
         if rows.events:
             await session.execute(insert(_table(EventRecord)), rows.events)
+        await self._upsert(session, ReportRecord, ("call",), rows.reports)
         await self._move(session, rows.artifacts.values())
         if place is not None:
             mark = {

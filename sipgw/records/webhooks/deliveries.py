@@ -10,7 +10,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -24,9 +24,10 @@ from sqlalchemy.orm import aliased
 from sipgw.bounds import FULL
 from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json
-from sipgw.records.store import Store
 from sipgw.records.store.spool import Entry
+from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
+from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
 
 log = structlog.get_logger()
@@ -50,6 +51,9 @@ GOODBYE = 3.0
 PARTIES = ("caller", "called", "identity")
 """Fields of the participants, which are sent unredacted."""
 
+ENDS = ("completed", "failed")
+"""The events that tell the end of a call."""
+Target = WebhookOptions | Mailer
 Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
 
 
@@ -73,7 +77,7 @@ class Deliveries:
     def __init__(
         self,
         store: Store,
-        targets: Sequence[WebhookOptions],
+        targets: Sequence[Target],
         redactor: Callable[[str], Redact] = lambda _: str,
         *,
         send: Post | None = None,
@@ -108,14 +112,37 @@ class Deliveries:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def add(self, session: AsyncSession, entries: Sequence[Entry]) -> None:
-        """Queue the webhooks for `entries`."""
-        rows = [row for entry in entries if "told" in entry for row in self._rows(entry)]
+    async def add(self, session: AsyncSession, entries: Sequence[Entry], gateway: str = "") -> None:
+        """Queue the webhooks for `entries`, which have been written; `gateway` has the files of their calls."""
+        rows = [row for entry in entries if "told" in entry for row in self._rows(entry, gateway)]
         wanted = Counter(row["target"] for row in rows)
         full = {name for name, number in wanted.items() if not await self._takes(session, name, number)}
         rows = [row for row in rows if row["target"] not in full]
         if rows:
+            await self._mark_first(session, rows)
             await session.execute(insert(DeliveryRecord), rows)
+        if ended := [entry["call"] for entry in entries if entry.get("told") in ENDS]:
+            for target in self._targets:
+                if isinstance(target, Mailer):
+                    row, due = DeliveryRecord, self._now() + SETTLES
+                    parked = row.target == target.name, row.call.in_(ended), row.tries == 0, row.due > due
+                    await session.execute(update(row).where(*parked).values(due=due))
+
+    async def _mark_first(self, session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+        """Tell each mail whether it is the first of its call, which all wait for the end of."""
+        mailers = {target.name for target in self._targets if isinstance(target, Mailer)}
+        before: dict[str, set[str]] = {}
+        for row in rows:
+            if row["target"] in mailers and row["kind"] == "message":
+                told, call = json.loads(row["body"]), row["call"]
+                if call not in before:
+                    table = DeliveryRecord
+                    its = table.target == row["target"], table.call == call, table.kind == "message"
+                    waiting = select(table.body).where(*its)
+                    before[call] = {json.loads(one)["record"] for one in await session.scalars(waiting) if one}
+                told["first"] = told["record"] not in before[call]
+                before[call].add(told["record"])
+                row["body"] = json.dumps(told, ensure_ascii=False)
 
     async def _takes(self, session: AsyncSession, target: str, number: int) -> bool:
         """Whether so many more may wait for `target`; then they count."""
@@ -139,42 +166,48 @@ class Deliveries:
             self._idle[name] = False
             news.set()
 
-    def _rows(self, entry: Entry) -> list[dict[str, Any]]:
+    def _rows(self, entry: Entry, gateway: str) -> list[dict[str, Any]]:
         agent = entry.get("about", {}).get("agent", "")
-        targets = [
-            target
-            for target in self._targets
-            if entry["told"] in target.events and (not target.agents or agent in target.agents)
-        ]
+        targets = [target for target in self._targets if _wants(target, entry["told"], agent)]
         if not targets:
             return []
         made, identity = self._now(), secrets.token_hex(16)
         told, redact = _body(entry, identity), self._redactor(agent)
+        if entry["told"] == "alarm":  # only names and numbers of the gateway's own
+            redact = str
         parties = () if "turn" in entry else PARTIES  # the `caller` of a turn is what they said
         told["data"] = {
             name: value if name in parties else in_json(value, redact) for name, value in told["data"].items()
         }
         body = json.dumps(told, ensure_ascii=False)
         row = {"identity": identity, "call": entry["call"], "kind": entry["told"], "body": body, "made": made}
-        return [row | {"target": target.name, "due": made, "tries": 0, "problem": ""} for target in targets]
+        row |= {"tries": 0, "problem": ""}
+        rows: list[dict[str, Any]] = []
+        for one in targets:
+            rows.append(row | {"target": one.name, "due": made})
+            if isinstance(one, Mailer):  # another gateway may send it, or this one with other agents
+                mail = asdict(one.addressed(entry["told"], agent)) | {"record": entry["record"], "gateway": gateway}
+                due = made + PARKED if entry["told"] == "message" else made
+                rows[-1] |= {"due": due, "body": json.dumps(told | mail, ensure_ascii=False)}
+        return rows
 
-    async def _deliver(self, target: WebhookOptions) -> None:
+    async def _deliver(self, target: Target) -> None:
         """Deliver for ever."""
         news, failures = self._news[target.name], 0
         while True:
             news.clear()
             try:
-                tried, taken = await self._round(target)
-                wait = 0.0 if tried else await self._until_due(target)
+                claimed, failed, taken = await self._round(target)
+                wait = 0.0 if claimed else await self._until_due(target)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
-                tried, taken, wait = 0, 0, FIRST_RETRY
+                failed, taken, wait = 0, 0, FIRST_RETRY
             except Exception:  # the observer boundary: calls go on without their webhooks
                 log.exception("webhooks failed")
-                tried, taken, wait = 0, 0, LONGEST_PAUSE
-            failures = 0 if taken else failures + bool(tried)
+                failed, taken, wait = 0, 0, LONGEST_PAUSE
+            failures = 0 if taken else failures + bool(failed)
             self._idle[target.name] = wait == LOOK or failures > 0
-            if tried and not taken:  # one that takes nothing is not asked for one call after the other
+            if failed and not taken:  # one that takes nothing is not asked for one call after the other
                 await self._sleep(min(LONGEST_PAUSE, _pause(failures - 1)))
             elif wait:
                 await self._wait(wait, news)
@@ -186,18 +219,20 @@ class Deliveries:
             for wait in waits:
                 wait.cancel()
 
-    async def _round(self, target: WebhookOptions) -> tuple[int, int]:
-        """Try the next delivery of some calls; returns how many were tried and how many were taken."""
+    async def _round(self, target: Target) -> tuple[int, int, int]:
+        """Try the next delivery of some calls; returns how many those were, how many the target did not take though it
+        was asked, and how many it took.
+        """
         rows = await self._claim(target)
-        problems: dict[int, str] = {}
+        problems: dict[int, PostFailed] = {}
         async with asyncio.TaskGroup() as tasks:
             for row in rows:
                 tasks.create_task(self._try(target, row, problems))
         if rows:
             await self._settle(target, rows, problems)
-        return len(rows), len(rows) - len(problems)
+        return len(rows), sum(one.asked for one in problems.values()), len(rows) - len(problems)
 
-    async def _until_due(self, target: WebhookOptions) -> float:
+    async def _until_due(self, target: Target) -> float:
         """Seconds until something may be tried."""
         row = DeliveryRecord
         query = select(func.min(row.due)).where(row.target == target.name, row.given_up.is_(None))
@@ -205,37 +240,42 @@ class Deliveries:
             due = await session.scalar(query.where(row.due > self._now()))
         return LOOK if due is None else min(LOOK, max(0.0, (due - self._now()).total_seconds()) + 0.001)
 
-    async def _claim(self, target: WebhookOptions) -> list[DeliveryRecord]:
-        """The first due delivery of each call, claimed for a while."""
+    async def _claim(self, target: Target) -> list[DeliveryRecord]:
+        """The first due delivery of each call, claimed for a while; by the time that each is due, so that what waits
+        long does not keep back what comes later.
+        """
         row, earlier = DeliveryRecord, aliased(DeliveryRecord)
         first = ~exists().where(
             earlier.target == row.target, earlier.call == row.call, earlier.id < row.id, earlier.given_up.is_(None)
         )
         query = select(row).where(row.target == target.name, row.due <= self._now(), row.given_up.is_(None), first)
         async with self._store.write() as session:
-            query = query.order_by(row.id).limit(target.concurrency).with_for_update(skip_locked=True)
+            query = query.order_by(row.due, row.id).limit(target.concurrency).with_for_update(skip_locked=True)
             rows = list(await session.scalars(query))
             session.expunge_all()
             if rows:
-                until = self._now() + timedelta(seconds=LEASE)
+                until = self._now() + timedelta(seconds=target.lease if isinstance(target, Mailer) else LEASE)
                 await session.execute(update(row).where(row.id.in_([one.id for one in rows])).values(due=until))
         return rows
 
-    async def _try(self, target: WebhookOptions, row: DeliveryRecord, problems: dict[int, str]) -> None:
+    async def _try(self, target: Target, row: DeliveryRecord, problems: dict[int, PostFailed]) -> None:
+        try:
+            await (target.send(row) if isinstance(target, Mailer) else self._post(target, row))
+        except PostFailed as error:
+            problems[row.id] = error
+        except Exception as error:  # the error of one must not delay the others
+            log.exception("webhook not sent", target=target.name)
+            problems[row.id] = PostFailed(type(error).__name__)
+
+    async def _post(self, target: WebhookOptions, row: DeliveryRecord) -> None:
         assert self._send  # noqa: S101  set when entered
         body = row.body.encode()
         seconds = int(self._now().timestamp())
         headers = {"Sipgw-Signature": signature(target.secret, seconds, body), "Sipgw-Delivery": row.identity}
-        try:
-            await self._send(target, body, headers)
-        except PostFailed as error:
-            problems[row.id] = str(error)
-        except Exception as error:  # the error of one must not delay the others
-            log.exception("webhook not sent", target=target.name)
-            problems[row.id] = type(error).__name__
+        await self._send(target, body, headers)
 
-    async def _settle(self, target: WebhookOptions, rows: list[DeliveryRecord], problems: dict[int, str]) -> None:
-        """Write down what came of the tries."""
+    async def _settle(self, target: Target, rows: list[DeliveryRecord], problems: dict[int, PostFailed]) -> None:
+        """Write the outcomes of the tries to the database."""
         table, now = DeliveryRecord, self._now()
         async with self._store.write() as session:
             taken = [row.id for row in rows if row.id not in problems]
@@ -243,17 +283,18 @@ class Deliveries:
                 await session.execute(delete(table).where(table.id.in_(taken)))
                 if any(row.tries for row in rows):  # it is up again: waiting deliveries are due now
                     waiting = table.target == target.name, table.due > now, table.tries > 0, table.id.not_in(problems)
-                    await session.execute(update(table).where(*waiting).values(due=now))
+                    down = table.problem.not_like(f"%{TOO_MANY}")
+                    await session.execute(update(table).where(*waiting, down).values(due=now))
             for row in rows:
                 if problem := problems.get(row.id):
-                    gone = now - row.made > GIVE_UP
-                    values: dict[str, Any] = {"tries": row.tries + 1, "problem": problem[:200]}
-                    due = now + timedelta(seconds=_pause(row.tries))
+                    gone = problem.final or now - row.made > GIVE_UP
+                    values: dict[str, Any] = {"tries": row.tries + 1, "problem": str(problem)[:200]}
+                    due = now + timedelta(seconds=_pause(row.tries) if problem.wait is None else problem.wait)
                     values |= {"given_up": now, "body": ""} if gone else {"due": due}
                     await session.execute(update(table).where(table.id == row.id).values(**values))
                     if gone or not row.tries:
                         word = "webhook given up" if gone else "webhook not delivered"
-                        log.warning(word, target=target.name, call=row.call, kind=row.kind, cause=problem)
+                        log.warning(word, target=target.name, call=row.call, kind=row.kind, cause=str(problem))
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
         with contextlib.suppress(TimeoutError):
@@ -264,8 +305,14 @@ class Deliveries:
             task.cancel()
 
 
+def _wants(target: Target, told: str, agent: str) -> bool:
+    if isinstance(target, Mailer):
+        return bool(target.addressed(told, agent).to)
+    return told in target.events and (not target.agents or agent in target.agents)
+
+
 def _body(entry: Entry, identity: str) -> dict[str, Any]:
-    for part in ("new", "turn", "tool", "event", "set"):
+    for part in ("new", "turn", "tool", "message", "event", "set", "report"):
         if part in entry:
             data = entry[part].get("about", entry[part])
             at = next(entry[part][name] for name in ("began", "at", "ended", "answered") if name in entry[part])

@@ -8,14 +8,13 @@ of ``SECONDS.BODY`` with the secret.
 import asyncio
 import hashlib
 import hmac
-import ipaddress
-import socket
 from collections.abc import Mapping
 
 import httpx2
 
 from agent.pool import Pool, PoolFullError
 from sipgw.config.records import WebhookOptions
+from sipgw.records.webhooks.pinned import PrivateAddress, address_of, pinned
 
 ANSWER = 16 << 10
 """Bytes of a response that are read; its content is ignored."""
@@ -23,6 +22,15 @@ ANSWER = 16 << 10
 
 class PostFailed(Exception):  # noqa: N818  it says what has happened
     """The other server did not accept it; the message says why."""
+
+    def __init__(self, why: str, *, wait: float | None = None, final: bool = False, asked: bool = True) -> None:
+        """`wait` is how many seconds it must not be tried again, None for as long as usual; `final`: never again;
+        `asked`: whether the other server was asked at all.
+        """
+        super().__init__(why)
+        self.wait = wait
+        self.final = final
+        self.asked = asked
 
 
 NAMES = Pool("the names of webhooks", workers=4, waiting=64)
@@ -57,15 +65,13 @@ async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes,
 
 async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
     url = httpx2.URL(options.url)
-    address = await _address(url.host, url.port or (443 if url.scheme == "https" else 80), options)
-    # Connect to the checked address: a second look-up could return another one.
-    request = client.build_request(
-        "POST",
-        url.copy_with(host=address),
-        content=body,
-        headers={"Host": url.netloc.decode(), "Content-Type": "application/json", **headers},
-        extensions={"sni_hostname": url.host},
-    )
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        address = await address_of(NAMES, url.host, port, private=options.private_networks)
+    except PrivateAddress as error:
+        raise PostFailed(f"{error}; set private_networks = true if that is meant") from None
+    told = {"Content-Type": "application/json", **headers}
+    request = pinned(client, "POST", url, address, content=body, headers=told)
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         size = 0
@@ -77,18 +83,3 @@ async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes
         await response.aclose()
     if not response.is_success:
         raise PostFailed(f"answered {response.status_code}")
-
-
-async def _address(host: str, port: int, options: WebhookOptions) -> str:
-    found = await NAMES.run(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    for *_, where in found:
-        address = str(where[0]).partition("%")[0]
-        if options.private_networks or _public(address):
-            return address
-    raise PostFailed(f"{host} is in a private network; set private_networks = true if that is meant")
-
-
-def _public(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not (mapped or found).is_multicast

@@ -1,6 +1,7 @@
 """The built-in caller: it calls a separate gateway over real SIP and RTP with a recorded human voice, and prints the
 call."""
 
+import contextlib
 import re
 import tempfile
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sipgw.config.agent import AgentOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
+from sipgw.console import working
 from sipgw.events import CallReported, Event
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import read_ulaw, write_stereo
@@ -46,10 +48,11 @@ class Cue:
 PHONE_NUMBER = "4155550123"
 """What ``phone_number.wav`` says."""
 AGAIN = 2
-"""How often the caller says the number again."""
+"""How often the caller says a number again."""
 SCRIPT = (
     Cue("how can i help", "ask_order.wav"),
     Cue("order number", "order_number.wav"),
+    *(Cue("say the order number again", "order_number.wav"),) * AGAIN,
     Cue("raincoat", "interrupt.wav", interrupts=True),
     Cue("number", "phone_number.wav"),
     Cue("right?", "yes.wav", confirms=PHONE_NUMBER),
@@ -107,10 +110,12 @@ async def hold_demo(out: Console) -> DemoResult:
             store=StoreOptions(path=str(Path(folder) / "demo.db")),
         )
         show = DemoPrinter(out)
-        out.print("loading the embedded models ...", style="dim")
         gateway = Gateway(config)
         gateway.watchers.add(show.watch)
-        async with gateway, Phone() as phone:
+        async with contextlib.AsyncExitStack() as stack:
+            with working("loading the embedded models"):
+                await stack.enter_async_context(gateway)
+                phone = await stack.enter_async_context(Phone())
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
             call = await phone.call(target, DemoScript(show), LIMIT)
         show.result.caller, show.result.agent = call.said, call.agent_audio.sound
@@ -125,8 +130,10 @@ class DemoPrinter:
 
     def __init__(self, out: Console) -> None:
         self.result = DemoResult()
-        self.heard_of = ""
-        """What the agent has said since the caller last spoke."""
+        self.saying = ""
+        """What the agent has begun to say since the caller last spoke, and ..."""
+        self.said = ""
+        """... what of it the caller has heard to its end."""
         self._out = out
 
     def watch(self, event: Event) -> None:
@@ -137,7 +144,7 @@ class DemoPrinter:
             case CallerSaid(text, final=True):
                 self._out.print(f"[cyan]caller[/]  {escape(text)}")
             case AgentSays(text):
-                self.heard_of += f" {text}"
+                self.saying += f" {text}"
                 self._out.print(f"[green]agent [/]  {escape(text)}")
             case ToolDone(run):
                 came = run.error or run.result
@@ -147,6 +154,7 @@ class DemoPrinter:
             case ProviderFailed(part, cause):
                 self._out.print(f"[red]failed[/]  {part}: {escape(cause)}")
             case TurnEnded(turn):
+                self.said += f" {turn.heard}"
                 self.result.turns.append(turn.as_dict())
                 parts = turn.times.parts_ms()
                 if "total" in parts:
@@ -186,18 +194,20 @@ class DemoScript:
 
     def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """See `sipgw.tools.caller.Script.next`."""
-        heard = self._show.heard_of.lower()
-        cue = next((cue for cue in self._todo if cue.hears in heard), None)
+        show = self._show
+        cue = next(
+            (cue for cue in self._todo if cue.hears in (show.saying if cue.interrupts else show.said).lower()), None
+        )
         if cue is None or now < agent_audio.spoken_until or not agent_audio.answered:
             return None
         speaking = agent_audio.speaking(now)
         if not ((speaking and now - agent_audio.began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking):
             return None
         name = cue.file
-        if cue.confirms not in re.sub(r"\D", "", heard) and self._again < AGAIN:
+        if cue.confirms not in re.sub(r"\D", "", show.said) and self._again < AGAIN:
             self._again, name = self._again + 1, "phone_number.wav"
         else:
             self._todo.remove(cue)
-        self._show.heard_of = ""
+        show.saying = show.said = ""
         with as_file(files("sipgw") / "demo_voice" / name) as path:
             return Say(with_noise(read_ulaw(path)))

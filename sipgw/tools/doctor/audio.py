@@ -11,6 +11,7 @@ from media.g711 import ALAW_TO_ULAW, FRAME, FRAME_SECONDS, RATE, ULAW_TO_ALAW, f
 from media.rtp import packet as rtp
 from media.rtp import rtcp
 from media.rtp.srtp import Keys, Srtp
+from sipgw.sip.uri import is_address
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 TONES = (700.0, 1200.0)
@@ -48,7 +49,7 @@ def judge(heard: ReceivedAudio, about: str, expected: str, ports: str) -> Findin
     evidence = (
         f"sent {heard.sent} packets to {expected} ({loss}), received {heard.received}"
         + (f" from {', '.join(heard.sources)}" if heard.sources else "")
-        + (", our own signal among them" if heard.echoed else "")
+        + (", with the gateway's own signal among them" if heard.echoed else "")
         + f", {heard.reports} RTCP reports"
         + (f", {heard.foreign} packets under other keys" if heard.foreign else "")
     )
@@ -58,6 +59,8 @@ def judge(heard: ReceivedAudio, about: str, expected: str, ports: str) -> Findin
     if heard.received and arrives:
         if (heard.reported or 0.0) > LOSSY:
             return bad("audio.lossy", about, evidence)
+        if is_address(host) and expected not in heard.sources:
+            return bad("audio.other-source", about, evidence, sources=", ".join(heard.sources), expected=expected)
         return good("audio.ok", about, evidence)
     if heard.received and (lost or heard.reports):
         return bad("audio.dead-out", about, evidence, host=host, port=port)

@@ -86,7 +86,7 @@ async def _answered(
     if private := out_of_reach(agreed.remote_address, leg.source.host, about):
         return [*found, private]
     if agreed.on_hold or agreed.direction != "sendrecv":
-        found.append(bad("call.held", about, f"the answer is a={agreed.direction} for us"))
+        found.append(bad("call.held", about, f"the answer is a={agreed.direction} for the gateway"))
         return found
     remote = (agreed.remote_address, agreed.remote_port)
     heard = await ports.talk(remote, agreed.control, agreed.payload_type, agreed.encoding, patience.listen)
@@ -104,7 +104,9 @@ def out_of_reach(media: str, signalling: str, about: str) -> Finding | None:
 def looped(sent: bytes, came: bytes, about: str) -> list[Finding]:
     """Compare the sent description of a call with that of the same call after a loop. Sans-IO."""
     if came == sent:
-        return [good("alg.body-ok", about, "the description of our sound came back in the looped call as it was sent")]
+        return [
+            good("alg.body-ok", about, "the gateway's session description came back in the looped call as it was sent")
+        ]
     ours, theirs = sent.decode("utf-8", "replace").splitlines(), came.decode("utf-8", "replace").splitlines()
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if a != b and a[:2] in ("c=", "m=", "o=")]
     shown = "; ".join(f"sent {a!r}, came back as {b!r}" for a, b in pairs) or f"{len(sent)} bytes became {len(came)}"

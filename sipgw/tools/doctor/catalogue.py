@@ -22,11 +22,11 @@ def _warn(cause: str, fix: str) -> FaultDescription:
 CATALOGUE: Final[dict[str, FaultDescription]] = {
     # This machine
     "local.sip-host": _fail(
-        "it is no address of this machine",
+        "it is not an address of this machine",
         '[sip] host = "0.0.0.0" for all addresses; what is seen from outside is [sip] public_address',
     ),
     "local.sip-port": _warn(
-        "another program listens there; if that is `sipgw serve`, all is well",
+        "another program listens there; if it is `sipgw serve`, nothing is wrong",
         "stop the other program, or set [sip] port to a free one",
     ),
     "local.rtp-range": _warn(
@@ -45,27 +45,27 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         '[sip] public_address = "{seen}", or empty with a stun_server',
     ),
     "address.private": _fail(
-        "{own} is an address inside your network, and nobody told the gateway the one outside",
+        "{own} is a private address, and the gateway does not know the public one",
         '[sip] public_address = "YOUR.PUBLIC.ADDRESS" (or stun_server), and forward the SIP and RTP ports to this machine',
     ),
     "address.private-set": _fail(
-        "it is an address inside a network; the carrier's calls and sound would go nowhere",
-        '[sip] public_address = the address that the Internet sees, or empty',
+        "it is a private address; the carrier's calls and RTP cannot reach it",
+        '[sip] public_address = the public address, or empty',
     ),
     "stun.silent": _warn(
-        "the server is gone or the firewall lets no UDP out to it",
+        "the server is gone, or the firewall blocks UDP to it",
         "[sip] stun_server = another one, or public_address = a fixed one",
     ),
     "stun.other": _warn(
-        "two ways lead out of this network, or the NAT maps each destination to another port (symmetric NAT)",
+        "this network has two ways to the Internet, or the NAT maps each destination to another port (symmetric NAT)",
         '[sip] public_address = "{seen}" and a fixed port forwarding; leave stun_server empty',
     ),
     "nat.spotted": _warn(
-        "there is a NAT between us and the trunk",
+        "there is a NAT between the gateway and the trunk",
         'nothing, with mode = "register"; otherwise [sip] public_address and port forwarding',
     ),
     "nat.port": _warn(
-        "the NAT changes the port, so calls to the port that is listened on do not arrive unless it is forwarded",
+        "the NAT changes the port, so calls to the listening port do not arrive unless it is forwarded",
         "forward UDP port {port} to this machine in the router",
     ),
     "trunk.none": _warn("no trunk is configured, so no carrier or PBX can call", "`sipgw init` writes one for yours"),
@@ -79,17 +79,17 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "switch SIP-ALG off in the router, or use ;transport=tls in registrar or domain",
     ),
     "alg.contact": _fail(
-        "a SIP-ALG rewrote our Contact, so calls in go to the router instead of us",
+        "a SIP-ALG rewrote the gateway's Contact, so incoming calls go to the router, not to the gateway",
         "switch SIP-ALG off in the router, or use ;transport=tls in registrar or domain",
     ),
     "alg.body": _fail(
-        "a SIP-ALG rewrote the description of our sound, or cut it short",
+        "a SIP-ALG changed or shortened the gateway's session description",
         "switch SIP-ALG off in the router, or use ;transport=tls in registrar or domain",
     ),
     # Names
     "resolve.no-name": _fail("the name is mistyped or not set up yet", "{key} = the name that the portal shows"),
     "resolve.dns-silent": _fail(
-        "the DNS server is down, or a firewall keeps us from it", '[sip] dns = ["1.1.1.1"], or repair the resolver'
+        "the DNS server is down, or a firewall blocks the way to it", '[sip] dns = ["1.1.1.1"], or repair the resolver'
     ),
     "resolve.no-service": _fail(
         "the domain says by SRV that it has no such service", "{key}: another ;transport= or the name from the portal"
@@ -105,43 +105,43 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "the machine is there, but nobody listens on that port", "{key}: the right port or ;transport= (portal: SIP port)"
     ),
     "reach.filtered": _fail(
-        "a firewall, on our side or theirs, drops packets; or the address is not allowed there",
-        "open {transport} port {port} outwards; in the portal, allow our public address (IP access list)",
+        "a firewall, here or at the other side, drops packets; or the gateway's address is not allowed there",
+        "open {transport} port {port} outwards; in the portal, allow the gateway's public address (IP access list)",
     ),
     "reach.udp-silent": _fail(
         "UDP is lost on the way or unwanted there, while TCP gets through", "{key}: add ;transport=tcp"
     ),
     "reach.backup": _warn(
-        "of the servers that stand in for each other one is not there: when the others fail, calls do",
-        "tell the carrier; open the way to it as to the others (firewall, IP access list)",
+        "one of the redundant servers does not answer: if the others fail, calls fail",
+        "tell the carrier; allow it like the others (firewall, IP access list)",
     ),
     "reach.unreachable": _fail("no route leads there", "{key}: the right address; or repair the route or VPN"),
     # TLS
-    "tls.expired": _fail("their certificate has run out", "have it renewed there; [sip.tls] cannot repair it"),
+    "tls.expired": _fail("the certificate of the other side has expired", "have it renewed there; [sip.tls] cannot repair it"),
     "tls.not-yet-valid": _fail(
         "the clock of this machine is behind, or the certificate was made for later", "set the clock (timedatectl set-ntp true)"
     ),
     "tls.wrong-host": _fail(
-        "the certificate is for another name than the one we call",
+        "the certificate is for another name than the one that sipgw calls",
         '{key} = the name in the certificate; for a PBX of your own [sip.tls] verify = "authority"',
     ),
     "tls.self-signed": _fail(
-        "nobody known vouches for the certificate (a PBX of one's own, or somebody in between)",
+        "no known authority signed the certificate (a PBX of your own, or somebody in between)",
         '[sip.tls] ca = "pbx.pem" with that certificate, if it is yours',
     ),
     "tls.missing-intermediate": _fail(
-        "it sends its own certificate without the one that vouches for it, or the authority is a private one",
+        "it sends its certificate without the intermediate one, or the authority is a private one",
         'there: install the full chain; for a private authority [sip.tls] ca = "authority.pem"',
     ),
     "tls.unknown-authority": _fail(
-        "the chain ends at an authority that is not believed here", '[sip.tls] ca = "authority.pem" if you trust it'
+        "the chain ends at an authority that is not trusted here", '[sip.tls] ca = "authority.pem" if you trust it'
     ),
     "tls.old-protocol": _fail(
         "the server speaks only TLS 1.1 or older, which is broken", "have TLS 1.2 switched on there, or ;transport=tcp"
     ),
-    "tls.not-tls": _fail("the port speaks something else than TLS", "{key}: the TLS port (mostly 5061), or ;transport=tcp"),
+    "tls.not-tls": _fail("the port uses another protocol than TLS", "{key}: the TLS port (mostly 5061), or ;transport=tcp"),
     "tls.client-certificate": _fail(
-        "the server lets in only those who show a certificate", '[sip.tls] certificate = "ours.pem", as issued by them'
+        "the server accepts only clients with a certificate", '[sip.tls] certificate = "gateway.pem", issued by the other side'
     ),
     "tls.failed": _fail("the handshake failed in a way that is not listed here", "{key}: ;transport=tcp to go on meanwhile"),
     "clock.skew": _warn(
@@ -149,7 +149,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     ),
     # OPTIONS
     "options.forbidden": _fail(
-        "the other side does not know our address", "portal: IP access list (termination) with our public address"
+        "the other side does not know the gateway's address", "portal: IP access list (termination) with the gateway's public address"
     ),
     "options.down": _fail("the trunk says that it takes no calls now", "wait, or choose another region of the carrier"),
     "options.silent": _warn(
@@ -161,7 +161,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     # REGISTER
     "register.unsupported": _fail(
         "this carrier sends calls to a fixed address and takes no REGISTER (Twilio, Plivo)",
-        'mode = "peer" with networks = the carrier\'s addresses; portal: our address as origination URI',
+        'mode = "peer" with networks = the carrier\'s addresses; portal: the gateway\'s address as origination URI',
     ),
     "register.wrong-password": _fail(
         "the password is wrong, or belongs to another user",
@@ -174,25 +174,25 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "registrar = the domain that the credentials are for; outbound_proxy = the host that is sent to",
     ),
     "register.stale-loop": _fail(
-        "each nonce is stale when we answer it: several servers behind one name do not share them",
+        "each nonce is stale when sipgw answers it: several servers behind one name do not share them",
         "registrar = one server by its own name, or ;transport=tcp; tell the carrier",
     ),
     "register.digest": _fail(
-        "it asks for a way of proof that is not spoken here (MD5, SHA-256 and SHA-512-256 are)",
+        "it asks for a digest algorithm that is not supported (MD5, SHA-256 and SHA-512-256 are)",
         "portal or PBX: digest authentication with MD5 or SHA-256",
     ),
     "register.interval": _warn("it wants longer registrations", "expires = {least}"),
     "register.interval-loop": _fail("it refuses every interval, even its own minimum", "expires = 3600; tell the carrier"),
     "register.forbidden": _fail(
-        "it refuses without asking for a password: our address, or the user, is barred there",
+        "it refuses without asking for a password: the gateway's address, or the user, is barred there",
         "portal: IP access list or ban list (fail2ban on a PBX); connection enabled",
     ),
     "register.refused": _fail(
         "password wrong (Asterisk and others say it this way), account disabled, or address not allowed",
-        "password of the SIP credential; portal: connection enabled and our address allowed",
+        "password of the SIP credential; portal: connection enabled and the gateway's address allowed",
     ),
     "register.not-bound": _fail(
-        "it says 200 without our address: changed on the way, or too many phones share the account",
+        "it says 200 without the gateway's address: changed on the way, or too many phones share the account",
         "switch SIP-ALG off in the router; portal: one registration per credential, or a higher limit",
     ),
     "register.short": _warn("very short registrations cost traffic and are lost in short outages", "portal: longer expiry"),
@@ -208,7 +208,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     ),
     "call.no-password": _fail("calls out need a password and there is none", 'user = "...", password = "${{TRUNK_PASSWORD}}"'),
     "call.forbidden": _fail(
-        "caller ID not yours there, no outbound profile, our address not allowed, or limit reached",
+        "caller ID not yours there, no outbound profile, the gateway's address not allowed, or limit reached",
         "caller_id = a number of yours at this carrier; portal: outbound (termination) profile, IP access list",
     ),
     "call.caller-id": _fail("the number shown is not one that the carrier lets you show", "caller_id = a number of yours there"),
@@ -228,10 +228,10 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     ),
     "call.limit": _fail("too many calls at once or per second for the account", "calls_per_second = 1, or raise the limit in the portal"),
     "call.busy": _warn("the test number is busy or declined", "test_number = one that answers with an echo"),
-    "call.no-answer": _warn("nobody picked up", "test_number = one that answers with an echo"),
+    "call.no-answer": _warn("nobody answered", "test_number = one that answers with an echo"),
     "call.refused": _fail("the other side refused the call", "see the reason; the carrier's call log tells more"),
     "call.private-media": _fail(
-        "their description names an address inside their network, which we cannot reach",
+        "the other side's description names an address inside its network, which the gateway cannot reach",
         "PBX: its external address (externip, external_media_address); NAT = yes",
     ),
     "call.held": _warn("the other side answered on hold: it will not send", "test_number = one that answers with an echo"),
@@ -240,14 +240,15 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "open the UDP ports of [media] port_range; [sip] public_address",
     ),
     "audio.dead-in": _fail(
-        "their sound does not reach us; ours arrives there",
+        "the sound of the other side does not reach the gateway; the gateway's sound arrives there",
         "open UDP {ports} inwards and forward it here; [sip] public_address = the address outside",
     ),
     "audio.dead-out": _fail(
-        "our sound does not reach them; theirs reaches us", "open UDP outwards to {host}:{port}; PBX: NAT = yes, no direct media"
+        "the gateway's sound does not reach the other side; the sound of the other side reaches the gateway",
+        "open UDP outwards to {host}:{port}; PBX: NAT = yes, no direct media"
     ),
     "audio.keys": _fail(
-        "their sound is not under the keys that they named: something on the way answers for them",
+        "the audio of the other side is not encrypted with the keys that it named: something on the way answers in its place",
         'srtp = "off", or portal: SRTP (secure trunking) off',
     ),
     "audio.lossy": _warn(
@@ -255,8 +256,23 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "call from a cable, with nothing else on the line; give RTP precedence in the router (it is marked DSCP EF)",
     ),
     "audio.unsure-out": _warn(
-        "nothing tells whether our sound arrives there", "test_number = one that answers with an echo"
+        "nothing shows whether the gateway's sound arrives there", "test_number = one that answers with an echo"
     ),
+    "audio.other-source": _warn(
+        "the sound of the other side comes from {sources}, which its description does not name: it is heard only if it begins in the "
+        "first 5 s and nothing comes from {expected}",
+        "PBX: its media address (Asterisk: external_media_address, direct_media = no); carrier: ask for its media addresses",
+    ),
+    # Calls that were made
+    "calls.old-schema": _warn(
+        "the database is that of an earlier release, so its calls are not looked at; the doctor changes nothing",
+        "start this release once with `sipgw serve`: it brings the database up to date",
+    ),
+    "calls.one-way": _warn("RTP is blocked or refused in one direction", "{fix}"),
+    "calls.foreign": _warn(
+        "the PBX or carrier sends sound from addresses that it has not announced, or somebody forges it", "{fix}"
+    ),
+    "calls.quality": _warn("the network between the trunk and here loses or delays packets", "{fix}"),
     # Providers
     "provider.key": _fail("the key is wrong, revoked, or of another service", "the API key of {section} in .env"),
     "provider.payment": _fail("the account has no balance or the plan does not include it", "the provider's billing page"),
@@ -269,5 +285,10 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     "provider.silent": _fail("it answered without any content", "model, voice and language in {section}"),
     "provider.deaf": _fail("speech went in and no words came back", "language and model in {section}; audio format there"),
     "provider.missing": _fail("the configuration names a provider that there is no key for", "{section}"),
+    # The identity provider of the dashboard
+    "oidc.unreachable": _fail("DNS, firewall, a wrong address, or the provider is down", "[web.oidc] issuer; allow HTTPS outwards"),
+    "oidc.issuer": _fail("the address is an alias, or has a / too many or too few", "[web.oidc] issuer = exactly the issuer that its document names"),
+    "oidc.unsuited": _fail("the provider lacks what a safe sign-in needs, or its document leads to addresses that are not used", "there: a client with authorization code, PKCE (S256) and ID tokens signed by RS256, ES256 or PS256"),
+    "oidc.keys": _fail("the provider signs ID tokens by a shared secret or another method", "there: ID tokens signed by RS256, ES256 or PS256"),
 }  # fmt: skip
 """By finding id."""

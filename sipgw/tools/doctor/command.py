@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,30 +13,56 @@ from sipgw.config.config import GatewayConfig, load
 from sipgw.console import err, one_line_errors, out
 from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, status_of
-from sipgw.tools.doctor.run import ExaminationOptions, examine
+from sipgw.tools.doctor.run import PROVIDERS, ExaminationOptions, examine
 
 SIGNS = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "fail": "[red]✘[/]"}
 
 
+def _made(folder: Path | None) -> Path | None:
+    """Refuse an unusable folder before the requests, which cost."""
+    try:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{folder} cannot be made: {error.strerror}") from None
+    if folder and not os.access(folder, os.W_OK):
+        raise typer.BadParameter(f"{folder} cannot be written")
+    return folder
+
+
 def doctor(
-    trunk: Annotated[str, typer.Argument(help="One trunk; without it all of them, this machine, the providers.")] = "",
+    trunk: Annotated[
+        str,
+        typer.Argument(help="One trunk, or providers; without it all trunks, this machine, the providers."),
+    ] = "",
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")] = None,
     call: Annotated[str, typer.Option("--call", help="Call this number, best one that echoes; it may cost.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     providers: Annotated[bool, typer.Option(help="Ask each provider once; that costs fractions of a cent.")] = True,
+    live: Annotated[
+        Path | None,
+        typer.Option(
+            "--live",
+            help="With providers: record their messages, without what is private, in this folder.",
+            callback=_made,
+        ),
+    ] = None,
     wait: Annotated[float, typer.Option("--wait", min=0.5, max=60, help="Seconds to wait for an answer.")] = 6.0,
 ) -> None:
     """Find out why a trunk or a provider does not work. Exit status 1 if something fails, 2 for bad input."""
     with one_line_errors(2):
         settings = load(config)
     names = [one.name for one in settings.trunks]
-    if trunk and trunk not in names:
+    if trunk and trunk not in (*names, PROVIDERS):
         err.print(f"there is no trunk {trunk!r}; there are: {', '.join(names) or 'none'}", soft_wrap=True)
+        raise typer.Exit(2)
+    if live and trunk != PROVIDERS:
+        err.print("--live needs the word providers: sipgw doctor providers --live FOLDER")
         raise typer.Exit(2)
     if call and not trunk:
         err.print("--call needs the name of the trunk to call through")
         raise typer.Exit(2)
-    wanted = ExaminationOptions(trunk, call, providers, DoctorTimeouts(answer=wait))
+    wanted = ExaminationOptions(trunk, call, providers, live, DoctorTimeouts(answer=wait))
     with one_line_errors(2):
         found = asyncio.run(_examined(settings, wanted, quiet=json_))
     if json_:
@@ -50,12 +77,13 @@ async def _examined(settings: GatewayConfig, wanted: ExaminationOptions, *, quie
     found: list[Finding] = []
     async for finding in examine(settings, wanted):
         if not quiet:
-            _show(finding, new=not found or found[-1].about != finding.about)
+            show_finding(finding, new=not found or found[-1].about != finding.about)
         found.append(finding)
     return found
 
 
-def _show(finding: Finding, *, new: bool) -> None:
+def show_finding(finding: Finding, *, new: bool) -> None:
+    """Print a finding, below the name of what it is about if that is `new`."""
     if new:
         out.print(f"[bold]{escape(finding.about)}[/]")
     out.print(f"  {SIGNS[finding.verdict]} {finding.id}  [dim]{escape(finding.evidence)}[/]", soft_wrap=True)

@@ -94,7 +94,7 @@ class DoctorEndpoint:
 
     def request(self, method: str, target: Uri, user: str, fields: Sequence[tuple[str, str]] = ()) -> Request:
         """A request outside any dialog; From, To and Contact are of `user` at the target's domain."""
-        clients, address = self.endpoint.agent.clients, f"sip:{user}@{target.host}"
+        clients, address = self.endpoint.agent.clients, Uri("sip", user, target.host)
         to = f"<{address}>" if method == "REGISTER" else f"<{target.address}>"
         common = (
             ("Max-Forwards", "70"),

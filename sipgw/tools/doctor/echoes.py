@@ -69,15 +69,15 @@ def _address(exchange: Exchange, sent: Via, echoed: Via, about: str, fixed: str,
     if fixed and not is_private(exchange.peer.host) and is_private(fixed):
         yield bad("address.private-set", about, f"public_address is {fixed}")
     elif fixed and seen != fixed:
-        yield bad("address.wrong", about, f"public_address is {fixed}; the trunk sees us at {seen}", seen=seen)
+        yield bad("address.wrong", about, f"public_address is {fixed}; the trunk sees the gateway at {seen}", seen=seen)
     elif seen != sent.host:
-        evidence = f"we are {sent.host}:{sent.port}; the trunk sees us at {seen}:{port}"
+        evidence = f"the gateway is {sent.host}:{sent.port}; the trunk sees the gateway at {seen}:{port}"
         if listens:
             yield bad("address.private", about, evidence, own=sent.host)
         else:
             yield bad("nat.spotted", about, evidence)
     else:
-        yield good("address.ok", about, f"the trunk sees us at {seen}:{port}")
+        yield good("address.ok", about, f"the trunk sees the gateway at {seen}:{port}")
     if port != (sent.port or 5060) and exchange.peer.transport == "udp" and listens:
         yield bad("nat.port", about, f"sent from port {sent.port}, seen from {port}", port=sent.port)
 

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 
+from media.fast import used
 from media.process.engine import MediaOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -35,6 +36,7 @@ async def examine(config: GatewayConfig, patience: DoctorTimeouts) -> AsyncItera
     calls = sum(trunk.max_calls for trunk in config.trunks) or 100
     for finding in _range(config.media, calls):
         yield finding
+    yield good("local.packet-path", HERE, used())
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < calls * DESCRIPTORS:
         evidence = f"open files are limited to {soft}; {calls} calls may come at once"
@@ -87,4 +89,4 @@ async def _stun(sip: EndpointOptions, patience: DoctorTimeouts) -> Finding:
     if sip.public_address and seen[0] != sip.public_address:
         evidence = f"public_address is {sip.public_address}; {sip.stun_server} sees {seen[0]}"
         return bad("stun.other", HERE, evidence, seen=seen[0])
-    return good("stun.ok", HERE, f"{sip.stun_server} sees us at {seen[0]}")
+    return good("stun.ok", HERE, f"{sip.stun_server} sees the gateway at {seen[0]}")

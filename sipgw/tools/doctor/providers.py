@@ -3,20 +3,31 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from itertools import pairwise
+from pathlib import Path
 
 from agent.errors import ProviderError
-from agent.llm import LanguageModel, Text
+from agent.llm import LanguageModel, Text, ToolSchema
 from agent.realtime import Brief, RealtimeModel, ReplyAudio, ReplyEnded
+from agent.relay.session import Relay
 from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech, sound_alone
 from agent.ulaw import to_linear
+from sipgw.agents.agents import call_variables
+from sipgw.agents.languages import ENGLISH, speaking
+from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import choose, made, with_vocabulary
+from sipgw.calls.relay_call import relay_call
+from sipgw.config import registry
 from sipgw.config.config import AgentConfig, ConfigError
 from sipgw.records.artifacts.wav import read_ulaw
+from sipgw.sip.identity import Identity
 from sipgw.tools.doctor.finding import Finding, bad, good
+from sipgw.tools.doctor.live import taken_down
 
 SENTENCE = "Hello, this is a test of the telephone line."
 MOST_SOUND = 5 * 8000
@@ -25,9 +36,10 @@ CHUNK = 800
 """Bytes of sound given to the STT at a time: 100 ms."""
 AFTER = 2.0
 """Seconds of silence after the test sentence, which end its turn."""
+STAYS = 1.0
+"""Seconds for which an agent's own server should keep a session open."""
 LIMIT = 20.0
 """Seconds that one request may take."""
-_SECTIONS = {"assemblyai": "[assemblyai_agent]", "openai": "[openai_realtime]"}
 SLOW = {"stt": 2.0, "llm": 1.5, "tts": 1.0, "realtime": 2.0}
 """Seconds until the first answer (of STT: after the sentence) from which on a caller notices the delay."""
 SPEECH_LIKE = 0.35
@@ -36,8 +48,10 @@ HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
 """How containers and other codecs begin."""
 
 
-async def examine(config: AgentConfig) -> AsyncIterator[Finding]:
-    """A finding for each provider that is configured; the embedded ones need no check."""
+async def examine(config: AgentConfig, live: Path | None = None) -> AsyncIterator[Finding]:
+    """A finding for each provider that is configured; the embedded ones need no check. What each and its service say is
+    recorded into the folder `live`, if it is given.
+    """
     try:
         choice = choose(config)
     except ConfigError as error:
@@ -45,16 +59,40 @@ async def examine(config: AgentConfig) -> AsyncIterator[Finding]:
         return
     config = with_vocabulary(config, choice)  # a session with other key terms than those of calls would prove nothing
     for part in choice.parts:
-        for name in getattr(choice, part):
-            if name != "local":
-                yield await _examined(config, part, name)
+        if part == "llm" and choice.brain:
+            yield await _brain(config)
+            continue
+        for name, used in _used(config, choice, part).items():
+            if not registry.provider(part, name).embedded:
+                yield await (_recorded(used, part, name, live) if live else examined(used, part, name))
 
 
-async def _examined(config: AgentConfig, part: str, name: str) -> Finding:
-    about, section = f"{name} ({part})", f"[{name}]"
+def _used(config: AgentConfig, choice: ProviderChoice, part: str) -> dict[str, AgentConfig]:
+    """The providers of a part, each with the options of the first language for which calls use it."""
+    if part != "tts":
+        return dict.fromkeys(getattr(choice, part), config)
+    found: dict[str, AgentConfig] = {}
+    for one in config.languages or ENGLISH:
+        names = one.voices(choice.tts)
+        for name in names:
+            found.setdefault(name, speaking(config, one.code, names))
+    return found
+
+
+async def _recorded(config: AgentConfig, part: str, name: str, folder: Path) -> Finding:
+    record = registry.provider(part, name)
+    options = config.table(record.section)
+    if not getattr(options, "endpoint", ""):  # a provider of others without an address
+        return await examined(config, part, name)
+    async with taken_down(record, options, folder) as tapped:
+        return await examined(config.having(**{record.section: tapped}), part, name, tools=TOOLS)
+
+
+async def examined(config: AgentConfig, part: str, name: str, tools: Sequence[ToolSchema] = ()) -> Finding:
+    """What the provider `name` of a part does with one small request; `tools` are offered to a language model."""
+    about, section = f"{name} ({part})", f"[{registry.provider(part, name).section}]"
     provider = made(config, part, name)
     if part == "realtime":
-        section = _SECTIONS[name]
         provider = provider(Brief("You are tested. Answer in one short sentence.", SENTENCE))
     try:
         async with asyncio.timeout(LIMIT):
@@ -64,7 +102,7 @@ async def _examined(config: AgentConfig, part: str, name: str) -> Finding:
                 case "realtime":
                     return await _realtime(provider, about, section)
                 case "llm":
-                    return await _llm(provider, about, section)
+                    return await _llm(provider, about, section, tools)
                 case _:
                     return await _tts(provider, about, section)
     except TimeoutError:
@@ -82,6 +120,36 @@ async def _examined(config: AgentConfig, part: str, name: str) -> Finding:
                 await provider.close()
 
 
+async def _brain(config: AgentConfig) -> Finding:
+    """The agent's own server is told of a call in which nobody speaks; one that wants no such session closes it."""
+    options, about, section = config.agent, f"{config.agent.brain_host} (brain)", "[agent] brain"
+    now = asyncio.get_running_loop().time
+    values = call_variables(options, Identity(), "doctor", datetime.now(UTC))
+    relay, start = Relay(relay_call("doctor", Identity(), "in", options, values)), now()
+    try:
+        await relay.open()
+        took = now() - start
+        await asyncio.sleep(STAYS)
+        if not relay.is_open:
+            return bad("provider.refused", about, f"it closed the session within {STAYS:g} s", section=section)
+        return _timed("llm", about, section, took, f"took a session after {took * 1000:.0f} ms, and kept it open")
+    except ProviderError as error:
+        return bad(_of_error(error), about, error.problem, section=section)
+    finally:
+        await relay.close()
+
+
+TOOLS: tuple[ToolSchema, ...] = (
+    {
+        "type": "function",
+        "function": {
+            "name": "look_up",
+            "description": "Look an order up.",
+            "parameters": {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]},
+        },
+    },
+)
+"""What the LLM is offered when its messages are recorded."""
 REFUSALS = (
     ("provider.key", r"key|http 40[13]|unauthori[sz]ed|authentication|credentials?|does not permit|token|signature"),
     ("provider.payment", r"payment|http 402|quota|balance|credits?"),
@@ -124,13 +192,27 @@ async def _realtime(realtime: RealtimeModel, about: str, section: str) -> Findin
     loop = asyncio.get_running_loop()
     start, first, sound = loop.time(), 0.0, b""
     await realtime.open()
-    async for event in realtime.events():
-        if isinstance(event, ReplyAudio):
-            first = first or loop.time() - start
-            sound += event.ulaw
-        if isinstance(event, ReplyEnded) or len(sound) >= MOST_SOUND:
-            break
+    quiet = loop.create_task(_be_quiet(realtime))
+    try:
+        async for event in realtime.events():
+            if isinstance(event, ReplyAudio):
+                first = first or loop.time() - start
+                sound += event.ulaw
+            if isinstance(event, ReplyEnded) or len(sound) >= MOST_SOUND:
+                break
+    finally:
+        quiet.cancel()
     return _spoken("realtime", about, section, first, sound)
+
+
+async def _be_quiet(realtime: RealtimeModel) -> None:
+    """A full-duplex model speaks as long as it hears."""
+    loop = asyncio.get_running_loop()
+    start, sent = loop.time(), 0
+    while getattr(realtime, "full_duplex", False):
+        realtime.send_audio(b"\xff" * CHUNK)
+        sent += CHUNK
+        await asyncio.sleep(max(0.0, start + sent / 8000 - loop.time()))
 
 
 def _spoken(part: str, about: str, section: str, first: float, sound: bytes) -> Finding:
@@ -159,7 +241,7 @@ def misread(ulaw: bytes) -> str:
     return "" if near / own > SPEECH_LIKE else f"neighbouring samples correlate {near / own:.2f}: noise, not speech"
 
 
-async def _llm(llm: LanguageModel, about: str, section: str) -> Finding:
+async def _llm(llm: LanguageModel, about: str, section: str, tools: Sequence[ToolSchema] = ()) -> Finding:
     loop = asyncio.get_running_loop()
     start, first, text = loop.time(), 0.0, ""
     messages = [{"role": "user", "content": "Reply with the single word OK."}]
@@ -171,6 +253,11 @@ async def _llm(llm: LanguageModel, about: str, section: str) -> Finding:
         if len(text) > 100:
             break
     await stream.aclose()
+    if tools:
+        ask = [{"role": "user", "content": "Call the tool with order 7, and again with order 8."}]
+        async with aclosing(llm.reply(ask, tools)) as called:
+            async for _ in called:
+                pass
     if not text:
         return bad("provider.silent", about, "no words came", section=section)
     return _timed("llm", about, section, first, f"first words after {first * 1000:.0f} ms")

@@ -128,8 +128,10 @@ def _granted(last: Round, response: Response, trunk: TrunkOptions) -> list[Findi
         seen = response.via.received or response.via.host
         of_user = [one for one in theirs if one.uri.user == ours.user]
         if any(one.uri.host == seen for one in of_user):
-            return [good("register.ok", about, f"200; the registrar put what it sees of us in our Contact: {shown}")]
-        evidence = f"200, but our Contact {ours} is not among its bindings: {shown}"
+            return [
+                good("register.ok", about, f"200; the registrar put the address that it sees into Contact: {shown}")
+            ]
+        evidence = f"200, but the gateway's Contact {ours} is not among its bindings: {shown}"
         return [bad("alg.contact" if len(of_user) == 1 else "register.not-bound", about, evidence)]
     seconds = param(bound[0].params, "expires") or response.headers.get("expires") or str(last.expires)
     found = [good("register.ok", about, f"200; bound for {seconds} s, bindings there: {len(theirs)}")]

@@ -62,7 +62,7 @@ def _of_our_family(
     usable = tuple(hop for hop in hops if ipaddress.ip_address(hop.host).version in ours)
     if not usable:
         places = ", ".join(hop.host for hop in hops)
-        return (), bad("resolve.family", about, f"we listen on {options.host}; the trunk is at {places}")
+        return (), bad("resolve.family", about, f"the gateway listens on {options.host}; the trunk is at {places}")
     first = usable[0]
     places = ", ".join(dict.fromkeys(f"{hop.transport} {hop.host}:{hop.port}" for hop in usable))
     return usable, good("resolve.ok", about, f"{shown}; tried in this order: {places}" if first.name else places)

@@ -2,13 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from sipgw.config.config import GatewayConfig
 from sipgw.config.options import secrets_of
 from sipgw.sip.tls import TlsOptions
-from sipgw.tools.doctor import machine, providers, trunk
+from sipgw.tools.doctor import kept_calls, machine, providers, signing_in, trunk
 from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, masked
+
+PROVIDERS = "providers"
+"""In the place of a trunk's name."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +20,12 @@ class ExaminationOptions:
     """What is to be examined."""
 
     trunk: str = ""
-    """The name of one trunk; empty for all of them, this machine and the providers."""
+    """The name of one trunk; empty for all of them, this machine and the providers; `PROVIDERS` for these alone."""
     number: str = ""
     """The number to call; empty for the trunk's own `test_number`."""
     providers: bool = True
+    live: Path | None = None
+    """Into which folder the messages of the providers are recorded."""
     patience: DoctorTimeouts = field(default_factory=DoctorTimeouts)
 
 
@@ -31,6 +37,10 @@ async def examine(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncIte
 
 
 async def _examined(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncIterator[Finding]:
+    if wanted.trunk == PROVIDERS:
+        async for finding in providers.examine(config, wanted.live):
+            yield finding
+        return
     failed = set[str]()
     async for finding in machine.examine(config, wanted.patience):
         failed.add(finding.id)
@@ -46,6 +56,16 @@ async def _examined(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncI
                 number = wanted.number or one.test_number
                 async for finding in trunk.examine(endpoint, config, one, number, wanted.patience):
                     yield finding
-    if wanted.providers and not wanted.trunk:
+    for finding in await kept_calls.examine(config.store, [one.name for one in trunks], config.alarms):
+        yield finding
+    if not wanted.trunk:
+        async for finding in _services(config, wanted):
+            yield finding
+
+
+async def _services(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncIterator[Finding]:
+    if config.web.oidc.issuer:
+        yield await signing_in.examine(config.web.oidc)
+    if wanted.providers:
         async for finding in providers.examine(config):
             yield finding

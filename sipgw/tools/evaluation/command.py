@@ -21,7 +21,7 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.telemetry import log
 from sipgw.tools.evaluation.conversation import Judge
-from sipgw.tools.evaluation.eval_set import EvalError, EvalSet, read_set
+from sipgw.tools.evaluation.eval_set import EvalError, EvalSet, acted, read_set
 from sipgw.tools.evaluation.judge import judged
 from sipgw.tools.evaluation.report import COLUMNS, as_dict, figures, html, shown
 from sipgw.tools.evaluation.run import Contestant, ContestantResult, embedded, evaluate
@@ -34,19 +34,18 @@ def eval_command(
     ] = None,
     judge: Annotated[Path | None, typer.Option(help="Configuration whose model judges the rubrics.")] = None,
     at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances and scripted calls at the same time.")] = 4,
+    scripted: Annotated[
+        bool, typer.Option("--scripted", help="Let the replies of the set answer, not a model: tries tools and checks.")
+    ] = False,
     html_file: Annotated[Path | None, result_file("Write a report with sound.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Find out how good an agent and its providers are. Exit status 1 if a goal was missed, 2 for bad input."""
-    with one_line_errors(2):
+    with one_line_errors(2, EvalError, CallFailed, NotAcceptable):
         log.configure(LogOptions(level="error"))
-        try:
-            evaluated = located(evaluated)
-            wanted = read_set(evaluated)
-            results, sounds = asyncio.run(_run(wanted, evaluated.parent, contestants(config), at_once, judge, json_))
-        except (EvalError, CallFailed, NotAcceptable) as error:
-            err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
+        evaluated = located(evaluated)
+        wanted = acted(read_set(evaluated), scripted=scripted)
+        results, sounds = asyncio.run(_run(wanted, evaluated.parent, contestants(config), at_once, judge, json_))
     if html_file:
         html_file.write_text(html(wanted, results, sounds), encoding="utf-8")
     if json_:

@@ -33,7 +33,7 @@ async def converse_scripted(
     names = [f"call{number}" for number in range(len(calls))]
     logs = {name: ConversationLog() for name in names}
     scenes = {
-        name: await ScenarioRun.of(Scenario(one.steps, one.name, speech="scripted"), folder)
+        name: await ScenarioRun.of(Scenario(one.steps, one.name, replies=one.replies, speech="scripted"), folder)
         for name, one in zip(names, calls, strict=True)
     }
     agents: dict[str, str] = {}

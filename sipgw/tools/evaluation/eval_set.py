@@ -1,7 +1,7 @@
 """The evaluation set from a TOML file: utterances with their words, calls with their expectations."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import read_as
 from sipgw.config.people import PersonOptions
 from sipgw.tools.evaluation.by_ear import ByEarOptions
-from sipgw.tools.simulate.scenario import Step
+from sipgw.tools.simulate.scenario import ReplyOptions, Step
 
 Kind = Literal["name", "code", "amount", "date", "address", "other"]
 
@@ -79,6 +79,8 @@ class CallOptions:
     steps: tuple[Step, ...] = ()
     """In the place of a scenario: its steps, with a name. STT and TTS are scripted then, so the model of the
     configuration gets the caller's words as they are written, and no other provider and no embedded model is needed."""
+    replies: tuple[ReplyOptions, ...] = ()
+    """With ``--scripted``: the replies of a scripted model to these steps, in the place of the configured one."""
     tools: tuple[str, ...] = ()
     """Tools that must have been called, and have returned."""
     called: tuple[ToolCallOptions, ...] = ()
@@ -104,6 +106,8 @@ class CallOptions:
     def __post_init__(self) -> None:
         if bool(self.scenario) is bool(self.steps and self.name):
             raise ValueError("a call has a 'scenario', or 'steps' and a 'name'")
+        if self.replies and not self.steps:
+            raise ValueError("'replies' answer 'steps'; a scenario has its own")
 
     @property
     def label(self) -> str:
@@ -154,3 +158,12 @@ class EvalSet:
 def read_set(path: Path) -> EvalSet:
     """Read a set. Raises `EvalError`."""
     return read_as(EvalSet, path, EvalError)
+
+
+def acted(wanted: EvalSet, *, scripted: bool) -> EvalSet:
+    """The set with a `scripted` model, which every call with steps has replies of, or without. Raises `EvalError`."""
+    if not scripted:
+        return replace(wanted, calls=tuple(replace(one, replies=()) for one in wanted.calls))
+    if lacking := [one.label for one in wanted.calls if one.steps and not one.replies]:
+        raise EvalError(f"--scripted needs 'replies' of every call; there are none of {lacking[0]!r}")
+    return wanted

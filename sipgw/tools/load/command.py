@@ -12,7 +12,7 @@ from rich.status import Status
 from rich.table import Table
 
 from sipgw.agents.providers import choose
-from sipgw.config.config import ConfigError, load
+from sipgw.config.config import load
 from sipgw.console import err, one_line_errors, out, print_table, result_file
 from sipgw.sip.tls import Tls, TlsError, TlsOptions
 from sipgw.sip.uri import UriError
@@ -26,7 +26,7 @@ SHOWN = {
     "send_error_p50": "send error p50 ms ≤", "send_error_p99": "p99 ms ≤", "loss": "loss", "longest_gap": "gap ms",
     "gateway_cores": "gateway cores", "media_cores": "media cores", "cpu_ms_per_call_second": "CPU ms/call-s",
     "media_ms_per_call_second": "media ms/call-s", "memory_kib_per_call": "KiB/call",
-    "media_kib_per_call": "media KiB/call", "generator_cores": "callers' cores",
+    "media_kib_per_call": "media KiB/call", "headroom": "headroom", "generator_cores": "callers' cores",
 }  # fmt: skip
 
 
@@ -50,23 +50,18 @@ def load_command(
     own: Annotated[bool, typer.Option("--i-own-this-host", help="Call a public address.")] = False,
 ) -> None:
     """Let many callers speak at once. Exit status 1 if the service level broke, 2 for bad input."""
-    try:
+    with one_line_errors(2, LoadError, TlsError, UriError, ValueError):
         if bool(target) + bool(config) + media_only != 1:
             raise LoadError("say one of --media-only, --config FILE and --target URI")
         if config:
             choose(load(config))
         Tls(TlsOptions(0, ca=ca)).check()
         host = check_target(target, own=own) if target else "127.0.0.1"
-    except (LoadError, ConfigError, TlsError, UriError, ValueError) as error:
-        _fail(error)
     level = Level(turn_limit, setup_limit, loss_limit, gap_limit)
     plan = Plan(() if ramp_ else (calls,), seconds, target, config, rate, level=level, ca=ca, media=media_processes)
     plan = replace(plan, workers=min(workers or plan.workers, calls), most=calls)
-    with one_line_errors(2):
-        try:
-            outcome = _watched(plan, host, quiet=json_)
-        except LoadError as error:
-            _fail(error)
+    with one_line_errors(2, LoadError):
+        outcome = _watched(plan, host, quiet=json_)
     if html_file:
         html_file.write_text(html(outcome, _about(plan)))
     if json_:
@@ -74,11 +69,6 @@ def load_command(
     else:
         _show(outcome, ramped=ramp_)
     raise typer.Exit(int(bool(outcome.broken) and not (ramp_ and outcome.held)))
-
-
-def _fail(error: Exception) -> None:
-    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-    raise typer.Exit(2)
 
 
 def _about(plan: Plan) -> str:

@@ -1,7 +1,7 @@
 """The gateway of a load test, in a separate process: ``python -m sipgw.tools.load.host PROCESSES [CONFIG]``.
 
-Prints its SIP port as JSON, and ends when its standard input does. Without a configuration the agent is the parrot;
-PROCESSES is the number of media processes, 0 for the configured number.
+Prints its SIP port as JSON, then its headroom every second, and ends when its standard input does. Without a
+configuration the agent is the parrot; PROCESSES is the number of media processes, 0 for the configured number.
 """
 
 import asyncio
@@ -56,7 +56,13 @@ async def _serve(config: GatewayConfig | None, processes: int) -> None:
         kind = ParrotGateway if config is None else Gateway
         async with kind(trial(wanted, Path(store))) as gateway, when_quiet(lambda: gateway.calls):
             print(json.dumps({"port": gateway.endpoint.port}), flush=True)  # noqa: T201  the answer to our parent
-            await ended.wait()
+            capacity = gateway.admission.capacity
+            while not ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await ended.wait()
+                told = {"headroom": capacity.headroom.calls(capacity.calls.total())}
+                print(json.dumps(told), flush=True)  # noqa: T201  the same
             loop.remove_reader(sys.stdin)
 
 

@@ -56,8 +56,11 @@ class ParrotStt:
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """It expects nothing."""
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
         """It understands nothing anyway."""
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """See `agent.stt.SpeechToText`."""
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `agent.stt.SpeechToText`."""

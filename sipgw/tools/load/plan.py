@@ -76,6 +76,8 @@ class LoadStep:
     memory: int | None = None
     """Of the gateway and its children, bytes."""
     media_memory: int | None = None
+    headroom: int | None = None
+    """Calls that the gateway says it would take beside those, at the end of the step."""
     generator: float = 0.0
     """CPU of the callers, in cores."""
     broken: list[str] = field(default_factory=list)

@@ -33,6 +33,7 @@ def row(step: LoadStep) -> dict[str, Any]:
         "media_cores": _round(step.media),
         "cpu_ms_per_call_second": _round(step.cpu, 1000 / calls),
         "media_ms_per_call_second": _round(step.media, 1000 / calls),
+        "headroom": step.headroom,
         "memory_mib": None if step.memory is None else round(step.memory / 2**20),
         "memory_kib_per_call": None,
         "media_kib_per_call": None,

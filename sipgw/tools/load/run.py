@@ -90,6 +90,21 @@ class LoadOutcome:
 Progress = Callable[[LoadStep, float], None]
 
 
+@dataclass
+class StartedGateway:
+    """The gateway that is started here."""
+
+    pid: int
+    port: int
+    headroom: int | None = None
+    """Calls that it would take beside the present ones, as it has told last."""
+
+    async def listen(self, stream: asyncio.StreamReader) -> None:
+        """Take what it tells."""
+        while line := await stream.readline():
+            self.headroom = json.loads(line)["headroom"]
+
+
 def check_target(target: str, *, own: bool) -> str:
     """The local address to call `target` from. Raises `LoadError` for public addresses that are not `own`."""
     uri = Uri.parse(target)
@@ -125,8 +140,8 @@ async def run(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
     async with contextlib.AsyncExitStack() as stack:
         target, gateway = plan.target, None
         if not target:
-            gateway, port = await stack.enter_async_context(_gateway(plan))
-            target = f"sip:agent@127.0.0.1:{port}"
+            gateway = await stack.enter_async_context(_gateway(plan))
+            target = f"sip:agent@127.0.0.1:{gateway.port}"
         workers = [
             await stack.enter_async_context(
                 _process(
@@ -178,7 +193,7 @@ async def _step(
     step: LoadStep,
     plan: Plan,
     workers: list[asyncio.subprocess.Process],
-    gateway: asyncio.subprocess.Process | None,
+    gateway: StartedGateway | None,
     outcome: LoadOutcome,
     progress: Progress,
 ) -> None:
@@ -193,6 +208,7 @@ async def _step(
         for window in windows:
             step.add(window, settled=settled)
         step.held = sum(window.held for window in windows)
+        step.headroom = gateway.headroom if gateway else None
         used = usage(gateway.pid) if gateway else None
         spent = sum(window.cpu for window in windows)
         if settled and began is None:
@@ -252,7 +268,7 @@ async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subpro
 
 
 @contextlib.asynccontextmanager
-async def _gateway(plan: Plan) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+async def _gateway(plan: Plan) -> AsyncIterator[StartedGateway]:
     async with _process(
         "sipgw.tools.load.host", str(plan.media), *([str(plan.config)] if plan.config else [])
     ) as process:
@@ -264,4 +280,8 @@ async def _gateway(plan: Plan) -> AsyncIterator[tuple[asyncio.subprocess.Process
             raise LoadError("the gateway did not start") from None
         if not line:
             raise LoadError("the gateway could not be started; its words stand above")
-        yield process, int(json.loads(line)["port"])
+        started = StartedGateway(process.pid, int(json.loads(line)["port"]))
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(started.listen(process.stdout), name="gateway")
+            yield started
+            listening.cancel()

@@ -16,7 +16,8 @@ from importlib.resources import as_file, files
 from media.g711 import FRAME
 from sipgw.config.log import LogOptions
 from sipgw.records.artifacts.wav import read_ulaw
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
+from sipgw.sip.checks import DROP
+from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended
 from sipgw.sip.leg import Leg

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from sipgw.console import err, out
+from sipgw.console import one_line_errors, out, say_error
 from sipgw.records.artifacts.files import BUNDLE
 from sipgw.records.bundles.bundle import BundleError, read_bundle
 from sipgw.tools.replay.difference import Difference, differences
@@ -42,16 +42,13 @@ def replay_command(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     told, different, broken, taken = [], 0, 0, 0
     seconds = took = 0.0
-    try:
+    with one_line_errors(2, BundleError):
         wanted = list(bundles(paths))
-    except BundleError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
     for path in wanted:
         try:
             played, found = _played(path, update=update)
         except BundleError as error:
-            err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+            say_error(error)
             broken += 1
             continue
         different += bool(found)

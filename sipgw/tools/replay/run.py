@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any
 
 from agent.active_agent import CascadeRole
+from agent.call_control import CallControl
 from agent.conversation import Conversation
 from agent.records import Outcome, Report
 from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
+from sipgw.calls.amd import AmdSetup, AmdTalk, follow
 from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.screening import ScreenedTalk, Screening
+from sipgw.calls.screen_classifier import installed, is_screen
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.records.bundles.bundle import Bundle, privacy_of
 from sipgw.records.bundles.call_result import CallResult
@@ -96,7 +98,8 @@ class ReplayRun:
         self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
         self._booth = MediaHarness(bundle.packets, self.recorder.zero, self._on_media)
         self._line.attach(self._booth.channel)
-        self._screened: ScreenedTalk | None = None
+        self._amd: AmdTalk | None = None
+        self._control: CallControl | None = None
         self._gone: Frame | None = None
 
     async def run(self) -> None:
@@ -158,9 +161,9 @@ class ReplayRun:
             case "key":
                 self._line.press(frame["key"], "info", self.recorder.zero + frame["t"])
             case "step_aside":
-                self._line.step_aside()
+                self._line.suspend_agent()
             case "step_back":
-                self._line.step_back()
+                self._line.resume_agent()
             case "end":
                 self._gone = frame
                 self._line.end(frame["cause"], lost=_lost(frame))
@@ -182,6 +185,7 @@ class ReplayRun:
             providers.stt(),
             role,
             options=replace(setting.turns, model=""),  # it answers when it does
+            ivr=setting.ivr,
             transfer=seen_transfer(transfer_of(script, self._tell)) if setting.can_transfer else None,
             people=setting.people,
             observer=self._report,
@@ -189,9 +193,20 @@ class ReplayRun:
         )
         if setting.voicemail is None:
             return conversation
-        screening = Screening(self._line, lambda: providers.tts(""), setting.voicemail, self._report, self._answered_by)
-        self._screened = ScreenedTalk(conversation, screening)
-        return self._screened
+        self._control = conversation.call_control
+        screening = AmdSetup(
+            self._line,
+            lambda: providers.tts(""),
+            setting.voicemail,
+            self._report,
+            self._answered_by,
+            setting.screening,
+            menus=setting.ivr is not None,
+            resembles=_resembles if installed() else None,
+            known=is_screen,
+        )
+        self._amd = AmdTalk(conversation, screening)
+        return self._amd
 
     def _providers(self) -> Providers:
         script, parts = self._script, self._bundle.about["parts"]
@@ -211,18 +226,25 @@ class ReplayRun:
         )
 
     def _on_media(self, event: media.MediaEvent) -> None:
-        if isinstance(event, media.Frames) and self._screened is not None:
-            self._screened.hear(event.ulaw)
+        if isinstance(event, media.Frames) and self._amd is not None:
+            self._amd.hear(event.ulaw)
         if not isinstance(event, media.Quality):
             self._line.on_media(event)
 
     def _report(self, report: Report) -> None:
         self.recorder.report(report)
-        if self._screened is not None:
-            self._screened.understand(report)
+        if self._amd is not None:
+            self._amd.understand(report)
 
     def _answered_by(self, who: AnsweredParty, why: str) -> None:
         self.recorder.note("answered_by", who=who.value, why=why)
+        if self._control is not None:
+            follow(self._control, who, self._bundle.setting.screening)
+
+
+async def _resembles(text: str, final: bool) -> bool | None:
+    """See `sipgw.calls.screen_classifier.resembles_screen`; the clock waits for it here."""
+    return is_screen(text, final)
 
 
 def _own(frames: Iterable[Frame]) -> list[Frame]:

@@ -9,13 +9,14 @@ import json
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any, NoReturn
 
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.stt import Onset, SttEvent, Transcript
-from agent.tts import Speech, WordTime
+from agent.tts import Inquiry, Speech, WordTime
 from agent.turn_taking.expect import OPEN, Expected
 from sipgw.records.bundles.recorder import Frame, question
 from sipgw.tools.replay.clock import now, until
@@ -32,6 +33,8 @@ class RecordedAnswer:
     opened: Frame = field(default_factory=dict)
     pieces: list[Frame] = field(default_factory=list)
     ended: Frame = field(default_factory=lambda: {"broken_off": True, "waited": 0.0})
+    heard: Frame | None = None
+    """What a voice told when it was asked what was heard."""
     used: bool = False
 
 
@@ -54,6 +57,8 @@ class ReplayScript:
                     by_number[number].opened = frame
                 case {"of": "stt" | "llm" | "tts", "do": "piece", "session": number} if number in by_number:
                     by_number[number].pieces.append(frame)
+                case {"of": "tts", "do": "heard", "session": number} if number in by_number:
+                    by_number[number].heard = frame
                 case {"of": "stt" | "llm" | "tts", "do": "ended", "session": number} if number in by_number:
                     by_number[number].ended = frame
                 case {"of": "tool", "do": "started"} | {"of": "transfer", "do": "asked"}:
@@ -61,7 +66,7 @@ class ReplayScript:
                 case {"of": "tool", "do": "done", "name": name}:
                     runs = (one for one in self._answers["tool"] if one.asked["name"] == name)
                     if begun := next((one for one in runs if one.asked["do"] == "started"), None):
-                        begun.asked = frame
+                        begun.asked = frame | {"written": begun.asked["arguments"]}
                 case {"of": "line", "do": "step_aside" | "step_back"} if self.connecting:
                     self._answers["transfer"][-1].pieces.append(frame)
                 case {"of": "transfer", "do": "ended"} if self.connecting:
@@ -143,11 +148,14 @@ class ReplayedStt:
         self._given.append((self._given[-1][0] + len(ulaw), now()))
         self._more.set()
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
         """It says what was heard, in whatever language."""
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """It says what was heard."""
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `agent.stt.SpeechToText`."""
@@ -217,6 +225,12 @@ def _words(messages: Sequence[Message]) -> str:
     return " ".join(f"{str(message.get('content'))[:200]!r} ({message.get('role')})" for message in messages)
 
 
+def _tell(answer: RecordedAnswer, _samples: int, told: Callable[[int], None]) -> None:
+    """Tell what was heard as it was told."""
+    if answer.heard is not None:
+        asyncio.get_running_loop().call_later(answer.heard["waited"], told, answer.heard["letters"])
+
+
 class ReplayedTts:
     """A voice that speaks as it did."""
 
@@ -243,6 +257,9 @@ class ReplayedTts:
             await asyncio.sleep(piece["waited"])
             if "timed" in piece:
                 yield WordTime(*piece["timed"])
+                continue
+            if "asks" in piece:
+                yield Inquiry(partial(_tell, answer))
                 continue
             start, length = piece["sound"]
             yield script.sound[start : start + length]

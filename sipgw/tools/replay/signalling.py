@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sipgw.records.bundles.recorder import Frame
 from sipgw.records.captures.timeline import MESSAGE
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, answer
+from sipgw.sip.negotiated import Negotiated
+from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer
 
 LATER = 0.02
 """Seconds by which a message may be noted later than its effect."""

@@ -82,7 +82,10 @@ class ActingStt:
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
+        """See `agent.stt.SpeechToText`."""
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
         """See `agent.stt.SpeechToText`."""
 
     async def events(self) -> AsyncIterator[SttEvent]:
@@ -156,4 +159,6 @@ class ActingTts:
 
 def acting(replies: Sequence[ReplyOptions], caller_speech: CallerSpeech) -> Providers:
     """The providers of one scenario."""
-    return Providers(lambda: ActingStt(caller_speech), ActingLlm(replies), lambda language: ActingTts(), None)
+    return Providers(
+        lambda: ActingStt(caller_speech), ActingLlm(replies), lambda language: ActingTts(), None, paces=True
+    )

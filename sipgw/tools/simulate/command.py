@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
-from sipgw.console import err, one_line_errors, out, result_file
+from sipgw.console import one_line_errors, out, result_file
 from sipgw.records.artifacts.wav import write_stereo
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
@@ -73,7 +73,7 @@ def simulate_command(
     """Hold a scripted call over a bad network with bad providers. Exit status 1 if turns broke, 2 for bad input."""
     network = _given(loss=loss, burst=burst, jitter=jitter, reorder=reorder, delay=delay, rebind=nat_rebind)
     faults = _given(stt_stall=stt_stall, llm_slow=llm_slow, tts_drop=tts_drop, down=provider_down)
-    try:
+    with one_line_errors(2, ScenarioError, ValueError, UriError):
         wanted, folder = _scenario(scenario)
         wanted = replace(seeded(wanted, seed), network=NetworkOptions(**(vars(wanted.network) | network)))
         wanted = replace(wanted, providers=_faults(vars(wanted.providers) | faults))
@@ -86,20 +86,13 @@ def simulate_command(
             raise ScenarioError(f"{', '.join(inside)}: only of a gateway that is started here; leave --target out")
         if uri and wanted.providers != ProviderOptions():
             raise ScenarioError("only a gateway that is started here can have faulty providers; leave --target out")
-    except (ScenarioError, ValueError, UriError) as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
-    with one_line_errors(2):
+    with one_line_errors(2, ScenarioError, NotAcceptable):
         log.configure(LogOptions(level="error"))
         settings = load(config) if config else None
         try:
             verdict, call = asyncio.run(simulate(wanted, folder, _teller(quiet=json_), config=settings, target=uri))
         except CallFailed as error:
-            err.print(f"[red]error:[/] {escape(f'{target}: {error}' if target else str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
-        except (ScenarioError, NotAcceptable) as error:
-            err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
+            raise ScenarioError(f"{target}: {error}" if target else str(error)) from None
     if wav:
         write_stereo(wav, call.said, call.agent_audio.sound)
     if json_:

@@ -11,7 +11,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, ToolSchema
 from agent.stt import SpeechToText, SttEvent, Transcript
 from agent.tts import Speech, TextToSpeech, sound_alone
-from agent.turn_taking.expect import OPEN, Expected
+from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
 from sipgw.agents.providers import Providers
 from sipgw.tools.simulate.scenario import ProviderOptions
 
@@ -31,25 +31,14 @@ def _refused(part: str) -> ProviderError:
     return ProviderError(part, "is down (simulated)", temporary=False)
 
 
-class FaultyStt:
+class FaultyStt(SttWrapper):
     """STT that is late in every second turn, breaks off, or reports nothing any more."""
 
     def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
-        self.name = stt.name
-        self._stt = stt
+        super().__init__(stt)
         self._options = options
         self._heard = 0
         self._session = asyncio.timeout(None)
-
-    @property
-    def ends_turns(self) -> bool:
-        """See `agent.stt.SpeechToText`."""
-        return self._stt.ends_turns
-
-    @property
-    def longest_silence(self) -> float:
-        """See `agent.stt.SpeechToText`."""
-        return self._stt.longest_silence
 
     async def open(self) -> None:
         """See `agent.stt.SpeechToText`."""
@@ -64,14 +53,6 @@ class FaultyStt:
         if before < limit <= self._heard:
             self._session.reschedule(asyncio.get_running_loop().time())
         self._stt.send_audio(ulaw)
-
-    def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """See `agent.stt.SpeechToText`."""
-        self._stt.expect(said, wanted)
-
-    def attend(self, language: str) -> None:
-        """See `agent.stt.SpeechToText`."""
-        self._stt.attend(language)
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `agent.stt.SpeechToText`."""
@@ -92,17 +73,12 @@ class FaultyStt:
                     await asyncio.sleep(self._options.stt_stall)
             yield event
 
-    async def close(self) -> None:
-        """See `agent.stt.SpeechToText`."""
-        await self._stt.close()
 
-
-class FaultyLlm:
+class FaultyLlm(LlmWrapper):
     """An LLM with an additional delay."""
 
     def __init__(self, llm: LanguageModel, options: ProviderOptions) -> None:
-        self.name = llm.name
-        self._llm = llm
+        super().__init__(llm)
         self._options = options
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
@@ -118,15 +94,14 @@ class FaultyLlm:
             await inner.aclose()
 
     async def close(self) -> None:
-        """Nothing: the real one is closed by whoever made it."""
+        """Nothing: the owner of the real one closes it."""
 
 
-class FaultyTts:
+class FaultyTts(TtsWrapper):
     """TTS that is slow, or breaks off."""
 
     def __init__(self, tts: TextToSpeech, options: ProviderOptions, chance: random.Random) -> None:
-        self.name = tts.name
-        self._tts = tts
+        super().__init__(tts)
         self._options = options
         self._chance = chance
 
@@ -151,7 +126,3 @@ class FaultyTts:
                 yield piece
         finally:
             await inner.aclose()
-
-    async def close(self) -> None:
-        """See `agent.tts.TextToSpeech`."""
-        await self._tts.close()

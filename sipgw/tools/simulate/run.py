@@ -79,13 +79,15 @@ class ScenarioRun:
         """Who answers, if the scenario has replies."""
         agent, tools = self.scenario.agent, self.scenario.agent.tools
         agent = replace(agent, tools=str(self.folder / tools) if tools else "", stt="local", llm="local")
-        agent = replace(agent, tts="local")
+        agent = replace(agent, tts="local", brain="")
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def agent_of(self, config: GatewayConfig) -> GatewayConfig:
         """Who answers in a gateway of `config`."""
         if not self.scenario.replies:
             return replace(config)  # an object of its own: its providers are found by it
+        if self.scenario.speech:
+            return replace(config, agent=replace(config.agent, stt="local", llm="local", tts="local", brain=""))
         return replace(config, agent=self.config.agent, turns=self.config.turns, languages=self.config.languages)
 
     def providers(self, real: Providers | None = None) -> Providers:
@@ -131,7 +133,7 @@ class SimulatedGateway(Gateway):
             if scene.scenario.replies:
                 yield scene.providers()
                 return
-            unused = LocalSpeech(config.local) if scene.scenario.speech else None
+            unused = LocalSpeech(config.table("local")) if scene.scenario.speech else None
             async with opened(config, choice, speech or unused) as providers:
                 yield scene.providers(providers)
 

@@ -155,8 +155,8 @@ class Scenario:
     agent: AgentOptions = field(default_factory=AgentOptions)
     """The agent of such a scenario; `tools` is a file beside it."""
     speech: Literal["", "scripted"] = ""
-    """With `scripted`, STT and TTS are as with replies, and the model is that of the configuration: it gets the
-    caller's words as they are written."""
+    """With `scripted`, STT and TTS are as with replies, and the agent is that of the configuration. Its model gets the
+    caller's words as they are written; with replies they are given to its agent in the place of a model."""
     turns: TurnOptions = field(default_factory=TurnOptions)
     languages: tuple[LanguageOptions, ...] = ()
     memory: tuple[str, ...] = ()

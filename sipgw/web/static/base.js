@@ -13,13 +13,19 @@ document.querySelector("[data-sign-out]")?.addEventListener("click", async () =>
   location.assign("/sign-in");
 });
 
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const moment = new Date(time.dateTime);
-  if (!Number.isNaN(moment.getTime())) {
-    time.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+const SHAPES = { hour: { timeStyle: "short" }, day: { weekday: "short", day: "numeric" } };
+
+/** Write the times of `part` in the reader's own zone. */
+export function localTimes(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    time.textContent = moment.toLocaleString(undefined, SHAPES[time.dataset.as] ?? { dateStyle: "medium", timeStyle: "short" });
     time.title = moment.toString();
   }
 }
+
+localTimes(document);
 
 /** Send a request that changes something; resolves to its JSON, or throws an Error with what went wrong. */
 export async function send(method, url, body) {

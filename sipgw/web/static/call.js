@@ -1,21 +1,26 @@
 // Fills the page of a call in from its timeline, and keeps it up to date while the call goes on.
 
 import { duration } from "./base.js";
+import { chat, follow as followWords } from "./chat.js";
+import { cost } from "./cost.js";
 import { at, begins, html } from "./draw.js";
 import { ladder } from "./ladder.js";
 import { latency } from "./latency.js";
-import { quality } from "./quality.js";
+import { marks, words } from "./marks.js";
+import { quality, refused } from "./quality.js";
 
 const POLL = 1500;
 const root = document.querySelector("[data-one-call]"), url = root.dataset.url;
 const audio = root.querySelector("[data-audio]"), part = (name) => root.querySelector(`[data-part=${name}]`);
-let answered = 0, rows = [], wave = null, tag = "", shown = {};
+let zero = 0, rows = [], lines = new Map(), wave = null, tag = "", shown = {}, live = false, timer = 0, unfollow = null, mark = () => {}; // zero: seconds of the call at which its recording begins; mark shows the mark of an event
 
-function seek(turn) {
+function hear(moment) {
   if (!audio) return;
-  audio.currentTime = Math.max(0, begins(turn) - answered - 1.5);
+  audio.currentTime = Math.max(0, moment - zero - 1.5);
   audio.play();
 }
+
+const seek = (turn) => hear(begins(turn));
 
 function why(explained) {
   if (!explained.length) return [html("p", { class: "faint" }, "The call is going on; so far nothing is wrong.")];
@@ -26,38 +31,51 @@ function why(explained) {
 function facts(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
   const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
+    "Signed number": call.stir?.result ? [call.stir.result, call.stir.attestation && `attestation ${call.stir.attestation}`, call.stir.signer && `by ${call.stir.signer}`, call.stir.reason].filter(Boolean).join(", ") : "",
     Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 
-function agentSaid(turn, first) {
-  const heard = turn.heard.replace(/ —$/, "");
-  const cut = turn.interrupted && turn.said.startsWith(heard) ? turn.said.slice(heard.length) : "";
-  const who = turn.agent && turn.agent !== first ? turn.agent : "Agent";
-  return html("p", turn.language ? { lang: turn.language } : {}, html("span", { class: "who" }, who), cut ? heard : turn.said, cut ? html("span", { class: "unheard", title: "not heard: the caller interrupted" }, cut) : null,
-    !cut && turn.interrupted && turn.heard ? html("span", { class: "faint" }, ` (heard: ${turn.heard})`) : null);
+function proven(call, entry) {
+  if (!entry) return [html("span", { class: "faint" }, "not known")];
+  const said = call.turns[entry.turn], value = { true: "yes", false: "no" }[entry.value] ?? String(entry.value);
+  return [value, html("p", { class: "faint" }, `“${entry.quote}” (${entry.by}${said ? `, ${at(begins(said))}` : ""})`)];
 }
 
-function thrown({ discarded = 0 }) {
-  return discarded ? `; ${discarded} ${discarded === 1 ? "reply" : "replies"} prepared and thrown away` : "";
-}
-
-function tool(run) {
-  const told = `${run.name}(${JSON.stringify(run.arguments)}) → ${run.error || JSON.stringify(run.result)}  ${run.seconds.toFixed(2)} s`;
-  return html("p", { class: run.error ? "tool failed" : "tool" }, told);
+function report(call) {
+  const { state, problem, summary, outcome, achieved, fields, unproven } = call.report;
+  const told = { waiting: problem ? `Not filled in yet; it is tried again: ${problem}` : "It is being filled in.", "not made": `It is not made: ${problem}.`, "given up": `It could not be filled in: ${problem}.` }[state];
+  if (told) return [html("p", {}, told)];
+  const entries = { "Goal achieved": achieved, Outcome: outcome, ...fields };
+  const list = Object.entries(entries).map(([name, entry]) => html("div", {}, html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, ...proven(call, entry))));
+  return [summary ? html("p", {}, summary) : null, html("dl", { class: "facts" }, ...list), unproven.length ? html("p", { class: "faint" }, `The language model filled in without proof, and it does not count: ${unproven.join(", ")}`) : null].filter(Boolean);
 }
 
 function turns(call) {
-  rows = [];
-  if (!call.turns.length) return [html("li", { class: "faint" }, "Nothing was said.")];
-  return call.turns.map((turn) => {
-    const time = at(begins(turn)), total = turn.latency_ms?.total;
-    const row = html("li", {}, audio ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}`, onclick: () => seek(turn) }, time) : html("span", { class: "faint" }, time),
-      html("div", {}, turn.caller ? html("p", {}, html("span", { class: "who" }, "Caller"), turn.caller) : null, ...turn.tools.map(tool), turn.said ? agentSaid(turn, call.agent) : null,
-        total > 0 ? html("p", { class: "faint" }, `answered after ${(total / 1000).toFixed(2)} s${thrown(turn)}`) : null));
-    rows.push([begins(turn) - answered, row]);
-    return row;
-  });
+  rows = call.turns.length ? chat(call, audio ? seek : null) : [];
+  return rows.length ? rows.map((each) => each.row) : [html("li", { class: "faint" }, "Nothing was said.")];
+}
+
+function events(call) {
+  lines = new Map(call.events.map((event) => {
+    const time = at(event.t), hearable = audio && event.t >= zero;
+    const press = () => { hear(event.t); choose([event]); mark(event); };
+    return [event, html("li", {}, hearable ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}, and show the mark`, onclick: press }, time) : html("span", { class: "at" }, time), html("span", {}, words(event)))];
+  }));
+  return lines.size ? [...lines.values()] : [html("li", { class: "faint" }, "None.")];
+}
+
+function choose(chosen) {
+  for (const [event, row] of lines) row.classList.toggle("now", chosen.includes(event));
+}
+
+/** Hear what a mark stands for, and go to its line. */
+function pressed(chosen) {
+  hear(chosen[0].t);
+  choose(chosen);
+  const row = lines.get(chosen[0]);
+  row.scrollIntoView({ block: "center" });
+  row.querySelector("button").focus({ preventScroll: true });
 }
 
 function show(message) {
@@ -76,21 +94,30 @@ function put(name, data, draw) {
 
 function draw(call) {
   const whole = { name: "", direction: "", media: {}, turns: [], going: [], events: [], quality: [], answered: null, ended: null, ending: null, ...call };
-  answered = whole.answered ?? 0;
+  zero = whole.recording_began ?? whole.answered ?? 0;
   put("why", whole.explained, () => why(whole.explained));
-  put("facts", { ...whole, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0 }, () => facts(whole));
+  part("report").closest("section").hidden = !whole.report;
+  if (whole.report) put("report", [whole.report, whole.turns.length], () => report(whole));
+  put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0 }, () => facts(whole));
   const said = [...whole.turns, ...whole.going]; // what is still being said has no latency, and nothing is found wrong with it
-  put("turns", said, () => turns({ ...whole, turns: said }));
-  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, part("latency").clientWidth));
+  put("turns", [said, whole.events], () => turns({ ...whole, turns: said }));
+  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, part("latency").clientWidth, whole.ended ?? whole.turns.at(-1)?.t));
+  part("cost").closest("section").hidden = !whole.costs;
+  if (whole.costs) put("cost", whole.costs, () => cost(whole.costs, whole.currency));
   put("ladder", whole.sip, () => ladder(whole.sip, show, part("ladder").clientWidth));
   put("quality", whole.quality, () => quality(whole.quality));
-  put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.kind === "ended" ? event.text.replace(/^\w+: /, "Ended: ") : event.text)) : [html("li", { class: "faint" }, "None.")]);
+  part("refused").hidden = !whole.media?.refused_sources;
+  if (whole.media?.refused_sources) put("refused", whole.media, () => refused(whole.media, whole.began));
+  put("events", whole.events, () => events(whole));
   const silent = !whole.live && whole.answered === null; // of a call that was never answered, what is empty tells nothing
   for (const name of ["turns", "quality", "events"]) part(name).closest("section").hidden = silent && !whole[name].length;
   part("latency").closest("section").hidden = silent;
   root.querySelector("[data-wait]").hidden = true;
   document.querySelector("[data-when-live]")?.toggleAttribute("hidden", !whole.live);
   if (whole.recorded && !audio) location.reload(); // it ended while we looked, and now there is something to hear
+  if (whole.live && "words" in root.dataset) unfollow ??= followWords(`${url}/words`, root.querySelector("[data-now]"), soon);
+  else if (unfollow) { unfollow(); unfollow = () => {}; }
+  root.querySelector("[data-columns]").classList.toggle("single", [...root.querySelectorAll(".column")].some((column) => ![...column.children].some((section) => !section.hidden)));
   root.dataset.ready = whole.live ? "live" : "ended";
 }
 
@@ -101,34 +128,45 @@ async function waveform() {
   const { default: WaveSurfer } = await import("./vendor/wavesurfer-8.0.1.esm.js");
   const colour = (selector) => getComputedStyle(root.querySelector(selector)).color;
   wave = WaveSurfer.create({ container: root.querySelector("[data-wave]"), media: audio, peaks, duration: seconds, splitChannels: [{ waveColor: colour(".faint"), progressColor: colour("h2") }, { waveColor: colour(".accent"), progressColor: colour("h2") }], height: 60, cspNonce: root.dataset.nonce, normalize: true });
+  mark = marks(root.querySelector("[data-marks]"), root.querySelector("[data-marked]"), [...lines.keys()], zero, seconds, pressed);
   root.dataset.wave = "drawn";
 }
 
 audio?.addEventListener("timeupdate", () => {
-  const past = rows.filter(([begin]) => begin <= audio.currentTime + 1.5).at(-1);
-  for (const [, row] of rows) row.classList.toggle("now", row === past?.[1]);
+  const past = rows.filter((each) => each.begins - zero <= audio.currentTime + 1.5).at(-1);
+  for (const { row } of rows) row.classList.toggle("now", row === past?.row);
+  root.querySelector("[data-heard]").textContent = past?.told ?? "";
 });
 
 async function read() {
-  const answer = await fetch(`${url}/timeline.json`, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+  const answer = await fetch(`${url}/timeline.json`, { headers: tag && live ? { "If-None-Match": tag } : {}, cache: "no-store" });
   if (answer.status === 304) return true;
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
   tag = answer.headers.get("ETag") ?? "";
   const call = await answer.json();
   draw(call);
-  return call.live;
+  const before = live; // the row of a report comes a moment after the end of its call
+  live = call.live;
+  return live || before || call.report?.state === "waiting";
 }
 
 async function follow() {
+  clearTimeout(timer);
   try {
-    if (await read()) setTimeout(follow, document.hidden ? 4 * POLL : POLL);
+    if (await read()) timer = setTimeout(follow, document.hidden ? 4 * POLL : POLL);
     else if (audio && !wave) await waveform();
   } catch (error) {
     const wait = root.querySelector("[data-wait]");
     wait.textContent = `The call cannot be read: ${error.message}`;
     wait.hidden = false;
-    setTimeout(follow, 4 * POLL);
+    timer = setTimeout(follow, 4 * POLL);
   }
+}
+
+/** Read it now; `then` is called when it is drawn. */
+async function soon(then) {
+  await follow();
+  then();
 }
 
 follow();

@@ -41,8 +41,8 @@ export async function listen(call, meters, ended) {
   return stop;
 }
 
-/** Speak with the caller in the agent's place; resolves when they hear us, to what gives the call back. */
-export async function takeOver(call, audio, meter, ended) {
+/** Be in the call as `mode` says; resolves when we are connected, to what leaves the call to the agent. */
+export async function takeOver(call, mode, audio, meter, ended) {
   const undoing = [];
   let over = false;
   const stop = () => { over = true; for (const undo of undoing.splice(0)) undo(); };
@@ -51,7 +51,7 @@ export async function takeOver(call, audio, meter, ended) {
     undoing.push(() => stream.getTracks().forEach((track) => track.stop()), watchLevel(context, stream, meter), () => context.close(), () => connection.close());
     connection.addTrack(stream.getAudioTracks()[0], stream);
     connection.addEventListener("track", ({ track }) => { audio.srcObject = new MediaStream([track]); });
-    const sdp = await offer(connection), socket = socketOf(call, "take-over");
+    const sdp = await offer(connection), socket = socketOf(call, `take-over?mode=${mode}`);
     undoing.push(() => socket.close());
     await new Promise((taken, failed) => {
       socket.onopen = () => socket.send(JSON.stringify({ sdp }));

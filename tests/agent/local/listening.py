@@ -69,7 +69,7 @@ def listen(sound: bytes, *, said: str = "", wanted: Kind = Kind.OPEN, pauses: Pa
         steps = listener.hear(sound[at : at + 160])
         while steps:
             step = steps.pop(0)
-            if step.act is Act.DECODE:
+            if step.act in (Act.DECODE, Act.EARLY):
                 text = whisper().transcribe(listener.cut(step.start, step.end), listener.wanted).text
                 steps += listener.turns.understood(step.end, text)
             events.append(Event(step.act, step.text, step.end / 8000, (at + 160) / 8000))

@@ -2,7 +2,19 @@
 
 import pytest
 
-from agent.providers.local.endpoint import PIECE, PIECES, RATE, WINDOW, Act, Endpointer, Pauses, Step, sounds_unfinished
+from agent.providers.local.endpoint import (
+    BEFORE,
+    EARLY,
+    PIECE,
+    PIECES,
+    RATE,
+    WINDOW,
+    Act,
+    Endpointer,
+    Pauses,
+    Step,
+    sounds_unfinished,
+)
 
 TALK, HUSH = 0.9, 0.05
 
@@ -112,6 +124,53 @@ def test_a_turn_without_words_ends_without_being_stable() -> None:
     assert turns.understood(decode.end, "") == []
     (final,) = pass_time(turns, HUSH, 0.4)
     assert (final.act, final.text) == (Act.FINAL, "")
+
+
+def test_the_first_words_of_speech_without_a_pause_are_told_ever_more_seldom_and_are_no_guess() -> None:
+    turns = Endpointer(Pauses())
+    steps = pass_time(turns, TALK, 5.0)
+    assert acts(steps) == [Act.ONSET, *[Act.EARLY] * 3]
+    assert [step.end / RATE for step in steps[1:]] == pytest.approx([EARLY, 2 * EARLY, 4 * EARLY], abs=0.1)
+    (part,) = turns.understood(steps[-1].end, "It began in May")
+    assert (part.act, part.text) == (Act.PART, "It began in May")
+    rest = pass_time(turns, HUSH, 0.25)[-1]
+    assert (rest.start, acts(turns.understood(rest.end, "It began in May and ended."))) == (0, [Act.STABLE])
+
+
+def test_the_first_words_are_not_understood_any_more_when_the_pause_has_come() -> None:
+    turns = Endpointer(Pauses())
+    early = pass_time(turns, TALK, EARLY + 0.1)[-1]
+    pass_time(turns, HUSH, 0.25)
+    assert not turns.wanted(early.end)
+    assert turns.understood(early.end, "It began") == []
+
+
+def test_others_who_go_on_do_not_prolong_the_turn_of_a_caller_who_has_stopped() -> None:
+    turns = Endpointer(Pauses())
+    pass_time(turns, TALK, 1.4)
+    end = round(0.9 * RATE)
+    (decode,) = turns.follow(False, end)
+    assert (decode.act, decode.end) == (Act.DECODE, end)
+    assert acts(turns.understood(decode.end, "That is all.")) == [Act.STABLE, Act.FINAL]
+    assert pass_time(turns, TALK, 5.0) == [], "they are not listened to"
+
+
+def test_a_caller_who_speaks_again_among_others_is_heard_from_then_on() -> None:
+    turns = Endpointer(Pauses())
+    turns.follow(False, 0)
+    pass_time(turns, TALK, 3.2)
+    (onset,) = turns.follow(True, 3 * RATE)
+    assert (onset.act, onset.start) == (Act.ONSET, 3 * RATE)
+    pass_time(turns, TALK, 0.8)
+    (decode,) = turns.follow(False, round(3.7 * RATE))
+    assert (decode.start, decode.end) == (round((3.0 - BEFORE) * RATE), round(3.7 * RATE))
+
+
+def test_when_nobody_else_is_heard_any_more_all_speech_is_the_callers() -> None:
+    turns = Endpointer(Pauses())
+    turns.follow(False, 0)
+    assert turns.follow(None, 0) == []
+    assert acts(pass_time(turns, TALK, 0.1)) == [Act.ONSET]
 
 
 def test_long_speech_is_cut_where_it_is_quietest_and_stays_one_turn() -> None:

@@ -1,4 +1,4 @@
-"""How the tests of OpenAI's two interfaces ask: chat completions and Responses, each with its strict server."""
+"""How the tests of the models ask: by chat completions, Responses and Anthropic's Messages, each with its server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
+from agent.providers.anthropic_messages import AnthropicLlm, AnthropicOptions
 from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_responses import ResponsesLlm
+from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.fakes.responses import FakeResponses
 from tests.waiting import HANG
@@ -26,9 +28,9 @@ CALLS = (("call_a", "lookup", '{"order": "7346", "who": "Łódź 🐢"}'), ("cal
 
 @dataclass(frozen=True)
 class Interface:
-    """One of the two."""
+    """One of them."""
 
-    model: Callable[[OpenAIOptions], Any]
+    model: Callable[[Any], Any]
     server: Callable[..., Any]
     wordless: int
     """Events that the server sends before the first words."""
@@ -36,6 +38,9 @@ class Interface:
     """Events until the first words have come."""
     whole: int
     """Events of a reply of one word, but for the end of the answer itself."""
+    spent: str
+    """Why a reply ends at its limit of tokens."""
+    options: Callable[..., Any] = OpenAIOptions
 
     def thinking(
         self, scenario: Callable[[Any, Any], Awaitable[Any]], *replies: Reply, key: str = KEY, **more: Any
@@ -44,7 +49,7 @@ class Interface:
 
         async def run() -> Any:
             async with self.server(replies, key=key) as fake:
-                model = self.model(OpenAIOptions(**{"api_key": KEY, "url": fake.base_url, **more}))
+                model = self.model(self.options(**{"api_key": KEY, "url": fake.base_url, **more}))
                 try:
                     async with asyncio.timeout(HANG):
                         return await scenario(model, fake)
@@ -70,6 +75,7 @@ class Interface:
         return caught.value
 
 
-CHAT = Interface(OpenAILlm, FakeOpenAI, 1, 2, 5)
-RESPONSES = Interface(ResponsesLlm, FakeResponses, 3, 5, 8)
-both = pytest.mark.parametrize("kind", [CHAT, RESPONSES], ids=["chat", "responses"])
+CHAT = Interface(OpenAILlm, FakeOpenAI, 1, 2, 5, "length")
+RESPONSES = Interface(ResponsesLlm, FakeResponses, 3, 5, 8, "max_output_tokens")
+MESSAGES = Interface(AnthropicLlm, FakeAnthropic, 3, 4, 7, "max_tokens", AnthropicOptions)
+every = pytest.mark.parametrize("kind", [CHAT, RESPONSES, MESSAGES], ids=["chat", "responses", "messages"])

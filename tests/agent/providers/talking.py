@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
-from agent.providers.openai_realtime import OpenAIRealtimeOptions
-from agent.providers.socket_realtime import AssemblyAIVoiceAgent, OpenAIRealtime
-from agent.providers.voice_agent_session import VoiceAgentOptions
+from agent.providers.gemini_live import GeminiOptions, GeminiSession
+from agent.providers.openai_live import OpenAILiveOptions, OpenAILiveSession
+from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
+from agent.providers.socket_realtime import SocketRealtime
+from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
+from agent.providers.xai_realtime import XaiOptions, XaiSession
 from agent.realtime import Brief, ReplyAudio, Words
 from tests.agent.providers import listening
 from tests.fakes.assemblyai import Said
+from tests.fakes.gemini_live import FakeGemini
+from tests.fakes.openai_live import FakeLive
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
 from tests.fakes.realtime_server import Say
 from tests.fakes.voice_agent import FakeVoiceAgent
+from tests.fakes.xai_realtime import FakeXai
 
 KEY = "realtime model-key"
 TOOLS = [{"type": "function", "function": {"name": "lookup", "description": "x", "parameters": {"type": "object"}}}]
@@ -29,15 +35,23 @@ ANSWER = Say("It is on its way.")
 class Kind:
     name: str
     fake: Callable[..., Any]
-    realtime: Callable[..., Any]
+    session: Callable[..., Any]
     options: Callable[..., Any]
     fatal: str
     """An error code that ends a session for good."""
 
+    def realtime(self, options: Any, brief: Brief) -> SocketRealtime:
+        return SocketRealtime(self.session(options, brief))
 
-OPENAI_REALTIME = Kind("realtime", FakeOpenAIRealtime, OpenAIRealtime, OpenAIRealtimeOptions, "insufficient_quota")
-AGENT = Kind("voice agent", FakeVoiceAgent, AssemblyAIVoiceAgent, VoiceAgentOptions, "unauthorized")
-every = pytest.mark.parametrize("kind", [OPENAI_REALTIME, AGENT], ids=lambda kind: kind.name)
+
+OPENAI_REALTIME = Kind(
+    "realtime", FakeOpenAIRealtime, OpenAIRealtimeSession, OpenAIRealtimeOptions, "insufficient_quota"
+)
+AGENT = Kind("voice agent", FakeVoiceAgent, VoiceAgentSession, VoiceAgentOptions, "unauthorized")
+XAI = Kind("xai", FakeXai, XaiSession, XaiOptions, "insufficient_quota")
+GEMINI = Kind("gemini", FakeGemini, GeminiSession, GeminiOptions, "refused")
+LIVE = Kind("live", FakeLive, OpenAILiveSession, OpenAILiveOptions, "insufficient_quota")
+every = pytest.mark.parametrize("kind", [OPENAI_REALTIME, AGENT, XAI], ids=lambda kind: kind.name)
 
 
 class Reader(listening.Reader):

@@ -12,7 +12,7 @@ from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import listen, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.cartesia import FakeInk
-from tests.fakes.deepgram import Faults
+from tests.fakes.listening import Faults
 
 KEY = "ct-key"
 ORDER = Said("Where is my order?", 500, 2000)
@@ -149,7 +149,7 @@ def test_a_rate_limit_says_how_long_to_wait():
 
 def test_an_error_that_will_not_pass_ends_the_stt():
     fake = FakeInk([ORDER], faults=Faults(sessions=9, error=("x", "no"), after_ms=500))
-    fake._end = lambda s, c, w: fake.send(s, type="error", message=f"bad {KEY}", error_code="x", status_code=402)
+    fake.end = lambda s, _: fake.send(s, type="error", message=f"bad {KEY}", error_code="x", status_code=402)
 
     async def scenario(stt, events):
         stt.send_audio(sound(1000))

@@ -12,7 +12,8 @@ from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSe
 from agent.stt import Onset, Transcript, Word
 from tests.agent.providers.listening import listen, placed, refused, sound
 from tests.fakes.assemblyai import Said
-from tests.fakes.deepgram import FakeDeepgram, Faults
+from tests.fakes.deepgram import FakeDeepgram
+from tests.fakes.listening import Faults
 
 KEY = "dg-key"
 ORDER = Said("Where is my order?", 500, 2000)

@@ -11,7 +11,7 @@ from elevenlabs.core import ApiError
 
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import ElevenLabsOptions, body_fault
-from agent.providers.tts import ElevenLabsTts
+from agent.providers.elevenlabs_tts import ElevenLabsTts
 from tests.agent.providers.voicing import HTTP, KEY, WS, failure, said, speaking
 from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
 
@@ -175,7 +175,7 @@ def test_a_socket_that_does_not_end_what_was_broken_off_is_replaced():
                 await anext(pieces)
         return len(fake.sessions), fake.most_contexts
 
-    assert speaking(replace(WS, fake=Mute), scenario, first_sound_limit=0.1) == (3, 4)
+    assert speaking(replace(WS, fake=Mute), scenario, first_sound_limit=0.5) == (3, 4)
 
 
 @pytest.mark.parametrize(("status", "temporary"), [(401, False), (403, False), (429, True), (502, True)])
@@ -214,6 +214,18 @@ def test_the_multilingual_models_are_not_told_a_language(kind):
         return await said(voice, "Hallo.")
 
     assert speaking(kind, scenario, model="eleven_multilingual_v2", language="de") == sound_of("Hallo.")
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        *((model, "de") for model in ("eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_v3", "eleven_v4_turbo")),
+        *((model, "") for model in ("eleven_flash_v2", "eleven_turbo_v2", "eleven_monolingual_v1")),
+    ],
+)
+def test_models_of_english_alone_are_not_told_a_language(model, told):
+    transport = "dialogue" if model.startswith("eleven_v") else "websocket"
+    assert ElevenLabsOptions(model=model, transport=transport, language="de").language_code == told
 
 
 def test_sound_comes_in_frames_of_20_ms():

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from agent.providers import deepgram_listen
+from agent.providers import deepgram_listen, deepgram_speak
 from agent.providers.assemblyai_session import AssemblyAIOptions, AssemblyAISttSession
 from agent.providers.assemblyai_speak import AssemblyAITtsOptions, AssemblyAITtsSession
 from agent.providers.cartesia_ink import CartesiaOptions, InkSession
@@ -16,15 +16,19 @@ from agent.providers.cartesia_sonic import CartesiaTtsOptions, SonicSession
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
-from agent.providers.elevenlabs_dialogue import DialogueSpeech
+from agent.providers.elevenlabs_dialogue import DialogueSession
+from agent.providers.elevenlabs_scribe import ScribeOptions, ScribeSession
 from agent.providers.elevenlabs_ws import ElevenLabsSession
 from agent.providers.extra import ExtraError, check
+from agent.providers.gemini_live import DETECTION, GeminiOptions
 from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_live import OpenAILiveOptions, OpenAILiveSession
 from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
 from agent.providers.openai_speak import OpenAISpeech, OpenAITtsOptions
 from agent.providers.polly import PollyOptions, PollySpeech
 from agent.providers.realtime import RealtimeSession
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
+from agent.providers.xai_realtime import XaiOptions, XaiSession
 from agent.realtime import Brief
 
 URLS: dict[str, Callable[[Any], tuple[str, dict[str, str]]]] = {
@@ -34,18 +38,24 @@ URLS: dict[str, Callable[[Any], tuple[str, dict[str, str]]]] = {
     "deepgram flux": lambda extra: deepgram_listen.session(DeepgramOptions(extra=extra)).request(),
     "deepgram nova": lambda extra: deepgram_listen.session(DeepgramOptions(model="nova-3", extra=extra)).request(),
     "deepgram_tts": lambda extra: AuraSession(DeepgramTtsOptions(extra=extra)).request(),
+    "deepgram_tts flux": lambda extra: deepgram_speak.session(
+        DeepgramTtsOptions(model="flux-haley-en", extra=extra)
+    ).request(),
     "elevenlabs": lambda extra: ElevenLabsSession(ElevenLabsOptions(extra=extra)).request(),
+    "elevenlabs dialogue": lambda extra: DialogueSession(
+        ElevenLabsOptions(model="eleven_v3", transport="dialogue", extra=extra)
+    ).request(),
+    "elevenlabs_stt": lambda extra: ScribeSession(ScribeOptions(extra=extra)).request(),
 }
 NOVA = partial(DeepgramOptions, model="nova-3")
 BODIES: dict[str, Callable[[Any], str | bytes]] = {
     "cartesia_tts": lambda extra: SonicSession(CartesiaTtsOptions(extra=extra)).say("s", "Hello.", 0.0)[0],
-    "elevenlabs dialogue": lambda extra: DialogueSpeech(
-        ElevenLabsOptions(model="eleven_v3", transport="dialogue", extra=extra)
-    ).request("Hello.")[2],
     "openai_tts": lambda extra: OpenAISpeech(OpenAITtsOptions(extra=extra)).request("Hello.")[2],
     "polly": lambda extra: PollySpeech(PollyOptions(api_key="a", secret_key="s", extra=extra)).request("Hello.")[2],
 }
 SESSIONS: dict[str, Callable[[Any], RealtimeSession]] = {
+    "xai_realtime": lambda extra: XaiSession(XaiOptions(extra=extra), Brief("Be kind.")),
+    "openai_live": lambda extra: OpenAILiveSession(OpenAILiveOptions(extra=extra), Brief("Be kind.")),
     "openai_realtime": lambda extra: OpenAIRealtimeSession(OpenAIRealtimeOptions(extra=extra), Brief("Be kind.")),
     "assemblyai_agent": lambda extra: VoiceAgentSession(VoiceAgentOptions(extra=extra), Brief("Be kind.")),
 }
@@ -74,7 +84,7 @@ def test_it_goes_into_the_session_table_by_table(name: str) -> None:
         if isinstance(session, OpenAIRealtimeSession):
             session.receive(json.dumps({"type": "session.created", "session": {}}))
         told = [json.loads(message) for message in session.outbox]
-        return next(message["session"] for message in told if message["type"] == "session.update")
+        return next(message["session"] for message in told if message["type"] in ("session.update", "session.start"))
 
     usual = session_of({})
     table = "audio" if "audio" in usual else "input"
@@ -90,16 +100,21 @@ def test_elevenlabs_settings_of_the_voice_stand_in_the_first_message() -> None:
     assert "voice_settings" not in session.request()[0]
 
 
-def test_elevenlabs_gets_dictionaries_in_the_first_message_and_dialogue_its_logging_in_the_url() -> None:
+def test_elevenlabs_gets_dictionaries_in_the_first_message() -> None:
     locators = [{"pronunciation_dictionary_id": "d", "version_id": "v"}]
-    socket = ElevenLabsSession(ElevenLabsOptions(extra={"pronunciation_dictionary_locators": locators}))
+    given = ElevenLabsOptions(extra={"pronunciation_dictionary_locators": locators})
+    socket = ElevenLabsSession(given)
     assert json.loads(socket.begin()[0])["pronunciation_dictionary_locators"] == locators
     assert "pronunciation" not in socket.request()[0]
-    extra = {"enable_logging": False, "seed": 7}
-    options = ElevenLabsOptions(model="eleven_v3", transport="dialogue", extra=extra)
-    url, _, body = DialogueSpeech(options).request("Hello.")
-    assert parse_qs(urlsplit(url).query) == {"output_format": ["ulaw_8000"], "enable_logging": ["false"]}
-    assert (json.loads(body)["seed"], "enable_logging" in json.loads(body)) == (7, False)
+    extra = {"voice_settings": {"stability": 0.5, "speed": 1.1}, **given.extra}
+    dialogue = DialogueSession(ElevenLabsOptions(voice_id="v", model="eleven_v3", transport="dialogue", extra=extra))
+    assert json.loads(dialogue.begin()[0]) == {
+        "context_id": "c1",
+        "voices": ["v"],
+        "voice_settings": {"stability": 0.5},
+        "pronunciation_dictionary_locators": locators,
+    }
+    assert "pronunciation" not in dialogue.request()[0]
 
 
 def test_an_empty_text_leaves_a_parameter_out() -> None:
@@ -181,7 +196,20 @@ WRONG = [
     (OpenAIRealtimeOptions, f"{TURNS}.silence_duration_ms", 0.5),
     (OpenAIRealtimeOptions, f"{TURNS}.eagerness", "high"),  # is of semantic_vad
     (OpenAIRealtimeOptions, f"{TURNS}.type", "none"),
+    (OpenAIRealtimeOptions, f"{TURNS}.idle_timeout_ms", 8),
+    (OpenAIRealtimeOptions, "audio.input.noise_reduction.type", "telephone"),
+    (OpenAIRealtimeOptions, "reasoning.effort", "none"),
     (OpenAIRealtimeOptions, "audio", "pcm"),
+    (GeminiOptions, "systemInstruction", "Be rude."),
+    (GeminiOptions, "generationConfig.responseModalities", ["TEXT"]),
+    (GeminiOptions, f"{DETECTION}.silenceDurationMs", 0.5),
+    (GeminiOptions, f"{DETECTION}.endOfSpeechSensitivity", "HIGH"),
+    (XaiOptions, "voice", "ara"),
+    (XaiOptions, "turn_detection.type", "semantic_vad"),
+    (XaiOptions, "turn_detection.threshold", 0.95),
+    (XaiOptions, "audio.output.speed", 2),
+    (XaiOptions, "audio.input.transport", "binary"),
+    (XaiOptions, "reasoning.effort", "low"),
     (VoiceAgentOptions, "system_prompt", "Be rude."),
     (VoiceAgentOptions, "greeting", "Hello."),
     (VoiceAgentOptions, "transcription_mode", "balanced"),  # belongs into `input`
@@ -208,7 +236,7 @@ def test_what_the_service_would_refuse_or_the_gateway_decides_is_refused_here(
     [
         (partial(AssemblyAIOptions, model="whisper-rt"), "whisper-rt is not supported"),
         (partial(CartesiaOptions, model="ink-whisper"), "ink-whisper is not supported"),
-        (partial(DeepgramTtsOptions, model="flux-alexis-en"), "flux-alexis-en speaks another protocol"),
+        (partial(DeepgramTtsOptions, model="flux-alexis-en", extra={"speed": 1.6}), "from 0.5 to 1.5"),
         *(
             (partial(one, url="https://eu"), "url must begin with wss://")
             for one in (AssemblyAIOptions, CartesiaOptions)
@@ -254,6 +282,10 @@ def test_values_that_do_not_go_together_are_refused(options: Callable[..., Any],
         (OpenAIRealtimeOptions, nested(TURNS, {"type": "server_vad", "silence_duration_ms": 300, "threshold": 0})),
         (OpenAIRealtimeOptions, nested(TURNS, {"type": "semantic_vad", "eagerness": "high"})),
         (OpenAIRealtimeOptions, nested("audio.input.transcription", {"language": "de"})),
+        (OpenAIRealtimeOptions, nested("audio.input.noise_reduction", {"type": "near_field"})),
+        (OpenAIRealtimeOptions, nested("reasoning.effort", "minimal")),
+        (GeminiOptions, nested(f"{DETECTION}.endOfSpeechSensitivity", "END_SENSITIVITY_HIGH")),
+        (XaiOptions, {"turn_detection": {"silence_duration_ms": 300}, "reasoning": {"effort": "none"}}),
         (VoiceAgentOptions, nested("input.turn_detection", {"min_silence": 500, "max_silence": 3000})),
         (OpenAIOptions, {"temperature": 0, "reasoning": {"summary": "auto"}, "parallel_tool_calls": False}),
     ],

@@ -11,6 +11,7 @@ from agent.llm import Text, ToolCall, Usage
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import GO_ON, FailoverLlm, FailoverOptions, FailoverTts, unsaid
 from agent.providers.faults import http_fault
+from agent.tts import Inquiry
 from tests.virtual import run
 
 OPTIONS = FailoverOptions()
@@ -90,7 +91,7 @@ class FakeTts:
     """Says each sentence as zeros, 500 samples a character, after `first` seconds; `cut` says after how many."""
 
     def __init__(self, name: str, *, open_error=None, error=LOST, cut: int | None = None, first: float = 0.0) -> None:
-        self.name, self.texts = name, []
+        self.name, self.texts, self.inquiries = name, [], []
         self.opened = self.closed = 0
         self._open_error, self._error, self._cut, self._first = open_error, error, cut, first
 
@@ -106,6 +107,8 @@ class FakeTts:
             if number == self._cut:
                 raise self._error
             yield bytes(500)
+            if number == 0:
+                yield Inquiry(lambda samples, _told: self.inquiries.append(samples))
 
     async def close(self) -> None:
         self.closed += 1
@@ -124,7 +127,7 @@ def voicing(*voices: FakeTts, scenario, health: CircuitBreaker | None = None):
 
 
 async def said(voice, text: str) -> int:
-    return sum([len(ulaw) async for ulaw in voice.speak(text)])
+    return sum([len(piece) async for piece in voice.speak(text) if isinstance(piece, bytes)])
 
 
 TEXT = "Your order is on its way to you."
@@ -161,6 +164,18 @@ def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_o
 
     voicing(first, second, scenario=scenario)
     assert second.texts == ["on its way to you."]
+
+
+@pytest.mark.parametrize(("cut", "asked"), [(16, ([], [])), (0, ([], [99])), (1, ([], [])), (None, ([99], []))])
+def test_what_was_heard_is_asked_of_no_voice_that_has_not_said_all_of_it(cut, asked):
+    first, second = FakeTts("one", cut=cut), FakeTts("two")
+
+    async def scenario(voice):
+        *_, last = [piece async for piece in voice.speak(TEXT) if isinstance(piece, Inquiry)]
+        last.ask(99, lambda _letters: None)
+
+    voicing(first, second, scenario=scenario)
+    assert (first.inquiries, second.inquiries) == asked
 
 
 def test_a_rest_without_words_is_said_by_nobody():

@@ -68,8 +68,11 @@ class FakeStt:
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
         self.said.append(said)
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language, keyterms=()):
         self.said.append(language)
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """See `agent.stt.SpeechToText`."""
 
     async def events(self):
         while (item := await self._queue.get()) is not None:

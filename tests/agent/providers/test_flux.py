@@ -10,7 +10,8 @@ from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
 from agent.stt import Transcript
 from tests.agent.providers.listening import placed, sound
 from tests.agent.providers.test_deepgram import MODELS, ORDER, session
-from tests.fakes.deepgram import FakeDeepgram, Faults, bad_terms
+from tests.fakes.deepgram import FakeDeepgram, bad_terms
+from tests.fakes.listening import Faults
 
 
 def test_silence_is_neither_kept_nor_heard_again() -> None:

@@ -1,6 +1,7 @@
 """The chat completions model against a server that can be like OpenAI and unlike it."""
 
 import asyncio
+import contextlib
 import json
 
 import openai
@@ -8,7 +9,8 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.history import History
-from agent.llm import Text, ToolCall, Usage
+from agent.limits import whole
+from agent.llm import ReplyForm, Text, ToolCall, Usage
 from agent.providers.dialect import Dialect, limit_name
 from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
@@ -234,12 +236,33 @@ def test_what_a_server_signs_its_calls_with_goes_back_to_it_and_to_nobody_else()
     assert thinking(another, Reply(["It came."])) == Text("It came.")
 
 
+def test_what_another_server_signs_its_calls_with_goes_to_no_server_that_signs_by_another_name():
+    """Anthropic's model has failed, and Gemini goes on."""
+
+    async def scenario(model, fake):
+        calls = [piece async for piece in model.reply(ASK, TOOLS) if isinstance(piece, ToolCall)]
+        thought = ToolCall("call_b", "call_back", "{}", {"anthropic": [{"type": "thinking"}]})
+        with contextlib.suppress(ProviderError):  # this one lacks a signature, which is another matter
+            _ = [piece async for piece in model.reply(called_before([calls[0], thought]), TOOLS)]
+        made = next(message["tool_calls"] for message in fake.requests[1]["messages"] if "tool_calls" in message)
+        return [call.get("extra_content") for call in made]
+
+    assert thinking(scenario, Reply(calls=CALLS, quirks=frozenset({"signs"}))) == [signature("call_a"), None]
+
+
 def test_a_refusal_in_a_list_is_read_as_well():
     reply = Reply(["Hi."], unknown=frozenset({"temperature"}), quirks=frozenset({"error_list"}))
     assert pieces(reply, extra={"temperature": 0.5})[0] == Text("Hi.")
 
 
 # Servers that do not stream, and the ends of a reply.
+
+
+def test_a_wrong_key_that_is_told_as_a_bad_request_is_one():
+    words = "API key not valid. Please pass a valid API key."
+    error = failure(Reply(status=400, status_words=words, quirks=frozenset({"error_list"})))
+    assert "check the key" in error.advice
+    assert not error.of_request, "the next call would be refused, too"
 
 
 def test_a_server_that_answers_in_one_body_is_understood():
@@ -331,3 +354,35 @@ def test_the_key_is_in_no_repr_and_no_log(caplog):
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         OpenAIOptions(**wrong)
+
+
+FORM = ReplyForm({"type": "function", "function": {"name": "report", "parameters": {"type": "object"}}})
+
+
+@pytest.mark.parametrize(
+    ("words", "learnt"),
+    [
+        ("This model does not support response format `json_schema`.", True),
+        ("This response_format type is unavailable now", True),
+        ("Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.", True),
+        ("Invalid schema for response_format 'report'", True),
+        ("The model is overloaded", False),
+    ],
+)
+def test_a_server_without_structured_outputs_tells_so_in_these_words(words, learnt):
+    dialect = Dialect()
+    assert dialect.learn(SPOKEN | {"response_format": {}}, words) is learnt
+
+
+def test_a_form_is_the_schema_of_the_reply_and_no_tool_and_has_room():
+    async def scenario(model, fake):
+        found = await whole(model, ASK, 60, FORM)
+        return found, fake.requests
+
+    found, (request,) = thinking(scenario, Reply(['{"a"', ": 1}"]))
+    assert found == '{"a": 1}'
+    schema = {"name": "report", "schema": {"type": "object"}, "strict": True}
+    assert request["response_format"] == {"type": "json_schema", "json_schema": schema}
+    assert "tools" not in request and request["max_tokens"] == ReplyForm.TOKENS
+    _, (refused, again) = thinking(scenario, Reply(["{}"], unknown=frozenset({"response_format"})))
+    assert {*refused} - {*again} == {"response_format"}, "then the prompt alone holds the model to it"

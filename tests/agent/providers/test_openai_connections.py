@@ -7,7 +7,7 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.llm import Text, Usage
-from tests.agent.providers.replying import ASK, KEY, both
+from tests.agent.providers.replying import ASK, CHAT, KEY, RESPONSES, every
 from tests.fakes.openai import Reply
 from tests.waiting import HANG
 
@@ -16,7 +16,7 @@ async def reply(model) -> list:
     return [piece async for piece in model.reply(ASK, [])]
 
 
-@both
+@every
 def test_one_connection_does_for_a_reply_after_the_other(kind):
     async def scenario(model, fake):
         for _ in range(3):
@@ -26,7 +26,19 @@ def test_one_connection_does_for_a_reply_after_the_other(kind):
     assert kind.thinking(scenario, Reply(["It is on its way."])) == (1, 3)
 
 
-@both
+@pytest.mark.parametrize("kind", [CHAT, RESPONSES], ids=["chat", "responses"])
+def test_a_server_that_hangs_up_after_each_answer_is_asked_over_a_new_connection(kind):
+    """llama.cpp does, and announces the contrary: a tool that is done at once asks before the end is noticed."""
+
+    async def scenario(model, fake):
+        return [await reply(model) for _ in range(3)], fake.connections, len(fake.requests)
+
+    replies, connections, requests = kind.thinking(scenario, Reply(["Hi."], quirks=frozenset({"hangs_up"})))
+    assert replies == [[Text("Hi."), Usage(11, 7)]] * 3
+    assert (connections, requests) == (3, 3)
+
+
+@every
 def test_a_server_that_does_not_end_its_answer_costs_no_more_than_its_connection(kind):
     async def scenario(model, fake):
         return await reply(model), await reply(model), fake.connections
@@ -37,7 +49,7 @@ def test_a_server_that_does_not_end_its_answer_costs_no_more_than_its_connection
     assert connections == 2, "one that is not at its end cannot be used again"
 
 
-@both
+@every
 def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(kind):
     async def scenario(model, fake):
         model.warm()
@@ -52,7 +64,7 @@ def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(ki
     assert KEY not in str(headers)
 
 
-@both
+@every
 def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind):
     async def scenario(model, fake):
         await fake.__aexit__()

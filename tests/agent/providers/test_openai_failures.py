@@ -1,17 +1,18 @@
-"""What goes wrong with a model is told alike by both interfaces: in time, with its meaning, without the key."""
+"""What goes wrong with a model is told alike by every interfaces: in time, with its meaning, without the key."""
 
 import pytest
 
 from agent.errors import ProviderError
-from agent.llm import Text
-from tests.agent.providers.replying import ASK, KEY, TOOLS, both
+from agent.llm import Text, ToolCall
+from agent.providers.anthropic_messages import said
+from tests.agent.providers.replying import ASK, CALLS, CHAT, KEY, MESSAGES, RESPONSES, TOOLS, every
 from tests.fakes.openai import Reply
 
 NEVER = 6.0
 """Seconds: a limit that no busy machine reaches, beside the one that is to be reached."""
 
 
-@both
+@every
 def test_a_reply_that_does_not_begin_in_time_is_a_temporary_error(kind):
     for events in (0, kind.wordless):
         error = kind.failure(Reply(["Hi."], stall_after=events), first_token_limit=0.1, gap_limit=NEVER)
@@ -20,14 +21,14 @@ def test_a_reply_that_does_not_begin_in_time_is_a_temporary_error(kind):
         assert not error.refused, "it may be at work, which is to be paid"
 
 
-@both
+@every
 def test_a_reply_that_does_not_go_on_in_time_is_a_temporary_error(kind):
     error = kind.failure(Reply(["Hi."], stall_after=kind.begun), first_token_limit=NEVER, gap_limit=0.1)
     assert "nothing within 0.1 s" in error.problem
     assert error.temporary
 
 
-@both
+@every
 @pytest.mark.parametrize(
     ("status", "temporary"),
     [(400, False), (403, False), (404, False), (422, False), (429, True), (500, True), (503, True)],
@@ -39,7 +40,7 @@ def test_a_refusal_keeps_its_meaning_and_hides_the_key(kind, status, temporary):
     assert "no, ***" in error.problem
 
 
-@both
+@pytest.mark.parametrize("kind", [CHAT, RESPONSES])
 def test_a_tool_call_that_the_model_has_miswritten_may_go_well_the_next_time(kind):
     words = "Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details."
     error = kind.failure(Reply(status=400, status_words=words, status_code="tool_use_failed"))
@@ -47,7 +48,7 @@ def test_a_tool_call_that_the_model_has_miswritten_may_go_well_the_next_time(kin
     assert "Failed to call" in error.problem
 
 
-@both
+@every
 def test_a_wrong_key_is_refused_without_a_part_of_it(kind):
     error = kind.failure(Reply(["Hi."]), key="sk-another")
     assert not error.temporary
@@ -71,7 +72,7 @@ LONG = [
 """A conversation of two turns; half of it does not hold the first."""
 
 
-@both
+@every
 def test_a_conversation_too_long_for_the_model_is_put_to_it_without_its_oldest_turns(kind):
     async def scenario(model, fake):
         for _ in range(2):
@@ -80,12 +81,12 @@ def test_a_conversation_too_long_for_the_model_is_put_to_it_without_its_oldest_t
 
     requests = kind.thinking(scenario, Reply(["Yes."], holds=4))
     heard = [request.get("messages") or request.get("input") for request in requests]
-    assert [len(messages) for messages in heard] == [len(heard[0]), 2] * 2
-    assert heard[1] == [LONG[0], LONG[6]]
+    left = said(LONG[6:]) if kind is MESSAGES else [LONG[0], LONG[6]]
+    assert heard == [heard[0], left] * 2
     assert set(requests[1]) == set(requests[0]), "the limit of the reply stays"
 
 
-@both
+@every
 def test_a_conversation_that_cannot_be_shorter_is_refused_once(kind):
     async def scenario(model, fake):
         with pytest.raises(ProviderError, match="context length"):
@@ -96,12 +97,27 @@ def test_a_conversation_that_cannot_be_shorter_is_refused_once(kind):
     assert kind.thinking(scenario, Reply(["Yes."], holds=1)) == 1
 
 
-@both
+@every
 def test_an_endless_reply_is_cut_off(kind):
     assert not kind.failure(Reply(["x" * 3000] * 10)).temporary
 
 
-@both
+@every
+@pytest.mark.parametrize("written", ["", '{"orders": "al'])
+def test_a_tool_call_that_the_limit_of_tokens_cut_off_is_not_done(kind, written):
+    cut = ("call_c", "cancel_orders", written)
+    found = kind.pieces(Reply(calls=[*CALLS, cut], finish=kind.spent))
+    assert [piece.id for piece in found if isinstance(piece, ToolCall)] == ["call_a", "call_b"]
+    for words in ([], ["I cancel them."]):
+        assert "used up the limit of tokens" in kind.failure(Reply(words, calls=[cut], finish=kind.spent)).problem
+
+
+def test_a_tool_call_that_a_content_filter_cut_off_is_not_done():
+    cut = Reply(["One moment."], calls=[("call_c", "cancel_orders", "")], finish="content_filter")
+    assert "content filter" in CHAT.failure(cut).problem
+
+
+@every
 def test_closing_the_reply_cancels_it_upstream(kind):
     async def scenario(model, fake):
         reply = model.reply(ASK, TOOLS)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from agent.llm import ToolCall
-from agent.providers.openai_realtime import ACTIVE, OpenAIRealtimeOptions, OpenAIRealtimeSession
-from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, exactly
+from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
+from agent.providers.response_queue import ACTIVE
+from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, exactly
 from agent.stt import Onset
 from tests.agent.providers.listening import sound
 from tests.agent.providers.talking import ANSWER, KEY, OPENAI_REALTIME, ORDER, refusal, spoken, talking
@@ -192,3 +193,41 @@ def test_the_end_of_an_aside_is_not_the_end_of_a_reply_beside_it() -> None:
     assert talk.item("reply", "i2") == []
     assert talk.done("aside") == [ReplyEnded("i1", True)]
     assert talk.done("reply") == [ReplyEnded("i2", True)]
+
+
+WRITTEN = "openai/gpt-transcribe"
+TOKENS = {"type": "tokens", "input_tokens": 50, "output_tokens": 9, "input_token_details": {"text_tokens": 20}}
+
+
+@pytest.mark.parametrize(
+    ("usage", "charged"),
+    [
+        ({"type": "duration", "seconds": 1.5}, [Consumed("seconds", 1.5, WRITTEN)]),
+        (
+            TOKENS,
+            [
+                Consumed("audio_tokens_in", 30, WRITTEN),
+                Consumed("tokens_in", 20, WRITTEN),
+                Consumed("tokens_out", 9, WRITTEN),
+            ],
+        ),
+        (
+            {**TOKENS, "input_token_details": None},
+            [Consumed("audio_tokens_in", 50, WRITTEN), Consumed("tokens_out", 9, WRITTEN)],
+        ),
+        ({"type": "duration", "seconds": -1}, [Consumed("seconds", 3.0, WRITTEN)]),
+        (None, [Consumed("seconds", 3.0, WRITTEN)]),
+    ],
+)
+def test_what_is_written_down_is_charged_by_its_own_model(usage: Any, charged: list[Consumed]) -> None:
+    talk = Talk()
+
+    def said(seconds: int, usage: Any) -> list[Any]:
+        for _ in range(seconds):
+            talk.session.backlog.add(sound(1000))
+            talk.session.backlog.next_frame()
+        kind = "conversation.item.input_audio_transcription.completed"
+        return talk.receive(kind, item_id="u", transcript="Yes.", usage=usage)[1:]
+
+    assert said(3, usage) == charged
+    assert said(2, None) == [Consumed("seconds", 2.0, WRITTEN)], "the sound since the last"

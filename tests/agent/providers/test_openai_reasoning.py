@@ -8,7 +8,7 @@ from agent.llm import Text, ToolCall, Usage
 from agent.providers.dialect import Dialect
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.reasoning import reasons
-from tests.agent.providers.replying import ASK, CALLS, CHAT, RESPONSES, TOOLS, both
+from tests.agent.providers.replying import ASK, CALLS, CHAT, MESSAGES, RESPONSES, TOOLS, every
 from tests.fakes.openai import Reply
 
 REFUSAL = (
@@ -73,16 +73,22 @@ def test_responses_think_a_little_and_have_room_for_it():
     assert request["max_output_tokens"] == 2050
 
 
+def test_gemini_which_cannot_but_think_thinks_a_little():
+    (request,) = requests_of(CHAT, model="gemini-3.8-flash", max_tokens=50)
+    assert (request["reasoning_effort"], request["max_tokens"]) == ("low", 2050)
+
+
 @pytest.mark.parametrize("effort", ["none", "medium", "low"])
 def test_only_what_is_thought_about_has_more_room(effort):
     (request,) = requests_of(RESPONSES, max_tokens=50, reasoning_effort=effort)
     assert request["max_output_tokens"] == (50 if effort == "none" else 2050)
 
 
-@both
+@every
 def test_a_reply_that_was_spent_on_thinking_says_so(kind):
     def spend(fake):
-        fake.replies = [Reply(finish="length" if kind is CHAT else "max_output_tokens")]
+        finish = {CHAT: "length", RESPONSES: "max_output_tokens", MESSAGES: "max_tokens"}
+        fake.replies = [Reply(finish=finish[kind])]
 
     async def scenario(model, fake):
         spend(fake)
@@ -102,6 +108,7 @@ def test_models_that_do_not_think_are_asked_as_before():
     ("model", "thinks"),
     [
         *[("gpt-6-luna", True), ("gpt-6.1-sol", True), ("gpt-5.6", True), ("openai/gpt-5.6-luna", True)],
+        *[("gemini-3.8-flash", True), ("google/gemini-3.1-pro-preview", True), ("gemini-2.5-flash", False)],
         *[("gpt-5.5", False), ("gpt-5", False), ("gpt-4.1-mini", False), ("claude-haiku-4-5", False), ("", False)],
     ],
 )

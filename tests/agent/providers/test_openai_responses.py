@@ -6,7 +6,8 @@ import openai
 import pytest
 
 from agent.errors import ProviderError
-from agent.llm import Text, ToolCall, Usage
+from agent.limits import whole
+from agent.llm import ReplyForm, Text, ToolCall, Usage
 from tests.agent.providers.replying import ASK, CALLS, KEY, RESPONSES, TOOLS
 from tests.fakes.openai import Reply
 from tests.fakes.responses import FakeResponses
@@ -123,3 +124,16 @@ def test_the_plain_sdk_reads_the_same():
             return text, arguments
 
     assert asyncio.run(run()) == ("Hi there.", [CALLS[0][2], CALLS[1][2]])
+
+
+def test_a_form_is_the_schema_of_the_text_and_no_tool():
+    form = ReplyForm({"type": "function", "function": {"name": "report", "parameters": {"type": "object"}}})
+
+    async def scenario(model, fake):
+        return await whole(model, ASK, 60, form), fake.requests[0]
+
+    found, request = thinking(scenario, Reply(["{}"]))
+    assert found == "{}"
+    schema = {"type": "json_schema", "name": "report", "schema": {"type": "object"}, "strict": True}
+    assert request["text"] == {"format": schema} and "tools" not in request
+    assert request["max_output_tokens"] >= ReplyForm.TOKENS

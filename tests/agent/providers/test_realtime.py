@@ -10,7 +10,6 @@ import pytest
 from agent.errors import ProviderError
 from agent.llm import ToolCall
 from agent.providers import socket_realtime
-from agent.providers.socket_realtime import AssemblyAIVoiceAgent
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.realtime import Brief, ReplyAudio, ReplyEnded, Words
 from agent.stt import Onset, Transcript
@@ -349,7 +348,7 @@ def test_a_voice_agent_that_is_given_up_is_ended():
 
     async def run():
         async with FakeVoiceAgent(key=KEY, faults=Faults(silent=True)) as fake:
-            realtime = AssemblyAIVoiceAgent(VoiceAgentOptions(api_key=KEY, url=fake.url, open_limit=0.2), BRIEF)
+            realtime = AGENT.realtime(VoiceAgentOptions(api_key=KEY, url=fake.url, open_limit=0.2), BRIEF)
             with pytest.raises(ProviderError):
                 await realtime.open()
             await fake.until(lambda: fake.sessions[0].ended)
@@ -389,7 +388,7 @@ def test_a_voice_agent_times_its_words_and_ends_politely():
 
 
 def test_an_error_of_the_voice_agent_that_leaves_the_session_open_is_counted():
-    realtime = AssemblyAIVoiceAgent(VoiceAgentOptions(), BRIEF)
+    realtime = AGENT.realtime(VoiceAgentOptions(), BRIEF)
     receive = realtime._session.receive
     receive('{"type": "session.ready", "session_id": "s"}')
     assert receive('{"type": "session.error", "code": "invalid_audio", "message": "x"}') == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_a_language_that_was_not_expected_is_told_within_the_session() -> None:
 
     async def scenario(stt, events):
         for language in ("es", "fr", "fr"):
-            stt.attend(language)
+            stt.set_language(language)
         stt.send_audio(sound(500))
 
     async def run():
@@ -123,10 +124,112 @@ def test_a_language_that_was_not_expected_is_told_within_the_session() -> None:
     assert goodbye == {"type": "Terminate"}
 
 
+@pytest.mark.parametrize(
+    ("stt_of", "fake", "told"),
+    [
+        (assemblyai, FakeAssemblyAI, {"type": "UpdateConfiguration", "keyterms_prompt": ["Rasheed"]}),
+        (deepgram, FakeDeepgram, {"type": "Configure", "keyterms": ["Rasheed"]}),
+    ],
+)
+def test_words_to_listen_for_are_changed_within_the_session(stt_of, fake, told) -> None:
+    fake = fake([SPANISH])
+
+    async def scenario(stt, events):
+        for words in (["Tyre"], ["Rasheed"], ["Rasheed"], ["more than fifty letters " * 10]):
+            stt.set_language("en", words)
+        stt.send_audio(sound(500))
+
+    async def run():
+        async with fake:
+            await listen(stt_of(fake, keyterms=("Tyre",)), scenario)
+
+    asyncio.run(run())
+    assert fake.sessions[0].messages[:-1] == [told]
+
+
+@pytest.mark.parametrize(
+    ("stt_of", "fake", "languages", "told"),
+    [
+        (
+            assemblyai,
+            FakeAssemblyAI,
+            ("en", "es"),
+            [{"type": "UpdateConfiguration", "language_codes": ["fr", "en", "es"]}],
+        ),
+        (deepgram, FakeDeepgram, ("en",), None),
+    ],
+)
+def test_a_language_that_changes_while_the_session_is_opened_is_told_or_takes_another(
+    stt_of, fake, languages, told, monkeypatch
+) -> None:
+    fake = fake([SPANISH], [SPANISH])
+
+    async def run():
+        async with fake:
+            stt = stt_of(fake, languages=languages)
+            request = stt._session.request
+
+            def asked():
+                asyncio.get_running_loop().call_soon(stt.set_language, "fr")  # while it connects
+                return request()
+
+            monkeypatch.setattr(stt._session, "request", asked)
+            async with asyncio.TaskGroup() as group:
+                await stt.open()
+                hearing = group.create_task(collected(stt))
+                await fake.until(lambda: fake.sessions[-1].messages == told if told else len(fake.sessions) == 2)
+                await stt.close()
+                hearing.cancel()
+
+    asyncio.run(run())
+
+
+async def collected(stt: Any) -> list[Any]:
+    return [event async for event in stt.events()]
+
+
 def test_flux_is_given_every_language_as_a_hint() -> None:
     fake = FakeDeepgram([SPANISH])
     heard(fake, deepgram, languages=("en", "es", "hi"))
     assert [value for name, value in fake.sessions[0].pairs if name == "language_hint"] == ["en", "es", "hi"]
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "sessions", "told"),
+    [
+        ({"languages": ("en", "es")}, ("es", "fr", "fr"), ["flux-general-multi"], [["fr", "en", "es"]]),
+        ({"language": "multi"}, ("es", "fr"), ["flux-general-multi"], []),
+        ({"model": "flux-general-multi"}, ("es",), ["flux-general-multi"], []),
+        ({"languages": ("en",)}, ("en", "es"), ["flux-general-en", "flux-general-multi"], []),
+        ({}, ("en", "de"), ["flux-general-en", "flux-general-multi"], []),
+    ],
+)
+def test_flux_is_told_of_a_language_that_was_not_expected(options, changes, sessions, told) -> None:
+    """The multilingual model within the session; the English one is replaced."""
+    fake = FakeDeepgram([SPANISH], [SPANISH])
+
+    async def scenario(stt, events):
+        for language in changes:
+            stt.set_language(language)
+        await fake.until(lambda: len(fake.sessions) == len(sessions))
+        for _ in range(35):
+            stt.send_audio(sound(100))
+            await asyncio.sleep(0)
+        return await events.final()
+
+    async def run():
+        async with fake:
+            return await listen(deepgram(fake, **options), scenario)
+
+    final = asyncio.run(run())
+    assert final.languages == ("es",)
+    assert [session.query["model"] for session in fake.sessions] == sessions
+    asked = [message.get("language_hints") for session in fake.sessions for message in session.messages]
+    assert [hints for hints in asked if hints] == told
+    assert not any(message["type"] == "ConfigureFailure" for session in fake.sessions for message in session.sent)
+    if len(sessions) == 2:
+        hints = [value for name, value in fake.sessions[1].pairs if name == "language_hint"]
+        assert hints[0] == changes[-1]
 
 
 def test_a_model_of_one_language_changes_over_by_another_session_that_hears_again_what_was_not_settled() -> None:
@@ -143,7 +246,7 @@ def test_a_model_of_one_language_changes_over_by_another_session_that_hears_agai
         for at in range(16_000, 20_000, 800):  # half a second of the next sentence
             stt.send_audio(whole[at : at + 800])
             await asyncio.sleep(0)
-        stt.attend("es")
+        stt.set_language("es")
         for at in range(20_000, 48_000, 800):
             stt.send_audio(whole[at : at + 800])
             await asyncio.sleep(0)
@@ -167,7 +270,7 @@ def test_the_language_it_hears_already_is_no_reason_for_another_session() -> Non
     fake = FakeDeepgram([SPANISH])
 
     async def scenario(stt, events):
-        stt.attend("en")
+        stt.set_language("en")
         stt.send_audio(sound(500))
         await asyncio.sleep(0.05)
 

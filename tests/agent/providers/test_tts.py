@@ -11,7 +11,7 @@ from agent.providers import socket_tts
 from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
 from agent.providers.polly import PollyOptions
 from agent.providers.tts_session import parts_of
-from agent.tts import sound_alone
+from agent.tts import WordTime, sound_alone
 from tests.agent.providers.voicing import (
     ASSEMBLYAI,
     AURA,
@@ -141,7 +141,7 @@ def test_a_sentence_without_sound_is_an_error(kind):
     assert "no sound" in failure(kind, TtsFaults(no_sound=True, times=kind.tries)).problem
 
 
-@pytest.mark.parametrize("kind", [*SOCKETS, WS], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [*SOCKETS, DIALOGUE, WS], ids=lambda kind: kind.name)
 @pytest.mark.parametrize(("faults", "connections"), [(TtsFaults(no_sound=True), 1), (TtsFaults(hold_after=0), 2)])
 def test_a_sentence_that_stays_without_sound_is_said_once_more(kind, faults, connections):
     """One that has ended at once, one on which nothing comes on another connection."""
@@ -325,13 +325,8 @@ def test_assemblyai_is_kept_alive(monkeypatch):
             {"model": "gpt-4o-mini-tts", "voice": "marin", "speed": 1.2, "instructions": "Be calm."},
         ),
         (POLLY, {"language": "en-IN", "voice_id": "Kajal"}, {"VoiceId": "Kajal", "LanguageCode": "en-IN"}),
-        (
-            DIALOGUE,
-            {"extra": {"voice_settings": {"stability": 0.5}}, "language": "en"},
-            {"settings": {"stability": 0.5}, "language_code": "en"},
-        ),
     ],
-    ids=["openai", "polly", "dialogue"],
+    ids=["openai", "polly"],
 )
 def test_the_request_holds_what_was_configured(kind, options, expected):
     async def scenario(voice, fake):
@@ -349,3 +344,14 @@ def test_temporary_credentials_of_polly_are_signed_with_their_token():
     assert speaking(POLLY, scenario, session_token="token") == "token"
     shown = repr(PollyOptions(session_token="its-token", secret_key="its-secret"))
     assert "its-" not in shown
+
+
+def test_times_of_words_that_nobody_reads_are_left_out() -> None:
+    sound = socket_tts.SentenceAudio("x")
+    for at in range(socket_tts.MAX_PIECES + 10):
+        sound.time(WordTime(at, at))
+    assert len(sound._pieces) == socket_tts.MAX_PIECES
+    sound.fail(ProviderError("x", "broken"))
+    sound._pieces.clear()
+    sound.time(WordTime(1, 1))
+    assert not sound._pieces, "nor after a fault"

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from tests.agent.providers.voicing import DIALOGUE, HTTP, KEY, OPENAI, POLLY, said, speaking
+from tests.agent.providers.voicing import HTTP, KEY, OPENAI, POLLY, said, speaking
 from tests.waiting import HANG
 
-by_http = pytest.mark.parametrize("kind", [OPENAI, POLLY, DIALOGUE, HTTP], ids=lambda kind: kind.name)
+by_http = pytest.mark.parametrize("kind", [OPENAI, POLLY, HTTP], ids=lambda kind: kind.name)
 
 FIRST_SENTENCE = """
 import sys
@@ -50,7 +50,7 @@ def test_a_server_that_is_not_there_is_told_by_the_sentence_alone(kind) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["OPENAI", "POLLY", "DIALOGUE", "HTTP"])
+@pytest.mark.parametrize("kind", ["OPENAI", "POLLY", "HTTP"])
 def test_nothing_is_imported_in_the_first_sentence(kind: str) -> None:
     program = [sys.executable, "-c", FIRST_SENTENCE.format(kind=kind)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=HANG, check=True)

@@ -11,13 +11,13 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_ws import ElevenLabsSession
 from agent.providers.tts_session import Final, TtsWord
 from agent.tts import WordTime, sound_alone
-from tests.agent.providers.voicing import ASSEMBLYAI, SONIC, WS, speaking
+from tests.agent.providers.voicing import ASSEMBLYAI, DIALOGUE, SONIC, WS, speaking
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.cartesia import FakeSonic, SonicContext
 from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults, sound_of
 
-CONTEXTS = pytest.mark.parametrize("kind", [SONIC, WS], ids=lambda kind: kind.name)
-TIMED = pytest.mark.parametrize("kind", [SONIC, WS, ASSEMBLYAI], ids=lambda kind: kind.name)
+CONTEXTS = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE], ids=lambda kind: kind.name)
+TIMED = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE, ASSEMBLYAI], ids=lambda kind: kind.name)
 REPLY = ("Well, it is on its way.", "It comes at nine.", "Anything else?")
 
 
@@ -26,7 +26,8 @@ def contexts(fake) -> dict[str, list[str]]:
     said_in: dict[str, list[str]] = {}
     for number, session in enumerate(fake.sessions):
         for message in session.messages:
-            if text := str(message.get("text", message.get("transcript", ""))).strip():
+            said = message.get("inputs", [message])[0]
+            if text := str(said.get("text", said.get("transcript", ""))).strip():
                 said_in.setdefault(f"{number} {message['context_id']}", []).append(text)
     return said_in
 
@@ -108,18 +109,17 @@ def test_the_times_of_all_words_are_told_in_every_sentence_of_a_reply(kind):
     words, pieces = speaking(kind, scenario)
     assert [word.letters for word in words] == [2, 6, 10, 19, 22, 27]
     whole = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
-    assert [word.samples for word in words] == pytest.approx(
-        [whole * word.letters / len(text) for word in words], abs=9
-    )
+    assert [word.samples for word in words] == pytest.approx([whole * (at + 1) / 6 for at in range(6)], abs=9)
 
 
-def test_a_voice_that_tells_no_times_ends_its_sentences_all_the_same():
+@pytest.mark.parametrize("kind", [WS, DIALOGUE], ids=lambda kind: kind.name)
+def test_a_voice_that_tells_no_times_ends_its_sentences_all_the_same(kind):
     async def scenario(voice, fake):
         return await reply(voice, *REPLY), list(contexts(fake).values())
 
     said_apart = [[text] for text in REPLY]
     sounds = [sound_of(text) for text in REPLY]
-    assert speaking(WS, scenario, fake_options={"aligned": False}) == (sounds, said_apart)
+    assert speaking(kind, scenario, fake_options={"aligned": False}) == (sounds, said_apart)
 
 
 class Quiet(FakeAssemblyAITts):

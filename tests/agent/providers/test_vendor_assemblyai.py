@@ -100,7 +100,7 @@ def test_the_vendor_s_types_take_all_that_our_stt_send(options: dict[str, Any]) 
     async def scenario(stt: Any, events: Any) -> None:
         for asked in ("How can I help?", "What is your order number?", "Thank you."):
             stt.expect(asked)
-        stt.attend("fr")
+        stt.set_language("fr")
         for _ in range(30):
             stt.send_audio(sound(100))
             await asyncio.sleep(0)

@@ -9,15 +9,16 @@ from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1 import types as nova
 from deepgram.listen.v2 import types as flux
 from deepgram.speak.v1 import types as aura
+from deepgram.speak.v2 import types as voice2
 
 from tests.agent.providers.listening import listen, sound
 from tests.agent.providers.test_stt_languages import deepgram
 from tests.agent.providers.vendors import by_type
-from tests.agent.providers.voicing import AURA, said, speaking
+from tests.agent.providers.voicing import AURA, FLUX, said, speaking
 from tests.fakes.assemblyai import Said
-from tests.fakes.aura import FakeAura
+from tests.fakes.aura import FakeAura, FakeFluxTts
 from tests.fakes.deepgram import FakeDeepgram
-from tests.fakes.elevenlabs import sound_of
+from tests.fakes.elevenlabs import TtsFaults, sound_of
 from tests.waiting import HANG
 
 ORDER = Said("Where is my order?", 500, 1500)
@@ -215,3 +216,107 @@ def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
         by_type(kinds, message)
     for message in session.sent:
         by_type(SPOKEN, message)
+
+
+TURNS = {
+    "Connected": voice2.SpeakV2Connected,
+    "SpeechStarted": voice2.SpeakV2SpeechStarted,
+    "Flushed": voice2.SpeakV2Flushed,
+    "SpeechMetadata": voice2.SpeakV2SpeechMetadata,
+    "SpeechInterrupted": voice2.SpeakV2SpeechInterrupted,
+    "SessionMetadata": voice2.SpeakV2SessionMetadata,
+    "ConfigureSuccess": voice2.SpeakV2ConfigureSuccess,
+    "Warning": voice2.SpeakV2Warning,
+    "Error": voice2.SpeakV2Error,
+}
+ASKED = {"model": "flux-haley-en", "encoding": "mulaw", "sample_rate": 8000}
+
+
+def test_the_vendor_s_client_holds_a_session_with_flux_voices() -> None:
+    """A turn, one that is interrupted, and what is ignored with a warning."""
+    fake = FakeFluxTts(TtsFaults(sentence=2, hold_after=5))
+
+    async def run() -> tuple[bytes, list[Any]]:
+        async with fake, client(fake).speak.v2.connect(**ASKED, speed=1.1) as socket, asyncio.timeout(HANG):
+            told, spoken = list[Any](), b""
+
+            async def until(kind: str) -> None:
+                nonlocal spoken
+                while not (told and told[-1].type == kind):
+                    one = await socket.recv()
+                    if isinstance(one, bytes):
+                        spoken += one
+                    else:
+                        told.append(one)
+
+            await socket.send_interrupt()
+            await until("Warning")
+            await socket.send_speak(voice2.SpeakV2Speak(text="Hello there."))
+            await socket.send_flush()
+            await until("SpeechMetadata")
+            first = spoken
+            await socket.send_speak(voice2.SpeakV2Speak(text="How are you today?"))
+            await socket.send_flush()
+            await until("SpeechStarted")
+            while len(spoken) < len(first) + 4000:
+                spoken += await socket.recv()
+            at = voice2.SpeakV2InterruptPlaybackOffset(value=len(first) // 8 + 600)
+            await socket.send_interrupt(voice2.SpeakV2Interrupt(playback_offset=at))
+            await until("SpeechInterrupted")
+            await socket.send_interrupt(voice2.SpeakV2Interrupt(playback_offset=at))
+            await until("Warning")
+            await socket.send_configure(voice2.SpeakV2Configure(speed=1.2))
+            await socket.send_close()
+            await until("SessionMetadata")
+            return first, told
+
+    first, told = asyncio.run(run())
+    assert first == sound_of("Hello there.")
+    assert [one.type for one in told] == [
+        *("Connected", "Warning", "SpeechStarted", "Flushed", "SpeechMetadata", "SpeechStarted", "SpeechInterrupted"),
+        *("Warning", "ConfigureSuccess", "SessionMetadata"),
+    ]
+    assert (told[6].text_spoken, told[6].text_remaining) == ("How are", " you today?")
+    assert told[9].total_audio_duration_ms == told[6].audio_played_ms
+    for message in fake.sessions[0].sent:
+        by_type(TURNS, message)
+
+
+@pytest.mark.parametrize("more", [{"model": "aura-2-thalia-en"}, {"sample_rate": 24000}, {"speed": 1.07}])
+def test_flux_voices_refuse_what_is_not_theirs(more: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with FakeFluxTts() as fake, client(fake).speak.v2.connect(**{**ASKED, **more}):
+            pass
+
+    with pytest.raises(Exception, match="400"):
+        asyncio.run(run())
+
+
+def test_the_vendor_s_types_take_all_that_our_flux_voice_sends() -> None:
+    async def scenario(voice: Any, fake: Any) -> Any:
+        await said(voice, "Hello there.")
+        stream = voice.speak("One two three four five.")
+        inquiry = [await anext(stream) for _ in range(2)][1]
+        inquiry.ask(800, lambda _: None)
+        await stream.aclose()
+        stream = voice.speak("Never mind, never mind.")
+        await anext(stream)
+        await stream.aclose()
+        await fake.until(lambda: fake.sessions[0].messages[-1]["type"] == "Interrupt")
+        return fake.sessions[0]
+
+    session = speaking(FLUX, scenario, TtsFaults(sentence=2, hold_after=2, times=2))
+    kinds = {
+        "Speak": voice2.SpeakV2Speak,
+        "Flush": voice2.SpeakV2Flush,
+        "Interrupt": voice2.SpeakV2Interrupt,
+        "Close": voice2.SpeakV2Close,
+    }
+    for message in session.messages:
+        by_type(kinds, message)
+    for message in session.sent:
+        by_type(TURNS, message)
+    assert [message.get("playback_offset") for message in session.messages if message["type"] == "Interrupt"] == [
+        {"type": "time_ms", "value": len(sound_of("Hello there.")) // 8 + 100},
+        None,
+    ]

@@ -176,9 +176,33 @@ def test_the_vendor_s_client_holds_a_realtime_session_with_the_fake() -> None:
 
 @pytest.mark.faults("E3", "E6")
 @pytest.mark.parametrize(
-    "options", [{}, {"extra": {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}}}]
+    ("options", "keywords"),
+    [
+        ({}, {}),
+        ({"extra": {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}}}, {}),
+        (
+            {
+                "transcription": "gpt-live-transcribe",
+                "keyterms": ("Rasheed",),
+                "languages": ("en", "es"),
+                "extra": {
+                    "audio": {
+                        "input": {
+                            "noise_reduction": {"type": "near_field", "strength": 0.5},
+                            "turn_detection": {"idle_timeout_ms": 8000},
+                        }
+                    },
+                    "reasoning": {"effort": "low"},
+                },
+            },
+            {"keywords": ["Rasheed"], "languages": ["en", "es"]},
+        ),
+        ({"transcription": "gpt-realtime-whisper", "keyterms": ("Rasheed",)}, {}),
+    ],
 )
-def test_the_vendor_s_types_take_all_that_our_realtime_session_sends(options: dict[str, Any]) -> None:
+def test_the_vendor_s_types_take_all_that_our_realtime_session_sends(
+    options: dict[str, Any], keywords: dict[str, Any]
+) -> None:
     replies = [Say("It is on its way.", hold=True), Say(calls=[("call_a", "lookup", "{}")]), Say("Order seven.")]
     fake = FakeOpenAIRealtime([ORDER], replies, key=REALTIME_KEY)
 
@@ -197,7 +221,10 @@ def test_the_vendor_s_types_take_all_that_our_realtime_session_sends(options: di
     (session,) = fake.sessions
     kinds = {message["type"] for message in session.messages}
     assert {"session.update", "input_audio_buffer.append", "response.cancel", "conversation.item.truncate"} <= kinds
-    assert session.messages[0]["session"]["audio"]["input"]["transcription"] == {"model": "gpt-transcribe"}
+    assert session.messages[0]["session"]["audio"]["input"]["transcription"] == {
+        "model": options.get("transcription", "gpt-transcribe"),
+        **keywords,
+    }
     for message in session.messages:
         judged(RealtimeClientEvent, message)
     for message in session.sent:

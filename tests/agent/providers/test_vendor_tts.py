@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from tests.agent.providers.vendors import judged
 from tests.agent.providers.voicing import DIALOGUE, HTTP, POLLY, WS, said, speaking
 from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
-from tests.fakes.speech_http import FakeDialogue, FakePolly
+from tests.fakes.speech_http import FakePolly
 
 WORDS = "Hello there."
 
@@ -25,18 +25,13 @@ def client(fake: Any) -> AsyncElevenLabs:
 
 @pytest.mark.faults("E6")
 def test_elevenlabs_client_speaks_with_the_fake() -> None:
-    async def run() -> tuple[bytes, bytes]:
-        async with FakeElevenLabsHttp() as fake, FakeDialogue(key="k") as dialogue:
+    async def run() -> bytes:
+        async with FakeElevenLabsHttp() as fake:
             asked = {"text": WORDS, "model_id": "eleven_flash_v2_5", "output_format": "ulaw_8000"}
             stream = client(fake).text_to_speech.stream("george", **asked)
-            plain = b"".join([piece async for piece in stream])
-            inputs = [{"text": WORDS, "voice_id": "george"}]
-            talk = client(dialogue).text_to_dialogue.stream(
-                inputs=inputs, model_id="eleven_v3", output_format="ulaw_8000"
-            )
-            return plain, b"".join([piece async for piece in talk])
+            return b"".join([piece async for piece in stream])
 
-    assert asyncio.run(run()) == (sound_of(WORDS), sound_of(WORDS))
+    assert asyncio.run(run()) == sound_of(WORDS)
 
 
 def judge_multi(message: dict[str, Any]) -> None:
@@ -71,6 +66,30 @@ def test_elevenlabs_types_take_all_that_our_voice_and_the_fake_send(options: dic
         judged(eleven.FinalOutputMulti if "isFinal" in message else eleven.AudioOutputMulti, message)
 
 
+def test_elevenlabs_types_take_all_that_our_dialogue_and_the_fake_send() -> None:
+    """The package has no client for this websocket."""
+
+    async def scenario(voice: Any, fake: Any) -> Any:
+        await said(voice, WORDS)
+        stream = voice.speak("Never mind.")
+        await anext(stream)
+        await stream.aclose()
+        return fake.sessions[0]
+
+    extra = {"voice_settings": {"stability": 0.4, "speed": 1.1}}
+    session = speaking(DIALOGUE, scenario, TtsFaults(sentence=2, hold_after=2), keepalive=0.02, extra=extra)
+    assert len(session.messages) >= 5
+    for message in session.messages:
+        judged(eleven.TextToDialogueWebsocketClientMessageMulti, message)
+    kinds = {
+        "audio": eleven.TextToDialogueWebsocketAudioChunkMulti,
+        "is_final": eleven.TextToDialogueWebsocketFinalMulti,
+        "is_final_audio_for_turn": eleven.TextToDialogueWebsocketFinalAudioForTurnMulti,
+    }
+    for message in session.sent:
+        judged(next(kind for name, kind in kinds.items() if name in message), message)
+
+
 @pytest.mark.faults("E6")
 def test_a_sixth_context_is_refused_by_the_code_of_the_service() -> None:
     async def run() -> Any:
@@ -94,22 +113,15 @@ def test_elevenlabs_client_sends_what_we_send() -> None:
         (one,) = [one for one in fake.exchanges if one.method == "POST"]
         return json.loads(one.body)
 
-    async def theirs() -> tuple[Any, Any]:
-        async with FakeElevenLabsHttp() as fake, FakeDialogue(key="k") as dialogue:
+    async def theirs() -> Any:
+        async with FakeElevenLabsHttp() as fake:
             settings = eleven.VoiceSettings(speed=1.1)
             asked = {"text": WORDS, "model_id": "eleven_flash_v2_5", "output_format": "ulaw_8000"}
             stream = client(fake).text_to_speech.stream("george", **asked, voice_settings=settings)
             [piece async for piece in stream]
-            inputs = [{"text": WORDS, "voice_id": "george"}]
-            talk = client(dialogue).text_to_dialogue.stream(
-                inputs=inputs, model_id="eleven_v3", output_format="ulaw_8000"
-            )
-            [piece async for piece in talk]
-            return json.loads(fake.exchanges[0].body), json.loads(dialogue.exchanges[0].body)
+            return json.loads(fake.exchanges[0].body)
 
-    plain, dialogue = asyncio.run(theirs())
-    assert speaking(HTTP, ours, extra={"voice_settings": {"speed": 1.1}}) == plain
-    assert speaking(DIALOGUE, ours, voice_id="george") == dialogue
+    assert speaking(HTTP, ours, extra={"voice_settings": {"speed": 1.1}}) == asyncio.run(theirs())
 
 
 def polly(fake: Any) -> Any:

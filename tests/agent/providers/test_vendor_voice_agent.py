@@ -47,6 +47,19 @@ def judge(message: dict[str, Any], events: dict[str, tuple[str, str]]) -> None:
     assert needed <= message.keys() <= needed | allowed | {"type", "timestamp"}, message
 
 
+@pytest.mark.parametrize("mode", ["", "interactive", "hold"])
+def test_tools_and_languages_are_told_as_the_schema_has_them(mode: str) -> None:
+    fake, codes = FakeVoiceAgent(key=KEY), ("en", "es")
+
+    async def scenario(realtime: Any, events: Any) -> None:
+        pass
+
+    talking(AGENT, fake, scenario, BRIEF, execution_mode=mode, languages=codes)
+    session = fake.sessions[0].messages[0]["session"]
+    assert session["input"]["language_codes"] == list(codes)
+    assert [tool.get("execution_mode", "") for tool in session["tools"]] == [mode]
+
+
 @pytest.mark.faults("E6")
 def test_every_event_has_the_fields_of_the_schema() -> None:
     replies = [Say("It is on its way."), Say(calls=[("call_a", "lookup", '{"order": 7}')]), Say("Order seven.")]

@@ -163,3 +163,35 @@ def test_the_handshake_is_never_logged(caplog):
 
     asyncio.run(run())
     assert not [r for r in caplog.records if r.name == "agent.websocket"]
+
+
+def test_a_connection_that_nobody_waits_for_any_more_is_closed(monkeypatch):
+    """The handshake is over, but `connect` has not returned yet."""
+    transports = []
+
+    class Opened(websocket.Socket):
+        def connection_made(self, transport):
+            transports.append(transport)
+            super().connection_made(transport)
+
+        def _answered(self):
+            super()._answered()
+            connecting.cancel()
+
+    async def peer(reader, writer):
+        await shake_hands(reader, writer)
+        await reader.read()
+        writer.close()
+
+    async def run():
+        nonlocal connecting
+        server = await asyncio.start_server(peer, "127.0.0.1", 0)
+        async with asyncio.timeout(HANG), server, asyncio.TaskGroup() as group:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            connecting = group.create_task(connect(url, {}, Ears(), HANG))
+        assert connecting.cancelled()
+        assert [transport.is_closing() for transport in transports] == [True]
+
+    connecting = None
+    monkeypatch.setattr(websocket, "Socket", Opened)
+    asyncio.run(run())

@@ -10,30 +10,26 @@ import pytest
 
 from agent import ulaw
 from agent.errors import ProviderError
+from agent.providers.assemblyai import AssemblyAITts
 from agent.providers.assemblyai_speak import AssemblyAITtsOptions
+from agent.providers.cartesia import CartesiaTts
 from agent.providers.cartesia_sonic import CartesiaTtsOptions
+from agent.providers.deepgram import DeepgramTts
 from agent.providers.deepgram_speak import DeepgramTtsOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_http import ElevenLabsHttpTts
+from agent.providers.elevenlabs_tts import ElevenLabsTts
+from agent.providers.openai import OpenAITts
 from agent.providers.openai_speak import OpenAITtsOptions
-from agent.providers.polly import PollyOptions
+from agent.providers.polly import PollyOptions, PollyTts
 from agent.providers.socket_tts import SocketTts
-from agent.providers.tts import (
-    AssemblyAITts,
-    CartesiaTts,
-    DeepgramTts,
-    ElevenLabsDialogueTts,
-    ElevenLabsTts,
-    OpenAITts,
-    PollyTts,
-)
 from agent.resample import Decimator
 from agent.tts import sound_alone
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
-from tests.fakes.aura import FakeAura
+from tests.fakes.aura import FakeAura, FakeFluxTts
 from tests.fakes.cartesia import FakeSonic
-from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
-from tests.fakes.speech_http import FakeDialogue, FakeOpenAISpeech, FakePolly
+from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
+from tests.fakes.speech_http import FakeOpenAISpeech, FakePolly
 from tests.waiting import HANG
 
 KEY = "the-key"
@@ -58,6 +54,13 @@ class Kind:
 
 
 AURA = Kind("aura", FakeAura, DeepgramTts, DeepgramTtsOptions, ("DATA-0000", "refused a message"))
+FLUX = Kind(
+    "flux",
+    FakeFluxTts,
+    DeepgramTts,
+    partial(DeepgramTtsOptions, model="flux-haley-en"),
+    ("DATA-0000", "refused a message"),
+)
 SONIC = Kind("sonic", FakeSonic, CartesiaTts, CartesiaTtsOptions, ("quota_exceeded", "credits"))
 ASSEMBLYAI = Kind("assemblyai", FakeAssemblyAITts, AssemblyAITts, AssemblyAITtsOptions, ("tts_gone", "no longer has"))
 
@@ -75,18 +78,18 @@ POLLY = Kind(
 DIALOGUE = Kind(
     "dialogue",
     FakeDialogue,
-    ElevenLabsDialogueTts,
-    partial(ElevenLabsOptions, model="eleven_v3", transport="dialogue"),
+    ElevenLabsTts,
+    partial(ElevenLabsOptions, model="eleven_v4_turbo", transport="dialogue"),
     ("quota_exceeded", "quota"),
     address="url",
 )
 ELEVENLABS = partial(ElevenLabsOptions, voice_id="george")
 WS = Kind("websocket", FakeElevenLabs, ElevenLabsTts, ELEVENLABS, ("quota_exceeded", "quota"), address="url")
 HTTP = Kind("http", FakeElevenLabsHttp, ElevenLabsHttpTts, ELEVENLABS, ("quota_exceeded", "quota"), address="url")
-KINDS = [AURA, SONIC, ASSEMBLYAI, OPENAI, POLLY, DIALOGUE, WS, HTTP]
-SOCKETS = [AURA, SONIC, ASSEMBLYAI]
+KINDS = [AURA, FLUX, SONIC, ASSEMBLYAI, OPENAI, POLLY, DIALOGUE, WS, HTTP]
+SOCKETS = [AURA, FLUX, SONIC, ASSEMBLYAI]
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-but_elevenlabs = pytest.mark.parametrize("kind", KINDS[:-2], ids=lambda kind: kind.name)
+but_elevenlabs = pytest.mark.parametrize("kind", KINDS[:-3], ids=lambda kind: kind.name)
 """Whose server fails and refuses in a way of its own: see `test_elevenlabs`."""
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from agent.phrases import PHRASES, phrases_of
 from agent.turn_taking.expect import Expected
 from agent.turn_taking.expect import Kind as Answer
+from agent.turn_taking.judging import BETWEEN
 from agent.turn_taking.table import Action, State
 from tests.agent.turn_taking.calling import (
     STATEMENT,
@@ -125,3 +127,20 @@ def test_words_set_aside_are_told_with_a_late_result() -> None:
     assert (told.action, told.text) == (Action.TELL, "Blue one.")
     subject.says(STATEMENT, "", 12.0)
     assert subject.late(13.0) == (), "not into what is being said"
+
+
+@pytest.mark.parametrize("text", ["two", "Seven seven", "4", "okay three"])
+def test_a_number_into_a_statement_interrupts_however_short_it_is(text: str) -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert actions(interim(subject, text, 1.5)) == (Action.CUT,)
+
+
+def test_what_stands_between_digits_is_no_number() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert Action.CUT not in actions(final(subject, "dot", 1.5, ended=1.3))
+
+
+def test_between_digits_stands_what_the_phrases_of_some_language_have() -> None:
+    assert phrases_of(PHRASES).digits >= BETWEEN

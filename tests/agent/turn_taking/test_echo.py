@@ -8,9 +8,10 @@ from agent.hearing.changes import Kind
 from agent.hearing.echo_path import Path
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.table import Action, State
+from agent.turn_taking.words import Words
 from tests.agent.hearing.lines import AGENT, heard, line, model, of
 from tests.agent.hearing.mixing import RATE, at_level, place, ulaw_clip
-from tests.agent.turn_taking.calling import actions, answered, begins, ends, final, interim, speaking
+from tests.agent.turn_taking.calling import actions, answered, begins, ends, final, interim, speaking, voice
 
 
 def measured() -> TurnMachine:
@@ -84,6 +85,96 @@ def test_an_echo_beside_the_voice_of_the_caller_is_told_by_when_it_sounded() -> 
     subject.says("Which order?", "", 4.2)
     assert actions(final(subject, "Which ord", 4.8, ended=4.45)) == (Action.KEEP,)
     assert Action.CUT in actions(final(subject, "The other one", 5.2, ended=4.15))
+
+
+@pytest.mark.parametrize("kind", [Kind.VOICE_STARTED, Kind.SHORT_VOICE])
+def test_final_words_that_were_taken_for_an_echo_come_back_with_the_voice_that_said_them(kind: Kind) -> None:
+    subject = measured()
+    final(subject, "Cancel it", 1.5, ended=1.2)
+    assert subject.state is State.SPEAKING
+    told = subject.sound(voice(kind, 1.25 if kind is Kind.SHORT_VOICE else 0.8, seconds=0.4), 1.6)
+    assert answered(told) == ["Cancel it"]
+
+
+def test_final_words_that_were_an_echo_stay_one_when_the_caller_speaks_later() -> None:
+    subject = measured()
+    final(subject, "for delivery", 1.5, ended=1.2)
+    assert actions(begins(subject, 2.0)) == (Action.PAUSE,)
+    assert answered(final(subject, "Cancel it", 3.0, ended=2.6)) == ["Cancel it"]
+
+
+@pytest.mark.parametrize("kind", [Kind.VOICE_STARTED, Kind.SHORT_VOICE])
+@pytest.mark.parametrize("began", [(), (2.4, 2.6, 3.2, 3.3, 3.5, 3.9)])
+def test_a_caller_who_speaks_into_the_end_of_an_echo_did_not_say_it(kind: Kind, began: tuple[float, ...]) -> None:
+    subject = speaking("Your appointment is on Monday at ten.")
+    subject.hear_line(Path.ECHO)
+    words = Words("your appointment is on monday at", final=True, ended=4.0, began=began)
+    assert actions(subject.hear(words, 4.1)) == (Action.KEEP,)
+    told = subject.sound(voice(kind, 4.05 if kind is Kind.SHORT_VOICE else 3.9, seconds=0.12), 4.15)
+    assert actions(told) == (() if kind is Kind.SHORT_VOICE else (Action.PAUSE,))
+
+
+@pytest.mark.parametrize("path", [Path.ECHO, Path.UNKNOWN])
+@pytest.mark.parametrize("began", [(), (2.4, 2.6, 3.2, 3.3, 3.5, 3.9)])
+def test_words_of_the_agent_into_whose_end_the_caller_speaks_do_not_cut_its_reply(
+    path: Path, began: tuple[float, ...]
+) -> None:
+    subject = speaking("Your appointment is on Monday at ten.")
+    subject.hear_line(path)
+    assert actions(begins(subject, 3.9)) == (Action.PAUSE,)
+    assert subject.hear(Words("your appointment is on monday at", ended=4.0, began=began), 4.2) == ()
+    assert subject.state is State.PAUSED
+    told = subject.hear(Words("your appointment is on monday at no tuesday please", ended=4.9, began=()), 5.2)
+    assert Action.CUT in actions(told), "what is said behind it is the caller's"
+
+
+@pytest.mark.parametrize("path", [Path.ECHO, Path.UNKNOWN])
+def test_a_choice_that_a_caller_repeats_in_two_breaths_is_theirs(path: Path) -> None:
+    subject = speaking("Monday at nine or Tuesday at ten, as you like.")
+    subject.hear_line(path)
+    begins(subject, 3.0)
+    ends(subject, 3.4)
+    begins(subject, 3.8)
+    heard = Words("tuesday at ten", final=True, ended=4.2, began=(3.0, 3.8, 4.0))
+    assert answered(subject.hear(heard, 4.5)) == ["tuesday at ten"]
+
+
+def test_a_caller_who_says_what_the_agent_says_is_told_by_their_first_word() -> None:
+    subject = speaking("Your appointment is on Monday at ten.")
+    subject.hear_line(Path.ECHO)
+    words = Words("on monday at", final=True, ended=4.0, began=(3.2, 3.4, 3.8))
+    assert actions(subject.hear(words, 4.1)) == (Action.KEEP,)
+    assert answered(subject.sound(voice(Kind.VOICE_STARTED, 3.3), 4.15)) == ["on monday at"]
+
+
+def test_final_words_without_times_stay_an_echo_whoever_speaks_later() -> None:
+    subject = measured()
+    final(subject, "Cancel it", 1.5)
+    assert actions(begins(subject, 20.0)) == (Action.PAUSE,)
+
+
+@pytest.mark.parametrize("path", [Path.UNKNOWN, None, Path.ECHO])
+@pytest.mark.parametrize(("said", "text"), [("four two", "four two"), ("4 2", "42"), ("42", "four"), ("four two", "4")])
+def test_the_number_that_the_agent_reads_out_does_not_interrupt_it(path: Path | None, said: str, text: str) -> None:
+    subject = speaking(f"Your code is {said}, as I told you.")
+    subject.hear_line(path)
+    begins(subject, 1.0)
+    assert Action.CUT not in actions(final(subject, text, 1.5, ended=1.3))
+
+
+@pytest.mark.parametrize("path", [Path.UNKNOWN, None, Path.ECHO])
+def test_a_number_interrupts_another_one(path: Path | None) -> None:
+    subject = speaking("Your code is four two, as I told you.")
+    subject.hear_line(path)
+    begins(subject, 1.0)
+    assert Action.CUT in actions(final(subject, "four three", 1.5, ended=1.3))
+
+
+def test_the_number_that_the_agent_reads_out_interrupts_it_on_a_line_without_an_echo() -> None:
+    subject = speaking("Press four for orders, five for bills, and six for all else.")
+    subject.hear_line(Path.CLEAN)
+    begins(subject, 1.0)
+    assert Action.CUT in actions(final(subject, "four", 1.5, ended=1.3))
 
 
 def test_an_echo_ends_with_the_sound_of_the_agent_however_late_it_is_told() -> None:

@@ -17,6 +17,7 @@ from tests.agent.turn_taking.calling import (
     final,
     interim,
     machine,
+    speaking,
     voice,
     wait,
 )  # fmt: skip
@@ -215,6 +216,25 @@ def test_music_in_the_place_of_the_caller_is_asked_once_then_waited_for() -> Non
     assert [(at, action) for at, action, _, _ in wait(subject, 250.0)] == [(9.0, Action.REPROMPT)]
     assert subject.state is State.HOLDING
     assert answered(final(subject, "I am back.", 260.0)) == ["I am back."]
+
+
+@pytest.mark.parametrize("ends_turns", [True, False])
+@pytest.mark.parametrize("into_speech", [True, False])
+def test_babble_without_a_pause_is_told_that_the_caller_can_hardly_be_heard(
+    ends_turns: bool, into_speech: bool
+) -> None:
+    subject = speaking(ends_turns=ends_turns)
+    if not into_speech:
+        subject.done(0.5)
+    begins(subject, 1.0)
+    told = []
+    while (at := subject.deadline) is not None and at <= 300.0:
+        told += (decided := actions(subject.handle_timer(at)))
+        if {Action.RESUME, Action.ASK_AGAIN, Action.HARDLY}.intersection(decided):
+            subject.says("Sorry, could you say that again.", "", at + 0.1)
+            subject.done(at + 2.0)
+    assert told == [Action.RESUME if into_speech else Action.ASK_AGAIN, Action.HARDLY]
+    assert subject.state is State.HOLDING, "then it is waited for"
 
 
 def test_a_moment_of_music_does_not_make_the_agent_wait() -> None:

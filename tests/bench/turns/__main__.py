@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.turns.bars import FAKES, PARTS, Step, gates, judged, measured
+from tests.bench.turns.bars import ALL, FAKES, PARTS, SINGLE, Step, gates, judged, measured, over_rtp
 from tests.bench.turns.cpu import call_second
 from tests.bench.turns.recognisers import KINDS
-from tests.bench.turns.sets import SETS, Figures
+from tests.bench.turns.sets import Figures
 
 
 def kept(steps: Iterator[Step], file: Path) -> Iterator[Step]:
@@ -30,18 +30,25 @@ def main() -> int:
     """Read the options and print the lines."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.turns", description=__doc__)
     parser.add_argument("--whole", action="store_true", help="every recogniser, both parts of the corpora")
-    parser.add_argument("--scale", type=int, default=1, help="so many times as many of everything")
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times as many of everything, or a part of it")
     parser.add_argument("--part", choices=PARTS, help="one part of the corpora")
     parser.add_argument("--recogniser", choices=list(KINDS), action="append", help="one, or several")
-    parser.add_argument("--set", choices=list(SETS), action="append", help="one, or several")
+    parser.add_argument("--set", choices=list(ALL), action="append", help="one, or several")
+    parser.add_argument("--calls", action="store_true", help="the eight single calls alone")
+    parser.add_argument("--rtp", action="store_true", help="in real time through a gateway, over SIP and RTP")
     parser.add_argument("--keep", type=Path, help="write the figures to this TOML file")
     told = parser.parse_args()
+    if told.rtp and told.keep:
+        parser.error("--keep: only figures on virtual time are kept, not those of --rtp")
     kinds = told.recogniser or (list(KINDS) if told.whole else list(FAKES))
     parts = [told.part] if told.part else list(PARTS) if told.whole else ["dev"]
-    scale, sets = told.scale, told.set or list(SETS)
-    found = (
-        judged(kept(measured(kinds, parts, scale, sets), told.keep)) if told.keep else gates(kinds, parts, scale, sets)
-    )
+    scale, sets = told.scale, told.set or list(SINGLE if told.calls else ALL)
+    if told.rtp:
+        found = over_rtp(kinds, parts, scale, sets)
+    elif told.keep:
+        found = judged(kept(measured(kinds, parts, scale, sets), told.keep))
+    else:
+        found = gates(kinds, parts, scale, sets)
     missed = 0
     for gate in found:
         print(gate, flush=True)

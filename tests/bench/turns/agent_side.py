@@ -6,7 +6,7 @@ from typing import Any
 from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
-from agent.llm import Message, Piece, Text
+from agent.llm import Message, Piece, Text, ToolCall
 from agent.persona import Persona
 from agent.stt import Onset, Transcript
 from agent.turn_taking.expect import IN_PARTS, Expected
@@ -19,7 +19,7 @@ __all__ = ["Finished", "Gone", "Heard", "Model", "Onset", "Started", "Transcript
 def conversation(line: Line, recogniser: Any, model: "Model", voice: Any, greeting: str) -> Conversation:
     """The whole conversation of one call, with the defaults of a gateway."""
     role = CascadeRole(
-        persona=Persona(prompt="You are a test.", greeting=greeting), llm=model, tts=lambda language: voice
+        persona=Persona(prompt="You are a test.", greeting=greeting), llm=model, tts=lambda language: voice, paces=True
     )
     return Conversation(line, recogniser, role, options=TurnOptions())
 
@@ -46,7 +46,7 @@ def is_dictation(wanted: Any) -> bool:
 
 
 class Model:
-    """Answers with what the call's script wants, after `delay` seconds."""
+    """Answers with what the call's script wants, after `delay` seconds; ``wait()`` is the tool."""
 
     name = "bench-model"
 
@@ -57,7 +57,7 @@ class Model:
         """One reply, in a piece for each sentence."""
         await self._delay()
         for sentence in self._answer().split("|"):
-            yield Text(sentence + " ")
+            yield ToolCall("call", "wait", "{}") if sentence == "wait()" else Text(sentence + " ")
 
     async def close(self) -> None:
         """Nothing is open."""

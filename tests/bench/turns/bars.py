@@ -1,12 +1,19 @@
 """The bars of turn-taking, each a line that ends ``met`` or ``missed``; all figures beside those of the first run."""
 
+import contextlib
+import logging
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from tests.bench.gate import Gate
+from tests.bench.turns import calls
+from tests.bench.turns.call import Place, held_call
 from tests.bench.turns.corpus import missing
 from tests.bench.turns.cpu import call_second
 from tests.bench.turns.recognisers import KINDS
@@ -17,6 +24,8 @@ FIRST = Path(__file__).with_name("today.toml")
 """The figures of the code that this bench was made for."""
 FAKES = ("flux", "u3", "plain")
 PARTS = ("dev", "held")
+SINGLE = {f"call with {name}": calls.of(name) for name in calls.CALLS}
+ALL = SETS | SINGLE
 
 
 Step = tuple[str, Figures]
@@ -35,12 +44,13 @@ class Bar:
     least: bool = False
     kinds: tuple[str, ...] = tuple(KINDS)
 
-    def gate(self, column: str, found: Figures, first: Figures) -> Gate:
+    def gate(self, column: str, found: Figures, first: Figures, beside: str = "first") -> Gate:
+        """`first` are the figures that stand beside those that were `found`."""
         values = [found.get(name, math.nan) for name in self.figures]
         pairs = zip(values, self.goals, strict=True)
         met = all(value >= goal if self.least else value <= goal for value, goal in pairs)
         before = written(first.get(name, math.nan) for name in self.figures)
-        measured = f"{written(values)} (first {before}; outside {self.outside})"
+        measured = f"{written(values)} ({beside} {before}; outside {self.outside})"
         return Gate(
             AREA, f"{column}: {self.name}", measured, f"{'>=' if self.least else '<='} {written(self.goals)}", met
         )
@@ -58,6 +68,8 @@ BARS = (
     ),
     Bar("reply latency without the model, p50/p95 ms", ("reply latency p50 ms", "reply latency p95 ms"), (650, 1000),
         "740/900"),
+    Bar("first second of the reply that is heard without a break, without the model, p50/p95 ms",
+        ("first second heard p50 ms", "first second heard p95 ms"), (650, 1000), "740/900"),
     Bar("clicks of the agent in pauses, %", ("clicks in pauses %",), (5,), "80"),
     Bar("dictations cut off, %", ("dictations cut off %",), (5,), "60"),
     Bar("digits wrong, %", ("digits wrong %",), (12,), "39"),
@@ -86,6 +98,8 @@ BARS = (
         kinds=("flux", "u3")),
     Bar("cut off before the recogniser ended the turn, %", ("cut off before the recogniser ended the turn %",), (0,),
         "-", kinds=("flux", "u3")),
+    *(Bar(calls.faults_in(name), (calls.faults_in(name),), (0,), outside)
+      for name, (_, outside) in calls.CALLS.items()),
 )  # fmt: skip
 
 
@@ -95,25 +109,58 @@ def first_run() -> dict[str, Figures]:
     return {name: column for name, column in kept.items() if isinstance(column, dict) and name != "about"}
 
 
-def measured(kinds: Sequence[str], parts: Sequence[str], scale: int, sets: Sequence[str]) -> Iterator[Step]:
-    """Every set of every column."""
+def measured(
+    kinds: Sequence[str],
+    parts: Sequence[str],
+    scale: float,
+    sets: Sequence[str],
+    place: Place = held_call,
+    together: int = 1,
+) -> Iterator[Step]:
+    """Every set of every column; so many sets `together`, if calls may be placed so."""
     for part in parts:
         for kind in kinds:
-            for name in sets:
-                yield f"{kind}/{part}", SETS[name](Bench(KINDS[kind], part, scale))
+            bench = Bench(KINDS[kind], part, scale, place=place)
+            with ThreadPoolExecutor(together) if together > 1 else contextlib.nullcontext() as pool:
+                run = pool.map if pool else map
+                for found in run(lambda name, bench=bench: ALL[name](bench), sets):
+                    yield f"{kind}/{part}", found
 
 
-def judged(steps: Iterable[Step]) -> Iterator[Gate]:
-    """Print every figure as it comes, and yield each bar when its figures are there; without them it is left out."""
-    first, known = first_run(), dict[str, Figures]()
+def judged(steps: Iterable[Step], known: Mapping[str, Figures] | None = None, beside: str = "first") -> Iterator[Gate]:
+    """Print every figure as it comes, and yield each bar when its figures are there; without them it is left out.
+
+    Those that are `known` from elsewhere stand `beside` them: of the first run, unless others are given.
+    """
+    known = first_run() if known is None else known
+    seen = dict[str, Figures]()
     for column, found in steps:
-        before, so_far = first.get(column, {}), known.setdefault(column, {})
+        before, so_far = known.get(column, {}), seen.setdefault(column, {})
         for name, value in found.items():
             kept = written([before.get(name, math.nan)])
-            print(f"{AREA}\t{column}: {name}\t{written([value])} (first {kept})", flush=True)
+            print(f"{AREA}\t{column}: {name}\t{written([value])} ({beside} {kept})", flush=True)
         fresh = [bar for bar in BARS if column.partition("/")[0] in bar.kinds and not so_far.keys() >= set(bar.figures)]
         so_far |= found
-        yield from (bar.gate(column, so_far, before) for bar in fresh if so_far.keys() >= set(bar.figures))
+        yield from (bar.gate(column, so_far, before, beside) for bar in fresh if so_far.keys() >= set(bar.figures))
+
+
+def over_rtp(kinds: Sequence[str], parts: Sequence[str], scale: float, sets: Sequence[str]) -> Iterator[Gate]:
+    """The same calls through a whole gateway, over SIP and RTP, in real time; beside the figures on virtual time.
+
+    With the embedded parts one call at a time: they compute, and share the machine.
+    """
+    from tests.bench.turns.rtp import LINES, OverRtp
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    for kind in kinds:
+        beside = dict[str, Figures]()
+        for column, found in measured([kind], parts, scale, sets):
+            beside.setdefault(column, {}).update(found)
+        with OverRtp(embedded=kind == "embedded") as gateway:
+            together = 1 if kind == "embedded" else LINES
+            yield from judged(measured([kind], parts, scale, sets, gateway.place, together), beside, "virtual")
+            name = f"{kind}: frames of the callers that left 40 ms late or more; of a busy machine nothing is judged, %"
+            yield Gate(AREA, name, written([gateway.late]), "<= 1", gateway.late <= 1)
 
 
 def cpu_gate() -> Gate:
@@ -125,7 +172,7 @@ def cpu_gate() -> Gate:
 
 
 def gates(
-    kinds: Sequence[str] = FAKES, parts: Sequence[str] = ("dev",), scale: int = 1, sets: Sequence[str] = tuple(SETS)
+    kinds: Sequence[str] = FAKES, parts: Sequence[str] = ("dev",), scale: float = 1.0, sets: Sequence[str] = tuple(ALL)
 ) -> Iterator[Gate]:
     """The quick bench: the fakes, the part of the corpora that may be tuned to."""
     for package in missing():

@@ -11,8 +11,8 @@ import numpy as np
 
 from media.g711 import from_linear
 from tests.bench.turns.agent_side import Gone, Model, conversation, remembered, words_of
-from tests.bench.turns.corpus import FRAME, Clip, people, prompts
-from tests.bench.turns.line import INWARD, KEY, TICK, BenchLine, Room, Wire
+from tests.bench.turns.corpus import FRAME, RATE, Clip, people, prompts
+from tests.bench.turns.line import KEY, TICK, BenchLine, Room, Wire
 from tests.virtual import run
 
 THINKING = 0.25
@@ -42,6 +42,7 @@ def ulaw_of(clip: Clip) -> bytes:
     return from_linear((clip.sound * 32767).astype("<i2").tobytes())
 
 
+@cache
 def clip_for(text: str) -> Clip:
     """The recording of this sentence; for one that nobody recorded, that with the most similar number of words."""
     words = " ".join(words_of(text))
@@ -128,7 +129,7 @@ class Caller:
     async def say(self, clip: Clip) -> Spoken:
         line = self.held.line
         padded = np.pad(clip.sound, (0, -len(clip.sound) % FRAME))
-        line.wire.put(clip.words, (self.now + INWARD) * FRAME, "caller")
+        line.wire.put(clip.words, (self.now + line.wire.later) * FRAME, "caller")
         line.mouth += list(padded.reshape(-1, FRAME))
         spoken = Spoken(clip, self.now, self.now + len(padded) // FRAME)
         self.held.spoken.append(spoken)
@@ -161,6 +162,13 @@ class Caller:
             await asyncio.sleep(TICK)
         return True
 
+    async def ends(self, sooner: float) -> None:
+        """The agent's sentence has so many seconds left, or has ended so long ago if that is negative."""
+        until = self.now + round(LISTENS / TICK)
+        while self.held.line.playout.left > max(0.0, sooner) * RATE and self.now < until:
+            await asyncio.sleep(TICK)
+        await asyncio.sleep(max(0.0, -sooner))
+
 
 Script = Callable[[Caller], Awaitable[None]]
 Hold = Callable[[BenchLine, Any, Caller], Awaitable[tuple[list[str], str]]]
@@ -179,6 +187,10 @@ async def hold_conversation(line: BenchLine, recogniser: Any, caller: Caller) ->
     await held.open()
     outcome = await held.run()
     return remembered(held), "" if outcome.kind == "caller_hung_up" else f"{outcome.kind}: {outcome.text}"
+
+
+Place = Callable[[Script, Callable[[Wire], Any], Room | None, Hold], Held]
+"""Holds a call on whatever line."""
 
 
 def held_call(

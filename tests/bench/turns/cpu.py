@@ -1,48 +1,121 @@
 """``python -m tests.bench.turns.cpu``: milliseconds of CPU that the agent takes for a second of a call.
 
-A call with a recogniser that ends turns itself is held by the agent, and once more by nobody: the difference of their
-process times is the agent's, hearing, turn-taking and replies together; the instrument's own share is in both. On
-virtual time every round does the same in each 20 ms, so the least of the rounds counts for each of them: what others
-do to the machine meanwhile falls out.
+A call with a recogniser that ends turns itself is held once, and all that its line and its recogniser tell the agent is
+kept. It is told again at the same times to an agent, and to nobody: the difference of their process times is the
+agent's, hearing, turn-taking and replies together. On virtual time every round does the same in each 20 ms, so the
+least of the rounds counts for each of them: what others do to the machine meanwhile falls out. By how much they slow it
+down does not: a fixed piece of work is timed in between, and the figure is that of a machine that needs `NOMINAL` for
+it.
 """
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
-from tests.bench.turns.agent_side import Gone
-from tests.bench.turns.call import Caller, Hold, held_call, hold_conversation
+from tests.bench.turns.agent_side import Gone, Heard, Model, conversation
+from tests.bench.turns.call import GREETING, THINKING, Caller, RecordedVoice, held_call, hold_conversation
 from tests.bench.turns.line import TICK, BenchLine
 from tests.bench.turns.recognisers import Flux
 from tests.bench.turns.sets import LONG, Bench, dialogue
+from tests.virtual import run
 
-ROUNDS = 10
+ROUNDS, TURNS = 10, 4
+NOMINAL = 0.35
+"""Milliseconds of `work` on the machine of the first figures."""
 
 
-async def nobody(line: BenchLine, recogniser: Any, caller: Caller) -> tuple[list[str], str]:
-    """Feeds the recogniser and does nothing with what it says."""
+class Tape:
+    """What a line or a recogniser tells, and when by the clock of the loop, which begins at the same time again."""
 
-    async def drain() -> None:
-        async for _ in recogniser.events():
+    def __init__(self, source: Any) -> None:
+        self._source = source.events
+        self._told: list[tuple[float, Any]] = []
+        source.events = self._record
+
+    async def _record(self) -> AsyncIterator[Any]:
+        async for event in self._source():
+            self._told.append((asyncio.get_running_loop().time(), event))
+            yield event
+
+    async def events(self) -> AsyncIterator[Any]:
+        """The same again; only what has told that the call is over comes to an end."""
+        for at, event in self._told:
+            await asyncio.sleep(at - asyncio.get_running_loop().time())
+            yield event
+        if not isinstance(event, Gone):
+            await asyncio.Future()
+
+
+class Player:
+    """A line, or a recogniser that ends turns: it only tells what is on its tape."""
+
+    name = "tape"
+    ends_turns, longest_silence = True, Flux.LIMIT
+
+    def __init__(self, tape: Tape) -> None:
+        self.events = tape.events
+        self._said = Heard(0, 0)
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        self._said = Heard(utterance, len(ulaw))
+
+    def stop(self) -> Heard:
+        return self._said
+
+    async def open(self) -> None:
+        """Always ready."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _nothing(self, *_: Any) -> None:
+        """Nothing that is asked of it matters."""
+
+    set_language = expect = finish = pause = resume = send_audio = send_digits = _nothing
+    set_chunk_duration = set_private = follow_voice = think = _nothing
+
+
+async def agent(line: Player, recogniser: Player) -> None:
+    """The agent of the project hears the tapes, and answers."""
+    model = Model(lambda: LONG, lambda: asyncio.sleep(THINKING))
+    held: Any = conversation(line, recogniser, model, RecordedVoice(), GREETING)
+    await held.open()
+    await held.run()
+
+
+async def nobody(line: Player, recogniser: Player) -> None:
+    """Takes what is on the tapes."""
+
+    async def drain(player: Player) -> None:
+        async for _ in player.events():
             pass
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(drain())
-        async for event in line.events():
-            if isinstance(event, Gone):
-                break
-            if (ulaw := getattr(event, "ulaw", None)) is not None:
-                recogniser.send_audio(ulaw)
-        await recogniser.close()
-    return [], ""
+        draining = group.create_task(drain(recogniser))
+        await drain(line)
+        draining.cancel()
 
 
-def spent(hold: Hold) -> list[float]:
+def taped(turns: int) -> tuple[Tape, Tape]:
+    """A call with so many turns of the caller."""
+    tapes: list[Tape] = []
+
+    async def hold(line: BenchLine, recogniser: Any, caller: Caller) -> tuple[list[str], str]:
+        tapes.extend(map(Tape, (line, recogniser)))
+        return await hold_conversation(line, recogniser, caller)
+
+    held_call(dialogue(Bench(Flux).clips(turns), LONG), Flux, None, hold)
+    line, recogniser = tapes
+    return line, recogniser
+
+
+def spent(hold: Callable[[Player, Player], Awaitable[None]], tapes: tuple[Tape, Tape]) -> list[float]:
     """Seconds of process time for each 20 ms of a call."""
     marks: list[float] = []
 
-    async def sampled(line: BenchLine, recogniser: Any, caller: Caller) -> tuple[list[str], str]:
+    async def sampled() -> None:
         async def sample() -> None:
             while True:
                 marks.append(time.process_time())
@@ -50,24 +123,29 @@ def spent(hold: Hold) -> list[float]:
 
         async with asyncio.TaskGroup() as group:
             sampler = group.create_task(sample())
-            held = await hold(line, recogniser, caller)
+            await hold(*map(Player, tapes))
             sampler.cancel()
-        return held
 
-    held_call(dialogue(Bench(Flux).clips(4), LONG), Flux, None, sampled)
+    run(sampled())
     return [later - earlier for earlier, later in pairwise(marks)]
 
 
-def least(hold: Hold) -> float:
-    """Milliseconds of process time for a second of call."""
-    rounds = [spent(hold) for _ in range(ROUNDS)]
-    ticks = [min(of_tick) for of_tick in zip(*rounds, strict=False)]
-    return 1000 * sum(ticks) / (len(ticks) * TICK)
+def work() -> float:
+    """Seconds of process time for some work that is always the same."""
+    began, found = time.process_time(), dict[int, int]()
+    for number in range(3000):
+        found[number & 63] = found.get(number & 63, 0) + len(str(number))
+    return time.process_time() - began
 
 
 def call_second() -> float:
-    """The agent's share."""
-    return least(hold_conversation) - least(nobody)
+    """Milliseconds of the agent for a second of call, on a machine of nominal speed."""
+    tapes = taped(TURNS)
+    rounds = [(spent(agent, tapes), spent(nobody, tapes), min(work() for _ in range(5))) for _ in range(ROUNDS)]
+    agents, others, works = zip(*rounds, strict=True)
+    ticks = min(map(len, (*agents, *others)))
+    least = [sum(map(min, zip(*(one[:ticks] for one in some), strict=True))) for some in (agents, others)]
+    return 1000 * (least[0] - least[1]) / (ticks * TICK) * NOMINAL / (1000 * min(works))
 
 
 if __name__ == "__main__":

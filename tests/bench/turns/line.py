@@ -60,9 +60,19 @@ class Wire:
 
     words: list[Said] = field(default_factory=list)
     powers: dict[str, list[float]] = field(default_factory=lambda: {"caller": [], "echo": [], "background": []})
+    later: int = INWARD
+    """The frame of the agent's sound that has the caller's frame 0: negative if that sound begins later."""
 
     def put(self, words: tuple[Word, ...], at: int, source: str) -> None:
         self.words += [Said(word.text, word.start + at, word.end + at, source) for word in words]
+
+    def shift(self, frames: int) -> None:
+        """The agent's sound begins so many frames later than was thought."""
+        self.words = [
+            word._replace(start=word.start - frames * FRAME, end=word.end - frames * FRAME) for word in self.words
+        ]
+        for power in self.powers.values():
+            del power[:frames]
 
     def understood(self, after: int, until: int) -> list[Said]:
         """The words that have ended in that stretch and are loud and clear enough."""
@@ -103,6 +113,11 @@ class Playout:
     @property
     def idle(self) -> bool:
         return not self._queue
+
+    @property
+    def left(self) -> int:
+        """Samples that have not been played."""
+        return sum(len(sound) for _, sound in self._queue)
 
     def tick(self) -> tuple[bytes, int, int]:
         """The next 20 ms, of which utterance, and where in it they begin."""
@@ -166,9 +181,7 @@ class BenchLine:
 
     async def live(self) -> None:
         waiting, levels = bytearray(), bytearray()
-        self.sounding += [False] * OUTWARD
-        if (background := self._room.background) is not None:
-            self.wire.put(background.words, 0, "background")
+        self.enter()
         while self.ticks < LONGEST / TICK:
             await asyncio.sleep(TICK)
             levels.append(self._play())
@@ -181,6 +194,12 @@ class BenchLine:
                 levels.clear()
         self.events_queue.put_nowait(Gone("the call lasted too long"))
 
+    def enter(self) -> None:
+        """What is known before the first frame."""
+        self.sounding += [False] * OUTWARD
+        if (background := self._room.background) is not None:
+            self.wire.put(background.words, 0, "background")
+
     def _play(self) -> int:
         """One frame of the agent; returns its level as a magnitude of dBm0, 127 for silence."""
         ulaw, utterance, offset = self.playout.tick()
@@ -192,13 +211,19 @@ class BenchLine:
         echo = self._room.echo
         clip = self.clip(utterance) if echo is not None and offset < FRAME * 1000 else None
         if clip is not None and echo is not None:
+            later = self.wire.later - len(self._on_the_way)
             words = (word for word in clip.words if offset < word.end <= offset + FRAME)
-            self.wire.put(tuple(words), at - offset + round(echo.delay * RATE), "echo")
+            self.wire.put(tuple(words), at - offset + round(echo.delay * RATE) + later * FRAME, "echo")
         return min(127, max(0, round(-6.2 - level))) if level > AUDIBLE - 20 else 127
 
     def clip(self, utterance: int) -> Clip | None:
         """The recording that this utterance is."""
         return self._recordings.get(bytes(self.playout.begins.get(utterance, b"")))
+
+    def said(self, utterance: int) -> tuple[str, int]:
+        """The words of this utterance, and how many samples it has when it is whole."""
+        clip = self.clip(utterance)
+        return (clip.text, len(clip.sound)) if clip else ("", 0)
 
     def _hear(self) -> bytes:
         """One frame for the agent."""
@@ -237,14 +262,14 @@ class BenchLine:
     def send_digits(self, keys: str) -> None:
         """No call of this bench has keys."""
 
-    def seclude(self, on: bool) -> None:
+    def set_private(self, on: bool) -> None:
         """No call of this bench is recorded."""
 
     def think(self, on: bool) -> None:
         pass
 
-    def attend(self, piece: float) -> None:
-        self._piece = piece
+    def set_chunk_duration(self, seconds: float) -> None:
+        self._piece = seconds
 
     def pause(self) -> None:
         self.playout.paused = True

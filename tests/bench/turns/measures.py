@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from sipgw.tools.evaluation.words import plain, wrong_words
 from tests.bench.turns.agent_side import words_of
-from tests.bench.turns.call import THINKING, Held, Spoken, clip_for, ulaw_of
+from tests.bench.turns.call import THINKING, Held, Spoken, clip_for
 from tests.bench.turns.corpus import FRAME
-from tests.bench.turns.line import INWARD, TICK
+from tests.bench.turns.line import TICK
 
 TALKS = 10
 """Frames (0.2 s) of the agent that are speech and not a click."""
@@ -64,7 +64,7 @@ def into(held: Held, pause: tuple[int, int]) -> int:
 def ended_by_recogniser(held: Held, pause: tuple[int, int]) -> bool:
     """Whether the recogniser itself ended the turn in that pause; True if it does not tell."""
     ended = getattr(held.recogniser, "ended", None)
-    return ended is None or any(pause[0] <= heard // FRAME <= pause[1] + INWARD for heard in ended)
+    return ended is None or any(pause[0] <= heard // FRAME - held.line.wire.later <= pause[1] for heard in ended)
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,18 @@ class Fate:
         return self.complete and self.hole <= HOLE * TICK
 
 
+def said_whole(held: Held, number: int, sentence: str) -> bool:
+    """Whether that utterance is this sentence, or the recording that stands for it, and was played to its end."""
+    text, length = held.line.said(number)
+    known = text in (clip_for(sentence).text, " ".join(words_of(sentence)))
+    return known and held.line.playout.reached[number] >= 0.95 * length
+
+
 def fate(held: Held, text: str, after: int, onset: int, until: int) -> Fate:
     """Of the reply `text` whose utterances come behind number `after`; `onset` is when something happened to it."""
     playout = held.line.playout
     numbers = [number for number in playout.reached if number > after]
-    complete = all(
-        any(
-            held.line.clip(number) is clip and playout.reached[number] >= 0.95 * len(ulaw_of(clip))
-            for number in numbers
-        )
-        for clip in map(clip_for, text.split("|"))
-    )
+    complete = all(any(said_whole(held, number, sentence) for number in numbers) for sentence in text.split("|"))
     played = runs(playout.busy, onset - HOLE, until)
     gaps = [(later[0] - earlier[1]) * TICK for earlier, later in pairwise(played)]
     return Fate(complete, max(gaps, default=0.0))
@@ -141,11 +142,14 @@ def characters(text: str) -> list[str]:
 def doubled_and_lost(held: Held) -> tuple[int, int, int]:
     """Words that memory has too often and that it lacks, and how many the caller said.
 
-    A word counts as doubled only together with its neighbour, so that one misheard word is not taken for another.
+    A word counts as doubled only together with its neighbour, so that one misheard word is not taken for another; and
+    not if the recogniser itself has told it so often, as "w w w" for "w w": that is a wrong letter.
     """
     said = [word for spoken in held.spoken for word in plain(spoken.clip.text)]
     kept = [word for message in held.memory for word in plain(message)]
+    told = [word for text in getattr(held.recogniser, "finals", ()) for word in plain(text)]
     want, got = Counter(pairwise(said)), Counter(pairwise(kept))
+    want |= Counter({pair: count for pair, count in Counter(pairwise(told)).items() if pair in want})
     doubled = sum(count - want[pair] for pair, count in got.items() if 0 < want[pair] < count)
     lost = sum((Counter(said) - Counter(kept)).values())
     return doubled, lost, len(said)
@@ -153,20 +157,20 @@ def doubled_and_lost(held: Held) -> tuple[int, int, int]:
 
 def invented(held: Held) -> int:
     """Turns in memory that have less than half of their words from the caller."""
-    said = {word for spoken in held.spoken for word in words_of(spoken.clip.text)}
+    said = {word for spoken in held.spoken for word in plain(spoken.clip.text)}
     found = 0
     for message in held.memory:
-        words = words_of(message)
+        words = plain(message)
         found += bool(words) and sum(word in said for word in words) < len(words) / 2
     return found
 
 
 def reached_model(held: Held) -> int:
     """How many of the caller's utterances are in memory with at least half of their words."""
-    kept = Counter(word for message in held.memory for word in words_of(message))
+    kept = Counter(word for message in held.memory for word in plain(message))
     found = 0
     for spoken in held.spoken:
-        words = Counter(words_of(spoken.clip.text))
+        words = Counter(plain(spoken.clip.text))
         found += sum((words & kept).values()) >= sum(words.values()) / 2
     return found
 

@@ -8,7 +8,7 @@ virtual clock, as if it had a core of its own.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from tests.bench.turns.agent_side import Onset, embedded, is_dictation, transcript, words_of
@@ -37,6 +37,8 @@ class Recogniser:
         self.heard = 0
         """Samples."""
         self.dictation = False
+        self.finals: list[str] = []
+        """What it has told for good."""
         self._events: asyncio.Queue[Any] = asyncio.Queue()
 
     async def open(self) -> None:
@@ -55,8 +57,11 @@ class Recogniser:
     def expect(self, said: Any, wanted: Any = None, **more: Any) -> None:
         self.dictation = is_dictation(wanted)
 
-    def attend(self, language: str) -> None:
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
         """Only English is spoken."""
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """Services are not told."""
 
     @property
     def longest_silence(self) -> float:
@@ -64,6 +69,8 @@ class Recogniser:
         return math.inf
 
     def tell(self, event: Any, after: float = LAG) -> None:
+        if getattr(event, "final", False):
+            self.finals.append(event.text)
         asyncio.get_running_loop().call_later(after, self._events.put_nowait, event)
 
     async def events(self) -> AsyncIterator[Any]:
@@ -211,15 +218,19 @@ class Embedded(Recogniser):
     def expect(self, said: Any, wanted: Any = None, **more: Any) -> None:
         self._listener.expect(said, *([] if wanted is None else [wanted.kind]))
 
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        self._take(self._listener.follow_voice(speaking, ago))
+
     def _take(self, steps: list[Any]) -> None:
         loop = asyncio.get_running_loop()
         for step in steps:
             if step.act is self._act.ONSET:
                 self.tell(Onset(step.start / RATE), 0.0)
-            elif step.act is self._act.DECODE:
+            elif step.act is self._act.DECODE or (step.act is self._act.EARLY and loop.time() >= self._free_at):
                 loop.call_at(max(loop.time(), self._free_at), self._decode, step.start, step.end)
-            else:
-                self.tell(transcript(step.text, step.end / RATE, final=step.act is self._act.FINAL), 0.0)
+            elif step.act is not self._act.EARLY:
+                final, eager = step.act is self._act.FINAL, step.act is self._act.STABLE
+                self.tell(transcript(step.text, step.end / RATE, final=final, eager=eager), 0.0)
 
     def _decode(self, start: int, end: int) -> None:
         loop = asyncio.get_running_loop()

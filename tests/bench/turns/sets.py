@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.bench.gate import percentile
 from tests.bench.turns import compose, measures
-from tests.bench.turns.call import Caller, Held, Hold, Script, Spoken, held_call, hold_conversation
+from tests.bench.turns.call import Caller, Held, Hold, Place, Script, Spoken, held_call, hold_conversation
 from tests.bench.turns.corpus import LEVEL, RATE, Clip, characters, prompts, sentences
 from tests.bench.turns.line import TICK, Echo, Room, Wire
 
@@ -30,11 +30,16 @@ class Bench:
 
     kind: Callable[[Wire], Any]
     part: str = "dev"
-    scale: int = 1
+    scale: float = 1.0
     hold: Hold = hold_conversation
+    place: Place = held_call
 
     def call(self, script: Script, room: Room | None = None) -> Held:
-        return held_call(script, self.kind, room, self.hold)
+        return self.place(script, self.kind, room, self.hold)
+
+    def many(self, count: int) -> int:
+        """So many, for a bench of this scale; at least one."""
+        return max(1, round(count * self.scale))
 
     def clips(self, count: int, at: int = 0) -> list[Clip]:
         """So many sentences, others for other `at`."""
@@ -72,7 +77,7 @@ def complete_turns(bench: Bench) -> Figures:
     late: list[float] = []
     firm: list[float] = []
     cut = turns = doubled = lost = words = 0
-    for clips in batches(bench.clips(15 * bench.scale)):
+    for clips in batches(bench.clips(bench.many(15))):
         held = bench.call(dialogue(clips))
         for spoken in held.spoken:
             turns += 1
@@ -100,7 +105,7 @@ def pauses(bench: Bench, late: list[float], turns: int) -> Figures:
     points, clicks, all_pauses, ours = [], 0, 0, 0
     for number, length in enumerate(PAUSES):
         cut, count = 0, 0
-        clips = [compose.paused(clip, length) for clip in bench.clips(10 * bench.scale, 7 * number)]
+        clips = [compose.paused(clip, length) for clip in bench.clips(bench.many(10), 7 * number)]
         for some in batches(clips):
             held = bench.call(dialogue(some))
             for pause in [one for spoken in held.spoken for one in spoken.pauses]:
@@ -128,7 +133,7 @@ def dictations(bench: Bench) -> Figures:
         cut_here = here = 0
         for kind, known, question, number in _dictated(bench, pause):
             clip = compose.dictated(f"{kind}{number}{pause}{bench.part}", known, (3, 3, 4), pause)
-            held = bench.call(_asked(bench, clip, question))
+            held = bench.call(asked(bench, clip, question))
             spoken = held.spoken[-1]
             cut_here += any(measures.into(held, one) >= measures.TALKS for one in spoken.pauses)
             here += 1
@@ -152,13 +157,13 @@ def dictations(bench: Bench) -> Figures:
 
 
 def _dictated(bench: Bench, pause: float) -> Iterator[tuple[str, list[Clip], str, int]]:
-    for kind, count in (("digits", 4 * bench.scale), ("letters", 2 * bench.scale)):
+    for kind, count in (("digits", bench.many(4)), ("letters", bench.many(2))):
         speakers = characters(bench.part, kind)
         for number in range(count if speakers else 0):
             yield kind, speakers[number % len(speakers)], QUESTIONS[(number // 2) % 2], number
 
 
-def _asked(bench: Bench, clip: Clip, question: str) -> Script:
+def asked(bench: Bench, clip: Clip, question: str) -> Script:
     async def script(caller: Caller) -> None:
         await caller.ready()
         caller.reply = question
@@ -206,10 +211,10 @@ def _over(bench: Bench, sounds: list[Clip], after: float, notes: list[tuple[Spok
 def listening_sounds(bench: Bench) -> Figures:
     """Backchannels and noises while the agent speaks."""
     known = compose.murmurs()
-    murmurs = [known[number % len(known)] for number in range(len(known) * bench.scale)]
+    murmurs = [known[number % len(known)] for number in range(bench.many(len(known)))]
     first = 0 if bench.part == "dev" else 100
     made = {
-        kind: [compose.noise(kind, first + number) for number in range(count * bench.scale)]
+        kind: [compose.noise(kind, first + number) for number in range(bench.many(count))]
         for kind, count in (("cough", 7), ("bump", 3), ("click", 4))
     }
     found: Figures = {}
@@ -232,7 +237,8 @@ def listening_sounds(bench: Bench) -> Figures:
 
 def interruptions(bench: Bench) -> Figures:
     """True ones, of a sentence and of 8 s."""
-    clips = [clip for clip in bench.clips(40) if len(clip.sound) >= 1.5 * RATE][:12] * bench.scale
+    clips = [clip for clip in bench.clips(40) if len(clip.sound) >= 1.5 * RATE][:12]
+    clips = [clips[number % len(clips)] for number in range(bench.many(len(clips)))]
     made = into_replies(bench, clips, 1.5)
     times = [measures.silence_after(held, spoken) for held, spoken, *_ in made]
     heard = [one for one in times if one is not None]
@@ -267,7 +273,7 @@ def televisions(bench: Bench) -> Figures:
     found: Figures = {}
     for below in (10, 20):
         clips = list(prompts("television"))
-        rooms = [Room(n, None, compose.television(clips, 120, LEVEL - below, n)) for n in range(6 * bench.scale)]
+        rooms = [Room(n, None, compose.television(clips, 120, LEVEL - below, n)) for n in range(bench.many(6))]
         found |= _company(bench, f"television {below} dB below", rooms)
     return found
 
@@ -300,7 +306,7 @@ def babbles(bench: Bench) -> Figures:
     found: Figures = {}
     for ratio in (20, 10, 0):
         reached = said = 0
-        rooms = [Room(n, None, Clip("babble", compose.babble(150, LEVEL - ratio, n))) for n in range(2 * bench.scale)]
+        rooms = [Room(n, None, Clip("babble", compose.babble(150, LEVEL - ratio, n))) for n in range(bench.many(2))]
         found |= _company(bench, f"babble at {ratio} dB", rooms)
         for number, room in enumerate(rooms):
             clips = bench.clips(5, 5 * number)
@@ -314,7 +320,7 @@ def babbles(bench: Bench) -> Figures:
 def monologues(bench: Bench) -> Figures:
     """Long turns with pauses of thought, and pauses that are longer than the agent's own limits."""
     most = count = 0
-    for number in range(2 * bench.scale):
+    for number in range(bench.many(2)):
         clip = compose.joined(f"monologue{number}", bench.clips(6, 6 * number), [0.7, 1.0, 1.5])
         held = bench.call(dialogue([clip]))
         into = [measures.into(held, pause) >= measures.TALKS for spoken in held.spoken for pause in spoken.pauses]
@@ -323,7 +329,7 @@ def monologues(bench: Bench) -> Figures:
     for number, length in enumerate(LATE):
         digits = compose.dictated(f"late{length}", characters(bench.part, "digits")[0], (3, 3), length)
         sentence = compose.paused(bench.clips(1, number)[0], length)
-        for script in (*(_asked(bench, digits, question) for question in QUESTIONS), dialogue([sentence])):
+        for script in (*(asked(bench, digits, question) for question in QUESTIONS), dialogue([sentence])):
             more, fewer, said = measures.doubled_and_lost(bench.call(script))
             doubled, lost, words = doubled + more, lost + fewer, words + said
     return {

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.bench.turns import compose, measures
+from tests.bench.turns import __main__ as program
+from tests.bench.turns import compose, cpu, measures
 from tests.bench.turns.agent_side import Gone, transcript
-from tests.bench.turns.bars import BARS, Bar, judged
+from tests.bench.turns.bars import ALL, BARS, Bar, judged
 from tests.bench.turns.call import GREETING, Caller, Spoken, clip_for, ulaw_of
-from tests.bench.turns.corpus import RATE, missing, part_of, prompts, sentences
+from tests.bench.turns.corpus import FRAME, RATE, missing, part_of, prompts, sentences
 from tests.bench.turns.line import BenchLine, Said, Wire
 from tests.bench.turns.recognisers import Flux, Recogniser, Service, Universal
-from tests.bench.turns.sets import SETS, Bench, Figures
+from tests.bench.turns.rtp import SILENCE, HeardPlayout, OverRtp, Utterance
+from tests.bench.turns.sets import SHORT, Bench, Figures, dialogue
 from tests.virtual import run
 
 needs_recordings = pytest.mark.skipif(bool(missing()), reason="asterisk-core-sounds-en-wav is not installed")
@@ -28,7 +30,7 @@ class Scripted:
         self.memory: list[str] = []
         self.answered = 0
         self.utterance = 0
-        line.attend(0.02)
+        line.set_chunk_duration(0.02)
         self.say(GREETING)
 
     def say(self, text: str) -> None:
@@ -97,12 +99,13 @@ def bench(agent: type[Scripted]) -> Bench:
 
 @cache
 def figures(agent: type[Scripted], *names: str) -> Figures:
-    return {name: value for one in names for name, value in SETS[one](bench(agent)).items()}
+    return {name: value for one in names for name, value in ALL[one](bench(agent)).items()}
 
 
+@pytest.mark.slow
 @needs_recordings
 def test_a_perfect_agent_meets_every_bar() -> None:
-    found = figures(Perfect, *SETS)
+    found = figures(Perfect, *ALL)
     missed = [str(gate) for gate in (bar.gate("perfect", found, {}) for bar in BARS) if not gate.met]
     assert not missed
     assert found["dictations complete in one turn %"] == 100
@@ -111,6 +114,7 @@ def test_a_perfect_agent_meets_every_bar() -> None:
     assert 300 <= found["reply latency p50 ms"] <= 400
 
 
+@pytest.mark.slow
 @needs_recordings
 def test_a_bad_agent_misses_the_bars_that_it_breaks() -> None:
     found = figures(Bad, "turns", "dictation", "listening", "interruption", "monologue")
@@ -125,6 +129,7 @@ def test_a_bad_agent_misses_the_bars_that_it_breaks() -> None:
     assert found["words doubled in memory"] > 0
 
 
+@pytest.mark.slow
 @needs_recordings
 def test_a_deaf_agent_leaves_dead_air_and_answers_nobody() -> None:
     found = figures(Deaf, "echo", "babble")
@@ -215,3 +220,53 @@ def test_a_pause_lies_inside_the_sentence_and_words_around_it() -> None:
     assert not clip.sound[start:end].any()
     assert not [one for one in clip.words if one.start < end and one.end > start]
     assert clip.text == prompts("caller")[0].text
+
+
+def heard_by_a_telephone(frames: list[bytes], *spoken: bytes) -> HeardPlayout:
+    playout = HeardPlayout()
+    playout.spoken = [Utterance("", None, bytearray(sound)) for sound in spoken]
+    for frame in frames:
+        playout.arrived.append(frame)
+        playout.tick()
+    return playout
+
+
+def test_a_telephone_knows_again_what_was_said_paused_and_left_unsaid() -> None:
+    noise = compose.rng("heard")
+    first, second = (noise.integers(0, 120, 6 * FRAME, "u1").tobytes() for _ in range(2))
+    frames = [first[at : at + FRAME] for at in range(0, len(first), FRAME)]
+    rising = bytes(40) + frames[3][40:]
+    both = first[5 * FRAME : 5 * FRAME + 40] + second[: FRAME - 40]
+    rest = second[FRAME - 40 : 2 * FRAME - 40]
+    found = heard_by_a_telephone([SILENCE, *frames[:3], SILENCE, rising, frames[4], both, rest, SILENCE], first, second)
+    assert found.busy == [False, True, True, True, False, True, True, True, True, False]
+    assert found.reached == {0: 5 * FRAME, 1: 2 * FRAME - 40}
+    assert found.left == 4 * FRAME + 40
+    assert not found.idle
+
+
+def test_figures_of_calls_over_rtp_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["turns", "--rtp", "--keep", "figures.toml"])
+    monkeypatch.setattr(program, "over_rtp", lambda *_: ())
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "--keep" in capsys.readouterr().err
+
+
+@needs_recordings
+def test_an_agent_hears_a_call_again_from_its_tapes() -> None:
+    assert cpu.spent(cpu.agent, cpu.taped(1))
+
+
+@pytest.mark.slow
+@needs_recordings
+def test_a_call_over_rtp_is_judged_as_one_on_virtual_time() -> None:
+    """The words reach the model, the reply is heard whole, and the gateway's ending is the caller's."""
+    with OverRtp(embedded=False) as gateway:
+        bench = Bench(Flux, place=gateway.place)
+        held = bench.call(dialogue(bench.clips(1)))
+    assert held.memory == [held.spoken[0].clip.text]
+    assert not held.ended
+    assert measures.fate(held, SHORT, 0, held.spoken[0].last, held.line.ticks).complete

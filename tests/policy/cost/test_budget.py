@@ -44,7 +44,7 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
         begun, leaves = loop.time(), asyncio.Event()
         context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), Watchers())
         context.info.answered = context.info.began
-        call: Any = SimpleNamespace(context=context, goodbye="Goodbye.", instead=instead)
+        call: Any = SimpleNamespace(context=context, goodbye="Goodbye.", instead=instead, all_hear=lambda: None)
         call_control = Told(leaves, **steered)
         context.conversation = SimpleNamespace(call_control=call_control)  # type: ignore[assignment]
 

@@ -7,14 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_live import OpenAILiveOptions
+from agent.providers.openai_realtime import OpenAIRealtimeOptions
 from agent.records import Used
 from sipgw.agents.agents import Agents
 from sipgw.agents.products import prices_of
+from sipgw.config.agent import AgentOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.options import OptionError, build
+from sipgw.config.registry import provider
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.cost.cost import Bill, Expenses, FurtherLeg
 from sipgw.policy.cost.prices import PriceTable, bound, packaged
@@ -201,7 +206,7 @@ def test_a_leg_that_took_the_place_of_the_first_is_charged_as_a_call_out() -> No
 
 @pytest.mark.faults("C1")
 def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
-    capped = GatewayConfig(
+    capped = GatewayConfig().having(
         cost=CostOptions(per_call=1),
         openai=OpenAIOptions(api_key="k", model="gpt-new"),
         elevenlabs=ElevenLabsOptions(api_key="k"),
@@ -217,6 +222,44 @@ def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
     assert Agents(replace(capped, prices=lines), {}).unpriced() == []
 
 
+@pytest.mark.parametrize(
+    ("model", "keyterms", "hourly"),
+    [
+        ("universal-streaming-english", (), 0.15),
+        ("universal-streaming-english", ("Rasheed",), 0.19),
+        ("universal-3-6-pro", ("Rasheed",), 0.45),
+    ],
+)
+def test_key_terms_cost_more_where_they_do(model: str, keyterms: tuple[str, ...], hourly: float) -> None:
+    product = provider("stt", "assemblyai").product(AssemblyAIOptions(model=model, keyterms=keyterms))
+    price = PriceTable(()).of("stt", product, "seconds", NOON)
+    assert price is not None and price.cost(3600) == pytest.approx(hourly)
+
+
+@pytest.mark.parametrize("model", ["gpt-transcribe", "whisper-9", ""])
+def test_a_model_that_only_transcribes_has_a_price_too(model: str) -> None:
+    realtime = OpenAIRealtimeOptions(api_key="k", transcription=model)
+    capped = GatewayConfig().having(
+        cost=CostOptions(per_call=1), agent=AgentOptions(realtime="openai"), openai_realtime=realtime
+    )
+    told = [
+        "no price of realtime openai/whisper-9 for seconds: caps count 0.6 for 60 of them; give it one in [[prices]]"
+    ]
+    assert Agents(capped, {}).unpriced() == (told if model == "whisper-9" else [])
+
+
+@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-9"])
+def test_a_model_that_only_calls_tools_has_a_price_too(model: str) -> None:
+    live = OpenAILiveOptions(api_key="k", backend=model)
+    capped = GatewayConfig().having(
+        cost=CostOptions(per_call=1), agent=AgentOptions(realtime="openai_live"), openai_live=live
+    )
+    told = Agents(capped, {}).unpriced()
+    assert [one.split(":")[0] for one in told] == [
+        f"no price of realtime openai/gpt-9 for {unit}" for unit in ("tokens_in", "tokens_out") if model == "gpt-9"
+    ]
+
+
 @pytest.mark.faults("C1")
 def test_phones_of_our_own_and_the_browser_cost_no_carrier() -> None:
     table = prices_of(GatewayConfig())
@@ -224,3 +267,28 @@ def test_phones_of_our_own_and_the_browser_cost_no_carrier() -> None:
         assert Bill(table, "in", "anna", NOON, name, NOON).cost(NOON + timedelta(hours=1)).most == 0
     own = GatewayConfig(trunks=(TrunkOptions("local", "peer", networks=("10.0.0.0/8",)),))
     assert Bill(prices_of(own), "in", "anna", NOON, "local", NOON).cost(NOON + timedelta(hours=1)).most == 60
+
+
+@pytest.mark.faults("C1")
+@pytest.mark.parametrize(
+    ("part", "known", "unknown"),
+    [
+        ("realtime", "openai/gpt-realtime-mini", "openai/gpt-realtime-3"),
+        ("realtime", "openai/gpt-live-transcribe", "openai/whisper-1"),
+        ("stt", "elevenlabs/scribe_v2_realtime", "elevenlabs/scribe_v2_realtime+keyterms"),
+    ],
+)
+def test_a_price_holds_for_no_model_that_it_does_not_name(part, known: str, unknown: str) -> None:
+    table, now = PriceTable(()), NOON + timedelta(days=9)
+    assert table.of(part, known, "seconds", now) is not None
+    assert table.of(part, unknown, "seconds", now) is None
+
+
+def test_the_price_of_the_fast_voices_is_not_that_of_models_to_come() -> None:
+    table = PriceTable(())
+    for kind in ("flash", "turbo"):
+        now, later = (
+            table.of("tts", f"elevenlabs/eleven_{kind}_{version}", "characters", NOON) for version in ("v2_5", "v3")
+        )
+        assert now and later
+        assert now.price < later.price

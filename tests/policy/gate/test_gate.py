@@ -13,7 +13,7 @@ from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.hook import HookError
 from sipgw.policy.gate.rules import Permit
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from tests.gate_world import ALWAYS, CALIFORNIA, TRUNKS, World, run
 
 
@@ -51,7 +51,7 @@ def test_a_call_that_every_rule_allows_is_permitted_and_written_down(world: Worl
         ("+447012345678", "us", "premium", "is a personal number: never dialled"),
         ("+870773111632", "us", "premium", "is a satellite or international service number: never dialled"),
         ("+881612345678", "us", "premium", "satellite"),
-        ("911", "us", "number", "too short or too long"),
+        ("911", "us", "emergency", "reaches the emergency number 911"),
         ("1001", "pbx", "number", "extensions of a PBX stand in [gate] extensions"),
         ("4155550100", "pbx", "number", "write it with + and the country code"),
     ],

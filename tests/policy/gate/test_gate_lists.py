@@ -8,7 +8,7 @@ from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.rules import Permit
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from tests.gate_world import ALWAYS, CALIFORNIA, World, run
 
 

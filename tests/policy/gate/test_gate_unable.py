@@ -11,7 +11,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import LONGEST, SOON, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from tests.gate_world import ALWAYS, CALIFORNIA, World, run
 
 SLOW = """

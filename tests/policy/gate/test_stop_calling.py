@@ -15,7 +15,7 @@ from sipgw.cli.main import app
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.stop_calling import ALREADY, DONE, UNKNOWN, stop_keys, stop_tools
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from tests.agent.holding import PERSONA, Setting, hold
 
 CALIFORNIA = "+14155550100"

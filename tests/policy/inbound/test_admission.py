@@ -24,7 +24,7 @@ ANNA = AccountOptions("anna", "annas password")
 BUREAU = AccountOptions("bureau", "bureaus password", trunk="office", networks=("10.9.9.9/32",))
 
 
-def door(*trunks: TrunkOptions, accounts: tuple[AccountOptions, ...] = (), **limits: float) -> Admission:
+def door(*trunks: TrunkOptions, accounts: tuple[AccountOptions, ...] = (), **limits: float | str) -> Admission:
     tokens = count(1)
     return Admission(AdmissionOptions(**limits), trunks, accounts, b"k" * 32, lambda: f"t{next(tokens)}")  # type: ignore[arg-type]
 
@@ -300,6 +300,32 @@ def test_a_gateway_that_is_late_takes_no_other_call_until_it_has_recovered() -> 
     assert ask(admission, CARRIER, now=7.0) == 503
     admission.capacity.calls[TRUNK.name] = 0
     assert ask(admission, CARRIER, now=8.0) is None, "one who is served slowly is better off than one who is not"
+
+
+def test_a_gateway_without_headroom_takes_no_other_call() -> None:
+    admission = door(TRUNK, max_calls="auto")
+    admission.capacity.calls[TRUNK.name] = 2
+    for _ in range(60):
+        admission.capacity.headroom.take(2, {"gateway": 0.5, "media 1": 0.94}, 1.0)
+    assert ask(admission, CARRIER) == 503
+    why = "the gateway has no headroom for another call: its process media 1 is busy 94% of the time"
+    assert admission.refusals.last[TRUNK.name].why == why
+    assert ask(admission, CARRIER, "OPTIONS") is None, "it is there; whoever asks must not give it up"
+    for _ in range(60):
+        admission.capacity.headroom.take(2, {"gateway": 0.2, "media 1": 0.2}, 1.0)
+    assert ask(admission, CARRIER) is None
+
+
+def test_a_number_in_the_configuration_is_in_the_place_of_the_headroom() -> None:
+    admission = door(TRUNK, max_calls=3)
+    admission.capacity.calls[TRUNK.name] = 2
+    for _ in range(60):
+        admission.capacity.headroom.take(2, {"gateway": 1.0}, 1.0)
+    assert ask(admission, CARRIER) is None
+    admission = door(TRUNK, max_calls="auto")
+    for _ in range(60):
+        admission.capacity.headroom.take(2, {"gateway": 1.0}, 1.0)
+    assert ask(admission, CARRIER) is None, "one who is served slowly is better off than one who is not"
 
 
 def test_no_password_shows() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.config.inbound import LimitOptions, PersonOptions
+from sipgw.config.inbound import LimitOptions, NumberLimit
 from sipgw.config.options import OptionError, build
 from sipgw.policy.inbound.limits import Caller, Declined, Limits, SpentToday
 
@@ -62,7 +62,7 @@ def test_calls_of_one_number_at_the_same_time() -> None:
 
 
 def test_the_number_of_a_person_who_speaks_is_busy() -> None:
-    limits = Limits(LimitOptions(people=(PersonOptions("+1415555019*"),)))
+    limits = Limits(LimitOptions(people=(NumberLimit("+1415555019*"),)))
     assert limits.admit(ANN, 0) is None
     declined = limits.admit(BOB, 0)
     assert declined

@@ -13,7 +13,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import LOCKED_OUT
-from sipgw.records.captures.explain import RULES, STATUSES, explain, findings
+from sipgw.records.captures.explain import MANY, REFUSED, RULES, STATUSES, explain, findings
 from sipgw.records.cdr.writer import INTERRUPTED
 
 CASES = [
@@ -21,6 +21,7 @@ CASES = [
     ("caller_hung_up", "caller: BYE (Q.850 cause=41 Temporary failure)", "The telephone network ended"),
     ("caller_hung_up", "caller: CANCEL", "gave up while it rang"),
     ("line_lost", "no sound arrived for 30 s", "No sound arrived from the other side"),
+    ("line_lost", "no sound arrived for 30 s; 900 packets came and were refused", "Sound came, but not from where"),
     ("line_lost", "network: session expired", "no longer answered session refreshes"),
     ("line_lost", "network: ACK timeout (the 200 was never acknowledged)", "never confirmed"),
     ("line_lost", "media process ended with status 1", "process that handles sound died"),
@@ -87,6 +88,8 @@ CASES = [
     ("ended_here", "by an operator", "Somebody here hung up"),
     ("cancelled", "it was cancelled here", "Somebody here ended"),
     ("voicemail", "", "answering machine"),
+    ("screened", "screen: it asks for a name; nobody came within 60 s", "call screen"),
+    ("no_person", "the menu repeats itself", "no person came"),
     ("gateway_stopped", "the gateway was stopped", "gateway was stopped"),
     ("interrupted", INTERRUPTED, "was killed, or its machine lost its power"),
     ("unheard_of", "callee: 503 (Service Unavailable)", "Overloaded"),
@@ -138,7 +141,7 @@ def known_options() -> set[tuple[str, str]]:
 
 
 def test_every_option_that_is_advised_exists() -> None:
-    advice = " ".join([rule.fix for rule in RULES] + [fix for _, fix in STATUSES.values()])
+    advice = " ".join([rule.fix for rule in RULES] + [fix for _, fix in [*STATUSES.values(), *REFUSED.values()]])
     advised = re.findall(r"\[\[?([a-z]+)\]\]? ([a-z_]+)", advice)
     assert len(advised) > 10
     assert set(advised) <= known_options()
@@ -236,6 +239,76 @@ def test_why_it_sounded_bad() -> None:
     assert "damaged" in bad.what and "8.0% loss" in bad.evidence[1]
 
 
+BEGAN = "2026-11-23T12:00:00+00:00"
+ZERO = 1_795_435_200.0
+"""The same in Unix time."""
+
+
+def source(reason: str = "foreign", packets: int = 267, **more: Any) -> dict[str, Any]:
+    one = {"host": "10.0.0.9", "port": 4002, "reason": reason, "packets": packets, "first": ZERO + 3, "last": ZERO + 8}
+    return one | {
+        name: ZERO + value if name in ("announced", "left", "first") else value for name, value in more.items()
+    }
+
+
+def of_sources(*sources: dict[str, Any], **more: Any) -> list[Any]:
+    return findings(whole(began=BEGAN, media={"refused_sources": list(sources)}, **more))
+
+
+@pytest.mark.parametrize(
+    ("one", "told", "shown"),
+    [(source(announced=8.5), "267 packets came from 10.0.0.9:4002, the address that a re-INVITE", "announced at 8.5 s"),
+     (source(announced=0, left=2), "which the call had been moved away from", "another address at 2.0 s"),
+     (source(announced_port=4000), "another port than the announced one", "port 4000 of that host was announced"),
+     (source(), "an address that no description has announced", "267 from 10.0.0.9:4002, 3.0 s to 8.0 s"),
+     (source("wrong_ssrc"), "a second stream", "3.0 s to 8.0 s"),
+     (source("wrong_type"), "a format that was not agreed", "3.0 s to 8.0 s"),
+     (source("unauthentic"), "not encrypted with the agreed keys", "3.0 s to 8.0 s"),
+     (source("malformed"), "were no RTP", "3.0 s to 8.0 s"),
+     (source(host="2001:db8::9"), "came from [2001:db8::9]:4002", "267 from [2001:db8::9]:4002")],
+)  # fmt: skip
+def test_refused_packets_are_told_with_cause_evidence_and_remedy(one: dict[str, Any], told: str, shown: str) -> None:
+    (found,) = of_sources(one)
+    assert told in found.what and "267 packets" in found.what
+    assert shown in found.evidence[0]
+    assert found.fix and found.bad
+
+
+def test_every_kind_of_refused_packets_has_been_told_above() -> None:
+    assert set(REFUSED) == {
+        "early",
+        "left",
+        "other_port",
+        "foreign",
+        "wrong_ssrc",
+        "wrong_type",
+        "unauthentic",
+        "malformed",
+    }
+
+
+def test_few_refused_packets_are_no_problem_and_some_are_meant_to_be_refused() -> None:
+    (few,) = of_sources(source(packets=MANY - 1, announced=0, left=2))
+    assert not few.bad and not few.fix and f"{MANY - 1} packets" in few.what
+    (one,) = of_sources(source(packets=1))
+    assert one.what.startswith("1 packet came")
+    assert of_sources(source("unexpected")) == [], "on hold"
+    assert findings(whole(began=BEGAN, media={"refused_sources": "a list that was too long …"})) == []
+
+
+def test_sources_of_the_same_kind_are_told_together() -> None:
+    (both,) = of_sources(source(packets=40), source(packets=30, port=4004))
+    assert both.what.startswith("70 packets came from 10.0.0.9:4002, 10.0.0.9:4004") and len(both.evidence) == 2
+
+
+def test_a_call_whose_sound_was_refused_is_not_told_to_open_its_ports() -> None:
+    (silent, refused) = of_sources(source(), quality=[[5.0, 0.0, 0.0, 0.0, 0.0, 0.1]] * 2)
+    assert "could not hear" in silent.what and silent.fix == refused.fix
+    given_up = explain({"kind": "line_lost", "cause": "no sound arrived for 30 s"}, (), {"refused_sources": [source()]})
+    assert "Sound came, but" in given_up.what and "267 packets came" in given_up.evidence[0]
+    assert "firewall" not in given_up.fix + silent.fix
+
+
 def test_what_failed() -> None:
     (failed,) = findings(whole(events=[{"t": 3.0, "kind": "failure", "text": "The tts failed: gone"}]))
     assert failed.evidence == ("3.0 s: The tts failed: gone",)
@@ -243,6 +316,8 @@ def test_what_failed() -> None:
 
 def test_the_table_is_written_for_people() -> None:
     table = tomllib.loads((Path(__file__).parents[3] / "sipgw/records/captures/endings.toml").read_text())
+    for entry in table["refused"]:
+        assert "{where}" in entry["what"] and entry["what"].startswith("{packets}") and entry["fix"].endswith(".")
     for entry in [*table["ending"], *table["status"]]:
         for text in (entry["what"], entry.get("fix", "")):
             assert not text or ((text[0].isupper() or text[0] in "[`") and text.endswith((".", "?"))), text

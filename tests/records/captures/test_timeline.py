@@ -18,6 +18,7 @@ from agent.records import (
     ToolRun,
     ToolStarted,
     Turn,
+    TurnDecided,
     TurnEnded,
 )
 from media.process.channel import Quality
@@ -31,6 +32,8 @@ from sipgw.events import (
     CallTransferred,
     Disposition,
     Event,
+    PartyChanged,
+    PartySaid,
     Watchers,
 )
 from sipgw.records.artifacts.artifact import Artifacts
@@ -42,7 +45,7 @@ from sipgw.records.captures.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TU
 from sipgw.records.captures.timelines import Timelines
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 
@@ -71,6 +74,9 @@ def test_everything_stands_in_it_in_seconds_since_the_call_began() -> None:
         (CallMeasured("c@1", NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06)), 106.5),
         (report(ProviderFailed("tts", "gone")), 107.0),
         (CallTransferred("c@1", NOW, "sip:desk@pbx", True, 200, "OK"), 108.0),
+        (PartyChanged("c@1", NOW, "anna", "sip:anna@pbx", "whisper"), 108.1),
+        (PartySaid("c@1", NOW, "anna", "Offer ten percent.", "agent", False), 108.2),
+        (PartyChanged("c@1", NOW, "anna", "sip:anna@pbx", ""), 108.3),
         (ENDED, 110.0),
     ]
     versions = set()
@@ -84,9 +90,20 @@ def test_everything_stands_in_it_in_seconds_since_the_call_began() -> None:
     assert said["marks"] == [2.0, 2.2, None, None, 2.75, 2.8]
     assert said["latency_ms"]["total"] == 800
     assert made["quality"] == [[6.5, 4.2, 0.01, 0.003, 0.02, 0.06]]
-    kinds = ["answered", "tool", "tool", "interrupted", "failure", "transfer", "ended"]
+    kinds = ["answered", "tool", "tool", "interrupted", "failure", "transfer", "party", "party", "party", "ended"]
+    texts = [event["text"] for event in made["events"] if event["kind"] == "party"]
+    assert texts[0] == "anna (sip:anna@pbx): whispers to the agent" and texts[2].endswith("has left the call")
+    assert texts[1].startswith("anna, to the agent (not told") and texts[1].endswith(": Offer ten percent.")
     assert [event["kind"] for event in made["events"]] == kinds
     json.dumps(made)
+
+
+def test_every_decision_about_turns_stands_in_it_with_its_evidence_at_its_time() -> None:
+    timeline = Timeline(BEGAN, 100.0)
+    told = {3.0: "paused: voice 0.93 for 180 ms, echo −31 dB", 4.5: "ended: silence 420 ms, expected digits 6 of 10"}
+    for at, evidence in told.items():
+        timeline.tell(report(TurnDecided("pause", evidence)), 100.0 + at)
+    assert {event["t"]: event["text"] for event in timeline.as_dict(None)["events"]} == told
 
 
 @pytest.mark.faults("H8")

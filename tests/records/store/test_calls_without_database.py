@@ -16,7 +16,8 @@ from sqlalchemy.exc import OperationalError
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.records import StoreOptions
 from sipgw.records.cdr import writer
-from sipgw.records.store import CallRecord, Store
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord
 from tests.callee import callee, rejecting
 from tests.cdr_events import START, add_call
 from tests.cloud import Cloud

@@ -11,7 +11,7 @@ from pathlib import Path
 from sipgw.config.config import GatewayConfig
 from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.outbound.jobs import Jobs
-from sipgw.records.store import CallFilter
+from sipgw.records.store.calls import CallFilter
 from tests.callee import callee, rejecting
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import until

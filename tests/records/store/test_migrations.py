@@ -15,16 +15,27 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from sipgw.config.records import StoreOptions
 from sipgw.outbound.jobs import Jobs
-from sipgw.records.store import Base, CallFilter, Store, StoreError, schema
-from sipgw.records.store.engine import _prepare
+from sipgw.records.store import engine, schema
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.engine import _UPGRADING, StoreError
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import Base
+from tests.databases import prepare
 from tests.waiting import HANG
 
 FIRST = Path(__file__).parents[2] / "data" / "store" / "first-release.db"
 """Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
+
+
+@pytest.fixture(autouse=True)
+def migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No database of these tests is a copy."""
+    monkeypatch.setattr(engine, "_prepare", prepare)
 
 
 @pytest.fixture
@@ -138,15 +149,33 @@ def test_a_database_of_a_newer_release_is_told_in_one_line(first: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [("x", "x", "x", "x"), ("a", "b", "c")], ids=["one database", "one each"])
+def test_gateways_of_one_process_may_open_new_databases_at_once(tmp_path: Path, names: tuple[str, ...]) -> None:
     async def run():
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as tasks:
-            for _ in range(4):
-                tasks.create_task(opened())
+            for name in names:
+                tasks.create_task(opened(name))
 
-    async def opened():
-        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+    async def opened(name: str):
+        async with Store(StoreOptions(str(tmp_path / f"{name}.db"))) as store:
             assert await store.calls(CallFilter()) == []
+
+    asyncio.run(run())
+
+
+def test_an_opening_that_is_cancelled_lets_the_next_one_open(tmp_path: Path) -> None:
+    async def run():
+        async def opened(name: str):
+            async with Store(StoreOptions(str(tmp_path / f"{name}.db"))) as store:
+                assert await store.calls(CallFilter()) == []
+
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as tasks:
+            dropped = [tasks.create_task(opened(name)) for name in "ab"]
+            while not _UPGRADING.locked():
+                await asyncio.sleep(0)
+            for task in dropped:
+                task.cancel()
+            tasks.create_task(opened("c"))
 
     asyncio.run(run())
 
@@ -159,7 +188,7 @@ def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
 
             def make(path: str = path, together: Barrier = together) -> None:
                 together.wait(HANG)
-                _prepare(path)
+                prepare(path)
 
             for made in [threads.submit(make) for _ in range(4)]:
                 made.result(20)
@@ -183,3 +212,10 @@ def test_every_module_that_declares_tables_is_known() -> None:
         if "__tablename__ =" in path.read_text()
     }
     assert declaring == set(schema.DECLARED)
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    """Whoever opens a database that is up to date does not load it."""
+    assert list(schema.revisions()) == [
+        one.revision for one in ScriptDirectory.from_config(schema.config()).walk_revisions()
+    ]

@@ -15,8 +15,10 @@ from sipgw.records.artifacts import artifact, folders, hosts, retention
 from sipgw.records.artifacts.files import PACKETS, file_name
 from sipgw.records.artifacts.folders import MARK, Folders
 from sipgw.records.artifacts.retention import forget, purge
-from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.records.store.artifact_states import ArtifactKind
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.engine import StoreError
+from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from tests.cdr_events import START
 from tests.cdr_events import artifact as row

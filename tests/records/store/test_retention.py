@@ -23,9 +23,10 @@ from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.files import BUNDLE, ENDING, file_name
 from sipgw.records.artifacts.folders import MARK, Folders
 from sipgw.records.artifacts.retention import Removed, forget, purge
-from sipgw.records.store import CallFilter, CallRecord, EventRecord, Store
 from sipgw.records.store.artifact_states import ArtifactKind
-from sipgw.records.store.tables import ArtifactRecord
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ArtifactRecord, CallRecord, EventRecord
 from sipgw.web.accounts import Accounts
 from tests.cdr_events import START, add_call, artifact
 from tests.gate_world import CALIFORNIA, World

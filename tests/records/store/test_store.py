@@ -12,7 +12,10 @@ from agent.tools import Toolbox
 from sipgw.agents.orders import order_tools
 from sipgw.config.agent import AgentOptions
 from sipgw.config.records import StoreOptions
-from sipgw.records.store import CallFilter, CallRecord, Store, StoreError
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.engine import StoreError
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord
 from tests.cdr_events import START, add_call
 
 

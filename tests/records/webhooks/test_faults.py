@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from sipgw.bounds import FULL
 from sipgw.config.records import StoreOptions, WebhookOptions
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
 from tests.cdr_events import START, a_call

@@ -21,7 +21,7 @@ from sipgw.records.artifacts.retention import expire_webhooks
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
-from sipgw.records.store import Store
+from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import os
 import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ class Faults:
     sound: str = "echo"
     """``echo`` (encrypted, if the description has ``{crypto}``), ``keys`` (an echo under other keys), ``none``,
     ``deaf`` (sends, reports everything lost), ``mute`` (reports, sends nothing), ``lossy`` (an echo,
-    reports every fifth packet lost), ``plain``."""
+    reports every fifth packet lost), ``plain``, ``elsewhere`` (an echo from another host)."""
     mangle: Mangle = lambda response: response
     """A SIP-ALG on the way of responses."""
     loops: Callable[[bytes], bytes] | None = None
@@ -69,6 +70,10 @@ class Sound(asyncio.DatagramProtocol):
             return
         if self.way in ("echo", "keys", "lossy"):
             self.transport.sendto(self.srtp.protect(data) if self.srtp else data, addr)
+        if self.way == "elsewhere":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.bind(("127.0.9.42", 0))
+                other.sendto(data, addr)
         if self.way in ("deaf", "plain"):
             self.transport.sendto(rtp.build(0, False, packet.sequence, packet.timestamp, 7, b"\xff" * 160), addr)
         if self.way in ("deaf", "mute", "lossy") and packet.sequence % 5 == 1:

@@ -80,6 +80,7 @@ async def of_two(first: Faults, second: Faults, options: Callable[..., TrunkOpti
             return found, one.port
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("second", "expected"), [(200, set()), (None, {"reach.backup"})])
 @on_loop
 async def test_servers_that_stand_in_for_the_first_one_are_asked_too(second: int | None, expected: set[str]) -> None:
@@ -87,12 +88,14 @@ async def test_servers_that_stand_in_for_the_first_one_are_asked_too(second: int
     assert ids(found) == expected, found
 
 
+@pytest.mark.slow
 @on_loop
 async def test_servers_that_answer_no_options_are_not_called_gone() -> None:
     found, _ = await of_two(Faults(options=None), Faults(options=None), trunk)
     assert ids(found) == {"options.silent"}, found
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_first_server_that_is_gone_is_told_and_the_next_one_examined() -> None:
     found, gone = await of_two(Faults(options=None, register="silent"), Faults(register="gone"), trunk)

@@ -1,8 +1,9 @@
 """Providers with a wrong key, a wrong format, nothing to say: the strict fakes and one request to each."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -10,18 +11,23 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.cartesia_sonic import CartesiaTtsOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_realtime import OpenAIRealtimeOptions
+from agent.providers.provider import Provider
 from agent.ulaw import to_linear
-from sipgw.config.agent import AgentOptions
+from sipgw.config import registry
+from sipgw.config.agent import AgentOptions, LanguageOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.doctor import providers
+from sipgw.tools.doctor.finding import good
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.elevenlabs import FakeElevenLabs
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.relay import RelayServer, answers, text
 from tests.tools.doctor.broken import on_loop
 
 VOICES = Path("sipgw/demo_voice")
@@ -32,6 +38,7 @@ async def examined(config: GatewayConfig) -> dict[str, str]:
     return {one.about.split()[0]: one.id async for one in providers.examine(config)}
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_sound_cascade_and_wrong_keys() -> None:
     async with (
@@ -40,7 +47,7 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
         FakeElevenLabs(key="xi", sound=lambda text: SOUND) as tts,
         FakeElevenLabs(key="xi", sound=lambda text: to_linear(SOUND)) as noise,
     ):
-        good = GatewayConfig(
+        good = GatewayConfig().having(
             assemblyai=AssemblyAIOptions(api_key="aai", url=stt.url),
             openai=OpenAIOptions(api_key="sk", url=llm.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", url=tts.url),
@@ -51,14 +58,13 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
         assert found["assemblyai"] == "provider.ok"
         assert found["openai"] == "provider.ok"
         assert found["elevenlabs"] == "provider.ok"
-        other = replace(good.elevenlabs, url=noise.url)
-        spoken = replace(good, elevenlabs=other, agent=AgentOptions(stt="local", llm="local"))
+        other = replace(good.table("elevenlabs"), url=noise.url)
+        spoken = good.having(elevenlabs=other, agent=AgentOptions(stt="local", llm="local"))
         assert await examined(spoken) == {"elevenlabs": "provider.format"}
-        wrong = replace(
-            good,
-            assemblyai=replace(good.assemblyai, api_key="no"),
-            openai=replace(good.openai, api_key="no"),
-            elevenlabs=replace(good.elevenlabs, api_key="no"),
+        wrong = good.having(
+            assemblyai=replace(good.table("assemblyai"), api_key="no"),
+            openai=replace(good.table("openai"), api_key="no"),
+            elevenlabs=replace(good.table("elevenlabs"), api_key="no"),
         )
         found = await examined(wrong)
         assert found == dict.fromkeys(("assemblyai", "openai", "elevenlabs"), "provider.key")
@@ -73,13 +79,13 @@ async def test_the_embedded_providers_are_not_asked() -> None:
 @on_loop
 async def test_speech_to_speech_says_a_sentence() -> None:
     async with FakeOpenAIRealtime(key="k") as fake:
-        config = GatewayConfig(
+        config = GatewayConfig().having(
             agent=AgentOptions(realtime="openai"), openai_realtime=OpenAIRealtimeOptions(api_key="k", url=fake.url)
         )
         with patch("tests.fakes.realtime_server.sound_of", lambda text: SOUND):
             assert await examined(config) == {"openai": "provider.ok"}
         assert await examined(config) == {"openai": "provider.format"}, "the fake's own sound is no speech"
-        wrong = replace(config, openai_realtime=OpenAIRealtimeOptions(api_key="no", url=fake.url))
+        wrong = config.having(openai_realtime=OpenAIRealtimeOptions(api_key="no", url=fake.url))
         assert await examined(wrong) == {"openai": "provider.key"}
         assert await examined(GatewayConfig(agent=AgentOptions(realtime="openai"))) == {"providers": "provider.missing"}
 
@@ -167,7 +173,7 @@ async def test_stt_that_refuse_in_the_session_are_a_finding(monkeypatch: pytest.
     monkeypatch.setattr(providers, "AFTER", 0.0)
     monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
     monkeypatch.setattr(providers, "made", lambda config, part, name: Fickle())
-    assert (await providers._examined(GatewayConfig(), "stt", "assemblyai")).id == "provider.key"
+    assert (await providers.examined(GatewayConfig(), "stt", "assemblyai")).id == "provider.key"
 
 
 def test_what_takes_too_long_is_told() -> None:
@@ -181,3 +187,60 @@ async def test_a_provider_without_a_key_is_a_finding() -> None:
     found = [one async for one in providers.examine(GatewayConfig(agent=AgentOptions(tts="cartesia")))]
     assert [one.id for one in found] == ["provider.missing"]
     assert "CARTESIA_API_KEY" in found[0].fix
+
+
+@on_loop
+async def test_the_voices_of_languages_are_asked_with_their_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def note(config: GatewayConfig, part: str, name: str) -> Any:
+        section = registry.provider(part, name).section
+        asked.append((part, name, config.table(section).language))
+        return good("provider.ok", name, "")
+
+    monkeypatch.setattr(providers, "examined", note)
+    german = LanguageOptions("de", tts="cartesia", voice_id="anna")
+    config = GatewayConfig(agent=AgentOptions(stt="local", llm="local", tts="elevenlabs")).having(
+        languages=(LanguageOptions("en"), german, replace(german, code="fr")),
+        elevenlabs=ElevenLabsOptions(api_key="xi"),
+        cartesia_tts=CartesiaTtsOptions(api_key="c"),
+    )
+    assert len(await examined(config)) == 2
+    assert asked == [("tts", "elevenlabs", "en"), ("tts", "cartesia", "de")]
+
+
+@on_loop
+async def test_a_provider_of_others_needs_no_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def note(config: GatewayConfig, part: str, name: str) -> Any:
+        return good("provider.ok", name, "")
+
+    @dataclass(frozen=True)
+    class Plain:
+        api_key: str = ""
+
+    record = Provider("plain", "tts", Plain, lambda options: None)
+    monkeypatch.setattr(providers, "examined", note)
+    monkeypatch.setattr(registry, "provider", lambda part, name: record)
+    config: Any = SimpleNamespace(table=lambda section: Plain())
+    assert (await providers._recorded(config, "tts", "plain", tmp_path)).id == "provider.ok"
+
+
+@on_loop
+async def test_a_server_of_ones_own_is_told_of_a_call() -> None:
+    local = AgentOptions(stt="local", llm="openai", tts="local", brain_parameters={"shop": "{{business}}"})
+
+    async def found(url: str) -> dict[str, str]:
+        options = OpenAIOptions(api_key="never asked")
+        return await examined(GatewayConfig(agent=replace(local, brain=url)).having(openai=options))
+
+    async with RelayServer(answers({"setup": [text("Welcome.")]})) as server:
+        url = server.url
+        assert await found(url) == {"127.0.0.1": "provider.ok"}
+        (setup,) = server.messages
+        assert setup["customParameters"] == {"shop": "Acme Store"}
+        await server.until(lambda: server.sessions[0].ended)
+    assert await found(url) == {"127.0.0.1": "provider.unreachable"}
+    async with RelayServer(answers({"setup": [1008]})) as server:
+        assert await found(server.url) == {"127.0.0.1": "provider.refused"}
+    async with RelayServer(answers({}), refuse_status=401) as server:
+        assert await found(server.url) == {"127.0.0.1": "provider.key"}

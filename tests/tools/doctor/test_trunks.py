@@ -109,6 +109,7 @@ async def test_calls_and_registrations_may_go_to_different_hosts() -> None:
     assert {"options.ok", "register.ok"} <= {one.id for one in found}
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_carrier_that_is_silent_to_one_method_only() -> None:
     async with broken(Faults(options=None)) as carrier:
@@ -119,6 +120,7 @@ async def test_a_carrier_that_is_silent_to_one_method_only() -> None:
         assert ids(await diagnosed(trunk(carrier.place), patience=SOME)) == {"register.silent"}
 
 
+@pytest.mark.slow
 @on_loop
 async def test_an_alg_that_changes_the_branch_leaves_answers_that_nobody_asked_for() -> None:
     async with broken(Faults(mangle=via(branch="z9hG4bKother"))) as carrier:
@@ -150,6 +152,7 @@ CALLS = [
     (Faults(sound="deaf"), {"audio.dead-out"}),
     (Faults(sound="plain"), {"audio.unsure-out"}),
     (Faults(sound="lossy"), {"audio.lossy"}),
+    (Faults(sound="elsewhere"), {"audio.other-source"}),
     (Faults(sdp=G729), {"call.answer"}),
     (Faults(sdp=PCMA_ONLY + "a=sendonly\r\n"), {"call.held"}),
     (Faults(invite=(488, "Not Acceptable Here")), {"call.codec"}),
@@ -195,7 +198,7 @@ async def test_a_call_on_a_trunk_that_wants_its_sound_encrypted(faults: Faults, 
         found = await diagnosed(peer(carrier.place, srtp="required"), number="600")
     assert ids(found) == expected, found
     if not expected:
-        assert "our own signal among them" in found[-1].evidence
+        assert "the gateway's own signal among them" in found[-1].evidence
 
 
 @on_loop
@@ -224,6 +227,7 @@ async def test_a_call_that_is_not_ours_is_refused_and_says_nothing_of_ours() -> 
         assert [(one.about, one.id) for one in found if one.id.startswith("alg.body")] == [("a", "alg.body-ok")]
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_closed_port_a_silent_one_and_one_that_only_speaks_tcp() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:

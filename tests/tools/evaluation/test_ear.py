@@ -157,7 +157,7 @@ class ScriptedServer(FakeOpenAI):
 def test_the_command_of_the_documentation_judges_an_openai_compatible_server(
     how: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over HTTP, SIP and RTP; of two dialogues, since each takes its time."""
+    """Over HTTP, SIP and RTP; of two dialogues that are short with either replies, since each takes its time."""
     page = (Path(__file__).parents[3] / "docs" / "eval.md").read_text().partition("## By ear")[2]
     (options, *_), (words, *_) = (
         re.findall(pattern, page, re.MULTILINE | re.DOTALL)
@@ -165,7 +165,7 @@ def test_the_command_of_the_documentation_judges_an_openai_compatible_server(
     )
     (tmp_path / "openai.toml").write_text(options)
     monkeypatch.chdir(tmp_path)
-    calls = tuple(one for one in SET.calls if one.name in ("an amount of money", "goodbye"))
+    calls = tuple(one for one in SET.calls if one.name in ("an amount of money", "is it a machine?"))
     monkeypatch.setattr(command, "read_set", lambda path: replace(read_set(path), calls=calls))
 
     async def judge() -> Any:

@@ -297,6 +297,7 @@ def test_the_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told in screen.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_answer_is_one_line_and_status_2() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as closed:
         closed.bind(("127.0.0.1", 0))

@@ -25,7 +25,8 @@ from sipgw.config.people import PersonOptions
 from sipgw.config.records import CaptureOptions
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.bundles.bundle import Bundle, read_bundle
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.checks import DROP
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer

@@ -88,6 +88,7 @@ def test_nothing_is_seen_of_calls_that_are_not_to_be_kept(tmp_path: Path) -> Non
     holding(tmp_path, CaptureOptions(), Scene(greeted, ScriptedProviders(ANSWERS)), look)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [True, False])
 def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
     async def look(gateway: ScriptedGateway, call: str) -> None:

@@ -87,6 +87,7 @@ async def test_a_nat_that_forgets_the_way_takes_another_port_and_loses_what_is_s
             one.transport.close()
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
     """The gateway hears and speaks through the strict fakes; the caller and the network are the simulator's."""

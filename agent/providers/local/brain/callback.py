@@ -34,9 +34,13 @@ class Callback:
     def dictated(self, digits: str, *, correcting: bool) -> "Callback":
         """With further `digits`: a whole number replaces, a few continue; when `correcting` they replace its ending.
 
-        A number that grows beyond `LONGEST` is forgotten, so that it is asked again.
+        What is longer than `LONGEST` because it was said twice counts once. A number that grows beyond is forgotten,
+        so that it is asked again.
         """
         plain = digits.lstrip("+")
+        half, odd = divmod(len(plain), 2)
+        if len(plain) > LONGEST and not odd and plain[:half] == plain[half:]:
+            digits, plain = digits[:-half], plain[:half]
         if len(plain) >= SHORTEST:
             phone = digits
         elif correcting and self.phone_complete:

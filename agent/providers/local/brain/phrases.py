@@ -1,8 +1,11 @@
 """What the brain says, and how it knows from the words that were heard what it has asked."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from agent.turn_taking.expect import Expected
 
 
 class Ask(Enum):
@@ -22,7 +25,7 @@ class Call(NamedTuple):
     """A tool to call, its arguments still unchecked against the tool's schema."""
 
     name: str
-    arguments: dict[str, str]
+    arguments: dict[str, Any]
 
 
 class ScriptedReply(NamedTuple):
@@ -31,6 +34,8 @@ class ScriptedReply(NamedTuple):
     sentences: tuple[str, ...]
     ask: Ask | None = None
     call: Call | None = None
+    expect: Expected | None = None
+    """The kind of answer that the question wants, if its turn-taking should know."""
 
 
 QUESTIONS = {
@@ -71,9 +76,9 @@ def question_heard(text: str) -> Ask | None:
     return next((ask for ask, pattern in _HEARD if re.search(pattern, plain)), None)
 
 
-def abilities(tools: frozenset[str]) -> str:
-    """One sentence that says what this agent can do with the tools it has."""
-    known = [text for name, text in ABILITIES.items() if name in tools]
+def abilities(tools: frozenset[str], own: Sequence[str] = ()) -> str:
+    """One sentence that says what this agent can do with the tools it has, its `own` ones first."""
+    known = [*own, *(text for name, text in ABILITIES.items() if name in tools)]
     if not known:
         return "On this line I can only talk to you and end the call."
     if len(known) > 1:

@@ -7,7 +7,10 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
+from agent.history import INTERRUPTED, RUNNING
 from agent.providers.local.brain.numbers import separated
+from agent.providers.local.brain.parameters import OwnTool, listed
+from agent.tools import CONFIRM
 
 MAX_VALUE = 160
 """Characters of one value that are spoken."""
@@ -121,3 +124,116 @@ def _day(text: str) -> date | None:
         return datetime.fromisoformat(text).date()
     except ValueError:
         return None
+
+
+class Outcome(Enum):
+    """What became of a run of an owner's tool."""
+
+    DONE = "it has a result"
+    ASKS_CONSENT = "not done: the caller must say yes first"
+    RUNNING = "still running"
+    INTERRUPTED = "given up, since the caller went on"
+    REFUSED = "its arguments do not fit its types"
+    FAILED = "it failed"
+
+
+_INTERNAL = re.compile(
+    r"it failed \(|no answer within|there is no tool|it was (?:not begun|broken off)|[\[{}\\]|https?:"
+)
+_UNKNOWN = re.compile(r"it is not known whether it was done")
+_SAID = ("say", "message", "answer", "text", "summary", "sentence")
+_DONE = re.compile(
+    r"(?:ok|okay|done|success|true|noted|sent|saved|added|updated|changed|cancell?ed|booked|created)\.?$"
+)
+LISTED = 4
+"""Entries of a list that are spoken."""
+
+
+def outcome(result: object) -> Outcome:
+    """What became of the run with that `result`."""
+    if not isinstance(result, Mapping):
+        return Outcome.DONE
+    if result == json.loads(RUNNING):
+        return Outcome.RUNNING
+    if result == json.loads(INTERRUPTED):
+        return Outcome.INTERRUPTED
+    if result.get("status") == CONFIRM:
+        return Outcome.ASKS_CONSENT
+    error = result.get("error")
+    if error:
+        return Outcome.REFUSED if str(error).startswith("wrong arguments") else Outcome.FAILED
+    return Outcome.FAILED if result.get("ok") is False or result.get("success") is False else Outcome.DONE
+
+
+def regret(error: str) -> str:
+    """The error of a tool for the caller: its own words if they are meant for people."""
+    if _UNKNOWN.search(error):
+        return "I am sorry, I do not know whether that was done."
+    words = spoken(error)
+    if not words or _INTERNAL.search(error):
+        return "I am sorry, that did not work just now."
+    return f"I am sorry: {words}."
+
+
+def said(value: object) -> str:
+    """An argument for the ear: rows of digits one by one."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4,}", value):
+        return separated(value)
+    if isinstance(value, str) and (clock := re.fullmatch(r"([0-9]{2}):([0-9]{2}):00", value)):
+        hour, minute = map(int, clock.groups())
+        return f"{hour % 12 or 12}{f' {minute:02}' if minute else ''} {'a.m.' if hour < 12 else 'p.m.'}".rstrip(".")
+    return f"{value:g}" if isinstance(value, float) else spoken(value)
+
+
+def tool_sentences(tool: OwnTool, arguments: Mapping[str, Any], result: object) -> list[str]:
+    """The result of an owner's tool in plain sentences, with the arguments that it was about."""
+    about = ", ".join(said(value) for value in list(arguments.values())[:3] if not isinstance(value, bool))
+    if isinstance(result, Mapping):
+        told = next((result[key] for key in _SAID if isinstance(result.get(key), str)), None)
+        rows = next((value for value in result.values() if isinstance(value, list) and value), None)
+        if told is None and rows is None and result:
+            return _facts(tool, arguments, about, result)
+        result = told or rows
+    if isinstance(result, bool):
+        answer = "yes" if result else "no"
+        return [_capital(f"{about}: {answer}." if about else f"{answer}.")]
+    if result is None or (isinstance(result, str | list) and not result):
+        return [f"I found nothing for {about}." if about else "I found nothing."]
+    if isinstance(result, str):
+        words = result.strip()[: MAX_VALUE * 2]
+        if _DONE.match(words.lower()):
+            return _done(tool, about)
+        return [words if words.endswith((".", "!", "?")) else f"{spoken(words)}."]
+    rows = result if isinstance(result, list) else [result]
+    entries = [one for one in map(_entry, rows[:LISTED]) if one] or ["done" if rows is not result else "nothing"]
+    more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
+    return [f"{_capital(about) or 'There is'}: {listed(entries, 'and')}{more}."]
+
+
+def _entry(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{spoken(key)} {said(one)}" for key, one in list(value.items())[:3] if spoken(one))
+    return said(value)
+
+
+def _facts(tool: OwnTool, arguments: Mapping[str, Any], about: str, result: Mapping[str, Any]) -> list[str]:
+    """What an object tells beyond the arguments."""
+    echoed = {said(value).lower() for value in arguments.values()}
+    facts = []
+    for key, value in list(result.items())[:40]:
+        name, text = str(key).lower(), _entry(value)
+        if text and not _SILENT.search(name) and text.lower() not in echoed and not _DONE.match(text.lower()):
+            facts.append(text if name in ("result", "value", "status", "answer") else f"{spoken(name)[:40]}: {text}")
+    if not facts:
+        return _done(tool, about)
+    if len(facts) == 1:
+        return [_capital(f"{about}, {facts[0]}." if about else f"{facts[0]}.")]
+    return [f"{_capital(one)}." for one in (about, *facts[: MAX_DETAILS + 1]) if one]
+
+
+def _done(tool: OwnTool, about: str) -> list[str]:
+    return [f"That is done: {about or tool.name.replace('_', ' ')}."]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -6,6 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.llm import ToolSchema
+from agent.providers.local.brain.parameters import OwnTool, own_tool
+
+SCRIPTED: dict[str, frozenset[str]] = {
+    "get_order_status": frozenset({"order_number"}),
+    "schedule_callback": frozenset({"phone_number", "when", "topic"}),
+    "transfer_to_human": frozenset({"reason", "to"}),
+    "hang_up": frozenset({"reason"}),
+    "stop_calling": frozenset({"phone_number"}),
+    "emergency": frozenset(),
+}
+"""The tools of the script, and the parameters that it can fill: one of that name that needs others is the owner's."""
+_SILENT = frozenset({"expect", "wait", "collect", "collect_digits", "switch_language", "hand_over", "report_verdict"})
+"""Tools of the conversation that no caller asks for in words that this brain understands."""
 
 
 class Tools:
@@ -13,18 +26,28 @@ class Tools:
 
     def __init__(self, schemas: Sequence[ToolSchema]) -> None:
         self._parameters: dict[str, Mapping[str, Any]] = {}
+        own: dict[str, OwnTool] = {}
         for schema in schemas:
             function = schema.get("function") if isinstance(schema, Mapping) else None
             if isinstance(function, Mapping) and isinstance(function.get("name"), str):
                 parameters = function.get("parameters")
                 self._parameters[function["name"]] = parameters if isinstance(parameters, Mapping) else {}
+                if not _is_scripted(function["name"], self._parameters[function["name"]]):
+                    found = own_tool(schema)
+                    if found is not None:
+                        own[found.name] = found
         self.names = frozenset(self._parameters)
+        self.own = tuple(own.values())
+        """The tools of the agent's owner."""
 
-    def arguments(self, name: str, offered: Mapping[str, str]) -> str | None:
+    def arguments(self, name: str, offered: Mapping[str, Any]) -> str | None:
         """The JSON arguments for `name` out of what is `offered`; None when the tool is missing or they cannot fit.
 
-        What the schema does not know is left out; numbers are converted where the schema wants a number.
+        What the schema does not know is left out; numbers are converted where the schema wants a number. Those of an
+        owner's tool were made for it.
         """
+        if any(one.name == name for one in self.own):
+            return json.dumps(offered)
         parameters = self._parameters.get(name)
         if parameters is None:
             return None
@@ -38,6 +61,12 @@ class Tools:
             if value is not None:
                 chosen[key] = value
         return json.dumps(chosen) if all(key in chosen for key in required) else None
+
+
+def _is_scripted(name: str, parameters: Mapping[str, Any]) -> bool:
+    required = parameters.get("required")
+    fills = SCRIPTED.get(name, frozenset())
+    return name in _SILENT or (name in SCRIPTED and (not isinstance(required, list) or fills.issuperset(required)))
 
 
 def _converted(value: str, schema: Any) -> str | int | float | None:

@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from agent.providers.local.brain.days import DATED, MONTHS
 from agent.providers.local.brain.numbers import MAX_TEXT, runs
 
 LONE_DIGIT_WORDS = 4
@@ -26,7 +27,7 @@ _ATOMS = re.compile(
     rf"|(?:at|after|before|around|about|by|until) {_HOUR}{_MINUTES} ?{_HALF}"
     rf"|(?:at|after|before|around|about|by|until) {_HOUR}{_MINUTES}(?! ?[0-9])(?! (?:zero|oh|one|two|three|four"
     r"|five|six|seven|eight|nine|double|triple)\b)"
-    r"|after (?:work|lunch|school)|[0-9]{1,2}:[0-9]{2}"
+    rf"|after (?:work|lunch|school)|[0-9]{{1,2}}:[0-9]{{2}}|{DATED}"
     r")(?![a-z0-9])",
 )
 _LINK = re.compile(
@@ -78,7 +79,7 @@ def slots(text: str) -> Slots:
     if pressed:
         digits = re.sub("[^0-9]", "", "".join(match.group(1) for match in KEYPAD.finditer(plain)))
         return Slots(digits, "", "", None, True, KEYPAD.sub(" ", plain).strip(), plain)
-    start, end = _time_span(plain)
+    start, end = time_span(plain)
     outside = plain[:start] + " " * (end - start) + plain[end:]
     numbers = [run for run in runs(outside) if len(run.digits) > 1 or _stands_alone(plain)]
     longest = max(numbers, key=lambda run: len(run.digits), default=None)
@@ -88,7 +89,7 @@ def slots(text: str) -> Slots:
     topic = _TOPIC.search(outside)
     return Slots(
         longest.digits if longest else "",
-        re.sub(_DAY, lambda day: day.group().capitalize(), plain[start:end].strip(" ,.")),
+        as_said(plain[start:end]),
         " ".join(topic.group("topic").split()) if topic else "",
         answer(plain),
         False,
@@ -102,7 +103,12 @@ def _stands_alone(plain: str) -> bool:
     return len(re.findall(r"[a-z0-9']+", plain)) <= LONE_DIGIT_WORDS
 
 
-def _time_span(plain: str) -> tuple[int, int]:
+def as_said(when: str) -> str:
+    """A time in lower case as it is written: weekdays and months with a capital."""
+    return re.sub(rf"{_DAY}|{'|'.join(MONTHS)}", lambda name: name.group().capitalize(), when.strip(" ,."))
+
+
+def time_span(plain: str) -> tuple[int, int]:
     """Where the time stands in `plain`: the first expression and what is linked to it."""
     start = end = 0
     for match in _ATOMS.finditer(plain):

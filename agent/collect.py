@@ -1,0 +1,150 @@
+"""Forms while talking: types for the parameters of tools, whose values the caller has to confirm.
+
+``def book(when: PhoneDate, mail: PhoneEmail)``: the model writes down what it has heard. With a value that is not valid
+nothing runs, and the model is told what to ask. What is valid is said back to the caller, and runs once they have
+agreed; a corrected part is said back alone. One mechanism for all tools, cascades and speech to speech: `Collector`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, Field, create_model
+from pydantic.fields import FieldInfo
+
+from agent.consent import Consent, Question
+from agent.forms.fields import Address, Amount, Card, Email, FormField, FormSetting, Moment, Name, Phone, Postal
+from agent.forms.form import FieldEvent, FieldState, Form, Part
+from agent.secrets import Secret
+from agent.turn_taking.expect import OPEN, Expected, Kind
+
+PhoneEmail = Annotated[str, Email()]
+"""An address of e-mail in lower case."""
+PhoneName = Annotated[str, Name()]
+"""A person's name."""
+PhoneNumber = Annotated[str, Phone()]
+"""A telephone number in E.164."""
+PhoneAmount = Annotated[Decimal, Amount()]
+"""An amount of money, in hundredths."""
+PhoneDate = Annotated[datetime, Moment()]
+"""A date and time to come, aware."""
+PhoneAddress = Annotated[Address, Postal()]
+"""A postal address."""
+PhoneCard = Annotated[Secret, Card()]
+"""A card's number, which only the tool reads: ``card.reveal()``."""
+
+COLLECT = "collect"
+SAY_BACK = "If the caller corrects a part, call it again with only that changed. Spell for them what is spelled here."
+REFUSED = "Not done: the caller said no. Ask what is wrong with it, and call the tool again with that corrected."
+WRITTEN = "take this down"
+
+
+@lru_cache(256)
+def collected(arguments: type[BaseModel]) -> Mapping[str, FormField]:
+    """The parameters that are fields of a form, by name."""
+    found = {name: _field_of(one.metadata) or _field_of(_nested(one)) for name, one in arguments.model_fields.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _nested(one: FieldInfo) -> Iterable[Any]:
+    """What the parts of a union are annotated with."""
+    return (meta for part in get_args(one.annotation) for meta in get_args(part))
+
+
+def _field_of(metadata: Iterable[Any]) -> FormField | None:
+    return next((one for one in metadata if isinstance(one, FormField)), None)
+
+
+def expectations(arguments: type[BaseModel]) -> list[Expected]:
+    """What the parameters are, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``, or by their fields."""
+    named = [one for field in arguments.model_fields.values() for one in field.metadata if isinstance(one, Expected)]
+    return [*named, *(one.expected for one in collected(arguments).values() if one.expected is not OPEN)]
+
+
+@lru_cache(256)
+def one_by_one(tools: tuple[type[BaseModel], ...]) -> type[BaseModel] | None:
+    """All fields of a form that these arguments have, each optional; None if there are none."""
+    fields: dict[str, Any] = {}
+    for arguments in tools:
+        for name in collected(arguments):
+            one = arguments.model_fields[name]
+            if not isinstance(collected(arguments)[name], Card):
+                hint: Any = Annotated[one.annotation, *one.metadata] if one.metadata else one.annotation
+                fields.setdefault(name, (hint | None, Field(None, description=one.description)))
+    return create_model(COLLECT, **fields) if fields else None
+
+
+class Collector:
+    """The forms of one call: what its tools are given is checked and confirmed before they run."""
+
+    def __init__(self) -> None:
+        self.setting = FormSetting()
+        """By what values are read."""
+        self.expect: Callable[[Expected], None] = lambda expected: None
+        """Is told what the agent is about to ask for."""
+        self._form = Form()
+        self._question: Question | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def wrong(self, arguments: type[BaseModel], parameter: str) -> None:
+        """The value of a parameter was not valid: the agent is going to ask for it."""
+        if field := collected(arguments).get(parameter):
+            self.expect(field.expected)
+
+    async def missing(self, values: BaseModel, given: Mapping[str, Any], consent: Consent) -> dict[str, Any] | None:
+        """What the model is told to do before a tool may run with `values`; None when the caller has confirmed them.
+
+        `given` are the values as the tool gets them. Raises `ValueError` for one that is wrong.
+        """
+        setting = self.setting
+        parts: list[Part] = []
+        for name, field in collected(type(values)).items():
+            if given[name] is not None:
+                field.verify(given[name])
+                said = field.parts(given[name], setting)
+                parts += [Part(name, field.kind, part, text) for part, text in said.items()]
+        if not parts and type(values).__name__ == COLLECT:
+            raise ValueError("nothing was given; give what the caller has said")
+        async with self._one_at_a_time:
+            return await self._ask(parts, dict(collected(type(values))), consent) if parts else None
+
+    async def _ask(self, parts: list[Part], fields: dict[str, FormField], consent: Consent) -> dict[str, Any] | None:
+        form = self._form
+        form.take(FieldEvent.GIVEN, parts)
+        if self._question is not None and (asked := form.asked(parts)):
+            await self._judge(parts, asked, fields, self._question, consent)
+        if any(form.state(one) is FieldState.REFUSED for one in parts):
+            return {"status": REFUSED}
+        left = form.ask(parts)
+        if not left:
+            self._question = None
+            return None
+        self._question = consent.question()
+        self.expect(Expected(Kind.YES_NO))
+        return {"say_back": {f"{one.field} {one.name}".strip(): one.said for one in left}, "hint": SAY_BACK}
+
+    async def _judge(
+        self,
+        parts: list[Part],
+        asked: tuple[Part, ...],
+        fields: dict[str, FormField],
+        question: Question,
+        consent: Consent,
+    ) -> None:
+        """Take what the caller answered to the last question."""
+        form, setting = self._form, self.setting
+
+        def heard(said: str) -> bool:
+            return all(fields[one.field].stands(one.said, said, setting) for one in asked)
+
+        if form.is_corrected(parts):
+            said = consent.said_since(question)
+            form.take(FieldEvent.SPOKEN, [one for one in asked if fields[one.field].stands(one.said, said, setting)])
+            return
+        told = {f"{one.field} {one.name}".strip(): one.said for one in asked}
+        verdict = await consent.answer(question, WRITTEN, told, heard)
+        if verdict is not None:
+            form.answered(parts, agreed=verdict)

@@ -1,0 +1,235 @@
+"""The tools of an agent's owner, as their JSON schemas describe them: what each parameter wants to hear."""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+from agent.llm import ToolSchema
+
+MOST_PARAMETERS = 12
+"""Parameters of one tool that are looked at."""
+MOST_CHOICES = 30
+
+
+class Form(Enum):
+    """What the value of a parameter looks like in speech."""
+
+    CHOICE = "one of a few"
+    YES_NO = "yes or no"
+    NUMBER = "a number"
+    DIGITS = "a row of digits"
+    EMAIL = "an address of e-mail"
+    DATE = "a date, as ISO 8601 writes it"
+    CLOCK = "a time of day, as ISO 8601 writes it"
+    MOMENT = "date and time, as ISO 8601 writes them"
+    WHEN = "day or time in the caller's words"
+    NAME = "a person's name"
+    PLACE = "a place"
+    SENTENCE = "a whole sentence"
+    THING = "any words"
+
+
+class Parameter(NamedTuple):
+    """One parameter of a tool."""
+
+    name: str
+    form: Form
+    description: str
+    required: bool
+    schema: Mapping[str, Any]
+    choices: tuple[str, ...] = ()
+    length: int | None = None
+    """How many digits there are, if that is known."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of name and description."""
+        return words_in(f"{self.name} {self.description}")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the number has no fraction."""
+        return self.schema.get("type") == "integer"
+
+    @property
+    def question(self) -> str:
+        """What the caller is asked for it, by its description: "Please tell me how many people."."""
+        told = re.split(r"(?<=[^.])[.;:(?\n]", self.description.strip())[0].strip()[:100]
+        told = _lowered(told) or self.name.replace("_", " ").strip() or "value"
+        if self.form is Form.YES_NO:
+            return f"Please say yes or no: {told.removeprefix('whether ')}."
+        listed_too = 1 < len(self.choices) <= 6 and not any(one.lower() in told.lower() for one in self.choices)
+        article = "" if _BEGUN.match(told) else "the "
+        return f"Please tell me {article}{told}{f': {listed(self.choices)}' if listed_too else ''}."
+
+
+class OwnTool(NamedTuple):
+    """A tool that is no part of the brain's script."""
+
+    name: str
+    description: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the description, without its full stop."""
+        return re.split(r"(?<=\w)[.!?](?:\s|$)|\n", self.description.strip())[0].strip(" .")[:120]
+
+    @property
+    def ability(self) -> str:
+        """What it does, to go on after "I can"."""
+        words = self.summary.split()
+        if not words or not re.fullmatch(r"[A-Za-z][a-z-]+", words[0]):
+            return f"help you with {self.name.replace('_', ' ')}"
+        verb = words[0].lower()
+        if verb.endswith("s") and not verb.endswith(("ss", "us")):  # "Finds a book"
+            verb = re.sub(r"(?<=[sxh])e$", "", verb[:-1])
+        if verb in _TOLD and len(words) > 1:
+            return " ".join(["tell you", *words[1:]])
+        if verb in ("the", "a", "an", "this", "it", "information", "all"):
+            return f"help you with {self.name.replace('_', ' ')}"
+        return " ".join([verb, *words[1:]])
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words that tell what it is about: borders of what a caller names, not the name itself."""
+        about = f"{self.name} {self.summary} " + " ".join(f"{one.name} {one.description}" for one in self.parameters)
+        return words_in(about)
+
+    def get(self, name: str) -> Parameter | None:
+        """The parameter of that name."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+
+_BEGUN = re.compile(
+    r"(?:the|an?|your|his|her|their|its|how|what|which|whom?|when|where|why|whether|for|in|at|on)\b", re.IGNORECASE
+)
+"""How a description begins that takes no article."""
+_TOLD = frozenset({"get", "return", "fetch", "retrieve", "tell", "give", "obtain"})
+_HINTS = (
+    (Form.EMAIL, frozenset({"email", "mail"})),
+    (Form.DIGITS, frozenset({"number", "code", "digits", "zip", "postcode", "phone", "telephone", "pin", "id"})),
+    (Form.WHEN, frozenset({"time", "day", "date", "when", "weekday", "hour", "birthday", "birthdate"})),
+    (Form.PLACE, frozenset({
+        "city", "town", "country", "street", "address", "district", "station", "location", "region", "airport", "place",
+        "origin", "destination",
+    })),
+    (Form.SENTENCE, frozenset({
+        "message", "note", "reason", "fault", "problem", "complaint", "comment", "feedback", "question", "issue",
+    })),
+    (Form.NAME, frozenset({
+        "name", "person", "customer", "guest", "surname", "colleague", "employee", "recipient", "whom", "caller",
+    })),
+)  # fmt: skip
+_NO_NAME = re.compile(r"\b(?:name|title) of (?:the|an?) (?!(?:reservation|booking|customer|guest|person|caller)\b)")
+
+
+def words_in(text: str) -> frozenset[str]:
+    """The words of `text` in lower case."""
+    return frozenset(re.findall(r"[a-z]+", text.lower().replace("e-mail", "email")))
+
+
+def listed(items: tuple[str, ...] | list[str], last: str = "or") -> str:
+    """Items for the ear: "a, b or c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def own_tool(schema: ToolSchema) -> OwnTool | None:
+    """What `schema` describes; None if its values cannot be said (a required object) or it is malformed."""
+    function = schema.get("function") if isinstance(schema, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        return None
+    parameters = function.get("parameters")
+    parameters = parameters if isinstance(parameters, Mapping) else {}
+    properties = parameters.get("properties")
+    properties = properties if isinstance(properties, Mapping) else {}
+    required = parameters.get("required")
+    required = required if isinstance(required, list) else []
+    known = parameters.get("$defs")
+    known = known if isinstance(known, Mapping) else {}
+    found = []
+    for name, described in list(properties.items())[:MOST_PARAMETERS]:
+        one = _parameter(str(name), described, known, required=name in required)
+        if one is None and name in required:
+            return None
+        if one is not None:
+            found.append(one)
+    return OwnTool(function["name"], str(function.get("description") or ""), tuple(found))
+
+
+def _parameter(name: str, schema: Any, known: Mapping[str, Any], *, required: bool) -> Parameter | None:
+    if not isinstance(schema, Mapping):
+        return None
+    description = str(schema.get("description") or "")
+    schema = _plain(schema, known)
+    description = description or str(schema.get("description") or "")
+    kind, choices = schema.get("type"), _choices(schema)
+    form = Form.CHOICE
+    length = None
+    if not choices:
+        match kind:
+            case "boolean":
+                form = Form.YES_NO
+            case "integer" | "number":
+                form = Form.NUMBER
+            case "string":
+                form = _form(name, description, schema)
+                length = _digits(schema)
+            case _:
+                return None
+    return Parameter(name, form, description, required, schema, choices, length)
+
+
+def _plain(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`schema` without a reference, and of several types the first that is not null."""
+    for _ in range(3):
+        for key in ("anyOf", "oneOf", "allOf"):
+            branches = schema.get(key)
+            if isinstance(branches, list):
+                plain = [one for one in branches if isinstance(one, Mapping) and one.get("type") != "null"]
+                schema = plain[0] if plain else {}
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            found = known.get(reference.rpartition("/")[2])
+            schema = found if isinstance(found, Mapping) else {}
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        return {**schema, "type": next((one for one in kinds if one != "null"), "string")}
+    return schema
+
+
+def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    members = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    if not isinstance(members, list) or not all(isinstance(one, str) for one in members):
+        return ()
+    return tuple(members[:MOST_CHOICES])
+
+
+def _form(name: str, description: str, schema: Mapping[str, Any]) -> Form:
+    written = {"email": Form.EMAIL, "date": Form.DATE, "time": Form.CLOCK, "date-time": Form.MOMENT}
+    if schema.get("format") in written:
+        return written[str(schema["format"])]
+    if _digits(schema):
+        return Form.DIGITS
+    own, told = words_in(name.replace("_", " ")), words_in(description)
+    for words in (own, told):  # the name decides before the description
+        for form, hints in _HINTS:
+            if words & hints:
+                if form is Form.NAME and words is told and _NO_NAME.search(description.lower()):
+                    return Form.THING
+                if form is Form.DIGITS and words is told and not re.search(r"\b(?:number|code)\b", description.lower()):
+                    continue
+                return form
+        if words is own and own & {"title", "film", "book", "item", "product", "text", "query", "medicine", "dish"}:
+            return Form.THING
+    return Form.THING
+
+
+def _digits(schema: Mapping[str, Any]) -> int | None:
+    found = re.fullmatch(r"\^?(?:\[0-9\]|\\d)\{(\d{1,2})\}\$?", str(schema.get("pattern") or ""))
+    return int(found.group(1)) if found else None
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text

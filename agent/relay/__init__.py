@@ -1,0 +1,1 @@
+"""An agent's own server as its brain, in the messages of ConversationRelay: it thinks, we hold the call."""

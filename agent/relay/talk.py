@@ -1,0 +1,182 @@
+"""How far the talk with an agent's own server is: what was asked, what it owes, what waits to be followed.
+
+Servers tell neither which prompt a token answers nor that they have stopped: what comes after an interruption until
+their ``last``, the next prompt or key is taken for the rest of the reply that was broken off.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from agent.providers.websocket import Socket
+from agent.relay import messages as wire
+
+LONGEST = 20_000
+"""Characters of one reply; the rest is not spoken."""
+WAITING = 1000
+"""Tokens and commands that wait to be followed; more are refused."""
+
+
+class Cycle(Enum):
+    """What the server owes."""
+
+    IDLE = "nothing"
+    ASKED = "an answer to a prompt"
+    TALKING = "the rest of a reply"
+    CUT = "the end of a reply that was broken off, which nobody is to hear"
+    REASKED = "an answer to a prompt, and before it perhaps that end"
+    OVER = "nothing more: it has ended the session"
+
+
+class Signal(Enum):
+    """What changes that."""
+
+    PROMPT = "the caller's words are sent"
+    KEY = "a key is sent, which may be answered as if unasked"
+    TOKEN = "text has come"  # noqa: S105  no secret
+    LAST = "the end of a reply has come"
+    BREAK = "the caller broke the reply off"
+    END = "the server has ended the session"
+
+
+_C, _S = Cycle, Signal
+CYCLES: dict[tuple[Cycle, Signal], Cycle] = {
+    (_C.IDLE, _S.PROMPT): _C.ASKED,
+    (_C.IDLE, _S.TOKEN): _C.TALKING,
+    (_C.ASKED, _S.TOKEN): _C.TALKING,
+    (_C.ASKED, _S.LAST): _C.IDLE,
+    (_C.ASKED, _S.BREAK): _C.CUT,
+    (_C.TALKING, _S.PROMPT): _C.ASKED,
+    (_C.TALKING, _S.LAST): _C.IDLE,
+    (_C.TALKING, _S.BREAK): _C.CUT,
+    (_C.CUT, _S.PROMPT): _C.REASKED,
+    (_C.CUT, _S.KEY): _C.IDLE,
+    (_C.CUT, _S.LAST): _C.IDLE,
+    (_C.REASKED, _S.TOKEN): _C.TALKING,
+    (_C.REASKED, _S.LAST): _C.ASKED,
+    (_C.REASKED, _S.BREAK): _C.CUT,
+    **{(cycle, _S.END): _C.OVER for cycle in Cycle},
+}
+"""A missing cell means that nothing changes."""
+
+
+class Uninterrupted(NamedTuple):
+    """What follows is not to be interrupted."""
+
+
+Command = wire.Command | Uninterrupted
+"""What is to be done in its place among the words."""
+PASSING = (wire.Token, wire.Play, Uninterrupted)
+"""What is dropped with a reply that is broken off; all else is followed in any case."""
+
+
+@dataclass
+class Talk:
+    """One session, and how far the talk in it is. Sans-IO but for its socket."""
+
+    socket: Socket | None = None
+    queue: deque[wire.Token | Command] = field(default_factory=deque)
+    cycle: Cycle = Cycle.IDLE
+    asked: tuple[int, str] = (0, "")
+    """How often the caller had spoken when the last prompt was sent, and what of that turn it has been told."""
+    sent: str = ""
+    """The text of the reply, as it came."""
+    length: int = 0
+    language: str = ""
+    """That of the last token, if it told one."""
+    preemptible: bool = False
+    """Whether what it has sent last gives way to what it sends next."""
+    preempts: bool = False
+    """Whether what it sends now takes the place of what it has sent before."""
+    held: bool = False
+    """Whether the reply is not to be interrupted from some place on."""
+    malformed: int = 0
+    given_up: str = ""
+    """Why it is not to be had again; empty if it is."""
+    reader: object | None = None
+    """The reply that takes what comes."""
+    begun: list[Command] = field(default_factory=list)
+    """Commands that a reply has taken and not followed yet."""
+    come: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a connection."""
+        return self.socket is not None and self.socket.is_open
+
+    def step(self, signal: Signal) -> None:
+        """Take a signal: see `CYCLES`."""
+        self.cycle = CYCLES.get((self.cycle, signal), self.cycle)
+
+    def ended(self, reader: object) -> bool:
+        """Whether nothing more is to come for this reply, because it was broken off or nothing is owed to it."""
+        return self.reader is not reader or self.cycle in (Cycle.IDLE, Cycle.CUT, Cycle.OVER)
+
+    def wants(self, said: Sequence[str]) -> bool:
+        """Whether a prompt is due: not while there is something to follow that nobody has asked for."""
+        ends = any(isinstance(one, wire.End) for one in self.queue)
+        return bool(said) and not ends and (bool(self._untold(said)) or not self.queue)
+
+    def ask(self, said: Sequence[str]) -> str:
+        """The words of the next prompt: what of the caller's turns none has told, or all of the last one again."""
+        words = self._untold(said) or said[-1]
+        self.asked = len(said), said[-1]
+        self.sent, self.length, self.held = "", 0, False
+        self._part()
+        self.step(Signal.PROMPT)
+        return words
+
+    def _untold(self, said: Sequence[str]) -> str:
+        turns, told = self.asked
+        return (said[-1].removeprefix(told) if turns == len(said) else said[-1]).strip()
+
+    def token(self, token: wire.Token) -> None:
+        """Take text. Raises `agent.relay.messages.RelayFault` once for a reply that is too long."""
+        before = self.length
+        if token.text:
+            if self.cycle is Cycle.IDLE:  # it speaks unasked
+                self.sent, self.length, before = "", 0, 0
+                self._part()
+            if self.cycle is not Cycle.CUT:
+                self.begins(token)
+            self.step(Signal.TOKEN)
+            self.length += len(token.text)
+            if self.cycle is not Cycle.CUT and before < LONGEST:
+                self._speak(token)
+        if token.last:
+            self.step(Signal.LAST)
+        if before <= LONGEST < self.length:
+            raise wire.RelayFault(f"a reply has at most {LONGEST} characters; the rest is not spoken")
+
+    def _part(self) -> None:
+        """Another reply begins a sentence of its own."""
+        if self.queue or self.reader is not None:
+            self.queue.append(wire.Token("\n", last=False))
+
+    def begins(self, item: wire.Token | wire.Play) -> None:
+        """Something to be heard has come."""
+        if self.cycle is Cycle.IDLE:
+            self.preempts, self.held = self.preemptible, False
+        self.preemptible = item.preemptible
+        if not item.interruptible and not self.held:
+            self.held = True
+            self.queue.append(Uninterrupted())
+
+    def _speak(self, token: wire.Token) -> None:
+        if token.language and token.language != self.language:
+            self.queue.append(wire.SwitchLanguage(token.language))
+        self.language = token.language
+        self.sent += token.text
+        self.queue.append(token)
+
+    def break_off(self) -> None:
+        """The caller broke the reply off: nobody is to hear the rest of it, but what is to be done is done."""
+        self.step(Signal.BREAK)
+        kept = [one for one in (*self.begun, *self.queue) if not isinstance(one, PASSING)]
+        self.begun.clear()
+        self.queue = deque(kept)
+        self.reader = None
+        self.come.set()

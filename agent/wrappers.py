@@ -1,0 +1,94 @@
+"""Providers around another provider: they forward everything, and a subclass changes what it is about."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from agent.llm import LanguageModel
+from agent.stt import SpeechToText, SttEvent
+from agent.tts import TextToSpeech
+from agent.turn_taking.expect import OPEN, Expected
+
+
+class SttWrapper:
+    """STT around `stt`. See `SpeechToText` for its methods."""
+
+    def __init__(self, stt: SpeechToText) -> None:
+        self._stt = stt
+
+    @property
+    def name(self) -> str:
+        """The present name of the other one."""
+        return self._stt.name
+
+    @property
+    def ends_turns(self) -> bool:
+        """Forwarded, as all that follows."""
+        return self._stt.ends_turns
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds."""
+        return self._stt.longest_silence
+
+    async def open(self) -> None:
+        """Open it."""
+        await self._stt.open()
+
+    def send_audio(self, ulaw: bytes) -> None:
+        """Send mu-law sound."""
+        self._stt.send_audio(ulaw)
+
+    def expect(self, said: str, wanted: Expected = OPEN) -> None:
+        """Give the hints."""
+        self._stt.expect(said, wanted)
+
+    def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
+        """Give the language and the words."""
+        self._stt.set_language(language, keyterms)
+
+    def follow_voice(self, speaking: bool | None, ago: float) -> None:
+        """Tell whether the caller speaks."""
+        self._stt.follow_voice(speaking, ago)
+
+    def events(self) -> AsyncIterator[SttEvent]:
+        """Yield its events."""
+        return self._stt.events()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._stt.close()
+
+
+class LlmWrapper:
+    """A model around `llm`; a subclass has the `reply`."""
+
+    def __init__(self, llm: LanguageModel) -> None:
+        self._llm = llm
+
+    @property
+    def name(self) -> str:
+        """The present name of the other one."""
+        return self._llm.name
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._llm.close()
+
+
+class TtsWrapper:
+    """A voice around `tts`; a subclass has the `speak`."""
+
+    def __init__(self, tts: TextToSpeech) -> None:
+        self._tts = tts
+
+    @property
+    def name(self) -> str:
+        """The present name of the other one."""
+        return self._tts.name
+
+    async def open(self) -> None:
+        """Open it."""
+        await self._tts.open()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._tts.close()

@@ -1,0 +1,3 @@
+{{- define "sipgw.labels" -}}
+app: {{ .Release.Name }}
+{{- end }}

@@ -1,0 +1,175 @@
+/* The state of the packet path, shared with Python: each struct is the base of the Python class of the same name, whose
+ * slots in `fallback.py` are its members here. Python and C read and write the same fields, so none is ever copied over. */
+#ifndef SIPGW_FAST_STATE_H
+#define SIPGW_FAST_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+    FRAME = 160,        /* samples of 20 ms: media.g711.FRAME */
+    CHUNK_MAX = 800,    /* media.process.worker_channel.CHUNK_MAX */
+    HEADER = 12,        /* bytes of an RTP header without sources and extension */
+    PACKET_MAX = 1500,  /* media.rtp.packet.MAX_PACKET */
+    SOUND_MAX = 480,    /* bytes of sound in one packet that C takes (60 ms) */
+    LEVELS_KEPT = 50,   /* media.session.sent_levels.KEPT */
+    LEVELS_SPARE = 1,   /* media.session.sent_levels.SPARE */
+    LEVEL_SILENT = 127, /* media.session.sent_levels.SILENT */
+    ALAW = 256,         /* media.session.session.ALAW */
+    MAX_DROPOUT = 3000, /* media.rtp.receiver_stats.MAX_DROPOUT */
+};
+#define RATE 8000.0      /* media.g711.RATE */
+#define SKEW 0.001       /* media.jitter.buffer.SKEW */
+#define QUIET_FIRST 0.060 /* media.jitter.gap_filler.QUIET_WAIT */
+#define QUIET_LAST 0.200
+#define BACKLOG (8 << 20) /* media.process.worker.BACKLOG */
+
+/* An object of the packet path that another one refers to. `hot` is the same object if it is of the C type that belongs
+ * there, else NULL. */
+typedef struct {
+    PyObject *any;
+    void *hot;
+} Ref;
+
+/* What `ref` refers to; NULL if it was not set or cleared, or is of another type: then C leaves the call to Python. */
+static inline void *
+hot(const Ref *ref)
+{
+    return (void *)ref->any == ref->hot ? ref->hot : NULL;
+}
+
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} Place;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *address;
+    double at;
+    long long last;
+    char settled;
+    PyObject *known; /* the address that `place` was made of, for sockets of the family `known_family` */
+    int known_family;
+    socklen_t length; /* of `place`; 0 if C cannot tell it */
+    Place place;
+} Source;
+
+typedef struct {
+    PyObject_HEAD
+    double transit, jitter;
+    long long highest, packets;
+} ReceiverStats;
+
+typedef struct {
+    PyObject_HEAD
+    long long received;
+    double longest_stall;
+} JitterStats;
+
+typedef struct {
+    PyObject_HEAD
+    double sound_at, spread, usual;
+    long long inserted;
+    char in_step;
+    int length;     /* of `sound` */
+    PyObject *last; /* the last sound if it is longer than `sound` has room for, else NULL */
+    unsigned char sound[SOUND_MAX];
+} GapFiller;
+
+typedef struct {
+    PyObject_HEAD
+    Ref stats, filler;
+    PyObject *waiting, *begins_with;
+    long long sequence, timestamp;
+    double heard_at, sound_at, ahead;
+} JitterBuffer;
+
+typedef struct {
+    PyObject_HEAD
+    Ref source, received, jitter;
+    PyObject *listener, *tones, *next;
+    long long ssrc;
+    double heard_at;
+    char fresh;
+} Inbound;
+
+typedef struct {
+    PyObject_HEAD
+    long long slot, ssrc, sequence, timestamp;
+    char first;
+} RtpSender;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *queue, *edge;
+    long long utterance, samples, offset, finished, told;
+    char paused, sounding;
+} Playout;
+
+typedef struct {
+    PyObject_HEAD
+    char active;
+} DigitSender;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *ambience, *thinking;
+} Backdrop;
+
+typedef struct {
+    PyObject_HEAD
+    Ref backdrop;
+    int count;
+    unsigned char levels[LEVELS_KEPT];
+} SentLevels;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *data, *addresses;
+    long long length;
+} Block;
+
+typedef struct {
+    PyObject_HEAD
+    Ref block;
+    double until;
+    long long full; /* bytes above which a block is full */
+    char muted, headers;
+} Tap;
+
+typedef struct {
+    PyObject_HEAD
+    int sent, received; /* the payload type, with ALAW if it is that; -1 for none */
+} Agreed;
+
+typedef struct {
+    PyObject_HEAD
+    Ref agreed, inbound, playout, digits, sent_levels, sender;
+    PyObject *srtp, *relay, *recording, *live;
+} RtpSession;
+
+typedef struct {
+    PyObject_HEAD
+    Ref session, tap;
+    double watch_at;
+    long long number;
+    int chunk_size, waiting; /* `waiting`: bytes of `chunk` */
+    int fd;                  /* descriptor of its sound, set by FastPath.add; of use only if FastPath has it, too */
+    char heard;
+    unsigned char chunk[CHUNK_MAX];
+} Channel;
+
+int add_types(PyObject *module);
+PyTypeObject *channel_type(void);
+int take_levels(SentLevels *queue, int frames, unsigned char *levels);
+void push_level(SentLevels *queue, unsigned char level);
+int add_path(PyObject *module);
+
+#endif

@@ -1,0 +1,93 @@
+"""Packets of one call that were refused, by source and reason: bounded, for strangers send them too. Sans-IO."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from media.rtp.source import Address
+
+MOST = 8
+"""Sources and reasons that are remembered; packets of further ones are only counted."""
+ANNOUNCED = 8
+"""Addresses of signalling that are remembered, the latest."""
+Reason = Literal["foreign", "wrong_ssrc", "wrong_type", "unauthentic", "unexpected", "malformed"]
+"""The counter that such a packet increases: see `media.session.inbound.Counts` and `media.rtp.srtp.SrtpCounts`."""
+
+
+@dataclass(slots=True)
+class _Refused:
+    packets: int
+    first: float
+    last: float
+
+
+@dataclass(slots=True)
+class _Announced:
+    since: float
+    left: float | None = None
+
+
+class RefusedSources:
+    """The refused packets of one call. Times that come in are on the owner's clock."""
+
+    __slots__ = ("_announced", "_epoch", "_others", "_sources")
+
+    def __init__(self, epoch: float = 0.0) -> None:
+        """`epoch` is the Unix time at which the owner's clock was 0."""
+        self._epoch = epoch
+        self._sources: dict[tuple[Address, Reason], _Refused] = {}
+        self._announced: dict[Address, _Announced] = {}
+        self._others = 0
+
+    def announce(self, address: Address, now: float) -> None:
+        """Signalling names `address` as the one that sound comes from now."""
+        for one, place in self._announced.items():
+            if one != address and place.left is None:
+                place.left = now
+        place = self._announced.pop(address, _Announced(now))
+        place.left = None
+        self._announced[address] = place
+        if len(self._announced) > ANNOUNCED:
+            del self._announced[next(iter(self._announced))]
+
+    def note(self, sender: Address, reason: Reason, now: float) -> None:
+        """A packet from `sender` was refused. A source of one packet makes room for another: a scan fills nothing."""
+        refused = self._sources.get((sender, reason))
+        if refused is not None:
+            refused.packets += 1
+            refused.last = now
+            return
+        if len(self._sources) >= MOST:
+            single = next((key for key, one in self._sources.items() if one.packets == 1), None)
+            self._others += 1
+            if single is None:
+                return
+            del self._sources[single]
+        self._sources[sender, reason] = _Refused(1, now, now)
+
+    def stats(self) -> dict[str, Any]:
+        """``refused_sources``: those with the most packets first, with Unix times of the first and the last packet; of
+        an address that signalling has named ``announced``, the time of that, and ``left``, when it named another one;
+        of another port of a host that it has named ``announced_port``. ``refused_others``: packets of sources that
+        found no room. Nothing if nothing was refused.
+        """
+        if not self._sources:
+            return {}
+        ordered = sorted(self._sources.items(), key=lambda item: -item[1].packets)
+        refused = [
+            {"host": host, "port": port, "reason": reason, "packets": one.packets}
+            | {"first": self._unix(one.first), "last": self._unix(one.last)}
+            | self._known((host, port))
+            for ((host, port), reason), one in ordered
+        ]
+        return {"refused_sources": refused} | ({"refused_others": self._others} if self._others else {})
+
+    def _known(self, address: Address) -> dict[str, float]:
+        place = self._announced.get(address)
+        if place is None:
+            port = next((port for host, port in reversed(self._announced) if host == address[0]), None)
+            return {} if port is None else {"announced_port": port}
+        left = {} if place.left is None else {"left": self._unix(place.left)}
+        return {"announced": self._unix(place.since)} | left
+
+    def _unix(self, at: float) -> float:
+        return round(at + self._epoch, 3)

@@ -1,0 +1,185 @@
+"""Vectors of questions and passages: by the embedded sentence encoder, or by a service."""
+
+import asyncio
+import base64
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from agent.errors import ProviderError
+from agent.meter import CHARACTERS_PER_TOKEN
+from agent.pool import Pool
+from agent.providers.local.brain.intents import load_encoder
+from agent.providers.openai_client import ModelClient, OpenAIOptions
+from agent.records import Used
+from sipgw.agents.knowledge.index import Vectors
+from sipgw.agents.knowledge.reader import Child
+from sipgw.agents.knowledge.requirements import service_of
+from sipgw.config.config import AgentConfig
+
+QUESTIONS = Pool("questions to documents", workers=1, waiting=32)
+"""For the embedded encoder: one question takes it some milliseconds."""
+READING = Pool("reading documents", workers=1, waiting=16)
+"""For folders and what is made of their files: seconds to minutes."""
+BATCH = 64
+"""Texts that are encoded together."""
+LIMIT = 60.0
+"""Seconds for a batch of passages, for which nobody waits: after that it hangs."""
+LARGEST = 2048
+"""Characters of one text that are encoded."""
+ANSWER = 0.6
+"""Seconds that a service has for the vectors of a question."""
+KEPT = 500
+"""Questions whose vectors are kept."""
+REST = 20.0
+"""Seconds in which a service that has failed is not asked for a question."""
+
+Report = Callable[[Used], None]
+
+
+class Encoder(Protocol):
+    """Makes unit vectors of texts."""
+
+    name: str
+    """What it is, for the rows: vectors of different encoders cannot be compared."""
+    product: str
+    """What is paid for, as ``"openai/text-embedding-3-small"``; empty: it costs nothing."""
+    payer: str
+    """A digest of the key that pays; empty: none does."""
+    width: int
+    """Numbers of a vector; 0: not known yet."""
+
+    async def passages(self, texts: Sequence[str], report: Report) -> Vectors:
+        """The vectors of passages. Raises `ProviderError`."""
+        ...
+
+    async def question(self, texts: Sequence[str], report: Report) -> Vectors:
+        """Those of the readings of a question. Raises `ProviderError`, and `agent.pool.NotBegun`."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it uses."""
+        ...
+
+
+class LocalEncoder:
+    """The embedded encoder. Passages are encoded in a child process, so that no call waits for them."""
+
+    name, product, payer, width = "usem3", "", "", 512
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+
+    async def passages(self, texts: Sequence[str], report: Report) -> Vectors:
+        """See `Encoder`."""
+        return await READING.run(_encoded, [one[:LARGEST] for one in texts])
+
+    async def question(self, texts: Sequence[str], report: Report) -> Vectors:
+        """See `Encoder`."""
+        asked = [one[:LARGEST] for one in texts]
+        known = {one: self._kept[one] for one in asked if one in self._kept}  # others make them forgotten meanwhile
+        if new := [one for one in asked if one not in known]:
+            known |= zip(new, await QUESTIONS.run(lambda: load_encoder()(new)), strict=True)
+            self._kept |= known
+        found = np.stack([known[one] for one in asked])
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+    async def close(self) -> None:
+        """Nothing to free: the encoder is shared."""
+
+
+def _encoded(texts: list[str]) -> Vectors:
+    """Raises `ProviderError`."""
+    child, rows = Child(), list[Vectors]()
+    try:
+        for at in range(0, len(texts), BATCH):
+            told = child.ask(texts[at : at + BATCH], LIMIT)
+            problem = told if isinstance(told, str) else told.get("problem")
+            if isinstance(told, str) or problem:
+                raise ProviderError("local", f"the passages were not encoded: {problem}")
+            rows.append(np.frombuffer(base64.b64decode(told["vectors"]), "<f4").reshape(-1, LocalEncoder.width))
+    finally:
+        child.close()
+    return np.concatenate(rows)
+
+
+class ServiceEncoder:
+    """The endpoint ``embeddings`` of OpenAI or of a compatible server."""
+
+    def __init__(self, url: str, api_key: str, model: str, dimensions: int) -> None:
+        self.name = f"{url} {model} {dimensions}"
+        self.product = f"openai/{model}"
+        self.payer = hashlib.sha256(api_key.encode()).hexdigest()
+        self.width = 0
+        self._asked: dict[str, Any] = {"model": model, "encoding_format": "float"}
+        if dimensions:
+            self._asked["dimensions"] = dimensions
+        self._client = ModelClient(OpenAIOptions(api_key=api_key, url=url))
+        self._kept: OrderedDict[tuple[str, ...], Vectors] = OrderedDict()
+        self._rests_until = 0.0
+
+    async def passages(self, texts: Sequence[str], report: Report) -> Vectors:
+        """See `Encoder`."""
+        rows = [
+            await self._ask([one[:LARGEST] for one in texts[at : at + BATCH]], report, LIMIT)
+            for at in range(0, len(texts), BATCH)
+        ]
+        return np.concatenate(rows)
+
+    async def question(self, texts: Sequence[str], report: Report) -> Vectors:
+        """See `Encoder`."""
+        key, now = tuple(one[:LARGEST] for one in texts), asyncio.get_running_loop().time
+        if key in self._kept:
+            return self._kept[key]
+        if now() < self._rests_until:
+            raise ProviderError("embeddings", "it has just failed")
+        try:
+            found = self._kept[key] = await self._ask(key, report, ANSWER)
+        except ProviderError:
+            self._rests_until = now() + REST
+            raise
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+    async def _ask(self, texts: Sequence[str], report: Report, limit: float) -> Vectors:
+        async def asked() -> AsyncGenerator[Any, None]:
+            yield await self._client.sdk.embeddings.create(input=list(texts), **self._asked)
+
+        tokens = sum(map(len, texts)) / CHARACTERS_PER_TOKEN
+        try:
+            answer = await self._client.next(asked(), asyncio.get_running_loop().time() + limit, limit)
+            tokens = getattr(answer.usage, "prompt_tokens", 0) or tokens
+            rows = [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
+            vectors = np.array(rows, np.float32)
+            if vectors.shape[0] != len(texts) or vectors.ndim != 2 or not np.isfinite(vectors).all():
+                raise ProviderError("embeddings", f"{len(texts)} texts were asked for, and the answer has others")
+        except ProviderError as error:
+            if error.refused:
+                tokens = 0
+            raise
+        except (AttributeError, TypeError, ValueError):
+            raise ProviderError("embeddings", "sent nonsense") from None
+        finally:
+            if tokens:
+                report(Used("llm", self.product, "tokens_in", tokens))
+        self.width = vectors.shape[1]
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def encoder_of(config: AgentConfig) -> Encoder:
+    """That of an agent with documents."""
+    options = config.knowledge
+    if options.embeddings == "local":
+        return LocalEncoder()
+    url, api_key = service_of(config)
+    return ServiceEncoder(url, api_key, options.model, options.dimensions)

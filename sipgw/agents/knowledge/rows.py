@@ -1,0 +1,98 @@
+"""The rows of documents in the database: what was read, since when nobody uses it, and what that has cost."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, select, update
+
+from sipgw.agents.knowledge.documents import Chunk
+from sipgw.agents.knowledge.encoders import READING
+from sipgw.policy.cost.cost import Cost
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import DocumentRecord, ExpenseRecord
+
+UNUSED = timedelta(days=7)
+"""Time after which rows are deleted that no gateway has used: their folder or its encoder is no longer configured."""
+
+
+class DocumentRow(NamedTuple):
+    """A document as it was read."""
+
+    key: str
+    """See `DocumentRecord.key`."""
+    name: str
+    chunks: list[Chunk]
+    vectors: bytes
+    """A row of float32 for each passage."""
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        return len(self.vectors) // 4 // len(self.chunks)
+
+
+async def rows_of(store: Store, where: str, names: Mapping[str, str], width: int) -> dict[str, DocumentRow]:
+    """The rows of the folder `where` by their keys; `names` are its files by the keys of their content.
+
+    Rows of former content, and those with vectors of another `width` (0: the widest), are not among them; they stay
+    until `keep` replaces them. Rows of files that are not there any more are deleted.
+    """
+    table = DocumentRecord
+    query = select(table.key, table.name, cast(table.chunks, Text), table.vectors).where(table.folder == where)
+    async with store.read() as session:
+        told = [(key, name, chunks, vectors) for key, name, chunks, vectors in await session.execute(query)]
+    rows = await READING.run(_decoded, told)
+    await drop(store, where, {row.name for row in rows} - set(names.values()))
+    width = width or max((row.width for row in rows), default=0)
+    return {row.key: row for row in rows if row.key in names and row.width == width}
+
+
+def _decoded(told: Iterable[tuple[str, str, str, bytes]]) -> list[DocumentRow]:
+    return [
+        DocumentRow(key, name, [Chunk(*one) for one in json.loads(chunks)], vectors)
+        for key, name, chunks, vectors in told
+    ]
+
+
+async def keep(store: Store, where: str, rows: Sequence[DocumentRow], now: datetime) -> None:
+    """Write rows of the folder `where` in the place of those of the files' former content, all in one transaction.
+
+    Another gateway may have read them, too.
+    """
+    table, keys = DocumentRecord, [row.key for row in rows]
+    async with store.write() as session:
+        await session.execute(delete(table).where(_of(where, [row.name for row in rows]), table.key.not_in(keys)))
+        for row in rows:
+            chunks = [list(one) for one in row.chunks]
+            told = {"key": row.key, "folder": where, "name": row.name, "chunks": chunks}
+            await session.merge(DocumentRecord(**told, vectors=row.vectors, used=now))
+
+
+async def drop(store: Store, where: str, names: Collection[str]) -> None:
+    """Delete the rows of files of the folder `where` that nothing replaces."""
+    if names:
+        async with store.write() as session:
+            await session.execute(delete(DocumentRecord).where(_of(where, names)))
+
+
+def _of(where: str, names: Collection[str]) -> ColumnElement[bool]:
+    return and_(DocumentRecord.folder == where, DocumentRecord.name.in_(names))
+
+
+async def tidy(store: Store, used: Collection[str], now: datetime) -> None:
+    """Note that the folders `used` are in use, and delete what nobody has used for long."""
+    table = DocumentRecord
+    async with store.read() as session:
+        if await session.scalar(select(table.key).limit(1)) is None:
+            return  # most gateways have no documents
+    async with store.write() as session:
+        await session.execute(update(table).where(table.folder.in_(used)).values(used=now))
+        await session.execute(delete(table).where(table.used < now - UNUSED))
+
+
+async def paid(store: Store, what: str, cost: Cost, now: datetime) -> None:
+    """Write down what reading has cost; it counts for the day."""
+    async with store.write() as session:
+        session.add(ExpenseRecord(at=now, what=what, cost=cost.total, costs=cost.as_dict()))

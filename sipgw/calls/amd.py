@@ -1,0 +1,240 @@
+"""Stops the conversation when no human has answered: the agent leaves a message, or hangs up."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from agent.call_control import CallControl, CallControlRefused
+from agent.errors import ProviderError
+from agent.limits import FIRST_SOUND, GAP, OPEN, within
+from agent.line import SAMPLE_RATE, Audio, Finished, Gone
+from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnded
+from agent.sentences import SentenceCutter
+from agent.speakable import speakable
+from agent.tts import TextToSpeech, sound_alone
+from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector, names_screen
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.talk import Talk
+
+log = structlog.get_logger()
+
+UNBEEPED = 3.0
+"""Seconds of silence after which a machine without a beep counts as recording."""
+LONGEST_GREETING = 60.0
+"""Longest greeting of a machine in seconds, counted from its detection; then the call is given up."""
+LONGEST_SCREENING = 60.0
+"""Seconds for which a person may think about a call that is screened; then it is given up, without a message."""
+SENTENCES = 20
+"""Sentences that wait to be compared with those of call screens; patterns alone decide about more."""
+LONGEST_MESSAGE = 60.0
+"""Seconds of a message; what is longer is cut."""
+RECORDED = (AnsweredParty.SCREEN, AnsweredParty.MENU)
+"""Behind which a person may come."""
+
+
+Resembles = Callable[[str, bool], Awaitable[bool | None]]
+"""Whether words mean what a call screen says; None if that is not known."""
+
+
+@dataclass(frozen=True)
+class AmdSetup:
+    """The options of answering-machine detection in one call."""
+
+    line: PhoneLine
+    tts: Callable[[], TextToSpeech]
+    message: str
+    """The message for an answering machine, after the beep; empty: hang up."""
+    report: Callable[[Report], None]
+    found: Callable[[AnsweredParty, str], None]
+    """Called with the detected party, and the reason in a few words."""
+    purpose: str = ""
+    """What is said to a call screen; only what follows it can be the person. Empty: what follows its own words."""
+    menus: bool = False
+    """Whether a menu is no machine, because the agent walks through it."""
+    resembles: Resembles | None = None
+    """See `sipgw.calls.screen_classifier.resembles_screen`; None: patterns alone decide."""
+    known: Callable[[str, bool], bool | None] = lambda text, final: None
+    """The same at once, see `sipgw.calls.screen_classifier.known_screen`."""
+
+
+def follow(control: CallControl, who: AnsweredParty, screening: str) -> None:
+    """Let the conversation know who answered: a call screen is told `screening`, and waited at."""
+    with contextlib.suppress(CallControlRefused):  # it is ending already
+        if who is AnsweredParty.SCREEN:
+            control.wait(screening)
+        elif who is AnsweredParty.HUMAN:
+            control.stop_waiting()
+
+
+class AmdTalk:
+    """A `Talk` around another one. It gets sound and words in parallel to the conversation, and does not delay it."""
+
+    def __init__(self, talk: Talk, needs: AmdSetup) -> None:
+        self._talk = talk
+        self._needs = needs
+        self._judge = AnsweringMachineDetector(menus=needs.menus)
+        self._not_human = asyncio.Event()
+        self._screened = 0.0
+        self._told = True
+        self._sentences: asyncio.Queue[tuple[CallerSaid, bool]] = asyncio.Queue(SENTENCES)
+        """What is to be compared, and whether the screen had been told by then."""
+        self._looked_up = False
+        """Whether the sentence that is being said was looked up at once."""
+        # Sound comes in the context of the media process's connection, which belongs to no call.
+        self._log = log.bind(**structlog.contextvars.get_contextvars())
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take the other side's sound."""
+        if not self._judge.decided and self._judge.hear(ulaw):
+            self._found()
+        if self._judge.who is AnsweredParty.SCREEN:
+            self._screened += len(ulaw) / SAMPLE_RATE
+            if self._screened > LONGEST_SCREENING:
+                self._not_human.set()
+
+    def understand(self, report: Report) -> None:
+        """Take what the conversation reports."""
+        if isinstance(report, TurnEnded) and report.turn.said:
+            self._told = True
+        if isinstance(report, CallerSaid) and not self._judge.decided:
+            self._listen_for_screen(report)
+
+    def _listen_for_screen(self, said: CallerSaid) -> None:
+        """Patterns have the first word, at once, so that the model is not asked what a screen has said. A person may
+        speak as they know it: the meaning decides. Who follows a screen is known without that.
+
+        That is looked up once for a sentence, which holds up all calls by some milliseconds; how it goes on is compared
+        in a thread, one state at a time, and those that come meanwhile are left out.
+        """
+        found = names_screen(said.text)
+        if self._needs.resembles is None or self._judge.who in RECORDED or not (found or said.final):
+            self._take(said, self._told, None)
+        elif found and not self._looked_up:
+            meant = self._needs.known(said.text, said.final)
+            self._looked_up = True
+            if said.final or meant is not False:
+                self._take(said, self._told, meant)
+        elif said.final and self._sentences.full():
+            self._take(said, self._told, None)
+        elif said.final or self._sentences.empty():
+            self._sentences.put_nowait((said, self._told))
+        self._looked_up = self._looked_up and not said.final
+
+    def _take(self, said: CallerSaid, told: bool, meant: bool | None) -> None:
+        if self._judge.understand(said.text, final=said.final, told=told, meant=meant):
+            self._found()
+
+    async def _compare(self, resembles: Resembles) -> None:
+        """Take words with what they mean."""
+        while True:
+            said, told = await self._sentences.get()
+            meant = await resembles(said.text, said.final)
+            # Words from before a screen or a menu are not those of the person after it.
+            if not self._judge.decided and self._judge.who not in RECORDED and (said.final or meant is not False):
+                self._take(said, told, meant)
+
+    def _found(self) -> None:
+        who, why = self._judge.who, self._judge.why
+        self._log.info("answered", by=who.value, because=why)
+        self._needs.found(who, why)  # which breaks off what was being said: the next thing is who calls and why
+        if who is AnsweredParty.SCREEN:
+            self._told = not self._needs.purpose
+        if who in RECORDED:
+            while not self._sentences.empty():  # what was said before is not compared any more
+                self._sentences.get_nowait()
+        if who in (AnsweredParty.MACHINE, AnsweredParty.FAX):
+            self._not_human.set()
+
+    async def open(self) -> None:
+        """See `Talk.open`."""
+        await self._talk.open()
+
+    async def close(self) -> None:
+        """See `Talk.close`."""
+        await self._talk.close()
+
+    async def run(self) -> Outcome:
+        """Talk with a human; with a machine leave the message, or hang up."""
+        async with asyncio.TaskGroup() as group:
+            talking = group.create_task(self._talk.run())
+            waiting = group.create_task(self._not_human.wait())
+            comparing = group.create_task(self._compare(self._needs.resembles)) if self._needs.resembles else None
+            done, _ = await asyncio.wait({talking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            for task in filter(None, (waiting, talking, comparing)):
+                task.cancel()
+        screened = self._judge.who is AnsweredParty.SCREEN
+        if talking in done:
+            outcome = talking.result()
+            gone = screened and outcome.kind in ("caller_hung_up", "silence", "max_duration")
+            return Outcome("screened", f"screen: {self._judge.why}; {outcome.text}") if gone else outcome
+        self._needs.line.stop()
+        why = f"{self._judge.who.value}: {self._judge.why}"
+        if screened:
+            return Outcome("screened", f"{why}; nobody came within {LONGEST_SCREENING:g} s")
+        if self._judge.who is AnsweredParty.FAX:
+            return Outcome("fax", why)
+        if not self._needs.message:
+            return Outcome("machine", why)
+        return await self._leave_message(why)
+
+    async def _leave_message(self, why: str) -> Outcome:
+        outcome = Outcome("machine", f"{why}; it never listened")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_GREETING + LONGEST_MESSAGE), asyncio.TaskGroup() as group:
+                making = group.create_task(self._synthesise())
+                outcome = await self._when_it_listens(making, why)
+                making.cancel()
+        return outcome
+
+    async def _when_it_listens(self, making: asyncio.Task[bytes | ProviderError], why: str) -> Outcome:
+        line, judge = self._needs.line, self._judge
+        message, waited = 0, 0.0
+        async for event in line.events():
+            match event:
+                case Audio(ulaw) if not message:
+                    waited += len(ulaw) / SAMPLE_RATE
+                    if waited > LONGEST_GREETING:
+                        break
+                    sound = making.result() if making.done() else b""
+                    if isinstance(sound, ProviderError):
+                        return Outcome("machine", f"{why}; the message could not be spoken: {sound}")
+                    if sound and (judge.beeped or judge.quiet >= UNBEEPED):
+                        message = line.utterance + 1
+                        self._needs.report(AgentSays(self._needs.message))
+                        line.say(message, sound)
+                        line.finish(message)
+                case Finished(utterance) if utterance == message:
+                    text = self._needs.message
+                    self._needs.report(TurnEnded(Turn(said=text, heard=text)))
+                    return Outcome("message_left", why)
+                case Gone(cause):
+                    return Outcome("machine", f"{why}; gone {'during' if message else 'before'} the message: {cause}")
+        return Outcome("machine", f"{why}; it never listened")
+
+    async def _synthesise(self) -> bytes | ProviderError:
+        tts, sound = self._needs.tts(), bytearray()
+        try:
+            async with asyncio.timeout(OPEN):
+                await tts.open()
+            cutter = SentenceCutter()
+            for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
+                if not any(map(str.isalnum, sentence)):
+                    continue
+                spoken = within(sound_alone(tts.speak(speakable(sentence))), tts.name, FIRST_SOUND, GAP)
+                async with aclosing(spoken) as pieces:
+                    async for piece in pieces:
+                        sound += piece
+                if len(sound) > LONGEST_MESSAGE * SAMPLE_RATE:
+                    break
+        except TimeoutError:
+            return ProviderError(tts.name, "did not open in time")
+        except ProviderError as error:
+            return error
+        finally:
+            with contextlib.suppress(ProviderError):
+                await tts.close()
+        return bytes(sound[: int(LONGEST_MESSAGE) * SAMPLE_RATE])

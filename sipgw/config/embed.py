@@ -1,0 +1,36 @@
+"""Options of the talk button on the owner's own web site."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval, MaxLen
+
+_ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """A button on your web site with which visitors call an agent from their browser."""
+
+    origins: tuple[str, ...] = ()
+    """Web sites that may show the button: ``["https://www.example.com"]``. Empty: there is no button."""
+    agent: str = "agent"
+    """The agent that answers."""
+    label: Annotated[str, MaxLen(60)] = "Talk to us"
+    """The text of the button."""
+    notice: Annotated[str, MaxLen(400)] = "You will talk to an automated agent."
+    """A text that visitors see when the call begins."""
+    max_calls: Annotated[int, Interval(ge=1, le=1000)] = 2
+    """Calls of all visitors at the same time. They count as calls of ``[browser]``, too."""
+    calls_per_hour: Annotated[int, Interval(ge=1, le=1000)] = 6
+    """Calls of one visitor, by address, within an hour."""
+    calls_per_day: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
+    """Calls of all visitors within a day."""
+
+    def __post_init__(self) -> None:
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"origins: {origin!r} is not like https://www.example.com (no path, no slash at the end)"
+                )

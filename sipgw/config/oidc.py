@@ -1,0 +1,86 @@
+"""Options of the sign-in by an identity provider (OpenID Connect Core 1.0)."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from annotated_types import MaxLen
+
+from sipgw.config.networks import is_loopback
+
+LONGEST_URL = 2048
+
+
+def unusable(url: str) -> str:
+    """Why an address of a provider, or one that it sends browsers to, is not used; empty if it may be."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "it is no URL"
+    if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return "it is too long, or has characters that URLs do not have"
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
+        return "it must begin with https:// and a host (http:// only for this machine)"
+    return "it has a user or a fragment" if parts.username is not None or "#" in url else ""
+
+
+@dataclass(frozen=True)
+class OidcOptions:
+    """Sign-in to the dashboard by an identity provider (OpenID Connect); local users stay."""
+
+    issuer: str = ""
+    """The provider, exactly as its discovery document names it: ``https://login.example.com/realms/office``. Empty:
+    people sign in with local passwords only."""
+    client_id: str = ""
+    """The client that the provider has for this dashboard."""
+    client_secret: str = field(default="", repr=False)
+    """Its secret, ``"${OIDC_SECRET}"``; empty for a public client, which PKCE alone protects."""
+    url: str = ""
+    """Address of the dashboard in browsers, ``https://phone.example.com``. The provider must know the redirect URI
+    ``URL/sign-in/oidc/callback``."""
+    label: Annotated[str, MaxLen(40)] = "single sign-on"
+    """What the button says after *Sign in with*."""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What is asked for; must contain ``openid``."""
+    name_claim: Annotated[str, MaxLen(100)] = "preferred_username"
+    """The claim of the ID token that pages and the audit log show as the name of a user; without it `sub`."""
+    groups_claim: Annotated[str, MaxLen(100)] = "groups"
+    """The claim that holds the groups of a user: a list or one text. ``email`` counts only with `email_verified`."""
+    viewers: tuple[str, ...] = ()
+    """Groups whose members look. A user in no group of the three lists does not get in."""
+    operators: tuple[str, ...] = ()
+    """Groups whose members act on calls."""
+    admins: tuple[str, ...] = ()
+    """Groups whose members also see the configuration and the audit log. The highest role of a user counts."""
+
+    def __post_init__(self) -> None:
+        if not self.issuer:
+            return
+        if reason := unusable(self.issuer) or ("it has a query" if "?" in self.issuer else ""):
+            raise ValueError(f"issuer: {reason}")
+        if not self.client_id:
+            raise ValueError("client_id is missing: the provider shows it beside its client for this dashboard")
+        if reason := unusable(self.url) or ("it has a path" if urlsplit(self.url).path.strip("/") else ""):
+            raise ValueError(f"url: {reason}; write the address of the dashboard, like https://phone.example.com")
+        if "?" in self.url:
+            raise ValueError("url: it has a query")
+        if "openid" not in self.scopes:
+            raise ValueError('scopes must contain "openid"')
+        if not all((*self.viewers, *self.operators, *self.admins, self.name_claim, self.groups_claim)):
+            raise ValueError("a group or claim has no name")
+        if not self.viewers + self.operators + self.admins:
+            raise ValueError("nobody could sign in: name a group in viewers, operators or admins")
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the provider sends browsers back to."""
+        return f"{self.url.rstrip('/')}/sign-in/oidc/callback"
+
+    def role(self, groups: frozenset[str]) -> Literal["viewer", "operator", "admin"] | None:
+        """The highest role of a member of `groups`; None for nobody of ours."""
+        if groups.intersection(self.admins):
+            return "admin"
+        if groups.intersection(self.operators):
+            return "operator"
+        return "viewer" if groups.intersection(self.viewers) else None

@@ -1,0 +1,235 @@
+"""Fills in the reports on calls: a worker asks the agent's language model, checks its reply, and tries again later.
+
+The model gets the record of the call, from which private words have been taken out, and what it makes of it is redacted
+again. The row of a report is written with the end of its call, so a restart loses none.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Self
+
+import structlog
+from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.errors import ProviderError
+from agent.limits import whole
+from agent.llm import Message, ReplyForm
+from agent.meter import CHARACTERS_PER_TOKEN, ChargedLlm
+from agent.providers.reasoning import ROOM
+from agent.records import Used
+from sipgw.agents.agents import AgentDefinition
+from sipgw.agents.products import product
+from sipgw.agents.report import form_of, messages_of, proven
+from sipgw.calls.services import CallServices
+from sipgw.policy.cost.cost import Bill, Cost, increased
+from sipgw.records.artifacts import hosts
+from sipgw.records.cdr.encoder import ABOUT, kept_json, text
+from sipgw.records.store.engine import refused
+from sipgw.records.store.reports import ReportState, claim, due, settle
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CAUSE, CallRecord, ReportRecord
+from sipgw.records.webhooks.deliveries import Deliveries
+
+log = structlog.get_logger()
+
+PAUSE = 5.0
+"""Seconds between two checks for due reports."""
+AWAY = 60.0
+"""The same while the database is away."""
+AT_ONCE = 4
+"""Reports that are filled in at the same time: calls that go on ask the same language model."""
+LIMIT = 60.0
+"""Seconds that the model has for a report."""
+LEASE = timedelta(seconds=3 * LIMIT)
+"""After it another process takes up a report whose process is gone."""
+BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
+"""Seconds until the next try, by the number of failures; the last value repeats."""
+GIVE_UP = timedelta(days=3)
+"""Time after a call in which its report is tried again."""
+MOST_USELESS = 2
+"""Replies of the model to one report that cannot be read: each is paid for."""
+MOST_PAID = 8
+"""Tries of one report after which it is given up if the model has worked in the last one, and nothing came of it."""
+ORPHANED = timedelta(hours=1)
+"""Time for which a report is due until another gateway takes it up: its own is gone, or has too much to do."""
+
+
+class _NotMadeError(Exception):
+    """The report is not to be made; the message says why."""
+
+
+class _Result(NamedTuple):
+    """The result of one try."""
+
+    state: ReportState
+    problem: str
+    content: dict[str, Any] | None
+    cost: Cost | None
+
+
+@dataclass(frozen=True)
+class ReportFiller:
+    """Fills in reports while it is entered. An async context manager, inside of all that it uses."""
+
+    store: Store
+    services: CallServices
+    engage: Callable[[asyncio.Task[Any]], None]
+    """Keeps the providers open while a task runs."""
+    deliveries: Deliveries
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def __aenter__(self) -> Self:
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._stack.callback(group.create_task(self._keep_up()).cancel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _keep_up(self) -> None:
+        while True:
+            pause = PAUSE
+            try:
+                while await self.work(datetime.now(UTC)):
+                    pass
+            except* (SQLAlchemyError, OSError) as errors:
+                log.warning("reports wait for the database", cause=str(errors.exceptions[0]).splitlines()[0][:200])
+                pause = AWAY
+            except* Exception:  # the observer boundary: calls go on without their reports
+                log.exception("reports failed")
+                pause = AWAY
+            await asyncio.sleep(pause)
+
+    async def work(self, now: datetime) -> bool:
+        """Try some of the due reports; returns whether there were any. Raises the errors of the database, but for those
+        of a single report."""
+        async with self.store.read() as session:
+            calls = await due(session, now, AT_ONCE, self._ours(now))
+        if not calls:
+            return False
+        async with self.store.write() as session:
+            claimed = await claim(session, calls, now, LEASE)
+        async with asyncio.TaskGroup() as group:
+            for one in claimed:
+                self.engage(group.create_task(self._try(one, now)))
+        return True
+
+    def _ours(self, now: datetime) -> ColumnElement[bool]:
+        """The calls of this machine; and reports that nobody takes up, of agents that there are here, too."""
+        agents = [name for name in self.services.agents.all if self.services.agents.reports(name)]
+        orphaned = and_(ReportRecord.next_try < now - ORPHANED, CallRecord.agent.in_(agents))
+        return or_(hosts.ours(self.store, now, CallRecord.gateway), orphaned)
+
+    async def _try(self, row: ReportRecord, now: datetime) -> None:
+        """Fill one in, or note why that failed; whatever happens, the others go on."""
+        try:
+            await self._fill_in(row, now)
+        except (SQLAlchemyError, OSError) as error:  # it is due again when its lease is over
+            log.warning("report not written", call=row.call, cause=str(error).splitlines()[0][:200])
+            if isinstance(error, SQLAlchemyError) and refused(error):  # it would be again, and each try is paid for
+                problem = f"the database does not take it: {type(error).__name__}"
+                with contextlib.suppress(SQLAlchemyError, OSError):
+                    async with self.store.write() as session:
+                        await settle(session, row.call, ReportState.GIVEN_UP, at=now, next_try=None, problem=problem)
+
+    async def _fill_in(self, row: ReportRecord, now: datetime) -> None:
+        call = await self.store.call(row.call)
+        if call is None:
+            return
+        expenses, key = self.services.expenses, f"report {row.call}"
+        bill = expenses.open(key, Bill(expenses.prices, call["direction"], call["caller"], now))
+        state, problem, content = ReportState.WAITING, "", None
+        try:
+            content, state = await self._filled(call, bill), ReportState.FILLED
+        except _NotMadeError as reason:
+            state, problem = ReportState.NOT_MADE, str(reason)
+        except ProviderError as error:
+            problem = str(error)
+        except ValueError as error:
+            state, problem = ReportState.GIVEN_UP, str(error)
+        except Exception as error:  # the boundary of one report
+            log.exception("report failed", call=row.call)
+            problem = f"internal error: {type(error).__name__}"
+        finally:
+            cost = expenses.close(key)
+        paid = cost is not None and bool(cost.used)
+        given_up = now - call["ended"] > GIVE_UP or (paid and row.attempts >= MOST_PAID)
+        if state is ReportState.WAITING and given_up:
+            state = ReportState.GIVEN_UP
+        if problem and (state is not ReportState.WAITING or row.attempts == 1):
+            log.warning("report not filled in", call=row.call, state=state.value, cause=problem, tries=row.attempts)
+        await self._settle(row, call, _Result(state, problem, content, cost), now)
+
+    async def _filled(self, call: dict[str, Any], bill: Bill) -> dict[str, Any]:
+        """The report on `call`. Raises `_NotMadeError`, `ProviderError`, or `ValueError` for useless replies."""
+        agents = self.services.agents
+        agent, part = agents.all.get(call["agent"]), self.services.providers.get(call["agent"])
+        if agent is None or part is None or not agent.config.report.wanted:
+            raise _NotMadeError("its agent makes no reports any more ([report] goal)")
+        if not any(turn["caller"] or turn["heard"] or turn["tools"] for turn in call["turns"]):
+            raise _NotMadeError("nothing was said")
+        options = agent.config.report
+        messages, form = messages_of(options, call, agent.config.codes[0]), form_of(options)
+        content: Any = None
+        for left in reversed(range(MOST_USELESS)):
+            self._check_caps(agent, call, bill, self._most(agent, messages, form))
+            reply = await whole(ChargedLlm(part.llm, bill.used), messages, LIMIT, form)
+            try:
+                content = proven(options, call["turns"], reply)
+                break
+            except ValueError:
+                if not left:
+                    raise
+        for name in dict.fromkeys([agent.name, *(turn["agent"] for turn in call["turns"])]):
+            content = kept_json(content, agents.redact("records")(name))
+        return dict(content)
+
+    def _check_caps(self, agent: AgentDefinition, call: dict[str, Any], bill: Bill, more: float) -> None:
+        """Raises `_NotMadeError` if a request for `more` would cost more than the call may. `bill` has those before."""
+        if call["ending"] == "over_budget":
+            raise _NotMadeError(call["cause"])
+        if over := self.services.limits.own.budget():
+            raise _NotMadeError(over.reason)
+        cap = agent.config.cost.per_call
+        if cap and call["costs"] is None:  # the gateway was killed in the call
+            raise _NotMadeError("it is not known what the call has cost, and there is a cap ([cost] per_call)")
+        spent = float((call["costs"] or {}).get("most", 0.0)) + bill.cost(datetime.now(UTC)).most
+        if cap and spent + more > cap:
+            raise _NotMadeError(
+                f"the call has cost {spent:.4f} of {cap:.2f} ([cost] per_call), and the report may cost {more:.4f}"
+            )
+
+    def _most(self, agent: AgentDefinition, messages: list[Message], form: ReplyForm) -> float:
+        """What a report may cost at most, roughly: letters of some scripts are several bytes, and tokens."""
+        asked = "".join([*(one["content"] for one in messages), str(form)])
+        tokens = len(asked.encode("utf-8", "replace")) / (CHARACTERS_PER_TOKEN / 2)
+        costs, now = [], datetime.now(UTC)
+        for name in agent.choice.llm:
+            bill = Bill(self.services.expenses.prices, "", "", now)
+            for unit, amount in (("tokens_in", tokens), ("tokens_out", ReplyForm.TOKENS + ROOM)):
+                bill.used(Used("llm", product(agent.config, "llm", name), unit, amount))  # type: ignore[arg-type]
+            costs.append(bill.cost(now).most)
+        return max(costs)
+
+    async def _settle(self, row: ReportRecord, call: dict[str, Any], result: "_Result", now: datetime) -> None:
+        """Write the report, its cost and its webhook at once; nothing of a call that was forgotten meanwhile."""
+        wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1])
+        over, cost = result.state is not ReportState.WAITING, result.cost
+        problem = text(result.problem, CAUSE)  # a server's words may be in it
+        changed: dict[str, Any] = {"problem": problem}
+        changed |= {"at": now, "next_try": None, "content": result.content} if over else {"next_try": now + wait}
+        async with self.store.write() as session:
+            record = await session.get(CallRecord, row.call)
+            if record is None or not await settle(session, row.call, result.state, **changed):
+                return
+            if cost is not None and cost.used:
+                record.cost, record.costs = (record.cost or 0.0) + cost.total, increased(record.costs, cost)
+            if over:
+                told = {"at": now.isoformat(), "state": result.state.value, "problem": problem}
+                entry = {"call": row.call, "told": "report", "about": {name: call[name] for name in ABOUT}}
+                await self.deliveries.add(session, [entry | {"report": told | (result.content or {})}])
+        self.deliveries.added()

@@ -1,0 +1,61 @@
+"""Measures every second how busy the processes of the gateway are, while there are calls."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from media.process.supervisor import ProcessState
+from sipgw.events import CallBegan, Event
+from sipgw.policy.inbound.capacity import Capacity
+
+EVERY = 1.0
+
+
+class Usage:
+    """Tells `capacity.headroom` what is measured. `watch` must get all events; `run` is a task."""
+
+    def __init__(self, capacity: Capacity, media: Callable[[], Iterable[ProcessState]]) -> None:
+        self._capacity = capacity
+        self._media = media
+        self._begun = asyncio.Event()
+
+    def watch(self, event: Event) -> None:
+        """A call begins: measure."""
+        if isinstance(event, CallBegan):
+            self._begun.set()
+
+    async def run(self) -> None:
+        """Measure until cancelled; without calls it waits for one."""
+        while True:
+            await self._begun.wait()
+            self._begun.clear()
+            before, at, calls = self._spent(), time.monotonic(), self._capacity.calls.total()
+            while calls:
+                await asyncio.sleep(EVERY)
+                spent, now = self._spent(), time.monotonic()
+                busy = {
+                    name: min(1.0, max(0.0, (spent[name] - before[name]) / (now - at)))
+                    for name in spent.keys() & before.keys()
+                }
+                self._capacity.headroom.take(calls, {name: busy[name] for name in sorted(busy)}, now - at)
+                before, at, calls = spent, now, self._capacity.calls.total()
+
+    def _spent(self) -> dict[str, float]:
+        """Seconds for which each process has run, or has waited for a core. Of this one its main thread counts."""
+        found = {"gateway": _busy(f"/proc/self/task/{threading.get_native_id()}/schedstat")}
+        if found["gateway"] is None:
+            found["gateway"] = time.thread_time()
+        for process in self._media():
+            found[f"media {process.number}"] = _busy(f"/proc/{process.pid}/schedstat") if process.pid else None
+        return {name: spent for name, spent in found.items() if spent is not None}
+
+
+def _busy(file: str) -> float | None:
+    """Linux tells nanoseconds of running and of waiting (Documentation/scheduler/sched-stats.rst); None elsewhere."""
+    try:
+        ran, waited, _ = Path(file).read_text().split()
+    except (OSError, ValueError):
+        return None
+    return (int(ran) + int(waited)) / 1e9

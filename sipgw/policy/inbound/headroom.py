@@ -1,0 +1,91 @@
+"""How many more calls the gateway holds here, by what the present ones take of its processes. Sans-IO.
+
+The gateway and each media process is one thread of Python, and full when it is busy all the time. Busy is a thread that
+runs and one that waits for a core: so what else takes the machine counts as well.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+FULL = 0.95
+"""Busy part of the time of a process that has no room for another call: what comes at once waits longer and longer."""
+MEASURED = 100.0
+"""Call-seconds that are measured before anything is told."""
+MEMORY = 300.0
+"""Seconds of calls in which a measurement loses two thirds of its weight: calls are not always alike."""
+SMOOTH = 3.0
+"""The same for the present state."""
+PULL = 25.0
+"""Variance of the number of calls at which the slope weighs as much as the average: the first calls of a process cost
+more than further ones, because each of its wake-ups serves them all; but the slope is known only where the number has
+changed."""
+LEAST = 0.1
+"""A further call costs at least this part of the average call."""
+
+
+@dataclass
+class _Process:
+    """Decaying sums over the seconds of one process."""
+
+    weight: float = 0.0
+    calls: float = 0.0
+    busy: float = 0.0
+    squares: float = 0.0
+    products: float = 0.0
+    busy_now: float = 0.0
+    calls_now: float = 0.0
+    known: bool = False
+
+    def take(self, calls: int, busy: float, seconds: float) -> None:
+        keep = math.exp(-seconds / MEMORY)
+        self.weight = self.weight * keep + seconds
+        self.calls = self.calls * keep + seconds * calls
+        self.busy = self.busy * keep + seconds * busy
+        self.squares = self.squares * keep + seconds * calls * calls
+        self.products = self.products * keep + seconds * calls * busy
+        keep = math.exp(-seconds / SMOOTH) if self.known else 0.0
+        self.busy_now = self.busy_now * keep + busy * (1 - keep)
+        self.calls_now = self.calls_now * keep + calls * (1 - keep)
+        self.known = True
+
+    @property
+    def cost(self) -> float:
+        """Busy part of the time that a further call adds."""
+        average = self.busy / self.calls
+        mean = self.calls / self.weight
+        variance = self.squares / self.weight - mean * mean
+        together = self.products / self.weight - mean * self.busy / self.weight
+        return max((together + PULL * average) / (variance + PULL), LEAST * average, 1e-6)
+
+    def room(self, calls: int) -> float:
+        """Calls that it takes beside the present ones, of which some may have come after the last measurement."""
+        return (FULL - self.busy_now) / self.cost - (calls - self.calls_now)
+
+
+class Headroom:
+    """Learns from every second with calls."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, _Process] = {}
+        self._call_seconds = 0.0
+
+    def take(self, calls: int, busy: Mapping[str, float], seconds: float) -> None:
+        """For so many `seconds` there were `calls`, and each process was so `busy`, 0 to 1."""
+        if not calls or seconds <= 0:
+            return
+        self._call_seconds += calls * seconds
+        self._processes = {name: self._processes.get(name) or _Process() for name in busy}
+        for name, part in busy.items():
+            self._processes[name].take(calls, part, seconds)
+
+    def busy(self) -> Iterator[tuple[str, float]]:
+        """Each process, and the busy part of its time in the last seconds with calls."""
+        for name, process in self._processes.items():
+            yield name, process.busy_now
+
+    def calls(self, now: int) -> int | None:
+        """How many calls fit beside those of `now`; None before enough was measured."""
+        if self._call_seconds < MEASURED or not self._processes:
+            return None
+        return max(0, math.floor(min(process.room(now) for process in self._processes.values())))

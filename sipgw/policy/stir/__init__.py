@@ -1,0 +1,1 @@
+"""STIR/SHAKEN: signed caller numbers, verified and made."""

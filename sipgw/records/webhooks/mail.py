@@ -1,0 +1,278 @@
+"""Mail: messages that agents have taken, and alarms, for their owner, by SMTP (RFC 5321, 6409) over TLS.
+
+A mail waits in the table of the webhooks, so that none is lost and a server that is down is tried again. It goes out
+when the call is over, with the recording if the caller has consented to one.
+"""
+
+import asyncio
+import json
+import re
+import secrets
+import smtplib
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.message import EmailMessage
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+
+from agent.pool import Pool, PoolFullError
+from sipgw.bounds import FULL
+from sipgw.config.messages import MailOptions
+from sipgw.events import FAULT_WORDS
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ArtifactRecord, DeliveryRecord
+from sipgw.records.webhooks.mail_words import LEVELS, words_in
+from sipgw.records.webhooks.owner import Owner
+from sipgw.records.webhooks.webhooks import PostFailed
+from sipgw.sip.buckets import Bucket, Buckets
+
+log = structlog.get_logger()
+
+SMTP = Pool("mail", workers=2, waiting=8)
+TAKES = 600.0
+"""Seconds in which the text goes out, and again until the server has taken it (RFC 5321, 4.5.3.2.6): it may look for
+viruses first, and brings a mail that nobody waited for all the same."""
+LONGEST = 2 * TAKES + 100
+"""Seconds for one mail, all in all."""
+RELUCTANT = 600.0
+"""Seconds until the next try of a mail that was refused for good, or may have been taken."""
+WRONG_PASSWORD = 3600.0
+"""Seconds until the next login with a password that was refused: too many lock the mailbox."""
+ALONE = 2
+"""Further tries of a mail that was refused for good, or may have been taken; they are without the recording."""
+EACH, ALL = 60, 600
+"""Mails in an hour to one recipient, and in all; further ones wait."""
+HOUR = 3600.0
+TOO_MANY = "too many mails within the hour"
+"""How the problem of a mail ends that the bound holds back."""
+WAITS = 600.0
+"""Seconds until the next try of a mail beyond that."""
+PARKED = timedelta(days=1)
+"""Time after which a mail goes out though nothing was told of the end of its call."""
+SETTLES = timedelta(seconds=6)
+"""Time from the end of a call until its mail goes out: the recording is being finished."""
+PATIENT = 8
+"""Tries in which a mail waits for its recording."""
+REST = 10_000
+"""Bytes of a mail beside its recording."""
+LARGEST = 10 << 20
+"""Bytes of a recording that is attached: ten minutes. A longer one is only on the page of its call."""
+DONE = (ArtifactState.FINISHED, ArtifactState.REDACTED)
+_ALONE = re.compile(r"text alone, (\d)")
+
+
+def _per_hour() -> tuple[Buckets, Bucket]:
+    return Buckets(EACH / HOUR, EACH, secrets.token_bytes(32)), Bucket(ALL / HOUR, ALL)
+
+
+@dataclass(frozen=True)
+class Mailer:
+    """Mails messages and alarms; a target beside the webhooks."""
+
+    options: MailOptions
+    owner: Callable[[str], Owner]
+    """Whom the messages of the agent of that name go to; asked when a message is taken."""
+    store: Store
+    alarms: tuple[str, ...] = ()
+    """Whom alarms go to."""
+    name: str = "[mail]"
+    """What its deliveries are kept under; no webhook may have this name."""
+    concurrency: int = 2
+    lease: float = LONGEST + 60
+    now: Callable[[], float] = time.monotonic
+    _hour: tuple[Buckets, Bucket] = field(default_factory=_per_hour)
+
+    def addressed(self, told: str, agent: str) -> Owner:
+        """Whom an event goes to, and how; nobody if it is not mailed."""
+        if told == "alarm":
+            return Owner(self.alarms)
+        return self.owner(agent) if told == "message" else Owner(())
+
+    async def send(self, row: DeliveryRecord) -> None:
+        """Send what a delivery says. Raises `PostFailed`."""
+        told = json.loads(row.body)
+        before = _ALONE.match(row.problem or "")
+        alone = int(before[1]) if before else 0
+        message = _message(told, self.options.sender, row.identity)
+        recording = "" if alone or told["event"] == "alarm" else await self._recording(told, row.tries)
+        self._count(row.call, told["to"], _mark(alone), held=(row.problem or "").endswith(TOO_MANY))
+        try:
+            async with asyncio.timeout(LONGEST):
+                refused = await SMTP.run(_deliver, self.options, message, recording)
+        except (smtplib.SMTPException, OSError, ValueError, PoolFullError) as error:
+            if not isinstance(error, _MaybeTakenError):
+                self._uncount(told["to"])
+            raise _failed(error, alone) from None
+        if refused:  # the others have it: another try would bring it to them twice
+            log.warning("mail was refused for some", call=row.call, recipients=refused)
+
+    def _count(self, call: str, to: Sequence[str], mark: str = "", *, held: bool = False) -> None:
+        """Count a mail. Raises `PostFailed`, with `mark` in front, if there were too many within the hour; that is told
+        once, not if the mail was `held` back before.
+        """
+        (each, every), now = self._hour, self.now()
+        if any(each.empty(one, now) for one in to) or not every.take(now):
+            if not held:
+                FULL["mails of an hour"] += 1
+                log.warning("a mail waits: there were too many within the hour", call=call)
+            raise PostFailed(f"{mark}{TOO_MANY}", wait=WAITS, asked=False)
+        for one in to:
+            each.take(one, now)
+
+    def _uncount(self, to: Sequence[str]) -> None:
+        """Count a mail no more, which no server has taken."""
+        (each, every), now = self._hour, self.now()
+        every.give_back()
+        for one in to:
+            each.give_back(one, now)
+
+    async def _recording(self, told: dict[str, Any], tries: int) -> str:
+        """The file of the recording if the caller consented to one, for the first mail of a call.
+
+        Raises `PostFailed` while it is not finished.
+        """
+        if not _first(told):
+            return ""
+        table = ArtifactRecord
+        its = table.call == told["record"], table.gateway == told["gateway"]
+        query = select(table).where(*its, table.kind == ArtifactKind.RECORDING, table.consent != "")
+        async with self.store.read() as session:
+            found = (await session.scalars(query)).first()
+        if found is None or (told["covers"] and not found.path.endswith(".wav")):  # nothing is covered in others
+            return ""
+        if found.state in DONE:
+            return found.path
+        if found.state in (ArtifactState.WRITING, ArtifactState.TO_REDACT) and tries < PATIENT:
+            raise PostFailed("the recording is not finished")
+        return ""
+
+
+class _MaybeTakenError(OSError):
+    """The text went out, and no answer came."""
+
+
+class _Server(smtplib.SMTP):
+    """Has time to take a mail."""
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """See `smtplib.SMTP.data`. Raises `_MaybeTakenError`."""
+        assert self.sock  # noqa: S101  it has answered
+        self.sock.settimeout(TAKES)
+        try:
+            answer = super().data(msg)
+        except smtplib.SMTPDataError:
+            raise
+        except OSError as error:
+            raise _MaybeTakenError(f"no answer to the text: {type(error).__name__}") from None
+        self.sock.settimeout(self.timeout)
+        return answer
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    """The same, over TLS from the beginning."""
+
+
+def _mark(alone: int) -> str:
+    """How the problem of a mail begins after so many tries without the recording; read again at its next try."""
+    return f"text alone, {alone}: " if alone else ""
+
+
+def _failed(error: Exception, alone: int) -> PostFailed:
+    """What comes of an error after so many tries without the recording."""
+    codes = [getattr(error, "smtp_code", 0)]
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    why, mark = f"{type(error).__name__} {codes[0] or ''}".strip(), _mark(alone)
+    if isinstance(error, smtplib.SMTPAuthenticationError) and codes[0] >= 500:
+        log.error("the mail server refuses the user or the password", code=codes[0])
+        return PostFailed(mark + why, wait=WRONG_PASSWORD)
+    refusals = smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError
+    if isinstance(error, _MaybeTakenError) or (isinstance(error, refusals) and min(codes) > 530):  # 530: log in first
+        return PostFailed(f"text alone, {alone + 1}: {why}", wait=RELUCTANT, final=alone >= ALONE)
+    return PostFailed(mark + why)
+
+
+def _first(told: dict[str, Any]) -> bool:
+    """Whether it is the first mail of its call. Earlier releases queued mails without this and ``language``."""
+    return bool(told.get("first", True))
+
+
+def _message(told: dict[str, Any], sender: str, identity: str) -> EmailMessage:
+    """The mail; what the caller said is plain text in it, and never a header of its own."""
+    subject, lines = _alarm(told) if told["event"] == "alarm" else _taken(told)
+    message = EmailMessage()
+    message["From"], message["To"] = sender, ", ".join(told["to"])
+    message["Subject"] = " ".join(subject.split())[:200]
+    message["Date"], message["Message-ID"] = formatdate(), f"<{identity}@sipgw.invalid>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834
+    message.set_content("\n".join(lines) + "\n")
+    return message
+
+
+def _alarm(told: dict[str, Any]) -> tuple[str, list[str]]:
+    """Subject and lines of an alarm on the calls of a trunk, or on the cost of the day."""
+    data = told["data"]
+    if "cost" in data:
+        cost = f"today's calls have cost {data['cost']:.2f} {data['currency']}"
+        limit = f"The alarm is set to {data['limit']:.2f} {data['currency']} ([alarms] cost)."
+        reached = f"It was reached at {told['at']}, in the call {told['call']}."
+        return f"Alarm: {cost}", [f"T{cost[1:]}.", limit, reached, "", "[limits] money_per_day would end the calls."]
+    share = f"{data['bad']} of the latest {data['calls']} calls {FAULT_WORDS.get(data['fault'], data['fault'])}"
+    word = "Alarm" if data["raised"] else "Alarm over"
+    last = f"The last one was {told['call']}, which ended at {told['at']}."
+    lines = [f"Trunk: {data['trunk']}", f"{share}.", "", last, "Its page says what was wrong, and what helps."]
+    return f"{word}: trunk {data['trunk']}: {share}", lines
+
+
+def _taken(told: dict[str, Any]) -> tuple[str, list[str]]:
+    """Subject and lines of a message that an agent has taken."""
+    data, words = told["data"], words_in(told.get("language", "en"))
+    name, number = (" ".join(str(data.get(one, "")).split()) for one in ("name", "number"))
+    level = str(data.get("urgency", ""))
+    level = words.levels[LEVELS.index(level)] if level in LEVELS else level
+    subject = words.urgent_message if data.get("urgency") == "urgent" else words.message
+    lines = [f"{words.name}: {name}", f"{words.number}: {number}", f"{words.urgency}: {level}"]
+    lines += ["", *(f"> {line}" for line in str(data.get("matter", "")).splitlines()), ""]
+    lines += [words.taken.format(agent=told["about"].get("agent", ""), at=told["at"], call=told["call"])]
+    lines += [] if _first(told) else [words.recording]
+    return subject.format(name=name, number=number), lines
+
+
+def _attach(message: EmailMessage, recording: Path, most: int) -> None:
+    """Add the recording, as long as it is here and has at most so many bytes."""
+    if recording.is_file() and recording.stat().st_size <= most:
+        kind = "wav" if recording.suffix == ".wav" else "ogg"
+        message.add_attachment(recording.read_bytes(), "audio", kind, filename=f"recording{recording.suffix}")
+
+
+def _deliver(options: MailOptions, message: EmailMessage, recording: str) -> list[str]:
+    """Hand a mail to the server; returns the recipients that it refuses. Raises errors of `smtplib` and `OSError`."""
+    context = ssl.create_default_context(cafile=options.ca or None)
+    if options.tls == "tls":
+        server: smtplib.SMTP = _TlsServer(options.host, options.port, timeout=options.timeout, context=context)
+    else:
+        server = _Server(options.host, options.port, timeout=options.timeout)
+    with server:
+        if options.tls == "starttls":
+            server.starttls(context=context)
+        if options.user:
+            try:
+                server.login(options.user, options.password)
+            except smtplib.SMTPServerDisconnected:  # some refuse it so
+                raise smtplib.SMTPAuthenticationError(535, b"") from None
+        server.ehlo_or_helo_if_needed()
+        if recording:
+            limit = server.esmtp_features.get("size", "")  # RFC 1870
+            room = (
+                (int(limit) - REST) * 18 // 25 if limit.isdigit() and int(limit) else LARGEST
+            )  # base64 with line ends
+            _attach(message, Path(recording), min(LARGEST, room))
+        return list(server.send_message(message))

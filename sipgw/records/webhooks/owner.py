@@ -1,0 +1,14 @@
+"""Who gets the messages of an agent by mail."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who gets the messages of an agent, and how."""
+
+    to: tuple[str, ...]
+    covers: bool = True
+    """Whether private words in recordings have to be covered."""
+    language: str = "en"
+    """ISO 639-1 code of the mail's own words."""

@@ -1,0 +1,355 @@
+"""The checks of the kit: each raises `NonconformingError` for what a provider does wrong."""
+
+import asyncio
+import contextlib
+import gc
+import threading
+import time
+import tracemalloc
+import urllib.parse
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import AbstractAsyncContextManager
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.providers.provider import Provider
+from agent.ulaw import to_linear
+from sipgw.tools.conformance import exercises
+from sipgw.tools.conformance.exercises import NonconformingError, Used
+from sipgw.tools.conformance.hasty import WATCHED, HastyLoop, starved
+from sipgw.tools.conformance.proxy import Fault, Proxy
+
+T = TypeVar("T")
+Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
+"""Starts a server that serves the provider well, on the running loop: the options that reach it, `url` among them. It
+refuses other keys than that of its options, if the provider has keys."""
+
+LIMIT = 60.0
+"""Seconds in which a provider has to be done, or to give up, whatever happens."""
+CLOSE_LIMIT = 5.0
+"""Seconds in which `close` has to be done, and every connection closed."""
+POINTS = 6
+"""Points at which each fault happens, from the connection on to the end."""
+WAITING = 500_000
+"""Bytes that may wait for a server that does not read; 5 s of sound at 24 kHz in base64 are 320,000."""
+STUCK = 20.0
+"""Seconds, really, for which the event loop may be blocked, or `send_audio` in all, without those that a busy machine
+takes."""
+LATE = 0.001
+"""Seconds, really, that a call of `send_audio` may wait; more than half of the calls are not later by chance."""
+UNREAD = 4_000_000
+"""Bytes that may wait for a reader; 5 minutes of sound are 2,400,000."""
+SECRET = 8
+"""Characters from which on a hidden option is looked for in errors; shorter ones may be words."""
+
+
+class Trial:
+    """A provider with its server, and between them connections that may go wrong."""
+
+    def __init__(self, record: Provider, server: Server) -> None:
+        self.record, self._server = record, server
+        with contextlib.suppress(ImportError):  # a check will tell
+            record.load(record.options())
+
+    def run(
+        self,
+        work: Callable[[Any], Awaitable[T]],
+        fault: Fault = Fault.NONE,
+        after: int = 0,
+        *,
+        reached: Callable[[], object] | None = None,
+        **changed: Any,
+    ) -> tuple[T | ProviderError, Proxy]:
+        """What became of `work` with a new provider, and the proxy. `changed` are other options."""
+        loop = HastyLoop()
+        found: Future[tuple[T | ProviderError, Proxy]] = Future()
+
+        def run() -> None:
+            try:
+                with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                    outcome = runner.run(self._run(work, fault, after, reached, changed))
+                    if left := [str(one.get_coro()) for one in loop.watched if not one.done()]:
+                        raise NonconformingError(f"tasks are left over: {', '.join(sorted(left))}")
+                found.set_result(outcome)
+            except BaseException as error:  # noqa: BLE001  it is raised in the other thread
+                found.set_exception(error)
+
+        thread = threading.Thread(target=run, daemon=True)  # one that is blocked for ever is left behind
+        thread.start()
+        since, seen, before = None, 0.0, 0.0
+        while not wait((found,), STUCK / 20).done:
+            if since != loop.busy_since:  # told from now on: this thread may have waited for a processor too
+                since, seen, before = loop.busy_since, time.monotonic(), starved(thread.native_id or 0)
+            elif since and time.monotonic() - seen - (starved(thread.native_id or 0) - before) > STUCK:
+                raise NonconformingError(f"it blocks the event loop for more than {STUCK:g} s")
+        return found.result()
+
+    async def _run(
+        self,
+        work: Callable[[Any], Awaitable[T]],
+        fault: Fault,
+        after: int,
+        reached: Callable[[], object] | None,
+        changed: Mapping[str, Any],
+    ) -> tuple[T | ProviderError, Proxy]:
+        async with self._server() as told:
+            url = urllib.parse.urlsplit(told["url"])
+            async with Proxy((url.hostname or "", url.port or 0), fault, after, reached) as proxy:
+                through = url._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
+                options = replace(self.record.options(), **{**told, "url": through, **changed})
+                WATCHED.set(True)
+                made = exercises.make(self.record, options)
+                try:
+                    async with asyncio.timeout(LIMIT):
+                        result: T | ProviderError = await work(made)
+                except TimeoutError:
+                    raise NonconformingError(f"neither done nor failed within {LIMIT:g} s") from None
+                except ProviderError as error:
+                    result = error
+                    self._secret(error, options)
+                finally:
+                    await _closed(made, proxy, fault)
+        await asyncio.sleep(0.1)  # what was aborted ends
+        return result, proxy
+
+    def _secret(self, error: ProviderError, options: Any) -> None:
+        hidden = [getattr(options, one.name) for one in fields(options) if not one.repr]
+        secrets = [one for one in hidden if isinstance(one, str) and len(one) >= SECRET]
+        if any(one in f"{error} {error!r}" for one in secrets):
+            raise NonconformingError("an error holds a secret of the options")
+
+    def use(self, fault: Fault = Fault.NONE, after: int = 0, **more: Any) -> tuple[Any, Proxy]:
+        """Use it as a call does."""
+        return self.run(partial(exercises.use, self.record), fault, after, **more)
+
+    def served(self) -> tuple[Used, list[int]]:
+        """What comes of it with a server that serves it, and after which pieces of that something is to go wrong."""
+        found, proxy = self.use()
+        if isinstance(found, ProviderError):
+            raise NonconformingError(f"it fails with a server that serves it: {found}")
+        last = proxy.pieces
+        return found, sorted({round(at * last / (POINTS - 1)) for at in range(POINTS)} | {1})
+
+
+async def _closed(made: Any, proxy: Proxy, fault: Fault) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT):
+            await made.close()
+            await made.close()
+    except TimeoutError:
+        raise NonconformingError(f"close takes longer than {CLOSE_LIMIT:g} s") from None
+    if fault is Fault.DEAF:
+        return  # a proxy that does not read does not see it
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT):
+            await proxy.closed()
+    except TimeoutError:
+        raise NonconformingError("a connection is still open after close") from None
+
+
+def describes_itself(trial: Trial) -> None:
+    """The record fits its options."""
+    record, options = trial.record, trial.record.options()
+    known = {one.name for one in fields(options)}
+    if not getattr(options, "__dataclass_params__").frozen:  # noqa: B009  mypy knows no such attribute
+        raise NonconformingError("the options are not frozen")
+    shown = [key for key in (*record.required, "api_key") if key in known and _field(options, key).repr]
+    if shown and record.required:
+        raise NonconformingError(f"the option {shown[0]!r} is a secret: declare it with field(default='', repr=False)")
+    if record.redacts(options) and "redact" not in known:
+        raise NonconformingError("it redacts, but has no option `redact`")
+    if record.usable(options) and record.required and not record.keyless:
+        raise NonconformingError("it takes itself for usable without its keys")
+
+
+def _field(options: Any, name: str) -> Any:
+    return next(one for one in fields(options) if one.name == name)
+
+
+def works(trial: Trial) -> None:
+    """It does its work, and keeps what its record says."""
+    found, _ = trial.served()
+    record = trial.record
+    if record.part in ("stt", "llm") and not found.text:
+        raise NonconformingError("no words came")
+    if record.part in ("tts", "realtime") and len(to_linear(found.sound)) < SAMPLE_RATE // 10:
+        raise NonconformingError("no sound came")
+    if record.word_times and not found.times:
+        raise NonconformingError("its record says `word_times`, but no time of a word came")
+
+    async def ends_turns(made: Any) -> bool:
+        return bool(made.ends_turns)
+
+    if record.part == "stt" and trial.run(ends_turns)[0] is not record.ends_turns:
+        raise NonconformingError(f"its record says ends_turns = {record.ends_turns}")
+
+
+def refuses_wrong_keys(trial: Trial) -> None:
+    """A refused key is an error that does not pass, and does not repeat the key."""
+    for key in trial.record.required:
+        wrong: dict[str, Any] = {key: "a-wrong-key-of-the-kit"}
+        found, _ = trial.use(**wrong)
+        if not (isinstance(found, ProviderError) and not found.temporary):
+            raise NonconformingError(f"a wrong {key} is no `ProviderError` with temporary=False, but {found!r}")
+
+
+def bears_no_server(trial: Trial) -> None:
+    """Without a server it fails with an error that may pass."""
+    found, _ = trial.use(url=_nowhere(trial.record))
+    if not (isinstance(found, ProviderError) and found.temporary):
+        raise NonconformingError(f"without a server it is no `ProviderError` with temporary=True, but {found!r}")
+
+
+def _nowhere(record: Provider) -> str:
+    scheme = urllib.parse.urlsplit(record.options().url or "https:").scheme
+    return f"{ {'wss': 'ws', 'https': 'http'}.get(scheme, scheme) }://127.0.0.1:9/"
+
+
+def bears(fault: Fault, trial: Trial) -> None:
+    """Whatever point the fault happens at: it does its work or raises `ProviderError`, in time, and leaves nothing."""
+    whole, points = trial.served()
+    for after in points:
+        _at(after, partial(_borne, trial, fault, after, whole))
+
+
+def _borne(trial: Trial, fault: Fault, after: int, whole: Used) -> None:
+    found, _ = trial.use(fault, after)
+    if isinstance(found, Used) and found.lacks(whole):
+        raise NonconformingError(f"it takes {_told(found)} for the whole, {_told(whole)}")
+
+
+def can_be_cancelled(trial: Trial) -> None:
+    """Its work can be cancelled at any point."""
+    for after in trial.served()[1]:
+        _at(after, partial(_cancelled, trial, after))
+
+
+def _cancelled(trial: Trial, after: int) -> None:
+    tasks: list[asyncio.Task[Any]] = []
+    asked: list[asyncio.Task[Any]] = []
+
+    async def work(made: Any) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks.append(group.create_task(exercises.use(trial.record, made)))
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None
+
+    trial.run(work, after=after, reached=lambda: asked.extend(one for one in tasks if one.cancel()))
+    if not all(one.cancelled() for one in asked):
+        raise NonconformingError("it was cancelled, and does not pass that on")
+
+
+def _at(after: int, work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception as error:
+        raise NonconformingError(f"after {after} pieces of the server: {type(error).__name__}: {error}") from error
+
+
+def bounds_what_waits(trial: Trial) -> None:
+    """Sound for a server that does not read is dropped and not hoarded; `send_audio` never blocks."""
+    if trial.record.part not in ("stt", "realtime"):
+        return
+
+    async def work(made: Any) -> int:
+        await made.open()
+        await _flooded(made, 600)  # the buffers of the kernel are full then
+        # What is allocated once, as by an import, is in one of them only.
+        return min([await _flooded(made, 200), await _flooded(made, 200)])
+
+    found, _ = trial.run(work, Fault.DEAF, 1)
+    if not isinstance(found, ProviderError) and found > WAITING:
+        raise NonconformingError(f"it holds {found} bytes for a server that does not read")
+
+
+async def _flooded(made: Any, seconds: int) -> int:
+    """The bytes that are held more after so much sound."""
+    pieces, late, waited = seconds * SAMPLE_RATE // exercises.PIECE, 0, 0.0
+    before = starved(threading.get_native_id())
+    with _measured() as grown:
+        for _ in range(pieces):
+            began, worked = time.monotonic(), time.thread_time()
+            made.send_audio(b"\xff" * exercises.PIECE)
+            spent = time.monotonic() - began - (time.thread_time() - worked)
+            late, waited = late + (spent > LATE), waited + spent
+            if late > pieces / 2 or waited - (starved(threading.get_native_id()) - before) > STUCK:
+                raise NonconformingError("send_audio blocks while the server does not read")
+            await asyncio.sleep(0)
+    return grown[0]
+
+
+def bounds_what_comes(trial: Trial) -> None:
+    """What a server sends without end, and nobody reads, is not hoarded."""
+
+    async def work(made: Any) -> int:
+        with _measured() as grown:
+            stream = await exercises.begin(trial.record, made)
+            await asyncio.sleep(3.0)
+        if stream is not None:
+            await stream.aclose()
+        return grown[0]
+
+    last = trial.use()[1].pieces
+    for after in sorted({max(1, last // 2), max(1, last - 1)}):
+        found, _ = trial.run(work, Fault.FLOOD, after)
+        if not isinstance(found, ProviderError) and found > UNREAD:
+            raise NonconformingError(f"after {after} pieces of the server it holds {found} bytes that nobody reads")
+
+
+@contextlib.contextmanager
+def _measured() -> Iterator[list[int]]:
+    """The bytes by which the memory grows, as the only item, when it is over."""
+    grown: list[int] = []
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield grown
+        gc.collect()
+        grown.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+
+def tells_no_stale_sound(trial: Trial) -> None:
+    """After a sentence that was broken off comes the next one, and nothing of the first."""
+    if trial.record.part != "tts":
+        return
+
+    async def alone(made: Any) -> bytes:
+        await made.open()
+        return await exercises.said(made)
+
+    wanted, again = trial.run(alone)[0], trial.run(alone)[0]
+    found = trial.run(exercises.interrupted)[0]
+    if wanted == again != found:
+        raise NonconformingError(f"the sentence after one that was broken off sounds otherwise: {_told(found)}")
+
+
+def _told(found: object) -> str:
+    match found:
+        case Used():
+            return f"{found.text[:200]!r}" if found.text else f"{len(found.sound)} bytes of sound"
+        case bytes():
+            return f"{len(found)} bytes"
+    return str(found)
+
+
+CHECKS: dict[str, Callable[[Trial], None]] = {
+    "describes itself": describes_itself,
+    "works": works,
+    "refuses wrong keys": refuses_wrong_keys,
+    "bears no server": bears_no_server,
+    **{
+        f"bears a connection that is {fault.value}": partial(bears, fault)
+        for fault in (Fault.CUT, Fault.CLOSE, Fault.STALL, Fault.GARBLE)
+    },
+    "can be cancelled": can_be_cancelled,
+    "bounds what waits": bounds_what_waits,
+    "bounds what comes": bounds_what_comes,
+    "tells no stale sound": tells_no_stale_sound,
+}

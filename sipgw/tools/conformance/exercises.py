@@ -1,0 +1,151 @@
+"""What is done with a provider of each part, from `open` to its first result, as a call does it."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+from agent.line import SAMPLE_RATE
+from agent.providers.provider import Provider
+from agent.realtime import Brief, ReplyAudio, ReplyEnded
+from agent.stt import Transcript
+from agent.tts import WordTime, sound_alone
+
+SENTENCES = ("Hello, this is the first sentence.", "And this is the second.")
+PIECE = SAMPLE_RATE // 10
+"""Bytes of sound that are sent at a time."""
+SPEECH, SILENCE = 40, 40
+"""Pieces of sound, then of silence, that a caller sends: 4 s of each."""
+HEARD = 15.0
+"""Seconds after which what it hears is waited for no longer."""
+ENDED = "its events end before `close`, and without a `ProviderError`"
+
+
+class NonconformingError(Exception):
+    """What the provider does wrong."""
+
+
+class Used(NamedTuple):
+    """What came of it."""
+
+    text: str = ""
+    sound: bytes = b""
+    times: int = 0
+    """Times of words."""
+    done: bool = True
+    """Whether the provider takes this for all. Without it nothing more was waited for, or a reply was told as broken
+    off."""
+
+    def lacks(self, whole: "Used") -> bool:
+        """Whether this is told as all, and is other than the words or less than the sound of `whole`."""
+        return self.done and (self.text != whole.text or len(self.sound) < len(whole.sound))
+
+
+def make(record: Provider, options: Any) -> Any:
+    """What serves one call."""
+    made = record.make(options)
+    return made(Brief("Be brief.", SENTENCES[0])) if record.part == "realtime" else made
+
+
+async def use(record: Provider, made: Any) -> Used:
+    """Use it once. Raises `agent.errors.ProviderError` or `NonconformingError`."""
+    try:
+        return await _USES[record.part](made)
+    except ExceptionGroup as group:  # that of `_sending`
+        raise group.exceptions[0] from None
+
+
+async def _stt(stt: Any) -> Used:
+    await stt.open()
+    async with _sending(stt):
+        async for event in stt.events():
+            if isinstance(event, Transcript) and event.final and event.text.strip():
+                return Used(event.text, times=len(event.words))
+        raise NonconformingError(ENDED)
+    return Used(done=False)
+
+
+async def _realtime(realtime: Any) -> Used:
+    sound = b""
+    await realtime.open()
+    async with _sending(realtime):
+        async for event in realtime.events():
+            if isinstance(event, ReplyAudio):
+                sound += event.ulaw
+            if isinstance(event, ReplyEnded):
+                return Used(sound=sound, done=event.complete)
+        raise NonconformingError(ENDED)
+    return Used(sound=sound, done=False)
+
+
+async def _tts(tts: Any) -> Used:
+    sound, times = b"", 0
+    await tts.open()
+    for at, sentence in enumerate(SENTENCES):
+        async with aclosing(tts.speak(sentence, " ".join(SENTENCES[:at]))) as stream:
+            async for piece in stream:
+                if isinstance(piece, WordTime):
+                    times += 1
+                elif isinstance(piece, bytes):
+                    sound += piece
+    return Used(sound=sound, times=times)
+
+
+async def _llm(llm: Any) -> Used:
+    text = ""
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is my order?"}]
+    async with aclosing(llm.reply(messages, [])) as stream:
+        async for piece in stream:
+            text += getattr(piece, "delta", "")
+    return Used(text)
+
+
+_USES: dict[str, Callable[[Any], Awaitable[Used]]] = {"stt": _stt, "tts": _tts, "llm": _llm, "realtime": _realtime}
+
+
+async def begin(record: Provider, made: Any) -> Any:
+    """Use it until its first result, and read no further: that which is to be closed, or None."""
+    if record.part == "llm":
+        stream = made.reply([{"role": "user", "content": "Where is my order?"}], [])
+    else:
+        await made.open()
+        if record.part != "tts":
+            for _ in range(SPEECH):
+                made.send_audio(b"\xff" * PIECE)
+                await asyncio.sleep(PIECE / SAMPLE_RATE)
+            return None
+        stream = made.speak(SENTENCES[0])
+    await anext(stream, None)
+    return stream
+
+
+async def interrupted(tts: Any) -> bytes:
+    """Stop the first sentence at its first sound; the sound of the second one."""
+    await tts.open()
+    async with aclosing(tts.speak(SENTENCES[0])) as stream:
+        await anext(stream, None)
+    return await said(tts)
+
+
+async def said(tts: Any) -> bytes:
+    """The sound of the second sentence."""
+    return b"".join([piece async for piece in sound_alone(tts.speak(SENTENCES[1]))])
+
+
+@contextlib.asynccontextmanager
+async def _sending(made: Any) -> AsyncIterator[None]:
+    """A caller speaks and falls silent; after that nobody waits any longer."""
+    noise = random.Random(1)
+
+    async def speak() -> None:
+        for at in range(SPEECH + SILENCE):
+            made.send_audio(noise.randbytes(PIECE) if at < SPEECH else b"\xff" * PIECE)
+            await asyncio.sleep(PIECE / SAMPLE_RATE)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HEARD), asyncio.TaskGroup() as group:
+            speaking = group.create_task(speak())
+            yield
+            speaking.cancel()

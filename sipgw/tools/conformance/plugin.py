@@ -1,0 +1,84 @@
+"""A pytest plugin: ``pytest --sipgw-provider NAME`` tries a registered provider (docs/providers/own.md).
+
+Its tests say where its server is, by the hook `pytest_sipgw_provider_server` in a `conftest.py`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Hooks:
+    """The hook."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_sipgw_provider_server(self, record: Any) -> Any:
+        """Give a `sipgw.tools.conformance.checks.Server` for the `agent.providers.provider.Provider` `record`."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hook."""
+    pluginmanager.add_hookspecs(Hooks)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the option."""
+    told = "try this provider instead of running tests: NAME, or PART:NAME as in tts:deepgram; may be repeated"
+    parser.addoption("--sipgw-provider", action="append", default=[], metavar="NAME", help=told)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect nothing else."""
+    if config.getoption("sipgw_provider"):
+        config.args = []
+
+
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add the checks of the named providers."""
+    names = config.getoption("sipgw_provider")
+    if not names:
+        return
+    # Imported late: pytest loads this plugin wherever sipgw is installed.
+    from sipgw.config import registry
+    from sipgw.tools.conformance.checks import CHECKS
+
+    for name in names:
+        part, _, last = name.rpartition(":")
+        found = [one for one in registry.every() if one.name == last and part in ("", one.part) and not one.embedded]
+        if not found:
+            known = ", ".join(sorted({f"{one.part}:{one.name}" for one in registry.every() if not one.embedded}))
+            problems = "".join(f"\n{one}" for one in registry.problems())
+            raise pytest.UsageError(f"no provider {name!r}; there are {known}{problems}")
+        items.extend(
+            CheckItem.from_parent(session, name=f"{one.part}:{one.name} {check}", record=one, check=check)
+            for one in found
+            for check in CHECKS
+        )
+
+
+class CheckItem(pytest.Item):
+    """One check of one provider."""
+
+    def __init__(self, *, record: Any, check: str, **more: Any) -> None:
+        super().__init__(**more)
+        self.record, self.check = record, check
+
+    def runtest(self) -> None:
+        """Try it. Raises `sipgw.tools.conformance.exercises.NonconformingError`."""
+        from sipgw.tools.conformance.checks import CHECKS, Trial
+
+        server = self.config.hook.pytest_sipgw_provider_server(record=self.record)
+        if server is None:
+            pytest.fail("no conftest.py has a hook pytest_sipgw_provider_server for it", pytrace=False)
+        CHECKS[self.check](Trial(self.record, server))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
+        """What is wrong, without a traceback of the kit."""
+        if excinfo.typename == "NonconformingError":
+            return f"{self.name}: {excinfo.value}"
+        return str(super().repr_failure(excinfo))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Where it stands."""
+        return Path(__file__), None, self.name

@@ -1,0 +1,62 @@
+"""The sound of a trunk's latest calls, as their records tell it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.config.alarms import AlarmOptions
+from sipgw.config.records import StoreOptions
+from sipgw.events import FAULT_WORDS
+from sipgw.records.captures.explain import findings
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.schema import NewerSchemaError, OldSchemaError, revisions
+from sipgw.records.store.store import Store
+from sipgw.tools.doctor.finding import Finding, bad, good
+from sipgw.tools.doctor.machine import HERE
+from sipgw.trunks.call_alarms import SOUND, faults_of
+
+LATEST = 50
+"""Calls that are looked at."""
+
+
+async def examine(options: StoreOptions, trunks: Sequence[str], alarms: AlarmOptions) -> list[Finding]:
+    """What was wrong with the sound of the latest calls of `trunks`; nothing without records. It only reads."""
+    if not _kept(options):
+        return []
+    try:
+        async with Store(options).unchanged() as store:
+            pages = {trunk: await store.page(CallFilter(trunk=trunk, ended=True), LATEST) for trunk in trunks}
+    except OldSchemaError as error:
+        return [bad("calls.old-schema", HERE, f"its schema is {error}, and that of this release {revisions()[0]}")]
+    except (NewerSchemaError, SQLAlchemyError):
+        return []  # `sipgw check` and the gateway tell it
+    heard = {trunk: [call for call in page.calls if "sent" in (call["media"] or {})] for trunk, page in pages.items()}
+    return [finding for trunk, calls in heard.items() for finding in judge(calls, trunk, alarms.mos)]
+
+
+def _kept(options: StoreOptions) -> bool:
+    """Whether there are records: none are begun here."""
+    return bool(options.url) or Path(options.path).is_file()
+
+
+def judge(calls: Sequence[Mapping[str, Any]], trunk: str, mos: float) -> Iterator[Finding]:
+    """Findings on answered `calls`, rows of the records, newest first. Sans-IO."""
+    faults = [faults_of(call["media"], mos) for call in calls]
+    for fault in SOUND:
+        its = [call for call, found in zip(calls, faults, strict=True) if fault in found]
+        if not its:
+            continue
+        last = its[0]
+        evidence = f"{len(its)} of the latest {len(calls)} calls {FAULT_WORDS[fault]}; the last one is {last['id']}"
+        refused = [one for one in findings({"began": last["began"].isoformat(), "media": last["media"]}) if one.bad]
+        deaf = fault == "one_way" and not last["media"].get("received", 0)
+        if not (fault == "foreign" or deaf):
+            refused = []  # refused packets do not explain lost ones
+        if refused:
+            evidence = f"{evidence}: {refused[0].what}"
+        fix = refused[0].fix if refused else f"see the page of the call {last['id']}"
+        yield bad(f"calls.{fault.replace('_', '-')}", trunk, evidence, fix=fix)
+    if calls and not any(faults):
+        yield good("calls.sound", trunk, f"nothing was wrong with the sound of the latest {len(calls)} calls")

@@ -1,0 +1,1 @@
+"""`sipgw init`: asks, tries and writes the configuration."""

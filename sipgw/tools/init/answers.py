@@ -1,0 +1,77 @@
+"""What ``sipgw init`` writes: the agent's lines and those of a recipe into the configuration, secrets into ``.env``."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
+HERE = "here"
+"""In the place of a recipe: no carrier, PBX or account; this machine and private networks call."""
+_PLAIN = re.compile(r"[\w.+/=:@-]+", re.ASCII)
+"""Values that Docker, systemd and a shell read alike without quotes."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is to be written; empty is left out."""
+
+    recipe: str = HERE
+    business: str = ""
+    stt: str = ""
+    llm: str = ""
+    tts: str = ""
+
+    @property
+    def text(self) -> str:
+        """The configuration."""
+        agent = {name: getattr(self, name) for name in ("business", "stt", "llm", "tts") if getattr(self, name)}
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in agent.items()]
+        parts = ["\n".join(["[agent]", *lines, ""])] if lines else []
+        if self.recipe == HERE:
+            parts[:0] = ["# Loopback and private networks may call. A carrier, PBX or phone: `sipgw init --help`.\n"]
+        return "\n".join([*parts, *([self._recipe] if self._recipe else [])])
+
+    @property
+    def _recipe(self) -> str:
+        if self.recipe == HERE:
+            return ""
+        return (files("sipgw") / "recipes" / f"{self.recipe}.toml").read_text(encoding="utf-8")
+
+    @property
+    def steps(self) -> str:
+        """What the recipe says at its top: what is to be set on the other side. It is in the configuration, too."""
+        lines = self._recipe.splitlines()
+        end = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
+        return "\n".join(line.removeprefix("# ").removeprefix("#") for line in lines[:end])
+
+    @property
+    def variables(self) -> list[str]:
+        """The names in the environment that the configuration refers to, in its order."""
+        lines = [line for line in self._recipe.splitlines() if not line.lstrip().startswith("#")]
+        return list(dict.fromkeys(re.findall(r"\$\{(\w+)\}", "\n".join(lines))))
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Write the file; one that is there is kept as ``NAME.old``, ``NAME.old.2`` and so on. Raises `OSError`."""
+    if file.exists():
+        number, kept = 1, Path(f"{file}.old")
+        while kept.exists():
+            number += 1
+            kept = Path(f"{file}.old.{number}")
+        shutil.copy2(file, kept)
+    file.write_text(text, encoding="utf-8")
+
+
+def keep(secrets: Mapping[str, str], file: Path) -> None:
+    """Set these names in ``.env``, which only its owner may read then; its other lines stay. Raises `OSError`."""
+    from dotenv import set_key
+
+    if secrets and file.exists():
+        file.chmod(0o600)
+    for name, value in secrets.items():
+        mode = "never" if _PLAIN.fullmatch(value) else "always"
+        set_key(file, name, value, quote_mode=mode, follow_symlinks=True)  # makes a file with mode 0600

@@ -1,0 +1,139 @@
+"""What both servers have in common: models, requests with a time limit, and errors that say what to do."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple, Protocol
+
+import httpx2
+
+CONNECT_LIMIT = 2.0
+"""Seconds until the connection must stand."""
+ANSWER_LIMIT = 10.0
+"""Seconds that a question about the server or a model may take."""
+LOAD_LIMIT = 300.0
+"""Seconds that a model may take to be loaded: tens of gigabytes from a slow disk."""
+POLL = 1.0
+"""Seconds between two looks at a model that is being loaded."""
+MOST_MODELS = 50
+"""Models that are looked at."""
+MOST_BYTES = 4 << 20
+"""Bytes of one answer that are read: a list of 50 models with their templates has a few hundred thousand."""
+SMALLEST_CONTEXT = 8192
+"""Tokens that instructions, tools and a call of ten minutes need."""
+
+
+class ServerError(Exception):
+    """The server or its model cannot be used. The text is one line that ends with what to do."""
+
+
+class ServedModel(NamedTuple):
+    """One model that a server has."""
+
+    name: str
+    about: str = ""
+    """Size and quantisation, as the server tells them."""
+    tools: bool | None = None
+    """Whether the server says that the model calls tools; None if it does not say."""
+    loaded: bool = False
+    thinks: bool = False
+    """Whether it thinks before it speaks unless it is told not to."""
+
+
+class ModelServer(Protocol):
+    """A server of language models."""
+
+    title: str
+    default_url: str
+
+    async def models(self) -> list[ServedModel]:
+        """The models that it has, at least one. Raises `ServerError`."""
+        ...
+
+    async def load(self, model: ServedModel) -> None:
+        """Load `model`, so that no caller waits for it. Raises `ServerError`."""
+        ...
+
+    def notes(self, model: ServedModel) -> AsyncIterator[str]:
+        """What should be set on the server before calls come, a sentence each."""
+        ...
+
+    def advice(self, problem: str) -> str:
+        """What to do when `model` did not call a tool for `problem`."""
+        ...
+
+
+class Requests:
+    """Requests to one server, each with its time limit."""
+
+    def __init__(self, url: str, absent: str) -> None:
+        """`absent` says what to do when nothing answers at `url`."""
+        self.url = url
+        self._absent = absent
+        self._client = httpx2.AsyncClient(base_url=url, timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def ask(self, method: str, path: str, body: Any = None, limit: float = ANSWER_LIMIT) -> tuple[int, Any]:
+        """Status and JSON of an answer; JSON is None if it is none. Raises `ServerError` when there is no answer."""
+        request = self._client.build_request(
+            method, path, json=body, timeout=httpx2.Timeout(limit, connect=CONNECT_LIMIT)
+        )
+        data = b""
+        try:
+            async with (
+                asyncio.timeout(limit),
+                contextlib.aclosing(await self._client.send(request, stream=True)) as answer,
+            ):
+                async for part in answer.aiter_bytes():
+                    data += part
+                    if len(data) > MOST_BYTES:
+                        raise ServerError(f"{self.url}{path} answered without end: is another program on this port?")
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            raise ServerError(f"nothing answers at {self.url}: {self._absent}") from None
+        except (TimeoutError, httpx2.TimeoutException):
+            raise ServerError(
+                f"{self.url}{path} gave no answer within {limit:g} s: is the machine overloaded?"
+            ) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            raise ServerError(f"{self.url}{path} broke off ({type(error).__name__}): {self._absent}") from None
+        try:
+            return answer.status_code, json.loads(data)
+        except (ValueError, RecursionError):
+            return answer.status_code, None
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`. Raises `ServerError` for any other answer."""
+        return self.checked(path, *await self.ask("GET", path))
+
+    def checked(self, path: str, status: int, value: Any) -> dict[str, Any]:
+        """`value` if the answer is a JSON object with HTTP 200. Raises `ServerError`."""
+        if status in (401, 403):
+            raise ServerError(f"{self.url} wants a key (HTTP {status}): start it without one for this machine alone")
+        if status != 200 or not isinstance(value, dict):
+            told = f": {words}" if (words := error_words(value)) else ""
+            raise ServerError(f"{self.url}{path} answered HTTP {status}{told}; is another program on this port?")
+        return value
+
+
+def printable(value: Any) -> str:
+    """What a server tells, on one line and without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in str(value)[:200])
+
+
+def error_words(value: Any) -> str:
+    """What a server tells of an error: ``{"error": "…"}`` or ``{"error": {"message": "…"}}``."""
+    error = value.get("error") if isinstance(value, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message")
+    return printable(error) if error else ""
+
+
+def entries(value: Any, key: str, name: str) -> list[dict[str, Any]]:
+    """The objects in the list that `value` has under `key`, if their field `name` is a name."""
+    found = value.get(key) if isinstance(value, dict) else None
+    objects = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in objects if isinstance(one.get(name), str) and one[name].isprintable()][:MOST_MODELS]

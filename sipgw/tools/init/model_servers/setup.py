@@ -1,0 +1,168 @@
+"""``sipgw init ollama`` and ``llamacpp``: find the server, load a model, try it, write the lines."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from agent.providers.openai_chat import OpenAILlm
+from agent.providers.openai_client import OpenAIOptions
+from sipgw.config.config import environment
+from sipgw.config.options import DEFAULT_FILE
+from sipgw.tools.init.model_servers.lines import LinesError, Values, present, with_values
+from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
+from sipgw.tools.init.model_servers.ollama import Ollama
+from sipgw.tools.init.model_servers.server import ModelServer, Requests, ServedModel, ServerError
+from sipgw.tools.init.model_servers.trial import Trial, TrialError, trial
+
+SERVERS: dict[str, type[Ollama] | type[LlamaCpp]] = {"ollama": Ollama, "llamacpp": LlamaCpp}
+SLOW = 1.5
+"""Seconds to the first token from which on a caller notices the delay, as for `sipgw doctor`."""
+
+out = Console(highlight=False, emoji=False)
+
+
+def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
+    """Write the lines for the server of that name into `output`. Raises `ServerError`, or `typer.Exit` for a no."""
+    kind = SERVERS[name]
+    url = (url or kind.default_url).rstrip("/").removesuffix("/v1")
+    if not url.startswith(("http://", "https://")):
+        url = f"http://{url}"
+    if "@" in url:
+        raise ServerError(
+            "an address takes no name and password: let the server ask for none, on a network of your own"
+        )
+    if present(_read(output), {"openai": {"api_key": ""}}):
+        _note(f"{output} has [openai] api_key: each call sends it to this server; take it out")
+    elif environment().get("OPENAI_API_KEY"):
+        _note("OPENAI_API_KEY is set: each call sends it to this server; take it out of the environment and of .env")
+    chosen = asyncio.run(_tried(kind, url, model))
+    values: dict[str, dict[str, str]] = {
+        "agent": {"llm": "openai"},
+        "openai": {"url": f"{url}/v1", "model": chosen.name},
+    }
+    if chosen.thinks:
+        values["openai"]["reasoning_effort"] = "none"
+    _write(output, values, kind.title, yes=yes)
+
+
+def _read(output: Path) -> str:
+    """What a file says. Raises `ServerError` if it cannot be changed, before anything takes minutes."""
+    try:
+        text = output.read_text(encoding="utf-8") if output.exists() else ""
+        tomllib.loads(text)
+        if not os.access(output if output.exists() else output.parent, os.W_OK):
+            raise PermissionError("it cannot be written")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ServerError(f"{output} cannot be read ({error}): mend it, or name another file with --output") from None
+    return text
+
+
+async def _tried(kind: type[Ollama] | type[LlamaCpp], url: str, wanted: str) -> ServedModel:
+    requests = Requests(url, kind.absent)
+    server: ModelServer = kind(requests)
+    try:
+        models = await server.models()
+        out.print(escape(f"{kind.title} answers at {url}"))
+        for one in models:
+            out.print(escape(f"  {_described(one)}"), soft_wrap=True)
+        model = _choice(models, wanted)
+        out.print(f"loading {escape(model.name)} ...")
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await server.load(model)
+        out.print(f"loaded after {clock() - began:.1f} s")
+        found = await _trial(server, url, model)
+        out.print(escape(f"it calls tools: {found.call}"), soft_wrap=True)
+        out.print(f"first token after {found.first_token * 1000:.0f} ms")
+        if found.first_token > SLOW:
+            _note("callers will notice the delay: take a smaller model, or a machine with a graphics card")
+        async for note in server.notes(model):
+            _note(note)
+        return model
+    finally:
+        await requests.close()
+
+
+def _described(one: ServedModel) -> str:
+    marks = [
+        one.about,
+        "loaded" if one.loaded else "",
+        "" if one.tools is None else "calls tools" if one.tools else "calls no tools",
+    ]
+    told = ", ".join(filter(None, marks))
+    return f"{one.name} ({told})" if told else one.name
+
+
+def _choice(models: list[ServedModel], wanted: str) -> ServedModel:
+    """The model that is wanted; else one that calls tools, one that is loaded first."""
+    if wanted:
+        found = next((one for one in models if one.name in (wanted, f"{wanted}:latest")), None)
+        if found is None:
+            raise ServerError(f"there is no model {wanted!r}; there are: {', '.join(one.name for one in models)}")
+        return found
+    able = [one for one in models if one.tools is not False]
+    first = next((one for one in able if one.loaded), able[0])
+    if len(able) == 1 or not sys.stdin.isatty():
+        return first
+    while True:
+        name = typer.prompt("which model?", default=first.name)
+        if found := next((one for one in models if one.name == name), None):
+            return found
+
+
+async def _trial(server: ModelServer, url: str, model: ServedModel) -> Trial:
+    effort = "none" if model.thinks else ""
+    llm = OpenAILlm(OpenAIOptions(url=f"{url}/v1", model=model.name, reasoning_effort=effort))
+    try:
+        return await trial(llm)
+    except TrialError as error:
+        raise ServerError(f"{model.name} is not fit for calls: {server.advice(str(error))}") from None
+    finally:
+        await llm.close()
+
+
+def _write(output: Path, values: Values, title: str, *, yes: bool) -> None:
+    before = (
+        output.read_text(encoding="utf-8")
+        if output.exists()
+        else f"# The language model is {title} on a server of one's own.\n"
+    )
+    try:
+        written = with_values(before, values)
+    except LinesError as error:
+        lines = "\n".join(
+            f"[{name}]\n" + "\n".join(f'{k} = "{v}"' for k, v in keys.items()) for name, keys in values.items()
+        )
+        raise ServerError(f"{output} cannot be changed ({error}); write into it:\n{lines}") from None
+    if output.exists() and written != before and not yes:
+        for key, value in present(before, values).items():
+            table, _, name = key.partition(".")
+            out.print(
+                escape(f"{output} has [{table}] {name} = {value!r}; it becomes {values[table][name]!r}"),
+                soft_wrap=True,
+            )
+        if not typer.confirm(f"change {output}?", default=True):
+            out.print("nothing was written")
+            raise typer.Exit(1)
+    try:
+        beside = output.resolve().with_name(f".{output.name}.new")  # a full disk costs nothing of what there was
+        beside.touch(0o600 if output.exists() else 0o666)
+        if output.exists():
+            shutil.copymode(output, beside)
+        beside.write_text(written, encoding="utf-8")
+        beside.replace(output.resolve())
+    except OSError as error:
+        raise ServerError(f"{output} cannot be written ({error}): name another file with --output") from None
+    named = "" if output == DEFAULT_FILE else f" -c {output}"
+    out.print(f"wrote {output}: now run [bold]sipgw check{named}[/]", soft_wrap=True)
+
+
+def _note(text: str) -> None:
+    out.print(f"[yellow]note[/]   {escape(text)}", soft_wrap=True)

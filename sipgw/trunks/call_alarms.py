@@ -1,0 +1,190 @@
+"""Alarms on a trunk's calls: the share of the latest calls that failed, were answered slowly, or had one-way sound,
+packets of other sources, or low quality; and an alarm on the cost of the day. Sans-IO.
+
+The faults of the sound come from the counters of a call's media, so nothing is measured here.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from agent.records import ProviderFailed, Report, TurnEnded
+from sipgw.config.alarms import AlarmOptions
+from sipgw.events import (
+    FAILED,
+    FAULT_WORDS,
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CostAlarm,
+    Event,
+    Fault,
+    TrunkAlarm,
+)
+
+log = structlog.get_logger()
+
+SOUND: tuple[Fault, ...] = ("one_way", "foreign", "quality")
+"""Faults of the sound of a call, which its record tells."""
+FAULTS: tuple[Fault, ...] = (*SOUND, "failed", "slow")
+OURS = ("failed", "line_lost", "interrupted", "transfer_failed")
+"""Endings of calls that count as failed though they were not answered: a refused one may have been unwanted."""
+SHORTEST = 250
+"""Packets that we must have sent (5 s) before silence on the other side is a fault."""
+DEAF = 0.5
+"""The part of our packets that the other side reports lost from which on it does not hear us."""
+FOREIGN = 50
+"""Packets of other sources from which on they are a fault: a second of sound. A few come whenever media move."""
+
+
+def faults_of(media: Mapping[str, Any], mos: float) -> frozenset[Fault]:
+    """What was wrong with the sound of an answered call; `media` is what its record has of it.
+
+    ``one_way``: nothing was received, or the other side reports at least half of our packets lost. ``foreign``:
+    packets from an address that is not the other side's were refused. ``quality``: a MOS below `mos`.
+    """
+    sent, found = media.get("sent", 0), set[Fault]()
+    if sent >= SHORTEST and (not media.get("received", 0) or media.get("remote_lost", 0) >= DEAF * sent):
+        found.add("one_way")
+    if media.get("foreign", 0) >= FOREIGN:
+        found.add("foreign")
+    if 0 < media.get("mos", 0) < mos:
+        found.add("quality")
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class BadCalls:
+    """How many of the latest calls of a trunk had a fault."""
+
+    fault: Fault
+    bad: int
+    calls: int
+    raised: bool
+    """Whether there is an alarm."""
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"{self.bad} of the latest {self.calls} calls {FAULT_WORDS[self.fault]}"
+
+
+class _Window:
+    """The latest calls of one trunk, and the alarms that are raised."""
+
+    def __init__(self, calls: int) -> None:
+        self.latest: deque[frozenset[Fault]] = deque(maxlen=calls)
+        self.raised: set[Fault] = set()
+
+    def counts(self) -> list[BadCalls]:
+        """Of each fault."""
+        calls = len(self.latest)
+        return [
+            BadCalls(fault, sum(fault in one for one in self.latest), calls, fault in self.raised) for fault in FAULTS
+        ]
+
+
+@dataclass
+class _Going:
+    """A call that goes on."""
+
+    trunk: str
+    answered: bool = False
+    failed: bool = False
+    """Whether a provider failed."""
+    turns: int = 0
+    slow: int = 0
+    """Turns that were timed, and those that took too long."""
+
+
+class CallAlarms:
+    """The alarms of all trunks. `watch` must get all events; each trunk of the configuration has one window."""
+
+    def __init__(
+        self,
+        options: AlarmOptions,
+        tell: Callable[[Event], None],
+        spent: Callable[[], float] = lambda: 0.0,
+        currency: str = "USD",
+    ) -> None:
+        """`tell` gets a `TrunkAlarm` whenever an alarm is raised or over, and a `CostAlarm` when one is raised; `spent`
+        is what today's calls have cost, in `currency`."""
+        self._options = options
+        self._spent = spent
+        self._tell = tell
+        self._currency = currency
+        self._costly = False
+        """Whether the alarm on the cost of the day is raised."""
+        self._going: dict[str, _Going] = {}
+        self._windows: dict[str, _Window] = {}
+
+    def watch(self, event: Event) -> None:
+        """Follow the calls."""
+        match event:
+            case CallBegan(call=call, trunk=trunk):
+                self._going[call] = _Going(trunk)
+            case CallAnswered(call=call, trunk=trunk):
+                going = self._going.setdefault(call, _Going(trunk))
+                going.answered, going.trunk = True, trunk or going.trunk
+            case CallReported(call=call, report=report) if call in self._going:
+                self._reported(self._going[call], report)
+            case CallMeasured():
+                self._count_cost(event)
+            case CallEnded(call=call):
+                self._count_cost(event)
+                ended = self._going.pop(call, None)
+                if ended is not None and self._options.share:
+                    self._ended(ended, event)
+
+    def of(self, trunk: str) -> tuple[BadCalls, ...]:
+        """How many of the latest calls of `trunk` were bad, by fault; nothing before the first call."""
+        window = self._windows.get(trunk)
+        return tuple(window.counts()) if window else ()
+
+    def _reported(self, going: _Going, report: Report) -> None:
+        if isinstance(report, ProviderFailed):
+            going.failed = True
+        elif isinstance(report, TurnEnded) and (total := report.turn.times.parts_ms().get("total")):
+            going.turns += 1
+            going.slow += total > 1000 * self._options.slow
+
+    def _count_cost(self, event: CallMeasured | CallEnded) -> None:
+        limit = self._options.cost
+        if not limit:
+            return
+        spent = self._spent()
+        if spent < limit:
+            self._costly = False  # another day
+        elif not self._costly:
+            self._costly = True
+            log.warning("cost alarm", cost=round(spent, 4), limit=limit, currency=self._currency)
+            self._tell(CostAlarm(event.call, event.at, round(spent, 4), limit, self._currency))
+
+    def _ended(self, going: _Going, event: CallEnded) -> None:
+        options, heard = self._options, going.answered and "sent" in event.media
+        faults = set(faults_of(event.media, options.mos)) if heard else set()
+        if going.failed or event.ending.kind in (FAILED if heard else OURS):
+            faults.add("failed")
+        if 2 * going.slow > going.turns:
+            faults.add("slow")
+        if not heard and not faults:
+            return
+        window = self._windows.setdefault(going.trunk, _Window(options.calls))
+        window.latest.append(frozenset(faults))
+        for one in window.counts():
+            share = one.bad / one.calls
+            told = {"trunk": going.trunk, "fault": one.fault, "bad": one.bad, "calls": one.calls}
+            if one.raised and share <= options.share / 2:
+                window.raised.discard(one.fault)
+                log.info("call alarm over", **told)
+            elif not one.raised and one.calls >= options.least and share >= options.share:
+                window.raised.add(one.fault)
+                log.warning("call alarm", **told)
+            else:
+                continue
+            self._tell(TrunkAlarm(event.call, event.at, going.trunk, one.fault, not one.raised, one.bad, one.calls))

@@ -1,0 +1,127 @@
+"""The home page: whether all is well, how it was, what it cost, and what to look at or to do next."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.calls.browser_phone import missing
+from sipgw.config.agent_files import DEFAULT
+from sipgw.gateway.reached_at import dialled
+from sipgw.trunks.watch import TrunkStatus
+from sipgw.web.overview import Overview, ProviderFailures, Span, Step
+from sipgw.web.plot import Plot, plot
+from sipgw.web.principal import ViewerRole
+from sipgw.web.provider_stats import PARTS
+from sipgw.web.state import App, Here, page
+
+router = APIRouter()
+
+LATELY = 900.0
+"""Seconds after a failure in which the light of a provider is red; then it is yellow for a day."""
+NAMES = {"stt": "STT", "llm": "LLM", "tts": "TTS", "realtime": "Speech to speech"}
+NO_DATABASE = "The database does not answer. Calls go on; their records are written when it is back."
+
+State = Literal["up", "wait", "down", ""]
+
+
+class Light(NamedTuple):
+    """How something is."""
+
+    name: str
+    state: State
+    """Empty: nobody knows."""
+    told: str
+    link: str
+
+
+@router.get("/")
+async def home(request: Request, app: Here, _who: ViewerRole, span: Span = "day") -> Response:
+    """The page; its script asks for it again and again."""
+    found: Overview | None = None
+    with contextlib.suppress(SQLAlchemyError):  # told on the page
+        found = await app.overviews.of(app.gateway.store, span)
+    rows = [session.row() for session in app.gateway.calls.values()]
+    trunks = [trunk_light(status) for status in app.gateway.status()]
+    providers = list(_providers(app, found)) if found else []
+    spent = (found.cost if found else 0.0) + sum(row["cost"] or 0.0 for row in rows)
+    attention = [
+        *_gateway(app, found, spent),
+        *(light for light in (*trunks, *providers) if light.state in ("down", "wait")),
+    ]
+    attention.sort(key=lambda one: one.state != "down")
+    waits, calls = _plots(found.steps) if found else (None, None)
+    return page(
+        request, "home.html", title="Home", span=span, found=found, attention=attention, trunks=trunks,
+        providers=providers, waits=waits, calls=calls, ringing=sum(row["state"] == "ringing" for row in rows),
+        running=len(rows), spent=spent,
+        estimated=any(row["estimated"] for row in rows) or bool(found and found.estimated),
+        dial=dialled(app.gateway.config, app.gateway.sip_port), phone=not missing(app.gateway.config.browser),
+        choice=str(app.gateway.agents.all[DEFAULT].choice), notes=app.gateway.agents.notes,
+    )  # fmt: skip
+
+
+def trunk_light(status: TrunkStatus) -> Light:
+    """How a trunk is."""
+    alarm = next((one for one in status.sound if one.raised), None)
+    state: State
+    if status.registration == "failed" or status.health == "down":
+        state, told = "down", status.registration_reason or status.health_reason or "not reachable"
+    elif alarm:
+        state, told = "down" if alarm.fault == "failed" else "wait", alarm.told
+    elif status.registration == "trying":
+        state, told = "wait", "registering"
+    elif status.registration in ("registered", "elsewhere") or status.health == "up":
+        state, told = "up", status.registration or "reachable"
+    else:
+        state, told = "", "takes calls; not asked how it is (options_every)"
+    return Light(status.name, state, told, "/trunks")
+
+
+def _providers(app: App, found: Overview) -> Iterator[Light]:
+    """The lights of the parts of each agent: by the records, and by what this process has seen."""
+    now = app.overviews.now()
+    several = len(app.gateway.agents.all) > 1
+    for name, agent in app.gateway.agents.all.items():
+        for part in agent.choice.parts:
+            failed: ProviderFailures | None = found.failures.get((name, part))
+            latency = app.provider_stats.latency(name, PARTS[part])
+            state: State
+            if failed is None:
+                state, told = ("up", f"p50 {latency.p50} ms") if latency else ("", "not used since the start")
+            else:
+                state = "down" if (now - failed.last).total_seconds() < LATELY else "wait"
+                told = f"failed {failed.times} times in a day, last: {failed.cause}"
+                told = told.replace("failed 1 times", "failed once")
+            label = f"{NAMES[part]} {agent.choice.of(part)}"
+            link = f"/calls/{failed.call}" if failed else "/providers"
+            yield Light(f"{name}: {label}" if several else label, state, told, link)
+
+
+def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:
+    """What is wrong with the gateway as a whole."""
+    engine, alarms = app.gateway.evidence.engine, app.gateway.config.alarms
+    if found is None:
+        yield Light("Records", "down", NO_DATABASE, "/")
+    if engine is not None and not engine.alive:
+        yield Light("Media", "down", "the media process is being started", "/live")
+    if app.gateway.admission.capacity.draining:
+        yield Light("Gateway", "wait", "it is being stopped: no new calls are taken", "/live")
+    if alarms.cost and spent >= alarms.cost:
+        limit = f"{alarms.cost:.2f} {app.gateway.config.cost.currency} ([alarms] cost)"
+        yield Light("Cost", "wait", f"today's calls have cost more than {limit}", "/calls")
+    today = found.today if found else Step(app.overviews.now())
+    if alarms.share and today.calls >= alarms.least and today.bad >= alarms.share * today.calls:
+        yield Light("Calls", "down", f"{today.bad} of {today.calls} calls of today went badly", "#worst")
+
+
+def _plots(steps: list[Step]) -> tuple[Plot, Plot]:
+    """Latency in seconds, and calls."""
+    p50 = [step.p50 / 1000 if step.turns else None for step in steps]
+    p95 = [step.p95 / 1000 if step.turns else None for step in steps]
+    waits = plot(("p95", "second", p95), ("p50", "first", p50))
+    every = [float(step.calls) for step in steps]
+    return waits, plot(("calls", "first", every), ("went badly", "bad", [float(step.bad) for step in steps]))

@@ -1,0 +1,95 @@
+"""One sign-in under way, which only the browser keeps, in a short-lived cookie. Sans-IO.
+
+The cookie holds 256 random bits. State, nonce and PKCE verifier are made of them by HMAC: the gateway stores nothing
+that strangers could fill, and what the provider and the address bar show (state, nonce, challenge) says nothing of the
+rest.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import quote, unquote
+
+COOKIE = "sipgw_oidc"
+PATH = "/sign-in/oidc"
+LIMIT = 600
+"""Seconds from the start of a sign-in to the answer of the provider."""
+LONGEST = 1000
+"""Characters of the page that is shown afterwards; a longer one becomes the first page."""
+_FORM = re.compile(r"([\w-]{43})\.(\d{1,12})\.([\w.~%/-]{1,3000})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A sign-in under way."""
+
+    token: str
+    """The random bits, in base64url."""
+    began: int
+    """In seconds since 1970."""
+    where: str
+    """The page that is shown afterwards; whoever reads it must check that it is one of ours."""
+
+    @classmethod
+    def begin(cls, where: str, now: float) -> Self:
+        """Begin one at `now`, in seconds since 1970."""
+        return cls(secrets.token_urlsafe(32), int(now), where if len(where) <= LONGEST else "/")
+
+    @classmethod
+    def read(cls, cookie: str, now: float) -> Self | None:
+        """The one in a cookie; None if there is none, or it is too old."""
+        found = _FORM.fullmatch(cookie)
+        if found is None or not 0 <= now - int(found[2]) + 1 <= LIMIT:
+            return None
+        return cls(found[1], int(found[2]), unquote(found[3]))
+
+    def cookie(self, url: str) -> str:
+        """Its Set-Cookie, for a dashboard at `url`. It must come along when the provider sends the browser back, so it
+        is Lax.
+        """
+        return _cookie(f"{self.token}.{self.began}.{quote(self.where)}", url, LIMIT)
+
+    @property
+    def state(self) -> str:
+        """Binds the answer of the provider to the browser (RFC 9700 §4.7)."""
+        return self._derived("state")
+
+    @property
+    def nonce(self) -> str:
+        """Binds the ID token to this sign-in (OpenID Connect Core §3.1.2.1)."""
+        return self._derived("nonce")
+
+    @property
+    def verifier(self) -> str:
+        """Binds the code to this sign-in (RFC 7636 §4.1); 43 characters."""
+        return self._derived("verifier")
+
+    @property
+    def challenge(self) -> str:
+        """The verifier's hash by the method S256 (RFC 7636 §4.2)."""
+        return _text(hashlib.sha256(self.verifier.encode()).digest())
+
+    def answers(self, state: str) -> bool:
+        """Whether an answer with this `state` belongs to this sign-in."""
+        return hmac.compare_digest(self.state.encode(), state.encode())
+
+    def _derived(self, what: str) -> str:
+        return _text(hmac.digest(self.token.encode(), what.encode(), "sha256"))
+
+
+def over(url: str) -> str:
+    """The Set-Cookie that removes the cookie."""
+    return _cookie("", url, 0)
+
+
+def _cookie(value: str, url: str, age: int) -> str:
+    secure = "; Secure" if url.startswith("https:") else ""
+    return f"{COOKIE}={value}; Path={PATH}; HttpOnly; SameSite=Lax{secure}; Max-Age={age}"
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

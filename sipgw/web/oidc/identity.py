@@ -1,0 +1,131 @@
+"""Who an ID token says that somebody is (OpenID Connect Core §2, §3.1.3.7). Sans-IO."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import ECKey, Key, KeySet, RSAKey
+from joserfc.jws import JWSRegistry
+
+from sipgw.config.oidc import OidcOptions
+from sipgw.web.oidc.provider import ALGORITHMS
+
+LEEWAY = 60.0
+"""Seconds by which the clocks of the provider and of this machine may differ."""
+OLDEST = 600.0
+"""Seconds since an ID token was made; it is made for the code that was just exchanged."""
+LARGEST = 64 << 10
+"""Bytes of an ID token; with 200 groups one of Entra ID has about 10,000."""
+LATEST = 1e12
+"""Seconds since 1970 that a clock could show; also keeps NaN and infinity out, which Python reads from JSON."""
+MOST_KEYS = 50
+MOST_GROUPS = 2000
+
+
+class Untrusted(Exception):  # noqa: N818  an outcome
+    """The ID token proves nothing; the message says why."""
+
+
+class UnknownKey(Untrusted):
+    """No key of the document signed it; the provider may have changed its keys."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody whom the provider vouches for."""
+
+    subject: str
+    """What never changes of them, at this provider."""
+    name: str
+    """What people call them; at most 50 printable characters."""
+    groups: frozenset[str]
+
+
+def identify(token: str, keys: Mapping[str, Any], options: OidcOptions, nonce: str, now: float) -> Identity:
+    """Check an ID token by the provider's `keys`, at `now` (seconds since 1970). Raises `Untrusted`."""
+    claims = _signed(token, keys)
+    _check(claims, options, nonce, now)
+    subject = claims["sub"]
+    name = claims.get(options.name_claim)
+    shown = "".join(letter for letter in (name if isinstance(name, str) else "") if letter.isprintable()).strip()
+    return Identity(subject, (shown or subject)[:50], _groups(claims, options))
+
+
+def _signed(token: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a token that a key of the provider has signed. Raises `Untrusted`."""
+    if len(token) > LARGEST:
+        raise Untrusted(f"the ID token has more than {LARGEST} bytes")
+    known = signing_keys(keys)
+    if not known:
+        raise UnknownKey("the provider has no key that could sign ID tokens")
+    registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)  # RFC 7515 §4: others are ignored
+    registry.max_header_length, registry.max_payload_length = LARGEST, LARGEST
+    try:
+        claims = jwt.decode(token, KeySet(known), registry=registry).claims
+    except InvalidKeyIdError:
+        raise UnknownKey("no key of the provider has the name that the ID token says") from None
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Untrusted(f"the signature of the ID token is wrong: {type(error).__name__}") from None
+    if not isinstance(claims, dict):
+        raise Untrusted("the ID token has no claims")
+    return claims
+
+
+def signing_keys(keys: Mapping[str, Any]) -> list[Key]:
+    """The public keys for signatures. A symmetric key is none: whoever reads the document could sign with it."""
+    found: list[Key] = []
+    for one in keys["keys"][:MOST_KEYS]:
+        if not isinstance(one, dict) or one.get("use", "sig") != "sig":
+            continue
+        try:
+            if one.get("kty") == "RSA":
+                found.append(RSAKey.import_key(one))
+            elif one.get("kty") == "EC" and one.get("crv") == "P-256":
+                found.append(ECKey.import_key(one))
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue  # another key may be the one
+    return found
+
+
+def _check(claims: Mapping[str, Any], options: OidcOptions, nonce: str, now: float) -> None:
+    """The rules of OpenID Connect Core §3.1.3.7. Raises `Untrusted`."""
+    client, audience, party = options.client_id, claims.get("aud"), claims.get("azp")
+    several = isinstance(audience, list)
+    if claims.get("iss") != options.issuer:
+        raise Untrusted("the ID token is that of another issuer")
+    if not (client in audience if isinstance(audience, list) else client == audience):
+        raise Untrusted("the ID token is for another client")
+    if party != client and ("azp" in claims or (several and len(audience) > 1)):  # type: ignore[arg-type]
+        raise Untrusted("the ID token was given to another client")
+    if claims.get("nonce") != nonce:
+        raise Untrusted("the ID token belongs to another sign-in")
+    expires, made, begins = (_seconds(claims, name) for name in ("exp", "iat", "nbf"))
+    if expires is None or made is None:
+        raise Untrusted("the ID token does not say when it was made and until when it is valid")
+    if now >= expires + LEEWAY or now > made + OLDEST + LEEWAY:
+        raise Untrusted("the ID token has expired; compare the clocks of this machine and the provider")
+    if now < made - LEEWAY or (begins is not None and now < begins - LEEWAY):
+        raise Untrusted("the ID token is not valid yet; compare the clocks of this machine and the provider")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not (subject.isascii() and subject.isprintable()):
+        raise Untrusted("the ID token names nobody")
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
+    """A time in seconds since 1970; None if it is not there. Raises `Untrusted`."""
+    if name not in claims:
+        return None
+    found = claims[name]
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < LATEST:
+        raise Untrusted(f"{name} of the ID token is no time")
+    return found
+
+
+def _groups(claims: Mapping[str, Any], options: OidcOptions) -> frozenset[str]:
+    if options.groups_claim == "email" and claims.get("email_verified") is not True:
+        return frozenset()  # anybody could write any address
+    found = claims.get(options.groups_claim)
+    listed = found[:MOST_GROUPS] if isinstance(found, list) else [found]
+    return frozenset(one for one in listed if isinstance(one, str))

@@ -1,0 +1,109 @@
+"""The two addresses of a sign-in by an identity provider: its beginning, and the way back."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from sipgw.web.authentication import BY_PROVIDER, TooManyAttempts
+from sipgw.web.oidc.flow import COOKIE, PATH, Flow, over
+from sipgw.web.oidc.identity import Identity, UnknownKey, Untrusted, identify
+from sipgw.web.oidc.provider import ERRORS, OidcError, Provider
+from sipgw.web.security import session_cookie
+from sipgw.web.sign_in import SLOWLY, address, inside, sign_in_page
+from sipgw.web.state import App, Here, page
+
+log = structlog.get_logger()
+router = APIRouter()
+
+AWAY = "The identity provider cannot be used now. The log of the gateway says why."
+NOT_YOURS = "This sign-in did not begin in this browser, or took longer than ten minutes. Begin again at {url}"
+NO_ROLE = "The identity provider knows you, but none of your groups may use this dashboard. Ask who runs the gateway."
+
+
+@router.get(PATH)
+async def begin(request: Request, app: Here, next: str = "/") -> Response:  # noqa: A002  the name in the address
+    """Send the browser to the provider."""
+    provider, where = _provider(app), inside(next)
+    if request.headers.get("sec-fetch-site") not in (None, "none", "same-origin"):
+        return sign_in_page(request, where)  # a page of others must sign nobody in
+    flow = Flow.begin(where, _today())
+    try:
+        there = await provider.authorization(flow)
+    except OidcError as error:
+        log.warning("the identity provider cannot be used", cause=str(error))
+        return sign_in_page(request, where, AWAY, 503)
+    return RedirectResponse(there, 303, {"Set-Cookie": flow.cookie(provider.options.url)})
+
+
+@router.get(f"{PATH}/callback")
+async def callback(
+    request: Request, app: Here, code: Annotated[str, Query(max_length=4096)] = "",
+    state: Annotated[str, Query(max_length=512)] = "", iss: Annotated[str, Query(max_length=2048)] = "",
+    error: Annotated[str, Query(max_length=512)] = "",
+) -> Response:  # fmt: skip
+    """Let somebody in whom the provider sends back with a code (OpenID Connect Core §3.1.2.5)."""
+    provider, flow = _provider(app), Flow.read(request.cookies.get(COOKIE, ""), _today())
+    url = provider.options.url
+    once = len(request.query_params.multi_items()) == len(request.query_params)  # RFC 6749 §3.1
+    where = inside(flow.where) if flow else "/"
+    if flow is None or not once or not flow.answers(state):
+        made: Response = sign_in_page(request, where, NOT_YOURS.format(url=url), 400)
+    else:
+        try:
+            app.auth.attempt(address(request))
+            if error:
+                known = error if error in ERRORS else "an error"
+                raise OidcError(f"it sends {known} instead of a code", "refused")
+            made = await _enter(request, app, await _identity(provider, code, iss, flow), where)
+        except TooManyAttempts:
+            made = sign_in_page(request, where, SLOWLY, 429)
+        except (OidcError, Untrusted) as refusal:
+            log.warning("nobody signed in by the identity provider", cause=str(refusal), address=address(request))
+            away = isinstance(refusal, OidcError) and refusal.fault != "refused"
+            problem = AWAY if away else "The sign-in by the identity provider failed. Begin again."
+            await app.auth.accounts.note(BY_PROVIDER, "was not let in", detail=str(refusal), address=address(request))
+            made = sign_in_page(request, where, problem, 503 if away else 401)
+    made.headers.append("Set-Cookie", over(url))
+    return made
+
+
+async def _identity(provider: Provider, code: str, iss: str, flow: Flow) -> Identity:
+    """Who the code stands for. Raises `OidcError`, `Untrusted`."""
+    options = provider.options
+    if (iss or (await provider.metadata()).names_itself) and iss != options.issuer:  # RFC 9207 §2.4
+        raise Untrusted("the answer is that of another issuer")
+    if not code:
+        raise Untrusted("the answer has no code")
+    token = await provider.exchange(code, flow)
+    try:
+        return identify(token, await provider.keys(), options, flow.nonce, _today())
+    except UnknownKey:
+        return identify(token, await provider.keys(again=True), options, flow.nonce, _today())
+
+
+async def _enter(request: Request, app: App, who: Identity, where: str) -> Response:
+    options = _provider(app).options
+    role, name, came = options.role(who.groups), f"{BY_PROVIDER}{who.name}", address(request)
+    detail = f"{who.subject} of {options.issuer}"
+    if role is None:
+        await app.auth.accounts.note(name, "was not let in", detail=f"no group with a role: {detail}", address=came)
+        return sign_in_page(request, where, NO_ROLE, 403)
+    token = await app.auth.enter(name, role)
+    await app.auth.accounts.note(name, "signed in", role, detail, came)
+    # No redirection: the browser came from another site, so it would not send the cookie, which is SameSite=Strict.
+    made = page(request, "signed_in.html", title="Signed in", next=where)
+    made.headers["Set-Cookie"] = session_cookie(token, request.url.scheme)
+    return made
+
+
+def _provider(app: App) -> Provider:
+    if app.oidc is None:
+        raise HTTPException(404, "There is no identity provider.")
+    return app.oidc
+
+
+def _today() -> float:
+    return datetime.now(UTC).timestamp()

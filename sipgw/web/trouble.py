@@ -1,0 +1,94 @@
+"""Which calls went badly, for people who look at many: the same rule for the database and for a row of a list."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sipgw.events import FAILED
+from sipgw.records.store.tables import CallRecord, EventRecord, TurnRecord
+from sipgw.trunks.call_alarms import SHORTEST
+
+PROVIDER_FAILED = "provider_failed"
+"""The kind of event of a call in which a provider failed: the caller has heard an apology, or was connected."""
+SLOW = 3000
+"""Milliseconds of a turn from which on the caller has waited too long for an answer."""
+UNWANTED = (
+    "silence", "max_duration", "over_budget", "busy", "no_answer", "declined", "wrong_number", "not_permitted",
+    "machine", "fax", "screened", "no_person", "gateway_stopped", "transfer_unproven",
+)  # fmt: skip
+"""Endings that nobody wanted, though nothing is broken."""
+_KEY = re.compile(r"\b(40[13]|key|unauthori[sz]ed|invalid credentials|forbidden)\b", re.IGNORECASE)
+Level = Literal["bad", "wait", ""]
+
+
+class Trouble(NamedTuple):
+    """What was wrong with a call."""
+
+    level: Level
+    """``bad``: something failed; ``wait``: worth a look; empty: nothing."""
+    word: str
+    """One or two words."""
+    why: str = ""
+    """A sentence."""
+
+
+class CallFaults(NamedTuple):
+    """What other tables have of a call's faults."""
+
+    failure: str = ""
+    """Why a provider failed, for the first time."""
+    slowest: int = 0
+    """Milliseconds of its slowest answer."""
+
+
+def judged(call: Mapping[str, Any], faults: CallFaults | None = None) -> Trouble:
+    """What was wrong with a call; `call` has the columns of its record."""
+    ending, cause = str(call["ending"]), str(call["cause"])
+    failure, slowest = faults or CallFaults()
+    words = ending.replace("_", " ")
+    if failure:
+        key = "key refused" if _KEY.search(failure) else ""
+        return Trouble("bad", key or ("apology" if ending == "failed" else "provider failed"), failure)
+    if silent(call.get("media") or {}):
+        return Trouble("bad", "no sound", "not one packet of sound came from the other side")
+    if ending in FAILED:
+        return Trouble("bad", words, cause)
+    if slowest >= SLOW:
+        return Trouble("wait", "slow", f"the slowest answer took {slowest / 1000:.1f} s")
+    return Trouble("wait" if ending in UNWANTED else "", words, cause)
+
+
+def silent(media: Mapping[str, Any]) -> bool:
+    """Whether we sent for 5 s and nothing was received; `media` is what the record has of the sound."""
+    return float(media.get("sent", 0)) >= SHORTEST and not media.get("received", 0)
+
+
+def provider_failed() -> ColumnElement[bool]:
+    """Whether a provider failed in the call, for SQL."""
+    event = EventRecord
+    return select(event.id).where(event.call == CallRecord.id, event.kind == PROVIDER_FAILED).exists()
+
+
+def broken() -> ColumnElement[bool]:
+    """Whether the call is ``bad``, for SQL."""
+    sent, received = CallRecord.media["sent"].as_float(), CallRecord.media["received"].as_float()
+    mute = and_(func.coalesce(sent, 0) >= SHORTEST, func.coalesce(received, 0) == 0)
+    return or_(CallRecord.ending.in_(FAILED), mute, provider_failed())
+
+
+async def faults_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, CallFaults]:
+    """The faults of those calls, at most a page of them, that have any."""
+    event, turn = EventRecord, TurnRecord
+    total = turn.latency_ms["total"].as_float()
+    failures = select(event.call, event.about).where(event.call.in_(calls), event.kind == PROVIDER_FAILED)
+    slowest = select(turn.call, func.max(total)).where(turn.call.in_(calls)).group_by(turn.call)
+    found: dict[str, CallFaults] = {}
+    for call, most in await session.execute(slowest):
+        found[call] = CallFaults(slowest=int(most or 0))
+    for call, about in await session.execute(failures.order_by(event.id.desc())):  # the first one is read last
+        told = f"{about.get('part', 'provider')} failed: {about.get('cause', '')}"
+        found[call] = found.get(call, CallFaults())._replace(failure=told)
+    return found

@@ -1,0 +1,87 @@
+"""Sessions of speech to speech that nobody gets are closed all the same: a service may bill them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.providers.circuit_breaker import CircuitBreaker
+from agent.providers.failover import FailoverOptions
+from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
+from agent.providers.failover_stt import FailoverStt
+from tests.fakes.session import FakeSession
+from tests.virtual import run
+
+
+class Slow(FakeSession):
+    """It opens when it is told to, and then fails if it has an error."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.asked, self.released = asyncio.Event(), asyncio.Event()
+        self._error = error
+
+    async def open(self) -> None:
+        self.asked.set()
+        await self.released.wait()
+        if self._error:
+            raise self._error
+        await super().open()
+
+
+def of(*sessions: FakeSession) -> FailoverRealtime:
+    makers: list[Callable[..., Any]] = [lambda _, one=one: one for one in sessions]
+    return FailoverRealtime(lambda _: RealtimeProviders(makers, FailoverOptions()), "main", lambda _: None)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_one_that_cannot_be_had_is_closed(late: bool) -> None:
+    async def scenario() -> None:
+        first, second = Slow(ProviderError("first", "refused")), FakeSession()
+        if not late:
+            first.released.set()
+        realtime = of(first, second)
+        await realtime.open()
+        assert (first.closed, second.closed) == (1, 0)
+        await realtime.close()
+        assert (first.closed, second.closed) == (1, 1)
+
+    run(scenario())
+
+
+def test_one_that_opens_when_the_call_is_over_is_closed() -> None:
+    async def scenario() -> None:
+        first, second = FakeSession(), Slow()
+        realtime = of(first, second)
+        await realtime.open()
+        first.came.put_nowait(ProviderError("first", "lost"))
+        async with asyncio.TaskGroup() as group:
+
+            async def read() -> list[Any]:
+                return [event async for event in realtime.events()]
+
+            reading = group.create_task(read())
+            await second.asked.wait()
+            await realtime.close()
+            second.released.set()
+        assert reading.result() == []
+        assert (first.closed, second.closed) == (1, 1)
+
+    run(scenario())
+
+
+def test_one_is_closed_whose_caller_hangs_up_while_it_opens() -> None:
+    async def scenario() -> None:
+        for make in (of, lambda one: FailoverStt([lambda: one], CircuitBreaker(1), FailoverOptions())):
+            one = Slow()
+            failover = make(one)
+            opening = asyncio.get_running_loop().create_task(failover.open())
+            await one.asked.wait()
+            opening.cancel()
+            await asyncio.wait((opening,))
+            await failover.close()
+            assert opening.cancelled() and one.closed == 1
+
+    run(scenario())

@@ -1,0 +1,51 @@
+"""Speech-to-speech sessions whose call a call screen has answered, on virtual time."""
+
+import asyncio
+
+from agent.records import CallerSaid
+from agent.tools import tool
+from tests.agent.realtime_holding import gone, hold
+from tests.fakes.line import sound_of
+
+
+def test_a_call_screen_is_told_who_calls_and_then_not_answered_until_a_person_speaks() -> None:
+    ran, callers = [], []
+
+    @tool
+    async def look() -> str:
+        """Look."""
+        ran.append("look")
+        return "x"
+
+    async def plan(caller, session):
+        callers.append(caller)
+        await asyncio.sleep(2)
+        await caller.say("State your name and the reason for calling.")
+        caller.call_control.wait("It is Acme.")
+        session.onset()
+        await caller.sound(3)
+        await caller.say("Thanks, please stay on the line.")
+        session.say("You are welcome, I will wait.")
+        session.call("look")
+        await asyncio.sleep(4)
+        await caller.say("")
+        session.say("I am still here.")
+        session.write("Hello? Who is this?")
+        await asyncio.sleep(1)
+        session.say("It is Acme Store.")
+        await asyncio.sleep(3)
+        gone(caller.line)
+
+    def observer(report):
+        if isinstance(report, CallerSaid) and "Who is this" in report.text:
+            callers[0].call_control.stop_waiting()
+
+    held = hold(plan, tools=[look], observer=observer)
+    said = [bytes(sound_of(text)) for text in ("Hello there.", "It is Acme.", "It is Acme Store.")]
+    assert bytes(held.line.played) == b"".join(said), "and nothing has cut it"
+    assert ("tell", "Hello? Who is this?") in held.session.did
+    assert [one for one in held.session.did if one[0] == "cut" and one[2] == 0] and not ran
+    assert held.messages[-2:] == [
+        {"role": "user", "content": "Hello? Who is this?"},
+        {"role": "assistant", "content": "It is Acme Store."},
+    ]

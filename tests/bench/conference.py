@@ -1,0 +1,114 @@
+"""Gates of conferences: what mixing costs, and whether others notice that supervisors come, whisper and leave."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+
+from media.g711 import FRAME
+from media.process.channel import Channel
+from media.process.worker_channel import WorkerChannel
+from media.rtp import packet as rtp
+from media.session.mixer import PARTIES
+from media.session.routing import Route
+from media.session.session import RtpSession
+from sipgw.calls.conference import MODES, Mode
+from tests.bench.gate import Gate
+from tests.bench.media import CALLS, FORMAT, GOALS, pacing, run_calls, whole
+from tests.media.networks import STEP
+from tests.media.tones import tone
+
+AREA = "conference"
+GOAL = 0.5
+"""Milliseconds of CPU per call-second and party."""
+SLOTS = 500
+ROUNDS = 40
+SUPERVISED = 5
+"""Calls of the hundred in which somebody comes and goes all the time: each takes two channels."""
+STAY = 0.4
+"""Seconds that a supervisor stays in a mode."""
+
+
+def spent(mode: Mode | None, *, silent_third: bool = False) -> float:
+    """Milliseconds of CPU per second of one call with a third: receive, mix and send of both legs, without sockets.
+
+    None for the mode: the same two legs without a conference, the agent on the first.
+    """
+    caller, third = WorkerChannel(1), WorkerChannel(2)
+    sounds = {caller: tone("caller", 3000.0), third: tone("third", 3000.0)}
+    for seed, channel in enumerate(sounds):
+        channel.session = RtpSession(random.Random(seed).getrandbits)
+        channel.session.connect(FORMAT, ("127.0.0.1", 4000), 0.0)
+    if mode is not None:
+        caller.confer(third, MODES[mode].routes)
+        caller.pause(on=False)
+    agent = tone("agent", 3000.0) * 50
+    data = {
+        channel: [rtp.build(0, False, slot, slot * FRAME, 7, sound) for slot in range(SLOTS)]
+        for channel, sound in sounds.items()
+    }
+    began = time.process_time()
+    for slot in range(SLOTS):
+        now = slot * STEP
+        if slot % 50 == 0:
+            caller.session.playout.say(1, agent)
+        for channel in sounds:
+            if not (silent_third and channel is third):
+                sound, _ = channel.session.receive(data[channel][slot], ("127.0.0.1", 4000), now)
+                if sound and (mixer := channel.session.mixer):
+                    mixer.to_agent(sound)
+            channel.session.transmit(slot, now)
+    return (time.process_time() - began) * 1000 / (SLOTS * STEP)
+
+
+def best(mode: Mode | None, *, silent_third: bool = False) -> float:
+    """The least of several measurements: others use the machine, too."""
+    return min(spent(mode, silent_third=silent_third) for _ in range(ROUNDS))
+
+
+def cost_gates() -> Iterator[Gate]:
+    """The CPU of a conference, and how much of it is mixing."""
+    apart = best(None)
+    for mode in Mode:
+        taken = best(mode)
+        figures = f"{taken / PARTIES:.3f} ms per call-second and party (mixing alone {(taken - apart) / PARTIES:.3f})"
+        yield Gate(AREA, f"{mode.value}: CPU in a tight loop", figures, f"<= {GOAL}", taken / PARTIES <= GOAL)
+    taken = best(Mode.CONFERENCE, silent_third=True)
+    figures = f"{taken / PARTIES:.3f} ms per call-second and party"
+    yield Gate(AREA, "a third who sends nothing: CPU in a tight loop", figures, f"<= {GOAL}", taken / PARTIES <= GOAL)
+
+
+async def coming_and_going(channels: list[Channel]) -> None:
+    """In some calls a supervisor joins, whispers, speaks with both, takes over and leaves, again and again."""
+    pairs = list(zip(channels[0 : 2 * SUPERVISED : 2], channels[1 : 2 * SUPERVISED : 2], strict=True))
+    while True:
+        for mode in (*Mode, None):
+            for caller, third in pairs:
+                if mode is None:
+                    caller.unbridge()
+                else:
+                    caller.confer(third, MODES[mode].routes, bytes(FRAME) if mode is Mode.CONSULT else b"")
+            await asyncio.sleep(STAY)
+
+
+async def all_the_time(channels: list[Channel]) -> None:
+    """Every two channels are one call in which all three speak."""
+    routes = MODES[Mode.CONFERENCE].routes & ~Route.THIRD_APART
+    for caller, third in zip(channels[::2], channels[1::2], strict=True):
+        caller.confer(third, routes)
+    await asyncio.Event().wait()
+
+
+def gates() -> Iterator[Gate]:
+    """All of them."""
+    yield from cost_gates()
+    spared = 2 * SUPERVISED
+    load = asyncio.run(run_calls(CALLS, meddle=coming_and_going, spared=spared))
+    name = f"{CALLS - spared} calls beside {SUPERVISED} whose supervisors come, whisper and leave"
+    yield pacing(name, load, GOALS[CALLS])
+    yield whole(name, load)
+    alone = asyncio.run(run_calls(CALLS, kept=False))
+    mixed = asyncio.run(run_calls(CALLS, kept=False, meddle=all_the_time, spared=CALLS))
+    more = (mixed.cpu - alone.cpu) * 2 / PARTIES
+    figures = f"{more:.2f} ms per call-second and party ({mixed.cpu:.2f} a leg, {alone.cpu:.2f} without)"
+    yield Gate(AREA, f"{CALLS // 2} conferences, what mixing adds to the process", figures, f"<= {GOAL}", more <= GOAL)

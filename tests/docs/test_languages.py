@@ -1,0 +1,55 @@
+"""The table of languages on the page of all providers is that of the registry."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.call_languages import NAMES
+from agent.phrases import PHRASES
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.records import Part
+from sipgw.agents.provider_choice import knowing, unspoken
+from sipgw.agents.providers import choose
+from sipgw.config.config import parse
+
+PAGE = (Path(__file__).parents[2] / "docs" / "providers" / "README.md").read_text()
+
+
+def cell(part: Part, code: str) -> str:
+    return ", ".join(f"`{name}`" + (f" ({voice})" if voice else "") for name, voice in knowing(part, code).items())
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_a_language_has_its_row(code: str) -> None:
+    row = f"| {NAMES[code]} `{code}` | {cell('stt', code)} | {cell('tts', code)} |\n"
+    assert row in PAGE, f"write into docs/providers/README.md: {row}"
+
+
+def test_no_language_is_left_out_and_each_can_be_held() -> None:
+    assert set(NAMES) == set(PHRASES)
+    for code in NAMES:
+        assert knowing("stt", code) and knowing("tts", code)
+
+
+def test_what_check_refuses_names_those_that_know_the_language() -> None:
+    text = '[agent]\ntts = "polly"\n[polly]\napi_key = "${A}"\nsecret_key = "${A}"\n[[languages]]\ncode = "de"\n'
+    config = parse(text, "sipgw.toml", {"A": "secret"})
+    voice, stt = unspoken(config, choose(config))
+    assert "Amazon Polly's neural does not: take tts = 'elevenlabs' or " in voice
+    assert "'polly' with the voice Vicki" in voice
+    assert stt.endswith("does not understand: take stt = 'assemblyai' or 'deepgram' or 'elevenlabs' or 'openai'")
+    spoken = parse(text + 'voice_id = "Vicki"\n', "sipgw.toml", {"A": "secret"})
+    assert unspoken(spoken, choose(spoken)) == [stt]
+
+
+def test_what_check_refuses_is_named_again_only_with_the_model_that_knows_the_language() -> None:
+    text = '[elevenlabs]\napi_key = "${A}"\nmodel = "eleven_turbo_v2"\n[assemblyai]\napi_key = "${A}"\n'
+    text += 'model = "universal-streaming-multilingual"\n[[languages]]\ncode = "hi"\n'
+    config = parse(text, "sipgw.toml", {"A": "secret"})
+    voice, stt = unspoken(config, choose(config))
+    assert f"'elevenlabs' with the model {ElevenLabsOptions().model} or" in voice
+    assert f"'assemblyai' with the model {AssemblyAIOptions().model} or" in stt
+    english = '[agent]\ntts = "polly"\n[polly]\napi_key = "${A}"\nsecret_key = "${A}"\nvoice_id = "Vicki"\n'
+    config = parse(english, "sipgw.toml", {"A": "secret"})
+    assert "'polly'" not in unspoken(config, choose(config))[0]

@@ -1,0 +1,77 @@
+"""The server of each of our providers that serves it well, for the conformance kit."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from agent.providers.provider import Provider
+from sipgw.tools.conformance.checks import Server
+from tests.fakes.anthropic import FakeAnthropic
+from tests.fakes.assemblyai import FakeAssemblyAI, Said
+from tests.fakes.assemblyai_tts import FakeAssemblyAITts
+from tests.fakes.aura import FakeAura, FakeFluxTts
+from tests.fakes.cartesia import FakeInk, FakeSonic
+from tests.fakes.deepgram import FakeDeepgram
+from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs
+from tests.fakes.gemini_live import FakeGemini
+from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.openai_live import FakeLive
+from tests.fakes.openai_realtime import FakeOpenAIRealtime
+from tests.fakes.openai_transcribe import FakeTranscribe
+from tests.fakes.realtime_server import Say
+from tests.fakes.scribe import FakeScribe
+from tests.fakes.speech_http import FakeOpenAISpeech, FakePolly
+from tests.fakes.voice_agent import FakeVoiceAgent
+from tests.fakes.xai_realtime import FakeXai
+
+KEY = "the-key-of-the-kit"
+SAID = [Said("Where is my order?", 500, 2000)]
+LATER = [Said("Where is my order?", 3000, 3900)]
+ANSWER = "It is on its way."
+_MAKERS: dict[str, Callable[[], Any]] = {
+    "anthropic": lambda: FakeAnthropic([Reply(ANSWER.split())], key=KEY),
+    "assemblyai": lambda: FakeAssemblyAI(SAID, key=KEY),
+    "assemblyai_agent": lambda: FakeVoiceAgent(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "assemblyai_tts": lambda: FakeAssemblyAITts(key=KEY),
+    "cartesia": lambda: FakeInk(SAID, key=KEY),
+    "cartesia_tts": lambda: FakeSonic(key=KEY),
+    "deepgram": lambda: FakeDeepgram(SAID, key=KEY),
+    "deepgram_tts": lambda: FakeAura(key=KEY),
+    "elevenlabs": lambda: FakeElevenLabs(key=KEY),
+    "elevenlabs_stt": lambda: FakeScribe(SAID, key=KEY),
+    "gemini_live": lambda: FakeGemini(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "openai": lambda: FakeOpenAI([Reply(ANSWER.split())], key=KEY),
+    "openai_backup": lambda: FakeOpenAI([Reply(ANSWER.split())], key=KEY),
+    "openai_live": lambda: FakeLive(LATER, [Say(ANSWER)] * 3, key=KEY),
+    "openai_realtime": lambda: FakeOpenAIRealtime(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "openai_stt": lambda: FakeTranscribe(SAID, key=KEY),
+    "openai_tts": lambda: FakeOpenAISpeech(key=KEY),
+    "polly": lambda: FakePolly(key=KEY),
+    "xai_realtime": lambda: FakeXai(SAID, [Say(ANSWER)] * 3, key=KEY),
+}
+_MORE: Mapping[str, Mapping[str, Any]] = {"polly": {"secret_key": "secret"}}
+
+
+VARIANTS: Mapping[str, Mapping[str, tuple[Callable[[], Any], Mapping[str, Any]]]] = {
+    "deepgram_tts": {"flux": (lambda: FakeFluxTts(key=KEY), {"model": "flux-haley-en"})},
+    "elevenlabs": {
+        "dialogue": (lambda: FakeDialogue(key=KEY), {"model": "eleven_v4_turbo", "transport": "dialogue"}),
+    },
+}
+"""Of a provider by its table: further protocols that it speaks, with their servers and the options for them."""
+
+
+def server_of(record: Provider, variant: str = "") -> Server | None:
+    """See `sipgw.tools.conformance.plugin`."""
+    maker, more = _MAKERS.get(record.section), _MORE.get(record.section, {})
+    if variant:
+        maker, more = VARIANTS[record.section][variant]
+    if maker is None:
+        return None
+
+    @contextlib.asynccontextmanager
+    async def serving() -> AsyncIterator[Mapping[str, Any]]:
+        async with maker() as fake:
+            yield {"url": getattr(fake, "base_url", fake.url), "api_key": KEY, **more}
+
+    return serving

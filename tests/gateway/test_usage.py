@@ -1,0 +1,67 @@
+"""How busy the gateway's processes are is measured while there are calls, and only then."""
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from media.process.supervisor import ProcessState
+from sipgw.events import CallBegan
+from sipgw.gateway.usage import Usage
+from sipgw.policy.inbound.capacity import Capacity
+from tests.waiting import until
+
+BEGAN = CallBegan("call", datetime.now(UTC), "in", "pbx", "agent", "anna", "agent", {})
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.gateway.usage.EVERY", 0.01)
+
+
+def waits(usage: Usage) -> bool:
+    """Whether it waits for a call, so that nothing else wakes it."""
+    return bool(usage._begun._waiters)  # type: ignore[attr-defined]
+
+
+def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+
+    def media() -> list[ProcessState]:
+        looks.append("")
+        return [ProcessState(1, os.getpid(), 1, 0.0), ProcessState(2, 0, 0, 0.0)]
+
+    async def scenario() -> None:
+        capacity = Capacity("auto", 0.1)
+        usage = Usage(capacity, media)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(usage.run())
+            await until(lambda: waits(usage))
+            assert not looks
+            capacity.calls["pbx"] = 10
+            usage.watch(BEGAN)
+            busy = dict[str, float]()
+
+            def full() -> bool:
+                until_ = time.thread_time() + 0.02
+                while time.thread_time() < until_:
+                    pass
+                busy.update(capacity.headroom.busy())
+                return busy.get("gateway", 0.0) > 0.5
+
+            await until(full)
+            assert busy.keys() == {"gateway", "media 1"}, "one that is being started is not measured"
+            capacity.calls["pbx"] = 0
+            await until(lambda: waits(usage))  # the last call has ended
+            running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_without_the_figures_of_linux_its_own_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.gateway.usage._busy", lambda file: None)
+    spent = Usage(Capacity("auto", 0.1), lambda: [ProcessState(1, 1, 0, 0.0)])._spent()
+    assert spent.keys() == {"gateway"}
+    assert spent["gateway"] > 0

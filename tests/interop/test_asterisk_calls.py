@@ -1,0 +1,213 @@
+"""Asterisk by our guide, and what its users do with a call: hold, queue, page, conference, voicemail, other codecs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.interop.company import alone, keys_of, leg_of, scenario
+from tests.interop.desks import picks_up, refuses, rings, until
+from tests.interop.office import Office, office
+
+pytestmark = pytest.mark.programs("asterisk")
+PLACE = office
+
+NAMES = {
+    "01": "Ann O'Neil", "02": "Ann", "03": "Jürgen Müller", "05": "Smith, John", "09": "📞 Reception", "11": "",
+    "12": "+1 (415) 555-0100", "15": "Ann",
+}  # fmt: skip
+"""What is kept of the names in ``pbx/extensions.conf``, or its beginning; all others must only do no harm."""
+SPELLINGS = (
+    "Ann O'Neil",
+    '"Ann"',
+    "Ann, Sales",
+    '"Ann \\"Annie\\" Lee"',
+    "J\u00fcrgen",
+    '"J\udcfcrgen"',
+    '"<b>"',
+    '""',
+)
+"""Display names as phones write them; some are not allowed, one is Latin-1."""
+
+
+@scenario
+async def test_a_phone_calls_the_agent_and_presses_keys(company: Office) -> None:
+    session, call = await company.met("243", "700")
+    pressed = keys_of(session)
+    call.sound.press("4711#")
+    await until(lambda: "".join(pressed) == "4711#")
+    call.leg.send_info_digit("8")
+    await until(lambda: "".join(pressed) == "4711#8")
+    record = await company.hung_up(session, call)
+    assert (record["caller"], record["trunk"]) == ("243", "asterisk")
+
+
+@scenario
+async def test_a_phone_holds_the_agent_takes_its_second_line_and_resumes(company: Office) -> None:
+    """`moh_passthrough` makes a hold of it: the agent is silent, and asks no music whether somebody is there."""
+    session, call = await company.met("202", "700")
+    await call.offer("sendonly")
+    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    second = await company.desks.call("202", "203")
+    await second.sound.hums("203")
+    second.leg.hangup()
+    await call.offer("sendrecv")
+    await until(lambda: b"a=sendrecv" in leg_of(session).local)
+    await company.talk(session, call, "Back from hold.")
+    record = await company.hung_up(session, call)
+    assert record["answered"]
+
+
+@scenario
+async def test_the_agent_is_a_member_of_a_queue_and_takes_two_calls(company: Office) -> None:
+    first, one = await company.met("232", "600")
+    second, other = await company.met("233", "600")
+    await company.talk(first, one, "You are first.")
+    assert not one.sound.has("You are second.")
+    await company.says(second, "You are second.", other)
+    await company.hung_up(first, one)
+    await company.hung_up(second, other)
+
+
+@scenario
+@alone
+async def test_a_phone_of_the_group_is_faster(company: Office) -> None:
+    """The CANCEL says that the call was completed elsewhere: nobody was missed."""
+    record = await company.faster("230", "610", "251")
+    assert (record["ending"], record["answered"]) == ("answered_elsewhere", None), record
+
+
+@scenario
+async def test_the_agent_is_paged(company: Office) -> None:
+    """In a conference in which it is not heard."""
+    pager = await company.desks.call("234", "620")
+    session = await company.session("234")
+    await company.hears(session, "234")
+    pager.leg.hangup()
+    assert (await company.record("234"))["ending"] == "caller_hung_up"
+
+
+@scenario
+async def test_the_agent_joins_a_conference(company: Office) -> None:
+    first, second = [await company.desks.call(number, "800") for number in ("248", "249")]
+    placed = company.originate("800")
+    session = await company.session("800")
+    await company.hears(session, "248", "249")
+    await first.sound.hums("249")
+    placed.stop()
+    await placed.ended()
+    await second.sound.hums("248")
+
+
+@scenario
+async def test_the_agent_leaves_a_message_in_the_voicemail(company: Office) -> None:
+    company.desks.takes["247"] = rings
+    placed = company.originate("629")
+    assert (await placed.ended()).kind == "message_left"
+    box = company.pbx.folder / "voicemail" / "default" / "247" / "INBOX"
+    await until(lambda: (box / "msg0000.txt").exists())
+    assert (box / "msg0000.wav").stat().st_size > 8_000, "half a second of it at least"
+
+
+@scenario
+async def test_a_caller_who_shows_no_number(company: Office) -> None:
+    call = await company.desks.call("206", "615")
+    session = await company.session("withheld")
+    assert session.info.identity.withheld
+    await company.talk(session, call, "Hello stranger.")
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_a_colleague_forwards_a_caller_to_the_agent(company: Office) -> None:
+    """The PBX follows the phone's 302, and tells who forwarded (Diversion)."""
+    company.desks.takes["208"] = refuses(302, ("Contact", f"<{company.desks.uri('700')}>"))
+    session, call = await company.met("207", "208")
+    assert session.info.identity.diverted == ("208",)
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_the_pbx_goes_on_with_the_caller_when_the_agent_hangs_up(company: Office) -> None:
+    session, call = await company.met("209", "616")
+    session.call_control.end("done")
+    await call.sound.hums("209")  # its own echo
+    assert (await company.record(session.info.id))["ending"] == "ended_here"
+    assert call.ended is None
+
+
+@scenario
+async def test_names_of_callers_in_every_spelling(company: Office) -> None:
+    """By the PBX, whose owner has typed them somewhere."""
+    numbers = [f"{at:02}" for at in range(1, 16)]
+    for number in numbers:
+        await called(company, "246", f"69{number}")
+    rows = await several(company, "246", len(numbers))
+    assert {row["ending"] for row in rows} == {"caller_hung_up"}
+    found = [(row["identity"] or {}).get("name", "") for row in rows]
+    for name in NAMES.values():
+        assert any(one.startswith(name) for one in found), (name, found)
+
+
+@scenario
+async def test_names_of_callers_as_phones_write_them(company: Office) -> None:
+    for name in SPELLINGS:
+        await called(company, "231", "700", name)
+    rows = await several(company, "231", len(SPELLINGS))
+    assert {row["ending"] for row in rows} == {"caller_hung_up"}
+
+
+async def called(company: Office, phone: str, extension: str, name: str = "") -> None:
+    """A phone calls the agent, hears something, and hangs up."""
+    call = await company.desks.call(phone, extension, name=name)
+    await until(lambda: sum(call.sound.sources.values()) > 25)
+    call.leg.hangup()
+
+
+async def several(company: Office, caller: str, count: int) -> list[dict[str, Any]]:
+    """The records of all calls of a phone."""
+    while True:
+        rows = [one for one in await company.world.gateway.store.calls() if one["caller"] == caller and one["ended"]]
+        if len(rows) == count:
+            return rows
+        await asyncio.sleep(0.1)
+
+
+@scenario
+async def test_who_does_not_take_a_call_of_the_agent(company: Office) -> None:
+    """Busy, do not disturb, nobody there, nobody of that number; at a phone and at the PBX itself."""
+    company.desks.takes |= {"256": refuses(486), "257": refuses(603), "258": rings}
+    wanted = {
+        "256": "busy", "257": "declined", "258": "no_answer", "628": "no_answer", "651": "busy", "650": "busy",
+        "652": "failed", "653": "declined", "666": "wrong_number",
+    }  # fmt: skip
+    placed = {number: company.originate(number) for number in wanted}
+    assert {number: (await call.ended()).kind for number, call in placed.items()} == wanted
+
+
+@scenario
+async def test_a_phone_that_forwards_its_calls(company: Office) -> None:
+    """The PBX follows the 302 itself."""
+    company.desks.takes["252"] = refuses(302, ("Contact", f"<{company.desks.uri('253')}>"))
+    placed = company.originate("252")
+    session = await company.session("252")
+    await company.hears(session, "253")
+    placed.stop()
+
+
+@scenario
+async def test_the_pbx_sends_a_call_of_the_agent_elsewhere(company: Office) -> None:
+    """Its 302 reaches the gateway, which follows it within the trunk."""
+    company.desks.takes["255"] = picks_up
+    placed = company.originate("654")
+    session = await company.session("654")
+    await company.hears(session, "255")
+    placed.stop()
+
+
+@scenario
+async def test_the_pbx_finds_the_agent_reachable(company: Office) -> None:
+    """It asks by OPTIONS, `qualify_frequency`."""
+    await until(lambda: "Avail" in company.pbx.rx("pjsip show contacts"))
+    contacts = company.pbx.rx("pjsip show contacts")
+    assert "agent/sip:agent@" in contacts

@@ -1,0 +1,178 @@
+"""Asterisk by our guide with the endpoints that companies have: codecs, packets, encryption, transports, timers."""
+
+from dataclasses import replace
+
+import pytest
+
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.sip.endpoint import CallFailed
+from tests.cloud import cloud
+from tests.docs.test_pbx_guides import blocks
+from tests.interop.company import keys_of, leg_of, scenario
+from tests.interop.desks import until
+from tests.interop.office import PEER, Office, office
+
+pytestmark = pytest.mark.programs("asterisk")
+PLACE = office
+
+
+@scenario
+async def test_only_a_law(company: Office) -> None:
+    call = await company.desks.call("235", "605")
+    session = await company.session("235")
+    await company.talk_loudly(session, call)
+    offer = leg_of(session).offer or b""
+    assert b"PCMA" in offer and b"PCMU" not in offer
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_g722_is_offered_first(company: Office) -> None:
+    session, call = await company.met("236", "606")
+    assert b"G722" in (leg_of(session).offer or b"")
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_packets_of_30_ms(company: Office) -> None:
+    session, call = await company.met("237", "607")
+    assert b"a=ptime:30" in (leg_of(session).offer or b"")
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_packets_of_40_ms(company: Office) -> None:
+    session, call = await company.met("238", "608")
+    assert b"a=ptime:40" in (leg_of(session).offer or b"")
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_the_pbx_changes_the_codec_in_the_call_and_sends_a_text(company: Office) -> None:
+    """The text is refused, and the call goes on."""
+    call = await company.desks.call("239", "609")
+    session = await company.session("239")
+    await until(lambda: b"PCMA" in leg_of(session).local and b"PCMU" not in leg_of(session).local)
+    await company.talk_loudly(session, call)
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_direct_media_moves_the_sound_to_the_phone(company: Office) -> None:
+    """While the PBX hands over, packets come from both: none of the phone's is dropped."""
+    session, call = await company.met("244", "601")
+    ours = session.context.line._agreed
+    await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
+    assert ours is not None
+    await company.talk(session, call, "From you to me.")
+    record = await company.hung_up(session, call)
+    assert record["trunk"] == "direct"
+    media = record["media"]
+    assert isinstance(media, dict)
+    dropped = [one for one in media.get("refused_sources", []) if one["port"] == call.sound.port]
+    assert not dropped, media
+
+
+@scenario
+async def test_tls_and_srtp(company: Office) -> None:
+    session, call = await company.met("240", "603")
+    leg = leg_of(session)
+    assert leg.source.transport == "tls"
+    assert b"RTP/SAVP" in (leg.offer or b"") and b"a=crypto" in leg.local
+    assert (await company.hung_up(session, call))["trunk"] == "secure"
+    placed = company.originate("241", trunk="secure")
+    session = await company.session("241")
+    await company.hears(session, "241")
+    assert b"a=crypto" in leg_of(session).local
+    placed.stop()
+
+
+@scenario
+async def test_without_g711_the_call_is_refused_and_the_record_says_why(company: Office) -> None:
+    with pytest.raises(CallFailed):
+        await company.desks.call("229", "611")
+    record = await company.record("229")
+    assert record["ending"] == "refused" and "G722" in record["cause"], record
+
+
+@scenario
+async def test_an_endpoint_with_ice_avpf_rtcp_mux_and_reliable_ringing(company: Office) -> None:
+    session, call = await company.met("228", "612")
+    offer = leg_of(session).offer or b""
+    assert b"RTP/AVPF" in offer and b"a=rtcp-mux" in offer and "100rel" in leg_of(session).request.require
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_srtp_where_it_can_be_had(company: Office) -> None:
+    """`media_encryption_optimistic`: keys in RTP/AVP (RFC 8643), which the recipe's trunk takes."""
+    session, call = await company.met("227", "613")
+    offer = leg_of(session).offer or b""
+    assert b"RTP/AVP " in offer and b"a=crypto" in offer and b"a=crypto" in leg_of(session).local
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_an_endpoint_over_tcp(company: Office) -> None:
+    session, call = await company.met("226", "614")
+    assert leg_of(session).source.transport == "tcp"
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_keys_come_as_the_endpoint_has_them(company: Office) -> None:
+    """`dtmf_mode = info`, and `inband` with `inband_keys = true` in the trunk."""
+    for phone, extension in (("204", "617"), ("205", "618")):
+        session, call = await company.met(phone, extension)
+        pressed = keys_of(session)
+        call.sound.press("12#")
+        await until(lambda: "".join(pressed) == "12#")  # noqa: B023
+        await company.hung_up(session, call)
+
+
+@scenario
+async def test_a_trunk_of_its_own(company: Office) -> None:
+    """Another gateway, which does not register, by the guide's blocks; calls both ways."""
+    (toml,) = blocks("asterisk.md", "toml")
+    toml = toml.replace('networks = ["10.0.0.5"]', 'networks = ["127.0.0.1"]')
+    (trunk,) = parse(toml.replace("10.0.0.5", f"127.0.0.1:{company.pbx.port}"), "guide", {}).trunks
+    folder = company.folder / "trunk"
+    folder.mkdir()
+
+    def change(config: GatewayConfig) -> GatewayConfig:
+        sip = replace(config.sip, host=PEER, port=company.gateway)
+        gate = replace(config.gate, extensions=("2??",))
+        return replace(config, sip=sip, trunks=(trunk,), gate=gate, media=replace(config.media, bind_host=PEER))
+
+    async with cloud(folder, [], [], change=change) as world:
+        other = replace(company, world=world)
+        company.pbx.rx("pjsip qualify gateway")  # it would not ask before half a minute
+        session, call = await other.met("219", "711")
+        assert (session.info.identity.dialled, session.info.trunk.name) == ("711", "asterisk")
+        await other.hung_up(session, call)
+        placed = other.originate("220")
+        session = await other.session("220")
+        await other.hears(session, "220")
+        assert company.desks.calls["220"][0].leg.request.from_.uri.user == "710"
+        placed.stop()
+
+
+@scenario
+async def test_a_session_timer_of_90_seconds(company: Office) -> None:
+    """In calls of both directions it is refreshed after half of that."""
+    session, call = await company.met("242", "602")
+    placed = company.originate("245", trunk="timed")
+    out = await company.session("245")
+    began = [leg_of(one).id for one in (session, out)]
+
+    def refreshed(call_id: str) -> bool:
+        """Whether an UPDATE or a second INVITE of this call has come or gone."""
+        parts = company.pbx.log.split("<--- ")
+        changes = [part for part in parts if call_id in part and "\nCSeq: " in part.replace("\r", "")]
+        return any(" UPDATE" in part.partition("CSeq:")[2].partition("\n")[0] for part in changes)
+
+    await until(lambda: all(refreshed(call_id) for call_id in began))
+    await company.talk(session, call, "Still here after a while.")
+    await company.hears(out, "245")
+    placed.stop()
+    await company.hung_up(session, call)

@@ -1,0 +1,210 @@
+"""The packet path in C does exactly what Python does."""
+
+import asyncio
+import gc
+import importlib.util
+import re
+import select
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media import g711
+from media.fast import OFF, WHY_NOT, base, fallback
+from media.jitter import buffer, gap_filler
+from media.process import wire, worker, worker_channel
+from media.process.engine import MediaEngine, MediaOptions
+from media.process.wire import Kind
+from media.recording import tap
+from media.rtp import packet, receiver_stats
+from media.rtp import packet as rtp
+from media.session import session
+from tests.media.twins import STEPS, WEIGHTS, Twins
+from tests.waiting import ran
+
+ROOT = Path(__file__).parents[2]
+native = pytest.mark.skipif(bool(WHY_NOT), reason=f"the path in C is not used: {WHY_NOT}")
+NUMBER = re.compile(r"^\s*(?:#define )?([A-Z_]+)(?: = | )([\d.]+)\b", re.MULTILINE)
+STEP = st.tuples(
+    st.sampled_from([kind for kind, weight in zip(STEPS, WEIGHTS, strict=True) for _ in range(weight)]),
+    st.integers(0, (1 << 16) - 1),
+)
+
+
+@pytest.fixture(params=["127.0.0.1", "::", "::1"])
+def twins(request: pytest.FixtureRequest) -> Iterator[Twins]:
+    both = Twins(host=request.param)
+    yield both
+    both.close()
+
+
+@native
+@settings(max_examples=40, deadline=None)
+@given(st.lists(STEP, max_size=150), st.integers(1, 5))
+def test_whatever_happens_both_do_the_same(steps: list[tuple[str, int]], every: int) -> None:
+    both = Twins()
+    try:
+        for kind in ("packet", "slot") * 6:
+            both.step(kind, 2)
+            both.step(kind, 3)
+            both.judge()
+        for at, (kind, which) in enumerate(steps):
+            both.step(kind, which)
+            if at % every == 0:
+                both.judge()
+        both.judge()
+    finally:
+        both.close()
+
+
+@native
+def test_a_call_in_order_is_left_to_c(twins: Twins) -> None:
+    """Four seconds in which both speak, with a report and the beginnings of pieces in between."""
+    for slot in range(200):
+        if slot % 50 == 0:
+            twins.say(1, 1999)
+            twins.say(2, 1995)
+        for call in range(2):
+            twins.packet(call, 0, 0, 0, 0, 0, 0x80)
+        twins.step("slot", 2)
+        twins.judge()
+    ours, reference = twins.sides
+    assert reference.left == 400
+    assert ours.left <= 20  # until the source is settled
+
+
+@native
+def test_a_process_that_is_blocked_gets_larger_chunks_in_both(twins: Twins) -> None:
+    for slot in range(60):
+        for side in twins.sides:
+            side.worker._counts.behind = slot > 20
+        twins.packet(0, 0, 0, 0, 0, 0, 0x80)
+        twins.step("slot", 2)
+        twins.judge()
+
+
+@native
+def test_shorter_chunks_may_be_ordered_while_more_waits(twins: Twins) -> None:
+    for slot in range(40):
+        for side in twins.sides:
+            if slot == 20:
+                side.worker._channels[1].chunk = b"\x55" * 750
+                side.do(Kind.CHUNK, 1, b"\x05")
+            if slot == 21:
+                side.worker._channels[1].chunk = b"\x55" * 630
+                side.do(Kind.CHUNK, 1, b"\x04")
+            if slot == 22:
+                side.worker._channels[1].chunk = b"\x55" * 484
+                side.do(Kind.CHUNK, 1, b"\x02")
+        stream = twins.streams[0]
+        data = rtp.build(0, False, stream[1], stream[2], stream[0], b"\x33" * (1 if slot in (22, 23) else 160))
+        twins.send(0, 0, data)
+        stream[1], stream[2] = stream[1] + 1 & 0xFFFF, stream[2] + len(data) - 12 & 0xFFFF_FFFF
+        twins.step("slot", 2)
+        twins.judge()
+
+
+@native
+def test_what_cannot_be_sent_is_counted_in_both() -> None:
+    both = Twins()
+    try:
+        both.host = "255.255.255.255"  # broadcast, which no socket of ours may do
+        both.connect(1, 0)
+        for _ in range(20):
+            both.step("slot", 2)
+            both.judge()
+        first = both.sides[0].worker._channels[1]
+        assert first.session.counts.skipped == first.session._sender.packets == 20
+    finally:
+        both.close()
+
+
+@native
+def test_nothing_is_allocated_for_a_packet_and_nothing_leaks(twins: Twins) -> None:
+    def second() -> int:
+        for _ in range(100):
+            twins.packet(0, 0, 0, 0, 0, 0, 0x80)
+            twins.step("slot", 2)
+            twins.judge()
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    twins.say(1, 10)
+    second()
+    before = second()
+    assert second() - before < 200
+
+
+@native
+def test_a_path_that_was_not_set_up_is_refused() -> None:
+    path: Any = base.FastPath.__new__(base.FastPath)
+    with pytest.raises(RuntimeError, match="not set up"):
+        path.receive(0.0, False)
+    with pytest.raises(RuntimeError, match="not set up"):
+        path.send([], 0, 0.0)
+
+
+@native
+def test_a_path_whose_descriptor_was_closed_says_so() -> None:
+    epoll = select.epoll()
+    path = base.FastPath(epoll, bytearray(), g711.SILENCE, (bytes(512), bytes(1 << 15)), (bytes(256), bytes(256)))
+    epoll.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        path.receive(0.0, False)
+
+
+def test_c_has_the_numbers_of_python() -> None:
+    text = "\n".join((ROOT / "media" / "fast" / name).read_text() for name in ("state.h", "path.c"))
+    found = {name: float(value) for name, value in NUMBER.findall(text)}
+    expected = {
+        "FRAME": g711.FRAME, "RATE": g711.RATE, "CHUNK_MAX": worker_channel.CHUNK_MAX, "PACKET_MAX": packet.MAX_PACKET,
+        "HEADER": tap.HEADER, "LEVELS_KEPT": fallback.KEPT, "LEVELS_SPARE": fallback.SPARE,
+        "LEVEL_SILENT": fallback.SILENT, "MAX_DROPOUT": receiver_stats.MAX_DROPOUT, "SKEW": buffer.SKEW,
+        "QUIET_FIRST": gap_filler.QUIET_WAIT[0], "QUIET_LAST": gap_filler.QUIET_WAIT[1], "RECORD": tap._RECORD.size,
+        "ALAW": session.ALAW, "TAP_OUT": tap._OUT,
+        "SOUND": wire.Kind.SOUND, "SOUND_SIZE": wire.SOUND.size, "MESSAGE": wire._HEADER.size,
+    }  # fmt: skip
+    assert {name: found.get(name) for name in expected} == expected
+    assert worker.BACKLOG == 8 << 20 and "#define BACKLOG (8 << 20)" in text
+
+
+@native
+def test_both_have_the_same_classes_with_the_same_attributes() -> None:
+    for name, kind in vars(fallback).items():
+        if isinstance(kind, type) and kind.__module__ == fallback.__name__:
+            ours = getattr(base, name)
+            lacking = [one for one in vars(kind) if not one.startswith("__") and not hasattr(ours, one)]
+            assert set(lacking) <= {"_levels"}, name
+
+
+@pytest.mark.parametrize("wanted", ["0", "1"])
+def test_the_environment_turns_c_on(wanted: str) -> None:
+    told = ran(
+        ["env", f"SIPGW_FAST={wanted}", sys.executable, "-c", "from media.fast import used; print(used())"], ROOT
+    )
+    assert told.returncode == 0, told.stderr
+    if wanted == "0":
+        assert told.stdout == f"the packet path is in Python: {OFF}\n"
+    elif built():
+        assert told.stdout == "the packet path is in C\n"
+
+
+@pytest.mark.parametrize("wanted", ["0", "1"])
+def test_a_media_process_says_which_path_it_has(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    monkeypatch.setenv("SIPGW_FAST", wanted)
+
+    async def started() -> bool:
+        async with MediaEngine(MediaOptions("127.0.0.1")) as engine:
+            return engine.processes[0].native
+
+    assert asyncio.run(started()) == (wanted == "1" and built())
+
+
+def built() -> bool:
+    """Whether there is an extension at all, used or not."""
+    return importlib.util.find_spec("media.fast._fast") is not None

@@ -1,0 +1,207 @@
+"""The lite end of ICE: a vector of RFC 5769, what hostile datagrams do to it, and a session that follows a choice."""
+
+import random
+import struct
+from zlib import crc32
+
+import pytest
+from aioice import stun
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.rtp.ice import BURST, CHOICES_KEPT, PER_SECOND, Credentials, IceLite, is_stun
+from media.rtp.packet import parse
+from media.session.session import RtpSession
+from tests.media.test_session import FORMAT, SDP, hear, packet
+
+OURS = Credentials("evtj:h6vY", "VOkJxbRl1RmTxUk/WvJxBt")
+VECTOR = bytes.fromhex(
+    "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74002400046e0001ff80290008932ff9b1"
+    "51263b36000600096576746a3a683676592020200008001 49aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf".replace(
+        " ", ""
+    )
+)
+"""RFC 5769 §2.1; it says that its sender is controlled."""
+THERE, ELSEWHERE = ("198.51.100.7", 61_000), ("203.0.113.66", 666)
+
+
+def check(
+    password: str = OURS.password,
+    username: str = OURS.username,
+    *,
+    chooses: bool = True,
+    priority: int = 100,
+    transaction: bytes | None = None,
+    protected: bool = True,
+) -> bytes:
+    """A connectivity check, written by aioice."""
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=transaction or random.randbytes(12))
+    message.attributes["USERNAME"] = username
+    message.attributes["PRIORITY"] = priority
+    message.attributes["ICE-CONTROLLING"] = 7
+    if chooses:
+        message.attributes["USE-CANDIDATE"] = None
+    if protected:
+        message.add_message_integrity(password.encode())
+    return bytes(message)
+
+
+def verified(reply: bytes) -> stun.Message:
+    message = stun.parse_message(reply)
+    assert message.check_message_integrity(OURS.password.encode())
+    return message
+
+
+def lite() -> IceLite:
+    return IceLite(OURS, 0.0)
+
+
+def test_the_vector_of_rfc_5769_is_authentic_and_told_that_we_are_controlled() -> None:
+    reply, chosen = lite().receive(VECTOR, THERE, 0.0)
+    answer = verified(reply)
+    assert answer.message_class is stun.Class.ERROR
+    assert answer.attributes["ERROR-CODE"] == (487, "Role Conflict")
+    assert not chosen
+
+
+@pytest.mark.parametrize("sender", [THERE, ("2001:db8::7", 61_000)])
+def test_a_check_is_answered_with_the_address_it_came_from(sender: tuple[str, int]) -> None:
+    ice, asked = lite(), check(chooses=False)
+    reply, chosen = ice.receive(asked, sender, 0.0)
+    answer = verified(reply)
+    assert answer.message_class is stun.Class.RESPONSE
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == sender
+    assert answer.transaction_id == asked[8:20]
+    assert "FINGERPRINT" in answer.attributes
+    assert not chosen
+    assert (ice.checks, ice.refused) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(check("x" * 22), id="another password"),
+        pytest.param(check(username="evtj:none"), id="another user"),
+        pytest.param(check(username=""), id="no user"),
+        pytest.param(check(protected=False), id="no integrity"),
+        pytest.param(check()[:-1], id="cut off"),
+        pytest.param(check() + b"\0\0\0\0", id="too long"),
+        pytest.param(check()[:-1] + b"!", id="wrong fingerprint"),
+        pytest.param(check()[:20], id="head alone"),
+    ],
+)
+def test_what_is_not_authentic_gets_no_answer_and_moves_nothing(data: bytes) -> None:
+    ice = lite()
+    assert ice.receive(data, ELSEWHERE, 0.0) == (b"", False)
+    assert (ice.checks, ice.refused) == (0, 1)
+
+
+def test_what_is_appended_behind_the_integrity_chooses_nothing() -> None:
+    added = check(chooses=False)[:-8] + struct.pack("!HH", 0x0025, 0)
+    counted = added[:2] + struct.pack("!H", len(added) + 8 - 20) + added[4:]
+    data = counted + struct.pack("!HHI", 0x8028, 4, crc32(counted) ^ 0x5354554E)
+    reply, chosen = lite().receive(data, ELSEWHERE, 0.0)
+    assert reply, "the check itself is authentic"
+    assert not chosen
+
+
+def test_an_indication_is_neither_answered_nor_a_fault() -> None:
+    ice = lite()
+    message = stun.Message(stun.Method.BINDING, stun.Class.INDICATION)
+    assert ice.receive(bytes(message), THERE, 0.0) == (b"", False)
+    assert ice.refused == 0
+
+
+def test_a_flood_of_checks_is_answered_at_a_bounded_rate() -> None:
+    ice, asked = lite(), check()
+    answered = sum(bool(ice.receive(asked, THERE, number / 10_000)[0]) for number in range(10_000))
+    assert answered <= BURST + PER_SECOND + 1
+    assert ice.refused == 10_000 - answered
+    assert ice.receive(check(), THERE, 2.0)[0], "and then there is room again"
+
+
+def test_a_flood_without_the_user_name_takes_no_room_from_the_other_side() -> None:
+    ice = lite()
+    for _ in range(1000):
+        ice.receive(check(username="evtj:none"), ELSEWHERE, 0.0)
+    assert ice.receive(check(), THERE, 0.0)[0]
+
+
+def test_a_check_that_was_recorded_chooses_no_other_address() -> None:
+    ice, asked = lite(), check()
+    assert ice.receive(asked, THERE, 0.0)[1]
+    assert ice.receive(asked, THERE, 0.1)[1], "a retransmission"
+    assert not ice.receive(asked, ELSEWHERE, 0.2)[1]
+    for _ in range(3 * CHOICES_KEPT):
+        ice.receive(check(), THERE, 1000.0 + random.random())
+    assert len(ice._choices) <= CHOICES_KEPT
+
+
+def test_of_all_pairs_that_an_agent_of_rfc_5245_chooses_the_best_counts() -> None:
+    ice = lite()
+    chosen = [ice.receive(check(priority=one), THERE, 0.0)[1] for one in (50, 200, 100, 200)]
+    assert chosen == [True, True, False, True]
+
+
+@given(st.binary(max_size=200), st.integers(0, 150), st.integers(0, 255))
+def test_nothing_that_comes_raises_or_chooses(rest: bytes, at: int, byte: int) -> None:
+    ice, good = lite(), check(transaction=b"t" * 12)
+    ice.receive(good[:20] + rest, ELSEWHERE, 0.0)
+    spoilt = bytearray(good)
+    spoilt[at % len(good)] ^= byte
+    if bytes(spoilt) != good:
+        assert ice.receive(bytes(spoilt), ELSEWHERE, 0.0) == (b"", False)
+
+
+def test_sound_is_not_taken_for_a_check() -> None:
+    assert is_stun(check())
+    assert not is_stun(packet(1))
+    assert not is_stun(b"\0" * 40)
+
+
+# In a session
+
+
+def session(ice: Credentials | None = OURS) -> RtpSession:
+    one = RtpSession(random.Random(1).getrandbits)
+    one.connect(FORMAT, SDP, 0.0, ice=ice)
+    return one
+
+
+def test_the_chosen_address_gets_our_sound_and_is_heard_at_once() -> None:
+    one = session()
+    assert one.remote == SDP, "until then the address of the description"
+    assert one.check(check(), THERE, 0.1, chooses=True)
+    assert one.remote == THERE
+    assert hear(one, range(10), THERE, start=0.2) >= 9
+
+
+def test_after_a_session_refresh_the_choice_holds_and_after_a_restart_it_does_not() -> None:
+    one = session()
+    one.check(check(), THERE, 0.1, chooses=True)
+    one.connect(FORMAT, SDP, 5.0, ice=OURS)
+    assert one.remote == THERE
+    one.connect(FORMAT, SDP, 6.0, ice=OURS._replace(password="n" * 22))
+    assert one.remote == SDP
+    one.connect(FORMAT, ELSEWHERE, 7.0)
+    assert one.remote == ELSEWHERE, "without ICE the description alone counts"
+    assert one.inbound.ice is None
+
+
+def test_a_check_on_the_port_of_rtcp_is_answered_and_moves_no_sound() -> None:
+    one = session()
+    assert one.check(check(), THERE, 0.1, chooses=False)
+    assert one.remote == SDP
+
+
+def test_without_ice_there_are_no_checks() -> None:
+    assert session(None).check(check(), THERE, 0.1, chooses=True) is None
+
+
+def test_forged_checks_move_no_sound() -> None:
+    one = session()
+    for data in (check("x" * 22), check(username="a:b"), check(protected=False)):
+        assert one.check(data, ELSEWHERE, 0.1, chooses=True) == b""
+    assert one.remote == SDP
+    assert one.stats()["ice_refused"] == 3
+    assert parse(check()) is None, "nor is a check taken for sound"

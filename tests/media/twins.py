@@ -1,0 +1,267 @@
+"""Two media processes in this one, with the same calls and the same packets: one with the path in C, one without.
+
+Sockets are real, the clock and chance are not. After each step both have done exactly the same.
+"""
+
+import random
+import socket
+from contextlib import ExitStack, suppress
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock, patch
+
+from media.fast import base, fallback
+from media.g711 import FRAME, FRAME_SECONDS, SILENCE
+from media.process import worker, worker_channel
+from media.process.schedule import PHASES
+from media.process.wire import NUMBER, Kind, Message, Reader, pack_json
+from media.process.worker import Worker
+from media.rtp import packet as rtp
+
+CALLS = 2
+TAP = {"keep": "recent", "seconds": 60.0, "limit": 1 << 20, "clear": False}
+STEPS = ("packet", "slot", "say", "order", "wait", "mangled", "connect")
+"""What can happen; a number says which of its kind."""
+WEIGHTS = (40, 40, 5, 2, 2, 4, 1)
+HOT = {
+    "session._agreed": ("sent_code", "received_code"),
+    "session._sender": ("slot", "ssrc", "_sequence", "_timestamp", "_first"),
+    "session.playout": ("_utterance", "_samples", "_offset", "_finished", "_told", "paused", "_sounding", "_edge"),
+    "session.inbound": ("_next", "_ssrc", "heard_at", "_fresh"),
+    "session.inbound.source": ("address", "_at", "_last", "_settled", "state"),
+    "session.inbound.received": ("_transit", "jitter", "_highest", "packets"),
+    "session.inbound.jitter": ("_waiting", "_begins_with", "_sequence", "_timestamp", "_heard_at", "_sound_at",
+                               "_ahead"),
+    "session.inbound.jitter._filler": ("sound_at", "_spread", "_usual", "_inserted", "in_step", "last", "state",
+                                       "surplus"),
+}  # fmt: skip
+"""What C reads and writes, by the way from the channel to it."""
+PACKETS = [
+    (0, 0, 0, 0, 0, 0x80),  # sender, packets left out, samples left out, stream, type, first byte
+    (0, 1, 1, 0, 0, 0x80),
+    (0, -2, -2, 0, 0, 0x80),
+    (0, 0, 40, 0, 0, 0x80),
+    (0, 5, 5, 0, 0, 0x80),
+    (0, 4000, 0, 0, 0, 0x80),
+    (0, 0, 0, 1, 0, 0x80),
+    (0, 1, 0, 1, 0, 0x80),
+    (1, 0, 0, 0, 0, 0x80),
+    (2, 0, 0, 0, 0, 0x80),
+    (2, 0, 0, 1, 0, 0x80),
+    (0, 0, 0, 0, 101, 0x80),
+    (0, 0, 0, 0, 13, 0x80),
+    (0, 0, 0, 0, 8, 0x80),
+    (0, 0, 0, 0, 77, 0x80),
+    (0, 0, 0, 0, 0x80, 0x80),  # with the marker
+    (0, 0, 0, 0, 0, 0xA0),  # padding
+    (0, 0, 0, 0, 0, 0x90),  # an extension
+    (0, 0, 0, 0, 0, 0x02),  # STUN
+]
+LENGTHS = (160, 160, 160, 160, 80, 240, 480, 481, 1, 0, 1488, 1600)
+WAITS = (0.0, 0.005, 0.02, 0.04, 0.07, 0.3, 1.2)
+ORDERS: list[tuple[Kind, bytes]] = [
+    (Kind.CHUNK, b"\x01"),
+    (Kind.CHUNK, b"\x02"),
+    (Kind.CHUNK, b"\x05"),
+    (Kind.PAUSE, b""),
+    (Kind.RESUME, b""),
+    (Kind.STOP, b""),
+    (Kind.DIGITS, pack_json(["5", 0.1, 0.1])),
+    (Kind.AMBIENCE, b"\x70" * 1600),
+    (Kind.AMBIENCE, b""),
+    (Kind.THINK, b"\x01"),
+    (Kind.RECORD, pack_json({"do": "pause"})),
+    (Kind.RECORD, pack_json({"do": "resume"})),
+    (Kind.BRIDGE, NUMBER.pack(2)),
+    (Kind.MUSIC, b""),
+    (Kind.MUSIC, b"\x60" * 800),
+    (Kind.MUSIC, b""),
+    (Kind.LISTEN, b"\x01"),
+    (Kind.LISTEN, b""),
+]
+FORMATS = [
+    {"encoding": "PCMU", "payload_type": 0, "dtmf_payload_type": 101},
+    {"encoding": "PCMU", "payload_type": 0, "dtmf_payload_type": 101},
+    {"encoding": "PCMA", "payload_type": 8, "dtmf_payload_type": 101},
+    {"encoding": "PCMU", "payload_type": 0, "inband_keys": True},
+]
+
+
+def _socket(host: str) -> socket.socket:
+    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    one.bind((host, 0))
+    one.setblocking(False)
+    return one
+
+
+class Side:
+    """One of the two media processes."""
+
+    def __init__(self, path: Any, host: str, twins: "Twins") -> None:
+        self._pipe, theirs = socket.socketpair()
+        self._theirs = theirs
+        self.worker = Worker(theirs)
+        self.worker._recorder = Mock(ended=list)
+        self.left = 0
+        """Packets that came on the sockets of sound and were left to Python."""
+        receive = self.worker._receive
+        self.worker._receive = lambda *all_: (setattr(self, "left", self.left + 1), receive(*all_))  # type: ignore[method-assign]
+        if path is not base.FastPath:
+            self.worker._path = path(self.worker._path.epoll, self.worker._out, SILENCE, (b"", b""), (b"", b""))
+        for number in range(1, CALLS + 1):
+            self.do(
+                Kind.OPEN, number, pack_json({"host": host, "first": 20_000, "last": 60_000, "dscp": 0, "tap": TAP})
+            )
+        self.worker._out.clear()
+        for phase in self.worker._phases:
+            phase.clear()
+        self.worker._phases[0] += self.worker._channels.values()
+        self.ports = [channel.ports.rtp.getsockname()[1] for channel in self.worker._channels.values()]
+        self.twins = twins
+
+    def do(self, kind: Kind, number: int, body: bytes) -> None:
+        self.worker._bounded(number, self.worker._carry_out, Message(kind, number, body))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that must be the same, by its name."""
+        told = list(Reader().feed(bytes(self.worker._out)))
+        found: dict[str, Any] = {
+            f"{number}.told": [one for one in told if one.channel == number] for number in range(9)
+        }
+        for number, channel in self.worker._channels.items():
+            for way, names in HOT.items():
+                one: Any = channel
+                for part in way.split("."):
+                    one = getattr(one, part)
+                for name in names:
+                    value = getattr(one, name)
+                    found[f"{number}.{way}.{name}"] = str(value) if isinstance(value, float) else value  # nan
+            found[f"{number}.chunk"] = channel.chunk
+            found[f"{number}.stats"] = str(channel.session.stats())
+            if channel.tap:
+                found[f"{number}.tap"] = [block.packed() for block in channel.tap.blocks]
+        self.worker._out.clear()
+        return found
+
+    def close(self) -> None:
+        for channel in tuple(self.worker._channels.values()):
+            self.worker._release(channel)
+        self.worker._ports.sweep(float("inf"))
+        self.worker._path.epoll.close()
+        self._pipe.close()
+        self._theirs.close()
+
+
+class Twins:
+    """Both, the other side of their calls, and the time."""
+
+    def __init__(self, path: Any = base.FastPath, host: str = "127.0.0.1") -> None:
+        self.now = 1000.0
+        self.slot = 0
+        self._open = ExitStack()
+        clock = SimpleNamespace(monotonic=lambda: self.now, clock_gettime=lambda _: self.now + 1e9, CLOCK_REALTIME=0)
+        for module in (worker, worker_channel):
+            self._open.enter_context(patch.object(module, "time", clock))
+        self._open.enter_context(patch.object(worker, "waited", lambda _: 0.0))
+        chance = SimpleNamespace(SystemRandom=lambda: random.Random(5))
+        self._open.enter_context(patch.object(worker_channel, "random", chance))
+        second = "127.0.0.2" if host != "::1" else host
+        from_host = "127.0.0.1" if host == "::" else host
+        self.remotes = [_socket(from_host), _socket(from_host), _socket(second)]
+        self.host = from_host
+        self.sides = [Side(path, host, self), Side(fallback.FastPath, host, self)]
+        self.streams = [[10 + number, 65_500, (1 << 32) - 2000] for number in range(CALLS)]
+        """SSRC, next sequence number and next timestamp of each call."""
+        self.utterance = 1
+        self.packets = 0
+        for number in range(1, CALLS + 1):
+            self.connect(number, 0)
+
+    def connect(self, number: int, which: int) -> None:
+        order = {"format": FORMATS[which % len(FORMATS)], "host": self.host, "port": self.remotes[0].getsockname()[1],
+                 "control": None, "keys": None, "send": which % 7 != 5, "receive": which % 11 != 5}  # fmt: skip
+        for side in self.sides:
+            side.do(Kind.CONNECT, number, pack_json(order))
+
+    def step(self, kind: str, which: int) -> None:
+        """Let something happen to both."""
+        call, which = which % CALLS, which // CALLS
+        match kind:
+            case "packet":
+                self.packet(call, *(PACKETS[0] if which % 3 else PACKETS[which // 3 % len(PACKETS)]))
+            case "mangled":
+                mangled = random.Random(which)
+                self.send(call, which % 3, mangled.randbytes(mangled.choice((0, 1, 3, 11, 12, 13, 40, 172))))
+                stream = self.streams[call]
+                data = bytearray(rtp.build(0, False, stream[1], stream[2], stream[0], SILENCE))
+                data[mangled.randrange(13)] ^= 1 << mangled.randrange(8)
+                self.send(call, 0, bytes(data))
+            case "slot":
+                self.slot += which // 40 % 3 if which % 40 == 39 else 1
+                self.now += FRAME_SECONDS
+                self.transmit()
+            case "say":
+                self.say(call + 1, which)
+            case "order":
+                order = ORDERS[which % len(ORDERS)]
+                for side in self.sides:
+                    side.do(order[0], call + 1, order[1])
+            case "wait":
+                self.now += WAITS[which % len(WAITS)]
+            case "connect":
+                self.connect(call + 1, which)
+
+    def say(self, number: int, which: int) -> None:
+        body = NUMBER.pack(self.utterance) + bytes((which + at) % 256 for at in range(which % 2000))
+        ended = which % 5 == 0
+        for side in self.sides:
+            side.do(Kind.SAY, number, body)
+            if ended:
+                side.do(Kind.FINISH, number, NUMBER.pack(self.utterance))
+        self.utterance += ended
+
+    def packet(self, call: int, sender: int, lost: int, gap: int, other: int, kind: int, first: int) -> None:
+        stream = self.streams[call]
+        length = LENGTHS[(stream[1] + call) % len(LENGTHS)] if gap else FRAME
+        quiet = stream[1] // 8 % 2  # then silence that was inserted is taken back
+        payload = bytes(0xFF if quiet else (stream[1] * 7 + at) & 0xFF for at in range(length))
+        sequence, timestamp = stream[1] + lost, stream[2] + gap * FRAME
+        data = bytearray(rtp.build(kind & 0x7F, kind > 0x7F, sequence, timestamp, stream[0] + other, payload))
+        data[0] = first
+        self.send(call, sender, bytes(data))
+        if lost >= 0 and not other and not sender:
+            stream[1], stream[2] = sequence + 1 & 0xFFFF, timestamp + length & 0xFFFF_FFFF
+
+    def send(self, call: int, sender: int, data: bytes) -> None:
+        self.packets += 1
+        for side in self.sides:
+            self.remotes[sender].sendto(data, (self.host, side.ports[call]))
+
+    def transmit(self) -> None:
+        for side in self.sides:
+            for phase in range(PHASES if self.slot % 50 == 0 else 1):
+                side.worker._transmit(phase, self.slot)
+
+    def judge(self) -> None:
+        """Read what arrived; both must be the same now."""
+        for side in self.sides:
+            assert side.worker._take_input()
+        one, other = (side.state() for side in self.sides)
+        differs = {name: (value, other.get(name)) for name, value in one.items() if value != other.get(name)}
+        assert differs == {}, differs
+        assert one.keys() == other.keys()
+        for remote in self.remotes:
+            got: dict[int, list[bytes]] = {port: [] for side in self.sides for port in side.ports}
+            with suppress(BlockingIOError):
+                while True:
+                    data, (_, port, *_) = remote.recvfrom(2000)
+                    got.setdefault(port, []).append(data)
+            ours, reference = ([got[port] for port in side.ports] for side in self.sides)
+            assert ours == reference
+
+    def close(self) -> None:
+        for side in self.sides:
+            side.close()
+        for remote in self.remotes:
+            remote.close()
+        self._open.close()

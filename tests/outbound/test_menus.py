@@ -1,0 +1,81 @@
+"""Calls that a telephone menu answers, over real SIP and RTP: the agent presses keys, waits in the queue, and talks."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.ivr.options import IvrOptions
+from sipgw.calls.request import OriginateRequest
+from sipgw.config.config import GatewayConfig
+from sipgw.events import AnsweredBy
+from tests.bench.answering import silence
+from tests.callee import callee
+from tests.calls.test_cloud_call import records
+from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
+from tests.outbound.test_answering_machines import playing
+from tests.outbound.test_call_out import NUMBER, calling_out
+from tests.outbound.test_machine_detection import talk
+from tests.phone import Phone
+from tests.waiting import HANG, until
+
+pytestmark = pytest.mark.slow
+
+SAID = [
+    Said("For sales, press 1. For support, press 2.", 500, 2500),
+    Said("Please hold. Your call is important to us.", 9000, 11_000),
+    Said("Hello, this is Ann from support.", 14_000, 15_500),
+]
+SOUND = (
+    silence(0.5) + talk(2.0) + silence(6.5) + talk(2.0) + silence(3) + talk(1.5) + silence(60)
+)  # as long as the words of `SAID`
+
+
+def keys(phone: Phone) -> list[tuple[str, int]]:
+    """The RFC 4733 events that ended, and how long each was, in samples."""
+    found: dict[int, tuple[str, int]] = {}
+    for _, packet in phone.received:
+        if packet.payload_type not in (0, 8, 13) and len(packet.payload) == 4 and packet.payload[1] & 0x80:
+            found[packet.timestamp] = ("0123456789*#ABCD"[packet.payload[0]], int.from_bytes(packet.payload[2:]))
+    return list(found.values())
+
+
+def walking(config: GatewayConfig) -> GatewayConfig:
+    return replace(config, ivr=IvrOptions(press_keys=True))
+
+
+def test_a_menu_is_walked_through_and_the_queue_costs_no_tokens(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replies = [Reply(calls=[("c1", "press_keys", '{"keys": "2w5#"}')]), Reply(text=["It is Acme Store."])]
+        async with (
+            callee(sound=playing(SOUND)) as other,
+            calling_out(tmp_path, other, change=walking, said=SAID, replies=replies) as (world, told),
+        ):
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            answer = sound_of("It is Acme Store.").strip(b"\xff")
+            await until(lambda: bool(other.phones) and answer in other.phones[0].heard())
+            other.legs[0].hangup()
+            assert (await placed.ended()).kind == "callee_hung_up"
+            pressed = keys(other.phones[0])
+            assert "".join(key for key, _ in pressed) == "25#"
+            assert all(640 <= samples <= 1000 for _, samples in pressed), "PBXs take keys of 80 ms or more"
+            assert len(world.llm.requests) == 2, "one for the menu, one for the person"
+            last = world.llm.requests[0]["messages"][-1]["content"]
+            assert last.endswith("[telephone menu] For sales, press 1. For support, press 2.")
+            assert "menu" in [event.who for event in told if isinstance(event, AnsweredBy)]
+
+    asyncio.run(scenario())
+
+
+def test_without_the_option_a_menu_is_a_machine(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee(sound=playing(SOUND)) as other, calling_out(tmp_path, other, said=SAID) as (world, _):
+            async with asyncio.timeout(HANG):
+                ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
+            assert ending.kind == "machine"
+            assert (await records(world.gateway))[0]["ending"] == "machine"
+
+    asyncio.run(scenario())

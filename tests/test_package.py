@@ -1,0 +1,160 @@
+"""The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import HANG, ran
+
+ROOT = Path(__file__).parent.parent
+TOPS = ("sipgw", "media", "agent")
+BUILD = (sys.executable, "-m", "build", "--no-isolation")
+UNREACHABLE = re.compile(
+    r"error sending request|dns error|Failed to fetch|Network connectivity is disabled|timed out|trying to connect"
+)
+VERSION = "1.2.3"
+pytestmark = pytest.mark.slow
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git prints; the commits are nobody's."""
+    person = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "-c", "core.hooksPath=/dev/null",
+              "-c", "safe.directory=*")  # fmt: skip
+    told = ran(["git", *person, *words], folder)
+    assert told.returncode == 0, told.stderr
+    return told.stdout
+
+
+def built(folder: Path, out: Path, *options: str) -> None:
+    """Build a source archive and a wheel, or what the options say."""
+    made = ran([*BUILD, "--outdir", str(out), *options, str(folder)], folder)
+    assert made.returncode == 0, made.stdout + made.stderr
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of this checkout as they are, in a repository of their own with the tag of a release."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout of git")
+    folder = tmp_path_factory.mktemp("release")
+    for name in git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).chmod((ROOT / name).stat().st_mode)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "all of it")
+    git(folder, "tag", f"v{VERSION}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dist(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make wheel` puts into dist/: the wheel is made from the archive."""
+    out = tmp_path_factory.mktemp("dist")
+    built(release, out)
+    return out
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """The files of a wheel, without compiled ones and the list of all with their sums: both differ by the folder."""
+    with zipfile.ZipFile(wheel) as found:
+        return {one: found.read(one) for one in found.namelist() if not one.endswith((".so", "/RECORD"))}
+
+
+def test_the_tag_of_a_release_is_its_version(dist: Path) -> None:
+    assert (dist / f"sipgw-{VERSION}.tar.gz").exists()
+    (wheel,) = dist.glob("*.whl")
+    assert wheel.name.startswith(f"sipgw-{VERSION}-")
+    (metadata,) = (text for name, text in contents(wheel).items() if name.endswith(".dist-info/METADATA"))
+    assert f"\nVersion: {VERSION}\n" in metadata.decode()
+
+
+def test_a_checkout_behind_a_tag_without_tags_or_without_git_has_a_version(release: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    git(tmp_path, "clone", "--quiet", str(release), str(copy))
+    (copy / "README.md").write_text("changed")
+    git(copy, "commit", "--quiet", "--all", "--message", "more")
+
+    def version() -> str:
+        printed = ran([sys.executable, "-m", "setuptools_scm"], copy)
+        assert printed.returncode == 0, printed.stderr
+        return printed.stdout.strip()
+
+    assert version().startswith("1.2.4.dev1+g")
+    git(copy, "tag", "--delete", f"v{VERSION}")
+    assert version().startswith("0.0.1.dev2+g")
+    git(copy, "checkout", "--quiet", "--detach")
+    (copy / ".git").rename(tmp_path / "away")
+    assert version() == "0.0.0"
+
+
+def test_the_wheel_has_every_file_of_the_packages_and_no_other(release: Path, dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    inside = {name for name in contents(wheel) if ".dist-info/" not in name}
+    tracked = {one for one in git(release, "ls-files", *TOPS).splitlines() if not one.endswith((".c", ".h", ".pyx"))}
+    assert inside == tracked
+    for name in ("sipgw/py.typed", "sipgw/recipes/telnyx.toml", "sipgw/web/templates/base.html"):
+        assert name in inside
+
+
+def test_the_source_archive_builds_the_same_wheel_without_git(release: Path, dist: Path, tmp_path: Path) -> None:
+    """It holds the tests and the pages, too, so that a distribution can run and read them."""
+    built(release, tmp_path / "direct", "--wheel")
+    (direct,), (wheel,) = (tmp_path / "direct").glob("*.whl"), dist.glob("*.whl")
+    assert direct.name == wheel.name and contents(direct) == contents(wheel)
+    with tarfile.open(dist / f"sipgw-{VERSION}.tar.gz") as archive:
+        names = {one.removeprefix(f"sipgw-{VERSION}/") for one in archive.getnames()}
+    assert {"tests/test_package.py", "docs/tutorial.md", "requirements.lock", "Makefile"} <= names
+
+
+def test_the_wheel_holds_the_demo_s_conversation_in_an_empty_environment(dist: Path) -> None:
+    """Outside the checkout; `.ci/try_wheel.py` is what a release runs, too."""
+    command = [sys.executable, str(ROOT / ".ci" / "try_wheel.py"), str(dist)]
+    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=4 * HANG, check=False)
+    if held.returncode and UNREACHABLE.search(held.stdout):
+        pytest.skip("the index of packages cannot be reached, and uv has not got them all")
+    assert held.returncode == 0, held.stdout + held.stderr
+    assert f"sipgw {VERSION}: the wheel holds the demo's conversation" in held.stdout
+    assert re.search(r"^sipgw +\d+ MB$", held.stdout, re.MULTILINE)
+    assert re.search(r"^sipgw\[local\] +\+ *\d+ MB$", held.stdout, re.MULTILINE)
+
+
+NOTES = """# Changelog
+
+## [Unreleased]
+
+- not yet
+
+## [1.2.0] - 2026-12-01
+
+### Added
+- It flies.
+
+## [1.1.0] - 2026-11-01
+
+[1.1.0]: https://example.com
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        ("1.2.0", "### Added\n- It flies."),
+        ("1.1.0", "the section [1.1.0] of CHANGELOG.md lists nothing"),
+        ("1.3.0", "CHANGELOG.md has no section [1.3.0]; there are: Unreleased, 1.2.0, 1.1.0"),
+    ],
+)
+def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path, version: str, says: str) -> None:
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "changelog.py").write_bytes((ROOT / ".ci" / "changelog.py").read_bytes())
+    (tmp_path / "CHANGELOG.md").write_text(NOTES)
+    printed = ran([sys.executable, ".ci/changelog.py", version], tmp_path)
+    assert (printed.stdout + printed.stderr).strip() == says
+    assert bool(printed.returncode) is (version != "1.2.0")

@@ -1,0 +1,50 @@
+"""Tests with real phones run on a few workers, beside the others."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.sharing import Sharing
+
+UNIT = [f"tests/test_{name}.py::test" for name in "abcd"]
+CALLS = [f"tests/interop/test_{name}.py::test" for name in "ef"]
+
+
+class Worker:
+    """Does at once what it is given."""
+
+    shutting_down = False
+    gateway = SimpleNamespace(id="gw")
+
+    def __init__(self) -> None:
+        self.given: list[int] = []
+
+    def send_runtest_some(self, indices: Sequence[int]) -> None:
+        self.given += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+@pytest.mark.parametrize("collected", [[*UNIT, *CALLS], [*CALLS, *UNIT]])
+def test_some_workers_begin_with_calls_and_the_others_end_with_them(collected: list[str]) -> None:
+    config: Any = SimpleNamespace(
+        getvalue={"tx": ["2*popen"]}.__getitem__, option=SimpleNamespace(loadscopereorder=False), hook=None
+    )
+    sharing, workers = Sharing(config, phones=1), [Worker(), Worker()]
+    nodes: list[Any] = list(workers)
+    for node in nodes:
+        sharing.add_node(node)
+        sharing.add_node_collection(node, collected)
+    sharing.schedule()
+    done = 0
+    while sharing.has_pending:
+        for node in nodes:
+            for index in node.given[done : done + 1]:
+                sharing.mark_test_complete(node, index)
+        done += 1
+    first, second = ([collected[index] for index in worker.given] for worker in workers)
+    assert first == [*CALLS, UNIT[2]], "which has taken what was left when there were no calls"
+    assert second == [*UNIT[:2], UNIT[3]]

@@ -1,0 +1,237 @@
+"""The conformance kit refuses models, STT and speech to speech that do what callers would hear; one fault in each."""
+
+import asyncio
+import contextlib
+import threading
+import time
+import urllib.parse
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.llm import Text
+from agent.providers.extra import ProviderOptions
+from agent.providers.provider import Provider
+from agent.realtime import ReplyAudio, ReplyEnded
+from agent.stt import Transcript
+from sipgw.tools.conformance import checks
+from sipgw.tools.conformance.checks import CHECKS, Server, Trial
+from sipgw.tools.conformance.exercises import NonconformingError
+from sipgw.tools.conformance.proxy import Fault
+
+KEY = "the-key-of-the-test"
+ANSWERED = 3.0
+"""Seconds that an answer is waited for, on the kit's loop."""
+BACKLOG = 40_000
+"""Bytes of sound that wait for the server."""
+ASKED = 10_000
+"""Bytes of sound after which the server has heard what it hears."""
+WORDS = ["It ", "is ", "on ", "its ", "way."]
+
+
+@dataclass(frozen=True)
+class Options(ProviderOptions):
+    url: str = "http://service.example"
+    token: str = field(default="", repr=False)
+
+
+class Service:
+    """A connection by lines: a key, then words as ``+word`` and an empty line behind the last one."""
+
+    name, ends_turns = "example", True
+
+    def __init__(self, options: Options, *faults: str) -> None:
+        self._options, self._faults = options, faults
+        self._reader: Any = None
+        self._writer: Any = None
+
+    async def open(self) -> None:
+        url = urllib.parse.urlsplit(self._options.url)
+        try:
+            self._reader, self._writer = await asyncio.open_connection(url.hostname, url.port)
+        except OSError as error:
+            raise ProviderError(self.name, f"no connection: {error}") from None
+        self._writer.write(f"{self._options.token}\n".encode())
+        if await self._line(ANSWERED) != b"+ok\n" and "takes any key" not in self._faults:
+            raise ProviderError(self.name, "refused", temporary=False)
+
+    async def _line(self, limit: float | None = None) -> bytes:
+        """A line. Empty, if the connection has ended and that is the fault."""
+        try:
+            async with asyncio.timeout(limit):
+                line: bytes = await self._reader.readline()
+        except (OSError, ValueError, TimeoutError) as error:
+            line = b""
+            if isinstance(error, TimeoutError):
+                raise ProviderError(self.name, "silent") from None
+        if not line.endswith(b"\n"):
+            if "takes any end for its own" in self._faults:
+                return b""
+            raise ProviderError(self.name, "lost")
+        if line != b"\n" and not line.startswith(b"+") and "takes nonsense for words" not in self._faults:
+            raise ProviderError(self.name, "sent nonsense")
+        return line
+
+    async def words(self, limit: float | None = None) -> AsyncIterator[str]:
+        try:
+            while (line := await self._line(limit)).strip():
+                yield line.decode(errors="replace")[1:-1]
+        except asyncio.CancelledError:
+            if "takes its cancellation for the end" in self._faults:
+                return
+            if "takes its cancellation for a loss" in self._faults:
+                raise ProviderError(self.name, "lost") from None
+            raise
+
+    async def close(self) -> None:
+        if self._writer:
+            self._writer.transport.abort()
+
+
+class Model(Service):
+    """One connection for each reply."""
+
+    async def reply(self, messages: Any, tools: Any) -> AsyncIterator[Text]:
+        try:
+            await self.open()
+            async for word in self.words(ANSWERED):
+                yield Text(word)
+        finally:
+            await self.close()
+
+
+class Hearing(Service):
+    """It hears by `send_audio`, and each line is an event."""
+
+    def __init__(self, options: Options, *faults: str) -> None:
+        super().__init__(options, *faults)
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._sending: asyncio.Task[None] | None = None
+
+    def send_audio(self, ulaw: bytes) -> None:
+        full = self._writer.transport.get_write_buffer_size() > BACKLOG
+        if "sleeps" in self._faults:
+            time.sleep(0.002)
+        if "sleeps long" in self._faults:
+            time.sleep(0.1)
+        if "waits for ever" in self._faults and full:
+            threading.Event().wait()
+        if "queues without a bound" in self._faults:
+            self._sending = self._sending or asyncio.get_running_loop().create_task(self._send())
+            self._queue.put_nowait(bytes(bytearray(ulaw)))
+        elif not full:
+            self._writer.write(ulaw)
+
+    async def _send(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self._writer.write(await self._queue.get())
+                await self._writer.drain()
+
+    async def close(self) -> None:
+        if self._sending:
+            self._sending.cancel()
+        await super().close()
+
+
+class Stt(Hearing):
+    async def events(self) -> AsyncIterator[Transcript]:
+        text = "".join([word async for word in self.words()])
+        if text or "takes any end for its own" not in self._faults:
+            yield Transcript(text, final=True, eager=False, end=1.0)
+
+
+class Realtime(Hearing):
+    async def events(self) -> AsyncIterator[ReplyAudio | ReplyEnded]:
+        async for word in self.words():
+            yield ReplyAudio("1", word.encode() * 200)
+        yield ReplyEnded("1", complete=True)
+        await asyncio.Event().wait()
+
+
+def serving(heard: int) -> Server:
+    """A server that answers after so many bytes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            if (await reader.readline()).decode().strip() == KEY:
+                writer.write(b"+ok\n")
+                await reader.readexactly(heard)
+                for line in [*(f"+{word}" for word in WORDS), ""]:
+                    await asyncio.sleep(0.1)
+                    writer.write(f"{line}\n".encode())
+                await reader.read()
+            writer.write(b"+no\n")
+        writer.close()
+
+    @contextlib.asynccontextmanager
+    async def server() -> AsyncIterator[dict[str, Any]]:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as found:
+            yield {"url": f"http://127.0.0.1:{found.sockets[0].getsockname()[1]}", "token": KEY}
+
+    return server
+
+
+MAKERS: dict[str, Callable[..., Any]] = {"llm": Model, "stt": Stt, "realtime": Realtime}
+
+
+def trial(part: Any, *faults: str) -> Trial:
+    def make(options: Options) -> Any:
+        made = MAKERS[part](options, *faults)
+        return (lambda brief: made) if part == "realtime" else made
+
+    record = Provider("example", part, Options, make, required=("token",), ends_turns=part == "stt")
+    return Trial(record, serving(0 if part == "llm" else ASKED))
+
+
+@pytest.mark.parametrize("part", MAKERS)
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_provider_without_a_fault_passes(check: str, part: str) -> None:
+    CHECKS[check](trial(part))
+
+
+def bears(fault: Fault) -> str:
+    return f"bears a connection that is {fault.value}"
+
+
+@pytest.mark.parametrize(
+    ("part", "fault", "check", "says"),
+    [
+        ("llm", "takes its cancellation for the end", "can be cancelled", "does not pass that on"),
+        ("stt", "takes its cancellation for the end", "can be cancelled", "does not pass that on"),
+        ("realtime", "takes its cancellation for the end", "can be cancelled", "does not pass that on"),
+        ("llm", "takes its cancellation for a loss", "can be cancelled", "does not pass that on"),
+        ("llm", "takes any end for its own", bears(Fault.CLOSE), "for the whole, 'It is on its way.'"),
+        ("llm", "takes any end for its own", bears(Fault.CUT), "for the whole, 'It is on its way.'"),
+        ("stt", "takes any end for its own", bears(Fault.CLOSE), "its events end before `close`"),
+        ("stt", "takes any end for its own", bears(Fault.CUT), "its events end before `close`"),
+        ("realtime", "takes any end for its own", bears(Fault.CLOSE), "for the whole, 3400 bytes"),
+        ("llm", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
+        ("stt", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
+        ("llm", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
+        ("stt", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
+        ("stt", "sleeps", "bounds what waits", "send_audio blocks"),
+        ("realtime", "sleeps", "bounds what waits", "send_audio blocks"),
+        ("stt", "queues without a bound", "bounds what waits", "bytes for a server that does not read"),
+        ("realtime", "queues without a bound", "bounds what waits", "bytes for a server that does not read"),
+    ],
+)
+def test_a_provider_with_a_fault_is_refused(part: str, fault: str, check: str, says: str) -> None:
+    with pytest.raises(NonconformingError) as caught:
+        CHECKS[check](trial(part, fault))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("waits for ever", "it blocks the event loop for more than 1 s"), ("sleeps long", "send_audio blocks")],
+)
+def test_a_provider_that_blocks_does_not_hold_the_kit_up(
+    fault: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "STUCK", 1.0)
+    with pytest.raises(NonconformingError, match=says):
+        CHECKS["bounds what waits"](trial("stt", fault))

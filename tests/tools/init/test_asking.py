@@ -1,0 +1,190 @@
+"""`sipgw init` in a terminal: it asks, tries the keys, writes the files and calls the agent."""
+
+import contextlib
+import re
+import stat
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from typer.testing import CliRunner
+
+from agent.providers.local import models
+from sipgw.cli.main import app
+from sipgw.config.config import parse
+from sipgw.tools.caller import AgentAudioMonitor, HangUp, Say
+from sipgw.tools.init.answers import RECIPES, Answers, keep
+from sipgw.tools.init.asking import RECIPES_OF
+from sipgw.tools.init.first_call import FirstCallScript
+from tests.fakes.openai import FakeOpenAI, Reply
+from tests.test_model_servers import serving
+from tests.tools.init.terminal import Terminal
+
+KEY = "sk-right-key-of-a-test"
+
+
+@contextlib.contextmanager
+def at_a_terminal(folder: Path, *words: str, **variables: str) -> Iterator[Terminal]:
+    with Terminal(["init", *words], folder, variables) as terminal:
+        yield terminal
+
+
+def embedded(terminal: Terminal, *parts: str) -> None:
+    """Take the embedded provider for each part."""
+    for part in parts:
+        terminal.reads(f"Which {part}?")
+        terminal.answers("number [1]: ")
+
+
+@pytest.mark.slow
+def test_a_carrier_is_asked_for_and_what_is_secret_is_neither_shown_nor_readable(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# mine\nOTHER=1\n")
+    (tmp_path / ".env").chmod(0o644)
+    with at_a_terminal(tmp_path) as terminal:
+        terminal.reads("Who calls the agent first?")
+        terminal.answers("number [1]: ", "9")
+        terminal.answers("a number from 1 to 4\nnumber [1]: ", "4")
+        terminal.reads("Telnyx: it works behind NAT")
+        terminal.answers("number [1]: ")
+        terminal.answers("Name of the business [Acme Store]: ", 'Harbour "Books"')
+        for part in ("speech to text", "language model", "text to speech"):
+            terminal.reads(f"Which {part}?")
+            terminal.answers("number [1]: ")
+        terminal.reads("In the Telnyx portal")
+        terminal.answers("TELNYX_USER: ", "harbour")
+        terminal.answers("TELNYX_PASSWORD: ", "swordfish 'n chips")
+        terminal.reads("wrote sipgw.toml, and TELNYX_USER, TELNYX_PASSWORD into .env, which only you may read")
+        terminal.answers("try the line now? [Y/n]: ", "n")
+        terminal.answers("call the agent now, from this machine? [Y/n]: ", "n")
+        terminal.reads("sipgw serve; it prints how to call it")
+        assert terminal.ends() == 0
+        assert "swordfish" not in terminal.shown
+    secrets = dotenv_values(tmp_path / ".env")
+    assert secrets == {"OTHER": "1", "TELNYX_USER": "harbour", "TELNYX_PASSWORD": "swordfish 'n chips"}
+    assert (tmp_path / ".env").read_text().startswith("# mine\n")
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    text = (tmp_path / "sipgw.toml").read_text()
+    config = parse(text, "sipgw.toml", {name: value for name, value in secrets.items() if value})
+    assert config.agent.business == 'Harbour "Books"' and config.trunks[0].user == "harbour"
+    assert "swordfish" not in text and "In the Telnyx portal" in text
+
+
+@pytest.mark.slow
+def test_a_file_that_is_there_stays_unless_the_answer_is_yes(tmp_path: Path) -> None:
+    file = tmp_path / "sipgw.toml"
+    file.write_text("# mine\n")
+    with at_a_terminal(tmp_path) as terminal:
+        terminal.answers("sipgw.toml exists. Replace it, and keep it as sipgw.toml.old? [y/N]: ")
+        assert terminal.ends() == 1
+    assert file.read_text() == "# mine\n" and not (tmp_path / ".env").exists()
+    with at_a_terminal(tmp_path) as terminal:
+        terminal.answers("[y/N]: ", "y")
+        terminal.answers("number [1]: ", "2")
+        terminal.answers("[Acme Store]: ")
+        embedded(terminal, "speech to text", "language model", "text to speech")
+        terminal.answers("ANNA_PASSWORD (Enter makes one): ")
+        made = re.search(r"its password (\S+)", terminal.reads("\nwrote sipgw.toml"))
+        terminal.answers("call the agent now, from this machine? [Y/n]: ", "n")
+        assert terminal.ends() == 0
+    assert made and dotenv_values(tmp_path / ".env") == {"ANNA_PASSWORD": made[1]} and len(made[1]) >= 12
+    assert (tmp_path / "sipgw.toml.old").read_text() == "# mine\n"
+
+
+@pytest.mark.slow
+def test_a_wrong_key_is_found_at_once_and_the_right_agent_is_called(tmp_path: Path) -> None:
+    """The words of the model are heard over RTP, and the call's page is there until Enter is pressed."""
+    if models.missing() is not None:
+        pytest.skip("the embedded models are not installed")
+    fake = FakeOpenAI([Reply(("OK",)), Reply(("Your order is on its way, and comes today.",))], key=KEY)
+    with serving(fake) as url, at_a_terminal(tmp_path, OPENAI_BASE_URL=f"{url}/v1") as terminal:
+        terminal.answers("number [1]: ", "1")
+        terminal.answers("[Acme Store]: ")
+        embedded(terminal, "speech to text")
+        listed = terminal.reads("number [1]: ")
+        (number,) = re.findall(r"^  (\d+)  OpenAI$", listed, re.MULTILINE)
+        terminal.types(number)
+        terminal.answers("OPENAI_API_KEY: ", "sk-wrong")
+        terminal.reads("provider.key")
+        terminal.reads("It does not work. What now?")
+        terminal.answers("number [1]: ", "1")
+        terminal.answers("OPENAI_API_KEY: ", KEY)
+        terminal.reads("first words after")
+        embedded(terminal, "text to speech")
+        terminal.reads("wrote sipgw.toml, and OPENAI_API_KEY into .env")
+        terminal.answers("call the agent now, from this machine? [Y/n]: ")
+        terminal.reads("Your order is on its way")
+        page = re.search(r"the call's page:\s+(\S+)", terminal.reads("look at it, then press Enter ..."))
+        assert page
+        with urllib.request.urlopen(page[1]) as answer:
+            assert answer.status == 200
+        terminal.types()
+        terminal.reads("sipgw serve; it prints how to call it")
+        assert terminal.ends() == 0
+    assert dotenv_values(tmp_path / ".env") == {"OPENAI_API_KEY": KEY}
+    assert 'llm = "openai"' in (tmp_path / "sipgw.toml").read_text()
+    assert (tmp_path / "sipgw.db").exists(), "the call stands in the records"
+
+
+def test_without_a_terminal_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(app, ["init"], input="1\n", env={"COLUMNS": "300"})
+    assert ran.exit_code == 2
+    assert "there is no terminal to ask in" in ran.output and "sipgw init here" in ran.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_script_says_it_by_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "init",
+        "telnyx",
+        "--business",
+        "Harbour Books",
+        "--stt",
+        "deepgram",
+        "--llm",
+        "openai",
+        "--tts",
+        "deepgram",
+    ]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    keys = {"TELNYX_USER": "u", "TELNYX_PASSWORD": "p", "DEEPGRAM_API_KEY": "d", "OPENAI_API_KEY": "o"}
+    config = parse(Path("sipgw.toml").read_text(), "sipgw.toml", keys)
+    assert (config.agent.business, config.agent.stt, config.agent.tts) == ("Harbour Books", "deepgram", "deepgram")
+    assert CliRunner().invoke(app, ["init", "here"]).exit_code == 1, "it is there"
+    assert CliRunner().invoke(app, ["init", "here", "--yes"]).exit_code == 0
+    assert parse(Path("sipgw.toml").read_text(), "sipgw.toml", {}).trunks == ()
+
+
+def test_every_recipe_can_be_chosen_and_names_its_variables() -> None:
+    assert {name for some in RECIPES_OF.values() for name in some} == {*RECIPES, "here"}
+    assert Answers("telnyx").variables == ["TELNYX_USER", "TELNYX_PASSWORD"]
+    assert Answers().variables == []
+    for recipe in RECIPES:
+        assert Answers(recipe).variables, recipe
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "with blank", "it's", 'a"b', "a\\b", "#no comment", "$HOME", "sk-Ab_9=/+.:@x"]
+)
+def test_a_secret_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
+    file = tmp_path / ".env"
+    keep({"ONE": value, "TWO": "2"}, file)
+    keep({"TWO": "3"}, file)
+    assert dotenv_values(file, interpolate=False) == {"ONE": value, "TWO": "3"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_caller_asks_after_the_greeting_and_hangs_up_after_the_answer() -> None:
+    script, agent = FirstCallScript(b"\x00" * 800), AgentAudioMonitor()
+    assert script.next(1.0, agent) is None and script.heard == 0
+    agent.hear(b"\x00\x80" * 4000, 2.0)
+    assert script.next(2.1, agent) is None, "the agent speaks"
+    assert script.next(3.0, agent) == Say(b"\x00" * 800)
+    agent.spoken_until = 4.0
+    assert script.next(5.0, agent) is None and script.heard == 1, "no answer yet"
+    agent.hear(b"\x00\x80" * 4000, 6.0)
+    assert script.next(7.0, agent) == HangUp() and script.heard == 2
+    assert script.next(8.0, agent) is None

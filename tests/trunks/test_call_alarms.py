@@ -1,0 +1,179 @@
+"""Alarms on calls of a trunk and on cost: which calls are bad, when an alarm is raised and over, where it is told."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from agent.records import ProviderFailed, Report, Times, Turn, TurnEnded
+from media.process.channel import Quality
+from sipgw.config.alarms import AlarmOptions
+from sipgw.config.config import ConfigError, parse
+from sipgw.events import (
+    CallAnswered,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CostAlarm,
+    Disposition,
+    Event,
+    TrunkAlarm,
+    Watchers,
+)
+from sipgw.records.captures.timeline import Timeline
+from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, CallAlarms, faults_of
+from tests.cdr_events import call_began
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+GOOD = {"sent": 1000, "received": 1000, "foreign": 3, "mos": 4.3, "remote_lost": 2}
+MUTE = GOOD | {"received": 0, "mos": 0}
+OPTIONS = AlarmOptions(share=0.5, calls=8, least=4)
+
+
+@pytest.mark.parametrize(
+    ("media", "found"),
+    [(GOOD, set()), (MUTE, {"one_way"}), (GOOD | {"remote_lost": 500}, {"one_way"}),
+     (GOOD | {"remote_lost": 499}, set()), (MUTE | {"sent": SHORTEST - 1}, set()),
+     (GOOD | {"foreign": FOREIGN}, {"foreign"}),
+     (GOOD | {"foreign": FOREIGN - 1}, set()), (GOOD | {"mos": 3.49}, {"quality"}), (GOOD | {"mos": 3.5}, set()),
+     (MUTE | {"foreign": 267}, {"one_way", "foreign"}), ({}, set())],
+)  # fmt: skip
+def test_what_is_wrong_with_the_sound_of_a_call(media: dict[str, Any], found: set[str]) -> None:
+    assert faults_of(media, 3.5) == found
+
+
+class Trunk:
+    """The alarms of a gateway with calls on two trunks."""
+
+    def __init__(self, options: AlarmOptions = OPTIONS) -> None:
+        self.told: list[Event] = []
+        self.alarms = CallAlarms(options, self.told.append)
+
+    def call(
+        self, media: dict[str, Any], trunk: str = "office", *, answered: bool = True, ending: str = "caller_hung_up",
+        reports: tuple[Report, ...] = (),
+    ) -> None:  # fmt: skip
+        self.alarms.watch(call_began("c")._replace(trunk=trunk))
+        if answered:
+            self.alarms.watch(CallAnswered("c", NOW, trunk))
+        for report in reports:
+            self.alarms.watch(CallReported("c", NOW, report))
+        self.alarms.watch(CallEnded("c", NOW, Disposition(ending, ""), media))
+
+    def heard(self) -> list[tuple[str, bool, int, int]]:
+        found = [(one.fault, one.raised, one.bad, one.calls) for one in self.told if isinstance(one, TrunkAlarm)]
+        self.told.clear()
+        return found
+
+
+def test_an_alarm_needs_enough_calls_and_ends_at_half_the_share() -> None:
+    trunk = Trunk()
+    for _ in range(3):
+        trunk.call(MUTE)
+    assert trunk.heard() == [], "three calls prove nothing"
+    trunk.call(GOOD)
+    assert trunk.heard() == [("one_way", True, 3, 4)]
+    for _ in range(4):
+        trunk.call(GOOD)
+    assert trunk.heard() == [], "three of eight are below the share, and above half of it"
+    assert trunk.alarms.of("office")[0].raised
+    trunk.call(GOOD)
+    assert trunk.heard() == [("one_way", False, 2, 8)]
+    trunk.call(MUTE)
+    trunk.call(MUTE)
+    assert trunk.heard() == [], "it is raised again at the share only"
+    assert not trunk.alarms.of("office")[0].raised
+    assert trunk.alarms.of("office")[0].told == "2 of the latest 8 calls had sound in one direction only"
+
+
+def test_each_trunk_and_each_fault_is_judged_by_itself() -> None:
+    trunk = Trunk()
+    for _ in range(4):
+        trunk.call(GOOD | {"foreign": 267, "mos": 2.0})
+        trunk.call(GOOD, "other")
+    assert trunk.heard() == [("foreign", True, 4, 4), ("quality", True, 4, 4)]
+    assert not any(one.bad for one in trunk.alarms.of("other"))
+    assert trunk.alarms.of("unheard of") == ()
+
+
+def test_calls_without_sound_do_not_count_and_alarms_can_be_off() -> None:
+    trunk, off = Trunk(), Trunk(AlarmOptions(share=0))
+    for _ in range(20):
+        trunk.call(MUTE, answered=False)
+        trunk.call({"recording": {}})
+        off.call(MUTE)
+    assert trunk.heard() == off.heard() == []
+    assert trunk.alarms.of("office") == off.alarms.of("office") == ()
+
+
+def waited(seconds: float) -> TurnEnded:
+    return TurnEnded(Turn("a", "b", "b", times=Times(1.0, 1.1, 1.2, 1.3, 1.4, 1.0 + seconds)))
+
+
+def test_calls_that_fail_or_are_slow_raise_alarms_by_the_same_rule() -> None:
+    trunk = Trunk()
+    for _ in range(2):
+        trunk.call(GOOD)
+        trunk.call(GOOD, reports=(ProviderFailed("llm", "OpenAI: 401"),))
+    assert trunk.heard() == [("failed", True, 2, 4)], "a provider failed, though the caller hung up"
+    for _ in range(4):
+        trunk.call(GOOD)
+    assert trunk.heard() == [("failed", False, 2, 8)]
+    for _ in range(2):
+        trunk.call({}, answered=False, ending="failed")
+        trunk.call({}, answered=False, ending="refused")
+        trunk.call({}, answered=False, ending="busy")
+    assert trunk.heard() == [], "three of eight: nobody has answered a phone that was busy, and a refusal may be meant"
+    trunk.call(GOOD, ending="line_lost")
+    assert trunk.heard() == [("failed", True, 4, 8)]
+    slow = Trunk()
+    for _ in range(4):
+        slow.call(GOOD, reports=(waited(3.1), waited(0.8)))
+    assert slow.heard() == [], "half of the turns are not more than half"
+    for _ in range(4):
+        slow.call(GOOD, reports=(waited(3.1), waited(0.8), waited(3.2)))
+    assert slow.heard() == [("slow", True, 4, 8)]
+
+
+def test_the_cost_of_a_day_raises_one_alarm() -> None:
+    told: list[Event] = []
+    spent = [9.99]
+    alarms = CallAlarms(AlarmOptions(cost=10), told.append, lambda: spent[0], "EUR")
+    measured = CallMeasured("c", NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06))
+    for amount in (9.99, 10.0, 10.5, 0.2, 11.0):  # 0.2: the next day
+        spent[0] = amount
+        alarms.watch(measured)
+    assert told == [CostAlarm("c", NOW, 10.0, 10, "EUR"), CostAlarm("c", NOW, 11.0, 10, "EUR")]
+    without = CallAlarms(AlarmOptions(), told.append, lambda: 1e9)
+    without.watch(measured)
+    assert len(told) == 2, "off by default"
+
+
+def test_an_alarm_stands_on_the_page_of_the_call_that_raised_it() -> None:
+    page = Timeline(call_began("c"), 0.0)
+    watchers = Watchers[Event]()
+    alarms = CallAlarms(AlarmOptions(least=1), watchers.tell)
+    watchers.add(alarms.watch)
+    watchers.add(lambda event: page.tell(event, 1.0))
+    watchers.tell(CallAnswered("c", NOW, "office"))
+    watchers.tell(CallEnded("c", NOW, Disposition("caller_hung_up", ""), MUTE))
+    alarm, ended = page.events[-2:]
+    assert alarm["text"] == "Alarm: 1 of the latest 1 calls of this trunk had sound in one direction only."
+    assert ended["kind"] == "ended"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [('[alarms]\nmail_to = ["owner@example.com"]', "needs a server that takes mail"),
+     ('[alarms]\nmail_to = ["nobody"]', "no address of e-mail"), ("[alarms]\nleast = 51", "are more than the 50"),
+     ("[alarms]\nshare = 2", "share")],
+)  # fmt: skip
+def test_what_cannot_be_used_is_told_at_the_start(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse(text, "sipgw.toml", {})
+
+
+def test_the_defaults_are_an_alarm_for_a_fifth_of_the_calls() -> None:
+    options = parse("", "sipgw.toml", {}).alarms
+    assert (options.share, options.calls, options.least, options.mos) == (0.2, 50, 10, 3.5)
+    assert (options.slow, options.cost) == (3.0, 0)
