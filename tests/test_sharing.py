@@ -31,7 +31,7 @@ class Worker:
 @pytest.mark.parametrize("collected", [[*UNIT, *CALLS], [*CALLS, *UNIT]])
 def test_some_workers_begin_with_calls_and_the_others_end_with_them(collected: list[str]) -> None:
     config: Any = SimpleNamespace(
-        getvalue={"tx": ["2*popen"]}.__getitem__, option=SimpleNamespace(loadscopereorder=False), hook=None
+        getvalue={"tx": ["2*popen"]}.__getitem__, option=SimpleNamespace(loadscopereorder=False, debug=False), hook=None
     )
     sharing, workers = Sharing(config, phones=1), [Worker(), Worker()]
     nodes: list[Any] = list(workers)
