@@ -43,6 +43,8 @@ class Pool:
         """Pieces of work that found it full."""
         self.busy = 0
         """Threads that work."""
+        self.awaited = 0
+        """Tasks that wait for the result of their work."""
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._changed = threading.Condition()
         self._threads = 0
@@ -81,6 +83,7 @@ class Pool:
         its cause (see `not_begun`); what has begun runs on, and occupies its thread.
         """
         work = self.submit(function, *args, **kwargs)
+        self.awaited += 1
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError as cancelled:
@@ -89,6 +92,8 @@ class Pool:
                     self._queue = deque(one for one in self._queue if one[0] is not work)
                 raise cancelled from NotBegun(f"no thread for {self.name} became free in time")
             raise
+        finally:
+            self.awaited -= 1
 
     def _work(self) -> None:
         while True:
@@ -114,6 +119,11 @@ class Pool:
             self.busy -= 1
         if begun:
             work.set_result(result) if failed is None else work.set_exception(failed)
+
+
+def awaited() -> int:
+    """How many tasks wait for work in threads."""
+    return sum(pool.awaited for pool in POOLS.values())
 
 
 def not_begun(error: BaseException) -> bool:

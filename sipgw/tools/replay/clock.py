@@ -2,18 +2,29 @@
 
 import asyncio
 import selectors
+from collections.abc import Callable
+
+PATIENCE = 5.0
+"""Seconds of real time that a thread has for its work before it counts as one that hangs."""
 
 
 class _Jump(selectors.SelectSelector):
     """Instead of waiting, moves the loop's clock."""
 
-    def __init__(self, *, alone: bool) -> None:
+    def __init__(self, in_threads: Callable[[], int] | None) -> None:
         super().__init__()
         self.now = 1000.0
-        self._alone = alone
+        self._in_threads = in_threads
+        self._hanging = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = [] if self._alone else super().select(0)
+        ready = [] if self._in_threads is None else super().select(0)
+        if not ready and timeout != 0 and self._in_threads:
+            awaited = self._in_threads()
+            self._hanging = min(self._hanging, awaited)
+            if awaited > self._hanging:
+                ready = super().select(PATIENCE)
+                self._hanging = self._hanging if ready else awaited
         if not ready:
             if timeout is None:
                 raise RuntimeError("nothing will ever happen again: a deadlock")
@@ -22,11 +33,13 @@ class _Jump(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Ten minutes of call take milliseconds, every time the same. No threads, no sockets, no processes."""
+    """Ten minutes of call take milliseconds, every time the same. No sockets, no processes."""
 
-    def __init__(self, *, alone: bool = False) -> None:
-        """`alone`: no thread wakes the loop from outside, so that it needs no polling."""
-        self._jump = _Jump(alone=alone)
+    def __init__(self, in_threads: Callable[[], int] | None = None) -> None:
+        """`in_threads`: how many pieces of work in threads are awaited: their work takes no time, however long it
+        really takes, unless it hangs. Without it no thread wakes the loop from outside, so that it needs no polling.
+        """
+        self._jump = _Jump(in_threads)
         super().__init__(self._jump)
 
     def time(self) -> float:

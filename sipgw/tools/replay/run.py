@@ -60,7 +60,7 @@ class Replayed:
 def replay(bundle: Bundle) -> Replayed:
     """Play it again."""
     began = time.perf_counter()
-    with asyncio.Runner(loop_factory=partial(VirtualLoop, alone=True)) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         replay_run = runner.run(_play(bundle))
     frames = replay_run.recorder.frames
     seconds = frames[-1]["t"] if frames else 0.0
