@@ -48,7 +48,7 @@ def test_sentences_are_intelligible_on_the_telephone() -> None:
     ],
 )
 def test_numbers_are_read_digit_by_digit(text: str, digits: str) -> None:
-    """Of three fives in a row the recogniser loses one on some processors; a voice that says "415" as a number loses more."""
+    """Of three fives in a row the recogniser loses one on some processors; "415" said as a number would lose more."""
     wrong, _ = word_errors(" ".join(digits), " ".join(digits_of(understood(text))))
     assert wrong <= len(digits) // 10
 
