@@ -62,14 +62,15 @@ suite: $(VENV)/.tested
 	  --no-loadscope-reorder $(PROGRAMS) --ignore tests/images \
 	  || if [ $$? = 1 ]; then $(MAKE) --no-print-directory again; else exit 2; fi
 
-# Programs of others have time limits of their own, which a busy machine breaks and no patience of ours extends. So if all
-# tests that failed run such programs, they are tried once more, alone; the output of both runs stays. One that needs only
-# our own code has to pass the first time.
+# Programs of others have time limits of their own, which a busy machine breaks and no patience of ours extends. So the
+# tests that failed are tried once more, alone; the output of both runs stays. Of those that need only our own code three
+# at most are: they are named, and whoever sees the name mends the test or what it has found.
 AGAIN := $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PROGRAMS)
 again: $(VENV)/.tested
-	@$(AGAIN) --collect-only -m "not programs" >/dev/null; \
-	  [ $$? = 5 ] || { echo "A test failed that needs no program of others: nothing is tried again."; exit 1; }
-	@echo "TRIED AGAIN, alone: the failed tests, which run programs of others"
+	@own=$$($(AGAIN) --collect-only -m "not programs" | grep '::' || true); \
+	  [ $$(echo "$$own" | wc -l) -le 3 ] || { echo "More than three tests failed that need no program of others: nothing is tried again."; exit 1; }; \
+	  [ -z "$$own" ] || printf 'UNSTABLE, to be mended if it passes now:\n%s\n' "$$own"
+	@echo "TRIED AGAIN, alone: the failed tests"
 	@$(AGAIN) --verbose
 
 # The same tests while three other programs want the cores: what fails only here depends on the machine's time.
