@@ -1,6 +1,10 @@
-"""The fast path of the media process in C (docs/media.md). Without a compiler it is left out; Python does it."""
+"""The fast path of the media process in C (docs/media.md). Without a compiler it is left out; Python does it.
+
+One wheel serves all Pythons, because the extension uses the stable ABI. A Python without the GIL has none.
+"""
 
 import sys
+import sysconfig
 
 from setuptools import Extension, setup
 
@@ -16,4 +20,7 @@ FAST = Extension(
     optional=True,
 )
 
-setup(ext_modules=[FAST] if sys.platform == "linux" else [])
+if sys.platform == "linux" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
+    setup(ext_modules=[FAST], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+else:
+    setup()

@@ -1,5 +1,6 @@
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
+import platform
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from tests.waiting import HANG, ran
 
@@ -114,14 +116,42 @@ def test_the_source_archive_builds_the_same_wheel_without_git(release: Path, dis
     assert {"tests/test_package.py", "docs/tutorial.md", "requirements.lock", "Makefile"} <= names
 
 
-def test_the_wheel_holds_the_demo_s_conversation_in_an_empty_environment(dist: Path) -> None:
+def test_one_wheel_of_a_machine_is_for_all_pythons(dist: Path) -> None:
+    """Its extension uses the stable ABI."""
+    (wheel,) = dist.glob("*.whl")
+    assert wheel.name == f"sipgw-{VERSION}-cp311-abi3-linux_{platform.machine()}.whl"
+    with zipfile.ZipFile(wheel) as found:
+        assert "media/fast/_fast.abi3.so" in found.namelist()
+    cloud = (ROOT / "docker" / "cloud-init" / "user-data.yaml").read_text()
+    assert f'/{wheel.name.replace(platform.machine(), "x86_64")}"' in cloud, "the one that the recipe installs"
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_cibuildwheel_builds_that_wheel_and_no_other(machine: str) -> None:
+    """None for a Python without the GIL, which has no stable ABI; the major version is the one of the workflow."""
+    (major,) = re.findall(r"pypa/cibuildwheel@v(\d+)", (ROOT / ".github" / "workflows" / "release.yml").read_text())
+    command = [
+        find_uv_bin(), "tool", "run", "--system-certs", "--from", f"cibuildwheel=={major}.*", "cibuildwheel",
+        "--print-build-identifiers", "--platform", "linux", "--archs", machine, ROOT,
+    ]  # fmt: skip
+    printed = ran(command, ROOT)
+    if printed.returncode and UNREACHABLE.search(printed.stderr):
+        pytest.skip("the index of packages cannot be reached, and uv has not got cibuildwheel")
+    assert printed.returncode == 0, printed.stderr
+    assert printed.stdout.split() == [f"cp311-manylinux_{machine}"]
+
+
+def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environments(dist: Path) -> None:
     """Outside the checkout; `.ci/try_wheel.py` is what a release runs, too."""
     command = [sys.executable, str(ROOT / ".ci" / "try_wheel.py"), str(dist)]
-    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=4 * HANG, check=False)
+    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=8 * HANG, check=False)
     if held.returncode and UNREACHABLE.search(held.stdout):
         pytest.skip("the index of packages cannot be reached, and uv has not got them all")
     assert held.returncode == 0, held.stdout + held.stderr
-    assert f"sipgw {VERSION}: the wheel holds the demo's conversation" in held.stdout
+    for kind in ("wheel", "source archive"):
+        assert f"sipgw {VERSION}: the {kind} holds the demo's conversation" in held.stdout
+    assert held.stdout.count("sipgw serves with keys alone: /healthz answers 200") == 2, "the base install of each"
+    assert held.stdout.count("the packet path is in C") >= 2
     assert re.search(r"^sipgw +\d+ MB$", held.stdout, re.MULTILINE)
     assert re.search(r"^sipgw\[local\] +\+ *\d+ MB$", held.stdout, re.MULTILINE)
 
