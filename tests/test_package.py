@@ -78,6 +78,23 @@ def test_the_tag_of_a_release_is_its_version(dist: Path) -> None:
     assert f"\nVersion: {VERSION}\n" in metadata.decode()
 
 
+def test_the_page_of_the_index_has_its_picture_and_no_dead_links(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    (text,) = (one.decode() for name, one in contents(wheel).items() if name.endswith(".dist-info/METADATA"))
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)", text)
+    assert len(links) > 30 and [link for _, link in links if not link.startswith("https://")] == []
+    ours = "https://github.com/sipgw/sipgw/blob/main/"
+    for picture, link in links:
+        if picture:
+            link = link.replace("https://raw.githubusercontent.com/sipgw/sipgw/main/", ours)
+            assert link.startswith(ours) and link.endswith(".png")
+        if link.startswith(ours):
+            assert (ROOT / link.removeprefix(ours)).exists(), link
+    assert set(re.findall(r"^Project-URL: (\w+),", text, re.MULTILINE)) == {
+        "Documentation", "Source", "Issues", "Changelog",
+    }  # fmt: skip
+
+
 def test_a_checkout_behind_a_tag_without_tags_or_without_git_has_a_version(release: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     git(tmp_path, "clone", "--quiet", str(release), str(copy))
