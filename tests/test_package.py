@@ -2,6 +2,7 @@
 
 import platform
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -156,6 +157,25 @@ def test_cibuildwheel_builds_that_wheel_and_no_other(machine: str) -> None:
         pytest.skip("the index of packages cannot be reached, and uv has not got cibuildwheel")
     assert printed.returncode == 0, printed.stderr
     assert printed.stdout.split() == [f"cp311-manylinux_{machine}"]
+
+
+def test_of_a_release_the_archive_and_the_wheel_of_this_machine_are_tried(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / ".ci" / "try_wheel.py"))
+    here, other = sorted(("x86_64", "aarch64"), key=lambda machine: machine != platform.machine())
+    for machine in (other, here):
+        (tmp_path / f"sipgw-1.2.3-cp311-abi3-manylinux2014_{machine}.manylinux_2_17_{machine}.whl").touch()
+    (tmp_path / "sipgw-1.2.3.tar.gz").touch()
+    wheel, archive = script["fitting"](tmp_path)
+    assert wheel.name.endswith(f"_{here}.whl") and archive.name == "sipgw-1.2.3.tar.gz"
+    assert script["fitting"](wheel) == [wheel]
+    wheel.unlink()
+    with pytest.raises(SystemExit, match=f"has no wheel for {here}"):
+        script["fitting"](tmp_path)
+
+
+def test_make_wheel_builds_as_these_tests_do() -> None:
+    (command,) = re.findall(r"^wheel:.*\n(?:\t.*\n)*?\t.*(-m build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert command.split() == [*BUILD[1:], "--outdir", "dist"]
 
 
 def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environments(dist: Path) -> None:
