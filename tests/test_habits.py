@@ -78,6 +78,9 @@ def test_a_release_that_failed_half_way_can_be_run_again_and_has_three_numbers()
     """The image, the chart and the archive of a release candidate would have three different names."""
     release = yaml.safe_load((GITHUB / "workflows" / "release.yml").read_text())
     assert release[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"], "True: YAML's word for on"
+    for name, job in release["jobs"].items():
+        for step in [job, *job["steps"]]:
+            assert "ref_type" not in str(step.get("if", "")), f"{name}: by hand a tag of any form could be published"
     (upload,) = (one for one in release["jobs"]["publish"]["steps"] if "pypi-publish" in one.get("uses", ""))
     assert upload["with"]["skip-existing"] is True
 
