@@ -188,7 +188,7 @@ def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environ
     for kind in ("wheel", "source archive"):
         assert f"sipgw {VERSION}: the {kind} holds the demo's conversation" in held.stdout
     assert held.stdout.count("sipgw serves with keys alone: /healthz answers 200") == 2, "the base install of each"
-    assert held.stdout.count("the packet path is in C") >= 2
+    assert held.stdout.count("the extension loads") >= 2
     assert re.search(r"^sipgw +\d+ MB$", held.stdout, re.MULTILINE)
     assert re.search(r"^sipgw\[local\] +\+ *\d+ MB$", held.stdout, re.MULTILINE)
 
