@@ -101,7 +101,7 @@ wheel: $(VENV)/.tested
 	rm -rf dist
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN)/python -m build --no-isolation --outdir dist
 
-# The images of docker/, built from Debian's packages where no registry is reached, and run. As root, ten minutes; needs
+# The images of docker/, built from Debian's packages where no registry is reached, and run. As root, ten to fifteen minutes; needs
 # podman, runc, mmdebstrap and baresip of Debian.
 images: $(VENV)/.tested
 	@$(PIP) "podman-compose>=1.6,<2"

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,16 +40,6 @@ WIDE = 200
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 EXPECTED = (OperatorError, ToolFileError, EndpointError, ProviderError, MediaDown, SrtpUnavailableError)
 """Errors that are printed as one line; any other error is a defect and shows its traceback."""
-
-
-def command() -> str:
-    """The command of this program here; ``make run`` puts nothing on the PATH."""
-    beside = Path(sys.executable).with_name("sipgw")
-    if shutil.which("sipgw") or not beside.exists():
-        return "sipgw"
-    with contextlib.suppress(ValueError):
-        return str(beside.relative_to(Path.cwd()))
-    return str(beside)
 
 
 def print_table(table: Table) -> None:

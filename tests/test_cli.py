@@ -293,10 +293,23 @@ def test_all_that_agents_lack_is_told_at_once(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.faults("H21")
-def test_init_names_the_file_that_is_to_be_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("active", [True, False])
+def test_init_names_the_file_that_is_to_be_checked_and_a_command_that_can_be_typed(
+    active: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `make run` the environment is not active, so its command is not on the PATH."""
     monkeypatch.chdir(tmp_path)
-    assert "sipgw check -c x.toml" in runner.invoke(app, ["init", "telnyx", "-o", "x.toml"]).output
-    assert "run sipgw check\n" in runner.invoke(app, ["init", "telnyx"]).output
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("python", "sipgw"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", str(folder) if active else "/usr/bin:/bin")
+    typed = "sipgw" if active else "bin/sipgw"
+    wide = {"COLUMNS": "300"}
+    assert f"run {typed} check -c x.toml" in runner.invoke(app, ["init", "telnyx", "-o", "x.toml"], env=wide).output
+    assert f"run {typed} check\n" in runner.invoke(app, ["init", "telnyx"], env=wide).output
 
 
 @pytest.mark.faults("H16")

@@ -74,6 +74,17 @@ def test_a_release_is_made_by_our_scripts_and_targets() -> None:
     assert jobs["publish"]["environment"] == "pypi" and "secrets." not in str(release)
 
 
+def test_a_release_that_failed_half_way_can_be_run_again_and_has_three_numbers() -> None:
+    """The image, the chart and the archive of a release candidate would have three different names."""
+    release = yaml.safe_load((GITHUB / "workflows" / "release.yml").read_text())
+    assert release[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"], "True: YAML's word for on"
+    for name, job in release["jobs"].items():
+        for step in [job, *job["steps"]]:
+            assert "ref_type" not in str(step.get("if", "")), f"{name}: by hand a tag of any form could be published"
+    (upload,) = (one for one in release["jobs"]["publish"]["steps"] if "pypi-publish" in one.get("uses", ""))
+    assert upload["with"]["skip-existing"] is True
+
+
 def test_a_bug_comes_with_what_the_gateway_says_of_itself() -> None:
     form = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE" / "bug.yml").read_text())
     wanted = {one["id"]: one for one in form["body"] if one.get("validations", {}).get("required")}

@@ -1,6 +1,8 @@
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
+import platform
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -8,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from tests.waiting import HANG, ran
 
@@ -76,6 +79,23 @@ def test_the_tag_of_a_release_is_its_version(dist: Path) -> None:
     assert f"\nVersion: {VERSION}\n" in metadata.decode()
 
 
+def test_the_page_of_the_index_has_its_picture_and_no_dead_links(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    (text,) = (one.decode() for name, one in contents(wheel).items() if name.endswith(".dist-info/METADATA"))
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)", text)
+    assert len(links) > 30 and [link for _, link in links if not link.startswith("https://")] == []
+    ours = "https://github.com/sipgw/sipgw/blob/main/"
+    for picture, link in links:
+        if picture:
+            link = link.replace("https://raw.githubusercontent.com/sipgw/sipgw/main/", ours)
+            assert link.startswith(ours) and link.endswith(".png")
+        if link.startswith(ours):
+            assert (ROOT / link.removeprefix(ours)).exists(), link
+    assert set(re.findall(r"^Project-URL: (\w+),", text, re.MULTILINE)) == {
+        "Documentation", "Source", "Issues", "Changelog",
+    }  # fmt: skip
+
+
 def test_a_checkout_behind_a_tag_without_tags_or_without_git_has_a_version(release: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     git(tmp_path, "clone", "--quiet", str(release), str(copy))
@@ -114,14 +134,61 @@ def test_the_source_archive_builds_the_same_wheel_without_git(release: Path, dis
     assert {"tests/test_package.py", "docs/tutorial.md", "requirements.lock", "Makefile"} <= names
 
 
-def test_the_wheel_holds_the_demo_s_conversation_in_an_empty_environment(dist: Path) -> None:
+def test_one_wheel_of_a_machine_is_for_all_pythons(dist: Path) -> None:
+    """Its extension uses the stable ABI."""
+    (wheel,) = dist.glob("*.whl")
+    assert wheel.name == f"sipgw-{VERSION}-cp311-abi3-linux_{platform.machine()}.whl"
+    with zipfile.ZipFile(wheel) as found:
+        assert "media/fast/_fast.abi3.so" in found.namelist()
+    cloud = (ROOT / "docker" / "cloud-init" / "user-data.yaml").read_text()
+    assert f'/{wheel.name.replace(platform.machine(), "x86_64")}"' in cloud, "the one that the recipe installs"
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_cibuildwheel_builds_that_wheel_and_no_other(machine: str) -> None:
+    """None for a Python without the GIL, which has no stable ABI; the major version is the one of the workflow."""
+    (major,) = re.findall(r"pypa/cibuildwheel@v(\d+)", (ROOT / ".github" / "workflows" / "release.yml").read_text())
+    command = [
+        find_uv_bin(), "tool", "run", "--system-certs", "--from", f"cibuildwheel=={major}.*", "cibuildwheel",
+        "--print-build-identifiers", "--platform", "linux", "--archs", machine, ROOT,
+    ]  # fmt: skip
+    printed = ran(command, ROOT)
+    if printed.returncode and UNREACHABLE.search(printed.stderr):
+        pytest.skip("the index of packages cannot be reached, and uv has not got cibuildwheel")
+    assert printed.returncode == 0, printed.stderr
+    assert printed.stdout.split() == [f"cp311-manylinux_{machine}"]
+
+
+def test_of_a_release_the_archive_and_the_wheel_of_this_machine_are_tried(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / ".ci" / "try_wheel.py"))
+    here, other = sorted(("x86_64", "aarch64"), key=lambda machine: machine != platform.machine())
+    for machine in (other, here):
+        (tmp_path / f"sipgw-1.2.3-cp311-abi3-manylinux2014_{machine}.manylinux_2_17_{machine}.whl").touch()
+    (tmp_path / "sipgw-1.2.3.tar.gz").touch()
+    wheel, archive = script["fitting"](tmp_path)
+    assert wheel.name.endswith(f"_{here}.whl") and archive.name == "sipgw-1.2.3.tar.gz"
+    assert script["fitting"](wheel) == [wheel]
+    wheel.unlink()
+    with pytest.raises(SystemExit, match=f"has no wheel for {here}"):
+        script["fitting"](tmp_path)
+
+
+def test_make_wheel_builds_as_these_tests_do() -> None:
+    (command,) = re.findall(r"^wheel:.*\n(?:\t.*\n)*?\t.*(-m build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert command.split() == [*BUILD[1:], "--outdir", "dist"]
+
+
+def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environments(dist: Path) -> None:
     """Outside the checkout; `.ci/try_wheel.py` is what a release runs, too."""
     command = [sys.executable, str(ROOT / ".ci" / "try_wheel.py"), str(dist)]
-    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=4 * HANG, check=False)
+    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=8 * HANG, check=False)
     if held.returncode and UNREACHABLE.search(held.stdout):
         pytest.skip("the index of packages cannot be reached, and uv has not got them all")
     assert held.returncode == 0, held.stdout + held.stderr
-    assert f"sipgw {VERSION}: the wheel holds the demo's conversation" in held.stdout
+    for kind in ("wheel", "source archive"):
+        assert f"sipgw {VERSION}: the {kind} holds the demo's conversation" in held.stdout
+    assert held.stdout.count("sipgw serves with keys alone: /healthz answers 200") == 2, "the base install of each"
+    assert held.stdout.count("the extension loads") >= 2
     assert re.search(r"^sipgw +\d+ MB$", held.stdout, re.MULTILINE)
     assert re.search(r"^sipgw\[local\] +\+ *\d+ MB$", held.stdout, re.MULTILINE)
 

@@ -25,6 +25,8 @@ name = "billing"
 to = "+14155550124"
 trunk = "carrier"
 hours = ["sat 00:00-00:01"]
+[cluster]
+redis = "${R}"
 [[webhooks]]
 name = "crm"
 secret = "${S}"
@@ -33,7 +35,7 @@ url = "https://hooks.example.com/calls"
 
 
 def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
-    configured = parse(CONFIGURED, "x", {"S": "a-secret-of-some-length-0123456789"})
+    configured = parse(CONFIGURED, "x", {"S": "a-secret-of-some-length-0123456789", "R": "redis://127.0.0.1:6379/0"})
     config = trial(configured, tmp_path)
     assert config.agent == configured.agent
     assert config.turns == configured.turns
@@ -42,6 +44,7 @@ def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
     assert config.trunks[0].transfer_to == SOMEBODY
     assert trial(None, tmp_path).trunks[0].transfer_to == ""
     assert not config.webhooks
+    assert not config.cluster.redis
     assert not config.recording.folder
     assert not config.capture.folder
     assert config.sip.host == "127.0.0.1"

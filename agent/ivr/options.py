@@ -18,7 +18,7 @@ class IvrOptions:
     loops: Annotated[int, Ge(1)] = 3
     """How often the same menu is answered; when it comes once more, the limit is reached."""
     limit: Annotated[float, Gt(0)] = 900
-    """Time in menus and queues, together, after which the limit is reached: ``"15min"``. Time with a person does not
+    """Time in menus and queues, together, after which the limit is reached: ``"15m"``. Time with a person does not
     count, if it is a minute or more."""
     at_limit: Literal["hang_up", "operator"] = "hang_up"
     """What happens at the limit: `operator` presses 0, once, and hangs up if nobody comes within a minute."""

@@ -12,7 +12,7 @@ from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table,
 Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
     "Whose turn it is": ("`agent/turn_taking/table.py`: between the caller and the agent.", turns.TABLE),
-    "Whose packets are believed": (
+    "Source check of RTP": (
         "`media/rtp/source.py`: whom the sound of a call comes from and goes to.",
         source.TABLE,
     ),
@@ -20,7 +20,7 @@ MACHINES: dict[str, tuple[str, Table]] = {
         "`media/jitter/states.py`: how much sound was put out, against the time that has passed.",
         states.TABLE,
     ),
-    "What an agent's own server owes": (
+    "State of a ConversationRelay session": (
         "`agent/relay/talk.py`: in the messages of ConversationRelay, which do not tell what a token answers.",
         {cell: (then, ()) for cell, then in talk.CYCLES.items()},
     ),

@@ -38,10 +38,10 @@ def configuration() -> str:
     """Every table of `sipgw.toml`: key, what it takes, its default, what it means; from the option classes."""
     head = """# Configuration
 
-Every table and key of `sipgw.toml`, drawn from the code. All of it may be left out. `sipgw check` names file, line and
-key of what is wrong. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`; `"${NAME}"` takes a value
-from the environment or `.env`, and secrets are only taken so. A file of `agents/` may change most tables for its agent.
-`sipgw config show` prints every key with its value and where that comes from, secrets masked.
+Every table and key of `sipgw.toml`, drawn from the code. Every key is optional. `sipgw check` names file, line and
+key of each fault. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`. `"${NAME}"` takes a value
+from the environment or `.env`; a secret must be such a reference. A file of `agents/` may change most tables for its
+agent. `sipgw config show` prints every key with its value and where that comes from, secrets masked.
 """
     names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
     return "\n".join(
@@ -50,7 +50,7 @@ from the environment or `.env`, and secrets are only taken so. A file of `agents
             *_tables(GatewayConfig, "", {}, many=False),
             "## Keys of every provider",
             "",
-            "Each table of a provider has them, as far as its service knows them; its own defaults stand there.",
+            "These keys mean the same for each provider whose service knows them. Its table has their defaults.",
             "",
             "| key | takes | meaning |",
             "|---|---|---|",

@@ -6,9 +6,10 @@ from rich.markup import escape
 from sipgw import __version__
 from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
-from sipgw.console import command, err, out
+from sipgw.console import err, out
 from sipgw.gateway.gateway import Gateway
 from sipgw.gateway.reached_at import dialled, reached_at
+from sipgw.program import command
 from sipgw.web.server import Dashboard
 
 

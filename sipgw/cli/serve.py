@@ -22,6 +22,7 @@ from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
 from sipgw.telemetry import log
+from sipgw.web.local_key import key_file
 from sipgw.web.server import Dashboard
 
 Load = Callable[[], tuple[GatewayConfig, Mapping[str, AgentConfig]]]
@@ -67,7 +68,8 @@ async def _serve(settings: GatewayConfig, agents: Mapping[str, AgentConfig], rea
     async with contextlib.AsyncExitStack() as stack:
         with working("starting"):
             gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
-            dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web))
+            commands = key_file(settings.store.path)
+            dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web, commands))
             dialling = await stack.enter_async_context(OutboundDialer(gateway))
             offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
             await stack.enter_async_context(when_quiet(lambda: gateway.calls))

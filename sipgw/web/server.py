@@ -5,6 +5,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Self
 
 import structlog
@@ -17,7 +18,7 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
-from sipgw.web.local_key import key_file, published
+from sipgw.web.local_key import published
 from sipgw.web.security import BODY
 from sipgw.web.state import GatewayView
 
@@ -61,13 +62,15 @@ class _Server(uvicorn.Server):
 class Dashboard:
     """The dashboard of a running gateway. Use it as an async context manager."""
 
-    def __init__(self, gateway: GatewayView, options: WebOptions) -> None:
+    def __init__(self, gateway: GatewayView, options: WebOptions, commands: Path | None = None) -> None:
+        """`commands` is the file by which commands of this machine find the gateway; without it they do not."""
         self.url = ""
         """Where it is; empty if there is none."""
         self.setup_url = ""
         """Where the first password is set; empty if there is one."""
         self._gateway = gateway
         self._options = options
+        self._commands = commands
         self._feed = Feed(lambda: gateway.calls)
         self._stack = contextlib.AsyncExitStack()
 
@@ -80,8 +83,8 @@ class Dashboard:
         host, port = listening.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{format_host_port(shown, port)}/"
-        file = key_file(self._gateway.store.options.path)
-        auth.local = self._stack.enter_context(published(file, self.url))
+        if self._commands:
+            auth.local = self._stack.enter_context(published(self._commands, self.url))
         self.setup_url = f"{self.url}setup?token={auth.setup}" if auth.setup else ""
         served = application(self._gateway, self._options, self._feed, auth)
         config = uvicorn.Config(

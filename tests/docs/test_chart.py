@@ -85,6 +85,27 @@ def test_helm_finds_nothing_wrong(helm: Path) -> None:
 
 
 @pytest.mark.programs("helm")
+def test_the_chart_of_a_release_runs_the_image_of_that_release(helm: Path, tmp_path: Path) -> None:
+    """The commands are those of the workflow."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    commands = [step["run"] for step in jobs["chart"]["steps"] if "run" in step]
+    (pack,) = (one for one in commands if one.startswith("helm package"))
+    (push,) = (one for one in commands if one.startswith("helm push"))
+    assert jobs["publish"]["needs"] == "chart" and jobs["chart"]["needs"] == "images"
+    told = {"HOME": str(tmp_path), "PATH": f"{helm.parent}:/usr/bin:/bin", "GITHUB_REF_NAME": "v1.2.3"}
+    words = f"{pack} --destination {tmp_path}"
+    packed = subprocess.run(["bash", "-c", words], cwd=ROOT, env=told, capture_output=True, timeout=HANG, check=False)
+    assert packed.returncode == 0, packed.stderr
+    assert (tmp_path / "sipgw-1.2.3.tgz").exists() and 'push "sipgw-${GITHUB_REF_NAME#v}.tgz"' in push
+    done = ran(helm, "template", "sipgw", tmp_path / "sipgw-1.2.3.tgz")
+    assert "image: ghcr.io/sipgw/sipgw:1.2.3\n" in done.stdout.replace('"', ""), done.stderr
+    (names,) = (step["with"] for step in jobs["images"]["steps"] if step.get("id") == "names")
+    assert (
+        names["images"] == "ghcr.io/${{ github.repository }}" and "type=semver,pattern={{version}}\n" in names["tags"]
+    )
+
+
+@pytest.mark.programs("helm")
 def test_the_file_for_clusters_without_helm_is_what_the_chart_draws(helm: Path) -> None:
     done = ran(helm, "template", "sipgw", CHART, "--values", CLUSTER)
     assert done.returncode == 0, done.stderr

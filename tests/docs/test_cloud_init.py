@@ -70,6 +70,12 @@ def test_the_page_opens_the_same() -> None:
     assert f"UDP {first}–{last}" in PAGE
 
 
+def test_ssh_is_open_for_one_address_in_each_cloud() -> None:
+    commands = re.sub(r"\\\n *", "", PAGE).splitlines()
+    ssh = [one for one in commands if re.search(r"--port 22 |tcp:22 |--destination-port-ranges 22 ", one)]
+    assert len(ssh) == 3 and all("YOUR-OWN-ADDRESS" in one for one in ssh)
+
+
 def test_what_the_page_replaces_is_there() -> None:
     replaced = dict(re.findall(r"-e 's(?:/|#)([\d./]+)(?:/|#)([A-Z-]+)(?:/|#)'", PAGE))
     assert set(replaced.values()) == {"YOUR-ADDRESS", "NETWORK-OF-YOUR-CARRIER"}
@@ -92,3 +98,15 @@ def test_it_holds_no_secret() -> None:
     assert FILES["/etc/sipgw/env"]["permissions"] == "0600"
     assert not re.search(r"^\w+=.+", FILES["/etc/sipgw/env"]["content"], re.MULTILINE)
     assert "password" not in FILE.read_text()
+
+
+def test_a_step_that_fails_ends_the_installation(tmp_path: Path) -> None:
+    """cloud-init runs the lines as one script; without the package, no service is started."""
+    told = tmp_path / "told"
+    for name, status in (("systemctl", 0), ("python3", 0), ("pip", 1)):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {told}\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+    lines = "\n".join(DATA["runcmd"]).replace("/opt/sipgw/bin/pip", "pip")
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", lines], env=path, timeout=HANG, check=False)
+    assert done.returncode == 1 and told.read_text().splitlines()[-1].startswith("pip install")

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import itertools
 import json
 import re
 import shlex
@@ -22,6 +23,7 @@ from agent.tools import tool
 from agent.turn_taking.table import TABLE
 from media.jitter import states
 from media.rtp import source
+from sipgw.agents.agents import OURS
 from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table
@@ -152,6 +154,20 @@ def test_guides_show_the_recipe_as_it_is_written(site: Path) -> None:
     shown = {name for path in PAGES for name in re.findall(r"<!-- recipe: ([\w-]+) -->", path.read_text())}
     assert shown == set(RECIPES)
     assert "PLIVO_NETWORK" in (site / "guides" / "plivo" / "index.html").read_text()
+
+
+def test_a_recipe_can_be_found_where_no_site_puts_it_in() -> None:
+    """On GitHub the place of the recipe is an invisible comment."""
+    for path in PAGES:
+        lines = [line for line in path.read_text().splitlines() if line]
+        for before, line in itertools.pairwise(lines):
+            if recipe := re.fullmatch(r"<!-- recipe: ([\w-]+) -->", line):
+                assert f"](../../sipgw/recipes/{recipe[1]}.toml)" in before, f"{path.name}: {line}"
+
+
+def test_the_page_of_agents_names_the_tools_of_the_gateway() -> None:
+    (told,) = re.findall(r"so your tools need other names: (.*?)\. An", (DOCS / "agents.md").read_text(), re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", told)) == OURS
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -11,7 +11,7 @@ from sipgw.config.knowledge import KnowledgeOptions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "knowledge.md").read_text()
 PLAIN = " ".join(TEXT.split())
-BLOCKS = re.findall(r"^```toml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```toml[^\n]*\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def test_its_configurations_are_valid_and_show_the_defaults() -> None:

@@ -231,7 +231,7 @@ async def ringing(folder: Path) -> AsyncIterator[tuple[Callee, Cloud, WebOptions
         async def restarted(web: WebOptions | None) -> None:
             await on.aclose()
             if web is not None:
-                await on.enter_async_context(Dashboard(world.gateway, web))
+                await on.enter_async_context(Dashboard(world.gateway, web, key_file(world.gateway.config.store.path)))
 
         await restarted(web)
         async with found(world.gateway.config) as there:
@@ -251,7 +251,7 @@ def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
             theirs = replace(ours, store=StoreOptions(str(tmp_path / "other.db")))
             async with found(ours) as there:
                 assert there is None, "nobody listens"
-            async with Dashboard(world.gateway, ours.web):
+            async with Dashboard(world.gateway, ours.web, key_file(ours.store.path)):
                 async with found(theirs) as there:
                     assert there is None, "somebody else's gateway makes no calls for us"
                 async with found(ours) as there, Store(ours.store) as store, asyncio.TaskGroup() as group:

@@ -14,7 +14,8 @@ from agent.providers.provider import Provider
 from sipgw.config import registry
 from sipgw.config.config import ConfigError, environment, parse
 from sipgw.config.options import DEFAULT_FILE, secrets_of
-from sipgw.console import command, out, working
+from sipgw.console import out, working
+from sipgw.program import command
 from sipgw.tools.doctor.command import show_finding
 from sipgw.tools.doctor.finding import Finding, bad, masked
 from sipgw.tools.doctor.providers import examined
@@ -53,9 +54,14 @@ SECRET = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 """Ends of names whose values are not shown while they are typed."""
 
 
-def guide(answers: Answers, output: Path, *, call: Callable[[Path], None]) -> None:
-    """Ask for what `answers` lacks, try it, write it, and `call` the agent. Raises `typer.Exit` for a no."""
-    _refuse_to_overwrite(output)
+def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], always: bool, yes: bool) -> None:
+    """Ask for what `answers` lacks, try it, write it, and `call` the agent, which tells whether it answered.
+
+    With `always` it is called without a question, with `yes` a file is replaced without one. Raises `typer.Exit` for a
+    no and for a call that failed.
+    """
+    if not yes:
+        _refuse_to_overwrite(output)
     line = choice("Who calls the agent first?", LINES)
     recipes = RECIPES_OF[line]
     recipe = choice("Which one?", recipes) if len(recipes) > 1 else next(iter(recipes))
@@ -74,9 +80,11 @@ def guide(answers: Answers, output: Path, *, call: Callable[[Path], None]) -> No
     if line in ("pbx", "carrier") and typer.confirm("try the line now?", default=True):
         asyncio.run(_try_line(answers, given))
     named = "" if output == DEFAULT_FILE else f" -c {output}"
-    if typer.confirm("call the agent now, from this machine?", default=True):
-        call(output)
+    wanted = always or typer.confirm("call the agent now, from this machine?", default=True)
+    answered = not wanted or call(output)
     out.print(f"\nnow run [bold]{command()} serve{named}[/]; it prints how to call it", soft_wrap=True)
+    if not answered:
+        raise typer.Exit(1)
 
 
 def choice(question: str, options: Mapping[str, str], default: str = "") -> str:
@@ -138,7 +146,10 @@ def _keys(part: str, record: Provider, given: dict[str, str]) -> bool:
         for name in asked:
             if not (known.get(name) or given.get(name)) or name in values:
                 values[name] = ask(name)
-        if any(not (known | given | values).get(name) for name in _required(record)):
+        if lacking := [name for name in _required(record) if not (known | given | values).get(name)]:
+            out.print(
+                f"{record.title} needs {' and '.join(lacking)}; choose another provider, or enter it", soft_wrap=True
+            )
             return False
         tried = given | {name: value for name, value in values.items() if value}
         finding = _tried(part, record, known | tried)

@@ -2,13 +2,15 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from sipgw.config.options import DEFAULT_FILE
+from sipgw.program import command
 from sipgw.tools.init.answers import HERE, RECIPES, Answers, replace_file
 
 out = Console(highlight=False, emoji=False)
@@ -38,20 +40,22 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Change an existing file without asking.")] = False,
 ) -> None:
     """Ask for the configuration and try it; with a name, write that of a carrier, PBX, phone or model server."""
-    answers = Answers(recipe or HERE, business, stt, llm, tts)
-    if recipe in MODEL_SERVERS:
-        _model_server(recipe, output, url, model, yes=yes)
-        return
-    if url or model:
-        err.print(f"--url and --model are for {' and '.join(MODEL_SERVERS)}")
-        raise typer.Exit(2)
     if recipe not in ("", *KNOWN):
-        err.print(f"there is no recipe {recipe!r}; there are: {', '.join(KNOWN)}")
-        raise typer.Exit(2)
-    if recipe:
+        _refuse(f"there is no recipe {recipe!r}; there are: {', '.join(KNOWN)}")
+    providers = {"stt": stt, "llm": llm, "tts": tts}
+    if recipe in MODEL_SERVERS:
+        if business or any(providers.values()):
+            _refuse(f"sipgw init {recipe} writes the model's lines alone; leave out --business, --stt, --llm and --tts")
+        _model_server(recipe, output, url, model, yes=yes)
+    elif url or model:
+        _refuse(f"--url and --model are for {' and '.join(MODEL_SERVERS)}")
+    _check_names(providers)
+    answers = Answers(recipe or HERE, business, **providers)
+    if recipe not in ("", *MODEL_SERVERS):
         _write(answers, output, yes=yes)
-        if call:
-            _call(output)
+    if recipe:
+        if call and not _call(output):
+            raise typer.Exit(1)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         err.print(
@@ -65,7 +69,24 @@ def init(
     from sipgw.tools.init.asking import guide
 
     with one_line_errors():
-        guide(answers, output, call=_call)
+        guide(answers, output, call=_call, always=call, yes=yes)
+
+
+def _refuse(problem: str) -> NoReturn:
+    """End with what is wrong about the options."""
+    err.print(problem, markup=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def _check_names(providers: Mapping[str, str]) -> None:
+    """Refuse a name of a provider that no installed package has, before anything is written."""
+    for part, name in providers.items():
+        if name:
+            from sipgw.config import registry
+
+            known = ["auto", *registry.providers(part)]  # type: ignore[arg-type]  # a name of an option
+            if name not in known:
+                _refuse(f"--{part}: there is no provider {name!r}; there are: {', '.join(known)}")
 
 
 def _write(answers: Answers, output: Path, *, yes: bool) -> None:
@@ -80,10 +101,11 @@ def _write(answers: Answers, output: Path, *, yes: bool) -> None:
         raise typer.Exit(1) from None
     named = "" if output == DEFAULT_FILE else f" -c {output}"
     steps = "" if answers.recipe == HERE else "follow the steps at its top, then "
-    out.print(f"wrote {output}: {steps}run [bold]sipgw check{named}[/]", soft_wrap=True)
+    out.print(f"wrote {output}: {steps}run [bold]{command()} check{named}[/]", soft_wrap=True)
 
 
-def _call(output: Path) -> None:
+def _call(output: Path) -> bool:
+    """Call the agent of a configuration. Whether it answered."""
     import asyncio
 
     from sipgw.config.agent_files import load_all
@@ -97,10 +119,7 @@ def _call(output: Path) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with one_line_errors(1, CallFailed, NotAcceptable):
         log.configure(LogOptions(level="error"))
-        fault = asyncio.run(hold_first_call(*load_all(output), out))
-    if fault:
-        err.print(f"[red]the call failed:[/] {fault}; sipgw doctor says more", soft_wrap=True)
-        raise typer.Exit(1)
+        return not asyncio.run(hold_first_call(*load_all(output), out))
 
 
 def _model_server(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:

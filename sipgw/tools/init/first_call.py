@@ -11,12 +11,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rich.console import Console
+from rich.markup import escape
 
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.console import working
 from sipgw.events import CallBegan, Event
 from sipgw.gateway.gateway import Gateway
+from sipgw.program import command
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.uri import Uri
 from sipgw.tools.caller import Action, AgentAudioMonitor, HangUp, Phone, Say, with_noise
@@ -48,11 +50,12 @@ class FirstCallScript:
 
 
 async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfig], out: Console) -> str:
-    """Call the agent of `config`, print the words and the address of the call's page, and serve that page until Enter
-    is pressed, if there is a terminal. The reason why the call failed; empty if it did not. Raises the errors of a
-    gateway that cannot start.
+    """Call the agent of `config`, print the words, the fault and the address of the call's page, and serve that page
+    until Enter is pressed, if there is a terminal. The reason why the call failed; empty if it did not. Raises the
+    errors of a gateway that cannot start.
 
-    The call stands in the records of `config`; trunks are neither registered with nor called.
+    The call stands in the records of `config`; trunks are neither registered with nor called. A gateway that runs with
+    the same database is left alone: commands still find it, and what it has yet to write or send stays its own.
     """
     with as_file(files("sipgw") / "demo_voice" / QUESTION) as path:
         script = FirstCallScript(with_noise(read_ulaw(path)))
@@ -65,7 +68,8 @@ async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfi
 
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        gateway = Gateway(replace(trial(config, Path(folder)), store=config.store), agents=agents)
+        store = replace(config.store, spool=str(Path(folder) / "spool"))
+        gateway = Gateway(replace(trial(config, Path(folder)), store=store), agents=agents)
         gateway.watchers.add(watch)
         with working("starting the gateway"):
             await stack.enter_async_context(gateway)
@@ -75,13 +79,14 @@ async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfi
         call = await phone.call(target, script, LIMIT)
         fault = ("the agent said nothing", "the agent gave no answer", "")[script.heard]
         if fault:
-            return f"{fault} ({call.ending})"
+            fault = f"{fault} ({call.ending})"
+            out.print(f"[red]the call failed:[/] {escape(fault)}; {command()} doctor says more", soft_wrap=True)
         if dashboard.url and began:
             out.print(f"the call's page:  [bold]{dashboard.url}calls/{quote(began[0])}[/]", soft_wrap=True)
             if sys.stdin.isatty():
                 out.print("look at it, then press Enter ...")
                 await _enter()
-    return ""
+    return fault
 
 
 async def _enter() -> None:

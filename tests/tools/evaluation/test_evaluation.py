@@ -316,7 +316,7 @@ def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goal
 
 def test_the_set_of_the_documentation_is_valid(tmp_path: Path) -> None:
     text = (HERE.parents[2] / "docs" / "eval.md").read_text()
-    block, _, dialogues = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    block, _, dialogues = re.findall(r"^```toml[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "set.toml").write_text(dialogues)
     assert read_set(tmp_path / "set.toml").by_ear.digits == 4
     (tmp_path / "set.toml").write_text(block)

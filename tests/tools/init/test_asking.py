@@ -1,6 +1,8 @@
 """`sipgw init` in a terminal: it asks, tries the keys, writes the files and calls the agent."""
 
+import asyncio
 import contextlib
+import io
 import re
 import stat
 import urllib.request
@@ -8,16 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from dotenv import dotenv_values
+from rich.console import Console
 from typer.testing import CliRunner
 
 from agent.providers.local import models
 from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.tools.caller import AgentAudioMonitor, HangUp, Say
+from sipgw.tools.init import asking, first_call
 from sipgw.tools.init.answers import RECIPES, Answers, keep
 from sipgw.tools.init.asking import RECIPES_OF
 from sipgw.tools.init.first_call import FirstCallScript
+from sipgw.web.local_key import LocalKey, found_at, key_file, published
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.test_model_servers import serving
 from tests.tools.init.terminal import Terminal
@@ -105,6 +111,10 @@ def test_a_wrong_key_is_found_at_once_and_the_right_agent_is_called(tmp_path: Pa
         listed = terminal.reads("number [1]: ")
         (number,) = re.findall(r"^  (\d+)  OpenAI$", listed, re.MULTILINE)
         terminal.types(number)
+        terminal.answers("OPENAI_API_KEY: ", "")
+        terminal.reads("OpenAI needs OPENAI_API_KEY; choose another provider, or enter it")
+        terminal.reads("number [1]: ")
+        terminal.types(number)
         terminal.answers("OPENAI_API_KEY: ", "sk-wrong")
         terminal.reads("provider.key")
         terminal.reads("It does not work. What now?")
@@ -156,6 +166,84 @@ def test_a_script_says_it_by_options(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert CliRunner().invoke(app, ["init", "here"]).exit_code == 1, "it is there"
     assert CliRunner().invoke(app, ["init", "here", "--yes"]).exit_code == 0
     assert parse(Path("sipgw.toml").read_text(), "sipgw.toml", {}).trunks == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("here --stt nonsense", "--stt: there is no provider 'nonsense'; there are: auto, "),
+        ("telnyx --llm nonsense", "--llm: there is no provider 'nonsense'"),
+        ("--tts nonsense", "--tts: there is no provider 'nonsense'"),
+        ("ollama --business Harbour", "writes the model's lines alone; leave out --business"),
+        ("llamacpp --stt deepgram", "writes the model's lines alone"),
+        ("here --url http://localhost", "--url and --model are for llamacpp and ollama"),
+    ],
+)
+def test_an_option_that_would_do_nothing_or_names_nothing_is_refused(
+    words: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(app, ["init", *words.split()], env={"COLUMNS": "300"})
+    assert ran.exit_code == 2 and says in ran.output, ran.output
+    assert not list(tmp_path.iterdir()), "nothing was written"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_the_options_for_scripts_save_questions_and_a_failed_call_is_not_the_end(
+    answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--yes` replaces the file, `--call` calls; what to run next is said in any case."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: "1")
+    monkeypatch.setattr("typer.confirm", lambda question, **_: pytest.fail(question))
+    said, called = io.StringIO(), list[Path]()
+    monkeypatch.setattr(asking, "out", Console(file=said, width=300))
+    file = tmp_path / "sipgw.toml"
+    file.write_text("# mine\n")
+
+    def call(output: Path) -> bool:
+        called.append(output)
+        return answered
+
+    answers = Answers(business="Harbour", stt="local", llm="local", tts="local")
+    with contextlib.nullcontext() if answered else pytest.raises(typer.Exit):
+        asking.guide(answers, file, call=call, always=True, yes=True)
+    assert called == [file] and "serve -c" in said.getvalue()
+    assert (tmp_path / "sipgw.toml.old").read_text() == "# mine\n"
+
+
+LOCAL = "[agent]\nstt = 'local'\nllm = 'local'\ntts = 'local'\n[web]\nport = 0\n"
+
+
+@pytest.mark.slow
+def test_a_call_that_failed_has_a_page_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if models.missing() is not None:
+        pytest.skip("the embedded models are not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(first_call, "LIMIT", 0.0)  # it is given up before the agent speaks
+    said = io.StringIO()
+    fault = asyncio.run(first_call.hold_first_call(parse(LOCAL, "x", {}), {}, Console(file=said, width=300)))
+    assert fault.startswith("the agent said nothing")
+    assert f"the call failed: {fault}" in said.getvalue() and "the call's page:" in said.getvalue()
+
+
+@pytest.mark.slow
+def test_a_gateway_that_runs_with_the_same_database_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands still find it after the first call, and what a killed one has yet to write waits for its next start."""
+    if models.missing() is not None:
+        pytest.skip("the embedded models are not installed")
+    monkeypatch.chdir(tmp_path)
+    config = parse(LOCAL, "x", {})
+    waits = config.store.spool_folder / "0"
+    waits.mkdir(parents=True)
+    (waits / "000001.jsonl").write_text('{"its": "own"}\n')
+    with published(key_file(config.store.path), "http://127.0.0.1:1/") as key:
+        fault = asyncio.run(first_call.hold_first_call(config, {}, Console(quiet=True)))
+        assert found_at(key_file(config.store.path)) == LocalKey("http://127.0.0.1:1/", key)
+    assert not fault
+    assert (waits / "000001.jsonl").read_text() == '{"its": "own"}\n'
 
 
 def test_every_recipe_can_be_chosen_and_names_its_variables() -> None:

@@ -15,6 +15,7 @@ from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.config.config import environment
 from sipgw.config.options import DEFAULT_FILE
+from sipgw.program import command
 from sipgw.tools.init.model_servers.lines import LinesError, Values, present, with_values
 from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
 from sipgw.tools.init.model_servers.ollama import Ollama
@@ -161,7 +162,7 @@ def _write(output: Path, values: Values, title: str, *, yes: bool) -> None:
     except OSError as error:
         raise ServerError(f"{output} cannot be written ({error}): name another file with --output") from None
     named = "" if output == DEFAULT_FILE else f" -c {output}"
-    out.print(f"wrote {output}: now run [bold]sipgw check{named}[/]", soft_wrap=True)
+    out.print(f"wrote {output}: now run [bold]{command()} check{named}[/]", soft_wrap=True)
 
 
 def _note(text: str) -> None:
