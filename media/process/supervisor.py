@@ -14,6 +14,7 @@ from media.process import heartbeat, wire
 from media.process.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
 from media.process.channels import Channels
 from media.process.heartbeat import PATIENCE, Heartbeat
+from media.process.questions import Questions
 from media.process.wire import Kind, Message
 from media.recording.tap import TapOptions, Tapped, read
 
@@ -40,6 +41,8 @@ class ProcessState(NamedTuple):
     """Calls that a fault in our code has ended."""
     native: bool = False
     """Whether its packet path is in C: see `media.fast`."""
+    late_answers: int = 0
+    """See `media.process.questions.Questions.late`."""
 
 
 class MediaProcess:
@@ -58,8 +61,7 @@ class MediaProcess:
         self._state = ProcessState(number + 1)
         self._of = of
         self._last = number
-        self._tapped: asyncio.Queue[bytes] = asyncio.Queue()
-        self._tapping = asyncio.Lock()
+        self._questions = Questions(self.send)
         self._pipe: asyncio.Transport | None = None
         self._heartbeat = Heartbeat()
 
@@ -71,8 +73,9 @@ class MediaProcess:
     @property
     def state(self) -> ProcessState:
         """Its state."""
-        calls = self.channels
-        now = self._state._replace(calls=len(calls), delay=self._heartbeat.delay, failed=calls.failed)
+        calls, late = self.channels, self._questions.late
+        delay = self._heartbeat.delay
+        now = self._state._replace(calls=len(calls), delay=delay, failed=calls.failed, late_answers=late)
         return now if self.alive else now._replace(pid=0)
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
@@ -103,16 +106,7 @@ class MediaProcess:
         """
         block = 0
         while True:
-            async with self._tapping:  # one order at a time: a late answer is not taken for that of another
-                while not self._tapped.empty():
-                    self._tapped.get_nowait()
-                if not self.send(Message(Kind.TAPPED, number, wire.NUMBER.pack(block))):
-                    return
-                try:
-                    async with asyncio.timeout(ANSWER_LIMIT):
-                        body = await self._tapped.get()
-                except TimeoutError:
-                    return
+            body = await self._questions.ask(Kind.TAPPED, number, wire.NUMBER.pack(block))
             if not body:
                 return
             (block,) = wire.NUMBER.unpack_from(body)
@@ -137,7 +131,7 @@ class MediaProcess:
         elif message.kind == Kind.PONG:
             self._heartbeat.answered(asyncio.get_running_loop().time())
         elif message.kind == Kind.TAPPED:
-            self._tapped.put_nowait(message.body)
+            self._questions.answered(message.body)
         else:
             self.channels.take(message)
 

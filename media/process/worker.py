@@ -351,10 +351,11 @@ class Worker:
         if message.kind == Kind.PING:
             self._tell(Kind.PONG, 0)
             return
+        question, after = wire.TAPPED.unpack(message.body)
         tap = self._taps.taps.get(message.channel)
-        block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
+        block = tap.after(after) if tap else None
         body = wire.NUMBER.pack(block.number) + block.packed() if block else b""
-        self._tell(Kind.TAPPED, message.channel, body)
+        self._tell(Kind.TAPPED, message.channel, wire.NUMBER.pack(question) + body)
 
     def _count(self, channel: WorkerChannel) -> None:
         counts = channel.session.stats() | self._counts.counts()
