@@ -1,4 +1,4 @@
-"""The questions of the gateway to a media process: each answer carries the number of its question. Sans-IO."""
+"""The questions of the gateway to a media process: each answer carries the number of its question."""
 
 import asyncio
 from collections.abc import Callable

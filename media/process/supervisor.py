@@ -14,6 +14,7 @@ from media.process import heartbeat, wire
 from media.process.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
 from media.process.channels import Channels
 from media.process.heartbeat import PATIENCE, Heartbeat
+from media.process.packet_path import PacketPath
 from media.process.questions import Questions
 from media.process.wire import Kind, Message
 from media.recording.tap import TapOptions, Tapped, read
@@ -43,15 +44,27 @@ class ProcessState(NamedTuple):
     """Whether its packet path is in C: see `media.fast`."""
     late_answers: int = 0
     """See `media.process.questions.Questions.late`."""
+    crashes: int = 0
+    """See `media.process.packet_path.PacketPath.crashes`."""
 
 
 class MediaProcess:
     """A media process and its channels; `keep_alive` runs it."""
 
-    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int, dscp: int = 0) -> None:
+    def __init__(
+        self,
+        host: str,
+        ports: tuple[int, int],
+        tap: TapOptions,
+        number: int,
+        of: int,
+        *,
+        dscp: int = 0,
+        in_c: bool = False,
+    ) -> None:
         """It receives on `host` and on `ports`, the first and the last; it is `number` (from 0) `of` so many.
 
-        Its packets are marked `dscp`.
+        Its packets are marked `dscp`. `in_c`: its packet path is the one in C.
         """
         self.channels = Channels()
         self.ready = asyncio.Event()
@@ -64,6 +77,7 @@ class MediaProcess:
         self._questions = Questions(self.send)
         self._pipe: asyncio.Transport | None = None
         self._heartbeat = Heartbeat()
+        self._path = PacketPath(in_c=in_c)
 
     @property
     def alive(self) -> bool:
@@ -75,7 +89,10 @@ class MediaProcess:
         """Its state."""
         calls, late = self.channels, self._questions.late
         delay = self._heartbeat.delay
-        now = self._state._replace(calls=len(calls), delay=delay, failed=calls.failed, late_answers=late)
+        crashes = self._path.crashes
+        now = self._state._replace(
+            calls=len(calls), delay=delay, failed=calls.failed, late_answers=late, crashes=crashes
+        )
         return now if self.alive else now._replace(pid=0)
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
@@ -149,11 +166,13 @@ class MediaProcess:
     async def _run_process(self) -> str:
         """Run one media process until it ends; returns how it ended."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with contextlib.ExitStack() as unless_started, theirs:
+            unless_started.callback(ours.close)
             ours.setblocking(False)
-            command = (sys.executable, "-m", "media.process.worker", str(theirs.fileno()))
+            command = (sys.executable, "-m", "media.process.start", str(theirs.fileno()), self._path.name)
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self._state, self._heartbeat = self._state._replace(pid=process.pid), Heartbeat()
+            unless_started.pop_all()
+        self._state, self._heartbeat = self._state._replace(pid=process.pid, native=False), Heartbeat()
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
@@ -162,7 +181,9 @@ class MediaProcess:
                 status = await process.wait()
                 watching.cancel()
             frozen = f"media process did not answer for {PATIENCE * heartbeat.BEAT:.0f} s and was killed"
-            return frozen if self._heartbeat.silent >= PATIENCE else f"media process ended with status {status}"
+            if self._heartbeat.silent >= PATIENCE:
+                return frozen
+            return f"media process ended with status {status}{self._path.ended(status, ready=self._state.native)}"
         finally:
             if self._pipe:
                 self._pipe.close()

@@ -316,8 +316,9 @@ def _media_processes(processes: Iterable[ProcessState]) -> Iterable[Metric]:
     native = GaugeMetricFamily("sipgw_media_process_native", "1 if its packet path is in C.", labels=["process"])
     dropped = "Answers about kept packets that came after nobody waited for them, and were dropped."
     answers = CounterMetricFamily("sipgw_media_process_late_answers", dropped, labels=["process"])
-    families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed, native, answers)}
-    for number, pid, held, behind, faults, in_c, unasked in processes:
+    fell = CounterMetricFamily("sipgw_media_process_crashes", "Crashes of its packet path in C.", labels=["process"])
+    families: dict[str, Metric] = {one.name: one for one in (up, calls, delay, failed, native, answers, fell)}
+    for number, pid, held, behind, faults, in_c, unasked, crashes in processes:
         label = str(number)
         up.add_metric([label], float(pid > 0))
         calls.add_metric([label], held)
@@ -325,6 +326,7 @@ def _media_processes(processes: Iterable[ProcessState]) -> Iterable[Metric]:
         failed.add_metric([label], faults)
         native.add_metric([label], float(in_c))
         answers.add_metric([label], unasked)
+        fell.add_metric([label], crashes)
         collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
         for metric in collector.collect() if pid else ():
             family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))

@@ -2,20 +2,20 @@
 
 import asyncio
 import gc
-import importlib.util
 import re
 import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media import g711
-from media.fast import OFF, WHY_NOT, base, fallback
+from media.fast import base, fallback, used, why_not
 from media.jitter import buffer, gap_filler
 from media.process import wire, worker, worker_channel
 from media.process.engine import MediaEngine, MediaOptions
@@ -24,11 +24,12 @@ from media.recording import tap
 from media.rtp import packet, receiver_stats
 from media.rtp import packet as rtp
 from media.session import session
+from sipgw.config.config import ConfigError, parse
 from tests.media.twins import STEPS, WEIGHTS, Twins
 from tests.waiting import ran
 
 ROOT = Path(__file__).parents[2]
-native = pytest.mark.skipif(bool(WHY_NOT), reason=f"the path in C is not used: {WHY_NOT}")
+native = pytest.mark.skipif(base is fallback, reason="SIPGW_FAST=1 tries the path in C here")
 NUMBER = re.compile(r"^\s*(?:#define )?([A-Z_]+)(?: = | )([\d.]+)\b", re.MULTILINE)
 STEP = st.tuples(
     st.sampled_from([kind for kind, weight in zip(STEPS, WEIGHTS, strict=True) for _ in range(weight)]),
@@ -182,29 +183,41 @@ def test_both_have_the_same_classes_with_the_same_attributes() -> None:
             assert set(lacking) <= {"_levels"}, name
 
 
-@pytest.mark.parametrize("wanted", ["0", "1"])
-def test_the_environment_turns_c_on(wanted: str) -> None:
-    told = ran(
-        ["env", f"SIPGW_FAST={wanted}", sys.executable, "-c", "from media.fast import used; print(used())"], ROOT
-    )
-    assert told.returncode == 0, told.stderr
-    if wanted == "0":
-        assert told.stdout == f"the packet path is in Python: {OFF}\n"
-    elif built():
-        assert told.stdout == "the packet path is in C\n"
+def test_it_is_said_which_path_runs_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert used(wanted=False) == "the packet path is in Python: [media] fast is false"
+    monkeypatch.setattr("media.fast.why_not", lambda: "")
+    assert used("auto") == used(wanted=True) == "the packet path is in C"
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "media.fast._fast", None)
+    assert used("auto").startswith("the packet path is in Python, the one in C cannot be used: it was not built: ")
 
 
-@pytest.mark.parametrize("wanted", ["0", "1"])
-def test_a_media_process_says_which_path_it_has(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
-    monkeypatch.setenv("SIPGW_FAST", wanted)
+def test_a_build_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "media.fast._fast", SimpleNamespace(SOURCES="0" * 64))
+    assert why_not() == "it was built of other sources: run make install"
 
+
+def test_c_that_is_wanted_and_was_not_built_is_an_error_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "media.fast._fast", None)
+    assert parse("[media]\nfast = 'auto'", "sipgw.toml", {}).media.fast == "auto"
+    assert parse("[media]\nfast = false", "sipgw.toml", {}).media.fast is False
+    with pytest.raises(
+        ConfigError, match=r"sipgw.toml.*fast is true, but the packet path in C cannot be used: it was not"
+    ):
+        parse("[media]\nfast = true", "sipgw.toml", {})
+    with pytest.raises(ConfigError, match="fast"):
+        parse("[media]\nfast = 'no'", "sipgw.toml", {})
+
+
+def test_classes_that_inherit_from_python_stay_so() -> None:
+    told = ran([sys.executable, "-c", "from media import fast; import media.rtp.source; fast.use_c()"], ROOT)
+    assert "inherit from Python already" in told.stderr
+
+
+@pytest.mark.parametrize("wanted", [False, "auto"])
+def test_a_media_process_says_which_path_it_has(wanted: bool | Literal["auto"]) -> None:
     async def started() -> bool:
-        async with MediaEngine(MediaOptions("127.0.0.1")) as engine:
+        async with MediaEngine(MediaOptions("127.0.0.1", fast=wanted)) as engine:
             return engine.processes[0].native
 
-    assert asyncio.run(started()) == (wanted == "1" and built())
-
-
-def built() -> bool:
-    """Whether there is an extension at all, used or not."""
-    return importlib.util.find_spec("media.fast._fast") is not None
+    assert asyncio.run(started()) == (wanted == "auto" and not why_not())
