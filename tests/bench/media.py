@@ -163,14 +163,13 @@ async def run_calls(
 ) -> Load:
     """Hold two-way calls for `SECONDS`; `record` is a folder that they are recorded in.
 
-    If `bridged`, they are joined two by two; if `looked_at`, their packets are fetched all the time; if not `kept`, there
-    is no capture to fetch; if `attacked`, three strangers flood one of them. `meddle` works on the channels meanwhile.
-    The first `spared` of them are not judged.
+    If `bridged`, they are joined two by two; if `looked_at`, their packets are fetched all the time; if not `kept`,
+    there is no capture to fetch; if `attacked`, three strangers flood one of them. `meddle` works on the channels
+    meanwhile; the first `spared` of them are not judged.
     """
-    far = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.rtp_load", str(calls), str(SECONDS),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 26,
-    )  # fmt: skip
+    callers = sys.executable, "-m", "tests.bench.rtp_load", str(calls), str(SECONDS)
+    pipe = asyncio.subprocess.PIPE
+    far = await asyncio.create_subprocess_exec(*callers, stdin=pipe, stdout=pipe, limit=1 << 26)
     assert far.stdin and far.stdout
     options, tap = MediaOptions("127.0.0.1", processes=processes, fast=fast), TapOptions() if kept else None
     async with MediaEngine(options, tap) as engine:
