@@ -78,6 +78,7 @@ class MediaProcess:
         self._pipe: asyncio.Transport | None = None
         self._heartbeat = Heartbeat()
         self._path = PacketPath(in_c=in_c)
+        self._started = 0
 
     @property
     def alive(self) -> bool:
@@ -143,7 +144,7 @@ class MediaProcess:
         """Take a message of the media process."""
         self._heartbeat.silent = 0
         if message.kind == Kind.READY:
-            self._state = self._state._replace(native=any(message.body))
+            self._state = self._state._replace(pid=self._started, native=any(message.body))
             self.ready.set()
         elif message.kind == Kind.PONG:
             self._heartbeat.answered(asyncio.get_running_loop().time())
@@ -172,7 +173,8 @@ class MediaProcess:
             command = (sys.executable, "-m", "media.process.start", str(theirs.fileno()), self._path.name)
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
             unless_started.pop_all()
-        self._state, self._heartbeat = self._state._replace(pid=process.pid, native=False), Heartbeat()
+        self._started, self._heartbeat = process.pid, Heartbeat()
+        self._state = self._state._replace(pid=0, native=False)  # until it is ready
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
@@ -183,7 +185,7 @@ class MediaProcess:
             frozen = f"media process did not answer for {PATIENCE * heartbeat.BEAT:.0f} s and was killed"
             if self._heartbeat.silent >= PATIENCE:
                 return frozen
-            return f"media process ended with status {status}{self._path.ended(status, ready=self._state.native)}"
+            return f"media process ended with status {status}{self._path.ended(status, ready=self._state.pid > 0)}"
         finally:
             if self._pipe:
                 self._pipe.close()
