@@ -2,7 +2,8 @@
  *
  * It does exactly what `RtpSession.receive_clear`, `RtpSession.transmit` and the worker do for a packet that follows the
  * one before. It looks at everything first. If anything is different it changes nothing, and the worker does the work
- * in Python. Nothing is allocated here for a packet, and the GIL is released around the system calls.
+ * in Python. Nothing is allocated for a packet in the middle of a piece of sound, and the GIL is released around the
+ * system calls. Each call has a socket of its own and one packet a slot: recvmmsg and sendmmsg would take one each.
  */
 #include "state.h"
 
@@ -655,7 +656,8 @@ level_of(const FastPath *path, const unsigned char *frame)
     return path->levels[mean < LEVEL_COUNT ? mean : LEVEL_COUNT - 1];
 }
 
-/* Make the packet of a call in slot number `slot`; 0 if Python has to do it, with nothing changed. */
+/* Make the packet of a call in slot number `slot`; 0 if Python has to do it, with nothing changed (Playout.take changes
+ * something only if it gives a frame). */
 static int
 make_packet(FastPath *path, Channel *channel, int fd, long long slot, double now, Outgoing *out, PyObject **marks)
 {
