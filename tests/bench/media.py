@@ -198,14 +198,15 @@ async def run_calls(
             others = [tasks.create_task(each) for each in work]
             far.stdin.write(json.dumps([channel.port for channel in channels]).encode() + b"\n")
             began, cpu = time.monotonic(), worker_cpu()
-            seen = json.loads(await far.stdout.readline())
+            sent = json.loads(await far.stdout.readline())
             cpu, took = worker_cpu() - cpu, time.monotonic() - began
             memory = worker_memory(engine) - empty
+            judged = json.loads(await far.stdout.readline())
             counts = [await counters(channel) for channel in channels]
             for task in others:
                 task.cancel()
     await far.wait()
-    seen = {"calls": seen["calls"][spared:], "sent": seen["sent"][spared:]}
+    seen = {"calls": judged[spared:], "sent": sent[spared:]}
     return _summary(seen, counts[spared:], cpu * 1000 / took / calls, memory / calls / 1024)
 
 

@@ -13,7 +13,7 @@ from media import fast
 
 SEQUENCE = 200
 """Steps with the same calls."""
-LEAST = 100
+LEAST = 20
 """Packets of a second, on the busiest machine; with fewer the fuzzer itself is broken."""
 
 
