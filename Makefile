@@ -88,7 +88,7 @@ SECONDS ?= 60
 fuzz-fast: $(VENV)/.tested
 	CFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" LDFLAGS="-fsanitize=address,undefined" \
 	  $(BIN)/python setup.py --quiet build_ext --force --build-temp build/fuzz --build-lib build/fuzz
-	SIPGW_FAST=1 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	  $(BIN)/python -m tests.media.fuzz_fast $(SECONDS) build/fuzz/media/fast/_fast.abi3.so
 
 # The site, in build/site.

@@ -5,9 +5,11 @@ One wheel serves all Pythons, because the extension uses the stable ABI. A Pytho
 The package index shows README.md without its repository, so the links of the package's description are absolute.
 """
 
+import hashlib
 import re
 import sys
 import sysconfig
+from pathlib import Path
 from typing import Any
 
 from setuptools import Distribution, Extension, setup
@@ -29,11 +31,15 @@ class Described(Distribution):
             )
 
 
+SOURCES = sorted(Path("media/fast").glob("*.[ch]"))
+DIGEST = hashlib.sha256(b"".join(one.read_bytes() for one in SOURCES)).hexdigest()
+"""By it a checkout knows whether the extension was built of the sources that it has now."""
+
 FAST = Extension(
     "media.fast._fast",
-    ["media/fast/module.c", "media/fast/types.c", "media/fast/path.c"],
-    depends=["media/fast/state.h"],
-    define_macros=[("Py_LIMITED_API", "0x030B0000")],
+    [str(one) for one in SOURCES if one.suffix == ".c"],
+    depends=["setup.py", *map(str, SOURCES)],
+    define_macros=[("Py_LIMITED_API", "0x030B0000"), ("SIPGW_SOURCES", f'"{DIGEST}"')],
     # A product and a sum rounded once would differ from Python's (ARM).
     extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-ffp-contract=off"],
     libraries=["m"],

@@ -9,6 +9,16 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from media import fast
+
+# Before anything imports the classes of the packet path. With 1 the tests themselves have the one in C; with 0 it is as
+# if it had not been built, here and in media processes; else it is in media processes alone.
+match os.environ.get("SIPGW_FAST"):
+    case "1":
+        fast.use_c()
+    case "0":
+        sys.modules["media.fast._fast"] = None  # type: ignore[assignment]
+
 from sipgw.sip import transferor
 from tests.programs import Watch, lacking, named
 from tests.waiting import CHILDREN, patient

@@ -22,7 +22,8 @@ SIPP_LIMIT = f"{HANG - 20:.0f}"
 
 CHILDREN = (
     "media.process.supervisor.ANSWER_LIMIT", "media.process.channel.ANSWER_LIMIT", "media.process.engine.START_LIMIT",
-    "agent.providers.local.host.READY_LIMIT", "agent.providers.local.host.ANSWER_LIMIT",
+    "media.process.questions.ANSWER_LIMIT", "agent.providers.local.host.READY_LIMIT",
+    "agent.providers.local.host.ANSWER_LIMIT",
 )  # fmt: skip
 """The product's limits for what its own processes need: on a busy machine they are slow, and nothing is wrong."""
 PROVIDERS = (

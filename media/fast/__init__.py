@@ -1,33 +1,50 @@
 """The packet path in C, if it was built, and the state that it shares with the Python classes that inherit from it.
 
-``SIPGW_FAST=1`` in the environment turns it on; without that Python, which is the reference, does all the work.
+`base` is the module that those classes inherit from: Python, which is the reference, unless the process has called
+`use_c` before it imported any of them. `media.process.start` does.
 """
 
-import os
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 from media.fast import fallback
 
-OFF = "SIPGW_FAST=1 turns the one in C on"
-WHY_NOT = ""
-"""Why C is not used; empty if it is."""
+Wanted = bool | Literal["auto"]
+"""`[media] fast`."""
 
-if TYPE_CHECKING:
-    base = fallback
-elif os.environ.get("SIPGW_FAST") != "1":
-    base, WHY_NOT = fallback, OFF
-else:
+base = fallback
+
+
+def why_not() -> str:
+    """Why the path in C cannot be used here; empty if it can."""
     try:
-        from media.fast import _fast as base
+        digest = _module().SOURCES
     except ImportError as error:
-        base, WHY_NOT = fallback, f"it was not built: {error}"
-    else:
-        if base.VERSION != fallback.VERSION:
-            base, WHY_NOT = fallback, "it was built from other sources"
+        return f"it was not built: {error}"
+    sources = sorted(Path(__file__).parent.glob("*.[ch]"))  # of a checkout, in which they may have changed since
+    if sources and digest != sha256(b"".join(one.read_bytes() for one in sources)).hexdigest():
+        return "it was built of other sources: run make install"
+    return ""
 
-__all__ = ("OFF", "WHY_NOT", "base", "used")
+
+def use_c() -> None:
+    """Take the path in C in this process from now on. Raises ImportError if it was not built."""
+    if fallback.Source.__subclasses__():
+        raise RuntimeError("classes of the packet path inherit from Python already")
+    globals()["base"] = _module()
 
 
-def used() -> str:
-    """Which packet path the media processes of this installation have, in words."""
-    return f"the packet path is in Python: {WHY_NOT}" if WHY_NOT else "the packet path is in C"
+def _module() -> ModuleType:
+    return import_module("media.fast._fast")
+
+
+def used(wanted: Wanted) -> str:
+    """Which packet path the media processes have with `[media] fast`, in words."""
+    if not wanted:
+        return "the packet path is in Python: [media] fast is false"
+    if why := why_not():
+        return f"the packet path is in Python, the one in C cannot be used: {why}"
+    return "the packet path is in C"

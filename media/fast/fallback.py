@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-VERSION = 1
 KEPT = 50
 """Levels of slots (1 s) that are kept while no sound is handed up."""
 SPARE = 1
@@ -133,11 +132,12 @@ class Channel:
 class FastPath:
     """The packets of all calls in one process; all of them are left to Python."""
 
-    def __init__(self, epoll: select.epoll, out: bytearray, silence: bytes, levels: tuple[bytes, bytes],
-                 tables: tuple[bytes, bytes]) -> None:  # fmt: skip
-        """`epoll` tells of packets and orders that have arrived, `out` takes messages for the gateway.
+    def __init__(self, epoll: select.epoll, out: bytearray | None = None, silence: bytes = b"",
+                 levels: tuple[bytes, ...] = (), tables: tuple[bytes, ...] = ()) -> None:  # fmt: skip
+        """`epoll` tells of packets and orders that have arrived; the path in C needs the rest, too.
 
-        `levels`: mu-law as 16-bit linear samples, and -dBm0 by root mean square; `tables`: mu-law to A-law, and back.
+        `out` takes messages for the gateway; `levels`: mu-law as 16-bit linear samples, and -dBm0 by root mean square;
+        `tables`: mu-law to A-law, and back.
         """
         del out, silence, levels, tables
         self.epoll = epoll

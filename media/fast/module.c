@@ -12,7 +12,7 @@ PyInit__fast(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    if (add_types(module) < 0 || add_path(module) < 0 || PyModule_AddIntConstant(module, "VERSION", 1) < 0 ||
+    if (add_types(module) < 0 || add_path(module) < 0 || PyModule_AddStringConstant(module, "SOURCES", SIPGW_SOURCES) < 0 ||
         PyModule_AddIntConstant(module, "SOUND_MAX", SOUND_MAX) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -1,12 +1,13 @@
 """Opens channels in the media processes and keeps the processes running. The gateway's entry to `media`."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from media.fast import Wanted, why_not
 from media.process.channel import Channel, MediaDown, PortsExhausted, Sink
+from media.process.cores import cores
 from media.process.ports import EF
 from media.process.supervisor import MediaProcess, ProcessState
 from media.recording.tap import TapOptions, Tapped
@@ -32,6 +33,9 @@ class MediaOptions:
     dscp: int = EF
     """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. The mark
     of signalling is `[sip] dscp`."""
+    fast: Wanted = "auto"
+    """The packet path in C: ``"auto"`` where it was built, and Python elsewhere; ``true``: the gateway does not start
+    without it; ``false``: Python. After two crashes with it a media process goes on in Python."""
 
     def __post_init__(self) -> None:
         first, last = self.port_range
@@ -39,6 +43,8 @@ class MediaOptions:
             raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
         if not 0 <= self.dscp <= 63:
             raise ValueError("dscp must be from 0 to 63")
+        if self.fast is True and (why := why_not()):
+            raise ValueError(f"fast is true, but the packet path in C cannot be used: {why}")
         if self.processes != "auto" and not 1 <= self.processes <= PROCESSES_MAX:
             raise ValueError(f"processes must be 'auto' or a number from 1 to {PROCESSES_MAX}")
         if self.processes != "auto" and self.processes > max(1, len(self._pairs)):
@@ -52,16 +58,12 @@ class MediaOptions:
     def split(self) -> list[tuple[int, int]]:
         """The first and the last port of each media process; no port is in two ranges."""
         pairs = self._pairs
-        wanted = (2 if _cores() >= MANY_CORES else 1) if self.processes == "auto" else self.processes
+        wanted = (2 if cores() >= MANY_CORES else 1) if self.processes == "auto" else self.processes
         count = max(1, min(wanted, len(pairs), PROCESSES_MAX))
         if count == 1:
             return [self.port_range]
         parts = [pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count] for at in range(count)]
         return [(part[0], part[-1] + 1) for part in parts]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class MediaEngine:
@@ -77,8 +79,9 @@ class MediaEngine:
         """The local address that sound is received on."""
         parts, tap = options.split(), tap or TapOptions("off")
         tap = replace(tap, limit=tap.limit // len(parts))
+        in_c = bool(options.fast) and not why_not()
         self._processes = [
-            MediaProcess(options.bind_host, ports, tap, number, len(parts), options.dscp)
+            MediaProcess(options.bind_host, ports, tap, number, len(parts), dscp=options.dscp, in_c=in_c)
             for number, ports in enumerate(parts)
         ]
         self._group = asyncio.TaskGroup()

@@ -14,6 +14,8 @@ from media.process import heartbeat, wire
 from media.process.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
 from media.process.channels import Channels
 from media.process.heartbeat import PATIENCE, Heartbeat
+from media.process.packet_path import PacketPath
+from media.process.questions import Questions
 from media.process.wire import Kind, Message
 from media.recording.tap import TapOptions, Tapped, read
 
@@ -40,15 +42,29 @@ class ProcessState(NamedTuple):
     """Calls that a fault in our code has ended."""
     native: bool = False
     """Whether its packet path is in C: see `media.fast`."""
+    late_answers: int = 0
+    """See `media.process.questions.Questions.late`."""
+    crashes: int = 0
+    """See `media.process.packet_path.PacketPath.crashes`."""
 
 
 class MediaProcess:
     """A media process and its channels; `keep_alive` runs it."""
 
-    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int, dscp: int = 0) -> None:
+    def __init__(
+        self,
+        host: str,
+        ports: tuple[int, int],
+        tap: TapOptions,
+        number: int,
+        of: int,
+        *,
+        dscp: int = 0,
+        in_c: bool = False,
+    ) -> None:
         """It receives on `host` and on `ports`, the first and the last; it is `number` (from 0) `of` so many.
 
-        Its packets are marked `dscp`.
+        Its packets are marked `dscp`. `in_c`: its packet path is the one in C.
         """
         self.channels = Channels()
         self.ready = asyncio.Event()
@@ -58,10 +74,11 @@ class MediaProcess:
         self._state = ProcessState(number + 1)
         self._of = of
         self._last = number
-        self._tapped: asyncio.Queue[bytes] = asyncio.Queue()
-        self._tapping = asyncio.Lock()
+        self._questions = Questions(self.send)
         self._pipe: asyncio.Transport | None = None
         self._heartbeat = Heartbeat()
+        self._path = PacketPath(in_c=in_c)
+        self._started = 0
 
     @property
     def alive(self) -> bool:
@@ -71,8 +88,12 @@ class MediaProcess:
     @property
     def state(self) -> ProcessState:
         """Its state."""
-        calls = self.channels
-        now = self._state._replace(calls=len(calls), delay=self._heartbeat.delay, failed=calls.failed)
+        calls, late = self.channels, self._questions.late
+        delay = self._heartbeat.delay
+        crashes = self._path.crashes
+        now = self._state._replace(
+            calls=len(calls), delay=delay, failed=calls.failed, late_answers=late, crashes=crashes
+        )
         return now if self.alive else now._replace(pid=0)
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
@@ -103,16 +124,7 @@ class MediaProcess:
         """
         block = 0
         while True:
-            async with self._tapping:  # one order at a time: a late answer is not taken for that of another
-                while not self._tapped.empty():
-                    self._tapped.get_nowait()
-                if not self.send(Message(Kind.TAPPED, number, wire.NUMBER.pack(block))):
-                    return
-                try:
-                    async with asyncio.timeout(ANSWER_LIMIT):
-                        body = await self._tapped.get()
-                except TimeoutError:
-                    return
+            body = await self._questions.ask(Kind.TAPPED, number, wire.NUMBER.pack(block))
             if not body:
                 return
             (block,) = wire.NUMBER.unpack_from(body)
@@ -132,12 +144,12 @@ class MediaProcess:
         """Take a message of the media process."""
         self._heartbeat.silent = 0
         if message.kind == Kind.READY:
-            self._state = self._state._replace(native=any(message.body))
+            self._state = self._state._replace(pid=self._started, native=any(message.body))
             self.ready.set()
         elif message.kind == Kind.PONG:
             self._heartbeat.answered(asyncio.get_running_loop().time())
         elif message.kind == Kind.TAPPED:
-            self._tapped.put_nowait(message.body)
+            self._questions.answered(message.body)
         else:
             self.channels.take(message)
 
@@ -155,11 +167,14 @@ class MediaProcess:
     async def _run_process(self) -> str:
         """Run one media process until it ends; returns how it ended."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with contextlib.ExitStack() as unless_started, theirs:
+            unless_started.callback(ours.close)
             ours.setblocking(False)
-            command = (sys.executable, "-m", "media.process.worker", str(theirs.fileno()))
+            command = (sys.executable, "-m", "media.process.start", str(theirs.fileno()), self._path.name)
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self._state, self._heartbeat = self._state._replace(pid=process.pid), Heartbeat()
+            unless_started.pop_all()
+        self._started, self._heartbeat = process.pid, Heartbeat()
+        self._state = self._state._replace(pid=0, native=False)  # until it is ready
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
@@ -168,7 +183,9 @@ class MediaProcess:
                 status = await process.wait()
                 watching.cancel()
             frozen = f"media process did not answer for {PATIENCE * heartbeat.BEAT:.0f} s and was killed"
-            return frozen if self._heartbeat.silent >= PATIENCE else f"media process ended with status {status}"
+            if self._heartbeat.silent >= PATIENCE:
+                return frozen
+            return f"media process ended with status {status}{self._path.ended(status, ready=self._state.pid > 0)}"
         finally:
             if self._pipe:
                 self._pipe.close()

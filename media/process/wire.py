@@ -39,7 +39,7 @@ class Kind(IntEnum):
     """`CONFER`, then mu-law music for a caller who does not hear the agent."""
     RECORD = 20
     TAPPED = 30
-    """An order and its answer: the block of packets after that number."""
+    """An order, `TAPPED`, and its answer: the number of the question, and the block of packets after that number."""
     PING = 31
     """The media process answers with `PONG`."""
 
@@ -91,6 +91,8 @@ from 0 to 1 of the latest interval; then in seconds: jitter, wait for a late pac
 THINKING_AFTER = struct.Struct("!f")
 """Seconds of silence."""
 NUMBER = struct.Struct("!I")
+TAPPED = struct.Struct("!II")
+"""The number of the question, and that of the last block that was read."""
 CONFER = struct.Struct("!IB")
 """The third's channel, and a `media.session.mixer.Route`."""
 

@@ -1,4 +1,4 @@
-"""The media process: ``python -m media.process.worker FD``, a child of the gateway that ends with it.
+"""The media process, a child of the gateway that ends with it; `media.process.start` starts it.
 
 It owns the RTP sockets of all its calls. It sleeps until the next tick of the schedule, sends the packets that are due,
 then reads everything that has arrived. It asks for real-time priority, and works without it.
@@ -10,14 +10,13 @@ import json
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from media.dtmf.sender import PAUSE, TONE
-from media.fast import WHY_NOT, base
+from media.fast import base, fallback
 from media.g711 import ALAW_TO_ULAW, RATE, SILENCE, ULAW_TO_ALAW, to_linear
 from media.process import wire
 from media.process.counts import ProcessCounts
@@ -68,7 +67,7 @@ class Worker:
         """Serve until the gateway closes the pipe."""
         self._pipe.setblocking(False)
         self._path.epoll.register(self._pipe, select.EPOLLIN)
-        self._tell(Kind.READY, 0, bytes((not WHY_NOT,)))
+        self._tell(Kind.READY, 0, bytes((base is not fallback,)))
         self._flush()
         while True:
             idle = not self._channels and not self._ports.draining
@@ -97,7 +96,7 @@ class Worker:
 
     def _transmit(self, phase: int, slot: int) -> None:
         now = time.monotonic()
-        for channel, marks in self._path.send(self._phases[phase], slot, now):
+        for channel, marks in self._by_path("send", self._phases[phase], slot, now):
             if marks is None:
                 self._bounded(channel.number, self._serve, channel, slot, now)
             else:
@@ -160,7 +159,7 @@ class Worker:
         pipe = self._pipe.fileno()
         for _ in range(ROUNDS):
             now = time.monotonic()
-            ready = self._path.receive(now, self._counts.behind)
+            ready = self._by_path("receive", now, self._counts.behind)
             if ready is None:
                 break
             for fd, data, sender in ready:
@@ -192,6 +191,19 @@ class Worker:
             self._counts.failed += 1
             if channel := self._channels.get(number):
                 self._release(channel)
+
+    def _by_path(self, work: str, *on: Any) -> Any:
+        """What the packet path leaves to Python. A fault in C costs no call: from then on Python does everything."""
+        try:
+            return getattr(self._path, work)(*on)
+        except Exception as error:
+            if isinstance(self._path, fallback.FastPath):
+                raise
+            self._path = fallback.FastPath(self._path.epoll)
+            self._tell(Kind.FAILED, 0, wire.fault(error))
+            self._tell(Kind.READY, 0, b"\0")
+            self._counts.failed += 1
+            return ()
 
     def _receive(self, channel: WorkerChannel, now: float, data: bytes | None, sender: Address) -> None:
         if data is None:
@@ -229,8 +241,7 @@ class Worker:
             return
         if channel.tap:
             channel.tap.take(now, data, sender[:2], out=False, control=True)
-        arrived = time.monotonic() - waited(channel.ports.rtcp)
-        channel.session.receive_rtcp(data, sender[:2], arrived)
+        channel.session.receive_rtcp(data, sender[:2], time.monotonic() - waited(channel.ports.rtcp))
 
     def _hand_up(self, channel: WorkerChannel, sound: bytes, now: float) -> None:
         if recording := channel.session.recording:
@@ -351,14 +362,14 @@ class Worker:
         if message.kind == Kind.PING:
             self._tell(Kind.PONG, 0)
             return
+        question, after = wire.TAPPED.unpack(message.body)
         tap = self._taps.taps.get(message.channel)
-        block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
+        block = tap.after(after) if tap else None
         body = wire.NUMBER.pack(block.number) + block.packed() if block else b""
-        self._tell(Kind.TAPPED, message.channel, body)
+        self._tell(Kind.TAPPED, message.channel, wire.NUMBER.pack(question) + body)
 
     def _count(self, channel: WorkerChannel) -> None:
-        counts = channel.session.stats() | self._counts.counts()
-        self._tell(Kind.COUNTS, channel.number, wire.pack_json(counts))
+        self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | self._counts.counts()))
 
     def _close(self, channel: WorkerChannel) -> None:
         self._send_rtcp(channel, *channel.session.bye(time.monotonic()))
@@ -379,15 +390,11 @@ class Worker:
         self._ports.retire(channel.ports, time.monotonic())
 
 
-def main() -> None:
-    """Run the worker on the inherited socket whose descriptor is the first argument."""
+def main(descriptor: int) -> None:
+    """Run the worker on the inherited socket with that descriptor."""
     for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles them, and ends this process
         signal.signal(one, signal.SIG_IGN)
     raise_priority()
     gc.freeze()
     gc.disable()  # nothing here makes reference cycles; a collection over 500 calls takes long enough to be heard
-    Worker(socket.socket(fileno=int(sys.argv[1]))).run()
-
-
-if __name__ == "__main__":
-    main()
+    Worker(socket.socket(fileno=descriptor)).run()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from media.process import cores
 from media.process.supervisor import ProcessState
 from sipgw.events import CallBegan, Event
 from sipgw.policy.inbound.capacity import Capacity
@@ -35,21 +36,24 @@ class Usage:
             while calls:
                 await asyncio.sleep(EVERY)
                 spent, now = self._spent(), time.monotonic()
-                busy = {
-                    name: min(1.0, max(0.0, (spent[name] - before[name]) / (now - at)))
-                    for name in spent.keys() & before.keys()
+                busy = {  # what is there for the first time, also a process that was started again, is not measured yet
+                    one[0]: min(1.0, max(0.0, (spent[one] - before[one]) / (now - at)))
+                    for one in sorted(spent.keys() & before.keys())
                 }
-                self._capacity.headroom.take(calls, {name: busy[name] for name in sorted(busy)}, now - at)
+                self._capacity.headroom.take(calls, busy, now - at)
                 before, at, calls = spent, now, self._capacity.calls.total()
 
-    def _spent(self) -> dict[str, float]:
-        """Seconds for which each process has run, or has waited for a core. Of this one its main thread counts."""
-        found = {"gateway": _busy(f"/proc/self/task/{threading.get_native_id()}/schedstat")}
-        if found["gateway"] is None:
-            found["gateway"] = time.thread_time()
+    def _spent(self) -> dict[tuple[str, int], float]:
+        """Seconds for which each process, by name and process id, has run or has waited for a core.
+
+        Of this one its main thread counts. Of the machine it is the time for which all cores were busy.
+        """
+        gateway = _busy(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        found = {("gateway", 0): time.thread_time() if gateway is None else gateway, ("the machine", 0): cores.busy()}
         for process in self._media():
-            found[f"media {process.number}"] = _busy(f"/proc/{process.pid}/schedstat") if process.pid else None
-        return {name: spent for name, spent in found.items() if spent is not None}
+            if process.pid:
+                found[f"media {process.number}", process.pid] = _busy(f"/proc/{process.pid}/schedstat")
+        return {one: spent for one, spent in found.items() if spent is not None}
 
 
 def _busy(file: str) -> float | None:

@@ -314,14 +314,19 @@ def _media_processes(processes: Iterable[ProcessState]) -> Iterable[Metric]:
     ours = "Calls that a fault of the gateway's own has ended, and nothing else."
     failed = CounterMetricFamily("sipgw_media_process_failed_calls", ours, labels=["process"])
     native = GaugeMetricFamily("sipgw_media_process_native", "1 if its packet path is in C.", labels=["process"])
-    families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed, native)}
-    for number, pid, held, behind, faults, in_c in processes:
+    dropped = "Answers about kept packets that came after nobody waited for them, and were dropped."
+    answers = CounterMetricFamily("sipgw_media_process_late_answers", dropped, labels=["process"])
+    fell = CounterMetricFamily("sipgw_media_process_crashes", "Crashes of its packet path in C.", labels=["process"])
+    families: dict[str, Metric] = {one.name: one for one in (up, calls, delay, failed, native, answers, fell)}
+    for number, pid, held, behind, faults, in_c, unasked, crashes in processes:
         label = str(number)
         up.add_metric([label], float(pid > 0))
         calls.add_metric([label], held)
         delay.add_metric([label], behind)
         failed.add_metric([label], faults)
         native.add_metric([label], float(in_c))
+        answers.add_metric([label], unasked)
+        fell.add_metric([label], crashes)
         collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
         for metric in collector.collect() if pid else ():
             family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))

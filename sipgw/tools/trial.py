@@ -29,7 +29,7 @@ def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
     return replace(
         config,
         sip=EndpointOptions(host="127.0.0.1", port=0),
-        media=MediaOptions(bind_host="127.0.0.1", processes=config.media.processes),
+        media=MediaOptions(bind_host="127.0.0.1", processes=config.media.processes, fast=config.media.fast),
         trunks=(TrunkOptions("trial", "peer", networks=LOOPBACK, max_calls=MOST, transfer_to=last),),
         people=tuple(replace(one, to=SOMEBODY, trunk="", mode="refer", hours=(), holidays="") for one in config.people),
         accounts=(),

@@ -114,7 +114,7 @@ def _metrics(gateway: GatewayView) -> Metrics:
         provider,
         lambda: engine.processes if engine else [],
         dropped=gateway.evidence.dropped,
-        room=lambda: (capacity.headroom.calls(capacity.calls.total()), dict(capacity.headroom.busy())),
+        room=lambda: (capacity.room(), dict(capacity.headroom.busy())),
     )
     gateway.watchers.add(made.watch)
     gateway.evidence.tracers.add(made.trace)

@@ -100,7 +100,7 @@ async def watch(process: int, up: Callable[[], int], found: dict[str, list[float
         for number in below(process):
             try:
                 command = Path(f"/proc/{number}/cmdline").read_text()
-                for name in ("sipgw.tools.load.host", "media.process.worker"):
+                for name in ("sipgw.tools.load.host", "media.process.start"):
                     if name in command:
                         used[name] = spent(number)
             except OSError:

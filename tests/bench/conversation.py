@@ -187,7 +187,7 @@ def cpu_gate() -> Gate:
     load = [sys.executable, "-m", "tests.bench.cascade", "--calls", "100", "--seconds", "30"]
     printed = subprocess.run(load, check=True, capture_output=True, text=True).stdout
     found = dict(re.findall(r"^([\w.]+): ([\d.]+) ms of CPU per call-second", printed, re.MULTILINE))
-    gateway, media = float(found["sipgw.tools.load.host"]), float(found["media.process.worker"])
+    gateway, media = float(found["sipgw.tools.load.host"]), float(found["media.process.start"])
     figures = f"{gateway + media:.1f} ms per call-second: gateway {gateway:.1f}, media process {media:.1f}"
     name = "CPU of the whole cascade over TLS, 100 calls"
     return Gate(AREA, name, figures, "<= 2 ms per call-second", gateway + media <= 2.0)

@@ -1,10 +1,9 @@
 """CPU of the media process with its packet path in C and in Python, beside the bare system calls of the same minute."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 
-from media.fast import OFF, WHY_NOT
+from media.fast import why_not
 from tests.bench.gate import Gate
 from tests.bench.media import CALLS, FULL, floor, run_calls
 
@@ -15,18 +14,13 @@ GOAL = 1.5
 
 def cost(calls: int, *, native: bool, kept: bool) -> float:
     """CPU milliseconds per call-second."""
-    before = os.environ.get("SIPGW_FAST")
-    os.environ["SIPGW_FAST"] = str(int(native))
-    try:
-        return asyncio.run(run_calls(calls, kept=kept)).cpu
-    finally:
-        os.environ.pop("SIPGW_FAST") if before is None else os.environ.update(SIPGW_FAST=before)
+    return asyncio.run(run_calls(calls, kept=kept, fast=native)).cpu
 
 
 def gates() -> Iterator[Gate]:
     """Each figure between two of the bare system calls."""
-    if WHY_NOT and WHY_NOT != OFF:
-        yield Gate(AREA, "the packet path in C", WHY_NOT, "used", met=False)
+    if why := why_not():
+        yield Gate(AREA, "the packet path in C", why, "used", met=False)
         return
     for calls in (CALLS, FULL):
         for kept in (False, True):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from media.fast import Wanted, why_not
 from media.g711 import FRAME, RATE
 from media.process.channel import Channel, MediaDown
 from media.process.engine import MediaEngine, MediaOptions
@@ -87,7 +88,7 @@ def worker_cpu() -> float:
     children, found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(), 0.0
     for child in children:
         with contextlib.suppress(OSError):
-            if b"media.process.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"media.process.start" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found += int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
     return found or float("nan")
 
@@ -156,24 +157,24 @@ async def run_calls(
     kept: bool = True,
     attacked: bool = False,
     processes: int = 1,
+    fast: Wanted = "auto",
     meddle: Meddle | None = None,
     spared: int = 0,
 ) -> Load:
     """Hold two-way calls for `SECONDS`; `record` is a folder that they are recorded in.
 
     If `bridged`, they are joined two by two; if `looked_at`, their packets are fetched all the time; if not `kept`,
-    there is no capture to fetch; if `attacked`, three strangers flood one of them. `meddle` works
-    on the channels meanwhile; the first `spared` of them are not judged.
+    there is no capture to fetch; if `attacked`, three strangers flood one of them. `meddle` works on the channels
+    meanwhile; the first `spared` of them are not judged.
     """
-    far = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.rtp_load", str(calls), str(SECONDS),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 26,
-    )  # fmt: skip
+    callers = sys.executable, "-m", "tests.bench.rtp_load", str(calls), str(SECONDS)
+    pipe = asyncio.subprocess.PIPE
+    far = await asyncio.create_subprocess_exec(*callers, stdin=pipe, stdout=pipe, limit=1 << 26)
     assert far.stdin and far.stdout
-    options = MediaOptions("127.0.0.1", processes=processes)
-    async with MediaEngine(options, TapOptions() if kept else None) as engine:
-        empty = worker_memory(engine)
-        channels: list[Channel] = []
+    options, tap = MediaOptions("127.0.0.1", processes=processes, fast=fast), TapOptions() if kept else None
+    async with MediaEngine(options, tap) as engine:
+        assert engine.processes[0].native == (bool(fast) and not why_not())
+        empty, channels = worker_memory(engine), list[Channel]()
         for at in range(calls):
             beside = channels[-1].number if bridged and at % 2 else 0
             channels.append(await engine.open(lambda event: None, beside=beside))
@@ -197,14 +198,14 @@ async def run_calls(
             others = [tasks.create_task(each) for each in work]
             far.stdin.write(json.dumps([channel.port for channel in channels]).encode() + b"\n")
             began, cpu = time.monotonic(), worker_cpu()
-            seen = json.loads(await far.stdout.readline())
+            seen = {"sent": json.loads(await far.stdout.readline())[spared:]}
             cpu, took = worker_cpu() - cpu, time.monotonic() - began
             memory = worker_memory(engine) - empty
+            seen["calls"] = json.loads(await far.stdout.readline())[spared:]
             counts = [await counters(channel) for channel in channels]
             for task in others:
                 task.cancel()
     await far.wait()
-    seen = {"calls": seen["calls"][spared:], "sent": seen["sent"][spared:]}
     return _summary(seen, counts[spared:], cpu * 1000 / took / calls, memory / calls / 1024)
 
 

@@ -119,7 +119,8 @@ def main() -> None:
     exchange(streams, float(sys.argv[2]))
     if abs(clocks_apart() - before) > STEPPED:
         sys.exit("somebody set the clock of the machine meanwhile, which the kernel stamps with: measure again")
-    print(json.dumps({"sent": [stream.sent for stream in streams], "calls": [stream.judge() for stream in streams]}))
+    print(json.dumps([stream.sent for stream in streams]), flush=True)  # the calls are over, judging them takes seconds
+    print(json.dumps([stream.judge() for stream in streams]))
 
 
 if __name__ == "__main__":

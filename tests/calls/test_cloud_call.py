@@ -193,7 +193,7 @@ def test_the_death_of_the_media_process_ends_its_calls_and_the_next_one_works(tm
                 children = subprocess.run(
                     ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], capture_output=True, text=True, check=True
                 ).stdout
-                (worker,) = [line.split()[0] for line in children.splitlines() if "media.process.worker" in line]
+                (worker,) = [line.split()[0] for line in children.splitlines() if "media.process.start" in line]
                 os.kill(int(worker), signal.SIGKILL)
                 (record,) = await records(world.gateway)
             await until(lambda: all(process.pid for process in world.gateway.evidence.engine.processes))

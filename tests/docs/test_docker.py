@@ -3,6 +3,7 @@
 import configparser
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -19,7 +20,7 @@ from sipgw.config.drain import DrainOptions
 from sipgw.config.web import PORT
 from sipgw.web import health
 from tests.images.engine import BASES
-from tests.waiting import HANG
+from tests.waiting import HANG, ran
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -57,15 +58,36 @@ def seconds(text: str) -> int:
     return int(text.removesuffix("s"))
 
 
+def copied() -> list[tuple[str, str]]:
+    """Each path that the build stage copies out of the checkout, and where to."""
+    lines = [line.split() for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)]
+    return [(path, words[-1]) for words in lines for path in words[:-1]]
+
+
 def test_every_copied_path_exists_and_is_not_ignored() -> None:
-    wanted = [
-        word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in line.split()[:-1]
-    ]
+    wanted = [path for path, _ in copied()]
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
     assert wanted
     for path in wanted:
         assert (ROOT / path).exists(), path
         assert path in allowed, f"{path} is kept out by .dockerignore"
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="there is no gcc")
+def test_what_the_image_is_built_of_has_the_packet_path_in_c(tmp_path: Path) -> None:
+    installed, built = DOCKERFILE.index(" gcc libc6-dev"), DOCKERFILE.index("pip install --no-deps .")
+    assert installed < built < DOCKERFILE.index("import why_not"), "a compiler, and a look at what it made"
+    for path, to in copied():
+        if (ROOT / path).is_dir():
+            shutil.copytree(ROOT / path, tmp_path / to, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        else:
+            shutil.copy(ROOT / path, tmp_path / to)
+    made = ran([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], tmp_path)
+    assert made.returncode == 0, made.stderr
+    code = "from media import fast; print(fast.__file__); raise SystemExit(fast.why_not() or 0)"
+    told = ran([sys.executable, "-c", code], tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert Path(told.stdout.strip()).is_relative_to(tmp_path)
 
 
 def test_stages_are_made_before_they_are_used() -> None:

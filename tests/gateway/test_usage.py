@@ -52,7 +52,7 @@ def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(mon
                 return busy.get("gateway", 0.0) > 0.5
 
             await until(full)
-            assert busy.keys() == {"gateway", "media 1"}, "one that is being started is not measured"
+            assert busy.keys() == {"gateway", "media 1", "the machine"}, "one that is being started is not measured"
             capacity.calls["pbx"] = 0
             await until(lambda: waits(usage))  # the last call has ended
             running.cancel()
@@ -62,6 +62,17 @@ def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(mon
 
 def test_without_the_figures_of_linux_its_own_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sipgw.gateway.usage._busy", lambda file: None)
+    monkeypatch.setattr("media.process.cores.busy", lambda: None)
     spent = Usage(Capacity("auto", 0.1), lambda: [ProcessState(1, 1, 0, 0.0)])._spent()
-    assert spent.keys() == {"gateway"}
-    assert spent["gateway"] > 0
+    assert spent.keys() == {("gateway", 0)}
+    assert spent["gateway", 0] > 0
+
+
+def test_a_process_that_was_started_again_is_another_one() -> None:
+    """Its name is the same, its time begins again at 0: one second of both would be told as nothing done."""
+    first, second = os.getpid(), os.getppid()
+    states = [ProcessState(1, first)]
+    usage = Usage(Capacity("auto", 0.1), lambda: states)
+    before = usage._spent()
+    states = [ProcessState(1, second)]
+    assert (usage._spent().keys() & before.keys()) == {("gateway", 0), ("the machine", 0)}

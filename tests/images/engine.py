@@ -52,7 +52,7 @@ class Base(NamedTuple):
 BASES = {
     "docker.io/library/python:3.13-slim": Base(
         "trixie",
-        ("python3-venv", "python3-pip", "ca-certificates"),
+        ("python3-venv", "python3-pip", "python3-dev", "ca-certificates"),
         ('ln -s ../../bin/python3 "$1/usr/local/bin/python"',),
     ),
     "docker.io/library/debian:bookworm-slim": Base("bookworm"),

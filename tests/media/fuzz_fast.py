@@ -9,8 +9,12 @@ import random
 import sys
 import time
 
+from media import fast
+
 SEQUENCE = 200
 """Steps with the same calls."""
+LEAST = 20
+"""Packets of a second, on the busiest machine; with fewer the fuzzer itself is broken."""
 
 
 def load(path: str) -> None:
@@ -25,11 +29,11 @@ def main() -> None:
     until = time.monotonic() + float(sys.argv[1])
     if len(sys.argv) > 2:
         load(sys.argv[2])
-    from media.fast import WHY_NOT
+    if why := fast.why_not():
+        sys.exit(f"the path in C cannot be used: {why}")
+    fast.use_c()
     from tests.media.twins import STEPS, WEIGHTS, Twins
 
-    if WHY_NOT:
-        sys.exit(f"the path in C is not used: {WHY_NOT}")
     hosts, packets, rounds, left = ("127.0.0.1", "::", "::1"), 0, 0, [0, 0]
     while time.monotonic() < until:
         seed = random.SystemRandom().getrandbits(32)
@@ -50,6 +54,8 @@ def main() -> None:
             both.close()
         packets, rounds = packets + both.packets, rounds + 1
         left = [before + side.left for before, side in zip(left, both.sides, strict=True)]
+    if packets < LEAST * float(sys.argv[1]):
+        sys.exit(f"only {packets} packets in {sys.argv[1]} s")
     shares = f"C left {left[0]} of {left[1]} that came to a socket to Python"
     print(f"{packets} packets in {rounds} sequences, each to both: no difference; {shares}")
 

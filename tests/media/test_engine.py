@@ -87,7 +87,7 @@ def with_engine(scenario, options: MediaOptions = OPTIONS) -> None:
 
 def worker_of_this_process() -> int:
     for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        if b"media.process.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+        if b"media.process.start" in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
     raise AssertionError("no media process")
 

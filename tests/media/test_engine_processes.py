@@ -41,7 +41,7 @@ def test_each_process_has_ports_of_its_own_and_no_pair_is_lost(ports: tuple[int,
 def test_auto_is_two_where_they_have_cores_of_their_own(
     monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
 ) -> None:
-    monkeypatch.setattr("media.process.engine._cores", lambda: cores)
+    monkeypatch.setattr("media.process.engine.cores", lambda: cores)
     assert len(MediaOptions(processes="auto").split()) == processes
 
 

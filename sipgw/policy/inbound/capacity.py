@@ -34,12 +34,21 @@ class Capacity:
         calls = self.calls.total()
         if self._max_calls != "auto" and calls >= self._max_calls:
             return f"the gateway has {self._max_calls} calls, [admission] max_calls"
-        if self._max_calls == "auto" and calls and self.headroom.calls(calls) == 0:
-            name, part = max(self.headroom.busy(), key=lambda one: one[1])
-            return f"the gateway has no headroom for another call: its process {name} is busy {part:.0%} of the time"
+        if self._max_calls == "auto" and calls and (fullest := self.headroom.fullest(calls)) and not fullest[2]:
+            name, part, _ = fullest
+            return f"the gateway has no headroom for another call: {name} is busy {part:.0%} of the time"
         if (delay := self.delay()) > self._delay_limit:
             self._late = now, delay
         # Without any call one is accepted: slow service is better than none.
         if calls and self._late and now < self._late[0] + RELIEF:
             return f"the gateway is overloaded: sound was {self._late[1]:.1f} s late, [admission] delay_limit"
         return ""
+
+    def room(self) -> int | None:
+        """How many further calls are taken as far as is known: the headroom, and what `max_calls` leaves.
+
+        None before the headroom was measured.
+        """
+        calls = self.calls.total()
+        found = self.headroom.calls(calls)
+        return found if found is None or self._max_calls == "auto" else max(0, min(found, self._max_calls - calls))

@@ -1,7 +1,7 @@
 """How many more calls the gateway holds here, by what the present ones take of its processes. Sans-IO.
 
 The gateway and each media process is one thread of Python, and full when it is busy all the time. Busy is a thread that
-runs and one that waits for a core: so what else takes the machine counts as well.
+runs and one that waits for a core. The machine is full when all cores are busy, whoever keeps them so.
 """
 
 import math
@@ -36,6 +36,8 @@ class _Process:
     busy_now: float = 0.0
     calls_now: float = 0.0
     known: bool = False
+    missed: float = 0.0
+    """Seconds since it was measured."""
 
     def take(self, calls: int, busy: float, seconds: float) -> None:
         keep = math.exp(-seconds / MEMORY)
@@ -47,7 +49,7 @@ class _Process:
         keep = math.exp(-seconds / SMOOTH) if self.known else 0.0
         self.busy_now = self.busy_now * keep + busy * (1 - keep)
         self.calls_now = self.calls_now * keep + calls * (1 - keep)
-        self.known = True
+        self.known, self.missed = True, 0.0
 
     @property
     def cost(self) -> float:
@@ -75,17 +77,30 @@ class Headroom:
         if not calls or seconds <= 0:
             return
         self._call_seconds += calls * seconds
-        self._processes = {name: self._processes.get(name) or _Process() for name in busy}
         for name, part in busy.items():
-            self._processes[name].take(calls, part, seconds)
+            self._processes.setdefault(name, _Process()).take(calls, part, seconds)
+        for name in self._processes.keys() - busy.keys():
+            self._processes[name].missed += seconds
+            if self._processes[name].missed > MEMORY:
+                del self._processes[name]
 
     def busy(self) -> Iterator[tuple[str, float]]:
-        """Each process, and the busy part of its time in the last seconds with calls."""
+        """Each process that runs, and the busy part of its time in the last seconds with calls."""
         for name, process in self._processes.items():
-            yield name, process.busy_now
+            if not process.missed:
+                yield name, process.busy_now
+
+    def fullest(self, now: int) -> tuple[str, float, int] | None:
+        """What has room for the fewest calls beside those of `now`: its name, its busy part, and the room.
+
+        None before enough was measured.
+        """
+        if self._call_seconds < MEASURED:
+            return None
+        rooms = ((self._processes[name].room(now), name, part) for name, part in self.busy())
+        room, name, part = min(rooms, default=(0.0, "", 0.0))
+        return (name, part, max(0, math.floor(room))) if name else None
 
     def calls(self, now: int) -> int | None:
         """How many calls fit beside those of `now`; None before enough was measured."""
-        if self._call_seconds < MEASURED or not self._processes:
-            return None
-        return max(0, math.floor(min(process.room(now) for process in self._processes.values())))
+        return found[2] if (found := self.fullest(now)) else None

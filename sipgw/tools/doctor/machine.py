@@ -36,7 +36,7 @@ async def examine(config: GatewayConfig, patience: DoctorTimeouts) -> AsyncItera
     calls = sum(trunk.max_calls for trunk in config.trunks) or 100
     for finding in _range(config.media, calls):
         yield finding
-    yield good("local.packet-path", HERE, used())
+    yield good("local.packet-path", HERE, used(config.media.fast))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < calls * DESCRIPTORS:
         evidence = f"open files are limited to {soft}; {calls} calls may come at once"

@@ -61,7 +61,7 @@ async def _serve(config: GatewayConfig | None, processes: int) -> None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1):
                         await ended.wait()
-                told = {"headroom": capacity.headroom.calls(capacity.calls.total())}
+                told = {"headroom": capacity.room()}
                 print(json.dumps(told), flush=True)  # noqa: T201  the same
             loop.remove_reader(sys.stdin)
 

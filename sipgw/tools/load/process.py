@@ -29,7 +29,7 @@ def usage(process: int) -> ProcessUsage:
         try:
             fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
             pages = int(Path(f"/proc/{number}/statm").read_text().split()[1])
-            media = b"media.process.worker" in Path(f"/proc/{number}/cmdline").read_bytes()
+            media = b"media.process.start" in Path(f"/proc/{number}/cmdline").read_bytes()
             children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
         except OSError:
             continue

@@ -308,7 +308,7 @@ def test_a_gateway_without_headroom_takes_no_other_call() -> None:
     for _ in range(60):
         admission.capacity.headroom.take(2, {"gateway": 0.5, "media 1": 0.94}, 1.0)
     assert ask(admission, CARRIER) == 503
-    why = "the gateway has no headroom for another call: its process media 1 is busy 94% of the time"
+    why = "the gateway has no headroom for another call: media 1 is busy 94% of the time"
     assert admission.refusals.last[TRUNK.name].why == why
     assert ask(admission, CARRIER, "OPTIONS") is None, "it is there; whoever asks must not give it up"
     for _ in range(60):

@@ -1,10 +1,13 @@
 """How many more calls the gateway holds, learnt from the present ones."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.policy.inbound.headroom import FULL, LEAST, MEASURED, Headroom
+from sipgw.policy.inbound.capacity import Capacity
+from sipgw.policy.inbound.headroom import FULL, LEAST, MEASURED, MEMORY, Headroom
 
 
 def held(headroom: Headroom, calls: int, seconds: int, *, base: float = 0.0, each: float, media: float = 0.0) -> None:
@@ -61,6 +64,46 @@ def test_a_process_that_is_gone_is_forgotten() -> None:
     held(headroom, 10, 1, each=0.01)
     assert dict(headroom.busy()).keys() == {"gateway"}
     assert headroom.calls(10) == pytest.approx((FULL - 0.1) / 0.01, abs=1)
+
+
+def test_a_core_that_two_processes_share_is_full_when_both_together_keep_it_busy() -> None:
+    """One virtual CPU: alone each of the two would have room for 216 calls."""
+    headroom = Headroom()
+    for _ in range(60):
+        headroom.take(100, {"gateway": 0.3, "media 1": 0.3, "the machine": 0.6}, 1.0)
+    assert headroom.fullest(100) == ("the machine", pytest.approx(0.6), 58)
+    assert headroom.calls(100) == 58
+
+
+def test_what_has_the_least_room_is_named_not_what_is_busiest() -> None:
+    headroom = Headroom()
+    for calls in (10, 20, 40, 80):
+        for _ in range(15):
+            headroom.take(calls, {"gateway": 0.1 + 0.0075 * calls, "media 1": 0.72 + 0.0005 * calls}, 1.0)
+    fullest = headroom.fullest(80)
+    assert fullest is not None
+    assert max(headroom.busy(), key=lambda one: one[1])[0] == "media 1"
+    assert fullest[0] == "gateway"
+
+
+def test_a_process_that_is_started_again_goes_on_with_what_was_known_of_it() -> None:
+    headroom = Headroom()
+    held(headroom, 10, 60, each=0.005, media=0.005)
+    before = headroom.calls(10)
+    held(headroom, 10, 20, each=0.005)
+    held(headroom, 10, 1, each=0.005, media=0.005)
+    assert headroom.calls(10) == pytest.approx(before, abs=1)
+    held(headroom, 10, round(MEMORY) + 1, each=0.005)
+    assert headroom._processes.keys() == {"gateway"}, "but not for ever"
+
+
+@pytest.mark.parametrize(("most", "room"), [("auto", 85), (15, 5), (10, 0), (5, 0), (500, 85)])
+def test_a_number_in_the_configuration_bounds_what_is_told(most: int | Literal["auto"], room: int) -> None:
+    capacity = Capacity(most, 0.1)
+    capacity.calls["pbx"] = 10
+    assert capacity.room() is None
+    held(capacity.headroom, 10, 60, each=0.01)
+    assert capacity.room() == room
 
 
 def test_a_machine_that_becomes_slower_has_less_room_within_seconds() -> None:
