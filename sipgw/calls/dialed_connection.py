@@ -64,6 +64,7 @@ class DialedConnection(SipLeg):
         self._leg, trunk = made.leg, info.trunk
         if self._context.bill is not None:  # a redirect may have led to another number
             self._context.bill.number = made.number
+        self._context.line.inband_keys = trunk.inband_keys
         made.leg.authenticate(trunk.credentials)
         if trunk.accept_refer:
             made.leg.let_refer()
