@@ -80,6 +80,14 @@ def moved(local: LocalMedia, host: str) -> LocalMedia:
     return replace(local, address=host) if same else local
 
 
+def taking_over(leg: Leg, local: LocalMedia) -> LocalMedia:
+    """Our side of `leg`, which came in to take the place of the call of `local` (RFC 3891): a session, keys and an
+    address of its own, for it may come from another network."""
+    host = leg.host if local.address == UNKNOWN else moved(local, leg.host).address
+    own = local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
+    return replace(own, address=host, ice=local.ice and host == local.address)
+
+
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     """Negotiate with the side that we called; a leg that replaces it (RFC 3891) is answered here. Returns our side, and
     the negotiated result if it is known already. Raises `NotAcceptable`.
@@ -87,7 +95,7 @@ def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     if leg.calling:
         local = local.as_sent(leg.local)
         return local, accept_answer(leg.local, leg.remote, local)
-    local = local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
+    local = taking_over(leg, local)
     try:
         description, negotiated = describe(leg, local, leg.offer)
     except NotAcceptable:
