@@ -16,10 +16,9 @@ from sipgw.events import Disposition
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.events import Ended, Phase, Referred, ReferRequested
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, make_offer, media_host
+from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from tests.calling import OPEN, Legs, World, busy
-from tests.sip.test_address_watch import at
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
@@ -255,18 +254,6 @@ def test_a_caller_who_cannot_be_transferred_stays(let: bool) -> None:
             assert not world.ending.done()
             world.talk.end()
             assert await world.ending == Disposition("agent_hung_up", "done")
-
-    run(scenario)
-
-
-def test_a_leg_that_takes_the_place_of_another_hears_us_in_its_own_network() -> None:
-    async def scenario() -> None:
-        async with World().up() as world:
-            at(world.endpoint, "127.0.0.7")
-            leg = await world.third.call(world.uri, (("Replaces", str(world.leg.replacement)), ("Require", "replaces")))
-            assert media_host(leg.remote) == leg.target.host == "127.0.0.7"
-            leg.hangup()
-            await world.ending
 
     run(scenario)
 
