@@ -77,9 +77,14 @@ class StirWorld:
         self.root_key, self.middle_key, self.key = p256(), p256(), p256()
         self.root = certificate("root", self.root_key, None, self.root_key, ca=True, at=self.at)
         self.middle = certificate("authority", self.middle_key, self.root, self.root_key, ca=True, at=self.at)
-        self.serve(certificate("signer", self.key, self.middle, self.middle_key, ca=False, at=self.at), self.middle)
+        self.renew(self.key)
         self.roots = self.folder / "roots.pem"
         self.roots.write_bytes(self.root.public_bytes(Encoding.PEM))
+
+    def renew(self, key: Any = None) -> None:
+        """Serve another certificate for the signer, of another key if none is given, and sign with it from now on."""
+        self.key = key or p256()
+        self.serve(certificate("signer", self.key, self.middle, self.middle_key, ca=False, at=self.at), self.middle)
 
     def serve(self, *chain: x509.Certificate, url: str = URL) -> None:
         self.served[url] = b"".join(one.public_bytes(Encoding.PEM) for one in chain)

@@ -248,21 +248,18 @@ class Worker:
             recording.caller(sound)
         if live := channel.session.live:
             live.caller(sound)
+        keys = channel.keys_in(sound)  # in its own sound: those of others in a conference must not count as theirs
+        for key in keys:
+            self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
         if not channel.heard:
             return
-        keys: list[str] = []
         if mixer := channel.session.mixer:
-            keys += channel.keys_in(sound)  # in the caller's own sound: a third's must not count as theirs
             sound = mixer.to_agent(sound)
         for ulaw, played in channel.gather(sound, behind=self._counts.behind):
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, channel.session.playout.position, played, ulaw)
             else:
                 self._counts.handover_dropped += len(ulaw)
-            if mixer is None:
-                keys += channel.keys_in(ulaw)
-        for key in keys:
-            self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()

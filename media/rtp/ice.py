@@ -49,12 +49,15 @@ def is_stun(data: bytes) -> bool:
 class IceLite:
     """One stream of one session."""
 
-    __slots__ = ("_at", "_choices", "_priority", "_room", "checks", "credentials", "nominated", "refused")
+    __slots__ = ("_at", "_choices", "_priority", "_room", "checked", "checks", "credentials", "nominated", "refused")
 
     def __init__(self, credentials: Credentials, now: float) -> None:
         self.credentials = credentials
         self.nominated: Address | None = None
         """The address that the other side has chosen last."""
+        self.checked: set[Address] = set()
+        """Addresses whose checks were answered, up to `CHOICES_KEPT`: until one is chosen, sound may come from each of
+        them (RFC 8445 §12.2)."""
         self.checks = 0
         """Checks that were answered."""
         self.refused = 0
@@ -79,6 +82,8 @@ class IceLite:
         self.checks += 1
         if check.controlled:  # §7.3.1.1: a lite end never is in control
             return self._response(FAILURE, transaction, ERROR, b"\0\0\x04\x57Role Conflict"), False
+        if len(self.checked) < CHOICES_KEPT:
+            self.checked.add(sender)
         chosen = check.chosen and self._chooses(check.priority, transaction, sender)
         return self._response(SUCCESS, transaction, XOR_MAPPED, _mapped(sender, transaction)), chosen
 

@@ -56,6 +56,7 @@ class Seen(Enum):
     STEADY = "one more after enough of the announced address"
     FOUND = "a packet of the other source that was accepted"
     FORMER = "the stream goes on that the call was moved away from"
+    CHECKED = "it comes from an address that was proven by ICE, and none is chosen yet"
     RUN = "a steady run of another source in the first seconds"
     REBOUND = "a steady run that continues the stream from another port of its host"
     RESUMED = "the other source continues, and the announced address has fallen silent"
@@ -73,6 +74,7 @@ TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
     (S.OPEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
     (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: a source behind a NAT stays
     (S.OPEN, P.FORMER): (S.OPEN, ()),  # a PBX that hands over tells one side first: the caller speaks on through it
+    (S.OPEN, P.CHECKED): (S.OPEN, ()),
     (S.OPEN, P.RUN): (S.FOUND, _SEND),
     (S.OPEN, P.REBOUND): (S.FOUND, _SEND),
     (S.CLAIMED, P.ANNOUNCED): (S.CLAIMED, ()),
@@ -151,6 +153,8 @@ class Source(base.Source):
             if seen is Seen.FORMER:
                 self._left[sender] = _Left(self._left[sender].until, _position(packet))
                 return True
+            if seen is Seen.CHECKED:
+                return True
             state, done = cell
             if state is State.CLAIMED is not self.state:
                 known = self._last >= 0 and self.address != sender
@@ -176,6 +180,8 @@ class Source(base.Source):
         left = self._left.get(sender)
         if left and self.state is State.OPEN and now < left.until and _goes_on(left.last, packet):
             return Seen.FORMER
+        if self.state is State.OPEN and self.ice and not self.ice.nominated and sender in self.ice.checked:
+            return Seen.CHECKED
         silent = now - self._at >= REBOUND_AFTER
         if silent and self._before and sender == self._before[0] and _goes_on(self._before[1], packet):
             return Seen.RESUMED

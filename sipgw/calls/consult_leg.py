@@ -95,6 +95,8 @@ async def called(
                     described, negotiated = agree(made.leg, side.local)
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
+                if (trunk := dialer.admission.trunks.named(made.trunk)) is not None:
+                    line.inband_keys = trunk.inband_keys
                 if negotiated is not None:
                     line.exchange(negotiated)
                 yield SipConsultLeg(made.leg, line, described, made.trunk, made.number)

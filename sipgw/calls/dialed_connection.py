@@ -13,8 +13,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.sip_connection import SipLeg
 from sipgw.calls.transfers import Transfers
 from sipgw.events import CallRinging, Disposition
-from sipgw.sip.dialog import peer_of
-from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.trunks.route_selector import Attempt, NotDialled
@@ -27,14 +26,12 @@ class DialedConnection(SipLeg):
         self,
         request: OriginateRequest,
         originator: Originator,
-        endpoint: Endpoint,
         context: CallContext,
         transfers: Transfers,
     ) -> None:
         super().__init__(context, transfers)
         self._request = request
         self._originator = originator
-        self._endpoint = endpoint
         self._side: OurSide | None = None
         self._stack = contextlib.AsyncExitStack()
         """Holds the place of the call on its trunk."""
@@ -67,6 +64,7 @@ class DialedConnection(SipLeg):
         self._leg, trunk = made.leg, info.trunk
         if self._context.bill is not None:  # a redirect may have led to another number
             self._context.bill.number = made.number
+        self._context.line.inband_keys = trunk.inband_keys
         made.leg.authenticate(trunk.credentials)
         if trunk.accept_refer:
             made.leg.let_refer()
@@ -90,10 +88,8 @@ class DialedConnection(SipLeg):
     def _offers(self, attempt: Attempt) -> tuple[bytes, ...]:
         """Our offers on a trunk that is tried."""
         self._context.info.trunk = trunk = attempt.trunk
-        there = trunk.proxy_uri or trunk.domain_uri
-        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
         assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
-        return self._side.offers(self._endpoint.contact_host(peer_of(there)), trunk.srtp, attempt.there)
+        return self._side.offers(trunk.srtp, attempt.there)
 
     def _progress(self, progress: Progress) -> None:
         """The phone rings, or more: that is told once."""

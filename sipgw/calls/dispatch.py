@@ -119,7 +119,7 @@ class CallDispatcher:
         info = CallInfo(call, trunk, shown, "out", request.agent, variables=variables)
         session = CallSession(info, services)
         context, transfers = session.context, session.transfers
-        connection = DialedConnection(request, services.originator, services.endpoint, context, transfers)
+        connection = DialedConnection(request, services.originator, context, transfers)
         return CallHandle(info, session, self._run(session, session.originate(connection)))
 
     def _run(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Disposition]:

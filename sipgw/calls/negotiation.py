@@ -18,6 +18,7 @@ from sipgw.sip.offer_answer import (
     offers,
 )
 from sipgw.sip.sdes import SECRET, Policy
+from sipgw.sip.sdp import UNKNOWN
 
 log = structlog.get_logger()
 
@@ -32,9 +33,9 @@ class OurSide:
         self._port = port
         self._local: LocalMedia | None = None
 
-    def offers(self, address: str, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
-        """The offers to `there`, one after the other; `address` is our address as seen from there."""
-        local = LocalMedia(address, self._port, tls=there.secure, srtp=srtp)
+    def offers(self, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
+        """The offers to `there`, one after the other. Our address as seen from there is known when the way is known."""
+        local = LocalMedia(UNKNOWN, self._port, tls=there.secure, srtp=srtp)
         self._local = local.of_leg(token_hex(8), token_bytes(SECRET), tls=there.secure)
         return offers(self._local)
 
@@ -79,14 +80,22 @@ def moved(local: LocalMedia, host: str) -> LocalMedia:
     return replace(local, address=host) if same else local
 
 
+def taking_over(leg: Leg, local: LocalMedia) -> LocalMedia:
+    """Our side of `leg`, which came in to take the place of the call of `local` (RFC 3891): a session, keys and an
+    address of its own, for it may come from another network."""
+    host = leg.host if local.address == UNKNOWN else moved(local, leg.host).address
+    own = local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
+    return replace(own, address=host, ice=local.ice and host == local.address)
+
+
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     """Negotiate with the side that we called; a leg that replaces it (RFC 3891) is answered here. Returns our side, and
     the negotiated result if it is known already. Raises `NotAcceptable`.
     """
     if leg.calling:
-        local = replace(local, address=media_host(leg.local) or local.address)
+        local = local.as_sent(leg.local)
         return local, accept_answer(leg.local, leg.remote, local)
-    local = local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
+    local = taking_over(leg, local)
     try:
         description, negotiated = describe(leg, local, leg.offer)
     except NotAcceptable:

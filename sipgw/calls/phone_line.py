@@ -74,7 +74,9 @@ class PhoneLine:
     """An `agent.line.Line` on a media channel."""
 
     def __init__(self, *, inband_keys: bool = False) -> None:
-        """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
+        self.inband_keys = inband_keys
+        """Whether keys are listened for in the sound when no telephone events are agreed: as the trunk of the call has
+        it, before the first `exchange`."""
         self.dropped = 0
         self.gone = asyncio.Event()
         """Set when the other side is gone."""
@@ -82,7 +84,6 @@ class PhoneLine:
         """The highest utterance number in use: a sentence may have been given up before it had any sound."""
         self.line_recorder: LineRecorder | None = None
         """Gets each key before the conversation does, and the times at which nothing may be kept."""
-        self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._agreed: Negotiated | None = None
@@ -132,7 +133,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Away(self._mute_reasons.held))
         agreed = negotiated.srtp
         events = negotiated.dtmf_payload_type, negotiated.dtmf_received
-        form = Format(negotiated.encoding, negotiated.payload_type, events[0], self._inband_keys, events[1])
+        form = Format(negotiated.encoding, negotiated.payload_type, events[0], self.inband_keys, events[1])
         remote = [negotiated.remote_address, negotiated.remote_port]
         self._note("exchange", format=asdict(form), remote=remote, direction=negotiated.direction)
         self._live.connect(

@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from secrets import token_bytes
 
 import structlog
 
 from media.process import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import UP
-from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, moved, ours, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, moved, ours, renegotiate, taking_over
 from sipgw.calls.transfer_legs import Fields
 from sipgw.calls.transfers import Transfers
 from sipgw.events import Disposition
@@ -22,7 +21,6 @@ from sipgw.sip.leg import Answered, Leg
 from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, media_host
 from sipgw.sip.reason import ANSWERED_ELSEWHERE
-from sipgw.sip.sdes import SECRET
 from sipgw.trunks.route_selector import NotDialled
 
 log = structlog.get_logger()
@@ -128,7 +126,7 @@ class SipLeg:
             leg.reject(481)
             return False
         old = self.leg
-        local = self.local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
+        local = taking_over(leg, self.local)
         try:
             description, negotiated = describe(leg, local, leg.offer)
         except NotAcceptable as error:

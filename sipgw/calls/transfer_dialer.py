@@ -66,7 +66,7 @@ class TransferDialer:
                 uri.user, trunk=target.trunk, ring_timeout=target.ring_timeout, purpose="transfer", consent=True
             )
             async with self.originator.originate(
-                wanted, lambda attempt: side.offers(self._address(attempt.trunk), attempt.trunk.srtp, attempt.there)
+                wanted, lambda attempt: side.offers(attempt.trunk.srtp, attempt.there)
             ) as made:
                 yield made
         elif not uri.user and uri.host in self.admission.users:
@@ -83,7 +83,7 @@ class TransferDialer:
         host = self.endpoint.contact_host(bindings[0].peer)
         from_ = f"<{Uri('sip', shown if is_number(shown) else 'agent', host)}>"
         return await self.originator.ring(
-            user, from_, lambda phone: side.offers(self.endpoint.contact_host(phone), "optional", phone),
+            user, from_, lambda phone: side.offers("optional", phone),
             ring_timeout=target.ring_timeout,
         )  # fmt: skip
 
@@ -96,13 +96,8 @@ class TransferDialer:
         async with self.originator.counted(trunk) if trunk is not None else contextlib.nullcontext():
             leg, answer = await self.endpoint.invite(
                 target.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
-                *side.offers(address, trunk.srtp if trunk else "optional", there), ring_timeout=target.ring_timeout,
+                *side.offers(trunk.srtp if trunk else "optional", there), ring_timeout=target.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
             number = number_of(target.uri)
             yield AnsweredCall(leg, answer, target.trunk, trunk.told(number) if trunk else number)
-
-    def _address(self, trunk: TrunkOptions) -> str:
-        there = trunk.proxy_uri or trunk.domain_uri
-        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
-        return self.endpoint.contact_host(peer_of(there))

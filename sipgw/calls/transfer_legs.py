@@ -23,7 +23,7 @@ from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import Ended
 from sipgw.sip.leg import Leg
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import NotDialled
 
 Fields = tuple[tuple[str, str], ...]
@@ -150,7 +150,7 @@ async def invite_on_trunk(
     address of the account's phone with this Contact, is given, the INVITE goes there.
     """
     if phone is not None:
-        offers = side.offers(endpoint.contact_host(_known(phone, leg)), trunk.srtp, phone)
+        offers = side.offers(trunk.srtp, phone)
         return (await endpoint.invite(target, leg.identity, *offers, peer=phone, fields=fields))[0]
     there = trunk.registrar_uri or _place(leg.source)
     if not target.host or (trunk.registrar_uri is None and _is_with(target, leg)):  # tel: (RFC 3966) has no host
@@ -162,7 +162,7 @@ async def invite_on_trunk(
     first = proxy or target
     back = trunk.registrar_uri is None and replace(first, user="") == there
     to = peer_of(first, leg.source if back else None)
-    offers = side.offers(endpoint.contact_host(_known(to, leg)), trunk.srtp, to)
+    offers = side.offers(trunk.srtp, to)
     new, _ = await endpoint.invite(
         target, leg.identity, *offers, credentials=trunk.credentials, proxy=proxy, peer=to, fields=fields
     )
@@ -170,11 +170,6 @@ async def invite_on_trunk(
     if trunk.accept_refer:
         new.let_refer()
     return new
-
-
-def _known(to: Peer, leg: Leg) -> Peer:
-    """`to` if it is an address, else the other side of `leg`: both are where the trunk is."""
-    return to if is_address(to.host) else leg.source
 
 
 def _is_with(target: Uri, leg: Leg) -> bool:

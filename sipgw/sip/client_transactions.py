@@ -12,7 +12,7 @@ from sipgw.sip.health import Health
 from sipgw.sip.matching import COOKIE
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.output import Packet, Resolve
-from sipgw.sip.sdp import fitting
+from sipgw.sip.sdp import addressed
 from sipgw.sip.timers import TIMEOUT, Timers
 from sipgw.sip.transaction import (
     CLIENT,
@@ -180,8 +180,8 @@ class ClientTransactions:
             transaction.fire(TransactionEvent.UNREACHABLE, now)
 
     def stamped(self, request: Request, hop: Peer) -> Request:
-        """`request` as it is sent to `hop`: a new branch, and the Via and Contact under which `hop` reaches us; for a
-        new call over IPv6 the address of our sound, too (RFC 6157)."""
+        """`request` as it is sent to `hop`: a new branch, and the Via and Contact under which `hop` reaches us; in the
+        offer of a new call the address of our sound, too."""
         host, port = self.environment.address(hop)
         via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self.environment.token()), ("rport", None)))
         fields = [("Via", str(via))]
@@ -191,7 +191,7 @@ class ClientTransactions:
             fields.append(("User-Agent", PRODUCT))
         body = request.body
         if request.method == "INVITE" and request.content_type == "application/sdp" and not request.to.tag:
-            body = fitting(body, host)
+            body = addressed(body, host)
         return replace(request, headers=Headers(tuple(fields)), body=body)
 
     def _redirected(self, request: Request, contact: str, hop: Peer) -> str:

@@ -21,8 +21,9 @@ class EndpointOptions:
     """DNS servers, each an address with or without a port; empty: those of the system."""
     tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
-    """The IP address that the other sides send to; empty: what the STUN server or a registrar sees, if that is known,
-    otherwise the local address that leads to each of them."""
+    """The IP address that the other sides send to; a public one is for sides on the Internet only, a private one for
+    all. Empty, and for private sides: what the STUN server or a registrar sees, if that is known, otherwise the local
+    address that leads to each of them."""
     stun_server: str = ""
     """Host, with or without a port, that reports our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
     dscp: int = 24

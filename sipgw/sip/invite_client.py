@@ -71,6 +71,8 @@ class InviteClient(InviteDialog):
 
         The first of the `offers` is made, and after a 488 or 606 the next in the same call (RFC 3261 §8.1.3.5).
 
+        An offer with the address `sipgw.sip.sdp.UNKNOWN` gets that of the way that it goes.
+
         `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892). If `peer` is given, it goes
         there whatever the target says: to a phone behind NAT.
         """
@@ -114,7 +116,7 @@ class InviteClient(InviteDialog):
 
     def _answered(self, failover: Failover, response: Request | Response | None, now: float) -> None:
         if failover is self._failover and not self.session.settled:
-            self.session.local = failover.request.body  # over the other IP version it has another address
+            self.session.local = failover.request.body  # with the address of the way that it went
         if isinstance(response, Response) and 200 <= response.status < 300:
             self._accepted(failover, response, now)
         elif failover is not self._failover:

@@ -132,6 +132,12 @@ class Leg:
         return self._call.invite.uri if dialog is None else dialog.target
 
     @property
+    def host(self) -> str:
+        """Our address as the other side was told it; empty before there is a dialog."""
+        dialog = self._call.dialog
+        return "" if dialog is None else dialog.told
+
+    @property
     def identity(self) -> str:
         """Our identity in this call, as From or To has it."""
         dialog = self._call.dialog

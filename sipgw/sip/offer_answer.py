@@ -39,7 +39,7 @@ class LocalMedia:
     """Our side of the stream in one call leg. Offers and answers are made of this and of nothing else."""
 
     address: str
-    """What the other side sends to: a literal IP address."""
+    """What the other side sends to: a literal IP address; `sipgw.sip.sdp.UNKNOWN` in the offer of a new call."""
     port: int
     tls: bool = field(kw_only=True)
     """Whether the signalling of the leg is encrypted on its way. If not, what we offer holds keys only where SRTP is
@@ -59,6 +59,10 @@ class LocalMedia:
         """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
         number = zlib.crc32(call_id.encode("utf-8", "surrogateescape"))
         return replace(self, session_id=number, secret=secret, tls=tls, session=b"")
+
+    def as_sent(self, description: bytes) -> Self:
+        """The same at the address that `description` got on its way, see `sipgw.sip.sdp.UNKNOWN`."""
+        return replace(self, address=media_host(description) or self.address)
 
     @property
     def connection(self) -> ConnectionLine:

@@ -6,6 +6,8 @@ from functools import cached_property
 MAX_SDP = 16 * 1024
 MAX_MEDIA = 32
 MAX_LINES = 500
+UNKNOWN = "0.0.0.0"
+"""The address in an offer of ours whose way is not known yet: `addressed` puts the address of the way in its place."""
 ICE = ("ice-", "candidate:")
 """What the attributes of ICE begin with (RFC 8839 §5)."""
 
@@ -151,13 +153,10 @@ def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
     return None
 
 
-def fitting(body: bytes, address: str) -> bytes:
-    """A first offer of ours as it is sent to a side that reaches us at `address`.
-
-    Where that is IPv6, the offer names it: it was made for IPv4 before the name of the other side was looked up. Sound
-    may be offered over IPv6 to a side that is reached over IPv4, so such an offer stays as it is.
-    """
-    return Sdp.parse(body).at(address).to_bytes() if ":" in address and b"c=IN IP6 " not in body else body
+def addressed(body: bytes, address: str) -> bytes:
+    """A first offer of ours as it is sent to a side that reaches us at `address`; one that names an address already
+    stays as it is."""
+    return Sdp.parse(body).at(address).to_bytes() if f"c=IN IP4 {UNKNOWN}\r\n".encode() in body else body
 
 
 def _connection(section: list[tuple[str, str]]) -> ConnectionLine | None:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sipgw.sip.connection import StreamCallbacks
-from sipgw.sip.dialog import Peer
+from sipgw.sip.dialog import Peer, is_private
 from sipgw.sip.public_address import PublicAddress
 from sipgw.sip.streams import Streams
 from sipgw.sip.tls import Tls
@@ -191,14 +191,19 @@ class Transports:
 
     def way(self, peer: Peer) -> tuple[str, int] | None:
         """The same; None if no way leads there. A name is never looked up here: that would block."""
-        port, local = self.port(peer.transport), self.route(peer)
-        if not self.options.public_address and (seen := self._public_address.address(peer, local or "")) is not None:
+        port, local, given = self.port(peer.transport), self.route(peer), self._given_to(peer)
+        if not given and (seen := self._public_address.address(peer, local or "")) is not None:
             # If we do not listen there, the port of the connection lets the other side find that connection.
             return seen[0], port if self._listens(peer.transport) else seen[1] or port
+        host = given or local
+        return (host, port) if host else None
+
+    def _given_to(self, peer: Peer) -> str:
+        """The `public_address` if it counts for `peer`: to a private peer an address of the Internet may lead nowhere,
+        for few routers lead back in what came from inside."""
         given = self.options.public_address
-        if given and _version(given) == _version(peer.host):
-            return given, port
-        return (local, port) if local else None
+        inside = is_private(peer.host) and not is_private(given)
+        return given if given and _version(given) == _version(peer.host) and not inside else ""
 
     def route(self, peer: Peer) -> str | None:
         """Our own address on the way to `peer`, as the system has it at this moment; None if no way leads there."""
@@ -215,14 +220,14 @@ class Transports:
         """Whether `peer` reaches every port of this machine at `address`: it is our own address, or the operator says
         so. A port that a NAT showed is open for nothing else."""
         way = self.way(peer)
-        return way is not None and way[0] in (self.options.public_address, self.route(peer))
+        return way is not None and way[0] in (self._given_to(peer), self.route(peer))
 
     def _listens(self, transport: str) -> bool:
         return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")
 
     def observed(self, peer: Peer | None, host: str, port: int) -> bool:
         """Note that `peer`, or a STUN server, sees us at this address; returns whether requests now name another."""
-        if self.options.public_address or not is_address(host) or not 0 < port < 65536:
+        if not is_address(host) or not 0 < port < 65536:
             return False
         anybody = peer or Peer("udp", ANYWHERE[_version(host)], 0)
         before = self.address(anybody)

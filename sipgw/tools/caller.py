@@ -18,6 +18,7 @@ from sipgw.sip.events import Ended, ReferRequested
 from sipgw.sip.leg import Leg
 from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
+from sipgw.sip.sdp import UNKNOWN
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 
@@ -189,13 +190,12 @@ async def placed(
     now = asyncio.get_running_loop().time
     hops = await endpoint.locate(target)
     host = endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
-    local = LocalMedia(host, await relay.between(port) if relay else port, tls=bool(hops) and hops[0].secure)
-    offer = make_offer(local)
+    local = LocalMedia(UNKNOWN, await relay.between(port) if relay else port, tls=bool(hops) and hops[0].secure)
     call.dialled = now()
-    leg, reply = await endpoint.invite(target, f"<{Uri('sip', 'caller', host)}>", offer)
+    leg, reply = await endpoint.invite(target, f"<{Uri('sip', 'caller', host)}>", make_offer(local))
     call.answered = call.agent_audio.spoken_until = now()
     try:
-        yield leg, accept_answer(offer, reply or b"", local)
+        yield leg, accept_answer(leg.local, reply or b"", local.as_sent(leg.local))
     finally:
         leg.hangup()
         await leg.over(2.0)

@@ -13,8 +13,9 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Offered
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
+from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer, media_host
 from sipgw.sip.sdp import Sdp
+from tests.calling import World
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.phone import Phone
@@ -84,3 +85,15 @@ def test_the_caller_is_told_and_a_later_offer_gets_the_new_address_too(
             return after, record["ending"]
 
     assert asyncio.run(scenario()) == (NEW, "caller_hung_up")
+
+
+def test_a_leg_that_takes_the_place_of_another_hears_us_in_its_own_network() -> None:
+    async def scenario() -> None:
+        async with World().up() as world:
+            at(world.endpoint, "127.0.0.7")
+            leg = await world.third.call(world.uri, (("Replaces", str(world.leg.replacement)), ("Require", "replaces")))
+            assert media_host(leg.remote) == leg.target.host == "127.0.0.7"
+            leg.hangup()
+            await world.ending
+
+    asyncio.run(within(scenario()))

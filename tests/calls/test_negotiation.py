@@ -1,13 +1,14 @@
 """Our side of a call as it is described, by where the call came from or goes to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from sipgw.calls.negotiation import OurSide, agree_late, describe, ours, renegotiate, usable
+from sipgw.calls.negotiation import OurSide, agree_late, describe, ours, renegotiate, taking_over, usable
 from sipgw.sip.dialog import Peer
-from sipgw.sip.offer_answer import NotAcceptable
-from sipgw.sip.sdp import Sdp
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
+from sipgw.sip.sdes import SECRET
+from sipgw.sip.sdp import UNKNOWN, Sdp
 
 UDP, TLS = Peer("udp", "192.0.2.1", 5060), Peer("tls", "192.0.2.1", 5061)
 THEIRS = (
@@ -24,6 +25,7 @@ class Leg:
     local: bytes = b""
     id: str = "call"
     waits: bool = True
+    host: str = ""
 
     def accept_offer(self, sdp: bytes) -> bool:
         if self.waits:
@@ -44,12 +46,21 @@ def test_an_offer_in_a_200_holds_keys_only_where_the_call_came_over_tls(source: 
 @pytest.mark.faults("G1")
 def test_each_place_that_is_tried_gets_offers_and_keys_of_its_own() -> None:
     side = OurSide(20000)
-    over_tls, over_udp = (side.offers("203.0.113.7", "optional", there) for there in (TLS, UDP))
+    over_tls, over_udp = (side.offers("optional", there) for there in (TLS, UDP))
     assert [len(over_tls), len(over_udp)] == [3, 1]
-    again = side.offers("203.0.113.7", "optional", TLS)
+    again = side.offers("optional", TLS)
     assert not {line for one in over_tls for line in one.split(b"\r\n") if b"inline" in line} & {
         *again[0].split(b"\r\n")
     }
+
+
+@pytest.mark.parametrize(("before", "ice"), [(UNKNOWN, False), ("203.0.113.7", False), ("192.168.1.20", True)])
+def test_who_takes_the_place_of_another_is_told_our_address_in_its_own_network(before: str, ice: bool) -> None:
+    """Of a call of ours that rings (RFC 3891 §3), too. ICE goes on only where it was sure to work."""
+    local = replace(LocalMedia(before, 20000, tls=False, secret=bytes(SECRET)), ice=True)
+    took = taking_over(Leg(UDP, host="192.168.1.20"), local)  # type: ignore[arg-type]
+    assert (took.address, took.ice, took.port) == ("192.168.1.20", ice, 20000)
+    assert took.secret != local.secret
 
 
 @pytest.mark.faults("F3", "B1")

@@ -114,6 +114,7 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path)
         PersonOptions("sales", "210", trunk="asterisk"),
         PersonOptions("manager", "211", trunk="asterisk", mode="attended"),
         PersonOptions("boss", "212", trunk="asterisk", mode="attended"),
+        PersonOptions("parking", "760", trunk="asterisk", mode="refer"),
     )
     agent = replace(
         config.agent, greeting=GREETING, outbound_greeting=GREETING, answering_machines="message",

@@ -139,6 +139,17 @@ async def test_a_caller_is_parked_and_picked_up_by_the_agent(company: Office) ->
     placed.stop()
 
 
+@scenario
+async def test_the_agent_parks_its_caller_and_a_colleague_picks_them_up(company: Office) -> None:
+    session, caller = await agent_of(company, "250")
+    session.call_control.transfer("parking")
+    call = await company.desks.call("254", await slot(company, "250"))
+    await caller.sound.hums("254")
+    await call.sound.hums("250")
+    record = await company.record(session.info.id)
+    assert record["ending"] == "transferred", record
+
+
 async def slot(company: Office, parked: str) -> str:
     """The extension at which somebody was parked."""
     found = re.compile(rf"Parking 'PJSIP/{parked}-\w+' in '?default'? at space (\d+)")

@@ -11,6 +11,7 @@ from media.process.channel import Channel, DtmfDigit, Frames
 from media.process.engine import MediaEngine
 from media.rtp.srtp import PROFILES, Keys
 from media.session.format import Format
+from media.session.routing import Route
 from tests.media.test_engine import SPEECH, with_engine
 from tests.waiting import HANG
 
@@ -118,5 +119,19 @@ def test_what_is_no_key_is_refused_at_once() -> None:
         async with two(engine) as (here, _):
             with pytest.raises(ValueError, match="'x' is not a key"):
                 here.channel.send_digits("12x")
+
+    with_engine(scenario)
+
+
+def test_keys_in_the_sound_are_told_also_while_the_agent_does_not_hear_it() -> None:
+    """A supervisor who only listens presses a key to speak."""
+
+    async def scenario(engine: MediaEngine) -> None:
+        async with two(engine) as (here, there), two(engine) as (caller, _):
+            connect(here, there, Format("PCMU", 0, inband_keys=True))
+            caller.channel.confer(there.channel, Route.CALLER_TO_THIRD)
+            here.channel.say(1, SPEECH * 20)
+            here.channel.send_digits("5", tone=0.06, pause=0.06)
+            assert await there.is_told(1) == "5"
 
     with_engine(scenario)

@@ -176,6 +176,19 @@ def test_the_chosen_address_gets_our_sound_and_is_heard_at_once() -> None:
     assert hear(one, range(10), THERE, start=0.2) >= 9
 
 
+def test_before_one_is_chosen_each_address_that_was_proven_is_heard_and_no_other() -> None:
+    """RFC 8445 §12.2: the other side may send as soon as a check was answered, and choose later."""
+    one = session()
+    one.check(check(chooses=False), THERE, 0.1, chooses=True)
+    assert hear(one, range(4), THERE, start=0.2) >= 3
+    assert one.remote == SDP
+    assert one.counts.foreign == 0
+    hear(one, range(4), ELSEWHERE, start=0.3)
+    assert one.counts.foreign == 4
+    one.check(check(), THERE, 0.5, chooses=True)
+    assert one.remote == THERE
+
+
 def test_after_a_session_refresh_the_choice_holds_and_after_a_restart_it_does_not() -> None:
     one = session()
     one.check(check(), THERE, 0.1, chooses=True)

@@ -17,15 +17,16 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.registration import RegistrationOptions, RegistrationState
-from sipgw.sip.sdp import Sdp
+from sipgw.sip.sdp import UNKNOWN, Sdp
 from sipgw.sip.uri import Uri
 from tests.fakes.dns import DnsServer
 from tests.sip.test_endpoint import admit_all, last, pick_up, run, taking
-from tests.sip.wire import ANSWER, OFFER
+from tests.sip.wire import ANSWER
 from tests.waiting import HANG, until
 
 ZONE = "both 300 IN A 127.0.0.1\nboth 300 IN AAAA ::1\nsix 300 IN AAAA ::1\n"
 ME = "<sip:me@127.0.0.1>"
+OFFER = make_offer(LocalMedia(UNKNOWN, 4002, tls=False))
 V4, V6 = "127.0.0.1", "::1"
 
 
@@ -119,8 +120,7 @@ def test_a_trunk_with_ipv6_alone_gets_an_offer_that_it_can_use(transport: str) -
             Endpoint(EndpointOptions("::", 0, dns=(server.address,)), pick_up, admit_all) as phone,
         ):
             target = Uri.parse(f"sip:agent@six.example:{agent.port};transport={transport}")
-            offer = make_offer(LocalMedia("127.0.0.1", 4002, tls=False))
-            leg, reply = await phone.invite(target, ME, offer)
+            leg, reply = await phone.invite(target, ME, OFFER)
             assert b"c=IN IP6 ::1\r\n" in (reply or b"")
             assert b"c=IN IP6 ::1\r\n" in leg.local
             leg.hangup()

@@ -179,7 +179,23 @@ def test_the_advertised_address_is_the_one_that_leads_to_the_peer(monkeypatch: p
             assert Probe.led_to == ["192.0.2.1", "192.0.2.1"], "connecting to a name would look it up, and block"
         public = EndpointOptions("0.0.0.0", 0, public_address="203.0.113.7")
         async with Endpoint(public, pick_up, admit_all) as endpoint:
-            assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "203.0.113.7"
+            assert endpoint.contact_host(Peer("udp", "198.51.100.9", 5060)) == "203.0.113.7"
+
+    run(ask)
+
+
+@pytest.mark.parametrize(("given", "told"), [("203.0.113.7", "127.0.0.1"), ("192.168.1.20", "192.168.1.20")])
+def test_a_public_address_is_told_to_the_internet_alone_and_a_private_one_to_all(given: str, told: str) -> None:
+    """The private one is that of a computer whose containers others on its network call."""
+
+    async def ask() -> None:
+        options = EndpointOptions("127.0.0.1", 0, public_address=given)
+        inside, outside = Peer("udp", "10.0.0.5", 5060), Peer("udp", "198.51.100.9", 5060)
+        async with Endpoint(options, pick_up, admit_all) as endpoint:
+            assert (endpoint.contact_host(inside), endpoint.contact_host(outside)) == (told, given)
+            assert endpoint.reached(inside), "ICE offers an address that is reached"
+            assert not endpoint._transports.observed(outside, "203.0.113.99", 5060)
+            assert endpoint._transports.observed(inside, "10.9.9.9", 5060) is (told != given), "a NAT on the way inside"
 
     run(ask)
 

@@ -100,10 +100,10 @@ class Certificates:
         if self._client is not None:
             await self._client.aclose()
 
-    async def chain(self, url: str) -> Chain:
+    async def chain(self, url: str, usable: Callable[[Chain], bool] = lambda chain: False) -> Chain:
         """The certificates at `url`, that of the signer first; if they cannot be fetched again, as they were before.
 
-        Raises `Unfetched`.
+        Nobody waits while they are fetched again, if they are `usable` as they were before. Raises `Unfetched`.
 
         A fetch goes on when its caller is cancelled, so that the next call finds its result.
         """
@@ -111,7 +111,8 @@ class Certificates:
         kept = self._kept.get(url)
         if kept is None or kept.until <= now:
             task = self._task(url)
-            kept = await asyncio.shield(task) if task else kept or _NO_ROOM
+            if kept is None or not (kept.chain and usable(kept.chain)):
+                kept = await asyncio.shield(task) if task else kept or _NO_ROOM
         elif kept.chain:
             self._kept.move_to_end(url)
         if kept.why:

@@ -10,9 +10,11 @@ from email.utils import parsedate_to_datetime
 from typing import Self
 
 import structlog
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from sipgw.bounds import FULL
@@ -20,7 +22,16 @@ from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.shared import Unreachable
 from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.stir.certificates import Certificates, Fetch, Unfetched, Untrusted, load_roots, seconds, signer_of
+from sipgw.policy.stir.certificates import (
+    Certificates,
+    Chain,
+    Fetch,
+    Unfetched,
+    Untrusted,
+    load_roots,
+    seconds,
+    signer_of,
+)
 from sipgw.policy.stir.tn_list import may_sign
 from sipgw.sip.identity import Identity, Stir, asserted_number, cleaned, number_of, reached
 from sipgw.sip.message import Request
@@ -103,15 +114,11 @@ class StirVerifier:
         if unlike := self._unlike(passport, now, invite, trunk):
             return unlike
         try:
-            chain = await self._certificates.chain(passport.x5u)
-            signer = self._certificates.trusted(chain, datetime.fromtimestamp(now, UTC))
+            signer = await self._signer(passport, datetime.fromtimestamp(now, UTC))
         except Unfetched as error:
             return Stir("unverified", str(error))
         except Untrusted as error:
             return Stir("failed", str(error))
-        key = signer.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not genuine(passport, key):
-            return Stir("failed", "the signature is not that of the certificate")
         if not may_sign(signer, passport.orig):
             return Stir("failed", "its certificate is not for the caller's number")
         by, call_id = await self._first_anywhere(_same(passport.signature), now, (trunk.name, invite.call_id))
@@ -120,6 +127,19 @@ class StirVerifier:
         if call_id != invite.call_id:
             return Stir("unverified", "the same signature came with another call: it is tried again, or replayed")
         return Stir("passed", "", passport.attest, cleaned(passport.origid), signer_of(signer))
+
+    async def _signer(self, passport: Passport, at: datetime) -> x509.Certificate:
+        """The certificate with whose key `passport` was signed. Raises `Unfetched`, `Untrusted`."""
+
+        def usable(chain: Chain) -> bool:
+            with contextlib.suppress(Untrusted):
+                return genuine(passport, self._certificates.trusted(chain, at).public_key())
+            return False
+
+        signer = self._certificates.trusted(await self._certificates.chain(passport.x5u, usable), at)
+        if not genuine(passport, signer.public_key()):
+            raise Untrusted("the signature is not that of the certificate")
+        return signer
 
     def _unlike(self, passport: Passport, now: float, invite: Request, trunk: TrunkOptions) -> Stir | None:
         """The verdict if the claims are not those of this call; it has no number, for the caller may be withheld."""
@@ -160,8 +180,10 @@ class StirVerifier:
         return self._seen[signature][1]
 
 
-def genuine(passport: Passport, key: ec.EllipticCurvePublicKey) -> bool:
+def genuine(passport: Passport, key: CertificatePublicKeyTypes) -> bool:
     """Whether `key` has signed `passport` (RFC 7518 §3.4)."""
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
     half = len(passport.signature) // 2
     r, s = (int.from_bytes(part, "big") for part in (passport.signature[:half], passport.signature[half:]))
     try:

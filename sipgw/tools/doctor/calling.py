@@ -40,10 +40,8 @@ async def _placed(
     asker: DoctorEndpoint, attempt: Attempt, ports: audio.Ports, patience: DoctorTimeouts
 ) -> list[Finding]:
     trunk = attempt.trunk
-    hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
-    address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
     side = OurSide(ports.sound.number)
-    offers = side.offers(address, trunk.srtp, attempt.there)
+    offers = side.offers(trunk.srtp, attempt.there)
     asker.begin()
     asker.calling = f"o=sipgw {side.local.session_id} "
     try:
@@ -75,7 +73,7 @@ async def _answered(
     if asker.looped is not None and asker.looped.offer is not None:
         found += looped(leg.local, asker.looped.offer, about)
     try:
-        agreed = accept_answer(leg.local, leg.remote, local)
+        agreed = accept_answer(leg.local, leg.remote, local.as_sent(leg.local))
     except NotAcceptable as error:
         return [*found, bad("call.answer", about, f"200, but {error}")]
     secured = agreed.srtp

@@ -66,6 +66,8 @@ def _address(exchange: Exchange, sent: Via, echoed: Via, about: str, fixed: str,
     seen, port = echoed.received or echoed.host, echoed.rport or echoed.port or 5060
     if not is_address(seen):
         return
+    if is_private(exchange.peer.host) and not is_private(fixed):
+        fixed = ""  # it is told to the Internet alone
     if fixed and not is_private(exchange.peer.host) and is_private(fixed):
         yield bad("address.private-set", about, f"public_address is {fixed}")
     elif fixed and seen != fixed:

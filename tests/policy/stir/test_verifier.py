@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from sipgw.bounds import FULL
 from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.stir import verifier
+from sipgw.policy.stir import certificates, verifier
 from sipgw.policy.stir.certificates import LARGEST, signer_of
 from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.sip.identity import Identity, Stir
@@ -24,6 +24,7 @@ from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
 from sipgw.sip.passport import base64url, encoded
 from tests.stir_world import DAY, URL, StirWorld, certificate, p256
+from tests.waiting import HANG
 
 CALLER, CALLED, OTHER = "+14155550100", "+12125550123", "+13105550199"
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), country="US")
@@ -367,3 +368,32 @@ def test_a_verdict_outweighs_the_word_of_the_carrier_only_if_it_is_one() -> None
     assert not Identity(number=CALLER, attestation="A", stir=Stir("failed", "x")).verified
     assert timedelta(seconds=StirOptions().freshness) == timedelta(minutes=1), "RFC 8224 §6.2"
     assert LARGEST == 32768
+
+
+def test_a_known_signer_waits_for_no_renewal_of_its_certificate(
+    world: StirWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "FRESH", 0.0)
+
+    async def scene() -> None:
+        answers = asyncio.Event()
+        answers.set()
+
+        async def fetch(url: str) -> bytes:
+            await answers.wait()
+            return await world.fetch(url)
+
+        async with StirVerifier(world.options(limit=HANG), fetch, lambda: world.now) as checks:
+            assert await passes(checks, world)
+            answers.clear()
+            assert await passes(checks, world), "the chain is good for days, and it is renewed meanwhile"
+            world.renew()
+            answers.set()
+            assert await passes(checks, world), "a signature with another key waits for the certificate of that key"
+
+    asyncio.run(scene())
+
+
+async def passes(checks: StirVerifier, world: StirWorld) -> bool:
+    found = await checks.verify(invite(world.identity(CALLER, CALLED)), TRUNK)
+    return found is not None and found.result == "passed"

@@ -137,9 +137,19 @@ PUBLIC = [
 
 @pytest.mark.parametrize(("faults", "public", "expected"), PUBLIC)
 @on_loop
-async def test_the_public_address(faults: Faults, public: str, expected: set[str]) -> None:
+async def test_the_public_address(
+    faults: Faults, public: str, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sipgw.sip.transports", "sipgw.tools.doctor.echoes"):
+        monkeypatch.setattr(f"{module}.is_private", lambda host: False)  # the loopback plays the Internet
     async with broken(faults) as carrier:
         assert ids(await diagnosed(peer(carrier.place), sip=replace(SIP, public_address=public))) == expected
+
+
+@on_loop
+async def test_a_public_address_is_not_what_a_private_trunk_should_see() -> None:
+    async with broken(Faults()) as carrier:
+        assert ids(await diagnosed(peer(carrier.place), sip=replace(SIP, public_address="198.51.100.7"))) == set()
 
 
 PCMA_ONLY = "m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
