@@ -41,6 +41,8 @@ from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
 from sipgw.web.state import FOLDER, App, GatewayView, Page, page, templates
 from sipgw.web.transcript import Transcripts
+from sipgw.web.visitors import Visitors
+from sipgw.web.visits import Visits
 
 log = structlog.get_logger()
 
@@ -83,7 +85,8 @@ def application(
         Provider(options.oidc) if options.oidc.issuer else None,
     )
     made.state.phone = BrowserPhone(gateway)
-    made.state.visitors = embed.Visitors(gateway.config.embed, made.state.phone)
+    visits = Visits(gateway.store, gateway.config.embed)
+    made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     if options.oidc.issuer:
