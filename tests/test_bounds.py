@@ -260,6 +260,11 @@ BOUNDS = [
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),
     Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
     Bound("sipgw.config.embed:EmbedOptions", "calls of visitors", "web/test_embed.py::test_no_more_calls_at_once"),
+    Bound(
+        "sipgw.web.connections:PER_ADDRESS",
+        "connections of browsers",
+        "web/test_connections.py::test_one_address_has_a_share_of_the_connections",
+    ),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.authentication:TRIES", "tries to sign in", tries),

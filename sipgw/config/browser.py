@@ -39,7 +39,8 @@ class BrowserOptions:
     """Its password, by reference: ``"${TURN_PASSWORD}"``; every operator's browser learns it. Not with ``[embed]``."""
     turn_secret: str = field(default="", repr=False)
     """Or the secret that we share with them, by reference (coturn: ``static-auth-secret``): then each call gets a
-    password of its own, good for 12 hours (of a visitor: as long as the call may last), and `turn_user` and `turn_password` are not needed."""
+    password of its own, good for 12 hours (a visitor's for the call only), and `turn_user` and `turn_password` are not
+    needed."""
 
     def __post_init__(self) -> None:
         if self.port_range and not 1024 <= self.port_range[0] < self.port_range[1] <= 65535:
@@ -66,7 +67,8 @@ class BrowserOptions:
     def ice_servers(self, who: str, now: float, life: float = TURN_LIFE) -> list[dict[str, Any]]:
         """What the browser of `who` needs at `now`, seconds since 1970: RTCIceServer of W3C's WebRTC.
 
-        A password of our own making is good for `life` seconds, and is that of draft-uberti-behave-turn-rest, which coturn and others know.
+        A password of our own making is good for `life` seconds, and is that of draft-uberti-behave-turn-rest, which
+        coturn and others know.
         """
         user, password = self.turn_user, self.turn_password
         if self.turn_secret:
