@@ -44,10 +44,10 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
-from sipgw.web.authentication import TRIES, Authentication, TooManyAttempts
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
+from sipgw.web.throttle import TRIES, SignInThrottle, TooManyAttempts
 from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
 from tests.records.captures.test_capture import message
@@ -162,11 +162,10 @@ async def sessions(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    options = SimpleNamespace(session_idle=60, session_limit=60)
-    auth = Authentication(options, None)  # type: ignore[arg-type]
+    throttle = SignInThrottle()
     with pytest.raises(TooManyAttempts):
         for _ in range(TRIES + 1):
-            auth.attempt("192.0.2.1")
+            throttle.take("192.0.2.1", 0.0)
 
 
 async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -267,7 +266,7 @@ BOUNDS = [
     ),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
-    Bound("sipgw.web.authentication:TRIES", "tries to sign in", tries),
+    Bound("sipgw.web.throttle:TRIES", "tries to sign in", tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),

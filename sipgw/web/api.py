@@ -24,6 +24,7 @@ from sipgw.web.state import App, Here
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
+LONGEST_KEY = 200
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
 
 
@@ -75,7 +76,9 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
     """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one call."""
-    key, call = request.headers.get(KEY, "")[:200], secrets.token_hex(12)
+    key, call = request.headers.get(KEY, ""), secrets.token_hex(12)
+    if len(key) > LONGEST_KEY:
+        raise HTTPException(400, f"{KEY} has more than {LONGEST_KEY} characters")
     placed = PlacedCalls(app.gateway.store)
     if key and (before := await placed.claim(who.name, key, call)):
         return models.Placed(id=before)

@@ -28,7 +28,7 @@ class SessionRecord(Base):
     role: Mapped[str] = mapped_column(String(16))
     began: Mapped[float] = mapped_column(Float)
     used: Mapped[float] = mapped_column(Float)
-    token: Mapped[str] = mapped_column(String(64))
+    token: Mapped[str] = mapped_column(String(64), index=True)
     issuer: Mapped[str] = mapped_column(String(2048), default="")
     subject: Mapped[str] = mapped_column(String(255), default="")
     groups: Mapped[list[str]] = mapped_column(JSON, default=list)

@@ -17,6 +17,10 @@ from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+HALF_A_BODY = (
+    b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname="
+)
 STRANGER = "127.0.0.2"
 """An address of this machine that is no proxy's."""
 
@@ -99,8 +103,7 @@ def test_health_is_answered_whoever_holds_all_connections(tmp_path: Path, monkey
     [
         b"",
         b"GET /healthz HT",
-        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
-        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname=",
+        HALF_A_BODY,
     ],
     ids=["nothing", "half a head", "half a body"],
 )

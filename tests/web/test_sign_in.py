@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sipgw.config.web import WebOptions
-from sipgw.web import authentication
+from sipgw.web import accounts, authentication
 from sipgw.web.accounts import AccountError
 from sipgw.web.security import COOKIE
 from sipgw.web.sessions import Sessions
@@ -73,6 +73,42 @@ def test_who_tries_too_often_has_to_wait(tmp_path: Path) -> None:
         async with visit(tmp_path, PASSWORD) as there:
             assert [(await sign_in(there, password="x")).status_code for _ in range(6)] == [401] * 5 + [429]
             assert (await sign_in(there)).status_code == 429  # also the right one: it might have been guessed
+
+    asyncio.run(look())
+
+
+def test_who_signs_in_rightly_spends_no_try(tmp_path: Path) -> None:
+    """Colleagues behind one NAT in the morning."""
+
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            assert {(await sign_in(there)).status_code for _ in range(12)} == {303}
+            assert [(await sign_in(there, password="x")).status_code for _ in range(6)] == [401] * 5 + [429]
+
+    asyncio.run(look())
+
+
+@pytest.mark.slow
+def test_a_flood_of_wrong_passwords_becomes_few_lines_and_removes_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "KEPT", 50)
+    monkeypatch.setattr(accounts, "REFUSED_KEPT", 20)
+
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            book = there.auth.accounts
+            await book.note("ann", "listened", "call-1")
+            for number in range(3000):
+                await book.refused(f"guess{number}", f"192.0.2.{number % 250}")
+            told = await book.audit_entries(10_000)
+            assert len(told) < 200
+            assert "2048 refusals within this hour from many addresses" in {one.detail for one in told}
+            for number in range(1000 - len(told)):
+                await book.note("ben", "listened", f"call-{number}")
+            left = await book.audit_entries(10_000)
+            assert [one.action for one in left].count("listened") == 50
+            assert [one.action for one in left].count("was not let in") == 20
 
     asyncio.run(look())
 
@@ -216,6 +252,39 @@ def test_a_new_password_ends_sessions_also_if_another_process_sets_it(
             assert (await there.browser.get("/")).status_code == 303
             assert (await sign_in(there)).status_code == 401
             assert (await sign_in(there, password="battery staple")).status_code == 303
+
+    asyncio.run(look())
+
+
+@pytest.mark.slow
+def test_a_session_counts_at_every_gateway_of_the_database(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there, visit(tmp_path, PASSWORD) as beside:
+            await sign_in(there)
+            beside.browser.cookies.update(there.browser.cookies)
+            assert (await beside.browser.get("/trunks")).status_code == 200
+            assert (await beside.browser.post("/sign-out", headers=await beside.token())).status_code == 204
+            beside.browser.cookies.update(there.browser.cookies)
+            assert (await beside.browser.get("/trunks")).status_code == 303
+
+    asyncio.run(look())
+
+
+def test_who_signs_out_while_the_database_is_away_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await sign_in(there)
+            token, kept = await there.token(), dict(there.browser.cookies)
+
+            async def away(_: str) -> None:
+                raise OperationalError("delete", {}, OSError("no route to the database"))
+
+            with monkeypatch.context() as patch:
+                patch.setattr(there.auth.accounts, "end", away)
+                answer = await there.browser.post("/sign-out", headers=token)
+                assert (answer.status_code, "Max-Age=0" in answer.headers["set-cookie"]) == (503, True)
+            there.browser.cookies.update(kept)
+            assert (await there.browser.get("/trunks")).status_code == 303, "its row is still there"
 
     asyncio.run(look())
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_visits_at", "visits", ["at"])
     op.execute(sa.text("DELETE FROM sessions WHERE name LIKE 'oidc:%'"))  # nothing tells what their roles rest on
+    op.create_index("ix_sessions_token", "sessions", ["token"])
     op.add_column("sessions", sa.Column("issuer", sa.String(2048), nullable=False, server_default=""))
     op.add_column("sessions", sa.Column("subject", sa.String(255), nullable=False, server_default=""))
     op.add_column("sessions", sa.Column("groups", sa.JSON, nullable=False, server_default="[]"))
