@@ -116,12 +116,14 @@ async def hang_up(call: str, visitors: There, key: Key = "") -> None:
 
 @router.get("/embed/calls/{call}/events")
 async def call_events(call: str, app: Here, visitors: There, key: Key = "") -> Response:
-    """Server-sent events ``word``, once: the words of both sides in the visitor's own call, and its end."""
+    """Server-sent events ``word``: the words of both sides in the visitor's own call, and its end."""
     session = visitors.session(call, key)
     if session is None or session.followed:
         raise HTTPException(404, "there is no such call of yours")
     session.followed = True
-    return StreamingResponse(words(app.gateway.watchers, call, shown=for_visitors), media_type="text/event-stream")
+    going, longest = lambda: visitors.session(call, key) is not None, visitors.options.max_duration
+    events = words(app.gateway.watchers, call, going, shown=for_visitors, at_most=longest)
+    return StreamingResponse(events, media_type="text/event-stream")
 
 
 def for_visitors(message: dict[str, Any]) -> dict[str, Any] | None:

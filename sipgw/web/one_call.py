@@ -84,8 +84,8 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
 
 
 @router.get("/calls/{call:path}/pcap")
-async def pcap(request: Request, call: str, app: Here, who: ViewerRole) -> Response:
-    """The capture file, for Wireshark."""
+async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
+    """The capture file, for Wireshark. It has the sound, also while the call goes on: for those who may listen."""
     pieces = app.gateway.evidence.pcap(call)
     try:
         first = await anext(pieces)
@@ -103,8 +103,8 @@ async def pcap(request: Request, call: str, app: Here, who: ViewerRole) -> Respo
 
 
 @router.get("/calls/{call:path}/bundle")
-async def bundle(request: Request, call: str, app: Here, who: ViewerRole) -> Response:
-    """The call as a file, for `sipgw replay`."""
+async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
+    """The call as a file, for `sipgw replay`; it has the sound."""
     try:
         content = await app.gateway.evidence.bundle(call)
     except NoBundle as reason:
@@ -122,7 +122,9 @@ async def live_words(request: Request, call: str, app: Here, _who: OperatorRole)
     if session is None:
         raise HTTPException(404, "this call is not going on")
     recording = session.context.call_recording
-    events = app.transcripts.follow(call, lambda: recording is None or recording.keeps)
+    events = app.transcripts.follow(
+        call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps
+    )
     if events is None:
         raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"})
     return StreamingResponse(events, media_type="text/event-stream")

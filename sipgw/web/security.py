@@ -37,6 +37,8 @@ PUBLIC = (
 )  # fmt: skip
 """Paths that need no sign-in: exact paths, and prefixes that end with a slash."""
 API = "/api/"
+STATIC = "/static/"
+"""Our files: the same for everybody."""
 METRICS = "/metrics"
 BODY = 256 * 1024
 """Bytes of a request."""
@@ -100,7 +102,7 @@ class SecurityMiddleware:
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                add_headers(MutableHeaders(scope=message), nonce)
+                add_headers(MutableHeaders(scope=message), nonce, kept=scope["path"].startswith(STATIC))
             await send(message)
 
         await (answer or self._app)(scope, receive, dressed)
@@ -178,9 +180,9 @@ def session_cookie(token: str, age: int | None = None, *, secure: bool) -> str:
     return f"{name}={token}; Path=/; HttpOnly; SameSite=Strict{only}{limit}"
 
 
-def add_headers(headers: MutableHeaders, nonce: str) -> None:
-    """Add the headers of every response."""
+def add_headers(headers: MutableHeaders, nonce: str, *, kept: bool) -> None:
+    """Add the headers of every response; `kept`: the browser may keep it, and asks each time whether it has changed."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce))
-    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Cache-Control", "no-cache" if kept else "no-store")

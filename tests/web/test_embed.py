@@ -307,7 +307,7 @@ def test_what_a_stranger_may_not_ask(tmp_path: Path) -> None:
 def test_visitors_are_told_what_is_said_and_nothing_of_the_inside() -> None:
     async def scenario() -> None:
         watchers: Watchers = Watchers()
-        told = words(watchers, "c1", shown=for_visitors)
+        told = words(watchers, "c1", lambda: True, shown=for_visitors)
         found = [await anext(told)]
         for report in (
             CallerSaid("Hi", True),
