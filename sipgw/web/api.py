@@ -15,6 +15,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
 from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.searching import SearchRefused
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
@@ -67,9 +68,11 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
     try:
-        found = await app.gateway.store.page(wanted, search.limit, search.after)
+        found = await app.searches.page(app.gateway.store, wanted, search.limit, search.after)
     except ValueError as error:
         raise HTTPException(404, str(error)) from None
+    except SearchRefused as reason:
+        raise HTTPException(503, str(reason), {"Retry-After": "5"}) from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
 
 

@@ -33,6 +33,10 @@ class CallFilter:
     ending: str = ""
     words: str = ""
     """Words that anybody said in the call."""
+    cost_from: float | None = None
+    """Calls that cost at least this, in the currency of the price table."""
+    slower_than: int | None = None
+    """Calls with an answer that took at least so many milliseconds."""
     ended: bool | None = None
     """Only ended calls, or only running calls."""
 
@@ -55,6 +59,10 @@ class CallFilter:
         if self.words:
             said = [column.icontains(self.words, autoescape=True) for column in (TurnRecord.caller, TurnRecord.said)]
             found.append(select(TurnRecord.call).where(TurnRecord.call == call.id, or_(*said)).exists())
+        if self.cost_from is not None:
+            found.append(call.cost >= self.cost_from)
+        if self.slower_than is not None:
+            found.append(call.slowest_ms >= self.slower_than)
         if self.ended is not None:
             found.append(call.ended.is_not(None) if self.ended else call.ended.is_(None))
         return found
