@@ -47,7 +47,6 @@ from sipgw.web import placed
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
-from sipgw.web.throttle import TRIES, SignInThrottle, TooManyAttempts
 from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
 from tests.records.captures.test_capture import message
@@ -161,13 +160,6 @@ async def sessions(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert len(kept._all) == 1000
 
 
-async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    throttle = SignInThrottle()
-    with pytest.raises(TooManyAttempts):
-        for _ in range(TRIES + 1):
-            throttle.take("192.0.2.1", 0.0)
-
-
 async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(placed, "MOST", 3)
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
@@ -266,7 +258,7 @@ BOUNDS = [
     ),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
-    Bound("sipgw.web.throttle:TRIES", "tries to sign in", tries),
+    Bound("sipgw.web.throttle:TRIES", "tries to sign in", fill_bounds.tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from agent.pool import PoolFullError
 from sipgw import __version__
@@ -94,7 +95,7 @@ def application(
 
         made.include_router(oidc_sign_in.router, include_in_schema=False)
     made.include_router(api.router)
-    made.mount("/static", StaticFiles(directory=FOLDER / "static"))
+    made.mount("/static", GZipMiddleware(StaticFiles(directory=FOLDER / "static"), minimum_size=1000))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)

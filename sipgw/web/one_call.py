@@ -1,6 +1,7 @@
 """The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
 
 import asyncio
+import gzip
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from sipgw.web.state import READING, App, Here, page, people
 router = APIRouter()
 POINTS = 1600
 """Of a waveform."""
+SMALL = 10_000
+"""Bytes up to which an answer is not compressed."""
 PAUSES = (0.1, 0.3, 0.6)
 """Seconds until the database has the end of a recording."""
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
@@ -59,7 +62,7 @@ async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
     }
-    return JSONResponse(found, headers={"ETag": tag} if version else None)
+    return await _compressed(request, JSONResponse(found, headers={"ETag": tag} if version else None))
 
 
 @router.get("/calls/{call:path}/waveform.json")
@@ -170,6 +173,17 @@ async def recording_of(app: App, call: str) -> Path:
     if not heard:
         raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
     return path
+
+
+async def _compressed(request: Request, whole: Response) -> Response:
+    """The timeline of an hour has a megabyte. It holds no secret that somebody could guess by its compressed length."""
+    if "gzip" not in request.headers.get("accept-encoding", "") or len(whole.body) < SMALL:
+        return whole
+    packed = await READING.run(gzip.compress, bytes(whole.body), 6)
+    headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    if tag := whole.headers.get("etag"):
+        headers["ETag"] = tag
+    return Response(packed, media_type=whole.media_type, headers=headers)
 
 
 async def _costs(app: App, call: str, live: CallSession | None) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from sipgw.web.embed import for_visitors
 from sipgw.web.transcript import words
 from sipgw.web.visitors import SESSION_LIFE, NoSession, TooManyCalls, Visitors
 from sipgw.web.visits import Visits
-from tests import virtual
+from tests.virtual import run
 from tests.web.gateway_view import visit
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -229,7 +229,7 @@ def test_a_call_of_a_visitor_is_ended_after_its_longest_time(tmp_path: Path) -> 
         await asyncio.sleep(2)
         assert not phone.going
 
-    virtual.run(scenario())
+    run(scenario())
 
 
 def test_without_origins_there_is_no_button(tmp_path: Path) -> None:

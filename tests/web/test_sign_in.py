@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sipgw.config.web import WebOptions
-from sipgw.web import accounts, authentication
+from sipgw.web import authentication
 from sipgw.web.accounts import AccountError
 from sipgw.web.security import COOKIE
 from sipgw.web.sessions import Sessions
@@ -84,31 +84,6 @@ def test_who_signs_in_rightly_spends_no_try(tmp_path: Path) -> None:
         async with visit(tmp_path, PASSWORD) as there:
             assert {(await sign_in(there)).status_code for _ in range(12)} == {303}
             assert [(await sign_in(there, password="x")).status_code for _ in range(6)] == [401] * 5 + [429]
-
-    asyncio.run(look())
-
-
-@pytest.mark.slow
-def test_a_flood_of_wrong_passwords_becomes_few_lines_and_removes_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(accounts, "KEPT", 50)
-    monkeypatch.setattr(accounts, "REFUSED_KEPT", 20)
-
-    async def look() -> None:
-        async with visit(tmp_path, PASSWORD) as there:
-            book = there.auth.accounts
-            await book.note("ann", "listened", "call-1")
-            for number in range(3000):
-                await book.refused(f"guess{number}", f"192.0.2.{number % 250}")
-            told = await book.audit_entries(10_000)
-            assert len(told) < 200
-            assert "2048 refusals within this hour from many addresses" in {one.detail for one in told}
-            for number in range(1000 - len(told)):
-                await book.note("ben", "listened", f"call-{number}")
-            left = await book.audit_entries(10_000)
-            assert [one.action for one in left].count("listened") == 50
-            assert [one.action for one in left].count("was not let in") == 20
 
     asyncio.run(look())
 
