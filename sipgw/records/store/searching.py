@@ -46,25 +46,26 @@ class Searches:
 @contextlib.asynccontextmanager
 async def _limited(session: AsyncSession) -> AsyncIterator[None]:
     """End what the session asks after `LIMIT`. Raises `SearchRefused` then."""
-    stopping: set[asyncio.Task[None]] = set()
+    stopped = asyncio.Event()
     connection = await session.connection()
     driver = (await connection.get_raw_connection()).driver_connection
-    loop = asyncio.get_running_loop()
 
-    def stop() -> None:
-        nonlocal timer
-        timer = loop.call_later(1.0, stop)  # a statement that begins just now is not interrupted
-        if connection.dialect.name == "sqlite" and driver is not None:
-            stopping.add(loop.create_task(driver.interrupt()))
+    async def stop() -> None:
+        """Interrupt what is asked, again and again: a statement may begin just then."""
+        await asyncio.sleep(LIMIT)
+        while driver is not None and connection.dialect.name == "sqlite":
+            stopped.set()
+            await driver.interrupt()
+            await asyncio.sleep(1)
 
     if connection.dialect.name == "postgresql":
         await session.execute(text(f"SET LOCAL statement_timeout = {int(LIMIT * 1000)}"))
-    timer = loop.call_later(LIMIT, stop)
+    stopping = asyncio.get_running_loop().create_task(stop(), name="limit of a search")
     try:
         yield
     except DBAPIError as error:
-        if stopping or getattr(error.orig, "sqlstate", "") == _CANCELLED:
+        if stopped.is_set() or getattr(error.orig, "sqlstate", "") == _CANCELLED:
             raise SearchRefused(TOO_SLOW) from None
         raise
     finally:
-        timer.cancel()
+        stopping.cancel()
