@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import ColumnElement, literal_column
 
 from sipgw.config.records import StoreOptions
-from sipgw.records.store import searching
+from sipgw.records.store import calls, searching
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import Searches, SearchRefused
 from sipgw.records.store.store import Store
@@ -53,7 +53,12 @@ def with_calls(folder: Path, look: Callable[[Store, Searches], Awaitable[None]])
         (CallFilter(cost_from=0, slower_than=0), ["slow", "dear", "cheap"]),
     ],
 )
-def test_calls_are_found_by_cost_and_slowest_answer(tmp_path: Path, wanted: CallFilter, found: list[str]) -> None:
+@pytest.mark.parametrize("few", [1, 500])
+def test_calls_are_found_by_cost_and_slowest_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: list[str], few: int
+) -> None:
+    monkeypatch.setattr(calls, "FEW", few)
+
     async def look(store: Store, searches: Searches) -> None:
         page = await searches.page(store, wanted, 50, "")
         assert [call["id"] for call in page.calls] == found
