@@ -17,6 +17,8 @@ TRIES_OF_ALL = 30
 """Further tries at once from all addresses where nobody has signed in; then one every `PAUSE_OF_ALL` seconds. The first
 try of an address within a minute is none of them."""
 PAUSE_OF_ALL = 2.0
+CELLS = 1 << 16
+"""So many that hardly anybody shares one with a stranger: one in a thousand while 60 of them try."""
 KNOWN = 1000
 """Addresses where somebody has signed in; the one that was used longest ago is forgotten."""
 
@@ -28,10 +30,10 @@ class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
 class SignInThrottle:
     """The tries of one way to sign in, by address."""
 
-    def __init__(self, busy: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, busy: Callable[[], bool] = lambda: False, key: bytes = b"") -> None:
         self._busy = busy
         """Whether strangers must leave what is left of the work of checking to known addresses."""
-        self._tries = Buckets(1 / PAUSE, TRIES, secrets.token_bytes(32))
+        self._tries = Buckets(1 / PAUSE, TRIES, key or secrets.token_bytes(32), CELLS)
         self._tries_of_all = Bucket(1 / PAUSE_OF_ALL, TRIES_OF_ALL)
         self._known: OrderedDict[str, None] = OrderedDict()
 

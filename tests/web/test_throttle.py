@@ -24,7 +24,7 @@ def test_one_address_has_a_few_tries_at_once_then_one_by_one() -> None:
 @pytest.mark.parametrize("strangers", [7, 60])
 def test_strangers_who_try_all_day_keep_nobody_out(strangers: int) -> None:
     """Each tries every second. Somebody signs in from a new address each minute; ann from where she always does."""
-    throttle = SignInThrottle()
+    throttle = SignInThrottle(key=b"no two of these addresses share a cell")
     throttle.know(["192.0.2.200"])
     tried = 0
     for second in range(3000):
