@@ -119,7 +119,7 @@ def inspect(installed: Installation) -> str:
     if not Path(where).is_relative_to(installed.venv):
         raise SystemExit(f"the package was imported from {where}")
     if not installed.file.name.endswith("-none-any.whl"):
-        installed.python("import media.fast._fast")
+        installed.python("from media.fast import why_not; raise SystemExit(why_not() or 0)")
         print("the extension loads", flush=True)
     return version
 

@@ -14,7 +14,7 @@ WHAT = (
     "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of", "nonces",
     "networks of addresses",
     "keys that were good", "signatures of callers", "certificates of signers", "fetches of certificates",
-    "mails of an hour",
+    "mails of an hour", "connections of browsers",
 )  # fmt: skip
 FULL: Counter[str] = Counter(dict.fromkeys(WHAT, 0))
 """Entries of `WHAT` that were dropped, or that replaced the oldest; shown from the start, because a rate begins at

@@ -16,6 +16,7 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
 from sipgw.web.authentication import Authentication
+from sipgw.web.throttle import TRIES, SignInThrottle, TooManyAttempts
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, pick_up
 
 
@@ -54,6 +55,13 @@ async def good_keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     for number in range(101):
         await auth._key(str(number))
     assert len(auth._known) == 100
+
+
+async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    throttle = SignInThrottle()
+    with pytest.raises(TooManyAttempts):
+        for _ in range(TRIES + 1):
+            throttle.take("192.0.2.1", 0.0)
 
 
 async def observers(folder: Path, patch: pytest.MonkeyPatch) -> Any:

@@ -44,7 +44,6 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
-from sipgw.web.authentication import TRIES, Authentication, TooManyAttempts
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
@@ -161,14 +160,6 @@ async def sessions(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert len(kept._all) == 1000
 
 
-async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    options = SimpleNamespace(session_idle=60, session_limit=60)
-    auth = Authentication(options, None)  # type: ignore[arg-type]
-    with pytest.raises(TooManyAttempts):
-        for _ in range(TRIES + 1):
-            auth.attempt("192.0.2.1")
-
-
 async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(placed, "MOST", 3)
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
@@ -260,9 +251,14 @@ BOUNDS = [
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),
     Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
     Bound("sipgw.config.embed:EmbedOptions", "calls of visitors", "web/test_embed.py::test_no_more_calls_at_once"),
+    Bound(
+        "sipgw.web.connections:PER_ADDRESS",
+        "connections of browsers",
+        "web/test_connections.py::test_one_address_has_a_share_of_the_connections",
+    ),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
-    Bound("sipgw.web.authentication:TRIES", "tries to sign in", tries),
+    Bound("sipgw.web.throttle:TRIES", "tries to sign in", fill_bounds.tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),

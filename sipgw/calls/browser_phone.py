@@ -1,6 +1,7 @@
 """Calls from the page ``/phone`` and from visitors of web sites, on a trunk named ``browser``; and operators who take
 over calls from a page."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -103,8 +104,8 @@ class BrowserPhone:
         if agent not in self._gateway.agents.all:
             raise CallUnavailable(404, "there is no such agent")
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
-        if self._gateway.admission.capacity.draining:
-            raise CallUnavailable(503, "the gateway stops")
+        if full := self._gateway.admission.capacity.full(asyncio.get_running_loop().time()):
+            raise CallUnavailable(503, full)
         services = self._gateway.dispatcher.services.snapshot()
         way, answer = await self._opened(call, read, who)
         number = VISITOR if visitor else who or TRUNK.name

@@ -37,18 +37,21 @@ def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]
 @web.command()
 def password(
     user: Annotated[str, typer.Option(help="Whose password.")] = ADMIN,
-    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "admin",
+    role: Annotated[
+        str | None, typer.Option(help="viewer, operator or admin; without it a user keeps the role.")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Set a password; makes the user if there is none of that name."""
+    """Set a password; makes the user if there is none of that name, which needs a role."""
     chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
 
-    async def change(accounts: Accounts) -> None:
-        await accounts.set_user(user, cast(Role, role), chosen)
-        await accounts.note(TERMINAL, "set a password", user, role)
+    async def change(accounts: Accounts) -> Role:
+        given = await accounts.set_user(user, cast(Role | None, role), chosen)
+        await accounts.note(TERMINAL, "set a password", user, given)
+        return given
 
-    _with_accounts(config, change)
-    typer.echo(f"{user} may sign in as {role}; from now on the dashboard is shown to nobody who has not signed in")
+    given = _with_accounts(config, change)
+    typer.echo(f"{user} may sign in as {given}; from now on the dashboard is shown to nobody who has not signed in")
 
 
 @web.command()
@@ -56,6 +59,33 @@ def users(config: ConfigFile = None) -> None:
     """Users of the dashboard."""
     for name, role in _with_accounts(config, Accounts.users).items():
         typer.echo(f"{name}  {role}")
+
+
+@web.command()
+def remove(user: Annotated[str, typer.Argument(help="Whose account.")], config: ConfigFile = None) -> None:
+    """Remove a user; their sessions end within a minute."""
+
+    async def leave(accounts: Accounts) -> None:
+        await accounts.remove_user(user)
+        await accounts.note(TERMINAL, "removed a user", user)
+
+    _with_accounts(config, leave)
+    typer.echo(f"{user} may not sign in any more")
+
+
+@web.command()
+def sign_out(
+    user: Annotated[str, typer.Argument(help="Whose sessions, as the audit log shows the name.")],
+    config: ConfigFile = None,
+) -> None:
+    """End all sessions of a user within a minute, also of one whom the identity provider vouched for."""
+
+    async def end(accounts: Accounts) -> int:
+        ended = await accounts.sign_out(user)
+        await accounts.note(TERMINAL, "ended sessions", user, str(ended))
+        return ended
+
+    typer.echo(f"sessions ended: {_with_accounts(config, end)}")
 
 
 @key.command("add")

@@ -36,10 +36,11 @@ class BrowserOptions:
     turn_user: str = ""
     """User name at those servers."""
     turn_password: str = field(default="", repr=False)
-    """Its password, by reference: ``"${TURN_PASSWORD}"``; every operator's browser learns it."""
+    """Its password, by reference: ``"${TURN_PASSWORD}"``; every operator's browser learns it. Not with ``[embed]``."""
     turn_secret: str = field(default="", repr=False)
     """Or the secret that we share with them, by reference (coturn: ``static-auth-secret``): then each call gets a
-    password of its own, good for 12 hours, and `turn_user` and `turn_password` are not needed."""
+    password of its own, good for 12 hours (a visitor's for the call only), and `turn_user` and `turn_password` are not
+    needed."""
 
     def __post_init__(self) -> None:
         if self.port_range and not 1024 <= self.port_range[0] < self.port_range[1] <= 65535:
@@ -63,13 +64,14 @@ class BrowserOptions:
         """What the process for browsers needs of it."""
         return Network(self.port_range, self.addresses, self.stun)
 
-    def ice_servers(self, who: str, now: float) -> list[dict[str, Any]]:
+    def ice_servers(self, who: str, now: float, life: float = TURN_LIFE) -> list[dict[str, Any]]:
         """What the browser of `who` needs at `now`, seconds since 1970: RTCIceServer of W3C's WebRTC.
 
-        A password of our own making is that of draft-uberti-behave-turn-rest, which coturn and others know.
+        A password of our own making is good for `life` seconds, and is that of draft-uberti-behave-turn-rest, which
+        coturn and others know.
         """
         user, password = self.turn_user, self.turn_password
         if self.turn_secret:
-            user = f"{int(now) + TURN_LIFE}:{who or 'sipgw'}"
+            user = f"{int(now + life)}:{who or 'sipgw'}"
             password = base64.b64encode(hmac.digest(self.turn_secret.encode(), user.encode(), "sha1")).decode()
         return [{"urls": list(self.turn), "username": user, "credential": password}] if self.turn else []

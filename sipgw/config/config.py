@@ -158,8 +158,7 @@ class GatewayConfig(AgentConfig):
             ("webhooks", [*(webhook.name for webhook in self.webhooks), "[mail]"]),
         ):
             _once(what, names)
-        if self.embed.origins and not self.browser.max_calls:
-            raise ValueError("[embed] needs calls from browsers: [browser] max_calls is 0")
+        self._check_embed()
         if self.alarms.mail_to and not self.mail.host:
             raise ValueError("[alarms] mail_to needs a server that takes mail: [mail] host")
         trunks = {trunk.name: trunk for trunk in self.trunks}
@@ -185,6 +184,14 @@ class GatewayConfig(AgentConfig):
                 check_no_emergency(number, where, countries or self.gate.countries, self._extensions(trunk))
             if trunk.proof == "digest" and trunk.name not in served:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
+
+    def _check_embed(self) -> None:
+        if self.embed.origins and not self.browser.max_calls:
+            raise ValueError("[embed] needs calls from browsers: [browser] max_calls is 0")
+        if self.embed.origins and self.browser.turn_password:
+            raise ValueError(
+                "[embed] gives every visitor what [browser] turn needs: use turn_secret instead of turn_password"
+            )
 
     def _check_verdicts(self) -> None:
         """Raises `ValueError` for a rule that asks for a verdict which nobody gives."""

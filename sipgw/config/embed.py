@@ -24,9 +24,13 @@ class EmbedOptions:
     max_calls: Annotated[int, Interval(ge=1, le=1000)] = 2
     """Calls of all visitors at the same time. They count as calls of ``[browser]``, too."""
     calls_per_hour: Annotated[int, Interval(ge=1, le=1000)] = 6
-    """Calls of one visitor, by address, within an hour."""
+    """Calls of one visitor, by address, within any hour."""
     calls_per_day: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
-    """Calls of all visitors within a day."""
+    """Calls of all visitors within any 24 hours, at all gateways of one database."""
+    at_once_per_visitor: Annotated[int, Interval(ge=1, le=1000)] = 1
+    """Calls of one visitor, by address, at the same time."""
+    max_duration: Annotated[float, Interval(ge=10, le=86400)] = 600.0
+    """Seconds after which a visitor's call is ended."""
 
     def __post_init__(self) -> None:
         for origin in self.origins:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from annotated_types import MaxLen
+from annotated_types import Gt, MaxLen
 
 from sipgw.config.networks import is_loopback
 
@@ -54,6 +54,9 @@ class OidcOptions:
     admins: tuple[str, ...] = ()
     """Groups whose members also see the configuration and the audit log. The highest role of a user counts."""
 
+    session_limit: Annotated[float, Gt(0)] = 8 * 3600
+    """Seconds after which they must sign in again, with the groups that they have then."""
+
     def __post_init__(self) -> None:
         if not self.issuer:
             return
@@ -76,6 +79,10 @@ class OidcOptions:
     def redirect_uri(self) -> str:
         """Where the provider sends browsers back to."""
         return f"{self.url.rstrip('/')}/sign-in/oidc/callback"
+
+    def with_role(self, groups: frozenset[str]) -> tuple[str, ...]:
+        """Those of `groups` that have a role."""
+        return tuple(sorted(groups.intersection(self.viewers + self.operators + self.admins)))
 
     def role(self, groups: frozenset[str]) -> Literal["viewer", "operator", "admin"] | None:
         """The highest role of a member of `groups`; None for nobody of ours."""

@@ -26,6 +26,8 @@ class WebOptions:
     names: tuple[str, ...] = ()
     """Host names under which browsers reach it, besides ``localhost`` and addresses: ``["phone.example.com"]``. With
     one, people must sign in: whatever leads there may lead from anywhere."""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses of the TLS proxies in front of it: their ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
     password: str = field(default="", repr=False)
     """Password of the user ``admin``; with one, people sign in on loopback too. Filled in by ``SIPGW_WEB_PASSWORD``."""
     session_idle: Annotated[float, Gt(0)] = 12 * 3600
@@ -38,6 +40,11 @@ class WebOptions:
     def __post_init__(self) -> None:
         if self.password and len(self.password) < 8:
             raise ValueError("password must have at least 8 characters")
+        for proxy in self.proxies:
+            try:
+                ipaddress.ip_address(proxy)
+            except ValueError:
+                raise ValueError(f"proxies: {proxy!r} is no IP address") from None
         if self.oidc.issuer and not self._serves(urlsplit(self.oidc.url).hostname or ""):
             raise ValueError("oidc: the host of url must be in names, or requests for it are refused")
 

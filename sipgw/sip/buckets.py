@@ -62,6 +62,10 @@ class Buckets:
         """Whether the source `who` has no token left."""
         return self._left[self._filled(who, now)] < 1
 
+    def full(self, who: str, now: float) -> bool:
+        """Whether the source `who` has all its tokens."""
+        return self._left[self._filled(who, now)] >= self._burst
+
     def _filled(self, who: str, now: float) -> int:
         digest = hashlib.blake2b(who.encode("utf-8", "replace"), digest_size=8, key=self._key).digest()
         cell = int.from_bytes(digest, "big") % len(self._left)

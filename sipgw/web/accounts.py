@@ -14,12 +14,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.records.store.store import Store
 from sipgw.web.principal import ROLES, SCOPES, Role
-from sipgw.web.sessions import Session
+from sipgw.web.refusals import Refusals
+from sipgw.web.sessions import Session, Vouched
 from sipgw.web.tables import ApiKey, AuditEntry, SessionRecord, User
 
 log = structlog.get_logger()
@@ -29,7 +31,10 @@ LEAST = 8
 """Characters of a password."""
 MOST = 200
 KEPT = 100_000
-"""Lines of the audit log."""
+"""Lines of the audit log, without refused sign-ins."""
+REFUSED_KEPT = 10_000
+"""Lines of refused sign-ins in it."""
+SIGNED_IN, REFUSED = "signed in", "was not let in"
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
 _HASHER = PasswordHasher()
@@ -49,56 +54,91 @@ class Key:
     name: str
     scopes: frozenset[str]
 
+    @property
+    def who(self) -> str:
+        """Its name in the audit log, and where calls are told apart by who placed them; no two keys have the same."""
+        return f"key:{self.name[:46]}:{self.id}" if self.id else f"key:{self.name}"
+
 
 class Accounts:
     """Users, sessions, keys and audit entries."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._refusals = Refusals()
 
     async def users(self) -> dict[str, str]:
         """Everybody's role by name."""
         async with self._store.read() as session:
             return {user.name: user.role for user in await session.scalars(select(User).order_by(User.name))}
 
-    async def set_user(self, name: str, role: Role, password: str) -> None:
-        """Make or change a user, which ends their sessions. Raises `AccountError`."""
+    async def set_user(self, name: str, role: Role | None, password: str) -> Role:
+        """Make or change a user, which ends their sessions; returns their role, which stays without a new one.
+
+        Raises `AccountError`.
+        """
         if not _NAME.fullmatch(name):
             raise AccountError("a name has 1 to 64 letters, digits and . _ @ + -")
-        if role not in ROLES:
+        if role is not None and role not in ROLES:
             raise AccountError(f"roles are {', '.join(ROLES)}")
         if not LEAST <= len(password) <= MOST:
             raise AccountError(f"a password has {LEAST} to {MOST} characters")
         hashed = await SIGN_IN.run(_HASHER.hash, password)
         async with self._store.write() as session:
-            await session.merge(User(name=name, role=role, password=hashed))
+            user = await session.get(User, name)
+            given = role or _known_role(user.role if user else "admin" if name == ADMIN else "")
+            if given is None:
+                raise AccountError(f"{name!r} is new: say which role, {', '.join(ROLES)}")
+            await session.merge(User(name=name, role=given, password=hashed))
             await session.execute(delete(SessionRecord).where(SessionRecord.name == name))
+        return given
+
+    async def remove_user(self, name: str) -> None:
+        """Remove a user, which ends their sessions. Raises `AccountError`."""
+        async with self._store.write() as session:
+            if (found := await session.get(User, name)) is None:
+                raise AccountError(f"there is no user {name!r}")
+            if await session.scalar(select(func.count()).select_from(User)) == 1:
+                raise AccountError(f"{name!r} is the only user; without one, a dashboard on loopback is open to all")
+            await session.delete(found)
+            await session.execute(delete(SessionRecord).where(SessionRecord.name == name))
+
+    async def sign_out(self, name: str) -> int:
+        """End all sessions of `name`, at every gateway within a minute; returns how many."""
+        async with self._store.write() as session:
+            ended = await session.execute(delete(SessionRecord).where(SessionRecord.name == name))
+            return int(getattr(ended, "rowcount", 0))
 
     async def check(self, name: str, password: str) -> Role | None:
         """The role of a user whose password this is, or None."""
         async with self._store.read() as session:
             user = await session.get(User, name[:64])
         right = await SIGN_IN.run(_matches, user.password if user else "", password[:MOST])
-        return next((role for role in ROLES if user and right and role == user.role), None)
+        return _known_role(user.role) if user and right else None
 
-    async def sessions(self, idle: float, limit: float) -> list[Session]:
-        """The valid sessions, the least recently used first; others are deleted."""
+    async def expire(self, idle: float, limit: float) -> None:
+        """Delete the sessions that are over."""
         now = datetime.now(UTC).timestamp()
         async with self._store.write() as session:
             old = or_(SessionRecord.used < now - idle, SessionRecord.began < now - limit)
             await session.execute(delete(SessionRecord).where(old))
-            found = await session.scalars(select(SessionRecord).order_by(SessionRecord.used))
-            return [
-                Session(one.name, role, one.csrf, one.began, one.used, one.token)
-                for one in found
-                for role in ROLES
-                if role == one.role
-            ]
+
+    async def session(self, token: str) -> Session | None:
+        """The session whose token has this digest."""
+        async with self._store.read() as database:
+            found = await database.scalar(select(SessionRecord).where(SessionRecord.token == token))
+        role = _known_role(found.role) if found else None
+        if found is None or role is None:
+            return None
+        vouched = Vouched(found.issuer, found.subject, tuple(found.groups)) if found.issuer else None
+        return Session(found.name, role, found.csrf, found.began, found.used, found.token, vouched=vouched)
 
     async def begin(self, session: Session) -> None:
         """Keep a new session."""
+        kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token")}
+        if (known := session.vouched) is not None:
+            kept |= {"issuer": known.issuer, "subject": known.subject, "groups": list(known.groups)}
         async with self._store.write() as database:
-            kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token")}
             database.add(SessionRecord(**kept))
 
     async def keep(self, session: Session) -> bool:
@@ -111,10 +151,10 @@ class Accounts:
             log.warning("session not kept", cause=str(error).splitlines()[0])
             return True
 
-    async def end(self, session: Session) -> None:
-        """Erase a session."""
+    async def end(self, token: str) -> None:
+        """Erase the session whose token has this digest."""
         async with self._store.write() as database:
-            await database.execute(delete(SessionRecord).where(SessionRecord.csrf == session.csrf))
+            await database.execute(delete(SessionRecord).where(SessionRecord.token == token))
 
     async def add_key(self, name: str, scopes: Collection[str]) -> str:
         """Create a key. Only this method returns it. Raises `AccountError`."""
@@ -166,9 +206,24 @@ class Accounts:
                 session.add(deed)
                 await session.flush()
                 if deed.id % 1000 == 0:
-                    await session.execute(delete(AuditEntry).where(AuditEntry.id <= deed.id - KEPT))
+                    await _shorten(session)
         except SQLAlchemyError as error:
             log.warning("audit not kept", cause=str(error).splitlines()[0])
+
+    async def refused(self, who: str, address: str, detail: str = "") -> None:
+        """Write a refused sign-in into the audit log; many from one address become few lines."""
+        more = self._refusals.line(address, datetime.now(UTC).timestamp())
+        if more is None:
+            log.info("audit", who=who, action=REFUSED, address=address)
+        else:
+            await self.note(who, REFUSED, detail="; ".join(filter(None, (more, detail))), address=address)
+
+    async def known_addresses(self, most: int) -> list[str]:
+        """The addresses from which somebody has signed in, the latest last."""
+        entry = AuditEntry
+        latest = select(entry.address).where(entry.action == SIGNED_IN).group_by(entry.address)
+        async with self._store.read() as session:
+            return list(await session.scalars(latest.order_by(func.max(entry.id).desc()).limit(most)))[::-1]
 
     async def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         """What was done last, newest first."""
@@ -185,6 +240,20 @@ class Accounts:
         """Whether there is no user yet."""
         async with self._store.read() as session:
             return not await session.scalar(select(func.count()).select_from(User))
+
+
+async def _shorten(session: AsyncSession) -> None:
+    """Delete the oldest lines of the audit log; those of strangers take no place of the others."""
+    for kind, most in ((AuditEntry.action == REFUSED, REFUSED_KEPT), (AuditEntry.action != REFUSED, KEPT)):
+        last = await session.scalar(
+            select(AuditEntry.id).where(kind).order_by(AuditEntry.id.desc()).offset(most).limit(1)
+        )
+        if last is not None:
+            await session.execute(delete(AuditEntry).where(kind, AuditEntry.id <= last))
+
+
+def _known_role(name: str) -> Role | None:
+    return next((role for role in ROLES if role == name), None)
 
 
 @functools.cache

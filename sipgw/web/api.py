@@ -15,6 +15,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
 from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.searching import SearchRefused
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
@@ -24,6 +25,7 @@ from sipgw.web.state import App, Here
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
+LONGEST_KEY = 200
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
 
 
@@ -66,16 +68,20 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
     try:
-        found = await app.gateway.store.page(wanted, search.limit, search.after)
+        found = await app.searches.page(app.gateway.store, wanted, search.limit, search.after)
     except ValueError as error:
         raise HTTPException(404, str(error)) from None
+    except SearchRefused as reason:
+        raise HTTPException(503, str(reason), {"Retry-After": "5"}) from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
 
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
     """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one call."""
-    key, call = request.headers.get(KEY, "")[:200], secrets.token_hex(12)
+    key, call = request.headers.get(KEY, ""), secrets.token_hex(12)
+    if len(key) > LONGEST_KEY:
+        raise HTTPException(400, f"{KEY} has more than {LONGEST_KEY} characters")
     placed = PlacedCalls(app.gateway.store)
     if key and (before := await placed.claim(who.name, key, call)):
         return models.Placed(id=before)

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from agent.pool import PoolFullError
 from sipgw import __version__
@@ -41,6 +42,8 @@ from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
 from sipgw.web.state import FOLDER, App, GatewayView, Page, page, templates
 from sipgw.web.transcript import Transcripts
+from sipgw.web.visitors import Visitors
+from sipgw.web.visits import Visits
 
 log = structlog.get_logger()
 
@@ -83,7 +86,8 @@ def application(
         Provider(options.oidc) if options.oidc.issuer else None,
     )
     made.state.phone = BrowserPhone(gateway)
-    made.state.visitors = embed.Visitors(gateway.config.embed, made.state.phone)
+    visits = Visits(gateway.store, gateway.config.embed)
+    made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     if options.oidc.issuer:
@@ -91,7 +95,7 @@ def application(
 
         made.include_router(oidc_sign_in.router, include_in_schema=False)
     made.include_router(api.router)
-    made.mount("/static", StaticFiles(directory=FOLDER / "static"))
+    made.mount("/static", GZipMiddleware(StaticFiles(directory=FOLDER / "static"), minimum_size=1000))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)

@@ -10,20 +10,14 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.bounds import FULL
-from sipgw.config.networks import site
 from sipgw.config.web import WebOptions
-from sipgw.sip.buckets import Bucket, Buckets
-from sipgw.web.accounts import ADMIN, Accounts, Key
+from sipgw.web.accounts import ADMIN, SIGN_IN, SIGNED_IN, Accounts, Key
 from sipgw.web.principal import ALL, NOBODY, Principal, Role
-from sipgw.web.sessions import Sessions
+from sipgw.web.sessions import Session, Sessions, Vouched, digest
+from sipgw.web.throttle import KNOWN, SignInThrottle
 
-TRIES = 5
-"""Sign-ins at once from one address; then one every `PAUSE` seconds."""
-PAUSE = 12.0
-TRIES_OF_ALL = 30
-"""Sign-ins at once from all addresses; then one every two seconds. A hash costs 50 ms of a core."""
-
-
+STRANGERS_WAIT = 8
+"""Passwords that are being checked, from which on only those from known addresses are. A hash costs 50 ms of a core."""
 KEEP_EVERY = 60.0
 """Seconds after which the use of a session is stored, and its end elsewhere is noticed."""
 
@@ -38,10 +32,6 @@ COMMANDS = frozenset(("calls:place", "calls:read", "calls:control"))
 """Scopes of commands on this machine with their key."""
 BY_PROVIDER = "oidc:"
 """How the names of people begin whom the identity provider vouches for; no local user has such a name."""
-
-
-class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
-    """Too many sign-in attempts; later attempts may succeed."""
 
 
 class Authentication:
@@ -61,8 +51,8 @@ class Authentication:
         self._here = Principal("you", "admin", secrets.token_urlsafe(32), ALL, signed_in=False)
         self._known: dict[str, tuple[Key, float]] = {}
         """Keys and the times of their last successful check, for use while the database does not answer."""
-        self._tries = Buckets(1 / PAUSE, TRIES, secrets.token_bytes(32))
-        self._tries_of_all = Bucket(0.5, TRIES_OF_ALL)
+        self.passwords = SignInThrottle(lambda: SIGN_IN.queued >= STRANGERS_WAIT)
+        self.by_provider = SignInThrottle()
 
     async def prepare(self) -> None:
         """Store the configured password, check whether the first password is still to be set, and load the sessions."""
@@ -75,9 +65,10 @@ class Authentication:
                 await accounts.set_user(ADMIN, "admin", options.password)
         elif await accounts.empty():
             self.setup = secrets.token_urlsafe(24)
-        kept = await accounts.sessions(options.session_idle, options.session_limit)
-        by_provider = bool(options.oidc.issuer)  # once it is off, its users are out
-        self.sessions.restore(one for one in kept if by_provider or not one.name.startswith(BY_PROVIDER))
+        await accounts.expire(options.session_idle, options.session_limit)
+        known = await accounts.known_addresses(KNOWN)
+        self.passwords.know(known)
+        self.by_provider.know(known)
 
     async def is_open(self) -> bool:
         """Whether no sign-in is needed: the configuration does not require it, and no password is stored.
@@ -90,24 +81,42 @@ class Authentication:
             self._looked = _now()
         return self._open
 
+    def secure(self, *, local: bool) -> bool:
+        """Whether browsers reach us under https, as the identity provider knows us; `local`: not those here."""
+        return not local and self._options.oidc.url.startswith("https:")
+
     async def who(self, cookie: str, authorization: str) -> Principal:
         """The sender of a request. Raises `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
             found = await self._key(key.strip())
-            return Principal(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY
+            return Principal(found.who, "nobody", "", found.scopes) if found else NOBODY
         if await self.is_open():
             return self._here
-        now = _today()
-        session = self.sessions.find(cookie, now) if cookie else None
-        if session is None:
-            return NOBODY
-        if now - session.kept >= KEEP_EVERY:
+        session = await self._session(cookie, _today()) if cookie else None
+        role = self._role(session) if session else None
+        return Principal.signed(session.name, role, session.csrf) if session and role else NOBODY
+
+    async def _session(self, cookie: str, now: float) -> Session | None:
+        """The session of a cookie. One that began at another gateway, or before a restart, is in the database."""
+        session = self.sessions.find(cookie, now)
+        if session is None and not self.sessions.over(cookie) and (kept := await self.accounts.session(digest(cookie))):
+            self.sessions.add(kept)
+            session = self.sessions.find(cookie, now)
+        if session is not None and now - session.kept >= KEEP_EVERY:
             session.kept = now
             if not await self.accounts.keep(session):
                 self.sessions.end(session)
-                return NOBODY
-        return Principal.signed(session.name, session.role, session.csrf)
+                return None
+        return session
+
+    def _role(self, session: Session) -> Role | None:
+        """The role now: that of somebody whom a provider vouched for is as the configuration has it today."""
+        if session.vouched is None:
+            return session.role
+        oidc, age = self._options.oidc, _today() - session.began
+        same = session.vouched.issuer == oidc.issuer and age <= oidc.session_limit
+        return oidc.role(frozenset(session.vouched.groups)) if same else None
 
     async def _key(self, text: str) -> Key | None:
         """The API key with this secret, or None. Known keys work also while the database does not answer."""
@@ -129,44 +138,39 @@ class Authentication:
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Return the cookie token of the user with that password, or None. Raises `TooManyAttempts`."""
-        self.attempt(address)
+        self.passwords.take(address, _now())
         role = await self.accounts.check(name, password)
-        await self.accounts.note(name, "signed in" if role else "was not let in", address=address)
-        return await self.enter(name, role) if role else None
+        if role is None:
+            await self.accounts.refused(name, address)
+            return None
+        self.passwords.succeeded(address, _now())
+        await self.accounts.note(name, SIGNED_IN, address=address)
+        return await self.enter(name, role)
 
     async def sign_out(self, cookie: str) -> None:
-        """End a session."""
-        if session := self.sessions.close(cookie):
-            await self.accounts.end(session)
+        """End a session. Raises `SQLAlchemyError`: then it is over here, but would be back after a restart."""
+        self.sessions.close(cookie)
+        await self.accounts.end(digest(cookie))
 
     async def set_up(self, token: str, password: str, address: str) -> str | None:
         """Set the first password, once; returns the token for the cookie, or None if `token` is not the right one.
 
         Raises `TooManyAttempts`, `sipgw.web.accounts.AccountError`.
         """
-        self.attempt(address)
+        self.passwords.take(address, _now())
         if not self.setup or not hmac.compare_digest(self.setup.encode(), token.encode()):
             return None
         await self.accounts.set_user(ADMIN, "admin", password)
         self.setup = ""
+        self.passwords.succeeded(address, _now())
         await self.accounts.note(ADMIN, "set the first password", address=address)
         return await self.enter(ADMIN, "admin")
 
-    async def enter(self, name: str, role: Role) -> str:
+    async def enter(self, name: str, role: Role, vouched: Vouched | None = None) -> str:
         """Begin a session of somebody who has proven to be `name`; returns the token for the cookie."""
-        session, token = self.sessions.open(name, role, _today())
+        session, token = self.sessions.open(name, role, _today(), vouched)
         await self.accounts.begin(session)
         return token
-
-    def attempt(self, address: str) -> None:
-        """Count an attempt to sign in from `address`. Raises `TooManyAttempts`."""
-        try:
-            who = site(address)
-        except ValueError:
-            who = address
-        if not self._tries.take(who, _now()) or not self._tries_of_all.take(_now()):
-            FULL["tries to sign in"] += 1
-            raise TooManyAttempts
 
 
 def _now() -> float:

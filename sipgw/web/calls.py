@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.records.store.calls import CallFilter, RecordPage
+from sipgw.records.store.searching import SearchRefused
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page
 from sipgw.web.trouble import CallFaults, broken, faults_of, judged
@@ -50,11 +51,14 @@ class CallSearchForm(BaseModel):
     direction: Literal["", "in", "out"] = ""
     ending: str = Field("", max_length=64)
     bad: Literal["", "1"] = ""
+    cost_from: float | None = Field(None, ge=0, le=1e9)
+    slower_than: float | None = Field(None, ge=0, le=3600)
+    """Seconds."""
     since: date | None = None
     until: date | None = None
     after: str = Field("", max_length=500)
 
-    @field_validator("since", "until", mode="before")
+    @field_validator("since", "until", "cost_from", "slower_than", mode="before")
     @classmethod
     def _empty(cls, value: object) -> object:
         return value or None
@@ -62,7 +66,9 @@ class CallSearchForm(BaseModel):
     @property
     def more(self) -> bool:
         """Whether one of the rarer fields is filled in."""
-        return any((self.trunk, self.agent, self.direction, self.ending, self.since, self.until))
+        return any((self.trunk, self.agent, self.direction, self.ending, self.since, self.until)) or (
+            self.cost_from is not None or self.slower_than is not None
+        )
 
     def wanted(self) -> CallFilter:
         """What the store is asked for."""
@@ -71,7 +77,8 @@ class CallSearchForm(BaseModel):
             until=_midnight(self.until + timedelta(days=1)) if self.until else None,
             number=self.number.strip(), words=self.words.strip(), trunk=self.trunk, agent=self.agent,
             direction=self.direction, ending=self.ending, ended=True,
-            bad=bool(self.bad),
+            bad=bool(self.bad), cost_from=self.cost_from,
+            slower_than=None if self.slower_than is None else round(self.slower_than * 1000),
         )  # fmt: skip
 
     def link(self, after: str) -> str:
@@ -85,10 +92,10 @@ async def calls(request: Request, app: Here, _who: ViewerRole, search: Annotated
     """The page."""
     problem, found, faults = "", RecordPage((), ""), dict[str, CallFaults]()
     try:
-        found = await app.gateway.store.page(search.wanted(), ROWS, search.after)
+        found = await app.searches.page(app.gateway.store, search.wanted(), ROWS, search.after)
         async with app.gateway.store.read() as session:
             faults = await faults_of(session, [call["id"] for call in found.calls])
-    except (ValueError, OverflowError) as error:
+    except (SearchRefused, ValueError, OverflowError) as error:
         problem = str(error)
     except SQLAlchemyError:
         problem = "The database does not answer. Calls go on; their records are written when it is back."

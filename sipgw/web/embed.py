@@ -6,9 +6,6 @@ program needs no page, so the number of calls is limited here, whoever asks, and
 caller.
 """
 
-import asyncio
-import secrets
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
@@ -16,12 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from sipgw.bounds import FULL
-from sipgw.calls.browser_phone import VISITOR, BrowserPhone, CallUnavailable, PendingCall
-from sipgw.config.embed import EmbedOptions
-from sipgw.config.networks import site
-from sipgw.policy.inbound.limits import Caller
-from sipgw.sip.buckets import Bucket, Buckets
+from sipgw.calls.browser_phone import VISITOR, CallUnavailable
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
 from sipgw.sip.uri import is_address
@@ -29,67 +21,12 @@ from sipgw.web.security import POLICY
 from sipgw.web.sign_in import address
 from sipgw.web.state import FOLDER, Here, page
 from sipgw.web.transcript import words
+from sipgw.web.visitors import SESSION_LIFE, NoSession, TooManyCalls, Visitors
 
-HOUR, DAY = 3600, 86400
 UNKNOWN = "0.0.0.0"
 """Counts as the address of all visitors whose proxy does not tell one."""
 KINDS = ("caller", "agent", "interrupted", "answered", "ended")
 """What visitors are told of their call: no names of tools, no causes of faults."""
-
-
-class TooManyCalls(Exception):  # noqa: N818  a state, not a fault
-    """The limits of ``[embed]`` allow no more calls now."""
-
-
-@dataclass
-class _Visit:
-    call: str = ""
-    """Empty while it is being placed."""
-    followed: bool = False
-
-
-class Visitors:
-    """The calls of all visitors, each by a key that only its page has."""
-
-    def __init__(self, options: EmbedOptions, phone: BrowserPhone) -> None:
-        self.options = options
-        self.phone = phone
-        self._visits: dict[str, _Visit] = {}
-        self._hourly = Buckets(options.calls_per_hour / HOUR, options.calls_per_hour, secrets.token_bytes(32))
-        self._daily = Bucket(options.calls_per_day / DAY, options.calls_per_day)
-
-    async def place(self, offer: str, host: str) -> tuple[str, PendingCall]:
-        """Let the agent take the call of a visitor at `host`; returns its key, too.
-
-        Raises `TooManyCalls`, `NotAcceptable` or `CallUnavailable`.
-        """
-        now = asyncio.get_running_loop().time()
-        self._visits = {key: one for key, one in self._visits.items() if not one.call or self._goes_on(key, one)}
-        if (
-            len(self._visits) >= self.options.max_calls
-            or self._daily.wait(now)
-            or not self._hourly.take(site(host), now)
-        ):
-            FULL["calls of visitors"] += 1
-            raise TooManyCalls
-        self._daily.take(now)
-        key = secrets.token_urlsafe(24)
-        visit = self._visits[key] = _Visit()
-        try:
-            placed = await self.phone.place(offer, self.options.agent, key, Caller("", self.options.agent, host))
-        except BaseException:
-            del self._visits[key]
-            raise
-        visit.call = placed.call
-        return key, placed
-
-    def visit(self, call: str, key: str) -> _Visit | None:
-        """The call that goes on, if `key` is its key."""
-        found = self._visits.get(key)
-        return found if found and found.call == call and self._goes_on(key, found) else None
-
-    def _goes_on(self, key: str, visit: _Visit) -> bool:
-        return self.phone.owned(visit.call, key)
 
 
 def _visitors(request: HTTPConnection) -> Visitors:
@@ -102,6 +39,11 @@ def _visitors(request: HTTPConnection) -> Visitors:
 router = APIRouter(dependencies=[Depends(_visitors)])
 There = Annotated[Visitors, Depends(_visitors)]
 Key = Annotated[str, Header(alias="X-Call-Key", max_length=64)]
+
+
+def _here(request: Request) -> str:
+    host = address(request)
+    return host if is_address(host) else UNKNOWN
 
 
 class VisitorCallRequest(BaseModel):
@@ -122,50 +64,66 @@ async def script() -> Response:
 async def frame(request: Request, visitors: There) -> Response:
     """The page in the frame."""
     options = visitors.options
-    found = page(request, "embed.html", label=options.label, notice=options.notice, missing=visitors.phone.missing)
+    found = page(request, "embed.html", label=options.label, notice=options.notice, possible=not visitors.phone.missing)
     policy = POLICY.format(nonce=request.scope["nonce"])
     sites = f"frame-ancestors {' '.join(options.origins)}"
     found.headers["Content-Security-Policy"] = policy.replace("frame-ancestors 'none'", sites)
     return found
 
 
-@router.get("/embed/ice")
-async def ice(app: Here) -> Response:
-    """ICE servers; see `sipgw.config.browser.BrowserOptions.turn`."""
-    servers = app.gateway.config.browser.ice_servers(VISITOR, app.overviews.now().timestamp())
-    return JSONResponse({"iceServers": servers}, headers={"Cache-Control": "no-store"})
+@router.post("/embed/sessions", status_code=201)
+async def open_session(request: Request, app: Here, visitors: There) -> JSONResponse:
+    """Begin a visit: the key of the call that must follow within a minute, and the ICE servers for it.
+
+    Credentials of TURN servers are given to nobody else, and are good for this call only; see
+    `sipgw.config.browser.BrowserOptions.turn`.
+    """
+    try:
+        key = visitors.open(_here(request))
+    except TooManyCalls:
+        raise _too_many() from None
+    life = SESSION_LIFE + visitors.options.max_duration
+    servers = app.gateway.config.browser.ice_servers(VISITOR, app.overviews.now().timestamp(), life)
+    return JSONResponse({"key": key, "iceServers": servers}, 201)
 
 
 @router.post("/embed/calls", status_code=201)
-async def place(request: Request, call_request: VisitorCallRequest, visitors: There) -> dict[str, Any]:
-    """Begin a call; the browser gets the SDP answer, and the key of its call."""
-    host = address(request)
+async def place(call_request: VisitorCallRequest, visitors: There, key: Key = "") -> dict[str, Any]:
+    """Begin the call of a session; the browser gets the SDP answer."""
     try:
-        key, placed = await visitors.place(call_request.sdp, host if is_address(host) else UNKNOWN)
+        placed = await visitors.place(call_request.sdp, key)
+    except NoSession:
+        raise HTTPException(403, "This visit is over. Begin again.") from None
     except TooManyCalls:
-        raise HTTPException(429, "Too many calls.", {"Retry-After": "60"}) from None
+        raise _too_many() from None
     except NotAcceptable as error:
         raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
     except CallUnavailable:  # the reason is for the owner: the page ``/phone`` tells it
         raise HTTPException(503, "No call is possible now.", {"Retry-After": "60"}) from None
-    return {"call": placed.call, "sdp": placed.answer, "key": key}
+    return {"call": placed.call, "sdp": placed.answer}
+
+
+def _too_many() -> HTTPException:
+    return HTTPException(429, "Too many calls.", {"Retry-After": "60"})
 
 
 @router.delete("/embed/calls/{call}", status_code=204)
 async def hang_up(call: str, visitors: There, key: Key = "") -> None:
     """End the visitor's own call; what is over or not theirs stays so."""
-    if visitors.visit(call, key):
+    if visitors.session(call, key):
         await visitors.phone.hang_up(call, key)
 
 
 @router.get("/embed/calls/{call}/events")
 async def call_events(call: str, app: Here, visitors: There, key: Key = "") -> Response:
-    """Server-sent events ``word``, once: the words of both sides in the visitor's own call, and its end."""
-    visit = visitors.visit(call, key)
-    if visit is None or visit.followed:
+    """Server-sent events ``word``: the words of both sides in the visitor's own call, and its end."""
+    session = visitors.session(call, key)
+    if session is None or session.followed:
         raise HTTPException(404, "there is no such call of yours")
-    visit.followed = True
-    return StreamingResponse(words(app.gateway.watchers, call, shown=for_visitors), media_type="text/event-stream")
+    session.followed = True
+    going, longest = lambda: visitors.session(call, key) is not None, visitors.options.max_duration
+    events = words(app.gateway.watchers, call, going, shown=for_visitors, at_most=longest)
+    return StreamingResponse(events, media_type="text/event-stream")
 
 
 def for_visitors(message: dict[str, Any]) -> dict[str, Any] | None:

@@ -123,6 +123,7 @@ class CallSummary(BaseModel):
     cause: str = Field(description="a sentence for people")
     again: datetime | None = Field(None, description="when the gate lets a call out that it has not let out now")
     cost: float | None
+    slowest_ms: int | None = Field(None, description="milliseconds of the slowest answer")
     costs: dict[str, Any] | None = Field(None, description="its parts; `estimated` names what has an unchecked price")
 
 
@@ -313,5 +314,7 @@ class Search(Given):
     direction: Literal["", "in", "out"] = ""
     ending: str = Field("", max_length=64)
     words: str = Field("", max_length=200, description="something that was said")
+    cost_from: float | None = Field(None, ge=0, le=1e9, description="that cost at least this")
+    slower_than: int | None = Field(None, ge=0, le=3_600_000, description="with an answer of at least so many ms")
     limit: int = Field(50, ge=1, le=200)
     after: str = Field("", max_length=500, pattern="^[A-Za-z0-9_=-]*$", description="`next` of the page before")

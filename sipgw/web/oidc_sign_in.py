@@ -1,5 +1,6 @@
 """The two addresses of a sign-in by an identity provider: its beginning, and the way back."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -7,13 +8,16 @@ import structlog
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from sipgw.web.authentication import BY_PROVIDER, TooManyAttempts
+from sipgw.web.accounts import SIGNED_IN
+from sipgw.web.authentication import BY_PROVIDER
 from sipgw.web.oidc.flow import COOKIE, PATH, Flow, over
 from sipgw.web.oidc.identity import Identity, UnknownKey, Untrusted, identify
 from sipgw.web.oidc.provider import ERRORS, OidcError, Provider
 from sipgw.web.security import session_cookie
+from sipgw.web.sessions import Vouched
 from sipgw.web.sign_in import SLOWLY, address, inside, sign_in_page
 from sipgw.web.state import App, Here, page
+from sipgw.web.throttle import TooManyAttempts
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -53,7 +57,7 @@ async def callback(
         made: Response = sign_in_page(request, where, NOT_YOURS.format(url=url), 400)
     else:
         try:
-            app.auth.attempt(address(request))
+            app.auth.by_provider.take(address(request), _now())
             if error:
                 known = error if error in ERRORS else "an error"
                 raise OidcError(f"it sends {known} instead of a code", "refused")
@@ -64,7 +68,7 @@ async def callback(
             log.warning("nobody signed in by the identity provider", cause=str(refusal), address=address(request))
             away = isinstance(refusal, OidcError) and refusal.fault != "refused"
             problem = AWAY if away else "The sign-in by the identity provider failed. Begin again."
-            await app.auth.accounts.note(BY_PROVIDER, "was not let in", detail=str(refusal), address=address(request))
+            await app.auth.accounts.refused(BY_PROVIDER, address(request), str(refusal))
             made = sign_in_page(request, where, problem, 503 if away else 401)
     made.headers.append("Set-Cookie", over(url))
     return made
@@ -86,16 +90,18 @@ async def _identity(provider: Provider, code: str, iss: str, flow: Flow) -> Iden
 
 async def _enter(request: Request, app: App, who: Identity, where: str) -> Response:
     options = _provider(app).options
-    role, name, came = options.role(who.groups), f"{BY_PROVIDER}{who.name}", address(request)
+    role, name, came = options.role(who.groups), f"{BY_PROVIDER}{who.handle}", address(request)
     detail = f"{who.subject} of {options.issuer}"
     if role is None:
-        await app.auth.accounts.note(name, "was not let in", detail=f"no group with a role: {detail}", address=came)
+        await app.auth.accounts.refused(name, came, f"no group with a role: {detail}")
         return sign_in_page(request, where, NO_ROLE, 403)
-    token = await app.auth.enter(name, role)
-    await app.auth.accounts.note(name, "signed in", role, detail, came)
+    app.auth.by_provider.succeeded(came, _now())
+    vouched = Vouched(options.issuer, who.subject, options.with_role(who.groups))
+    token = await app.auth.enter(name, role, vouched)
+    await app.auth.accounts.note(name, SIGNED_IN, role, detail, came)
     # No redirection: the browser came from another site, so it would not send the cookie, which is SameSite=Strict.
     made = page(request, "signed_in.html", title="Signed in", next=where)
-    made.headers["Set-Cookie"] = session_cookie(token, request.url.scheme)
+    made.headers["Set-Cookie"] = session_cookie(token, secure=request.scope["secure"])
     return made
 
 
@@ -103,6 +109,10 @@ def _provider(app: App) -> Provider:
     if app.oidc is None:
         raise HTTPException(404, "There is no identity provider.")
     return app.oidc
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _today() -> float:

@@ -1,6 +1,7 @@
 """The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
 
 import asyncio
+import gzip
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from sipgw.web.state import READING, App, Here, page, people
 router = APIRouter()
 POINTS = 1600
 """Of a waveform."""
+SMALL = 10_000
+"""Bytes up to which an answer is not compressed."""
 PAUSES = (0.1, 0.3, 0.6)
 """Seconds until the database has the end of a recording."""
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
@@ -59,7 +62,7 @@ async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
     }
-    return JSONResponse(found, headers={"ETag": tag} if version else None)
+    return await _compressed(request, JSONResponse(found, headers={"ETag": tag} if version else None))
 
 
 @router.get("/calls/{call:path}/waveform.json")
@@ -84,8 +87,8 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
 
 
 @router.get("/calls/{call:path}/pcap")
-async def pcap(request: Request, call: str, app: Here, who: ViewerRole) -> Response:
-    """The capture file, for Wireshark."""
+async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
+    """The capture file, for Wireshark. It has the sound, also while the call goes on: for those who may listen."""
     pieces = app.gateway.evidence.pcap(call)
     try:
         first = await anext(pieces)
@@ -103,8 +106,8 @@ async def pcap(request: Request, call: str, app: Here, who: ViewerRole) -> Respo
 
 
 @router.get("/calls/{call:path}/bundle")
-async def bundle(request: Request, call: str, app: Here, who: ViewerRole) -> Response:
-    """The call as a file, for `sipgw replay`."""
+async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
+    """The call as a file, for `sipgw replay`; it has the sound."""
     try:
         content = await app.gateway.evidence.bundle(call)
     except NoBundle as reason:
@@ -122,7 +125,9 @@ async def live_words(request: Request, call: str, app: Here, _who: OperatorRole)
     if session is None:
         raise HTTPException(404, "this call is not going on")
     recording = session.context.call_recording
-    events = app.transcripts.follow(call, lambda: recording is None or recording.keeps)
+    events = app.transcripts.follow(
+        call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps
+    )
     if events is None:
         raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"})
     return StreamingResponse(events, media_type="text/event-stream")
@@ -168,6 +173,17 @@ async def recording_of(app: App, call: str) -> Path:
     if not heard:
         raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
     return path
+
+
+async def _compressed(request: Request, whole: Response) -> Response:
+    """The timeline of an hour has a megabyte. It holds no secret that somebody could guess by its compressed length."""
+    if "gzip" not in request.headers.get("accept-encoding", "") or len(whole.body) < SMALL:
+        return whole
+    packed = await READING.run(gzip.compress, bytes(whole.body), 6)
+    headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    if tag := whole.headers.get("etag"):
+        headers["ETag"] = tag
+    return Response(packed, media_type=whole.media_type, headers=headers)
 
 
 async def _costs(app: App, call: str, live: CallSession | None) -> dict[str, Any] | None:

@@ -121,7 +121,7 @@ async def overview(session: AsyncSession, now: datetime, span: Span) -> Overview
         at = min(max(number, 0), count - 1)  # a database may round a moment up
         steps[at] = Step(steps[at].began, **step)
     today = Step(midnight.astimezone(UTC), **(await _counted(session, since_midnight, literal(0))).get(0, {}))
-    cost, parts, estimated = await _cost(session, midnight)
+    cost, parts, estimated = await _cost(session, since_midnight, midnight)
     yesterday = (midnight - timedelta(hours=12)).replace(hour=0)
     worst = {
         "today": await _worst(session, midnight, now + timedelta(days=1)),
@@ -179,15 +179,19 @@ def _percentiles(
     return select(ranked.c.step, ranked.c.turns, nearest(50), nearest(95)).group_by(ranked.c.step, ranked.c.turns)
 
 
-async def _cost(session: AsyncSession, since: datetime) -> tuple[float, dict[str, float], bool]:
-    """The cost since a moment, its parts, and whether something of it is an estimate."""
+async def _cost(session: AsyncSession, calls_since: datetime, since: datetime) -> tuple[float, dict[str, float], bool]:
+    """The cost of calls and of what was paid for outside of them, each since a moment; its parts; and whether something
+    of it is an estimate."""
     parts = dict.fromkeys(PARTS, 0.0)
     whole, estimated = 0.0, 0
-    for table, at in ((CallRecord, CallRecord.began), (ExpenseRecord, ExpenseRecord.at)):
+    for table, at, first in (
+        (CallRecord, CallRecord.began, calls_since),
+        (ExpenseRecord, ExpenseRecord.at, since),
+    ):
         costs: Any = table.costs
         sums = [func.sum(costs[part].as_float()) for part in PARTS]
         marked = func.sum(func.coalesce(func.json_array_length(costs["estimated"]), 0))
-        query = select(func.sum(table.cost), marked, *sums).where(at >= since)
+        query = select(func.sum(table.cost), marked, *sums).where(at >= first)
         money, marks, *each = (await session.execute(query)).one()
         whole += money or 0.0
         estimated += int(marks or 0)

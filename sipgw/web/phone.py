@@ -77,4 +77,5 @@ async def call_events(call: str, app: Here, calls: Phone, who: OperatorRole) -> 
     """Server-sent events ``word``: the words of both sides in the user's own call, and its ending."""
     if not calls.owned(call, who.name):
         raise HTTPException(404, "there is no such call of yours")
-    return StreamingResponse(words(app.gateway.watchers, call), media_type="text/event-stream")
+    events = words(app.gateway.watchers, call, lambda: calls.owned(call, who.name))
+    return StreamingResponse(events, media_type="text/event-stream")

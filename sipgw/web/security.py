@@ -37,6 +37,8 @@ PUBLIC = (
 )  # fmt: skip
 """Paths that need no sign-in: exact paths, and prefixes that end with a slash."""
 API = "/api/"
+STATIC = "/static/"
+"""Our files: the same for everybody."""
 METRICS = "/metrics"
 BODY = 256 * 1024
 """Bytes of a request."""
@@ -90,6 +92,7 @@ class SecurityMiddleware:
             return
         headers, nonce = Headers(scope=scope), secrets.token_urlsafe(16)
         scope["nonce"], scope["who"] = nonce, NOBODY
+        scope["secure"] = scope["scheme"] in ("https", "wss") or self._auth.secure(local=is_local(scope, headers))
         answer = self._stranger(scope, headers)
         if answer is None:
             try:
@@ -99,7 +102,7 @@ class SecurityMiddleware:
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                add_headers(MutableHeaders(scope=message), nonce)
+                add_headers(MutableHeaders(scope=message), nonce, kept=scope["path"].startswith(STATIC))
             await send(message)
 
         await (answer or self._app)(scope, receive, dressed)
@@ -119,7 +122,7 @@ class SecurityMiddleware:
     async def _unwelcome(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         if not is_local(scope, headers) and await self._auth.is_open():
             return PlainTextResponse("This comes through a proxy. Set a password first: sipgw web password\n", 403)
-        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(secure=scope["secure"]), "")
         who = scope["who"] = await self._auth.who(cookie, headers.get("authorization", ""))
         return _unauthenticated(scope, who) or _forged(scope, headers, who)
 
@@ -165,16 +168,21 @@ def _forged(scope: Scope, headers: Headers, who: Principal) -> ASGIApp | None:
     return JSONResponse({"detail": "X-CSRF-Token is missing or old; load the page again"}, 403)
 
 
-def session_cookie(token: str, scheme: str, age: int | None = None) -> str:
-    """The Set-Cookie of a session; an `age` of 0 removes it."""
-    secure = "; Secure" if scheme in ("https", "wss") else ""
+def cookie_name(*, secure: bool) -> str:
+    """The name of the session's cookie; under https one that no other host can plant (RFC 6265bis §4.1.3.2)."""
+    return f"__Host-{COOKIE}" if secure else COOKIE
+
+
+def session_cookie(token: str, age: int | None = None, *, secure: bool) -> str:
+    """The Set-Cookie of a session; an `age` of 0 removes it. `secure`: the browser speaks https."""
     limit = "" if age is None else f"; Max-Age={age}"
-    return f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{limit}"
+    name, only = cookie_name(secure=secure), "; Secure" if secure else ""
+    return f"{name}={token}; Path=/; HttpOnly; SameSite=Strict{only}{limit}"
 
 
-def add_headers(headers: MutableHeaders, nonce: str) -> None:
-    """Add the headers of every response."""
+def add_headers(headers: MutableHeaders, nonce: str, *, kept: bool) -> None:
+    """Add the headers of every response; `kept`: the browser may keep it, and asks each time whether it has changed."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce))
-    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Cache-Control", "no-cache" if kept else "no-store")

@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from functools import partial
 from typing import Self
 
 import structlog
@@ -17,6 +18,7 @@ from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
 from sipgw.web.authentication import Authentication
+from sipgw.web.connections import Connections, LimitedProtocol
 from sipgw.web.feed import Feed
 from sipgw.web.local_key import published
 from sipgw.web.security import BODY
@@ -26,8 +28,6 @@ log = structlog.get_logger()
 
 TRIED = 10
 """Ports that are tried, from the default on."""
-CONNECTIONS = 300
-"""At the same time; one more is answered 503."""
 GOODBYE_LIMIT = 2
 """Seconds that requests have to end when the gateway stops."""
 
@@ -87,13 +87,16 @@ class Dashboard:
             auth.local = self._stack.enter_context(published(self._commands, self.url))
         self.setup_url = f"{self.url}setup?token={auth.setup}" if auth.setup else ""
         served = application(self._gateway, self._options, self._feed, auth)
+        proxies = self._options.proxies
+        connections = Connections(proxies)
         config = uvicorn.Config(
-            served, log_config=None, access_log=False, lifespan="off",
+            connections.bounded(served), http=partial(LimitedProtocol, connections),  # type: ignore[arg-type]
+            log_config=None, access_log=False, lifespan="off",
             ws="websockets-sansio", ws_max_size=BODY, ws_per_message_deflate=False,
-            limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
+            timeout_graceful_shutdown=GOODBYE_LIMIT,
             server_header=False,
-            # A TLS proxy on this machine supplies the client address and the scheme https.
-            proxy_headers=True, forwarded_allow_ips=["127.0.0.1", "::1"],
+            # A TLS proxy supplies the client address and the scheme https.
+            proxy_headers=True, forwarded_allow_ips=list(proxies),
         )  # fmt: skip
         server = _Server(config)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())

@@ -6,14 +6,24 @@ session: a new token could be lost on its way to the browser, and the session wi
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sipgw.bounds import FULL
 from sipgw.web.principal import Role
 
 MOST = 1000
-"""Maximum number of sessions; beyond it the least recently used one ends."""
+"""Sessions in memory; beyond it the least recently used one is read again when it is used."""
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """What an identity provider has said of somebody."""
+
+    issuer: str
+    subject: str
+    groups: tuple[str, ...]
+    """Those that had a role."""
 
 
 @dataclass
@@ -29,35 +39,38 @@ class Session:
     """Hash of the token that is in the cookie."""
     kept: float = 0.0
     """The last synchronisation with the database."""
+    vouched: Vouched | None = None
+    """None for a local user."""
 
 
 class Sessions:
-    """All sessions of one gateway."""
+    """The sessions that are in use at one gateway; the database has all."""
 
     def __init__(self, idle: float, limit: float, token: Callable[[], str]) -> None:
         self._idle = idle
         self._limit = limit
         self._token = token
         self._all: OrderedDict[str, Session] = OrderedDict()
+        self._over: OrderedDict[str, None] = OrderedDict()
+        """Tokens of sessions that people have ended, whatever the database has."""
 
-    def open(self, name: str, role: Role, now: float) -> tuple[Session, str]:
+    def open(self, name: str, role: Role, now: float, vouched: Vouched | None = None) -> tuple[Session, str]:
         """Begin a session; returns it, and the token for the cookie."""
         token = self._token()
-        session = Session(name, role, self._token(), now, now, _hash(token), kept=now)
-        self.restore([session])
+        session = Session(name, role, self._token(), now, now, digest(token), now, vouched)
+        self.add(session)
         return session, token
 
-    def restore(self, sessions: Iterable[Session]) -> None:
-        """Restore sessions, the least recently used first."""
-        for session in sessions:
-            self._all[session.token] = session
+    def add(self, session: Session) -> None:
+        """Add one that the database has."""
+        self._all[session.token] = session
         while len(self._all) > MOST:
             FULL["sessions"] += 1
             self.end(next(iter(self._all.values())))
 
     def find(self, token: str, now: float) -> Session | None:
         """The session of a token, in use again from `now` on; None if it is over."""
-        session = self._all.get(_hash(token))
+        session = self._all.get(digest(token))
         if session is None:
             return None
         if now - session.used > self._idle or now - session.began > self._limit:
@@ -67,16 +80,22 @@ class Sessions:
         self._all.move_to_end(session.token)
         return session
 
-    def close(self, token: str) -> Session | None:
-        """End a session; returns it."""
-        if session := self._all.get(_hash(token)):
-            self.end(session)
-        return session
+    def close(self, token: str) -> None:
+        """Its user ends a session: its token counts no more."""
+        self._all.pop(digest(token), None)
+        self._over[digest(token)] = None
+        while len(self._over) > MOST:
+            self._over.popitem(last=False)
+
+    def over(self, token: str) -> bool:
+        """Whether its user has ended the session of this token."""
+        return digest(token) in self._over
 
     def end(self, session: Session) -> None:
         """It counts no more."""
         self._all.pop(session.token, None)
 
 
-def _hash(token: str) -> str:
+def digest(token: str) -> str:
+    """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()

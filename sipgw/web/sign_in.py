@@ -3,14 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection
 
 from sipgw.web.accounts import LEAST, MOST, AccountError
-from sipgw.web.authentication import TooManyAttempts
 from sipgw.web.principal import ViewerRole
-from sipgw.web.security import COOKIE, session_cookie
+from sipgw.web.security import NO_DATABASE, cookie_name, session_cookie
 from sipgw.web.state import App, Here, page
+from sipgw.web.throttle import TooManyAttempts
 
 router = APIRouter()
 Password = Annotated[str, Form(max_length=MOST)]
@@ -43,9 +44,14 @@ async def sign_in(
 @router.post("/sign-out")
 async def sign_out(request: Request, app: Here, who: ViewerRole) -> Response:
     """End the session."""
-    await app.auth.sign_out(request.cookies.get(COOKIE, ""))
+    secure = request.scope["secure"]
+    gone = {"Set-Cookie": session_cookie("", 0, secure=secure)}
+    try:
+        await app.auth.sign_out(request.cookies.get(cookie_name(secure=secure), ""))
+    except SQLAlchemyError:
+        return PlainTextResponse(f"You are signed out here; {NO_DATABASE}.\n", 503, gone)
     await app.auth.accounts.note(who.name, "signed out", address=address(request))
-    return Response(status_code=204, headers={"Set-Cookie": session_cookie("", request.url.scheme, 0)})
+    return Response(status_code=204, headers=gone)
 
 
 @router.get("/setup")
@@ -83,7 +89,7 @@ def _expects_setup(app: App) -> None:
 
 
 def _enter(request: Request, token: str, where: str) -> Response:
-    return RedirectResponse(where, 303, {"Set-Cookie": session_cookie(token, request.url.scheme)})
+    return RedirectResponse(where, 303, {"Set-Cookie": session_cookie(token, secure=request.scope["secure"])})
 
 
 def sign_in_page(

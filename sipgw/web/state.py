@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -22,6 +22,7 @@ from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.evidence import Evidence
+from sipgw.records.store.searching import Searches
 from sipgw.records.store.store import Store
 from sipgw.telemetry.metrics import Metrics
 from sipgw.trunks.watch import TrunkStatus
@@ -94,6 +95,7 @@ class App:
     templates: Environment
     oidc: Provider | None
     """The identity provider, if people can sign in by one."""
+    searches: Searches = field(default_factory=Searches)
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":

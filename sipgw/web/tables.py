@@ -28,7 +28,11 @@ class SessionRecord(Base):
     role: Mapped[str] = mapped_column(String(16))
     began: Mapped[float] = mapped_column(Float)
     used: Mapped[float] = mapped_column(Float)
-    token: Mapped[str] = mapped_column(String(64))
+    token: Mapped[str] = mapped_column(String(64), index=True)
+    issuer: Mapped[str] = mapped_column(String(2048), default="")
+    subject: Mapped[str] = mapped_column(String(255), default="")
+    groups: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """What an identity provider has vouched for; empty for local users."""
 
 
 class ApiKey(Base):
@@ -65,5 +69,16 @@ class PlacedCall(Base):
     who: Mapped[str] = mapped_column(String(80), primary_key=True)
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     call: Mapped[str] = mapped_column(String(255), default="")
+    at: Mapped[float] = mapped_column(Float, index=True)
+    """In seconds since 1970."""
+
+
+class Visit(Base):
+    """A call of a visitor of a web site, kept for a day to be counted."""
+
+    __tablename__ = "visits"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(String(64))
+    """Its address, or the /64 of it."""
     at: Mapped[float] = mapped_column(Float, index=True)
     """In seconds since 1970."""

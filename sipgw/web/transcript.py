@@ -18,7 +18,7 @@ from agent.records import (
 )
 from sipgw.bounds import FULL
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
-from sipgw.web.feed import ALIVE, ALIVE_EVERY, event
+from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, event
 
 WAITING = 200
 """Events that wait for a slow browser; beyond that new ones are dropped, but never the last."""
@@ -55,13 +55,13 @@ class Transcripts:
         self._watchers = watchers
         self._followed = 0
 
-    def follow(self, call: str, keeps: Callable[[], bool]) -> AsyncIterator[bytes] | None:
+    def follow(self, call: str, going: Callable[[], bool], keeps: Callable[[], bool]) -> AsyncIterator[bytes] | None:
         """The events of `call` as in `words`; None if as many pages follow as may."""
         if self._followed >= PAGES:
             FULL["browsers that look on"] += 1
             return None
         self._followed += 1
-        return self._counted(words(self._watchers, call, keeps))
+        return self._counted(words(self._watchers, call, going, keeps))
 
     async def _counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         try:
@@ -74,12 +74,15 @@ class Transcripts:
 async def words(
     watchers: Watchers[Event],
     call: str,
+    going: Callable[[], bool],
     keeps: Callable[[], bool] = lambda: True,
     shown: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda message: message,
+    at_most: float = AT_MOST,
 ) -> AsyncIterator[bytes]:
     """Yield the events of `call` until it has ended; while `keeps` is false, what is said is private and left out.
 
-    `shown` returns a message as this page gets it, None if it does not get it.
+    After `at_most` seconds the browser has to ask again, and is authenticated again. `going` tells whether the call
+    goes on: it may be over before this begins. `shown` returns a message as this page gets it, None if it gets none.
     """
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -98,8 +101,12 @@ async def words(
     forget = watchers.add(watch)
     try:
         yield ALIVE
+        now = asyncio.get_running_loop().time
+        ends = now() + at_most
+        if not going():
+            queue.put_nowait({"kind": "ended", "text": "it is over"})
         kind = ""
-        while kind != "ended":
+        while kind != "ended" and now() < ends:
             data = ALIVE
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ALIVE_EVERY):

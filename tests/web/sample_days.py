@@ -91,11 +91,12 @@ async def hold(store: Store) -> None:
 async def hold_many(store: Store) -> None:
     """Of more calls than count, the latest are told, and that it is not all."""
     async with store.write() as session:
-        session.add_all(call(f"many-{number}", number / 10_000, media={}) for number in range(MOST + 50))
+        session.add_all(call(f"many-{number}", number / 10_000, media={}, cost=1.0) for number in range(MOST + 50))
     async with store.read() as session:
         found = await overview(session, NOW, "day")
     assert found.limited and found.today_limited
     assert MOST <= sum(step.calls for step in found.steps) <= MOST + 1
+    assert MOST <= found.cost <= MOST + 1, "the work of the database has a bound"
 
 
 async def add_days(store: Store, instead: str = "") -> None:

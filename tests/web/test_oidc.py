@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sipgw.web import authentication, oidc_sign_in
+from sipgw.web import oidc_sign_in, throttle
 from sipgw.web.oidc.flow import COOKIE as FLOW
 from sipgw.web.oidc.flow import LIMIT
 from sipgw.web.security import COOKIE
@@ -16,6 +16,9 @@ from tests.fakes.http import Exchange
 from tests.fakes.identity_provider import SECRET, signed
 from tests.web.gateway_view import visit
 from tests.web.oidc_meeting import URL, Meeting, meeting, run
+
+SUB = "4ace9133"
+"""Digest of the subject of the fake provider."""
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "PS256"])
@@ -34,7 +37,7 @@ def test_a_member_of_a_group_gets_its_role_and_the_page_that_was_wanted(tmp_path
         assert "Max-Age=0" in flow
         assert "oidc:ann" in (await met.there.browser.get("/trunks")).text
         assert (await met.there.browser.get("/configuration")).status_code == 403
-        assert await met.audit() == [("oidc:ann", "signed in")]
+        assert await met.audit() == [(f"oidc:ann~{SUB}", "signed in")]
         (entry,) = await met.there.auth.accounts.audit_entries()
         assert (entry.target, entry.detail) == ("operator", f"248289761001 of {met.fake.url}")
 
@@ -81,7 +84,7 @@ def test_only_groups_with_a_role_let_in(
         assert entered.status_code == status
         assert (COOKIE in met.there.browser.cookies) is (status == 200)
         assert (await met.there.browser.get("/configuration")).status_code == configuration
-        assert await met.audit() == [("oidc:ann", "signed in" if status == 200 else "was not let in")]
+        assert await met.audit() == [(f"oidc:ann~{SUB}", "signed in" if status == 200 else "was not let in")]
 
     run(tmp_path, check, 'groups_claim = "email"\nadmins = ["ann@example.com"]\n' if more else "")
 
@@ -231,7 +234,20 @@ def test_a_name_is_never_that_of_a_local_user(tmp_path: Path) -> None:
         await met.sign_in()
         met.fake.person["preferred_username"] = ["admin"]
         await met.sign_in()
-        assert [who for who, _ in await met.audit()] == ["oidc:248289761001", "oidc:admin" + "x" * 45]
+        assert [who for who, _ in await met.audit()] == [
+            f"oidc:248289761001~{SUB}",
+            "oidc:admin" + "x" * 45 + f"~{SUB}",
+        ]
+
+    run(tmp_path, check)
+
+
+def test_two_people_of_one_name_are_two(tmp_path: Path) -> None:
+    async def check(met: Meeting) -> None:
+        await met.sign_in()
+        met.fake.person["sub"] = "somebody else"
+        await met.sign_in()
+        assert len({who for who, _ in await met.audit()}) == 2
 
     run(tmp_path, check)
 
@@ -239,7 +255,7 @@ def test_a_name_is_never_that_of_a_local_user(tmp_path: Path) -> None:
 def test_who_tries_too_often_has_to_wait_and_asks_the_provider_nothing(tmp_path: Path) -> None:
     async def check(met: Meeting) -> None:
         met.fake.lies.claims = {"aud": "mail"}
-        assert [(await met.sign_in()).status_code for _ in range(authentication.TRIES)] == [401] * authentication.TRIES
+        assert [(await met.sign_in()).status_code for _ in range(throttle.TRIES)] == [401] * throttle.TRIES
         asked = met.fake.asked("/token")
         assert (await met.sign_in()).status_code == 429
         assert met.fake.asked("/token") == asked
@@ -315,5 +331,59 @@ def test_without_a_provider_there_are_no_such_pages_and_its_former_users_are_out
             assert "Sign in with" not in (await there.browser.get("/sign-in")).text
             there.browser.cookies.set(COOKIE, cookie)
             assert (await there.browser.get("/trunks")).status_code == 303
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("config", "status"),
+    [
+        ('operators = ["phones"]\nadmins = ["it"]', 200),
+        ('viewers = ["phones"]\nadmins = ["board"]', 303),
+        ('operators = ["it"]', 403),
+        ('admins = ["it"]\nsession_limit = 1e-6', 303),
+    ],
+)
+def test_after_a_restart_the_groups_count_as_they_are_configured_then(tmp_path: Path, config: str, status: int) -> None:
+    """The person is in the group ``it``, which was one of admins."""
+
+    async def look() -> None:
+        async with meeting(tmp_path) as met:
+            met.fake.person["groups"] = ["it"]
+            await met.sign_in()
+            cookie = met.there.browser.cookies[COOKIE]
+            toml = f'[web.oidc]\nissuer = "{met.fake.url}"\nclient_id = "dashboard"\nurl = "{URL}"\n{config}\n'
+            async with visit(tmp_path, toml) as there:
+                there.browser.cookies.set(COOKIE, cookie)
+                assert (await there.browser.get("/configuration")).status_code == status
+            async with visit(tmp_path, toml.replace(met.fake.url, "https://login.example.com")) as there:
+                there.browser.cookies.set(COOKIE, cookie)
+                assert (await there.browser.get("/configuration")).status_code == 303, "another provider"
+
+    asyncio.run(look())
+
+
+def test_behind_a_proxy_the_session_of_an_https_address_is_for_https_only(tmp_path: Path) -> None:
+    toml = (
+        '[web]\npassword = "${PASSWORD}"\nnames = ["phone.example.com"]\n[web.oidc]\nissuer = "https://l.example.com"\n'
+        'client_id = "x"\nurl = "https://phone.example.com"\nadmins = ["it"]\n'
+    )
+
+    async def look() -> None:
+        async with visit(tmp_path, toml) as there:
+            form = {"name": "admin", "password": "correct horse"}
+            through = {"Host": "phone.example.com", "X-Forwarded-For": "192.0.2.1"}
+            cookie = (await there.browser.post("/sign-in", data=form, headers=through)).headers["set-cookie"]
+            assert re.fullmatch(rf"__Host-{COOKIE}=[\w-]{{43}}; Path=/; HttpOnly; SameSite=Strict; Secure", cookie)
+            token = cookie.partition(";")[0].partition("=")[2]
+            for name, status in (
+                (f"__Host-{COOKIE}", 200),
+                (COOKIE, 303),
+            ):  # any host of the domain can plant the other
+                there.browser.cookies.clear()
+                answer = await there.browser.get("/trunks", headers={**through, "Cookie": f"{name}={token}"})
+                assert answer.status_code == status
+            here = await there.browser.post("/sign-in", data=form)  # on this machine, where nothing speaks https
+            assert here.headers["set-cookie"].startswith(f"{COOKIE}=")
 
     asyncio.run(look())

@@ -223,3 +223,15 @@ def test_every_answer_has_the_policy(tmp_path: Path) -> None:
                 assert "unsafe" not in policy
 
     asyncio.run(look())
+
+
+def test_browsers_keep_our_files_and_ask_whether_they_changed(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            first = await there.browser.get("/static/style.css")
+            assert first.headers["cache-control"] == "no-cache"
+            again = await there.browser.get("/static/style.css", headers={"If-None-Match": first.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+            assert (await there.browser.get("/calls")).headers["cache-control"] == "no-store"
+
+    asyncio.run(look())

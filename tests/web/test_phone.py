@@ -12,7 +12,9 @@ import pytest
 from agent.records import AgentSays, CallerSaid, ToolStarted
 from sipgw.calls import browser_phone
 from sipgw.events import CallAnswered, CallEnded, CallReported, Disposition, Watchers
+from sipgw.web.feed import AT_MOST
 from sipgw.web.transcript import words
+from tests import virtual
 from tests.web.gateway_view import visit
 from tests.web.test_sign_in import PASSWORD, sign_in
 
@@ -130,7 +132,7 @@ def test_a_call_of_somebody_else_is_as_if_it_were_not_there(tmp_path: Path) -> N
 def test_what_is_said_is_told_as_it_is_said_until_the_end() -> None:
     async def listen() -> list[dict[str, object]]:
         watchers, heard = Watchers(), []
-        reading = words(watchers, "a")
+        reading = words(watchers, "a", lambda: True)
         await anext(reading)
         watchers.tell(CallAnswered("a", NOW))
         for report in (AgentSays("Hello."), CallerSaid("Where", final=False), ToolStarted("look", {"secret": 1})):
@@ -151,10 +153,27 @@ def test_what_is_said_is_told_as_it_is_said_until_the_end() -> None:
     ]
 
 
+def test_words_of_a_call_that_is_over_before_they_begin_end_at_once() -> None:
+    async def listen() -> list[bytes]:
+        return [line async for line in words(Watchers(), "a", lambda: False)]
+
+    assert b'"ended"' in asyncio.run(listen())[-1]
+
+
+def test_who_reads_words_is_authenticated_again_after_a_while() -> None:
+    async def listen() -> float:
+        began = asyncio.get_running_loop().time()
+        async for _ in words(Watchers(), "a", lambda: True):
+            pass
+        return asyncio.get_running_loop().time() - began
+
+    assert virtual.run(listen()) == pytest.approx(AT_MOST, abs=30)
+
+
 def test_a_browser_that_does_not_read_costs_no_memory_and_gets_the_end() -> None:
     async def listen() -> list[bytes]:
         watchers = Watchers()
-        reading = words(watchers, "a")
+        reading = words(watchers, "a", lambda: True)
         await anext(reading)
         for number in range(10_000):
             watchers.tell(CallReported("a", NOW, AgentSays(str(number))))

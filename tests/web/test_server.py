@@ -108,6 +108,16 @@ def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: p
         ((kept,),) = database.execute("SELECT password FROM users")
     assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$"), "64 MiB and four threads"
     assert runner.invoke(app, ["web", "password", "--role", "queen"], input="long enough\n" * 2).exit_code == 1
+    asked = runner.invoke(app, ["web", "password", "--user", "ann"], input="long enough\n" * 2)
+    assert "ann may sign in as viewer" in asked.output, "a new password is no new role"
+    asked = runner.invoke(app, ["web", "password", "--user", "ben"], input="long enough\n" * 2)
+    assert (asked.exit_code, "say which role" in asked.output) == (1, True)
+    assert "the only user" in runner.invoke(app, ["web", "remove", "ann"]).output
+    assert runner.invoke(app, ["web", "password"], input="long enough\n" * 2).exit_code == 0
+    assert runner.invoke(app, ["web", "remove", "ann"]).exit_code == 0
+    assert runner.invoke(app, ["web", "users"]).output == "admin  admin\n"
+    assert "no user" in runner.invoke(app, ["web", "remove", "ann"]).output
+    assert runner.invoke(app, ["web", "sign-out", "admin"]).output == "sessions ended: 0\n"
     made = runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:read", "--scope", "calls:place"])
     assert made.output.startswith("sipgw_")
     shown = runner.invoke(app, ["web", "key", "list"]).output.split()

@@ -77,6 +77,17 @@ def test_who_tries_too_often_has_to_wait(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+def test_who_signs_in_rightly_spends_no_try(tmp_path: Path) -> None:
+    """Colleagues behind one NAT in the morning."""
+
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            assert {(await sign_in(there)).status_code for _ in range(12)} == {303}
+            assert [(await sign_in(there, password="x")).status_code for _ in range(6)] == [401] * 5 + [429]
+
+    asyncio.run(look())
+
+
 def test_the_first_password_is_set_once_by_the_printed_link(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, ABROAD) as there:
@@ -216,6 +227,39 @@ def test_a_new_password_ends_sessions_also_if_another_process_sets_it(
             assert (await there.browser.get("/")).status_code == 303
             assert (await sign_in(there)).status_code == 401
             assert (await sign_in(there, password="battery staple")).status_code == 303
+
+    asyncio.run(look())
+
+
+@pytest.mark.slow
+def test_a_session_counts_at_every_gateway_of_the_database(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there, visit(tmp_path, PASSWORD) as beside:
+            await sign_in(there)
+            beside.browser.cookies.update(there.browser.cookies)
+            assert (await beside.browser.get("/trunks")).status_code == 200
+            assert (await beside.browser.post("/sign-out", headers=await beside.token())).status_code == 204
+            beside.browser.cookies.update(there.browser.cookies)
+            assert (await beside.browser.get("/trunks")).status_code == 303
+
+    asyncio.run(look())
+
+
+def test_who_signs_out_while_the_database_is_away_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await sign_in(there)
+            token, kept = await there.token(), dict(there.browser.cookies)
+
+            async def away(_: str) -> None:
+                raise OperationalError("delete", {}, OSError("no route to the database"))
+
+            with monkeypatch.context() as patch:
+                patch.setattr(there.auth.accounts, "end", away)
+                answer = await there.browser.post("/sign-out", headers=token)
+                assert (answer.status_code, "Max-Age=0" in answer.headers["set-cookie"]) == (503, True)
+            there.browser.cookies.update(kept)
+            assert (await there.browser.get("/trunks")).status_code == 303, "its row is still there"
 
     asyncio.run(look())
 

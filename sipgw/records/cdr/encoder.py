@@ -68,6 +68,8 @@ class CallInProgress:
     """Caller and called party, for webhooks."""
     answered: bool = False
     turn: int = 0
+    slowest: int = 0
+    """Milliseconds of the slowest answer so far."""
     caller: list[str] = field(default_factory=list)
     """The words of the present turn; the turn itself is written when it is over."""
     said: list[str] = field(default_factory=list)
@@ -150,7 +152,11 @@ class CdrEncoder:
                 number, going.turn = going.turn, going.turn + 1
                 going.caller.clear()
                 going.said.clear()
-                return {"turn": {"number": number, "at": at, **told, **rest}, "told": "turn"}
+                kept = {"turn": {"number": number, "at": at, **told, **rest}, "told": "turn"}
+                if (waited := turn.times.parts_ms().get("total", 0)) > going.slowest:
+                    going.slowest = waited
+                    kept["set"] = {"slowest_ms": waited}
+                return kept
             case CallerSaid() | ToolStarted():
                 return None
             case HandedOver(agent):

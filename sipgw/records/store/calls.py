@@ -16,6 +16,8 @@ from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, 
 
 PAGE = 1000
 """Calls on a page at most."""
+FEW = 500
+"""Calls that are found by what they cost or how slow they were, then sorted by time; of more, the list is read."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class CallFilter:
     ending: str = ""
     words: str = ""
     """Words that anybody said in the call."""
+    cost_from: float | None = None
+    """Calls that cost at least this, in the currency of the price table."""
+    slower_than: int | None = None
+    """Calls with an answer that took at least so many milliseconds."""
     ended: bool | None = None
     """Only ended calls, or only running calls."""
 
@@ -55,9 +61,15 @@ class CallFilter:
         if self.words:
             said = [column.icontains(self.words, autoescape=True) for column in (TurnRecord.caller, TurnRecord.said)]
             found.append(select(TurnRecord.call).where(TurnRecord.call == call.id, or_(*said)).exists())
+        found += self.ranges()
         if self.ended is not None:
             found.append(call.ended.is_not(None) if self.ended else call.ended.is_(None))
         return found
+
+    def ranges(self) -> list[ColumnElement[bool]]:
+        """The conditions that no list is sorted by."""
+        given = (CallRecord.cost, self.cost_from), (CallRecord.slowest_ms, self.slower_than)
+        return [column >= least for column, least in given if least is not None]
 
 
 def _number(column: Any, wanted: str) -> ColumnElement[bool]:
@@ -84,6 +96,10 @@ async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: 
     """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `RecordPage`."""
     limit = max(1, min(limit, PAGE))
     query = select(CallRecord).where(*wanted.clauses())
+    for rare in wanted.ranges():
+        ids = list(await session.scalars(select(CallRecord.id).where(rare).limit(FEW + 1)))
+        if len(ids) <= FEW:  # few match: they are sorted; of many, a page is found soon in the order of time
+            query = query.where(CallRecord.id.in_(ids))
     if after:
         began, last = _place(after)
         query = query.where(or_(CallRecord.began < began, and_(CallRecord.began == began, CallRecord.id < last)))

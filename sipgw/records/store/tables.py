@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, Index, LargeBinary, String, Text, false, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -11,6 +12,8 @@ ID = 255
 """Characters of a call's identity, its Call-ID, that are kept."""
 PARTY = 200
 """Characters of a number or name that are kept."""
+Party = String(PARTY).with_variant(postgresql.VARCHAR(PARTY, collation="C"), "postgresql")
+"""Compared letter by letter, so that a range finds what begins alike; languages order ``+`` and digits differently."""
 CAUSE = 500
 PATH = 1000
 """Characters of the path of a file."""
@@ -61,8 +64,8 @@ class CallRecord(Base):
     """``in`` or ``out``."""
     trunk: Mapped[str] = mapped_column(String(64))
     agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    caller: Mapped[str] = mapped_column(String(PARTY))
-    called: Mapped[str] = mapped_column(String(PARTY))
+    caller: Mapped[str] = mapped_column(Party)
+    called: Mapped[str] = mapped_column(Party)
     began: Mapped[datetime] = mapped_column(Moment)
     answered: Mapped[datetime | None] = mapped_column(Moment)
     """The time of the answer; None for an unanswered call."""
@@ -78,6 +81,8 @@ class CallRecord(Base):
     """The total cost, in the currency of the price table."""
     costs: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """The parts of the cost."""
+    slowest_ms: Mapped[int | None]
+    """Milliseconds of the slowest answer; None without any."""
     media: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     """Counts and quality of the sound."""
     recording: Mapped[str] = mapped_column(String(1000), default="", server_default="")
@@ -94,6 +99,8 @@ class CallRecord(Base):
         Index("calls_by_trunk", "trunk", "began"),
         Index("calls_by_agent", "agent", "began"),
         Index("calls_by_ending", "ending", "began"),
+        Index("calls_by_cost", "cost", "began"),
+        Index("calls_by_slowest", "slowest_ms", "began"),
     )
 
 

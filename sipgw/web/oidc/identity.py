@@ -1,5 +1,6 @@
 """Who an ID token says that somebody is (OpenID Connect Core §2, §3.1.3.7). Sans-IO."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,13 @@ class Identity:
     subject: str
     """What never changes of them, at this provider."""
     name: str
-    """What people call them; at most 50 printable characters."""
+    """What people call them, and can change; at most 50 printable characters."""
     groups: frozenset[str]
+
+    @property
+    def handle(self) -> str:
+        """The name with a digest of the subject: nobody else has it, whatever they call themselves."""
+        return f"{self.name}~{hashlib.sha256(self.subject.encode()).hexdigest()[:8]}"
 
 
 def identify(token: str, keys: Mapping[str, Any], options: OidcOptions, nonce: str, now: float) -> Identity:

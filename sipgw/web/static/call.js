@@ -121,11 +121,20 @@ function draw(call) {
   root.dataset.ready = whole.live ? "live" : "ended";
 }
 
+/** The shape of the recording and what draws it: asked for at once, beside the timeline. */
+let shape = audio && loadShape();
+shape?.catch(() => {}); // told where it is waited for
+
+async function loadShape() {
+  const [answer, { default: WaveSurfer }] = await Promise.all([fetch(`${url}/waveform.json`), import("./vendor/wavesurfer-8.0.1.esm.js")]);
+  return answer.ok ? { ...await answer.json(), WaveSurfer } : null;
+}
+
 async function waveform() {
-  const answer = await fetch(`${url}/waveform.json`);
-  if (!answer.ok) return;
-  const { peaks, seconds } = await answer.json();
-  const { default: WaveSurfer } = await import("./vendor/wavesurfer-8.0.1.esm.js");
+  const found = await (shape ?? loadShape());
+  shape = null;
+  if (!found) return;
+  const { peaks, seconds, WaveSurfer } = found;
   const colour = (selector) => getComputedStyle(root.querySelector(selector)).color;
   wave = WaveSurfer.create({ container: root.querySelector("[data-wave]"), media: audio, peaks, duration: seconds, splitChannels: [{ waveColor: colour(".faint"), progressColor: colour("h2") }, { waveColor: colour(".accent"), progressColor: colour("h2") }], height: 60, cspNonce: root.dataset.nonce, normalize: true });
   mark = marks(root.querySelector("[data-marks]"), root.querySelector("[data-marked]"), [...lines.keys()], zero, seconds, pressed);

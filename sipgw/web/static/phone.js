@@ -45,6 +45,7 @@ function follow(id) {
     else if (word.kind === "turn") { if (word.latency_ms) show("state", `Talking. The last answer took ${word.latency_ms} ms.`); }
     else if (word.kind in NAMES) line(word.kind, word.text, word.final ?? true);
   });
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) end("The call is over."); };
   return events;
 }
 

@@ -21,8 +21,8 @@ export async function microphone() {
 }
 
 /** A connection to be, with the servers that the gateway names for those who do not reach it otherwise. */
-export async function connection(servers = "/api/phone/ice") {
-  const answer = await fetch(servers);
+export async function connection() {
+  const answer = await fetch("/api/phone/ice");
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
   return new RTCPeerConnection(await answer.json());
 }

@@ -1,6 +1,6 @@
 // A visitor's call in the frame of the talk button. Text is only ever set as text.
 
-import { connection as connecting, microphone, offer } from "./sound.js";
+import { microphone, offer } from "./sound.js";
 
 const GATHER_MS = 2000;
 const TEXTS = {
@@ -53,8 +53,8 @@ async function follow(mine, ready) {
   }
 }
 
-async function place(sdp) {
-  const answer = await fetch("/embed/calls", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sdp }) });
+async function post(path, sent, headers = {}) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(sent) });
   if (!answer.ok) throw new Unavailable();
   return answer.json();
 }
@@ -73,8 +73,9 @@ async function begin() {
     mine.clean.push(() => stream.getTracks().forEach((track) => track.stop()));
     if (mine.ended) return mine.clean.forEach((undo) => undo());
     show(CALLING);
-    const connection = await connecting("/embed/ice");
-    if (mine.ended) return connection.close();
+    const { key, iceServers } = await post("/embed/sessions", {});
+    if (mine.ended) return;
+    const connection = new RTCPeerConnection({ iceServers });
     mine.clean.push(() => connection.close());
     connection.addTrack(stream.getAudioTracks()[0], stream);
     connection.addEventListener("track", ({ track }) => { $("audio").srcObject = new MediaStream([track]); });
@@ -84,8 +85,8 @@ async function begin() {
     });
     const sdp = await offer(connection);
     if (mine.ended) return;
-    const answer = await place(sdp);
-    Object.assign(mine, { id: answer.call, key: answer.key });
+    const answer = await post("/embed/calls", { sdp }, { "X-Call-Key": key });
+    Object.assign(mine, { id: answer.call, key });
     if (mine.ended) return leave(mine);
     await new Promise((done) => { follow(mine, done).catch(done); setTimeout(done, GATHER_MS); });
     if (!mine.ended) await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });

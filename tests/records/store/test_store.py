@@ -156,6 +156,8 @@ def test_a_page_that_is_none_is_told(tmp_path: Path, after: str) -> None:
         CallFilter(trunk="pbx"),
         CallFilter(agent="sales"),
         CallFilter(ending="failed"),
+        CallFilter(cost_from=2.0),
+        CallFilter(slower_than=4000),
     ],
 )
 def test_lists_are_read_from_an_index(tmp_path: Path, wanted: CallFilter) -> None:

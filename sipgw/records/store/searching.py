@@ -1,0 +1,71 @@
+"""Searches that people start from pages and programs: each has a time limit, and few look through all words at once."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sipgw.records.store.calls import CallFilter, RecordPage, page_of
+from sipgw.records.store.store import Store
+
+LIMIT = 5.0
+"""Seconds of one search."""
+AT_ONCE = 2
+"""Searches for words at the same time."""
+TOO_SLOW = "The search took too long. Give a time span, or fewer conditions."
+TOO_MANY = "Others are searching for words just now. Try again in a moment."
+_CANCELLED = "57014"
+"""SQLSTATE query_canceled."""
+
+
+class SearchRefused(Exception):  # noqa: N818  a state, not a fault
+    """A search that was not made, or not to its end; the message says why."""
+
+
+class Searches:
+    """The searches of one gateway."""
+
+    def __init__(self) -> None:
+        self._for_words = 0
+
+    async def page(self, store: Store, wanted: CallFilter, limit: int, after: str) -> RecordPage:
+        """A page as `Store.page` makes it. Raises `SearchRefused`, `ValueError`, `SQLAlchemyError`."""
+        if wanted.words and self._for_words >= AT_ONCE:
+            raise SearchRefused(TOO_MANY)
+        self._for_words += bool(wanted.words)
+        try:
+            async with store.read() as session, _limited(session):
+                return await page_of(session, wanted, limit, after)
+        finally:
+            self._for_words -= bool(wanted.words)
+
+
+@contextlib.asynccontextmanager
+async def _limited(session: AsyncSession) -> AsyncIterator[None]:
+    """End what the session asks after `LIMIT`. Raises `SearchRefused` then."""
+    stopped = asyncio.Event()
+    connection = await session.connection()
+    driver = (await connection.get_raw_connection()).driver_connection
+
+    async def stop() -> None:
+        """Interrupt what is asked, again and again: a statement may begin just then."""
+        await asyncio.sleep(LIMIT)
+        while driver is not None and connection.dialect.name == "sqlite":
+            stopped.set()
+            await driver.interrupt()
+            await asyncio.sleep(1)
+
+    if connection.dialect.name == "postgresql":
+        await session.execute(text(f"SET LOCAL statement_timeout = {int(LIMIT * 1000)}"))
+    stopping = asyncio.get_running_loop().create_task(stop(), name="limit of a search")
+    try:
+        yield
+    except DBAPIError as error:
+        if stopped.is_set() or getattr(error.orig, "sqlstate", "") == _CANCELLED:
+            raise SearchRefused(TOO_SLOW) from None
+        raise
+    finally:
+        stopping.cancel()

@@ -1,0 +1,69 @@
+"""How often people may try to sign in. Strangers who try all day must keep nobody else out, and only tries that fail
+count.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from sipgw.bounds import FULL
+from sipgw.config.networks import site
+from sipgw.sip.buckets import Bucket, Buckets
+
+TRIES = 5
+"""Tries at once from one address; then one every `PAUSE` seconds."""
+PAUSE = 12.0
+TRIES_OF_ALL = 30
+"""Further tries at once from all addresses where nobody has signed in; then one every `PAUSE_OF_ALL` seconds. The first
+try of an address within a minute is none of them."""
+PAUSE_OF_ALL = 2.0
+CELLS = 1 << 16
+"""So many that hardly anybody shares one with a stranger: one in a thousand while 60 of them try."""
+KNOWN = 1000
+"""Addresses where somebody has signed in; the one that was used longest ago is forgotten."""
+
+
+class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
+    """Too many sign-in attempts; later attempts may succeed."""
+
+
+class SignInThrottle:
+    """The tries of one way to sign in, by address."""
+
+    def __init__(self, busy: Callable[[], bool] = lambda: False, key: bytes = b"") -> None:
+        self._busy = busy
+        """Whether strangers must leave what is left of the work of checking to known addresses."""
+        self._tries = Buckets(1 / PAUSE, TRIES, key or secrets.token_bytes(32), CELLS)
+        self._tries_of_all = Bucket(1 / PAUSE_OF_ALL, TRIES_OF_ALL)
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def know(self, addresses: Iterable[str]) -> None:
+        """Somebody has signed in from there, the latest last."""
+        for address in addresses:
+            self._known[_source(address)] = None
+            self._known.move_to_end(_source(address))
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+
+    def take(self, address: str, now: float) -> None:
+        """Count a try from `address`. Raises `TooManyAttempts`."""
+        source = _source(address)
+        known, first = source in self._known, self._tries.full(source, now)
+        allowed = self._tries.take(source, now)
+        if allowed and not known:
+            allowed = not self._busy() and (first or self._tries_of_all.take(now))
+        if not allowed:
+            FULL["tries to sign in"] += 1
+            raise TooManyAttempts
+
+    def succeeded(self, address: str, now: float) -> None:
+        """The last try from `address` was right: it does not count."""
+        self._tries.give_back(_source(address), now)
+        self.know([address])
+
+
+def _source(address: str) -> str:
+    try:
+        return site(address)
+    except ValueError:
+        return address

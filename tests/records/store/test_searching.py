@@ -1,0 +1,101 @@
+"""Searches that people start: by cost and latency, with a time limit, and few for words at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import ColumnElement, literal_column
+
+from sipgw.config.records import StoreOptions
+from sipgw.records.store import calls, searching
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.searching import Searches, SearchRefused
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord
+from tests.cdr_events import START
+
+CALLS = {"cheap": (0.01, 900), "dear": (2.5, 1200), "slow": (0.02, 4000), "silent": (None, None)}
+
+
+@dataclass(frozen=True)
+class Endless(CallFilter):
+    """A filter that the database never finishes."""
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        return [literal_column(f"({count})") > 0]
+
+
+def with_calls(folder: Path, look: Callable[[Store, Searches], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with Store(StoreOptions(str(folder / "x.db"))) as store:
+            async with store.write() as session:
+                for number, (call, (cost, slowest)) in enumerate(CALLS.items()):
+                    began = START + timedelta(minutes=number)
+                    names = {"trunk": "t", "caller": "a", "called": "b", "ending": "silence", "cause": "x"}
+                    row = CallRecord(id=call, began=began, ended=began, cost=cost, slowest_ms=slowest, **names)
+                    session.add(row)
+            await look(store, Searches())
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (CallFilter(cost_from=2.5), ["dear"]),
+        (CallFilter(cost_from=0.02), ["slow", "dear"]),
+        (CallFilter(slower_than=1000), ["slow", "dear"]),
+        (CallFilter(slower_than=1000, cost_from=1), ["dear"]),
+        (CallFilter(cost_from=0, slower_than=0), ["slow", "dear", "cheap"]),
+    ],
+)
+@pytest.mark.parametrize("few", [1, 500])
+def test_calls_are_found_by_cost_and_slowest_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: list[str], few: int
+) -> None:
+    monkeypatch.setattr(calls, "FEW", few)
+
+    async def look(store: Store, searches: Searches) -> None:
+        page = await searches.page(store, wanted, 50, "")
+        assert [call["id"] for call in page.calls] == found
+
+    with_calls(tmp_path, look)
+
+
+def test_a_search_that_takes_too_long_is_ended_and_the_next_one_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "LIMIT", 0.05)
+
+    async def look(store: Store, searches: Searches) -> None:
+        for _ in range(3):
+            with pytest.raises(SearchRefused, match="took too long"):
+                await searches.page(store, Endless(words="x"), 50, "")
+        monkeypatch.setattr(searching, "LIMIT", 60.0)
+        assert len((await searches.page(store, CallFilter(), 50, "")).calls) == len(CALLS)
+
+    with_calls(tmp_path, look)
+
+
+def test_few_search_for_words_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "LIMIT", 0.2)
+    refused = []
+
+    async def look(store: Store, searches: Searches) -> None:
+        async def search(wanted: CallFilter) -> None:
+            try:
+                await searches.page(store, wanted, 50, "")
+            except SearchRefused as reason:
+                refused.append(str(reason))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(search(Endless(words="x")))
+            group.create_task(search(CallFilter(number="a")))
+
+    with_calls(tmp_path, look)
+    assert sorted(refused) == [searching.TOO_MANY] * 3 + [searching.TOO_SLOW] * 2
