@@ -69,7 +69,8 @@ HOLD = {
 """By ISO 639-1 code: what is said to callers who wait."""
 PERSON = {
     "en": r"(?:i'm|i've|i'd|i'll|my)\b|i (?:can|will|have|see|help|am|do|need|got|understand|was|just)\b"
-    r"|(?:can|may|could|do|did|shall|should|am) i\b|(?:give|tell|for|with|to) me\b|this is (?!(?:the|an?|your|our|not|being)\b)\w|speaking\W*$|help you\b"
+    r"|(?:can|may|could|do|did|shall|should|am) i\b|(?:give|tell|for|with|to) me\b|how (?:can|may) we\b"
+    r"|this is (?!(?:the|an?|your|our|not|being)\b)\w|speaking\W*$"
     r"|what(?:'s| is| was) (?:your|the)\b|go ahead",
     "es": r"(?:me llamo|mi nombre|soy|puedo|podría|tengo|dígame|cuénteme)\b|le (?:habla|atiende|saluda|ayudo)\b"
     r"|(?:cuál|cómo) (?:es|se) ",

@@ -28,8 +28,8 @@ AGAIN = {
 }
 """By ISO 639-1 code: a request that comes again, or one for more."""
 CHECKING = {
-    "en": r"(?:i'll|i will|let me|we'll|we will|i'm going to) (?:just |now |go )?(?:check|see if|see whether|ask|try|find out"
-    r"|connect|transfer|put you|look)|(?:checking|connecting|trying|contacting|reaching|ringing|notifying)\b"
+    "en": r"(?:i'll|i will|let me|we'll|we will|i'm going to) (?:just |now |go )?(?:check|see if|see whether|ask|try"
+    r"|find out|connect|transfer|put you|look)|(?:checking|connecting|trying|contacting|reaching|ringing|notifying)\b"
     r"|(?:one|just a|a) (?:moment|second|minute)|bear with|please (?:remain|stay)",
     "es": r"(?:voy a|déjeme|permítame|un segundo)|(?:compruebo|consulto|pregunto|verifico)|(?:consult|comprob|verific"
     r"|conect|contact)ando|espere|manténgase|(?:intentar|tratar)(?:é|emos)",
@@ -37,8 +37,8 @@ CHECKING = {
     r"|en cours|ne raccrochez",
     "de": r"ich (?:frage|prüfe|schaue|sehe|verbinde|versuche|kläre|stelle)\b|(?:wird|werde) (?:gefragt|verbunden"
     r"|durchgestellt)|einen (?:moment|augenblick)|wird (?:nun |jetzt )?(?:benachrichtigt|angerufen)",
-    "pt": r"(?:vou|deixe-me) (?:verificar|ver|perguntar|consultar|tentar|transferir|checar)|(?:verific|consult|conect|tent"
-    r"|transfer)(?:ando|indo)|um (?:momento|instante)|espere",
+    "pt": r"(?:vou|deixe-me) (?:verificar|ver|perguntar|consultar|tentar|transferir|checar)|(?:verific|consult|conect"
+    r"|tent|transfer)(?:ando|indo)|um (?:momento|instante)|espere",
     "it": r"(?:verifico|controllo|chiedo|provo|vedo se|sto (?:chiam|contatt|verific|collegand))|un (?:attimo|momento)"
     r"|attend[ae]",
     "hi": r"पूछ(?:ता|ती|कर)|(?:देख|जाँच|जांच)(?:ता|ती) ह|कनेक्ट|एक (?:मिनट|क्षण|पल)|प्रतीक्षा|होल्ड",
@@ -48,7 +48,8 @@ REFUSED = {
     "en": r"(?:isn't|is not|aren't|are not) (?:available|accepting|taking|able)|unavailable"
     r"|(?:let|tell) (?:them|him|her|this person)(?: know)? (?:that )?you(?:'ve| have)? (?:called|rang)"
     r"|(?:can't|cannot|can not|won't be able to|unable to) (?:take|answer|accept|come)|(?:declined|rejected)"
-    r"|please (?:call|try) (?:back |again )?later|pass (?:it|this|that) on|goodbye|good bye|have a (?:nice|good|great) (?:day|one)",
+    r"|please (?:call|try) (?:back |again )?later|pass (?:it|this|that) on|good ?bye"
+    r"|have a (?:nice|good|great) (?:day|one)",
     "es": r"no (?:está|se encuentra) disponible|no (?:puede|acepta|desea)|(?:diré|informaré|avisaré) (?:de )?que"
     r"|adiós|hasta luego|buen día\W*$|rechazad",
     "fr": r"(?:n'est|est) pas disponible|ne (?:peut|souhaite|prend) pas|(?:dirai|préviendrai|informerai)"
@@ -68,8 +69,8 @@ _FURTHER = (
     (Further.CHECKING, re.compile("|".join((HOLDS, *CHECKING.values())))),
 )
 TONE = re.compile(
-    r"\b(?:the|a) (?:tone|beep|signal)\b|signalton|piepton|nach dem ton|le (?:bip|signal)|la tonalité|(?:la señal|el tono)"
-    r"|o (?:sinal|bip)\b|il (?:segnale|bip|tono)\b|टोन|बीप"
+    r"\b(?:the|a) (?:tone|beep|signal)\b|signalton|piepton|nach dem ton|le (?:bip|signal)|la tonalité"
+    r"|(?:la señal|el tono)|o (?:sinal|bip)\b|il (?:segnale|bip|tono)\b|टोन|बीप"
 )
 """What a prompt says that ends with a tone."""
 

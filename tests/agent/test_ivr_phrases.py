@@ -67,6 +67,7 @@ def test_who_picks_up_from_a_queue_is_no_recording(greeting: str) -> None:
         "Your call is very important to us and will be answered in the order it was received.",
         "All our agents are busy helping other customers, so the wait may be longer than usual.",
         "One moment, I'll connect you.",
+        "The next available agent will be with you to help you.",
         "Let me transfer your call. Please hold.",
         "Todos nuestros agentes están ocupados, no cuelgue, por favor.",
         "Merci de patienter, tous nos conseillers sont en communication.",

@@ -82,12 +82,12 @@ def scene(work: Callable[[Screened], Awaitable[None]]) -> Outcome | None:
 
     async def scenario() -> Outcome | None:
         one = Screened()
-        running = asyncio.create_task(one.talk.run())
-        await work(one)
-        await asyncio.sleep(0)
-        ended = running.result() if running.done() else None
-        running.cancel()
-        await asyncio.wait({running})
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(one.talk.run())
+            await work(one)
+            await asyncio.sleep(0)
+            ended = running.result() if running.done() else None
+            running.cancel()
         return ended
 
     return run(scenario())
