@@ -100,7 +100,7 @@ class AmdTalk:
         if not self._judge.decided and self._judge.hear(ulaw):
             self._found()
         if self._judge.who is AnsweredParty.SCREEN:
-            self._screening.hear(self._judge.quiet, self._judge.tones)
+            self._screening.hear(self._judge.quiet, toned=self._judge.ends_in_tone)
 
     def understand(self, report: Report) -> None:
         """Take what the conversation reports."""
@@ -108,8 +108,6 @@ class AmdTalk:
             self._screening.answered()
         if isinstance(report, CallerSaid) and not self._judge.decided:
             self._listen_for_screen(report)
-            if self._judge.who is AnsweredParty.SCREEN:
-                self._screening.read(report.text)
 
     def _listen_for_screen(self, said: CallerSaid) -> None:
         """Patterns have the first word, at once, so that the model is not asked what a screen has said. A person may
@@ -137,10 +135,12 @@ class AmdTalk:
         asks, refused = judge.asks, judge.refused
         if judge.understand(said.text, final=said.final, told=told, meant=meant):
             self._found()
-        if judge.who is AnsweredParty.SCREEN and judge.asks != asks:
-            self._screening.ask(judge.tones)
-        if judge.who is AnsweredParty.SCREEN and judge.refused and not refused:
-            self._screening.refuse()
+        if judge.who is AnsweredParty.SCREEN:
+            if judge.asks != asks:
+                self._screening.ask()
+            self._screening.read(said.text)
+            if judge.refused and not refused:
+                self._screening.refuse()
 
     def _give_up(self, why: str) -> None:
         self._given_up = why
@@ -175,6 +175,7 @@ class AmdTalk:
 
     async def close(self) -> None:
         """See `Talk.close`."""
+        self._screening.end()
         await self._talk.close()
 
     async def run(self) -> Outcome:

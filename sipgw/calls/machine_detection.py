@@ -77,8 +77,8 @@ class _Sound:
     heard: float = 0.0
     toned: float = -1.0
     """The end of the last tone."""
-    tones: int = 0
-    """How many were heard to their end."""
+    ends_in_tone: bool = False
+    """Whether nobody has spoken since a tone was over."""
     spoken: float = 0.0
     run: float = 0.0
     """Speech without a pause."""
@@ -117,7 +117,7 @@ class AnsweringMachineDetector:
             self._voice.feed(piece)
             for tone in self._tones.feed(piece):
                 self._sound.toned = self._sound.heard
-                self._sound.tones += tone.over and tone.seconds >= WORD
+                self._sound.ends_in_tone |= tone.over and tone.seconds >= WORD
                 self._judge_tone(tone)
             # A tone is no speech, nor is its effect on the voice detector.
             self._judge_speech(active=self._voice.active and self._sound.heard - self._sound.toned > HANGOVER + SECONDS)
@@ -172,9 +172,9 @@ class AnsweringMachineDetector:
             self.refused |= what is Further.REFUSED
 
     @property
-    def tones(self) -> int:
-        """How many tones were heard to their end."""
-        return self._sound.tones
+    def ends_in_tone(self) -> bool:
+        """Whether nobody has spoken since a tone was over."""
+        return self._sound.ends_in_tone
 
     @property
     def decided(self) -> bool:
@@ -189,7 +189,7 @@ class AnsweringMachineDetector:
         if active:
             self._sound.spoken += SECONDS
             self._sound.run += SECONDS
-            self.quiet = 0.0
+            self.quiet, self._sound.ends_in_tone = 0.0, False
             if self.who is AnsweredParty.UNKNOWN and self._sound.run >= LONG:
                 self._evidence(1, "it speaks without a pause", "long")
                 if self._sound.run >= VERY_LONG:

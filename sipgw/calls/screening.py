@@ -31,7 +31,6 @@ class Screening:
         self._give_up = give_up
         self._times = 0
         self._due = self._names_tone = False
-        self._tones = 0
         self._prompt: asyncio.TimerHandle | None = None
         self._end: asyncio.TimerHandle | None = None
 
@@ -40,20 +39,20 @@ class Screening:
         self._times = 0
         self._wait(LONGEST_SCREENING, f"nobody came within {LONGEST_SCREENING:g} s")
 
-    def ask(self, tones: int) -> None:
-        """It asks who calls; so many tones were heard before."""
+    def ask(self) -> None:
+        """It asks who calls."""
         if not self._purpose or self._due or self._times >= TIMES:
             return
-        self._due, self.told, self._names_tone, self._tones = True, False, False, tones
+        self._due, self.told, self._names_tone = True, False, False
         self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer)
 
     def read(self, text: str) -> None:
         """Take words of the prompt."""
         self._names_tone |= TONE.search(text.lower()) is not None
 
-    def hear(self, quiet: float, tones: int) -> None:
-        """Nobody has spoken for `quiet` seconds, and so many tones were heard."""
-        if self._due and (tones > self._tones or quiet >= (TONELESS if self._names_tone else PAUSE)):
+    def hear(self, quiet: float, *, toned: bool) -> None:
+        """Nobody has spoken for `quiet` seconds, nor since a tone was over if it is `toned`."""
+        if self._due and (toned or quiet >= (TONELESS if self._names_tone else PAUSE)):
             self._answer()
 
     def answered(self) -> None:
@@ -75,6 +74,8 @@ class Screening:
     def _answer(self) -> None:
         if self._due:
             self._due = False
+            if self._prompt is not None:
+                self._prompt.cancel()
             self._times += 1
             self._tell(self._purpose)
 

@@ -115,6 +115,16 @@ def test_a_recorder_of_names_is_told_behind_its_tone() -> None:
     scene(work)
 
 
+def test_a_tone_before_the_prompt_ends_nothing() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(1.0) + BEEP + silence(0.5))
+        await one.hears(talk(4.0), *RECORDER.split())
+        await one.hears(silence(1.5))
+        assert not one.told
+
+    scene(work)
+
+
 def test_a_tone_that_does_not_come_is_not_waited_for_without_end() -> None:
     async def work(one: Screened) -> None:
         await one.hears(talk(4.0), *RECORDER.split())
@@ -131,6 +141,19 @@ def test_a_prompt_whose_end_is_not_heard_is_answered_in_the_end(sound: bytes) ->
         await one.hears(sound)
         await asyncio.sleep(max(0.0, LONGEST_PROMPT + 1 - one.now))
         assert one.told == [pytest.approx(LONGEST_PROMPT, abs=0.1)]
+
+    scene(work)
+
+
+def test_the_limit_of_the_first_prompt_is_not_that_of_the_second() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(2.0), *ASKS.split())
+        await one.hears(silence(LONGEST_PROMPT - 8))
+        one.was_told()
+        await one.hears(talk(2.0))
+        one.talk.understand(CallerSaid(ASKS, final=True))
+        await one.hears(talk(7.0))
+        assert len(one.told) == 1, "it is still asking"
 
     scene(work)
 
