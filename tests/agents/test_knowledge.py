@@ -268,26 +268,6 @@ def test_each_agent_pays_with_its_own_key_and_a_changed_one_counts_at_the_reload
     asyncio.run(scenario())
 
 
-def test_an_encoder_that_no_agent_uses_any_more_is_closed_and_a_running_call_uses_the_new_one(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        folder = documents(tmp_path, hours=HOURS)
-        closed: list[str] = []
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
-            before = one.encoders()
-            before[0].close = lambda: noted(closed)  # type: ignore[method-assign]
-            find = one.finder("agent", lambda used: None, HANG)
-            server.key = "other"
-            one.put(await one.load({"agent": service(folder, tmp_path, server, api_key="other")}))
-            assert await find(("When do you open in the morning?",))
-            await until(lambda: closed == ["closed"])
-            assert len(one.encoders()) == 1 and one.encoders() != before
-
-    async def noted(closed: list[str]) -> None:
-        closed.append("closed")
-
-    asyncio.run(scenario())
-
-
 def test_what_reading_has_cost_counts_for_the_day_after_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
