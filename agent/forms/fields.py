@@ -7,9 +7,8 @@ A field stands in a type hint: ``Annotated[str, Email()]``. pydantic gives it th
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
-from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -17,30 +16,27 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from agent.forms.moments import CLOCK, DATE, WEEKDAYS, moments, said_in
-from agent.forms.spoken import SIGNS, digits_of, glued, stands, tokens, unnamed, with_signs
+from agent.forms.money import amounts, written
+from agent.forms.names import spelled
+from agent.forms.spoken import SIGNS, digits_of, glued, stands, tokens, with_signs
 from agent.turn_taking.expect import OPEN, Expected, Kind
 
 LONGEST = 300
 """Characters of a value that are looked at."""
 NAME_LENGTH = 80
-ALIKE = 0.6
-"""Likeness from which letters that are spelled are the spelling of the word before them."""
 SOON = timedelta(minutes=5)
 """How far in the past a date may lie: people say "now"."""
-_SPELLED = re.compile(r"(?:\w[-.])+\w\W?")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
-_MONEY = re.compile(
-    r"(?P<whole>\d{1,3}(?:[., '’\u00a0]\d{3})+|\d{1,12})(?:[.,](?P<cents>\d{1,2}))?(?![\d.,]*\d)"
-    r"(?:\s*(?:[€$£₹]|[^\W\d]{3,8})\s+(?:(?:and|und|et|y|con|e)\s+)?(?P<spoken>\d{1,2})(?!\d))?"
-)
-_AMOUNTS = re.compile(rf"(?<![\d/(-])(?<!\d[.,]){_MONEY.pattern}(?!-\d|\s*[/%]|(?:st|nd|rd|th)\b)")
-"""Numbers that are no days and no parts of longer ones."""
 _DIALLED = re.compile(r"[+\d()./-]+")
 _POSTAL_CODES = {
     "AT": r"\d{4}", "BR": r"\d{5}-?\d{3}", "CA": r"[A-Z]\d[A-Z] ?\d[A-Z]\d", "CH": r"\d{4}", "DE": r"\d{5}",
     "ES": r"\d{5}", "FR": r"\d{5}", "GB": r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}", "IN": r"\d{6}", "IT": r"\d{5}",
     "MX": r"\d{5}", "PT": r"\d{4}-?\d{3}", "US": r"\d{5}(?:-\d{4})?",
 }  # fmt: skip
+
+
+_ALIASES = {"UK": "GB"}
+"""What people write for codes of ISO 3166-1."""
 
 
 @dataclass(frozen=True)
@@ -153,23 +149,7 @@ class Name(FormField):
 
     def read(self, value: Any, setting: FormSetting) -> Any:
         """See `FormField.read`."""
-        names: list[str] = []
-        run = ""
-        for word in [*unnamed(str(value)).split(), ""]:
-            letters = re.sub(r"\W", "", word)
-            if len(letters) == 1 and letters.isalpha():
-                run += letters
-                continue
-            _spell(names, run)
-            run = ""
-            many = len(letters) > 2
-            if (many and letters.isupper()) or (_SPELLED.fullmatch(word) and (many or _is_spelling(letters, names))):
-                _spell(names, letters)
-            elif letters:
-                names.append(word.strip(",.;"))
-        if names and names[0].islower():  # written by a recogniser without capitals
-            names = [part.title() if part.islower() else part for part in names]
-        text = " ".join(names)
+        text = spelled(str(value))
         if not 2 <= len(text) <= NAME_LENGTH or re.search(r"[\d@:/]", text):
             raise ValueError("no name of a person; ask the caller for it, and to spell it")
         return text
@@ -248,11 +228,7 @@ class Amount(FormField):
     def read(self, value: Any, setting: FormSetting) -> Any:
         """See `FormField.read`."""
         if isinstance(value, str):
-            text = " ".join(tokens(value, setting.languages)) if not re.search(r"\d", value) else value
-            found = list(_MONEY.finditer(text))
-            if len(found) != 1:
-                raise ValueError("no amount; ask the caller how much it is")
-            value = _worth(found[0])
+            value = written(value, setting.languages, self.currency)
         try:
             amount = Decimal(str(value)).quantize(Decimal("0.01"))
         except InvalidOperation:
@@ -268,7 +244,7 @@ class Amount(FormField):
     def stands(self, said: str, spoken: str, setting: FormSetting) -> bool:
         """See `FormField.stands`: a number of the same value, in figures of any language."""
         others = CLOCK.sub(";", DATE.sub(";", spoken))
-        return Decimal(said.partition(" ")[0]) in [Decimal(_worth(one)) for one in _AMOUNTS.finditer(others)]
+        return Decimal(said.partition(" ")[0]) in amounts(others)
 
 
 @dataclass(frozen=True)
@@ -294,6 +270,8 @@ class Moment(FormField):
         if not re.search(r"\d[T ]\d", str(value)):
             raise ValueError("there is no time of day in it; ask the caller for it")
         when = setting.local(when)
+        if when.astimezone(UTC).astimezone(when.tzinfo).replace(tzinfo=None) != when.replace(tzinfo=None):
+            raise ValueError("this time does not exist, as the clocks go forward then; ask the caller for another")
         if (when < now - SOON and not self.past) or abs(when - now) > timedelta(days=self.days):
             raise ValueError(f"this is in the past or too far away; {today}; ask the caller for the day and the time")
         return when
@@ -342,6 +320,10 @@ class Postal(FormField):
             if not re.search(r"[^\W\d_]", made.get(name, "")):
                 raise ValueError(f"there is no {name} in it; ask the caller for it")
         country = (made.get("country") or self.country or setting.country).upper()
+        country = _ALIASES.get(country, country)
+        if made.get("country"):
+            _check_country(country)
+            made["country"] = country
         code = made.get("postal_code", "").upper()
         if not any(map(str.isalpha, code)):
             code = re.sub(r"\s", "", code)
@@ -378,23 +360,9 @@ class Card(FormField):
             raise ValueError("what was keyed in is no card's number; have the caller key it in again")
 
 
-def _worth(one: re.Match[str]) -> str:
-    whole = re.sub(r"\D", "", one["whole"])
-    return f"{whole}.{one['cents'] or one['spoken'] or 0}"
+def _check_country(country: str) -> None:
+    """Raises `ValueError` for what is no code of ISO 3166-1."""
+    import phonenumbers  # 30 ms that few calls need
 
-
-def _spell(names: list[str], letters: str) -> None:
-    """`letters` take the place of the last name if they are its spelling; one or two others are initials."""
-    if _is_spelling(letters, names):
-        names[-1] = letters.title()
-    elif len(letters) > 2:
-        names.append(letters.title())
-    else:
-        names += [f"{one.upper()}." for one in letters]
-
-
-def _is_spelling(letters: str, names: list[str]) -> bool:
-    """Whether they spell the last name. Two letters spell no longer one: behind "Mae", M. A. are initials."""
-    last = names[-1].lower() if names else ""
-    possible = len(letters) > 2 or len(letters) == len(last) == 2
-    return possible and SequenceMatcher(None, last, letters.lower()).ratio() >= ALIKE
+    if country not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{country!r} is no country; write its two letters, like DE, or ask the caller for it")

@@ -102,6 +102,11 @@ def said_in(language: str, when: datetime, *, year: bool) -> str:
     )  # fmt: skip
 
 
+def weekdays_in(text: str) -> set[int]:
+    """The days of the week that a text names in any of the languages, from 0 for Monday."""
+    return {_DAYS[one.casefold()] for one in re.findall(rf"(?<!\w)(?:{_any(_DAYS)})(?!\w)", text, re.IGNORECASE)}
+
+
 def moments(text: str) -> list[SpokenMoment]:
     """The dates of a sentence in any of the languages, month in words. A time of day belongs to the date before it; the
     times before the first date belong to that."""

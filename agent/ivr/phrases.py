@@ -67,8 +67,33 @@ HOLD = {
     r"|kripya (?:pratiksha|line)",
 }
 """By ISO 639-1 code: what is said to callers who wait."""
+PERSON = {
+    "en": r"(?:i'm|i've|i'd|i'll|my)\b|i (?:can|will|have|see|help|am|do|need|got|understand|was|just)\b"
+    r"|(?:can|may|could|do|did|shall|should|am) i\b|(?:give|tell|for|with|to) me\b|how (?:can|may) we\b"
+    r"|this is (?!(?:the|an?|your|our|not|being)\b)\w|speaking\W*$"
+    r"|what(?:'s| is| was) (?:your|the)\b|go ahead",
+    "es": r"(?:me llamo|mi nombre|soy|puedo|podría|tengo|dígame|cuénteme)\b|le (?:habla|atiende|saluda|ayudo)\b"
+    r"|(?:cuál|cómo) (?:es|se) ",
+    "fr": r"(?:je|moi|mon)\b|j'|puis-je|à l'appareil|c'est (?!(?:le|la|un|une|à)\b)\w+ (?:de|du|à)\b"
+    r"|quel(?:le)? est\b",
+    "de": r"(?:ich|mir|mich|meine?)\b|hier (?:ist|spricht) (?!(?:die|der|das)\b)\w|am apparat"
+    r"|(?:wie|was) (?:ist|lautet) ihre?\b",
+    "pt": r"(?:meu nome|me chamo|sou|posso|poderia|tenho)\b|(?:aqui|quem fala) é\b|(?:você|o senhor|a senhora) fala com"
+    r"|qual (?:é|o seu)\b",
+    "it": r"(?:mi chiamo|il mio|posso|potrei|potrebbe|mi (?:dica|dice|può))\b|sono \w+ (?:del|dell'|dal|di)\b"
+    r"|qual è",
+    "hi": r"(?:मैं|मेरा|मेरी|मुझे|mera|mujhe)(?!\w)|बोल रह|(?:क्या है|बताइए)",
+}
+"""By ISO 639-1 code: what somebody says who has come. Recordings speak of us and of you, persons of themselves."""
 _MENU = re.compile("|".join(MENU.values()))
 _HOLD = re.compile("|".join(HOLD.values()))
+_PERSON = re.compile(rf"(?<!\w)(?:{'|'.join(PERSON.values())})")
+_AWAY = re.compile(
+    r"\b(?:i'll|i will|i'm|i am|let me|i)(?: (?:just|now|going to|try to|will))* (?:connect|transfer|put|check|look"
+    r"|be (?:right|back|with))"
+    r"|\bich (?:verbinde|stelle|schaue|sehe|bin gleich)|\bje (?:vous (?:mets|passe|transfère)|vérifie|regarde|reviens)"
+)
+"""What persons and recordings alike say of themselves who leave the caller to wait."""
 _OWN = re.compile(
     r"\b(?:i|we|he|she|let me|let us|let's|did you|have you)(?:'ll|'d|'m|'ve| will| would| can| could| just| then"
     r"| have to| had to| need to| want to| am going to| going to)* (?:press|dial|push|enter|hit|key in)\b"
@@ -85,11 +110,13 @@ def asks_for_keys(text: str) -> bool:
 
 
 def asks_to_wait(text: str) -> bool:
-    """Whether nothing but a request to wait is said. A question to the caller is more than that."""
-    sentences = _END.split(_plain(text))
-    waits = [_HOLD.search(sentence) is not None for sentence in sentences]
-    rest = [one for one, known in zip(sentences, waits, strict=True) if not known]
-    return any(waits) and all(len(one.split()) <= LITTLE and not one.endswith("?") for one in rest)
+    """Whether nothing but a request to wait is said. A question to the caller, or a person's greeting, is more."""
+    plain = _plain(text)
+    if "?" in plain or _PERSON.search(_HOLD.sub(" ", _AWAY.sub(" ", plain))):
+        return False
+    sentences = _END.split(plain)
+    rest = [one for one in sentences if not _HOLD.search(one)]
+    return len(rest) < len(sentences) and all(len(one.split()) <= LITTLE for one in rest)
 
 
 def _plain(text: str) -> str:

@@ -29,7 +29,7 @@ from agent.tts import TextToSpeech
 from sipgw.agents.agents import AgentDefinition, call_variables
 from sipgw.agents.music import sounds_under
 from sipgw.agents.orders import about_call, about_call_out, persona, purpose, voicemail
-from sipgw.calls.amd import AmdSetup, AmdTalk, follow
+from sipgw.calls.amd import AmdSetup, AmdTalk, follow, tell_screen
 from sipgw.calls.context import CallContext
 from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.messages import about_messages
@@ -71,7 +71,7 @@ class AgentSetup:
         tell_amd(message, screening)
         setup = AmdSetup(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
-            screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
+            self._tell_screen, screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
             known=known_screen,
         )  # fmt: skip
         prepare()
@@ -234,5 +234,9 @@ class AgentSetup:
         context = self.context
         context.tell(AnsweredBy(context.info.id, datetime.now(UTC), who.value, why))
         if context.conversation is not None:
-            screening = purpose(self._agent.config.agent, self.values(context.info.agent))
-            follow(context.conversation.call_control, who, screening)
+            follow(context.conversation.call_control, who)
+
+    def _tell_screen(self, purpose: str) -> None:
+        """Say to a call screen who calls and why."""
+        if self.context.conversation is not None:
+            tell_screen(self.context.conversation.call_control, purpose)

@@ -18,6 +18,7 @@ from agent.speakable import speakable
 from agent.tts import TextToSpeech, sound_alone
 from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector, names_screen
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.screening import Screening
 from sipgw.calls.talk import Talk
 
 log = structlog.get_logger()
@@ -26,8 +27,6 @@ UNBEEPED = 3.0
 """Seconds of silence after which a machine without a beep counts as recording."""
 LONGEST_GREETING = 60.0
 """Longest greeting of a machine in seconds, counted from its detection; then the call is given up."""
-LONGEST_SCREENING = 60.0
-"""Seconds for which a person may think about a call that is screened; then it is given up, without a message."""
 SENTENCES = 20
 """Sentences that wait to be compared with those of call screens; patterns alone decide about more."""
 LONGEST_MESSAGE = 60.0
@@ -51,6 +50,8 @@ class AmdSetup:
     report: Callable[[Report], None]
     found: Callable[[AnsweredParty, str], None]
     """Called with the detected party, and the reason in a few words."""
+    tell: Callable[[str], None] = lambda purpose: None
+    """Has the agent say `purpose` to a call screen."""
     purpose: str = ""
     """What is said to a call screen; only what follows it can be the person. Empty: what follows its own words."""
     menus: bool = False
@@ -61,13 +62,19 @@ class AmdSetup:
     """The same at once, see `sipgw.calls.screen_classifier.known_screen`."""
 
 
-def follow(control: CallControl, who: AnsweredParty, screening: str) -> None:
-    """Let the conversation know who answered: a call screen is told `screening`, and waited at."""
+def follow(control: CallControl, who: AnsweredParty) -> None:
+    """Let the conversation know who answered: behind a call screen it waits for a person."""
     with contextlib.suppress(CallControlRefused):  # it is ending already
         if who is AnsweredParty.SCREEN:
-            control.wait(screening)
+            control.wait()
         elif who is AnsweredParty.HUMAN:
             control.stop_waiting()
+
+
+def tell_screen(control: CallControl, purpose: str) -> None:
+    """Have the agent say `purpose`, and wait on."""
+    with contextlib.suppress(CallControlRefused):  # it is ending already
+        control.wait(purpose)
 
 
 class AmdTalk:
@@ -78,8 +85,9 @@ class AmdTalk:
         self._needs = needs
         self._judge = AnsweringMachineDetector(menus=needs.menus)
         self._not_human = asyncio.Event()
-        self._screened = 0.0
-        self._told = True
+        self._screening = Screening(needs.purpose, needs.tell, self._give_up)
+        self._given_up = ""
+        """Why nobody is waited for any more."""
         self._sentences: asyncio.Queue[tuple[CallerSaid, bool]] = asyncio.Queue(SENTENCES)
         """What is to be compared, and whether the screen had been told by then."""
         self._looked_up = False
@@ -92,14 +100,12 @@ class AmdTalk:
         if not self._judge.decided and self._judge.hear(ulaw):
             self._found()
         if self._judge.who is AnsweredParty.SCREEN:
-            self._screened += len(ulaw) / SAMPLE_RATE
-            if self._screened > LONGEST_SCREENING:
-                self._not_human.set()
+            self._screening.hear(self._judge.quiet, toned=self._judge.ends_in_tone)
 
     def understand(self, report: Report) -> None:
         """Take what the conversation reports."""
         if isinstance(report, TurnEnded) and report.turn.said:
-            self._told = True
+            self._screening.answered()
         if isinstance(report, CallerSaid) and not self._judge.decided:
             self._listen_for_screen(report)
 
@@ -112,21 +118,33 @@ class AmdTalk:
         """
         found = names_screen(said.text)
         if self._needs.resembles is None or self._judge.who in RECORDED or not (found or said.final):
-            self._take(said, self._told, None)
+            self._take(said, self._screening.told, None)
         elif found and not self._looked_up:
             meant = self._needs.known(said.text, said.final)
             self._looked_up = True
             if said.final or meant is not False:
-                self._take(said, self._told, meant)
+                self._take(said, self._screening.told, meant)
         elif said.final and self._sentences.full():
-            self._take(said, self._told, None)
+            self._take(said, self._screening.told, None)
         elif said.final or self._sentences.empty():
-            self._sentences.put_nowait((said, self._told))
+            self._sentences.put_nowait((said, self._screening.told))
         self._looked_up = self._looked_up and not said.final
 
     def _take(self, said: CallerSaid, told: bool, meant: bool | None) -> None:
-        if self._judge.understand(said.text, final=said.final, told=told, meant=meant):
+        judge = self._judge
+        asks, refused = judge.asks, judge.refused
+        if judge.understand(said.text, final=said.final, told=told, meant=meant):
             self._found()
+        if judge.who is AnsweredParty.SCREEN:
+            if judge.asks != asks:
+                self._screening.ask()
+            self._screening.read(said.text)
+            if judge.refused and not refused:
+                self._screening.refuse()
+
+    def _give_up(self, why: str) -> None:
+        self._given_up = why
+        self._not_human.set()
 
     async def _compare(self, resembles: Resembles) -> None:
         """Take words with what they mean."""
@@ -142,7 +160,9 @@ class AmdTalk:
         self._log.info("answered", by=who.value, because=why)
         self._needs.found(who, why)  # which breaks off what was being said: the next thing is who calls and why
         if who is AnsweredParty.SCREEN:
-            self._told = not self._needs.purpose
+            self._screening.begin()
+        else:
+            self._screening.end()
         if who in RECORDED:
             while not self._sentences.empty():  # what was said before is not compared any more
                 self._sentences.get_nowait()
@@ -155,6 +175,7 @@ class AmdTalk:
 
     async def close(self) -> None:
         """See `Talk.close`."""
+        self._screening.end()
         await self._talk.close()
 
     async def run(self) -> Outcome:
@@ -166,6 +187,7 @@ class AmdTalk:
             done, _ = await asyncio.wait({talking, waiting}, return_when=asyncio.FIRST_COMPLETED)
             for task in filter(None, (waiting, talking, comparing)):
                 task.cancel()
+        self._screening.end()
         screened = self._judge.who is AnsweredParty.SCREEN
         if talking in done:
             outcome = talking.result()
@@ -174,7 +196,7 @@ class AmdTalk:
         self._needs.line.stop()
         why = f"{self._judge.who.value}: {self._judge.why}"
         if screened:
-            return Outcome("screened", f"{why}; nobody came within {LONGEST_SCREENING:g} s")
+            return Outcome("screened", f"{why}; {self._given_up}")
         if self._judge.who is AnsweredParty.FAX:
             return Outcome("fax", why)
         if not self._needs.message:

@@ -12,6 +12,7 @@ from agent.ivr.phrases import asks_for_keys, asks_to_wait
 from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
 from sipgw.calls.machine_phrases import ASKS, HELLO, HOLDS, LEAVES, POLITE, SCREEN, STRONG, UNFINISHED, WEAK
+from sipgw.calls.screen_phrases import Further, further
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -76,6 +77,8 @@ class _Sound:
     heard: float = 0.0
     toned: float = -1.0
     """The end of the last tone."""
+    ends_in_tone: bool = False
+    """Whether nobody has spoken since a tone was over."""
     spoken: float = 0.0
     run: float = 0.0
     """Speech without a pause."""
@@ -92,6 +95,10 @@ class AnsweringMachineDetector:
         """Whether a machine's beep is over: it listens."""
         self.quiet = 0.0
         """Seconds since somebody spoke."""
+        self.asks = 0
+        """How often a call screen has asked who calls: again only when it had been told."""
+        self.refused = False
+        """Whether it said that nobody takes the call."""
         self._menus = menus
         self._voice = VoiceActivity()
         self._tones = Tones()
@@ -110,6 +117,7 @@ class AnsweringMachineDetector:
             self._voice.feed(piece)
             for tone in self._tones.feed(piece):
                 self._sound.toned = self._sound.heard
+                self._sound.ends_in_tone |= tone.over and tone.seconds >= WORD
                 self._judge_tone(tone)
             # A tone is no speech, nor is its effect on the voice detector.
             self._judge_speech(active=self._voice.active and self._sound.heard - self._sound.toned > HANGOVER + SECONDS)
@@ -138,18 +146,35 @@ class AnsweringMachineDetector:
         if screen:
             if before is not AnsweredParty.SCREEN:
                 self._found = dict.fromkeys(self._found, 0)
+                self.asks, self.refused = self.asks + 1, False
                 self._decide(AnsweredParty.SCREEN, f"it said {screen!r}")
+            elif final and told:
+                self.asks += any(_ASKS[what].search(plain) for what in ("name", "reason"))
             return self.who is not before
         if not final and not leaves:
             plain = _UNFINISHED.sub(" ", plain)
-        if final and before is AnsweredParty.SCREEN and not begun and _is_person(plain, told=told):
-            self.who, self.why = AnsweredParty.HUMAN, "somebody speaks after the call screen"
+        if final and before is AnsweredParty.SCREEN and not begun:
+            self._follow(plain, told=told)
         for phrase in _STRONG.findall(plain):
             self._evidence(2, f"it said {phrase!r}", "strong")
         for phrase in set(_WEAK.findall(plain)):
             # Companies say in menus and queues, too, whom one has reached, and that it will be as soon as possible.
             self._evidence(1, f"it said {phrase!r}", "weak" if self._menus else phrase)
         return self.who is not before
+
+    def _follow(self, plain: str, *, told: bool) -> None:
+        """Take words after those of a call screen: it goes on, or a person has come."""
+        if _is_person(plain, told=told):
+            self.who, self.why = AnsweredParty.HUMAN, "somebody speaks after the call screen"
+        else:
+            what = further(plain)
+            self.asks += told and what is Further.AGAIN
+            self.refused |= what is Further.REFUSED
+
+    @property
+    def ends_in_tone(self) -> bool:
+        """Whether nobody has spoken since a tone was over."""
+        return self._sound.ends_in_tone
 
     @property
     def decided(self) -> bool:
@@ -164,7 +189,7 @@ class AnsweringMachineDetector:
         if active:
             self._sound.spoken += SECONDS
             self._sound.run += SECONDS
-            self.quiet = 0.0
+            self.quiet, self._sound.ends_in_tone = 0.0, False
             if self.who is AnsweredParty.UNKNOWN and self._sound.run >= LONG:
                 self._evidence(1, "it speaks without a pause", "long")
                 if self._sound.run >= VERY_LONG:
@@ -217,7 +242,10 @@ def _is_person(plain: str, *, told: bool) -> bool:
     """Whether words after those of a call screen are a person's."""
     if not any(map(str.isalnum, plain)) or any(one.search(plain) for one in (_STRONG, _WEAK, _HOLDS)):
         return False
-    return told or _HELLO.match(plain) is not None
+    what = further(plain)
+    if _HELLO.match(plain):
+        return what in (Further.OTHER, Further.AGAIN)
+    return told and what is Further.OTHER
 
 
 def names_screen(text: str) -> bool:

@@ -96,8 +96,8 @@ class AgentOptions:
     voicemail: str = ""
     """The message after the beep; empty: a sentence made of `business`."""
     screening: str = ""
-    """What is said to a call screen, once: who calls and why, in one sentence. Then the agent waits for the person.
-    Empty: `outbound_greeting`, or a sentence made of `business` and of {{topic}}."""
+    """What is said to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
+    for the person. Empty: `outbound_greeting`, or a sentence made of `business` and of {{topic}}."""
     variables: tuple[str, ...] = ()
     """Names of values of outgoing calls (``--var name=Ann``, columns of a campaign), for ``{{name}}`` in prompt and
     greeting. In calls that come in they are empty."""

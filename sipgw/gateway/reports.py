@@ -179,7 +179,7 @@ class ReportFiller:
             self._check_caps(agent, call, bill, self._most(agent, messages, form))
             reply = await whole(ChargedLlm(part.llm, bill.used), messages, LIMIT, form)
             try:
-                content = proven(options, call["turns"], reply)
+                content = proven(options, call["turns"], reply, call["began"])
                 break
             except ValueError:
                 if not left:

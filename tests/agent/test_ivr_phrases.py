@@ -1,5 +1,6 @@
 """What menus, queues and people say."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -32,6 +33,55 @@ DATA = Path(__file__).parents[1] / "data"
 )
 def test_what_menus_and_queues_say(text: str, keys: bool, waits: bool) -> None:
     assert (asks_for_keys(text), asks_to_wait(text)) == (keys, waits)
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        "Thank you for holding, this is Ann from support, how can I help you?",
+        "Thank you for your patience, my name is Ann, may I have your order number?",
+        "Thanks for waiting on the line. Thank you for holding. Ann speaking.",
+        "Thank you for waiting, what is your order number?",
+        "Gracias por esperar, le habla Ana de soporte, ¿en qué puedo ayudarle?",
+        "Gracias por su paciencia, me llamo Ana.",
+        "Merci de votre patience, Anne à l'appareil, que puis-je faire pour vous ?",
+        "Merci de patienter, c'est Anne du support.",
+        "Vielen Dank für Ihre Geduld, mein Name ist Anna Schmidt, was kann ich für Sie tun?",
+        "Vielen Dank für Ihre Geduld, hier ist Anna vom Kundendienst.",
+        "Obrigada por aguardar, aqui é a Ana do suporte, em que posso ajudar?",
+        "Obrigado por aguardar, meu nome é João.",
+        "Grazie per l'attesa, sono Anna dell'assistenza, come posso aiutarla?",
+        "Grazie per aver atteso, mi chiamo Anna.",
+        "कृपया लाइन पर बने रहने के लिए धन्यवाद, मैं अंजलि बोल रही हूँ, आपकी क्या मदद कर सकती हूँ?",
+    ],
+)
+def test_who_picks_up_from_a_queue_is_no_recording(greeting: str) -> None:
+    bare = re.sub(r"[.,?¿]", "", greeting).lower()
+    assert not asks_to_wait(greeting)
+    assert not asks_to_wait(bare)
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        "Your call is very important to us and will be answered in the order it was received.",
+        "All our agents are busy helping other customers, so the wait may be longer than usual.",
+        "One moment, I'll connect you.",
+        "The next available agent will be with you to help you.",
+        "Let me transfer your call. Please hold.",
+        "Todos nuestros agentes están ocupados, no cuelgue, por favor.",
+        "Merci de patienter, tous nos conseillers sont en communication.",
+        "Bitte bleiben Sie am Apparat. Ich verbinde Sie, einen Moment bitte.",
+        "Bitte warten Sie, der nächste freie Mitarbeiter ist gleich für Sie da.",
+        "Sua ligação é muito importante para nós, aguarde na linha.",
+        "Tutti i nostri operatori sono occupati, la preghiamo di attendere in linea.",
+        "I nostri operatori sono occupati, ma resti in linea.",
+        "This is our main office, please hold.",
+        "सभी प्रतिनिधि व्यस्त हैं, कृपया लाइन पर बने रहें।",
+    ],
+)
+def test_what_a_queue_says_asks_to_wait(recording: str) -> None:
+    assert asks_to_wait(recording)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,16 @@ def test_the_process_that_reads_has_nothing_of_the_environment(tmp_path: Path, m
 
 def found(folder: Path, *names: str) -> list[Found]:
     return [Found(name, hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in names]
+
+
+def test_a_process_that_takes_in_nothing_is_given_up(tmp_path: Path) -> None:
+    """What it is asked is larger than the pipe."""
+    child = reader.Child(str(tmp_path))
+    try:
+        os.kill(child._process.pid, signal.SIGSTOP)
+        assert child.ask(["x" * 200_000], 0.2) == "reading it takes more than 0.2 s"
+    finally:
+        child.close()
 
 
 def test_a_process_that_dies_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """How often call screens are told from machines and people: by their words in seven languages, and in English by sound.
 
+Only ``screening_words_kept_back_*`` is a forecast: patterns and weights were made with the texts of
+``screening_trained_*``.
 The words are those of `tests/data/screening`. As sound they are spoken by the embedded voice, go through G.711, and are
 heard by the embedded recogniser. Where the embedded encoder is installed, it compares words as in calls; what patterns
 find without it is told in brackets.
@@ -79,7 +81,7 @@ def gates() -> Iterator[Gate]:
     found: Taken = Counter()
     for said in corpus():
         found[said.who, by_words(said.text)] += 1
-    yield from judged("words", found)
+    yield from judged("trained_words", found)
     kept: Taken = Counter()
     patterns = 0
     for line in (DATA / "kept.tsv").read_text("utf-8").splitlines():
@@ -92,7 +94,7 @@ def gates() -> Iterator[Gate]:
         from agent.providers.local.hibari_tts import HibariTts
         from agent.providers.local.whisper import Whisper
     except ModuleNotFoundError:
-        yield Gate("calls", "screening_sound", "not installed: pip install '.[local]'", "installed", False)
+        yield Gate("calls", "screening_trained_sound", "not installed: pip install '.[local]'", "installed", False)
         return
     voice, model = HibariTts(1), Whisper(1)
 
@@ -104,7 +106,7 @@ def gates() -> Iterator[Gate]:
     for said in corpus():
         if said.language == "en":
             sounded[said.who, by_sound(said, voice.speak, hear)] += 1
-    yield from judged("sound", sounded)
+    yield from judged("trained_sound", sounded)
 
 
 def judged(how: str, found: Taken, patterns: int | None = None) -> Iterator[Gate]:

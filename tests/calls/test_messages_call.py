@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from media.recording.wav import HEADER
 from sipgw.config.config import GatewayConfig
 from sipgw.config.messages import MessageOptions
 from sipgw.config.people import PersonOptions
-from sipgw.config.records import WebhookOptions
+from sipgw.config.records import RecordingOptions, WebhookOptions
 from tests.callee import callee, rejecting
 from tests.calls.test_bridged_transfer import ASKED, NUMBER, SORRY, connecting, murmur, told, trunks, world
 from tests.calls.test_cloud_call import LENT, records
@@ -63,6 +64,37 @@ def test_a_message_left_out_of_hours_reaches_the_owner(tmp_path: Path, monkeypat
     assert (told["event"], told["data"]) == ("message", FORM)
     assert letter["Subject"] == "Urgent message from Jo Ray, +14155550132"
     assert "The boiler leaks." in letter.get_content()
+
+
+@pytest.mark.slow
+def test_the_mail_has_the_recording_of_the_call_to_which_the_caller_consented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sipgw.records.webhooks.deliveries.SETTLES", timedelta(seconds=0.06))
+    recording = RecordingOptions(str(tmp_path / "calls"), consent="announce")
+
+    async def scenario():
+        async with smtp_server(tmp_path) as mails:
+
+            def change(config: GatewayConfig) -> GatewayConfig:
+                return replace(config, messages=CLOSED, mail=mails.options)
+
+            said = [Said("the boiler leaks call Jo Ray", 7000, 9000), Said("Yes.", 15_000, 15_600)]
+            replies = [TAKE, SAY_BACK, TAKE, Reply(text=["We will call you."])]
+            async with cloud(tmp_path, said, replies, change=change, recording=recording) as world:
+                async with calling(world.target, murmur) as phone:
+                    await phone.hears(sound_of("We will call you."))
+                async with asyncio.timeout(HANG):
+                    while not mails.mails:
+                        await asyncio.sleep(0.05)
+                return mails.mails
+
+    (letter,) = asyncio.run(scenario())
+    (attached,) = letter.iter_attachments()
+    assert (attached.get_content_type(), attached.get_filename()) == ("audio/wav", "recording.wav")
+    agent = attached.get_content()[HEADER:][1::2]
+    assert sound_of("We will call you.").strip(b"\xff") in agent
+    assert attached.get_content()[:4] == b"RIFF"
 
 
 @pytest.mark.slow

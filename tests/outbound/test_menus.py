@@ -1,8 +1,10 @@
 """Calls that a telephone menu answers, over real SIP and RTP: the agent presses keys, waits in the queue, and talks."""
 
 import asyncio
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,9 @@ from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.slow
 
+MENUS = Path(__file__).parents[1] / "data" / "menus"
+WORD = 0.3
+"""Seconds of a word."""
 SAID = [
     Said("For sales, press 1. For support, press 2.", 500, 2500),
     Said("Please hold. Your call is important to us.", 9000, 11_000),
@@ -40,6 +45,15 @@ def keys(phone: Phone) -> list[tuple[str, int]]:
     for _, packet in phone.received:
         if packet.payload_type not in (0, 8, 13) and len(packet.payload) == 4 and packet.payload[1] & 0x80:
             found[packet.timestamp] = ("0123456789*#ABCD"[packet.payload[0]], int.from_bytes(packet.payload[2:]))
+    return list(found.values())
+
+
+def pressed_at(phone: Phone) -> list[float]:
+    """When the first packet of each key came."""
+    found: dict[int, float] = {}
+    for at, packet in phone.received:
+        if packet.payload_type not in (0, 8, 13) and len(packet.payload) == 4:
+            found.setdefault(packet.timestamp, at)
     return list(found.values())
 
 
@@ -77,5 +91,54 @@ def test_without_the_option_a_menu_is_a_machine(tmp_path: Path) -> None:
                 ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
             assert ending.kind == "machine"
             assert (await records(world.gateway))[0]["ending"] == "machine"
+
+    asyncio.run(scenario())
+
+
+def timeline(menu: dict[str, Any]) -> tuple[bytes, list[Said], dict[str, float]]:
+    """The sound of a menu of `tests/data/menus` that is walked as it is meant, its words, and when each place begins.
+
+    Behind each place that wants a key there is time to press it."""
+    sound, said, begins = silence(0.5), list[Said](), dict[str, float]()
+    for name in menu["path"]:
+        place = menu["places"][name]
+        begins[name] = len(sound) / 8000
+        for sentence in place["says"]:
+            start, seconds = len(sound) // 8, WORD * len(sentence.split())
+            said.append(Said(sentence, start, start + round(1000 * seconds)))
+            sound += talk(seconds) + silence(0.5)
+        sound += silence(7.0 if place.get("keys") else place.get("waits", 1.0))
+    return sound + silence(60), said, begins
+
+
+def test_the_pharmacy_of_the_scenarios_is_walked_through_to_a_person(tmp_path: Path) -> None:
+    menu = tomllib.loads((MENUS / "pharmacy.toml").read_text("utf-8"))
+    sound, said, begins = timeline(menu)
+
+    async def scenario() -> None:
+        presses = [Reply(calls=[(f"c{key}", "press_keys", f'{{"keys": "{key}"}}')]) for key in menu["pressed"]]
+        async with (
+            callee(sound=playing(sound)) as other,
+            calling_out(
+                tmp_path, other, change=walking, said=said, replies=[*presses, Reply(text=[menu["greets"]])]
+            ) as (world, _),
+        ):
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            greeting = sound_of(menu["greets"]).strip(b"\xff")
+
+            def greeted() -> bool:
+                return bool(other.phones) and len(world.llm.requests) == 3 and greeting in other.phones[0].heard()
+
+            await until(greeted)
+            other.legs[0].hangup()
+            assert (await placed.ended()).kind == "callee_hung_up"
+            phone = other.phones[0]
+            assert "".join(key for key, _ in keys(phone)) == menu["pressed"]
+            first, second = pressed_at(phone)
+            assert begins["start"] < first - phone.sent_at[0] < begins["staff"]
+            assert begins["staff"] < second - phone.sent_at[0] < begins["queue"]
+            *menus, person = [one["messages"][-1]["content"] for one in world.llm.requests]
+            assert all("[telephone menu]" in one for one in menus), "nothing of the queue costs a request"
+            assert person.endswith("this is Ann.")
 
     asyncio.run(scenario())

@@ -123,17 +123,22 @@ class Child:
         program = f"import sys; sys.path += {places!r}; from sipgw.agents.knowledge.worker import main; main()"
         self._process = subprocess.Popen(  # noqa: S603  our own module
             [sys.executable, "-I", "-X", "utf8", "-c", program, *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, bufsize=0,
         )  # fmt: skip
+        assert self._process.stdin is not None  # noqa: S101  a pipe
+        os.set_blocking(self._process.stdin.fileno(), False)
 
     def ask(self, asked: object, seconds: float) -> dict[str, Any] | str:
         """Its answer; if it has to be ended, a sentence that says why."""
         told, given = self._process.stdout, self._process.stdin
         assert told is not None and given is not None  # noqa: S101  both are pipes
         until, line = time.monotonic() + seconds, bytearray()
+        rest = memoryview(json.dumps(asked).encode() + b"\n")
         with contextlib.suppress(BrokenPipeError):  # then it is gone, as the answer will tell
-            given.write(json.dumps(asked).encode() + b"\n")
-            given.flush()
+            while rest:
+                if not select.select([], [given], [], max(0.0, until - time.monotonic()))[1]:
+                    return f"reading it takes more than {seconds:g} s"
+                rest = rest[os.write(given.fileno(), rest) :]
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([told], [], [], max(0.0, until - time.monotonic()))
             if not ready:

@@ -122,8 +122,13 @@ class Shelf:
             await one.close()
 
     def put(self, books: dict[str, Book], *, quietly: bool = False) -> None:
-        """Look up in these from the next call on, by the agent, and log what was left out."""
+        """Look up in these from now on, by the agent, close the encoders of others, and log what was left out."""
         self._books = books
+        used = {id(book.encoder) for book in books.values()}
+        for key, one in list(self._encoders.items()):
+            if id(one) not in used:
+                del self._encoders[key]
+                self._group.create_task(one.close())
         if not quietly:
             _log_problems(books.values())
 
@@ -138,6 +143,10 @@ class Shelf:
         """Look up in what is in the database already, and have the rest read. Raises `KnowledgeError`."""
         self.put(await self.load(agents, fresh=False))
         self.read_on(agents)
+
+    def encoders(self) -> list[Encoder]:
+        """Those that are open."""
+        return list(self._encoders.values())
 
     def read_on(self, agents: Mapping[str, AgentConfig]) -> None:
         """Have read what the books that were `put` do not have yet, while calls go on."""
@@ -193,12 +202,12 @@ class Shelf:
 
     def finder(self, agent: str, report: Report, limit: float = LIMIT) -> Find:
         """Looks up what an agent's documents say, as they are now; `report` is told what that uses."""
-        book = self._books.get(agent)
-        if book is None:
+        if agent not in self._books:
             return nothing
 
         async def find(words: Sequence[str]) -> Sequence[Passage]:
-            if not words or not _asks(words[-1]):
+            book = self._books.get(agent)  # a reload closes the encoder of the former one
+            if book is None or not words or not _asks(words[-1]):
                 return ()
             self.asked += 1
             try:

@@ -14,7 +14,7 @@ from agent.conversation import Conversation
 from agent.records import Outcome, Report
 from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
-from sipgw.calls.amd import AmdSetup, AmdTalk, follow
+from sipgw.calls.amd import AmdSetup, AmdTalk, follow, tell_screen
 from sipgw.calls.machine_detection import AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.screen_classifier import installed, is_screen
@@ -200,6 +200,7 @@ class ReplayRun:
             setting.voicemail,
             self._report,
             self._answered_by,
+            partial(tell_screen, self._control),
             setting.screening,
             menus=setting.ivr is not None,
             resembles=_resembles if installed() else None,
@@ -239,7 +240,7 @@ class ReplayRun:
     def _answered_by(self, who: AnsweredParty, why: str) -> None:
         self.recorder.note("answered_by", who=who.value, why=why)
         if self._control is not None:
-            follow(self._control, who, self._bundle.setting.screening)
+            follow(self._control, who)
 
 
 async def _resembles(text: str, final: bool) -> bool | None:

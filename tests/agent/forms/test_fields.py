@@ -108,6 +108,12 @@ def test_a_number_that_cannot_be_is_asked_for_with_what_was_heard() -> None:
         ("Mae M A Ray", "Mae M. A. Ray"),
         ("Jane, S as in Sierra M I T H", "Jane Smith"),
         ("Anneliese van der Berg", "Anneliese van der Berg"),
+        ("ANNA HANNA", "Anna Hanna"),
+        ("MARIA MARINO", "Maria Marino"),
+        ("Maria MARINO", "Maria Marino"),
+        ("John SMITH-JONES", "John Smith-Jones"),
+        ("Ronald McDonald, M C D O N A L D", "Ronald McDonald"),
+        ("de la Cruz", "de la Cruz"),
     ],
 )
 def test_a_name_with_its_spelling(said: str, meant: str) -> None:
@@ -128,6 +134,8 @@ def test_what_is_no_name(said: str) -> None:
     [
         ("1,250.50", "1250.50"), ("1.250,50 €", "1250.50"), ("12 euros 50", "12.50"), ("12 Euro und 50", "12.50"),
         ("25 dollars and 50 cents", "25.50"), ("about 30 dollars", "30.00"), (12.5, "12.50"), ("five", "5.00"),
+        ("1,00,000", "100000.00"), ("₹ 2,00,000", "200000.00"), ("2,50,000.50 rupees", "250000.50"),
+        ("1.250", "1250.00"), ("It's 30 euros.", "30.00"), ("five euros", "5.00"), ("about 1 250 EUR", "1250.00"),
     ],
 )  # fmt: skip
 def test_an_amount(said: Any, meant: str) -> None:
@@ -139,7 +147,29 @@ def test_an_amount(said: Any, meant: str) -> None:
     assert not field.stands(back, "that is 77", setting())
 
 
-@pytest.mark.parametrize("said", ["", "much", "5 or 6", "2000001"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "much",
+        "5 or 6",
+        "2000001",
+        "1234.567",
+        "0.005",
+        "-50",
+        "10%",
+        "1.5 million",
+        "5 lakh",
+        "2k",
+        "two thousand",
+        "twenty five",
+        "5 hundred 20",
+        "5 lakh 20",
+        "five and a half",
+        "12,34,56",
+        "3 dozen",
+    ],
+)
 def test_what_is_no_amount(said: str) -> None:
     with pytest.raises(ValueError, match="ask the caller"):
         Amount().read(said, setting())
@@ -194,7 +224,7 @@ def test_a_date_is_said_back_as_the_language_says_it(language: str, back: str, h
 @pytest.mark.parametrize(
     ("said", "why"),
     [("tomorrow", "Monday, 2026-11-23T15:00"), ("2026-11-24", "no time of day"), ("2026-11-22T10:00", "in the past"),
-     ("2029-01-01T10:00", "too far away")],
+     ("2029-01-01T10:00", "too far away"), ("2027-03-28T02:30", "does not exist")],
 )  # fmt: skip
 def test_a_date_that_will_not_do(said: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
@@ -212,7 +242,10 @@ def test_an_address_has_parts() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [({"city": "Ulm"}, "no street"), ({"street": "Mill Lane", "city": "77"}, "no city"),
-     ({"street": "Mill Lane", "city": "Ulm", "postal_code": "8907"}, "8907")],
+     ({"street": "Mill Lane", "city": "Ulm", "postal_code": "8907"}, "8907"),
+     ({"street": "Mill Lane", "city": "Ulm", "country": "Germany"}, "no country"),
+     ({"street": "Mill Lane", "city": "Ulm", "country": "XX"}, "no country"),
+     ({"street": "Mill Lane", "city": "Leeds", "country": "uk", "postal_code": "12345"}, "12345")],
 )  # fmt: skip
 def test_an_address_that_will_not_do(given: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=f"{why}.*ask the caller"):
@@ -230,6 +263,8 @@ def test_an_address_that_will_not_do(given: dict[str, str], why: str) -> None:
         (Amount(), "1250", "That is 1,250.75", False),
         (Amount(), "1250.75 EUR", "That is 1.250,75 €, right?", True),
         (Amount(), "24", "On 24 November, the 24th, at 24:00, by 212-24?", False),
+        (Amount(), "100000 INR", "That is 1,00,000 rupees?", True),
+        (Amount(), "100000 INR", "That is 11,00,000 rupees?", False),
         (Amount(), "50 EUR", "50 EUR for 24 November, 15:00?", True),
         (Moment(), "Thursday, 24 December, 15:00", "So November 24 at 3 pm?", False),
         (Moment(), "Saturday, 5 December, 17:00", "So at 5?", False),

@@ -1,0 +1,85 @@
+"""One call screen: when it is told who calls, how often, and how long the person behind it is waited for."""
+
+import asyncio
+from collections.abc import Callable
+
+from sipgw.calls.screen_phrases import TONE
+
+PAUSE = 0.8
+"""Seconds without speech after which a prompt is over that names no tone."""
+TONELESS = 3.0
+"""Seconds without speech after which a prompt is over that names one: it never comes, or is no tone of ours."""
+LONGEST_PROMPT = 20.0
+"""Seconds after which a request is answered, although the prompt goes on, or no sound comes."""
+TIMES = 2
+"""How often a screen that asks again is answered."""
+LONGEST_SCREENING = 60.0
+"""Seconds for which a person may think about a call that is screened; then it is given up, without a message."""
+LAST_WORDS = 10.0
+"""Seconds for a screen that takes no call to go on as voice mail; then the call is given up."""
+
+
+class Screening:
+    """It answers a request when the prompt is over: a screen that records names hears nothing before."""
+
+    def __init__(self, purpose: str, tell: Callable[[str], None], give_up: Callable[[str], None]) -> None:
+        """`tell` says `purpose`, which may be empty; `give_up` ends the call for the reason that it gets."""
+        self.told = True
+        """Whether it has heard who calls: the next one who speaks may be the person."""
+        self._purpose = purpose
+        self._tell = tell
+        self._give_up = give_up
+        self._times = 0
+        self._due = self._names_tone = False
+        self._prompt: asyncio.TimerHandle | None = None
+        self._end: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """A call screen has answered."""
+        self._times = 0
+        self._wait(LONGEST_SCREENING, f"nobody came within {LONGEST_SCREENING:g} s")
+
+    def ask(self) -> None:
+        """It asks who calls."""
+        if not self._purpose or self._due or self._times >= TIMES:
+            return
+        self._due, self.told, self._names_tone = True, False, False
+        self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer)
+
+    def read(self, text: str) -> None:
+        """Take words of the prompt."""
+        self._names_tone |= TONE.search(text.lower()) is not None
+
+    def hear(self, quiet: float, *, toned: bool) -> None:
+        """Nobody has spoken for `quiet` seconds, nor since a tone was over if it is `toned`."""
+        if self._due and (toned or quiet >= (TONELESS if self._names_tone else PAUSE)):
+            self._answer()
+
+    def answered(self) -> None:
+        """Something was said to the end."""
+        self.told |= not self._due
+
+    def refuse(self) -> None:
+        """It says that nobody takes the call."""
+        self._due = False
+        self._wait(LAST_WORDS, "it said that nobody takes the call")
+
+    def end(self) -> None:
+        """A person has come, or voice mail, or the call is over."""
+        self._due = False
+        for timer in (self._prompt, self._end):
+            if timer is not None:
+                timer.cancel()
+
+    def _answer(self) -> None:
+        if self._due:
+            self._due = False
+            if self._prompt is not None:
+                self._prompt.cancel()
+            self._times += 1
+            self._tell(self._purpose)
+
+    def _wait(self, seconds: float, why: str) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        self._end = asyncio.get_running_loop().call_later(seconds, self._give_up, why)

@@ -1,0 +1,214 @@
+"""When a call screen is told who calls, how it goes on, and how long a person is waited for: on virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.records import CallerSaid, Outcome, Turn, TurnEnded
+from sipgw.calls.amd import AmdSetup, AmdTalk
+from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.screening import LAST_WORDS, LONGEST_PROMPT, LONGEST_SCREENING, PAUSE, TONELESS
+from tests.bench.answering import silence, tone
+from tests.outbound.test_answering_machines import Wire
+from tests.outbound.test_machine_detection import talk
+from tests.virtual import run
+
+PURPOSE = "Acme Store, about the lamp."
+ASKS = "Please state your name and the reason for calling."
+RECORDER = "Please state your name after the tone and we will try to connect you."
+BEEP = tone(1000, 0.4, 8000)
+FURTHER = [
+    tuple(line.split("\t"))
+    for line in Path(__file__).parents[1].joinpath("data/screening/further.tsv").read_text("utf-8").splitlines()
+]
+
+
+class Talking:
+    """A conversation that goes on until it is cancelled."""
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def run(self) -> Outcome:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Screened:
+    """A call that a screen has answered."""
+
+    def __init__(self) -> None:
+        self.told: list[float] = []
+        """When it was told who calls, in seconds from the first sound."""
+        self.found: list[AnsweredParty] = []
+        self._began = asyncio.get_running_loop().time()
+        line = PhoneLine()
+        line.attach(Wire(line))  # type: ignore[arg-type]
+        setup: Any = AmdSetup(
+            line, lambda: None, "", lambda report: None, lambda who, why: self.found.append(who),  # type: ignore[arg-type, return-value]
+            lambda purpose: self.told.append(self.now), PURPOSE,
+        )  # fmt: skip
+        self.talk = AmdTalk(Talking(), setup)
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self._began
+
+    async def hears(self, sound: bytes, *words: str) -> None:
+        """Sound, in which words come one by one; what was said ends when it is over."""
+        growing = [" ".join(words[: at + 1]) for at in range(len(words))]
+        for at in range(0, len(sound), 160):
+            self.talk.hear(sound[at : at + 160])
+            share = (at // 160 + 1) / (len(sound) / 160)
+            while growing and len(words) - len(growing) < share * len(words):
+                self.talk.understand(CallerSaid(growing.pop(0), final=False))
+            await asyncio.sleep(0.02)
+        if words:
+            self.talk.understand(CallerSaid(" ".join(words), final=True))
+
+    def was_told(self) -> None:
+        self.talk.understand(TurnEnded(Turn(said=PURPOSE)))
+
+
+def scene(work: Callable[[Screened], Awaitable[None]]) -> Outcome | None:
+    """How the call ended, if it did, after `work`."""
+
+    async def scenario() -> Outcome | None:
+        one = Screened()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(one.talk.run())
+            await work(one)
+            await asyncio.sleep(0)
+            ended = running.result() if running.done() else None
+            running.cancel()
+        return ended
+
+    return run(scenario())
+
+
+def test_a_screen_is_told_who_calls_when_its_prompt_is_over() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(4.0), *ASKS.split())
+        assert one.found == [AnsweredParty.SCREEN] and not one.told
+        await one.hears(silence(3))
+        assert 4.0 + PAUSE <= one.told[0] <= 4.0 + PAUSE + 0.4
+        assert len(one.told) == 1
+
+    scene(work)
+
+
+def test_a_recorder_of_names_is_told_behind_its_tone() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(4.0), *RECORDER.split())
+        await one.hears(silence(1.5))
+        assert not one.told, "it does not record before its tone"
+        await one.hears(BEEP + silence(0.5))
+        assert len(one.told) == 1
+
+    scene(work)
+
+
+def test_a_tone_before_the_prompt_ends_nothing() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(1.0) + BEEP + silence(0.5))
+        await one.hears(talk(4.0), *RECORDER.split())
+        await one.hears(silence(1.5))
+        assert not one.told
+
+    scene(work)
+
+
+def test_a_tone_that_does_not_come_is_not_waited_for_without_end() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(4.0), *RECORDER.split())
+        await one.hears(silence(TONELESS + 0.5))
+        assert len(one.told) == 1
+
+    scene(work)
+
+
+@pytest.mark.parametrize("sound", [talk(LONGEST_PROMPT + 1), b""], ids=["it goes on and on", "no sound comes"])
+def test_a_prompt_whose_end_is_not_heard_is_answered_in_the_end(sound: bytes) -> None:
+    async def work(one: Screened) -> None:
+        one.talk.understand(CallerSaid(ASKS, final=True))
+        await one.hears(sound)
+        await asyncio.sleep(max(0.0, LONGEST_PROMPT + 1 - one.now))
+        assert one.told == [pytest.approx(LONGEST_PROMPT, abs=0.1)]
+
+    scene(work)
+
+
+def test_the_limit_of_the_first_prompt_is_not_that_of_the_second() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(2.0), *ASKS.split())
+        await one.hears(silence(LONGEST_PROMPT - 8))
+        one.was_told()
+        await one.hears(talk(2.0))
+        one.talk.understand(CallerSaid(ASKS, final=True))
+        await one.hears(talk(7.0))
+        assert len(one.told) == 1, "it is still asking"
+
+    scene(work)
+
+
+@pytest.mark.parametrize("again", [ASKS, "Sorry, I didn't catch that.", "Is it urgent?"])
+def test_a_screen_that_asks_again_is_told_once_more_and_no_third_time(again: str) -> None:
+    async def work(one: Screened) -> None:
+        for times, asks in enumerate([ASKS, again, again], 1):
+            await one.hears(talk(2.0), *asks.split())
+            await one.hears(silence(3))
+            assert len(one.told) == min(times, 2)
+            one.was_told()
+        assert one.found == [AnsweredParty.SCREEN]
+
+    scene(work)
+
+
+@pytest.mark.parametrize(("language", "what", "text"), FURTHER)
+def test_what_a_screen_says_further_is_not_taken_for_the_person(language: str, what: str, text: str) -> None:
+    one = AnsweringMachineDetector()
+    one.understand(ASKS)
+    one.understand(text)
+    assert (one.who is AnsweredParty.HUMAN) is (what == "person")
+    assert (one.asks > 1, one.refused) == (what == "again", what == "refused")
+
+
+def test_a_screen_that_refuses_the_call_has_time_for_its_voice_mail() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(2.0), *ASKS.split())
+        await one.hears(silence(1))
+        one.was_told()
+        one.talk.understand(CallerSaid("Thanks, I'll let them know you called.", final=True))
+        await asyncio.sleep(LAST_WORDS + 0.1)
+
+    ended = scene(work)
+    assert ended is not None and ended.kind == "screened"
+    assert "nobody takes the call" in ended.text
+
+
+def test_nobody_is_waited_for_without_end_though_no_sound_comes() -> None:
+    async def work(one: Screened) -> None:
+        one.talk.understand(CallerSaid(ASKS, final=True))
+        await asyncio.sleep(LONGEST_SCREENING + 0.1)
+
+    ended = scene(work)
+    assert ended is not None and ended.kind == "screened"
+
+
+def test_a_person_who_has_come_is_not_told_what_the_screen_asked() -> None:
+    async def work(one: Screened) -> None:
+        one.talk.understand(CallerSaid(ASKS, final=True))
+        one.talk.understand(CallerSaid("Hello?", final=True))
+        await one.hears(silence(3))
+        await asyncio.sleep(LONGEST_SCREENING)
+        assert one.found == [AnsweredParty.SCREEN, AnsweredParty.HUMAN]
+        assert not one.told
+
+    assert scene(work) is None
