@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel, Field
 
 from agent.consent import judged
 from agent.errors import ProviderError
@@ -18,10 +20,13 @@ from agent.history import INTERRUPTED, RUNNING
 from agent.llm import ToolCall
 from agent.pool import Pool
 from agent.providers.local.brain import LocalLlm, llm, tool_choice
+from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.filling import LONGEST_VALUE
+from agent.providers.local.brain.guess import Guess
 from agent.providers.local.brain.intents import Intents
-from agent.providers.local.brain.parameters import Form, own_tool
+from agent.providers.local.brain.parameters import MOST_PARAMETERS, Form, own_tool
 from agent.providers.local.brain.phrases import QUESTIONS, Ask
+from agent.providers.local.brain.tool_choice import SURE, Match
 from agent.tools import CONFIRM, Tool, Toolbox, tool
 from agent.turn_taking.expect import Expected, Kind
 from tests.agent.brain.caller import HANG_UP, PERSON, Caller, pieces, schema
@@ -142,11 +147,50 @@ def test_a_tool_without_parameters_is_offered_before_it_is_run_on_a_doubt() -> N
     assert call.says("What are today's specials?") == f"There is: mushroom soup, grilled trout and apple pie. {MORE}"
 
 
-@pytest.mark.parametrize("said", ["where is my order", "I want to change my order", "call me back", "what can you do"])
-def test_an_agent_with_tools_of_its_owner_does_not_claim_that_it_can_do_nothing_else(said: str) -> None:
-    answer = caller(find_book).says(said)
-    assert "simple assistant" not in answer
-    assert "only talk to you" not in answer
+DENIAL = re.compile(r"cannot|can't|unable|simple assistant|only talk to you")
+WISHES = (
+    "where is my order", "I want to change my order", "call me back", "can somebody ring me tomorrow",
+    "what can you do", "let me talk to a person", "I have no order number", "my cat has learnt to play the piano",
+)  # fmt: skip
+
+
+@tool
+async def arrange_ring(person: Annotated[str, "Name of the caller."], branch: Annotated[str, "Which branch."]) -> str:
+    """Let the branch ring somebody up later."""
+    return "done"
+
+
+@tool
+async def plan_route(stops: Annotated[list[str], "All stops."]) -> str:
+    """Plan a route for a delivery van."""
+    return "done"
+
+
+@pytest.mark.parametrize("own", [find_book, arrange_ring, plan_route], ids=lambda one: str(one.name))
+@pytest.mark.parametrize("said", WISHES)
+def test_an_agent_with_a_tool_of_its_owner_denies_nothing(said: str, own: Tool) -> None:
+    call = caller(own)
+    assert not DENIAL.search(call.says(said))
+    assert not DENIAL.search(call.says(said))
+
+
+@pytest.mark.parametrize("intent", ["order_status", "no_number", "order_change", "callback", "human"])
+def test_a_wish_of_the_script_without_its_tool_becomes_an_offer_of_the_owners(intent: str) -> None:
+    own = own_tool(arrange_ring.schema)
+    assert own
+    talk = Dialogue(
+        frozenset(), (own,), guess=lambda text: Guess(intent, 0.9), best=lambda text: Match(own, SURE - 0.01, 0.0),
+        today=date(2026, 11, 23),
+    )  # fmt: skip
+    said = talk.follow([{"role": "user", "content": "please ring me"}])
+    assert said.sentences == ("I can let the branch ring somebody up later.", "Please tell me the name of the caller.")
+
+
+def test_a_tool_of_the_script_whose_schema_takes_no_answer_is_not_denied() -> None:
+    strict = schema("schedule_callback", phone_number={"type": "string", "pattern": "^0049"}, when={"type": "string"})
+    call = Caller([strict, HANG_UP], model=MODEL)
+    call.says("call me back tomorrow at nine on 555 123 4567")
+    assert call.says("yes") == f"I am sorry, that did not work. {MORE}"
 
 
 class Gateway:
@@ -286,9 +330,76 @@ def test_forms_of_parameters() -> None:
     assert found.parameters[0].length == 4
 
 
-def test_a_tool_that_needs_what_cannot_be_said_is_left_alone() -> None:
-    assert own_tool(schema("post", body={"type": "object"})) is None
+class Address(BaseModel):
+    street: Annotated[str, Field(description="The street.")]
+    city: str
+    floor: int | None = None
+
+
+class Order(BaseModel):
+    dish: str
+    address: Address
+
+
+@tool
+async def order_dish(order: Order) -> dict[str, str]:
+    """Order a dish for delivery to an address."""
+    return {"status": f"{order.dish} to {order.address.street} in {order.address.city}"}
+
+
+def test_an_object_is_asked_for_field_by_field() -> None:
+    call = caller(order_dish)
+    assert call.says("I want to order a dish for delivery") == "Sure. Please tell me the order dish."
+    assert call.says("Lasagne") == "Please tell me the street."
+    assert call.says("Baker Street") == "Please tell me the order address city."
+    assert call.says("Oxford") == f"Lasagne, Baker Street, Oxford, Lasagne to Baker Street in Oxford. {MORE}"
+    address = {"street": "Baker Street", "city": "Oxford"}
+    assert call.calls == [("order_dish", {"order": {"dish": "Lasagne", "address": address}})]
+
+
+def test_a_field_that_the_tool_refuses_is_asked_for_again() -> None:
+    refused = {"error": "wrong arguments: order.address.city: no such city; correct them, or ask the caller"}
+    call = caller(order_dish, answer=lambda name, arguments: refused)
+    call.says("I want to order a dish for delivery")
+    call.says("Lasagne")
+    call.says("Baker Street")
+    assert call.says("Oxford") == "That does not look right. Please tell me the order address city."
+
+
+def test_an_object_is_read_back_field_by_field() -> None:
+    call = caller(order_dish, answer=Gateway())
+    for words in ("I want to order a dish for delivery", "Lasagne", "Baker Street"):
+        call.says(words)
+    assert call.says("Oxford") == (
+        "Order a dish for delivery to an address: order dish Lasagne, order address street Baker Street, "
+        "order address city Oxford. Is that right?"
+    )
+    assert call.says("yes").startswith("That is done")
+    assert call.calls[0] == call.calls[1]
+
+
+def test_a_tool_that_needs_what_nobody_can_say_is_known_and_says_what_it_needs() -> None:
+    call = caller(plan_route)
+    needs = f"To plan a route for a delivery van I need the stops, in a form that nobody can speak. {MORE}"
+    assert call.says("Please plan a route for my delivery van") == needs
+    assert call.says("what can you do").startswith("I can plan a route for a delivery van.")
+    assert call.calls == []
+
+
+def test_objects_without_fields_or_without_end_cannot_be_said() -> None:
+    bare = own_tool(schema("post", body={"type": "object"}))
+    assert bare and bare.unspoken == "body"
+    endless = schema("post", body={"$ref": "#/$defs/node"})
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}, "required": ["next"]}
+    endless["function"]["parameters"]["$defs"] = {"node": node}
+    found = own_tool(endless)
+    assert found and found.unspoken.startswith("body next")
     assert own_tool({"function": {"name": 5}}) is None
+
+
+def test_of_a_wide_schema_so_many_parameters_are_asked_for_and_a_required_one_beyond_is_told() -> None:
+    found = own_tool(schema("wide", **{f"field_{at}": {"type": "string"} for at in range(1000)}))
+    assert found and (len(found.parameters), found.unspoken) == (MOST_PARAMETERS, f"field {MOST_PARAMETERS}")
 
 
 @pytest.mark.parametrize(
