@@ -225,6 +225,18 @@ def test_a_voice_that_breaks_off_is_an_error_when_it_is_the_last():
     voicing(first, second, scenario=scenario)
 
 
+def test_two_sentences_that_lose_a_voice_at_once_both_go_on_with_the_next():
+    first, second, health = FakeTts("one", cut=0, first=1.0), FakeTts("two"), CircuitBreaker(2)
+
+    async def scenario(voice):
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(said(voice, TEXT)) for _ in range(2)]
+        return [one.result() for one in both]
+
+    assert voicing(first, second, scenario=scenario, health=health) == [500 * len(TEXT)] * 2
+    assert health.order(1001.0) == [1, 0]
+
+
 def test_a_sentence_that_is_broken_off_by_the_caller_is_no_failure():
     first, second = FakeTts("one"), FakeTts("two")
 
