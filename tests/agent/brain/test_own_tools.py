@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, Field
 
 from agent.consent import judged
 from agent.errors import ProviderError
@@ -24,14 +23,22 @@ from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.filling import LONGEST_VALUE
 from agent.providers.local.brain.guess import Guess
 from agent.providers.local.brain.intents import Intents
-from agent.providers.local.brain.parameters import MOST_PARAMETERS, Form, own_tool
+from agent.providers.local.brain.parameters import Form, own_tool
 from agent.providers.local.brain.phrases import QUESTIONS, Ask
 from agent.providers.local.brain.tool_choice import SURE, Match
 from agent.tools import CONFIRM, Tool, Toolbox, tool
 from agent.turn_taking.expect import Expected, Kind
 from tests.agent.brain.caller import HANG_UP, PERSON, Caller, pieces, schema
 from tests.agent.brain.measure_tools import MODEL, UNSEEN, phrasings, tried
-from tests.agent.brain.owner_tools import BUSINESSES, book_table, find_book, order_status, todays_specials, weather
+from tests.agent.brain.owner_tools import (
+    BUSINESSES,
+    book_table,
+    find_book,
+    order_status,
+    plan_route,
+    todays_specials,
+    weather,
+)
 from tests.agent.brain.test_model import HOSTILE
 
 MORE = QUESTIONS[Ask.MORE]
@@ -157,12 +164,6 @@ WISHES = (
 @tool
 async def arrange_ring(person: Annotated[str, "Name of the caller."], branch: Annotated[str, "Which branch."]) -> str:
     """Let the branch ring somebody up later."""
-    return "done"
-
-
-@tool
-async def plan_route(stops: Annotated[list[str], "All stops."]) -> str:
-    """Plan a route for a delivery van."""
     return "done"
 
 
@@ -328,78 +329,6 @@ def test_forms_of_parameters() -> None:
         Form.WHEN,
     ]  # fmt: skip
     assert found.parameters[0].length == 4
-
-
-class Address(BaseModel):
-    street: Annotated[str, Field(description="The street.")]
-    city: str
-    floor: int | None = None
-
-
-class Order(BaseModel):
-    dish: str
-    address: Address
-
-
-@tool
-async def order_dish(order: Order) -> dict[str, str]:
-    """Order a dish for delivery to an address."""
-    return {"status": f"{order.dish} to {order.address.street} in {order.address.city}"}
-
-
-def test_an_object_is_asked_for_field_by_field() -> None:
-    call = caller(order_dish)
-    assert call.says("I want to order a dish for delivery") == "Sure. Please tell me the order dish."
-    assert call.says("Lasagne") == "Please tell me the street."
-    assert call.says("Baker Street") == "Please tell me the order address city."
-    assert call.says("Oxford") == f"Lasagne, Baker Street, Oxford, Lasagne to Baker Street in Oxford. {MORE}"
-    address = {"street": "Baker Street", "city": "Oxford"}
-    assert call.calls == [("order_dish", {"order": {"dish": "Lasagne", "address": address}})]
-
-
-def test_a_field_that_the_tool_refuses_is_asked_for_again() -> None:
-    refused = {"error": "wrong arguments: order.address.city: no such city; correct them, or ask the caller"}
-    call = caller(order_dish, answer=lambda name, arguments: refused)
-    call.says("I want to order a dish for delivery")
-    call.says("Lasagne")
-    call.says("Baker Street")
-    assert call.says("Oxford") == "That does not look right. Please tell me the order address city."
-
-
-def test_an_object_is_read_back_field_by_field() -> None:
-    call = caller(order_dish, answer=Gateway())
-    for words in ("I want to order a dish for delivery", "Lasagne", "Baker Street"):
-        call.says(words)
-    assert call.says("Oxford") == (
-        "Order a dish for delivery to an address: order dish Lasagne, order address street Baker Street, "
-        "order address city Oxford. Is that right?"
-    )
-    assert call.says("yes").startswith("That is done")
-    assert call.calls[0] == call.calls[1]
-
-
-def test_a_tool_that_needs_what_nobody_can_say_is_known_and_says_what_it_needs() -> None:
-    call = caller(plan_route)
-    needs = f"To plan a route for a delivery van I need the stops, in a form that nobody can speak. {MORE}"
-    assert call.says("Please plan a route for my delivery van") == needs
-    assert call.says("what can you do").startswith("I can plan a route for a delivery van.")
-    assert call.calls == []
-
-
-def test_objects_without_fields_or_without_end_cannot_be_said() -> None:
-    bare = own_tool(schema("post", body={"type": "object"}))
-    assert bare and bare.unspoken == "body"
-    endless = schema("post", body={"$ref": "#/$defs/node"})
-    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}, "required": ["next"]}
-    endless["function"]["parameters"]["$defs"] = {"node": node}
-    found = own_tool(endless)
-    assert found and found.unspoken.startswith("body next")
-    assert own_tool({"function": {"name": 5}}) is None
-
-
-def test_of_a_wide_schema_so_many_parameters_are_asked_for_and_a_required_one_beyond_is_told() -> None:
-    found = own_tool(schema("wide", **{f"field_{at}": {"type": "string"} for at in range(1000)}))
-    assert found and (len(found.parameters), found.unspoken) == (MOST_PARAMETERS, f"field {MOST_PARAMETERS}")
 
 
 @pytest.mark.parametrize(
