@@ -81,7 +81,7 @@ def pytest_sipgw_provider_server(record: object) -> object:
     """For ``pytest --sipgw-provider NAME``."""
     from tests.fakes.servers import servers_of
 
-    return servers_of(record)
+    return servers_of(record) or None
 
 
 @pytest.fixture(autouse=True, scope="session")
