@@ -89,9 +89,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(optionalhook=True)
 def pytest_sipgw_provider_server(record: object) -> object:
     """For ``pytest --sipgw-provider NAME``."""
-    from tests.fakes.servers import server_of
+    from tests.fakes.servers import servers_of
 
-    return server_of(record)
+    return servers_of(record) or None
 
 
 @pytest.fixture(autouse=True, scope="session")

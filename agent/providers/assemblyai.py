@@ -52,7 +52,7 @@ def _heard(options: AssemblyAIOptions) -> Collection[str] | None:
 STT = Provider(
     "assemblyai", "stt", AssemblyAIOptions, AssemblyAIStt, title="AssemblyAI", variables=_KEY, auto=1,
     languages=_heard, redacts=lambda _: REDACTED,
-    word_times=True, ends_turns=True,
+    word_times=lambda _: True, ends_turns=lambda _: True,
     prices=(
         Price("u3-*", "seconds", 0.45, 3600, date(2026, 3, 1),
               f"AssemblyAI's models page: Universal-3 Pro Streaming, {_SOCKET}", estimate=False),
@@ -88,7 +88,7 @@ STT = Provider(
 
 TTS = Provider(
     "assemblyai", "tts", AssemblyAITtsOptions, AssemblyAITts, "assemblyai_tts", title="AssemblyAI", variables=_KEY,
-    languages=lambda _: LANGUAGES, word_times=True,
+    languages=lambda _: LANGUAGES, word_times=lambda _: True,
     models=(Model(("assemblyai-tts-1",), source="assemblyai 1.8.2"),),
 )  # fmt: skip
 

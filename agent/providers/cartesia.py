@@ -30,7 +30,7 @@ SPOKEN = ("en", "es", "fr", "de", "hi", "pt", "it")
 
 STT = Provider(
     "cartesia", "stt", CartesiaOptions, CartesiaStt, title="Cartesia", variables={"CARTESIA_API_KEY": "api_key"},
-    auto=3, languages=lambda _: ("en",), ends_turns=True,
+    auto=3, languages=lambda _: ("en",), ends_turns=lambda _: True,
     prices=(Price("ink-*", "seconds", 0.13, 3600, date(2026, 6, 1), f"a note on Cartesia's price page; {_CREDITS}"),),
     models=(Model(("ink-2",), source="cartesia 4.2.0"),),
     renamed={
@@ -46,7 +46,7 @@ STT = Provider(
 
 TTS = Provider(
     "cartesia", "tts", CartesiaTtsOptions, CartesiaTts, "cartesia_tts", title="Cartesia",
-    variables={"CARTESIA_API_KEY": "api_key", "CARTESIA_VOICE_ID": "voice_id"}, auto=2, word_times=True,
+    variables={"CARTESIA_API_KEY": "api_key", "CARTESIA_VOICE_ID": "voice_id"}, auto=2, word_times=lambda _: True,
     languages=lambda options: SPOKEN if options.model.startswith("sonic-3") else None,
     prices=(
         Price("sonic-*", "characters", 39, 1_000_000, date(2026, 6, 22),

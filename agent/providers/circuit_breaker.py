@@ -23,11 +23,14 @@ class CircuitBreaker:
         )
 
     def failed(self, number: int, error: ProviderError, now: float) -> None:
-        """Let a provider rest, at least for as long as it asked for."""
-        rest = LONGEST_REST
-        if error.temporary or error.of_request:
+        """Let a provider rest, at least for as long as it asked for. What fails while it rests is of the same row."""
+        rest = 0.0
+        if not (error.temporary or error.of_request):
+            rest = LONGEST_REST
+        elif now >= self._rests_until[number]:
             rest = min(REST * 2 ** min(self._failures[number], 10), LONGEST_REST)
-        self._failures[number] += 1
+        if now >= self._rests_until[number]:
+            self._failures[number] += 1
         self._rests_until[number] = max(self._rests_until[number], now + max(rest, error.retry_after))
 
     def worked(self, number: int, now: float) -> None:

@@ -51,8 +51,8 @@ def _heard(options: DeepgramOptions) -> tuple[str, ...] | None:
 STT = Provider(
     "deepgram", "stt", DeepgramOptions, DeepgramStt, title="Deepgram", variables={"DEEPGRAM_API_KEY": "api_key"},
     auto=2, languages=_heard, takes_keyterms=lambda options: options.takes_keyterms,
-    redacts=lambda options: FLUX_REDACTS if options.is_flux else NOVA_REDACTS, word_times=True,
-    ends_turns=True,
+    redacts=lambda options: FLUX_REDACTS if options.is_flux else NOVA_REDACTS, word_times=lambda _: True,
+    ends_turns=lambda options: options.is_flux,
     prices=(
         Price(ENGLISH, "seconds", 0.0065, 60, date(2026, 4, 1), _PAGE),
         Price(MULTI, "seconds", 0.0078, 60, date(2026, 4, 1), _PAGE),

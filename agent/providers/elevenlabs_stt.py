@@ -16,7 +16,7 @@ class ElevenLabsStt(SocketStt):
 
 STT = Provider(
     "elevenlabs", "stt", ScribeOptions, ElevenLabsStt, "elevenlabs_stt", title="ElevenLabs",
-    variables={"ELEVENLABS_API_KEY": "api_key"}, word_times=True,
+    variables={"ELEVENLABS_API_KEY": "api_key"}, word_times=lambda _: True,
     prices=(
         Price("scribe_v2_realtime", "seconds", 0.39, 3600, date(2026, 11, 23),
               "a note of Vercel, which bills at ElevenLabs' rates"),

@@ -123,7 +123,7 @@ class ProviderOptions:
     """The model, by the provider's name."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
     """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own. An
-    empty text leaves one out."""
+    empty text takes back one of another file."""
     schemes: ClassVar[tuple[str, ...]] = ()
     """With which `url` begins; empty for those of the same kind as its default."""
     decided: ClassVar[tuple[str, ...]] = ()

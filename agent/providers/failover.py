@@ -147,10 +147,11 @@ class FailoverTts:
         """Get the first voice that can be had ready. Raises `ProviderError` when there is none."""
         self._order = self._health.order(asyncio.get_running_loop().time())
         while True:
+            number = self._order[0]
             try:
-                await self._ready(self._order[0])
+                await self._ready(number)
             except ProviderError as error:
-                if not self._pass_on(error):
+                if not self._pass_on(number, error):
                     raise
             else:
                 return
@@ -163,10 +164,11 @@ class FailoverTts:
             if played:
                 yield UNKNOWN
             samples, sounded, words = 0, False, list[WordTime]()
-            tts, last = self._tts_sessions[self._order[0]], len(self._order) == 1
+            number, last = self._order[0], len(self._order) == 1
+            tts = self._tts_sessions[number]
             first = FIRST_SOUND if last else self._options.first_sound
             try:
-                await self._ready(self._order[0])
+                await self._ready(number)
                 async with aclosing(
                     within(tts.speak(rest, f"{before} {whole[:said]}".strip()), tts.name, first, first)
                 ) as pieces:
@@ -184,7 +186,7 @@ class FailoverTts:
                 if not sounded:
                     raise ProviderError(tts.name, "made no sound")
             except ProviderError as error:
-                if not self._pass_on(error):
+                if not self._pass_on(number, error):
                     raise
                 if sounded and words:
                     rest = rest[max((word.letters for word in words if word.samples <= samples), default=0) :].lstrip()
@@ -193,7 +195,7 @@ class FailoverTts:
                 said, played = len(whole) - len(rest), played + samples
             else:
                 self._rate += 0.3 * (samples / len(rest) - self._rate) if len(rest) >= 20 and samples else 0.0
-                self._health.worked(self._order[0], asyncio.get_running_loop().time())
+                self._health.worked(number, asyncio.get_running_loop().time())
                 return
 
     async def close(self) -> None:
@@ -212,13 +214,15 @@ class FailoverTts:
         except TimeoutError:
             raise ProviderError(tts.name, f"not ready within {self._options.open_limit:g} s") from None
 
-    def _pass_on(self, error: ProviderError) -> bool:
-        """Make the next voice the first; False if there is no other."""
-        self._health.failed(self._order[0], error, asyncio.get_running_loop().time())
+    def _pass_on(self, number: int, error: ProviderError) -> bool:
+        """Make the voice behind `number` the first, unless another sentence has; False if there is no other."""
+        self._health.failed(number, error, asyncio.get_running_loop().time())
+        if self._order[0] != number:
+            return True
         if len(self._order) == 1:
             return False
-        failed = self._order.pop(0)
-        _log.warning("tts_failed_over", provider=self._tts_sessions[failed].name, problem=error.problem)
+        self._order.pop(0)
+        _log.warning("tts_failed_over", provider=self._tts_sessions[number].name, problem=error.problem)
         return True
 
 

@@ -102,10 +102,10 @@ class Provider:
     """STT and realtime: whether it listens for the key terms of the agent with these options."""
     redacts: Callable[[Any], Mapping[str, str]] = lambda _: {}
     """The kinds of ``[privacy] redact`` that it takes out itself, each with its own word in the option `redact`."""
-    word_times: bool = False
-    """Whether it tells where each word stands in the sound."""
-    ends_turns: bool = False
-    """Speech to text: whether it decides when a turn is over."""
+    word_times: Callable[[Any], bool] = lambda _: False
+    """Whether it tells with these options where each word stands in the sound."""
+    ends_turns: Callable[[Any], bool] = lambda _: False
+    """Speech to text: whether it decides with these options when a turn is over."""
     units: tuple[Unit, ...] = ()
     """What it charges for beside the units of every provider of its part."""
     further: Callable[[Any], Mapping[str, tuple[Unit, ...]]] = lambda _: {}
@@ -122,6 +122,8 @@ class Provider:
         known = {one.name for one in fields(self.options)}
         if lacking := [one.name for one in fields(self.options) if one.default is one.default_factory is MISSING]:
             raise ValueError(f"the option {lacking[0]!r} has no default")
+        if plain := [name for name in ("word_times", "ends_turns") if not callable(getattr(self, name))]:
+            raise ValueError(f"{plain[0]!r} is a function of the options, such as lambda _: True")
         wanted = {*self.variables.values(), *self.required, *(one.key for one in self.models)}
         if not self.embedded and (unknown := wanted - known):
             raise ValueError(f"there is no option {min(unknown)!r}")

@@ -186,7 +186,7 @@ class SocketStt:
             self._socket = await connect(url, headers, self, self._options.open_limit)
             if hello := self._session.hello:
                 self._socket.send(hello)
-            self._begun = self._begun or not self._session.begins
+            self._begun = self._begun or not (self._session.begins or self._closing)
             while not self._begun and self._loss is None and not self._closing:
                 self._changed.clear()
                 await self._changed.wait()
@@ -203,6 +203,8 @@ class SocketStt:
                 self._socket = None
         if self._loss is not None:
             raise self._session.fault(self._loss)
+        if not self._begun:  # it is closed meanwhile
+            return
         self._tell_changes()
         self._send_hint()
         self.writable()

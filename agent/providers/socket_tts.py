@@ -279,28 +279,30 @@ class SocketTts:
     # The socket.
 
     async def _connect(self) -> None:
+        """Connect and wait for the begin; leaves no socket behind when that fails."""
         self._abort(ProviderError(self.name, "connection replaced"))
         self._fault = None
         self._begun.clear()
         hello = self._session.begin()
         limit, key = self._session.limits.open_limit, self._session.limits.api_key
         url, headers = self._session.request()
+        ready = False
         try:
             async with asyncio.timeout(limit):
                 self._socket = await connect(url, headers, self, limit)
                 if self._session.begins:
                     await self._begun.wait()
+            ready = self._fault is None
         except TimeoutError:
-            late = ProviderError(self.name, f"no answer within {limit:g} s", refused=True)
-            self._abort(late)
-            raise late from None
+            self._fault = ProviderError(self.name, f"no answer within {limit:g} s", refused=True)
         except ConnectError as error:
             self._fault = ProviderError(self.name, quoted(error.problem, key), refused=True)
             if error.status is not None:
                 self._fault = http_fault(self.name, error.status, quoted(error.words, key), error.retry_after)
-            raise self._fault from None
+        finally:  # who waited may have been cancelled, too
+            if not ready:
+                self._abort(self._fault or ProviderError(self.name, "given up before it was ready"))
         if self._fault is not None:
-            self._abort(self._fault)
             raise self._fault
         self._send(hello)
         self._wait_idle()

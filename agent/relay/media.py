@@ -5,6 +5,7 @@ WAV (PCM or mu-law, any rate, mono or stereo) is read here; all else, MP3 above 
 
 import asyncio
 import io
+import ipaddress
 import struct
 import urllib.parse
 from importlib.util import find_spec
@@ -44,22 +45,37 @@ async def fetched(source: str) -> bytes:
         raise RelayFault("play: source must be an https:// URL, unless its host is local")
     try:
         async with asyncio.timeout(LIMIT):
+            if scheme == "http" and await _is_link_local(host):
+                raise RelayFault("play: source must be no link-local address")
             file = await _fetch(source)
             return await DECODING.run(_decoded, file)
     except TimeoutError:
         raise RelayFault(f"play: the source was not there within {LIMIT:g} s") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
         raise RelayFault(f"play: the source cannot be fetched ({type(error).__name__})") from None
     except PoolFullError:
         raise RelayFault("play: too many media are being decoded") from None
 
 
+async def _is_link_local(host: str) -> bool:
+    """Whether a name or address leads to where clouds tell a machine its secrets (169.254.169.254)."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except OSError:
+        return False  # the request will tell
+    for *_, (address, *_) in found:
+        one = ipaddress.ip_address(str(address).partition("%")[0])
+        if (getattr(one, "ipv4_mapped", None) or one).is_link_local:
+            return True
+    return False
+
+
 async def _fetch(source: str) -> bytes:
-    file = b""
-    async with httpx2.AsyncClient(verify=tls()) as client, client.stream("GET", source) as response:
+    file, plain = b"", {"Accept-Encoding": "identity"}  # of what is packed a small piece may become a large one
+    async with httpx2.AsyncClient(verify=tls(), headers=plain) as client, client.stream("GET", source) as response:
         if response.status_code != httpx2.codes.OK:
             raise RelayFault(f"play: the source answered HTTP {response.status_code}")
-        async for piece in response.aiter_bytes():
+        async for piece in response.aiter_raw():
             file += piece
             if len(file) > LARGEST:
                 raise RelayFault(f"play: a source has at most {LARGEST >> 20} MB")

@@ -108,7 +108,7 @@ def _token(told: dict[str, Any]) -> Token:
 def _play(told: dict[str, Any]) -> Play:
     loop = told.get("loop", 1)
     if isinstance(loop, str) and loop.isdecimal():
-        loop = int(loop)
+        loop = int(loop) if len(loop) < 10 else LOOPS
     if not isinstance(loop, int) or isinstance(loop, bool) or loop < 0:
         raise RelayFault("play: loop is a whole number, from 0")
     times = min(loop or LOOPS, LOOPS)

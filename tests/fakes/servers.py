@@ -12,13 +12,14 @@ from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.aura import FakeAura, FakeFluxTts
 from tests.fakes.cartesia import FakeInk, FakeSonic
 from tests.fakes.deepgram import FakeDeepgram
-from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs
+from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs, FakeElevenLabsHttp
 from tests.fakes.gemini_live import FakeGemini
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.fakes.openai_live import FakeLive
 from tests.fakes.openai_realtime import FakeOpenAIRealtime
 from tests.fakes.openai_transcribe import FakeTranscribe
 from tests.fakes.realtime_server import Say
+from tests.fakes.responses import FakeResponses
 from tests.fakes.scribe import FakeScribe
 from tests.fakes.speech_http import FakeOpenAISpeech, FakePolly
 from tests.fakes.voice_agent import FakeVoiceAgent
@@ -28,8 +29,9 @@ KEY = "the-key-of-the-kit"
 SAID = [Said("Where is my order?", 500, 2000)]
 LATER = [Said("Where is my order?", 3000, 3900)]
 ANSWER = "It is on its way."
+ANSWERS = [Reply(ANSWER.split(), calls=[("call_1", "get_order_status", '{"order_number": "7346"}')])]
 _MAKERS: dict[str, Callable[[], Any]] = {
-    "anthropic": lambda: FakeAnthropic([Reply(ANSWER.split())], key=KEY),
+    "anthropic": lambda: FakeAnthropic(ANSWERS, key=KEY),
     "assemblyai": lambda: FakeAssemblyAI(SAID, key=KEY),
     "assemblyai_agent": lambda: FakeVoiceAgent(SAID, [Say(ANSWER)] * 3, key=KEY),
     "assemblyai_tts": lambda: FakeAssemblyAITts(key=KEY),
@@ -40,8 +42,8 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "elevenlabs": lambda: FakeElevenLabs(key=KEY),
     "elevenlabs_stt": lambda: FakeScribe(SAID, key=KEY),
     "gemini_live": lambda: FakeGemini(SAID, [Say(ANSWER)] * 3, key=KEY),
-    "openai": lambda: FakeOpenAI([Reply(ANSWER.split())], key=KEY),
-    "openai_backup": lambda: FakeOpenAI([Reply(ANSWER.split())], key=KEY),
+    "openai": lambda: FakeOpenAI(ANSWERS, key=KEY),
+    "openai_backup": lambda: FakeOpenAI(ANSWERS, key=KEY),
     "openai_live": lambda: FakeLive(LATER, [Say(ANSWER)] * 3, key=KEY),
     "openai_realtime": lambda: FakeOpenAIRealtime(SAID, [Say(ANSWER)] * 3, key=KEY),
     "openai_stt": lambda: FakeTranscribe(SAID, key=KEY),
@@ -53,10 +55,16 @@ _MORE: Mapping[str, Mapping[str, Any]] = {"polly": {"secret_key": "secret"}}
 
 
 VARIANTS: Mapping[str, Mapping[str, tuple[Callable[[], Any], Mapping[str, Any]]]] = {
+    "assemblyai": {
+        "universal": (lambda: FakeAssemblyAI(SAID, key=KEY), {"model": "universal-streaming-english"}),
+    },
+    "deepgram": {"nova": (lambda: FakeDeepgram(SAID, key=KEY), {"model": "nova-3"})},
     "deepgram_tts": {"flux": (lambda: FakeFluxTts(key=KEY), {"model": "flux-haley-en"})},
     "elevenlabs": {
         "dialogue": (lambda: FakeDialogue(key=KEY), {"model": "eleven_v4_turbo", "transport": "dialogue"}),
+        "http": (lambda: FakeElevenLabsHttp(key=KEY), {"transport": "http"}),
     },
+    "openai": {"responses": (lambda: FakeResponses(ANSWERS, key=KEY), {"api": "responses"})},
 }
 """Of a provider by its table: further protocols that it speaks, with their servers and the options for them."""
 
@@ -75,3 +83,9 @@ def server_of(record: Provider, variant: str = "") -> Server | None:
             yield {"url": getattr(fake, "base_url", fake.url), "api_key": KEY, **more}
 
     return serving
+
+
+def servers_of(record: Provider) -> Mapping[str, Server]:
+    """Those of all protocols that a provider speaks, by their names; its usual one has none."""
+    names = ("", *VARIANTS.get(record.section, ()))
+    return {name: server for name in names if (server := server_of(record, name))}

@@ -52,6 +52,8 @@ class Trial:
 
     def __init__(self, record: Provider, server: Server) -> None:
         self.record, self._server = record, server
+        self.options = record.options()
+        """Those of the last run."""
         with contextlib.suppress(ImportError):  # a check will tell
             record.load(record.options())
 
@@ -100,7 +102,7 @@ class Trial:
             url = urllib.parse.urlsplit(told["url"])
             async with Proxy((url.hostname or "", url.port or 0), fault, after, reached) as proxy:
                 through = url._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
-                options = replace(self.record.options(), **{**told, "url": through, **changed})
+                self.options = options = replace(self.record.options(), **{**told, "url": through, **changed})
                 WATCHED.set(True)
                 made = exercises.make(self.record, options)
                 try:
@@ -178,14 +180,17 @@ def works(trial: Trial) -> None:
         raise NonconformingError("no words came")
     if record.part in ("tts", "realtime") and len(to_linear(found.sound)) < SAMPLE_RATE // 10:
         raise NonconformingError("no sound came")
-    if record.word_times and not found.times:
-        raise NonconformingError("its record says `word_times`, but no time of a word came")
+    if record.part == "llm" and not found.calls:
+        raise NonconformingError("it called no tool: the server has to answer in words and with a call of the tool")
+    if record.word_times(trial.options) is not bool(found.times):
+        came = "times of words" if found.times else "no time of a word"
+        raise NonconformingError(f"its record says word_times = {not found.times}, but {came} came")
 
     async def ends_turns(made: Any) -> bool:
         return bool(made.ends_turns)
 
-    if record.part == "stt" and trial.run(ends_turns)[0] is not record.ends_turns:
-        raise NonconformingError(f"its record says ends_turns = {record.ends_turns}")
+    if record.part == "stt" and trial.run(ends_turns)[0] is not (said := record.ends_turns(trial.options)):
+        raise NonconformingError(f"its record says ends_turns = {said}")
 
 
 def refuses_wrong_keys(trial: Trial) -> None:
@@ -325,15 +330,21 @@ def tells_no_stale_sound(trial: Trial) -> None:
         return await exercises.said(made)
 
     wanted, again = trial.run(alone)[0], trial.run(alone)[0]
+    for one in (wanted, again):
+        if isinstance(one, ProviderError):
+            raise NonconformingError(f"it fails with a server that serves it: {one}")
+    if wanted != again:
+        raise NonconformingError("a sentence is not the same each time: stale sound cannot be told from its own")
     found = trial.run(exercises.interrupted)[0]
-    if wanted == again != found:
+    if found != wanted:
         raise NonconformingError(f"the sentence after one that was broken off sounds otherwise: {_told(found)}")
 
 
 def _told(found: object) -> str:
     match found:
         case Used():
-            return f"{found.text[:200]!r}" if found.text else f"{len(found.sound)} bytes of sound"
+            called = "".join(f", {name}({arguments[:100]})" for name, arguments in found.calls)
+            return f"{found.text[:200]!r}{called}" if found.text or called else f"{len(found.sound)} bytes of sound"
         case bytes():
             return f"{len(found)} bytes"
     return str(found)

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from agent.line import SAMPLE_RATE
+from agent.llm import Message, ToolCall, ToolSchema
 from agent.providers.provider import Provider
 from agent.realtime import Brief, ReplyAudio, ReplyEnded
 from agent.stt import Transcript
@@ -20,6 +22,23 @@ SPEECH, SILENCE = 40, 40
 """Pieces of sound, then of silence, that a caller sends: 4 s of each."""
 HEARD = 15.0
 """Seconds after which what it hears is waited for no longer."""
+MESSAGES: list[Message] = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Where is my order 7346?"},
+]
+TOOL: ToolSchema = {
+    "type": "function",
+    "function": {
+        "name": "get_order_status",
+        "description": "Find out where an order is.",
+        "parameters": {
+            "type": "object",
+            "properties": {"order_number": {"type": "string"}},
+            "required": ["order_number"],
+            "additionalProperties": False,
+        },
+    },
+}
 ENDED = "its events end before `close`, and without a `ProviderError`"
 
 
@@ -34,13 +53,16 @@ class Used(NamedTuple):
     sound: bytes = b""
     times: int = 0
     """Times of words."""
+    calls: tuple[tuple[str, str], ...] = ()
+    """The tools that were called, and with what."""
     done: bool = True
     """Whether the provider takes this for all. Without it nothing more was waited for, or a reply was told as broken
     off."""
 
     def lacks(self, whole: "Used") -> bool:
-        """Whether this is told as all, and is other than the words or less than the sound of `whole`."""
-        return self.done and (self.text != whole.text or len(self.sound) < len(whole.sound))
+        """Whether this is told as all, and is other than the words and calls or less than the sound of `whole`."""
+        told = (self.text, self.calls) != (whole.text, whole.calls)
+        return self.done and (told or len(self.sound) < len(whole.sound))
 
 
 def make(record: Provider, options: Any) -> Any:
@@ -94,12 +116,25 @@ async def _tts(tts: Any) -> Used:
 
 
 async def _llm(llm: Any) -> Used:
-    text = ""
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is my order?"}]
-    async with aclosing(llm.reply(messages, [])) as stream:
+    """A reply in words that calls a tool."""
+    text, calls = "", list[tuple[str, str]]()
+    async with aclosing(llm.reply(MESSAGES, [TOOL])) as stream:
         async for piece in stream:
             text += getattr(piece, "delta", "")
-    return Used(text)
+            if isinstance(piece, ToolCall):
+                calls.append((piece.name, _whole(piece)))
+    return Used(text, calls=tuple(calls))
+
+
+def _whole(call: ToolCall) -> str:
+    """Its arguments. A conversation may act on a call at once, so whatever happens after it, it has to be whole."""
+    try:
+        given = json.loads(call.arguments)
+    except ValueError:
+        given = None
+    if call.name != TOOL["function"]["name"] or not isinstance(given, dict) or "order_number" not in given:
+        raise NonconformingError(f"it passes on half a tool call: {call.name}({call.arguments[:200]})")
+    return json.dumps(given)
 
 
 _USES: dict[str, Callable[[Any], Awaitable[Used]]] = {"stt": _stt, "tts": _tts, "llm": _llm, "realtime": _realtime}
@@ -108,7 +143,7 @@ _USES: dict[str, Callable[[Any], Awaitable[Used]]] = {"stt": _stt, "tts": _tts, 
 async def begin(record: Provider, made: Any) -> Any:
     """Use it until its first result, and read no further: that which is to be closed, or None."""
     if record.part == "llm":
-        stream = made.reply([{"role": "user", "content": "Where is my order?"}], [])
+        stream = made.reply(MESSAGES, [TOOL])
     else:
         await made.open()
         if record.part != "tts":

@@ -3,6 +3,7 @@
 Its tests say where its server is, by the hook `pytest_sipgw_provider_server` in a `conftest.py`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ class Hooks:
 
     @pytest.hookspec(firstresult=True)
     def pytest_sipgw_provider_server(self, record: Any) -> Any:
-        """Give a `sipgw.tools.conformance.checks.Server` for the `agent.providers.provider.Provider` `record`."""
+        """Give a `sipgw.tools.conformance.checks.Server` for the `agent.providers.provider.Provider` `record`; if it
+        speaks several protocols, several by their names.
+        """
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -50,28 +53,33 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
             known = ", ".join(sorted({f"{one.part}:{one.name}" for one in registry.every() if not one.embedded}))
             problems = "".join(f"\n{one}" for one in registry.problems())
             raise pytest.UsageError(f"no provider {name!r}; there are {known}{problems}")
-        items.extend(
-            CheckItem.from_parent(session, name=f"{one.part}:{one.name} {check}", record=one, check=check)
-            for one in found
-            for check in CHECKS
-        )
+        for one in found:
+            given = config.hook.pytest_sipgw_provider_server(record=one)
+            servers = given if isinstance(given, Mapping) and given else {"": given or None}
+            items.extend(
+                CheckItem.from_parent(
+                    session, name=" ".join(filter(None, (f"{one.part}:{one.name}", protocol, check))),
+                    record=one, server=server, check=check,
+                )
+                for protocol, server in servers.items()
+                for check in CHECKS
+            )  # fmt: skip
 
 
 class CheckItem(pytest.Item):
     """One check of one provider."""
 
-    def __init__(self, *, record: Any, check: str, **more: Any) -> None:
+    def __init__(self, *, record: Any, server: Any, check: str, **more: Any) -> None:
         super().__init__(**more)
-        self.record, self.check = record, check
+        self.record, self.server, self.check = record, server, check
 
     def runtest(self) -> None:
         """Try it. Raises `sipgw.tools.conformance.exercises.NonconformingError`."""
         from sipgw.tools.conformance.checks import CHECKS, Trial
 
-        server = self.config.hook.pytest_sipgw_provider_server(record=self.record)
-        if server is None:
+        if self.server is None:
             pytest.fail("no conftest.py has a hook pytest_sipgw_provider_server for it", pytrace=False)
-        CHECKS[self.check](Trial(self.record, server))
+        CHECKS[self.check](Trial(self.record, self.server))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
         """What is wrong, without a traceback of the kit."""

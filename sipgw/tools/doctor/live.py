@@ -28,7 +28,7 @@ WORDS = frozenset(
 """Fields whose words tell kinds."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,59}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")
-_ID = re.compile(r"(?=.*\d)[\w-]{15,}")
+_STATUS = re.compile(r"HTTP/1\.[01] ([1-9][0-9]{2})(?: |$)")
 
 Recorded = list[dict[str, Any]]
 
@@ -48,6 +48,11 @@ def redacted(value: Any, key: str = "") -> Any:
             return 0
         case _:
             return 0.0
+
+
+def _is_id(part: str) -> bool:
+    """Whether a part of a path may name something of the account: a long word that is not all in small letters."""
+    return re.fullmatch(r"(?![a-z_-]+$)[\w-]{15,}", part) is not None
 
 
 def _distinct(found: list[Any]) -> list[Any]:
@@ -73,13 +78,12 @@ def _stream(data: bytes, side: str) -> Iterator[dict[str, Any]]:
         pairs = (line.partition(":") for line in lines)
         fields = {name.strip().lower(): value.strip() for name, _, value in pairs}
         if side == "client":
-            _, target, _ = first.split(" ", 2)
-            url = urllib.parse.urlsplit(target)
-            path = "/".join("<id>" if _ID.fullmatch(part) else part for part in url.path.split("/"))
+            url = urllib.parse.urlsplit(first.split(" ")[1] if first.count(" ") == 2 else "")
+            path = "/".join("<id>" if _is_id(part) else part for part in url.path.split("/"))
             query = sorted(name for name, _ in urllib.parse.parse_qsl(url.query, keep_blank_values=True))
             yield {"from": side, "what": "request", "path": path, "query": query}
         else:
-            status = int(first.split(" ")[1])
+            status = int(found[1]) if (found := _STATUS.match(first)) else 0
             yield {"from": side, "what": "response", "status": status}
             if status >= 200 and status not in (204, 304) and "transfer-encoding" not in fields:
                 fields.setdefault("content-length", str(len(data)))  # it ends with the connection (RFC 9112 §6.3)

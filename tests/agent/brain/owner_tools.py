@@ -217,3 +217,9 @@ BUSINESSES: dict[str, tuple[Tool, ...]] = {
     "practice": (book_appointment, leave_message, change_email, refill_prescription, add_to_list),
     "unseen": (parcel_price, set_thermostat, film_times, phone_extension, rent_bike, report_fault),
 }
+
+
+@tool
+async def plan_route(stops: Annotated[list[str], "All stops."]) -> str:
+    """Plan a route for a delivery van."""
+    return "done"

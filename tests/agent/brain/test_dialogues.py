@@ -104,7 +104,7 @@ def test_without_the_order_number_a_person_is_offered() -> None:
     call = Caller()
     call.says("where is my order")
     answer = call.says("I don't have my order number")
-    assert answer == f"Without the order number I cannot look it up. {QUESTIONS[Ask.PERSON]}"
+    assert answer == f"I need the order number to look it up. {QUESTIONS[Ask.PERSON]}"
     assert call.says("no") == f"All right. {MORE}"
     assert call.says("no thank you") == "Thank you for calling the Lamp Shop. Goodbye."
 

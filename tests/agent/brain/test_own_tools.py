@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -18,15 +19,26 @@ from agent.history import INTERRUPTED, RUNNING
 from agent.llm import ToolCall
 from agent.pool import Pool
 from agent.providers.local.brain import LocalLlm, llm, tool_choice
+from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.filling import LONGEST_VALUE
+from agent.providers.local.brain.guess import Guess
 from agent.providers.local.brain.intents import Intents
 from agent.providers.local.brain.parameters import Form, own_tool
 from agent.providers.local.brain.phrases import QUESTIONS, Ask
+from agent.providers.local.brain.tool_choice import SURE, Match
 from agent.tools import CONFIRM, Tool, Toolbox, tool
 from agent.turn_taking.expect import Expected, Kind
 from tests.agent.brain.caller import HANG_UP, PERSON, Caller, pieces, schema
 from tests.agent.brain.measure_tools import MODEL, UNSEEN, phrasings, tried
-from tests.agent.brain.owner_tools import BUSINESSES, book_table, find_book, order_status, todays_specials, weather
+from tests.agent.brain.owner_tools import (
+    BUSINESSES,
+    book_table,
+    find_book,
+    order_status,
+    plan_route,
+    todays_specials,
+    weather,
+)
 from tests.agent.brain.test_model import HOSTILE
 
 MORE = QUESTIONS[Ask.MORE]
@@ -142,11 +154,44 @@ def test_a_tool_without_parameters_is_offered_before_it_is_run_on_a_doubt() -> N
     assert call.says("What are today's specials?") == f"There is: mushroom soup, grilled trout and apple pie. {MORE}"
 
 
-@pytest.mark.parametrize("said", ["where is my order", "I want to change my order", "call me back", "what can you do"])
-def test_an_agent_with_tools_of_its_owner_does_not_claim_that_it_can_do_nothing_else(said: str) -> None:
-    answer = caller(find_book).says(said)
-    assert "simple assistant" not in answer
-    assert "only talk to you" not in answer
+DENIAL = re.compile(r"cannot|can't|unable|simple assistant|only talk to you")
+WISHES = (
+    "where is my order", "I want to change my order", "call me back", "can somebody ring me tomorrow",
+    "what can you do", "let me talk to a person", "I have no order number", "my cat has learnt to play the piano",
+)  # fmt: skip
+
+
+@tool
+async def arrange_ring(person: Annotated[str, "Name of the caller."], branch: Annotated[str, "Which branch."]) -> str:
+    """Let the branch ring somebody up later."""
+    return "done"
+
+
+@pytest.mark.parametrize("own", [find_book, arrange_ring, plan_route], ids=lambda one: str(one.name))
+@pytest.mark.parametrize("said", WISHES)
+def test_an_agent_with_a_tool_of_its_owner_denies_nothing(said: str, own: Tool) -> None:
+    call = caller(own)
+    assert not DENIAL.search(call.says(said))
+    assert not DENIAL.search(call.says(said))
+
+
+@pytest.mark.parametrize("intent", ["order_status", "no_number", "order_change", "callback", "human"])
+def test_a_wish_of_the_script_without_its_tool_becomes_an_offer_of_the_owners(intent: str) -> None:
+    own = own_tool(arrange_ring.schema)
+    assert own
+    talk = Dialogue(
+        frozenset(), (own,), guess=lambda text: Guess(intent, 0.9), best=lambda text: Match(own, SURE - 0.01, 0.0),
+        today=date(2026, 11, 23),
+    )  # fmt: skip
+    said = talk.follow([{"role": "user", "content": "please ring me"}])
+    assert said.sentences == ("I can let the branch ring somebody up later.", "Please tell me the name of the caller.")
+
+
+def test_a_tool_of_the_script_whose_schema_takes_no_answer_is_not_denied() -> None:
+    strict = schema("schedule_callback", phone_number={"type": "string", "pattern": "^0049"}, when={"type": "string"})
+    call = Caller([strict, HANG_UP], model=MODEL)
+    call.says("call me back tomorrow at nine on 555 123 4567")
+    assert call.says("yes") == f"I am sorry, that did not work. {MORE}"
 
 
 class Gateway:
@@ -284,11 +329,6 @@ def test_forms_of_parameters() -> None:
         Form.WHEN,
     ]  # fmt: skip
     assert found.parameters[0].length == 4
-
-
-def test_a_tool_that_needs_what_cannot_be_said_is_left_alone() -> None:
-    assert own_tool(schema("post", body={"type": "object"})) is None
-    assert own_tool({"function": {"name": 5}}) is None
 
 
 @pytest.mark.parametrize(

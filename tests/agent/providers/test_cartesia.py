@@ -6,13 +6,16 @@ import json
 import pytest
 
 from agent.errors import ProviderError
+from agent.providers import socket_stt
 from agent.providers.cartesia import CartesiaStt
 from agent.providers.cartesia_ink import CartesiaOptions, InkSession
+from agent.providers.websocket import connect
 from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import listen, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.cartesia import FakeInk
 from tests.fakes.listening import Faults
+from tests.waiting import HANG
 
 KEY = "ct-key"
 ORDER = Said("Where is my order?", 500, 2000)
@@ -189,3 +192,27 @@ def test_options_that_the_server_would_refuse_are_refused_here(wrong):
 
 def test_the_key_is_in_no_repr():
     assert KEY not in repr(CartesiaOptions(api_key=KEY))
+
+
+def test_a_session_that_comes_after_the_close_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected, go_on = asyncio.Event(), asyncio.Event()
+
+    async def late(*given):
+        socket = await connect(*given)
+        connected.set()
+        await go_on.wait()
+        return socket
+
+    monkeypatch.setattr(socket_stt, "connect", late)
+
+    async def run():
+        async with FakeInk() as fake, asyncio.timeout(HANG):
+            stt = stt_on(fake)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(stt.open())
+                await connected.wait()
+                await stt.close()
+                go_on.set()
+            await fake.sessions[0].connection.wait_closed()
+
+    asyncio.run(run())

@@ -42,6 +42,25 @@ def test_failures_in_a_row_make_the_rest_longer_and_work_makes_it_short_again():
     assert health.order(45.0) == [0, 1]
 
 
+def test_calls_that_fail_at_the_same_time_are_one_failure_in_a_row():
+    health = CircuitBreaker(2)
+    for now in (0.0, 0.0, 0.1, 0.5, 3.0, 4.9):
+        health.failed(0, LOST, now)
+    assert health.order(5.0) == [0, 1]
+    health.failed(0, LOST, 5.0)
+    assert health.order(14.9) == [1, 0]
+    assert health.order(15.0) == [0, 1]
+
+
+@pytest.mark.parametrize(("error", "until"), [(LIMITED, 62.0), (REFUSED, 302.0)], ids=["rate limit", "wrong key"])
+def test_who_rests_already_rests_longer_if_another_call_learns_of_a_reason(error: ProviderError, until: float):
+    health = CircuitBreaker(2)
+    health.failed(0, LOST, 0.0)
+    health.failed(0, error, 2.0)
+    assert health.order(until - 0.1) == [1, 0]
+    assert health.order(until) == [0, 1]
+
+
 def test_a_rate_limit_is_kept_though_older_calls_are_still_served():
     health = CircuitBreaker(2)
     health.failed(0, LIMITED, 0.0)
@@ -204,6 +223,18 @@ def test_a_voice_that_breaks_off_is_an_error_when_it_is_the_last():
             await said(voice, TEXT)
 
     voicing(first, second, scenario=scenario)
+
+
+def test_two_sentences_that_lose_a_voice_at_once_both_go_on_with_the_next():
+    first, second, health = FakeTts("one", cut=0, first=1.0), FakeTts("two"), CircuitBreaker(2)
+
+    async def scenario(voice):
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(said(voice, TEXT)) for _ in range(2)]
+        return [one.result() for one in both]
+
+    assert voicing(first, second, scenario=scenario, health=health) == [500 * len(TEXT)] * 2
+    assert health.order(1001.0) == [1, 0]
 
 
 def test_a_sentence_that_is_broken_off_by_the_caller_is_no_failure():

@@ -1,6 +1,7 @@
 """Media that an agent's server has played: fetched from a real server, decoded, and played in a conversation."""
 
 import asyncio
+import gzip
 import io
 import math
 import struct
@@ -54,7 +55,9 @@ async def fetched(files: Mapping[str, bytes], path: str, url: str = "") -> bytes
         asked = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
         found = files.get(asked)
         status = "200 OK" if found is not None else "404 Not Found"
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(found or b'')}\r\nConnection: close\r\n\r\n".encode())
+        packed = "Content-Encoding: gzip\r\n" if (found or b"").startswith(b"\x1f\x8b") else ""
+        head = f"Content-Length: {len(found or b'')}\r\n{packed}Connection: close"
+        writer.write(f"HTTP/1.1 {status}\r\n{head}\r\n\r\n".encode())
         writer.write(found or b"")
         writer.close()
 
@@ -97,10 +100,15 @@ def test_mp3_is_played_with_pyav() -> None:
         ({"/a": b"RIFF\0\0\0\0WAVE"}, "", "has no sound"),
         ({"/a": ulaw(b"")}, "", "has no sound"),
         ({"/a": b"RIFF" + bytes(media.LARGEST)}, "", "at most 4 MB"),
+        ({"/a": gzip.compress(b"RIFF" + bytes(media.LARGEST))}, "", "no sound that can be read"),  # it is not unpacked
         ({}, "http://example.com/a.wav", "unless its host is local"),
         ({}, "file:///etc/passwd", "must be an https"),
         ({}, "https://[", "must be an https"),
         ({}, "http://127.0.0.1:1/a", "cannot be fetched"),
+        ({}, "http://127.0.0.1:1/\ud83d", "cannot be fetched"),
+        ({}, "http://169.254.169.254/latest/meta-data", "no link-local address"),
+        ({}, "http://[fe80::1]/a", "no link-local address"),
+        ({}, "http://[::ffff:169.254.169.254]/a", "no link-local address"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_played_is_told_in_words(files: dict[str, bytes], url: str, why: str) -> None:

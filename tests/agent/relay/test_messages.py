@@ -28,6 +28,7 @@ from tests.virtual import run
         ({"type": "text", "token": "a", "interruptible": "any", "new": 1}, wire.Token("a", last=False)),
         ({"type": "play", "source": "https://a/b.mp3", "loop": 0}, wire.Play("https://a/b.mp3", 1000)),
         ({"type": "play", "source": "https://a/b.mp3", "loop": 10**9}, wire.Play("https://a/b.mp3", 1000)),
+        ({"type": "play", "source": "https://a/b.mp3", "loop": "9" * 5000}, wire.Play("https://a/b.mp3", 1000)),
         ({"type": "play", "source": "https://a/b.mp3"}, wire.Play("https://a/b.mp3")),
         ({"type": "sendDigits", "digits": "9www4085551212"}, wire.SendDigits("9www4085551212")),
         ({"type": "language", "ttsLanguage": "sv-SE"}, wire.SwitchLanguage("sv")),

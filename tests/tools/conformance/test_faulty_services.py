@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
-from agent.llm import Text
+from agent.llm import Text, ToolCall
 from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
 from agent.realtime import ReplyAudio, ReplyEnded
@@ -30,6 +30,8 @@ BACKLOG = 40_000
 ASKED = 10_000
 """Bytes of sound after which the server has heard what it hears."""
 WORDS = ["It ", "is ", "on ", "its ", "way."]
+CALLED = ["get_order_status", '{"order_number"', ": ", '"7346"', "}"]
+"""The tool that a model calls behind them, with its arguments."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,23 @@ class Service:
 class Model(Service):
     """One connection for each reply."""
 
-    async def reply(self, messages: Any, tools: Any) -> AsyncIterator[Text]:
+    async def reply(self, messages: Any, tools: Any) -> AsyncIterator[Text | ToolCall]:
+        name, arguments = "", ""
         try:
             await self.open()
             async for word in self.words(ANSWERED):
-                yield Text(word)
+                if name or word == CALLED[0]:
+                    name, arguments = CALLED[0], arguments + word * bool(name)
+                else:
+                    yield Text(word)
+        except ProviderError:
+            if name and "calls by halves" in self._faults:
+                yield ToolCall("1", name, arguments)
+            raise
         finally:
             await self.close()
+        if arguments == "".join(CALLED[1:]) and "hides tools" not in self._faults:
+            yield ToolCall("1", name, arguments)
 
 
 class Hearing(Service):
@@ -160,7 +172,7 @@ def serving(heard: int) -> Server:
             if (await reader.readline()).decode().strip() == KEY:
                 writer.write(b"+ok\n")
                 await reader.readexactly(heard)
-                for line in [*(f"+{word}" for word in WORDS), ""]:
+                for line in [*(f"+{word}" for word in (WORDS if heard else WORDS + CALLED)), ""]:
                     await asyncio.sleep(0.1)
                     writer.write(f"{line}\n".encode())
                 await reader.read()
@@ -183,7 +195,7 @@ def trial(part: Any, *faults: str) -> Trial:
         made = MAKERS[part](options, *faults)
         return (lambda brief: made) if part == "realtime" else made
 
-    record = Provider("example", part, Options, make, required=("token",), ends_turns=part == "stt")
+    record = Provider("example", part, Options, make, required=("token",), ends_turns=lambda _: part == "stt")
     return Trial(record, serving(0 if part == "llm" else ASKED))
 
 
@@ -211,6 +223,9 @@ def bears(fault: Fault) -> str:
         ("realtime", "takes any end for its own", bears(Fault.CLOSE), "for the whole, 3400 bytes"),
         ("llm", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
         ("stt", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
+        ("llm", "calls by halves", bears(Fault.CUT), "half a tool call: get_order_status("),
+        ("llm", "calls by halves", bears(Fault.STALL), "half a tool call: get_order_status("),
+        ("llm", "hides tools", "works", "it called no tool"),
         ("llm", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
         ("stt", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
         ("stt", "sleeps", "bounds what waits", "send_audio blocks"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import urllib.parse
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from agent.errors import ProviderError
 from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
 from sipgw.tools.conformance.checks import CHECKS, Trial
-from sipgw.tools.conformance.exercises import NonconformingError
+from sipgw.tools.conformance.exercises import SENTENCES, NonconformingError
 from sipgw.tools.conformance.proxy import Fault
 
 KEY = "the-key-of-the-test"
@@ -86,6 +87,10 @@ class Voice:
 
     async def speak(self, text: str, before: str = "") -> AsyncIterator[bytes]:
         self._writer.write(f"{text}\n".encode())
+        if "fails a second sentence" in self._faults and text == SENTENCES[1]:
+            raise self._error(f"busy {id(self)}")
+        if "never sounds alike" in self._faults:
+            yield random.randbytes(400)
         if "hoards" in self._faults:
             self._tasks.append(asyncio.get_running_loop().create_task(self._hoard()))
             yield b""
@@ -162,7 +167,7 @@ def bears(fault: Fault) -> str:
         ("describes itself", record(options=Shown), "'api_key' is a secret"),
         ("describes itself", record(redacts=lambda _: {"cards": "pci"}), "no option `redact`"),
         ("works", record("is mute"), "no sound came"),
-        ("works", record(word_times=True), "no time of a word came"),
+        ("works", record(word_times=lambda _: True), "no time of a word came"),
         ("refuses wrong keys", record("takes refusals for passing"), "temporary=False"),
         ("refuses wrong keys", record("tells its key"), "an error holds a secret"),
         ("bears no server", record("raises OSError"), "ConnectionRefusedError"),
@@ -176,6 +181,8 @@ def bears(fault: Fault) -> str:
         ("can be cancelled", record("swallows its cancellation"), "neither done nor failed"),
         ("bounds what comes", record("hoards"), "bytes that nobody reads"),
         ("tells no stale sound", record("lets old sound stand"), "sounds otherwise"),
+        ("tells no stale sound", record("never sounds alike"), "not the same each time"),
+        ("tells no stale sound", record("fails a second sentence"), "it fails with a server that serves it"),
     ],
 )
 def test_a_provider_that_does_it_wrong_is_found_out(check: str, provider: Provider, says: str) -> None:
@@ -205,4 +212,4 @@ class Hoarder:
 def test_stt_that_hoards_sound_is_found_out() -> None:
     hoarder: Callable[[Any], Any] = Hoarder
     with pytest.raises(NonconformingError, match="for a server that does not read"):
-        CHECKS["bounds what waits"](Trial(record(part="stt", make=hoarder, ends_turns=True), serving))
+        CHECKS["bounds what waits"](Trial(record(part="stt", make=hoarder, ends_turns=lambda _: True), serving))

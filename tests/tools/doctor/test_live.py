@@ -16,7 +16,7 @@ from sipgw.config.agent import AgentOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.config.registry import every
 from sipgw.tools.doctor import providers
-from sipgw.tools.doctor.live import Tap, _Connection, redacted, taken_down
+from sipgw.tools.doctor.live import Tap, _Connection, _stream, redacted, taken_down
 from tests.fakes.servers import KEY, server_of
 from tests.fakes.shapes import deviations
 
@@ -120,6 +120,17 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_asked(tmp
     (file := tmp_path / "file").touch()
     told = CliRunner().invoke(app, ["doctor", "providers", "--live", str(file / "folder")])
     assert told.exit_code == 2 and "cannot be made" in told.output
+
+
+@pytest.mark.parametrize("name", ["JBFqnCBsd6RMkjVDRZzb", "JBFqnCBsdxRMkjVDRZzb", "0123456789abcdef"])
+def test_the_name_of_a_voice_does_not_stay_in_a_path(name: str) -> None:
+    (found,) = _stream(f"POST /v1/text-to-speech/{name}/stream-input HTTP/1.1\r\n\r\n".encode(), "client")
+    assert found["path"] == "/v1/text-to-speech/<id>/stream-input"
+
+
+@pytest.mark.parametrize(("line", "side"), [("HTTP/1.1 OK", "server"), ("nonsense", "server"), ("GET", "client")])
+def test_what_is_no_http_ends_nothing(line: str, side: str) -> None:
+    assert len(list(_stream(f"{line}\r\n\r\n".encode(), side))) == 1
 
 
 def test_a_response_without_a_length_ends_with_its_connection() -> None:

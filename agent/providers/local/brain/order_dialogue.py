@@ -76,7 +76,7 @@ class OrderDialogue:
             return ScriptedReply(("That does not look right.", "Could you say the order number again?"), Ask.NUMBER)
         if call.name == _HANG_UP:
             return ScriptedReply((self._farewell(),))
-        return self.offer_person("I am sorry, I cannot do that on this line.")
+        return self.offer_person("I am sorry, that did not work.")  # the tool is there: no "I cannot"
 
     def keep(self, reply: ScriptedReply) -> ScriptedReply:
         """Remember `reply`, which is returned, as the last one."""
@@ -244,7 +244,7 @@ class OrderDialogue:
             return self._goodbye() if self.asked is Ask.MORE else self._more("You are welcome.")
         if intent == "order_change" and self.own_abilities:
             return None
-        wishes: dict[str, Callable[[], ScriptedReply]] = {
+        wishes: dict[str, Callable[[], ScriptedReply | None]] = {
             "callback": lambda: self._start_callback(said),
             "human": lambda: self._human("the caller asked for a person"),
             "goodbye": self._goodbye,
@@ -266,7 +266,7 @@ class OrderDialogue:
         if _ORDER not in self._tools:
             return self.offer_person("I am sorry, I cannot look up orders on this line.")
         if not known:
-            return self.offer_person("Without the order number I cannot look it up.")
+            return self.offer_person("I need the order number to look it up.")
         self._task = Task.ORDER
         if said.digits:
             return self._order_digits(said.digits.lstrip("+"))
@@ -275,7 +275,9 @@ class OrderDialogue:
         self._digits, self._not_found = "", 0
         return ScriptedReply(("I can look that up.", QUESTIONS[Ask.NUMBER]), Ask.NUMBER)
 
-    def _start_callback(self, said: Slots) -> ScriptedReply:
+    def _start_callback(self, said: Slots) -> ScriptedReply | None:
+        if _CALLBACK not in self._tools and self.own_abilities:
+            return None
         if _CALLBACK not in self._tools:
             return self.offer_person("I am sorry, I cannot arrange call backs on this line.")
         if self._task is not Task.CALLBACK:
@@ -285,7 +287,9 @@ class OrderDialogue:
                 self._callback = self._callback.dictated(said.digits, correcting=False)
         return self._callback_next(f"Sure, {self._callback.when}." if said.when else "Sure.")
 
-    def _human(self, reason: str) -> ScriptedReply:
+    def _human(self, reason: str) -> ScriptedReply | None:
+        if _PERSON not in self._tools and self.own_abilities:
+            return None
         if _PERSON not in self._tools:
             return self.offer_person("I am sorry, I cannot put calls through on this line.")
         return ScriptedReply(

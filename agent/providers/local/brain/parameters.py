@@ -1,15 +1,20 @@
 """The tools of an agent's owner, as their JSON schemas describe them: what each parameter wants to hear."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from itertools import islice
 from typing import Any, NamedTuple
 
 from agent.llm import ToolSchema
 
 MOST_PARAMETERS = 12
-"""Parameters of one tool that are looked at."""
+"""Parameters of one tool that are asked for."""
+MOST_FIELDS = 40
+"""Fields of one tool, and of one object, that are looked at."""
 MOST_CHOICES = 30
+DEEPEST = 3
+"""Objects in objects whose fields are looked at."""
 
 
 class Form(Enum):
@@ -31,9 +36,10 @@ class Form(Enum):
 
 
 class Parameter(NamedTuple):
-    """One parameter of a tool."""
+    """One parameter of a tool, or one field of an object that is a parameter."""
 
     name: str
+    """Its own; of a field behind the names of its objects, as in ``address_street``."""
     form: Form
     description: str
     required: bool
@@ -41,6 +47,8 @@ class Parameter(NamedTuple):
     choices: tuple[str, ...] = ()
     length: int | None = None
     """How many digits there are, if that is known."""
+    path: tuple[str, ...] = ()
+    """The names of the objects it is in, from the outermost on, then its own."""
 
     @property
     def words(self) -> frozenset[str]:
@@ -70,6 +78,8 @@ class OwnTool(NamedTuple):
     name: str
     description: str
     parameters: tuple[Parameter, ...]
+    unspoken: str = ""
+    """A required parameter that nobody can say, such as a list: the tool is known, but never called."""
 
     @property
     def summary(self) -> str:
@@ -97,9 +107,31 @@ class OwnTool(NamedTuple):
         about = f"{self.name} {self.summary} " + " ".join(f"{one.name} {one.description}" for one in self.parameters)
         return words_in(about)
 
-    def get(self, name: str) -> Parameter | None:
-        """The parameter of that name."""
-        return next((one for one in self.parameters if one.name == name), None)
+    def at(self, path: str) -> Parameter | None:
+        """The parameter at a place of the arguments: ``address.street``."""
+        return next((one for one in self.parameters if ".".join(one.path) == path), None)
+
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call, out of the values by the names of the parameters."""
+        whole: dict[str, Any] = {}
+        for one in self.parameters:
+            inner = whole
+            for key in one.path[:-1]:
+                inner = inner.setdefault(key, {})
+            if one.name in given:
+                inner[one.path[-1]] = given[one.name]
+        return whole
+
+    def given(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The values by the names of the parameters, out of the arguments of a call."""
+        found: dict[str, Any] = {}
+        for one in self.parameters:
+            value: Any = arguments
+            for key in one.path:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            if value is not None:
+                found[one.name] = value
+        return found
 
 
 _BEGUN = re.compile(
@@ -136,31 +168,44 @@ def listed(items: tuple[str, ...] | list[str], last: str = "or") -> str:
 
 
 def own_tool(schema: ToolSchema) -> OwnTool | None:
-    """What `schema` describes; None if its values cannot be said (a required object) or it is malformed."""
+    """What `schema` describes; None if it is malformed."""
     function = schema.get("function") if isinstance(schema, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         return None
     parameters = function.get("parameters")
     parameters = parameters if isinstance(parameters, Mapping) else {}
-    properties = parameters.get("properties")
-    properties = properties if isinstance(properties, Mapping) else {}
-    required = parameters.get("required")
-    required = required if isinstance(required, list) else []
     known = parameters.get("$defs")
-    known = known if isinstance(known, Mapping) else {}
-    found = []
-    for name, described in list(properties.items())[:MOST_PARAMETERS]:
-        one = _parameter(str(name), described, known, required=name in required)
-        if one is None and name in required:
-            return None
+    found: dict[str, Parameter] = {}
+    unspoken = ""
+    for one in islice(_fields(parameters, known if isinstance(known, Mapping) else {}, ()), MOST_FIELDS):
+        if isinstance(one, Parameter) and one.name not in found and len(found) < MOST_PARAMETERS:
+            found[one.name] = one
+        elif isinstance(one, str) or one.required:
+            unspoken = unspoken or (one if isinstance(one, str) else one.name.replace("_", " "))
+    return OwnTool(function["name"], str(function.get("description") or ""), tuple(found.values()), unspoken)
+
+
+def _fields(schema: Mapping[str, Any], known: Mapping[str, Any], inside: tuple[str, ...]) -> Iterator[Parameter | str]:
+    """The parameters of an object and of the objects that it requires; of what nobody can say, but is required, the
+    name for the ear.
+    """
+    properties, required = schema.get("properties"), schema.get("required")
+    required = required if isinstance(required, list) else []
+    for key, described in list(properties.items())[:MOST_FIELDS] if isinstance(properties, Mapping) else []:
+        path = (*inside, str(key))
+        one = _parameter(path, described, known, required=key in required)
         if one is not None:
-            found.append(one)
-    return OwnTool(function["name"], str(function.get("description") or ""), tuple(found))
+            yield one
+        elif key in required:
+            plain = _plain(described, known) if isinstance(described, Mapping) else {}
+            fields = list(islice(_fields(plain, known, path), MOST_FIELDS)) if len(path) <= DEEPEST else []
+            yield from fields or [" ".join(path).replace("_", " ")]
 
 
-def _parameter(name: str, schema: Any, known: Mapping[str, Any], *, required: bool) -> Parameter | None:
+def _parameter(path: tuple[str, ...], schema: Any, known: Mapping[str, Any], *, required: bool) -> Parameter | None:
     if not isinstance(schema, Mapping):
         return None
+    name = "_".join(path)
     description = str(schema.get("description") or "")
     schema = _plain(schema, known)
     description = description or str(schema.get("description") or "")
@@ -174,11 +219,11 @@ def _parameter(name: str, schema: Any, known: Mapping[str, Any], *, required: bo
             case "integer" | "number":
                 form = Form.NUMBER
             case "string":
-                form = _form(name, description, schema)
+                form = _form(path[-1], description, schema)
                 length = _digits(schema)
             case _:
                 return None
-    return Parameter(name, form, description, required, schema, choices, length)
+    return Parameter(name, form, description, required, schema, choices, length, path)
 
 
 def _plain(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:

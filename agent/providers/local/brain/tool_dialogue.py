@@ -39,7 +39,7 @@ _REQUEST = re.compile(
 """How a wish of its own begins, unlike the answer to a question."""
 NOTHING = OwnTool("", "", ())
 """No tool is being prepared."""
-_REFUSED = re.compile(r"^wrong arguments: (\w+)")
+_REFUSED = re.compile(r"^wrong arguments: ([\w.]+)")
 
 
 class Stage(Enum):
@@ -121,17 +121,26 @@ class ToolDialogue:
 
     def _begin(self, tool: OwnTool, text: str) -> ScriptedReply:
         self.forget()
+        if tool.unspoken:
+            return self._needs(tool)
         self._tool, self._given = tool, volunteered(tool, text, {}, self._today)
         return self._next("Sure.")
 
+    def _needs(self, tool: OwnTool) -> ScriptedReply:
+        """The reply to a wish for a tool with a parameter that nobody can say: what it needs."""
+        return self._offer_person(f"To {tool.ability} I need the {tool.unspoken}, in a form that nobody can speak.")
+
     def step_back(self, text: str, guess: Guess) -> ScriptedReply | None:
-        """The reply to words that are like no tool and no intent: what could be meant, or what there is."""
+        """The reply to words that are like no tool, and which the script does not serve: what could be meant."""
         if not self._tools or (guess.intent == UNCLEAR and len(text.split()) <= 2):
             return None
         match = self._best(text)
         alone = len(self._tools) == 1
-        if match is not None and guess.intent in (OUT_OF_SCOPE, UNCLEAR) and (alone or match.score >= POSSIBLE):
+        unlike = guess.intent in (OUT_OF_SCOPE, UNCLEAR)
+        if match is not None and (match.score >= POSSIBLE or (alone and unlike)):
             self.forget()
+            if match.tool.unspoken:
+                return self._needs(match.tool)
             self._tool = match.tool
             if match.score >= POSSIBLE:
                 self._given = volunteered(match.tool, text, {}, self._today)
@@ -231,8 +240,7 @@ class ToolDialogue:
 
     def _call(self) -> Call:
         """The tool with its arguments in its own order."""
-        names = [one.name for one in self._tool.parameters if one.name in self._given]
-        return Call(self._tool.name, {name: self._given[name] for name in names})
+        return Call(self._tool.name, self._tool.arguments(self._given))
 
     def _ask(self, one: Parameter, opening: str = "") -> ScriptedReply:
         self._asked, self._stage = one, Stage.ASKED
@@ -262,7 +270,7 @@ class ToolDialogue:
         tool = self._tools[call.name]
         match results.outcome(result):
             case results.Outcome.ASKS_CONSENT:
-                self._tool, self._given = tool, dict(call.arguments)
+                self._tool, self._given = tool, tool.given(call.arguments)
                 return self._read_back()
             case results.Outcome.RUNNING:
                 return ScriptedReply(("That takes a moment.", "I will tell you as soon as I know."))
@@ -275,17 +283,17 @@ class ToolDialogue:
                 return self._offer_person(results.regret(str(result.get("error") or "")))
             case _:
                 self.forget()
-                said = results.tool_sentences(tool, call.arguments, result)
+                said = results.tool_sentences(tool, tool.given(call.arguments), result)
                 return ScriptedReply((*said, QUESTIONS[Ask.MORE]), Ask.MORE)
 
     def _refused(self, tool: OwnTool, call: Call, error: str) -> ScriptedReply:
         """The tool's own types refuse an argument: it is asked for again."""
         found = _REFUSED.match(error)
-        one = tool.get(found.group(1)) if found else None
+        one = tool.at(found.group(1)) if found else None
         self._misses += 1
         if one is None or self._misses > PATIENCE:
             self.forget()
             return self._offer_person("I am sorry, that did not work.")
         self._tool = tool
-        self._given = {name: value for name, value in call.arguments.items() if name != one.name}
+        self._given = {name: value for name, value in tool.given(call.arguments).items() if name != one.name}
         return self._ask(one, "That does not look right.")

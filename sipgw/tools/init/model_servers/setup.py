@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.config.config import environment
-from sipgw.config.options import DEFAULT_FILE
+from sipgw.config.options import DEFAULT_FILE, OptionError, build
+from sipgw.config.registry import provider
 from sipgw.program import command
 from sipgw.tools.init.model_servers.lines import LinesError, Values, present, with_values
 from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
@@ -25,6 +25,8 @@ from sipgw.tools.init.model_servers.trial import Trial, TrialError, trial
 SERVERS: dict[str, type[Ollama] | type[LlamaCpp]] = {"ollama": Ollama, "llamacpp": LlamaCpp}
 SLOW = 1.5
 """Seconds to the first token from which on a caller notices the delay, as for `sipgw doctor`."""
+_USUAL = vars(OpenAIOptions())
+_WRITTEN = ("url", "model")
 
 out = Console(highlight=False, emoji=False)
 
@@ -43,14 +45,16 @@ def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
         _note(f"{output} has [openai] api_key: each call sends it to this server; take it out")
     elif environment().get("OPENAI_API_KEY"):
         _note("OPENAI_API_KEY is set: each call sends it to this server; take it out of the environment and of .env")
-    chosen = asyncio.run(_tried(kind, url, model))
-    values: dict[str, dict[str, str]] = {
-        "agent": {"llm": "openai"},
-        "openai": {"url": f"{url}/v1", "model": chosen.name},
-    }
-    if chosen.thinks:
-        values["openai"]["reasoning_effort"] = "none"
+    values = asyncio.run(_tried(kind, url, model, output))
     _write(output, values, kind.title, yes=yes)
+
+
+def _values(url: str, model: ServedModel) -> Values:
+    """The lines for `model`."""
+    values = {"agent": {"llm": "openai"}, "openai": {"url": f"{url}/v1", "model": model.name}}
+    if model.thinks:
+        values["openai"]["reasoning_effort"] = "none"
+    return values
 
 
 def _read(output: Path) -> str:
@@ -65,7 +69,8 @@ def _read(output: Path) -> str:
     return text
 
 
-async def _tried(kind: type[Ollama] | type[LlamaCpp], url: str, wanted: str) -> ServedModel:
+async def _tried(kind: type[Ollama] | type[LlamaCpp], url: str, wanted: str, output: Path) -> Values:
+    """The lines for the model that is chosen, which has served with them and with what else `output` says."""
     requests = Requests(url, kind.absent)
     server: ModelServer = kind(requests)
     try:
@@ -74,19 +79,21 @@ async def _tried(kind: type[Ollama] | type[LlamaCpp], url: str, wanted: str) -> 
         for one in models:
             out.print(escape(f"  {_described(one)}"), soft_wrap=True)
         model = _choice(models, wanted)
+        values = _values(url, model)
+        options = _options(output, values)
         out.print(f"loading {escape(model.name)} ...")
         clock = asyncio.get_running_loop().time
         began = clock()
         await server.load(model)
         out.print(f"loaded after {clock() - began:.1f} s")
-        found = await _trial(server, url, model)
+        found = await _trial(server, options)
         out.print(escape(f"it calls tools: {found.call}"), soft_wrap=True)
         out.print(f"first token after {found.first_token * 1000:.0f} ms")
         if found.first_token > SLOW:
             _note("callers will notice the delay: take a smaller model, or a machine with a graphics card")
         async for note in server.notes(model):
             _note(note)
-        return model
+        return values
     finally:
         await requests.close()
 
@@ -118,15 +125,39 @@ def _choice(models: list[ServedModel], wanted: str) -> ServedModel:
             return found
 
 
-async def _trial(server: ModelServer, url: str, model: ServedModel) -> Trial:
-    effort = "none" if model.thinks else ""
-    llm = OpenAILlm(OpenAIOptions(url=f"{url}/v1", model=model.name, reasoning_effort=effort))
+def _options(output: Path, values: Values) -> OpenAIOptions:
+    """The options of the file as it will be, without a key. Raises `ServerError`."""
+    table = tomllib.loads(_written(output, _read(output), values))["openai"]
+    table.pop("api_key", None)
+    try:
+        return build(OpenAIOptions, table, environment())
+    except OptionError as error:
+        path, problem = error.faults[0]
+        raise ServerError(f"{output}: [openai] {'.'.join(map(str, path))}: {problem}; mend it") from None
+
+
+async def _trial(server: ModelServer, options: OpenAIOptions) -> Trial:
+    llm = provider("llm", "openai").make(options)
     try:
         return await trial(llm)
     except TrialError as error:
-        raise ServerError(f"{model.name} is not fit for calls: {server.advice(str(error))}") from None
+        advice = server.advice(str(error))
+        kept = sorted(key for key, value in vars(options).items() if value != _USUAL[key] and key not in _WRITTEN)
+        tried = f" with {', '.join(kept)} of [openai]" if kept else ""
+        raise ServerError(f"{options.model} is not fit for calls{tried}: {advice}") from None
     finally:
         await llm.close()
+
+
+def _written(output: Path, before: str, values: Values) -> str:
+    """The text `before` with these lines. Raises `ServerError`."""
+    try:
+        return with_values(before, values)
+    except LinesError as error:
+        lines = "\n".join(
+            f"[{name}]\n" + "\n".join(f'{k} = "{v}"' for k, v in keys.items()) for name, keys in values.items()
+        )
+        raise ServerError(f"{output} cannot be changed ({error}); write into it:\n{lines}") from None
 
 
 def _write(output: Path, values: Values, title: str, *, yes: bool) -> None:
@@ -135,13 +166,7 @@ def _write(output: Path, values: Values, title: str, *, yes: bool) -> None:
         if output.exists()
         else f"# The language model is {title} on a server of one's own.\n"
     )
-    try:
-        written = with_values(before, values)
-    except LinesError as error:
-        lines = "\n".join(
-            f"[{name}]\n" + "\n".join(f'{k} = "{v}"' for k, v in keys.items()) for name, keys in values.items()
-        )
-        raise ServerError(f"{output} cannot be changed ({error}); write into it:\n{lines}") from None
+    written = _written(output, before, values)
     if output.exists() and written != before and not yes:
         for key, value in present(before, values).items():
             table, _, name = key.partition(".")

@@ -1,0 +1,38 @@
+"""``sipgw init ollama`` tries a model with the options that the file has already, as calls will use it."""
+
+from pathlib import Path
+
+from sipgw.config.config import parse
+from tests.fakes.model_servers import SPEAKS, FakeOllama
+from tests.test_model_servers import init, paths
+
+
+def test_a_model_is_tried_with_what_the_file_says_already(tmp_path: Path) -> None:
+    output = tmp_path / "sipgw.toml"
+    output.write_text('[openai]\nreasoning_effort = "high"\nextra = { seed = 7 }\napi_key = "${NOBODY_SET_THIS}"\n')
+    fake = FakeOllama()
+    ran = init("ollama", fake, output, "--yes")
+    assert ran.exit_code == 0, ran.output
+    assert {(one["reasoning_effort"], one["seed"]) for one in fake.chat.requests} == {("high", 7)}
+    assert parse(output.read_text(), "x", {"NOBODY_SET_THIS": "x"}).table("openai").reasoning_effort == "high"
+
+
+def test_a_model_that_fails_with_what_the_file_says_is_told_with_it(tmp_path: Path) -> None:
+    output = tmp_path / "sipgw.toml"
+    output.write_text('[openai]\napi = "responses"\n')
+    fake = FakeOllama(replies=(SPEAKS,))
+    ran = init("ollama", fake, output, "--yes")
+    assert ran.exit_code == 1
+    assert "/v1/responses" in paths(fake)
+    assert "is not fit for calls with api of [openai]" in ran.output
+    assert output.read_text() == '[openai]\napi = "responses"\n', "nothing was written"
+
+
+def test_an_option_that_cannot_be_used_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    output = tmp_path / "sipgw.toml"
+    output.write_text('[openai]\napi = "answers"\n')
+    fake = FakeOllama()
+    ran = init("ollama", fake, output, "--yes")
+    assert ran.exit_code == 1
+    assert "[openai] api: " in ran.output
+    assert "/api/generate" not in paths(fake)
