@@ -10,6 +10,7 @@ import pytest
 
 from sipgw.config import registry
 from sipgw.config.config import GatewayConfig
+from sipgw.config.options import options_of
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parent.parent
@@ -221,9 +222,10 @@ def test_metadata_of_the_gateway_counts_where_there_is_no_project_file(tmp_path:
 
 
 def test_no_table_of_the_gateway_is_free_for_a_provider() -> None:
-    tables = {one.name for one in fields(GatewayConfig)}
+    tables = set(options_of(GatewayConfig))
     assert tables - registry.tables().keys() == registry.RESERVED
-    assert {name for name in dir(GatewayConfig) if not name.startswith("_")} - tables == registry.METHODS
+    names = {*dir(GatewayConfig), *(one.name for one in fields(GatewayConfig))}
+    assert {name for name in names if not name.startswith("_")} - tables == registry.METHODS
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
-from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build, options_of
+from sipgw.config.options import DEFAULT_FILE, Fault, Keys, OptionError, build, merged, option_at, options_of
+from sipgw.config.scope import Scope
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
@@ -15,6 +17,13 @@ DEFAULT = "agent"
 
 SHARED = tuple(name for name in options_of(GatewayConfig) if name not in options_of(AgentConfig))
 """Tables of the gateway as a whole, which an agent cannot change."""
+
+
+def scope_of(path: Keys) -> Scope:
+    """Where the option of `sipgw.toml` at `path` may stand, and when a change of it takes effect."""
+    scopes = (option_at(GatewayConfig, path[: depth + 1]) for depth in range(len(path)))
+    own = [one.scope for one in scopes if one and one.scope]
+    return own[-1] if own else Scope.GATEWAY if path[0] in SHARED else Scope.AGENT
 
 
 MOST = 200
@@ -49,9 +58,12 @@ def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping
     head, body = split(text, path)
     table = read_table(head, str(path))
     try:
-        return build(AgentConfig, as_tables(table, body), variables, base=config)
+        tables = as_tables(table, body)
+        made = build(AgentConfig, tables, variables, base=config)
     except OptionError as error:
         raise ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults)))) from None
+    own = {name: config.written[name] for name in config.written if name not in SHARED}
+    return replace(made, written=merged(own, tables))
 
 
 def split(text: str, path: Path) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The configuration: a TOML file, `.env` and the environment become one frozen `GatewayConfig`, and each file of
 `agents/` an `AgentConfig`.
 
-This is the only reader of the environment. Every part's options are declared beside the code that uses them.
+This is the only reader of the environment.
 """
 
 import os
@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 
 from agent.ivr.options import IvrOptions
 from agent.mcp_options import McpOptions
+from agent.providers.extra import FIXED
 from agent.providers.failover import FailoverOptions
 from agent.turn_taking.options import TurnOptions
 from media.process.engine import MediaOptions
@@ -46,6 +47,7 @@ from sipgw.config.records import (
 )
 from sipgw.config.registry import tables, variables
 from sipgw.config.report import ReportOptions
+from sipgw.config.scope import LIVE
 from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
@@ -95,6 +97,8 @@ class AgentConfig:
     knowledge: KnowledgeOptions = field(default_factory=KnowledgeOptions)
     messages: MessageOptions = field(default_factory=MessageOptions)
     """Messages that the agent takes for people who are not there."""
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, metadata=FIXED)
+    """The tables as the files have them, with their references: what may be shown of the options."""
 
     def __post_init__(self) -> None:
         _once("languages", [language.code for language in self.languages])
@@ -130,7 +134,7 @@ class GatewayConfig(AgentConfig):
     """Signed caller numbers (STIR/SHAKEN)."""
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Limits on calls that come in, and the answers to refused calls."""
-    routes: tuple[RouteOptions, ...] = ()
+    routes: tuple[RouteOptions, ...] = field(default=(), metadata=LIVE)
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
@@ -244,7 +248,7 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
     """Make a `GatewayConfig` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
     table = merged(keys_of(variables), read_table(text, name))
     try:
-        return build(GatewayConfig, table, variables)
+        return replace(build(GatewayConfig, table, variables), written=table)
     except OptionError as error:
         raise ConfigError(explain(text, name, error)) from None
 
