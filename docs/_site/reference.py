@@ -40,7 +40,8 @@ def configuration() -> str:
 
 Every table and key of `sipgw.toml`, drawn from the code. All of it may be left out. `sipgw check` names file, line and
 key of what is wrong. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`; `"${NAME}"` takes a value
-from the environment or `.env`, and secrets are only taken so. A file of `agents/` may change most tables for its agent.
+from the environment or `.env`, and secrets are only taken so. A file of `agents/` may change most tables for its agent;
+`sipgw check` refuses a key there that concerns the whole gateway.
 `sipgw config show` prints every key with its value and where that comes from, secrets masked.
 """
     names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
@@ -93,7 +94,8 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
             below.append((*inner, f"{name}.{field.name}".lstrip("."), meant.get(field.name, "")))
         else:
             takes = "secret" if options_of(kind)[field.name].secret else _takes(hints[field.name])
-            rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
+            only = " In `sipgw.toml` only." if options_of(kind)[field.name].scope else ""
+            rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, '') + only)} |")
     if name:
         title = f"[[{name}]]" if many else f"[{name}]"
         yield f"## `{title}`\n\n{(inspect.getdoc(kind) or '').replace('``', '`')}\n"

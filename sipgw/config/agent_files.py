@@ -1,13 +1,14 @@
 """The configuration of every agent: `sipgw.toml` and the files of the folder `agents` beside it."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
+from sipgw.config.masking import inside
 from sipgw.config.options import DEFAULT_FILE, Fault, Keys, OptionError, build, merged, option_at, options_of
 from sipgw.config.scope import Scope
 
@@ -24,6 +25,26 @@ def scope_of(path: Keys) -> Scope:
     scopes = (option_at(GatewayConfig, path[: depth + 1]) for depth in range(len(path)))
     own = [one.scope for one in scopes if one and one.scope]
     return own[-1] if own else Scope.GATEWAY if path[0] in SHARED else Scope.AGENT
+
+
+Tables = TypeVar("Tables", bound=AgentConfig)
+
+
+def in_force(running: GatewayConfig, read: Tables) -> Tables:
+    """`read` with the options that only a restart changes as they are in `running`. Raises `ValueError` if the two do
+    not go together."""
+    tables, written = dict[str, Any](), dict(read.written)
+    for name in options_of(type(read)):
+        here = getattr(running, name)
+        if scope_of((name,)) is Scope.GATEWAY:
+            tables[name], written[name] = here, running.written.get(name)
+        elif is_dataclass(here):
+            kept = [key for key in options_of(type(here)) if scope_of((name, key)) is Scope.GATEWAY]
+            if kept:
+                tables[name] = replace(getattr(read, name), **{key: getattr(here, key) for key in kept})
+                told = running.written.get(name)
+                written[name] = {**written.get(name, {}), **{key: inside(told, key) for key in kept}}
+    return read.having(**tables, written=written)
 
 
 MOST = 200
@@ -84,8 +105,8 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
     sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
     agent = {key: value for key, value in table.items() if key not in sections}
-    if shared := next((key for key in SHARED if key in agent), None):
-        raise OptionError(Fault((shared,), "concerns the whole gateway and belongs into sipgw.toml"))
+    if shared := [*_beyond(table)]:
+        raise OptionError(*(Fault(path, "concerns the whole gateway and belongs into sipgw.toml") for path in shared))
     if "agent" in agent:
         raise OptionError(Fault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]"))
     if body:
@@ -93,6 +114,15 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
             raise OptionError(Fault(("prompt",), "the text below the head is the prompt; leave one of them out"))
         agent["prompt"] = body
     return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
+
+
+def _beyond(table: Mapping[str, Any]) -> Iterator[Keys]:
+    """The keys of an agent's file that are not its own to change."""
+    for name, value in table.items():
+        if name in options_of(GatewayConfig) and scope_of((name,)) is not Scope.AGENT:
+            yield (name,)
+        elif isinstance(value, Mapping):
+            yield from ((name, key) for key in value if scope_of((name, key)) is not Scope.AGENT)
 
 
 def load_all(path: Path | None) -> tuple[GatewayConfig, dict[str, AgentConfig]]:

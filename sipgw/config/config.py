@@ -81,8 +81,6 @@ class AgentConfig:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     cost: CostOptions = field(default_factory=CostOptions)
     """What a call may cost."""
-    prices: tuple[PriceOptions, ...] = ()
-    """What things cost, before the price table of the package."""
     languages: tuple[LanguageOptions, ...] = ()
     """The languages of the agent, which begins in the first; empty: English."""
     mcp: tuple[McpOptions, ...] = ()
@@ -132,6 +130,8 @@ class GatewayConfig(AgentConfig):
     """People to whom callers can be transferred, in addition to the `transfer_to` of their trunk."""
     stir: StirOptions = field(default_factory=StirOptions)
     """Signed caller numbers (STIR/SHAKEN)."""
+    prices: tuple[PriceOptions, ...] = ()
+    """What things cost, before the price table of the package."""
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Limits on calls that come in, and the answers to refused calls."""
     routes: tuple[RouteOptions, ...] = field(default=(), metadata=LIVE)
@@ -325,6 +325,6 @@ def line_of(text: str, path: Keys) -> int:
             here = (*table, *key[1].replace('"', "").split("."))
         else:
             continue
-        if len(here) > best_depth and here == path[: len(here)]:
+        if len(here) > best_depth and here in (path[: len(here)], (*path, 0)):
             best, best_depth = number, len(here)
     return best

@@ -77,7 +77,8 @@ def options_of(kind: type) -> dict[str, Option]:
             default = field.default_factory()
         hint, told = hints[field.name], field.metadata
         hidden = not field.repr or told.get("hidden", False)
-        found[field.name] = Option(hint, default, not field.repr and _is_text(hint), hidden, told.get("scope"))
+        scope = Scope(told["scope"]) if "scope" in told else None
+        found[field.name] = Option(hint, default, not field.repr and _is_text(hint), hidden, scope)
     return found
 
 

@@ -2,16 +2,30 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sipgw.config.agent_files import DEFAULT, SHARED, scope_of
-from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.agents.agents import Agents
+from sipgw.config.agent_files import DEFAULT, SHARED, in_force, scope_of
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.masking import MASK, inside, masked
 from sipgw.config.options import Keys, Option, option_at, options_of
 from sipgw.config.scope import Scope
 
 LONGEST = 60
 """Characters of a value that are shown."""
+
+
+def reloaded(running: GatewayConfig, read: GatewayConfig, others: Mapping[str, AgentConfig]) -> Agents:
+    """The agents as `read` and `others` change them while a gateway runs that has started with `running`.
+
+    Raises `ConfigError`, also for what could be used only after a restart.
+    """
+    try:
+        mixed = {name: in_force(running, one) for name, one in {**others, DEFAULT: read}.items()}
+        return Agents(cast(GatewayConfig, mixed.pop(DEFAULT)), mixed)
+    except (ConfigError, ValueError) as error:
+        Agents(read, others)  # raises what is wrong in any case
+        raise ConfigError(f"{error}; the files can be used after a restart") from None
 
 
 class OptionChange(NamedTuple):

@@ -45,7 +45,7 @@ class OptionTable(NamedTuple):
 async def configuration(request: Request, app: Here, _who: AdminRole) -> Response:
     """The page."""
     # The first read of the sources is slow.
-    found = await READING.run(tables, app.gateway.config)
+    found = await READING.run(tables, app.gateway.agents.config)
     return page(
         request, "configuration.html", title="Configuration", tables=found,
         users=await app.auth.accounts.users(), keys=await app.auth.accounts.keys(),
