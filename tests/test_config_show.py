@@ -73,6 +73,14 @@ def test_an_agent_has_the_keys_of_its_file_over_those_of_the_gateway(file: Path)
     assert found["agent.business"] == ("${SHOP}", f"{file}:2 ${{SHOP}}", "")
 
 
+def test_an_agent_is_found_by_the_name_that_it_has_in_calls(file: Path) -> None:
+    path = file.parent / "agents" / "Day.toml"
+    path.write_text('greeting = "Day desk."\n')
+    assert shown(file, "day")["agent.greeting"] == ("Day desk.", f"{path}:1", "")
+    assert shown(file, "DAY") == shown(file, "day")
+    assert shown(file, "agent") == shown(file)
+
+
 def test_no_secret_is_shown_and_the_text_is_toml(file: Path) -> None:
     text = as_toml(effective(file, "", VARIABLES))
     assert "hush" not in text

@@ -57,15 +57,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 
 
-def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
-    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
-    found: dict[str, AgentConfig] = {}
+def files_of(folder: Path) -> dict[str, Path]:
+    """The files of `folder` by the names of their agents. Raises `ConfigError`."""
+    found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
         name = path.stem.lower()
         if not _NAME.fullmatch(name) or name == DEFAULT:
             raise ConfigError(f"{path}: an agent's name is lower case letters, digits, - and _, and not {DEFAULT!r}")
         if name in found or len(found) >= MOST:
             raise ConfigError(f"{path}: {'there is another file of that name' if name in found else 'too many agents'}")
+        found[name] = path
+    return found
+
+
+def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
+    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
+    found: dict[str, AgentConfig] = {}
+    for name, path in files_of(folder).items():
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

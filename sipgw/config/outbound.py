@@ -12,7 +12,7 @@ from sipgw.config.scope import GATEWAY
 
 @dataclass(frozen=True)
 class RetryOptions:
-    """When a person who was not reached is called again."""
+    """When a person who was not reached is called again; in ``sipgw.toml`` only."""
 
     attempts: int = 3
     """Calls in all."""

@@ -10,7 +10,7 @@ from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
-from sipgw.config.agent_files import SHARED, as_tables, split
+from sipgw.config.agent_files import DEFAULT, SHARED, as_tables, files_of, split
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, keys_of, line_of, read, read_table
 from sipgw.config.masking import masked
 from sipgw.config.options import (
@@ -62,12 +62,14 @@ class _Source(NamedTuple):
 
 
 def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> list[Row]:
-    """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is that of the file.
+    """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is the one of the file,
+    and so is its name.
 
     Raises `ConfigError` if a file cannot be read as TOML, or if there is no such agent.
     """
     text, name = read(path)
     sources = [_Source(name, text, read_table(text, name)), _Source("", "", keys_of(variables))]
+    agent = "" if agent.lower() == DEFAULT else agent
     if agent:
         sources.insert(0, _of_agent((path or DEFAULT_FILE).parent / "agents", agent))
     table: Any = {}
@@ -85,15 +87,15 @@ def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> li
 
 
 def _of_agent(folder: Path, name: str) -> _Source:
-    for path in (folder / f"{name}.toml", folder / f"{name}.md"):
-        if path.is_file():
-            head, body = split(read(path)[0], path)
-            try:
-                return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
-            except OptionError as error:
-                raise ConfigError(f"{path}: {error}") from None
-    there = ", ".join(sorted(one.stem for one in folder.glob("*") if one.suffix in (".toml", ".md")))
-    raise ConfigError(f"no agent {name!r} in {folder}; there are: {there or 'none'}")
+    files = files_of(folder)
+    path = files.get(name.lower())
+    if path is None:
+        raise ConfigError(f"no agent {name!r} in {folder}; there are: {', '.join(sorted(files)) or 'none'}")
+    head, body = split(read(path)[0], path)
+    try:
+        return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
+    except OptionError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 class _View(NamedTuple):
