@@ -48,7 +48,7 @@ def masked(option: Option, value: Any, written: Any = None) -> Any:
 
 def masked_table(options: Any, written: Any) -> dict[str, Any]:
     """The options of a table and of the tables in it, as they may be shown; `written` is what the file says of it."""
-    found = {}
+    found = dict[str, Any]()
     for name, option in options_of(type(options)).items():
         value, text = getattr(options, name), inside(written, name)
         if is_dataclass(value):

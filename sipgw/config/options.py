@@ -64,9 +64,13 @@ class Option(NamedTuple):
     """Its own scope, other than that of its table."""
 
 
-@cache
 def options_of(kind: type) -> dict[str, Option]:
     """The keys of the table that `kind` declares."""
+    return _options_of(kind)
+
+
+@cache
+def _options_of(kind: type) -> dict[str, Option]:
     hints = typing.get_type_hints(kind)
     found = {}
     for field in dataclasses.fields(kind):
@@ -112,7 +116,7 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
     faults = list[Fault]()
     ready = _ready(kind, table, environment, (), faults)
     if base is not None:
-        before = {name: _plain(getattr(base, name)) for name in options_of(kind)}  # type: ignore[arg-type]  # a class is hashable
+        before = {name: _plain(getattr(base, name)) for name in options_of(kind)}
         ready = merged(before, ready)
     try:
         (made,) = _reader(kind).validate_json(json.dumps([ready], default=str))  # type: ignore[arg-type]

@@ -64,13 +64,13 @@ def changes(
 def _changes(agent: str, before: AgentConfig, after: AgentConfig, names: Iterable[str]) -> Iterator[OptionChange]:
     """Those of the tables `names`; what concerns the gateway as a whole is told once, with its own agent's file."""
     for name in names:
-        sides = (_Side(getattr(one, name), inside(one.written, name)) for one in (before, after))
-        for path, *texts in _compare((name,), *sides):
+        sides = (_Side(getattr(side, name), inside(side.written, name)) for side in (before, after))
+        for path, one, other in _compare((name,), *sides):
             scope = scope_of(path)
             if scope is Scope.AGENT:
-                yield OptionChange(agent, _key(path), *texts)
+                yield OptionChange(agent, _key(path), one, other)
             elif agent in ("", DEFAULT):
-                yield OptionChange("", _key(path), *texts, scope is Scope.GATEWAY)
+                yield OptionChange("", _key(path), one, other, scope is Scope.GATEWAY)
 
 
 def _compare(path: Keys, before: "_Side", after: "_Side") -> Iterator[tuple[Keys, str, str]]:
