@@ -1,4 +1,16 @@
-"""Errors of the agent."""
+"""Errors of the agent, and how records name a fault of ours."""
+
+
+def first(error: BaseException) -> BaseException:
+    """The first error that a group of them holds, at any depth; another error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def internal(error: BaseException) -> str:
+    """The words for a record on an error that nothing expects; its message is left out, for it may hold a secret."""
+    return f"internal error: {type(first(error)).__name__}"
 
 
 class ProviderError(Exception):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from agent.errors import ProviderError
+from agent.errors import ProviderError, internal
 from agent.llm import LanguageModel, Message, Piece, ReplyForm, Text, ToolCall, ToolSchema, patience
 
 log = structlog.get_logger()
@@ -33,9 +33,7 @@ def boundary(provider: str) -> Iterator[None]:
         raise
     except Exception as error:
         log.exception("provider raised what it should not", provider=provider)
-        raise ProviderError(
-            provider, f"internal error: {type(error).__name__}", temporary=False, of_request=True
-        ) from None
+        raise ProviderError(provider, internal(error), temporary=False, of_request=True) from None
 
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:

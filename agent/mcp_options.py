@@ -11,7 +11,7 @@ class McpOptions:
     """For logs and errors."""
     tools: tuple[str, ...]
     """The tools that the agent may call, by the server's names; ``"*"`` is all of them."""
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(default=(), metadata={"hidden": True})
     """Program and arguments of a server that is run here and spoken with by stdio."""
     env: tuple[str, ...] = field(default=(), repr=False)
     """Its environment beside PATH, HOME and the like, as ``"CRM_KEY=${CRM_KEY}"``."""

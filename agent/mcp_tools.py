@@ -19,6 +19,7 @@ import structlog
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import RootModel, model_validator
 
+from agent.errors import first
 from agent.mcp_options import McpOptions
 from agent.tools import KEY, Tool, ToolError, UnknownOutcome
 
@@ -239,8 +240,7 @@ def _value(result: Any) -> Any:
 
 def _cause(error: BaseException) -> str:
     """The first of what an exception group holds, in words."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first(error)
     return f"{type(error).__name__}: {error}"
 
 

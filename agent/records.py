@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import structlog
 
+from agent.errors import internal
+
 log = structlog.get_logger()
 
 Part = Literal["stt", "llm", "tts", "realtime"]
@@ -230,4 +232,4 @@ class Outcome:
     @classmethod
     def crashed(cls, error: Exception) -> "Outcome":
         """Something of ours, or of the owner's, raised what nobody expects."""
-        return cls("failed", f"internal error: {type(error).__name__}")
+        return cls("failed", internal(error))

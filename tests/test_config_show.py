@@ -57,7 +57,7 @@ def shown(file: Path, agent: str = "", variables: dict[str, str] = VARIABLES) ->
 
 def test_each_value_has_its_origin(file: Path) -> None:
     found = shown(file)
-    assert found["agent.business"] == ("Harbour", f"{file}:2 ${{SHOP}}", "")
+    assert found["agent.business"] == ("${SHOP}", f"{file}:2 ${{SHOP}}", "")
     assert found["turns.max_duration"] == ("30m", f"{file}:5", "")
     assert found["turns.reprompts"] == (2, "default", "")
     assert found["trunks.0.user"] == ("me", f"{file}:11", "")
@@ -70,7 +70,15 @@ def test_an_agent_has_the_keys_of_its_file_over_those_of_the_gateway(file: Path)
     assert found["agent.greeting"] == ("Night desk.", f"{path}:2", "")
     assert found["agent.prompt"] == ("You answer at night.", str(path), "")
     assert found["turns.reprompts"] == (1, f"{path}:4", "")
-    assert found["agent.business"] == ("Harbour", f"{file}:2 ${{SHOP}}", "")
+    assert found["agent.business"] == ("${SHOP}", f"{file}:2 ${{SHOP}}", "")
+
+
+def test_an_agent_is_found_by_the_name_that_it_has_in_calls(file: Path) -> None:
+    path = file.parent / "agents" / "Day.toml"
+    path.write_text('greeting = "Day desk."\n')
+    assert shown(file, "day")["agent.greeting"] == ("Day desk.", f"{path}:1", "")
+    assert shown(file, "DAY") == shown(file, "day")
+    assert shown(file, "agent") == shown(file)
 
 
 def test_no_secret_is_shown_and_the_text_is_toml(file: Path) -> None:
@@ -79,7 +87,7 @@ def test_no_secret_is_shown_and_the_text_is_toml(file: Path) -> None:
     assert "letmein" not in text
     table = tomllib.loads(text)
     assert table["trunks"][0]["password"] == "***"
-    assert table["mcp"][0] | {"url": "https://***@crm.example/?***", "headers": ["***"]} == table["mcp"][0]
+    assert table["mcp"][0] | {"url": "https://crm.example/***", "headers": ["***"]} == table["mcp"][0]
     assert set(table) <= set(GatewayConfig.__dataclass_fields__)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from sipgw.config import registry
 from sipgw.config.config import GatewayConfig
+from sipgw.config.options import options_of
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parent.parent
@@ -220,10 +221,44 @@ def test_metadata_of_the_gateway_counts_where_there_is_no_project_file(tmp_path:
         assert found.startswith("['openai'] (\"the provider 'gone' of sipgw.llm (agent.providers.gone:LLM)"), found
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("raise ImportError('it lacks something')", "it lacks something"),
+        ("raise SystemExit(3)", "3"),
+        (
+            "COMMANDS = {'config': ('outside:run', 'Ours.')}\ndef run(): print('taken')",
+            "there is a command 'config' already",
+        ),
+        (
+            "COMMANDS = {'doctor': ('outside:run', 'Ours.')}\ndef run(): print('taken')",
+            "there is a command 'doctor' already",
+        ),
+        ("COMMANDS = {'more': 'outside:run'}", "too many values to unpack"),
+    ],
+)
+def test_commands_of_a_package_that_cannot_be_used_end_no_other_and_take_no_name_of_ours(
+    tmp_path: Path, module: str, why: str
+) -> None:
+    installed(tmp_path, module, "[sipgw.commands]", "aaa = outside:COMMANDS")
+    found = run(tmp_path, "-m", "sipgw", "config", "show")
+    assert "[agent]" in found and "Traceback" not in found and "taken" not in found
+    assert "note: the commands of 'aaa' (outside:COMMANDS) are left out: " in found and why in found
+
+
+@pytest.mark.slow
+def test_a_package_from_outside_adds_a_command(tmp_path: Path) -> None:
+    table = "COMMANDS = {'more': ('outside:run', 'Print a word.')}\ndef run() -> None:\n    print('a word')"
+    installed(tmp_path, table, "[sipgw.commands]", "aaa = outside:COMMANDS")
+    assert run(tmp_path, "-m", "sipgw", "more") == "a word\n"
+
+
 def test_no_table_of_the_gateway_is_free_for_a_provider() -> None:
-    tables = {one.name for one in fields(GatewayConfig)}
+    tables = set(options_of(GatewayConfig))
     assert tables - registry.tables().keys() == registry.RESERVED
-    assert {name for name in dir(GatewayConfig) if not name.startswith("_")} - tables == registry.METHODS
+    names = {*dir(GatewayConfig), *(one.name for one in fields(GatewayConfig))}
+    assert {name for name in names if not name.startswith("_")} - tables == registry.METHODS
 
 
 @pytest.mark.slow

@@ -93,6 +93,12 @@ def test_each_step_is_there_and_is_reached_as_the_page_says() -> None:
             assert wanted <= given, f"{step.file} lacks {wanted - given}"
 
 
+def test_each_file_of_calls_that_a_session_uses_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("### The walk of an INVITE\n")[2]
+    used = {file for file in imports("sipgw/calls/session.py") if file.startswith("sipgw/calls/")}
+    assert used <= set(re.findall(r"`(sipgw/calls/\w+\.py)`", page.partition("\n## ")[0]))
+
+
 def test_the_walk_is_short() -> None:
     walk = steps()
     assert len({step.file for step in walk}) <= FILES

@@ -45,22 +45,34 @@ class Signal(Enum):
 _C, _S = Cycle, Signal
 CYCLES: dict[tuple[Cycle, Signal], Cycle] = {
     (_C.IDLE, _S.PROMPT): _C.ASKED,
+    (_C.IDLE, _S.KEY): _C.IDLE,
     (_C.IDLE, _S.TOKEN): _C.TALKING,
+    (_C.IDLE, _S.LAST): _C.IDLE,
+    (_C.IDLE, _S.BREAK): _C.IDLE,
+    (_C.ASKED, _S.PROMPT): _C.ASKED,
+    (_C.ASKED, _S.KEY): _C.ASKED,
     (_C.ASKED, _S.TOKEN): _C.TALKING,
     (_C.ASKED, _S.LAST): _C.IDLE,
     (_C.ASKED, _S.BREAK): _C.CUT,
     (_C.TALKING, _S.PROMPT): _C.ASKED,
+    (_C.TALKING, _S.KEY): _C.TALKING,
+    (_C.TALKING, _S.TOKEN): _C.TALKING,
     (_C.TALKING, _S.LAST): _C.IDLE,
     (_C.TALKING, _S.BREAK): _C.CUT,
     (_C.CUT, _S.PROMPT): _C.REASKED,
     (_C.CUT, _S.KEY): _C.IDLE,
+    (_C.CUT, _S.TOKEN): _C.CUT,
     (_C.CUT, _S.LAST): _C.IDLE,
+    (_C.CUT, _S.BREAK): _C.CUT,
+    (_C.REASKED, _S.PROMPT): _C.REASKED,
+    (_C.REASKED, _S.KEY): _C.REASKED,
     (_C.REASKED, _S.TOKEN): _C.TALKING,
     (_C.REASKED, _S.LAST): _C.ASKED,
     (_C.REASKED, _S.BREAK): _C.CUT,
+    **{(_C.OVER, signal): _C.OVER for signal in (_S.PROMPT, _S.KEY, _S.LAST, _S.BREAK)},
     **{(cycle, _S.END): _C.OVER for cycle in Cycle},
 }
-"""A missing cell means that nothing changes."""
+"""A missing cell is an error of ours: of a session that is over no text is taken."""
 
 
 class Uninterrupted(NamedTuple):
@@ -108,8 +120,8 @@ class Talk:
         return self.socket is not None and self.socket.is_open
 
     def step(self, signal: Signal) -> None:
-        """Take a signal: see `CYCLES`."""
-        self.cycle = CYCLES.get((self.cycle, signal), self.cycle)
+        """Take a signal: see `CYCLES`. Raises `KeyError` for one that cannot come in this cycle."""
+        self.cycle = CYCLES[self.cycle, signal]
 
     def ended(self, reader: object) -> bool:
         """Whether nothing more is to come for this reply, because it was broken off or nothing is owed to it."""

@@ -41,7 +41,7 @@ def configuration() -> str:
 Every table and key of `sipgw.toml`, drawn from the code. Every key is optional. `sipgw check` names file, line and
 key of each fault. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`. `"${NAME}"` takes a value
 from the environment or `.env`; a secret must be such a reference. A file of `agents/` may change most tables for its
-agent. `sipgw config show` prints every key with its value and where that comes from, secrets masked.
+agent; `sipgw check` refuses a key there that concerns the whole gateway. `sipgw config show` prints every key with its value and where that comes from, secrets masked.
 """
     names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
     return "\n".join(
@@ -93,7 +93,8 @@ def _tables(kind: type, name: str, drawn: dict[type, str], *, many: bool) -> Ite
             below.append((*inner, f"{name}.{field.name}".lstrip("."), meant.get(field.name, "")))
         else:
             takes = "secret" if options_of(kind)[field.name].secret else _takes(hints[field.name])
-            rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
+            only = " In `sipgw.toml` only." if options_of(kind)[field.name].scope else ""
+            rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, '') + only)} |")
     if name:
         title = f"[[{name}]]" if many else f"[{name}]"
         yield f"## `{title}`\n\n{(inspect.getdoc(kind) or '').replace('``', '`')}\n"

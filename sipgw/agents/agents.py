@@ -26,7 +26,7 @@ from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
-from sipgw.config.options import secrets_of
+from sipgw.config.masking import secrets_of
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.records.privacy.at_provider import left_in
 from sipgw.records.privacy.redaction import Redact, redactor_for

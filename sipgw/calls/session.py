@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from agent.call_control import CallControl, CallControlRefused
+from agent.errors import internal
 from agent.records import Outcome
 from media.process import channel as media
 from sipgw.calls.agent_setup import AgentSetup
@@ -126,7 +127,7 @@ class CallSession:
                     disposition = await work
                 except Exception as error:
                     log.exception("call failed")
-                    disposition = Disposition("failed", f"internal error: {type(error).__name__}")
+                    disposition = Disposition("failed", internal(error))
                 finally:
                     disposition = self.context.stopped or disposition
         except Exception:  # the same boundary, for the work at the end

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from sipgw import __version__
 
 GROUP = "sipgw.commands"
-"""Entry point group: each entry is a table like `OWN`."""
+"""Entry point group: each entry is a table like `OWN`. One that cannot be used is left out, and `problems` says why."""
 OWN = {
     "serve": (
         "sipgw.cli.serve:serve",
@@ -65,13 +65,30 @@ ORDER = (
 """The order of the help; other commands follow."""
 
 
-@cache
 def commands() -> dict[str, tuple[str, str]]:
     """All commands by name: those of this package, and those of the entry points in `GROUP`."""
-    found = dict(OWN)
-    for entry in entry_points(group=GROUP):
-        found |= entry.load()
-    return dict(sorted(found.items(), key=lambda one: ORDER.index(one[0]) if one[0] in ORDER else len(ORDER)))
+    return _read()[0]
+
+
+def problems() -> tuple[str, ...]:
+    """A sentence on each command of another package that is left out."""
+    return _read()[1]
+
+
+@cache
+def _read() -> tuple[dict[str, tuple[str, str]], tuple[str, ...]]:
+    found, told = dict(OWN), list[str]()
+    # Its own first: no other package takes their names.
+    for entry in sorted(entry_points(group=GROUP), key=lambda one: one.dist is None or one.dist.name != "sipgw"):
+        try:
+            table = {name: (place, sentence) for name, (place, sentence) in entry.load().items()}
+            if taken := table.keys() & found.keys():
+                raise ValueError(f"there is a command {min(taken)!r} already")
+            found |= table
+        except (Exception, SystemExit) as error:  # noqa: BLE001  code of others
+            told.append(f"the commands of {entry.name!r} ({entry.value}) are left out: {error}")
+    order = sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    return {name: found[name] for name in order}, tuple(told)
 
 
 LOOK: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}, "rich_markup_mode": None}
@@ -154,5 +171,7 @@ def every() -> TyperGroup:
 
 def main() -> None:
     """The console script."""
+    for problem in problems():
+        typer.echo(f"note: {problem}", err=True)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads wait in a busy loop: twice the work a turn
     app(prog_name="sipgw", args=sys.argv[1:])

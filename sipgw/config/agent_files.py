@@ -1,13 +1,16 @@
 """The configuration of every agent: `sipgw.toml` and the files of the folder `agents` beside it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
-from sipgw.config.options import DEFAULT_FILE, Fault, OptionError, build, options_of
+from sipgw.config.masking import inside
+from sipgw.config.options import DEFAULT_FILE, Fault, Keys, OptionError, build, merged, option_at, options_of
+from sipgw.config.scope import Scope
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
@@ -15,6 +18,33 @@ DEFAULT = "agent"
 
 SHARED = tuple(name for name in options_of(GatewayConfig) if name not in options_of(AgentConfig))
 """Tables of the gateway as a whole, which an agent cannot change."""
+
+
+def scope_of(path: Keys) -> Scope:
+    """Where the option of `sipgw.toml` at `path` may stand, and when a change of it takes effect."""
+    scopes = (option_at(GatewayConfig, path[: depth + 1]) for depth in range(len(path)))
+    own = [one.scope for one in scopes if one and one.scope]
+    return own[-1] if own else Scope.GATEWAY if path[0] in SHARED else Scope.AGENT
+
+
+Tables = TypeVar("Tables", bound=AgentConfig)
+
+
+def in_force(running: GatewayConfig, read: Tables) -> Tables:
+    """`read` with the options that only a restart changes as they are in `running`. Raises `ValueError` if the two do
+    not go together."""
+    tables, written = dict[str, Any](), dict(read.written)
+    for name in options_of(type(read)):
+        here = getattr(running, name)
+        if scope_of((name,)) is Scope.GATEWAY:
+            tables[name], written[name] = here, running.written.get(name)
+        elif is_dataclass(here):
+            kept = [key for key in options_of(type(here)) if scope_of((name, key)) is Scope.GATEWAY]
+            if kept:
+                tables[name] = replace(getattr(read, name), **{key: getattr(here, key) for key in kept})
+                told = running.written.get(name)
+                written[name] = {**written.get(name, {}), **{key: inside(told, key) for key in kept}}
+    return read.having(**tables, written=written)
 
 
 MOST = 200
@@ -27,15 +57,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 
 
-def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
-    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
-    found: dict[str, AgentConfig] = {}
+def files_of(folder: Path) -> dict[str, Path]:
+    """The files of `folder` by the names of their agents. Raises `ConfigError`."""
+    found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
         name = path.stem.lower()
         if not _NAME.fullmatch(name) or name == DEFAULT:
             raise ConfigError(f"{path}: an agent's name is lower case letters, digits, - and _, and not {DEFAULT!r}")
         if name in found or len(found) >= MOST:
             raise ConfigError(f"{path}: {'there is another file of that name' if name in found else 'too many agents'}")
+        found[name] = path
+    return found
+
+
+def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
+    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
+    found: dict[str, AgentConfig] = {}
+    for name, path in files_of(folder).items():
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -49,9 +87,12 @@ def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping
     head, body = split(text, path)
     table = read_table(head, str(path))
     try:
-        return build(AgentConfig, as_tables(table, body), variables, base=config)
+        tables = as_tables(table, body)
+        made = build(AgentConfig, tables, variables, base=config)
     except OptionError as error:
         raise ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults)))) from None
+    own = {name: config.written[name] for name in config.written if name not in SHARED}
+    return replace(made, written=merged(own, tables))
 
 
 def split(text: str, path: Path) -> tuple[str, str]:
@@ -72,8 +113,8 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
     sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
     agent = {key: value for key, value in table.items() if key not in sections}
-    if shared := next((key for key in SHARED if key in agent), None):
-        raise OptionError(Fault((shared,), "concerns the whole gateway and belongs into sipgw.toml"))
+    if shared := [*_beyond(table)]:
+        raise OptionError(*(Fault(path, "concerns the whole gateway and belongs into sipgw.toml") for path in shared))
     if "agent" in agent:
         raise OptionError(Fault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]"))
     if body:
@@ -81,6 +122,15 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
             raise OptionError(Fault(("prompt",), "the text below the head is the prompt; leave one of them out"))
         agent["prompt"] = body
     return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
+
+
+def _beyond(table: Mapping[str, Any]) -> Iterator[Keys]:
+    """The keys of an agent's file that are not its own to change."""
+    for name, value in table.items():
+        if name in options_of(GatewayConfig) and scope_of((name,)) is not Scope.AGENT:
+            yield (name,)
+        elif isinstance(value, Mapping):
+            yield from ((name, key) for key in value if scope_of((name, key)) is not Scope.AGENT)
 
 
 def load_all(path: Path | None) -> tuple[GatewayConfig, dict[str, AgentConfig]]:

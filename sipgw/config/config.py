@@ -1,7 +1,7 @@
 """The configuration: a TOML file, `.env` and the environment become one frozen `GatewayConfig`, and each file of
 `agents/` an `AgentConfig`.
 
-This is the only reader of the environment. Every part's options are declared beside the code that uses them.
+This is the only reader of the environment.
 """
 
 import os
@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 
 from agent.ivr.options import IvrOptions
 from agent.mcp_options import McpOptions
+from agent.providers.extra import FIXED
 from agent.providers.failover import FailoverOptions
 from agent.turn_taking.options import TurnOptions
 from media.process.engine import MediaOptions
@@ -46,6 +47,7 @@ from sipgw.config.records import (
 )
 from sipgw.config.registry import tables, variables
 from sipgw.config.report import ReportOptions
+from sipgw.config.scope import LIVE
 from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
@@ -79,8 +81,6 @@ class AgentConfig:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     cost: CostOptions = field(default_factory=CostOptions)
     """What a call may cost."""
-    prices: tuple[PriceOptions, ...] = ()
-    """What things cost, before the price table of the package."""
     languages: tuple[LanguageOptions, ...] = ()
     """The languages of the agent, which begins in the first; empty: English."""
     mcp: tuple[McpOptions, ...] = ()
@@ -95,6 +95,8 @@ class AgentConfig:
     knowledge: KnowledgeOptions = field(default_factory=KnowledgeOptions)
     messages: MessageOptions = field(default_factory=MessageOptions)
     """Messages that the agent takes for people who are not there."""
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, metadata=FIXED)
+    """The tables as the files have them, with their references: what may be shown of the options."""
 
     def __post_init__(self) -> None:
         _once("languages", [language.code for language in self.languages])
@@ -128,9 +130,11 @@ class GatewayConfig(AgentConfig):
     """People to whom callers can be transferred, in addition to the `transfer_to` of their trunk."""
     stir: StirOptions = field(default_factory=StirOptions)
     """Signed caller numbers (STIR/SHAKEN)."""
+    prices: tuple[PriceOptions, ...] = ()
+    """What things cost, before the price table of the package."""
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Limits on calls that come in, and the answers to refused calls."""
-    routes: tuple[RouteOptions, ...] = ()
+    routes: tuple[RouteOptions, ...] = field(default=(), metadata=LIVE)
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
@@ -251,7 +255,7 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
     """Make a `GatewayConfig` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
     table = merged(keys_of(variables), read_table(text, name))
     try:
-        return build(GatewayConfig, table, variables)
+        return replace(build(GatewayConfig, table, variables), written=table)
     except OptionError as error:
         raise ConfigError(explain(text, name, error)) from None
 
@@ -328,6 +332,6 @@ def line_of(text: str, path: Keys) -> int:
             here = (*table, *key[1].replace('"', "").split("."))
         else:
             continue
-        if len(here) > best_depth and here == path[: len(here)]:
+        if len(here) > best_depth and here in (path[: len(here)], (*path, 0)):
             best, best_depth = number, len(here)
     return best

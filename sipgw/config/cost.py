@@ -1,6 +1,6 @@
 """Prices of providers and trunks, and limits on what a call may cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from math import ceil
 from typing import Annotated, Literal
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from agent.providers.provider import Unit
+from sipgw.config.scope import GATEWAY
 
 Part = Literal["trunk", "stt", "llm", "tts", "realtime"]
 
@@ -76,7 +77,7 @@ class CostOptions:
     """Then the agent says goodbye and hangs up."""
     goodbye: str = "I am sorry, I have to end this call now. Thank you for calling. Goodbye."
     """What it says then, or when the day's money or minutes ([limits]) are used up."""
-    currency: str = "USD"
+    currency: str = field(default="USD", metadata=GATEWAY)
     """The currency of the prices, as pages show it: three letters (ISO 4217). The prices of the package are in US
     dollars: with another currency, put prices of your own for everything."""
 

@@ -11,6 +11,7 @@ from annotated_types import Ge
 
 from sipgw.config.hours import Day, Span
 from sipgw.config.numbers import check_country
+from sipgw.config.scope import GATEWAY
 
 Purpose = Literal["call", "callback", "campaign", "transfer"]
 _PREFIX = re.compile(r"\+[1-9]\d{0,14}")
@@ -89,7 +90,7 @@ class GateOptions:
     """Calls to one number within 7 days."""
     per_day: Annotated[int, Ge(1)] = 1000
     """Calls to all numbers within 24 hours."""
-    audit: str = ""
+    audit: str = field(default="", metadata=GATEWAY)
     """Folder of the audit: a file of JSON lines for each month, one line for each decision. Empty: the path of the
     database with ``.gate`` behind it."""
     stop_key: Literal["", "*", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] = ""

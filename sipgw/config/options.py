@@ -3,17 +3,16 @@
 Any floor declares its options as plain frozen dataclasses with type hints; pydantic checks values by these hints.
 A field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference. In a list that is
 hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``; a table that is hidden so may hold some.
-A field with the metadata ``fixed`` is not taken from a configuration.
+A field with the metadata ``hidden`` may hold secrets and is masked like one. A field with the metadata ``fixed`` is not
+taken from a configuration; ``scope`` says where it may stand, and when a change takes effect (`sipgw.config.scope`).
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
 """
 
-import contextlib
 import dataclasses
 import difflib
 import json
 import re
 import typing
-import urllib.parse
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sipgw.config.renamed import instead
+from sipgw.config.scope import Scope
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -33,10 +33,6 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 REFERENCE = re.compile(r"\$\{(\w+)\}")
-
-
-SHORTEST = 6
-"""Characters from which on a value in the query of a URL is taken for a secret."""
 
 
 class Fault(NamedTuple):
@@ -54,26 +50,27 @@ class OptionError(Exception):
         self.faults = faults
 
 
-PRIVATE = re.compile(
-    r"(?:^|[^a-z])(?:api|access|auth|bearer|client|private|secret)*"
-    r"(?:keys?|token|secrets?|pass(?:word|wd|phrase)?|auth(?:orization)?|bearer|credentials?)(?:$|[^a-z])",
-    re.IGNORECASE,
-)
-"""In the name of a variable or of a key that nothing declares: its value is a secret."""
-
-
 class Option(NamedTuple):
     """A key of a table."""
 
     hint: Any
-    secret: bool
-    default: Any
+    default: Any = dataclasses.MISSING
     """`dataclasses.MISSING` if the key must be given."""
+    secret: bool = False
+    """Whether it must be a reference."""
+    hidden: bool = False
+    """Whether `sipgw.config.masking` hides its texts: those of a secret, and those that may hold one."""
+    scope: Scope | None = None
+    """Its own scope, other than that of its table."""
+
+
+def options_of(kind: type) -> dict[str, Option]:
+    """The keys of the table that `kind` declares."""
+    return _options_of(kind)
 
 
 @cache
-def options_of(kind: type) -> dict[str, Option]:
-    """The keys of the table that `kind` declares."""
+def _options_of(kind: type) -> dict[str, Option]:
     hints = typing.get_type_hints(kind)
     found = {}
     for field in dataclasses.fields(kind):
@@ -82,7 +79,10 @@ def options_of(kind: type) -> dict[str, Option]:
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        found[field.name] = Option(hints[field.name], not field.repr and _is_text(hints[field.name]), default)
+        hint, told = hints[field.name], field.metadata
+        hidden = not field.repr or told.get("hidden", False)
+        scope = Scope(told["scope"]) if "scope" in told else None
+        found[field.name] = Option(hint, default, not field.repr and _is_text(hint), hidden, scope)
     return found
 
 
@@ -116,7 +116,7 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
     faults = list[Fault]()
     ready = _ready(kind, table, environment, (), faults)
     if base is not None:
-        before = {name: _plain(getattr(base, name)) for name in options_of(kind)}  # type: ignore[arg-type]  # a class is hashable
+        before = {name: _plain(getattr(base, name)) for name in options_of(kind)}
         ready = merged(before, ready)
     try:
         (made,) = _reader(kind).validate_json(json.dumps([ready], default=str))  # type: ignore[arg-type]
@@ -298,42 +298,3 @@ def _unknown(kind: type, path: Keys) -> str:
     known = options_of((option and table_of(option.hint)) or kind)
     near = difflib.get_close_matches(key, known, 1)
     return f"unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}")
-
-
-def secrets_of(options: Any) -> frozenset[str]:
-    """Every text of the configuration that a repr must not show: passwords, keys, tokens."""
-    found: set[str] = set()
-    for one in dataclasses.fields(options):
-        value = getattr(options, one.name)
-        if isinstance(value, Mapping):
-            found |= _private(value)
-        if isinstance(value, str) and value:
-            found |= {value} if not one.repr else _within_url(value)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, str) and not one.repr and item:
-                found.add(item.partition(": ")[2] or item.partition("=")[2] or item)
-            if dataclasses.is_dataclass(item):
-                found |= secrets_of(item)
-    return frozenset(found)
-
-
-def _within_url(value: str) -> set[str]:
-    """The password and the values of the query of a URL."""
-    if "://" not in value:
-        return set()
-    with contextlib.suppress(ValueError):
-        url = urllib.parse.urlsplit(value)
-        values = {part.partition("=")[2] or part for part in url.query.split("&")}
-        return {one for one in (url.password or "", *values) if len(one) >= SHORTEST}
-    return set()
-
-
-def _private(value: Any, *, known: bool = False) -> set[str]:
-    """The texts in a table that nothing declares, under keys that sound like secrets."""
-    if isinstance(value, Mapping):
-        return set[str]().union(
-            *(_private(item, known=known or bool(PRIVATE.search(key))) for key, item in value.items())
-        )
-    if isinstance(value, list | tuple):
-        return set[str]().union(*(_private(item, known=known) for item in value))
-    return {value} if known and isinstance(value, str) and value else set()

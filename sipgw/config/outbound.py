@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from annotated_types import Ge
 
 from sipgw.config.hours import zone_named
+from sipgw.config.scope import GATEWAY
 
 
 @dataclass(frozen=True)
 class RetryOptions:
-    """When a person who was not reached is called again."""
+    """When a person who was not reached is called again; in ``sipgw.toml`` only."""
 
     attempts: int = 3
     """Calls in all."""
@@ -37,7 +38,7 @@ class RetryOptions:
 class CallbackOptions:
     """Callbacks that the agent promises."""
 
-    dial: bool = True
+    dial: bool = field(default=True, metadata=GATEWAY)
     """Whether the gateway makes the calls; otherwise they are only kept, for a person to make them."""
     other_numbers: bool = False
     """Whether a caller may ask for a call to another number than the one that they call from. Then any caller can have
@@ -46,11 +47,11 @@ class CallbackOptions:
     """Where the agent is, e.g. ``Europe/Berlin``: the clock of ``{{time}}``, ``{{date}}`` and ``{{weekday}}``, of times
     without a zone that the model names, and of "five o'clock" when the caller's number does not tell. Empty: the
     machine's."""
-    concurrent: Annotated[int, Ge(1)] = 2
+    concurrent: Annotated[int, Ge(1)] = field(default=2, metadata=GATEWAY)
     """Callbacks at the same time."""
-    latest: float = 86400
+    latest: float = field(default=86400, metadata=GATEWAY)
     """Time after which a callback that could not be made is given up: ``"24h"``."""
-    retry: RetryOptions = field(default_factory=RetryOptions)
+    retry: RetryOptions = field(default_factory=RetryOptions, metadata=GATEWAY)
     """When a person who was not reached is called again."""
 
     def __post_init__(self) -> None:

@@ -217,7 +217,8 @@ class PrivacyOptions:
     redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
     """Kinds that are taken out; `names` needs Presidio and an English model of spaCy: see `NAMES_NEED`."""
     where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
-    """What is not taken out of `records` stands in the database, and nowhere else that is named here."""
+    """What is not taken out of `records` stands in the database, and nowhere else that is named here. Logs belong to no
+    agent: they follow `sipgw.toml` as it was at the start."""
     country: str = ""
     """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
     redact_audio: bool = True

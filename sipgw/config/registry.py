@@ -61,7 +61,7 @@ RESERVED = frozenset(
     ]
 )
 """The gateway's own tables."""
-METHODS = frozenset(["audit_folder", "codes", "having", "table"])
+METHODS = frozenset(["audit_folder", "codes", "having", "table", "written"])
 """What a configuration has beside its tables."""
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 

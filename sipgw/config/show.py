@@ -10,11 +10,11 @@ from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
-from sipgw.config.agent_files import SHARED, as_tables, split
+from sipgw.config.agent_files import DEFAULT, SHARED, as_tables, files_of, split
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, keys_of, line_of, read, read_table
+from sipgw.config.masking import masked
 from sipgw.config.options import (
     DEFAULT_FILE,
-    PRIVATE,
     REFERENCE,
     Keys,
     Option,
@@ -24,10 +24,6 @@ from sipgw.config.options import (
     options_of,
     table_of,
 )
-
-MASK = "***"
-_USER_INFO = re.compile(r"((?:[a-z][a-z0-9+.-]*://|\bsips?:))[^\s@]+@", re.IGNORECASE)
-_QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?]*\?)\S+", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -66,12 +62,14 @@ class _Source(NamedTuple):
 
 
 def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> list[Row]:
-    """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is that of the file.
+    """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is the one of the file,
+    and so is its name.
 
     Raises `ConfigError` if a file cannot be read as TOML, or if there is no such agent.
     """
     text, name = read(path)
     sources = [_Source(name, text, read_table(text, name)), _Source("", "", keys_of(variables))]
+    agent = "" if agent.lower() == DEFAULT else agent
     if agent:
         sources.insert(0, _of_agent((path or DEFAULT_FILE).parent / "agents", agent))
     table: Any = {}
@@ -85,19 +83,19 @@ def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> li
         build(kind, table, variables)
     except OptionError as error:
         problems = dict(error.faults)
-    return list(_View(sources, variables, problems).rows(kind, table))
+    return list(_View(sources, problems).rows(kind, table))
 
 
 def _of_agent(folder: Path, name: str) -> _Source:
-    for path in (folder / f"{name}.toml", folder / f"{name}.md"):
-        if path.is_file():
-            head, body = split(read(path)[0], path)
-            try:
-                return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
-            except OptionError as error:
-                raise ConfigError(f"{path}: {error}") from None
-    there = ", ".join(sorted(one.stem for one in folder.glob("*") if one.suffix in (".toml", ".md")))
-    raise ConfigError(f"no agent {name!r} in {folder}; there are: {there or 'none'}")
+    files = files_of(folder)
+    path = files.get(name.lower())
+    if path is None:
+        raise ConfigError(f"no agent {name!r} in {folder}; there are: {', '.join(sorted(files)) or 'none'}")
+    head, body = split(read(path)[0], path)
+    try:
+        return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
+    except OptionError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 class _View(NamedTuple):
@@ -105,7 +103,6 @@ class _View(NamedTuple):
 
     sources: Sequence[_Source]
     """The first that gives a value for a key wins."""
-    variables: Mapping[str, str]
     problems: Mapping[Keys, str]
 
     def rows(self, kind: type, table: Mapping[str, Any], default: Any = None, path: Keys = ()) -> Iterator[Row]:
@@ -113,7 +110,7 @@ class _View(NamedTuple):
         known = options_of(kind)
         below = list[Iterator[Row]]()
         for name in (*known, *(name for name in table if name not in known)):
-            option, at, given = known.get(name, Option(Any, False, MISSING)), (*path, name), table.get(name, MISSING)
+            option, at, given = known.get(name, Option(Any, hidden=True)), (*path, name), table.get(name, MISSING)
             usual = option.default if default is None else getattr(default, name, MISSING)
             inner = table_of(option.hint)
             tables = list(_tables(given, usual)) if inner else []
@@ -128,10 +125,8 @@ class _View(NamedTuple):
     def _row(self, at: Keys, option: Option, value: Any) -> Row:
         origin = next((found for source in self.sources if (found := source.origin(at))), "default")
         problem = next((text for where, text in self.problems.items() if where[: len(at)] == at), "")
-        # A key that nothing declares may be the wrong name of a secret, and `extra` holds what only its provider knows.
-        hidden = option.secret or option.hint is Any or at[-1] == "extra"
-        shown = None if value is MISSING else _masked(value, self.variables, hidden=hidden)
-        return Row(at, shown, origin, problem)
+        # A key that nothing declares is hidden: it may be the wrong name of a secret.
+        return Row(at, None if value is MISSING else masked(option, value, value), origin, problem)
 
 
 def _tables(given: Any, usual: Any) -> Iterator[tuple[Mapping[str, Any], Any]]:
@@ -142,26 +137,6 @@ def _tables(given: Any, usual: Any) -> Iterator[tuple[Mapping[str, Any], Any]]:
         yield from ((item, None) for item in given if isinstance(item, Mapping))
     elif given is MISSING:
         yield from (({}, one) for one in (usual if isinstance(usual, tuple) else (usual,)) if is_dataclass(one))
-
-
-def _masked(value: Any, variables: Mapping[str, str], *, hidden: bool) -> Any:
-    if isinstance(value, list | tuple):
-        return [_masked(item, variables, hidden=hidden) for item in value]
-    if isinstance(value, Mapping):
-        return {
-            key: _masked(item, variables, hidden=hidden or bool(PRIVATE.search(key))) for key, item in value.items()
-        }
-    if not isinstance(value, str):
-        return value
-    if hidden and value:
-        return MASK
-    text = REFERENCE.sub(lambda match: _variable(match[0], variables.get(match[1])), value)
-    return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1{MASK}@", text))
-
-
-def _variable(reference: str, value: str | None) -> str:
-    """What a variable stands for. A URL stays a reference: its path may be a secret, as in a webhook's."""
-    return reference if value is None or "://" in value or PRIVATE.search(reference) else value
 
 
 def as_toml(rows: Sequence[Row]) -> str:

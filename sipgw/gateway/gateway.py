@@ -39,7 +39,7 @@ from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.maintenance import Maintenance
-from sipgw.gateway.reload import OptionChange, changes
+from sipgw.gateway.reload import OptionChange, changes, reloaded
 from sipgw.gateway.reports import ReportFiller
 from sipgw.gateway.usage import Usage
 from sipgw.outbound.callback_tools import callback_tools
@@ -205,7 +205,7 @@ class Gateway:
         Options that need a restart keep their values (`OptionChange.needs_restart`). Raises the errors of a start;
         nothing has changed then.
         """
-        agents, now = Agents(config, others), self.agents.all
+        agents, now = reloaded(self.config, config, others), self.agents.all
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(self.agents.config, config, before, others)
         configs = {name: one.config for name, one in agents.all.items()}
@@ -317,7 +317,7 @@ class Gateway:
         return {name: one.config for name, one in self.agents.all.items()}
 
     def _gates(self) -> list[GateOptions]:
-        return [self.config.gate, *(one.gate for one in self._configs().values())]
+        return [one.gate for one in self._configs().values()]
 
     def turn_away(self) -> None:
         """Refuse new calls: INVITE and OPTIONS get 503; registrations are removed."""

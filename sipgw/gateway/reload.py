@@ -1,32 +1,43 @@
 """Compares a changed configuration with that of a running gateway (SIGHUP)."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple, cast
 
-from sipgw.config.agent_files import DEFAULT, SHARED
-from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.agents.agents import Agents
+from sipgw.config.agent_files import DEFAULT, SHARED, in_force, scope_of
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
+from sipgw.config.masking import MASK, inside, masked
+from sipgw.config.options import Keys, Option, option_at, options_of
+from sipgw.config.scope import Scope
 
-WITHOUT_RESTART = ("routes",)
-"""Tables of the gateway that can change while it runs; all tables of agents can."""
 LONGEST = 60
 """Characters of a value that are shown."""
+
+
+def reloaded(running: GatewayConfig, read: GatewayConfig, others: Mapping[str, AgentConfig]) -> Agents:
+    """The agents as `read` and `others` change them while a gateway runs that has started with `running`.
+
+    Raises `ConfigError`, also for what could be used only after a restart.
+    """
+    try:
+        mixed = {name: in_force(running, one) for name, one in {**others, DEFAULT: read}.items()}
+        return Agents(cast(GatewayConfig, mixed.pop(DEFAULT)), mixed)
+    except (ConfigError, ValueError) as error:
+        Agents(read, others)  # raises what is wrong in any case
+        raise ConfigError(f"{error}; the files can be used after a restart") from None
 
 
 class OptionChange(NamedTuple):
     """One changed value."""
 
     agent: str
-    """The agent of the value; empty for a table of the gateway."""
+    """The agent of the value; empty for the gateway as a whole."""
     key: str
     before: str
     after: str
-
-    @property
-    def needs_restart(self) -> bool:
-        """Whether it takes effect only after a restart."""
-        return not self.agent and self.key.split(".")[0].split("[")[0] not in WITHOUT_RESTART
+    needs_restart: bool = False
+    """Whether it takes effect only after a restart."""
 
     def __str__(self) -> str:
         whose = f"agent {self.agent}: " if self.agent and self.agent != DEFAULT else ""
@@ -40,43 +51,63 @@ def changes(
     agents_after: Mapping[str, AgentConfig],
 ) -> list[OptionChange]:
     """All changes, the gateway's tables first; secrets are not shown."""
-    found = []
-    for name in SHARED:
-        found += [OptionChange("", *rest) for rest in _compare(name, getattr(before, name), getattr(after, name))]
     old, new = {DEFAULT: before, **agents_before}, {DEFAULT: after, **agents_after}
-    own = [field.name for field in fields(AgentConfig)]
+    found = list(_changes("", before, after, SHARED))
     for agent in sorted(old.keys() | new.keys()):
-        if agent not in old or agent not in new:
+        if agent in old and agent in new:
+            found += _changes(agent, old[agent], new[agent], options_of(AgentConfig))
+        else:
             found.append(OptionChange(agent, "agent", *(("-", "new") if agent in new else ("there", "gone"))))
-            continue
-        for name in own:
-            compared = _compare(name, getattr(old[agent], name), getattr(new[agent], name))
-            found += [OptionChange(agent, *rest) for rest in compared]
-    return found
+    return sorted(found, key=lambda change: change.agent)
 
 
-def _compare(key: str, before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
-    if before == after:
+def _changes(agent: str, before: AgentConfig, after: AgentConfig, names: Iterable[str]) -> Iterator[OptionChange]:
+    """Those of the tables `names`; what concerns the gateway as a whole is told once, with its own agent's file."""
+    for name in names:
+        sides = (_Side(getattr(side, name), inside(side.written, name)) for side in (before, after))
+        for path, one, other in _compare((name,), *sides):
+            scope = scope_of(path)
+            if scope is Scope.AGENT:
+                yield OptionChange(agent, _key(path), one, other)
+            elif agent in ("", DEFAULT):
+                yield OptionChange("", _key(path), one, other, scope is Scope.GATEWAY)
+
+
+def _compare(path: Keys, before: "_Side", after: "_Side") -> Iterator[tuple[Keys, str, str]]:
+    one, other = before.value, after.value
+    if one == other:
         return
-    if is_dataclass(before) and type(before) is type(after):
-        for field in fields(before):
-            one, other = getattr(before, field.name), getattr(after, field.name)
-            if field.repr:
-                yield from _compare(f"{key}.{field.name}", one, other)
-            elif one != other:
-                yield f"{key}.{field.name}", "***", "*** (changed)"
-    elif isinstance(before, tuple) and isinstance(after, tuple) and any(map(is_dataclass, before + after)):
-        for at, (one, other) in enumerate(zip(before, after, strict=False)):
-            yield from _compare(f"{key}[{at}]", one, other)
-        if len(before) != len(after):
-            yield key, f"{len(before)} of them", f"{len(after)} of them"
+    if is_dataclass(one) and type(one) is type(other):
+        for name in options_of(type(one)):
+            yield from _compare((*path, name), before.at(name), after.at(name))
+    elif isinstance(one, tuple) and isinstance(other, tuple) and any(map(is_dataclass, one + other)):
+        for position in range(min(len(one), len(other))):
+            yield from _compare((*path, position), before.at(position), after.at(position))
+        if len(one) != len(other):
+            yield path, f"{len(one)} of them", f"{len(other)} of them"
     else:
-        yield key, _shown(before), _shown(after)
+        shown = before.shown(path), after.shown(path)
+        yield path, shown[0], shown[1] if shown[0] != shown[1] else f"{shown[1]} (changed)"
 
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s@/'\"]*@)?([^\s/?#'\"]+)[/?#][^\s'\"]*", re.IGNORECASE)
+class _Side(NamedTuple):
+    """A value of one of the two configurations, and what its file says."""
+
+    value: Any
+    written: Any
+
+    def at(self, key: str | int) -> "_Side":
+        """What is in it."""
+        value = self.value[key] if isinstance(key, int) else getattr(self.value, key)
+        return _Side(value, inside(self.written, key))
+
+    def shown(self, path: Keys) -> str:
+        """As it may be shown."""
+        option = option_at(GatewayConfig, path) or Option(Any, hidden=True)
+        value = masked(option, self.value, self.written)
+        text = MASK if option.hidden else repr(value)
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _shown(value: Any) -> str:
-    text = _URL.sub(r"\1\2/***", repr(value))  # the rest may hold a secret
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def _key(path: Keys) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.errors import ProviderError
+from agent.errors import ProviderError, internal
 from agent.limits import whole
 from agent.llm import Message, ReplyForm
 from agent.meter import CHARACTERS_PER_TOKEN, ChargedLlm
@@ -153,7 +153,7 @@ class ReportFiller:
             state, problem = ReportState.GIVEN_UP, str(error)
         except Exception as error:  # the boundary of one report
             log.exception("report failed", call=row.call)
-            problem = f"internal error: {type(error).__name__}"
+            problem = internal(error)
         finally:
             cost = expenses.close(key)
         paid = cost is not None and bool(cost.used)

@@ -4,13 +4,16 @@ log."""
 import ast
 import inspect
 import textwrap
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from sipgw.config.masking import inside, masked
+from sipgw.config.options import options_of
 from sipgw.web.principal import AdminRole
 from sipgw.web.state import READING, Here, page
 
@@ -42,7 +45,7 @@ class OptionTable(NamedTuple):
 async def configuration(request: Request, app: Here, _who: AdminRole) -> Response:
     """The page."""
     # The first read of the sources is slow.
-    found = await READING.run(tables, app.gateway.config)
+    found = await READING.run(tables, app.gateway.agents.config)
     return page(
         request, "configuration.html", title="Configuration", tables=found,
         users=await app.auth.accounts.users(), keys=await app.auth.accounts.keys(),
@@ -57,41 +60,39 @@ async def audit(request: Request, app: Here, _who: AdminRole) -> Response:
 
 def tables(config: Any) -> list[OptionTable]:
     """Every table of a configuration; a list gives one table for each entry."""
-    found = []
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if is_dataclass(value):
-            found += _tables(field.name, value)
-        elif isinstance(value, tuple):
-            for entry in value:
-                found += _tables(f"[{field.name}]", entry)
-    return found
+    return [
+        table
+        for name in options_of(type(config))
+        for table in _below(name, getattr(config, name), inside(config.written, name))
+    ]
 
 
-def _tables(name: str, options: Any) -> list[OptionTable]:
+def _below(name: str, value: Any, written: Any) -> Iterator[OptionTable]:
+    """The tables that a key holds."""
+    if is_dataclass(value):
+        yield from _tables(name, value, written)
+    elif isinstance(value, tuple):
+        for at, entry in enumerate(value):
+            if is_dataclass(entry):
+                yield from _tables(f"[{name}]", entry, inside(written, at))
+
+
+def _tables(name: str, options: Any, written: Any) -> list[OptionTable]:
     meanings = docstrings(type(options))  # type: ignore[arg-type]  # a class is hashable
     plain, inner = list[OptionRow](), list[OptionTable]()
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if not field.init or field.metadata.get("fixed"):
-            continue
-        if is_dataclass(value):
-            inner += _tables(f"{name}.{field.name}", value)
-        else:
-            shown = _shown(value) if field.repr else "set" if value else "not set"
-            plain.append(OptionRow(field.name, shown, meanings.get(field.name, ""), value != _default(field)))
+    for key, option in options_of(type(options)).items():
+        value, text = getattr(options, key), inside(written, key)
+        tables = list(_below(f"{name.strip('[]')}.{key}", value, text))
+        inner += tables
+        if not tables:
+            shown = ("set" if value else "not set") if option.hidden else _in_words(masked(option, value, text))
+            plain.append(OptionRow(key, shown, meanings.get(key, ""), value != option.default))
     return [OptionTable(name, inspect.cleandoc(type(options).__doc__ or "").partition("\n\n")[0], plain), *inner]
 
 
-def _shown(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _in_words(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
-
-
-def _default(field: "Field[Any]") -> Any:
-    if field.default is not MISSING:
-        return field.default
-    return field.default_factory() if field.default_factory is not MISSING else MISSING
 
 
 @cache

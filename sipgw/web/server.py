@@ -5,8 +5,8 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import structlog

@@ -12,7 +12,7 @@ from sipgw.calls.relay_call import call_sid, relay_call
 from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions, PrefetchOptions
 from sipgw.config.config import ConfigError, GatewayConfig, load
-from sipgw.config.options import secrets_of
+from sipgw.config.masking import secrets_of
 from sipgw.sip.identity import Identity
 
 URL = "wss://brain.example.com/relay"

@@ -110,3 +110,26 @@ def test_a_fault_before_a_call_is_held_ends_that_call_alone(
     assert sorted(began) == sorted(ended)
     assert ("plain" in began) == (where == "_hold")
     assert all(re.fullmatch(r"caller_hung_up|failed", one.ending.kind) for one in told if isinstance(one, CallEnded))
+
+
+def test_the_ending_names_the_fault_and_not_the_group_of_tasks_that_it_comes_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wrong(*_: object) -> None:
+        raise LookupError("a fault of ours")
+
+    told: list[Event] = []
+
+    async def scenario() -> None:
+        async with world(tmp_path) as (gateway, phone):
+            gateway.watchers.add(told.append)
+            caller = Caller(phone, "1001", gateway)
+            await caller.until(Ended)
+            async with asyncio.timeout(HANG):
+                while gateway.calls:
+                    await asyncio.sleep(0)
+
+    monkeypatch.setattr(CallSession, "_talk", wrong)
+    asyncio.run(scenario())
+    (ended,) = (one.ending for one in told if isinstance(one, CallEnded))
+    assert (ended.kind, ended.cause) == ("failed", "internal error: LookupError")

@@ -49,11 +49,11 @@ BACKLOG = 5 * 8000
 
 @dataclass(frozen=True)
 class LocalSpeechOptions:
-    """How the embedded speech models run."""
+    """How the embedded speech models run, which all agents share."""
 
-    threads: int = 1
+    threads: int = field(default=1, metadata={"scope": "gateway"})
     """Sentences and turns worked on at the same time."""
-    turn: float = 0.40
+    turn: float = field(default=0.40, metadata={"scope": "gateway"})
     """Pause that ends a turn, 50ms to 4s; 0.5 s more if its words sound unfinished, or like a number."""
 
     def __post_init__(self) -> None:

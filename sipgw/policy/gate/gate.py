@@ -11,6 +11,7 @@ from typing import Any, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.trunks import TrunkOptions
@@ -261,7 +262,8 @@ def gate_of(
     own = OwnList(store, "" if config.store.url else config.store.path)
 
     def options() -> dict[str, GateOptions]:
-        return {"": config.gate} | {name: one.gate for name, one in agents().items()}
+        held = agents()
+        return {"": held.get(DEFAULT, config).gate} | {name: one.gate for name, one in held.items()}
 
     shared = store if config.store.url else None
     return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), shared=shared)

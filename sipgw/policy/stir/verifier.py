@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from agent.errors import internal
 from sipgw.bounds import FULL
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.shared import Unreachable
@@ -96,7 +97,7 @@ class StirVerifier:
             verdicts.append(Stir("unverified", f"no verdict within {self._options.limit:g} s"))
         except Exception as error:  # a fault of ours must not end the call, and proves nothing
             log.exception("the verification of a caller failed")
-            verdicts.append(Stir("unverified", f"internal error: {type(error).__name__}"))
+            verdicts.append(Stir("unverified", internal(error)))
         verdict = min(verdicts, key=lambda one: _ORDER.index(one.result))
         log.info("caller verified", result=verdict.result, reason=verdict.reason, signer=verdict.signer)
         return verdict

@@ -11,19 +11,17 @@ import platform
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from typing import Any
 
 from sipgw import __version__
-from sipgw.config.options import secrets_of
+from sipgw.config.masking import MASK, masked_table, secrets_of
 from sipgw.records.captures.explain import explain, findings, refused_sources
 from sipgw.records.captures.timeline import changed
 from sipgw.sip.trace import redacted
 from sipgw.telemetry.log import redact
 
-MASK = "***"
 CALLS = 50
 """Calls at most, the latest."""
 LOG_BYTES = 2 << 20
@@ -68,11 +66,6 @@ _NAME = re.compile(rf'(?im)^((?:{_NAMED})[ \t]*:[ \t]*)(?:"(?:[^"\\\r\n]|\\.)*"|
 _SPOKEN = ("caller", "said", "heard", "tools")
 
 
-def configuration(options: Any) -> dict[str, Any]:
-    """Options as a dict; fields that the dataclass hides from its repr are masked."""
-    return {one.name: _shown(getattr(options, one.name), hidden=not one.repr) for one in fields(options)}
-
-
 def bundle(
     configs: Mapping[str, Any],
     calls: Iterable[Mapping[str, Any]],
@@ -107,7 +100,7 @@ def bundle(
         "metrics.txt": metrics,
     }
     for name, config in configs.items():
-        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), private))
+        files[f"config/{name}.json"] = _json(changed(_impersonal(masked_table(config, config.written)), private))
     for number, call in enumerate(calls):
         files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), impersonal))
         files[f"calls/{number:02}.sip.txt"] = impersonal(_ladder(call))
@@ -127,14 +120,6 @@ def versions() -> dict[str, Any]:
         "system": platform.platform(),
         "packages": {one.metadata["Name"]: one.version for one in sorted(distributions(), key=lambda one: one.name)},
     }
-
-
-def _shown(value: Any, *, hidden: bool = False) -> Any:
-    if is_dataclass(value):
-        return configuration(value)
-    if isinstance(value, tuple | list):
-        return [_shown(item, hidden=hidden) for item in value]
-    return MASK if hidden and value else value
 
 
 def _reduced(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sipgw.config.config import GatewayConfig
-from sipgw.config.options import secrets_of
+from sipgw.config.masking import secrets_of
 from sipgw.sip.tls import TlsOptions
 from sipgw.tools.doctor import kept_calls, machine, providers, signing_in, trunk
 from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts

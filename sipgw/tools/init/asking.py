@@ -13,7 +13,8 @@ from agent.providers.local import models
 from agent.providers.provider import Provider
 from sipgw.config import registry
 from sipgw.config.config import ConfigError, environment, parse
-from sipgw.config.options import DEFAULT_FILE, secrets_of
+from sipgw.config.masking import secrets_of
+from sipgw.config.options import DEFAULT_FILE
 from sipgw.console import out, working
 from sipgw.program import command
 from sipgw.tools.doctor.command import show_finding

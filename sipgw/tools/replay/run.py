@@ -11,6 +11,7 @@ from typing import Any
 from agent.active_agent import CascadeRole
 from agent.call_control import CallControl
 from agent.conversation import Conversation
+from agent.errors import first
 from agent.records import Outcome, Report
 from media.process import channel as media
 from sipgw.agents.providers import Providers, assembled
@@ -77,8 +78,7 @@ async def _play(bundle: Bundle) -> "ReplayRun":
 
 
 def _failure(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first(error)
     return f"the code failed: {type(error).__name__}: {error}"
 
 

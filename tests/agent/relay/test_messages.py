@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -149,12 +150,11 @@ def test_neither_url_nor_key_nor_parameters_are_shown() -> None:
     assert "SECRET" not in repr(told) + str(vars(Relay(told)))
 
 
-@pytest.mark.parametrize("signal", Signal)
-@pytest.mark.parametrize("cycle", Cycle)
+@pytest.mark.parametrize(("cycle", "signal"), CYCLES)
 def test_a_reply_that_was_broken_off_is_silent_until_its_end_another_prompt_or_key(
     cycle: Cycle, signal: Signal
 ) -> None:
-    after = CYCLES.get((cycle, signal), cycle)
+    after = CYCLES[cycle, signal]
     if signal is Signal.END:
         assert after is Cycle.OVER
     if cycle is Cycle.OVER:
@@ -164,6 +164,12 @@ def test_a_reply_that_was_broken_off_is_silent_until_its_end_another_prompt_or_k
         assert after is ends.get(signal, Cycle.CUT)
     if signal is Signal.TOKEN and cycle not in (Cycle.CUT, Cycle.OVER):
         assert after is Cycle.TALKING
+
+
+def test_each_signal_can_come_in_each_cycle_but_text_of_a_session_that_is_over() -> None:
+    assert set(product(Cycle, Signal)) - CYCLES.keys() == {(Cycle.OVER, Signal.TOKEN)}
+    with pytest.raises(KeyError):
+        Talk(cycle=Cycle.OVER).step(Signal.TOKEN)
 
 
 def test_no_more_than_a_bound_is_spoken_of_a_reply() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.config import GatewayConfig, parse
-from sipgw.config.options import secrets_of
+from sipgw.config.masking import secrets_of
 from sipgw.records.captures.support import LOG_BYTES, bundle
 
 pytestmark = pytest.mark.slow

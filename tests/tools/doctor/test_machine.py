@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from media.process.engine import MediaOptions
 from sipgw.cli.main import app
 from sipgw.config.config import GatewayConfig, parse
-from sipgw.config.options import secrets_of
+from sipgw.config.masking import secrets_of
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
 from sipgw.tools.doctor import machine, run

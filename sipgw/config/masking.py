@@ -1,0 +1,168 @@
+"""What may be shown of a configuration. Every page, command, file and log line that shows an option uses this rule:
+
+- The texts of an option that its class hides (`Option.hidden`) are ``***``.
+- A text that refers to variables is shown as it is written, with its references: ``${NAME}``.
+- Of a URL the host alone is shown, and of a SIP URI no password.
+- The defaults of the code are shown as they are.
+"""
+
+import contextlib
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from sipgw.config.options import REFERENCE, Option, options_of
+
+MASK = "***"
+SHORTEST = 6
+"""Characters from which on a value in the query of a URL, or of a variable, is taken for a secret."""
+TOKEN = 16
+"""Characters from which on a part of the path of a URL is taken for a secret."""
+PRIVATE = re.compile(
+    r"(?:^|[^a-z])(?:api|access|auth|bearer|client|private|secret)*"
+    r"(?:keys?|token|secrets?|pass(?:word|wd|phrase)?|auth(?:orization)?|bearer|credentials?)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
+"""In the name of a variable or of a key that nothing declares: its value is a secret."""
+_WHOLE_URL = re.compile(r"(\s*[a-z][a-z0-9+.-]*://)(.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
+_BASE = re.compile(r"(\$\{\w+\})[/?#].*", re.DOTALL)
+_HOST = re.compile(r"(?:[\w.-]|\$\{\w+\}|\[[0-9a-f:.]+\])+(?::(?:[0-9]+|\$\{\w+\}))?", re.IGNORECASE)
+_SIP_PASSWORD = re.compile(r"(\bsips?:[^\s:@;<>]*):[^\s@]*(?=@)", re.IGNORECASE)
+
+
+def inside(written: Any, key: str | int) -> Any:
+    """What stands at `key` of a table or list of a file; None if nothing does."""
+    if isinstance(written, Mapping):
+        return written.get(key)
+    return written[key] if isinstance(written, list) and isinstance(key, int) and key < len(written) else None
+
+
+def masked(option: Option, value: Any, written: Any = None) -> Any:
+    """The value of an option that is no table, as it may be shown; `written` is what its file says."""
+    usual = not option.hidden and value == option.default and not any(_references(value, written))
+    return value if usual else _masked(value, written, hidden=option.hidden)
+
+
+def masked_table(options: Any, written: Any) -> dict[str, Any]:
+    """The options of a table and of the tables in it, as they may be shown; `written` is what the file says of it."""
+    found = dict[str, Any]()
+    for name, option in options_of(type(options)).items():
+        value, text = getattr(options, name), inside(written, name)
+        if is_dataclass(value):
+            found[name] = masked_table(value, text)
+        elif isinstance(value, tuple) and any(map(is_dataclass, value)):
+            found[name] = [masked_table(item, inside(text, at)) for at, item in enumerate(value)]
+        else:
+            found[name] = masked(option, value, text)
+    return found
+
+
+def _masked(value: Any, written: Any, *, hidden: bool) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _masked(item, inside(written, key), hidden=hidden or bool(PRIVATE.search(key)))
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_masked(item, inside(written, at), hidden=hidden) for at, item in enumerate(value)]
+    if hidden:
+        return MASK if isinstance(value, str) and value else value
+    if isinstance(written, str) and REFERENCE.search(written):
+        return _public(written)
+    return _public(value) if isinstance(value, str) else value
+
+
+def _public(text: str) -> str:
+    """`text` without what URLs have beside their host."""
+    if based := _BASE.fullmatch(text):
+        return f"{based[1]}/{MASK}"
+    if whole := _WHOLE_URL.fullmatch(text):
+        return _host_of(whole)
+    return _SIP_PASSWORD.sub(rf"\1:{MASK}", _URL.sub(_host_of, text))
+
+
+def _host_of(url: re.Match[str]) -> str:
+    scheme, rest = url.groups()
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    # A password with a slash in it looks like a host: then an @ follows.
+    if not _HOST.fullmatch(host) or "@" in rest.removeprefix(authority):
+        return f"{scheme}{MASK}"
+    return f"{scheme}{rest}" if rest.rstrip("/") == host else f"{scheme}{host}/{MASK}"
+
+
+def _references(value: Any, written: Any) -> Iterator[tuple[str, str]]:
+    """The variables that `written` refers to, each with the text of `value` that it stands for."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _references(item, inside(written, key))
+    elif isinstance(value, list | tuple):
+        for at, item in enumerate(value):
+            yield from _references(item, inside(written, at))
+    elif isinstance(written, str):
+        names, between = REFERENCE.findall(written), REFERENCE.split(written)[::2]
+        found = re.fullmatch("(.*?)".join(map(re.escape, between)), str(value), re.DOTALL) if names else None
+        yield from zip(names, found.groups() if found else [str(value)] * len(names), strict=True)
+
+
+def secrets_of(options: Any, written: Any = None) -> frozenset[str]:
+    """Every text that nothing may repeat: passwords, keys, tokens, also in URLs and by references.
+
+    `written` is what the file says of the table `options`; a configuration knows its own.
+    """
+    written = getattr(options, "written", None) if written is None else written
+    found: set[str] = set()
+    for name, option in options_of(type(options)).items():
+        value, text = getattr(options, name), inside(written, name)
+        tables = [value] if is_dataclass(value) else value if isinstance(value, tuple) else []
+        for at, item in enumerate(tables):
+            if is_dataclass(item):
+                found |= secrets_of(item, text if item is value else inside(text, at))
+        if not is_dataclass(value) and value != option.default:
+            found |= _declared(option, value) | _in_texts(value, text)
+            found |= {one for _, one in _references(value, text) if option.hidden and len(one) >= SHORTEST}
+    return frozenset(found - {""})
+
+
+def _declared(option: Option, value: Any) -> set[str]:
+    """The texts of a secret: of a list those behind the name that each line begins with."""
+    if not option.secret:
+        return set()
+    if isinstance(value, str):
+        return {value}
+    return {item.partition(": ")[2] or item.partition("=")[2] or item for item in value if isinstance(item, str)}
+
+
+def _in_texts(value: Any, written: Any, *, known: bool = False) -> set[str]:
+    """The secrets in texts of options that are none: of URLs, of keys and variables that sound like secrets."""
+    if isinstance(value, Mapping):
+        return set[str]().union(
+            *(
+                _in_texts(item, inside(written, key), known=known or bool(PRIVATE.search(key)))
+                for key, item in value.items()
+            )
+        )
+    if isinstance(value, list | tuple):
+        return set[str]().union(*(_in_texts(item, inside(written, at), known=known) for at, item in enumerate(value)))
+    if not isinstance(value, str):
+        return set()
+    found = ({value} if known else set()) | _within_url(value, shortest=TOKEN)
+    for name, text in _references(value, written):
+        found |= _within_url(text, shortest=SHORTEST)
+        found |= {text} if PRIVATE.search(name) and len(text) >= SHORTEST else set()
+    return found
+
+
+def _within_url(value: str, *, shortest: int) -> set[str]:
+    """The password and the values of the query of a URL, and the parts of its path from `shortest` characters on."""
+    if "://" not in value:
+        return set()
+    with contextlib.suppress(ValueError):
+        url = urllib.parse.urlsplit(value)
+        values = {part.partition("=")[2] or part for part in url.query.split("&")}
+        long = {part for part in url.path.split("/") if len(part) >= shortest}
+        return long | {one for one in (url.password or "", *values) if len(one) >= SHORTEST}
+    return set()

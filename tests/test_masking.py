@@ -1,0 +1,139 @@
+"""Whatever shows a configuration shows no secret: the page, the command, the support bundle and the log of a reload."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sipgw.config.agent_files import parse_agent
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.masking import MASK, masked, masked_table, secrets_of
+from sipgw.config.options import Option, options_of
+from sipgw.config.show import as_toml, effective
+from sipgw.gateway.reload import changes
+from sipgw.records.captures.support import bundle
+from sipgw.web.configuration import tables
+
+TEXT = """
+[agent]
+business = "${SHOP}"
+brain = "${BRAIN}"
+brain_key = "${BRAIN_KEY}"
+brain_parameters = {pin = "pin-hush"}
+[openai]
+url = "https://hush.example:8443@openai.example/hush/v1"
+extra = {user = "extra-hush"}
+[[people]]
+name = "anna"
+to = "sip:anna:sip-hush@10.0.0.9"
+[[mcp]]
+name = "crm"
+tools = ["*"]
+command = ["npx", "server", "--api-key", "${CRM}"]
+[[mcp]]
+name = "shop"
+tools = ["*"]
+url = "https://joe:pass-hush@shop.example/path-hush?key=query-hush"
+headers = ["Authorization: Bearer ${SHOP_TOKEN}"]
+[[webhooks]]
+name = "chat"
+url = "${HOOK}"
+secret = "${SIGNING}"
+[web]
+password = "${WEB}"
+"""
+VARIABLES = {
+    "SHOP": "Hush Harbour", "BRAIN": "wss://brain.example/brain-hush", "BRAIN_KEY": "brain-key-hush",
+    "CRM": "crm-hush", "SHOP_TOKEN": "token-hush", "HOOK": "https://hooks.example/services/T0/hook-hush",
+    "SIGNING": "signing-hush-hush", "WEB": "web-hush", "OPENAI_API_KEY": "sk-hush",
+}  # fmt: skip
+CONFIG = parse(TEXT, "sipgw.toml", VARIABLES)
+
+
+def page(_: Path) -> str:
+    return str(tables(CONFIG))
+
+
+def command(folder: Path) -> str:
+    (folder / "sipgw.toml").write_text(TEXT)
+    return as_toml(effective(folder / "sipgw.toml", "", VARIABLES))
+
+
+def support(_: Path) -> str:
+    with zipfile.ZipFile(io.BytesIO(bundle({"sipgw": CONFIG}, []))) as file:
+        return file.read("config/sipgw.json").decode()
+
+
+def reload(_: Path) -> str:
+    found = [*changes(GatewayConfig(), CONFIG, {}, {}), *changes(CONFIG, GatewayConfig(), {}, {})]
+    return "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("shown", [page, command, support, reload])
+def test_no_secret_is_shown(shown: Callable[[Path], str], tmp_path: Path) -> None:
+    text = shown(tmp_path)
+    assert "hush" not in text.lower()
+    for told in ("${SHOP}", "${BRAIN}", "https://openai.example/***"):
+        assert told in text
+
+
+def test_a_reference_is_shown_as_it_is_written_and_a_hidden_text_as_stars() -> None:
+    shown = masked_table(CONFIG, CONFIG.written)
+    assert shown["webhooks"][0]["url"] == "${HOOK}"
+    assert shown["mcp"][0]["command"] == [MASK] * 4
+    assert shown["mcp"][1]["headers"] == [MASK]
+    assert shown["people"][0]["to"] == "sip:anna:***@10.0.0.9"
+    assert shown["openai"]["api_key"] == MASK and shown["openai"]["extra"] == {"user": MASK}
+    assert shown["web"]["password"] == MASK and shown["store"]["url"] == ""
+
+
+def test_a_default_is_no_secret() -> None:
+    usual = options_of(type(GatewayConfig().table("assemblyai")))["url"].default
+    assert masked_table(GatewayConfig(), {})["assemblyai"]["url"] == usual == "wss://streaming.assemblyai.com/v3/ws"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://example.com", "https://example.com"),
+        ("https://example.com/", "https://example.com/"),
+        ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443/***"),
+        ("https://ann:hu/sh@example.com/", "https://***"),
+        ("https://ann:hush", "https://***"),
+        ("https://${HOST}:${PORT}/services/hush", "https://${HOST}:${PORT}/***"),
+        ("${BASE}/services/hush", "${BASE}/***"),
+        ("file:///srv/hush", "file://***"),
+        ("at https://a.example/hush or sip:ann:hush@b.example", "at https://a.example/*** or sip:ann:***@b.example"),
+        ("Say ${NAME} at 10:30, and/or wait.", "Say ${NAME} at 10:30, and/or wait."),
+    ],
+)  # fmt: skip
+def test_of_a_url_the_host_alone_is_shown(text: str, shown: str) -> None:
+    assert masked(Option(str), text, text) == shown
+
+
+def test_an_agent_that_takes_the_place_of_a_list_shows_what_its_own_file_says() -> None:
+    own = '[[mcp]]\nname = "own"\ntools = ["*"]\nurl = "https://own.example"\n'
+    agent = parse_agent(own, Path("agents/sales.toml"), CONFIG, VARIABLES)
+    (shown,) = masked_table(agent, agent.written)["mcp"]
+    assert shown["url"] == "https://own.example" and shown["headers"] == []
+    assert masked_table(agent, agent.written)["agent"]["business"] == "${SHOP}"
+
+
+def test_what_nothing_may_repeat_is_all_that_is_secret_also_in_urls_and_by_references() -> None:
+    found = secrets_of(CONFIG)
+    for secret in (
+        "brain-hush", "brain-key-hush", "crm-hush", "pass-hush", "query-hush", "Bearer token-hush", "hook-hush",
+        "signing-hush-hush", "web-hush", "sk-hush",
+    ):  # fmt: skip
+        assert secret in found
+    assert not found & {"npx", "server", "Hush Harbour", ""}, "words that are no secrets stay in logs and records"
+
+
+def test_the_support_bundle_has_no_secret_of_an_argument_in_its_log() -> None:
+    log = "mcp server ended: npx server --api-key crm-hush"
+    with zipfile.ZipFile(io.BytesIO(bundle({"sipgw": CONFIG}, [], log=log))) as file:
+        assert file.read("log.txt").decode() == "mcp server ended: npx server --api-key ***"
+        assert json.loads(file.read("config/sipgw.json"))["mcp"][0]["command"] == [MASK] * 4
