@@ -18,7 +18,7 @@ from sipgw.web.principal import NOBODY, Principal
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
-    "connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "connect-src 'self'; media-src 'self' blob:{media}; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 """Content-Security-Policy: scripts and styles come from our files. A vendored script may create a style with the
@@ -78,8 +78,10 @@ def same_origin(origin: str | None, host: str, site: str | None) -> bool:
 class SecurityMiddleware:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, auth: Authentication, names: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, auth: Authentication, names: Collection[str], storage: str = "") -> None:
+        """`names` of the Host header are ours; recordings are played from the origin `storage`, too."""
         self._app = app
+        self._media = f" {storage}" if storage else ""
         self._auth = auth
         self._names = names
 
@@ -99,7 +101,7 @@ class SecurityMiddleware:
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                add_headers(MutableHeaders(scope=message), nonce)
+                add_headers(MutableHeaders(scope=message), nonce, self._media)
             await send(message)
 
         await (answer or self._app)(scope, receive, dressed)
@@ -172,9 +174,9 @@ def session_cookie(token: str, scheme: str, age: int | None = None) -> str:
     return f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{limit}"
 
 
-def add_headers(headers: MutableHeaders, nonce: str) -> None:
-    """Add the headers of every response."""
+def add_headers(headers: MutableHeaders, nonce: str, media: str = "") -> None:
+    """Add the headers of every response; `media` are more sources of sound."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce))
+    headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce, media=media))
     headers.setdefault("Cache-Control", "no-store")
