@@ -41,7 +41,8 @@ def configuration() -> str:
 Every table and key of `sipgw.toml`, drawn from the code. Every key is optional. `sipgw check` names file, line and
 key of each fault. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`. `"${NAME}"` takes a value
 from the environment or `.env`; a secret must be such a reference. A file of `agents/` may change most tables for its
-agent; `sipgw check` refuses a key there that concerns the whole gateway. `sipgw config show` prints every key with its value and where that comes from, secrets masked.
+agent; `sipgw check` refuses a key there that concerns the whole gateway. `sipgw config show` prints every key with its
+value and where that comes from, secrets masked.
 """
     names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
     return "\n".join(

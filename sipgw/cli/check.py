@@ -28,6 +28,8 @@ def check(config: ConfigFile = None) -> None:
         _say_who_may_call(settings)
         _say_who_vouches(settings.stir)
         _say_who_signs_in(settings.web.oidc)
+        if settings.storage.url:
+            out.print(f"files  go to {escape(settings.storage.url)}; sipgw doctor tries it", soft_wrap=True)
         out.print(f"media  {used(settings.media.fast)}", soft_wrap=True)
         out.print("[green]the configuration is valid[/]")
 

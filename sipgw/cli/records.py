@@ -56,7 +56,7 @@ def export(
         wanted = CallFilter(_utc(since), _utc(until), number, trunk, agent, ending=ending)
 
         async def run() -> None:
-            async with Store(settings.store) as store:
+            async with Store(settings.store, settings.storage) as store:
                 kind = as_csv if csv else as_json
                 with (
                     output.open("w", encoding="utf-8", newline="")
@@ -82,7 +82,7 @@ def forget_number(
         settings, _ = load_all(config)
 
         async def run() -> None:
-            async with Store(settings.store) as store:
+            async with Store(settings.store, settings.storage) as store:
                 gone = await forget_everywhere(store, settings, number, datetime.now(UTC), Accounts(store).forget)
                 calls, recordings = gone.removed.calls, gone.removed.recordings
                 out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
@@ -112,7 +112,7 @@ def purge_old(config: ConfigFile = None) -> None:
             return
 
         async def run() -> None:
-            async with Store(settings.store) as store:
+            async with Store(settings.store, settings.storage) as store:
                 gone = await delete_old(store, settings.retention, datetime.now(UTC))
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
                 await _tell_undeleted(store, gone)

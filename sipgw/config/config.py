@@ -49,6 +49,7 @@ from sipgw.config.registry import tables, variables
 from sipgw.config.report import ReportOptions
 from sipgw.config.scope import LIVE
 from sipgw.config.stir import StirOptions
+from sipgw.config.storage import StorageOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -150,6 +151,8 @@ class GatewayConfig(AgentConfig):
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     """What this gateway shares with others."""
     store: StoreOptions = field(default_factory=StoreOptions)
+    storage: StorageOptions = field(default_factory=StorageOptions)
+    """Object storage for recordings, captures and bundles."""
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)
     web: WebOptions = field(default_factory=WebOptions)

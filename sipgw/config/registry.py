@@ -52,6 +52,7 @@ RESERVED = frozenset(
         "routes",
         "sip",
         "stir",
+        "storage",
         "store",
         "transfer",
         "trunks",

@@ -138,7 +138,7 @@ class Gateway:
         self._look_ahead()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
-            store = await enter(Store(config.store))
+            store = await enter(Store(config.store, config.storage))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, self._targets(store), redact("webhooks")))
             artifacts = Artifacts()

@@ -20,6 +20,7 @@ from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import Artifacts, undeleted
 from sipgw.records.artifacts.files import absolute
 from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
+from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.artifacts.work import ArtifactWorker, on_disk
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
@@ -65,12 +66,13 @@ class Maintenance:
         self._config = config
         self._artifacts = artifacts or Artifacts()
         self._worker = ArtifactWorker(store, self._artifacts.open, self._mask, _audit)
+        self._uploader = Uploader(store, store.objects) if store.objects else None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self._finish)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for task in (self._keep_up(), self._work()):
+        for task in (self._keep_up(), self._work(), *([self._upload(self._uploader)] if self._uploader else [])):
             self._stack.callback(group.create_task(task).cancel)
         return self
 
@@ -88,11 +90,19 @@ class Maintenance:
             await asyncio.sleep(PAUSE if worked else AWAY)
             worked = await _bounded(lambda: self._worker.work(datetime.now(UTC)))
 
+    async def _upload(self, uploader: Uploader) -> None:
+        uploaded = True
+        while True:
+            await asyncio.sleep(PAUSE if uploaded else AWAY)
+            uploaded = await _bounded(lambda: uploader.upload(datetime.now(UTC)))
+
     async def _finish(self) -> None:
-        """Redact the files of the last calls of this process, which writes no more; other processes may."""
+        """Redact and upload the files of the last calls of this process, which writes no more; other processes may."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await _bounded(lambda: self._worker.work(datetime.now(UTC), early=self._artifacts.just_ended()))
+                if self._uploader:
+                    await _bounded(partial(self._uploader.upload, datetime.now(UTC), last=True))
 
     async def once(self, now: datetime) -> None:
         """Run all hourly steps; a failed step does not stop the others."""

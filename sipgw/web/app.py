@@ -100,7 +100,9 @@ def application(
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)
     made.add_exception_handler(PoolFullError, _busy)
-    made.add_middleware(SecurityMiddleware, auth=auth, names=options.names)
+    storage = gateway.config.storage
+    origin = storage.origin if storage.url else ""
+    made.add_middleware(SecurityMiddleware, auth=auth, names=options.names, storage=origin)
     return made
 
 

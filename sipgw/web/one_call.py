@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import select
 
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
+from sipgw.records.artifacts.call_files import object_of, on_disk
 from sipgw.records.artifacts.files import BUNDLE, file_name
 from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.waveform import waveform
@@ -70,7 +71,8 @@ async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
     """The loudness of both channels of the recording, and its length in seconds."""
     path = await recording_of(app, call)
     try:
-        shape = await READING.run(waveform, path, POINTS)
+        async with on_disk(app.gateway.store, path) as file:
+            shape = await READING.run(waveform, file, POINTS)
     except (OSError, ValueError) as error:
         raise HTTPException(404, f"the recording has no waveform: {error}") from None
     return JSONResponse(shape)
@@ -82,8 +84,12 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
     path = await recording_of(app, call)
     if request.headers.get("range", "bytes=0-") == "bytes=0-":  # not for each piece of it
         await app.auth.accounts.note(who.name, "heard the recording", call, address=address(request))
+    name = f"{file_name(call)}{path.suffix}" if save else ""
+    objects = app.gateway.store.objects
+    if objects and (key := await object_of(app.gateway.store, path)):
+        return RedirectResponse(await objects.link(key, name), 307)
     kind = KINDS.get(path.suffix, "application/octet-stream")
-    return FileResponse(path, media_type=kind, filename=f"{file_name(call)}{path.suffix}" if save else None)
+    return FileResponse(path, media_type=kind, filename=name or None)
 
 
 @router.get("/calls/{call:path}/pcap")
@@ -111,7 +117,11 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
     try:
         content = await app.gateway.evidence.bundle(call)
     except NoBundle as reason:
-        raise HTTPException(404, f"there is no bundle: {reason}") from None
+        try:
+            async with on_disk(app.gateway.store, app.gateway.evidence.bundles.file_of(call)) as file:
+                content = await READING.run(file.read_bytes)
+        except OSError:
+            raise HTTPException(404, f"there is no bundle: {reason}") from None
     await app.auth.accounts.note(who.name, "fetched the bundle", call, address=address(request))
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)
@@ -162,7 +172,7 @@ async def recording_of(app: App, call: str) -> Path:
     """The file of the recording. Raises 404, or 409 while private words in it are not covered yet."""
     told = (await known(app, call)).get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
-    if path is None or not await READING.run(path.is_file):
+    if path is None or not (await READING.run(path.is_file) or await object_of(app.gateway.store, path)):
         raise HTTPException(404, "this call has no recording")
     for pause in (*PAUSES, 0.0):
         async with app.gateway.store.read() as session:

@@ -18,7 +18,7 @@ from sipgw.web.principal import NOBODY, Principal
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
-    "connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "connect-src 'self'; media-src 'self' blob:{media}; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 """Content-Security-Policy: scripts and styles come from our files. A vendored script may create a style with the
@@ -80,8 +80,10 @@ def same_origin(origin: str | None, host: str, site: str | None) -> bool:
 class SecurityMiddleware:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, auth: Authentication, names: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, auth: Authentication, names: Collection[str], storage: str = "") -> None:
+        """`names` of the Host header are ours; recordings are played from the origin `storage`, too."""
         self._app = app
+        self._media = f" {storage}" if storage else ""
         self._auth = auth
         self._names = names
 
@@ -102,7 +104,8 @@ class SecurityMiddleware:
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                add_headers(MutableHeaders(scope=message), nonce, kept=scope["path"].startswith(STATIC))
+                kept = scope["path"].startswith(STATIC)
+                add_headers(MutableHeaders(scope=message), nonce, self._media, kept=kept)
             await send(message)
 
         await (answer or self._app)(scope, receive, dressed)
@@ -180,9 +183,11 @@ def session_cookie(token: str, age: int | None = None, *, secure: bool) -> str:
     return f"{name}={token}; Path=/; HttpOnly; SameSite=Strict{only}{limit}"
 
 
-def add_headers(headers: MutableHeaders, nonce: str, *, kept: bool) -> None:
-    """Add the headers of every response; `kept`: the browser may keep it, and asks each time whether it has changed."""
+def add_headers(headers: MutableHeaders, nonce: str, media: str = "", *, kept: bool) -> None:
+    """Add the headers of every response; `media` are more sources of sound; `kept`: the browser may keep it, and asks
+    each time whether it has changed.
+    """
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce))
+    headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce, media=media))
     headers.setdefault("Cache-Control", "no-cache" if kept else "no-store")

@@ -2,10 +2,10 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import httpx
@@ -193,9 +193,11 @@ class Visit:
 
 
 @contextlib.asynccontextmanager
-async def visit(folder: Path, toml: str = "") -> AsyncIterator[Visit]:
-    config = parse(toml, "test.toml", {"PASSWORD": "correct horse", "ANOTHER": "battery staple"})
-    async with Store(StoreOptions(str(folder / "test.db"))) as store:
+async def visit(
+    folder: Path, toml: str = "", secrets: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Visit]:
+    config = parse(toml, "test.toml", {"PASSWORD": "correct horse", "ANOTHER": "battery staple", **secrets})
+    async with Store(StoreOptions(str(folder / "test.db")), config.storage) as store:
         gateway = FakeGatewayView(config, store)
         feed = Feed(lambda: gateway.calls)
         auth = Authentication(config.web, Accounts(store))

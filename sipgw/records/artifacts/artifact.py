@@ -140,7 +140,8 @@ class Artifact:
     def tell(self, *, new: bool = False) -> str:
         """Send the whole row to the spool. Returns the reason why it is not on the disk, or ""."""
         redact = {"spans": [str(span) for span in self.spans], "judged": self._judged}
-        waits = (datetime.now(UTC) + SETTLED).isoformat() if self.state is ArtifactState.TO_REDACT else None
+        ended = self.state in (ArtifactState.TO_REDACT, ArtifactState.FINISHED)
+        waits = (datetime.now(UTC) + SETTLED).isoformat() if ended else None
         row = {**self._row, "state": self.state.value, "redact": redact, "next_try": waits, "new": new}
         return self._held.keep({"call": self._call, "artifact": row})
 

@@ -19,7 +19,7 @@ from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import SETTLED, UNSEEN, left
 from sipgw.records.artifacts.audio_redactor import TOO_LONG, cover
 from sipgw.records.artifacts.folders import ABSENT
-from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
 
@@ -102,7 +102,7 @@ class ArtifactWorker:
             return await self._work(now, early, again=again)
 
     async def _work(self, now: datetime, early: Sequence[str], *, again: bool) -> int:
-        row, recordings, last = ArtifactRecord, 0, ""
+        row, recordings, last, objects = ArtifactRecord, 0, "", self._store.objects
         due = or_(
             row.next_try.is_(None), row.next_try <= now, row.next_try > now + CLOCK,
             *([row.attempts > 0] if again else []),
@@ -118,7 +118,7 @@ class ArtifactWorker:
             last = rows[-1].path
             groups = defaultdict[tuple[str, str], list[ArtifactRecord]](list)
             for one in rows:
-                if one.path not in self._writing:
+                if one.path not in self._writing and not (objects and one.path in objects.uploading):
                     groups[one.state, "" if one.kind == ArtifactKind.AUDIT else str(Path(one.path).parent)].append(one)
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -137,7 +137,29 @@ class ArtifactWorker:
             recordings += sum(one.deleted and one.row.kind == ArtifactKind.RECORDING for one in results)
 
     async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
-        """Delete files of one folder."""
+        """Delete files of one folder: first their objects, whose keys only the rows have."""
+        left = await self._delete_objects(rows)
+        results = [WorkResult(one, left[one.object], deleted=False) for one in rows if one.object in left]
+        rest = [one for one in rows if one.object not in left]
+        results += [WorkResult(one, "", deleted=True) for one in rest if one.place == ArtifactPlace.OBJECT]
+        if files := [one for one in rest if one.place != ArtifactPlace.OBJECT]:
+            results += await self._delete_files(folder, files)
+        return results
+
+    async def _delete_objects(self, rows: Sequence[ArtifactRecord]) -> dict[str, str]:
+        """Delete their objects. Returns the reason for each key that may still be there."""
+        keys = [one.object for one in rows if one.object]
+        if not keys:
+            return {}
+        if self._store.objects is None:
+            return dict.fromkeys(keys, "it is in object storage, and [storage] is not configured")
+        begun = [one.object for one in rows if one.place == ArtifactPlace.BEGUN]
+        try:
+            return await self._store.objects.delete(keys, begun)
+        except PoolFullError as error:
+            return dict.fromkeys(keys, str(error))
+
+    async def _delete_files(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
         try:
             problems = await on_disk("delete", folder, self._remove, rows)
         except (TimeoutError, PoolFullError) as error:

@@ -125,10 +125,11 @@ class BundleStore:
         """The bundle of an ended call: from its file, or else from memory. Raises `NoBundle`."""
         if self._options.bundle_folder:
             with contextlib.suppress(OSError):
-                return await KEEPING.run(self._file(call).read_bytes)
+                return await KEEPING.run(self.file_of(call).read_bytes)
         return await self._made(call, engine)
 
-    def _file(self, call: str) -> Path:
+    def file_of(self, call: str) -> Path:
+        """Where the bundle of a call is, if one was written."""
         return absolute(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
 
     async def _made(self, call: str, engine: MediaEngine | None) -> bytes:
@@ -174,7 +175,7 @@ class BundleStore:
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self._file(call))):
+            with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self.file_of(call))):
                 await KEEPING.run(_write, path, content)
         except NoBundle as reason:
             log.warning("no bundle kept", cause=str(reason))

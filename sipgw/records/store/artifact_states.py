@@ -32,6 +32,17 @@ class ArtifactState(StrEnum):
     """Its row is deleted, too."""
 
 
+class ArtifactPlace(StrEnum):
+    """Where the file of an artifact is."""
+
+    DISK = "disk"
+    BEGUN = "begun"
+    """On the disk; its upload to object storage was begun, so an object, or parts of one, may be there."""
+    BOTH = "both"
+    OBJECT = "object"
+    """In object storage only."""
+
+
 MOVES = {
     ArtifactState.WRITING: {
         ArtifactState.WRITING,

@@ -6,8 +6,11 @@ from typing import Any, Self
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from sipgw.config.records import StoreOptions
+from sipgw.config.storage import StorageOptions
 from sipgw.records.store.calls import CallFilter, RecordPage, events_of, page_of, whole
 from sipgw.records.store.engine import Database
+from sipgw.records.store.object_store import ObjectStore
 from sipgw.records.store.reports import report_of
 from sipgw.records.store.tables import CallRecord, Order, columns
 
@@ -20,7 +23,12 @@ SAMPLE_ORDERS = (
 
 
 class Store(Database):
-    """The database of one gateway. Use it as an async context manager."""
+    """The database of one gateway, and the storage of its files. Use it as an async context manager."""
+
+    def __init__(self, options: StoreOptions, storage: StorageOptions | None = None) -> None:
+        super().__init__(options)
+        self.objects = ObjectStore(storage) if storage and storage.url else None
+        """The object storage for files of calls, if there is one."""
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()

@@ -191,6 +191,10 @@ class ArtifactRecord(Base):
     next_try: Mapped[datetime | None] = mapped_column(Moment)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """Of the last try."""
+    place: Mapped[str] = mapped_column(String(8), default="disk", server_default="disk")
+    """Where the file is, see `sipgw.records.store.artifact_states.ArtifactPlace`."""
+    object: Mapped[str] = mapped_column(String(PATH), default="", server_default="")
+    """Its key in object storage, from before the upload on; empty: there is none."""
     __table_args__ = (Index("artifacts_due", "state", "next_try"), Index("artifacts_by_age", "kind", "created"))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
 from sipgw.records.store.spool import Entry, SpoolPosition
 from sipgw.records.store.tables import (
     ID,
@@ -145,7 +145,7 @@ class Writer:
         for row in rows:
             recording = row["kind"] == ArtifactKind.RECORDING
             if row.pop("new"):
-                row |= {"attempts": 0, "problem": ""}
+                row |= {"attempts": 0, "problem": "", "place": ArtifactPlace.DISK.value}
                 made = _dialect(session).insert(table).values(gateway=self.gateway, **row)
                 which = false() if recording else None
                 key = ("path", "gateway")

@@ -5,13 +5,14 @@ when the call is over, with the recording if the caller has consented to one.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import secrets
 import smtplib
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
@@ -26,6 +27,7 @@ from agent.pool import Pool, PoolFullError
 from sipgw.bounds import FULL
 from sipgw.config.messages import MailOptions
 from sipgw.events import FAULT_WORDS
+from sipgw.records.artifacts.call_files import on_disk
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord, DeliveryRecord
@@ -105,8 +107,8 @@ class Mailer:
         recording = "" if alone or told["event"] == "alarm" else await self._recording(told, row.tries)
         self._count(row.call, told["to"], _mark(alone), held=(row.problem or "").endswith(TOO_MANY))
         try:
-            async with asyncio.timeout(LONGEST):
-                refused = await SMTP.run(_deliver, self.options, message, recording)
+            async with asyncio.timeout(LONGEST), self._on_disk(recording) as file:
+                refused = await SMTP.run(_deliver, self.options, message, file)
         except (smtplib.SMTPException, OSError, ValueError, PoolFullError) as error:
             if not isinstance(error, _MaybeTakenError):
                 self._uncount(told["to"])
@@ -133,6 +135,14 @@ class Mailer:
         every.give_back()
         for one in to:
             each.give_back(one, now)
+
+    @contextlib.asynccontextmanager
+    async def _on_disk(self, recording: str) -> AsyncIterator[Path | None]:
+        if not recording:
+            yield None
+            return
+        async with on_disk(self.store, recording) as file:
+            yield file
 
     async def _recording(self, told: dict[str, Any], tries: int) -> str:
         """The file of the recording if the caller consented to one, for the first mail of a call.
@@ -253,7 +263,7 @@ def _attach(message: EmailMessage, recording: Path, most: int) -> None:
         message.add_attachment(recording.read_bytes(), "audio", kind, filename=f"recording{recording.suffix}")
 
 
-def _deliver(options: MailOptions, message: EmailMessage, recording: str) -> list[str]:
+def _deliver(options: MailOptions, message: EmailMessage, recording: Path | None) -> list[str]:
     """Hand a mail to the server; returns the recipients that it refuses. Raises errors of `smtplib` and `OSError`."""
     context = ssl.create_default_context(cafile=options.ca or None)
     if options.tls == "tls":
@@ -274,5 +284,5 @@ def _deliver(options: MailOptions, message: EmailMessage, recording: str) -> lis
             room = (
                 (int(limit) - REST) * 18 // 25 if limit.isdigit() and int(limit) else LARGEST
             )  # base64 with line ends
-            _attach(message, Path(recording), min(LARGEST, room))
+            _attach(message, recording, min(LARGEST, room))
         return list(server.send_message(message))

@@ -290,5 +290,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     "oidc.issuer": _fail("the address is an alias, or has a / too many or too few", "[web.oidc] issuer = exactly the issuer that its document names"),
     "oidc.unsuited": _fail("the provider lacks what a safe sign-in needs, or its document leads to addresses that are not used", "there: a client with authorization code, PKCE (S256) and ID tokens signed by RS256, ES256 or PS256"),
     "oidc.keys": _fail("the provider signs ID tokens by a shared secret or another method", "there: ID tokens signed by RS256, ES256 or PS256"),
+    # Object storage
+    "storage.unusable": _fail("a wrong bucket, region, endpoint or key, or the key may not do this", "[storage] url, endpoint, region and keys; the key needs s3:GetObject, PutObject, DeleteObject, ListBucket and the rights of multipart uploads"),
 }  # fmt: skip
 """By finding id."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from sipgw.config.config import GatewayConfig
 from sipgw.config.masking import secrets_of
 from sipgw.sip.tls import TlsOptions
-from sipgw.tools.doctor import kept_calls, machine, providers, signing_in, trunk
+from sipgw.tools.doctor import kept_calls, machine, providers, signing_in, storing, trunk
 from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, masked
 
@@ -66,6 +66,8 @@ async def _examined(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncI
 async def _services(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncIterator[Finding]:
     if config.web.oidc.issuer:
         yield await signing_in.examine(config.web.oidc)
+    if config.storage.url:
+        yield await storing.examine(config.storage)
     if wanted.providers:
         async for finding in providers.examine(config):
             yield finding

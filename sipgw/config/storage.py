@@ -1,0 +1,67 @@
+"""Options of the object storage for files of calls."""
+
+import re
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from annotated_types import Interval
+
+_URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9!_.*'()/-]{0,200}))?")
+
+
+@dataclass(frozen=True)
+class StorageOptions:
+    """Object storage for recordings, captures and bundles: Amazon S3, or a server with its interface."""
+
+    url: str = ""
+    """Bucket and prefix: ``s3://my-bucket/sipgw``. Empty: files stay on the disk of the gateway."""
+    endpoint: str = ""
+    """The server, if it is not Amazon's: ``https://minio.example.com:9000``."""
+    region: str = ""
+    """The region of the bucket; empty: that of the environment (``AWS_REGION``), or ``us-east-1``."""
+    access_key: str = field(default="", repr=False)
+    """Empty: the credentials of the environment, of ``~/.aws``, or of the machine's role are used."""
+    secret_key: str = field(default="", repr=False)
+    """The secret of `access_key`."""
+    encryption: Literal["", "AES256", "aws:kms"] = ""
+    """Encryption at rest that each upload asks for; empty: that of the bucket."""
+    kms_key: str = ""
+    """The key of `aws:kms`; empty: the default key of the account."""
+    local: Literal["remove", "keep"] = "remove"
+    """Whether the file stays on the gateway's disk after its upload."""
+    link_life: Annotated[float, Interval(ge=10, le=3600)] = 300.0
+    """Seconds for which a link to a recording can be used."""
+
+    def __post_init__(self) -> None:
+        if not self.url:
+            return
+        if not _URL.fullmatch(self.url):
+            raise ValueError(f"url: {self.url!r} is not like s3://bucket/prefix")
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError("access_key and secret_key belong together")
+        if self.kms_key and self.encryption != "aws:kms":
+            raise ValueError('kms_key needs encryption = "aws:kms"')
+        if self.endpoint:
+            parts = urlsplit(self.endpoint)
+            if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/") or parts.username:
+                raise ValueError(f"endpoint: {self.endpoint!r} is not like https://minio.example.com:9000")
+        if find_spec("boto3") is None:
+            raise ValueError("object storage needs boto3: pip install 'sipgw[s3]'")
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of `url`."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of `url`; it ends with a slash unless it is empty."""
+        path = urlsplit(self.url).path.strip("/")
+        return f"{path}/" if path else ""
+
+    @property
+    def origin(self) -> str:
+        """Where links lead, for the Content-Security-Policy of pages."""
+        return self.endpoint.rstrip("/") if self.endpoint else "https://*.amazonaws.com"

@@ -1,0 +1,160 @@
+"""A bucket of Amazon S3, or of a server with its interface.
+
+boto3 makes the requests, with repeated tries and uploads in parts. It blocks, so a pool of threads runs all of it. Each
+request has a time limit.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.pool import Pool
+from sipgw.config.storage import StorageOptions
+
+STORAGE = Pool("object storage", workers=6, waiting=256)
+PART = 8 << 20
+"""Bytes of a part; longer files are uploaded in parts."""
+CONNECT, READ = 10.0, 60.0
+"""Time limits in seconds: for a connection, and until the server sends or takes something."""
+TRIES = 3
+"""Tries of a request until its error is raised."""
+AT_ONCE = 1000
+"""Objects that one request deletes at most (S3 API, DeleteObjects)."""
+
+
+class ObjectError(Exception):
+    """The storage did not do its part; the message says why, without secrets."""
+
+
+class ObjectStore:
+    """The bucket of the options."""
+
+    def __init__(self, options: StorageOptions) -> None:
+        self.options = options
+        self.uploading = set[str]()
+        """The paths of the files that this process uploads: nothing else may delete their objects meanwhile."""
+        self._made: Any = None
+        self._making = threading.Lock()
+
+    async def put(self, key: str, path: Path, *, again: bool = False) -> None:
+        """Upload a file; `again` if an earlier upload may have left parts. Raises `ObjectError`, and OSError if the
+        file cannot be read.
+        """
+        await STORAGE.run(self._put, key, path, again)
+
+    async def fetch(self, key: str, path: Path) -> None:
+        """Download an object into a file. Raises `ObjectError`, OSError."""
+        await STORAGE.run(self._fetch, key, path)
+
+    async def delete(self, keys: Sequence[str], begun: Sequence[str] = ()) -> dict[str, str]:
+        """Delete objects, and the parts of uploads that were only `begun`. Returns for each object that may still be
+        there the reason.
+        """
+        return await STORAGE.run(self._delete, keys, begun)
+
+    async def link(self, key: str, name: str = "") -> str:
+        """A URL by which a browser gets the object for a while; with a `name` the browser saves it as a file. Raises
+        `ObjectError`.
+        """
+        return await STORAGE.run(self._link, key, name)
+
+    async def check(self) -> None:
+        """Raises `ObjectError` if the bucket is not there, or may not be used."""
+        await STORAGE.run(self._check)
+
+    def _client(self) -> Any:
+        """The client, which takes a third of a second to make; all threads may use it."""
+        with self._making:
+            if self._made is None:
+                self._made = _client(self.options)
+        return self._made
+
+    def _put(self, key: str, path: Path, again: bool) -> None:
+        size, options = path.stat().st_size, self.options
+        wanted = {"ServerSideEncryption": options.encryption, "SSEKMSKeyId": options.kms_key}
+        extra = {name: value for name, value in wanted.items() if value}
+        with _errors():
+            from boto3.s3.transfer import TransferConfig
+
+            if again:
+                self._abort(key)
+            parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=False)
+            self._client().upload_file(str(path), options.bucket, key, ExtraArgs=extra, Config=parts)
+            there = self._client().head_object(Bucket=options.bucket, Key=key)["ContentLength"]
+        if there != size:
+            raise ObjectError(f"the object has {there} bytes, the file {size}")
+
+    def _fetch(self, key: str, path: Path) -> None:
+        with _errors():
+            self._client().download_file(self.options.bucket, key, str(path))
+
+    def _check(self) -> None:
+        with _errors():
+            self._client().head_bucket(Bucket=self.options.bucket)
+
+    def _abort(self, key: str) -> None:
+        """Delete the parts that a killed process uploaded."""
+        bucket = self.options.bucket
+        for one in self._client().list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", ()):
+            if one["Key"] == key:
+                self._client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=one["UploadId"])
+
+    def _delete(self, keys: Sequence[str], begun: Sequence[str]) -> dict[str, str]:
+        left = dict[str, str]()
+        for at in range(0, len(keys), AT_ONCE):
+            some = keys[at : at + AT_ONCE]
+            try:
+                with _errors():
+                    for key in set(some) & set(begun):
+                        self._abort(key)
+                    objects = {"Objects": [{"Key": key} for key in some], "Quiet": True}
+                    answer = self._client().delete_objects(Bucket=self.options.bucket, Delete=objects)
+                left |= {one["Key"]: str(one.get("Code", "refused")) for one in answer.get("Errors", ())}
+            except ObjectError as error:
+                left |= dict.fromkeys(some, str(error))
+        return left
+
+    def _link(self, key: str, name: str) -> str:
+        wanted = {"Bucket": self.options.bucket, "Key": key}
+        if name:
+            wanted["ResponseContentDisposition"] = f'attachment; filename="{name}"'
+        with _errors():
+            life = round(self.options.link_life)
+            return str(self._client().generate_presigned_url("get_object", Params=wanted, ExpiresIn=life))
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """Turn the errors of boto3 into `ObjectError`."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        raise ObjectError(f"{told.get('Code', 'refused')}: {told.get('Message', '')}"[:200]) from None
+    except (Boto3Error, BotoCoreError) as error:
+        raise ObjectError(str(error)[:200]) from None
+
+
+def _client(options: StorageOptions) -> Any:
+    with _errors():
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.session.Session(
+            aws_access_key_id=options.access_key or None,
+            aws_secret_access_key=options.secret_key or None,
+            region_name=options.region or None,
+        )
+        limits = Config(
+            connect_timeout=CONNECT, read_timeout=READ, retries={"mode": "standard", "max_attempts": TRIES},
+            signature_version="s3v4", s3={"addressing_style": "path"} if options.endpoint else {},
+            # Servers beside Amazon's need not know the newer checksums.
+            request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        )  # fmt: skip
+        region = session.region_name or "us-east-1"
+        return session.client("s3", endpoint_url=options.endpoint or None, region_name=region, config=limits)

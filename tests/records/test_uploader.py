@@ -1,0 +1,250 @@
+"""Files of calls go to object storage, are played from there, and are deleted there with their rows."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from sipgw.config.records import StoreOptions
+from sipgw.config.storage import StorageOptions
+from sipgw.records.artifacts import artifact as artifacts
+from sipgw.records.artifacts.call_files import object_of, on_disk
+from sipgw.records.artifacts.uploader import Uploader
+from sipgw.records.artifacts.work import ArtifactWorker
+from sipgw.records.store import object_store
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
+from sipgw.records.store.object_store import PART, ObjectError, ObjectStore
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ArtifactRecord
+from tests.cdr_events import artifact
+from tests.records.bucket import client, keys, options, server
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(url: str) -> Iterator[str]:
+    """An empty bucket "calls"."""
+    client(url).create_bucket(Bucket="calls")
+    yield url
+    for key in keys(url):
+        client(url).delete_object(Bucket="calls", Key=key)
+    client(url).delete_bucket(Bucket="calls")
+
+
+def store_of(folder: Path, storage: StorageOptions) -> Store:
+    return Store(StoreOptions(str(folder / "x.db")), storage)
+
+
+async def add(store: Store, path: Path, **more: object) -> None:
+    async with store.write() as session:
+        session.add(artifact("a@1", str(path), **more))  # type: ignore[arg-type]
+
+
+async def row_of(store: Store, path: Path) -> ArtifactRecord | None:
+    async with store.read() as session:
+        return await session.scalar(select(ArtifactRecord).where(ArtifactRecord.path == str(path)))
+
+
+async def upload(store: Store, now: datetime = NOW) -> int:
+    assert store.objects
+    return await Uploader(store, store.objects).upload(now)
+
+
+@pytest.mark.parametrize("size", [100, PART * 2 + 17])
+def test_a_finished_recording_is_uploaded_and_leaves_the_disk(tmp_path: Path, bucket: str, size: int) -> None:
+    path, content = tmp_path / "call.wav", bytes(range(256)) * (size // 256 + 1)
+
+    async def run() -> None:
+        path.write_bytes(content)
+        async with store_of(tmp_path, options(bucket, encryption="AES256")) as store:
+            await add(store, path)
+            assert await upload(store) == 1
+            assert not path.exists()
+            row = await row_of(store, path)
+            assert row and row.place == ArtifactPlace.OBJECT and keys(bucket) == [row.object]
+            assert row.object.startswith(f"gateway/recording/{row.created:%Y/%m/%d}/")
+            told = client(bucket).head_object(Bucket="calls", Key=row.object)
+            assert told["ServerSideEncryption"] == "AES256"
+            assert await object_of(store, path) == row.object
+            async with on_disk(store, path) as copy:
+                assert copy.read_bytes() == content
+            assert not copy.exists()
+            assert await upload(store) == 0, "it is not uploaded twice"
+
+    asyncio.run(run())
+
+
+def test_what_changes_still_stays_on_the_disk(tmp_path: Path, bucket: str) -> None:
+    async def run() -> None:
+        async with store_of(tmp_path, options(bucket)) as store:
+            for state in ArtifactState:
+                path = tmp_path / f"{state}.wav"
+                path.write_bytes(b"sound")
+                await add(store, path, state=state.value)
+            ends = tmp_path / "ends.wav"
+            ends.write_bytes(b"sound")
+            await add(store, ends, next_try=NOW + timedelta(seconds=3))
+            await add(store, tmp_path / "words.json.gz", kind=ArtifactKind.TIMELINE)
+            assert await upload(store) == 2
+            there = sorted(one.name for one in tmp_path.glob("*.wav"))
+            assert there == ["deleted.wav", "ends.wav", "to delete.wav", "to redact.wav", "writing.wav"]
+            assert await upload(store, NOW + timedelta(seconds=5)) == 1 and not ends.exists()
+
+    asyncio.run(run())
+
+
+def test_the_file_may_stay_as_well(tmp_path: Path, bucket: str) -> None:
+    path = tmp_path / "call.wav"
+
+    async def run() -> None:
+        path.write_bytes(b"sound")
+        async with store_of(tmp_path, options(bucket, local="keep")) as store:
+            await add(store, path)
+            assert (await upload(store), await upload(store)) == (1, 0)
+            assert path.exists() and len(keys(bucket)) == 1
+            assert await object_of(store, path) == "", "it is read from the disk"
+
+    asyncio.run(run())
+
+
+def test_retention_deletes_the_object_and_says_so_if_it_cannot(tmp_path: Path, bucket: str) -> None:
+    path = tmp_path / "call.wav"
+
+    async def run() -> None:
+        path.write_bytes(b"sound")
+        async with store_of(tmp_path, options(bucket)) as store:
+            await add(store, path)
+            await upload(store)
+            async with store.write() as session:
+                await artifacts.delete(session, NOW, ArtifactRecord.call == "a@1")
+            async with store_of(tmp_path, StorageOptions()) as elsewhere:
+                await ArtifactWorker(elsewhere).work(NOW)
+            row = await row_of(store, path)
+            assert row and "[storage] is not configured" in row.problem and keys(bucket)
+            await ArtifactWorker(store).work(NOW, again=True)
+            assert await row_of(store, path) is None and keys(bucket) == []
+
+    asyncio.run(run())
+
+
+def test_an_absent_bucket_loses_nothing_and_is_tried_again(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "call.wav"
+
+    async def run() -> None:
+        path.write_bytes(b"sound")
+        async with store_of(tmp_path, options(url, "absent")) as store:
+            await add(store, path)
+            assert await upload(store) == 0
+            row = await row_of(store, path)
+            assert row and row.attempts == 1 and "NoSuchBucket" in row.problem and path.exists()
+            assert await upload(store, NOW + timedelta(seconds=30)) == 0, "not before its time"
+            assert (await row_of(store, path)).attempts == 1  # type: ignore[union-attr]
+            client(url).create_bucket(Bucket="absent")
+            assert await upload(store, NOW + timedelta(seconds=61)) == 1
+
+    asyncio.run(run())
+
+
+def test_a_kill_in_the_middle_of_an_upload_leaves_no_parts(tmp_path: Path, bucket: str) -> None:
+    path = tmp_path / "call.wav"
+    begun = client(bucket).create_multipart_upload(Bucket="calls", Key="gateway/recording/x")
+    client(bucket).upload_part(
+        Bucket="calls", Key="gateway/recording/x", UploadId=begun["UploadId"], PartNumber=1, Body=b"half of it"
+    )
+
+    async def run(*, delete: bool) -> None:
+        path.write_bytes(b"sound")
+        async with store_of(tmp_path, options(bucket)) as store:
+            await add(store, path, place=ArtifactPlace.BEGUN.value, object="gateway/recording/x")
+            if delete:
+                async with store.write() as session:
+                    await artifacts.delete(session, NOW, ArtifactRecord.call == "a@1")
+                await ArtifactWorker(store).work(NOW)
+            else:
+                await upload(store)
+            assert not path.exists()
+            assert "Uploads" not in client(bucket).list_multipart_uploads(Bucket="calls")
+            assert keys(bucket) == ([] if delete else ["gateway/recording/x"])
+
+    asyncio.run(run(delete=True))
+    asyncio.run(run(delete=False))
+
+
+def test_a_file_that_is_deleted_during_its_upload_leaves_no_object(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another process, which does not know of the upload."""
+    path = tmp_path / "call.wav"
+
+    async def run() -> None:
+        path.write_bytes(b"sound")
+        async with store_of(tmp_path, options(bucket)) as store, store_of(tmp_path, options(bucket)) as other:
+            await add(store, path)
+            put = ObjectStore.put
+
+            async def putting(self: ObjectStore, key: str, file: Path, *, again: bool = False) -> None:
+                await put(self, key, file, again=again)
+                async with other.write() as session:
+                    await artifacts.delete(session, NOW, ArtifactRecord.call == "a@1")
+                await ArtifactWorker(store).work(NOW)
+                assert path.exists(), "this process knows of it, and waits"
+                await ArtifactWorker(other).work(NOW)
+                await put(self, key, Path(__file__))  # the upload ends behind the deletion
+
+            monkeypatch.setattr(ObjectStore, "put", putting)
+            await upload(store)
+            assert keys(bucket) == [] and await row_of(store, path) is None
+
+    asyncio.run(run())
+
+
+def test_a_link_gives_the_recording_in_parts_and_ends(tmp_path: Path, bucket: str) -> None:
+    path = tmp_path / "call.wav"
+
+    async def run() -> None:
+        path.write_bytes(b"RIFF and more")
+        async with store_of(tmp_path, options(bucket, link_life=60)) as store:
+            await add(store, path)
+            await upload(store)
+            assert store.objects
+            link = await store.objects.link(await object_of(store, path), "call.wav")
+            assert "very-secret" not in link and "X-Amz-Expires=60" in link
+            async with httpx.AsyncClient() as browser:
+                part = await browser.get(link, headers={"Range": "bytes=0-3"})
+            assert (part.status_code, part.content) == (206, b"RIFF")
+            assert part.headers["content-disposition"] == 'attachment; filename="call.wav"'
+
+    asyncio.run(run())
+
+
+def test_errors_tell_the_cause_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "TRIES", 1)
+    there = ObjectStore(options("http://127.0.0.1:9", "calls"))
+    with pytest.raises(ObjectError, match="Could not connect") as told:
+        asyncio.run(there.fetch("x", tmp_path / "x"))
+    assert "very-secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"url": "https://calls"}, "is not like s3://bucket/prefix"),
+        ({"url": "s3://calls", "access_key": "x"}, "belong together"),
+        ({"url": "s3://calls", "kms_key": "x"}, "kms_key needs"),
+        ({"url": "s3://calls", "endpoint": "minio:9000"}, "is not like https"),
+    ],
+)
+def test_wrong_options_say_why(wrong: dict[str, str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        StorageOptions(**wrong)  # type: ignore[arg-type]
