@@ -30,8 +30,7 @@ class TurnMachine(Transitions):
     def restarted(self, now: float) -> "TurnMachine":
         """The same at the beginning of the call."""
         anew = TurnMachine(self.options, now, ends_turns=self.endpointing.ends_turns)
-        anew.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
-        anew.endpointing.numerals = self.endpointing.numerals
+        anew.endpointing.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
         return anew
 
     # What comes in
@@ -82,7 +81,7 @@ class TurnMachine(Transitions):
         words = self._log.dated(words)
         if not words_of(words.text):
             if words.final:
-                self._log.hear(words, now, self.endpointing.numerals)
+                self._log.hear(words, now, self.lexicon.numerals)
             return self._nothing(now) if words.final and not words.others else ()
         known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
@@ -333,7 +332,7 @@ class TurnMachine(Transitions):
 
     def _heard(self, words: Words, now: float) -> str:
         """What of the recogniser's turn is not answered, and no echo."""
-        self._log.hear(words, now, self.endpointing.numerals)
+        self._log.hear(words, now, self.lexicon.numerals)
         return self._log.leave_out(lambda echo, text, unanswered: self._is_echo(echo, text, unanswered, now))
 
     def _learn(self, now: float) -> None:

@@ -8,6 +8,7 @@ from agent.turn_taking.endpointing import Endpointing
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.judging import Scene, Verdict, repeats
 from agent.turn_taking.keys import Keypad
+from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import (
     DECODED_AFTER,
@@ -17,7 +18,6 @@ from agent.turn_taking.parties import (
     WORD,
     WORDLESS,
     Answered,
-    Lexicon,
     Silence,
     Statement,
     Voice,
@@ -48,7 +48,6 @@ class Situation:
         self.options = options
         self.state = State.LISTENING
         self.endpointing = Endpointing(options, ends_turns)
-        self.lexicon = Lexicon()
         self._entered = now
         self._voice = Voice()
         self._log = WordLog()
@@ -57,6 +56,11 @@ class Situation:
         self._keys = Keypad(options.max_digits)
         self._turn = Answered()
         self._ends_at = now + options.max_duration
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The small words of the languages that the caller may speak."""
+        return self.endpointing.lexicon
 
     @property
     def said(self) -> str:
@@ -218,8 +222,7 @@ class Situation:
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
         scene = self._scene(agent.said, words.last_began(len(new.split())), words.ended, now)
-        lexicon, numerals = self.lexicon, self.endpointing.numerals
-        return judging.judge(new, scene, lexicon.fillers, lexicon.nods, numerals, final=words.final)
+        return judging.judge(new, scene, self.lexicon, final=words.final, eager=words.eager)
 
     def _is_echo(self, echo: Echo, text: str, unanswered: str, now: float) -> bool:
         """Whether words that were taken for an echo still are one, now that more is known of the voice, of the line and

@@ -384,7 +384,7 @@ def test_keys_are_bounded() -> None:
 
 
 def test_the_end_of_what_the_agent_said_is_no_end_of_a_turn_that_has_begun_since() -> None:
-    subject = greeted()
+    subject = greeted(ends_turns=False)
     begins(subject, 2.0)
     assert Action.ANSWER not in actions(final(subject, "I have a", 2.7)), "the voice is on"
     assert subject.state in (State.HEARING, State.DECIDING)
