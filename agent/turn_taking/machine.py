@@ -296,6 +296,8 @@ class TurnMachine(Transitions):
         if event is Event.BACK:
             self.transfer(now, rings=False)
             return ()
+        if event is Event.LOST:
+            return self._wordless(now)
         if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
             return self._handle(event, now, self._evidence(event.value, now))
         evidence = self._evidence("", now, text=self._log.text)
@@ -319,14 +321,24 @@ class TurnMachine(Transitions):
             silence.free_until, silence.wished = now + self.options.wait_limit, False
         return self._handle(Event.LOST if endless else Event.SILENCE, now, self._evidence("asked", now))
 
-    def _unheard(self, now: float) -> Decisions:
+    def _wordless(self, now: float) -> Decisions:
+        """A certain voice in a reply has lasted too long: words that were too few to tell were an interruption; without
+        any the caller is told that they are not heard, and the reply does not go on over them."""
+        if self._log.text:
+            return self._handle(Event.WORDS, now, self._evidence("heard", now, because="the voice goes on"))
+        self._voice.drop(now)
+        decisions = self._unheard(now, Event.LOST)
+        self._agent.broke = None  # that it was cut off has been told
+        return decisions
+
+    def _unheard(self, now: float, at_least: Event = Event.UNHEARD) -> Decisions:
         silence, evidence = self._silence, self._evidence("unheard", now)
         self._voice.settle()
         silence.unheard += 1
         silence.deaf += 1
         if silence.is_deaf:
             return (Decision(Action.GIVE_UP, evidence),)
-        return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else Event.UNHEARD, now, evidence)
+        return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else at_least, now, evidence)
 
     # Judgement
 

@@ -29,8 +29,8 @@ SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
 SHORT_CONFIRM = 0.4
 """Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree."""
-LONGEST_PAUSE = 8.0
-"""Seconds that the agent stays silent for a certain voice, if its words would have been reported by then."""
+LONGEST_PAUSE = 10.0
+"""Seconds of a certain voice in a reply after which its words would have been reported: they are not recognised."""
 HANGOVER = 0.3
 """Seconds by which the end of a voice is noticed late."""
 LAG = 0.3
@@ -199,10 +199,16 @@ class Situation:
 
     @property
     def pause_limit(self) -> float:
-        """Seconds that the agent stays silent for a voice that does not end."""
-        since, at_once = self._voice.since, self.endpointing.ends_turns or self._silence.early
-        longest = LONGEST_PAUSE if at_once else ENDLESS
-        return longest if since is None else min(longest, self._awaited(since) - max(since, self._log.last_at))
+        """Seconds that the agent stays silent for a voice that does not end, and is not certainly the caller's."""
+        since = self._voice.since
+        return ENDLESS if since is None else self._awaited(since) - max(since, self._log.last_at)
+
+    @property
+    def wordless_limit(self) -> float:
+        """Seconds of a certain voice in a reply that bring no words; the agent never goes on over it."""
+        if not self._voice.certainly_on:
+            return inf
+        return LONGEST_PAUSE if self.endpointing.ends_turns or self._silence.early else ENDLESS
 
     @property
     def key_pause(self) -> float:

@@ -128,7 +128,10 @@ def test_d4_a_long_interruption_without_words_is_not_talked_over() -> None:
         (0.5, "ends turns", OPTIONS.confirm_limit),
     ],
 )
-def test_a_voice_without_end_is_a_background(probability: float, recogniser: str, until: float) -> None:
+def test_a_voice_without_words_is_talked_over_only_if_it_is_not_certain(
+    probability: float, recogniser: str, until: float
+) -> None:
+    """Else the caller is told that they can hardly be heard."""
     subject = greeted(ends_turns=recogniser == "ends turns")
     if recogniser == "reports words at once":
         interim(subject, "Where is", 2.0)
@@ -136,7 +139,31 @@ def test_a_voice_without_end_is_a_background(probability: float, recogniser: str
     wait(subject, 6.0)
     subject.says(STATEMENT, "", 6.0)
     subject.sound(voice(Kind.VOICE_STARTED, 8.0, probability), 8.0)
-    assert [(at, action) for at, action, _, _ in wait(subject, 40.0)] == [(8.0 + until, Action.RESUME)]
+    acts = [Action.RESUME] if probability < 0.9 else [Action.CUT, Action.HARDLY]
+    assert [(at, action) for at, action, _, _ in wait(subject, 8.0 + until)] == [(8.0 + until, act) for act in acts]
+    assert actions(final(subject, "", 8.1 + until)) == (), "and is not asked again"
+
+
+def test_a_certain_voice_behind_words_that_are_too_few_to_tell_is_an_interruption() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert interim(subject, "Okay so", 1.6) == ()
+    assert [(at, action) for at, action, _, _ in wait(subject, 20.0)] == [(1.6 + LONGEST_PAUSE, Action.CUT)]
+    assert subject.state is State.HEARING
+    ends(subject, 20.0)
+    assert answered(final(subject, "Okay so I moved.", 20.5)) == ["Okay so I moved."]
+
+
+def test_a_recogniser_that_reports_nothing_of_long_voices_has_failed() -> None:
+    subject = speaking()
+    told = []
+    for at in (1.0, 31.0, 61.0):
+        begins(subject, at)
+        told += [action for _, action, _, _ in wait(subject, at + LONGEST_PAUSE + 0.1)]
+        ends(subject, at + LONGEST_PAUSE + 1.0)
+        subject.says(STATEMENT, "", at + 20.0)
+    assert told.count(Action.HARDLY) == 2
+    assert told[-1] is Action.GIVE_UP
 
 
 def test_a_voice_that_becomes_certain_is_not_talked_over() -> None:
