@@ -12,6 +12,7 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim
+from tests.bench.turns.compose import ACKNOWLEDGEMENTS
 
 
 def speaking(language: str) -> TurnMachine:
@@ -70,14 +71,6 @@ def test_a_short_question_into_a_statement_is_kept_for_the_next_turn() -> None:
     assert answered(final(subject, "Hallo?", 12.0)) == ["Das geht? Hallo?"]
 
 
-COMMON = (
-    "okay, I see", "I see, thank you", "Okay, got it.", "Got it, thanks", "yeah I know", "that makes sense",
-    "yeah that's true", "I see, okay", "Yes I understand", "oh that's great", "okay, thank you so much",
-    "right, I got it", "yeah, that's right", "I understand, thank you", "sure, no problem", "oh okay, that makes sense",
-    "okay, sounds good, thanks", "mm-hmm, I see", "yes, of course, thank you", "all right, very good",
-    "oh I see, that's nice", "wow, that's really cool", "okay okay, I got it", "good to know, thanks",
-    "yeah yeah, I know that",
-)  # fmt: skip
 OTHERS = (
     ("es", "vale, entiendo, gracias"), ("es", "sí, ya lo sé"), ("fr", "d'accord, je vois"), ("fr", "oui, j'ai compris"),
     ("de", "ja, verstehe, danke"), ("de", "ach so, alles klar"), ("pt", "tá bom, entendi, obrigado"),
@@ -85,7 +78,7 @@ OTHERS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("language", "text"), [*(("en", text) for text in COMMON), *OTHERS])
+@pytest.mark.parametrize(("language", "text"), [*(("en", text) for text in ACKNOWLEDGEMENTS), *OTHERS])
 def test_what_listeners_say_most_lets_the_reply_go_on(language: str, text: str) -> None:
     """Word by word, as a recogniser reports it while the agent has paused, and nothing of it is kept for a turn."""
     subject = speaking(language)
