@@ -16,6 +16,8 @@ from agent.turn_taking.words import SENTENCE_ENDS
 
 WHOLE = 0.3
 """Seconds of silence behind an answer that is known to be whole."""
+COUNTED = 0.7
+"""Behind as many digits or letters as were asked for, of a recogniser that would wait for more of them for seconds."""
 UNPUNCTUATED = 0.7
 """Behind words of a recogniser that has not punctuated anything yet."""
 UNFINISHED = 1.6
@@ -98,6 +100,8 @@ class Endpointing:
         state, told = progress(wanted, text, self.lexicon)
         if self.ends_turns and not ended and not others:
             longest = min(self.options.max_endpointing_delay, self.longest_silence + LATE)
+            if state is Progress.WHOLE and self.expected.length:
+                return max(min(COUNTED, longest), self.pause), told, "the answer is whole"
             whole = text.rstrip().endswith(SENTENCE_ENDS) and not text.rstrip().endswith(GOES_ON)
             unknown = not self.trusted and self.longest_silence == inf  # it may never end one
             overdue = (whole or unknown) and state is not Progress.PART

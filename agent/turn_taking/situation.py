@@ -201,7 +201,7 @@ class Situation:
     def pause_limit(self) -> float:
         """Seconds that the agent stays silent for a voice that does not end, and is not certainly the caller's."""
         since = self._voice.since
-        return ENDLESS if since is None else self._awaited(since) - max(since, self._log.last_at)
+        return inf if since is None else self._awaited(since) - max(since, self._log.last_at)
 
     @property
     def wordless_limit(self) -> float:

@@ -237,7 +237,7 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.SPEAKING: (Limit(E.VOICE, Since.TAIL, 0.0), Limit(E.OVERDUE, Since.ENTERED, 180.0)),
     S.PAUSED: (
         Limit(E.UNCONFIRMED, Since.SILENCE, "confirm_after"),
-        Limit(E.UNCONFIRMED, Since.ENTERED, "pause_limit"),
+        Limit(E.UNCONFIRMED, Since.VOICE, "pause_limit"),
         Limit(E.LOST, Since.VOICE, "wordless_limit"),
     ),
     S.HOLDING: (Limit(E.UNHEARD, Since.SILENCE, "unheard_after"), Limit(E.SILENCE, Since.SILENCE, "grace")),

@@ -6,7 +6,7 @@ import pytest
 
 from agent.floor import lexicon_of
 from agent.phrases import phrases_of
-from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
+from agent.turn_taking.endpointing import COUNTED, OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
 from tests.agent.turn_taking.calling import LEXICON, answered, begins, ends, final, interim, machine, wait
@@ -222,6 +222,18 @@ def test_a_dictation_is_not_whole_before_its_last_group() -> None:
     said = "four one five dash five five five dash zero one"
     assert delay(said, expected=TEN, lexicon=LEXICON) == PARTS
     assert delay(f"{said} two three", expected=TEN, lexicon=LEXICON) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("expected", "seconds"), [(TEN, COUNTED), (Expected(Kind.DIGITS), OPTIONS.max_endpointing_delay)]
+)
+def test_a_recogniser_that_ends_turns_is_not_waited_for_once_all_digits_are_there(expected, seconds: float) -> None:
+    """A Flux-like one ends no dictation by itself before its limit of 5 s."""
+    said = "four one five nine two six five three five eight"
+    assert delay(said, ends_turns=True, ended=False, trusted=True, expected=expected, lexicon=LEXICON) == seconds
+    nine = said.rsplit(maxsplit=1)[0]
+    owed = delay(nine, ends_turns=True, ended=False, trusted=True, expected=expected, lexicon=LEXICON)
+    assert owed == OPTIONS.max_endpointing_delay
 
 
 @pytest.mark.parametrize("text", ["yes", "No.", "no, thank you", "yes please", "absolutely", "um, sure"])

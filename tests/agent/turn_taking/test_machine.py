@@ -378,7 +378,7 @@ def test_the_end_of_what_is_answered_is_noticed_late(goes_on: bool, paused: list
     assert subject.says("It is here.", "", 3.1) == ()
     if not goes_on:
         ends(subject, 2.9)
-    assert [action for _, action, _, _ in wait(subject, 4.0)] == paused
+    assert [action for _, action, _, _ in wait(subject, 3.9)] == paused
 
 
 # Keys

@@ -315,6 +315,7 @@ def never_over_a_certain_voice(call: Call) -> None:
     [("key", 0.02), ("announce", 0.02), ("final", 40.0), *[("voice", 40.0)] * 4, ("interim", 1.5)], False, None, "none"
 )
 @example([("final", 0.5), ("says", 0.5), ("voice", 6.0), ("noise", 6.0)], True, None, "none")
+@example([("final", 1.5), ("voice", 0.02), ("says", 0.5), ("final", 0.5)], False, Path.UNKNOWN, "none")
 def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(
     events, ends_turns: bool, path: Path | None, times: str
 ) -> None:

@@ -156,6 +156,25 @@ def dictations(bench: Bench) -> Figures:
     }
 
 
+def expected(bench: Bench) -> Figures:
+    """Ten digits or letters in groups, where the model calls `expect`, with the right length, none, or a wrong one."""
+    found: Figures = {}
+    for length, name in ((10, "of 10"), (0, "without a length"), (12, "of 12"), (6, "of 6")):
+        cut, late, count = 0, list[float](), 0
+        for pause in GROUPS:
+            for kind, known, question, number in _dictated(bench, pause):
+                clip = compose.dictated(f"{kind}{number}{pause}{bench.part}", known, (3, 3, 4), pause)
+                wanted = f"expect({'digits' if kind == 'digits' else 'spelling'}, {length})"
+                held = bench.call(asked(bench, clip, f"{question}|{wanted}"))
+                spoken = held.spoken[-1]
+                cut += any(measures.into(held, one) >= measures.TALKS for one in spoken.pauses)
+                late += [seconds for seconds in [measures.latency(held, spoken)] if seconds is not None]
+                count += 1
+        found[f"dictations after expect {name}: cut off %"] = share(cut, count)
+        found[f"dictations after expect {name}: reply latency p50 ms"] = 1000 * percentile(late, 0.5)
+    return found
+
+
 def _dictated(bench: Bench, pause: float) -> Iterator[tuple[str, list[Clip], str, int]]:
     for kind, count in (("digits", bench.many(4)), ("letters", bench.many(2))):
         speakers = characters(bench.part, kind)
@@ -353,6 +372,7 @@ def monologues(bench: Bench) -> Figures:
 SETS: dict[str, Callable[[Bench], Figures]] = {
     "turns": complete_turns,
     "dictation": dictations,
+    "expect": expected,
     "listening": listening_sounds,
     "interruption": interruptions,
     "monologue": monologues,

@@ -34,7 +34,7 @@ class Scripted:
         self.say(GREETING)
 
     def say(self, text: str) -> None:
-        for sentence in text.split("|"):
+        for sentence in (part for part in text.split("|") if "(" not in part):
             self.utterance += 1
             self.line.say(self.utterance, ulaw_of(clip_for(sentence)))
             self.line.finish(self.utterance)
