@@ -14,7 +14,7 @@ from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
-from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS
+from agent.turn_taking.situation import HANGOVER, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
 from agent.turn_taking.transitions import ASIDE_KEPT, KEPT_LETTERS, Transitions
 from agent.turn_taking.words import QUESTIONS, WordLog, Words, words_of
@@ -347,14 +347,6 @@ class TurnMachine(Transitions):
         self._log.hear(words, now, self.lexicon.numerals)
         return self._log.leave_out(lambda echo, text, unanswered: self._is_echo(echo, text, unanswered, now))
 
-    def _learn(self, now: float) -> None:
-        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
-        last, began = self._turn.silent_since, self._voice.began
-        began = began if began > last else now - LAG
-        heard = began > self._agent.since + HANGOVER
-        if self.state in (*THINKS, State.SPEAKING, State.PAUSED) and not (heard and self._turn.asks):
-            self.endpointing.went_on(began - last)
-
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
             return self._handle(Event.EAGER if words.eager else Event.WORDS, now, evidence)
@@ -375,10 +367,6 @@ class TurnMachine(Transitions):
             self._log.assent()
             return self._quiet(now, evidence)
         return self._handle(Event.ENDPOINT, now, evidence)
-
-    def _quiet(self, now: float, evidence: Evidence) -> Decisions:
-        """The turn has come to nothing; if the greeting was put off for it, it follows."""
-        return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)
 
     def _nothing(self, now: float) -> Decisions:
         """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good.
