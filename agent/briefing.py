@@ -115,7 +115,7 @@ def without_echo(heard: Sequence[tuple[str, float]], said: Sequence[tuple[str, f
 
 
 def _kind(word: str, phrases: Phrases) -> str:
-    kinds = {"yes": phrases.assent, "no": phrases.refusal, "digit": phrases.digits}
+    kinds = {"yes": phrases.assent, "no": phrases.refusal, "digit": phrases.digits | phrases.teens | phrases.tens}
     return "digit" if word.isdigit() else next((kind for kind, words in kinds.items() if word in words), word)
 
 

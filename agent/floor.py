@@ -10,15 +10,35 @@ from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
 from agent.stt import Transcript, Word
 from agent.turn_taking.decision import Decisions
+from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import Lexicon
 from agent.turn_taking.words import Words, words_of
 
 EVEN = 0.02
 """Seconds of sound in a piece where all are short."""
 UNSETTLED = 1.0
 """Seconds after a word in which it may turn out that it was not the caller's."""
+
+
+def lexicon_of(phrases: Phrases) -> Lexicon:
+    """The same words as turn-taking knows them."""
+
+    def spoken(*kinds: frozenset[str]) -> frozenset[str]:
+        return frozenset(" ".join(words_of(phrase)) for kind in kinds for phrase in kind)
+
+    return Lexicon(
+        fillers=phrases.backchannels,
+        greetings=phrases.greetings,
+        nods=spoken(phrases.assent, phrases.consent, phrases.courtesy, phrases.understanding),
+        little=spoken(phrases.little),
+        interrupts=phrases.interrupts,
+        answers=spoken(phrases.assent, phrases.consent, phrases.refusal),
+        courtesy=spoken(phrases.courtesy),
+        digits=phrases.digits,
+        teens=phrases.teens,
+        tens=phrases.tens,
+    )
 
 
 class Floor:
@@ -46,10 +66,7 @@ class Floor:
 
     def speak(self, phrases: Phrases) -> None:
         """The caller may speak the languages that these are of."""
-        agreeing = (*phrases.assent, *phrases.consent, *phrases.courtesy)
-        nods = frozenset(" ".join(words_of(phrase)) for phrase in agreeing)
-        self.turns.lexicon = Lexicon(phrases.backchannels, phrases.greetings, nods)
-        self.turns.endpointing.numerals = phrases.digits
+        self.turns.endpointing.lexicon = lexicon_of(phrases)
 
     def away(self, away: bool, now: float, *, taken: bool) -> Decisions:
         """The line is on hold, or no longer. While a person is waited for, it may be the recording that is back."""

@@ -27,6 +27,16 @@ class Phrases:
     """What says yes to "shall I do that?", beside `assent`; whole phrases of up to four words."""
     courtesy: frozenset[str] = frozenset()
     """What may stand beside a yes or a no and changes nothing; whole phrases."""
+    understanding: frozenset[str] = frozenset()
+    """What shows, beside `assent`, `consent` and `courtesy`, that the caller listens; words and whole phrases."""
+    little: frozenset[str] = frozenset()
+    """Words that say nothing by themselves beside those: "that" in "that makes sense"."""
+    interrupts: frozenset[str] = frozenset()
+    """Words that interrupt the agent although they are short."""
+    teens: frozenset[str] = frozenset()
+    """Words that are two digits."""
+    tens: frozenset[str] = frozenset()
+    """Words that are two digits, also together with the digit behind them."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -37,12 +47,17 @@ def _phrases(text: str) -> frozenset[str]:
     return frozenset(text.split(";"))
 
 
+def _joined(one: str, other: str) -> frozenset[str]:
+    """Every word that is one of the first and one of the others in one."""
+    return frozenset(first + second for first in one.split() for second in other.split())
+
+
 PHRASES = {
     "en": Phrases(
         _words("hello hey hi"),
         _words("ah aha eh er hm hmm huh mhm mm mmhmm mmm oh uh uhhuh um"),
         _words("alright great ok okay right sure yeah yep yes"),
-        _words("zero oh one two three four five six seven eight nine ten double triple dash dot underscore slash"),
+        _words("zero oh one two three four five six seven eight nine double triple dash dot hyphen underscore slash"),
         _words("no nope not never cant dont later busy wont"),
         _phrases("go ahead;put them through;put her through;put him through;connect me;connect us;ill take it"),
         _phrases("absolutely;certainly;confirm;confirmed;correct;definitely;do it")
@@ -52,6 +67,17 @@ PHRASES = {
         | _phrases("sounds great;that would be great;yup;yea;ya;for sure;fine;good;perfect;go for it")
         | _phrases("you got it;i agree;i confirm;i do;please go ahead;yes it is;it is"),
         _phrases("please;thanks;thank you;thanks a lot;thank you very much;sir;maam;so much"),
+        _words("see know got gotcha understand understood sense true cool nice wow interesting wonderful awesome")
+        | _words("excellent lovely brilliant amazing agreed noted totally really thank cheers appreciate believe glad")
+        | _phrases("no problem;no worries;no kidding;no doubt;fair enough;good to know;go on;im with you;about right")
+        | _phrases("how nice;how lovely;how interesting;what you mean;i hear you;works for me;not bad;my god"),
+        _words("i im ive you we it its that thats this the a an all so very much too well and just makes make sounds")
+        | _words("sound then lot") | _phrases("that is;this is;to me"),
+        _words("stop wait no nope cancel hold hang what why how sorry but help hello"),
+        _words("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
+        | _joined("twenty thirty forty fifty sixty seventy eighty ninety",
+                  "one two three four five six seven eight nine"),
+        _words("twenty thirty forty fifty sixty seventy eighty ninety"),
     ),
     "es": Phrases(
         _words("hola buenas"),
@@ -65,6 +91,14 @@ PHRASES = {
         | _phrases("está bien;esta bien;me parece bien;perfecto;suena bien;así está bien;claro;eso")
         | _phrases("sí señor;sí señora;estoy de acuerdo;sí quiero"),
         _phrases("por favor;gracias;muchas gracias;señor;señora;señorita"),
+        _words("entiendo entendido comprendo veo sé genial estupendo fantástico interesante cierto verdad seguro")
+        | _phrases("qué bien;qué bueno;ya veo;ya lo sé;tiene sentido;no hay problema;sin problema;cómo no;es verdad")
+        | _phrases("es cierto"),
+        _words("lo eso muy pues entonces todo la el me bien mucho muchas"),
+        _words("stop no alto para espera pero cómo perdón hola"),
+        _words("diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve veintiuno veintidós")
+        | _words("veintitrés veintiséis") | _joined("veinti", "cuatro cinco siete ocho nueve"),
+        _words("veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa"),
     ),
     "fr": Phrases(
         _words("allo allô bonjour bonsoir salut"),
@@ -78,6 +112,13 @@ PHRASES = {
         | _phrases("cest bon;ça marche;ça me va;ça me convient;très bien;parfait;cest parfait")
         | _phrases("cest correct;volontiers;allez y;cest exact;exact"),
         _phrases("merci;sil vous plaît;sil te plaît;sil vous plait;madame;monsieur;merci beaucoup"),
+        _words("vois comprends compris entendu sais vrai sens génial super intéressant noté")
+        | _phrases("pas de problème;pas de souci;ça a du sens;bien entendu;mais oui"),
+        _words("je j cest ça ai jai a du tout très le la vous alors bon et"),
+        _words("stop arrête arrêtez attends attendez non mais comment pardon allô"),
+        _words("dix onze douze treize quatorze quinze seize dixsept dixhuit dixneuf")
+        | _joined("vingt trente quarante cinquante soixante", "deux trois quatre cinq six sept huit neuf"),
+        _words("trente quarante cinquante"),
     ),
     "de": Phrases(
         _words("hallo guten tag morgen servus"),
@@ -92,6 +133,14 @@ PHRASES = {
         | _phrases("klingt gut;sehr gut;sehr gerne;perfekt;super;prima;so machen wir das;ja genau")
         | _phrases("das ist korrekt;das geht;sicher"),
         _phrases("bitte;danke;danke schön;vielen dank;bitte schön"),
+        _words("verstehe verstanden weiß weiss sinn toll schön interessant wahr achso gern kapiert logisch")
+        | _phrases("kein problem;keine sorge;alles klar;ach so;macht sinn;ergibt sinn"),
+        _words("ich das hab habe es so sehr dann also na schon alles") | _phrases("das ist;es ist;ist klar;ist gut"),
+        _words("stop halt stopp warte warten moment nein aber wie was hallo"),
+        _words("zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig dreißig dreissig")
+        | _words("vierzig fünfzig sechzig siebzig achtzig neunzig")
+        | _joined("einund zweiund dreiund vierund fünfund sechsund siebenund achtund neunund",
+                  "zwanzig dreißig dreissig vierzig fünfzig sechzig siebzig achtzig neunzig"),
     ),
     "pt": Phrases(
         _words("alô oi olá"),
@@ -105,6 +154,13 @@ PHRASES = {
         | _phrases("está bem;está bom;está certo;tudo bem;tá bom;tá bem;tá certo;perfeito;parece bom")
         | _phrases("pode;beleza;combinado;claro que sim"),
         _phrases("por favor;obrigado;obrigada;muito obrigado;muito obrigada;senhor;senhora"),
+        _words("entendi entendo compreendo percebi sei verdade ótimo legal maravilha vejo")
+        | _phrases("sem problema;não tem problema;faz sentido;é verdade;pois é;que bom;que legal"),
+        _words("eu muito já então tudo lá bem o a mesmo"),
+        _words("stop pare não espere mas alô"),
+        _words("dez onze doze treze catorze quatorze quinze dezesseis dezasseis dezessete dezassete dezoito dezenove")
+        | _words("dezanove"),
+        _words("vinte trinta quarenta cinquenta sessenta setenta oitenta noventa"),
     ),
     "it": Phrases(
         _words("buongiorno ciao pronto salve"),
@@ -118,6 +174,15 @@ PHRASES = {
         | _phrases("va bene;va benissimo;molto bene;benissimo;sta bene;mi sta bene;perfetto")
         | _phrases("certo che sì;è corretto;è giusto;giusto;volentieri;sono daccordo"),
         _phrases("per favore;per piacere;grazie;grazie mille;signore;signora;prego"),
+        _words("capisco capito vedo vero chiaro senso bello ottimo interessante")
+        | _phrases("ho capito;nessun problema;non cè problema;ha senso;è vero;che bello;lo so;ma certo;tutto chiaro"),
+        _words("lo ho io questo quello molto tutto allora e già"),
+        _words("stop no ferma aspetta aspetti basta ma come scusi pronto"),
+        _words("dieci undici dodici tredici quattordici quindici sedici diciassette diciotto diciannove")
+        | _joined("vent trent quarant cinquant sessant settant ottant novant", "uno otto")
+        | _joined("venti trenta quaranta cinquanta sessanta settanta ottanta novanta",
+                  "due tre tré quattro cinque sei sette nove"),
+        _words("venti trenta quaranta cinquanta sessanta settanta ottanta novanta"),
     ),
     "hi": Phrases(
         _words("namaste namaskar haello नमस्ते हैलो"),
@@ -131,6 +196,12 @@ PHRASES = {
         | _phrases("ठीक है;सही है;हाँ जी;जी हाँ;बहुत अच्छा;theek hai;thik hai;sahi hai;haan ji")
         | _phrases("ji haan;bahut accha;ho jayega;kar dijiye"),
         _phrases("please;thank you;dhanyavaad;shukriya;धन्यवाद;शुक्रिया;कृपया;प्लीज़;थैंक यू"),
+        _words("samjha samjhi sach badhiya समझा समझी सच बढ़िया")
+        | _phrases("samajh gaya;samajh gayi;koi baat nahi;koi baat nahin;pata hai;समझ गया;समझ गई;कोई बात नहीं;पता है"),
+        _words("main mujhe ye yeh to bhi bahut मैं मुझे यह तो बहुत"),
+        _words("stop ruko rukiye nahi nahin रुको रुकिए नहीं"),
+        _words("das gyarah barah terah chaudah pandrah solah satrah atharah unnis bees tees chalis pachas")
+        | _words("दस ग्यारह बारह बीस तीस चालीस पचास"),
     ),
 }  # fmt: skip
 """By ISO 639-1 code."""

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
-from agent.turn_taking.expect import IN_PARTS, OPEN, Expected, Kind, Progress, kind_of, progress
+from agent.turn_taking.expect import IN_PARTS, NO_WORDS, OPEN, Expected, Kind, Progress, kind_of, progress
+from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.words import SENTENCE_ENDS
 
 WHOLE = 0.3
 """Seconds of silence behind an answer that is known to be whole."""
+COUNTED = 0.7
+"""Behind as many digits or letters as were asked for, of a recogniser that would wait for more of them for seconds."""
 UNPUNCTUATED = 0.7
 """Behind words of a recogniser that has not punctuated anything yet."""
 UNFINISHED = 1.6
@@ -36,7 +40,6 @@ LEAST = 0.3
 """A learned pause that is shorter than this is forgotten."""
 SURE, UNSURE = 0.8, 0.3
 """Probabilities of a complete turn from which on the model's vote counts."""
-ENDS = (".", "?", "!", "。", "？", "！", "।", "…")
 GOES_ON = (",", ";", ":", "-", "—", "…", "...", "、", "，")
 
 
@@ -62,8 +65,8 @@ class Endpointing:
     """What the agent has asked for in what it says or said last."""
     fields: tuple[Expected, ...] = ()
     """What the tools of the agent take: how long an answer is that looks like one of them."""
-    numerals: frozenset[str] = frozenset()
-    """Digits as words, of the languages that the caller may speak."""
+    lexicon: Lexicon = NO_WORDS
+    """The small words of the languages that the caller may speak."""
     trusted: bool = False
     """Whether the recogniser has ended a turn in this call: then its ends are waited for."""
     asks: bool = False
@@ -78,7 +81,7 @@ class Endpointing:
         """What the words are an answer to: what was asked for, else what they look like."""
         if self.expected.kind is not Kind.OPEN:
             return self.expected
-        kind = kind_of(text, self.numerals)
+        kind = kind_of(text, self.lexicon.digits)
         if kind is Kind.OPEN:
             return OPEN
         lengths = {one.length for one in self.fields if one.kind is kind and one.length}
@@ -90,14 +93,16 @@ class Endpointing:
         `ended`: the recogniser has said that it is all of it. `others`: it cannot, since somebody goes on behind the
         caller.
         """
-        self._punctuates |= text.rstrip().endswith(ENDS)
+        self._punctuates |= text.rstrip().endswith(SENTENCE_ENDS)
         if text.endswith("]") and text.startswith("[pressed"):
             return 0.0, "", "keys"
         wanted = self.wanted(text)
-        state, told = progress(wanted, text, self.numerals)
+        state, told = progress(wanted, text, self.lexicon)
         if self.ends_turns and not ended and not others:
             longest = min(self.options.max_endpointing_delay, self.longest_silence + LATE)
-            whole = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
+            if state is Progress.WHOLE and self.expected.length:
+                return max(min(COUNTED, longest), self.pause), told, "the answer is whole"
+            whole = text.rstrip().endswith(SENTENCE_ENDS) and not text.rstrip().endswith(GOES_ON)
             unknown = not self.trusted and self.longest_silence == inf  # it may never end one
             overdue = (whole or unknown) and state is not Progress.PART
             return (min(OVERDUE, longest) if overdue else longest), told, "the recogniser has not ended the turn"
@@ -120,7 +125,7 @@ class Endpointing:
             return WHOLE, "the answer is whole"
         if wanted.kind is Kind.DATE:
             return DATE, ""
-        complete = text.rstrip().endswith(ENDS) and not text.rstrip().endswith(GOES_ON)
+        complete = text.rstrip().endswith(SENTENCE_ENDS) and not text.rstrip().endswith(GOES_ON)
         seconds = self.options.endpointing_delay if complete else UNFINISHED if self._punctuates else UNPUNCTUATED
         why = "complete sentence" if complete else "unfinished sentence" if self._punctuates else ""
         if self.vote is not None and self.vote >= SURE:

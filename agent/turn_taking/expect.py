@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.words import words_of
 
 
@@ -22,7 +23,26 @@ class Kind(Enum):
 
 IN_PARTS = (Kind.DIGITS, Kind.SPELLING, Kind.EMAIL)
 """What people say in parts, with pauses of a second between."""
-_ADDRESS = re.compile(r"\S+@\S+\.\w{2,}\W*$")
+NO_WORDS = Lexicon()
+REPEATS = {
+    **dict.fromkeys(("double", "doble", "doppel", "doppelt", "duplo", "dupla", "doppio", "doppia"), 2),
+    **dict.fromkeys(("triple", "dreifach", "triplo", "tripla"), 3),
+}
+"""Words that say the digit or letter behind them so many times."""
+AT = frozenset(("at", "arroba", "arobase", "ät", "klammeraffe", "chiocciola"))
+DOT = frozenset(("dot", "punto", "point", "punkt", "ponto"))
+BETWEEN = AT.union(DOT, ("dash", "hyphen", "underscore", "slash", "guion", "barra", "tiret", "bindestrich", "traço"),
+                   ("trattino",))  # fmt: skip
+"""What stands between the parts of a number or an address, as words."""
+AND = frozenset(("and", "und", "et", "y", "e"))
+"""What stands between tens and a digit."""
+NAMES = frozenset(("as", "in", "like", "for", "wie", "von", "comme", "como", "come", "de", "di"))
+"""What stands between a letter and its name."""
+VOWELS = frozenset("aeiouyàèéóôù")
+"""Letters that are words by themselves, as "I": they are letters only beside others, or named, or alone."""
+PROVIDER = 2
+"""Words between "at" and the first "dot" of an address, as "g mail"."""
+_WITHIN = re.compile(r"(?<=\w)\.(?=\w)")
 _KEYS = re.compile(r"\[pressed [^]]*]")
 
 
@@ -57,23 +77,53 @@ class Progress(Enum):
 OPEN = Expected()
 
 
-def characters(text: str, numerals: Collection[str] = (), *, letters: bool = True) -> int:
-    """How many characters `text` spells: "7 3", "73" and "seven three" have two each, other words none.
+def characters(text: str, lexicon: Lexicon = NO_WORDS, *, letters: bool = True) -> int:
+    """How many characters `text` spells: "7 3", "73", "seven three" and "seventy three" have two each, "double five"
+    two, "dash" and other words none.
 
-    `numerals` are digits as words. Single letters count only with `letters`; "S as in Sierra" is one.
+    Single letters count only with `letters`; "S as in Sierra" is one.
     """
-    count, words = 0, words_of(_KEYS.sub(" ", text))
-    while words:
-        word = words.pop(0)
-        if word in numerals:
-            count += 1
-        elif any(map(str.isdigit, word)):
-            count += len(word) if letters else sum(map(str.isdigit, word))
-        elif letters and len(word) == 1:
-            count += 1
-            named = next((at for at, other in enumerate(words[:3]) if len(other) > 1 and other[0] == word), None)
-            del words[: 0 if named is None else named + 1]
+    sounds = lexicon.fillers - lexicon.digits
+    words = [word for word in words_of(_KEYS.sub(" ", text)) if word not in BETWEEN and word not in sounds]
+    count, at, behind = 0, 0, False
+    while at < len(words):
+        found, taken = _spelled(words[at : at + 4], lexicon, behind=behind, first=at == 0, letters=letters)
+        count, at, behind = count + found, at + taken, found > 0
     return count
+
+
+def _spelled(words: list[str], lexicon: Lexicon, *, behind: bool, first: bool, letters: bool) -> tuple[int, int]:
+    """How many characters the first of `words` is, and how many of them are that; whether it stands `behind` another
+    character, or is the `first` word of all."""
+    word, after = words[0], words[1] if words[1:] else ""
+    follows = after in lexicon.digits or after.isdigit() or (letters and len(after) == 1)
+    if any(map(str.isdigit, word)):
+        return (len(word) if letters else sum(map(str.isdigit, word))), 1
+    if word in REPEATS:
+        return (REPEATS[word], 2) if follows else (0, 1)
+    if word in lexicon.teens:
+        return 2, 1
+    if word in lexicon.tens:
+        joint = after in AND and words[2:] and words[2] in lexicon.digits
+        return 2, 3 if joint else 2 if after in lexicon.digits else 1
+    if word in lexicon.digits:  # one that is a sound, too, is a digit beside others: "oh, it is four" begins with none
+        return int(word not in lexicon.fillers or behind or (follows and not first)), 1
+    if not letters or len(word) > 1:
+        return 0, 1
+    name = next((at for at, other in enumerate(words[1:], 1) if other not in NAMES), 0)
+    if name > (word in VOWELS) and len(words[name]) > 1 and words[name].startswith(word):
+        return 1, name + 1
+    return int(word not in VOWELS or behind or follows or (first and not after)), 1
+
+
+def _is_address(text: str) -> bool:
+    """Whether an address of e-mail is whole, be it written or spoken: "john at example dot com"."""
+    words = words_of(_WITHIN.sub(" dot ", text).replace("@", " at "))
+    signs = [number for number, word in enumerate(words[:-3]) if word in AT and number]
+    if not signs or words[-2] not in DOT or not words[-1].isalpha() or len(words[-1]) < 2:
+        return False
+    first = next(number for number, word in enumerate(words) if number > signs[-1] and word in DOT)
+    return 1 <= first - signs[-1] - 1 <= PROVIDER
 
 
 def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
@@ -91,21 +141,18 @@ def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
     return Kind.SPELLING if len(letters) >= 2 and len(letters) > len(words) / 2 else Kind.OPEN
 
 
-def progress(expected: Expected, text: str, numerals: Collection[str] = ()) -> tuple[Progress, str]:
-    """How much of what is expected `text` is, and the same for the record: "digits 6 of 10".
-
-    `numerals` are digits as words.
-    """
+def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tuple[Progress, str]:
+    """How much of what is expected `text` is, and the same for the record: "digits 6 of 10"."""
     kind, length = expected.kind, expected.length
     if kind is Kind.OPEN or not words_of(text):
         return Progress.NONE, ""
     if kind is Kind.YES_NO:
-        return (Progress.WHOLE if len(words_of(text)) <= 2 else Progress.NONE), "yes or no"
+        return (Progress.WHOLE if lexicon.answers_yes_or_no(text) else Progress.NONE), "yes or no"
     if kind is Kind.EMAIL:
-        return (Progress.WHOLE if _ADDRESS.search(text) else Progress.PART), "e-mail"
+        return (Progress.WHOLE if _is_address(text) else Progress.PART), "e-mail"
     if kind is Kind.DATE:
         return Progress.UNKNOWN, "date"
-    have = characters(text, numerals, letters=kind is Kind.SPELLING)
+    have = characters(text, lexicon, letters=kind is Kind.SPELLING)
     if not have:
         return Progress.NONE, ""
     if length is None:

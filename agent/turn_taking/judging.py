@@ -6,10 +6,12 @@ from enum import Enum
 from math import inf
 
 from agent.hearing.echo_path import Path
-from agent.turn_taking.words import EARLY, is_made_of, words_of
+from agent.turn_taking.expect import BETWEEN, REPEATS
+from agent.turn_taking.lexicon import Lexicon
+from agent.turn_taking.words import EARLY, SENTENCE_ENDS, words_of
 
 SHORT_WORDS = 2
-"""So many different words are a backchannel, if nothing speaks against it; more of them if they only agree."""
+"""So many different words may be a backchannel although some of them say something; more only if none does."""
 SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
 REPEATED = 3
@@ -21,45 +23,6 @@ ALIKE = 0.5
 yet: a recogniser mishears some words of an echo, and a voice may be noticed late."""
 TAIL = 0.6
 """Seconds after the agent's last sound in which an echo of it may end."""
-INTERRUPTS = frozenset(
-    (
-        *(
-            "stop",
-            "wait",
-            "no",
-            "nope",
-            "cancel",
-            "hold",
-            "hang",
-            "what",
-            "why",
-            "how",
-            "sorry",
-            "but",
-            "help",
-            "hello",
-        ),
-        *("alto", "para", "espera", "pero", "cómo", "perdón", "hola"),
-        *("arrête", "arrêtez", "attends", "attendez", "non", "mais", "comment", "pardon", "allô"),
-        *("halt", "stopp", "warte", "warten", "moment", "nein", "aber", "wie", "was", "hallo"),
-        *("pare", "não", "espere", "mas", "alô"),
-        *("ferma", "aspetta", "aspetti", "basta", "ma", "come", "scusi", "pronto"),
-        *("ruko", "rukiye", "nahi", "nahin", "रुको", "रुकिए", "नहीं"),
-    )
-)
-"""Words that interrupt although they are short: one vote, for what is said most often."""
-
-BETWEEN = frozenset(
-    (
-        *("double", "triple", "dash", "dot", "underscore", "slash"),
-        *("punto", "arroba", "guion", "barra"),
-        *("point", "arobase", "tiret"),
-        *("punkt", "bindestrich", "klammeraffe"),
-        *("ponto", "traço"),
-        *("chiocciola", "trattino"),
-    )
-)
-"""What stands between digits as words; without one it is no number."""
 
 
 class Verdict(Enum):
@@ -94,37 +57,32 @@ class Scene:
     """Seconds by which the caller began to speak behind the first of the words, or more; below 0 before it."""
 
 
-def judge(
-    text: str,
-    scene: Scene,
-    fillers: Collection[str],
-    nods: Collection[str] = (),
-    numerals: Collection[str] = (),
-    *,
-    final: bool,
-) -> tuple[Verdict, str]:
+def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool = False) -> tuple[Verdict, str]:
     """What these words are, and by which evidence.
 
-    `fillers` are sounds such as "hmm" that answer nothing, `nods` phrases such as "all right" that only agree,
-    `numerals` digits as words: whoever says a number chooses or dictates something.
+    What counts are the words that do not acknowledge: one that interrupts if it is the first of them, or any if there
+    are more than two words. Whoever says a number chooses or dictates something. While the last word may be cut off, or
+    go on ("no" in "no problem"), it is taken for what it may be; `eager` words are probably all.
     """
     words = words_of(text)
     if (why := echo(text, scene)) is not None:
         return Verdict.ECHO, why
     if not scene.speaking:
         return Verdict.CALLER, ""
-    said = set(words).difference(fillers)
+    said = set(words).difference(lexicon.fillers)
     if not said:
         return Verdict.BACKCHANNEL, "a sound that answers nothing"
-    if found := INTERRUPTS.intersection(words):
-        return Verdict.CALLER, f"interrupts: {min(found)}"
-    content = said.difference(nods)
-    if _is_number(content, numerals) and (scene.path is Path.CLEAN or not _may_repeat(content, scene.said, numerals)):
+    whole = final or eager or text.rstrip().endswith(SENTENCE_ENDS)
+    content = lexicon.content(text, final=whole)
+    if content and content[0] in lexicon.interrupts:
+        return Verdict.CALLER, f"interrupts: {content[0]}"
+    number, numerals = said.difference(lexicon.nods), lexicon.numerals
+    if _is_number(number, numerals) and (scene.path is Path.CLEAN or not _may_repeat(number, scene.said, numerals)):
         return Verdict.CALLER, "a number"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    agrees = is_made_of(text, frozenset(nods).union(fillers), final=final)
-    if len(said) > SHORT_WORDS and not agrees:
+    agrees = lexicon.agrees(text, final=whole)
+    if len(said) > SHORT_WORDS and not agrees and (content or whole):
         return Verdict.CALLER, f"{len(words)} words"
     if not final:
         return Verdict.UNDECIDED, f"{len(words)} words into a statement"
@@ -171,7 +129,7 @@ def _share(text: str, said: str) -> float:
 
 def _is_number(words: Collection[str], numerals: Collection[str]) -> bool:
     known = [word for word in words if word in numerals or word.isdigit()]
-    return len(known) == len(words) and not BETWEEN.issuperset(known)
+    return len(known) == len(words) and not BETWEEN.union(REPEATS).issuperset(known)
 
 
 def _may_repeat(number: Collection[str], said: str, numerals: Collection[str]) -> bool:

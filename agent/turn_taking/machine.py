@@ -14,7 +14,7 @@ from agent.turn_taking.expect import OPEN, Expected, Progress, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
-from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS
+from agent.turn_taking.situation import HANGOVER, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
 from agent.turn_taking.transitions import ASIDE_KEPT, KEPT_LETTERS, Transitions
 from agent.turn_taking.words import QUESTIONS, WordLog, Words, words_of
@@ -30,8 +30,7 @@ class TurnMachine(Transitions):
     def restarted(self, now: float) -> "TurnMachine":
         """The same at the beginning of the call."""
         anew = TurnMachine(self.options, now, ends_turns=self.endpointing.ends_turns)
-        anew.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
-        anew.endpointing.numerals = self.endpointing.numerals
+        anew.endpointing.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
         return anew
 
     # What comes in
@@ -82,7 +81,7 @@ class TurnMachine(Transitions):
         words = self._log.dated(words)
         if not words_of(words.text):
             if words.final:
-                self._log.hear(words, now, self.endpointing.numerals)
+                self._log.hear(words, now, self.lexicon.numerals)
             return self._nothing(now) if words.final and not words.others else ()
         known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
@@ -297,6 +296,8 @@ class TurnMachine(Transitions):
         if event is Event.BACK:
             self.transfer(now, rings=False)
             return ()
+        if event is Event.LOST:
+            return self._wordless(now)
         if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
             return self._handle(event, now, self._evidence(event.value, now))
         evidence = self._evidence("", now, text=self._log.text)
@@ -320,29 +321,31 @@ class TurnMachine(Transitions):
             silence.free_until, silence.wished = now + self.options.wait_limit, False
         return self._handle(Event.LOST if endless else Event.SILENCE, now, self._evidence("asked", now))
 
-    def _unheard(self, now: float) -> Decisions:
+    def _wordless(self, now: float) -> Decisions:
+        """A certain voice in a reply has lasted too long: words that were too few to tell were an interruption; without
+        any the caller is told that they are not heard, and the reply does not go on over them."""
+        if self._log.text:
+            return self._handle(Event.WORDS, now, self._evidence("heard", now, because="the voice goes on"))
+        self._voice.drop(now)
+        decisions = self._unheard(now, Event.LOST)
+        self._agent.broke = None  # that it was cut off has been told
+        return decisions
+
+    def _unheard(self, now: float, at_least: Event = Event.UNHEARD) -> Decisions:
         silence, evidence = self._silence, self._evidence("unheard", now)
         self._voice.settle()
         silence.unheard += 1
         silence.deaf += 1
         if silence.is_deaf:
             return (Decision(Action.GIVE_UP, evidence),)
-        return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else Event.UNHEARD, now, evidence)
+        return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else at_least, now, evidence)
 
     # Judgement
 
     def _heard(self, words: Words, now: float) -> str:
         """What of the recogniser's turn is not answered, and no echo."""
-        self._log.hear(words, now, self.endpointing.numerals)
+        self._log.hear(words, now, self.lexicon.numerals)
         return self._log.leave_out(lambda echo, text, unanswered: self._is_echo(echo, text, unanswered, now))
-
-    def _learn(self, now: float) -> None:
-        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
-        last, began = self._turn.silent_since, self._voice.began
-        began = began if began > last else now - LAG
-        heard = began > self._agent.since + HANGOVER
-        if self.state in (*THINKS, State.SPEAKING, State.PAUSED) and not (heard and self._turn.asks):
-            self.endpointing.went_on(began - last)
 
     def _words(self, words: Words, now: float, evidence: Evidence) -> Decisions:
         if not words.final:
@@ -364,10 +367,6 @@ class TurnMachine(Transitions):
             self._log.assent()
             return self._quiet(now, evidence)
         return self._handle(Event.ENDPOINT, now, evidence)
-
-    def _quiet(self, now: float, evidence: Evidence) -> Decisions:
-        """The turn has come to nothing; if the greeting was put off for it, it follows."""
-        return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)
 
     def _nothing(self, now: float) -> Decisions:
         """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good.

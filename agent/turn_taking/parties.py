@@ -7,7 +7,7 @@ from typing import NamedTuple
 from agent.hearing.changes import CERTAIN, Change
 from agent.hearing.echo_path import Path
 from agent.turn_taking.table import Action
-from agent.turn_taking.words import QUESTIONS, is_made_of
+from agent.turn_taking.words import QUESTIONS
 
 WORDLESS = 1.0
 """Seconds after the recogniser has said that the words are all in which a voice that goes on brings more of them."""
@@ -148,22 +148,6 @@ class Voice:
         if ended == inf:
             return 0.0 if self.since is not None or now < self.until + FORGOTTEN else inf
         return max(0.0, self.began - ended, 0.0 if self.since is not None else ended - self.until - UNVOICED)
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """Small words of the languages that the caller may speak."""
-
-    fillers: frozenset[str] = frozenset()
-    """Sounds that answer nothing, as "hmm"."""
-    greetings: frozenset[str] = frozenset()
-    """What callers say when a call is answered; the agent's greeting is the reply to it."""
-    nods: frozenset[str] = frozenset()
-    """Phrases that only agree: said into a statement they are no part of the caller's next turn."""
-
-    def agrees(self, text: str, *, final: bool = True) -> bool:
-        """Whether `text` only agrees, or is a sound that answers nothing."""
-        return is_made_of(text, self.nods | self.fillers, final=final)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from agent.turn_taking.endpointing import Endpointing
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.judging import Scene, Verdict, repeats
 from agent.turn_taking.keys import Keypad
+from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.parties import (
     DECODED_AFTER,
@@ -17,7 +18,6 @@ from agent.turn_taking.parties import (
     WORD,
     WORDLESS,
     Answered,
-    Lexicon,
     Silence,
     Statement,
     Voice,
@@ -29,8 +29,8 @@ SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
 SHORT_CONFIRM = 0.4
 """Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree."""
-LONGEST_PAUSE = 8.0
-"""Seconds that the agent stays silent for a certain voice, if its words would have been reported by then."""
+LONGEST_PAUSE = 10.0
+"""Seconds of a certain voice in a reply after which its words would have been reported: they are not recognised."""
 HANGOVER = 0.3
 """Seconds by which the end of a voice is noticed late."""
 LAG = 0.3
@@ -48,7 +48,6 @@ class Situation:
         self.options = options
         self.state = State.LISTENING
         self.endpointing = Endpointing(options, ends_turns)
-        self.lexicon = Lexicon()
         self._entered = now
         self._voice = Voice()
         self._log = WordLog()
@@ -57,6 +56,11 @@ class Situation:
         self._keys = Keypad(options.max_digits)
         self._turn = Answered()
         self._ends_at = now + options.max_duration
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The small words of the languages that the caller may speak."""
+        return self.endpointing.lexicon
 
     @property
     def said(self) -> str:
@@ -195,10 +199,16 @@ class Situation:
 
     @property
     def pause_limit(self) -> float:
-        """Seconds that the agent stays silent for a voice that does not end."""
-        since, at_once = self._voice.since, self.endpointing.ends_turns or self._silence.early
-        longest = LONGEST_PAUSE if at_once else ENDLESS
-        return longest if since is None else min(longest, self._awaited(since) - max(since, self._log.last_at))
+        """Seconds that the agent stays silent for a voice that does not end, and is not certainly the caller's."""
+        since = self._voice.since
+        return inf if since is None else self._awaited(since) - max(since, self._log.last_at)
+
+    @property
+    def wordless_limit(self) -> float:
+        """Seconds of a certain voice in a reply that bring no words; the agent never goes on over it."""
+        if not self._voice.certainly_on:
+            return inf
+        return LONGEST_PAUSE if self.endpointing.ends_turns or self._silence.early else ENDLESS
 
     @property
     def key_pause(self) -> float:
@@ -218,8 +228,7 @@ class Situation:
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
         scene = self._scene(agent.said, words.last_began(len(new.split())), words.ended, now)
-        lexicon, numerals = self.lexicon, self.endpointing.numerals
-        return judging.judge(new, scene, lexicon.fillers, lexicon.nods, numerals, final=words.final)
+        return judging.judge(new, scene, self.lexicon, final=words.final, eager=words.eager)
 
     def _is_echo(self, echo: Echo, text: str, unanswered: str, now: float) -> bool:
         """Whether words that were taken for an echo still are one, now that more is known of the voice, of the line and

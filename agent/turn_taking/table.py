@@ -177,6 +177,7 @@ TABLE: Table = {
     **_caller_may_speak(S.PAUSED, A.CUT),
     (S.PAUSED, E.BACKCHANNEL): (S.SPEAKING, (A.RESUME,)),
     (S.PAUSED, E.UNCONFIRMED): (S.SPEAKING, (A.RESUME,)),
+    (S.PAUSED, E.LOST): (S.LISTENING, (A.CUT, A.HARDLY)),
     (S.PAUSED, E.TOOL): (S.RUNNING_TOOL, (A.RESUME,)),
     (S.PAUSED, E.RETURNED): (S.THINKING, (A.RESUME,)),
     (S.PAUSED, E.DONE): (S.LISTENING, (A.RESUME,)),
@@ -236,7 +237,8 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.SPEAKING: (Limit(E.VOICE, Since.TAIL, 0.0), Limit(E.OVERDUE, Since.ENTERED, 180.0)),
     S.PAUSED: (
         Limit(E.UNCONFIRMED, Since.SILENCE, "confirm_after"),
-        Limit(E.UNCONFIRMED, Since.ENTERED, "pause_limit"),
+        Limit(E.UNCONFIRMED, Since.VOICE, "pause_limit"),
+        Limit(E.LOST, Since.VOICE, "wordless_limit"),
     ),
     S.HOLDING: (Limit(E.UNHEARD, Since.SILENCE, "unheard_after"), Limit(E.SILENCE, Since.SILENCE, "grace")),
     S.COLLECTING: (Limit(E.KEYS, Since.KEY, "key_pause"),),

@@ -10,7 +10,7 @@ from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN
 from agent.turn_taking.parties import Answered
-from agent.turn_taking.situation import SPEAKS, THINKS, Situation
+from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
 
 ASIDE_KEPT = 3.0
@@ -103,3 +103,15 @@ class Transitions(Situation):
             agent.early = True
         elif not agrees:
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
+
+    def _learn(self, now: float) -> None:
+        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
+        last, began = self._turn.silent_since, self._voice.began
+        began = began if began > last else now - LAG
+        heard = began > self._agent.since + HANGOVER
+        if self.state in (*THINKS, State.SPEAKING, State.PAUSED) and not (heard and self._turn.asks):
+            self.endpointing.went_on(began - last)
+
+    def _quiet(self, now: float, evidence: Evidence) -> Decisions:
+        """The turn has come to nothing; if the greeting was put off for it, it follows."""
+        return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)

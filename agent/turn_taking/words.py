@@ -25,30 +25,13 @@ PART = 0.4
 """Seconds by which the end of a voice may lie behind the last word of it."""
 
 QUESTIONS = ("?", "？")
+SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "।", "…")
 _WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")  # vowel signs of Indian scripts are not \w
 
 
 def words_of(text: str) -> list[str]:
     """The words of `text`, lower case, without punctuation."""
     return _WORD.findall(text.lower().replace("-", "").replace("'", "").replace("’", ""))
-
-
-def is_made_of(text: str, phrases: Collection[str], *, final: bool = True) -> bool:
-    """Whether `text` consists of `phrases` of up to four words (see `words_of`) and is no question.
-
-    Of a text that is not `final` the last one may be cut off.
-    """
-    if text.rstrip().endswith(QUESTIONS):
-        return False
-    words, reached = words_of(text), {0}
-    for start in range(len(words)):
-        if start in reached:
-            rest = " ".join(words[start:])
-            if not final and any(phrase.startswith(rest) for phrase in phrases):
-                return True
-            ends = range(start + 1, min(start + 4, len(words)) + 1)
-            reached.update(end for end in ends if " ".join(words[start:end]) in phrases)
-    return len(words) in reached
 
 
 class Words(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 from agent.stt import Transcript
 from agent.tools import tool
 from agent.turn_taking.options import TurnOptions
+from agent.turn_taking.situation import LONGEST_PAUSE
 from agent.turn_taking.table import State
 from tests.agent.holding import LONG, PERSONA, Held, Setting, by_last, hold
 from tests.fakes.line import FakeCaller, FakeLine, FakeStt, calls, now, says
@@ -96,7 +97,7 @@ ROWS: list[tuple[State, Setting, Act, float]] = [
         State.PAUSED,
         Setting(persona=replace(PERSONA, greeting=LONG), options=PATIENT),
         makes_a_sound_into_the_reply,
-        8.0,
+        LONGEST_PAUSE,
     ),
     (
         State.HOLDING,

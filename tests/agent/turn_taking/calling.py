@@ -1,27 +1,21 @@
 """A machine, and the sounds and words of a caller for it."""
 
+from agent.floor import lexicon_of
 from agent.hearing.changes import Change, Evidence, Kind
 from agent.phrases import phrases_of
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import Lexicon
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import Words
 
-LEXICON = Lexicon(
-    frozenset({"mmhmm", "hm", "um", "uh"}),
-    frozenset({"hello", "hi"}),
-    frozenset({"okay", "yes", "thanks", "thank you"}),
-)
-NUMERALS = phrases_of(("en",)).digits
+LEXICON = lexicon_of(phrases_of(("en",)))
 STATEMENT = "Your order is out for delivery and it will be there today before six."
 
 
 def machine(*, ends_turns: bool = True, **options: float) -> TurnMachine:
     subject = TurnMachine(TurnOptions(**options), 0.0, ends_turns=ends_turns)  # type: ignore[arg-type]
-    subject.lexicon = LEXICON
-    subject.endpointing.numerals = NUMERALS
+    subject.endpointing.lexicon = LEXICON
     return subject
 
 

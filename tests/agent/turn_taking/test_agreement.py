@@ -4,13 +4,15 @@ import asyncio
 
 import pytest
 
-from agent.floor import Floor
-from agent.phrases import phrases_of
+from agent.floor import Floor, lexicon_of
+from agent.phrases import PHRASES, phrases_of
+from agent.turn_taking.lexicon import Lexicon, left_over
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.table import Action
-from agent.turn_taking.words import is_made_of
+from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim
+from tests.bench.turns.compose import ACKNOWLEDGEMENTS
 
 
 def speaking(language: str) -> TurnMachine:
@@ -69,17 +71,99 @@ def test_a_short_question_into_a_statement_is_kept_for_the_next_turn() -> None:
     assert answered(final(subject, "Hallo?", 12.0)) == ["Das geht? Hallo?"]
 
 
+OTHERS = (
+    ("es", "vale, entiendo, gracias"), ("es", "sí, ya lo sé"), ("fr", "d'accord, je vois"), ("fr", "oui, j'ai compris"),
+    ("de", "ja, verstehe, danke"), ("de", "ach so, alles klar"), ("pt", "tá bom, entendi, obrigado"),
+    ("it", "va bene, ho capito"), ("hi", "haan ji, samajh gaya"), ("hi", "जी हाँ, समझ गया"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text"), [*(("en", text) for text in ACKNOWLEDGEMENTS), *OTHERS])
+def test_what_listeners_say_most_lets_the_reply_go_on(language: str, text: str) -> None:
+    """Word by word, as a recogniser reports it while the agent has paused, and nothing of it is kept for a turn."""
+    subject = speaking(language)
+    begins(subject, 1.0)
+    words = text.split()
+    for number in range(1, len(words)):
+        assert interim(subject, " ".join(words[:number]), 1.2 + 0.1 * number) == (), words[:number]
+    ends(subject, 1.9)
+    assert actions(final(subject, text, 2.1)) == (Action.RESUME,)
+    subject.done(9.0)
+    assert answered(final(subject, "1 2 3?", 12.0)) == ["1 2 3?"]
+
+
 @pytest.mark.parametrize(
-    ("text", "final", "made"),
+    ("language", "text"),
     [
-        ("thank you thank you", True, True),
-        ("thank", True, False),
-        ("right thank", False, True),
-        ("right th", False, True),
-        ("right you", False, False),
-        ("thank you?", True, False),
-        ("", True, True),
+        ("en", "No."), ("en", "Oh no."), ("en", "Okay, stop."), ("en", "I see, but I moved"),
+        ("en", "I know how it works"), ("en", "okay I moved house"), ("en", "that makes it late"),
+        ("en", "I got two of them"), ("en", "well I just"),
+        ("es", "vale, pero no"), ("fr", "je vois, mais"), ("de", "ja, aber"),
+        ("it", "ho capito, ma"), ("pt", "sim, mas"),
+    ],
+)  # fmt: skip
+def test_a_word_that_says_something_interrupts_behind_words_that_acknowledge(language: str, text: str) -> None:
+    subject = speaking(language)
+    begins(subject, 1.0)
+    told = [
+        one for number in range(1, len(text.split())) for one in interim(subject, " ".join(text.split()[:number]), 1.3)
+    ]
+    ends(subject, 1.9)
+    assert Action.CUT in actions((*told, *final(subject, text, 2.1)))
+
+
+@pytest.mark.parametrize("text", ["No problem.", "no worries", "right, no problem", "oh, no kidding", "how nice"])
+def test_a_word_that_interrupts_elsewhere_does_not_in_what_only_agrees(text: str) -> None:
+    subject = speaking("en")
+    begins(subject, 1.0)
+    words = text.split()
+    for number in range(1, len(words)):
+        assert interim(subject, " ".join(words[:number]), 1.2 + 0.1 * number) == ()
+    ends(subject, 1.6)
+    assert actions(final(subject, text, 1.8)) == (Action.RESUME,)
+
+
+def test_a_no_that_is_probably_all_interrupts_at_once() -> None:
+    subject = speaking("en")
+    begins(subject, 1.0)
+    assert interim(subject, "no", 1.3) == ()
+    assert Action.CUT in actions(subject.hear(Words("no", eager=True), 1.4))
+
+
+@pytest.mark.parametrize("text", ["Oh it was.", "come on"])
+def test_words_of_another_language_do_not_interrupt(text: str) -> None:
+    subject = speaking("en")
+    begins(subject, 1.0)
+    assert interim(subject, text.split(maxsplit=1)[0], 1.3) == ()
+    ends(subject, 1.5)
+    assert actions(final(subject, text, 1.8)) == (Action.RESUME,)
+
+
+@pytest.mark.parametrize("code", PHRASES)
+def test_no_word_that_interrupts_acknowledges_by_itself(code: str) -> None:
+    lexicon = lexicon_of(phrases_of((code,)))
+    assert not [word for word in lexicon.interrupts if not lexicon.content(word)]
+
+
+@pytest.mark.parametrize(
+    ("text", "final", "left"),
+    [
+        ("thank you thank you", True, ""),
+        ("thank", True, "thank"),
+        ("right thank", False, ""),
+        ("right th", False, ""),
+        ("right you", False, "you"),
+        ("now thank you then right", True, "now then"),
+        ("", True, ""),
     ],
 )
-def test_a_text_is_made_of_whole_phrases(text: str, final: bool, made: bool) -> None:
-    assert is_made_of(text, {"thank you", "right"}, final=final) is made
+def test_what_is_left_over_of_a_text_are_the_words_of_no_phrase(text: str, final: bool, left: str) -> None:
+    assert " ".join(left_over(text.split(), {"thank you", "right"}, final=final)) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "agrees"), [("that", False), ("that's right", True), ("that's right?", False), ("um", True), ("", True)]
+)
+def test_little_words_agree_only_beside_one_that_does(text: str, agrees: bool) -> None:
+    lexicon = Lexicon(fillers=frozenset(("um",)), nods=frozenset(("right",)), little=frozenset(("that", "thats")))
+    assert lexicon.agrees(text) is agrees

@@ -3,9 +3,9 @@
 import pytest
 
 from agent.phrases import PHRASES, phrases_of
-from agent.turn_taking.expect import Expected
+from agent.turn_taking.expect import AT, BETWEEN, DOT, REPEATS, Expected, characters
 from agent.turn_taking.expect import Kind as Answer
-from agent.turn_taking.judging import BETWEEN
+from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.table import Action, State
 from tests.agent.turn_taking.calling import (
     STATEMENT,
@@ -55,14 +55,14 @@ def test_an_okay_while_the_question_is_put_answers_it_but_is_no_consent() -> Non
 
 def test_words_that_were_set_aside_are_no_consent_with_the_next_turn_either() -> None:
     subject = speaking()
-    final(subject, "Go ahead", 1.0)
+    final(subject, "Then Monday", 1.0)
     subject.done(9.0)
     begins(subject, 12.0)
-    assert answered(final(subject, "Hm?", 12.5)) == ["Go ahead Hm?"]
+    assert answered(final(subject, "Hm?", 12.5)) == ["Then Monday Hm?"]
     assert subject.answer_stands is None
     assert Action.DISCARD in actions(interim(subject, "well", 12.9))
     ends(subject, 13.0)
-    assert [text for _, action, text, _ in wait(subject, 20.0) if action is Action.ANSWER] == ["Go ahead Hm? well"]
+    assert [text for _, action, text, _ in wait(subject, 20.0) if action is Action.ANSWER] == ["Then Monday Hm? well"]
     assert subject.answer_stands is None, "it is given back with the turn"
 
 
@@ -142,5 +142,9 @@ def test_what_stands_between_digits_is_no_number() -> None:
     assert Action.CUT not in actions(final(subject, "dot", 1.5, ended=1.3))
 
 
-def test_between_digits_stands_what_the_phrases_of_some_language_have() -> None:
-    assert phrases_of(PHRASES).digits >= BETWEEN
+def test_what_the_phrases_have_besides_digits_is_no_digit() -> None:
+    known = phrases_of(PHRASES).digits
+    assert {word for word in known if characters(f"1 {word}", Lexicon(digits=known)) != 2} == known & {
+        *BETWEEN, *REPEATS
+    }  # fmt: skip
+    assert known & AT and known & DOT and known >= {"double", "triple", "dash"}

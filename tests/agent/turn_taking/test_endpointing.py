@@ -4,12 +4,13 @@ from math import inf
 
 import pytest
 
-from agent.turn_taking.endpointing import OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
+from agent.floor import lexicon_of
+from agent.phrases import phrases_of
+from agent.turn_taking.endpointing import COUNTED, OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
 from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
-from tests.agent.turn_taking.calling import answered, begins, ends, final, interim, machine, wait
+from tests.agent.turn_taking.calling import LEXICON, answered, begins, ends, final, interim, machine, wait
 
-NUMERALS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 OPTIONS = TurnOptions()
 TEN = Expected(Kind.DIGITS, 10)
 
@@ -75,7 +76,7 @@ def test_without_punctuation_nothing_is_unfinished() -> None:
 @pytest.mark.parametrize("ends_turns", [False, True])
 def test_what_the_agent_has_asked_for_decides(expected: Expected, text: str, seconds: float, ends_turns: bool) -> None:
     believed = ends_turns and seconds != PARTS
-    assert delay(text, ends_turns=ends_turns, expected=expected, numerals=NUMERALS) == (0.0 if believed else seconds)
+    assert delay(text, ends_turns=ends_turns, expected=expected, lexicon=LEXICON) == (0.0 if believed else seconds)
 
 
 def test_a_field_of_a_tool_tells_how_long_a_number_is() -> None:
@@ -148,12 +149,12 @@ def test_digits_may_come_as_words() -> None:
     numerals = frozenset(("three", "seven", "four"))
     assert kind_of("three seven four", numerals) is Kind.DIGITS
     assert kind_of("the three of us", numerals) is kind_of("three", numerals) is kind_of("three seven") is Kind.OPEN
-    assert delay("three seven four", numerals=numerals) == PARTS
+    assert delay("three seven four", lexicon=LEXICON) == PARTS
 
 
 def test_progress_is_told() -> None:
     assert progress(TEN, "415 926") == (Progress.PART, "digits 6 of 10")
-    assert characters("seven three, 46", {"seven", "three"}) == 4
+    assert characters("seven three, 46", LEXICON) == 4
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,100 @@ def test_progress_is_told() -> None:
 def test_only_characters_count_of_an_answer_that_consists_of_them(
     expected: Expected, text: str, state: Progress
 ) -> None:
-    assert progress(expected, text, {"seven", "two"})[0] is state
+    assert progress(expected, text, LEXICON)[0] is state
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "count"),
+    [
+        ("en", "four one five dash five five five dash zero one", 8),
+        ("en", "oh it is four one five five five five zero one two", 9),
+        ("en", "oh four one five", 3),
+        ("en", "four oh one", 3),
+        ("en", "it is oh four one", 3),
+        ("en", "triple five double 2 triple", 5),
+        ("en", "twenty three forty five sixty", 6),
+        ("en", "twenty-three nineteen five ten", 7),
+        ("en", "twelve um four", 3),
+        ("de", "dreiundzwanzig zwölf null", 5),
+        ("es", "veintitrés treinta y cuatro diez", 6),
+        ("it", "ventuno trenta due", 4),
+        ("fr", "soixante-douze quarante et un", 4),
+        ("pt", "vinte e três meia", 3),
+    ],
+)
+def test_digits_are_counted_as_they_are_spoken(language: str, text: str, count: int) -> None:
+    """Never more than there are: too many would cut the last group off."""
+    lexicon = lexicon_of(phrases_of((language,)))
+    assert characters(text, lexicon, letters=False) <= count
+    assert characters(text, lexicon, letters=False) == count or language == "fr"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("I need a moment a b c d", 4),
+        ("I need it", 0),
+        ("a", 1),
+        ("A as in apple, I B M", 4),
+        ("it ends with E as in echo", 1),
+        ("double s, t Tango", 3),
+    ],
+)
+def test_words_of_one_letter_are_letters_only_beside_others(text: str, count: int) -> None:
+    assert characters(text, LEXICON) == count
+
+
+def test_a_dictation_is_not_whole_before_its_last_group() -> None:
+    said = "four one five dash five five five dash zero one"
+    assert delay(said, expected=TEN, lexicon=LEXICON) == PARTS
+    assert delay(f"{said} two three", expected=TEN, lexicon=LEXICON) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("expected", "seconds"), [(TEN, COUNTED), (Expected(Kind.DIGITS), OPTIONS.max_endpointing_delay)]
+)
+def test_a_recogniser_that_ends_turns_is_not_waited_for_once_all_digits_are_there(expected, seconds: float) -> None:
+    """A Flux-like one ends no dictation by itself before its limit of 5 s."""
+    said = "four one five nine two six five three five eight"
+    assert delay(said, ends_turns=True, ended=False, trusted=True, expected=expected, lexicon=LEXICON) == seconds
+    nine = said.rsplit(maxsplit=1)[0]
+    owed = delay(nine, ends_turns=True, ended=False, trusted=True, expected=expected, lexicon=LEXICON)
+    assert owed == OPTIONS.max_endpointing_delay
+
+
+@pytest.mark.parametrize("text", ["yes", "No.", "no, thank you", "yes please", "absolutely", "um, sure"])
+def test_a_yes_or_a_no_is_whole(text: str) -> None:
+    assert delay(text, expected=Expected(Kind.YES_NO), lexicon=LEXICON) == WHOLE
+
+
+@pytest.mark.parametrize("text", ["well um", "I think", "let me", "I'm not", "yes but", "um"])
+def test_a_caller_who_hesitates_to_say_yes_or_no_is_not_cut_off(text: str) -> None:
+    assert delay(text, expected=Expected(Kind.YES_NO), lexicon=LEXICON) == UNFINISHED
+    subject = Endpointing(OPTIONS, ends_turns=False, lexicon=LEXICON, expected=Expected(Kind.YES_NO), pause=1.9)
+    subject.delay("It is punctuated.", ended=True)
+    assert subject.delay(text, ended=True)[0] == 1.9, "and their own pauses count"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("john dot smith at gmail dot com", True),
+        ("It's john at g mail dot com.", True),
+        ("john@example.co.uk", True),
+        ("john at gmail.com", True),
+        ("john arroba correo punto es", True),
+        ("john dot smith at gmail", False),
+        ("john dot smith at gmail dot", False),
+        ("my address at work is john dot smith", False),
+        ("john dot smith", False),
+        ("at gmail dot com", False),
+    ],
+)
+def test_an_address_is_whole_as_soon_as_it_has_a_domain(text: str, whole: bool) -> None:
+    found = progress(Expected(Kind.EMAIL), text, LEXICON)[0]
+    assert found is (Progress.WHOLE if whole else Progress.PART)
+    assert delay(text, ends_turns=True, expected=Expected(Kind.EMAIL)) == (0.0 if whole else PARTS)
 
 
 @pytest.mark.parametrize("length", [0, 65])

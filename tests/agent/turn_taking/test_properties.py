@@ -11,8 +11,8 @@ from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF
-from agent.turn_taking.situation import HANGOVER, THINKS
+from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF, WORDLESS
+from agent.turn_taking.situation import HANGOVER, LAG, THINKS
 from agent.turn_taking.table import ENDLESS, Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import machine, voice
@@ -67,6 +67,10 @@ class Call:
     replying: bool = False
     silent: bool = True
     """Whether nothing of the agent can be heard: it has not begun, or has paused."""
+    voice: float | None = None
+    """Since when the caller certainly speaks."""
+    told: bool = False
+    """Whether the caller has been told since then that they are not heard."""
 
     def happen(self, step: str) -> None:
         before = self.subject.state
@@ -105,24 +109,32 @@ class Call:
                     self.silent = not self.replying or self.subject.state in THINKS
                 case Action.REPROMPT | Action.ASK_AGAIN | Action.HARDLY | Action.GREET:
                     self.replying = self.silent = True
+                    self.told |= one.action in (Action.ASK_AGAIN, Action.HARDLY)
                 case Action.GOODBYE_OVERTIME | Action.GOODBYE_SILENCE:
                     self.replying = True
 
     # The caller
 
     def _voice(self) -> Decisions:
+        if self.voice is None:
+            self.voice, self.told = self.now - 0.1, False
         return self.subject.sound(voice(Kind.VOICE_STARTED, self.now - 0.1), self.now)
 
     def _faint_voice(self) -> Decisions:
+        self.voice = None
         return self.subject.sound(voice(Kind.VOICE_STARTED, self.now - 0.1, 0.5), self.now)
 
     def _clearer(self) -> Decisions:
+        if self.voice is None and self.subject._voice.since is not None:
+            self.voice, self.told = self.now, False
         return self.subject.sound(voice(Kind.VOICE_CERTAIN, self.now - 0.02), self.now)
 
     def _quiet(self) -> Decisions:
+        self.voice = None
         return self.subject.sound(voice(Kind.VOICE_ENDED, self.now - 0.3), self.now)
 
     def _background(self) -> Decisions:
+        self.voice = None
         return self.subject.sound(voice(Kind.VOICE_ENDED, self.now - 0.3, background=True), self.now)
 
     def _short(self) -> Decisions:
@@ -283,18 +295,18 @@ def held(events: list[tuple[str, float]], *, ends_turns: bool, path: Path | None
 
 
 def never_over_a_certain_voice(call: Call) -> None:
-    """The agent's sound has stopped, but for what nobody may interrupt, for the first 0.3 s after a turn's end, and
-    over a voice that brought no more words after the recogniser had said that they were all, or too few to tell."""
-    known, log = call.subject._voice, call.subject._log
-    if known.since is None or not known.certain or call.subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
+    """The agent's sound has stopped, but for what nobody may interrupt, for the first 0.3 s after a turn's end, for
+    words that it cannot hear the caller, and over a voice that brought no more words after the recogniser had said that
+    they were all."""
+    subject, log = call.subject, call.subject._log
+    if call.voice is None or subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
         return
-    if call.now < call.subject._turn.at + HANGOVER or call.now - known.since >= ENDLESS:
+    if call.now < subject._turn.at + HANGOVER or call.now - call.voice >= ENDLESS or call.told:
         return
-    if call.now >= call.subject._awaited(known.since) - 1e-9:
+    if log.complete and call.voice < log.final_at - HANGOVER - LAG and call.now >= log.final_at + WORDLESS - 1e-9:
+        call.voice = None  # a babble, from then on
         return
-    if known.since < call.subject._agent.since and log.text and not log.complete:
-        return
-    assert call.silent or call.subject.state is State.PAUSED, call.subject.state
+    assert call.silent or subject.state is State.PAUSED, subject.state
 
 
 @settings(max_examples=400)
@@ -302,6 +314,8 @@ def never_over_a_certain_voice(call: Call) -> None:
 @example(
     [("key", 0.02), ("announce", 0.02), ("final", 40.0), *[("voice", 40.0)] * 4, ("interim", 1.5)], False, None, "none"
 )
+@example([("final", 0.5), ("says", 0.5), ("voice", 6.0), ("noise", 6.0)], True, None, "none")
+@example([("final", 1.5), ("voice", 0.02), ("says", 0.5), ("final", 0.5)], False, Path.UNKNOWN, "none")
 def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(
     events, ends_turns: bool, path: Path | None, times: str
 ) -> None:

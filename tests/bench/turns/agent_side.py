@@ -1,6 +1,8 @@
 """All that this bench knows of the agent: how a conversation is made, what its line hands it, what it remembers."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import json
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from agent.active_agent import CascadeRole
@@ -45,8 +47,19 @@ def is_dictation(wanted: Any) -> bool:
     return isinstance(wanted, Expected) and wanted.kind in IN_PARTS
 
 
+_CALLED = re.compile(r"(\w+)\((?:(\w+), (\d+))?\)")
+
+
+def piece(part: str) -> Piece:
+    """What a script writes as ``wait()`` or ``expect(digits, 10)`` is a call of the tool; all else is said."""
+    if (called := _CALLED.fullmatch(part)) is None:
+        return Text(part + " ")
+    name, kind, length = called.groups()
+    return ToolCall("call", name, json.dumps({"kind": kind, "length": int(length)}) if kind else "{}")
+
+
 class Model:
-    """Answers with what the call's script wants, after `delay` seconds; ``wait()`` is the tool."""
+    """Answers with what the call's script wants, after `delay` seconds."""
 
     name = "bench-model"
 
@@ -54,10 +67,10 @@ class Model:
         self._answer, self._delay = answer, delay
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[Any]) -> AsyncGenerator[Piece, None]:
-        """One reply, in a piece for each sentence."""
+        """One reply, in a piece for each sentence or tool."""
         await self._delay()
-        for sentence in self._answer().split("|"):
-            yield ToolCall("call", "wait", "{}") if sentence == "wait()" else Text(sentence + " ")
+        for part in self._answer().split("|"):
+            yield piece(part)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -71,3 +84,14 @@ def embedded() -> tuple[Any, Any, Any]:
     from agent.providers.local.whisper import Whisper
 
     return Listener(Silero(), Pauses()), Whisper(1), Act
+
+
+def embedded_voice() -> Callable[[str], Iterable[bytes]] | None:
+    """What speaks a text as mu-law with the embedded voice; None where that is not installed."""
+    from agent.providers.local.models import missing
+
+    if missing() is not None:
+        return None
+    from agent.providers.local.hibari_tts import HibariTts
+
+    return HibariTts(1).speak

@@ -1,8 +1,12 @@
 """What callers do, made of recordings: pauses, groups, murmurs, coughs, babble, a television; the same by seed."""
 
+from functools import cache
+
 import numpy as np
 
-from tests.bench.turns.corpus import LEVEL, RATE, Clip, Sound, Word, _characters, levelled, prompts, strangers
+from media.g711 import to_linear
+from tests.bench.turns.agent_side import embedded_voice, words_of
+from tests.bench.turns.corpus import LEVEL, RATE, Clip, Sound, Word, _characters, clip, levelled, prompts, strangers
 
 QUIET_LINE = -62.0
 """dBov of the noise that every line has."""
@@ -63,6 +67,34 @@ MURMURS = (
     "oh", "mhm", "okay", "thank you", "i see", "right", "oh okay", "mhm mhm", "okay thank you", "oh i see",
     "right right", "mhm okay", "okay right", "mhm i see", "oh thank you", "right okay",
 )  # fmt: skip
+
+
+ACKNOWLEDGEMENTS = (
+    "okay, I see", "I see, thank you", "Okay, got it.", "Got it, thanks", "yeah I know", "that makes sense",
+    "yeah that's true", "I see, okay", "Yes I understand", "oh that's great", "okay, thank you so much",
+    "right, I got it", "yeah, that's right", "I understand, thank you", "sure, no problem", "oh okay, that makes sense",
+    "okay, sounds good, thanks", "mm-hmm, I see", "yes, of course, thank you", "all right, very good",
+    "oh I see, that's nice", "wow, that's really cool", "okay okay, I got it", "good to know, thanks",
+    "yeah yeah, I know that",
+)  # fmt: skip
+"""What listeners say most, of several words."""
+
+
+@cache
+def acknowledgements() -> list[Clip]:
+    """They are spoken by the embedded voice, because nobody recorded them for reuse; none where it is not installed."""
+    if (voice := embedded_voice()) is None:
+        return []
+    spoken = [(text, b"".join(voice(text))) for text in ACKNOWLEDGEMENTS]
+    return [
+        clip(
+            text,
+            np.frombuffer(to_linear(sound), "<i2").astype(np.float32) / 32768,
+            " ".join(words_of(text)),
+            "made here",
+        )
+        for text, sound in spoken
+    ]
 
 
 def murmurs() -> list[Clip]:

@@ -87,14 +87,23 @@ def said_whole(held: Held, number: int, sentence: str) -> bool:
     return known and held.line.playout.reached[number] >= 0.95 * length
 
 
-def fate(held: Held, text: str, after: int, onset: int, until: int) -> Fate:
-    """Of the reply `text` whose utterances come behind number `after`; `onset` is when something happened to it."""
+def fate(held: Held, text: str, utterances: range, onset: int, until: int) -> Fate:
+    """Of the reply `text` that is among these utterances; `onset` is when something happened to it."""
     playout = held.line.playout
-    numbers = [number for number in playout.reached if number > after]
+    numbers = [number for number in playout.reached if number in utterances]
     complete = all(any(said_whole(held, number, sentence) for number in numbers) for sentence in text.split("|"))
     played = runs(playout.busy, onset - HOLE, until)
     gaps = [(later[0] - earlier[1]) * TICK for earlier, later in pairwise(played)]
     return Fate(complete, max(gaps, default=0.0))
+
+
+def missed(held: Held, spoken: Spoken, text: str, utterances: range, until: int) -> bool:
+    """Whether an interruption of the reply `text` did not end it: the agent spoke through all of it, spoke again before
+    it was over, or said the whole reply all the same."""
+    quiet = silence_after(held, spoken)
+    if quiet is None or fate(held, text, utterances, spoken.first, until).complete:
+        return True
+    return sounded(held, spoken.first + round(quiet / TICK) + HOLE, spoken.last) >= TALKS
 
 
 def silence_after(held: Held, spoken: Spoken) -> float | None:

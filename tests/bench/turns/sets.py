@@ -156,6 +156,25 @@ def dictations(bench: Bench) -> Figures:
     }
 
 
+def expected(bench: Bench) -> Figures:
+    """Ten digits or letters in groups, where the model calls `expect`, with the right length, none, or a wrong one."""
+    found: Figures = {}
+    for length, name in ((10, "of 10"), (0, "without a length"), (12, "of 12"), (6, "of 6")):
+        cut, late, count = 0, list[float](), 0
+        for pause in GROUPS:
+            for kind, known, question, number in _dictated(bench, pause):
+                clip = compose.dictated(f"{kind}{number}{pause}{bench.part}", known, (3, 3, 4), pause)
+                wanted = f"expect({'digits' if kind == 'digits' else 'spelling'}, {length})"
+                held = bench.call(asked(bench, clip, f"{question}|{wanted}"))
+                spoken = held.spoken[-1]
+                cut += any(measures.into(held, one) >= measures.TALKS for one in spoken.pauses)
+                late += [seconds for seconds in [measures.latency(held, spoken)] if seconds is not None]
+                count += 1
+        found[f"dictations after expect {name}: cut off %"] = share(cut, count)
+        found[f"dictations after expect {name}: reply latency p50 ms"] = 1000 * percentile(late, 0.5)
+    return found
+
+
 def _dictated(bench: Bench, pause: float) -> Iterator[tuple[str, list[Clip], str, int]]:
     for kind, count in (("digits", bench.many(4)), ("letters", bench.many(2))):
         speakers = characters(bench.part, kind)
@@ -178,21 +197,21 @@ def asked(bench: Bench, clip: Clip, question: str) -> Script:
     return script
 
 
-Made = list[tuple[Held, Spoken, str, int, int]]
-"""What was said into replies: the call, the sound, the reply, the number of the utterance before it, its last frame."""
+Made = list[tuple[Held, Spoken, str, range, int]]
+"""What was said into replies: the call, the sound, the reply, the utterances that it is among, its last frame."""
 
 
 def into_replies(bench: Bench, sounds: list[Clip], after: float) -> Made:
     """Each sound is made when the agent has spoken for so long."""
     found: Made = []
     for number, some in enumerate(batches(sounds, 4)):
-        notes: list[tuple[Spoken, int, int]] = []
+        notes: list[tuple[Spoken, range, int]] = []
         held = bench.call(_over(bench, some, after + 0.3 * (number % 4), notes), Room(number))
-        found += [(held, spoken, LONG, before, until) for spoken, before, until in notes]
+        found += [(held, spoken, LONG, utterances, until) for spoken, utterances, until in notes]
     return found
 
 
-def _over(bench: Bench, sounds: list[Clip], after: float, notes: list[tuple[Spoken, int, int]]) -> Script:
+def _over(bench: Bench, sounds: list[Clip], after: float, notes: list[tuple[Spoken, range, int]]) -> Script:
     async def script(caller: Caller) -> None:
         for sound, clip in zip(sounds, bench.clips(len(sounds), len(sounds[0].sound) % 13), strict=True):
             await caller.ready()
@@ -201,9 +220,11 @@ def _over(bench: Bench, sounds: list[Clip], after: float, notes: list[tuple[Spok
             await caller.say(clip)
             await caller.answered()
             if await caller.speaks(after):
+                caller.reply = SHORT  # what answers the sound is not the reply again
                 spoken = await caller.say(sound)
                 await caller.ready()
-                notes.append((spoken, before, caller.now))
+                last = max(caller.held.line.playout.reached)
+                notes.append((spoken, range(before + 1, last + 1), caller.now))
 
     return script
 
@@ -218,11 +239,19 @@ def listening_sounds(bench: Bench) -> Figures:
         for kind, count in (("cough", 7), ("bump", 3), ("click", 4))
     }
     found: Figures = {}
-    groups = {"backchannels": murmurs, "coughs and bumps": made["cough"] + made["bump"], "clicks": made["click"]}
+    said = compose.acknowledgements()
+    groups = {
+        "backchannels": murmurs,
+        "acknowledgements": said[:: max(1, round(1 / bench.scale))],
+        "coughs and bumps": made["cough"] + made["bump"],
+        "clicks": made["click"],
+    }
     for name, sounds in groups.items():
+        if not sounds:
+            continue
         fates = [
-            measures.fate(held, text, before, spoken.first, until)
-            for held, spoken, text, before, until in into_replies(bench, sounds, 2.0)
+            measures.fate(held, text, utterances, spoken.first, until)
+            for held, spoken, text, utterances, until in into_replies(bench, sounds, 2.0)
         ]
         holes = [one.hole for one in fates if one.complete and not one.passed]
         found |= {
@@ -242,9 +271,10 @@ def interruptions(bench: Bench) -> Figures:
     made = into_replies(bench, clips, 1.5)
     times = [measures.silence_after(held, spoken) for held, spoken, *_ in made]
     heard = [one for one in times if one is not None]
+    missed = [measures.missed(*one) for one in made]
     calls = {id(held): held for held, *_ in made}.values()
     found = {
-        "interruptions missed %": share(len(times) - len(heard), len(times)),
+        "interruptions missed %": share(sum(missed), len(missed)),
         "onset to silence p50 ms": 1000 * percentile(heard, 0.5),
         "onset to silence p95 ms": 1000 * percentile(heard, 0.95),
         "talk-over s a minute": 60 * sum(map(measures.talk_over, calls)) / max(1.0, sum(c.seconds for c in calls)),
@@ -288,7 +318,7 @@ def _company(bench: Bench, name: str, rooms: list[Room]) -> Figures:
         dead += bool(held.ended)
         for first, following in zip(held.spoken, [*held.spoken[1:], None], strict=True):
             until = following.first if following else held.line.ticks
-            one = measures.fate(held, LONG, 0, first.last, until)
+            one = measures.fate(held, LONG, range(max(held.line.playout.reached) + 1), first.last, until)
             replies += 1
             stopped += not one.complete
             holes += one.hole > measures.HOLE * TICK
@@ -342,6 +372,7 @@ def monologues(bench: Bench) -> Figures:
 SETS: dict[str, Callable[[Bench], Figures]] = {
     "turns": complete_turns,
     "dictation": dictations,
+    "expect": expected,
     "listening": listening_sounds,
     "interruption": interruptions,
     "monologue": monologues,

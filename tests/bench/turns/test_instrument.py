@@ -34,7 +34,7 @@ class Scripted:
         self.say(GREETING)
 
     def say(self, text: str) -> None:
-        for sentence in text.split("|"):
+        for sentence in (part for part in text.split("|") if "(" not in part):
             self.utterance += 1
             self.line.say(self.utterance, ulaw_of(clip_for(sentence)))
             self.line.finish(self.utterance)
@@ -48,7 +48,7 @@ class Scripted:
 
 
 def is_turn(spoken: Spoken) -> bool:
-    return bool(spoken.clip.words) and spoken.clip.name not in compose.MURMURS
+    return bool(spoken.clip.words) and spoken.clip.name not in (*compose.MURMURS, *compose.ACKNOWLEDGEMENTS)
 
 
 class Perfect(Scripted):
@@ -79,6 +79,24 @@ class Bad(Scripted):
                 self.answered += 1
                 self.memory += [f"{spoken.clip.text} {spoken.clip.text}", "nobody ever uttered anything like that"]
                 self.say(self.caller.reply)
+
+
+class TalksOn(Perfect):
+    """Takes every interruption for a backchannel: pauses for 0.4 s, and then says the rest; stops at every second
+    murmur for good."""
+
+    def live(self) -> None:
+        for spoken in self.turns()[self.answered :]:
+            if self.line.ticks == spoken.first + 5:
+                self.line.pause()
+            if self.line.ticks == spoken.first + 25:
+                self.line.resume()
+            if self.line.ticks >= spoken.last + 30:
+                self.answered += 1
+                self.say(self.caller.reply)
+        murmurs = [spoken for spoken in self.caller.held.spoken if not is_turn(spoken)]
+        if len(murmurs) % 2 and self.line.ticks == murmurs[-1].first + 10:
+            self.line.stop()
 
 
 class Deaf(Scripted):
@@ -125,8 +143,17 @@ def test_a_bad_agent_misses_the_bars_that_it_breaks() -> None:
     }  # fmt: skip
     assert found["cut off in pauses of 1.5 s %"] == 100
     assert found["interruptions missed %"] == 100
+    assert found["acknowledgements that stop a reply for good %"] == 100
     assert found["backchannels that stop a reply for good %"] == 100
     assert found["words doubled in memory"] > 0
+
+
+@pytest.mark.slow
+@needs_recordings
+def test_an_interruption_that_only_pauses_the_reply_is_missed_and_a_later_reply_makes_nothing_good() -> None:
+    found = figures(TalksOn, "interruption", "listening")
+    assert found["interruptions missed %"] == 100
+    assert found["backchannels that stop a reply for good %"] == 50
 
 
 @pytest.mark.slow
@@ -269,4 +296,4 @@ def test_a_call_over_rtp_is_judged_as_one_on_virtual_time() -> None:
         held = bench.call(dialogue(bench.clips(1)))
     assert held.memory == [held.spoken[0].clip.text]
     assert not held.ended
-    assert measures.fate(held, SHORT, 0, held.spoken[0].last, held.line.ticks).complete
+    assert measures.fate(held, SHORT, range(9), held.spoken[0].last, held.line.ticks).complete

@@ -1,0 +1,35 @@
+"""A certain voice in a reply that brings too few words, or none: the reply never goes on over it."""
+
+from agent.turn_taking.situation import LONGEST_PAUSE
+from agent.turn_taking.table import Action, State
+from tests.agent.turn_taking.calling import STATEMENT, answered, begins, ends, final, interim, speaking, wait
+
+
+def test_a_certain_voice_behind_words_that_are_too_few_to_tell_is_an_interruption() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert interim(subject, "Okay so", 1.6) == ()
+    assert [(at, action) for at, action, _, _ in wait(subject, 20.0)] == [(1.6 + LONGEST_PAUSE, Action.CUT)]
+    assert subject.state is State.HEARING
+    ends(subject, 20.0)
+    assert answered(final(subject, "Okay so I moved.", 20.5)) == ["Okay so I moved."]
+
+
+def test_a_recogniser_that_reports_nothing_of_long_voices_has_failed() -> None:
+    subject = speaking()
+    told = []
+    for at in (1.0, 31.0, 61.0):
+        begins(subject, at)
+        told += [action for _, action, _, _ in wait(subject, at + LONGEST_PAUSE + 0.1)]
+        ends(subject, at + LONGEST_PAUSE + 1.0)
+        subject.says(STATEMENT, "", at + 20.0)
+    assert told.count(Action.HARDLY) == 2
+    assert told[-1] is Action.GIVE_UP
+
+
+def test_d4_a_long_interruption_without_words_is_not_talked_over() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    assert wait(subject, 9.0) == []
+    ends(subject, 9.0)
+    assert answered(final(subject, "No listen, I moved last week", 9.8)) == ["No listen, I moved last week"]
