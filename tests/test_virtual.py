@@ -9,6 +9,7 @@ import pytest
 from agent.pool import Pool
 from sipgw.tools.replay import clock
 from tests.virtual import run
+from tests.waiting import HANG
 
 
 def test_work_in_a_thread_takes_no_virtual_time() -> None:
@@ -39,7 +40,7 @@ def test_time_goes_on_beside_a_thread_that_hangs(monkeypatch: pytest.MonkeyPatch
 
     async def scenario() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(600):
+            async with asyncio.timeout(HANG):
                 await pool.run(let_go.wait)
 
     run(scenario())
