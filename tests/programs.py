@@ -57,6 +57,7 @@ PROGRAMS = {
         beside=True,
     ),
     "baresip": _debian("baresip", "baresip"),
+    "gcc": _debian("gcc libc6-dev python3-dev", "gcc"),
     "chromium": _debian("chromium", "chromium"),
     "cloud-init": _debian("cloud-init", "cloud-init"),
     "coturn": _debian("coturn", "turnserver"),

@@ -17,7 +17,7 @@ from sipgw.calls.browser_phone import VISITOR, CallUnavailable
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
 from sipgw.sip.uri import is_address
-from sipgw.web.security import POLICY
+from sipgw.web.security import policy
 from sipgw.web.sign_in import address
 from sipgw.web.state import FOLDER, Here, page
 from sipgw.web.transcript import words
@@ -65,9 +65,7 @@ async def frame(request: Request, visitors: There) -> Response:
     """The page in the frame."""
     options = visitors.options
     found = page(request, "embed.html", label=options.label, notice=options.notice, possible=not visitors.phone.missing)
-    policy = POLICY.format(nonce=request.scope["nonce"])
-    sites = f"frame-ancestors {' '.join(options.origins)}"
-    found.headers["Content-Security-Policy"] = policy.replace("frame-ancestors 'none'", sites)
+    found.headers["Content-Security-Policy"] = policy(request.scope["nonce"], ancestors=" ".join(options.origins))
     return found
 
 

@@ -19,7 +19,7 @@ from sipgw.web.principal import NOBODY, Principal
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
     "connect-src 'self'; media-src 'self' blob:{media}; font-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors {ancestors}"
 )
 """Content-Security-Policy: scripts and styles come from our files. A vendored script may create a style with the
 nonce."""
@@ -183,11 +183,16 @@ def session_cookie(token: str, age: int | None = None, *, secure: bool) -> str:
     return f"{name}={token}; Path=/; HttpOnly; SameSite=Strict{only}{limit}"
 
 
+def policy(nonce: str, media: str = "", ancestors: str = "'none'") -> str:
+    """The Content-Security-Policy of a page: `media` are more sources of sound, `ancestors` may show it in a frame."""
+    return POLICY.format(nonce=nonce, media=media, ancestors=ancestors)
+
+
 def add_headers(headers: MutableHeaders, nonce: str, media: str = "", *, kept: bool) -> None:
     """Add the headers of every response; `media` are more sources of sound; `kept`: the browser may keep it, and asks
     each time whether it has changed.
     """
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce, media=media))
+    headers.setdefault("Content-Security-Policy", policy(nonce, media))
     headers.setdefault("Cache-Control", "no-cache" if kept else "no-store")

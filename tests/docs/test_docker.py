@@ -73,7 +73,7 @@ def test_every_copied_path_exists_and_is_not_ignored() -> None:
         assert path in allowed, f"{path} is kept out by .dockerignore"
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="there is no gcc")
+@pytest.mark.programs("gcc")
 def test_what_the_image_is_built_of_has_the_packet_path_in_c(tmp_path: Path) -> None:
     installed, built = DOCKERFILE.index(" gcc libc6-dev"), DOCKERFILE.index("pip install --no-deps .")
     assert installed < built < DOCKERFILE.index("import why_not"), "a compiler, and a look at what it made"
