@@ -47,7 +47,7 @@ class StorageOptions:
         if self.kms_key and self.encryption != "aws:kms":
             raise ValueError('kms_key needs encryption = "aws:kms"')
         if self.endpoint and not _ENDPOINT.fullmatch(self.endpoint):
-            raise ValueError(f"endpoint: {self.endpoint!r} is not like https://minio.example.com:9000")
+            raise ValueError("endpoint: it is not like https://minio.example.com:9000")
         if find_spec("boto3") is None:
             raise ValueError("object storage needs boto3: pip install 'sipgw[s3]'")
 

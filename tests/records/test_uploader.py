@@ -1,6 +1,7 @@
 """Files of calls go to object storage, are played from there, and are deleted there with their rows."""
 
 import asyncio
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.config.storage import StorageOptions
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts.call_files import object_of, on_disk
-from sipgw.records.artifacts.uploader import Uploader
+from sipgw.records.artifacts.uploader import TOGETHER, Uploader
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.store import object_store
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
 from sipgw.records.store.object_store import PART, ObjectError, ObjectStore
 from sipgw.records.store.tables import ArtifactRecord
 from tests.records.bucket import NOW, add, client, keys, options, row_of, store_of, upload
+from tests.waiting import HANG
 
 
 @pytest.mark.parametrize("size", [100, PART * 2 + 17])
@@ -43,6 +45,34 @@ def test_a_finished_recording_is_uploaded_and_leaves_the_disk(tmp_path: Path, bu
                 assert copy.read_bytes() == content
             assert not copy.exists()
             assert await upload(store) == 0, "it is not uploaded twice"
+
+    asyncio.run(run())
+
+
+def test_files_of_one_folder_leave_it_together(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is slow, and every upload ends before the first file is deleted."""
+    ended, wait, unlink = list[str](), threading.Event(), Path.unlink
+
+    async def ends(_: ObjectStore, key: str, _path: Path, *, again: bool = False) -> None:
+        assert not again
+        ended.append(key)
+        if len(ended) == TOGETHER:
+            wait.set()
+
+    def slowly(path: Path, missing_ok: bool = False) -> None:
+        assert wait.wait(HANG)
+        unlink(path, missing_ok=missing_ok)
+
+    async def run() -> None:
+        paths = [tmp_path / f"{number}.wav" for number in range(TOGETHER)]
+        async with store_of(tmp_path, options(bucket)) as store:
+            for path in paths:
+                path.write_bytes(b"sound")
+                await add(store, path)
+            monkeypatch.setattr(ObjectStore, "put", ends)
+            monkeypatch.setattr(Path, "unlink", slowly)
+            assert await upload(store) == TOGETHER
+            assert not any(path.exists() for path in paths)
 
     asyncio.run(run())
 
@@ -217,9 +247,10 @@ def test_errors_tell_the_cause_and_no_secret(tmp_path: Path, monkeypatch: pytest
         ({"url": "https://calls"}, "is not like s3://bucket/prefix"),
         ({"url": "s3://calls", "access_key": "x"}, "belong together"),
         ({"url": "s3://calls", "kms_key": "x"}, "kms_key needs"),
-        ({"url": "s3://calls", "endpoint": "minio:9000"}, "is not like https"),
-        ({"url": "s3://calls", "endpoint": "https://minio;script-src *"}, "is not like https"),
-        ({"url": "s3://calls", "endpoint": "https://minio?x=y"}, "is not like https"),
+        ({"url": "s3://calls", "endpoint": "minio:9000"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "https://minio;script-src *"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "https://minio?x=y"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "https://ann:very-secret@minio"}, "^endpoint: it is not like https"),
     ],
 )
 def test_wrong_options_say_why(wrong: dict[str, str], why: str) -> None:

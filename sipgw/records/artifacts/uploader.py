@@ -52,6 +52,8 @@ class Uploader:
         self._claimed = set[str]()
         """Paths of the files of uploads that were cancelled, or that lost the database."""
         self._turn = asyncio.Lock()
+        self._disk = asyncio.Lock()
+        """Of a folder one step runs at a time, see `on_disk`."""
 
     async def upload(self, now: datetime, *, last: bool = False) -> int:
         """Upload what is due, and return how many files that were. With `last`, when nothing is written any more, also
@@ -124,7 +126,8 @@ class Uploader:
                     return Uploaded()
             place = ArtifactPlace.BOTH
             if self._objects.options.local == "remove":
-                await on_disk("delete", str(path.parent), path.unlink, missing_ok=True)
+                async with self._disk:
+                    await on_disk("delete what is stored", str(path.parent), path.unlink, missing_ok=True)
                 place = ArtifactPlace.OBJECT
             await self._set(row, place=place.value, attempts=0, next_try=None, problem="")
         except ObjectError as error:
