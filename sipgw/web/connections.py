@@ -28,6 +28,8 @@ REQUEST_LIMIT = 20.0
 """Seconds in which a request must be complete, from the connection or the end of the answer before; and in which a
 browser must take something of an answer."""
 HEALTH = ("/healthz", "/readyz")
+COMPLETE = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
+"""States of a browser that has asked all of a request."""
 
 
 class Connections:
@@ -114,7 +116,7 @@ class LimitedProtocol(H11Protocol):
     def handle_events(self) -> None:
         """Read what has come; the time limit ends with the request."""
         super().handle_events()
-        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
+        if self.conn.their_state in COMPLETE:
             self._asked()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
@@ -134,9 +136,10 @@ class LimitedProtocol(H11Protocol):
         self._wait()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """It reads again. If that was the end of the answer, the next request is waited for already."""
         super().resume_writing()
-        self._asked()
+        if self.conn.their_state in COMPLETE:
+            self._asked()
 
     def _wait(self) -> None:
         self._places.waits(self)

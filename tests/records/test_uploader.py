@@ -19,7 +19,7 @@ from sipgw.records.artifacts.uploader import TOGETHER, Uploader
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.store import object_store
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
-from sipgw.records.store.object_store import PART, ObjectError, ObjectStore
+from sipgw.records.store.object_store import PART, STORAGE, ObjectError, ObjectStore
 from sipgw.records.store.tables import ArtifactRecord
 from tests.records.bucket import NOW, add, client, keys, options, row_of, store_of, upload
 from tests.waiting import HANG
@@ -228,6 +228,21 @@ def test_a_link_gives_the_recording_in_parts_and_ends(tmp_path: Path, bucket: st
                 part = await browser.get(link, headers={"Range": "bytes=0-3"})
             assert (part.status_code, part.content) == (206, b"RIFF")
             assert part.headers["content-disposition"] == 'attachment; filename="call.wav"'
+
+    asyncio.run(run())
+
+
+def test_a_link_waits_for_no_request() -> None:
+    """Where the storage hangs, its pool is soon busy."""
+    go_on, there = threading.Event(), ObjectStore(options("http://127.0.0.1:9"))
+
+    async def run() -> None:
+        hanging = [STORAGE.submit(go_on.wait, HANG) for _ in range(STORAGE.workers)]
+        try:
+            assert "X-Amz-Signature" in await there.link("x")
+        finally:
+            go_on.set()
+        assert all(one.result(HANG) for one in hanging)
 
     asyncio.run(run())
 

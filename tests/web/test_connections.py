@@ -153,6 +153,32 @@ def test_an_answer_must_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
 
 
+def test_the_request_after_a_long_answer_must_be_complete_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_LIMIT", 0.5)
+    size = 8 << 20
+
+    async def long(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    monkeypatch.setattr(server, "application", lambda *_: long)
+
+    async def scenario() -> None:
+        async with dashboard(tmp_path) as connect:
+            reader, writer = await connect()
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(size)
+                writer.write(b"GET / HT")
+            await closed((reader, writer))
+
+    asyncio.run(scenario())
+
+
 def test_an_answer_may_last_longer_than_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_LIMIT", 0.5)
 

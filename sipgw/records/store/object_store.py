@@ -15,6 +15,8 @@ from agent.pool import Pool, PoolFullError, not_begun
 from sipgw.config.storage import StorageOptions
 
 STORAGE = Pool("object storage", workers=6, waiting=256)
+LINKS = Pool("links to object storage", workers=1, waiting=256)
+"""A link needs no answer of the storage, so none waits for one that hangs."""
 PART = 8 << 20
 """Bytes of a part; longer files are uploaded in parts."""
 CONNECT, READ = 10.0, 60.0
@@ -66,7 +68,7 @@ class ObjectStore:
         """A URL by which a browser gets the object for a while; with a `name` the browser saves it as a file. Raises
         `ObjectError`.
         """
-        return await STORAGE.run(self._link, key, name)
+        return await LINKS.run(self._link, key, name)
 
     async def check(self) -> None:
         """Raises `ObjectError` if the bucket is not there, or may not be used."""
