@@ -15,7 +15,7 @@ from sipgw.records.artifacts.files import KEEPING
 from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.store.artifact_states import ArtifactPlace
-from sipgw.records.store.object_store import ObjectStore
+from sipgw.records.store.object_store import COPIES, ObjectStore
 from sipgw.records.store.tables import ArtifactRecord
 from tests.records.bucket import NOW, add, keys, options, row_of, store_of, upload
 from tests.waiting import HANG
@@ -136,6 +136,32 @@ def test_an_upload_that_was_cancelled_is_the_first_of_the_last(
             assert await uploader.upload(NOW, last=True) == 1 and not path.exists()
 
     asyncio.run(run())
+
+
+def test_many_readers_take_no_more_than_some_copies_of_disk(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copies, most = tmp_path / "call.wav", tmp_path / "copies", list[int]()
+
+    async def run() -> None:
+        path.write_bytes(b"sound")
+        async with store_of(tmp_path, options(bucket)) as store:
+            await add(store, path)
+            await upload(store)
+
+            async def read() -> None:
+                async with on_disk(store, path) as copy:
+                    most.append(len(list(copies.iterdir())))
+                    assert await KEEPING.run(copy.read_bytes) == b"sound"
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(COPIES * 3):
+                    group.create_task(read())
+
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    asyncio.run(run())
+    assert max(most) <= COPIES
 
 
 def test_a_copy_is_deleted_also_if_nobody_waits_for_its_download(

@@ -34,15 +34,16 @@ async def on_disk(store: Store, path: str | Path) -> AsyncIterator[Path]:
     if not key or store.objects is None:
         yield Path(path)
         return
-    copy = await KEEPING.run(_empty, Path(path).suffix)
-    try:
+    async with store.objects.copies:
+        copy = await KEEPING.run(_empty, Path(path).suffix)
         try:
-            await store.objects.fetch(key, copy)
-        except ObjectError as error:
-            raise OSError(f"object storage: {error}") from None
-        yield copy
-    finally:
-        await KEEPING.run(copy.unlink, missing_ok=True)
+            try:
+                await store.objects.fetch(key, copy)
+            except ObjectError as error:
+                raise OSError(f"object storage: {error}") from None
+            yield copy
+        finally:
+            await KEEPING.run(copy.unlink, missing_ok=True)
 
 
 def _empty(suffix: str) -> Path:

@@ -23,6 +23,8 @@ CONNECT, READ = 10.0, 60.0
 """Time limits in seconds: for a connection, and until the server sends or takes something."""
 TRIES = 3
 """Tries of a request until its error is raised."""
+COPIES = 4
+"""Objects that are copied to the disk of the gateway at the same time, to be read."""
 AT_ONCE = 1000
 """Objects that one request deletes at most (S3 API, DeleteObjects)."""
 
@@ -39,6 +41,8 @@ class ObjectStore:
         self.uploading = set[str]()
         """The paths of the files that threads of this process upload, also those that nobody waits for any more: their
         objects must not be deleted meanwhile, or they come after the deletion."""
+        self.copies = asyncio.Semaphore(COPIES)
+        """Places for objects that are copied to the disk to be read."""
         self._made: Any = None
         self._making = threading.Lock()
 
