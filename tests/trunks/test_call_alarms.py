@@ -22,9 +22,10 @@ from sipgw.events import (
     TrunkAlarm,
     Watchers,
 )
+from sipgw.gateway.gateway import Gateway
 from sipgw.records.captures.timeline import Timeline
 from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, CallAlarms, faults_of
-from sipgw.trunks.kept_alarms import KeptAlarms
+from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 from tests.cdr_events import call_began
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -83,6 +84,14 @@ def test_an_alarm_of_before_a_restart_is_over_after_it(tmp_path: Path) -> None:
     after.call(GOOD)
     assert after.heard() == [("one_way", False, 2, 8)]
     assert Trunk(kept=kept).alarms.of("office") == (), "nothing is raised any more"
+
+
+def test_the_gateway_begins_with_the_alarms_that_were_raised(tmp_path: Path) -> None:
+    KeptAlarms(tmp_path / "sipgw.db.alarms", ()).write({"office": RaisedAlarms(frozenset({"slow"}), [frozenset()])})
+    trunk = '[[trunks]]\nname = "office"\nmode = "peer"\nnetworks = ["10.0.0.0/8"]'
+    gateway = Gateway(parse(f'{trunk}\n[store]\npath = "{tmp_path}/sipgw.db"', "sipgw.toml", {}))
+    (office,) = (one for one in gateway.watch.status() if one.name == "office")
+    assert [one.fault for one in office.sound if one.raised] == ["slow"]
 
 
 def test_no_alarm_is_restored_of_a_trunk_that_is_gone_nor_without_alarms(tmp_path: Path) -> None:
