@@ -10,8 +10,8 @@ LONGEST_PHRASE = 4
 """Words of the longest phrase."""
 
 
-class Phrases(frozenset[str]):
-    """Phrases, and all that one of them begins with."""
+class PhraseSet(frozenset[str]):
+    """PhraseSet, and all that one of them begins with."""
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
@@ -19,7 +19,7 @@ class Phrases(frozenset[str]):
         return frozenset(phrase[:end] for phrase in self for end in range(1, len(phrase) + 1))
 
 
-def left_over(words: Sequence[str], phrases: Phrases, *, final: bool = True) -> list[str]:
+def left_over(words: Sequence[str], phrases: PhraseSet, *, final: bool = True) -> list[str]:
     """Those of `words` that belong to none of the `phrases`: as few as possible, in order.
 
     Of words that are not `final` the last one may be cut off.
@@ -42,7 +42,7 @@ def left_over(words: Sequence[str], phrases: Phrases, *, final: bool = True) -> 
     return found
 
 
-def _says(words: Sequence[str], phrases: Phrases, *, final: bool) -> bool:
+def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
     """Whether one of the `phrases` stands in `words`, or may end them if they are not `final`."""
     for at in range(len(words)):
         for end in range(at + 1, min(at + LONGEST_PHRASE, len(words)) + 1):
@@ -67,9 +67,9 @@ class Lexicon:
     interrupts: frozenset[str] = frozenset()
     """Words that interrupt although they are short."""
     answers: frozenset[str] = frozenset()
-    """Phrases that say yes or no."""
+    """PhraseSet that say yes or no."""
     courtesy: frozenset[str] = frozenset()
-    """Phrases that may stand beside a yes or a no."""
+    """PhraseSet that may stand beside a yes or a no."""
     digits: frozenset[str] = frozenset()
     """Digits as words, and what stands between them."""
     teens: frozenset[str] = frozenset()
@@ -83,20 +83,20 @@ class Lexicon:
         return self.digits | self.teens | self.tens
 
     @cached_property
-    def _acknowledging(self) -> Phrases:
-        return Phrases(self.nods | self.fillers | self.little)
+    def _acknowledging(self) -> PhraseSet:
+        return PhraseSet(self.nods | self.fillers | self.little)
 
     @cached_property
-    def _nodding(self) -> Phrases:
-        return Phrases(self.nods)
+    def _nodding(self) -> PhraseSet:
+        return PhraseSet(self.nods)
 
     @cached_property
-    def _answering(self) -> Phrases:
-        return Phrases(self.answers | self.courtesy | self.fillers)
+    def _answering(self) -> PhraseSet:
+        return PhraseSet(self.answers | self.courtesy | self.fillers)
 
     @cached_property
-    def _answers(self) -> Phrases:
-        return Phrases(self.answers)
+    def _answers(self) -> PhraseSet:
+        return PhraseSet(self.answers)
 
     def content(self, text: str, *, final: bool = True) -> list[str]:
         """The words of `text` that say something, because they neither agree nor stand beside what does."""

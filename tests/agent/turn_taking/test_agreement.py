@@ -6,7 +6,7 @@ import pytest
 
 from agent.floor import Floor, lexicon_of
 from agent.phrases import PHRASES, phrases_of
-from agent.turn_taking.lexicon import Lexicon, Phrases, left_over
+from agent.turn_taking.lexicon import Lexicon, PhraseSet, left_over
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.table import Action
@@ -186,7 +186,7 @@ def test_no_word_that_interrupts_acknowledges_by_itself(code: str) -> None:
     ],
 )
 def test_what_is_left_over_of_a_text_are_the_words_of_no_phrase(text: str, final: bool, left: str) -> None:
-    assert " ".join(left_over(text.split(), Phrases({"thank you", "right"}), final=final)) == left
+    assert " ".join(left_over(text.split(), PhraseSet({"thank you", "right"}), final=final)) == left
 
 
 @pytest.mark.parametrize(
