@@ -11,7 +11,7 @@ LONGEST_PHRASE = 4
 
 
 class PhraseSet(frozenset[str]):
-    """PhraseSet, and all that one of them begins with."""
+    """Phrases, and all that one of them begins with."""
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
@@ -67,9 +67,9 @@ class Lexicon:
     interrupts: frozenset[str] = frozenset()
     """Words that interrupt although they are short."""
     answers: frozenset[str] = frozenset()
-    """PhraseSet that say yes or no."""
+    """Phrases that say yes or no."""
     courtesy: frozenset[str] = frozenset()
-    """PhraseSet that may stand beside a yes or a no."""
+    """Phrases that may stand beside a yes or a no."""
     digits: frozenset[str] = frozenset()
     """Digits as words, and what stands between them."""
     teens: frozenset[str] = frozenset()

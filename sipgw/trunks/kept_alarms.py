@@ -48,7 +48,7 @@ class KeptAlarms:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.warning("call alarms not read", file=str(self._file), cause=str(error)[:200])
             return {}
-        return found
+        return {trunk: one for trunk, one in found.items() if one.faults and one.latest}
 
     def write(self, raised: Mapping[str, RaisedAlarms]) -> None:
         """Let the file have these."""

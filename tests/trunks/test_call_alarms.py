@@ -118,6 +118,12 @@ def test_a_spoilt_file_of_alarms_is_told_and_left_out(tmp_path: Path, text: str)
     assert [log["event"] for log in logs] == ["call alarms not read"]
 
 
+def test_an_alarm_without_calls_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "sipgw.db.alarms"
+    file.write_text('{"office": {"faults": ["slow"], "latest": []}, "mobile": {"faults": [], "latest": [["slow"]]}}')
+    assert KeptAlarms(file, {"office", "mobile"}).read() == {}
+
+
 def test_alarms_go_on_where_their_file_cannot_be_written(tmp_path: Path) -> None:
     trunk = Trunk(kept=KeptAlarms(tmp_path / "gone" / "sipgw.db.alarms", {"office"}))
     with structlog.testing.capture_logs() as logs:
