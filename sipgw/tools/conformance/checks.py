@@ -29,7 +29,8 @@ Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
 refuses other keys than that of its options, if the provider has keys."""
 
 LIMIT = 60.0
-"""Seconds in which a provider has to be done, or to give up, whatever happens."""
+"""Seconds in which it has to be done with all that a check does with it. How long a call waits for a session, for the
+first piece and for the next one: `exercises.within`."""
 CLOSE_LIMIT = 5.0
 """Seconds in which `close` has to be done, and every connection closed."""
 POINTS = 6
@@ -262,7 +263,7 @@ def bounds_what_waits(trial: Trial) -> None:
         return
 
     async def work(made: Any) -> int:
-        await made.open()
+        await exercises.opened(made)
         await _flooded(made, 600)  # the buffers of the kernel are full then
         # What is allocated once, as by an import, is in one of them only.
         return min([await _flooded(made, 200), await _flooded(made, 200)])
@@ -326,7 +327,7 @@ def tells_no_stale_sound(trial: Trial) -> None:
         return
 
     async def alone(made: Any) -> bytes:
-        await made.open()
+        await exercises.opened(made)
         return await exercises.said(made)
 
     wanted, again = trial.run(alone)[0], trial.run(alone)[0]
