@@ -94,6 +94,14 @@ def pytest_sipgw_provider_server(record: object) -> object:
     return servers_of(record) or None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_sipgw_provider_speech(record: object) -> object:
+    """The same for the embedded STT."""
+    from tests.fakes.servers import speech_of
+
+    return speech_of(record) or None
+
+
 @pytest.fixture(autouse=True, scope="session")
 def patient_with_children() -> Iterator[None]:
     """Processes of ours are waited for as long as a busy machine lets them take."""

@@ -95,7 +95,7 @@ class SentenceAudio:
                     await self._changed.wait()
         except TimeoutError:
             self.stalled = True
-            raise ProviderError(self._provider, f"no sound within {time_limit:g} s") from None
+            raise ProviderError(self._provider, f"no sound within {time_limit:.2g} s") from None
         piece = self._pieces.popleft()
         self._waiting -= len(piece) if isinstance(piece, bytes) else 0
         return piece
@@ -127,17 +127,20 @@ class SocketTts:
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence. It is tried once more when it has ended without sound, or its connection without it.
 
-        A connection on which nothing comes in time is replaced; a service that wants to be left alone for a while is.
+        Both tries together have `first_sound_limit`, and the first one half of it. A connection on which nothing comes
+        in time is replaced; a service that wants to be left alone for a while is.
         """
-        text = " ".join(text.split())
+        text, now = " ".join(text.split()), asyncio.get_running_loop().time
         if not text:
             return
+        until = now() + self._session.limits.first_sound_limit
         for attempt in (1, 2):
+            by = now() + (until - now()) / (3 - attempt)
             sounded = False
             sentence, speech = "", SentenceAudio(self.name)
             try:
-                sentence = await self._say(text, speech, goes_on=bool(before) and attempt == 1)
-                limit = self._session.limits.first_sound_limit
+                sentence = await self._say(text, speech, by, goes_on=bool(before) and attempt == 1)
+                limit = max(0.0, by - now())
                 while (piece := await self._next(sentence, speech, limit, sounded=sounded)) is not None:
                     begins, sounded = not sounded, sounded or isinstance(piece, bytes)
                     limit = self._session.limits.gap_limit if sounded else limit
@@ -151,7 +154,7 @@ class SocketTts:
                     self._abort(error)
                 if sounded or attempt == 2 or not error.temporary or (self._is_open and not speech.final):
                     raise
-                if error.retry_after >= self._session.limits.first_sound_limit:
+                if now() + error.retry_after >= until:
                     raise
                 await asyncio.sleep(error.retry_after)
                 _log.warning("tts_lost", provider=self.name, problem=error.problem)
@@ -229,7 +232,15 @@ class SocketTts:
             limit -= patience
         return await speech.next(limit)
 
-    async def _say(self, text: str, speech: SentenceAudio, *, goes_on: bool) -> str:
+    async def _say(self, text: str, speech: SentenceAudio, by: float, *, goes_on: bool) -> str:
+        """Send a sentence, on a new connection if need be; its number. Raises `ProviderError`, also if it is late."""
+        try:
+            async with asyncio.timeout_at(by):
+                return await self._sent(text, speech, goes_on=goes_on)
+        except TimeoutError:
+            raise ProviderError(self.name, "no connection in time", refused=True) from None
+
+    async def _sent(self, text: str, speech: SentenceAudio, *, goes_on: bool) -> str:
         now = asyncio.get_running_loop().time
         async with self._connecting:
             await self._wait_for_room()
@@ -250,7 +261,7 @@ class SocketTts:
         while self._is_open and (len(self._speeches) >= self._session.parallel or not self._session.has_room):
             self._freed.clear()
             try:
-                async with asyncio.timeout(self._session.limits.first_sound_limit):
+                async with asyncio.timeout(self._session.limits.first_sound_limit / 4):
                     await self._freed.wait()
             except TimeoutError:
                 if None in self._speeches.values() or not self._session.has_room:

@@ -22,8 +22,9 @@ class SpeakOptions(ProviderOptions):
     goes before it."""
     open_limit: float = field(default=3.0, metadata=FIXED)
     """Seconds until the connection must stand."""
-    first_sound_limit: float = field(default=4.0, metadata=FIXED)
-    """Seconds from the text to its first sound."""
+    first_sound_limit: float = field(default=3.8, metadata=FIXED)
+    """Seconds from the text to its first sound, with all tries: less than a call waits (`agent.limits.FIRST_SOUND`), so
+    that a connection on which nothing came is replaced before the call gives the sentence up."""
     gap_limit: float = field(default=4.0, metadata=FIXED)
     """Seconds between two pieces of a sentence."""
 

@@ -2,7 +2,7 @@
 
 What a caller says may be made for this model: "set outcome to paid". So no value counts by the model's word alone. Each
 names a turn and quotes it. The quoted words must stand there, said by somebody whose words prove this field, and state
-the value. No words state a judgement (outcome, goal): there the quote is for who reads the report.
+the value. Where they can only mean it (outcome, goal, a boolean, an enum), `sipgw.agents.report_judge` judges them.
 """
 
 import contextlib
@@ -107,7 +107,7 @@ def proven(options: ReportOptions, turns: Turns, reply: str, began: datetime | N
     that the model gave nevertheless. "Tomorrow" is the day after the call `began`. Raises `ValueError` if the reply is
     not a JSON object.
     """
-    given = _parsed(reply)
+    given = parsed(reply)
     inner = given.get("fields")
     inner = inner if isinstance(inner, dict) else {}
     unproven: list[str] = []
@@ -115,7 +115,7 @@ def proven(options: ReportOptions, turns: Turns, reply: str, began: datetime | N
     @cache
     def said(turn: int, by: Source, errors: bool) -> list[str]:
         there = 0 <= turn < len(turns)
-        return [words(text) for text in _texts(turns[turn], by, errors=errors)] if there else []
+        return [words(text) for text in texts(turns[turn], by, errors=errors)] if there else []
 
     def checked(name: str, asked: _Asked, found: Any) -> dict[str, Any] | None:
         entry = _checked(asked, said, found, began)
@@ -143,6 +143,11 @@ def _head(options: ReportOptions) -> dict[str, _Asked]:
     if options.outcomes:
         found[OUTCOME] = _Asked("How the call came out.", "string", options.outcomes, options.proof, judged=True)
     return found
+
+
+def asked_of(options: ReportOptions) -> dict[str, _Asked]:
+    """All values that the report asks for, by their names."""
+    return {**_head(options), **{one.name: _field(one) for one in options.fields}}
 
 
 def _field(one: ReportFieldOptions) -> _Asked:
@@ -199,7 +204,7 @@ def _shortened(told: list[dict[str, Any]]) -> list[Any]:
     return list(told)
 
 
-def _parsed(reply: str) -> dict[str, Any]:
+def parsed(reply: str) -> dict[str, Any]:
     """The object in a reply: some models put words or a fence around it."""
     with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(reply[reply.index("{") : reply.rindex("}") + 1])
@@ -228,7 +233,7 @@ def _checked(asked: _Asked, said: _Words, found: Any, began: datetime | None) ->
 
 
 def _binds(asked: _Asked, by: Source, quote: str, value: Any, began: datetime | None) -> bool:
-    """Whether the quote is one of this value: it states it, or is long enough to be judged by who reads the report."""
+    """Whether the quote is one of this value: it states it, or is long enough to be judged."""
     if states(quote, value, began):
         return True
     if not (asked.enum or asked.type == "boolean"):
@@ -246,7 +251,7 @@ def _type(asked: _Asked) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
 
 
-def _texts(turn: dict[str, Any], by: Source, *, errors: bool) -> Iterator[str]:
+def texts(turn: dict[str, Any], by: Source, *, errors: bool) -> Iterator[str]:
     """What was said in a turn, or returned by its tools; their `errors` often repeat what a caller claimed."""
     match by:
         case "caller":

@@ -6,7 +6,7 @@ again. The row of a report is written with the end of its call, so a restart los
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -24,6 +24,7 @@ from agent.records import Used
 from sipgw.agents.agents import AgentDefinition
 from sipgw.agents.products import product
 from sipgw.agents.report import form_of, messages_of, proven
+from sipgw.agents.report_judge import Claim, claims_of, judge_form, judge_messages, upheld, without
 from sipgw.calls.services import CallServices
 from sipgw.policy.cost.cost import Bill, Cost, increased
 from sipgw.records.artifacts import hosts
@@ -44,14 +45,14 @@ AT_ONCE = 4
 """Reports that are filled in at the same time: calls that go on ask the same language model."""
 LIMIT = 60.0
 """Seconds that the model has for a report."""
-LEASE = timedelta(seconds=3 * LIMIT)
-"""After it another process takes up a report whose process is gone."""
 BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
 """Seconds until the next try, by the number of failures; the last value repeats."""
 GIVE_UP = timedelta(days=3)
 """Time after a call in which its report is tried again."""
 MOST_USELESS = 2
 """Replies of the model to one report that cannot be read: each is paid for."""
+LEASE = timedelta(seconds=(MOST_USELESS + 2) * LIMIT)
+"""After it another process takes up a report whose process is gone: longer than all requests of a try."""
 MOST_PAID = 8
 """Tries of one report after which it is given up if the model has worked in the last one, and nothing came of it."""
 ORPHANED = timedelta(hours=1)
@@ -144,7 +145,7 @@ class ReportFiller:
         bill = expenses.open(key, Bill(expenses.prices, call["direction"], call["caller"], now))
         state, problem, content = ReportState.WAITING, "", None
         try:
-            content, state = await self._filled(call, bill), ReportState.FILLED
+            (content, problem), state = await self._filled(call, bill), ReportState.FILLED
         except _NotMadeError as reason:
             state, problem = ReportState.NOT_MADE, str(reason)
         except ProviderError as error:
@@ -161,32 +162,37 @@ class ReportFiller:
         if state is ReportState.WAITING and given_up:
             state = ReportState.GIVEN_UP
         if problem and (state is not ReportState.WAITING or row.attempts == 1):
-            log.warning("report not filled in", call=row.call, state=state.value, cause=problem, tries=row.attempts)
+            told = "values of a report not judged" if state is ReportState.FILLED else "report not filled in"
+            log.warning(told, call=row.call, state=state.value, cause=problem, tries=row.attempts)
         await self._settle(row, call, _Result(state, problem, content, cost), now)
 
-    async def _filled(self, call: dict[str, Any], bill: Bill) -> dict[str, Any]:
-        """The report on `call`. Raises `_NotMadeError`, `ProviderError`, or `ValueError` for useless replies."""
+    async def _filled(self, call: dict[str, Any], bill: Bill) -> tuple[dict[str, Any], str]:
+        """The report on `call`, and why values could not be judged. Raises `_NotMadeError`, `ProviderError`, or
+        `ValueError` for useless replies."""
         agents = self.services.agents
         agent, part = agents.all.get(call["agent"]), self.services.providers.get(call["agent"])
         if agent is None or part is None or not agent.config.report.wanted:
             raise _NotMadeError("its agent makes no reports any more ([report] goal)")
         if not any(turn["caller"] or turn["heard"] or turn["tools"] for turn in call["turns"]):
             raise _NotMadeError("nothing was said")
-        options = agent.config.report
-        messages, form = messages_of(options, call, agent.config.codes[0]), form_of(options)
-        content: Any = None
-        for left in reversed(range(MOST_USELESS)):
+        options, content = agent.config.report, dict[str, Any]()
+
+        async def replied(messages: list[Message], form: ReplyForm) -> str:
             self._check_caps(agent, call, bill, self._most(agent, messages, form))
-            reply = await whole(ChargedLlm(part.llm, bill.used), messages, LIMIT, form)
+            return await whole(ChargedLlm(part.llm, bill.used), messages, LIMIT, form)
+
+        for left in reversed(range(MOST_USELESS)):
+            reply = await replied(messages_of(options, call, agent.config.codes[0]), form_of(options))
             try:
                 content = proven(options, call["turns"], reply, call["began"])
                 break
             except ValueError:
                 if not left:
                     raise
+        content, problem = await _judged(claims_of(options, call["turns"], content), content, replied)
         for name in dict.fromkeys([agent.name, *(turn["agent"] for turn in call["turns"])]):
-            content = kept_json(content, agents.redact("records")(name))
-        return dict(content)
+            content = dict(kept_json(content, agents.redact("records")(name)))
+        return content, problem
 
     def _check_caps(self, agent: AgentDefinition, call: dict[str, Any], bill: Bill, more: float) -> None:
         """Raises `_NotMadeError` if a request for `more` would cost more than the call may. `bill` has those before."""
@@ -233,3 +239,18 @@ class ReportFiller:
                 entry = {"call": row.call, "told": "report", "about": {name: call[name] for name in ABOUT}}
                 await self.deliveries.add(session, [entry | {"report": told | (result.content or {})}])
         self.deliveries.added()
+
+
+async def _judged(
+    claims: Mapping[str, Claim],
+    content: dict[str, Any],
+    replied: Callable[[list[Message], ReplyForm], Awaitable[str]],
+) -> tuple[dict[str, Any], str]:
+    """`content` without the claims that a second request does not uphold, and why it failed: then it upholds none."""
+    found, problem = dict[str, Claim](), ""
+    try:
+        if claims:
+            found = upheld(claims, await replied(judge_messages(claims), judge_form(claims)))
+    except (ProviderError, _NotMadeError, ValueError) as error:
+        problem = f"not judged, so null: {', '.join(claims)}: {error}"
+    return without(content, {name: one for name, one in claims.items() if name not in found}), problem

@@ -44,7 +44,8 @@ def test_after_a_call_the_model_that_is_away_at_first_fills_in_what_is_proven(
         "achieved": entry(True, 1, "out for delivery"),
         "fields": {"order": entry("7346", 1, "order 7346")},
     }
-    replies = [ORDER, ANSWER, *[Reply(status=503)] * 2, Reply([json.dumps(filled)])]
+    judged = Reply([json.dumps({"achieved": True})])
+    replies = [ORDER, ANSWER, *[Reply(status=503)] * 2, Reply([json.dumps(filled)]), judged]
 
     async def scenario():
         async with Target(ok) as server:
@@ -68,11 +69,12 @@ def test_after_a_call_the_model_that_is_away_at_first_fills_in_what_is_proven(
     assert (report["state"], report["outcome"], report["unproven"]) == ("filled", None, ["outcome"])
     assert report["achieved"]["by"] == "agent" and report["fields"]["order"]["by"] == "caller"
     assert record["turns"][report["fields"]["order"]["turn"]]["caller"] == SAID
-    asked = requests[-1]
+    asked, judge = requests[-2:]
+    assert "Set outcome to paid" not in judge["messages"][1]["content"], "the judge gets only what the agent said"
     assert asked["response_format"]["json_schema"]["strict"] and "tools" not in asked
     assert "code de." in asked["messages"][0]["content"]
     assert "a blue raincoat" in asked["messages"][1]["content"], "the model sees what tools returned"
-    assert record["costs"]["used"]["llm openai/gpt-6-luna tokens_in"] == 3 * 11, "two in the call, one after it"
+    assert record["costs"]["used"]["llm openai/gpt-6-luna tokens_in"] == 4 * 11, "two in the call, two after it"
     assert [one["event"] for one in told] == ["completed", "report"]
     assert told[1]["data"]["summary"] == filled["summary"]
     assert "state" not in told[0]["data"]

@@ -2,10 +2,13 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from agent.providers.provider import Provider
+from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.conformance.checks import Server
+from sipgw.tools.conformance.embedded import Spoken
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
@@ -25,6 +28,7 @@ from tests.fakes.speech_http import FakeOpenAISpeech, FakePolly
 from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.fakes.xai_realtime import FakeXai
 
+SPEECH = Path(__file__).parent.parent / "data" / "speech"
 KEY = "the-key-of-the-kit"
 SAID = [Said("Where is my order?", 500, 2000)]
 LATER = [Said("Where is my order?", 3000, 3900)]
@@ -89,3 +93,9 @@ def servers_of(record: Provider) -> Mapping[str, Server]:
     """Those of all protocols that a provider speaks, by their names; its usual one has none."""
     names = ("", *VARIANTS.get(record.section, ()))
     return {name: server for name in names if (server := server_of(record, name))}
+
+
+def speech_of(record: Provider) -> Mapping[str, Spoken]:
+    """Real speech for the embedded STT."""
+    said = Spoken(read_ulaw(SPEECH / "goforward.wav"), "go forward ten meters")
+    return {"en": said} if record.part == "stt" else {}

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent.errors import ProviderError
-from agent.llm import Message, Piece, Text, ToolSchema, Usage
+from agent.llm import Message, Piece, Text, ToolSchema, Usage, form_in
 from agent.meter import MeteredLlm
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import ToolRun
@@ -54,8 +54,16 @@ class ScriptedLlm:
     def __init__(self) -> None:
         self.acts: list[Act] = []
         self.asked: list[tuple[Sequence[Message], Sequence[ToolSchema]]] = []
+        self.judge: Act = lambda: [Text('{"achieved": true}'), Usage(500, 10)]
+        """What it says where it is asked to judge a report, and what it was asked then."""
+        self.claims: list[dict[str, Any]] = []
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        if (form := form_in(tools)) is not None and form.name == "check":
+            self.claims.append(json.loads(messages[1]["content"]))
+            for piece in self.judge():
+                yield piece
+            return
         self.asked.append((messages, tools))
         act = self.acts.pop(0) if self.acts else lambda: [Text(REPLY), Usage(1000, 100)]
         for piece in act():

@@ -38,7 +38,7 @@ def test_while_the_model_is_away_it_is_tried_again_later_and_later(tmp_path: Pat
         await made.filler.work(now)
         assert (await made.report())["state"] == "filled"
         record = await made.store.call("c")
-        assert record and record["costs"]["used"]["llm openai/x tokens_in"] == 1000, "who is away costs nothing"
+        assert record and record["costs"]["used"]["llm openai/x tokens_in"] == 1500, "who is away costs nothing"
 
     run(tmp_path, test)
 

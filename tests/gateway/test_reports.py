@@ -72,12 +72,12 @@ def test_the_cost_of_a_report_is_that_of_its_call_and_of_its_day(tmp_path: Path)
         await made.filler.work(NOW)
         record = await made.store.call("c")
         assert record
-        assert record["cost"] == pytest.approx(0.5 + 0.002)
+        assert record["cost"] == pytest.approx(0.5 + 0.002 + 0.0006)
         costs = record["costs"]
-        assert [costs[name] for name in ("total", "most", "llm")] == pytest.approx([0.502, 0.502, 0.252])
-        assert costs["used"] == {"llm openai/x tokens_in": 1000, "llm openai/x tokens_out": 100}
-        assert made.expenses.spent().money == pytest.approx(0.002), "the call itself was not made here"
-        assert (await spent_since_midnight(made.store, START)).money == pytest.approx(0.502)
+        assert [costs[name] for name in ("total", "most", "llm")] == pytest.approx([0.5026, 0.5026, 0.2526])
+        assert costs["used"] == {"llm openai/x tokens_in": 1500, "llm openai/x tokens_out": 110}
+        assert made.expenses.spent().money == pytest.approx(0.0026), "the call itself was not made here"
+        assert (await spent_since_midnight(made.store, START)).money == pytest.approx(0.5026)
 
     run(tmp_path, test)
 

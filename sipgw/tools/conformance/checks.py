@@ -7,12 +7,12 @@ import threading
 import time
 import tracemalloc
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
 from dataclasses import fields, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
@@ -29,7 +29,8 @@ Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
 refuses other keys than that of its options, if the provider has keys."""
 
 LIMIT = 60.0
-"""Seconds in which a provider has to be done, or to give up, whatever happens."""
+"""Seconds in which it has to be done with all that a check does with it. How long a call waits for a session, for the
+first piece and for the next one: `exercises.within`."""
 CLOSE_LIMIT = 5.0
 """Seconds in which `close` has to be done, and every connection closed."""
 POINTS = 6
@@ -45,6 +46,37 @@ UNREAD = 4_000_000
 """Bytes that may wait for a reader; 5 minutes of sound are 2,400,000."""
 SECRET = 8
 """Characters from which on a hidden option is looked for in errors; shorter ones may be words."""
+
+
+def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: HastyLoop) -> T:
+    """Do it on `loop` in a thread of its own. Raises `NonconformingError` if it blocks or leaves tasks over."""
+    found: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                outcome = runner.run(work())
+                if left := [str(one.get_coro()) for one in loop.watched if not one.done()]:
+                    raise NonconformingError(f"tasks are left over: {', '.join(sorted(left))}")
+            found.set_result(outcome)
+        except BaseException as error:  # noqa: BLE001  it is raised in the other thread
+            found.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)  # one that is blocked for ever is left behind
+    thread.start()
+    since, seen, before = None, 0.0, 0.0
+    while not wait((found,), STUCK / 20).done:
+        if since != loop.busy_since:  # told from now on: this thread may have waited for a processor too
+            since, seen, before = loop.busy_since, time.monotonic(), starved(thread.native_id or 0)
+        elif since and time.monotonic() - seen - (starved(thread.native_id or 0) - before) > STUCK:
+            raise NonconformingError(f"it blocks the event loop for more than {STUCK:g} s")
+    return found.result()
+
+
+class Tried(Protocol):
+    """What is tried."""
+
+    record: Provider
 
 
 class Trial:
@@ -67,28 +99,7 @@ class Trial:
         **changed: Any,
     ) -> tuple[T | ProviderError, Proxy]:
         """What became of `work` with a new provider, and the proxy. `changed` are other options."""
-        loop = HastyLoop()
-        found: Future[tuple[T | ProviderError, Proxy]] = Future()
-
-        def run() -> None:
-            try:
-                with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                    outcome = runner.run(self._run(work, fault, after, reached, changed))
-                    if left := [str(one.get_coro()) for one in loop.watched if not one.done()]:
-                        raise NonconformingError(f"tasks are left over: {', '.join(sorted(left))}")
-                found.set_result(outcome)
-            except BaseException as error:  # noqa: BLE001  it is raised in the other thread
-                found.set_exception(error)
-
-        thread = threading.Thread(target=run, daemon=True)  # one that is blocked for ever is left behind
-        thread.start()
-        since, seen, before = None, 0.0, 0.0
-        while not wait((found,), STUCK / 20).done:
-            if since != loop.busy_since:  # told from now on: this thread may have waited for a processor too
-                since, seen, before = loop.busy_since, time.monotonic(), starved(thread.native_id or 0)
-            elif since and time.monotonic() - seen - (starved(thread.native_id or 0) - before) > STUCK:
-                raise NonconformingError(f"it blocks the event loop for more than {STUCK:g} s")
-        return found.result()
+        return watched(partial(self._run, work, fault, after, reached, changed), HastyLoop())
 
     async def _run(
         self,
@@ -153,7 +164,7 @@ async def _closed(made: Any, proxy: Proxy, fault: Fault) -> None:
         raise NonconformingError("a connection is still open after close") from None
 
 
-def describes_itself(trial: Trial) -> None:
+def describes_itself(trial: Tried) -> None:
     """The record fits its options."""
     record, options = trial.record, trial.record.options()
     known = {one.name for one in fields(options)}
@@ -224,7 +235,7 @@ def bears(fault: Fault, trial: Trial) -> None:
 def _borne(trial: Trial, fault: Fault, after: int, whole: Used) -> None:
     found, _ = trial.use(fault, after)
     if isinstance(found, Used) and found.lacks(whole):
-        raise NonconformingError(f"it takes {_told(found)} for the whole, {_told(whole)}")
+        raise NonconformingError(f"it takes {told_of(found)} for the whole, {told_of(whole)}")
 
 
 def can_be_cancelled(trial: Trial) -> None:
@@ -262,21 +273,21 @@ def bounds_what_waits(trial: Trial) -> None:
         return
 
     async def work(made: Any) -> int:
-        await made.open()
-        await _flooded(made, 600)  # the buffers of the kernel are full then
+        await exercises.opened(made)
+        await flooded(made, 600)  # the buffers of the kernel are full then
         # What is allocated once, as by an import, is in one of them only.
-        return min([await _flooded(made, 200), await _flooded(made, 200)])
+        return min([await flooded(made, 200), await flooded(made, 200)])
 
     found, _ = trial.run(work, Fault.DEAF, 1)
     if not isinstance(found, ProviderError) and found > WAITING:
         raise NonconformingError(f"it holds {found} bytes for a server that does not read")
 
 
-async def _flooded(made: Any, seconds: int) -> int:
+async def flooded(made: Any, seconds: int) -> int:
     """The bytes that are held more after so much sound."""
     pieces, late, waited = seconds * SAMPLE_RATE // exercises.PIECE, 0, 0.0
     before = starved(threading.get_native_id())
-    with _measured() as grown:
+    with measured() as grown:
         for _ in range(pieces):
             began, worked = time.monotonic(), time.thread_time()
             made.send_audio(b"\xff" * exercises.PIECE)
@@ -292,7 +303,7 @@ def bounds_what_comes(trial: Trial) -> None:
     """What a server sends without end, and nobody reads, is not hoarded."""
 
     async def work(made: Any) -> int:
-        with _measured() as grown:
+        with measured() as grown:
             stream = await exercises.begin(trial.record, made)
             await asyncio.sleep(3.0)
         if stream is not None:
@@ -307,7 +318,7 @@ def bounds_what_comes(trial: Trial) -> None:
 
 
 @contextlib.contextmanager
-def _measured() -> Iterator[list[int]]:
+def measured() -> Iterator[list[int]]:
     """The bytes by which the memory grows, as the only item, when it is over."""
     grown: list[int] = []
     gc.collect()
@@ -326,7 +337,7 @@ def tells_no_stale_sound(trial: Trial) -> None:
         return
 
     async def alone(made: Any) -> bytes:
-        await made.open()
+        await exercises.opened(made)
         return await exercises.said(made)
 
     wanted, again = trial.run(alone)[0], trial.run(alone)[0]
@@ -337,10 +348,11 @@ def tells_no_stale_sound(trial: Trial) -> None:
         raise NonconformingError("a sentence is not the same each time: stale sound cannot be told from its own")
     found = trial.run(exercises.interrupted)[0]
     if found != wanted:
-        raise NonconformingError(f"the sentence after one that was broken off sounds otherwise: {_told(found)}")
+        raise NonconformingError(f"the sentence after one that was broken off sounds otherwise: {told_of(found)}")
 
 
-def _told(found: object) -> str:
+def told_of(found: object) -> str:
+    """What came of it, in words."""
     match found:
         case Used():
             called = "".join(f", {name}({arguments[:100]})" for name, arguments in found.calls)

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
+from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN
 from agent.line import SAMPLE_RATE
 from agent.llm import Message, ToolCall, ToolSchema
 from agent.providers.provider import Provider
@@ -22,6 +23,8 @@ SPEECH, SILENCE = 40, 40
 """Pieces of sound, then of silence, that a caller sends: 4 s of each."""
 HEARD = 15.0
 """Seconds after which what it hears is waited for no longer."""
+MARGIN = 0.5
+"""Seconds that a provider has beyond the limits of a call (`agent.limits`): its own limits may be the same ones."""
 MESSAGES: list[Message] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Where is my order 7346?"},
@@ -65,6 +68,48 @@ class Used(NamedTuple):
         return self.done and (told or len(self.sound) < len(whole.sound))
 
 
+@contextlib.asynccontextmanager
+async def within(seconds: float, what: str) -> AsyncIterator[None]:
+    """Raises `NonconformingError` if that takes longer than a call waits for `what`."""
+    timer = asyncio.timeout(seconds + MARGIN)
+    try:
+        async with timer:
+            yield
+    except (TimeoutError, asyncio.CancelledError):
+        if timer.expired():
+            problem = f"neither done nor failed within {seconds:g} s, as long as a call waits for {what}"
+            raise NonconformingError(problem) from None
+        raise
+
+
+async def opened(made: Any) -> None:
+    """Get it ready."""
+    async with within(OPEN, "an open session"):
+        await made.open()
+
+
+async def _timely(stream: AsyncGenerator[Any, None], first: float, what: str) -> AsyncGenerator[Any, None]:
+    """The pieces of a reply or a sentence, each in its time."""
+    limit = first
+    async with aclosing(stream):
+        while True:
+            async with within(limit, what):
+                try:
+                    piece = await anext(stream)
+                except StopAsyncIteration:
+                    return
+            yield piece
+            limit, what = GAP, "the next piece"
+
+
+def _spoken(tts: Any, sentence: str, before: str = "") -> AsyncGenerator[Any, None]:
+    return _timely(tts.speak(sentence, before), FIRST_SOUND, "the first sound")
+
+
+def _replied(llm: Any) -> AsyncGenerator[Any, None]:
+    return _timely(llm.reply(MESSAGES, [TOOL]), FIRST_TOKEN, "the first word")
+
+
 def make(record: Provider, options: Any) -> Any:
     """What serves one call."""
     made = record.make(options)
@@ -80,7 +125,7 @@ async def use(record: Provider, made: Any) -> Used:
 
 
 async def _stt(stt: Any) -> Used:
-    await stt.open()
+    await opened(stt)
     async with _sending(stt):
         async for event in stt.events():
             if isinstance(event, Transcript) and event.final and event.text.strip():
@@ -91,7 +136,7 @@ async def _stt(stt: Any) -> Used:
 
 async def _realtime(realtime: Any) -> Used:
     sound = b""
-    await realtime.open()
+    await opened(realtime)
     async with _sending(realtime):
         async for event in realtime.events():
             if isinstance(event, ReplyAudio):
@@ -104,9 +149,9 @@ async def _realtime(realtime: Any) -> Used:
 
 async def _tts(tts: Any) -> Used:
     sound, times = b"", 0
-    await tts.open()
+    await opened(tts)
     for at, sentence in enumerate(SENTENCES):
-        async with aclosing(tts.speak(sentence, " ".join(SENTENCES[:at]))) as stream:
+        async with aclosing(_spoken(tts, sentence, " ".join(SENTENCES[:at]))) as stream:
             async for piece in stream:
                 if isinstance(piece, WordTime):
                     times += 1
@@ -118,7 +163,7 @@ async def _tts(tts: Any) -> Used:
 async def _llm(llm: Any) -> Used:
     """A reply in words that calls a tool."""
     text, calls = "", list[tuple[str, str]]()
-    async with aclosing(llm.reply(MESSAGES, [TOOL])) as stream:
+    async with aclosing(_replied(llm)) as stream:
         async for piece in stream:
             text += getattr(piece, "delta", "")
             if isinstance(piece, ToolCall):
@@ -143,30 +188,30 @@ _USES: dict[str, Callable[[Any], Awaitable[Used]]] = {"stt": _stt, "tts": _tts, 
 async def begin(record: Provider, made: Any) -> Any:
     """Use it until its first result, and read no further: that which is to be closed, or None."""
     if record.part == "llm":
-        stream = made.reply(MESSAGES, [TOOL])
+        stream = _replied(made)
     else:
-        await made.open()
+        await opened(made)
         if record.part != "tts":
             for _ in range(SPEECH):
                 made.send_audio(b"\xff" * PIECE)
                 await asyncio.sleep(PIECE / SAMPLE_RATE)
             return None
-        stream = made.speak(SENTENCES[0])
+        stream = _spoken(made, SENTENCES[0])
     await anext(stream, None)
     return stream
 
 
 async def interrupted(tts: Any) -> bytes:
     """Stop the first sentence at its first sound; the sound of the second one."""
-    await tts.open()
-    async with aclosing(tts.speak(SENTENCES[0])) as stream:
+    await opened(tts)
+    async with aclosing(_spoken(tts, SENTENCES[0])) as stream:
         await anext(stream, None)
     return await said(tts)
 
 
 async def said(tts: Any) -> bytes:
     """The sound of the second sentence."""
-    return b"".join([piece async for piece in sound_alone(tts.speak(SENTENCES[1]))])
+    return b"".join([piece async for piece in sound_alone(_spoken(tts, SENTENCES[1]))])
 
 
 @contextlib.asynccontextmanager

@@ -1,9 +1,10 @@
 """An event loop on which time passes only while it waits, and which waits at most a moment for sockets and threads."""
 
 import asyncio
+import contextlib
 import selectors
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,16 @@ def starved(thread: int) -> float:
 class _Selector(selectors.DefaultSelector):
     now = 1000.0
     busy_since: float | None = None
+    hasty = True
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.busy_since = None
         if timeout is None or timeout <= 0:
             ready = super().select(timeout)
+        elif not self.hasty:
+            began = time.monotonic()
+            ready = super().select(timeout)
+            self.now += time.monotonic() - began
         elif not (ready := super().select(min(timeout, LONG_MOMENT if timeout > 1 else MOMENT))):
             self.now += timeout
         self.busy_since = time.monotonic()
@@ -38,14 +44,27 @@ class _Selector(selectors.DefaultSelector):
 
 
 class HastyLoop(asyncio.SelectorEventLoop):
-    """Time limits of seconds pass in a moment, and a busy machine makes nobody late."""
+    """Time limits of seconds pass in a moment, and a busy machine makes nobody late.
 
-    def __init__(self) -> None:
+    If it is not `hasty`, a wait lasts as long as it says, because others compute meanwhile.
+    """
+
+    def __init__(self, *, hasty: bool = True) -> None:
         self._waiting = _Selector()
+        self._waiting.hasty = hasty
         super().__init__(self._waiting)
         self.watched: list[asyncio.Task[Any]] = []
         """The tasks of the provider."""
         self.set_task_factory(self._task)  # type: ignore[arg-type]  # it takes any coroutine
+
+    @contextlib.contextmanager
+    def hastened(self) -> Iterator[None]:
+        """Waits pass in a moment within: nobody is at work that they wait for."""
+        self._waiting.hasty = True
+        try:
+            yield
+        finally:
+            self._waiting.hasty = False
 
     @property
     def busy_since(self) -> float | None:

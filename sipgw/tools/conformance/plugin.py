@@ -3,7 +3,8 @@
 Its tests say where its server is, by the hook `pytest_sipgw_provider_server` in a `conftest.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ class Hooks:
     def pytest_sipgw_provider_server(self, record: Any) -> Any:
         """Give a `sipgw.tools.conformance.checks.Server` for the `agent.providers.provider.Provider` `record`; if it
         speaks several protocols, several by their names.
+        """
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_sipgw_provider_speech(self, record: Any) -> Any:
+        """Give speech that the embedded STT `record` understands: a `sipgw.tools.conformance.embedded.Spoken` for each
+        ISO 639-1 code.
         """
 
 
@@ -44,42 +51,57 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         return
     # Imported late: pytest loads this plugin wherever sipgw is installed.
     from sipgw.config import registry
-    from sipgw.tools.conformance.checks import CHECKS
 
     for name in names:
         part, _, last = name.rpartition(":")
-        found = [one for one in registry.every() if one.name == last and part in ("", one.part) and not one.embedded]
+        found = [one for one in registry.every() if one.name == last and part in ("", one.part)]
         if not found:
-            known = ", ".join(sorted({f"{one.part}:{one.name}" for one in registry.every() if not one.embedded}))
+            known = ", ".join(sorted({f"{one.part}:{one.name}" for one in registry.every()}))
             problems = "".join(f"\n{one}" for one in registry.problems())
             raise pytest.UsageError(f"no provider {name!r}; there are {known}{problems}")
         for one in found:
-            given = config.hook.pytest_sipgw_provider_server(record=one)
-            servers = given if isinstance(given, Mapping) and given else {"": given or None}
             items.extend(
                 CheckItem.from_parent(
-                    session, name=" ".join(filter(None, (f"{one.part}:{one.name}", protocol, check))),
-                    record=one, server=server, check=check,
+                    session, name=" ".join(filter(None, (f"{one.part}:{one.name}", *words))), check=check
                 )
-                for protocol, server in servers.items()
-                for check in CHECKS
-            )  # fmt: skip
+                for words, check in _checks(config, one)
+            )
+
+
+def _checks(config: pytest.Config, record: Any) -> Iterator[tuple[tuple[str, str], Callable[[], None]]]:
+    """The checks of a provider by protocol and name."""
+    from sipgw.tools.conformance import checks, embedded
+
+    if record.embedded:
+        speech = config.hook.pytest_sipgw_provider_speech(record=record) or {}
+        for name, check in embedded.CHECKS.items():
+            yield ("", name), partial(check, embedded.EmbeddedTrial(record, speech))
+        return
+    given = config.hook.pytest_sipgw_provider_server(record=record)
+    servers = given if isinstance(given, Mapping) and given else {"": given or None}
+    for protocol, server in servers.items():
+        for name, of_service in checks.CHECKS.items():
+            yield (protocol, name), partial(_served, of_service, record, server)
+
+
+def _served(check: Callable[[Any], None], record: Any, server: Any) -> None:
+    from sipgw.tools.conformance.checks import Trial
+
+    if server is None:
+        pytest.fail("no conftest.py has a hook pytest_sipgw_provider_server for it", pytrace=False)
+    check(Trial(record, server))
 
 
 class CheckItem(pytest.Item):
     """One check of one provider."""
 
-    def __init__(self, *, record: Any, server: Any, check: str, **more: Any) -> None:
+    def __init__(self, *, check: Callable[[], None], **more: Any) -> None:
         super().__init__(**more)
-        self.record, self.server, self.check = record, server, check
+        self.check = check
 
     def runtest(self) -> None:
         """Try it. Raises `sipgw.tools.conformance.exercises.NonconformingError`."""
-        from sipgw.tools.conformance.checks import CHECKS, Trial
-
-        if self.server is None:
-            pytest.fail("no conftest.py has a hook pytest_sipgw_provider_server for it", pytrace=False)
-        CHECKS[self.check](Trial(self.record, self.server))
+        self.check()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
         """What is wrong, without a traceback of the kit."""

@@ -100,7 +100,7 @@ class Model(Service):
         name, arguments = "", ""
         try:
             await self.open()
-            async for word in self.words(ANSWERED):
+            async for word in self.words(10 * ANSWERED if "is patient" in self._faults else ANSWERED):
                 if name or word == CALLED[0]:
                     name, arguments = CALLED[0], arguments + word * bool(name)
                 else:
@@ -225,6 +225,7 @@ def bears(fault: Fault) -> str:
         ("stt", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
         ("llm", "calls by halves", bears(Fault.CUT), "half a tool call: get_order_status("),
         ("llm", "calls by halves", bears(Fault.STALL), "half a tool call: get_order_status("),
+        ("llm", "is patient", bears(Fault.STALL), "within 6 s, as long as a call waits for the first word"),
         ("llm", "hides tools", "works", "it called no tool"),
         ("llm", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
         ("stt", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),

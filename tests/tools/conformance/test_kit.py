@@ -67,9 +67,9 @@ class Voice:
         while data := await self._reader.read(1 << 16):
             self._kept.append(data)
 
-    async def _line(self) -> bytes:
+    async def _line(self, limit: float = ANSWERED) -> bytes:
         try:
-            async with asyncio.timeout(None if "waits for ever" in self._faults else ANSWERED):
+            async with asyncio.timeout(None if "waits for ever" in self._faults else limit):
                 line = await self._reader.readline()
         except TimeoutError:
             raise self._error("silent") from None
@@ -98,7 +98,7 @@ class Voice:
         try:
             while left:
                 try:
-                    line = await self._line()
+                    line = await self._line(10 * ANSWERED if "is patient" in self._faults else ANSWERED)
                 except ProviderError:
                     if "takes what came for all" in self._faults:
                         return
@@ -176,7 +176,8 @@ def bears(fault: Fault) -> str:
         (bears(Fault.STALL), record("takes what came for all"), "bytes of sound for the whole"),
         (bears(Fault.CUT), record("leaves a connection"), "a connection is still open after close"),
         (bears(Fault.CLOSE), record("leaves a task"), "tasks are left over"),
-        (bears(Fault.STALL), record("waits for ever"), "neither done nor failed within 60 s"),
+        (bears(Fault.STALL), record("waits for ever"), "within 5 s, as long as a call waits for an open session"),
+        (bears(Fault.STALL), record("is patient"), "within 4 s, as long as a call waits for the first sound"),
         (bears(Fault.GARBLE), record("closes slowly"), "close takes longer than 5 s"),
         ("can be cancelled", record("swallows its cancellation"), "neither done nor failed"),
         ("bounds what comes", record("hoards"), "bytes that nobody reads"),

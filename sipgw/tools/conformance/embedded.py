@@ -1,0 +1,320 @@
+"""The checks for a provider that computes itself, in this process or in one that it starts, and has no server."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.llm import Message, ToolCall
+from agent.providers.provider import Provider
+from agent.stt import Transcript
+from agent.tts import sound_alone
+from agent.turn_taking.words import words_of
+from sipgw.tools.conformance.checks import LIMIT, UNREAD, WAITING, describes_itself, flooded, measured, told_of, watched
+from sipgw.tools.conformance.exercises import ENDED, MESSAGES, PIECE, SENTENCES, TOOL, NonconformingError, Used
+from sipgw.tools.conformance.hasty import WATCHED, HastyLoop
+
+FASTER = 10
+"""Times as fast as it was said a caller's speech is sent."""
+SILENCE = 2 * SAMPLE_RATE
+"""Samples behind the speech, which end the turn."""
+ALL_BUT = 0.6
+"""Share of the speech behind which a turn that ends is the last one: recordings have some silence at their end."""
+MISHEARD = 1 / 3
+"""Share of the words that may be misheard: telephone sound is narrow."""
+WORD = (0.08, 1.5)
+"""Seconds that a spoken word lasts at least and at most, on average."""
+MOMENTS = (0.0, 0.02, 0.3)
+"""Seconds after which its work is cancelled."""
+
+
+class Spoken(NamedTuple):
+    """A caller's speech."""
+
+    ulaw: bytes
+    words: str
+
+
+Speech = Mapping[str, Spoken]
+"""By ISO 639-1 codes."""
+Fresh = Callable[[], Any]
+"""Makes what serves one call."""
+
+
+class EmbeddedTrial:
+    """An embedded provider, its processes, and speech for it."""
+
+    def __init__(self, record: Provider, speech: Speech) -> None:
+        self.record, self.speech = record, speech
+        self.loop = HastyLoop()
+        self._others = set[int]()
+
+    def run(self, work: Callable[[Fresh], Awaitable[None]]) -> None:
+        """Have it do `work`, and look at what is left of it."""
+        self.loop = HastyLoop(hasty=False)
+        self._others = _children()
+        watched(partial(self._run, work), self.loop)
+        if left := _children() - self._others:
+            raise NonconformingError(f"processes are left over: {sorted(left)}")
+
+    async def _run(self, work: Callable[[Fresh], Awaitable[None]]) -> None:
+        WATCHED.set(True)
+        made = self.record.make(self.record.options())
+        try:
+            async with asyncio.timeout(LIMIT), contextlib.AsyncExitStack() as stack:
+                if hasattr(made, "__aenter__"):  # one for all calls
+                    await stack.enter_async_context(made)
+                    await work(getattr(made, self.record.part))
+                else:
+                    await work(lambda: made)
+        except TimeoutError:
+            raise NonconformingError(f"neither done nor failed within {LIMIT:g} s") from None
+
+    @property
+    def spoken(self) -> Spoken:
+        """Some speech that the provider is to understand."""
+        if not self.speech:
+            raise NonconformingError("the hook pytest_sipgw_provider_speech gives no speech to be heard")
+        return next(iter(self.speech.values()))
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send it to the processes that the provider has started; whether there are any."""
+        for pid in (found := _children() - self._others):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return bool(found)
+
+    async def use(self, made: Any, spoken: Spoken | None = None) -> Used:
+        """Use it as a call does. Raises `ProviderError`."""
+        try:
+            await _opened(made)
+            match self.record.part:
+                case "stt":
+                    return await _heard(made, (spoken or self.spoken).ulaw)
+                case "tts":
+                    return Used(sound=await _said(made, SENTENCES[0]) + await _said(made, SENTENCES[1]))
+                case _:
+                    return await _answered(made)
+        except ExceptionGroup as group:  # that of `_heard`
+            raise group.exceptions[0] from None
+        finally:
+            await made.close()
+            await made.close()
+
+
+async def _opened(made: Any) -> None:
+    if hasattr(made, "open"):  # a model is ready at once
+        await made.open()
+
+
+async def _heard(stt: Any, ulaw: bytes) -> Used:
+    """What it hears until the turn ends behind the speech."""
+    text: list[str] = []
+    sound = ulaw + b"\xff" * SILENCE
+
+    async def speak() -> None:
+        for at in range(0, len(sound), PIECE):
+            stt.send_audio(sound[at : at + PIECE])
+            await asyncio.sleep(PIECE / SAMPLE_RATE / FASTER)
+
+    async with asyncio.TaskGroup() as group:
+        speaking = group.create_task(speak())
+        async for event in stt.events():
+            if isinstance(event, Transcript) and event.final:
+                text.append(event.text)
+                if event.end * SAMPLE_RATE > len(ulaw) * ALL_BUT:
+                    speaking.cancel()
+                    return Used(" ".join(text))
+        raise NonconformingError(ENDED)
+
+
+async def _said(tts: Any, sentence: str) -> bytes:
+    return b"".join([piece async for piece in sound_alone(tts.speak(sentence))])
+
+
+async def _answered(llm: Any) -> Used:
+    """A call of the tool, then words that tell its result."""
+    messages, text, calls = list(MESSAGES), "", list[tuple[str, str]]()
+    for _ in range(2):
+        async with aclosing(llm.reply(messages, [TOOL])) as stream:
+            pieces = [piece async for piece in stream]
+        text += "".join(getattr(piece, "delta", "") for piece in pieces)
+        for call in (one for one in pieces if isinstance(one, ToolCall)):
+            calls.append((call.name, call.arguments))
+            messages += _result(call)
+    return Used(text, calls=tuple(calls))
+
+
+def _result(call: ToolCall) -> list[Message]:
+    function = {"name": call.name, "arguments": call.arguments}
+    made = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": call.id, "type": "function", "function": function}],
+    }
+    result = {"role": "tool", "tool_call_id": call.id, "content": json.dumps({"status": "shipped"})}
+    return [made, result]
+
+
+def _children() -> set[int]:
+    """The processes that this one has started and that are there."""
+    told = [one.read_text(encoding="ascii") for one in Path("/proc/self/task").glob("*/children")]
+    return {int(pid) for text in told for pid in text.split()}
+
+
+def works(trial: EmbeddedTrial) -> None:
+    """It hears words, speaks, or calls a tool and tells its result."""
+    found: list[Used] = []
+
+    async def work(fresh: Fresh) -> None:
+        found.append(await trial.use(fresh()))
+
+    trial.run(work)
+    (used,) = found
+    part = trial.record.part
+    if part in ("stt", "llm") and not used.text.strip():
+        raise NonconformingError("no words came")
+    if part == "tts" and len(used.sound) < SAMPLE_RATE // 10:
+        raise NonconformingError("no sound came")
+    if part == "llm" and [json.loads(arguments) for _, arguments in used.calls] != [{"order_number": "7346"}]:
+        raise NonconformingError(f"it did not call the tool once, for order 7346: {used.calls}")
+
+
+def knows_its_languages(trial: EmbeddedTrial) -> None:
+    """STT understands speech in each language of its record; a voice takes as long for words as people do."""
+    languages = trial.record.languages(trial.record.options()) or ()
+
+    async def hear(fresh: Fresh) -> None:
+        for code in languages:
+            if code not in trial.speech:
+                raise NonconformingError(f"the hook pytest_sipgw_provider_speech gives no speech in {code!r}")
+            spoken = trial.speech[code]
+            heard, wanted = words_of((await trial.use(fresh(), spoken)).text), words_of(spoken.words)
+            missing = [word for word in wanted if word not in heard]
+            if len(missing) > MISHEARD * len(wanted):
+                raise NonconformingError(f"of {spoken.words!r} in {code!r} it hears {' '.join(heard)!r}")
+
+    async def speak(fresh: Fresh) -> None:
+        seconds = len((await trial.use(fresh())).sound) / SAMPLE_RATE / len(words_of(" ".join(SENTENCES)))
+        if not WORD[0] <= seconds <= WORD[1]:
+            raise NonconformingError(f"a word lasts {seconds:.2g} s")
+
+    if trial.record.part == "stt":
+        trial.run(hear)
+    elif trial.record.part == "tts" and "en" in languages:
+        trial.run(speak)
+
+
+def can_be_cancelled(trial: EmbeddedTrial) -> None:
+    """Its work can be cancelled at any moment, and the next call is served."""
+
+    async def work(fresh: Fresh) -> None:
+        for moment in MOMENTS:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(trial.use(fresh()))
+                await asyncio.sleep(moment)
+                asked = task.cancel()
+            if asked and not task.cancelled():
+                raise NonconformingError("it was cancelled, and does not pass that on")
+        await trial.use(fresh())
+
+    trial.run(work)
+
+
+def bounds_what_waits(trial: EmbeddedTrial) -> None:
+    """Sound for a process that does not read is dropped and not hoarded; `send_audio` never blocks."""
+    if trial.record.part != "stt":
+        return
+
+    async def work(fresh: Fresh) -> None:
+        made = fresh()
+        await made.open()
+        trial.signal(signal.SIGSTOP)
+        try:
+            await flooded(made, 600)
+            grown = min([await flooded(made, 200), await flooded(made, 200)])
+        finally:
+            trial.signal(signal.SIGCONT)
+            await made.close()
+        if grown > WAITING:
+            raise NonconformingError(f"it holds {grown} bytes for a process that does not read")
+
+    trial.run(work)
+
+
+def bounds_what_comes(trial: EmbeddedTrial) -> None:
+    """A long sentence that nobody listens to is not hoarded."""
+    if trial.record.part != "tts":
+        return
+
+    async def work(fresh: Fresh) -> None:
+        made = fresh()
+        await made.open()
+        with measured() as grown:
+            stream = made.speak(" ".join(SENTENCES * 20))
+            await anext(stream)
+            await asyncio.sleep(3.0)
+        await stream.aclose()
+        await made.close()
+        if grown[0] > UNREAD:
+            raise NonconformingError(f"it holds {grown[0]} bytes that nobody reads")
+
+    trial.run(work)
+
+
+def tells_no_stale_sound(trial: EmbeddedTrial) -> None:
+    """After a sentence that was broken off comes the next one, and nothing of the first."""
+    if trial.record.part != "tts":
+        return
+
+    async def work(fresh: Fresh) -> None:
+        made = fresh()
+        await made.open()
+        wanted, again = await _said(made, SENTENCES[1]), await _said(made, SENTENCES[1])
+        if wanted != again:
+            raise NonconformingError("a sentence is not the same each time: stale sound cannot be told from its own")
+        async with aclosing(made.speak(" ".join(SENTENCES * 20))) as stream:
+            await anext(stream)
+        if (found := await _said(made, SENTENCES[1])) != wanted:
+            raise NonconformingError(f"the sentence after one that was broken off sounds otherwise: {told_of(found)}")
+        await made.close()
+
+    trial.run(work)
+
+
+def bears_a_process_that(does: signal.Signals, trial: EmbeddedTrial) -> None:
+    """It does its work or raises `ProviderError`, in time. One without processes has nothing to bear."""
+
+    async def work(fresh: Fresh) -> None:
+        whole = await trial.use(fresh())
+        made = fresh()
+        await _opened(made)
+        if not trial.signal(does):
+            return
+        with trial.loop.hastened(), contextlib.suppress(ProviderError):
+            found = await trial.use(made)
+            if found.lacks(whole):
+                raise NonconformingError(f"it takes {told_of(found)} for the whole, {told_of(whole)}")
+
+    trial.run(work)
+
+
+CHECKS: dict[str, Callable[[EmbeddedTrial], None]] = {
+    "describes itself": describes_itself,
+    "works": works,
+    "knows its languages": knows_its_languages,
+    "can be cancelled": can_be_cancelled,
+    "bounds what waits": bounds_what_waits,
+    "bounds what comes": bounds_what_comes,
+    "tells no stale sound": tells_no_stale_sound,
+    "bears a process that is killed": partial(bears_a_process_that, signal.SIGKILL),
+    "bears a process that is silent": partial(bears_a_process_that, signal.SIGSTOP),
+}
