@@ -53,6 +53,9 @@ mode = "peer"
 networks = ["127.0.0.1/32"]
 """
 
+KAMAILIO = " -DD "
+"""Stands in its command and in no other."""
+
 
 class Box:
     """A machine with two workers."""
@@ -152,11 +155,11 @@ def test_who_is_killed_loses_its_own_calls_alone_and_is_there_again(box: Box, tm
 def test_calls_survive_kamailio_and_it_is_started_again(box: Box, tmp_path: Path) -> None:
     with load(tmp_path / "sipp", box.port, 12, 12, 6) as callers:
         box.both_have_calls(12)
-        before = box.process("kamailio")
+        before = box.process(KAMAILIO)
         for one in list(family(before)):
             os.kill(one, signal.SIGKILL)
         box.said("Kamailio.*process ended, it is started again")
-        until(lambda: box.process("kamailio") != before)
+        until(lambda: box.process(KAMAILIO) != before)
         counts = callers.counts()
     assert (counts.good, counts.bad) == (12, 0), counts.log
     with load(tmp_path / "again", box.port, 12, 12, 1) as callers:
@@ -168,13 +171,13 @@ def test_a_drain_loses_no_call_and_ends_everything(box: Box, tmp_path: Path) -> 
     with load(tmp_path / "sipp", box.port, 24, 12, 6) as callers:
         box.both_have_calls(24)
         for one in processes:  # as some service managers do
-            if "kamailio" not in command(one):
+            if KAMAILIO not in command(one):
                 os.kill(one, signal.SIGTERM)
         box.said("calls go on", times=2)
         counts = callers.counts()
     assert (counts.good, counts.bad) == (24, 0), counts.log
     assert box.parent.process.wait(HANG) == 0
-    assert not [one for one in processes if "serve" in command(one) or "kamailio" in command(one)]
+    assert not [one for one in processes if "serve" in command(one) or KAMAILIO in command(one)]
 
 
 def test_a_reload_is_for_all(box: Box) -> None:
@@ -185,4 +188,4 @@ def test_a_reload_is_for_all(box: Box) -> None:
 def test_nothing_is_left_of_a_parent_that_was_killed(box: Box) -> None:
     processes = list(family(box.parent.process.pid))
     box.parent.kill()
-    until(lambda: not [one for one in processes if "serve" in command(one) or "kamailio" in command(one)])
+    until(lambda: not [one for one in processes if "serve" in command(one) or KAMAILIO in command(one)])

@@ -4,8 +4,12 @@ import pytest
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.edge import by_origin, origin
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.leg import Leg
 from sipgw.sip.message import Headers, Request
 from sipgw.sip.uri import Uri
+from tests.sip.test_endpoint import ANSWER, LOCAL, OFFER, admit_all, run
 
 EDGE = Peer("udp", "127.0.0.1", 5060)
 CARRIER = Peer("tls", "198.51.100.7", 5061)
@@ -33,3 +37,21 @@ def test_nobody_else_is_believed() -> None:
 )  # fmt: skip
 def test_what_is_no_place_is_not_taken_for_one(told: str) -> None:
     assert origin(passed_on(told), EDGE, "127.0.0.1") == EDGE
+
+
+def test_a_caller_of_the_internet_is_told_the_public_address_though_the_proxy_is_here() -> None:
+    told: list[str] = []
+
+    async def called() -> None:
+        options = EndpointOptions("0.0.0.0", 0, public_address="198.51.100.7", edge="127.0.0.1")
+
+        def take(leg: Leg) -> None:
+            told.append(here.contact_host(leg.source))
+            leg.answer(ANSWER)
+
+        async with Endpoint(options, take, admit_all) as here, Endpoint(LOCAL, print, admit_all) as proxy:
+            target, field = Uri("sip", "agent", "127.0.0.1", here.port), ("X-Sipgw-Source", "udp 203.0.113.9 5060")
+            await proxy.invite(target, "<sip:x@127.0.0.1>", OFFER, fields=(field,))
+
+    run(called)
+    assert told == ["198.51.100.7"]
