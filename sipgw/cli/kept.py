@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -99,7 +99,9 @@ class Worker(Kept):
     async def _once(self) -> int:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(*self._command, stdin=theirs.fileno(), start_new_session=True)
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=theirs.fileno(), start_new_session=True
+            )
         reader, self._link = await asyncio.open_connection(sock=ours)
         if self.ending.is_set():
             self.tell(STOP)
@@ -124,21 +126,19 @@ class Edge(Kept):
         self._stop = asyncio.Event()
 
     async def _once(self) -> int:
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stderr=PIPE, start_new_session=True, limit=LONGEST_LINE
-        )
+        ours, theirs = socket.socketpair()  # a pipe of asyncio would wait for those that outlive the first process
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stderr=theirs.fileno(), start_new_session=True
+            )
+        lines, link = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
         try:
-            work = self._relay(process), self._listens(), self._terminate(process)
+            work = _relay(lines), self._listens(), self._terminate(process)
             return await _watched(process, process.terminate, *work)
         finally:
             with contextlib.suppress(ProcessLookupError):  # the others of its group, if the first one was killed
                 os.killpg(process.pid, signal.SIGKILL)
-
-    async def _relay(self, process: Process) -> None:
-        """What Kamailio writes goes to our log."""
-        if process.stderr is not None:
-            async for line in process.stderr:
-                log.info("kamailio", line=line.decode(errors="replace").strip())
+            link.close()
 
     async def _listens(self) -> None:
         while not self.ready.is_set():
@@ -153,3 +153,9 @@ class Edge(Kept):
         process.terminate()
         await asyncio.sleep(PARTING)
         process.kill()
+
+
+async def _relay(lines: asyncio.StreamReader) -> None:
+    """What Kamailio writes goes to our log."""
+    async for line in lines:
+        log.info("kamailio", line=line.decode(errors="replace").strip())
