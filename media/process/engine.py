@@ -57,13 +57,18 @@ class MediaOptions:
 
     def split(self) -> list[tuple[int, int]]:
         """The first and the last port of each media process; no port is in two ranges."""
-        pairs = self._pairs
         wanted = (2 if cores() >= MANY_CORES else 1) if self.processes == "auto" else self.processes
-        count = max(1, min(wanted, len(pairs), PROCESSES_MAX))
+        return self.parts(max(1, min(wanted, len(self._pairs), PROCESSES_MAX)))
+
+    def parts(self, count: int) -> list[tuple[int, int]]:
+        """The ports in `count` ranges with about as many pairs each. Raises `ValueError` for less than a pair each."""
+        pairs = self._pairs
         if count == 1:
             return [self.port_range]
-        parts = [pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count] for at in range(count)]
-        return [(part[0], part[-1] + 1) for part in parts]
+        if count > len(pairs):
+            raise ValueError(f"port_range has {len(pairs)} pairs of ports, for {count} processes")
+        ranges = [pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count] for at in range(count)]
+        return [(part[0], part[-1] + 1) for part in ranges]
 
 
 class MediaEngine:

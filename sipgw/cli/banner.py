@@ -43,6 +43,16 @@ def say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     out.print("  stop with Ctrl-C", soft_wrap=True)
 
 
+def say_ready(gateway: Gateway, dashboard: Dashboard) -> None:
+    """Log that a worker of ``sipgw serve --workers`` takes calls."""
+    config = gateway.config
+    structlog.get_logger().info(
+        "worker is ready", name=config.cluster.called, port=gateway.endpoint.port, dashboard=dashboard.url
+    )
+    if dashboard.setup_url:
+        err.print(f"set the dashboard's first password, once: {dashboard.setup_url}", soft_wrap=True)
+
+
 def _say_where(gateway: Gateway) -> None:
     config, port = gateway.config, gateway.endpoint.port
     if not (address := dialled(config, port)):

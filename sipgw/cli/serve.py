@@ -2,22 +2,24 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import structlog
 import typer
 from rich.markup import escape
 
-from sipgw.cli.banner import say_how_to_call
+from sipgw.cli.banner import say_how_to_call, say_ready
+from sipgw.cli.orders import Link, listen_to_signals
+from sipgw.cli.workers import WORKERS_MAX, run_workers
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
+from sipgw.gateway.shares import share
 from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
@@ -27,6 +29,13 @@ from sipgw.web.server import Dashboard
 
 Load = Callable[[], tuple[GatewayConfig, Mapping[str, AgentConfig]]]
 """Reads the configuration, and those of the agents beside it. Raises `ConfigError`."""
+
+
+class Share(NamedTuple):
+    """Which worker of `run_workers` this process is, from 1 on."""
+
+    number: int
+    of: int
 
 
 def serve(
@@ -39,32 +48,39 @@ def serve(
         bool,
         typer.Option("--take-over", help="Take the place of the gateway that runs here; it ends with its last call."),
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=WORKERS_MAX, help="Gateway processes behind Kamailio, which has the SIP port then."),
+    ] = 1,
+    worker: Annotated[int, typer.Option(min=0, max=WORKERS_MAX, hidden=True)] = 0,
 ) -> None:
     """Answer calls until Ctrl-C."""
+    own = Share(worker, workers) if worker else None
 
     def read() -> tuple[GatewayConfig, Mapping[str, AgentConfig]]:
         settings, agents = load_all(config)
         sip = replace(settings.sip, host=host or settings.sip.host, port=settings.sip.port if port is None else port)
-        return replace(settings, sip=sip), agents
+        settings = replace(settings, sip=sip)
+        return share(settings, agents, own.number, own.of) if own else (settings, agents)
 
     with one_line_errors():
         settings, agents = read()
         if take_over:
             settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
         log.configure(settings.log, redactor_for(settings.privacy, "logs"))
-        asyncio.run(_serve(settings, agents, read))
+        if workers > 1 and own is None:
+            asyncio.run(run_workers(settings, workers))
+        else:
+            asyncio.run(_serve(settings, agents, read, own))
 
 
-async def _serve(settings: GatewayConfig, agents: Mapping[str, AgentConfig], read: Load) -> None:
+async def _serve(
+    settings: GatewayConfig, agents: Mapping[str, AgentConfig], read: Load, own: Share | None = None
+) -> None:
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    link = Link(stop, hurry, reload) if own else None
+    if link is None:
+        listen_to_signals(stop, hurry, reload)
     async with contextlib.AsyncExitStack() as stack:
         with working("starting"):
             gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
@@ -73,7 +89,11 @@ async def _serve(settings: GatewayConfig, agents: Mapping[str, AgentConfig], rea
             dialling = await stack.enter_async_context(OutboundDialer(gateway))
             offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
             await stack.enter_async_context(when_quiet(lambda: gateway.calls))
-        say_how_to_call(gateway, dashboard)
+        if link is None:
+            say_how_to_call(gateway, dashboard)
+        else:
+            say_ready(gateway, dashboard)
+            link.ready()
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, read, reload))
             await stop.wait()

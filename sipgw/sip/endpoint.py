@@ -19,6 +19,7 @@ from sipgw.sip.connection import PING, StreamCallbacks
 from sipgw.sip.connection_key import Needed
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.edge import by_origin, origin
 from sipgw.sip.endpoint_callbacks import EndpointCallbacks, Screen
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.environment import Environment
@@ -86,7 +87,7 @@ class Endpoint:
         self.options = options
         callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
         self._transports = Transports(options, self.datagram, callbacks)
-        admit = guarded(admit, self._transports.judged)
+        admit = guarded(by_origin(admit, options.edge), self._transports.judged)
         self._callbacks = EndpointCallbacks(on_invite, admit, trace, screen, met, answering(register), bound)
         self._resolver = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
         environment = Environment(
@@ -291,7 +292,7 @@ class Endpoint:
                 answer = self._callbacks.register(request, source, self._now())
                 self.agent.respond_register(event, answer, self._now())
             case IncomingCall(call) if call.phase is not Phase.ENDED:
-                leg = self._leg(call, call.source)
+                leg = self._leg(call, origin(call.invite, call.source, self.options.edge))
                 if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile
                     self._spawn(self._find_and_take(leg))
                 else:

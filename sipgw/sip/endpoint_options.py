@@ -32,6 +32,10 @@ class EndpointOptions:
     session_expires: float = 0.0
     """Seconds after which a call without a session refresh is over (RFC 4028), at least 90; 0 asks for no session
     timer, and accepts the one of the other side."""
+    edge: str = ""
+    """IP address of the proxy before this gateway, `docker/kamailio.cfg`. Of a call that comes from there its header
+    ``X-Sipgw-Source`` tells the address that the proxy has it from; trunks and what we tell the caller go by that.
+    Only the proxy may send from this address. Empty: there is none."""
     take_over: str = field(default="", metadata={"fixed": True})
     """Socket file at which an older gateway of this machine hands its sockets over; ``sipgw serve --take-over``."""
 
@@ -40,7 +44,7 @@ class EndpointOptions:
             raise ValueError("port must be from 0 to 65535")
         if self.session_expires and not MIN_SE <= self.session_expires <= LONGEST:
             raise ValueError(f"session_expires must be 0 or from {MIN_SE} to {LONGEST} seconds")
-        for name in ("host", "public_address"):
+        for name in ("host", "public_address", "edge"):
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")

@@ -282,7 +282,7 @@ def test_the_unit_starts_reloads_and_stops_the_gateway() -> None:
     assert program.endswith("/sipgw") and option == "--config"
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
     assert told["ExecReload"].endswith("-HUP $MAINPID")
-    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli" / "serve.py").read_text()
+    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli" / "orders.py").read_text()
     assert int(told["TimeoutStopSec"]) > DrainOptions().limit
     assert told["KillMode"] == "mixed", "or the media process is stopped under its calls"
     assert Path(told["WorkingDirectory"]).name == told["StateDirectory"], "the one place that may be written"

@@ -92,6 +92,21 @@ def test_a_call_that_the_gateway_has_renewed_is_ended_by_the_caller(tmp_path: Pa
     asyncio.run(scenario())
 
 
+def test_a_gateway_is_told_where_a_call_comes_from_whatever_the_caller_says(tmp_path: Path) -> None:
+    ports = [free_ports() for _ in range(2)]
+    edge = Edge(tmp_path, ports)
+
+    async def scenario() -> None:
+        ours = [EndpointOptions("127.0.0.1", port, edge="127.0.0.1") for port in ports]
+        async with taking(*ours) as gateways, taking(EndpointOptions("127.0.0.1", 0)) as carrier:
+            with edge.running():
+                target, claim = Uri("sip", "agent", "127.0.0.1", edge.port), ("X-Sipgw-Source", "udp 192.0.2.9 5060")
+                await carrier.endpoints[0].invite(target, "<sip:x@127.0.0.1>", make_offer(MEDIA), fields=(claim,))
+                assert gateways.legs[0].source == Peer("udp", "127.0.0.1", carrier.endpoints[0].port)
+
+    asyncio.run(scenario())
+
+
 async def agrees(leg: Leg) -> None:
     async for event in leg.events():
         if isinstance(event, Offered) and event.sdp:

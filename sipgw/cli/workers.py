@@ -1,0 +1,90 @@
+"""``sipgw serve --workers``: gateway processes behind one SIP port, which Kamailio has, and their parent."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+
+from sipgw import __version__
+from sipgw.cli.kept import Edge, Worker
+from sipgw.cli.orders import RELOAD, listen_to_signals
+from sipgw.cluster.edge import EdgeError
+from sipgw.config.config import GatewayConfig
+from sipgw.console import err, out, working
+from sipgw.gateway.reached_at import reached_at
+from sipgw.gateway.shares import check, edge
+
+WORKERS_MAX = 64
+
+
+async def run_workers(config: GatewayConfig, count: int) -> None:
+    """Run so many workers, and Kamailio before them, until a signal. Raises `ConfigError` and `EdgeError`."""
+    check(config, count)
+    plan = edge(config, count)
+    folder = Path(f"{config.store.path}.edge")
+    try:
+        command = plan.command(folder)
+        _check_free(plan.listening or (config.sip.host,), plan.port)
+    except OSError as error:
+        raise EdgeError(f"cannot write {folder}: {error.strerror or error}") from None
+    # The same command again: whatever its options say holds for the workers too.
+    ours = [sys.executable, *sys.orig_argv[1:]]
+    workers = [Worker(f"worker {number}", [*ours, "--worker", str(number)]) for number in range(1, count + 1)]
+    kamailio = Edge(command, ((*plan.listening, "127.0.0.1")[0], plan.port))
+    stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    listen_to_signals(stop, hurry, reload)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(worker.run()) for worker in workers]
+        passing = [group.create_task(one) for one in (_reload(reload, workers), _end(stop, hurry, workers))]
+        with working(f"starting {count} workers"):
+            for worker in workers:
+                await worker.ready.wait()
+        before = group.create_task(kamailio.run())
+        await kamailio.ready.wait()
+        if not stop.is_set():
+            _say(config, count)
+        await asyncio.wait(running)
+        kamailio.end()  # last: it has the messages of the calls that went on
+        await before
+        for task in passing:
+            task.cancel()
+
+
+def _check_free(hosts: tuple[str, ...], port: int) -> None:
+    """Raises `EdgeError` if another program has the port."""
+    for host in hosts:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(type=kind) as probe:
+                if kind is socket.SOCK_STREAM:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((host, port))
+                except OSError as error:
+                    where = f"{host} port {port}: {error.strerror}"
+                    raise EdgeError(f"cannot listen on {where}; stop the other program or set [sip] port") from None
+
+
+async def _reload(reload: asyncio.Event, workers: list[Worker]) -> None:
+    while True:
+        await reload.wait()
+        reload.clear()
+        for worker in workers:
+            worker.tell(RELOAD)
+
+
+async def _end(stop: asyncio.Event, hurry: asyncio.Event, workers: list[Worker]) -> None:
+    for asked in (stop, hurry):
+        await asked.wait()
+        for worker in workers:
+            worker.end()
+
+
+def _say(config: GatewayConfig, count: int) -> None:
+    host, port = reached_at(config.sip), config.sip.port
+    if config.log.format == "json":
+        structlog.get_logger().info("gateway answers", version=__version__, host=host, port=port, workers=count)
+        return
+    out.print(f"[bold green]sipgw {__version__} answers[/]  {count} workers behind Kamailio at {host} port {port}")
+    err.print("stop with Ctrl-C", soft_wrap=True)

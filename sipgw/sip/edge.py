@@ -1,0 +1,33 @@
+"""The proxy before the gateway (docker/kamailio.cfg): it tells where it has a request from. Sans-IO."""
+
+from sipgw.sip.boundaries import Admit
+from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
+from sipgw.sip.message import Request
+from sipgw.sip.uri import is_address
+
+HEADER = "x-sipgw-source"
+"""``TRANSPORT ADDRESS PORT``. The proxy removes one that it has received."""
+
+
+def origin(request: Request, source: Peer, edge: str) -> Peer:
+    """Where `request` comes from: `source`, or where the proxy at `edge` says that it has it from."""
+    if not edge or source.host != edge:
+        return source
+    match (request.headers.get(HEADER) or "").split():
+        case [("udp" | "tcp" | "tls") as transport, host, port] if _is_place(host, port):
+            return Peer(transport, host, int(port))
+    return source
+
+
+def by_origin(admit: Admit, edge: str) -> Admit:
+    """`admit`, which judges by the origin of a request."""
+
+    def judge(request: Request, source: Peer) -> Refusal | None:
+        return admit(request, origin(request, source, edge))
+
+    return judge
+
+
+def _is_place(host: str, port: str) -> bool:
+    return is_address(host) and port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536
