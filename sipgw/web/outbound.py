@@ -33,4 +33,5 @@ async def outbound(request: Request, app: Here, _who: ViewerRole) -> Response:
         request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
         campaigns=campaigns, decisions=decisions, agents=list(app.gateway.agents.all),
         trunks=[status.name for status in app.gateway.status()], longest=LONGEST,
+        ways=[trunk.name for trunk in app.gateway.config.trunks if trunk.domain_uri is not None],
     )  # fmt: skip
