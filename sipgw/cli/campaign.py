@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -12,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.cli.call import on_signal, unregistered
 from sipgw.cli.running import found
@@ -21,15 +20,14 @@ from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.gateway.gateway import Gateway
-from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
+from sipgw.outbound.campaign import FileError
 from sipgw.outbound.job_dialer import LOOK, OutboundDialer
-from sipgw.outbound.jobs import Campaign, CampaignState, Job, Jobs
+from sipgw.outbound.jobs import CampaignState, Jobs
+from sipgw.outbound.planning import CALLBACKS, CampaignRequest, Plan, begin, plan
 from sipgw.outbound.retries import JobState
 from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 
-CALLBACKS = "callbacks"
-"""The name under which the callbacks are shown."""
 BROKEN_SHOWN = 20
 """Broken rows that are shown one by one."""
 LATE = 60.0
@@ -37,7 +35,6 @@ LATE = 60.0
 NOBODY_DIALS = "no gateway dials it: start one with `sipgw serve`"
 PRESSED: tuple[CampaignState, ...] = ("paused", "stopped")
 """The state of the campaign after the first and the second Ctrl-C."""
-NAME = re.compile(r"[\w .@+-]{1,64}")
 
 campaigns = typer.Typer(no_args_is_help=True, help="Call everybody in a CSV file.")
 
@@ -66,19 +63,14 @@ def run(
         settings, agents = load_all(config)
         log.configure(LogOptions(level="warning"))
         try:
-            name = _name(name or file.stem)
-            planned = plan(settings, agents, file, name, agent, trunk, consent=consent)
-            if not planned:
-                raise FileError("there is nobody to call in it")
+            wanted = CampaignRequest(
+                name or file.stem, agent, trunk, consent, concurrent, per_second, attempts, busy, no_answer
+            )
+            planned = _planned(settings, agents, file, wanted)
         except FileError as error:
             err.print(f"[red]error:[/] {escape(f'{file}: {error}')}", soft_wrap=True)
             raise typer.Exit(2) from None
-        rate = per_second or next((one.calls_per_second for one in settings.trunks if trunk in ("", one.name)), 1.0)
-        campaign = Campaign(
-            name=name, state="running", concurrent=concurrent, per_second=rate, attempts=attempts, busy=busy,
-            no_answer=no_answer,
-        )  # fmt: skip
-        asyncio.run(_run(settings, agents, campaign, planned, follow=not detach))
+        asyncio.run(_run(settings, agents, planned, follow=not detach))
 
 
 Name = Annotated[str, typer.Argument(help="The campaign.")]
@@ -137,72 +129,36 @@ def status(
     out.print(table)
 
 
-def _name(text: str) -> str:
-    if not NAME.fullmatch(text) or text == CALLBACKS:
-        raise FileError(f"{text[:80]!r} is no name for a campaign; give it one with --name")
-    return text
-
-
-def plan(
-    config: GatewayConfig,
-    agents: Mapping[str, AgentConfig],
-    file: Path,
-    campaign: str,
-    agent: str,
-    trunk: str,
-    *,
-    consent: bool,
-) -> list[Job]:
-    """Read `file`, print what is wrong with it, and return the rest as jobs. Raises `FileError`."""
-    definition = {**agents, DEFAULT: config}.get(agent)
-    if definition is None:
-        raise FileError(f"there is no agent {agent!r}; there are {', '.join(sorted({*agents, DEFAULT}))}")
-    ways = [one for one in unregistered(config).trunks if one.domain_uri is not None and trunk in ("", one.name)]
-    if not ways:
-        raise FileError(f"there is no trunk {trunk!r}" if trunk else "there is no trunk to call through")
-    options = definition.agent
+def _planned(settings: GatewayConfig, agents: Mapping[str, AgentConfig], file: Path, wanted: CampaignRequest) -> Plan:
+    """The plan for `file`; what is wrong with the file is printed. Raises `FileError`."""
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            names, _ = columns(lines.readline().rstrip("\r\n"))
-            for column in unused(names, options):
-                err.print(
-                    f"[yellow]note[/]   the agent has no variable {escape(repr(column))}: not used", soft_wrap=True
-                )
-            lines.seek(0)
-            found = list(read(lines, options, ways[0]))
+            planned = plan(settings, agents, lines, wanted, datetime.now(UTC))
     except OSError as error:
         raise FileError(error.strerror or str(error)) from None
-    broken = [one for one in found if isinstance(one, InvalidRow)]
-    for one in broken[:BROKEN_SHOWN]:
+    for column in planned.unused:
+        err.print(f"[yellow]note[/]   the agent has no variable {escape(repr(column))}: not used", soft_wrap=True)
+    for one in planned.broken[:BROKEN_SHOWN]:
         err.print(f"[yellow]left out[/] line {one.line}: {escape(one.problem)}", soft_wrap=True)
-    if len(broken) > BROKEN_SHOWN:
-        err.print(f"[yellow]left out[/] {len(broken) - BROKEN_SHOWN} more lines")
-    due = datetime.now(UTC).timestamp()
-    return [
-        Job(
-            campaign=campaign, key=row.number, line=row.line, number=row.number, agent=agent, trunk=trunk,
-            variables=dict(row.variables), consent=consent, due=due,
-        )
-        for row in found if isinstance(row, CampaignRow)
-    ]  # fmt: skip
+    if len(planned.broken) > BROKEN_SHOWN:
+        err.print(f"[yellow]left out[/] {len(planned.broken) - BROKEN_SHOWN} more lines")
+    if not planned.jobs:
+        raise FileError("there is nobody to call in it")
+    return planned
 
 
 async def _run(
     config: GatewayConfig,
     agents: Mapping[str, AgentConfig],
-    campaign: Campaign,
-    planned: Sequence[Job],
+    planned: Plan,
     *,
     follow: bool,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         jobs = Jobs(await stack.enter_async_context(Store(config.store)), "")
-        try:
-            new = await jobs.start(campaign, planned)
-        except IntegrityError:  # another process has just planned the same campaign
-            new = await jobs.start(campaign, planned)
-        name = escape(campaign.name)
-        out.print(f"{name}: {new} new rows, {len(planned) - new} of an earlier run", soft_wrap=True)
+        new, campaign = await begin(jobs, planned), planned.request.name
+        name = escape(campaign)
+        out.print(f"{name}: {new} new rows, {len(planned.jobs) - new} of an earlier run", soft_wrap=True)
         running = await _running(config)
         if running:
             err.print(f"dialled by the gateway that runs at {running}", soft_wrap=True)
@@ -210,10 +166,10 @@ async def _run(
             err.print(NOBODY_DIALS, soft_wrap=True)
         if follow and not running:
             gateway = await stack.enter_async_context(Gateway(unregistered(config), agents))
-            await stack.enter_async_context(OutboundDialer(gateway, only=campaign.name))
+            await stack.enter_async_context(OutboundDialer(gateway, only=campaign))
         if follow:
-            state = await _follow(jobs, campaign.name)
-            counts = (await jobs.states()).get(campaign.name, {})
+            state = await _follow(jobs, campaign)
+            counts = (await jobs.states()).get(campaign, {})
             out.print(f"{name}: " + ", ".join(f"{count} {one}" for one, count in sorted(counts.items())))
             if state != "running":
                 out.print(f"{name} is {state}; `sipgw campaign resume {name}` goes on", soft_wrap=True)

@@ -47,7 +47,7 @@ from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.emergency import EmergencyGuard
-from sipgw.policy.gate.gate import gate_of
+from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
@@ -101,6 +101,7 @@ class RunningParts(NamedTuple):
     agent_providers: AgentProviders
     dispatcher: CallDispatcher
     knowledge: Shelf
+    gate: Gate
 
 
 class Gateway:
@@ -188,7 +189,7 @@ class Gateway:
                 artifacts,
             )
             dispatcher = CallDispatcher(self.admission, services, self.registry, self._group, agent_providers.engage)
-            self._running = RunningParts(store, agent_providers, dispatcher, knowledge)
+            self._running = RunningParts(store, agent_providers, dispatcher, knowledge, gate)
             await enter(ReportFiller(store, services, agent_providers.engage, deliveries))
             await enter(self._group)
             self._stack.callback(self._group.create_task(usage.run(), name="usage").cancel)
@@ -274,6 +275,11 @@ class Gateway:
     def agent_providers(self) -> AgentProviders:
         """The providers of all agents."""
         return self._parts.agent_providers
+
+    @property
+    def gate(self) -> Gate:
+        """Judges every call out."""
+        return self._parts.gate
 
     @property
     def store(self) -> Store:

@@ -51,6 +51,8 @@ OVERDUE = 30 * 86400.0
 """The same of one that nobody dials, because `[callbacks] dial` is off or no trunk dials any more."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
+BATCH = 200
+"""Jobs that are planned in one step: the loop of a gateway goes on between two."""
 CampaignState = Literal["running", "paused", "stopped"]
 OPEN = text("state IN ('planned', 'dialling')")
 """Jobs that are dialled and not over. It is text because a database uses a partial index only for exactly the condition
@@ -195,12 +197,30 @@ class Jobs:
         Returns how many were new. Raises `IntegrityError` if another process plans the same campaign at the same
         time; the caller may try again then.
         """
+        count = 0
         async with self._store.write() as session:
             await session.merge(campaign)
-            there = set(await session.scalars(select(Job.key).where(Job.campaign == campaign.name)))
-            new = [job for job in jobs if job.key not in there]
-            session.add_all(new)
-        return len(new)
+            for at in range(0, len(jobs), BATCH):
+                some = jobs[at : at + BATCH]
+                there = await self._keys(session, campaign.name, some)
+                new = [job for job in some if job.key not in there]
+                session.add_all(new)
+                await session.flush()
+                count += len(new)
+        return count
+
+    async def known(self, campaign: str, jobs: Sequence[Job]) -> int:
+        """How many of `jobs` the campaign has already."""
+        async with self._store.read() as session:
+            return sum(
+                [len(await self._keys(session, campaign, jobs[at : at + BATCH])) for at in range(0, len(jobs), BATCH)]
+            )
+
+    @staticmethod
+    async def _keys(session: AsyncSession, campaign: str, jobs: Sequence[Job]) -> set[str]:
+        """The keys of `jobs` that the campaign has already."""
+        there = select(Job.key).where(Job.campaign == campaign, Job.key.in_([job.key for job in jobs]))
+        return set(await session.scalars(there))
 
     async def set_state(self, campaign: str, state: CampaignState) -> bool:
         """Set the state of a campaign. Returns False if there is no such campaign."""

@@ -22,6 +22,7 @@ from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
     api,
     calls,
+    campaigns,
     configuration,
     embed,
     health,
@@ -96,6 +97,7 @@ def application(
 
         made.include_router(oidc_sign_in.router, include_in_schema=False)
     made.include_router(api.router)
+    made.include_router(campaigns.router)
     made.mount("/static", GZipMiddleware(StaticFiles(directory=FOLDER / "static"), minimum_size=1000))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]

@@ -11,9 +11,10 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 """From the least to the most: a viewer looks, an operator acts on calls, an admin sees the configuration and users."""
 RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
-Scope = Literal["calls:read", "calls:control", "calls:place", "metrics:read"]
-SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place", "metrics:read")
-"""Scopes of programs: see calls; end, transfer, speak into and press keys in them; make them; read the metrics."""
+Scope = Literal["calls:read", "calls:control", "calls:place", "campaigns:run", "metrics:read"]
+SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place", "campaigns:run", "metrics:read")
+"""Scopes of programs: see calls; end, transfer, speak into and press keys in them; make them; start, pause and stop
+campaigns; read the metrics."""
 ALL = frozenset[str](SCOPES)
 
 

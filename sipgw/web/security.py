@@ -42,6 +42,8 @@ STATIC = "/static/"
 METRICS = "/metrics"
 BODY = 256 * 1024
 """Bytes of a request."""
+LARGER = {"/api/v1/campaigns": 4 * 1024 * 1024, "/api/v1/campaigns/dry-run": 4 * 1024 * 1024}
+"""The same of requests with a file, by path."""
 COOKIE = "sipgw_session"
 NO_DATABASE = "the database does not answer"
 
@@ -118,7 +120,9 @@ class SecurityMiddleware:
             return PlainTextResponse("This request comes from another site.\n", 403)
         if "transfer-encoding" in headers:
             return PlainTextResponse("Say how long the request is.\n", 411)
-        if int(headers.get("content-length") or 0) > BODY:  # the server has checked that it is a number
+        if int(headers.get("content-length") or 0) > LARGER.get(
+            scope["path"], BODY
+        ):  # the server has checked that it is a number
             return PlainTextResponse("This request is too long.\n", 413)
         return None
 

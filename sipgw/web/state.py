@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from agent.pool import Pool
 from sipgw import __version__
 from sipgw.calls import browser_phone
+from sipgw.calls.originator import OutboundGate
 from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
@@ -54,6 +55,10 @@ class GatewayView(browser_phone.PhoneGateway, Protocol):
     @property
     def store(self) -> Store:
         """The database."""
+
+    @property
+    def gate(self) -> OutboundGate:
+        """Judges every call out."""
 
     @property
     def sip_port(self) -> int:

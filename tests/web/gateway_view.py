@@ -3,7 +3,8 @@
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
+from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.evidence import Evidence
@@ -133,6 +135,10 @@ def live_call(
     return session
 
 
+def trunk_named(config: GatewayConfig, name: str) -> TrunkOptions | None:
+    return next((trunk for trunk in config.trunks if trunk.name == name), None)
+
+
 @dataclass
 class FakeGatewayView:
     """A `sipgw.web.state.GatewayView`."""
@@ -152,6 +158,11 @@ class FakeGatewayView:
     @property
     def agents(self) -> Agents:
         return Agents(self.config, {})
+
+    @cached_property
+    def gate(self) -> Gate:
+        config = replace(self.config, store=self.store.options)
+        return gate_of(config, dict, self.store, lambda name: trunk_named(self.config, name))
 
     async def everywhere(self) -> list[GatewayCalls]:
         return [GatewayCalls("here", False, {call: live.row() for call, live in self.calls.items()})]

@@ -13,7 +13,7 @@ from agent.turn_taking.table import State
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallBegan, CallReported
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Campaign, Job, Jobs
 from sipgw.policy.cost.cost import Cost
 from sipgw.policy.inbound.refusals import RefusalEntry
 from sipgw.records.artifacts.artifact import Artifacts
@@ -164,6 +164,7 @@ async def _campaign(store: Store, reason: str, *, huge: bool) -> None:
     ]  # fmt: skip
     async with store.write() as session:
         session.add_all(jobs)
+        session.add_all([Campaign(name=name) for name in {job.campaign for job in jobs}])
 
 
 def _turns(gateway: FakeGatewayView, cause: str) -> None:

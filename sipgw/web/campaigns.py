@@ -1,0 +1,158 @@
+"""Campaigns by the REST interface, which the page of calls out uses, too: dry run, start, pause, resume, stop."""
+
+import io
+from datetime import UTC, datetime
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Request, Security
+
+from agent.pool import Pool
+from sipgw.outbound.campaign import FileError
+from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.planning import CampaignRequest, Decision, Plan, begin, decisions, estimate, plan
+from sipgw.web import campaign_models as models
+from sipgw.web.api import BEARER, PREFIX, Reader, problems
+from sipgw.web.models import Done
+from sipgw.web.principal import Principal, requires_scope
+from sipgw.web.sign_in import address
+from sipgw.web.state import App, Here
+
+LONGEST = models.LONGEST
+SHOWN = 50
+"""Broken rows that are shown one by one."""
+LINES = 5
+"""Lines that are shown of each decision of the gate."""
+FAILURES = 200
+"""The latest failed jobs of all campaigns together that are shown."""
+FILES = Pool("files of campaigns", workers=1, waiting=2)
+ACTIONS = {"paused": "paused a campaign", "running": "resumed a campaign", "stopped": "stopped a campaign"}
+
+Campaigner = Annotated[Principal, Depends(requires_scope("campaigns:run"))]
+Name = Annotated[str, Path(max_length=64, description="the campaign's name")]
+
+router = APIRouter(
+    prefix=f"{PREFIX}/campaigns", tags=["campaigns"], dependencies=[Security(BEARER)],
+    responses=problems(400, 401, 403, 422, 503),
+)  # fmt: skip
+
+
+class CampaignProgress(NamedTuple):
+    """How far a campaign is."""
+
+    name: str
+    state: str
+    """See `sipgw.outbound.jobs.Campaign.state`; ``over`` if no job is left."""
+    states: dict[str, int]
+    failures: list[Job]
+
+    @property
+    def total(self) -> int:
+        """Jobs."""
+        return sum(self.states.values())
+
+    @property
+    def over(self) -> int:
+        """Jobs that are done or have failed for good."""
+        return self.states.get("done", 0) + self.states.get("failed", 0)
+
+
+async def progress(jobs: Jobs) -> list[CampaignProgress]:
+    """All campaigns, by name. May raise `SQLAlchemyError`."""
+    failed = await jobs.failures(FAILURES)
+    counted = await jobs.states()
+    states = {one.name: one.state for one in await jobs.campaigns()}
+    found = []
+    for name, counts in sorted(counted.items()):
+        if name:
+            waits = counts.get("planned", 0) + counts.get("dialling", 0)
+            state = states.get(name, "paused") if waits else "over"
+            found.append(CampaignProgress(name, state, counts, [job for job in failed if job.campaign == name]))
+    return found
+
+
+@router.get("")
+async def campaigns(app: Here, _who: Reader) -> models.AllCampaigns:
+    """The campaigns, and how far each is."""
+    found = await progress(Jobs(app.gateway.store, ""))
+    shown = [
+        models.CampaignCounts.model_validate({"name": one.name, "state": one.state, **one.states}) for one in found
+    ]
+    return models.AllCampaigns(campaigns=shown)
+
+
+@router.post("/dry-run", responses=problems(409, 413))
+async def dry_run(app: Here, _who: Campaigner, wanted: models.CampaignFile) -> models.DryRun:
+    """What starting this campaign would do: rows that are left out, the gate's present decisions, the cost. Nothing is
+    kept and nobody is called."""
+    planned, confirm = await _planned(app, wanted)
+    judged = await decisions(app.gateway.gate, planned)
+    known = await Jobs(app.gateway.store, "").known(wanted.name, planned.jobs)
+    return models.DryRun(
+        confirm=confirm, numbers=len(planned.jobs), known=known, left_out=len(planned.broken),
+        broken=[models.BrokenRow(line=one.line, problem=one.problem) for one in planned.broken[:SHOWN]],
+        unused=list(planned.unused), trunk=planned.trunk, per_second=planned.per_second,
+        judged=sum(len(one.lines) for one in judged), decisions=[_shown(one) for one in judged],
+        cost=await _cost(app, planned, known, judged),
+    )  # fmt: skip
+
+
+@router.post("", status_code=201, responses=problems(409, 413))
+async def start(request: Request, app: Here, who: Campaigner, wanted: models.CampaignStart) -> models.Started:
+    """Start a campaign that was checked by a dry run; the gateways of this database call the numbers."""
+    planned, confirm = await _planned(app, wanted)
+    if confirm != wanted.confirm:
+        raise HTTPException(409, "this is not what was checked: make the dry run again")
+    if not planned.jobs:
+        raise HTTPException(409, "there is nobody to call in it")
+    new = await begin(Jobs(app.gateway.store, ""), planned)
+    detail = f"{new} new numbers, agent {wanted.agent}"
+    await app.auth.accounts.note(who.name, "started a campaign", wanted.name, detail, address(request))
+    return models.Started(name=wanted.name, new=new)
+
+
+@router.post("/{name}/state", responses=problems(404))
+async def change_state(
+    request: Request, app: Here, who: Campaigner, name: Name, what: models.ChangeState
+) -> Done:  # fmt: skip
+    """Pause, resume or stop a campaign."""
+    if not await Jobs(app.gateway.store, "").set_state(name, what.state):
+        raise HTTPException(404, "there is no such campaign")
+    await app.auth.accounts.note(who.name, ACTIONS[what.state], name, address=address(request))
+    return Done(id=name)
+
+
+async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
+    """The plan, and its digest. Raises a 409 for a file or settings that cannot be used."""
+    asked = CampaignRequest(**wanted.model_dump(exclude={"file", "confirm"}))
+    agents = {name: one.config for name, one in app.gateway.agents.all.items()}
+    lines, now = io.StringIO(wanted.file, newline=""), datetime.now(UTC)
+
+    def planned() -> tuple[Plan, str]:
+        made = plan(app.gateway.config, agents, lines, asked, now)
+        return made, made.digest()
+
+    try:
+        return await FILES.run(planned)
+    except FileError as error:
+        raise HTTPException(409, str(error)) from None
+
+
+def _shown(decision: Decision) -> models.GateDecision:
+    return models.GateDecision(
+        verdict=decision.verdict, rule=decision.rule, example=decision.example, numbers=len(decision.lines),
+        lines=decision.lines[:LINES],
+    )  # fmt: skip
+
+
+async def _cost(app: App, planned: Plan, known: int, judged: list[Decision]) -> models.CostEstimate | None:
+    """The cost if everybody answers; where the gate was asked about some of the numbers, they stand for all."""
+    earlier = await estimate(app.gateway.store, planned.request.agent)
+    if earlier is None:
+        return None
+    asked = sum(len(one.lines) for one in judged)
+    refused = sum(len(one.lines) for one in judged if one.verdict == "never")
+    share = 1 - refused / asked if asked else 1.0
+    return models.CostEstimate(
+        total=round((len(planned.jobs) - known) * share * earlier.per_call, 6), per_call=round(earlier.per_call, 6),
+        currency=app.gateway.config.cost.currency, calls=earlier.calls, direction=earlier.direction,
+    )  # fmt: skip
