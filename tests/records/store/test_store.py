@@ -12,6 +12,7 @@ from agent.tools import Toolbox
 from sipgw.agents.orders import order_tools
 from sipgw.config.agent import AgentOptions
 from sipgw.config.records import StoreOptions
+from sipgw.records.store import calls
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
@@ -105,6 +106,7 @@ async def ten_calls(store: Store) -> None:
         await add_call(store, record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
 
 
+@pytest.mark.parametrize(("near", "few"), [(3000, 300), (2, 300), (2, 0)])
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
@@ -118,11 +120,21 @@ async def ten_calls(store: Store) -> None:
         (CallFilter(number="+4930100", since=START + timedelta(minutes=7)), "987"),
         (CallFilter(until=START + timedelta(minutes=2)), "10"),
         (CallFilter(words="NUMBER 6, 50% off_"), "6"),
-        (CallFilter(words="50_ off"), ""),
+        (CallFilter(words="off number 5*", trunk="pbx"), "86420"),
+        (CallFilter(words="off number 7*"), "7"),
+        (CallFilter(words="number 6 hello"), "6"),
+        (CallFilter(words="numb"), ""),
+        (CallFilter(words="?!"), ""),
         (CallFilter(ended=False), ""),
     ],
 )
-def test_calls_are_found_newest_first_and_page_by_page(tmp_path: Path, wanted: CallFilter, found: str) -> None:
+def test_calls_are_found_newest_first_and_page_by_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: str, near: int, few: int
+) -> None:
+    """However many the latest calls are, and the few: only the time that it takes differs."""
+    monkeypatch.setattr(calls, "NEAR", near)
+    monkeypatch.setattr(calls, "FEW", few)
+
     async def look(store: Store):
         await ten_calls(store)
         pages = [await store.page(wanted, 3)]
