@@ -61,7 +61,7 @@ BEGAN = {
     "sqlite": f"strftime('%Y-%m-%d %H:%M:%S', {int(FIRST.timestamp())} + i * {APART}, 'unixepoch') || '.000000'",
     "postgresql": f"to_timestamp({int(FIRST.timestamp())} + i * {APART})",
 }
-SERIES = "WITH RECURSIVE n(i) AS (SELECT {low} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {high})"
+SERIES = "WITH RECURSIVE n(i) AS (SELECT CAST({low} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {high})"
 CALL = """INSERT INTO calls (id, direction, trunk, agent, caller, called, began, answered, ended, ending, cause, cost,
     slowest_ms, media, recording, gateway) {series} SELECT 'call-' || i || '@203.0.113.7', 'in',
     CASE WHEN i < {gone} THEN 'old' WHEN i % 3 = 0 THEN 'pbx' ELSE 'telnyx' END, 'agent-' || (i % 5),

@@ -20,8 +20,8 @@ from sipgw.records.store.tables import CallRecord
 BITS = 12
 """Of an entry's number, for the number of the turn; later turns of a call are not found by their words."""
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-SHIFTED = 1000
-"""Calls that began in the same microsecond stand at the next free ones."""
+SHIFTED = 1_000_000
+"""Microseconds. Calls that began in the same one stand at the next free ones."""
 WORDS = 16
 """Words of a search that count."""
 PAGES = 500
@@ -52,7 +52,7 @@ class Said(ColumnElement[bool]):
             hits = hits.where(_spoken.c.rowid >= entry(since))
         if until:
             hits = hits.where(_spoken.c.rowid < entry(until, SHIFTED))
-        found = _places.c.place.in_(hits)
+        found: ColumnElement[bool] = _places.c.place.in_(hits)
         if each:  # look each call up, as there are few: a frequent word has millions of entries
             low = _places.c.place.op("<<")(BITS)
             own = select(_spoken.c.rowid).where(*matches(words), _spoken.c.rowid.between(low, low + (1 << BITS) - 1))
@@ -103,26 +103,38 @@ async def calls_with(
         hits = select(_turns.c.call).distinct().where(lexemes(words)).cte("hits").prefix_with(
             "MATERIALIZED", dialect="postgresql"
         )  # fmt: skip
-        found = select(call.id).join(hits, hits.c.call == call.id).where(*also).order_by(*newest).limit(limit)
-        return list(await session.scalars(found))
-    rowid = _spoken.c.rowid
-    low = entry(since) if since else -(1 << 62)
-    high, size, ids = entry(until, SHIFTED) if until else 1 << 62, 4 * limit, dict[str, None]()
-    while len(ids) < limit:
+        query = select(call.id).join(hits, hits.c.call == call.id).where(*also).order_by(*newest).limit(limit)
+        return list(await session.scalars(query))
+    found = await _streamed(session, words, also, limit, entry(since) if since else -(1 << 62), until)
+    if (
+        len(found) == limit
+    ):  # the page ends between calls of one microsecond, perhaps; those are in the order of `place`
+        last, place = min(found.values()), Said(call.id, words, each=True)
+        alike = await session.execute(select(call.id, call.began).where(call.began == last, place, *also))
+        found |= {row.id: row.began for row in alike}
+    return sorted(found, key=lambda one: (found[one], one), reverse=True)[:limit]
+
+
+async def _streamed(
+    session: AsyncSession, words: str, also: Sequence[ColumnElement[bool]], limit: int, low: int, until: datetime | None
+) -> dict[str, datetime]:
+    """Up to `limit` calls and when they began, from SQLite's index, which has them in the order of time."""
+    call, rowid, place = CallRecord, _spoken.c.rowid, _places.c.place
+    high, size, found = entry(until, SHIFTED) if until else 1 << 62, 4 * limit, dict[str, datetime]()
+    while len(found) < limit:
         query = select(rowid).where(*matches(words), rowid >= low, rowid < high).order_by(rowid.desc()).limit(size)
         rows = list(await session.scalars(query))
         some = list(dict.fromkeys(row >> BITS for row in rows))
         for at in range(0, len(some), 1000):
-            place = _places.c.place
-            joined = select(call.id).join(_places, _places.c.call == call.id)
+            joined = select(call.id, call.began).join(_places, _places.c.call == call.id)
             those = joined.where(place.in_(some[at : at + 1000]), *also).order_by(place.desc())
-            ids.update(dict.fromkeys(await session.scalars(those)))
-            if len(ids) >= limit:
-                break
+            found |= {row.id: row.began for row in await session.execute(those.limit(limit - len(found)))}
+            if len(found) == limit:
+                return found
         if len(rows) < size:
             break
         high, size = some[-1] << BITS, min(4 * size, 20_000)
-    return list(ids)[:limit]
+    return found
 
 
 async def scrub(connection: AsyncConnection) -> None:

@@ -124,6 +124,7 @@ async def ten_calls(store: Store) -> None:
         (CallFilter(words="off number 7*"), "7"),
         (CallFilter(words="number 6 hello"), "6"),
         (CallFilter(words="numb"), ""),
+        (CallFilter(words="off"), "9876543210"),
         (CallFilter(words="?!"), ""),
         (CallFilter(ended=False), ""),
     ],
@@ -145,6 +146,25 @@ def test_calls_are_found_newest_first_and_page_by_page(
     pages = with_store(tmp_path / "x.db", look)
     assert "".join(call["id"][-1] for page in pages for call in page.calls) == found
     assert all(len(page.calls) == 3 for page in pages[:-1])
+
+
+def test_calls_of_one_moment_are_all_found_by_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "NEAR", 1)
+    monkeypatch.setattr(calls, "FEW", 0)
+    names = "cfaibhdegj"
+
+    async def look(store: Store):
+        for name in names:
+            await add_call(store, call_record(name), [{"caller": "hello", "said": "", "tools": []}])
+        pages = [await store.page(CallFilter(words="hello"), 3)]
+        while pages[-1].next:
+            pages.append(await store.page(CallFilter(words="hello"), 3, pages[-1].next))
+        return "".join(call["id"] for page in pages for call in page.calls)
+
+    def call_record(name: str) -> CallRecord:
+        return CallRecord(id=name, trunk="t", caller="a", called="b", began=START, ended=START)
+
+    assert with_store(tmp_path / "x.db", look) == "".join(sorted(names, reverse=True))
 
 
 @pytest.mark.parametrize("after", ["x", "", "é", "WzEsMl0=", "WyJ4IiwgImEiXQ==", "W1tbW1tb" * 5000])

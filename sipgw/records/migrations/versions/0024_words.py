@@ -13,7 +13,8 @@ SQLITE = (
     # The next free place, if another call began in this microsecond.
     """CREATE TRIGGER spoken_call AFTER INSERT ON calls BEGIN
     INSERT INTO spoken_calls (place, call) SELECT CASE WHEN EXISTS (SELECT 1 FROM spoken_calls WHERE place = p)
-    THEN (SELECT max(place) + 1 FROM spoken_calls WHERE place BETWEEN p AND p + 999) ELSE p END, NEW.id
+    THEN (SELECT one.place + 1 FROM spoken_calls AS one WHERE one.place >= p AND NOT EXISTS (
+    SELECT 1 FROM spoken_calls AS next WHERE next.place = one.place + 1) ORDER BY one.place LIMIT 1) ELSE p END, NEW.id
     FROM (SELECT {place} AS p); END""".replace("{place}", PLACE.format("NEW")),
     """CREATE TRIGGER spoken_call_deleted BEFORE DELETE ON calls BEGIN
     DELETE FROM turns WHERE call = OLD.id; DELETE FROM spoken_calls WHERE call = OLD.id; END""",
