@@ -69,9 +69,9 @@ CALL = """INSERT INTO calls (id, direction, trunk, agent, caller, called, began,
     {began}, {began}, {began}, CASE WHEN i % 5000 = 77 THEN 'failed' ELSE 'caller_hung_up' END, '',
     (i * 104729 % 100000) / 10000.0, i * 7907 % 10000, '{{}}', '', '' FROM n"""
 TURN = """INSERT INTO turns (call, number, caller, said) {series}, t(k) AS (VALUES {turns})
-    SELECT 'call-' || i || '@203.0.113.7', k, 'Hello, w' || (i * 7919 + k * 31) % 19997 || ' w' || (i * 31 + k) % 997
-    || ' about topic' || (i * 17 + k) % 400, 'Sure, w' || (i * 104729 + k * 7) % 19997 || ' is on its way and w' ||
-    (i * 13 + k * 17) % 9973 || ' too, thank you.' FROM n, t"""
+    SELECT 'call-' || i || '@203.0.113.7', k, 'Hello, w' || ((i * 7919 + k * 31) % 19997) || ' w' ||
+    ((i * 31 + k) % 997) || ' about topic' || ((i * 17 + k) % 400), 'Sure, w' || ((i * 104729 + k * 7) % 19997) ||
+    ' is on its way and w' || ((i * 13 + k * 17) % 9973) || ' too, thank you.' FROM n, t"""
 
 
 async def fill(session: AsyncSession, low: int, high: int) -> None:

@@ -124,16 +124,18 @@ async def _found(
         before = [call.began <= began, or_(call.began < began, call.id < last)]
         until = min(until, began + timedelta(microseconds=1)) if until else began + timedelta(microseconds=1)
     bounds = [*before, *([call.began < until] if until else [])]
-    edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(NEAR - 1).limit(1))
-    nearest = select(*LOOKED_AT).where(*bounds).order_by(*NEWEST).limit(NEAR)
-    near = nearest.cte("near").prefix_with("MATERIALIZED")
-    conditions = [ClauseAdapter(near).traverse(one) for one in wanted.others()]
-    if wanted.words:
-        conditions.append(Said(near.c.id, wanted.words, edge, until))
-    ordered = near.c.began.desc(), near.c.id.desc()
-    ids = list(await session.scalars(select(near.c.id).where(*conditions).order_by(*ordered).limit(limit)))
-    if len(ids) >= limit or edge is None or (wanted.since and edge < wanted.since):
-        return ids
+    for size in (NEAR, 10 * NEAR):
+        edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
+        near = select(*LOOKED_AT).where(*bounds).order_by(*NEWEST).limit(size).cte("near").prefix_with("MATERIALIZED")
+        conditions = [ClauseAdapter(near).traverse(one) for one in wanted.others()]
+        if wanted.words:
+            conditions.append(Said(near.c.id, wanted.words, edge, until))
+        ordered = near.c.began.desc(), near.c.id.desc()
+        ids = list(await session.scalars(select(near.c.id).where(*conditions).order_by(*ordered).limit(limit)))
+        if len(ids) >= limit or edge is None or (wanted.since and edge < wanted.since):
+            return ids
+        if 10 * len(ids) < limit:  # ten times as many have too few, too
+            break
     return await _far(session, wanted, limit, before, until)
 
 
