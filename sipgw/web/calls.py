@@ -36,9 +36,9 @@ class ListFilter(CallFilter):
     bad: bool = False
     """Only calls in which something failed."""
 
-    def clauses(self) -> list[ColumnElement[bool]]:
-        """The filter for SQL."""
-        return [*super().clauses(), *([broken()] if self.bad else [])]
+    def others(self) -> list[ColumnElement[bool]]:
+        """All but the words."""
+        return [*super().others(), *([broken()] if self.bad else [])]
 
 
 class CallSearchForm(BaseModel):

@@ -313,7 +313,7 @@ class Search(Given):
     agent: str = Field("", max_length=64)
     direction: Literal["", "in", "out"] = ""
     ending: str = Field("", max_length=64)
-    words: str = Field("", max_length=200, description="something that was said")
+    words: str = Field("", max_length=200, description="words of one turn; * at the end of one matches any rest")
     cost_from: float | None = Field(None, ge=0, le=1e9, description="that cost at least this")
     slower_than: int | None = Field(None, ge=0, le=3_600_000, description="with an answer of at least so many ms")
     limit: int = Field(50, ge=1, le=200)

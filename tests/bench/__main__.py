@@ -12,7 +12,7 @@ AREAS = {
     "hearing": ("hearing",),
     "browser": ("browser",),
     "calls": ("admission", "records", "screening", "menus", "knowledge", "forms"),
-    "dashboard": ("dashboard", "call_page", "watched"),
+    "dashboard": ("dashboard", "call_page", "watched", "million"),
     "cluster": ("deploy", "takeover", "two_gateways"),
     "tools": (),
     "turns": ("turns",),

@@ -79,6 +79,8 @@ async def purge(
                 lost = ArtifactRecord.created < limit, ArtifactRecord.call.not_in(select(CallRecord.id))
                 await artifact.delete(session, now, hosts.ours(store, now, ArtifactRecord.gateway), *lost, kinds=kinds)
     removed.recordings += await worker.work(now)
+    if removed.transcripts or removed.calls:
+        await store.scrub()
     return await _counted(store, removed, now)
 
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
+from sipgw.records.store.search import declared
 from sipgw.records.store.tables import Base, Moment
 
 
@@ -17,6 +18,7 @@ context.configure(
     target_metadata=Base.metadata,
     render_as_batch=True,  # SQLite changes a table by making another
     render_item=render,
+    include_name=declared,
     transaction_per_migration=False,
 )
 context.run_migrations()

@@ -5,19 +5,27 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import JSON, ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.util import ClauseAdapter
 
 from sipgw.config.numbers import spellings
+from sipgw.records.store.search import Said, calls_with
 from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, TurnRecord, columns
 
 PAGE = 1000
 """Calls on a page at most."""
-FEW = 500
-"""Calls that are found by what they cost or how slow they were, then sorted by time; of more, the list is read."""
+NEAR = 3000
+"""Calls that are looked at in the order of time before an index looks for rare ones."""
+FEW = 300
+"""Calls that are looked at one by one for a word."""
+
+
+LOOKED_AT = tuple(one for one in CallRecord.__table__.columns if not isinstance(one.type, JSON))
+NEWEST = CallRecord.began.desc(), CallRecord.id.desc()
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class CallFilter:
     direction: str = ""
     ending: str = ""
     words: str = ""
-    """Words that anybody said in the call."""
+    """Words that were all said in one turn of the call, in any order; a ``*`` at the end of one matches any rest."""
     cost_from: float | None = None
     """Calls that cost at least this, in the currency of the price table."""
     slower_than: int | None = None
@@ -44,6 +52,10 @@ class CallFilter:
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """The filter for SQL."""
+        return [*self.others(), *([Said(CallRecord.id, self.words, self.since, self.until)] if self.words else [])]
+
+    def others(self) -> list[ColumnElement[bool]]:
+        """All but the words."""
         call = CallRecord
         same = {
             call.trunk: self.trunk,
@@ -58,16 +70,13 @@ class CallFilter:
             found.append(call.began < self.until)
         if self.number:
             found.append(or_(_number(call.caller, self.number), _number(call.called, self.number)))
-        if self.words:
-            said = [column.icontains(self.words, autoescape=True) for column in (TurnRecord.caller, TurnRecord.said)]
-            found.append(select(TurnRecord.call).where(TurnRecord.call == call.id, or_(*said)).exists())
         found += self.ranges()
         if self.ended is not None:
             found.append(call.ended.is_not(None) if self.ended else call.ended.is_(None))
         return found
 
     def ranges(self) -> list[ColumnElement[bool]]:
-        """The conditions that no list is sorted by."""
+        """The conditions by cost and time."""
         given = (CallRecord.cost, self.cost_from), (CallRecord.slowest_ms, self.slower_than)
         return [column >= least for column, least in given if least is not None]
 
@@ -95,18 +104,65 @@ class RecordPage:
 async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> RecordPage:
     """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `RecordPage`."""
     limit = max(1, min(limit, PAGE))
-    query = select(CallRecord).where(*wanted.clauses())
-    for rare in wanted.ranges():
-        ids = list(await session.scalars(select(CallRecord.id).where(rare).limit(FEW + 1)))
-        if len(ids) <= FEW:  # few match: they are sorted; of many, a page is found soon in the order of time
-            query = query.where(CallRecord.id.in_(ids))
-    if after:
-        began, last = _place(after)
-        query = query.where(or_(CallRecord.began < began, and_(CallRecord.began == began, CallRecord.id < last)))
-    query = query.order_by(CallRecord.began.desc(), CallRecord.id.desc()).limit(limit + 1)
-    rows = list(await session.scalars(query))
+    place = _place(after) if after else None
+    ids = await _found(session, wanted, limit + 1, place)
+    rows = list(await session.scalars(select(CallRecord).where(CallRecord.id.in_(ids)).order_by(*NEWEST)))
     more = rows[limit - 1] if len(rows) > limit else None
     return RecordPage([columns(row) for row in rows[:limit]], _cursor(more) if more else "")
+
+
+async def _found(
+    session: AsyncSession, wanted: CallFilter, limit: int, place: tuple[datetime, str] | None
+) -> Sequence[str]:
+    """The newest wanted calls behind `place`. Either many calls match, so that the next ones have them, or few match,
+    and an index has these few; a database that knows only averages cannot choose.
+    """
+    call, before = CallRecord, list[ColumnElement[bool]]()
+    until = wanted.until
+    if place:
+        began, last = place
+        before = [call.began <= began, or_(call.began < began, call.id < last)]
+        until = min(until, began + timedelta(microseconds=1)) if until else began + timedelta(microseconds=1)
+    bounds = [*before, *([call.began < until] if until else [])]
+    for size in (NEAR, 10 * NEAR):
+        edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
+        near = select(*LOOKED_AT).where(*bounds).order_by(*NEWEST).limit(size).cte("near").prefix_with("MATERIALIZED")
+        conditions = [ClauseAdapter(near).traverse(one) for one in wanted.others()]
+        if wanted.words:
+            conditions.append(Said(near.c.id, wanted.words, edge, until))
+        ordered = near.c.began.desc(), near.c.id.desc()
+        ids = list(await session.scalars(select(near.c.id).where(*conditions).order_by(*ordered).limit(limit)))
+        if len(ids) >= limit or edge is None or (wanted.since and edge < wanted.since):
+            return ids
+        if 10 * len(ids) < limit:  # ten times as many have too few, too
+            break
+    return await _far(session, wanted, limit, before, until)
+
+
+async def _far(
+    session: AsyncSession,
+    wanted: CallFilter,
+    limit: int,
+    before: Sequence[ColumnElement[bool]],
+    until: datetime | None,
+) -> Sequence[str]:
+    """As `_found`, by the indexes of the conditions."""
+    call, others = CallRecord, wanted.others()
+    if wanted.words:
+        few = list(await session.scalars(select(call.id).where(*others).limit(FEW + 1)))
+        if len(few) > FEW:
+            return await calls_with(session, wanted.words, [*others, *before], limit, wanted.since, until)
+        said = Said(call.id, wanted.words, each=True)
+        query = select(call.id).where(call.id.in_(few), *before, said).order_by(*NEWEST).limit(limit)
+    elif wanted.number or wanted.ranges():  # no index has all of them in the order of time, so they are sorted
+        hits = (
+            select(call).where(*others).with_only_columns(call.id, call.began).cte("hits").prefix_with("MATERIALIZED")
+        )
+        behind = [ClauseAdapter(hits).traverse(one) for one in before]
+        query = select(hits.c.id).where(*behind).order_by(hits.c.began.desc(), hits.c.id.desc()).limit(limit)
+    else:
+        query = select(call.id).where(*others, *before).order_by(*NEWEST).limit(limit)
+    return list(await session.scalars(query))
 
 
 def _cursor(row: CallRecord) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import POSTGRESQL, StoreOptions
+from sipgw.records.store import search
 from sipgw.records.store.schema import NewerSchemaError, require_newest, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
@@ -94,10 +95,11 @@ class Database:
         return True
 
     async def scrub(self) -> None:
-        """Remove deleted data from SQLite's write-ahead log, too, as far as no reader uses it."""
+        """Remove deleted data from SQLite's index of words and write-ahead log, too, as far as no reader uses it."""
         if not self.options.url:
             async with self._engine.connect() as connection:
                 there = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await search.scrub(there)
                 await there.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _open(self) -> None:

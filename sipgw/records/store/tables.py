@@ -98,6 +98,7 @@ class CallRecord(Base):
         Index("calls_by_called", "called", "began"),
         Index("calls_by_trunk", "trunk", "began"),
         Index("calls_by_agent", "agent", "began"),
+        Index("calls_by_direction", "direction", "began"),
         Index("calls_by_ending", "ending", "began"),
         Index("calls_by_cost", "cost", "began"),
         Index("calls_by_slowest", "slowest_ms", "began"),

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine
 
 from sipgw.config.records import StoreOptions
 from sipgw.outbound.jobs import Jobs
-from sipgw.records.store import engine, schema
+from sipgw.records.store import engine, schema, search
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.engine import _UPGRADING, StoreError
 from sipgw.records.store.store import Store
@@ -92,6 +92,28 @@ def test_a_promise_whose_moment_is_beyond_doubt_is_dialled_by_this_release(first
     _, (callback,), _ = look(first)
     moment = datetime(2026, 12, 1, 16, tzinfo=UTC)
     assert (callback.state, callback.due, callback.agent) == ("planned", moment.timestamp(), "agent")
+
+
+def test_calls_of_an_earlier_release_are_found_by_their_words(first: Path) -> None:
+    async def run():
+        async with Store(StoreOptions(str(first))) as store:
+            return [
+                [call["id"] for call in await store.calls(CallFilter(words=said))] for said in ("order 7346", "7347")
+            ]
+
+    with contextlib.closing(sqlite3.connect(first)) as database:  # two calls of one microsecond
+        database.execute("UPDATE calls SET began = (SELECT min(began) FROM calls)")
+        database.commit()
+    assert asyncio.run(run()) == [["call-1"], []]
+
+
+def test_the_triggers_of_the_index_of_words_outlive_every_migration(first: Path) -> None:
+    """A migration that makes `calls` or `turns` anew has to make them again."""
+    look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    turns = {"spoken_turn", "spoken_turn_changed", "spoken_turn_deleted"}
+    assert there == {"spoken_call", "spoken_call_deleted"} | turns
 
 
 @pytest.mark.slow
@@ -200,7 +222,7 @@ def test_the_newest_schema_is_what_the_modules_declare() -> None:
         importlib.import_module(name)
     with create_engine("sqlite://").connect() as connection:
         schema.upgrade(connection)
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": search.declared})
         assert compare_metadata(context, Base.metadata) == []
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sipgw.bounds import FULL
 from sipgw.config.records import RetentionOptions, StoreOptions
@@ -121,5 +121,40 @@ def test_words_go_in_time_though_too_many_recordings_wait_to_be_deleted(
                 await forget(store, "1", START)
             async with store.read() as session:
                 assert not list(await session.scalars(select(TurnRecord)))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("first", ["purge", "forget", "correct"])
+def test_a_removed_word_stands_nowhere_in_the_files_of_the_database(tmp_path: Path, first: str) -> None:
+    """Neither in the index of words, which keeps what was deleted until it is rewritten; other words stay in it."""
+    file = tmp_path / "x.db"
+
+    async def scenario() -> None:
+        async with Store(StoreOptions(str(file))) as store:
+            old, party = START - timedelta(days=9), {"trunk": "pbx", "called": "2"}
+            for number in range(300):
+                caller, call = ("1", "gone") if number == 150 else ("3", f"c{number}")
+                words = "my zanzibar" if call == "gone" else f"other word{number}"
+                async with store.write() as session:
+                    began = old if call == "gone" else START
+                    session.add(CallRecord(id=call, began=began, ended=began, caller=caller, **party))
+                    session.add(TurnRecord(call=call, number=0, caller=words))
+            assert len((await store.page(CallFilter(words="zanzibar"))).calls) == 1
+            await store.scrub()
+            assert b"zanzibar" in file.read_bytes()
+            if first == "purge":
+                await purge(store, RetentionOptions(transcripts=5), START)
+            elif first == "forget":
+                await forget(store, "1", START)
+            else:
+                async with store.write() as session:
+                    await session.execute(update(TurnRecord).where(TurnRecord.call == "gone").values(caller="[name]"))
+                await store.scrub()
+            assert not (await store.page(CallFilter(words="zanzibar"))).calls
+            assert len((await store.page(CallFilter(words="word299"))).calls) == 1
+            assert bool((await store.page(CallFilter(words="name"))).calls) == (first == "correct")
+            kept = b"".join(one.read_bytes() for one in tmp_path.glob("x.db*"))
+            assert b"zanzibar" not in kept and b"zanz" not in kept and b"word299" in kept
 
     asyncio.run(scenario())

@@ -24,7 +24,7 @@ CALLS = {"cheap": (0.01, 900), "dear": (2.5, 1200), "slow": (0.02, 4000), "silen
 class Endless(CallFilter):
     """A filter that the database never finishes."""
 
-    def clauses(self) -> list[ColumnElement[bool]]:
+    def others(self) -> list[ColumnElement[bool]]:
         count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
         return [literal_column(f"({count})") > 0]
 
@@ -53,11 +53,11 @@ def with_calls(folder: Path, look: Callable[[Store, Searches], Awaitable[None]])
         (CallFilter(cost_from=0, slower_than=0), ["slow", "dear", "cheap"]),
     ],
 )
-@pytest.mark.parametrize("few", [1, 500])
+@pytest.mark.parametrize("near", [1, 3000])
 def test_calls_are_found_by_cost_and_slowest_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: list[str], few: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: list[str], near: int
 ) -> None:
-    monkeypatch.setattr(calls, "FEW", few)
+    monkeypatch.setattr(calls, "NEAR", near)
 
     async def look(store: Store, searches: Searches) -> None:
         page = await searches.page(store, wanted, 50, "")

@@ -12,6 +12,7 @@ from agent.tools import Toolbox
 from sipgw.agents.orders import order_tools
 from sipgw.config.agent import AgentOptions
 from sipgw.config.records import StoreOptions
+from sipgw.records.store import calls
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
@@ -105,6 +106,7 @@ async def ten_calls(store: Store) -> None:
         await add_call(store, record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
 
 
+@pytest.mark.parametrize(("near", "few"), [(3000, 300), (2, 300), (2, 0)])
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
@@ -118,11 +120,22 @@ async def ten_calls(store: Store) -> None:
         (CallFilter(number="+4930100", since=START + timedelta(minutes=7)), "987"),
         (CallFilter(until=START + timedelta(minutes=2)), "10"),
         (CallFilter(words="NUMBER 6, 50% off_"), "6"),
-        (CallFilter(words="50_ off"), ""),
+        (CallFilter(words="off number 5*", trunk="pbx"), "86420"),
+        (CallFilter(words="off number 7*"), "7"),
+        (CallFilter(words="number 6 hello"), "6"),
+        (CallFilter(words="numb"), ""),
+        (CallFilter(words="off"), "9876543210"),
+        (CallFilter(words="?!"), ""),
         (CallFilter(ended=False), ""),
     ],
 )
-def test_calls_are_found_newest_first_and_page_by_page(tmp_path: Path, wanted: CallFilter, found: str) -> None:
+def test_calls_are_found_newest_first_and_page_by_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: str, near: int, few: int
+) -> None:
+    """However many the latest calls are, and the few: only the time that it takes differs."""
+    monkeypatch.setattr(calls, "NEAR", near)
+    monkeypatch.setattr(calls, "FEW", few)
+
     async def look(store: Store):
         await ten_calls(store)
         pages = [await store.page(wanted, 3)]
@@ -133,6 +146,25 @@ def test_calls_are_found_newest_first_and_page_by_page(tmp_path: Path, wanted: C
     pages = with_store(tmp_path / "x.db", look)
     assert "".join(call["id"][-1] for page in pages for call in page.calls) == found
     assert all(len(page.calls) == 3 for page in pages[:-1])
+
+
+def test_calls_of_one_moment_are_all_found_by_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "NEAR", 1)
+    monkeypatch.setattr(calls, "FEW", 0)
+    names = "cfaibhdegj"
+
+    async def look(store: Store):
+        for name in names:
+            await add_call(store, call_record(name), [{"caller": "hello", "said": "", "tools": []}])
+        pages = [await store.page(CallFilter(words="hello"), 3)]
+        while pages[-1].next:
+            pages.append(await store.page(CallFilter(words="hello"), 3, pages[-1].next))
+        return "".join(call["id"] for page in pages for call in page.calls)
+
+    def call_record(name: str) -> CallRecord:
+        return CallRecord(id=name, trunk="t", caller="a", called="b", began=START, ended=START)
+
+    assert with_store(tmp_path / "x.db", look) == "".join(sorted(names, reverse=True))
 
 
 @pytest.mark.parametrize("after", ["x", "", "é", "WzEsMl0=", "WyJ4IiwgImEiXQ==", "W1tbW1tb" * 5000])

@@ -1,0 +1,158 @@
+"""The index of what was said, which migration 0024 makes: FTS5 in SQLite, a column of lexemes in PostgreSQL.
+
+SQLite's has an entry for each turn, without its text. Its number is the moment its call began (`place`) and the number
+of the turn, so that SQLite reads the entries of a word in the order of the list. Triggers write it with each change of
+a turn.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, column, func, literal_column, select, table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.compiler import compiles
+
+from sipgw.records.store.tables import CallRecord
+
+BITS = 12
+"""Of an entry's number, for the number of the turn; later turns of a call are not found by their words."""
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+SHIFTED = 1_000_000
+"""Microseconds. Calls that began in the same one stand at the next free ones."""
+WORDS = 16
+"""Words of a search that count."""
+PAGES = 500
+"""Pages of the index that one transaction rewrites; calls are written between two of them."""
+OWN = "spoken"
+"""The tables of SQLite's index begin with this."""
+_TOKEN = re.compile(r"[^\W_]+\*?")
+_spoken = table("spoken", column("rowid"))
+_places = table("spoken_calls", column("place"), column("call"))
+_turns = table("turns", column("call"), column("words", postgresql.TSVECTOR))
+
+
+def tokens(words: str) -> list[str]:
+    """The words of a search, in small letters; a ``*`` at the end matches any rest."""
+    return _TOKEN.findall(words.lower())[:WORDS]
+
+
+class Said(ColumnElement[bool]):
+    """Whether somebody said all `words` in one turn of the call `call`, between `since` and `until`."""
+
+    inherit_cache = False
+
+    def __init__(
+        self, call: Any, words: str, since: datetime | None = None, until: datetime | None = None, each: bool = False
+    ) -> None:
+        hits = select(_spoken.c.rowid.op(">>")(BITS)).where(*matches(words))
+        if since:
+            hits = hits.where(_spoken.c.rowid >= entry(since))
+        if until:
+            hits = hits.where(_spoken.c.rowid < entry(until, SHIFTED))
+        found: ColumnElement[bool] = _places.c.place.in_(hits)
+        if each:  # look each call up, as there are few: a frequent word has millions of entries
+            low = _places.c.place.op("<<")(BITS)
+            own = select(_spoken.c.rowid).where(*matches(words), _spoken.c.rowid.between(low, low + (1 << BITS) - 1))
+            found = own.correlate(_places).exists()
+            self.sqlite = select(_places.c.call).where(_places.c.call == call, found).exists()
+        else:
+            self.sqlite = call.in_(select(_places.c.call).where(found))
+        self.postgresql = select(_turns.c.call).where(_turns.c.call == call, lexemes(words)).exists()
+
+
+@compiles(Said)
+def _compiled(said: Said, compiler: Any, **options: Any) -> str:
+    which = said.postgresql if compiler.dialect.name == "postgresql" else said.sqlite
+    return str(compiler.process(which, **options))
+
+
+def matches(words: str) -> list[ColumnElement[bool]]:
+    """Entries with all `words`, for SQLite; none if there is no word in it."""
+    wanted = [f'"{one.removesuffix("*")}"{"*" * one.endswith("*")}' for one in tokens(words)]
+    return [literal_column("spoken").op("MATCH")(" AND ".join(wanted))] if wanted else [literal_column("0") == 1]
+
+
+def lexemes(words: str) -> ColumnElement[bool]:
+    """Turns with all `words`, for PostgreSQL."""
+    wanted = [f"'{one.removesuffix('*')}'{':*' * one.endswith('*')}" for one in tokens(words)]
+    return _turns.c.words.op("@@")(func.to_tsquery(literal_column("'simple'::regconfig"), " & ".join(wanted)))
+
+
+def entry(began: datetime, later: int = 0) -> int:
+    """The first number for entries of a call that began then."""
+    since = began.astimezone(UTC) - EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds + later) << BITS
+
+
+async def calls_with(
+    session: AsyncSession,
+    words: str,
+    also: Sequence[ColumnElement[bool]],
+    limit: int,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[str]:
+    """The newest calls in which all `words` were said, by the index of the words."""
+    call = CallRecord
+    newest = call.began.desc(), call.id.desc()
+    if session.get_bind().dialect.name == "postgresql":
+        # Its own choice may be to look through all calls in the order of time.
+        hits = select(_turns.c.call).distinct().where(lexemes(words)).cte("hits").prefix_with(
+            "MATERIALIZED", dialect="postgresql"
+        )  # fmt: skip
+        query = select(call.id).join(hits, hits.c.call == call.id).where(*also).order_by(*newest).limit(limit)
+        return list(await session.scalars(query))
+    found = await _streamed(session, words, also, limit, entry(since) if since else -(1 << 62), until)
+    if (
+        len(found) == limit
+    ):  # the page ends between calls of one microsecond, perhaps; those are in the order of `place`
+        last, place = min(found.values()), Said(call.id, words, each=True)
+        alike = await session.execute(select(call.id, call.began).where(call.began == last, place, *also))
+        found |= {row.id: row.began for row in alike}
+    return sorted(found, key=lambda one: (found[one], one), reverse=True)[:limit]
+
+
+async def _streamed(
+    session: AsyncSession, words: str, also: Sequence[ColumnElement[bool]], limit: int, low: int, until: datetime | None
+) -> dict[str, datetime]:
+    """Up to `limit` calls and when they began, from SQLite's index, which has them in the order of time."""
+    call, rowid, place = CallRecord, _spoken.c.rowid, _places.c.place
+    high, size, found = entry(until, SHIFTED) if until else 1 << 62, 4 * limit, dict[str, datetime]()
+    while len(found) < limit:
+        query = select(rowid).where(*matches(words), rowid >= low, rowid < high).order_by(rowid.desc()).limit(size)
+        rows = list(await session.scalars(query))
+        some = list(dict.fromkeys(row >> BITS for row in rows))
+        for at in range(0, len(some), 1000):
+            joined = select(call.id, call.began).join(_places, _places.c.call == call.id)
+            those = joined.where(place.in_(some[at : at + 1000]), *also).order_by(place.desc())
+            found |= {row.id: row.began for row in await session.execute(those.limit(limit - len(found)))}
+            if len(found) == limit:
+                return found
+        if len(rows) < size:
+            break
+        high, size = some[-1] << BITS, min(4 * size, 20_000)
+    return found
+
+
+async def scrub(connection: AsyncConnection) -> None:
+    """Rewrite SQLite's index without deleted words: until then FTS5 keeps them, marked as deleted."""
+    merge = "INSERT INTO spoken(spoken, rank) VALUES ('merge', {})"
+    changes = "SELECT total_changes()"
+    pages = -PAGES  # negative: of all parts of the index
+    while True:
+        before = (await connection.exec_driver_sql(changes)).scalar_one()
+        await connection.exec_driver_sql(merge.format(pages))
+        if (await connection.exec_driver_sql(changes)).scalar_one() - before < 2:
+            return
+        pages = PAGES
+
+
+def declared(name: str | None, kind: str, _parents: object = None) -> bool:
+    """Whether `sipgw.records.store.tables` declares it: an ``include_name`` of Alembic."""
+    return not (
+        (kind == "table" and str(name).startswith(OWN))
+        or (kind, name) in {("column", "words"), ("index", "turns_words")}
+    )
