@@ -1,6 +1,7 @@
 """What one conversation is at: whose turn it is, what is being said, and how the caller's sound arrived."""
 
 import asyncio
+from functools import lru_cache
 
 from agent.errors import ProviderError
 from agent.hearing.caller import CallerSound
@@ -21,8 +22,9 @@ UNSETTLED = 1.0
 """Seconds after a word in which it may turn out that it was not the caller's."""
 
 
+@lru_cache(64)
 def lexicon_of(phrases: Phrases) -> Lexicon:
-    """The same words as turn-taking knows them."""
+    """The same words as turn-taking knows them; calls in the same languages share it."""
 
     def spoken(*kinds: frozenset[str]) -> frozenset[str]:
         return frozenset(" ".join(words_of(phrase)) for kind in kinds for phrase in kind)

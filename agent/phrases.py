@@ -95,7 +95,7 @@ PHRASES = {
         | _phrases("qué bien;qué bueno;ya veo;ya lo sé;tiene sentido;no hay problema;sin problema;cómo no;es verdad")
         | _phrases("es cierto"),
         _words("lo eso muy pues entonces todo la el me bien mucho muchas"),
-        _words("stop no alto para espera pero cómo perdón hola"),
+        _words("stop no alto para pare espera espere pero cómo perdón hola"),
         _words("diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve veintiuno veintidós")
         | _words("veintitrés veintiséis") | _joined("veinti", "cuatro cinco siete ocho nueve"),
         _words("veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa"),
@@ -157,7 +157,7 @@ PHRASES = {
         _words("entendi entendo compreendo percebi sei verdade ótimo legal maravilha vejo")
         | _phrases("sem problema;não tem problema;faz sentido;é verdade;pois é;que bom;que legal"),
         _words("eu muito já então tudo lá bem o a mesmo"),
-        _words("stop pare não espere mas alô"),
+        _words("stop pare não espere espera mas alô"),
         _words("dez onze doze treze catorze quatorze quinze dezesseis dezasseis dezessete dezassete dezoito dezenove")
         | _words("dezanove"),
         _words("vinte trinta quarenta cinquenta sessenta setenta oitenta noventa"),
@@ -199,7 +199,7 @@ PHRASES = {
         _words("samjha samjhi sach badhiya समझा समझी सच बढ़िया")
         | _phrases("samajh gaya;samajh gayi;koi baat nahi;koi baat nahin;pata hai;समझ गया;समझ गई;कोई बात नहीं;पता है"),
         _words("main mujhe ye yeh to bhi bahut मैं मुझे यह तो बहुत"),
-        _words("stop ruko rukiye nahi nahin रुको रुकिए नहीं"),
+        _words("stop wait no hello ruko rukiye nahi nahin रुको रुकिए नहीं"),
         _words("das gyarah barah terah chaudah pandrah solah satrah atharah unnis bees tees chalis pachas")
         | _words("दस ग्यारह बारह बीस तीस चालीस पचास"),
     ),

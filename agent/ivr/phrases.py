@@ -92,8 +92,11 @@ _AWAY = re.compile(
     r"\b(?:i'll|i will|i'm|i am|let me|i)(?: (?:just|now|going to|try to|will))* (?:connect|transfer|put|check|look"
     r"|be (?:right|back|with))"
     r"|\bich (?:verbinde|stelle|schaue|sehe|bin gleich)|\bje (?:vous (?:mets|passe|transfère)|vérifie|regarde|reviens)"
+    r"|\b(?:i'm|i am) (?:\w+ )?sorry\b|\bi (?:do )?apologi[sz]e\b|\bgive me (?:just )?(?:a|one)\b"
+    r"|\bes tut mir (?:\w+ )?leid\b|\bentschuldigen sie mich\b|\bje (?:suis (?:\w+ )?désolée?\b|m'excuse\b)"
+    r"|मुझे खेद"
 )
-"""What persons and recordings alike say of themselves who leave the caller to wait."""
+"""What persons and recordings alike say of themselves who leave the caller to wait, or are sorry that they must."""
 _OWN = re.compile(
     r"\b(?:i|we|he|she|let me|let us|let's|did you|have you)(?:'ll|'d|'m|'ve| will| would| can| could| just| then"
     r"| have to| had to| need to| want to| am going to| going to)* (?:press|dial|push|enter|hit|key in)\b"

@@ -60,8 +60,8 @@ class Scene:
 def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool = False) -> tuple[Verdict, str]:
     """What these words are, and by which evidence.
 
-    What counts are the words that do not acknowledge: one that interrupts if it is the first of them, or any if there
-    are more than two words. Whoever says a number chooses or dictates something. While the last word may be cut off, or
+    What counts are the words that do not acknowledge: one of them that interrupts, or any if there are more than two
+    words. Whoever says a number chooses or dictates something. While the last word may be cut off, or
     go on ("no" in "no problem"), it is taken for what it may be; `eager` words are probably all.
     """
     words = words_of(text)
@@ -74,8 +74,8 @@ def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool
         return Verdict.BACKCHANNEL, "a sound that answers nothing"
     whole = final or eager or text.rstrip().endswith(SENTENCE_ENDS)
     content = lexicon.content(text, final=whole)
-    if content and content[0] in lexicon.interrupts:
-        return Verdict.CALLER, f"interrupts: {content[0]}"
+    if found := lexicon.interruption(content):
+        return Verdict.CALLER, f"interrupts: {found}"
     number, numerals = said.difference(lexicon.nods), lexicon.numerals
     if _is_number(number, numerals) and (scene.path is Path.CLEAN or not _may_repeat(number, scene.said, numerals)):
         return Verdict.CALLER, "a number"

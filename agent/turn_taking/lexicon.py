@@ -1,6 +1,6 @@
 """The small words of the languages that the caller may speak, and what a text is that consists of them. Sans-IO."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,16 @@ LONGEST_PHRASE = 4
 """Words of the longest phrase."""
 
 
-def left_over(words: Sequence[str], phrases: Collection[str], *, final: bool = True) -> list[str]:
+class PhraseSet(frozenset[str]):
+    """Phrases, and all that one of them begins with."""
+
+    @cached_property
+    def beginnings(self) -> frozenset[str]:
+        """Every beginning of one, letter by letter: what a phrase may be that is cut off."""
+        return frozenset(phrase[:end] for phrase in self for end in range(1, len(phrase) + 1))
+
+
+def left_over(words: Sequence[str], phrases: PhraseSet, *, final: bool = True) -> list[str]:
     """Those of `words` that belong to none of the `phrases`: as few as possible, in order.
 
     Of words that are not `final` the last one may be cut off.
@@ -21,27 +30,25 @@ def left_over(words: Sequence[str], phrases: Collection[str], *, final: bool = T
         step = (steps[at + 1][0] + 1, at + 1, False)
         for end in range(at + 1, min(at + LONGEST_PHRASE, len(words)) + 1):
             part = " ".join(words[at:end])
-            cut_off = end == len(words) and not final and any(phrase.startswith(part) for phrase in phrases)
-            if (cut_off or part in phrases) and steps[end][0] < step[0]:
+            known = phrases if final or end < len(words) else phrases.beginnings
+            if part in known and steps[end][0] < step[0]:
                 step = (steps[end][0], end, True)
         steps[at] = step
     found, at = [], 0
     while at < len(words):
-        _, end, known = steps[at]
-        found += [] if known else [words[at]]
+        _, end, spoken = steps[at]
+        found += [] if spoken else [words[at]]
         at = end
     return found
 
 
-def _says(words: Sequence[str], phrases: Collection[str], *, final: bool) -> bool:
+def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
     """Whether one of the `phrases` stands in `words`, or may end them if they are not `final`."""
     for at in range(len(words)):
-        parts = [" ".join(words[at:end]) for end in range(at + 1, min(at + LONGEST_PHRASE, len(words)) + 1)]
-        if any(part in phrases for part in parts):
-            return True
-        last = parts[-1] if at + len(parts) == len(words) else ""
-        if last and not final and any(phrase.startswith(last) for phrase in phrases):
-            return True
+        for end in range(at + 1, min(at + LONGEST_PHRASE, len(words)) + 1):
+            known = phrases if final or end < len(words) else phrases.beginnings
+            if " ".join(words[at:end]) in known:
+                return True
     return False
 
 
@@ -76,16 +83,28 @@ class Lexicon:
         return self.digits | self.teens | self.tens
 
     @cached_property
-    def _acknowledging(self) -> frozenset[str]:
-        return self.nods | self.fillers | self.little
+    def _acknowledging(self) -> PhraseSet:
+        return PhraseSet(self.nods | self.fillers | self.little)
 
     @cached_property
-    def _answering(self) -> frozenset[str]:
-        return self.answers | self.courtesy | self.fillers
+    def _nodding(self) -> PhraseSet:
+        return PhraseSet(self.nods)
+
+    @cached_property
+    def _answering(self) -> PhraseSet:
+        return PhraseSet(self.answers | self.courtesy | self.fillers)
+
+    @cached_property
+    def _answers(self) -> PhraseSet:
+        return PhraseSet(self.answers)
 
     def content(self, text: str, *, final: bool = True) -> list[str]:
         """The words of `text` that say something, because they neither agree nor stand beside what does."""
         return left_over(words_of(text), self._acknowledging, final=final)
+
+    def interruption(self, content: Sequence[str]) -> str:
+        """The word of `content` by which it interrupts however short it is, as "stop" in "hey, stop"; else empty."""
+        return next((word for word in content if word in self.interrupts), "")
 
     def agrees(self, text: str, *, final: bool = True) -> bool:
         """Whether `text` only agrees or shows that the caller listens, in whatever combination, and asks nothing.
@@ -97,9 +116,9 @@ class Lexicon:
             return False
         if self.content(text, final=final):
             return False
-        return self.fillers.issuperset(words) or _says(words, self.nods, final=final)
+        return self.fillers.issuperset(words) or _says(words, self._nodding, final=final)
 
     def answers_yes_or_no(self, text: str) -> bool:
         """Whether `text` says yes or no, and nothing that needs more words."""
         words = words_of(text)
-        return not left_over(words, self._answering) and _says(words, self.answers, final=True)
+        return not left_over(words, self._answering) and _says(words, self._answers, final=True)

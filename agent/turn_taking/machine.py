@@ -302,6 +302,8 @@ class TurnMachine(Transitions):
             return self._handle(event, now, self._evidence(event.value, now))
         evidence = self._evidence("", now, text=self._log.text)
         self._voice.drop(now)  # one that is still on has lasted too long for a caller without words
+        if event is Event.UNCONFIRMED and self._interrupts:  # a word that nothing has followed
+            return self._handle(Event.WORDS, now, evidence)
         if event is Event.UNCONFIRMED:  # with words it was a voice, though they were too few to tell
             return self._handle(Event.BACKCHANNEL if self._log.text else event, now, evidence)
         if self._log.text:

@@ -253,6 +253,11 @@ class Situation:
         """Whether what is not answered only agrees; the last word may be cut off while the recogniser has not ended."""
         return self.lexicon.agrees(self._log.text, final=self._log.complete)
 
+    @property
+    def _interrupts(self) -> bool:
+        """Whether what is not answered interrupts, if nothing follows it."""
+        return bool(self.lexicon.interruption(self.lexicon.content(self._log.text)))
+
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)
 

@@ -69,6 +69,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import RegisterResponse, Registrar, no_registrar
 from sipgw.trunks.call_alarms import CallAlarms
+from sipgw.trunks.kept_alarms import KeptAlarms
 from sipgw.trunks.route_selector import RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
@@ -111,7 +112,11 @@ class Gateway:
         self.watchers = Watchers[Event]()
         self.evidence = Evidence(config.capture, self.agents)
         alarms = CallAlarms(
-            config.alarms, self.watchers.tell, lambda: self.services.expenses.spent().money, config.cost.currency
+            config.alarms,
+            self.watchers.tell,
+            lambda: self.services.expenses.spent().money,
+            config.cost.currency,
+            KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks}),
         )
         self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
         self.watchers.add(self.evidence.watch)

@@ -26,6 +26,7 @@ from sipgw.events import (
     Fault,
     TrunkAlarm,
 )
+from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 
 log = structlog.get_logger()
 
@@ -74,12 +75,16 @@ class BadCalls:
         return f"{self.bad} of the latest {self.calls} calls {FAULT_WORDS[self.fault]}"
 
 
+NONE = RaisedAlarms(frozenset(), ())
+
+
 class _Window:
     """The latest calls of one trunk, and the alarms that are raised."""
 
-    def __init__(self, calls: int) -> None:
-        self.latest: deque[frozenset[Fault]] = deque(maxlen=calls)
-        self.raised: set[Fault] = set()
+    def __init__(self, calls: int, before: RaisedAlarms = NONE) -> None:
+        """`before`: the alarms that were raised before the start."""
+        self.latest: deque[frozenset[Fault]] = deque(before.latest, calls)
+        self.raised: set[Fault] = set(before.faults)
 
     def counts(self) -> list[BadCalls]:
         """Of each fault."""
@@ -111,9 +116,10 @@ class CallAlarms:
         tell: Callable[[Event], None],
         spent: Callable[[], float] = lambda: 0.0,
         currency: str = "USD",
+        kept: KeptAlarms | None = None,
     ) -> None:
         """`tell` gets a `TrunkAlarm` whenever an alarm is raised or over, and a `CostAlarm` when one is raised; `spent`
-        is what today's calls have cost, in `currency`."""
+        is what today's calls have cost, in `currency`; `kept` has the alarms that were raised before the start."""
         self._options = options
         self._spent = spent
         self._tell = tell
@@ -121,7 +127,10 @@ class CallAlarms:
         self._costly = False
         """Whether the alarm on the cost of the day is raised."""
         self._going: dict[str, _Going] = {}
-        self._windows: dict[str, _Window] = {}
+        self._kept = kept
+        self._windows = {
+            trunk: _Window(options.calls, one) for trunk, one in (kept.read() if kept and options.share else {}).items()
+        }
 
     def watch(self, event: Event) -> None:
         """Follow the calls."""
@@ -188,3 +197,12 @@ class CallAlarms:
             else:
                 continue
             self._tell(TrunkAlarm(event.call, event.at, going.trunk, one.fault, not one.raised, one.bad, one.calls))
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep the alarms that are raised now; alarms change so seldom that this delays no call."""
+        if self._kept is not None:
+            raised = {trunk: one for trunk, one in self._windows.items() if one.raised}
+            self._kept.write(
+                {trunk: RaisedAlarms(frozenset(one.raised), tuple(one.latest)) for trunk, one in raised.items()}
+            )

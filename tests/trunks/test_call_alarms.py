@@ -1,9 +1,11 @@
 """Alarms on calls of a trunk and on cost: which calls are bad, when an alarm is raised and over, where it is told."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from agent.records import ProviderFailed, Report, Times, Turn, TurnEnded
 from media.process.channel import Quality
@@ -20,8 +22,10 @@ from sipgw.events import (
     TrunkAlarm,
     Watchers,
 )
+from sipgw.gateway.gateway import Gateway
 from sipgw.records.captures.timeline import Timeline
 from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, CallAlarms, faults_of
+from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 from tests.cdr_events import call_began
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -45,9 +49,9 @@ def test_what_is_wrong_with_the_sound_of_a_call(media: dict[str, Any], found: se
 class Trunk:
     """The alarms of a gateway with calls on two trunks."""
 
-    def __init__(self, options: AlarmOptions = OPTIONS) -> None:
+    def __init__(self, options: AlarmOptions = OPTIONS, kept: KeptAlarms | None = None) -> None:
         self.told: list[Event] = []
-        self.alarms = CallAlarms(options, self.told.append)
+        self.alarms = CallAlarms(options, self.told.append, kept=kept)
 
     def call(
         self, media: dict[str, Any], trunk: str = "office", *, answered: bool = True, ending: str = "caller_hung_up",
@@ -64,6 +68,75 @@ class Trunk:
         found = [(one.fault, one.raised, one.bad, one.calls) for one in self.told if isinstance(one, TrunkAlarm)]
         self.told.clear()
         return found
+
+
+def test_an_alarm_of_before_a_restart_is_over_after_it(tmp_path: Path) -> None:
+    kept = KeptAlarms(tmp_path / "sipgw.db.alarms", {"office", "mobile"})
+    before = Trunk(kept=kept)
+    for media in (MUTE, MUTE, GOOD, GOOD):
+        before.call(media)
+    assert before.heard() == [("one_way", True, 2, 4)]
+    after = Trunk(kept=kept)
+    assert [(one.fault, one.bad, one.calls) for one in after.alarms.of("office") if one.raised] == [("one_way", 2, 4)]
+    for _ in range(3):
+        after.call(GOOD)
+    assert after.heard() == [], "2 of 7"
+    after.call(GOOD)
+    assert after.heard() == [("one_way", False, 2, 8)]
+    assert Trunk(kept=kept).alarms.of("office") == (), "nothing is raised any more"
+
+
+def test_the_gateway_begins_with_the_alarms_that_were_raised(tmp_path: Path) -> None:
+    KeptAlarms(tmp_path / "sipgw.db.alarms", ()).write({"office": RaisedAlarms(frozenset({"slow"}), [frozenset()])})
+    trunk = '[[trunks]]\nname = "office"\nmode = "peer"\nnetworks = ["10.0.0.0/8"]'
+    gateway = Gateway(parse(f'{trunk}\n[store]\npath = "{tmp_path}/sipgw.db"', "sipgw.toml", {}))
+    (office,) = (one for one in gateway.watch.status() if one.name == "office")
+    assert [one.fault for one in office.sound if one.raised] == ["slow"]
+
+
+def test_no_alarm_is_restored_of_a_trunk_that_is_gone_nor_without_alarms(tmp_path: Path) -> None:
+    file = tmp_path / "sipgw.db.alarms"
+    before = Trunk(kept=KeptAlarms(file, {"office"}))
+    for _ in range(4):
+        before.call(MUTE)
+    assert Trunk(kept=KeptAlarms(file, {"mobile"})).alarms.of("office") == ()
+    assert Trunk(AlarmOptions(share=0), KeptAlarms(file, {"office"})).alarms.of("office") == ()
+    shorter = Trunk(AlarmOptions(share=0.5, calls=2, least=2), KeptAlarms(file, {"office"})).alarms.of("office")
+    assert {one.calls for one in shorter} == {2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", '{"office": 1}', '{"office": {"faults": 1, "latest": []}}', '{"office": {"faults": []}}',
+     '{"office": {"faults": [], "latest": [1]}}', "[" * 100_000, "\udcff"],
+)  # fmt: skip
+def test_a_spoilt_file_of_alarms_is_told_and_left_out(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "sipgw.db.alarms"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with structlog.testing.capture_logs() as logs:
+        assert KeptAlarms(file, {"office"}).read() == {}
+    assert [log["event"] for log in logs] == ["call alarms not read"]
+
+
+def test_an_alarm_without_calls_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "sipgw.db.alarms"
+    file.write_text('{"office": {"faults": ["slow"], "latest": []}, "mobile": {"faults": [], "latest": [["slow"]]}}')
+    assert KeptAlarms(file, {"office", "mobile"}).read() == {}
+
+
+def test_alarms_go_on_where_their_file_cannot_be_written(tmp_path: Path) -> None:
+    trunk = Trunk(kept=KeptAlarms(tmp_path / "gone" / "sipgw.db.alarms", {"office"}))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(4):
+            trunk.call(MUTE)
+    assert trunk.heard() == [("one_way", True, 4, 4)]
+    assert "call alarms not kept" in [log["event"] for log in logs]
+
+
+def test_a_fault_of_another_release_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "sipgw.db.alarms"
+    file.write_text('{"office": {"faults": ["one_way", "sour"], "latest": [["sour"], ["one_way"]]}}')
+    assert KeptAlarms(file, {"office"}).read() == {"office": (frozenset({"one_way"}), [frozenset(), {"one_way"}])}
 
 
 def test_an_alarm_needs_enough_calls_and_ends_at_half_the_share() -> None:

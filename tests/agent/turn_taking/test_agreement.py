@@ -6,12 +6,12 @@ import pytest
 
 from agent.floor import Floor, lexicon_of
 from agent.phrases import PHRASES, phrases_of
-from agent.turn_taking.lexicon import Lexicon, left_over
+from agent.turn_taking.lexicon import Lexicon, PhraseSet, left_over
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import Words
-from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim
+from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim, wait
 from tests.bench.turns.compose import ACKNOWLEDGEMENTS
 
 
@@ -112,6 +112,34 @@ def test_a_word_that_says_something_interrupts_behind_words_that_acknowledge(lan
     assert Action.CUT in actions((*told, *final(subject, text, 2.1)))
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Hey, stop!"), ("en", "hey wait"), ("en", "Actually no."), ("en", "Anna, wait."),
+        ("en", "nothing, stop"),
+        ("de", "Hallo, stopp!"), ("de", "Bloß nicht, nein!"), ("es", "Oiga, espere."),
+        ("pt", "Moça, espera."), ("fr", "Madame Martin, attendez."),
+    ],
+)  # fmt: skip
+def test_a_word_that_interrupts_does_so_behind_any_other(language: str, text: str) -> None:
+    subject = speaking(language)
+    begins(subject, 1.0)
+    ends(subject, 1.5)
+    assert Action.CUT in actions(final(subject, text, 1.7))
+
+
+@pytest.mark.parametrize("text", ["no", "oh no", "what", "well how"])
+def test_a_word_that_might_have_gone_on_interrupts_when_nothing_follows_it(text: str) -> None:
+    """A "no" may become "no problem"; once that has not come in time, the reply does not go on over it."""
+    subject = speaking("en")
+    begins(subject, 1.0)
+    assert interim(subject, text, 1.4) == ()
+    ends(subject, 1.5)
+    told = [action for _, action, _, _ in wait(subject, 3.0)]
+    assert Action.RESUME not in told
+    assert told[0] is Action.CUT
+
+
 @pytest.mark.parametrize("text", ["No problem.", "no worries", "right, no problem", "oh, no kidding", "how nice"])
 def test_a_word_that_interrupts_elsewhere_does_not_in_what_only_agrees(text: str) -> None:
     subject = speaking("en")
@@ -158,7 +186,7 @@ def test_no_word_that_interrupts_acknowledges_by_itself(code: str) -> None:
     ],
 )
 def test_what_is_left_over_of_a_text_are_the_words_of_no_phrase(text: str, final: bool, left: str) -> None:
-    assert " ".join(left_over(text.split(), {"thank you", "right"}, final=final)) == left
+    assert " ".join(left_over(text.split(), PhraseSet({"thank you", "right"}), final=final)) == left
 
 
 @pytest.mark.parametrize(
@@ -167,3 +195,8 @@ def test_what_is_left_over_of_a_text_are_the_words_of_no_phrase(text: str, final
 def test_little_words_agree_only_beside_one_that_does(text: str, agrees: bool) -> None:
     lexicon = Lexicon(fillers=frozenset(("um",)), nods=frozenset(("right",)), little=frozenset(("that", "thats")))
     assert lexicon.agrees(text) is agrees
+
+
+def test_calls_in_the_same_languages_share_their_words() -> None:
+    assert lexicon_of(phrases_of(("en", "de"))) is lexicon_of(phrases_of(("en", "de")))
+    assert lexicon_of(phrases_of(("en",))) is not lexicon_of(phrases_of(("de",)))
