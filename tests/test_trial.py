@@ -27,6 +27,8 @@ trunk = "carrier"
 hours = ["sat 00:00-00:01"]
 [cluster]
 redis = "${R}"
+[storage]
+url = "s3://calls"
 [[webhooks]]
 name = "crm"
 secret = "${S}"
@@ -45,6 +47,7 @@ def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
     assert trial(None, tmp_path).trunks[0].transfer_to == ""
     assert not config.webhooks
     assert not config.cluster.redis
+    assert not config.storage.url, "it uploads no files of a gateway with the same database"
     assert not config.recording.folder
     assert not config.capture.folder
     assert config.sip.host == "127.0.0.1"

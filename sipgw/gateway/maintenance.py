@@ -94,7 +94,7 @@ class Maintenance:
         uploaded = True
         while True:
             await asyncio.sleep(PAUSE if uploaded else AWAY)
-            uploaded = await _bounded(lambda: uploader.upload(datetime.now(UTC)))
+            uploaded = await _bounded(lambda: uploader.upload(datetime.now(UTC))) and not uploader.away
 
     async def _finish(self) -> None:
         """Redact and upload the files of the last calls of this process, which writes no more; other processes may."""

@@ -19,10 +19,10 @@ EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 
 def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
     """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on separate loopback ports. Its
-    records go to a database in `folder`. Trunks, accounts, cluster, webhooks, mail, recordings and captures are left
-    out: a trial makes no calls, sends no webhooks and no mail, and leaves no files. The agent's tools are its own and
-    do what they do; whoever callers can be handed over to, at whatever hour, the caller itself is asked to call
-    (`SOMEBODY`).
+    records go to a database in `folder`. Trunks, accounts, cluster, object storage, webhooks, mail, recordings and
+    captures are left out: a trial makes no calls, sends no webhooks and no mail, and leaves no files. The agent's tools
+    are its own and do what they do; whoever callers can be handed over to, at whatever hour, the caller itself is asked
+    to call (`SOMEBODY`).
     """
     config, plain = config or GatewayConfig(agent=EMBEDDED), GatewayConfig()
     last = SOMEBODY if any(trunk.transfer_to for trunk in config.trunks) else ""
@@ -42,6 +42,7 @@ def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
         messages=replace(config.messages, mail_to=()),
         capture=replace(plain.capture, rtp="off"),
         store=StoreOptions(path=str(folder / "trial.db")),
+        storage=plain.storage,
         retention=plain.retention,
         browser=plain.browser,
         cluster=plain.cluster,

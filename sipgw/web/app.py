@@ -17,6 +17,7 @@ from agent.pool import PoolFullError
 from sipgw import __version__
 from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
+from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
     api,
@@ -100,6 +101,7 @@ def application(
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)
     made.add_exception_handler(PoolFullError, _busy)
+    made.add_exception_handler(ObjectError, _no_storage)
     storage = gateway.config.storage
     origin = storage.origin if storage.url else ""
     made.add_middleware(SecurityMiddleware, auth=auth, names=options.names, storage=origin)
@@ -141,6 +143,11 @@ async def _no_database(request: Request, error: Exception) -> Response:
 async def _busy(request: Request, error: Exception) -> Response:
     log.warning("a page finds too much work under way", path=request.url.path, cause=str(error))
     return await _failed(request, HTTPException(503, f"{error}; try again in a moment", {"Retry-After": "5"}))
+
+
+async def _no_storage(request: Request, error: Exception) -> Response:
+    log.warning("a page waits for the object storage", path=request.url.path, cause=str(error))
+    return await _failed(request, HTTPException(503, "the object storage does not answer"))
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:

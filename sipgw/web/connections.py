@@ -1,8 +1,8 @@
 """The connections of the web server, with limits that strangers cannot use up for others.
 
 uvicorn gives a connection that sends nothing, or half a request, all the time in the world. Here a request has to be
-complete in time, one address has a share of the connections, and where all are taken, the oldest that has not asked
-anything makes room. Health is answered whatever the number.
+complete in time, who asks has to read the answer, one address has a share of the connections, and where all are taken,
+the oldest one that waits for its browser makes room. Health is answered whatever the number.
 """
 
 import asyncio
@@ -19,14 +19,17 @@ from sipgw.bounds import FULL
 from sipgw.config.networks import site
 
 CONNECTIONS = 300
-"""At the same time; a request on one more is answered 503."""
+"""Requests at the same time; one more is answered 503."""
 RESERVE = 50
-"""Further connections, for probes of the health; beyond them, or behind a flood, the oldest silent one is closed."""
+"""Further connections, for probes of the health; beyond them, the oldest one that waits for its browser is closed."""
 PER_ADDRESS = 100
 """Connections of one address, or of one /64; a proxy's are not counted."""
 REQUEST_LIMIT = 20.0
-"""Seconds in which a request must be complete, from the connection or the end of the answer before."""
+"""Seconds in which a request must be complete, from the connection or the end of the answer before; and in which a
+browser must take something of an answer."""
 HEALTH = ("/healthz", "/readyz")
+COMPLETE = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
+"""States of a browser that has asked all of a request."""
 
 
 class Connections:
@@ -38,12 +41,12 @@ class Connections:
         """The site of each connection, the oldest first."""
         self._of: Counter[str] = Counter()
         self._waiting: dict[LimitedProtocol, None] = {}
-        """Connections whose request is not complete, the oldest first."""
+        """Connections whose request is not complete, or whose answer is not read, the oldest first."""
 
     @property
     def full(self) -> bool:
         """Whether no more requests are answered than those for health."""
-        return len(self._all) > CONNECTIONS
+        return len(self._all) - len(self._waiting) > CONNECTIONS
 
     def add(self, one: "LimitedProtocol", host: str) -> bool:
         """Count a new connection from `host`; False if it must be closed."""
@@ -71,12 +74,12 @@ class Connections:
                 del self._of[source]
 
     def waits(self, one: "LimitedProtocol") -> None:
-        """A connection waits for the rest of a request."""
+        """A connection waits for the rest of a request, or for somebody to read the answer."""
         if one in self._all:
             self._waiting[one] = None
 
     def asked(self, one: "LimitedProtocol") -> None:
-        """Its request is complete."""
+        """Its request is complete, and its answer is read."""
         self._waiting.pop(one, None)
 
     def bounded(self, app: ASGIApp) -> ASGIApp:
@@ -113,7 +116,7 @@ class LimitedProtocol(H11Protocol):
     def handle_events(self) -> None:
         """Read what has come; the time limit ends with the request."""
         super().handle_events()
-        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
+        if self.conn.their_state in COMPLETE:
             self._asked()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
@@ -126,6 +129,17 @@ class LimitedProtocol(H11Protocol):
         super().on_response_complete()
         if not self.transport.is_closing() and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._wait()
+
+    def pause_writing(self) -> None:
+        """The browser does not read its answer: it has as long as for a request."""
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """It reads again. If that was the end of the answer, the next request is waited for already."""
+        super().resume_writing()
+        if self.conn.their_state in COMPLETE:
+            self._asked()
 
     def _wait(self) -> None:
         self._places.waits(self)

@@ -82,12 +82,13 @@ async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
 async def recording(request: Request, call: str, app: Here, who: ViewerRole, save: bool = False) -> Response:
     """The recording; the caller is left, the agent right."""
     path = await recording_of(app, call)
-    if request.headers.get("range", "bytes=0-") == "bytes=0-":  # not for each piece of it
+    name, objects = f"{file_name(call)}{path.suffix}" if save else "", app.gateway.store.objects
+    link = await objects.link(key, name) if objects and (key := await object_of(app.gateway.store, path)) else ""
+    # Of a file, not for each piece of it; a link gives all of it, whatever piece is asked for.
+    if link or request.headers.get("range", "bytes=0-") == "bytes=0-":
         await app.auth.accounts.note(who.name, "heard the recording", call, address=address(request))
-    name = f"{file_name(call)}{path.suffix}" if save else ""
-    objects = app.gateway.store.objects
-    if objects and (key := await object_of(app.gateway.store, path)):
-        return RedirectResponse(await objects.link(key, name), 307)
+    if link:
+        return RedirectResponse(link, 307)
     kind = KINDS.get(path.suffix, "application/octet-stream")
     return FileResponse(path, media_type=kind, filename=name or None)
 

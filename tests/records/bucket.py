@@ -7,14 +7,23 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
+from sqlalchemy import select
 
+from sipgw.config.records import StoreOptions
 from sipgw.config.storage import StorageOptions
+from sipgw.records.artifacts.uploader import Uploader
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ArtifactRecord
+from tests.cdr_events import artifact
 from tests.ports import free_ports
 from tests.waiting import HANG
 
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEYS = {"access_key": "testing", "secret_key": "very-secret"}
 
 
@@ -59,3 +68,22 @@ def keys(url: str, bucket: str = "calls") -> list[str]:
     """All objects."""
     found = client(url).list_objects_v2(Bucket=bucket)
     return [one["Key"] for one in found.get("Contents", ())]
+
+
+def store_of(folder: Path, storage: StorageOptions) -> Store:
+    return Store(StoreOptions(str(folder / "x.db")), storage)
+
+
+async def add(store: Store, path: Path, **more: object) -> None:
+    async with store.write() as session:
+        session.add(artifact("a@1", str(path), **more))  # type: ignore[arg-type]
+
+
+async def row_of(store: Store, path: Path) -> ArtifactRecord | None:
+    async with store.read() as session:
+        return await session.scalar(select(ArtifactRecord).where(ArtifactRecord.path == str(path)))
+
+
+async def upload(store: Store, now: datetime = NOW) -> int:
+    assert store.objects
+    return await Uploader(store, store.objects).upload(now)

@@ -1,64 +1,28 @@
 """Files of calls go to object storage, are played from there, and are deleted there with their rows."""
 
 import asyncio
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import threading
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event
+from sqlalchemy import text as sql
+from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.config.records import StoreOptions
 from sipgw.config.storage import StorageOptions
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts.call_files import object_of, on_disk
-from sipgw.records.artifacts.uploader import Uploader
+from sipgw.records.artifacts.uploader import TOGETHER, Uploader
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.store import object_store
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
-from sipgw.records.store.object_store import PART, ObjectError, ObjectStore
-from sipgw.records.store.store import Store
+from sipgw.records.store.object_store import PART, STORAGE, ObjectError, ObjectStore
 from sipgw.records.store.tables import ArtifactRecord
-from tests.cdr_events import artifact
-from tests.records.bucket import client, keys, options, server
-
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with server() as url:
-        yield url
-
-
-@pytest.fixture
-def bucket(url: str) -> Iterator[str]:
-    """An empty bucket "calls"."""
-    client(url).create_bucket(Bucket="calls")
-    yield url
-    for key in keys(url):
-        client(url).delete_object(Bucket="calls", Key=key)
-    client(url).delete_bucket(Bucket="calls")
-
-
-def store_of(folder: Path, storage: StorageOptions) -> Store:
-    return Store(StoreOptions(str(folder / "x.db")), storage)
-
-
-async def add(store: Store, path: Path, **more: object) -> None:
-    async with store.write() as session:
-        session.add(artifact("a@1", str(path), **more))  # type: ignore[arg-type]
-
-
-async def row_of(store: Store, path: Path) -> ArtifactRecord | None:
-    async with store.read() as session:
-        return await session.scalar(select(ArtifactRecord).where(ArtifactRecord.path == str(path)))
-
-
-async def upload(store: Store, now: datetime = NOW) -> int:
-    assert store.objects
-    return await Uploader(store, store.objects).upload(now)
+from tests.records.bucket import NOW, add, client, keys, options, row_of, store_of, upload
+from tests.waiting import HANG
 
 
 @pytest.mark.parametrize("size", [100, PART * 2 + 17])
@@ -81,6 +45,34 @@ def test_a_finished_recording_is_uploaded_and_leaves_the_disk(tmp_path: Path, bu
                 assert copy.read_bytes() == content
             assert not copy.exists()
             assert await upload(store) == 0, "it is not uploaded twice"
+
+    asyncio.run(run())
+
+
+def test_files_of_one_folder_leave_it_together(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is slow, and every upload ends before the first file is deleted."""
+    ended, wait, unlink = list[str](), threading.Event(), Path.unlink
+
+    async def ends(_: ObjectStore, key: str, _path: Path, *, again: bool = False) -> None:
+        assert not again
+        ended.append(key)
+        if len(ended) == TOGETHER:
+            wait.set()
+
+    def slowly(path: Path, missing_ok: bool = False) -> None:
+        assert wait.wait(HANG)
+        unlink(path, missing_ok=missing_ok)
+
+    async def run() -> None:
+        paths = [tmp_path / f"{number}.wav" for number in range(TOGETHER)]
+        async with store_of(tmp_path, options(bucket)) as store:
+            for path in paths:
+                path.write_bytes(b"sound")
+                await add(store, path)
+            monkeypatch.setattr(ObjectStore, "put", ends)
+            monkeypatch.setattr(Path, "unlink", slowly)
+            assert await upload(store) == TOGETHER
+            assert not any(path.exists() for path in paths)
 
     asyncio.run(run())
 
@@ -145,7 +137,9 @@ def test_an_absent_bucket_loses_nothing_and_is_tried_again(tmp_path: Path, url: 
         path.write_bytes(b"sound")
         async with store_of(tmp_path, options(url, "absent")) as store:
             await add(store, path)
-            assert await upload(store) == 0
+            assert store.objects
+            uploader = Uploader(store, store.objects)
+            assert await uploader.upload(NOW) == 0 and uploader.away
             row = await row_of(store, path)
             assert row and row.attempts == 1 and "NoSuchBucket" in row.problem and path.exists()
             assert await upload(store, NOW + timedelta(seconds=30)) == 0, "not before its time"
@@ -181,30 +175,40 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_no_parts(tmp_path: Path, bucke
     asyncio.run(run(delete=False))
 
 
-def test_a_file_that_is_deleted_during_its_upload_leaves_no_object(
-    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By another process, which does not know of the upload."""
+def test_errors_of_the_database_are_raised_as_such(tmp_path: Path, bucket: str) -> None:
     path = tmp_path / "call.wav"
 
     async def run() -> None:
         path.write_bytes(b"sound")
-        async with store_of(tmp_path, options(bucket)) as store, store_of(tmp_path, options(bucket)) as other:
+        async with store_of(tmp_path, options(bucket)) as store:
             await add(store, path)
-            put = ObjectStore.put
+            async with store.write() as session:
+                await session.execute(
+                    sql("CREATE TRIGGER x BEFORE UPDATE ON artifacts BEGIN SELECT RAISE(ABORT, 'x'); END")
+                )
+            with pytest.raises(SQLAlchemyError):
+                await upload(store)
 
-            async def putting(self: ObjectStore, key: str, file: Path, *, again: bool = False) -> None:
-                await put(self, key, file, again=again)
-                async with other.write() as session:
-                    await artifacts.delete(session, NOW, ArtifactRecord.call == "a@1")
-                await ArtifactWorker(store).work(NOW)
-                assert path.exists(), "this process knows of it, and waits"
-                await ArtifactWorker(other).work(NOW)
-                await put(self, key, Path(__file__))  # the upload ends behind the deletion
+    asyncio.run(run())
 
-            monkeypatch.setattr(ObjectStore, "put", putting)
-            await upload(store)
-            assert keys(bucket) == [] and await row_of(store, path) is None
+
+def test_a_look_for_files_to_upload_reads_no_more_than_those(tmp_path: Path, bucket: str) -> None:
+    """It comes every five seconds, and the table has the files of all calls."""
+
+    async def run() -> None:
+        async with store_of(tmp_path, options(bucket)) as store:
+            assert store.objects
+            plans = list[str]()
+
+            def explain(connection: Any, _cursor: object, statement: str, values: Any, *_: object) -> None:
+                if statement.startswith("SELECT"):
+                    told = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                    plans.extend(row[3] for row in told)
+
+            event.listen(store._engine.sync_engine, "before_cursor_execute", explain)
+            await Uploader(store, store.objects).upload(NOW)
+            event.remove(store._engine.sync_engine, "before_cursor_execute", explain)
+            assert any("artifacts_to_upload (kind=? AND place=? AND state=?)" in one for one in plans), plans
 
     asyncio.run(run())
 
@@ -228,9 +232,25 @@ def test_a_link_gives_the_recording_in_parts_and_ends(tmp_path: Path, bucket: st
     asyncio.run(run())
 
 
+def test_a_link_waits_for_no_request() -> None:
+    """Where the storage hangs, its pool is soon busy."""
+    go_on, there = threading.Event(), ObjectStore(options("http://127.0.0.1:9"))
+
+    async def run() -> None:
+        hanging = [STORAGE.submit(go_on.wait, HANG) for _ in range(STORAGE.workers)]
+        try:
+            assert "X-Amz-Signature" in await there.link("x")
+        finally:
+            go_on.set()
+        assert all(one.result(HANG) for one in hanging)
+
+    asyncio.run(run())
+
+
 def test_errors_tell_the_cause_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_store, "TRIES", 1)
     there = ObjectStore(options("http://127.0.0.1:9", "calls"))
+    (tmp_path / "x").touch()
     with pytest.raises(ObjectError, match="Could not connect") as told:
         asyncio.run(there.fetch("x", tmp_path / "x"))
     assert "very-secret" not in str(told.value)
@@ -242,7 +262,10 @@ def test_errors_tell_the_cause_and_no_secret(tmp_path: Path, monkeypatch: pytest
         ({"url": "https://calls"}, "is not like s3://bucket/prefix"),
         ({"url": "s3://calls", "access_key": "x"}, "belong together"),
         ({"url": "s3://calls", "kms_key": "x"}, "kms_key needs"),
-        ({"url": "s3://calls", "endpoint": "minio:9000"}, "is not like https"),
+        ({"url": "s3://calls", "endpoint": "minio:9000"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "https://minio;script-src *"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "https://minio?x=y"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "https://ann:very-secret@minio"}, "^endpoint: it is not like https"),
     ],
 )
 def test_wrong_options_say_why(wrong: dict[str, str], why: str) -> None:

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.records.store.store import Store
-from sipgw.web import connections
+from sipgw.web import connections, server
 from sipgw.web.server import Dashboard
 from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView
@@ -78,7 +79,7 @@ def test_one_address_has_a_share_of_the_connections(tmp_path: Path, monkeypatch:
 
 
 def test_health_is_answered_whoever_holds_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest silent connection makes room, and pages are refused, not probes."""
+    """The oldest silent connection makes room; if all have asked something, pages are refused, not probes."""
     monkeypatch.setattr(connections, "CONNECTIONS", 4)
     monkeypatch.setattr(connections, "RESERVE", 2)
 
@@ -88,8 +89,13 @@ def test_health_is_answered_whoever_holds_all_connections(tmp_path: Path, monkey
             probe = await connect("127.0.0.9")
             assert await asked(probe) == b"HTTP/1.1 200 OK"
             await closed(silent[0])
+            assert await asked(await connect("127.0.0.9"), "/trunks") == b"HTTP/1.1 200 OK", "they keep nobody out"
+            busy = [await connect("127.0.0.9") for _ in range(4)]
+            for stream in busy:
+                assert await asked(stream, "/live/events") == b"HTTP/1.1 200 OK"
             assert await asked(await connect("127.0.0.9"), "/trunks") == b"HTTP/1.1 503 Service Unavailable"
-            for _, writer in silent[1:]:
+            assert await asked(await connect("127.0.0.9")) == b"HTTP/1.1 200 OK"
+            for _, writer in busy:
                 writer.close()
             async with asyncio.timeout(HANG):
                 while await asked(await connect("127.0.0.9"), "/trunks") != b"HTTP/1.1 200 OK":
@@ -115,6 +121,60 @@ def test_a_request_must_be_complete_in_time(tmp_path: Path, monkeypatch: pytest.
             opened = await connect()
             opened[1].write(sent)
             await closed(opened)
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_must_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "REQUEST_LIMIT", 0.05)
+    ended = asyncio.Event()
+
+    async def endless(_scope: Scope, receive: Receive, send: Send) -> None:
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        left = asyncio.get_running_loop().create_task(gone())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not left.done():
+            await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
+            await asyncio.sleep(0)
+        ended.set()
+
+    monkeypatch.setattr(server, "application", lambda *_: endless)
+
+    async def scenario() -> None:
+        async with dashboard(tmp_path) as connect:
+            _, writer = await connect()
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            async with asyncio.timeout(HANG):
+                await ended.wait()
+
+    asyncio.run(scenario())
+
+
+def test_the_request_after_a_long_answer_must_be_complete_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_LIMIT", 0.5)
+    size = 8 << 20
+
+    async def long(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    monkeypatch.setattr(server, "application", lambda *_: long)
+
+    async def scenario() -> None:
+        async with dashboard(tmp_path) as connect:
+            reader, writer = await connect()
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(size)
+                writer.write(b"GET / HT")
+            await closed((reader, writer))
 
     asyncio.run(scenario())
 

@@ -4,15 +4,22 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import pytest
 
 from media.recording.wav import header
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.uploader import Uploader
+from sipgw.records.store.object_store import ObjectError
 from sipgw.tools.doctor.storing import examine
+from sipgw.web.accounts import Accounts
 from tests.cdr_events import artifact
 from tests.records.bucket import KEYS, client, keys, options, server
 from tests.web.gateway_view import visit
 from tests.web.test_one_call import NOW, hold
+
+
+def refuse(key: str, name: str) -> str:
+    raise ObjectError("no credentials")
 
 
 def test_the_page_plays_a_recording_that_is_in_object_storage(tmp_path: Path) -> None:
@@ -42,6 +49,15 @@ def test_the_page_plays_a_recording_that_is_in_object_storage(tmp_path: Path) ->
                 saved = await visitor.browser.get("/calls/a@1/recording?save=1")
                 assert "attachment" in saved.headers["location"]
                 assert (await visitor.browser.get("/calls/a@1/waveform.json")).json()["seconds"] == 1.0
+                # A link gives the whole, so whoever asks for a piece has heard it, too.
+                part = await visitor.browser.get("/calls/a@1/recording", headers={"Range": "bytes=1-"})
+                assert part.status_code == 307
+                heard = [one.action for one in await Accounts(store).audit_entries()]
+                assert heard == ["heard the recording"] * 3
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(store.objects, "_link", refuse)
+                    away = await visitor.browser.get("/calls/a@1/recording")
+                assert (away.status_code, "object storage does not answer" in away.text) == (503, True)
                 client(url).delete_object(Bucket="calls", Key=keys(url)[0])
                 assert (await visitor.browser.get("/calls/a@1/waveform.json")).status_code == 404
 

@@ -1,6 +1,7 @@
 """Reads files of calls, on the disk or in object storage."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,18 +9,18 @@ from pathlib import Path
 from sqlalchemy import select
 
 from sipgw.records.artifacts.files import KEEPING
-from sipgw.records.store.artifact_states import ArtifactPlace
+from sipgw.records.store.artifact_states import DONE, ArtifactPlace
 from sipgw.records.store.object_store import ObjectError
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord
 
 
 async def object_of(store: Store, path: str | Path) -> str:
-    """The key of the object with the file of that path; empty if the file is on the disk, or nowhere."""
+    """The key of the object with the file of that path; empty if the file is on the disk, nowhere, or to be deleted."""
     if store.objects is None or await KEEPING.run(Path(path).is_file):
         return ""
     row = ArtifactRecord
-    stored = row.path == str(path), row.place.in_([ArtifactPlace.BOTH, ArtifactPlace.OBJECT]), row.object != ""
+    stored = row.path == str(path), row.place.in_([ArtifactPlace.BOTH, ArtifactPlace.OBJECT]), row.state.in_(DONE)
     async with store.read() as session:
         return await session.scalar(select(row.object).where(*stored).limit(1)) or ""
 
@@ -33,18 +34,20 @@ async def on_disk(store: Store, path: str | Path) -> AsyncIterator[Path]:
     if not key or store.objects is None:
         yield Path(path)
         return
-    folder = await KEEPING.run(tempfile.mkdtemp, prefix="sipgw-")
-    copy = Path(folder) / Path(path).name
-    try:
+    async with store.objects.copies:
+        copy = await KEEPING.run(_empty, Path(path).suffix)
         try:
-            await store.objects.fetch(key, copy)
-        except ObjectError as error:
-            raise OSError(f"object storage: {error}") from None
-        yield copy
-    finally:
-        await KEEPING.run(_remove, copy)
+            try:
+                await store.objects.fetch(key, copy)
+            except ObjectError as error:
+                raise OSError(f"object storage: {error}") from None
+            yield copy
+        finally:
+            await KEEPING.run(copy.unlink, missing_ok=True)
 
 
-def _remove(copy: Path) -> None:
-    copy.unlink(missing_ok=True)
-    copy.parent.rmdir()
+def _empty(suffix: str) -> Path:
+    """An empty file that we alone can read."""
+    descriptor, name = tempfile.mkstemp(suffix, "sipgw-")
+    os.close(descriptor)
+    return Path(name)

@@ -6,19 +6,21 @@ object is deleted with the row also after a kill. A failed upload is tried again
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, or_, select, update
 
+from agent.errors import first
 from agent.pool import PoolFullError
 from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import SETTLED, UNSEEN
-from sipgw.records.artifacts.work import BACK_OFF, on_disk
-from sipgw.records.store.artifact_states import SOUND, ArtifactPlace, ArtifactState
+from sipgw.records.artifacts.work import BACK_OFF, CLOCK, on_disk
+from sipgw.records.store.artifact_states import DONE, SOUND, ArtifactPlace
 from sipgw.records.store.object_store import ObjectError, ObjectStore
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
@@ -27,8 +29,8 @@ log = structlog.get_logger()
 
 TOGETHER = 4
 """Files that are uploaded at the same time."""
-DONE = (ArtifactState.FINISHED, ArtifactState.REDACTED)
-"""States in which a file does not change any more, and no private words in it wait to be covered."""
+CLAIM = timedelta(hours=1)
+"""Time for which a file belongs to the gateway that uploads it; the other gateways of the machine leave it alone."""
 
 
 class Uploaded(NamedTuple):
@@ -45,61 +47,87 @@ class Uploader:
     def __init__(self, store: Store, objects: ObjectStore) -> None:
         self._store = store
         self._objects = objects
+        self.away = False
+        """Whether the storage did not do its part at the last upload."""
+        self._claimed = set[str]()
+        """Paths of the files of uploads that were cancelled, or that lost the database."""
         self._turn = asyncio.Lock()
+        self._disk = asyncio.Lock()
+        """Of a folder one step runs at a time, see `on_disk`."""
 
     async def upload(self, now: datetime, *, last: bool = False) -> int:
         """Upload what is due, and return how many files that were. With `last`, when nothing is written any more, also
         files that ended just now. Raises the errors of the database.
         """
         async with self._turn:
-            done = 0
-            while rows := await self._due(now + SETTLED if last else now):
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(self._one(row, now)) for row in rows]
-                results = [task.result() for task in tasks]
+            done, began = 0, time.monotonic()
+            early = SETTLED if last else timedelta()
+            while rows := await self._rows(now + early):
+                results = await self._together(rows, now, early)
                 done += sum(not one.problem for one in results)
-                if any(one.away for one in results):
-                    break
+                self.away = any(one.away for one in results)
+                if self.away:
+                    return done
+                now += timedelta(seconds=time.monotonic() - began)
+                began = time.monotonic()
+            self.away = False
+            self._claimed.clear()
             return done
 
-    async def _due(self, now: datetime) -> Sequence[ArtifactRecord]:
+    async def _together(self, rows: Sequence[ArtifactRecord], now: datetime, early: timedelta) -> list[Uploaded]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._one(row, now, early)) for row in rows]
+        except ExceptionGroup as errors:
+            raise first(errors) from None
+        return [task.result() for task in tasks]
+
+    def _due(self, now: datetime) -> ColumnElement[bool]:
+        """Whether nobody uploads a file, and its time has come; a time after a long while comes from a wrong clock."""
+        row = ArtifactRecord
+        return or_(row.next_try.is_(None), row.next_try <= now, row.next_try > now + CLOCK, row.path.in_(self._claimed))
+
+    async def _rows(self, now: datetime) -> Sequence[ArtifactRecord]:
         row = ArtifactRecord
         places = [ArtifactPlace.DISK, ArtifactPlace.BEGUN]
         if self._objects.options.local == "remove":
             places.append(ArtifactPlace.BOTH)
         here = [row.gateway.in_(hosts.here(self._store))] if self._store.options.url else []
         todo = row.kind.in_(SOUND), row.state.in_(DONE), row.place.in_(places), row.problem != UNSEEN, *here
-        due = or_(row.next_try.is_(None), row.next_try <= now)
         async with self._store.read() as session:
-            query = select(row).where(*todo, due).order_by(row.attempts, row.created).limit(TOGETHER)
+            query = select(row).where(*todo, self._due(now)).order_by(row.attempts, row.created).limit(TOGETHER)
             return list(await session.scalars(query))
 
-    async def _one(self, row: ArtifactRecord, now: datetime) -> Uploaded:
+    async def _one(self, row: ArtifactRecord, now: datetime, early: timedelta) -> Uploaded:
         """Upload one file, and delete it from the disk if the options want that."""
-        self._objects.uploading.add(row.path)
-        try:
-            result = await self._try(row)
-        finally:
-            self._objects.uploading.discard(row.path)
+        key = row.object or self._key(row)
+        place = ArtifactPlace.BOTH if row.place == ArtifactPlace.BOTH else ArtifactPlace.BEGUN
+        unclaimed = self._due(now + early), ArtifactRecord.place == row.place
+        self._claimed.add(row.path)
+        if not await self._set(row, *unclaimed, place=place.value, object=key, next_try=now + CLAIM):
+            self._claimed.discard(row.path)
+            return Uploaded()  # it is to be deleted, or another gateway of this machine was faster
+        result = await self._try(row, key)
         if result.problem:
             wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF) - 1)])
             log.warning("file of a call not stored", kind=row.kind, call=row.call, cause=result.problem)
             await self._set(row, attempts=row.attempts + 1, next_try=now + wait, problem=result.problem[:CAUSE])
+        self._claimed.discard(row.path)
         return result
 
-    async def _try(self, row: ArtifactRecord) -> Uploaded:
-        key, path = row.object or self._key(row), Path(row.path)
+    async def _try(self, row: ArtifactRecord, key: str) -> Uploaded:
+        path = Path(row.path)
         try:
             if row.place != ArtifactPlace.BOTH:
-                if not await self._set(row, place=ArtifactPlace.BEGUN.value, object=key):
-                    return Uploaded()  # it is to be deleted
                 await self._objects.put(key, path, again=row.place == ArtifactPlace.BEGUN)
                 if not await self._set(row, place=ArtifactPlace.BOTH.value):
-                    await self._objects.delete([key])  # another process has deleted it meanwhile
+                    if left := await self._objects.delete([key]):  # another process has deleted the row meanwhile
+                        log.error("object without a row not deleted", object=key, cause=left[key])
                     return Uploaded()
             place = ArtifactPlace.BOTH
             if self._objects.options.local == "remove":
-                await on_disk("delete", str(path.parent), path.unlink, missing_ok=True)
+                async with self._disk:
+                    await on_disk("delete what is stored", str(path.parent), path.unlink, missing_ok=True)
                 place = ArtifactPlace.OBJECT
             await self._set(row, place=place.value, attempts=0, next_try=None, problem="")
         except ObjectError as error:
@@ -114,10 +142,10 @@ class Uploader:
         mark = hashlib.sha256(f"{row.gateway} {path.parent}".encode("utf-8", "replace")).hexdigest()[:8]
         return f"{self._objects.options.prefix}{row.kind}/{row.created:%Y/%m/%d}/{mark}-{path.name}"
 
-    async def _set(self, row: ArtifactRecord, **values: Any) -> bool:
-        """Change the row, unless its file is to be deleted. Returns whether it was changed."""
+    async def _set(self, row: ArtifactRecord, *which: ColumnElement[bool], **values: Any) -> bool:
+        """Change the row if it is as `which` says, and its file not to be deleted. Returns whether it was changed."""
         table = ArtifactRecord
-        which = table.path == row.path, table.gateway == row.gateway, table.state.in_(DONE)
+        which = table.path == row.path, table.gateway == row.gateway, table.state.in_(DONE), *which
         async with self._store.write() as session:
             result = await session.execute(update(table).where(*which).values(**values))
             assert isinstance(result, CursorResult)  # noqa: S101  of an update

@@ -32,6 +32,10 @@ class ArtifactState(StrEnum):
     """Its row is deleted, too."""
 
 
+DONE = (ArtifactState.FINISHED, ArtifactState.REDACTED)
+"""States in which a file does not change any more, and no private words in it wait to be covered."""
+
+
 class ArtifactPlace(StrEnum):
     """Where the file of an artifact is."""
 

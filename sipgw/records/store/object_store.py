@@ -4,22 +4,27 @@ boto3 makes the requests, with repeated tries and uploads in parts. It blocks, s
 request has a time limit.
 """
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.pool import Pool
+from agent.pool import Pool, PoolFullError, not_begun
 from sipgw.config.storage import StorageOptions
 
 STORAGE = Pool("object storage", workers=6, waiting=256)
+LINKS = Pool("links to object storage", workers=1, waiting=256)
+"""A link needs no answer of the storage, so none waits for one that hangs."""
 PART = 8 << 20
 """Bytes of a part; longer files are uploaded in parts."""
 CONNECT, READ = 10.0, 60.0
 """Time limits in seconds: for a connection, and until the server sends or takes something."""
 TRIES = 3
 """Tries of a request until its error is raised."""
+COPIES = 4
+"""Objects that are copied to the disk of the gateway at the same time, to be read."""
 AT_ONCE = 1000
 """Objects that one request deletes at most (S3 API, DeleteObjects)."""
 
@@ -34,7 +39,10 @@ class ObjectStore:
     def __init__(self, options: StorageOptions) -> None:
         self.options = options
         self.uploading = set[str]()
-        """The paths of the files that this process uploads: nothing else may delete their objects meanwhile."""
+        """The paths of the files that threads of this process upload, also those that nobody waits for any more: their
+        objects must not be deleted meanwhile, or they come after the deletion."""
+        self.copies = asyncio.Semaphore(COPIES)
+        """Places for objects that are copied to the disk to be read."""
         self._made: Any = None
         self._making = threading.Lock()
 
@@ -42,10 +50,16 @@ class ObjectStore:
         """Upload a file; `again` if an earlier upload may have left parts. Raises `ObjectError`, and OSError if the
         file cannot be read.
         """
-        await STORAGE.run(self._put, key, path, again)
+        self.uploading.add(str(path))
+        try:
+            await STORAGE.run(self._put, key, path, again)
+        except (asyncio.CancelledError, PoolFullError) as error:
+            if not_begun(error):
+                self.uploading.discard(str(path))
+            raise
 
     async def fetch(self, key: str, path: Path) -> None:
-        """Download an object into a file. Raises `ObjectError`, OSError."""
+        """Download an object into a file that is there. Raises `ObjectError`, OSError."""
         await STORAGE.run(self._fetch, key, path)
 
     async def delete(self, keys: Sequence[str], begun: Sequence[str] = ()) -> dict[str, str]:
@@ -58,7 +72,7 @@ class ObjectStore:
         """A URL by which a browser gets the object for a while; with a `name` the browser saves it as a file. Raises
         `ObjectError`.
         """
-        return await STORAGE.run(self._link, key, name)
+        return await LINKS.run(self._link, key, name)
 
     async def check(self) -> None:
         """Raises `ObjectError` if the bucket is not there, or may not be used."""
@@ -72,6 +86,12 @@ class ObjectStore:
         return self._made
 
     def _put(self, key: str, path: Path, again: bool) -> None:
+        try:
+            self._upload(key, path, again)
+        finally:
+            self.uploading.discard(str(path))
+
+    def _upload(self, key: str, path: Path, again: bool) -> None:
         size, options = path.stat().st_size, self.options
         wanted = {"ServerSideEncryption": options.encryption, "SSEKMSKeyId": options.kms_key}
         extra = {name: value for name, value in wanted.items() if value}
@@ -87,8 +107,8 @@ class ObjectStore:
             raise ObjectError(f"the object has {there} bytes, the file {size}")
 
     def _fetch(self, key: str, path: Path) -> None:
-        with _errors():
-            self._client().download_file(self.options.bucket, key, str(path))
+        with _errors(), path.open("r+b") as file:  # it never makes one: whoever asked may have deleted it by now
+            self._client().download_fileobj(self.options.bucket, key, file)
 
     def _check(self) -> None:
         with _errors():

@@ -195,7 +195,11 @@ class ArtifactRecord(Base):
     """Where the file is, see `sipgw.records.store.artifact_states.ArtifactPlace`."""
     object: Mapped[str] = mapped_column(String(PATH), default="", server_default="")
     """Its key in object storage, from before the upload on; empty: there is none."""
-    __table_args__ = (Index("artifacts_due", "state", "next_try"), Index("artifacts_by_age", "kind", "created"))
+    __table_args__ = (
+        Index("artifacts_due", "state", "next_try"),
+        Index("artifacts_by_age", "kind", "created"),
+        Index("artifacts_to_upload", "kind", "place", "state"),
+    )
 
 
 class ReportRecord(Base):

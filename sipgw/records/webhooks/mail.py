@@ -28,7 +28,7 @@ from sipgw.bounds import FULL
 from sipgw.config.messages import MailOptions
 from sipgw.events import FAULT_WORDS
 from sipgw.records.artifacts.call_files import on_disk
-from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
+from sipgw.records.store.artifact_states import DONE, ArtifactKind, ArtifactState
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord, DeliveryRecord
 from sipgw.records.webhooks.mail_words import LEVELS, words_in
@@ -67,7 +67,6 @@ REST = 10_000
 """Bytes of a mail beside its recording."""
 LARGEST = 10 << 20
 """Bytes of a recording that is attached: ten minutes. A longer one is only on the page of its call."""
-DONE = (ArtifactState.FINISHED, ArtifactState.REDACTED)
 _ALONE = re.compile(r"text alone, (\d)")
 
 

@@ -20,6 +20,7 @@ async def examine(options: StorageOptions) -> Finding:
     with tempfile.TemporaryDirectory() as folder:
         written, read = Path(folder, "written"), Path(folder, "read")
         await KEEPING.run(written.write_bytes, CONTENT)
+        await KEEPING.run(read.touch)
         try:
             await objects.put(key, written)
             await objects.fetch(key, read)

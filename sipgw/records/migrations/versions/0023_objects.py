@@ -10,4 +10,5 @@ down_revision = "0022"
 def upgrade() -> None:
     """To this revision."""
     op.add_column("artifacts", sa.Column("place", sa.String(8), nullable=False, server_default="disk"))
+    op.create_index("artifacts_to_upload", "artifacts", ["kind", "place", "state"])
     op.add_column("artifacts", sa.Column("object", sa.String(1000), nullable=False, server_default=""))
