@@ -21,7 +21,7 @@ base = fallback
 def why_not() -> str:
     """Why the path in C cannot be used here; empty if it can."""
     try:
-        digest = _module().SOURCES
+        digest = getattr(_module(), "SOURCES", "")  # one that was built before it told its sources has none
     except ImportError as error:
         return f"it was not built: {error}"
     sources = sorted(Path(__file__).parent.glob("*.[ch]"))  # of a checkout, in which they may have changed since

@@ -126,6 +126,11 @@ def test_no_text_makes_a_parser_raise_anything_else(content: bytes, kind: str) -
         assert "\0" not in heading + text and (heading + text).encode()
 
 
+def test_a_marked_section_without_a_name_is_told_as_no_html() -> None:
+    with pytest.raises(DocumentError, match="no HTML"):
+        chunks_of("a.html", b"<p>text <![<")
+
+
 WHOLE = pdf([["First line.", "Second."], ["On page two."]])
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.config import parse
+from sipgw.program import command
 from sipgw.tools.init.model_servers.llamacpp import START
 from sipgw.tools.init.model_servers.ollama import EXAMPLE
 from sipgw.tools.init.model_servers.setup import SERVERS
@@ -58,7 +59,7 @@ def test_the_page_shows_what_is_printed_and_written(tmp_path: Path, monkeypatch:
     def plain(text: str) -> str:
         return re.sub(r"\d+(?:\.\d+)? (ms|s)\b", r"N \1", text).strip()
 
-    printed = ran("init ollama", tmp_path, monkeypatch)
+    printed = ran("init ollama", tmp_path, monkeypatch).replace(command(), "sipgw")
     assert plain(printed) == plain(blocks("")[0])
     (shown,) = blocks("toml")
     written = (tmp_path / "sipgw.toml").read_text()

@@ -252,8 +252,10 @@ def test_it_is_said_which_path_runs_and_why(monkeypatch: pytest.MonkeyPatch) -> 
     assert used("auto").startswith("the packet path is in Python, the one in C cannot be used: it was not built: ")
 
 
-def test_a_build_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "media.fast._fast", SimpleNamespace(SOURCES="0" * 64))
+@pytest.mark.parametrize("built", [SimpleNamespace(SOURCES="0" * 64), SimpleNamespace()])
+def test_a_build_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, built: SimpleNamespace) -> None:
+    """The first builds do not tell their sources."""
+    monkeypatch.setitem(sys.modules, "media.fast._fast", built)
     assert why_not() == "it was built of other sources: run make install"
 
 

@@ -174,8 +174,11 @@ def read_html(content: bytes) -> list[Section]:
     """A web page that was saved as HTML."""
     found = _CHARSET.search(content[:4096])
     page = _Page()
-    page.feed(_decoded(content, found[1].decode() if found else ""))
-    page.close()
+    try:
+        page.feed(_decoded(content, found[1].decode() if found else ""))
+        page.close()
+    except AssertionError as error:  # html.parser, about a marked section without a name: b"<![<"
+        raise DocumentError(f"it is no HTML: {error}") from None
     page.flush()
     return page.outline.sections
 
