@@ -45,6 +45,7 @@ class TurnMachine(Transitions):
         voice, evidence = self._voice, Evidence("voice", sound=str(change.evidence))
         match change.kind:
             case Kind.VOICE_STARTED:
+                self._note_pause(change.at)
                 voice.begin(change, now)
                 self.endpointing.vote = None
                 return self._voiced(now, evidence)
