@@ -67,11 +67,6 @@ class CallerSound:
         return self.state in VOICES
 
     @property
-    def undecided(self) -> bool:
-        """Whether there is a sound of which it is not known yet whether it is the caller: some 0.1 to 0.4 s."""
-        return self.state in (State.SOUND, State.AGAIN)
-
-    @property
     def path(self) -> Path:
         """Whether the agent's sound comes back on this line."""
         return self._echo.path

@@ -135,7 +135,7 @@ class Endpointing:
         return seconds, why
 
     def went_on(self, after: float) -> None:
-        """The caller went on, so many seconds after their last sound, when a reply had begun."""
+        """The caller went on, so many seconds after their last sound."""
         limit = self.options.learned_pause_limit
         if 0.0 < after <= limit:
             self.pause = min(limit, max(self.pause, MORE * after, after + LEAST))

@@ -16,7 +16,7 @@ from agent.turn_taking.judging import Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
 from agent.turn_taking.situation import HANGOVER, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
-from agent.turn_taking.transitions import ASIDE_KEPT, KEPT_LETTERS, Transitions
+from agent.turn_taking.transitions import ASIDE_KEPT, Transitions
 from agent.turn_taking.words import QUESTIONS, WordLog, Words, words_of
 
 ASIDE_LAST = 1.0
@@ -45,12 +45,13 @@ class TurnMachine(Transitions):
         voice, evidence = self._voice, Evidence("voice", sound=str(change.evidence))
         match change.kind:
             case Kind.VOICE_STARTED:
+                self._note_pause(change.at)
                 voice.begin(change, now)
                 self.endpointing.vote = None
-                return self._handle(Event.VOICE, now, evidence)
+                return self._voiced(now, evidence)
             case Kind.VOICE_CERTAIN if voice.since is not None:
                 voice.learn(change)
-                return self._handle(Event.VOICE, now, evidence)
+                return self._voiced(now, evidence)
             case Kind.VOICE_ENDED:
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)
                 if change.evidence.background and self.state is State.PAUSED:
@@ -100,17 +101,7 @@ class TurnMachine(Transitions):
             self._silence.since = now
             self._learn(now)
             return () if self.state in SPEAKS[1:] else self._words(words, now, evidence)
-        if verdict is not Verdict.UNDECIDED:
-            self._log.set_aside(said=self._agent.said if verdict is Verdict.ECHO else "")
-        if not words.final:
-            return ()
-        self._voice.settle()
-        if verdict is Verdict.BACKCHANNEL and not self._is_filler(new):
-            if now - self._agent.aside_at > ASIDE_KEPT:
-                self._settle_aside(now, 0.0)
-            self._agent.aside = f"{self._agent.aside} {new}".strip()[-KEPT_LETTERS:]
-            self._agent.aside_at, self._agent.aside_until = now, min(words.ended, now)
-        return self._handle(Event.BACKCHANNEL, now, evidence)
+        return self._pass(verdict, new, words, now, evidence)
 
     def press(self, key: str, now: float) -> Decisions:
         """A key is pressed; ``#`` completes those before it."""

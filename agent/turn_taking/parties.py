@@ -33,6 +33,9 @@ BACKGROUND = 1.0
 behind the line brings about one in ten seconds, a single noise 0.1."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a voice of which no words came does not matter any more."""
+BORNE = 1.2
+"""Seconds of a voice, or since its last words, over which a reply goes on if the caller only shows that they listen: by
+then the words of an interruption have been reported."""
 LONGEST_SILENCE = 60.0
 """Seconds of silence after which the caller is asked at the latest, unless the first question comes later still."""
 PUT_OFF = 3
@@ -71,6 +74,9 @@ class Voice:
     """When it did so first after the last words: the caller probably goes on."""
     background: float = 0.0
     """Seconds of steady speech or music behind the caller, or in their place."""
+    borne: float = 0.0
+    """Seconds of it without words over which a reply goes on: none until the caller has only shown in one that they
+    listen, and none again once they interrupt."""
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
 

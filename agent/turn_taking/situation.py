@@ -211,6 +211,11 @@ class Situation:
         return LONGEST_PAUSE if self.endpointing.ends_turns or self._silence.early else ENDLESS
 
     @property
+    def bearing(self) -> float:
+        """Seconds of a voice over which a reply goes on."""
+        return self._voice.borne or inf
+
+    @property
     def key_pause(self) -> float:
         """Seconds after which pressed keys are complete."""
         return self.options.digit_pause

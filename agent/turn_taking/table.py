@@ -234,7 +234,11 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.DECIDING: (Limit(E.ENDPOINT, Since.SILENCE, "endpointing_delay"), Limit(E.UNHEARD, Since.VOICE, ENDLESS)),
     S.THINKING: (Limit(E.OVERDUE, Since.ENTERED, 90.0),),
     S.RUNNING_TOOL: (Limit(E.OVERDUE, Since.ENTERED, 240.0),),
-    S.SPEAKING: (Limit(E.VOICE, Since.TAIL, 0.0), Limit(E.OVERDUE, Since.ENTERED, 180.0)),
+    S.SPEAKING: (
+        Limit(E.VOICE, Since.TAIL, 0.0),
+        Limit(E.VOICE, Since.VOICE, "bearing"),
+        Limit(E.OVERDUE, Since.ENTERED, 180.0),
+    ),
     S.PAUSED: (
         Limit(E.UNCONFIRMED, Since.SILENCE, "confirm_after"),
         Limit(E.UNCONFIRMED, Since.VOICE, "pause_limit"),

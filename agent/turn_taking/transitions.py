@@ -8,15 +8,21 @@ from math import inf
 
 from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.expect import OPEN
-from agent.turn_taking.parties import Answered
+from agent.turn_taking.expect import IN_PARTS, OPEN
+from agent.turn_taking.judging import Verdict
+from agent.turn_taking.parties import BORNE, Answered
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
+from agent.turn_taking.words import Words
 
 ASIDE_KEPT = 3.0
 """Seconds for which words into a statement still answer the question that it ends with."""
 KEPT_LETTERS = 500
 """Letters of words into statements that are kept for the caller's next turn."""
+CROSSED = 1.0
+"""Seconds of a reply in which words that say something are the rest of the turn before it, whatever they do to it."""
+NOTABLE = 0.7
+"""Seconds of a pause inside a turn that tell that the caller makes such pauses; shorter ones are waited for anyway."""
 TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, Event.KEY, Event.KEYS)
 
 
@@ -39,6 +45,7 @@ class Transitions(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
+            self._voice.borne = 0.0
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)
@@ -48,6 +55,11 @@ class Transitions(Situation):
             self._silence.since = now
         self._enter(state, now)
         return decisions
+
+    def _voiced(self, now: float, evidence: Evidence) -> Decisions:
+        """The caller speaks; a reply may bear it for a while."""
+        borne = self.state is State.SPEAKING and self._voice.borne > 0.0
+        return () if borne else self._handle(Event.VOICE, now, evidence)
 
     def _decide(self, action: Action, event: Event, now: float, evidence: Evidence) -> Decision:
         evidence = replace(evidence, reason=NAMES.get(action, evidence.reason))
@@ -67,6 +79,27 @@ class Transitions(Situation):
             self._voice.background = 0.0
         self.endpointing.expected = OPEN
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
+
+    def _pass(self, verdict: Verdict, new: str, words: Words, now: float, evidence: Evidence) -> Decisions:
+        """Words over which a reply goes on, or for which it pauses until more is known of them."""
+        agent, voice = self._agent, self._voice
+        if verdict is not Verdict.UNDECIDED:
+            self._log.set_aside(said=agent.said if verdict is Verdict.ECHO else "")
+        if verdict is Verdict.BACKCHANNEL and self.state in (State.SPEAKING, State.PAUSED):
+            if self.lexicon.agrees(new):
+                voice.borne = BORNE
+            elif words.final and voice.began <= agent.since + CROSSED:
+                self._learn(now)
+        if not words.final:
+            doubted = voice.since is not None and not voice.agrees
+            return self._handle(Event.VOICE, now, evidence) if doubted else ()
+        voice.settle()
+        if verdict is Verdict.BACKCHANNEL and not self._is_filler(new):
+            if now - agent.aside_at > ASIDE_KEPT:
+                self._settle_aside(now, 0.0)
+            agent.aside = f"{agent.aside} {new}".strip()[-KEPT_LETTERS:]
+            agent.aside_at, agent.aside_until = now, min(words.ended, now)
+        return self._handle(Event.BACKCHANNEL, now, evidence)
 
     def _go_on(self) -> None:
         """The caller goes on after a reply had begun: what is not answered after all is given back."""
@@ -109,8 +142,18 @@ class Transitions(Situation):
         last, began = self._turn.silent_since, self._voice.began
         began = began if began > last else now - LAG
         heard = began > self._agent.since + HANGOVER
-        if self.state in (*THINKS, State.SPEAKING, State.PAUSED) and not (heard and self._turn.asks):
+        crossed = began < min(self._agent.until, self._agent.since + CROSSED)  # be the words reported after it
+        broken = self.state in (*THINKS, State.SPEAKING, State.PAUSED)
+        if (broken or crossed) and not (heard and self._turn.asks):
             self.endpointing.went_on(began - last)
+
+    def _note_pause(self, began: float) -> None:
+        """The caller goes on at that moment in a turn that is not answered: they make such pauses."""
+        paused, text = began - self._voice.until, self._log.text
+        if paused < NOTABLE or not text or self.state not in (State.HEARING, State.DECIDING):
+            return
+        if self.endpointing.wanted(text).kind not in IN_PARTS:  # whoever dictates pauses between groups
+            self.endpointing.went_on(paused)
 
     def _quiet(self, now: float, evidence: Evidence) -> Decisions:
         """The turn has come to nothing; if the greeting was put off for it, it follows."""

@@ -8,6 +8,7 @@ import pytest
 from agent.hearing.caller import LONGEST, SHORTEST, CallerSound
 from agent.hearing.changes import CERTAIN, Kind
 from agent.hearing.echo_path import Path
+from agent.hearing.table import State
 from agent.hearing.voice import Pitch, VoiceJudge
 from tests.agent.hearing.lines import AGENT, CALLER, JUDGES, QUIET, Line, heard, kinds, line, model, of
 from tests.agent.hearing.mixing import NOISES, RATE, Sound, at_level, echo, noise, place, to_ulaw, ulaw_clip
@@ -302,7 +303,7 @@ def test_sound_is_wanted_in_small_pieces_only_while_something_happens() -> None:
     subject.feed(quiet, 2.0)
     assert subject.wants() is None, "100 ms, as at the beginning"
     subject.feed(loud[:800], 2.1)
-    assert subject.undecided
+    assert subject.state is State.SOUND
     assert subject.wants() == 0.02
     subject.feed(loud[800:2240], 2.28)
     assert subject.speaking

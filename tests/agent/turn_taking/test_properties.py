@@ -11,7 +11,7 @@ from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import LONGEST_SILENCE, PUT_OFF, WORDLESS
+from agent.turn_taking.parties import BORNE, LONGEST_SILENCE, PUT_OFF, WORDLESS
 from agent.turn_taking.situation import HANGOVER, LAG, THINKS
 from agent.turn_taking.table import ENDLESS, Action, State
 from agent.turn_taking.words import Words
@@ -296,10 +296,14 @@ def held(events: list[tuple[str, float]], *, ends_turns: bool, path: Path | None
 
 def never_over_a_certain_voice(call: Call) -> None:
     """The agent's sound has stopped, but for what nobody may interrupt, for the first 0.3 s after a turn's end, for
-    words that it cannot hear the caller, and over a voice that brought no more words after the recogniser had said that
-    they were all."""
+    words that it cannot hear the caller, over a voice that brought no more words after the recogniser had said that
+    they were all, and for `BORNE` over one of a caller who has only shown that they listen."""
     subject, log = call.subject, call.subject._log
     if call.voice is None or subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
+        return
+    borne = subject._voice.borne
+    assert borne in (0.0, BORNE)
+    if subject.state is State.SPEAKING and call.now < max(call.voice, log.last_at) + borne:
         return
     if call.now < subject._turn.at + HANGOVER or call.now - call.voice >= ENDLESS or call.told:
         return
@@ -316,6 +320,7 @@ def never_over_a_certain_voice(call: Call) -> None:
 )
 @example([("final", 0.5), ("says", 0.5), ("voice", 6.0), ("noise", 6.0)], True, None, "none")
 @example([("final", 1.5), ("voice", 0.02), ("says", 0.5), ("final", 0.5)], False, Path.UNKNOWN, "none")
+@example([("final", 0.5), ("says", 0.5), ("final", 1.5), ("voice", 0.5), ("voice", 6.0)], True, Path.CLEAN, "none")
 def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(
     events, ends_turns: bool, path: Path | None, times: str
 ) -> None:

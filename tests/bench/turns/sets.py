@@ -279,6 +279,14 @@ def interruptions(bench: Bench) -> Figures:
         "onset to silence p95 ms": 1000 * percentile(heard, 0.95),
         "talk-over s a minute": 60 * sum(map(measures.talk_over, calls)) / max(1.0, sum(c.seconds for c in calls)),
     }
+    pairs = [sound for clip in clips for sound in (compose.murmurs()[2], clip)]
+    listened = [measures.silence_after(held, spoken) for held, spoken, *_ in into_replies(bench, pairs, 1.5)[1::2]]
+    heard = [one for one in listened if one is not None]
+    found |= {
+        "after a murmur: interruptions without a silence %": share(len(listened) - len(heard), len(listened)),
+        "after a murmur: onset to silence p50 ms": 1000 * percentile(heard, 0.5),
+        "after a murmur: onset to silence p95 ms": 1000 * percentile(heard, 0.95),
+    }
     over = 0
     long = [compose.joined(f"long{n}", bench.clips(4, 4 * n), [0.25]) for n in range(4)]
     for held, spoken, *_ in (made := into_replies(bench, long, 2.0)):

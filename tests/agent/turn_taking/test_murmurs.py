@@ -1,0 +1,60 @@
+"""A caller who only shows that they listen: the reply goes on over their next voice, until words say otherwise."""
+
+import pytest
+
+from agent.hearing.echo_path import Path
+from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.parties import BORNE
+from agent.turn_taking.table import Action, State
+from tests.agent.turn_taking.calling import STATEMENT, actions, begins, ends, final, interim, speaking, wait
+
+
+def murmured(text: str = "Okay.", path: Path | None = Path.CLEAN) -> TurnMachine:
+    """The agent speaks, has paused for a word of the caller, and has gone on."""
+    subject = speaking()
+    subject.hear_line(path)
+    assert actions(begins(subject, 1.0)) == (Action.PAUSE,)
+    ends(subject, 1.5)
+    assert actions(final(subject, text, 1.85)) == (Action.RESUME,)
+    return subject
+
+
+def test_the_next_murmur_makes_no_hole() -> None:
+    subject = murmured()
+    for at in (4.0, 8.0, 12.0):
+        assert begins(subject, at) == ()
+        assert interim(subject, "Right", at + 0.6) == ()
+        assert ends(subject, at + 0.8) == ()
+        assert actions(final(subject, "Right.", at + 1.2)) == (Action.KEEP,)
+    assert subject.state is State.SPEAKING
+
+
+def test_an_interruption_cuts_at_its_words_and_the_next_voice_pauses_at_once_again() -> None:
+    subject = murmured()
+    begins(subject, 4.0)
+    assert actions(interim(subject, "Where is my", 4.6)) == (Action.CUT,)
+    final(subject, "Where is my order?", 6.0)
+    subject.says(STATEMENT, "", 7.0)
+    assert actions(begins(subject, 8.0)) == (Action.PAUSE,)
+
+
+def test_words_that_may_be_an_interruption_pause() -> None:
+    subject = murmured()
+    begins(subject, 4.0)
+    assert actions(interim(subject, "Where", 4.4)) == (Action.PAUSE,)
+
+
+@pytest.mark.parametrize(("words", "since"), [("", 4.0), ("Okay", 4.6)])
+def test_a_voice_pauses_that_brings_no_more_words(words: str, since: float) -> None:
+    subject = murmured()
+    begins(subject, 4.0)
+    if words:
+        assert interim(subject, words, since) == ()
+    assert wait(subject, since + BORNE)[0][:2] == (pytest.approx(since + BORNE), Action.PAUSE)
+
+
+def test_an_echo_is_no_murmur_of_the_caller() -> None:
+    subject = speaking()
+    subject.hear_line(Path.ECHO)
+    assert actions(final(subject, "Today before", 1.9, 1.5)) == (Action.KEEP,)
+    assert actions(begins(subject, 4.0)) == (Action.PAUSE,)
