@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Select, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.visitors import iterate
 
 from sipgw.config.numbers import spellings
 from sipgw.records.store.search import Said, calls_with
@@ -23,8 +24,6 @@ NEAR = 3000
 FEW = 300
 """Calls that are looked at one by one for a word."""
 
-
-LOOKED_AT = tuple(one for one in CallRecord.__table__.columns if not isinstance(one.type, JSON))
 NEWEST = CallRecord.began.desc(), CallRecord.id.desc()
 
 
@@ -126,8 +125,12 @@ async def _found(
     bounds = [*before, *([call.began < until] if until else [])]
     for size in (NEAR, 10 * NEAR):
         edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
-        near = select(*LOOKED_AT).where(*bounds).order_by(*NEWEST).limit(size).cte("near").prefix_with("MATERIALIZED")
-        conditions = [ClauseAdapter(near).traverse(one) for one in wanted.others()]
+        others = wanted.others()
+        near = (
+            select(*_columns_in([*others, *NEWEST])).where(*bounds).order_by(*NEWEST).limit(size)
+            .cte("near").prefix_with("MATERIALIZED")
+        )  # fmt: skip
+        conditions = [ClauseAdapter(near).traverse(one) for one in others]
         if wanted.words:
             conditions.append(Said(near.c.id, wanted.words, edge, until))
         ordered = near.c.began.desc(), near.c.id.desc()
@@ -137,6 +140,13 @@ async def _found(
         if 10 * len(ids) < limit:  # ten times as many have too few, too
             break
     return await _far(session, wanted, limit, before, until)
+
+
+def _columns_in(expressions: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """The columns of a call that `expressions` look at."""
+    parts = [part for expression in expressions for part in iterate(expression) if isinstance(part, Column)]
+    names = {part.name for part in parts if part.table.is_derived_from(CallRecord.__table__)}
+    return [column for name, column in CallRecord.__table__.columns.items() if name in names]
 
 
 async def _far(
