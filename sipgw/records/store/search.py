@@ -20,6 +20,8 @@ from sipgw.records.store.tables import CallRecord
 BITS = 12
 """Of an entry's number, for the number of the turn; later turns of a call are not found by their words."""
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+FIRST, LAST = -(1 << 63), (1 << 63) - 1
+"""The smallest and the largest number of an entry, in SQLite."""
 SHIFTED = 1_000_000
 """Microseconds. Calls that began in the same one stand at the next free ones."""
 WORDS = 16
@@ -82,9 +84,10 @@ def lexemes(words: str) -> ColumnElement[bool]:
 
 
 def entry(began: datetime, later: int = 0) -> int:
-    """The first number for entries of a call that began then."""
+    """The first number for entries of a call that began then; of the earliest and the latest, SQLite's own ends."""
     since = began.astimezone(UTC) - EPOCH
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds + later) << BITS
+    number = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds + later) << BITS
+    return max(FIRST, min(number, LAST))
 
 
 async def calls_with(
@@ -105,7 +108,7 @@ async def calls_with(
         )  # fmt: skip
         query = select(call.id).join(hits, hits.c.call == call.id).where(*also).order_by(*newest).limit(limit)
         return list(await session.scalars(query))
-    found = await _streamed(session, words, also, limit, entry(since) if since else -(1 << 62), until)
+    found = await _streamed(session, words, also, limit, entry(since) if since else FIRST, until)
     if (
         len(found) == limit
     ):  # the page ends between calls of one microsecond, perhaps; those are in the order of `place`
@@ -120,7 +123,7 @@ async def _streamed(
 ) -> dict[str, datetime]:
     """Up to `limit` calls and when they began, from SQLite's index, which has them in the order of time."""
     call, rowid, place = CallRecord, _spoken.c.rowid, _places.c.place
-    high, size, found = entry(until, SHIFTED) if until else 1 << 62, 4 * limit, dict[str, datetime]()
+    high, size, found = entry(until, SHIFTED) if until else LAST, 4 * limit, dict[str, datetime]()
     while len(found) < limit:
         query = select(rowid).where(*matches(words), rowid >= low, rowid < high).order_by(rowid.desc()).limit(size)
         rows = list(await session.scalars(query))

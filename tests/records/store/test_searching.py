@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from sipgw.records.store.tables import CallRecord
 from tests.cdr_events import START
 
 CALLS = {"cheap": (0.01, 900), "dear": (2.5, 1200), "slow": (0.02, 4000), "silent": (None, None)}
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def with_calls(folder: Path, look: Callable[[Store, Searches], Awaitable[None]])
         (CallFilter(slower_than=1000), ["slow", "dear"]),
         (CallFilter(slower_than=1000, cost_from=1), ["dear"]),
         (CallFilter(cost_from=0, slower_than=0), ["slow", "dear", "cheap"]),
+        (CallFilter(words="word", since=EARLIEST, until=LATEST), []),
+        (CallFilter(since=EARLIEST, until=LATEST), ["silent", "slow", "dear", "cheap"]),
     ],
 )
 @pytest.mark.parametrize("near", [1, 3000])
