@@ -115,23 +115,30 @@ class SecurityMiddleware:
     def _stranger(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         host = headers.get("host", "")
         if not is_ours(host, self._names):
-            return PlainTextResponse("This name is not ours. Set [web] names if it should be.\n", 421)
+            return _refused(scope, 421, "This name is not ours. Set [web] names if it should be.")
         if may_change(scope) and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
-            return PlainTextResponse("This request comes from another site.\n", 403)
+            return _refused(scope, 403, "This request comes from another site.")
         if "transfer-encoding" in headers:
-            return PlainTextResponse("Say how long the request is.\n", 411)
+            return _refused(scope, 411, "Say how long the request is.")
         if int(headers.get("content-length") or 0) > LARGER.get(
             scope["path"], BODY
         ):  # the server has checked that it is a number
-            return PlainTextResponse("This request is too long.\n", 413)
+            return _refused(scope, 413, "This request is too long.")
         return None
 
     async def _unwelcome(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         if not is_local(scope, headers) and await self._auth.is_open():
-            return PlainTextResponse("This comes through a proxy. Set a password first: sipgw web password\n", 403)
+            return _refused(scope, 403, "This comes through a proxy. Set a password first: sipgw web password")
         cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(secure=scope["secure"]), "")
         who = scope["who"] = await self._auth.who(cookie, headers.get("authorization", ""))
         return _unauthenticated(scope, who) or _forged(scope, headers, who)
+
+
+def _refused(scope: Scope, status: int, why: str) -> ASGIApp:
+    """An answer before any page is asked: JSON for programs, a line of text for people."""
+    if scope["path"].startswith(API):
+        return JSONResponse({"detail": why}, status)
+    return PlainTextResponse(f"{why}\n", status)
 
 
 def may_change(scope: Scope) -> bool:
