@@ -118,7 +118,7 @@ format: $(VENV)/.tested
 	$(BIN)/ruff check --fix .
 
 # Rewrites both lock files from pyproject.toml: exact versions with hashes for every supported Python.
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --no-strip-extras --python-version 3.11 --generate-hashes --quiet --upgrade \
   --extra local --extra webrtc --extra postgresql --extra redis
 
 lock: $(VENV)/.tested

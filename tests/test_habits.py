@@ -4,12 +4,15 @@ import os
 import re
 import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.waiting import ran
 
@@ -136,3 +139,24 @@ def test_what_failed_last_is_run_again_first(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "test_it.py"]
     assert "1 failed, 1 passed" in ran(command, tmp_path).stdout
     assert "1 failed, 1 deselected" in ran([*command, "--lf"], tmp_path).stdout
+
+
+def test_what_is_locked_is_locked_with_the_extras_that_others_ask_for() -> None:
+    """An older pip takes the newest version for ``google-auth[requests]`` where only ``google-auth`` is locked, and
+    then misses its hash: the day after a release of it nobody could install anything.
+    """
+    locks = "".join((ROOT / name).read_text() for name in ("requirements.lock", "requirements-test.lock"))
+    locked = {(canonicalize_name(name), extra)
+              for name, extras in re.findall(r"^([\w.-]+)\[([\w,.-]+)\]==", locks, re.MULTILINE)
+              for extra in extras.split(",")}  # fmt: skip
+    names = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)(?:\[|==)", locks, re.MULTILINE)}
+    asked = {
+        (canonicalize_name(wanted.name), extra)
+        for installed in distributions()
+        if canonicalize_name(installed.name) in names
+        for wanted in map(Requirement, installed.requires or ())
+        if wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        for extra in wanted.extras
+    }
+    assert ("google-auth", "requests") in asked
+    assert asked <= locked
