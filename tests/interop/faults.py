@@ -118,6 +118,8 @@ def suffered(running: Stack, folder: Path, fault: Fault) -> Noticed:
         had = _going(gateway.log[since[at] :])
         time.sleep(fault.seconds)
         fault.mend(running, at)
+        if gateway.killed:  # it wrote lines that were not read yet when it died
+            had = _going(gateway.log[since[at] :])
         counts = callers.counts()
         for port in running.ports:
             running.edge.gives_calls_to(port)
