@@ -31,7 +31,7 @@ def test_a_report_is_filled_in_once_and_by_the_gateway_of_its_call(tmp_path: Pat
             assert (len(one.llm.asked), len(two.llm.asked)) == (1, 0)
             assert (await two.report())["state"] == "filled"
             record = await one.store.call("c")
-            assert record and record["cost"] == pytest.approx(0.502)
+            assert record and record["cost"] == pytest.approx(0.5026), "the report, and its check"
             await forget(two.store, "+14155550123", NOW)
             assert await one.store.report("c") is None
 
