@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
@@ -31,8 +31,10 @@ from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
 from sipgw.web.oidc.provider import Provider
 from sipgw.web.overview import Overviews
+from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal
 from sipgw.web.provider_stats import ProviderStats
+from sipgw.web.tenant_view import OPEN, TenantGateway
 from sipgw.web.transcript import Transcripts
 
 FOLDER = Path(__file__).parent
@@ -100,12 +102,15 @@ class App:
     templates: Environment
     oidc: Provider | None
     """The identity provider, if people can sign in by one."""
+    placed: PlacedCalls
     searches: Searches = field(default_factory=Searches)
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":
-        """The one that serves this request."""
+        """The one that serves this request: to a tenant with the tenant's own calls only."""
         found: App = request.app.state.app
+        if tenant := Principal.of(request).tenant:
+            return replace(found, gateway=cast(GatewayView, TenantGateway(found.gateway, tenant)))
         return found
 
 
@@ -129,11 +134,24 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     app, who = App.of(request), Principal.of(request)
     theme = request.cookies.get("theme", "")
     text = app.templates.get_template(template).render(
-        who=who, navigation=app.navigation, csrf=who.csrf, nonce=request.scope["nonce"],
+        who=who, navigation=_navigation(app, who), csrf=who.csrf, nonce=request.scope["nonce"],
         theme=theme if theme in ("dark", "light") else "", path=request.url.path, version=__version__,
         now=datetime.now(UTC), currency=app.gateway.config.cost.currency, **values,
     )  # fmt: skip
     return HTMLResponse(text, status)
+
+
+def _navigation(app: App, who: Principal) -> list[Page]:
+    """The pages that somebody can open; a tenant has no home page."""
+    if not who.tenant:
+        return list(app.navigation)
+    paths = {
+        getattr(route, "path", "")
+        for one in app.navigation
+        for route in one.router.routes
+        if getattr(route, "endpoint", None) in OPEN
+    }
+    return [one for one in app.navigation if one.path in paths - {"/"}]
 
 
 def people(app: App) -> list[str]:
