@@ -14,8 +14,8 @@ from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.events import Event, Watchers
+from sipgw.policy.cost import tenants
 from sipgw.policy.cost.cost import Expenses
-from sipgw.policy.inbound import tenants
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.policy.stir.verifier import StirVerifier
@@ -53,7 +53,7 @@ class CallServices:
     """Begins the rows of recordings."""
 
     def refusal(self, tenant: str) -> Declined | None:
-        """See `sipgw.policy.inbound.tenants.refusal`."""
+        """See `sipgw.policy.cost.tenants.refusal`."""
         return tenants.refusal(tenant, self.agents.config.tenants, self.expenses)
 
     def budget(self, tenant: str = "") -> Declined | None:

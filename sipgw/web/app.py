@@ -38,12 +38,13 @@ from sipgw.web import (
 )
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import Provider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
-from sipgw.web.state import FOLDER, App, GatewayView, Page, page, templates
+from sipgw.web.state import FOLDER, App, Page, page, templates
 from sipgw.web.tenant_view import within_tenant
 from sipgw.web.transcript import Transcripts
 from sipgw.web.visitors import Visitors

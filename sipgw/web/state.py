@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
@@ -14,21 +14,11 @@ from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
 from sipgw import __version__
-from sipgw.calls import browser_phone
-from sipgw.calls.originator import OutboundGate
-from sipgw.calls.registry import CallHandle
-from sipgw.calls.request import OriginateRequest
-from sipgw.calls.session import CallSession
-from sipgw.cluster.calls import GatewayCalls
-from sipgw.events import Event, Watchers
-from sipgw.policy.inbound.admission import Admission
-from sipgw.records.evidence import Evidence
 from sipgw.records.store.searching import Searches
-from sipgw.records.store.store import Store
 from sipgw.telemetry.metrics import Metrics
-from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import Provider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
@@ -40,43 +30,6 @@ from sipgw.web.transcript import Transcripts
 FOLDER = Path(__file__).parent
 READING = Pool("pages", workers=4, waiting=64)
 """For files that pages are made of."""
-
-
-class GatewayView(browser_phone.PhoneGateway, Protocol):
-    """The parts of the gateway that pages use. `sipgw.gateway.gateway.Gateway` implements it, and so do tests."""
-
-    watchers: Watchers[Event]
-    admission: Admission
-
-    evidence: Evidence
-
-    @property
-    def calls(self) -> Mapping[str, CallSession]:
-        """The calls that are going on, by their identity."""
-
-    @property
-    def store(self) -> Store:
-        """The database."""
-
-    @property
-    def gate(self) -> OutboundGate:
-        """Judges every call out."""
-
-    @property
-    def sip_port(self) -> int:
-        """The port at which phones reach us."""
-
-    def status(self) -> list[TrunkStatus]:
-        """How each trunk is."""
-
-    async def everywhere(self) -> list[GatewayCalls]:
-        """The calls of all gateways of the cluster, this one included. Raises `cluster.shared.Unreachable`."""
-
-    def stop(self, call: str, cause: str) -> None:
-        """End a call, also while it rings."""
-
-    def originate(self, request: OriginateRequest) -> CallHandle:
-        """Make a call. Raises `VariableError`, `NotDialled`."""
 
 
 class Page(NamedTuple):

@@ -7,7 +7,7 @@ every route. So a new route is closed to tenants until it has `by_tenant`, and t
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import HTTPException
 from sqlalchemy import select
@@ -20,11 +20,9 @@ from sipgw.config.tenants import TenantOptions
 from sipgw.records.store.tables import CallRecord
 from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.watch import TrunkStatus
+from sipgw.web.gateway_view import GatewayView
 from sipgw.web.principal import Principal
 from sipgw.web.security import is_public
-
-if TYPE_CHECKING:
-    from sipgw.web.state import GatewayView
 
 F = TypeVar("F", bound=Callable[..., Any])
 OPEN = set[Callable[..., Any]]()
@@ -53,9 +51,9 @@ async def within_tenant(connection: HTTPConnection) -> None:
 
 
 class TenantGateway:
-    """A `sipgw.web.state.GatewayView` of one tenant. Routes that need more cannot be opened to tenants."""
+    """A `GatewayView` of one tenant. Routes that need more cannot be opened to tenants."""
 
-    def __init__(self, gateway: "GatewayView", tenant: str) -> None:
+    def __init__(self, gateway: GatewayView, tenant: str) -> None:
         self._gateway = gateway
         self._tenant = tenant
         self.store = gateway.store.of(tenant)

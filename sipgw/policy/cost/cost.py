@@ -275,3 +275,9 @@ async def spent_by_tenants(store: Store, now: datetime) -> dict[str, float]:
         ):
             spent[tenant] += float((costs or {}).get("most", cost or 0.0))
     return spent
+
+
+async def expenses_of_today(store: Store, prices: PriceTable, now: Callable[[], datetime]) -> Expenses:
+    """The expenses from now on, with what the records have of today."""
+    today = now()
+    return Expenses(prices, now, await spent_since_midnight(store, today), await spent_by_tenants(store, today))

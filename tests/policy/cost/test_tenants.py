@@ -13,7 +13,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.config.tenants import TenantOptions, tenant_of
 from sipgw.policy.cost.cost import Bill, Expenses, spent_by_tenants
 from sipgw.policy.cost.prices import PriceTable
-from sipgw.policy.inbound.tenants import budget, refusal
+from sipgw.policy.cost.tenants import budget, refusal
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord
 
