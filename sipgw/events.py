@@ -62,6 +62,8 @@ class CallBegan(NamedTuple):
     """See `sipgw.sip.identity.Identity.as_dict`."""
     call_id: str = ""
     """The Call-ID that it came in with, which other calls may have too."""
+    tenant: str = ""
+    """Whose call it is; empty: that of the installation itself."""
 
 
 class CallRinging(NamedTuple):

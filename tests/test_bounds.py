@@ -141,12 +141,12 @@ async def browser_calls(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def changes(folder: Path, patch: pytest.MonkeyPatch) -> None:
     feed = Feed(dict)
-    reading = feed.read()
+    reading = feed.read("")
     await anext(reading)
     (queue,) = feed._readers
     while not queue.full():
         queue.put_nowait(b"")
-    patch.setattr(feed._board, "change", lambda calls: SimpleNamespace(rows={}, gone=[]))
+    patch.setattr(feed._boards[""], "change", lambda calls: SimpleNamespace(rows={}, gone=[]))
     feed.tick()
     assert queue.qsize() == 1 < WAITING
     await reading.aclose()  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.masking import secrets_of
 from sipgw.config.records import PrivacyOptions, Sink
+from sipgw.config.tenants import tenant_of
 from sipgw.records.privacy.at_provider import left_in
 from sipgw.records.privacy.redaction import Redact, redactor_for
 from sipgw.records.webhooks.owner import Owner
@@ -122,6 +123,9 @@ class Agents:
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
+        for tenant in config.tenants:
+            if unknown := set(tenant.agents) - set(self.all):
+                raise ConfigError(f"[[tenants]] {tenant.name!r}: {min(unknown)!r} is no agent")
         if config.embed.origins and config.embed.agent not in self.all:
             raise ConfigError(f"[embed] agent = {config.embed.agent!r}: there are {', '.join(sorted(self.all))}")
 
@@ -277,6 +281,8 @@ def _check_hand_over(one: AgentDefinition, others: Others) -> None:
             raise ConfigError(f"agent {one.name}: hand_over: {name!r} has a brain of its own, which takes no call over")
         if bool(others[name].choice.realtime) is not bool(one.choice.realtime):
             raise ConfigError(f"agent {one.name}: hand_over: {name!r} and it need both a realtime model, or neither")
+        if tenant_of(name, one.gateway.tenants) != tenant_of(one.name, one.gateway.tenants):
+            raise ConfigError(f"agent {one.name}: hand_over: {name!r} belongs to another tenant")
 
 
 _CHECKS = (

@@ -15,6 +15,7 @@ from sipgw.calls.services import CallServices
 from sipgw.calls.session import STOPPED, CallConnection, CallSession
 from sipgw.calls.sip_connection import SipConnection, SipLeg
 from sipgw.config.numbers import known
+from sipgw.config.tenants import tenant_of
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.inbound.admission import Admission
@@ -103,9 +104,10 @@ class CallDispatcher:
         if agent is None:
             there = ", ".join(sorted(services.agents.all))
             raise NotDialled(f"there is no agent {request.agent!r}; there are {there}")
+        tenant = tenant_of(request.agent, services.agents.config.tenants)
         if full := self._admission.capacity.full(asyncio.get_running_loop().time()):
             raise NoRoom(full)
-        if (spent := services.limits.own.budget()) is not None:
+        if (spent := services.refusal(tenant) or services.budget()) is not None:
             raise NoRoom(spent.reason)
         variables = checked(agent.config.agent, request.variables)
         trunk = self._admission.trunks.named(services.originator.first(request.trunk))
@@ -123,6 +125,7 @@ class CallDispatcher:
         return CallHandle(info, session, self._run(session, session.originate(connection)))
 
     def _run(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Disposition]:
+        session.info.tenant = tenant_of(session.info.agent, self.services.agents.config.tenants)
         task = self._group.create_task(work, name=f"call {session.info.id}")
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         self.registry.add(session, task)

@@ -14,7 +14,9 @@ from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.events import Event, Watchers
+from sipgw.policy.cost import tenants
 from sipgw.policy.cost.cost import Expenses
+from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.records.artifacts.artifact import Artifacts
@@ -49,6 +51,14 @@ class CallServices:
     """How many files of an agent's documents have no passages yet."""
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""
+
+    def refusal(self, tenant: str) -> Declined | None:
+        """See `sipgw.policy.cost.tenants.refusal`."""
+        return tenants.refusal(tenant, self.agents.config.tenants, self.expenses)
+
+    def budget(self, tenant: str = "") -> Declined | None:
+        """Why no call may go on today, or no call of `tenant`; None if they may."""
+        return self.limits.own.budget() or tenants.budget(tenant, self.agents.config.tenants, self.expenses)
 
     def snapshot(self) -> "CallServices":
         """A copy for one call: a reload does not change its agents."""

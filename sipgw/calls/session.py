@@ -141,11 +141,16 @@ class CallSession:
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
         self._counted = caller
+        if (declined := self.services.refusal(self.info.tenant)) is not None:
+            return await self._turn_away(connection, declined)
         self._begin()
         return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: CallConnection) -> Disposition:
+        declined = self.services.refusal(self.info.tenant)
         self._begin()
+        if declined is not None:
+            return Disposition("refused", declined.reason)
         disposition = await within_budget(self, self._hold(connection))
         if disposition.kind in ("caller_hung_up", "answered_elsewhere"):
             return Disposition("callee_hung_up", disposition.cause)
@@ -171,13 +176,13 @@ class CallSession:
         """Begin the bill and the recording, and send `CallBegan`."""
         info, services = self.info, self.services
         structlog.contextvars.bind_contextvars(call=info.id)
-        bill = Bill(services.expenses.prices, info.direction, info.other, info.began)
+        bill = Bill(services.expenses.prices, info.direction, info.other, info.began, tenant=info.tenant)
         self.context.bill = services.expenses.open(info.id, bill)
         self.context.advance(SessionEvent.BEGIN)
         self.context.tell(
             CallBegan(
                 info.id, info.began, info.direction, info.trunk.name, info.agent, info.caller, info.identity.dialled,
-                info.identity.as_dict(), info.call_id,
+                info.identity.as_dict(), info.call_id, info.tenant,
             )
         )  # fmt: skip
         if info.identity.stir is not None:  # a rule asked for it
@@ -219,7 +224,7 @@ class CallSession:
         most, bill = self.services.agents.all[self.info.agent].config.cost.per_call, self.context.bill
         if bill is not None and most and (taken := bill.cost(datetime.now(UTC)).most) >= most:
             return f"the call has cost {taken:.2f} of {most:.2f} ([cost] per_call)"
-        over = self.services.limits.own.budget()
+        over = self.services.budget(self.info.tenant)
         return over.reason if over else ""
 
     def all_hear(self) -> None:

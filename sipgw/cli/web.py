@@ -34,11 +34,22 @@ def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]
         return asyncio.run(run())
 
 
+def _tenant(name: str, config: Path | None) -> str:
+    """The name of a tenant, or an empty one. Raises `AccountError`."""
+    there = [one.name for one in load(config).tenants]
+    if name and name not in there:
+        raise AccountError(f"there is no tenant {name!r} in [[tenants]]; there are: {', '.join(there) or 'none'}")
+    return name
+
+
 @web.command()
 def password(
     user: Annotated[str, typer.Option(help="Whose password.")] = ADMIN,
     role: Annotated[
         str | None, typer.Option(help="viewer, operator or admin; without it a user keeps the role.")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help='Whose calls they see; without it a user keeps the tenant, "" is none.')
     ] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -46,7 +57,8 @@ def password(
     chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
 
     async def change(accounts: Accounts) -> Role:
-        given = await accounts.set_user(user, cast(Role | None, role), chosen)
+        whose = None if tenant is None else _tenant(tenant, config)
+        given = await accounts.set_user(user, cast(Role | None, role), chosen, whose)
         await accounts.note(TERMINAL, "set a password", user, given)
         return given
 
@@ -94,12 +106,13 @@ def add(
     scope: Annotated[
         list[str] | None, typer.Option(help=f"What it may do, more than once: {', '.join(SCOPES)}.")
     ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose calls it reaches; without it all.")] = "",
     config: ConfigFile = None,
 ) -> None:
     """Make a key; it is printed this once."""
 
     async def make(accounts: Accounts) -> str:
-        made = await accounts.add_key(name, scope or ())
+        made = await accounts.add_key(name, scope or (), _tenant(tenant, config))
         await accounts.note(TERMINAL, "made a key", name, " ".join(scope or ()))
         return made
 
@@ -110,7 +123,7 @@ def add(
 def show(config: ConfigFile = None) -> None:
     """All keys, without their secrets."""
     for one in _with_accounts(config, Accounts.keys):
-        typer.echo(f"{one.id}  {one.name}  {' '.join(sorted(one.scopes))}")
+        typer.echo(f"{one.id}  {one.name}  {' '.join(sorted(one.scopes))}{f'  of {one.tenant}' if one.tenant else ''}")
 
 
 @key.command()

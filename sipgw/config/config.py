@@ -50,6 +50,7 @@ from sipgw.config.report import ReportOptions
 from sipgw.config.scope import LIVE
 from sipgw.config.stir import StirOptions
 from sipgw.config.storage import StorageOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -148,6 +149,8 @@ class GatewayConfig(AgentConfig):
     alarms: AlarmOptions = field(default_factory=AlarmOptions)
     """When the sound of too many calls of a trunk is bad."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
+    tenants: tuple[TenantOptions, ...] = ()
+    """Companies that share this gateway and do not see each other."""
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     """What this gateway shares with others."""
     store: StoreOptions = field(default_factory=StoreOptions)
@@ -162,6 +165,8 @@ class GatewayConfig(AgentConfig):
         for what, names in (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
+            ("tenants", [tenant.name for tenant in self.tenants]),
+            ("agents of tenants", [agent for tenant in self.tenants for agent in tenant.agents]),
             ("webhooks", [*(webhook.name for webhook in self.webhooks), "[mail]"]),
         ):
             _once(what, names)

@@ -43,7 +43,7 @@ from sipgw.gateway.reload import OptionChange, changes, reloaded
 from sipgw.gateway.reports import ReportFiller
 from sipgw.gateway.usage import Usage
 from sipgw.outbound.callback_tools import callback_tools
-from sipgw.policy.cost.cost import Expenses, spent_since_midnight
+from sipgw.policy.cost.cost import expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.emergency import EmergencyGuard
@@ -164,7 +164,7 @@ class Gateway:
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
             signer = StirSigner(config.stir) if config.stir.key else None
             stir = await enter(StirVerifier(config.stir, cluster=cluster)) if config.stir.roots else None
-            expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
+            expenses = await expenses_of_today(store, prices_of(config), _local_now)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             limits = Limits(config.limits, SharedSpent(expenses, cluster).spent)
             knowledge = await enter(Shelf(store, expenses, lambda: over.reason if (over := limits.budget()) else ""))

@@ -142,7 +142,8 @@ class ReportFiller:
         if call is None:
             return
         expenses, key = self.services.expenses, f"report {row.call}"
-        bill = expenses.open(key, Bill(expenses.prices, call["direction"], call["caller"], now))
+        whose = Bill(expenses.prices, call["direction"], call["caller"], now, tenant=call["tenant"], of_call=False)
+        bill = expenses.open(key, whose)
         state, problem, content = ReportState.WAITING, "", None
         try:
             (content, problem), state = await self._filled(call, bill), ReportState.FILLED
@@ -198,7 +199,7 @@ class ReportFiller:
         """Raises `_NotMadeError` if a request for `more` would cost more than the call may. `bill` has those before."""
         if call["ending"] == "over_budget":
             raise _NotMadeError(call["cause"])
-        if over := self.services.limits.own.budget():
+        if over := self.services.budget(call["tenant"]):
             raise _NotMadeError(over.reason)
         cap = agent.config.cost.per_call
         if cap and call["costs"] is None:  # the gateway was killed in the call

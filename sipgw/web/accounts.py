@@ -53,6 +53,7 @@ class Key:
     id: str
     name: str
     scopes: frozenset[str]
+    tenant: str = ""
 
     @property
     def who(self) -> str:
@@ -70,10 +71,17 @@ class Accounts:
     async def users(self) -> dict[str, str]:
         """Everybody's role by name."""
         async with self._store.read() as session:
-            return {user.name: user.role for user in await session.scalars(select(User).order_by(User.name))}
+            found = await session.scalars(select(User).order_by(User.name))
+            return {user.name: user.role + (f" of {user.tenant}" if user.tenant else "") for user in found}
 
-    async def set_user(self, name: str, role: Role | None, password: str) -> Role:
-        """Make or change a user, which ends their sessions; returns their role, which stays without a new one.
+    async def tenant(self, name: str) -> str | None:
+        """The tenant of a user, empty for none; None for a user who is not there."""
+        async with self._store.read() as session:
+            return await session.scalar(select(User.tenant).where(User.name == name))
+
+    async def set_user(self, name: str, role: Role | None, password: str, tenant: str | None = None) -> Role:
+        """Make or change a user, which ends their sessions; returns their role, which stays without a new one, as does
+        the tenant.
 
         Raises `AccountError`.
         """
@@ -89,7 +97,9 @@ class Accounts:
             given = role or _known_role(user.role if user else "admin" if name == ADMIN else "")
             if given is None:
                 raise AccountError(f"{name!r} is new: say which role, {', '.join(ROLES)}")
-            await session.merge(User(name=name, role=given, password=hashed))
+            if tenant is None:
+                tenant = user.tenant if user else ""
+            await session.merge(User(name=name, role=given, password=hashed, tenant=tenant))
             await session.execute(delete(SessionRecord).where(SessionRecord.name == name))
         return given
 
@@ -131,11 +141,13 @@ class Accounts:
         if found is None or role is None:
             return None
         vouched = Vouched(found.issuer, found.subject, tuple(found.groups)) if found.issuer else None
-        return Session(found.name, role, found.csrf, found.began, found.used, found.token, vouched=vouched)
+        return Session(
+            found.name, role, found.csrf, found.began, found.used, found.token, vouched=vouched, tenant=found.tenant
+        )
 
     async def begin(self, session: Session) -> None:
         """Keep a new session."""
-        kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token")}
+        kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token", "tenant")}
         if (known := session.vouched) is not None:
             kept |= {"issuer": known.issuer, "subject": known.subject, "groups": list(known.groups)}
         async with self._store.write() as database:
@@ -156,7 +168,7 @@ class Accounts:
         async with self._store.write() as database:
             await database.execute(delete(SessionRecord).where(SessionRecord.token == token))
 
-    async def add_key(self, name: str, scopes: Collection[str]) -> str:
+    async def add_key(self, name: str, scopes: Collection[str], tenant: str = "") -> str:
         """Create a key. Only this method returns it. Raises `AccountError`."""
         if unknown := [scope for scope in scopes if scope not in SCOPES]:
             raise AccountError(f"there is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}")
@@ -164,16 +176,15 @@ class Accounts:
             raise AccountError("a key has a name of letters, digits and . _ @ + -, and at least one scope")
         public, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         async with self._store.write() as session:
-            session.add(
-                ApiKey(id=public, name=name, scopes=sorted(scopes), secret=_digest(secret), made=datetime.now(UTC))
-            )
+            made = {"scopes": sorted(scopes), "secret": _digest(secret), "made": datetime.now(UTC), "tenant": tenant}
+            session.add(ApiKey(id=public, name=name, **made))
         return f"sipgw_{public}_{secret}"
 
     async def keys(self) -> list[Key]:
         """All keys."""
         async with self._store.read() as session:
             found = await session.scalars(select(ApiKey).order_by(ApiKey.made))
-            return [Key(key.id, key.name, frozenset(key.scopes)) for key in found]
+            return [Key(key.id, key.name, frozenset(key.scopes), key.tenant) for key in found]
 
     async def key(self, text: str) -> Key | None:
         """The key that this is, or None."""
@@ -184,7 +195,7 @@ class Accounts:
             found = await session.get(ApiKey, match[1])
         if found is None or not hmac.compare_digest(found.secret, _digest(match[2])):
             return None
-        return Key(found.id, found.name, frozenset(found.scopes))
+        return Key(found.id, found.name, frozenset(found.scopes), found.tenant)
 
     async def revoke(self, key: str) -> bool:
         """Revoke a key; returns whether it existed."""

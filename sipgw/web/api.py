@@ -18,10 +18,10 @@ from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
-from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
+from sipgw.web.tenant_view import by_tenant
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
@@ -44,6 +44,7 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 
 
 @router.get("/live", tags=["live calls"])
+@by_tenant
 async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
     return models.LiveCalls(calls=[_live(call, session.row()) for call, session in app.gateway.calls.items()])
@@ -64,6 +65,7 @@ async def cluster(app: Here, _who: Reader) -> models.Cluster:
 
 
 @router.get("/calls", tags=["calls"], responses=problems(404))
+@by_tenant
 async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query()]) -> models.CallPage:
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
@@ -77,13 +79,13 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
 
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
+@by_tenant
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
     """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one call."""
     key, call = request.headers.get(KEY, ""), secrets.token_hex(12)
     if len(key) > LONGEST_KEY:
         raise HTTPException(400, f"{KEY} has more than {LONGEST_KEY} characters")
-    placed = PlacedCalls(app.gateway.store)
-    if key and (before := await placed.claim(who.name, key, call)):
+    if key and (before := await app.placed.claim(who.name, key, call)):
         return models.Placed(id=before)
     call_request = OriginateRequest(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
@@ -94,7 +96,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
         made = app.gateway.originate(call_request).id
     except (VariableError, NotDialled) as error:
         if key:
-            await placed.give_up(who.name, key)
+            await app.placed.give_up(who.name, key)
         await _note(request, app, who, "asked for a call that was not made", wanted.to, str(error))
         raise HTTPException(503 if isinstance(error, NoRoom) else 409, str(error)) from None
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)
@@ -102,6 +104,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
 
 
 @router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))
+@by_tenant
 async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
     """The record of one call."""
     found = await app.gateway.store.call(id)
@@ -111,18 +114,21 @@ async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A
 
 
 @router.post("/calls/{id:path}/say", tags=["live calls"], responses=problems(404, 409))
+@by_tenant
 async def say(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """The agent says this as soon as neither it nor the caller speaks."""
     return await _steer(request, app, who, id, "said", what.text, lambda call: call.say(what.text))
 
 
 @router.post("/calls/{id:path}/instruct", tags=["live calls"], responses=problems(404, 409))
+@by_tenant
 async def instruct(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """A note to the agent; the caller does not hear it."""
     return await _steer(request, app, who, id, "told the agent", what.text, lambda call: call.instruct(what.text))
 
 
 @router.post("/calls/{id:path}/digits", tags=["live calls"], responses=problems(404, 409))
+@by_tenant
 async def digits(request: Request, app: Here, who: Controller, id: Id, what: models.Digits) -> models.Done:  # noqa: A002
     """Press keys."""
     return await _steer(request, app, who, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
@@ -153,6 +159,7 @@ async def join(
 
 
 @router.post("/calls/{id:path}/mode", tags=["live calls"], responses=problems(404, 409))
+@by_tenant
 async def mode(
     request: Request, app: Here, who: Controller, id: Id, what: models.ChangeMode  # noqa: A002
 ) -> models.Done:  # fmt: skip
@@ -161,12 +168,14 @@ async def mode(
 
 
 @router.post("/calls/{id:path}/give-back", tags=["live calls"], responses=problems(404, 409))
+@by_tenant
 async def give_back(request: Request, app: Here, who: Controller, id: Id) -> models.Done:  # noqa: A002
     """Hang up the third; the agent has the call alone."""
     return await _supervise(request, app, who, id, "gave back", lambda call: call.give_back())
 
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
+@by_tenant
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
     """Have the agent say goodbye and hang up. A call that rings, hears a goodbye or is with a person is hung up at
     once."""

@@ -5,7 +5,7 @@ it has no place of its own in the navigation).
 """
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -38,11 +38,14 @@ from sipgw.web import (
 )
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import Provider
 from sipgw.web.overview import Overviews
+from sipgw.web.placed import PlacedCalls
 from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
-from sipgw.web.state import FOLDER, App, GatewayView, Page, page, templates
+from sipgw.web.state import FOLDER, App, Page, page, templates
+from sipgw.web.tenant_view import within_tenant
 from sipgw.web.transcript import Transcripts
 from sipgw.web.visitors import Visitors
 from sipgw.web.visits import Visits
@@ -71,7 +74,12 @@ def application(
 ) -> FastAPI:
     """The dashboard of a gateway."""
     made = FastAPI(
-        title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{api.PREFIX}/openapi.json"
+        title="sipgw",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{api.PREFIX}/openapi.json",
+        dependencies=[Depends(within_tenant)],
     )
     provider_stats = ProviderStats()
     gateway.watchers.add(provider_stats.tell)
@@ -86,6 +94,7 @@ def application(
         PAGES,
         templates(),
         Provider(options.oidc) if options.oidc.issuer else None,
+        PlacedCalls(gateway.store),
     )
     made.state.phone = BrowserPhone(gateway)
     visits = Visits(gateway.store, gateway.config.embed)

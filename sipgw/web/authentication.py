@@ -90,12 +90,12 @@ class Authentication:
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
             found = await self._key(key.strip())
-            return Principal(found.who, "nobody", "", found.scopes) if found else NOBODY
+            return Principal(found.who, "nobody", "", found.scopes, tenant=found.tenant) if found else NOBODY
         if await self.is_open():
             return self._here
         session = await self._session(cookie, _today()) if cookie else None
         role = self._role(session) if session else None
-        return Principal.signed(session.name, role, session.csrf) if session and role else NOBODY
+        return Principal.signed(session.name, role, session.csrf, session.tenant) if session and role else NOBODY
 
     async def _session(self, cookie: str, now: float) -> Session | None:
         """The session of a cookie. One that began at another gateway, or before a restart, is in the database."""
@@ -139,13 +139,13 @@ class Authentication:
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Return the cookie token of the user with that password, or None. Raises `TooManyAttempts`."""
         self.passwords.take(address, _now())
-        role = await self.accounts.check(name, password)
-        if role is None:
+        role, tenant = await self.accounts.check(name, password), await self.accounts.tenant(name)
+        if role is None or tenant is None:
             await self.accounts.refused(name, address)
             return None
         self.passwords.succeeded(address, _now())
         await self.accounts.note(name, SIGNED_IN, address=address)
-        return await self.enter(name, role)
+        return await self.enter(name, role, tenant=tenant)
 
     async def sign_out(self, cookie: str) -> None:
         """End a session. Raises `SQLAlchemyError`: then it is over here, but would be back after a restart."""
@@ -166,9 +166,9 @@ class Authentication:
         await self.accounts.note(ADMIN, "set the first password", address=address)
         return await self.enter(ADMIN, "admin")
 
-    async def enter(self, name: str, role: Role, vouched: Vouched | None = None) -> str:
+    async def enter(self, name: str, role: Role, vouched: Vouched | None = None, tenant: str = "") -> str:
         """Begin a session of somebody who has proven to be `name`; returns the token for the cookie."""
-        session, token = self.sessions.open(name, role, _today(), vouched)
+        session, token = self.sessions.open(name, role, _today(), vouched, tenant)
         await self.accounts.begin(session)
         return token
 

@@ -15,6 +15,7 @@ from sipgw.records.store.calls import CallFilter, RecordPage
 from sipgw.records.store.searching import SearchRefused
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page
+from sipgw.web.tenant_view import by_tenant
 from sipgw.web.trouble import CallFaults, broken, faults_of, judged
 
 router = APIRouter()
@@ -88,6 +89,7 @@ class CallSearchForm(BaseModel):
 
 
 @router.get("/calls")
+@by_tenant
 async def calls(request: Request, app: Here, _who: ViewerRole, search: Annotated[CallSearchForm, Query()]) -> Response:
     """The page."""
     problem, found, faults = "", RecordPage((), ""), dict[str, CallFaults]()

@@ -65,8 +65,10 @@ class Feed:
         self.dropped = 0
         """Messages that slow browsers did not get."""
         self._calls = calls
-        self._board = LiveCallBoard()
-        self._readers: set[asyncio.Queue[bytes]] = set()
+        self._boards: dict[str, LiveCallBoard] = {}
+        """Of each tenant that somebody reads; that of all calls has an empty name."""
+        self._readers: dict[asyncio.Queue[bytes], str] = {}
+        """The board that each reads."""
         self._watched = asyncio.Event()
 
     async def run(self) -> None:
@@ -81,17 +83,20 @@ class Feed:
 
     def tick(self) -> None:
         """Check now, and send the changes to all browsers."""
-        change = self._board.change(self._calls())
-        if not change:
-            return
-        message = event("change", {"rows": change.rows, "gone": change.gone})
-        for queue in self._readers:
+        calls = self._calls()
+        for tenant, board in self._boards.items():
+            own = {call: one for call, one in calls.items() if not tenant or one.info.tenant == tenant}
+            if change := board.change(own):
+                self._send(tenant, event("change", {"rows": change.rows, "gone": change.gone}))
+
+    def _send(self, tenant: str, message: bytes) -> None:
+        for queue in [queue for queue, read in self._readers.items() if read == tenant]:
             if queue.full():
                 self.dropped += queue.qsize()
                 FULL["changes for a browser"] += queue.qsize()
                 while not queue.empty():
                     queue.get_nowait()
-                queue.put_nowait(self._whole())  # a change is useless without the changes before it
+                queue.put_nowait(self._whole(tenant))  # a change is useless without the changes before it
             else:
                 queue.put_nowait(message)
 
@@ -100,12 +105,13 @@ class Feed:
         """Whether as many are fed as can be."""
         return len(self._readers) >= BROWSERS
 
-    async def read(self) -> AsyncIterator[bytes]:
-        """The whole board, then the changes, until the feed is closed."""
+    async def read(self, tenant: str) -> AsyncIterator[bytes]:
+        """The whole board of `tenant` (empty: all calls), then the changes, until the feed is closed."""
         queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+        self._boards.setdefault(tenant, LiveCallBoard())
         self.tick()
-        queue.put_nowait(self._whole())
-        self._readers.add(queue)
+        queue.put_nowait(self._whole(tenant))
+        self._readers[queue] = tenant
         self._watched.set()
         try:
             now, message = asyncio.get_running_loop().time, b""
@@ -117,7 +123,9 @@ class Feed:
                         message = await queue.get()
                 yield message
         finally:
-            self._readers.discard(queue)
+            del self._readers[queue]
+            if tenant not in self._readers.values():
+                del self._boards[tenant]
             if not self._readers:
                 self._watched.clear()
 
@@ -128,8 +136,8 @@ class Feed:
                 queue.get_nowait()
             queue.put_nowait(CLOSED)
 
-    def _whole(self) -> bytes:
-        return event("board", {"rows": self._board.rows})
+    def _whole(self, tenant: str) -> bytes:
+        return event("board", {"rows": self._boards[tenant].rows})
 
 
 def event(name: str, data: Any) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.calls.browser_phone import missing
@@ -17,6 +17,7 @@ from sipgw.web.plot import Plot, plot
 from sipgw.web.principal import ViewerRole
 from sipgw.web.provider_stats import PARTS
 from sipgw.web.state import App, Here, page
+from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
 
@@ -39,8 +40,11 @@ class Light(NamedTuple):
 
 
 @router.get("/")
-async def home(request: Request, app: Here, _who: ViewerRole, span: Span = "day") -> Response:
-    """The page; its script asks for it again and again."""
+@by_tenant
+async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day") -> Response:
+    """The page; its script asks for it again and again. Tenants begin with their calls instead."""
+    if who.tenant:
+        return RedirectResponse("/calls", 303)
     found: Overview | None = None
     with contextlib.suppress(SQLAlchemyError):  # told on the page
         found = await app.overviews.of(app.gateway.store, span)

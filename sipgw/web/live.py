@@ -6,11 +6,13 @@ from fastapi.responses import Response, StreamingResponse
 from sipgw.bounds import FULL
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page, people
+from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
 
 
 @router.get("/live")
+@by_tenant
 async def live(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; scripts keep it up to date."""
     rows = {call: session.row() for call, session in app.gateway.calls.items()}
@@ -18,9 +20,10 @@ async def live(request: Request, app: Here, _who: ViewerRole) -> Response:
 
 
 @router.get("/live/events")
-async def events(app: Here, _who: ViewerRole) -> Response:
+@by_tenant
+async def events(app: Here, who: ViewerRole) -> Response:
     """Server-sent events: ``board`` with all rows, then ``change`` with fields that differ and rows that are gone."""
     if app.feed.full:
         FULL["browsers that look on"] += 1
         raise HTTPException(503, "too many dashboards are open", {"Retry-After": "30"})
-    return StreamingResponse(app.feed.read(), media_type="text/event-stream")
+    return StreamingResponse(app.feed.read(who.tenant), media_type="text/event-stream")

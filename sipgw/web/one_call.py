@@ -23,6 +23,7 @@ from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import READING, App, Here, page, people
+from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
 POINTS = 1600
@@ -35,6 +36,7 @@ KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 
 @router.get("/calls/{call:path}/timeline.json")
+@by_tenant
 async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
     """The content of the page; 304 while nothing is new."""
     version = app.gateway.evidence.timelines.version(call)
@@ -67,6 +69,7 @@ async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> 
 
 
 @router.get("/calls/{call:path}/waveform.json")
+@by_tenant
 async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
     """The loudness of both channels of the recording, and its length in seconds."""
     path = await recording_of(app, call)
@@ -79,6 +82,7 @@ async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
 
 
 @router.get("/calls/{call:path}/recording")
+@by_tenant
 async def recording(request: Request, call: str, app: Here, who: ViewerRole, save: bool = False) -> Response:
     """The recording; the caller is left, the agent right."""
     path = await recording_of(app, call)
@@ -94,6 +98,7 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
 
 
 @router.get("/calls/{call:path}/pcap")
+@by_tenant
 async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
     """The capture file, for Wireshark. It has the sound, also while the call goes on: for those who may listen."""
     pieces = app.gateway.evidence.pcap(call)
@@ -113,6 +118,7 @@ async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Res
 
 
 @router.get("/calls/{call:path}/bundle")
+@by_tenant
 async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
     """The call as a file, for `sipgw replay`; it has the sound."""
     try:
@@ -129,6 +135,7 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
 
 
 @router.get("/calls/{call:path}/words")
+@by_tenant
 async def live_words(request: Request, call: str, app: Here, _who: OperatorRole) -> Response:
     """Server-sent events: each word of a call that goes on, as soon as it is recognised, and before private words are
     taken out: for those who may listen, too."""
@@ -145,6 +152,7 @@ async def live_words(request: Request, call: str, app: Here, _who: OperatorRole)
 
 
 @router.get("/calls/{call:path}")
+@by_tenant
 async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; its script fills it in."""
     found = await known(app, call)

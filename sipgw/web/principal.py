@@ -30,6 +30,8 @@ class Principal:
     scopes: frozenset[str]
     signed_in: bool = True
     """False where nobody has to sign in."""
+    tenant: str = ""
+    """Whose calls it reaches, see `sipgw.web.tenant_view`; empty: all."""
 
     @staticmethod
     def of(request: HTTPConnection) -> "Principal":
@@ -38,9 +40,10 @@ class Principal:
         return found
 
     @staticmethod
-    def signed(name: str, role: Role, csrf: str) -> "Principal":
+    def signed(name: str, role: Role, csrf: str, tenant: str = "") -> "Principal":
         """Somebody who has signed in."""
-        return Principal(name, role, csrf, frozenset({"calls:read", "metrics:read"}) if role == "viewer" else ALL)
+        scopes = frozenset({"calls:read", "metrics:read"}) if role == "viewer" else ALL
+        return Principal(name, role, csrf, scopes, tenant=tenant)
 
     def may(self, role: Role) -> bool:
         """Whether the principal has at least `role`."""

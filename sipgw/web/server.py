@@ -20,9 +20,9 @@ from sipgw.web.app import application
 from sipgw.web.authentication import Authentication
 from sipgw.web.connections import Connections, LimitedProtocol
 from sipgw.web.feed import Feed
+from sipgw.web.gateway_view import GatewayView
 from sipgw.web.local_key import published
 from sipgw.web.security import BODY
-from sipgw.web.state import GatewayView
 
 log = structlog.get_logger()
 

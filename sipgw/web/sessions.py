@@ -41,6 +41,8 @@ class Session:
     """The last synchronisation with the database."""
     vouched: Vouched | None = None
     """None for a local user."""
+    tenant: str = ""
+    """That of its user."""
 
 
 class Sessions:
@@ -54,10 +56,12 @@ class Sessions:
         self._over: OrderedDict[str, None] = OrderedDict()
         """Tokens of sessions that people have ended, whatever the database has."""
 
-    def open(self, name: str, role: Role, now: float, vouched: Vouched | None = None) -> tuple[Session, str]:
+    def open(
+        self, name: str, role: Role, now: float, vouched: Vouched | None = None, tenant: str = ""
+    ) -> tuple[Session, str]:
         """Begin a session; returns it, and the token for the cookie."""
         token = self._token()
-        session = Session(name, role, self._token(), now, now, digest(token), now, vouched)
+        session = Session(name, role, self._token(), now, now, digest(token), now, vouched, tenant)
         self.add(session)
         return session, token
 

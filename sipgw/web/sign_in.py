@@ -11,6 +11,7 @@ from sipgw.web.accounts import LEAST, MOST, AccountError
 from sipgw.web.principal import ViewerRole
 from sipgw.web.security import NO_DATABASE, cookie_name, session_cookie
 from sipgw.web.state import App, Here, page
+from sipgw.web.tenant_view import by_tenant
 from sipgw.web.throttle import TooManyAttempts
 
 router = APIRouter()
@@ -42,6 +43,7 @@ async def sign_in(
 
 
 @router.post("/sign-out")
+@by_tenant
 async def sign_out(request: Request, app: Here, who: ViewerRole) -> Response:
     """End the session."""
     secure = request.scope["secure"]

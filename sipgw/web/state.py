@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
@@ -14,67 +14,22 @@ from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
 from sipgw import __version__
-from sipgw.calls import browser_phone
-from sipgw.calls.originator import OutboundGate
-from sipgw.calls.registry import CallHandle
-from sipgw.calls.request import OriginateRequest
-from sipgw.calls.session import CallSession
-from sipgw.cluster.calls import GatewayCalls
-from sipgw.events import Event, Watchers
-from sipgw.policy.inbound.admission import Admission
-from sipgw.records.evidence import Evidence
 from sipgw.records.store.searching import Searches
-from sipgw.records.store.store import Store
 from sipgw.telemetry.metrics import Metrics
-from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import Provider
 from sipgw.web.overview import Overviews
+from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal
 from sipgw.web.provider_stats import ProviderStats
+from sipgw.web.tenant_view import OPEN, TenantGateway
 from sipgw.web.transcript import Transcripts
 
 FOLDER = Path(__file__).parent
 READING = Pool("pages", workers=4, waiting=64)
 """For files that pages are made of."""
-
-
-class GatewayView(browser_phone.PhoneGateway, Protocol):
-    """The parts of the gateway that pages use. `sipgw.gateway.gateway.Gateway` implements it, and so do tests."""
-
-    watchers: Watchers[Event]
-    admission: Admission
-
-    evidence: Evidence
-
-    @property
-    def calls(self) -> Mapping[str, CallSession]:
-        """The calls that are going on, by their identity."""
-
-    @property
-    def store(self) -> Store:
-        """The database."""
-
-    @property
-    def gate(self) -> OutboundGate:
-        """Judges every call out."""
-
-    @property
-    def sip_port(self) -> int:
-        """The port at which phones reach us."""
-
-    def status(self) -> list[TrunkStatus]:
-        """How each trunk is."""
-
-    async def everywhere(self) -> list[GatewayCalls]:
-        """The calls of all gateways of the cluster, this one included. Raises `cluster.shared.Unreachable`."""
-
-    def stop(self, call: str, cause: str) -> None:
-        """End a call, also while it rings."""
-
-    def originate(self, request: OriginateRequest) -> CallHandle:
-        """Make a call. Raises `VariableError`, `NotDialled`."""
 
 
 class Page(NamedTuple):
@@ -100,12 +55,15 @@ class App:
     templates: Environment
     oidc: Provider | None
     """The identity provider, if people can sign in by one."""
+    placed: PlacedCalls
     searches: Searches = field(default_factory=Searches)
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":
-        """The one that serves this request."""
+        """The one that serves this request: to a tenant with the tenant's own calls only."""
         found: App = request.app.state.app
+        if tenant := Principal.of(request).tenant:
+            return replace(found, gateway=cast(GatewayView, TenantGateway(found.gateway, tenant)))
         return found
 
 
@@ -129,11 +87,24 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     app, who = App.of(request), Principal.of(request)
     theme = request.cookies.get("theme", "")
     text = app.templates.get_template(template).render(
-        who=who, navigation=app.navigation, csrf=who.csrf, nonce=request.scope["nonce"],
+        who=who, navigation=_navigation(app, who), csrf=who.csrf, nonce=request.scope["nonce"],
         theme=theme if theme in ("dark", "light") else "", path=request.url.path, version=__version__,
         now=datetime.now(UTC), currency=app.gateway.config.cost.currency, **values,
     )  # fmt: skip
     return HTMLResponse(text, status)
+
+
+def _navigation(app: App, who: Principal) -> list[Page]:
+    """The pages that somebody can open; a tenant has no home page."""
+    if not who.tenant:
+        return list(app.navigation)
+    paths = {
+        getattr(route, "path", "")
+        for one in app.navigation
+        for route in one.router.routes
+        if getattr(route, "endpoint", None) in OPEN
+    }
+    return [one for one in app.navigation if one.path in paths - {"/"}]
 
 
 def people(app: App) -> list[str]:

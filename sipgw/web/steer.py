@@ -19,6 +19,7 @@ from sipgw.web.phone import Phone, PhoneCallRequest
 from sipgw.web.principal import OperatorRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import Here
+from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
 
@@ -51,6 +52,7 @@ Live = Annotated[CallSession | None, Depends(_live)]
 
 
 @router.websocket("/api/live/{call:path}/listen")
+@by_tenant
 async def listen(socket: WebSocket, app: Here, who: OperatorRole, live: Live) -> None:
     """Blocks of 100 ms of mu-law: the caller on the left, the agent or person on the right. A slow listener loses the
     oldest."""
@@ -75,6 +77,7 @@ async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
 
 
 @router.websocket("/api/live/{call:path}/take-over")
+@by_tenant
 async def take_over(
     socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live, mode: Mode = Mode.TAKE_OVER
 ) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Float, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sipgw.records.store.tables import Base, Moment
+from sipgw.records.store.tables import TENANT, Base, Moment
 
 
 class User(Base):
@@ -16,6 +16,8 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(16))
     password: Mapped[str] = mapped_column(String(200))
     """Its Argon2id hash."""
+    tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
+    """Whose calls the user sees; empty: all."""
 
 
 class SessionRecord(Base):
@@ -33,6 +35,8 @@ class SessionRecord(Base):
     subject: Mapped[str] = mapped_column(String(255), default="")
     groups: Mapped[list[str]] = mapped_column(JSON, default=list)
     """What an identity provider has vouched for; empty for local users."""
+    tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
+    """That of its user."""
 
 
 class ApiKey(Base):
@@ -46,6 +50,8 @@ class ApiKey(Base):
     secret: Mapped[str] = mapped_column(String(64))
     """SHA-256 of the secret part, which has 256 random bits, so a slow hash gains nothing."""
     made: Mapped[datetime] = mapped_column(Moment)
+    tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
+    """Whose calls it reaches; empty: all."""
 
 
 class AuditEntry(Base):

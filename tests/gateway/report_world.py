@@ -131,7 +131,7 @@ async def world(folder: Path, **changes: Any) -> AsyncIterator[World]:
                 agents=made.agents,
                 providers={"agent": SimpleNamespace(llm=MeteredLlm(made.llm, by="openai/x"))},
                 expenses=made.expenses,
-                limits=SimpleNamespace(own=Limits(config.limits, made.expenses.spent)),
+                budget=lambda tenant: Limits(config.limits, made.expenses.spent).budget(),
             )
             made.filler = ReportFiller(store, services, lambda task: None, queue)
             yield made

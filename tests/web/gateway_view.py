@@ -22,7 +22,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
 from sipgw.cluster.calls import GatewayCalls
-from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.config import AgentConfig, GatewayConfig, parse
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
@@ -154,10 +154,12 @@ class FakeGatewayView:
     errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
     sip_port: int = 5060
+    others: Mapping[str, AgentConfig] = field(default_factory=dict)
+    """Agents beside that of the configuration."""
 
     @property
     def agents(self) -> Agents:
-        return Agents(self.config, {})
+        return Agents(self.config, self.others)
 
     @cached_property
     def gate(self) -> Gate:

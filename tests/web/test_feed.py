@@ -27,7 +27,7 @@ def test_a_browser_gets_the_board_and_then_only_what_differs() -> None:
         feed = Feed(lambda: calls)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(feed.run())
-            stream = feed.read()
+            stream = feed.read("")
             name, whole = await told(stream)
             assert name == "board"
             assert whole["rows"]["call-1"]["caller"] == "+15550100"
@@ -47,7 +47,7 @@ def test_a_slow_browser_loses_changes_and_gets_the_whole_board_again() -> None:
     async def look() -> None:
         calls: dict[str, CallSession] = {}
         feed = Feed(lambda: calls)
-        stream = feed.read()
+        stream = feed.read("")
         await anext(stream)
         for number in range(WAITING + 1):
             calls[f"call-{number}"] = live_call(number)
@@ -64,7 +64,7 @@ def test_a_slow_browser_loses_changes_and_gets_the_whole_board_again() -> None:
 def test_closing_ends_every_stream() -> None:
     async def look() -> None:
         feed = Feed(dict)
-        stream = feed.read()
+        stream = feed.read("")
         await anext(stream)
         feed.close()
         assert [parsed(message) async for message in stream] == [("closed", {})]
@@ -75,7 +75,7 @@ def test_closing_ends_every_stream() -> None:
 def test_a_stream_ends_after_a_while_so_that_who_signed_out_sees_no_more() -> None:
     async def look() -> None:
         feed = Feed(dict)
-        messages = [message async for message in feed.read()]
+        messages = [message async for message in feed.read("")]
         assert messages[1:] == [ALIVE] * round(AT_MOST / ALIVE_EVERY)
 
     run(look())

@@ -1,7 +1,7 @@
 """The live cost of calls: the bill of each, and the sum of the day."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -51,6 +51,10 @@ class Bill:
     left: datetime | None = None
     """The end of the first leg, if another leg has replaced it (REFER)."""
     further: list[FurtherLeg] = field(default_factory=list)
+    tenant: str = ""
+    """Who pays it; empty: the installation itself."""
+    of_call: bool = True
+    """Whether it is that of a call, and not of work after one."""
     _own: FurtherLeg | None = None
     """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
@@ -161,9 +165,18 @@ def increased(costs: dict[str, Any] | None, more: Cost) -> dict[str, Any]:
 class Expenses:
     """The bills of all calls, and the sum of the day; `now` is in local time, whose midnight begins a day."""
 
-    def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: SpentToday = NOTHING) -> None:
+    def __init__(
+        self,
+        prices: PriceTable,
+        now: Callable[[], datetime],
+        earlier: SpentToday = NOTHING,
+        of_tenants: Mapping[str, float] | None = None,
+    ) -> None:
+        """`earlier` and `of_tenants` are those of today before the start of this process."""
         self.prices = prices
         self._now = now
+        self._of_tenants = defaultdict[str, float](float, of_tenants or {})
+        """The money of today's bills that are closed, by tenant."""
         self._closed = self._earlier = earlier
         self._day: date = now().date()
         self._open: dict[str, Bill] = {}
@@ -183,7 +196,21 @@ class Expenses:
         bill.ended = bill.ended or now
         cost, self._spent = bill.cost(now), None
         self._closed = SpentToday(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
+        if bill.tenant:
+            self._of_tenants[bill.tenant] += cost.most
         return cost
+
+    def calls_of(self, tenant: str) -> int:
+        """How many calls of `tenant` go on."""
+        return sum(bill.of_call and bill.tenant == tenant for bill in self._open.values())
+
+    def spent_by(self, tenant: str) -> float:
+        """The money of today's calls of `tenant`, running calls included."""
+        now = self._now()
+        self._turn_page(now)
+        return (
+            self._of_tenants[tenant] + self._of((one for one in self._open.values() if one.tenant == tenant), now).money
+        )
 
     def spent(self) -> SpentToday:
         """The minutes and money of today's calls, running calls included; up to a second old."""
@@ -210,6 +237,7 @@ class Expenses:
     def _turn_page(self, now: datetime) -> None:
         if now.date() != self._day:
             self._day, self._closed, self._earlier = now.date(), NOTHING, NOTHING
+            self._of_tenants.clear()
 
     @staticmethod
     def _of(bills: Iterable[Bill], now: datetime) -> SpentToday:
@@ -234,3 +262,22 @@ async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
         for costs in await session.scalars(select(ExpenseRecord.costs).where(ExpenseRecord.at >= midnight)):
             money += float(costs["most"])
     return SpentToday(minutes, money)
+
+
+async def spent_by_tenants(store: Store, now: datetime) -> dict[str, float]:
+    """The money of today's ended calls of each tenant, from their records."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    query = select(CallRecord.tenant, CallRecord.cost, CallRecord.costs)
+    spent = defaultdict[str, float](float)
+    async with store.read() as session:
+        for tenant, cost, costs in await session.execute(
+            query.where(CallRecord.began >= midnight, CallRecord.tenant > "")
+        ):
+            spent[tenant] += float((costs or {}).get("most", cost or 0.0))
+    return spent
+
+
+async def expenses_of_today(store: Store, prices: PriceTable, now: Callable[[], datetime]) -> Expenses:
+    """The expenses from now on, with what the records have of today."""
+    today = now()
+    return Expenses(prices, now, await spent_since_midnight(store, today), await spent_by_tenants(store, today))

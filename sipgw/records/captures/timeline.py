@@ -174,6 +174,7 @@ class Timeline:
             "direction": began.direction,
             "trunk": began.trunk,
             "agent": began.agent,
+            "tenant": began.tenant,
             "caller": began.caller[:TEXT],
             "called": began.called[:TEXT],
             "name": str(began.identity.get("name") or "")[:TEXT],

@@ -127,7 +127,7 @@ class CdrEncoder:
         new = {
             "direction": event.direction, "trunk": text(event.trunk, 64), "agent": text(event.agent, 64),
             "caller": text(event.caller, PARTY), "called": text(event.called, PARTY), "began": at,
-            "identity": kept_json(going.identity),
+            "identity": kept_json(going.identity), "tenant": event.tenant,
         }  # fmt: skip
         going.about = {name: new[name] for name in ABOUT}
         return {"call": text(event.call, ID), "new": new, "about": going.about}

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import POSTGRESQL, StoreOptions
-from sipgw.records.store import search
+from sipgw.records.store import search, tenancy
 from sipgw.records.store.schema import NewerSchemaError, require_newest, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
@@ -41,9 +41,11 @@ class StoreError(OperatorError):
 class Database:
     """A database that can be read and written. Use it as an async context manager."""
 
-    def __init__(self, options: StoreOptions) -> None:
+    def __init__(self, options: StoreOptions, tenant: str = "") -> None:
+        """With a `tenant`: only its records, see `sipgw.records.store.tenancy`."""
         self.options = options
-        self._engine = _engine(options)
+        self._engine = _engine(options, tenant)
+        self._tenants: dict[str, Self] = {}
         self._file: tuple[int, int] | None = None
         self.read = async_sessionmaker(self._engine, expire_on_commit=False)
         """A session to read in: ``async with store.read() as session``."""
@@ -78,7 +80,7 @@ class Database:
         Raises `StoreError` if that cannot be done now.
         """
         if not await self._is_the_same():
-            await self._engine.dispose()
+            await self._dispose()
             await self._open()
 
     async def _is_the_same(self) -> bool:
@@ -139,7 +141,12 @@ class Database:
         return there.st_dev, there.st_ino
 
     async def __aexit__(self, *_: object) -> None:
+        await self._dispose()
+
+    async def _dispose(self) -> None:
         await self._engine.dispose()
+        for tenant in self._tenants.values():
+            await tenant._dispose()  # noqa: SLF001  one of ours
 
     def _refusal(self, error: Exception) -> str:
         cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
@@ -161,14 +168,24 @@ def refused(error: SQLAlchemyError) -> bool:
     return isinstance(error, DataError | IntegrityError) or state[:2] in ("22", "23")
 
 
-def _engine(options: StoreOptions) -> AsyncEngine:
+def _engine(options: StoreOptions, tenant: str) -> AsyncEngine:
     if options.url:
         url = POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
         limits = {"timeout": WAIT, "command_timeout": 30.0, "async_creator_fn": _connected}
-        return create_async_engine(url, pool_pre_ping=True, pool_timeout=WAIT, connect_args=limits)
-    engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})
-    event.listen(engine.sync_engine, "connect", _on_connect)
-    event.listen(engine.sync_engine, "begin", _on_begin)
+        size = 1 if tenant else 5  # there may be many tenants; a server has a hundred connections
+        engine = create_async_engine(
+            url, pool_pre_ping=True, pool_timeout=WAIT, pool_size=size, max_overflow=2 * size, connect_args=limits
+        )
+    else:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})
+        event.listen(engine.sync_engine, "connect", _on_connect)
+        event.listen(engine.sync_engine, "begin", _on_begin)
+    if tenant:
+        event.listen(
+            engine.sync_engine,
+            "connect",
+            lambda connection, _: tenancy.bind(connection, tenant, postgresql=bool(options.url)),
+        )
     return engine
 
 

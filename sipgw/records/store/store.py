@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sipgw.config.records import StoreOptions
 from sipgw.config.storage import StorageOptions
+from sipgw.records.store import tenancy
 from sipgw.records.store.calls import CallFilter, RecordPage, events_of, page_of, whole
 from sipgw.records.store.engine import Database
 from sipgw.records.store.object_store import ObjectStore
@@ -25,8 +26,8 @@ SAMPLE_ORDERS = (
 class Store(Database):
     """The database of one gateway, and the storage of its files. Use it as an async context manager."""
 
-    def __init__(self, options: StoreOptions, storage: StorageOptions | None = None) -> None:
-        super().__init__(options)
+    def __init__(self, options: StoreOptions, storage: StorageOptions | None = None, tenant: str = "") -> None:
+        super().__init__(options, tenant)
         self.objects = ObjectStore(storage) if storage and storage.url else None
         """The object storage for files of calls, if there is one."""
 
@@ -37,6 +38,15 @@ class Store(Database):
                 if not await session.scalar(select(func.count()).select_from(Order)):
                     session.add_all(Order(**columns(order)) for order in SAMPLE_ORDERS)
         return self
+
+    def of(self, tenant: str) -> "Store":
+        """The records of `tenant` alone, to be read; they are open as long as this store."""
+        found = self._tenants.get(tenant)
+        if found is None:
+            tenancy.check(tenant)
+            found = self._tenants[tenant] = Store(self.options, tenant=tenant)
+            found.objects = self.objects
+        return found
 
     async def order(self, number: str) -> dict[str, Any] | None:
         """The order with that number, or None."""

@@ -15,6 +15,8 @@ PARTY = 200
 Party = String(PARTY).with_variant(postgresql.VARCHAR(PARTY, collation="C"), "postgresql")
 """Compared letter by letter, so that a range finds what begins alike; languages order ``+`` and digits differently."""
 CAUSE = 500
+TENANT = 40
+"""Characters of the name of a tenant."""
 PATH = 1000
 """Characters of the path of a file."""
 WAITS = text("given_up IS NULL")
@@ -91,6 +93,8 @@ class CallRecord(Base):
     """Caller and called party, as the other side reported them: see `sipgw.sip.identity.Identity`."""
     gateway: Mapped[str] = mapped_column(String(32), default="", server_default="")
     """The gateway of the record: see `sipgw.records.store.spool`."""
+    tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
+    """Whose call it is; empty: that of the installation itself."""
     # Each list is newest first within what it is filtered by.
     __table_args__ = (
         Index("calls_by_time", "began", "id"),
@@ -102,6 +106,7 @@ class CallRecord(Base):
         Index("calls_by_ending", "ending", "began"),
         Index("calls_by_cost", "cost", "began"),
         Index("calls_by_slowest", "slowest_ms", "began"),
+        Index("calls_by_tenant", "tenant", "began", "id"),
     )
 
 

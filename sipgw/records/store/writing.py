@@ -179,7 +179,7 @@ async def last_seen(session: AsyncSession, call: str) -> datetime:
     return max((at for at in found if at is not None), default=datetime.now(UTC))
 
 
-_DEFAULTS: dict[str, Any] = {"media": {}, "identity": None}
+_DEFAULTS: dict[str, Any] = {"media": {}, "identity": None, "tenant": ""}
 
 
 async def _update(session: AsyncSession, changes: dict[str, dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import PriceOptions
 from sipgw.config.inbound import LimitOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
@@ -34,6 +35,14 @@ def full(config: GatewayConfig) -> GatewayConfig:
 
 def full_trunk(config: GatewayConfig) -> GatewayConfig:
     return replace(config, trunks=tuple(replace(trunk, max_calls=1) for trunk in config.trunks))
+
+
+def tenant(**more: float) -> Change:
+    def change(config: GatewayConfig) -> GatewayConfig:
+        whose = TenantOptions("acme", ("agent",), **more)  # type: ignore[arg-type]
+        return replace(config, tenants=(whose,), prices=(DEAR,))
+
+    return change
 
 
 def quiet(_: int) -> bytes:
@@ -62,8 +71,10 @@ async def talking(phone: Phone) -> None:
         (limited(per_network=1, answer_too_often="busy"), False, 486, "([limits] per_network)"),
         (limited(money_per_day=0.2), False, 503, "([limits] money_per_day)"),
         (limited(blocked=("127.0.0.0/8",)), False, 603, "([limits] blocked)"),
+        (tenant(money_per_day=0.2), False, 503, "the tenant acme have cost 0.30 today ([[tenants]] money_per_day)"),
+        (tenant(max_calls=1), True, 503, "the tenant acme has 1 calls ([[tenants]] max_calls)"),
     ],
-    ids=["trunk", "gateway", "network", "answer", "money", "blocked"],
+    ids=["trunk", "gateway", "network", "answer", "money", "blocked", "money of a tenant", "calls of a tenant"],
 )
 def test_one_more_gets_the_answer_that_fits(
     tmp_path: Path, change: Change, meanwhile: bool, status: int, why: str
@@ -85,18 +96,19 @@ def test_one_more_gets_the_answer_that_fits(
                 told = told if meanwhile else await turned_away(world)
             assert told[0] == status
             assert ("Retry-After" in told[1]) == (status == 503)
-            if meanwhile:  # at the door: it never becomes a call
+            if meanwhile and "tenant" not in why:  # at the door: it never becomes a call
                 assert world.gateway.admission.refusals.last["office"].why == why
                 return
             async with asyncio.timeout(HANG):
                 while not (refused := [one for one in await world.gateway.store.calls() if one["ending"] == "refused"]):
                     await asyncio.sleep(0.02)
             assert why in refused[0]["cause"]
+            assert {one["tenant"] for one in await world.gateway.store.calls()} == {"acme" if "tenant" in why else ""}
 
     with capture_logs() as logs:
         asyncio.run(scenario())
     causes = [line["why"] for line in logs if line["event"] == "call sent elsewhere"]
-    assert causes == ([why] if meanwhile else []), "what only memory keeps stands in the log"
+    assert causes == ([why] if meanwhile and "tenant" not in why else []), "what only memory keeps stands in the log"
 
 
 def test_a_gateway_that_is_late_turns_another_call_away_and_serves_the_first(tmp_path: Path) -> None:

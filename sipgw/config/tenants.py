@@ -1,0 +1,37 @@
+"""Tenants: companies that share a gateway and do not see each other."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+
+NAME = r"[a-z0-9][a-z0-9-]{0,39}"
+"""A regular expression of the names of tenants."""
+
+
+@dataclass(frozen=True)
+class TenantOptions:
+    """A company that shares this gateway with others and sees only what is its own: see docs/tenants.md."""
+
+    name: str
+    """Small letters, digits and hyphens; users and keys name it, and so do the records of its calls."""
+    agents: tuple[str, ...]
+    """The agents whose calls are its calls. An agent belongs to one tenant, or to none."""
+    numbers: tuple[str, ...] = ()
+    """The caller IDs of its calls out, the first one by default; each must be one of its trunk. Empty: its keys make no
+    calls."""
+    max_calls: Annotated[int, Ge(0)] = 0
+    """Calls at the same time at one gateway, in both directions; 0: no limit."""
+    money_per_day: Annotated[float, Ge(0)] = 0
+    """What its calls of a day may cost, in the currency of the prices; then no call is taken or made. 0: no limit."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise ValueError(f"name {self.name!r} must be 1 to 40 small letters, digits and hyphens")
+
+
+def tenant_of(agent: str, tenants: Sequence[TenantOptions]) -> str:
+    """The tenant whose agent this is; empty for one of the installation itself."""
+    return next((one.name for one in tenants if agent in one.agents), "")

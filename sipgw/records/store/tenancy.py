@@ -1,0 +1,56 @@
+"""What a tenant can read: views with the names of the tables, which hide them on the connections of a tenant.
+
+The database binds every query to them, however it is written: by ORM, Core or as text. A table that `_condition` does
+not name is empty for tenants, so a new one is closed until somebody opens it. These connections only read.
+"""
+
+import re
+from typing import Any
+
+from sipgw.config.tenants import NAME
+from sipgw.records.store.search import OWN
+
+OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports", "spoken_calls")
+"""Tables whose rows belong to a call, by their column ``call``."""
+INDEX = re.compile(rf"{OWN}(_(?!calls)\w+)?")
+"""SQLite's index of words and its parts, which have numbers only; ``MATCH`` finds nothing through a view."""
+TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'"
+POSTGRESQL_TABLES = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+POSTGRESQL_SCHEMA = "SELECT current_schema()"
+
+
+def check(tenant: str) -> None:
+    """Raises `ValueError` if that is no name of a tenant: it stands in the text of the views."""
+    if not re.fullmatch(NAME, tenant):
+        raise ValueError(f"{tenant[:40]!r} is no name of a tenant")
+
+
+def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
+    """Bind a new connection of the driver to `tenant`, which `check` has passed."""
+    cursor = connection.cursor()
+    place = '"main"'
+    if postgresql:
+        cursor.execute(POSTGRESQL_SCHEMA)
+        place = '"{}"'.format(cursor.fetchall()[0][0].replace('"', '""'))
+    cursor.execute(POSTGRESQL_TABLES if postgresql else TABLES)
+    for (table,) in cursor.fetchall():
+        if not INDEX.fullmatch(table):
+            cursor.execute(_view(table, tenant, place))
+    cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" if postgresql else "PRAGMA query_only = ON")
+    cursor.close()
+    if postgresql:
+        connection.commit()
+
+
+def _view(table: str, tenant: str, place: str) -> str:
+    rows = f'SELECT * FROM {place}."{table}" WHERE {_condition(table, tenant, place)}'  # noqa: S608  as below
+    return f'CREATE TEMP VIEW "{table}" AS {rows}'
+
+
+def _condition(table: str, tenant: str, place: str) -> str:
+    if table == "calls":
+        return f"tenant = '{tenant}'"
+    if table in OF_CALLS:
+        own = f"owner.id = {place}.\"{table}\".call AND owner.tenant = '{tenant}'"
+        return f"EXISTS (SELECT 1 FROM {place}.calls AS owner WHERE {own})"  # noqa: S608  nothing from outside
+    return "1 = 0"

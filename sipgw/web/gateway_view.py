@@ -1,0 +1,53 @@
+"""The parts of the gateway that pages use."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from sipgw.calls import browser_phone
+from sipgw.calls.originator import OutboundGate
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
+from sipgw.cluster.calls import GatewayCalls
+from sipgw.events import Event, Watchers
+from sipgw.policy.inbound.admission import Admission
+from sipgw.records.evidence import Evidence
+from sipgw.records.store.store import Store
+from sipgw.trunks.watch import TrunkStatus
+
+
+class GatewayView(browser_phone.PhoneGateway, Protocol):
+    """`sipgw.gateway.gateway.Gateway` implements it, and so do tests."""
+
+    watchers: Watchers[Event]
+    admission: Admission
+
+    evidence: Evidence
+
+    @property
+    def calls(self) -> Mapping[str, CallSession]:
+        """The calls that are going on, by their identity."""
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+
+    @property
+    def gate(self) -> OutboundGate:
+        """Judges every call out."""
+
+    @property
+    def sip_port(self) -> int:
+        """The port at which phones reach us."""
+
+    def status(self) -> list[TrunkStatus]:
+        """How each trunk is."""
+
+    async def everywhere(self) -> list[GatewayCalls]:
+        """The calls of all gateways of the cluster, this one included. Raises `cluster.shared.Unreachable`."""
+
+    def stop(self, call: str, cause: str) -> None:
+        """End a call, also while it rings."""
+
+    def originate(self, request: OriginateRequest) -> CallHandle:
+        """Make a call. Raises `VariableError`, `NotDialled`."""
