@@ -119,10 +119,10 @@ class Conversation(BaseConversation):
         if self._ivr is not None:
             self._ivr.listen(sound.ulaw)
         if may_end and self._listening.silent_since > before:
-            self._judge.ask()
+            self._judge.ask(self._listening.silent_since)
 
-    def _voted(self, complete: float) -> None:
-        self._floor.turns.vote(complete)
+    def _voted(self, complete: float, silent_since: float) -> None:
+        self._floor.turns.vote(complete, silent_since)
         self._floor.changed.set()
 
     def _follow_stt(self) -> None:

@@ -88,9 +88,10 @@ class TurnJudge:
     """Asks the model about the latest sound of one caller, in a thread."""
 
     def __init__(
-        self, model: str, spawn: Callable[[Coroutine[Any, Any, None]], Any], told: Callable[[float], None]
+        self, model: str, spawn: Callable[[Coroutine[Any, Any, None]], Any], told: Callable[[float, float], None]
     ) -> None:
-        """`told` is told the probability that the turn is complete. Without a `model` nobody is asked."""
+        """`told` is told the probability that the turn is complete, and since when the caller had been silent. Without
+        a `model` nobody is asked."""
         self._model = model
         self._spawn = spawn
         self._told = told
@@ -102,12 +103,12 @@ class TurnJudge:
             self._sound += ulaw
             del self._sound[:-KEPT]
 
-    def ask(self) -> None:
-        """Ask about what was heard until now."""
+    def ask(self, silent_since: float) -> None:
+        """Ask about what was heard until now, where the caller has been silent since then."""
         if self._model:
-            self._spawn(self._judge(bytes(self._sound)))
+            self._spawn(self._judge(bytes(self._sound), silent_since))
 
-    async def _judge(self, sound: bytes) -> None:
+    async def _judge(self, sound: bytes, silent_since: float) -> None:
         try:
             async with asyncio.timeout(LIMIT):
                 probability = await JUDGES.run(lambda: loaded(self._model).complete(sound))
@@ -117,4 +118,4 @@ class TurnJudge:
             log.exception("the model of turns cannot be used", model=self._model)
             self._model = ""
         else:
-            self._told(probability)
+            self._told(probability, silent_since)

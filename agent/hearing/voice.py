@@ -28,6 +28,8 @@ class VoiceJudge(Protocol):
 
     late: int
     """Slots of a voice that pass before it is told."""
+    graded: bool
+    """Whether its probability tells how certain it is; a pitch is only there or not."""
 
     def begin(self, before: bytes) -> None:
         """A sound begins; `before` came in front of it, 16-bit linear."""
@@ -65,7 +67,7 @@ class ModelJudge:
     """Silero VAD; from its first failure on the pitch in its place."""
 
     def __init__(self, model: "Silero") -> None:
-        self.late = 3
+        self.late, self.graded = 3, True
         self._model = model
         self._instead: Pitch | None = None
         self._state = model.fresh()
@@ -89,7 +91,7 @@ class ModelJudge:
             return self._ask(slot)
         except Exception:  # of a library: the call goes on
             log.exception(BY_PITCH)
-            self._instead, self.late = Pitch(), Pitch.late
+            self._instead, self.late, self.graded = Pitch(), Pitch.late, Pitch.graded
             self._instead.begin(slot)
             return 0.0
 
@@ -106,6 +108,7 @@ class Pitch:
     """The vocal cords beat again and again: 1 for a slot in which they do and those that follow it, else 0."""
 
     late = 0
+    graded = False
 
     def __init__(self) -> None:
         self._before = b""

@@ -127,9 +127,10 @@ class TurnMachine(Transitions):
         evidence = Evidence("interrupted", because="a key")
         return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
 
-    def vote(self, probability: float) -> None:
-        """A model of sound takes the turn for complete with this probability; void if the caller has gone on."""
-        if self._voice.since is None and self.state in LISTENS:
+    def vote(self, probability: float, silent_since: float) -> None:
+        """A model of sound takes the turn, after which the caller is silent since then, for complete with this
+        probability; void if the caller has gone on."""
+        if self._voice.since is None and self._voice.began <= silent_since and self.state in LISTENS:
             self.endpointing.vote = probability
 
     def interrupted(self, now: float) -> Decisions:

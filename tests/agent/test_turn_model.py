@@ -93,7 +93,7 @@ def test_a_model_is_a_file_or_a_file_of_a_package(path: Path) -> None:
 
 def test_a_file_that_is_no_model_is_asked_once(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no model")
-    told: list[float] = []
+    told: list[tuple[float, float]] = []
 
     async def asks() -> list[bool]:
         spawned: list[bool] = []
@@ -103,13 +103,13 @@ def test_a_file_that_is_no_model_is_asked_once(tmp_path: Path) -> None:
                 spawned.append(True)
                 group.create_task(work)  # type: ignore[arg-type]
 
-            judge = TurnJudge(str(tmp_path / "no.onnx"), spawn, told.append)
+            judge = TurnJudge(str(tmp_path / "no.onnx"), spawn, lambda *vote: told.append(vote))
             judge.hear(sound(9))
             assert len(judge._sound) == KEPT
-            judge.ask()
+            judge.ask(9.0)
             while judge._model:
                 await asyncio.sleep(0.01)
-            judge.ask()
+            judge.ask(9.0)
         return spawned
 
     assert asyncio.run(asks()) == [True]

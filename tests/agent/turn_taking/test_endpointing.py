@@ -284,3 +284,16 @@ def test_the_first_turn_of_a_recogniser_that_has_a_limit_of_its_own_is_waited_fo
     ends(subject, 2.0)
     assert wait(subject, 7.5) == []
     assert [text for *_, text, _ in wait(subject, 8.5)] == ["I would like to"]
+
+
+def test_a_vote_counts_for_the_silence_that_it_is_about() -> None:
+    subject = machine(ends_turns=False)
+    begins(subject, 1.0)
+    ends(subject, 2.0)
+    interim(subject, "I would like", 2.2)
+    begins(subject, 2.3)
+    ends(subject, 2.6)
+    subject.vote(0.95, 2.0)
+    assert subject.endpointing.vote is None, "the caller has gone on since"
+    subject.vote(0.95, 2.6)
+    assert subject.endpointing.vote == 0.95

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.turns.bars import ALL, FAKES, PARTS, SINGLE, Step, gates, judged, measured, over_rtp
+from tests.bench.turns.agent_side import judges_turns
+from tests.bench.turns.bars import ALL, AREA, FAKES, PARTS, SINGLE, Step, gates, judged, measured, over_rtp
 from tests.bench.turns.cpu import call_second
-from tests.bench.turns.recognisers import KINDS
+from tests.bench.turns.recognisers import KINDS, Voted
 from tests.bench.turns.sets import Figures
 
 
@@ -41,6 +42,12 @@ def main() -> int:
     if told.rtp and told.keep:
         parser.error("--keep: only figures on virtual time are kept, not those of --rtp")
     kinds = told.recogniser or (list(KINDS) if told.whole else list(FAKES))
+    without = "only on virtual time" if told.rtp else "" if judges_turns(Voted.turn_model) else "not installed"
+    if without and Voted.name in kinds:
+        if told.recogniser:
+            parser.error(f"--recogniser {Voted.name}: {without} ({Voted.turn_model})")
+        print(f"{AREA}\t{without}, left out: {Voted.turn_model}", flush=True)
+        kinds.remove(Voted.name)
     parts = [told.part] if told.part else list(PARTS) if told.whole else ["dev"]
     scale, sets = told.scale, told.set or list(SINGLE if told.calls else ALL)
     if told.rtp:

@@ -1,10 +1,14 @@
 """All that this bench knows of the agent: how a conversation is made, what its line hands it, what it remembers."""
 
+import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+from agent import turn_model
 from agent.active_agent import CascadeRole
 from agent.conversation import Conversation
 from agent.line import Audio, Finished, Gone, Heard, Line, LineEvent, Started
@@ -23,7 +27,30 @@ def conversation(line: Line, recogniser: Any, model: "Model", voice: Any, greeti
     role = CascadeRole(
         persona=Persona(prompt="You are a test.", greeting=greeting), llm=model, tts=lambda language: voice, paces=True
     )
-    return Conversation(line, recogniser, role, options=TurnOptions())
+    options = TurnOptions(model=getattr(recogniser, "turn_model", ""))
+    if options.model:
+        judge_on_virtual_time()
+    return Conversation(line, recogniser, role, options=options)
+
+
+def judge_on_virtual_time() -> None:
+    """The model of turns has a core of its own, too: its CPU time is charged to the virtual clock."""
+
+    async def run(work: Callable[[], float]) -> float:
+        began = time.process_time()
+        found = work()
+        await asyncio.sleep(time.process_time() - began)
+        return found
+
+    turn_model.JUDGES = SimpleNamespace(run=run)  # type: ignore[assignment]
+
+
+def judges_turns(model: str) -> bool:
+    """Whether that model of turns is installed."""
+    try:
+        return turn_model.located(model).is_file()
+    except FileNotFoundError:
+        return False
 
 
 def remembered(held: Conversation) -> list[str]:

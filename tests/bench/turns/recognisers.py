@@ -201,6 +201,14 @@ class Plain(Service):
             self.finish()
 
 
+class Voted(Plain):
+    """Only transcribes, too, and a model of sound has a vote in when the turn ends (`[turns] model`)."""
+
+    name = "smart-turn"
+    turn_model = "pipecat:audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"
+    """Of PyPI's `pipecat-ai` (BSD-2): ``pip install --no-deps pipecat-ai`` is enough."""
+
+
 class Embedded(Recogniser):
     """Silero and Whisper as in the speech process, one decode at a time."""
 
@@ -257,4 +265,4 @@ def _models() -> tuple[Any, Any, Any]:
     return type(listener)(listener._silero, type(listener.turns._pauses)()), whisper, act
 
 
-KINDS: dict[str, Callable[[Wire], Recogniser]] = {one.name: one for one in (Flux, Universal, Plain, Embedded)}
+KINDS: dict[str, Callable[[Wire], Recogniser]] = {one.name: one for one in (Flux, Universal, Plain, Voted, Embedded)}

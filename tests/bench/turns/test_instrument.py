@@ -14,7 +14,7 @@ from tests.bench.turns.bars import ALL, BARS, Bar, judged
 from tests.bench.turns.call import GREETING, Caller, Spoken, clip_for, ulaw_of
 from tests.bench.turns.corpus import FRAME, RATE, missing, part_of, prompts, sentences
 from tests.bench.turns.line import BenchLine, Said, Wire
-from tests.bench.turns.recognisers import Flux, Recogniser, Service, Universal
+from tests.bench.turns.recognisers import KINDS, Flux, Recogniser, Service, Universal, Voted
 from tests.bench.turns.rtp import SILENCE, HeardPlayout, OverRtp, Utterance
 from tests.bench.turns.sets import SHORT, Bench, Figures, dialogue
 from tests.virtual import run
@@ -280,6 +280,22 @@ def test_figures_of_calls_over_rtp_are_not_kept(
     with pytest.raises(SystemExit):
         program.main()
     assert "--keep" in capsys.readouterr().err
+
+
+def test_a_model_of_turns_that_is_not_installed_is_left_out_and_an_error_if_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(Voted, "turn_model", "no_such_package:model.onnx")
+    monkeypatch.setattr(program, "gates", lambda kinds, *_: ran.append(list(kinds)) or ())
+    monkeypatch.setattr("sys.argv", ["turns", "--whole"])
+    assert program.main() == 0
+    assert ran == [[name for name in KINDS if name != Voted.name]]
+    assert "not installed, left out: no_such_package:model.onnx" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["turns", "--recogniser", Voted.name])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "not installed" in capsys.readouterr().err
 
 
 @needs_recordings
