@@ -1,8 +1,9 @@
 """A client websocket without tasks: bytes in call the listener, sends are written at once.
 
 The protocol is that of the `websockets` library (its sans-IO half, https://websockets.readthedocs.io); this file only
-ties it to an asyncio transport. Its coroutine interface would cost a task and two wake-ups per message for each of the
-two sockets of a call; and an `SpeechToText.send_audio` that never blocks needs a send that never blocks.
+ties it to an asyncio transport, and `agent.providers.websocket_frame` makes the frames of the messages. Its coroutine
+interface would cost a task and two wake-ups per message for each of the two sockets of a call; and an
+`SpeechToText.send_audio` that never blocks needs a send that never blocks.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from agent.providers.connections import tls
 from agent.providers.faults import seconds_of
+from agent.providers.websocket_frame import message_frame
 
 MAX_MESSAGE = 1 << 20
 """Bytes of the longest message taken; a longer one closes the socket with 1009."""
@@ -116,13 +118,10 @@ class Socket(asyncio.Protocol):
 
     def send(self, message: str | bytes) -> None:
         """Send one message, text or binary; nothing happens on a socket that is no longer open."""
-        if not self.is_open:
+        if not self.is_open or self._transport is None or self._transport.is_closing():
             return
-        if isinstance(message, str):
-            self._websocket.send_text(message.encode())
-        else:
-            self._websocket.send_binary(message)
-        self._flush()
+        kind, data = (Opcode.TEXT, message.encode()) if isinstance(message, str) else (Opcode.BINARY, message)
+        self._transport.write(message_frame(kind, data))
 
     async def close(self, time_limit: float) -> None:
         """Close politely: wait up to `time_limit` seconds for the peer, then cut the connection."""
