@@ -8,7 +8,7 @@ from agent.hearing import background, echo_path
 from agent.hearing.background import Background
 from agent.hearing.caller import CallerSound
 from agent.hearing.echo_path import EchoPath
-from agent.hearing.levels import SLOT, to_linear
+from agent.hearing.levels import SILENT, SLOT, to_linear
 from agent.hearing.voice import BEFORE
 
 LEVELS = st.integers(-127, 0)
@@ -47,9 +47,9 @@ def test_the_judge_gets_the_quarter_second_of_whole_slots_before_a_sound(
 
 @given(st.lists(st.lists(LEVELS, min_size=1, max_size=8), max_size=30))
 def test_the_agent_is_silent_for_the_slots_since_the_last_loud_one(pieces: list[list[int]]) -> None:
-    path, sent = EchoPath(), [echo_path.SILENT] * echo_path.LAGS
+    path, sent = EchoPath(), [SILENT] * echo_path.LAGS
     for piece in pieces:
-        path.take(piece, [echo_path.SILENT] * len(piece))
+        path.take(piece, [SILENT] * len(piece))
         sent += piece
         loud = [number for number, level in enumerate(sent, 1) if level > echo_path.HEARD]
         silent = len(sent) - (loud[-1] if loud else 0)

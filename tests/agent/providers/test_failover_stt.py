@@ -12,7 +12,7 @@ from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.deepgram import DeepgramStt
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.failover import FailoverOptions
-from agent.providers.failover_stt import FailoverStt, Kept
+from agent.providers.failover_stt import FailoverStt
 from agent.stt import Onset, Transcript
 from agent.turn_taking.expect import OPEN, Expected
 from tests.agent.providers.listening import Reader, listen, placed, sound
@@ -124,22 +124,6 @@ def test_stt_that_refuse_are_passed_over_and_the_next_call_begins_with_the_other
 
     assert hearing(first, second, scenario=scenario, health=health) == ("two", [1, 0])
     assert first.closed == 1
-
-
-def test_the_silence_after_which_stt_end_turns_is_asked_for_only_when_a_turn_seems_stuck():
-    kept, asked = Kept(OPTIONS), []
-
-    def longest() -> float:
-        asked.append(1)
-        return 10.0
-
-    kept.note(partial("I want", 0.4))
-    assert [kept.hear(b"\xff" * 800, longest) for _ in range(69)] == [""] * 69
-    assert not asked, "a piece of sound comes up to fifty times a second"
-    found = [kept.hear(b"\xff" * 800, longest) for _ in range(51)]
-    assert set(found[:-1]) == {""}
-    assert found[-1] == "did not end a turn for 12 s"
-    assert asked
 
 
 @pytest.mark.parametrize(("longest", "stuck"), [(inf, 7.0), (1.28, 7.0), (10.0, 12.0)])
