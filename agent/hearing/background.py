@@ -4,6 +4,8 @@ The level of a voice is uncertain at first: within 2.4 dB after 0.16 s of it, wi
 deviation). So what is in doubt is listened to for longer.
 """
 
+import math
+
 BELOW_USUAL, IN_SILENCE = 4.0, 6.0
 """Decibels below the caller's usual level at which a voice is at once theirs: while the agent speaks, and otherwise."""
 ABOVE_STEADY = 7.0
@@ -36,14 +38,14 @@ class Background:
     def least(self, seconds: float, *, agent_speaks: bool) -> float | None:
         """The level in dBm0 that the caller's voice has at least, after so many seconds of it; None if nothing is
         known yet."""
-        bounds = []
-        if self._usual is not None:
-            bounds.append(self._usual - (BELOW_USUAL if agent_speaks else IN_SILENCE))
-        if self._steady is not None:
-            bounds.append(self._steady + ABOVE_STEADY)
-        if not bounds:
+        if self._usual is None and self._steady is None:
             return None
-        return max(bounds) - DOUBT * min(1.0, max(0.0, (seconds - AT_ONCE) / (IN_DOUBT - AT_ONCE)))
+        usual, steady = -math.inf, -math.inf
+        if self._usual is not None:
+            usual = self._usual - (BELOW_USUAL if agent_speaks else IN_SILENCE)
+        if self._steady is not None:
+            steady = self._steady + ABOVE_STEADY
+        return max(usual, steady) - DOUBT * min(1.0, max(0.0, (seconds - AT_ONCE) / (IN_DOUBT - AT_ONCE)))
 
     @property
     def known(self) -> bool:

@@ -1,6 +1,7 @@
 """The caller's sound: a gate of energy, a voice model on demand, the echo of the line, the background. Sans-IO."""
 
 import math
+from collections import deque
 from dataclasses import replace
 
 from agent.hearing.changes import CERTAIN, Change, Evidence, Kind
@@ -59,7 +60,8 @@ class CallerSound:
         self._sound = self._voices.last
         self._needed = SHORTEST
         self._rest = b""
-        self._before = b""
+        self._before = deque[bytes](maxlen=BEFORE // (SLOT * WIDTH) + 1)
+        """The latest sound, linear: whole slots, and at least `BEFORE` bytes once there were so many."""
         self._piece = IDLE
         self._at = -math.inf
 
@@ -100,13 +102,13 @@ class CallerSound:
             end += SECONDS
             if change := self._take(slot, level_sent, end):
                 changes.append(change)
-            self._before = (self._before + slot)[-BEFORE:]
+            self._before.append(slot)
         return changes
 
     def _pass(self, linear: bytes, sent: list[int], at: float) -> list[Change]:
         """Slots in which the caller is silent: they tell at most that the agent's sound comes back."""
         self._noise.follow(level(linear), len(sent))
-        self._before = (self._before + linear)[-BEFORE:]
+        self._before.append(linear)
         if self._echo.over and max(sent) <= HEARD:
             return []
         path = self._echo.path
@@ -265,7 +267,7 @@ class CallerSound:
         self.state, kind = TABLE[self.state, event]
         if self.state in (State.SOUND, State.AGAIN):
             self._sound = Sound(at - SECONDS, at, recent=self._sound.recent)
-            self._judge.begin(self._before)
+            self._judge.begin(b"".join(self._before)[-BEFORE:])
         sound = self._sound
         sound.looked = at
         if kind is None:

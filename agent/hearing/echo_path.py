@@ -85,16 +85,20 @@ class EchoPath:
 
     def take(self, sent: Sequence[float], came: Sequence[float]) -> float:
         """Take the levels of some slots in dBm0; returns the level of the echo that is to be expected in the last."""
-        spoken = [number for number, level in enumerate(sent, 1) if level > HEARD]
-        self._silent = len(sent) - spoken[-1] if spoken else self._silent + len(sent)
+        spoken = 0
+        for level in sent:
+            if level > HEARD:
+                spoken, self._silent = spoken + 1, 0
+            else:
+                self._silent += 1
         if self._silent > LAGS:
             self._predicted = SILENT
             return SILENT
         self._sent.extend(map(round, sent))
         self._came.extend(map(round, came))
         if not self._muted:
-            self._spoken += len(spoken)
-            self._due += len(spoken)
+            self._spoken += spoken
+            self._due += spoken
         if self._due >= EVERY and self._spoken >= LEAST_KEPT:
             self._due = 0
             self._learn()

@@ -61,8 +61,11 @@ class Kept:
         """Samples so far."""
         return self._start + len(self._sound)
 
-    def hear(self, ulaw: bytes, longest_silence: float = inf) -> str:
-        """Take sound; returns what is wrong with the STT, "" if nothing. It ends any turn after `longest_silence`."""
+    def hear(self, ulaw: bytes, longest_silence: Callable[[], float] = lambda: inf) -> str:
+        """Take sound; returns what is wrong with the STT, "" if nothing. It ends any turn after `longest_silence`.
+
+        That is asked only when the turn seems to last for too long: to answer may be work.
+        """
         self._sound += ulaw
         loudness = level(ulaw)
         if loudness > max(LOUD_ENOUGH, MARGIN * self._noise):
@@ -85,10 +88,11 @@ class Kept:
             return f"reported nothing of {self._options.deaf_after:g} s of speech"
         if not self._turn and self._spoken >= SPEECH and self._quiet >= self._options.unheard_after * SAMPLE_RATE:
             return f"reported nothing of what was said until {self._options.unheard_after:g} s ago"
-        own = longest_silence + ENDING if longest_silence < inf else 0.0
-        stuck = max(own, self._options.stuck_after)
-        if self._turn and self._quiet >= stuck * SAMPLE_RATE:
-            return f"did not end a turn for {stuck:g} s"
+        if self._turn and self._quiet >= self._options.stuck_after * SAMPLE_RATE:
+            longest = longest_silence()
+            stuck = max(longest + ENDING if longest < inf else 0.0, self._options.stuck_after)
+            if self._quiet >= stuck * SAMPLE_RATE:
+                return f"did not end a turn for {stuck:g} s"
         return ""
 
     def note(self, event: SttEvent) -> None:
@@ -141,6 +145,9 @@ class FailoverStt:
         """See `agent.stt.SpeechToText.longest_silence`: that of the STT in use."""
         return inf if self._stt is None else self._stt.longest_silence
 
+    def _longest_silence(self) -> float:
+        return self.longest_silence
+
     async def open(self) -> None:
         """Get the first STT that can be had ready. Raises `ProviderError` when there are none."""
         self._order = self._health.order(self._now())
@@ -148,7 +155,7 @@ class FailoverStt:
 
     def send_audio(self, ulaw: bytes) -> None:
         """Take mu-law sound of any length."""
-        problem = self._kept.hear(ulaw, self.longest_silence)
+        problem = self._kept.hear(ulaw, self._longest_silence)
         if self._stt is not None:
             self._stt.send_audio(ulaw)
             if problem and self._patience is not None and not self._deaf:

@@ -1,13 +1,12 @@
 """The gateway's channels of one media process. A fault in one ends only that one."""
 
-from collections.abc import Callable
-
 import structlog
 
 from media.process.channel import Channel
 from media.process.wire import Kind, Message
 
 log = structlog.get_logger()
+FAULT = "a call failed at an event of its media"
 
 
 class Channels:
@@ -35,13 +34,17 @@ class Channels:
         if message.kind == Kind.FAILED:
             self._failed_there(channel, message)
         elif channel is not None:
-            self._guarded(channel, lambda: channel.on_message(message))
+            try:
+                channel.on_message(message)
+            except Exception as error:  # the call boundary
+                log.exception(FAULT, channel=channel.number)
+                self._crashed(channel, error)
 
     def die(self, cause: str) -> None:
         """The media process has ended, and so all its calls."""
         channels, self._all = self._all, {}
         for channel in channels.values():
-            self._guarded(channel, lambda channel=channel: channel.died(cause))  # type: ignore[misc]
+            self._die(channel, cause)
 
     def _failed_there(self, channel: Channel | None, message: Message) -> None:
         """A fault in our code in the media process ended the call."""
@@ -50,17 +53,21 @@ class Channels:
         log.error("media of a call failed", channel=message.channel, cause=cause, trace=trace)
         if channel is not None:
             self.forget(channel.number)
-            self._guarded(channel, lambda: channel.died(cause))
+            self._die(channel, cause)
 
-    def _guarded(self, channel: Channel, tell: Callable[[], None]) -> None:
+    def _die(self, channel: Channel, cause: str) -> None:
         try:
-            tell()
+            channel.died(cause)
         except Exception as error:  # the call boundary
-            self.failed += 1
-            log.exception("a call failed at an event of its media", channel=channel.number)
-            cause = f"a fault in the gateway: {type(error).__name__}: {error}"[:200]
-            channel.close()
-            try:
-                channel.died(cause)
-            except Exception:  # the same boundary
-                log.exception("a call cannot be told that its media ended", channel=channel.number)
+            log.exception(FAULT, channel=channel.number)
+            self._crashed(channel, error)
+
+    def _crashed(self, channel: Channel, error: Exception) -> None:
+        """The code that takes its events has raised an error."""
+        self.failed += 1
+        cause = f"a fault in the gateway: {type(error).__name__}: {error}"[:200]
+        channel.close()
+        try:
+            channel.died(cause)
+        except Exception:  # the same boundary
+            log.exception("a call cannot be told that its media ended", channel=channel.number)

@@ -119,19 +119,21 @@ class Reader:
     """Cuts a byte stream into messages."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """Yield the messages that `data` completes. Raises ValueError if a message is longer than `MAX_BODY`."""
-        self._buffer += data
-        at, end = 0, len(self._buffer)
-        while end - at >= _HEADER.size:
-            kind, channel, length = _HEADER.unpack_from(self._buffer, at)
-            if length > MAX_BODY:
-                raise ValueError(f"a message of {length} bytes on the media pipe")
-            if end - at - _HEADER.size < length:
-                break
-            start = at + _HEADER.size
-            yield Message(kind, channel, bytes(self._buffer[start : start + length]))
-            at = start + length
-        del self._buffer[:at]
+        data = self._rest + data if self._rest else data
+        at, end = 0, len(data)
+        try:
+            while end - at >= _HEADER.size:
+                kind, channel, length = _HEADER.unpack_from(data, at)
+                if length > MAX_BODY:
+                    raise ValueError(f"a message of {length} bytes on the media pipe")
+                start = at + _HEADER.size
+                if end - start < length:
+                    break
+                at = start + length
+                yield Message(kind, channel, data[start:at])
+        finally:
+            self._rest = data[at:]

@@ -76,6 +76,11 @@ class CallContext:
     def on_media(self, event: media.MediaEvent) -> None:
         """Handle an event of the media process for the channel of this call."""
         match event:
+            case media.Frames():  # nearly all that comes
+                if self.amd is not None:
+                    self.amd.hear(event.ulaw)
+                if self.scribe is not None and not self.line.is_private:
+                    self.scribe.hear(event.ulaw)
             case media.Recorded():
                 self.call_recording.on_recorded(event)
                 return
@@ -84,11 +89,6 @@ class CallContext:
                 return
             case media.Dead(cause):
                 self.call_recording.on_dead(cause)
-            case media.Frames(ulaw):
-                if self.amd is not None:
-                    self.amd.hear(ulaw)
-                if self.scribe is not None and not self.line.is_private:
-                    self.scribe.hear(ulaw)
         self.line.on_media(event)
 
     def report(self, report: Report) -> None:

@@ -13,6 +13,7 @@ from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
 from media.session.routing import AGENT_SPEAKS, Route
 from sipgw.calls.dtmf_deduplicator import DtmfDeduplicator, Way
+from sipgw.calls.line_events import LineEvents
 from sipgw.calls.listeners import Listeners
 from sipgw.records.bundles.recorder import RECORDER
 from sipgw.sip.negotiated import Negotiated
@@ -84,7 +85,7 @@ class PhoneLine:
         """The highest utterance number in use: a sentence may have been given up before it had any sound."""
         self.line_recorder: LineRecorder | None = None
         """Gets each key before the conversation does, and the times at which nothing may be kept."""
-        self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
+        self._events = LineEvents()
         self._channel: media.Channel | None = None
         self._agreed: Negotiated | None = None
         self._keys = DtmfDeduplicator()
@@ -148,10 +149,12 @@ class PhoneLine:
 
     def on_media(self, event: media.MediaEvent) -> None:
         """Take what the media process reports."""
+        if isinstance(event, media.Frames | media.DtmfDigit) and self._events.qsize() >= EVENTS_KEPT:
+            self.dropped += 1
+            return
         match event:
-            case media.Frames() | media.DtmfDigit() if self._events.qsize() >= EVENTS_KEPT:
-                self.dropped += 1
-            case media.Frames(ulaw, at, played):
+            case media.Frames():
+                ulaw, at, played = event  # by name it takes three look-ups, and this is nearly all that comes
                 heard = SILENCE * len(ulaw) if self._mute_reasons.any else ulaw  # the agent must not hear it
                 self._events.put_nowait(agent_line.Audio(heard, at, played))
             case media.DtmfDigit(key, at):

@@ -14,6 +14,7 @@ AREAS = {
     "calls": ("admission", "records", "screening", "menus", "knowledge", "forms"),
     "dashboard": ("dashboard", "call_page", "watched", "million"),
     "cluster": ("deploy", "takeover", "two_gateways"),
+    "start": ("start",),
     "tools": (),
     "turns": ("turns",),
     "production": (),

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -90,8 +90,8 @@ class Database:
         if self._file != self._identity():
             return False
         try:
-            async with self.read() as session:
-                await session.execute(text("SELECT version_num FROM alembic_version"))
+            async with self._engine.connect() as connection:  # before each batch: a session costs twice as much
+                await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
         except SQLAlchemyError:
             return False
         return True

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table, bindparam, false, insert, select, update
@@ -26,6 +27,8 @@ from sipgw.records.store.tables import (
 MOMENTS = ("at", "began", "answered", "ended", "again", "created", "next_try")
 ROWS = 10_000
 """Number of remembered calls whose identity an earlier call had."""
+STATEMENTS = 64
+"""Statements that are remembered, one for each set of columns: to make one costs as much as to carry it out."""
 
 
 class Rows:
@@ -162,9 +165,14 @@ class Writer:
         for row in rows:
             alike[frozenset(row)].append(row)
         for names, some in alike.items():
-            statement = dialect.insert(_table(table))
-            changed = {name: statement.excluded[name] for name in names if name not in key}
-            await session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), some)
+            await session.execute(_upsert(dialect, table, key, names), some)
+
+
+@lru_cache(STATEMENTS)
+def _upsert(dialect: Any, table: type[Base], key: tuple[str, ...], names: frozenset[str]) -> Any:
+    statement = dialect.insert(_table(table))
+    changed = {name: statement.excluded[name] for name in names if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 def _dialect(session: AsyncSession) -> Any:
@@ -183,14 +191,20 @@ _DEFAULTS: dict[str, Any] = {"media": {}, "identity": None, "tenant": ""}
 
 
 async def _update(session: AsyncSession, changes: dict[str, dict[str, Any]]) -> None:
-    into = _table(CallRecord)
     alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
     for call, change in changes.items():
         alike[frozenset(change)].append({"row": call, **{f"new_{name}": value for name, value in change.items()}})
     connection = await session.connection()
     for names, some in alike.items():
-        values = {name: bindparam(f"new_{name}", type_=into.c[name].type) for name in names}
-        await connection.execute(update(into).where(into.c.id == bindparam("row")).values(values), some)
+        await connection.execute(_change(names), some)
+
+
+@lru_cache(STATEMENTS)
+def _change(names: frozenset[str]) -> Any:
+    """Set these columns of rows of calls."""
+    into = _table(CallRecord)
+    values = {name: bindparam(f"new_{name}", type_=into.c[name].type) for name in names}
+    return update(into).where(into.c.id == bindparam("row")).values(values)
 
 
 def _table(of: type[Base]) -> Table:

@@ -1,0 +1,78 @@
+"""What is computed in few steps equals its definition, bit for bit, whatever comes."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.hearing import background, echo_path
+from agent.hearing.background import Background
+from agent.hearing.caller import CallerSound
+from agent.hearing.echo_path import EchoPath
+from agent.hearing.levels import SILENT, SLOT, to_linear
+from agent.hearing.voice import BEFORE
+
+LEVELS = st.integers(-127, 0)
+
+
+class Noting:
+    """Judges nothing to be a voice, and keeps what came before each sound."""
+
+    late = 0
+
+    def __init__(self) -> None:
+        self.before: list[bytes] = []
+
+    def begin(self, before: bytes) -> None:
+        self.before.append(before)
+
+    def judge(self, slot: bytes) -> float:
+        return 0.0
+
+
+@given(st.lists(st.tuples(st.sampled_from([80, 160, 250, 320, 800, 4000]), st.booleans()), max_size=40), st.integers())
+def test_the_judge_gets_the_quarter_second_of_whole_slots_before_a_sound(
+    pieces: list[tuple[int, bool]], seed: int
+) -> None:
+    judge, chance, sound, at = Noting(), np.random.default_rng(abs(seed)), b"", 0.0
+    subject = CallerSound(judge)
+    for size, loud in pieces:
+        piece = chance.integers(0, 255, size, np.uint8).tobytes() if loud else b"\xff\x7e" * (size // 2)
+        begun, before = len(judge.before), sound
+        sound, at = sound + piece, at + size / 8000
+        subject.feed(piece, at)
+        ends = [at for at in range(0, len(sound) + 1, SLOT) if at >= len(before) - SLOT]
+        expected = [to_linear(sound[:end])[-BEFORE:] for end in ends]
+        assert all(given in expected for given in judge.before[begun:])
+
+
+@given(st.lists(st.lists(LEVELS, min_size=1, max_size=8), max_size=30))
+def test_the_agent_is_silent_for_the_slots_since_the_last_loud_one(pieces: list[list[int]]) -> None:
+    path, sent = EchoPath(), [SILENT] * echo_path.LAGS
+    for piece in pieces:
+        path.take(piece, [SILENT] * len(piece))
+        sent += piece
+        loud = [number for number, level in enumerate(sent, 1) if level > echo_path.HEARD]
+        silent = len(sent) - (loud[-1] if loud else 0)
+        assert path.silent_for(silent)
+        assert not path.silent_for(silent + 1)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.floats(-60, 0), st.floats(0, 3)), max_size=8), st.floats(0, 2), st.booleans()
+)
+def test_a_voice_of_the_caller_is_above_the_higher_bound(
+    heard: list[tuple[bool, float, float]], seconds: float, agent_speaks: bool
+) -> None:
+    subject = Background()
+    for answered, level, long in heard:
+        if answered:
+            subject.confirmed(level)
+        else:
+            subject.refused(level, long)
+    below = background.BELOW_USUAL if agent_speaks else background.IN_SILENCE
+    usual, steady = subject._usual, subject._steady
+    bounds = [] if usual is None else [usual - below]
+    bounds += [] if steady is None else [steady + background.ABOVE_STEADY]
+    span = background.IN_DOUBT - background.AT_ONCE
+    doubt = background.DOUBT * min(1.0, max(0.0, (seconds - background.AT_ONCE) / span))
+    assert subject.least(seconds, agent_speaks=agent_speaks) == (max(bounds) - doubt if bounds else None)
