@@ -45,7 +45,7 @@ class Database:
         """With a `tenant`: only its records, see `sipgw.records.store.tenancy`."""
         self.options = options
         self._engine = _engine(options, tenant)
-        self._tenants: dict[str, Self] = {}
+        self._tenants: dict[str, Database] = {}
         self._file: tuple[int, int] | None = None
         self.read = async_sessionmaker(self._engine, expire_on_commit=False)
         """A session to read in: ``async with store.read() as session``."""

@@ -42,10 +42,10 @@ class Store(Database):
     def of(self, tenant: str) -> "Store":
         """The records of `tenant` alone, to be read; they are open as long as this store."""
         found = self._tenants.get(tenant)
-        if found is None:
+        if not isinstance(found, Store):
             tenancy.check(tenant)
-            found = self._tenants[tenant] = Store(self.options, tenant=tenant)
-            found.objects = self.objects
+            found = Store(self.options, tenant=tenant)
+            found.objects, self._tenants[tenant] = self.objects, found
         return found
 
     async def order(self, number: str) -> dict[str, Any] | None:
