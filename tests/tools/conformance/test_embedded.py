@@ -23,6 +23,8 @@ from tests.fakes.servers import speech_of
 from tests.waiting import HANG
 
 LIMIT = host.ANSWER_LIMIT
+SILENT = 25.0
+"""Seconds after which a voice takes its process for silent, on the kit's loop."""
 
 
 @pytest.mark.slow
@@ -107,7 +109,7 @@ class Piped(Voice):
         process = await asyncio.create_subprocess_exec("sh", "-c", makes, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(SILENT):
                 while piece := await process.stdout.read(1000):
                     yield piece
                 if await process.wait() and "takes any end for its own" not in self._faults:
