@@ -6,7 +6,8 @@ the caller. So the judge gets the quote, the text that it stands in, and what th
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from agent.llm import Message, ReplyForm
@@ -16,6 +17,8 @@ from sipgw.config.report import ReportOptions, Source
 
 LONGEST = 2000
 """Characters of each text that the judge gets."""
+_CHUNK = re.compile(r"[^\s!-/:-@\[-`{-~\u3000-\u303f\uff01-\uff0f]+")
+"""No word goes on beyond these signs."""
 _TOLD = """You check values of a report on a telephone call. You get them as JSON, by their names: what was "asked", \
 the "value" that the report gives, the "quote" that is to prove it, whose words these are ("by": the caller, the agent \
 of the company, or what a tool returned), the "text" that they stand in, and what the agent had said "before" it. All \
@@ -50,9 +53,9 @@ def claims_of(options: ReportOptions, turns: Turns, content: Mapping[str, Any]) 
         if entry is None or not (asked.enum or asked.type == "boolean"):
             continue
         value, turn, quote, by = entry["value"], entry["turn"], entry["quote"], entry["by"]
-        if by == "tool" and name != ACHIEVED and states(quote, value):
+        if by == "tool" and name != ACHIEVED and states(quote, value) and _returned(turns[turn], quote, value):
             continue  # a program has returned this very value; but no program's "true" tells of the goal
-        text = next((one for one in texts(turns[turn], by, errors=True) if words(quote) in words(one)), "")
+        text = next((one for one in texts(turns[turn], by, errors=True) if _place(quote, one) >= 0), "")
         before = turns[turn - 1]["heard"] if by == "caller" and turn else ""
         found[name] = Claim(asked.about, value, quote, by, _around(quote, text), before[-LONGEST:])
     return found
@@ -90,8 +93,37 @@ def without(content: Mapping[str, Any], refused: Mapping[str, Claim]) -> dict[st
     return {**content, **head, "fields": fields, "unproven": [*content["unproven"], *refused]}
 
 
+def _returned(turn: Mapping[str, Any], quote: str, value: bool | str) -> bool:
+    """Whether a result with the quote in it has this very value, and not only a key or a sentence with its words."""
+    runs = [run["result"] for run in turn["tools"] if not run["error"]]
+    quoted = (one for one in runs if words(quote) in words(json.dumps(one, ensure_ascii=False)))
+    values = (found for one in quoted for found in _values(one) if type(found) is type(value))
+    return any(words(str(one)) == words(str(value)) for one in values)
+
+
+def _values(result: Any) -> Iterator[Any]:
+    if isinstance(result, dict | list):
+        for one in result.values() if isinstance(result, dict) else result:
+            yield from _values(one)
+    else:
+        yield result
+
+
+def _place(quote: str, text: str) -> int:
+    """Where the quote begins in the text, which may have other signs between the words; -1 if it is not there.
+
+    A long quote has been cut (`sipgw.agents.report.QUOTE`), so its last word may go on.
+    """
+    told = words(text)
+    if (at := told.find(words(quote).rstrip())) < 0:
+        return -1
+    before = len(told[:at].split())
+    places = (chunk.start() for chunk in _CHUNK.finditer(text) for _ in words(chunk[0]).split())
+    return next((place for number, place in enumerate(places) if number == before), 0)
+
+
 def _around(quote: str, text: str) -> str:
-    """The part of a long text with the quote in it; its beginning if the quote is written otherwise there."""
-    middle = max(0, text.casefold().find(quote.casefold())) + len(quote) // 2
+    """The part of a long text with the quote in it."""
+    middle = max(0, _place(quote, text)) + len(quote) // 2
     first = max(0, min(middle - LONGEST // 2, len(text) - LONGEST))
     return text[first : first + LONGEST]

@@ -10,7 +10,7 @@ import pytest
 from agent.errors import ProviderError
 from agent.llm import Piece, Text, Usage
 from agent.records import ToolRun
-from sipgw.agents.report import proven
+from sipgw.agents.report import QUOTE, proven
 from sipgw.agents.report_judge import LONGEST, claims_of, judge_form, judge_messages
 from sipgw.config.cost import CostOptions
 from sipgw.config.report import ReportFieldOptions, ReportOptions
@@ -138,3 +138,42 @@ def test_of_a_long_text_the_judge_gets_the_part_with_the_quote() -> None:
     assert len(claims["achieved"].text) == LONGEST and "On its way to you." in claims["achieved"].text
     assert judge_form(claims)["function"]["parameters"]["required"] == ["achieved"]
     assert "achieved" in judge_messages(claims)[1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("said", "quote"),
+    [
+        ("Nobody said: it, is (paid) now!", "it is paid now"),
+        ("NOBODY SAID: IT IS PAID, Straße.", "it is paid strasse"),
+        ("谁说的？已经付款了。", "已经付款了"),
+    ],
+)
+def test_a_quote_that_is_written_otherwise_is_found_in_a_long_text(said: str, quote: str) -> None:
+    for between in ("x, ", "ß。"):
+        turns = [{"caller": between * 5000 + said + between * 5000, "heard": "", "tools": []}]
+        content = proven(OPTIONS, turns, json.dumps({"fields": {"mood": entry("glad", 0, quote)}}))
+        assert said in claims_of(OPTIONS, turns, content)["mood"].text
+
+
+def test_the_judge_gets_the_text_of_a_quote_that_was_cut_within_a_word() -> None:
+    said = "I would like to know when it arrives, and " * 9 + "nobody has paid."
+    turns = [{"caller": "", "heard": said, "tools": []}]
+    content = proven(OPTIONS, turns, json.dumps({"outcome": entry("paid", 0, said)}))
+    claim = claims_of(OPTIONS, turns, content)["outcome"]
+    assert (claim.quote, claim.text) == (said[:QUOTE], said) and said[QUOTE - 1 : QUOTE + 1].isalpha()
+
+
+@pytest.mark.parametrize(
+    ("result", "quote", "judged"),
+    [
+        ({"paid": False}, '"paid": false', True),
+        ({"note": "It is not paid."}, "paid", True),
+        ([{"status": "Paid"}], '"status": "Paid"', False),
+        ({"error": "paid"}, "paid", False),
+    ],
+)
+def test_what_a_tool_returned_counts_unjudged_only_as_a_value(result: Any, quote: str, judged: bool) -> None:
+    turns = [{"caller": "", "heard": "", "tools": [{"name": "t", "arguments": "{}", "result": result, "error": ""}]}]
+    content = proven(OPTIONS, turns, json.dumps({"outcome": entry("paid", 0, quote)}))
+    assert content["outcome"]["value"] == "paid"
+    assert bool(claims_of(OPTIONS, turns, content)) is judged

@@ -34,6 +34,8 @@ WORD = (0.08, 1.5)
 """Seconds that a spoken word lasts at least and at most, on average."""
 MOMENTS = (0.0, 0.02, 0.3)
 """Seconds after which its work is cancelled."""
+OPENED, HALFWAY = "before its work", "halfway"
+"""Points at which something happens to its processes."""
 
 
 class Spoken(NamedTuple):
@@ -47,6 +49,8 @@ Speech = Mapping[str, Spoken]
 """By ISO 639-1 codes."""
 Fresh = Callable[[], Any]
 """Makes what serves one call."""
+Reached = Callable[[str], object]
+"""Is called at each point of the work."""
 
 
 class EmbeddedTrial:
@@ -56,11 +60,12 @@ class EmbeddedTrial:
         self.record, self.speech = record, speech
         self.loop = HastyLoop()
         self._others = set[int]()
+        self._stopped = set[int]()
 
     def run(self, work: Callable[[Fresh], Awaitable[None]]) -> None:
         """Have it do `work`, and look at what is left of it."""
-        self.loop = HastyLoop(hasty=False)
-        self._others = _children()
+        self.loop = HastyLoop(hasty=self._halts)
+        self._others, self._stopped = _children(), set()
         watched(partial(self._run, work), self.loop)
         if left := _children() - self._others:
             raise NonconformingError(f"processes are left over: {sorted(left)}")
@@ -78,6 +83,10 @@ class EmbeddedTrial:
         except TimeoutError:
             raise NonconformingError(f"neither done nor failed within {LIMIT:g} s") from None
 
+    def _halts(self) -> bool:
+        """Whether a process is still stopped: who waits for it need not do so for long."""
+        return any(_state(pid) == "T" for pid in self._stopped)
+
     @property
     def spoken(self) -> Spoken:
         """Some speech that the provider is to understand."""
@@ -87,22 +96,27 @@ class EmbeddedTrial:
 
     def signal(self, number: signal.Signals) -> bool:
         """Send it to the processes that the provider has started; whether there are any."""
-        for pid in (found := _children() - self._others):
+        found = _children() - self._others
+        if number is signal.SIGSTOP:
+            self._stopped |= found
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return bool(found)
 
-    async def use(self, made: Any, spoken: Spoken | None = None) -> Used:
+    async def use(self, made: Any, spoken: Spoken | None = None, *, reached: Reached = lambda _: None) -> Used:
         """Use it as a call does. Raises `ProviderError`."""
         try:
-            await _opened(made)
+            if hasattr(made, "open"):  # a model is ready at once
+                await made.open()
+            reached(OPENED)
             match self.record.part:
                 case "stt":
-                    return await _heard(made, (spoken or self.spoken).ulaw)
+                    return await _heard(made, (spoken or self.spoken).ulaw, reached)
                 case "tts":
-                    return Used(sound=await _said(made, SENTENCES[0]) + await _said(made, SENTENCES[1]))
+                    return Used(sound=await _said(made, SENTENCES[0], reached) + await _said(made, SENTENCES[1]))
                 case _:
-                    return await _answered(made)
+                    return await _answered(made, reached)
         except ExceptionGroup as group:  # that of `_heard`
             raise group.exceptions[0] from None
         finally:
@@ -110,18 +124,16 @@ class EmbeddedTrial:
             await made.close()
 
 
-async def _opened(made: Any) -> None:
-    if hasattr(made, "open"):  # a model is ready at once
-        await made.open()
-
-
-async def _heard(stt: Any, ulaw: bytes) -> Used:
+async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> Used:
     """What it hears until the turn ends behind the speech."""
     text: list[str] = []
     sound = ulaw + b"\xff" * SILENCE
 
     async def speak() -> None:
+        half = len(ulaw) // 2
         for at in range(0, len(sound), PIECE):
+            if at <= half < at + PIECE:
+                reached(HALFWAY)
             stt.send_audio(sound[at : at + PIECE])
             await asyncio.sleep(PIECE / SAMPLE_RATE / FASTER)
 
@@ -136,11 +148,16 @@ async def _heard(stt: Any, ulaw: bytes) -> Used:
         raise NonconformingError(ENDED)
 
 
-async def _said(tts: Any, sentence: str) -> bytes:
-    return b"".join([piece async for piece in sound_alone(tts.speak(sentence))])
+async def _said(tts: Any, sentence: str, reached: Reached = lambda _: None) -> bytes:
+    sound = b""
+    async for piece in sound_alone(tts.speak(sentence)):
+        if not sound:
+            reached(HALFWAY)
+        sound += piece
+    return sound
 
 
-async def _answered(llm: Any) -> Used:
+async def _answered(llm: Any, reached: Reached) -> Used:
     """A call of the tool, then words that tell its result."""
     messages, text, calls = list(MESSAGES), "", list[tuple[str, str]]()
     for _ in range(2):
@@ -150,6 +167,8 @@ async def _answered(llm: Any) -> Used:
         for call in (one for one in pieces if isinstance(one, ToolCall)):
             calls.append((call.name, call.arguments))
             messages += _result(call)
+        if len(messages) > len(MESSAGES):
+            reached(HALFWAY)
     return Used(text, calls=tuple(calls))
 
 
@@ -168,6 +187,14 @@ def _children() -> set[int]:
     """The processes that this one has started and that are there."""
     told = [one.read_text(encoding="ascii") for one in Path("/proc/self/task").glob("*/children")]
     return {int(pid) for text in told for pid in text.split()}
+
+
+def _state(pid: int) -> str:
+    """The letter of its state, as Linux tells it; empty without such a process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def works(trial: EmbeddedTrial) -> None:
@@ -218,12 +245,16 @@ def can_be_cancelled(trial: EmbeddedTrial) -> None:
 
     async def work(fresh: Fresh) -> None:
         for moment in MOMENTS:
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(trial.use(fresh()))
-                await asyncio.sleep(moment)
-                asked = task.cancel()
+            with contextlib.suppress(ExceptionGroup):  # it is told below
+                async with asyncio.TaskGroup() as group:
+                    task = group.create_task(trial.use(fresh()))
+                    await asyncio.sleep(moment)
+                    asked = task.cancel()
             if asked and not task.cancelled():
-                raise NonconformingError("it was cancelled, and does not pass that on")
+                problem = "it was cancelled, and does not pass that on"
+                raise NonconformingError(problem) from task.exception()
+            if not asked:
+                task.result()
         await trial.use(fresh())
 
     trial.run(work)
@@ -291,20 +322,23 @@ def tells_no_stale_sound(trial: EmbeddedTrial) -> None:
 
 
 def bears_a_process_that(does: signal.Signals, trial: EmbeddedTrial) -> None:
-    """It does its work or raises `ProviderError`, in time. One without processes has nothing to bear."""
+    """Before its work or amid it: it does all of it or raises `ProviderError`, in time. One without processes has
+    nothing to bear."""
+    for point in (OPENED, HALFWAY):
+        trial.run(partial(_borne, trial, does, point))
 
-    async def work(fresh: Fresh) -> None:
-        whole = await trial.use(fresh())
-        made = fresh()
-        await _opened(made)
-        if not trial.signal(does):
-            return
-        with trial.loop.hastened(), contextlib.suppress(ProviderError):
-            found = await trial.use(made)
-            if found.lacks(whole):
-                raise NonconformingError(f"it takes {told_of(found)} for the whole, {told_of(whole)}")
 
-    trial.run(work)
+async def _borne(trial: EmbeddedTrial, does: signal.Signals, point: str, fresh: Fresh) -> None:
+    whole = await trial.use(fresh())
+
+    def reached(now: str) -> None:
+        if now == point:
+            trial.signal(does)
+
+    with contextlib.suppress(ProviderError):
+        found = await trial.use(fresh(), reached=reached)
+        if found.lacks(whole):
+            raise NonconformingError(f"{point}: it takes {told_of(found)} for the whole, {told_of(whole)}")
 
 
 CHECKS: dict[str, Callable[[EmbeddedTrial], None]] = {

@@ -1,10 +1,9 @@
 """An event loop on which time passes only while it waits, and which waits at most a moment for sockets and threads."""
 
 import asyncio
-import contextlib
 import selectors
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -27,18 +26,19 @@ def starved(thread: int) -> float:
 class _Selector(selectors.DefaultSelector):
     now = 1000.0
     busy_since: float | None = None
-    hasty = True
+    hasty: Callable[[], bool]
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.busy_since = None
         if timeout is None or timeout <= 0:
             ready = super().select(timeout)
-        elif not self.hasty:
-            began = time.monotonic()
-            ready = super().select(timeout)
-            self.now += time.monotonic() - began
-        elif not (ready := super().select(min(timeout, LONG_MOMENT if timeout > 1 else MOMENT))):
-            self.now += timeout
+        else:
+            began, hasty = time.monotonic(), self.hasty()
+            ready = super().select(min(timeout, MOMENT if hasty and timeout <= 1 else LONG_MOMENT))
+            if not (hasty and self.hasty()):
+                self.now += time.monotonic() - began
+            elif not ready:
+                self.now += timeout
         self.busy_since = time.monotonic()
         return ready
 
@@ -46,25 +46,16 @@ class _Selector(selectors.DefaultSelector):
 class HastyLoop(asyncio.SelectorEventLoop):
     """Time limits of seconds pass in a moment, and a busy machine makes nobody late.
 
-    If it is not `hasty`, a wait lasts as long as it says, because others compute meanwhile.
+    While it is not `hasty`, a wait lasts as long as it says, because others compute meanwhile.
     """
 
-    def __init__(self, *, hasty: bool = True) -> None:
+    def __init__(self, *, hasty: Callable[[], bool] = lambda: True) -> None:
         self._waiting = _Selector()
         self._waiting.hasty = hasty
         super().__init__(self._waiting)
         self.watched: list[asyncio.Task[Any]] = []
         """The tasks of the provider."""
         self.set_task_factory(self._task)  # type: ignore[arg-type]  # it takes any coroutine
-
-    @contextlib.contextmanager
-    def hastened(self) -> Iterator[None]:
-        """Waits pass in a moment within: nobody is at work that they wait for."""
-        self._waiting.hasty = True
-        try:
-            yield
-        finally:
-            self._waiting.hasty = False
 
     @property
     def busy_since(self) -> float | None:

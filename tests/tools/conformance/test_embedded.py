@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.errors import ProviderError
 from agent.providers.local import host
 from agent.providers.local.providers import LLM, STT, TTS
 from agent.providers.provider import Provider
@@ -22,6 +23,8 @@ from tests.fakes.servers import speech_of
 from tests.waiting import HANG
 
 LIMIT = host.ANSWER_LIMIT
+SILENT = 25.0
+"""Seconds after which a voice takes its process for silent, on the kit's loop."""
 
 
 @pytest.mark.slow
@@ -87,6 +90,8 @@ class Voice:
             try:
                 await asyncio.sleep(0.001)
             except asyncio.CancelledError:
+                if "takes its cancellation for a loss" in self._faults:
+                    raise ProviderError(self.name, "lost") from None
                 if "swallows its cancellation" not in self._faults:
                     raise
             yield b"" if "is mute" in self._faults else sound[at : at + (10 if "is quick" in self._faults else 1000)]
@@ -94,6 +99,28 @@ class Voice:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class Piped(Voice):
+    """A voice whose sound a process makes, one for each sentence."""
+
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
+        makes = "for one in 1 2 3 4 5 6 7 8; do printf %02000d 0; sleep 0.05; done"
+        process = await asyncio.create_subprocess_exec("sh", "-c", makes, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(SILENT):
+                while piece := await process.stdout.read(1000):
+                    yield piece
+                if await process.wait() and "takes any end for its own" not in self._faults:
+                    raise ProviderError(self.name, "its process died")
+        except TimeoutError:
+            if "takes silence for its end" not in self._faults:
+                raise ProviderError(self.name, "its process is silent") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 class Hearing:
@@ -120,15 +147,21 @@ class Hearing:
 
 
 def trial(part: Any, *faults: str) -> EmbeddedTrial:
-    maker = {"tts": Voice, "stt": Hearing}[part]
+    maker = {"tts": Voice, "stt": Hearing, "piped": Piped}[part]
     record = Provider(
-        "wrong", part, Options, lambda _: maker(*faults), required=(), embedded="nothing", languages=lambda _: ("en",)
+        "wrong",
+        "tts" if part == "piped" else part,
+        Options,
+        lambda _: maker(*faults),
+        required=(),
+        embedded="nothing",
+        languages=lambda _: ("en",),
     )
     speech = {} if "has no speech" in faults else {"en": Spoken(b"\xff" * 8000, "go forward ten meters")}
     return EmbeddedTrial(record, speech)
 
 
-@pytest.mark.parametrize("part", ["tts", "stt"])
+@pytest.mark.parametrize("part", ["tts", "stt", "piped"])
 @pytest.mark.parametrize("check", [one for one in CHECKS if one != "describes itself"])
 def test_an_embedded_provider_without_a_fault_passes(check: str, part: str) -> None:
     CHECKS[check](trial(part))
@@ -143,6 +176,9 @@ def test_an_embedded_provider_without_a_fault_passes(check: str, part: str) -> N
         ("tts", "leaves a process", "works", "processes are left over"),
         ("tts", "is late", "works", "neither done nor failed within 1 s"),
         ("tts", "swallows its cancellation", "can be cancelled", "does not pass that on"),
+        ("tts", "takes its cancellation for a loss", "can be cancelled", "does not pass that on"),
+        ("piped", "takes any end for its own", "bears a process that is killed", "halfway: it takes"),
+        ("piped", "takes silence for its end", "bears a process that is silent", "halfway: it takes"),
         ("tts", "lets old sound stand", "tells no stale sound", "sounds otherwise"),
         ("stt", "mishears", "knows its languages", "it hears 'no for tea'"),
         ("stt", "has no speech", "knows its languages", "gives no speech in 'en'"),
