@@ -11,7 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from agent.providers.openai_client import OpenAIOptions
-from sipgw.cli.serve import _reload
+from sipgw.cli.serve import Reloading, _reload
 from sipgw.config.agent import AgentOptions, LanguageOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import ConfigError, GatewayConfig
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(tmp_path: Path, capsys: py
                 return replace(config), {}  # type: ignore[type-var]  # a fault of ours, the second time
 
             async with asyncio.TaskGroup() as group:
-                reloading = group.create_task(_reload(world.gateway, read, asked))
+                reloading = group.create_task(_reload(Reloading(world.gateway, read), asked))
                 for left in (2, 1, 0):
                     asked.set()
                     await until(lambda left=left: len(found) == left and not asked.is_set())
@@ -216,7 +216,7 @@ def test_where_logs_are_json_what_a_reload_changed_is_an_event(tmp_path: Path) -
         ) as world:
             asked = asyncio.Event()
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                reloading = group.create_task(_reload(world.gateway, lambda: load_all(file), asked))
+                reloading = group.create_task(_reload(Reloading(world.gateway, lambda: load_all(file)), asked))
                 for text, name in (("[nonsense", "not reloaded"), (written, "reloaded")):
                     file.write_text(text)
                     asked.set()

@@ -6,9 +6,10 @@ keys are those of ``[agent]``; its tables (``[turns]``, ``[openai]``, ``[elevenl
 this agent alone.
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -148,6 +149,14 @@ class Agents:
         """Be those of `other` from the next call on."""
         self._gone |= self.all
         self.all, self.routes, self.config = other.all, other.routes, other.config
+
+    def drafting(self, name: str, prompt: str) -> "Agents":
+        """A copy for one call, in which the agent `name` has this prompt. Raises `ConfigError`."""
+        one, found = self.all[name], copy.copy(self)
+        draft = replace(one, config=one.config.having(agent=replace(one.config.agent, prompt=prompt)))
+        _check_variables(draft, self.all)
+        found.all = {**self.all, name: draft}
+        return found
 
     def known(self, name: str) -> AgentDefinition:
         """The agent of that name, or its last version if it was removed; the default agent for an unknown name."""

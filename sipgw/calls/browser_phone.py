@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
@@ -18,7 +19,7 @@ from sipgw.calls.operator_page import on_page
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
 from sipgw.config.browser import BrowserOptions
-from sipgw.config.config import GatewayConfig
+from sipgw.config.config import ConfigError, GatewayConfig
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.limits import Caller
@@ -51,6 +52,14 @@ class CallUnavailable(Exception):  # noqa: N818  an answer, not a fault
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
+
+
+class Draft(NamedTuple):
+    """A prompt that is tried out."""
+
+    name: str
+    """What was called, in the records."""
+    prompt: str
 
 
 class PendingCall(NamedTuple):
@@ -94,10 +103,13 @@ class BrowserPhone:
         """What to do before there can be calls; empty if nothing."""
         return missing(self._gateway.config.browser)
 
-    async def place(self, offer: str, agent: str, who: str = "", visitor: Caller | None = None) -> PendingCall:
+    async def place(
+        self, offer: str, agent: str, who: str = "", visitor: Caller | None = None, draft: Draft | None = None
+    ) -> PendingCall:
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `CallUnavailable`.
 
-        A `visitor` of a web site is counted by the limits on incoming calls; `who` is then a secret of that visitor.
+        In this call alone it has the prompt of `draft`. A `visitor` of a web site is counted by the limits on incoming
+        calls; `who` is then a secret of that visitor.
         """
         if self.missing:
             raise CallUnavailable(501, self.missing)
@@ -107,9 +119,14 @@ class BrowserPhone:
         if full := self._gateway.admission.capacity.full(asyncio.get_running_loop().time()):
             raise CallUnavailable(503, full)
         services = self._gateway.dispatcher.services.snapshot()
+        if draft:
+            try:
+                services = replace(services, agents=services.agents.drafting(agent, draft.prompt))
+            except ConfigError as error:
+                raise CallUnavailable(409, str(error)) from None
         way, answer = await self._opened(call, read, who)
         number = VISITOR if visitor else who or TRUNK.name
-        caller = Identity(number=number, source=TRUNK.name, dialled=agent)
+        caller = Identity(number=number, source=TRUNK.name, dialled=draft.name if draft else agent)
         session = CallSession(CallInfo(call, TRUNK, caller, agent=agent), services)
         connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)
         self._ways[call] = way

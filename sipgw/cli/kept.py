@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from sipgw.cli.orders import READY, STOP
+from sipgw.cli.orders import READY, RELOAD, STOP
 from sipgw.cluster.edge import EdgeError
 from sipgw.sip.boundaries import bounded
 
@@ -80,10 +80,11 @@ async def _watched(process: Process, let_go: Callable[[], None], *work: Coroutin
 
 
 class Worker(Kept):
-    """A gateway process."""
+    """A gateway process. It may ask for a `reload` of all."""
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], reload: Callable[[], None]) -> None:
         super().__init__(name, command)
+        self._reload = reload
         self._link: asyncio.StreamWriter | None = None
 
     def tell(self, order: bytes) -> None:
@@ -106,15 +107,18 @@ class Worker(Kept):
         if self.ending.is_set():
             self.tell(STOP)
         try:
-            return await _watched(process, self._link.close, self._wait_ready(reader))
+            return await _watched(process, self._link.close, self._obey(reader))
         finally:
             self._link.close()
             self._link = None
 
-    async def _wait_ready(self, reader: asyncio.StreamReader) -> None:
+    async def _obey(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
-            if await reader.read(1) == READY:
-                self.ready.set()
+            while told := await reader.read(1):
+                if told == READY:
+                    self.ready.set()
+                elif told == RELOAD:
+                    self._reload()
 
 
 class Edge(Kept):

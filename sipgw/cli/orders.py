@@ -37,6 +37,10 @@ class Link:
         """Tell the parent that calls are taken."""
         self._socket.send(READY)
 
+    def pass_on(self) -> None:
+        """Ask the parent to let every worker reload."""
+        self._socket.send(RELOAD)
+
     def _read(self) -> None:
         try:
             orders = self._socket.recv(64)

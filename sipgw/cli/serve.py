@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import structlog
@@ -19,6 +20,8 @@ from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
+from sipgw.gateway.prompt_files import PromptFiles
+from sipgw.gateway.reload import OptionChange
 from sipgw.gateway.shares import share
 from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
@@ -71,12 +74,13 @@ def serve(
         if workers > 1 and own is None:
             asyncio.run(run_workers(settings, workers))
         else:
-            asyncio.run(_serve(settings, agents, read, own))
+            asyncio.run(_serve(settings, agents, read, config, own))
 
 
 async def _serve(
-    settings: GatewayConfig, agents: Mapping[str, AgentConfig], read: Load, own: Share | None = None
-) -> None:
+    settings: GatewayConfig, agents: Mapping[str, AgentConfig], read: Load, config: Path | None,
+    own: Share | None = None,
+) -> None:  # fmt: skip
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     link = Link(stop, hurry, reload) if own else None
     if link is None:
@@ -85,7 +89,9 @@ async def _serve(
         with working("starting"):
             gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
             commands = key_file(settings.store.path)
-            dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web, commands))
+            reloading = Reloading(gateway, read, link)
+            prompts = PromptFiles(config, reloading.everywhere)
+            dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web, commands, prompts))
             dialling = await stack.enter_async_context(OutboundDialer(gateway))
             offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
             await stack.enter_async_context(when_quiet(lambda: gateway.calls))
@@ -95,9 +101,9 @@ async def _serve(
             say_ready(gateway, dashboard)
             link.ready()
         async with asyncio.TaskGroup() as group:
-            reloading = group.create_task(_reload(gateway, read, reload))
+            waiting = group.create_task(_reload(reloading, reload))
             await stop.wait()
-            reloading.cancel()
+            waiting.cancel()
         dialling.finish()
         if offer.link is not None:
             await dashboard.close()  # its port is wanted too
@@ -114,13 +120,35 @@ async def _serve(
         await gateway.registry.stop_all()  # before all that may wait for the database
 
 
-async def _reload(gateway: Gateway, read: Load, asked: asyncio.Event) -> None:
+class Reloading:
+    """Reads the files of a running gateway again, once at a time."""
+
+    def __init__(self, gateway: Gateway, read: Load, link: Link | None = None) -> None:
+        self.gateway = gateway
+        self._read = read
+        self._link = link
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> list[OptionChange]:
+        """Take the files as they are. Raises what `Gateway.reload` raises."""
+        async with self._lock:
+            return await self.gateway.reload(*self._read())
+
+    async def everywhere(self) -> None:
+        """The same, and by all workers."""
+        await self.take()
+        if self._link is not None:
+            self._link.pass_on()
+
+
+async def _reload(reloading: Reloading, asked: asyncio.Event) -> None:
     """Reload the configuration at each request, and print the changes."""
+    gateway = reloading.gateway
     while True:
         await asked.wait()
         asked.clear()
         try:
-            found = await gateway.reload(*read())
+            found = await reloading.take()
         except EXPECTED as error:
             if gateway.config.log.format == "json":
                 structlog.get_logger().error("not reloaded", cause=str(error))

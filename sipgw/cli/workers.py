@@ -31,9 +31,11 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
         raise EdgeError(f"cannot write {folder}: {error.strerror or error}") from None
     # The same command again: whatever its options say holds for the workers too.
     ours = [sys.executable, *sys.orig_argv[1:]]
-    workers = [Worker(f"worker {number}", [*ours, "--worker", str(number)]) for number in range(1, count + 1)]
-    kamailio = Edge(command, ((*plan.listening, "127.0.0.1")[0], plan.port))
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    workers = [
+        Worker(f"worker {number}", [*ours, "--worker", str(number)], reload.set) for number in range(1, count + 1)
+    ]
+    kamailio = Edge(command, ((*plan.listening, "127.0.0.1")[0], plan.port))
     listen_to_signals(stop, hurry, reload)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(worker.run()) for worker in workers]

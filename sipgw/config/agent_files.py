@@ -54,7 +54,7 @@ MOST = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
-_FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 
 
 def files_of(folder: Path) -> dict[str, Path]:
@@ -99,7 +99,7 @@ def split(text: str, path: Path) -> tuple[str, str]:
     """The head, with the numbers that its lines have in the file, and the prompt below. Raises `ConfigError`."""
     if path.suffix != ".md":
         return text, ""
-    front = _FRONT.match(text)
+    front = FRONT.match(text)
     if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
         raise ConfigError(f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone")
     return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())

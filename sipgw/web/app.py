@@ -17,6 +17,7 @@ from agent.pool import PoolFullError
 from sipgw import __version__
 from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
+from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
@@ -31,12 +32,14 @@ from sipgw.web import (
     one_call,
     outbound,
     phone,
+    prompts,
     providers,
     sign_in,
     steer,
     trunks,
 )
 from sipgw.web.authentication import Authentication
+from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import Provider
@@ -57,6 +60,7 @@ PAGES = (
     Page("Live", "/live", live.router),
     Page("Calls", "/calls", calls.router),
     Page("Phone", "/phone", phone.router),
+    Page("Prompts", "/prompts", prompts.router),
     Page("Trunks", "/trunks", trunks.router),
     Page("Providers", "/providers", providers.router),
     Page("Outbound", "/outbound", outbound.router),
@@ -71,6 +75,7 @@ def application(
     options: WebOptions,
     feed: Feed,
     auth: Authentication,
+    prompt_files: PromptFiles | None = None,
 ) -> FastAPI:
     """The dashboard of a gateway."""
     made = FastAPI(
@@ -97,6 +102,8 @@ def application(
         PlacedCalls(gateway.store),
     )
     made.state.phone = BrowserPhone(gateway)
+    made.state.prompt_files = prompt_files
+    made.state.comparisons = Comparisons()
     visits = Visits(gateway.store, gateway.config.embed)
     made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
     for router in (*(entry.router for entry in PAGES), *OTHERS):

@@ -8,13 +8,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable
+from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable, Draft
 from sipgw.config.agent_files import DEFAULT
+from sipgw.records.store.prompts import Prompts
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
-from sipgw.web.principal import OperatorRole, ViewerRole
+from sipgw.web.principal import OperatorRole, Principal, ViewerRole
 from sipgw.web.sign_in import address
-from sipgw.web.state import Here, page
+from sipgw.web.state import App, Here, page
 from sipgw.web.transcript import words
 
 router = APIRouter()
@@ -34,14 +35,34 @@ class PhoneCallRequest(BaseModel):
     sdp: str = Field(max_length=MAX_SDP)
     """The browser's offer, with all its candidates gathered."""
     agent: str = Field(DEFAULT, max_length=40)
+    version: int = Field(0, ge=0, le=2**31 - 1)
+    """The version of the agent's prompt for this call alone; 0: the prompt in use."""
+
+
+async def _draft(app: App, who: Principal, agent: str, version: int) -> Draft | None:
+    """The version of a prompt for a call; none for 0. Raises a 403 or 404."""
+    if not version:
+        return None
+    if not who.may("admin"):
+        raise HTTPException(403, f"a version of a prompt needs the role admin; you are {who.role}")
+    found = await Prompts(app.gateway.store).version(agent, version)
+    if found is None:
+        raise HTTPException(404, "there is no such version of this agent's prompt")
+    return Draft(f"{agent}, version {version}", found.text)
 
 
 @router.get("/phone")
-async def phone(request: Request, app: Here, calls: Phone, who: ViewerRole) -> Response:
-    """The page."""
+async def phone(
+    request: Request, app: Here, calls: Phone, who: ViewerRole, agent: str = DEFAULT, version: int = 0
+) -> Response:
+    """The page; with a `version`, for a call of the agent with that version of its prompt."""
+    draft = await _draft(app, who, agent, version)
     agents = sorted(app.gateway.agents.all, key=lambda name: (name != DEFAULT, name))
     allowed = who.may("operator")
-    return page(request, "phone.html", title="Phone", agents=agents, missing=calls.missing, allowed=allowed)
+    return page(
+        request, "phone.html", title="Phone", agents=[agent] if draft else agents, missing=calls.missing,
+        allowed=allowed, draft=draft, number=version,
+    )  # fmt: skip
 
 
 @router.get("/api/phone/ice")
@@ -56,13 +77,15 @@ async def place(
     request: Request, call_request: PhoneCallRequest, app: Here, calls: Phone, who: OperatorRole
 ) -> dict[str, str]:
     """Begin a call; the browser gets the SDP answer, and connects."""
+    draft = await _draft(app, who, call_request.agent, call_request.version)
+    called = draft.name if draft else call_request.agent
     try:
-        placed = await calls.place(call_request.sdp, call_request.agent, who.name)
+        placed = await calls.place(call_request.sdp, call_request.agent, who.name, draft=draft)
     except NotAcceptable as error:
         raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
     except CallUnavailable as error:
         raise HTTPException(error.status, str(error)) from None
-    await app.auth.accounts.note(who.name, "called from a page", placed.call, call_request.agent, address(request))
+    await app.auth.accounts.note(who.name, "called from a page", placed.call, called, address(request))
     return {"call": placed.call, "sdp": placed.answer}
 
 

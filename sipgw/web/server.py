@@ -14,6 +14,7 @@ import uvicorn
 
 from sipgw.config.errors import OperatorError
 from sipgw.config.web import PORT, WebOptions
+from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
@@ -62,8 +63,15 @@ class _Server(uvicorn.Server):
 class Dashboard:
     """The dashboard of a running gateway. Use it as an async context manager."""
 
-    def __init__(self, gateway: GatewayView, options: WebOptions, commands: Path | None = None) -> None:
-        """`commands` is the file by which commands of this machine find the gateway; without it they do not."""
+    def __init__(
+        self,
+        gateway: GatewayView,
+        options: WebOptions,
+        commands: Path | None = None,
+        prompts: PromptFiles | None = None,
+    ) -> None:
+        """`commands` is the file by which commands of this machine find the gateway; without it they do not. `prompts`
+        are the files that the gateway was started from."""
         self.url = ""
         """Where it is; empty if there is none."""
         self.setup_url = ""
@@ -71,6 +79,7 @@ class Dashboard:
         self._gateway = gateway
         self._options = options
         self._commands = commands
+        self._prompts = prompts
         self._feed = Feed(lambda: gateway.calls)
         self._stack = contextlib.AsyncExitStack()
 
@@ -86,7 +95,8 @@ class Dashboard:
         if self._commands:
             auth.local = self._stack.enter_context(published(self._commands, self.url))
         self.setup_url = f"{self.url}setup?token={auth.setup}" if auth.setup else ""
-        served = application(self._gateway, self._options, self._feed, auth)
+        served = application(self._gateway, self._options, self._feed, auth, self._prompts)
+        self._stack.callback(served.state.comparisons.close)
         proxies = self._options.proxies
         connections = Connections(proxies)
         config = uvicorn.Config(

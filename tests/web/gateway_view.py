@@ -22,11 +22,13 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
 from sipgw.cluster.calls import GatewayCalls
-from sipgw.config.config import AgentConfig, GatewayConfig, parse
+from sipgw.config.agent_files import load_agents
+from sipgw.config.config import AgentConfig, GatewayConfig, load
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
+from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import CallRecording
@@ -161,6 +163,17 @@ class FakeGatewayView:
     def agents(self) -> Agents:
         return Agents(self.config, self.others)
 
+    def files(self, path: Path, variables: Mapping[str, str]) -> PromptFiles:
+        """Its configuration in files, and those of `agents/` beside it; they are read whenever it reloads."""
+
+        async def reload() -> None:
+            config = load(path, variables)
+            others = load_agents(path.parent / "agents", config, variables)
+            Agents(config, others)
+            self.config, self.others = config, others
+
+        return PromptFiles(path, reload)
+
     @cached_property
     def gate(self) -> Gate:
         config = replace(self.config, store=self.store.options)
@@ -209,12 +222,15 @@ class Visit:
 async def visit(
     folder: Path, toml: str = "", secrets: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Visit]:
-    config = parse(toml, "test.toml", {"PASSWORD": "correct horse", "ANOTHER": "battery staple", **secrets})
+    variables = {"PASSWORD": "correct horse", "ANOTHER": "battery staple", **secrets}
+    file = folder / "sipgw.toml"
+    file.write_text(toml)
+    config = load(file, variables)
     async with Store(StoreOptions(str(folder / "test.db")), config.storage) as store:
-        gateway = FakeGatewayView(config, store)
+        gateway = FakeGatewayView(config, store, others=load_agents(folder / "agents", config, variables))
         feed = Feed(lambda: gateway.calls)
         auth = Authentication(config.web, Accounts(store))
         await auth.prepare()
-        transport = httpx.ASGITransport(application(gateway, config.web, feed, auth))
+        transport = httpx.ASGITransport(application(gateway, config.web, feed, auth, gateway.files(file, variables)))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser:
             yield Visit(gateway, browser, feed, auth)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from agent.records import ProviderFailed, Times, Turn, TurnEnded
 from agent.turn_taking.table import State
-from sipgw.config.config import parse
+from sipgw.config.agent_files import load_agents
+from sipgw.config.config import load
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallBegan, CallReported
 from sipgw.outbound.jobs import Campaign, Job, Jobs
@@ -182,13 +183,15 @@ async def served(
     folder: Path, *, busy: bool = True, hostile: bool = False, huge: bool = False, more: str = "", port: int = 0
 ) -> AsyncIterator[tuple[FakeGatewayView, str]]:
     """A dashboard on a port of its own; yields the house and the address."""
-    config = parse(f'{TOML}[gate]\naudit = "{folder}"\n[web]\nport = {port}\n{more}', "scene.toml", KEYS)
+    file = folder / "sipgw.toml"
+    file.write_text(f'{TOML}[gate]\naudit = "{folder}"\n[web]\nport = {port}\n{more}')
+    config = load(file, KEYS)
     (folder / "gate-2026-11.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in DECISIONS if busy))
     async with Store(StoreOptions(str(folder / "scene.db"))) as store:
-        gateway = Busy(config, store)
+        gateway = Busy(config, store, others=load_agents(folder / "agents", config, KEYS))
         async with (
             gateway.evidence.timelines.kept_in(folder / "calls", Artifacts()),
-            Dashboard(gateway, config.web) as dashboard,
+            Dashboard(gateway, config.web, prompts=gateway.files(file, KEYS)) as dashboard,
         ):
             if busy:
                 await fill(gateway, folder, hostile=hostile, huge=huge)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # it is loaded only where a database is to be changed
 
 DECLARED = (
     "sipgw.records.store.tables",
+    "sipgw.records.store.prompts",
     "sipgw.web.tables",
     "sipgw.policy.gate.dnc",
     "sipgw.outbound.jobs",

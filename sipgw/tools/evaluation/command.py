@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from sipgw.agents.providers import choose, opened
-from sipgw.config.config import load
+from sipgw.config.agent_files import DEFAULT, load_all
+from sipgw.config.config import AgentConfig, load
 from sipgw.config.log import LogOptions
-from sipgw.config.options import DEFAULT_FILE
+from sipgw.config.options import DEFAULT_FILE, options_of
 from sipgw.console import err, one_line_errors, out, print_table, result_file
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
@@ -32,6 +34,10 @@ def eval_command(
     config: Annotated[
         list[Path] | None, typer.Option("--config", "-c", help="Configuration to evaluate; several are compared.")
     ] = None,
+    agent: Annotated[str, typer.Option(help="The agent to evaluate, of those beside the one configuration.")] = DEFAULT,
+    prompt: Annotated[
+        list[Path] | None, typer.Option(help="File with a prompt in the place of the agent's; several are compared.")
+    ] = None,
     judge: Annotated[Path | None, typer.Option(help="Configuration whose model judges the rubrics.")] = None,
     at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances and scripted calls at the same time.")] = 4,
     scripted: Annotated[
@@ -45,7 +51,9 @@ def eval_command(
         log.configure(LogOptions(level="error"))
         evaluated = located(evaluated)
         wanted = acted(read_set(evaluated), scripted=scripted)
-        results, sounds = asyncio.run(_run(wanted, evaluated.parent, contestants(config), at_once, judge, json_))
+        results, sounds = asyncio.run(
+            _run(wanted, evaluated.parent, contestants(config, agent, prompt or ()), at_once, judge, json_)
+        )
     if html_file:
         html_file.write_text(html(wanted, results, sounds), encoding="utf-8")
     if json_:
@@ -61,14 +69,37 @@ def located(evaluated: Path) -> Path:
     return own if evaluated.parts == (evaluated.name,) and not evaluated.exists() and own.exists() else evaluated
 
 
-def contestants(paths: Sequence[Path] | None) -> list[Contestant]:
+def contestants(paths: Sequence[Path] | None, agent: str = DEFAULT, prompts: Sequence[Path] = ()) -> list[Contestant]:
     """The contestants of the command line; without any, `sipgw.toml` or the embedded providers. Raises `EvalError`."""
+    if agent != DEFAULT or prompts:
+        if paths and len(paths) > 1:
+            raise EvalError("--agent and --prompt are for one configuration: name one with -c")
+        return _of_agent(paths[0] if paths else None, agent, prompts)
     if not paths:
         return [Contestant(DEFAULT_FILE.stem, load())] if DEFAULT_FILE.exists() else [embedded()]
-    names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
-        raise EvalError("two configurations have the same name; rename one of the files")
+    _check_names(paths, "configurations")
     return [Contestant(path.stem, load(path)) for path in paths]
+
+
+def _of_agent(path: Path | None, agent: str, prompts: Sequence[Path]) -> list[Contestant]:
+    gateway, others = load_all(path)
+    one = {**others, DEFAULT: gateway}.get(agent)
+    if one is None:
+        raise EvalError(f"there is no agent {agent!r}; there are {', '.join(sorted((*others, DEFAULT)))}")
+    config = gateway.having(**{name: getattr(one, name) for name in options_of(AgentConfig)})
+    if not prompts:
+        return [Contestant(agent, config)]
+    _check_names(prompts, "prompts")
+    try:
+        texts = {path.stem: path.read_text(encoding="utf-8").strip() for path in prompts}
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvalError(f"--prompt: {error}") from None
+    return [Contestant(name, config.having(agent=replace(config.agent, prompt=text))) for name, text in texts.items()]
+
+
+def _check_names(paths: Sequence[Path], what: str) -> None:
+    if len({path.stem for path in paths}) < len(paths):
+        raise EvalError(f"two {what} have the same name; rename one of the files")
 
 
 async def _run(

@@ -86,7 +86,7 @@ async function begin() {
     show("state", "Calling …");
     const sdp = await offer(connection);
     if (mine.ended) return;
-    const answer = await send("POST", "/api/phone/calls", { sdp, agent: $("agent").value });
+    const answer = await send("POST", "/api/phone/calls", { sdp, agent: $("agent").value, version: Number($("phone").dataset.version) });
     mine.id = answer.call;
     if (mine.ended) return leave(mine);
     const events = follow(mine.id);

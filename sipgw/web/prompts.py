@@ -1,0 +1,223 @@
+"""The page of prompts: drafts, what they change, a comparison by ``sipgw eval``, publishing and going back."""
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
+
+from sipgw.agents.agents import AgentDefinition
+from sipgw.config.agent_files import DEFAULT
+from sipgw.config.config import ConfigError
+from sipgw.config.errors import OperatorError
+from sipgw.config.masking import inside
+from sipgw.config.prompt_text import LONGEST, checked
+from sipgw.gateway.prompt_files import PromptChangedError, PromptFiles
+from sipgw.records.store.prompts import FROM_FILE, Prompts, PromptVersion
+from sipgw.web.comparisons import Comparison, ComparisonBusyError, Comparisons
+from sipgw.web.principal import AdminRole
+from sipgw.web.sign_in import address
+from sipgw.web.state import READING, App, Here, page
+
+router = APIRouter()
+
+CONTEXT = 3
+"""Unchanged lines around a change."""
+IN_USE = "in-use"
+"""The name of the prompt in use in a comparison."""
+
+
+class NewVersion(BaseModel):
+    """A draft to be kept."""
+
+    text: str = Field(max_length=2 * LONGEST)
+
+
+class Publish(BaseModel):
+    """A version to be published, in the place of the prompt that was seen."""
+
+    seen: str = Field(max_length=64)
+
+
+class DiffLine(NamedTuple):
+    """A line of a difference."""
+
+    kind: str
+    """``gone``, ``come``, ``same`` or ``place``."""
+    text: str
+
+
+def _files(request: HTTPConnection) -> PromptFiles:
+    found: PromptFiles | None = request.app.state.prompt_files
+    if found is None:
+        raise HTTPException(409, "this gateway was started without files of agents")
+    return found
+
+
+def _comparisons(request: HTTPConnection) -> Comparisons:
+    found: Comparisons = request.app.state.comparisons
+    return found
+
+
+Files = Annotated[PromptFiles, Depends(_files)]
+Compared = Annotated[Comparisons, Depends(_comparisons)]
+
+
+@router.get("/prompts")
+async def prompts(
+    request: Request, app: Here, compared: Compared, _who: AdminRole, agent: str = DEFAULT, version: int = 0,
+    against: int = 0,
+) -> Response:  # fmt: skip
+    """The page of the prompt of `agent`, with a version of it or its latest one, and what differs from another."""
+    brain = bool(_agent(app, agent).config.agent.brain)
+    kept = Prompts(app.gateway.store)
+    versions = await kept.versions(agent)
+    shown = await _version(kept, agent, version) if version else next(iter(versions), None)
+    other = await _version(kept, agent, against) if against else None
+    files: PromptFiles | None = request.app.state.prompt_files
+    written, problem = None, "" if files else "This gateway was started without files; nothing can be published."
+    try:
+        written = await files.read(agent) if files else None
+    except OperatorError as error:
+        problem = str(error)
+    running = _running(app, agent)
+    differs = await READING.run(_difference, other.text if other else running, shown.text) if shown else []
+    return page(
+        request, "prompts.html", title="Prompts", agent=agent, agents=sorted(app.gateway.agents.all), shown=shown,
+        versions=versions, running=running, seen=_digest(written), problem=problem, against=other, difference=differs,
+        stale=not problem and written is not None and written.strip() != running, brain=brain,
+        longest=LONGEST, compared=_of_version(compared.latest(agent)),
+    )  # fmt: skip
+
+
+@router.post("/api/prompts/{agent}/versions", status_code=201)
+async def add(request: Request, app: Here, who: AdminRole, agent: str, wanted: NewVersion) -> dict[str, int]:
+    """Keep a draft. No call gets it before it is published."""
+    text, kept = _usable(app, agent, wanted.text), Prompts(app.gateway.store)
+    await _keep(kept, agent, _running(app, agent))
+    number = await kept.add(agent, text, who.name)
+    await app.auth.accounts.note(who.name, "saved a prompt", agent, f"version {number}", address(request))
+    return {"version": number}
+
+
+@router.post("/api/prompts/{agent}/versions/{version}/publish")
+async def publish(
+    request: Request, app: Here, files: Files, who: AdminRole, agent: str, version: int, wanted: Publish
+) -> dict[str, int]:  # fmt: skip
+    """Give a version to the calls from now on, by writing it into the agent's file."""
+    kept = Prompts(app.gateway.store)
+    text = _usable(app, agent, (await _version(kept, agent, version)).text)
+    try:
+        before = await files.read(agent)
+        if _digest(before) != wanted.seen:
+            raise PromptChangedError("the file was changed meanwhile; load the page again and compare")
+        await _keep(kept, agent, (before or "").strip())
+        await files.publish(agent, text, before)
+    except OperatorError as error:
+        raise HTTPException(409, str(error)) from None
+    await kept.published(version, who.name)
+    await app.auth.accounts.note(who.name, "published a prompt", agent, f"version {version}", address(request))
+    return {"version": version}
+
+
+@router.post("/api/prompts/{agent}/versions/{version}/comparison", status_code=202)
+async def compare(
+    request: Request, app: Here, files: Files, compared: Compared, who: AdminRole, agent: str, version: int
+) -> dict[str, str]:  # fmt: skip
+    """Begin to compare a version with the prompt in use."""
+    text = _usable(app, agent, (await _version(Prompts(app.gateway.store), agent, version)).text)
+    running = _agent(app, agent).config.agent.prompt
+    try:
+        made = compared.begin(files.config, agent, version, {IN_USE: running, f"version-{version}": text})
+    except ComparisonBusyError as error:
+        raise HTTPException(409, str(error)) from None
+    await app.auth.accounts.note(who.name, "compared a prompt", agent, f"version {version}", address(request))
+    return {"state": made.state}
+
+
+@router.get("/api/prompts/{agent}/comparison")
+async def comparison(compared: Compared, _who: AdminRole, agent: str) -> dict[str, str]:
+    """How far the latest comparison of the agent is."""
+    found = compared.latest(agent)
+    return {"state": found.state if found else "none"}
+
+
+def _agent(app: App, agent: str) -> AgentDefinition:
+    found = app.gateway.agents.all.get(agent)
+    if found is None:
+        raise HTTPException(404, "there is no such agent")
+    return found
+
+
+def _running(app: App, agent: str) -> str:
+    """The prompt in use as its file has it, with references instead of values of the environment."""
+    return str(inside(inside(_agent(app, agent).config.written, "agent"), "prompt") or "").strip()
+
+
+async def _keep(kept: Prompts, agent: str, text: str) -> None:
+    """Keep a prompt that was written elsewhere, so that it can come back."""
+    if text and all(one.text != text for one in await kept.versions(agent)):
+        await kept.add(agent, text, FROM_FILE)
+
+
+async def _version(kept: Prompts, agent: str, number: int) -> PromptVersion:
+    found = await kept.version(agent, number)
+    if found is None:
+        raise HTTPException(404, "there is no such version of this agent's prompt")
+    return found
+
+
+def _usable(app: App, agent: str, text: str) -> str:
+    """The prompt, if the agent could have it."""
+    _agent(app, agent)
+    try:
+        text = checked(text)
+        app.gateway.agents.drafting(agent, text)
+    except ConfigError as error:
+        raise HTTPException(409, str(error)) from None
+    return text
+
+
+def _digest(prompt: str | None) -> str:
+    """Which prompt the file had when the page was made."""
+    return "" if prompt is None else hashlib.sha256(prompt.encode()).hexdigest()
+
+
+def _difference(before: str, after: str) -> list[DiffLine]:
+    kinds = {"-": "gone", "+": "come", " ": "same"}
+    found: Sequence[str] = list(difflib.unified_diff(before.split("\n"), after.split("\n"), n=CONTEXT, lineterm=""))
+    return [
+        DiffLine("place", "…") if line.startswith("@@") else DiffLine(kinds[line[0]], line[1:]) for line in found[2:]
+    ]
+
+
+class ComparedCall(NamedTuple):
+    """A call of a comparison, on both sides."""
+
+    name: str
+    faults: list[list[str]]
+    conversations: list[str]
+
+
+def _of_version(found: Comparison | None) -> dict[str, object] | None:
+    """A comparison as the page shows it."""
+    if found is None:
+        return None
+    sides = found.result.get("contestants", [])
+    calls = [
+        ComparedCall(both[0]["scenario"], [one["faults"] for one in both], [one["conversation"] for one in both])
+        for both in zip(*(side["calls"] for side in sides), strict=True)
+    ]
+    return {
+        "version": found.version, "set": found.evaluated, "state": found.state, "problem": found.problem,
+        "calls": calls, "began": found.began,
+        "sides": [
+            {"name": side["name"], "failed": sum(bool(call["faults"]) for call in side["calls"]),
+             "calls": len(side["calls"]), "answered_ms": side["answered_ms"]}
+            for side in sides
+        ],
+    }  # fmt: skip
