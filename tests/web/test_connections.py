@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.records.store.store import Store
 from sipgw.web import connections, server
+from sipgw.web.comparisons import Comparisons
 from sipgw.web.server import Dashboard
 from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView
@@ -24,6 +26,17 @@ HALF_A_BODY = (
 )
 STRANGER = "127.0.0.2"
 """An address of this machine that is no proxy's."""
+
+
+class Served:
+    """An application of one answer in the place of the dashboard's."""
+
+    def __init__(self, answer: ASGIApp) -> None:
+        self._answer = answer
+        self.state = SimpleNamespace(comparisons=Comparisons())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope, receive, send)
 
 
 @contextlib.asynccontextmanager
@@ -141,7 +154,7 @@ def test_an_answer_must_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             await asyncio.sleep(0)
         ended.set()
 
-    monkeypatch.setattr(server, "application", lambda *_: endless)
+    monkeypatch.setattr(server, "application", lambda *_: Served(endless))
 
     async def scenario() -> None:
         async with dashboard(tmp_path) as connect:
@@ -164,7 +177,7 @@ def test_the_request_after_a_long_answer_must_be_complete_in_time(
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": bytes(size)})
 
-    monkeypatch.setattr(server, "application", lambda *_: long)
+    monkeypatch.setattr(server, "application", lambda *_: Served(long))
 
     async def scenario() -> None:
         async with dashboard(tmp_path) as connect:

@@ -100,7 +100,9 @@ def walk(routes: Iterable[Any]) -> Iterator[Any]:
 def addresses(path: str, holder: str) -> list[str]:
     """The addresses of a route with what `holder` has."""
     calls = [f"{kind}-{holder}" for kind in KINDS]
-    made = {path.replace("{name}", f"campaign-{holder}")}
+    made = {
+        path.replace("{name}", f"campaign-{holder}").replace("{agent}", f"sales-{holder}").replace("{version}", "1")
+    }
     for name in ("{call:path}", "{id:path}", "{call}", "{id}"):
         made = {one.replace(name, call) for one in made for call in calls}
     assert not [one for one in made if "{" in one], f"{path}: say here what its parameter is of another tenant"

@@ -192,4 +192,5 @@ if ($("phone")) {
     if (/^[0-9*#]$/.test(event.key) && !/^(SELECT|INPUT|TEXTAREA)$/.test(event.target.tagName)) press(event.key);
   });
   addEventListener("pagehide", hangUp);
+  $("test").disabled = $("call").disabled = false;
 }
