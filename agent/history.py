@@ -1,4 +1,7 @@
-"""The memory of a call: the caller's words, the tools' results, and of the agent's words those that were heard."""
+"""The memory of a call: the caller's words, the tools' results, and of the agent's words those that were heard.
+
+Sans-IO.
+"""
 
 import itertools
 import json

@@ -1,4 +1,7 @@
-"""Cuts a stream of text into sentences, so that the voice can start on the first while the rest is being thought."""
+"""Cuts a stream of text into sentences, so that the voice can start on the first while the rest is being thought.
+
+Sans-IO.
+"""
 
 import re
 

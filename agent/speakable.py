@@ -1,7 +1,7 @@
 """Makes text fit to be spoken: no markup; codes, phone numbers and what is odd in addresses sign by sign.
 
 Money, ranges, percentages and abbreviations become words (`agent.spoken_forms`), in English dates and signs, too.
-Numbers stay in digits in every language: what they are in words is left to the voice.
+Numbers stay in digits in every language: what they are in words is left to the voice. Sans-IO.
 """
 
 import re

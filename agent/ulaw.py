@@ -1,4 +1,7 @@
-"""Mu-law to 16-bit linear and back, in C: the standard library's `audioop`, or `audioop-lts` from Python 3.13 on."""
+"""Mu-law to 16-bit linear and back, in C: the standard library's `audioop`, or `audioop-lts` from Python 3.13 on.
+
+Sans-IO.
+"""
 
 import warnings
 

@@ -10,7 +10,8 @@ TOPS = ("sipgw", "media", "agent")
 IO = {"asyncio", "socket", "ssl", "time", "os", "random", "threading", "subprocess"}
 """Modules of I/O, clocks and chance, which the cores do without."""
 CORES = ("sipgw/sip", "media/dtmf", "media/jitter", "media/rtp", "media/session", "media/g711.py", "media/tones.py")
-"""The cores, but for `DRIVERS`. Files of `sipgw` and `media` that call themselves "Sans-IO." count, too."""
+"""The cores, but for `DRIVERS`. Files and packages whose docstrings say one of `DECLARED` are cores, too."""
+DECLARED = ("Sans-IO.", "Sans-IO:", "without input and output")
 DRIVERS = {
     f"sipgw/sip/{name}.py"
     for name in (
@@ -25,7 +26,7 @@ DRIVERS = {
         "streams",
         "tls",
     )
-} | {"sipgw/sip/transports.py"}
+} | {"sipgw/sip/transports.py", "agent/hearing/__init__.py"}
 
 
 @functools.cache
@@ -103,8 +104,17 @@ def test_no_folders_import_each_other_in_a_circle() -> None:
 
 
 def is_core(name: str) -> bool:
-    declared = "Sans-IO." in (ast.get_docstring(parsed(ROOT / name)) or "")
-    return name not in DRIVERS and (name.startswith(CORES) or (declared and not name.startswith("agent/")))
+    """Whether a file is a core by its place, or because it or its package says so in its docstring."""
+    package = (ROOT / name).parent / "__init__.py"
+    docs = [ast.get_docstring(parsed(path)) or "" for path in (ROOT / name, package) if path.exists()]
+    declared = any(word in doc for doc in docs for word in DECLARED)
+    return name not in DRIVERS and (name.startswith(CORES) or declared)
+
+
+def test_a_core_is_found_by_its_docstring_or_that_of_its_package() -> None:
+    assert is_core("agent/ivr/navigator.py") and is_core("agent/providers/stt.py")
+    assert is_core("agent/turn_taking/words.py"), "its package declares it"
+    assert not is_core("agent/tasks.py")
 
 
 def test_the_cores_do_no_io_and_have_no_clock_and_no_chance_of_their_own() -> None:

@@ -1,4 +1,4 @@
-"""Dates and times of day in a caller's words, as ISO 8601 writes them."""
+"""Dates and times of day in a caller's words, as ISO 8601 writes them. Sans-IO."""
 
 import re
 from datetime import date, time, timedelta

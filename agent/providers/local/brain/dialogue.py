@@ -1,6 +1,6 @@
 """A call replayed from its messages: the script about orders and call backs, and the tools of the agent's owner.
 
-Pure: the same messages give the same reply.
+Pure: the same messages give the same reply. Sans-IO.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""The arguments of a tool out of a caller's words: what they say by themselves, and what they answer when asked."""
+"""The arguments of a tool out of a caller's words: what they say by themselves, and what they answer when asked.
+
+Sans-IO.
+"""
 
 import re
 from collections.abc import Callable, Collection

@@ -1,4 +1,7 @@
-"""Spoken numbers: what a recogniser writes for digits said aloud, turned into digit strings, and back for the ear."""
+"""Spoken numbers: what a recogniser writes for digits said aloud, turned into digit strings, and back for the ear.
+
+Sans-IO.
+"""
 
 import re
 from typing import NamedTuple

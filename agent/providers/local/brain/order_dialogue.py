@@ -1,4 +1,4 @@
-"""The script: orders and call backs, small talk, and what is said when nothing was understood."""
+"""The script: orders and call backs, small talk, and what is said when nothing was understood. Sans-IO."""
 
 import re
 from collections.abc import Callable, Mapping

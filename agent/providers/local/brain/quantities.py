@@ -1,4 +1,4 @@
-"""Quantities in what a caller says: "two and a half", "a hundred and twenty", "12.50", "a dozen"."""
+"""Quantities in what a caller says: "two and a half", "a hundred and twenty", "12.50", "a dozen". Sans-IO."""
 
 import re
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Slots: a time, a topic, a yes or a no, keypad digits and numbers in what a caller says."""
+"""Slots: a time, a topic, a yes or a no, keypad digits and numbers in what a caller says. Sans-IO."""
 
 import re
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a caller said to a tool: the words by kind, and those that nothing has taken yet."""
+"""What a caller said to a tool: the words by kind, and those that nothing has taken yet. Sans-IO."""
 
 import re
 from collections.abc import Iterator
