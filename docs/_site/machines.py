@@ -13,7 +13,7 @@ Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
 MACHINES: dict[str, tuple[str, Table]] = {
     "Whose turn it is": ("`agent/turn_taking/table.py`: between the caller and the agent.", turns.TABLE),
     "Source check of RTP": (
-        "`media/rtp/source.py`: whom the sound of a call comes from and goes to.",
+        "`media/rtp/source.py`: the address that the sound of a call comes from, and the address that it goes to.",
         source.TABLE,
     ),
     "The jitter buffer for recognisers": (
@@ -21,7 +21,7 @@ MACHINES: dict[str, tuple[str, Table]] = {
         states.TABLE,
     ),
     "State of a ConversationRelay session": (
-        "`agent/relay/talk.py`: in the messages of ConversationRelay, which do not tell what a token answers.",
+        "`agent/relay/talk.py`: the messages of ConversationRelay do not say which prompt a token answers.",
         {cell: (then, ()) for cell, then in talk.CYCLES.items()},
     ),
     "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),
