@@ -54,6 +54,7 @@ RESERVED = frozenset(
         "stir",
         "storage",
         "store",
+        "tenants",
         "transfer",
         "trunks",
         "turns",
