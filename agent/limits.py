@@ -1,9 +1,8 @@
 """Time limits on what providers stream: a caller is waiting."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from types import TracebackType
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TypeVar
 
 import structlog
@@ -25,26 +24,16 @@ OPEN = 5.0
 """Seconds for getting ready."""
 
 
-class boundary:  # noqa: N801  it is used as a function
-    """Whatever is raised within leaves as `ProviderError`; what should not have been raised is logged in full.
-
-    A class and no generator: each piece of sound passes one.
-    """
-
-    __slots__ = ("_provider",)
-
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ProviderError):
-            log.error("provider raised what it should not", provider=self._provider, exc_info=error)
-            raise ProviderError(self._provider, internal(error), temporary=False, of_request=True) from None
+@contextmanager
+def boundary(provider: str) -> Iterator[None]:
+    """Whatever is raised within leaves as `ProviderError`; what should not have been raised is logged in full."""
+    try:
+        yield
+    except ProviderError:
+        raise
+    except Exception as error:
+        log.exception("provider raised what it should not", provider=provider)
+        raise ProviderError(provider, internal(error), temporary=False, of_request=True) from None
 
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:

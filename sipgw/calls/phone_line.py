@@ -13,7 +13,6 @@ from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
 from media.session.routing import AGENT_SPEAKS, Route
 from sipgw.calls.dtmf_deduplicator import DtmfDeduplicator, Way
-from sipgw.calls.line_events import LineEvents
 from sipgw.calls.listeners import Listeners
 from sipgw.records.bundles.recorder import RECORDER
 from sipgw.sip.negotiated import Negotiated
@@ -85,7 +84,7 @@ class PhoneLine:
         """The highest utterance number in use: a sentence may have been given up before it had any sound."""
         self.line_recorder: LineRecorder | None = None
         """Gets each key before the conversation does, and the times at which nothing may be kept."""
-        self._events = LineEvents()
+        self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._agreed: Negotiated | None = None
         self._keys = DtmfDeduplicator()
