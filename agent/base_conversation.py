@@ -93,33 +93,30 @@ class BaseConversation(ConversationKind):
     # From the beginning to the end
 
     async def run(self) -> Outcome:
-        """Talk until somebody hangs up; never raises but on cancellation."""
+        """Talk until somebody hangs up. An error in a task of the conversation ends it with an apology; an error at its end
+        is raised.
+        """
         try:
             async with self._tasks:
-                try:
-                    outcome = await self._talk()
-                except Exception as error:  # the call boundary
-                    log.exception("conversation failed")
-                    outcome = Outcome.crashed(error)
+                self._floor.start(self._now())
+                self._spawn(self._listen())
+                self._spawn(self._watch_clock())
+                self._spawn(self._talk())
+                outcome = await self._floor.over
+                self._fall_silent()
+                self._end_turn()
                 self._tasks.cancel(but=self._agent.kept)
                 await self._agent.finish()
         finally:
             await self.close()
         return outcome
 
-    async def _talk(self) -> Outcome:
-        self._floor.start(self._now())
-        self._spawn(self._listen())
-        self._spawn(self._watch_clock())
+    async def _talk(self) -> None:
         if self._floor.broken:
             self._fail(*self._floor.broken)
         else:
             self._spawn(self._follow_events())
             self._begin()
-        outcome = await self._floor.over
-        self._fall_silent()
-        self._end_turn()
-        return outcome
 
     def dismiss(self, outcome: Outcome) -> None:
         """Say that the time is up, then end the call. Raises `agent.call_control.CallControlRefused`."""

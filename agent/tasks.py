@@ -1,4 +1,8 @@
-"""The tasks of one conversation: what one of them raises is told, and ends neither the others nor the call's owner."""
+"""The tasks of one conversation, with its error boundary: an error in one of them does not cancel the others.
+
+The boundary is not that of the call (`sipgw.calls.session`): the conversation apologises to the caller, who may be connected
+with a person; and `agent` runs without sipgw.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
@@ -13,7 +17,7 @@ class Tasks:
     """Tasks that live as long as it is entered. Leaving it waits for all that were not cancelled."""
 
     def __init__(self, crashed: Callable[[Exception], None]) -> None:
-        """`crashed` is told of an exception that nobody caught; it has been logged."""
+        """`crashed` gets each exception of a task, after it was logged."""
         self._crashed = crashed
         self._group = asyncio.TaskGroup()
         self._going: set[asyncio.Task[None]] = set()
@@ -41,6 +45,6 @@ class Tasks:
     async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # the call boundary: a callback of the owner's, or our own fault
+        except Exception as error:  # an error of our own, or of a callback of the embedding program
             log.exception("conversation failed")
             self._crashed(error)

@@ -58,6 +58,9 @@ class CallConnection(Protocol):
     def address(self) -> str:
         """Our address for sound, as the other side knows it."""
 
+    async def resolve(self) -> bool:
+        """Look up the host names in the other side's offer. Returns whether the other side is still there."""
+
     def alert(self) -> None:
         """Tell the other side that it rings here."""
 
@@ -136,6 +139,8 @@ class CallSession:
 
     async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:
         limits = self.services.limits
+        if not await connection.resolve():
+            return STOPPED
         if self._verification.comes_first and (declined := await self._verification.judge(connection.leg)) is not None:
             return await self._turn_away(connection, declined)
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
