@@ -93,8 +93,8 @@ class BaseConversation(ConversationKind):
     # From the beginning to the end
 
     async def run(self) -> Outcome:
-        """Talk until somebody hangs up. An error in a task of the conversation ends it with an apology; an error at its end
-        is raised.
+        """Talk until somebody hangs up. After an error in a task of the conversation the agent apologises and ends the
+        call. An error at the end of the conversation is raised.
         """
         try:
             async with self._tasks:

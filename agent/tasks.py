@@ -1,7 +1,7 @@
 """The tasks of one conversation, with its error boundary: an error in one of them does not cancel the others.
 
-The boundary is not that of the call (`sipgw.calls.session`): the conversation apologises to the caller, who may be connected
-with a person; and `agent` runs without sipgw.
+It is not the boundary of the call (`sipgw.calls.session`), because the conversation still apologises to the caller or
+connects them with a person, and because `agent` also runs without sipgw.
 """
 
 import asyncio

@@ -55,8 +55,8 @@ class Channels:
             self._bounded(channel, channel.died, cause)
 
     def _bounded(self, channel: Channel, work: Callable[[T], None], about: T, *, last: bool = False) -> None:
-        """Do `work`, which calls the sink of `channel`. After an error the channel is closed, and its sink gets one `Dead`,
-        the `last` event."""
+        """Do `work`, which calls the sink of `channel`. An error closes the channel, and its sink gets one `Dead`, the
+        `last` event."""
         try:
             work(about)
         except Exception as error:

@@ -71,9 +71,7 @@ class CallConnection(Protocol):
         """Negotiate media at `channel` as far as possible before the answer; returns the reason of a failure."""
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Answer, or wait for an answer, while `opening` prepares the conversation. Returns the ending if there is no
-        connection, else None.
-        """
+        """Answer, or wait for the answer, while `opening` prepares the conversation. Returns the ending if it fails."""
 
     async def over(self, limit: float) -> None:
         """Wait `limit` seconds for the other side to hang up."""
@@ -107,9 +105,7 @@ class CallSession:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def accept(self, connection: CallConnection, caller: Caller | None = None) -> Disposition:
-        """Run an incoming call; raises only when it is cancelled. The limits apply to `caller`; None: this call is not
-        limited.
-        """
+        """Run an incoming call; raises only when it is cancelled. The limits apply to `caller`, if there is one."""
         return await self._bounded(connection, self._accept(connection, caller))
 
     async def originate(self, connection: CallConnection) -> Disposition:
@@ -170,10 +166,8 @@ class CallSession:
             headers = (("Retry-After", f"{SPENT_RETRY}"),) if declined.status == 503 else ()
             connection.refuse(declined.status, headers)
             return Disposition("refused", declined.reason)
-        call_recording = self.context.call_recording
-        self.context.call_recording = CallRecording(
-            "", "off" if call_recording.consent == "off" else "key"
-        )  # nobody asks, so nothing is kept
+        off = self.context.call_recording.consent == "off"
+        self.context.call_recording = CallRecording("", "off" if off else "key")  # nobody asks, so nothing is kept
         # No budget: a spent budget of the day must not cut off the sentence.
         return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
 

@@ -23,6 +23,7 @@ from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, TooSoonErro
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
 from sipgw.records.store.store import Store
+from sipgw.sip.boundaries import contained
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
@@ -311,10 +312,9 @@ class OutboundDialer:
         jobs = Jobs(self._gateway.store, new_holder())
         while not self._finishing:
             self._dialler = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
-            try:
+            with contained("dialling failed"):
                 await self._dialler.run()
-            except Exception:  # the observer boundary: other calls go on
-                log.exception("dialling failed")
+            if not self._finishing:
                 await asyncio.sleep(AGAIN)
 
     def finish(self) -> None:

@@ -24,7 +24,7 @@ async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
 
 @contextlib.contextmanager
 def contained(what: str, **fields: object) -> Iterator[None]:
-    """Log `what` with `fields` if the block raises, and go on behind it. For observers, and for one of several that wait."""
+    """Log `what` with `fields` if the block raises, and go on behind it. For observers, and for one step of several."""
     try:
         yield
     except Exception:

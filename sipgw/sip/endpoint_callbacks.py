@@ -1,4 +1,7 @@
-"""What the application gives to an endpoint, with error boundaries: an error is logged, and the other side gets an answer."""
+"""What the application gives to an endpoint.
+
+Round each callback that answers a request is an error boundary: an error is logged, and the other side gets an answer.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple

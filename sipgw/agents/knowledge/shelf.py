@@ -28,6 +28,7 @@ from sipgw.config.config import AgentConfig
 from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.policy.cost.cost import Bill, Cost, Expenses
 from sipgw.records.store.store import Store
+from sipgw.sip.boundaries import contained
 
 log = structlog.get_logger()
 
@@ -160,20 +161,16 @@ class Shelf:
         return book.reading.unread if book else 0
 
     async def _read_on(self, agents: Mapping[str, AgentConfig]) -> None:
-        try:
+        with contained("documents are not read"):
             if any(map(self.unread, agents)):
                 told = {problem for book in self._books.values() for problem in book.reading.problems}
                 async for name, book in self._each(agents, fresh=True, lenient=True):
                     self._books = {**self._books, name: book}
                     _log_problems([book], told)
-        except Exception:  # calls go on without the documents that are not there
-            log.exception("documents are not read")
         while True:
-            try:
+            with contained("documents in use are not noted"):
                 used = {book.reading.where for book in self._books.values()}
-                await rows.tidy(self.store, used, datetime.now(UTC))
-            except Exception:  # rows outlive some days of it
-                log.exception("documents in use are not noted")
+                await rows.tidy(self.store, used, datetime.now(UTC))  # rows outlive some days without it
             await asyncio.sleep(DAY)
 
     async def _each(

@@ -181,8 +181,6 @@ class BundleStore:
             log.warning("no bundle kept", cause=str(reason))
         except OSError as error:
             log.warning("bundle not written", cause=error.strerror)
-        except Exception:  # the observer boundary
-            log.exception("bundle not made")
 
 
 def _kept(packet: Tapped, zero: float) -> Tapped:
