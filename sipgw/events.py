@@ -32,7 +32,7 @@ class Disposition:
     """The time of the next attempt, if the gate named one."""
 
 
-class Sound(NamedTuple):
+class MediaAddress(NamedTuple):
     """Where the sound of a call is."""
 
     channel: int
@@ -86,7 +86,7 @@ class CallAnswered(NamedTuple):
     call: str
     at: datetime
     trunk: str = ""
-    sound: Sound | None = None
+    sound: MediaAddress | None = None
 
 
 class CallMeasured(NamedTuple):

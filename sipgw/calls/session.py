@@ -26,7 +26,7 @@ from sipgw.calls.services import CallServices
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.calls.transfer_legs import Consult, TransferLegs
 from sipgw.calls.transfers import Transfers, closing
-from sipgw.events import CallBegan, CallEnded, CallerVerified, Disposition, Sound
+from sipgw.events import CallBegan, CallEnded, CallerVerified, Disposition, MediaAddress
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.inbound.limits import Caller, Declined
 from sipgw.records.artifacts.consent import wanted
@@ -272,7 +272,7 @@ class CallSession:
         return self.setup.talk(self.connect if targets else None, targets.names if targets else {})
 
     async def _talk(self, connection: CallConnection, channel: media.Channel, talk: Talk) -> Disposition:
-        self.context.answered(Sound(channel.number, connection.address, channel.port))
+        self.context.answered(MediaAddress(channel.number, connection.address, channel.port))
         if self.context.conversation is not None:  # an announcement is not recorded
             self.context.call_recording.begin()
         try:

@@ -19,7 +19,7 @@ from sipgw.calls.session import STOPPED
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
-from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, TooSoonError
+from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
 from sipgw.records.store.store import Store
@@ -281,7 +281,7 @@ class JobDialer:
                     held.answered = True
                     # Written now, so that nobody is called twice even if this process is killed.
                     self._outcomes.keep(
-                        Outcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
+                        JobOutcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
                     )
                     self._group.create_task(self._settle())
 

@@ -14,7 +14,7 @@ from media.process.engine import MediaEngine
 from media.recording.tap import HEADER
 from sipgw.bounds import FULL
 from sipgw.config.records import CaptureOptions, Sink
-from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
+from sipgw.events import CallAnswered, CallEnded, Event, MediaAddress, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_name
 from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
@@ -59,12 +59,12 @@ class KeptAgents(Protocol):
 class _Packets:
     """The location of the packets of a call."""
 
-    sound: Sound
+    sound: MediaAddress
     whole: bool = True
     """Whether no private words were said; otherwise only headers are handed out."""
 
 
-class Evidence:
+class CallEvidence:
     """The evidence of all calls. Use it as an async context manager, inside that of the media engine."""
 
     def __init__(self, options: CaptureOptions, agents: KeptAgents) -> None:

@@ -23,7 +23,7 @@ from sipgw.config.report import ReportFieldOptions, ReportOptions
 from sipgw.events import CallEnded, Event, Watchers
 from sipgw.gateway.reports import ReportFiller
 from sipgw.policy.cost.cost import Expenses
-from sipgw.policy.inbound.limits import Limits
+from sipgw.policy.inbound.limits import InboundLimits
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries
@@ -131,7 +131,7 @@ async def world(folder: Path, **changes: Any) -> AsyncIterator[World]:
                 agents=made.agents,
                 providers={"agent": SimpleNamespace(llm=MeteredLlm(made.llm, by="openai/x"))},
                 expenses=made.expenses,
-                budget=lambda tenant: Limits(config.limits, made.expenses.spent).budget(),
+                budget=lambda tenant: InboundLimits(config.limits, made.expenses.spent).budget(),
             )
             made.filler = ReportFiller(store, services, lambda task: None, queue)
             yield made

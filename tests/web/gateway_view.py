@@ -32,7 +32,7 @@ from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import CallRecording
-from sipgw.records.evidence import Evidence
+from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.sip.events import Referred
 from sipgw.sip.identity import Identity
@@ -152,7 +152,7 @@ class FakeGatewayView:
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
-    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(GatewayConfig(), {})))
+    evidence: CallEvidence = field(default_factory=lambda: CallEvidence(CaptureOptions(), Agents(GatewayConfig(), {})))
     errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
     sip_port: int = 5060

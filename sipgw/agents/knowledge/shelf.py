@@ -21,8 +21,8 @@ from agent.records import Used
 from sipgw.agents.knowledge import rows
 from sipgw.agents.knowledge.documents import Chunk
 from sipgw.agents.knowledge.encoders import BATCH, QUESTIONS, READING, Encoder, LocalEncoder, Report, encoder_of
-from sipgw.agents.knowledge.index import Entry, Index, Vectors
-from sipgw.agents.knowledge.reader import Found, KnowledgeError, listing, read
+from sipgw.agents.knowledge.index import Index, IndexEntry, Vectors
+from sipgw.agents.knowledge.reader import FolderFile, KnowledgeError, listing, read
 from sipgw.agents.knowledge.rows import DocumentRow
 from sipgw.config.config import AgentConfig
 from sipgw.config.knowledge import KnowledgeOptions
@@ -321,7 +321,7 @@ async def _found(agent: str, book: Book, words: Sequence[str], report: Report) -
 
 
 def _chunks(
-    folder: Path, files: Sequence[Found], room: int, patience: float
+    folder: Path, files: Sequence[FolderFile], room: int, patience: float
 ) -> tuple[dict[str, list[Chunk]], list[str], list[str]]:
     """The passages of files, `room` at most; the files that have none, and all that is left out, in sentences. After
     `patience` seconds no further file is begun.
@@ -358,15 +358,15 @@ def _parts(fresh: Mapping[str, list[Chunk]], most: int) -> Iterator[dict[str, li
 
 
 def _index(found: Mapping[str, DocumentRow]) -> Index:
-    entries, vectors = list[Entry](), list[Vectors]()
+    entries, vectors = list[IndexEntry](), list[Vectors]()
     for row in sorted(found.values(), key=lambda row: row.name):
         entries += [_entry(row.name, at, one) for at, one in enumerate(row.chunks, 1)]
         vectors.append(np.frombuffer(row.vectors, "<f4").reshape(len(row.chunks), -1))
     return Index(entries, np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32))
 
 
-def _entry(name: str, number: int, chunk: Chunk) -> Entry:
-    return Entry(name, chunk.heading, number, chunk.text)
+def _entry(name: str, number: int, chunk: Chunk) -> IndexEntry:
+    return IndexEntry(name, chunk.heading, number, chunk.text)
 
 
 def _log_problems(books: Iterable[Book], told: Collection[str] = ()) -> None:
