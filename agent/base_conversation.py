@@ -101,7 +101,8 @@ class BaseConversation(ConversationKind):
                 self._floor.start(self._now())
                 self._spawn(self._listen())
                 self._spawn(self._watch_clock())
-                self._spawn(self._talk())
+                with self._tasks.boundary():
+                    self._start()
                 outcome = await self._floor.over
                 self._fall_silent()
                 self._end_turn()
@@ -111,7 +112,7 @@ class BaseConversation(ConversationKind):
             await self.close()
         return outcome
 
-    async def _talk(self) -> None:
+    def _start(self) -> None:
         if self._floor.broken:
             self._fail(*self._floor.broken)
         else:

@@ -5,7 +5,8 @@ connects them with a person, and because `agent` also runs without sipgw.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+import contextlib
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any, Self
 
 import structlog
@@ -43,8 +44,14 @@ class Tasks:
             task.cancel()
 
     async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
+        with self.boundary():
             await work
+
+    @contextlib.contextmanager
+    def boundary(self) -> Iterator[None]:
+        """What the block raises goes to `crashed`."""
+        try:
+            yield
         except Exception as error:  # an error of our own, or of a callback of the embedding program
             log.exception("conversation failed")
             self._crashed(error)

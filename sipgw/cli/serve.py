@@ -11,6 +11,7 @@ import structlog
 import typer
 from rich.markup import escape
 
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.cli.banner import say_how_to_call, say_ready
 from sipgw.cli.orders import ParentLink, listen_to_signals
 from sipgw.cli.workers import WORKERS_MAX, run_workers
@@ -20,7 +21,6 @@ from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.gateway.reload import OptionChange
 from sipgw.gateway.shares import share
 from sipgw.outbound.job_dialer import OutboundDialer

@@ -15,9 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from agent.pool import PoolFullError
 from sipgw import __version__
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (

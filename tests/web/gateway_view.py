@@ -14,6 +14,7 @@ import httpx
 from agent.call_control import CallControlRefused
 from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.conference import Mode, silent
 from sipgw.calls.info import CallInfo
 from sipgw.calls.listeners import Listeners
@@ -28,7 +29,6 @@ from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import CallRecording

@@ -1,4 +1,4 @@
-"""Versions of the prompts of agents. Which one an agent uses, its file says, see `sipgw.gateway.prompt_files`."""
+"""Versions of the prompts of agents. Which one an agent uses, its file says, see `sipgw.agents.prompt_files`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

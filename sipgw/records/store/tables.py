@@ -209,7 +209,7 @@ class ArtifactRecord(Base):
 
 
 class ReportRecord(Base):
-    """The report on a call, which the language model fills in: see `sipgw.gateway.reports`."""
+    """The report on a call, which the language model fills in: see `sipgw.agents.report_filler`."""
 
     __tablename__ = "reports"
     call: Mapped[str] = mapped_column(String(ID), primary_key=True)

@@ -9,8 +9,8 @@ import pytest
 
 from media.process.supervisor import ProcessState
 from sipgw.events import CallBegan
-from sipgw.gateway.usage import LoadMeter
 from sipgw.policy.inbound.capacity import Capacity
+from sipgw.policy.inbound.load_meter import LoadMeter
 from tests.waiting import until
 
 BEGAN = CallBegan("call", datetime.now(UTC), "in", "pbx", "agent", "anna", "agent", {})
@@ -18,7 +18,7 @@ BEGAN = CallBegan("call", datetime.now(UTC), "in", "pbx", "agent", "anna", "agen
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.gateway.usage.EVERY", 0.01)
+    monkeypatch.setattr("sipgw.policy.inbound.load_meter.EVERY", 0.01)
 
 
 def waits(usage: LoadMeter) -> bool:
@@ -61,7 +61,7 @@ def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(mon
 
 
 def test_without_the_figures_of_linux_its_own_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.gateway.usage._busy", lambda file: None)
+    monkeypatch.setattr("sipgw.policy.inbound.load_meter._busy", lambda file: None)
     monkeypatch.setattr("media.process.cores.busy", lambda: None)
     spent = LoadMeter(Capacity("auto", 0.1), lambda: [ProcessState(1, 1, 0, 0.0)])._spent()
     assert spent.keys() == {("gateway", 0)}
