@@ -4,11 +4,10 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from agent.meter import UsageReport
-from agent.passages import Find, nothing
 from agent.tools import Tool
 from media.process.engine import MediaEngine
 from sipgw.agents.agents import AgentDefinition, Agents
+from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.agents.providers import Providers
 from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
@@ -45,10 +44,8 @@ class CallServices:
     """The tools of the gateway's features, in the order in which agents get them."""
     stir: StirVerifier | None = None
     """Verifies the signed numbers of callers."""
-    finder: Callable[[str, UsageReport], Find] = lambda agent, report: nothing
-    """Makes what finds passages of the documents of an agent, see `sipgw.agents.knowledge.shelf.Shelf.finder`."""
-    unread: Callable[[str], int] = lambda agent: 0
-    """How many files of an agent's documents have no passages yet."""
+    knowledge: Shelf | None = None
+    """The documents of all agents."""
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""
 

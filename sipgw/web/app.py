@@ -15,9 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from agent.pool import PoolFullError
 from sipgw import __version__
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
@@ -42,7 +42,7 @@ from sipgw.web.authentication import Authentication
 from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
-from sipgw.web.oidc.provider import Provider
+from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.provider_stats import ProviderStats
@@ -98,7 +98,7 @@ def application(
         Transcripts(gateway.watchers),
         PAGES,
         templates(),
-        Provider(options.oidc) if options.oidc.issuer else None,
+        OidcProvider(options.oidc) if options.oidc.issuer else None,
         PlacedCalls(gateway.store),
     )
     made.state.phone = BrowserPhone(gateway)

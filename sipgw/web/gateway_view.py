@@ -11,7 +11,7 @@ from sipgw.calls.session import CallSession
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
 from sipgw.policy.inbound.admission import Admission
-from sipgw.records.evidence import Evidence
+from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.trunks.watch import TrunkStatus
 
@@ -22,7 +22,7 @@ class GatewayView(browser_phone.PhoneGateway, Protocol):
     watchers: Watchers[Event]
     admission: Admission
 
-    evidence: Evidence
+    evidence: CallEvidence
 
     @property
     def calls(self) -> Mapping[str, CallSession]:

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
 from sipgw.agents.agents import AgentDefinition
+from sipgw.agents.prompt_files import PromptChangedError, PromptFiles
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import ConfigError
 from sipgw.config.errors import OperatorError
 from sipgw.config.masking import inside
 from sipgw.config.prompt_text import LONGEST, checked
-from sipgw.gateway.prompt_files import PromptChangedError, PromptFiles
 from sipgw.records.store.prompts import FROM_FILE, Prompts, PromptVersion
 from sipgw.web.comparisons import Comparison, ComparisonBusyError, Comparisons
 from sipgw.web.principal import AdminRole

@@ -12,9 +12,9 @@ from typing import Self
 import structlog
 import uvicorn
 
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.config.errors import OperatorError
 from sipgw.config.web import PORT, WebOptions
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application

@@ -19,7 +19,7 @@ from sipgw.telemetry.metrics import Metrics
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
-from sipgw.web.oidc.provider import Provider
+from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal
@@ -53,7 +53,7 @@ class App:
     transcripts: Transcripts
     navigation: tuple[Page, ...]
     templates: Environment
-    oidc: Provider | None
+    oidc: OidcProvider | None
     """The identity provider, if people can sign in by one."""
     placed: PlacedCalls
     searches: Searches = field(default_factory=Searches)

@@ -14,13 +14,13 @@ from playwright import async_api as playwright
 
 from agent.records import Times, Turn, TurnEnded
 from media.process.channel import Quality
-from media.recording.tap import Pool, TapOptions
+from media.recording.tap import BlockPool, TapOptions
 from media.recording.wav import header
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.evidence import Evidence
+from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate, percentile
@@ -44,7 +44,7 @@ def tap_cost() -> Gate:
     """Keeping a packet, the best of five."""
     best = float("inf")
     for _ in range(5):
-        tap = Pool().open(1, TapOptions())
+        tap = BlockPool().open(1, TapOptions())
         assert tap
         began = time.process_time()
         for at in range(100_000):
@@ -53,7 +53,7 @@ def tap_cost() -> Gate:
     return Gate(AREA, "keeping a packet", f"{best:.2f} µs", f"<= {TAP_GOAL:.0f} µs", best <= TAP_GOAL)
 
 
-def tell_hour(evidence: Evidence, file: str) -> None:
+def tell_hour(evidence: CallEvidence, file: str) -> None:
     """A call of an hour with a turn every five seconds, and other words in each."""
     rng, tell = random.Random(1), evidence.watch
     evidence.trace(invite(CALL, "+15550100"))

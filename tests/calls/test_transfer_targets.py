@@ -17,7 +17,7 @@ from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import ConfigError, parse
-from sipgw.config.hours import Span, on_duty
+from sipgw.config.hours import WeeklyHours, on_duty
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.people import PersonOptions
 from sipgw.config.trunks import TrunkOptions
@@ -56,7 +56,7 @@ def at(hour: int, minute: int = 0, day: int = 2) -> datetime:
     ],
 )
 def test_hours(hours: str, when: datetime, there: bool) -> None:
-    assert bool(Span.parse(hours).began(when)) is there
+    assert bool(WeeklyHours.parse(hours).began(when)) is there
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_hours(hours: str, when: datetime, there: bool) -> None:
 )  # fmt: skip
 def test_hours_that_are_none(hours: str) -> None:
     with pytest.raises(ValueError, match="hours"):
-        Span.parse(hours)
+        WeeklyHours.parse(hours)
 
 
 def test_no_hours_are_all_hours() -> None:

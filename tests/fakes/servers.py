@@ -8,7 +8,7 @@ from typing import Any
 from agent.providers.provider import Provider
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.tools.conformance.checks import Server
-from sipgw.tools.conformance.embedded import Spoken
+from sipgw.tools.conformance.embedded import SpokenSample
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
@@ -95,7 +95,7 @@ def servers_of(record: Provider) -> Mapping[str, Server]:
     return {name: server for name in names if (server := server_of(record, name))}
 
 
-def speech_of(record: Provider) -> Mapping[str, Spoken]:
+def speech_of(record: Provider) -> Mapping[str, SpokenSample]:
     """Real speech for the embedded STT."""
-    said = Spoken(read_ulaw(SPEECH / "goforward.wav"), "go forward ten meters")
+    said = SpokenSample(read_ulaw(SPEECH / "goforward.wav"), "go forward ten meters")
     return {"en": said} if record.part == "stt" else {}

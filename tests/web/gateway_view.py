@@ -14,6 +14,7 @@ import httpx
 from agent.call_control import CallControlRefused
 from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.conference import Mode, silent
 from sipgw.calls.info import CallInfo
 from sipgw.calls.listeners import Listeners
@@ -28,11 +29,10 @@ from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import CallRecording
-from sipgw.records.evidence import Evidence
+from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.sip.events import Referred
 from sipgw.sip.identity import Identity
@@ -152,7 +152,7 @@ class FakeGatewayView:
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
-    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(GatewayConfig(), {})))
+    evidence: CallEvidence = field(default_factory=lambda: CallEvidence(CaptureOptions(), Agents(GatewayConfig(), {})))
     errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
     sip_port: int = 5060

@@ -63,7 +63,7 @@ _MARKS = frozenset({*_ENDS, ",", "...", "-", ";", ":"})
 _BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 
 
-class Heard(NamedTuple):
+class Transcription(NamedTuple):
     """What was understood."""
 
     text: str
@@ -100,14 +100,14 @@ class Whisper:
         self._log_mel = LogMel()
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
 
-    def transcribe(self, linear: "np.ndarray[Any, Any]", wanted: Kind = Kind.OPEN) -> Heard:
+    def transcribe(self, linear: "np.ndarray[Any, Any]", wanted: Kind = Kind.OPEN) -> Transcription:
         """Understand up to 30 s of 8 kHz float sound, of a caller who was asked for what is `wanted`.
 
         Text is empty when there were no words: noise makes Whisper say "Thank you." and the like, or one phrase again
         and again. No text has more words than its sound has room for.
         """
         if len(linear) < SHORTEST:
-            return Heard("", 0.0, 1.0, doubtful=False)
+            return Transcription("", 0.0, 1.0, doubtful=False)
         sound = soxr.resample(linear, 8000, RATE, quality="MQ")
         best = self._understand(sound, wanted, SHORT_CONTEXT)
         if best.doubtful:
@@ -121,7 +121,7 @@ class Whisper:
         invented = phantom or noise or misheard or loops(text) or is_thin(text, len(linear) / 8000)
         return best._replace(text="" if invented else text)
 
-    def _understand(self, sound: "np.ndarray[Any, Any]", wanted: Kind, context: int) -> Heard:
+    def _understand(self, sound: "np.ndarray[Any, Any]", wanted: Kind, context: int) -> Transcription:
         seconds = len(sound) / RATE
         frames = min(FULL_CONTEXT, max(context, int(seconds * 100) + 50))
         features = ctranslate2.StorageView.from_array(self._features(sound, frames)[np.newaxis])
@@ -134,7 +134,7 @@ class Whisper:
         others = [word for word in words if len(word) > 1 and not word.isdigit() and word not in _NUMERALS]
         return free if others and free.score >= SURE else spelled
 
-    def _spelled(self, seen: _Seen, kind: Kind) -> Heard | None:
+    def _spelled(self, seen: _Seen, kind: Kind) -> Transcription | None:
         """The digits or letters that were said; None if there was something else."""
         result = self._decode(seen, self._suppressed[kind])
         tokens = [token for token in result.sequences[0] if token != _END]
@@ -146,9 +146,9 @@ class Whisper:
         least = SPELLED_SCORE if kept >= FEW and kind is Kind.DIGITS else LEAST_SCORE
         if score <= least or starts[kept] < seen.seconds - BEHIND:
             return None
-        return Heard(self._text(tokens[:kept]), score, no_speech=0.0, doubtful=False)
+        return Transcription(self._text(tokens[:kept]), score, no_speech=0.0, doubtful=False)
 
-    def _free(self, seen: _Seen) -> Heard:
+    def _free(self, seen: _Seen) -> Transcription:
         """The words that were said; what was not heard in the sound is left out."""
         result = self._decode(seen, [-1], logits=True)
         tokens, score = [token for token in result.sequences[0] if token != _END], result.scores[0]
@@ -156,7 +156,7 @@ class Whisper:
             tokens = tokens[: heard(tokens, self._aligned(seen, tokens)[0])]
         text = self._text(self._ended(tokens, result.logits[0]))
         doubtful = score < GOOD_SCORE or not text or loops(text)
-        return Heard(text, score, result.no_speech_prob, doubtful)
+        return Transcription(text, score, result.no_speech_prob, doubtful)
 
     def _ended(self, tokens: list[str], logits: Sequence[ctranslate2.StorageView]) -> list[str]:
         """The tokens with a mark that ends a sentence if, and only if, one is probable; `logits` of each step."""

@@ -23,7 +23,7 @@ WORDS = 40
 _WORD = re.compile(r"\w{2,}")
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """A passage of the folder."""
 
     file: str
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 class Index:
     """The passages of a folder, as they were read at one time."""
 
-    def __init__(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+    def __init__(self, entries: Sequence[IndexEntry], vectors: Vectors) -> None:
         use_one_thread()
         self.entries = entries
         self._vectors = vectors
@@ -51,7 +51,7 @@ class Index:
                 found[word].append(at)
         self._places = {word: np.array(places, np.int32) for word, places in found.items()}
 
-    def find(self, question: str, vectors: Vectors, most: int, least: float) -> list[tuple[Entry, float]]:
+    def find(self, question: str, vectors: Vectors, most: int, least: float) -> list[tuple[IndexEntry, float]]:
         """Up to `most` passages that are at least as like the question as `least`, the most like first.
 
         `vectors` are those of the question; where it has several readings, the one that fits best counts.

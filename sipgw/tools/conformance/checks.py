@@ -19,9 +19,9 @@ from agent.line import SAMPLE_RATE
 from agent.providers.provider import Provider
 from agent.ulaw import to_linear
 from sipgw.tools.conformance import exercises
-from sipgw.tools.conformance.exercises import NonconformingError, Used
+from sipgw.tools.conformance.exercises import ExerciseResult, NonconformingError
 from sipgw.tools.conformance.hasty import WATCHED, HastyLoop, starved
-from sipgw.tools.conformance.proxy import Fault, Proxy
+from sipgw.tools.conformance.proxy import ConnectionFault, Proxy
 
 T = TypeVar("T")
 Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -92,7 +92,7 @@ class Trial:
     def run(
         self,
         work: Callable[[Any], Awaitable[T]],
-        fault: Fault = Fault.NONE,
+        fault: ConnectionFault = ConnectionFault.NONE,
         after: int = 0,
         *,
         reached: Callable[[], object] | None = None,
@@ -104,7 +104,7 @@ class Trial:
     async def _run(
         self,
         work: Callable[[Any], Awaitable[T]],
-        fault: Fault,
+        fault: ConnectionFault,
         after: int,
         reached: Callable[[], object] | None,
         changed: Mapping[str, Any],
@@ -135,11 +135,11 @@ class Trial:
         if any(one in f"{error} {error!r}" for one in secrets):
             raise NonconformingError("an error holds a secret of the options")
 
-    def use(self, fault: Fault = Fault.NONE, after: int = 0, **more: Any) -> tuple[Any, Proxy]:
+    def use(self, fault: ConnectionFault = ConnectionFault.NONE, after: int = 0, **more: Any) -> tuple[Any, Proxy]:
         """Use it as a call does."""
         return self.run(partial(exercises.use, self.record), fault, after, **more)
 
-    def served(self) -> tuple[Used, list[int]]:
+    def served(self) -> tuple[ExerciseResult, list[int]]:
         """What comes of it with a server that serves it, and after which pieces of that something is to go wrong."""
         found, proxy = self.use()
         if isinstance(found, ProviderError):
@@ -148,14 +148,14 @@ class Trial:
         return found, sorted({round(at * last / (POINTS - 1)) for at in range(POINTS)} | {1})
 
 
-async def _closed(made: Any, proxy: Proxy, fault: Fault) -> None:
+async def _closed(made: Any, proxy: Proxy, fault: ConnectionFault) -> None:
     try:
         async with asyncio.timeout(CLOSE_LIMIT):
             await made.close()
             await made.close()
     except TimeoutError:
         raise NonconformingError(f"close takes longer than {CLOSE_LIMIT:g} s") from None
-    if fault is Fault.DEAF:
+    if fault is ConnectionFault.DEAF:
         return  # a proxy that does not read does not see it
     try:
         async with asyncio.timeout(CLOSE_LIMIT):
@@ -225,16 +225,16 @@ def _nowhere(record: Provider) -> str:
     return f"{ {'wss': 'ws', 'https': 'http'}.get(scheme, scheme) }://127.0.0.1:9/"
 
 
-def bears(fault: Fault, trial: Trial) -> None:
+def bears(fault: ConnectionFault, trial: Trial) -> None:
     """Whatever point the fault happens at: it does its work or raises `ProviderError`, in time, and leaves nothing."""
     whole, points = trial.served()
     for after in points:
         _at(after, partial(_borne, trial, fault, after, whole))
 
 
-def _borne(trial: Trial, fault: Fault, after: int, whole: Used) -> None:
+def _borne(trial: Trial, fault: ConnectionFault, after: int, whole: ExerciseResult) -> None:
     found, _ = trial.use(fault, after)
-    if isinstance(found, Used) and found.lacks(whole):
+    if isinstance(found, ExerciseResult) and found.lacks(whole):
         raise NonconformingError(f"it takes {told_of(found)} for the whole, {told_of(whole)}")
 
 
@@ -278,7 +278,7 @@ def bounds_what_waits(trial: Trial) -> None:
         # What is allocated once, as by an import, is in one of them only.
         return min([await flooded(made, 200), await flooded(made, 200)])
 
-    found, _ = trial.run(work, Fault.DEAF, 1)
+    found, _ = trial.run(work, ConnectionFault.DEAF, 1)
     if not isinstance(found, ProviderError) and found > WAITING:
         raise NonconformingError(f"it holds {found} bytes for a server that does not read")
 
@@ -312,7 +312,7 @@ def bounds_what_comes(trial: Trial) -> None:
 
     last = trial.use()[1].pieces
     for after in sorted({max(1, last // 2), max(1, last - 1)}):
-        found, _ = trial.run(work, Fault.FLOOD, after)
+        found, _ = trial.run(work, ConnectionFault.FLOOD, after)
         if not isinstance(found, ProviderError) and found > UNREAD:
             raise NonconformingError(f"after {after} pieces of the server it holds {found} bytes that nobody reads")
 
@@ -354,7 +354,7 @@ def tells_no_stale_sound(trial: Trial) -> None:
 def told_of(found: object) -> str:
     """What came of it, in words."""
     match found:
-        case Used():
+        case ExerciseResult():
             called = "".join(f", {name}({arguments[:100]})" for name, arguments in found.calls)
             return f"{found.text[:200]!r}{called}" if found.text or called else f"{len(found.sound)} bytes of sound"
         case bytes():
@@ -369,7 +369,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
     "bears no server": bears_no_server,
     **{
         f"bears a connection that is {fault.value}": partial(bears, fault)
-        for fault in (Fault.CUT, Fault.CLOSE, Fault.STALL, Fault.GARBLE)
+        for fault in (ConnectionFault.CUT, ConnectionFault.CLOSE, ConnectionFault.STALL, ConnectionFault.GARBLE)
     },
     "can be cancelled": can_be_cancelled,
     "bounds what waits": bounds_what_waits,

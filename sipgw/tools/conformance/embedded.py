@@ -19,7 +19,15 @@ from agent.stt import Transcript
 from agent.tts import sound_alone
 from agent.turn_taking.words import words_of
 from sipgw.tools.conformance.checks import LIMIT, UNREAD, WAITING, describes_itself, flooded, measured, told_of, watched
-from sipgw.tools.conformance.exercises import ENDED, MESSAGES, PIECE, SENTENCES, TOOL, NonconformingError, Used
+from sipgw.tools.conformance.exercises import (
+    ENDED,
+    MESSAGES,
+    PIECE,
+    SENTENCES,
+    TOOL,
+    ExerciseResult,
+    NonconformingError,
+)
 from sipgw.tools.conformance.hasty import WATCHED, HastyLoop
 
 FASTER = 10
@@ -38,14 +46,14 @@ OPENED, HALFWAY = "before its work", "halfway"
 """Points at which something happens to its processes."""
 
 
-class Spoken(NamedTuple):
+class SpokenSample(NamedTuple):
     """A caller's speech."""
 
     ulaw: bytes
     words: str
 
 
-Speech = Mapping[str, Spoken]
+Speech = Mapping[str, SpokenSample]
 """By ISO 639-1 codes."""
 Fresh = Callable[[], Any]
 """Makes what serves one call."""
@@ -88,7 +96,7 @@ class EmbeddedTrial:
         return any(_state(pid) == "T" for pid in self._stopped)
 
     @property
-    def spoken(self) -> Spoken:
+    def spoken(self) -> SpokenSample:
         """Some speech that the provider is to understand."""
         if not self.speech:
             raise NonconformingError("the hook pytest_sipgw_provider_speech gives no speech to be heard")
@@ -104,7 +112,9 @@ class EmbeddedTrial:
                 os.kill(pid, number)
         return bool(found)
 
-    async def use(self, made: Any, spoken: Spoken | None = None, *, reached: Reached = lambda _: None) -> Used:
+    async def use(
+        self, made: Any, spoken: SpokenSample | None = None, *, reached: Reached = lambda _: None
+    ) -> ExerciseResult:
         """Use it as a call does. Raises `ProviderError`."""
         try:
             if hasattr(made, "open"):  # a model is ready at once
@@ -114,7 +124,9 @@ class EmbeddedTrial:
                 case "stt":
                     return await _heard(made, (spoken or self.spoken).ulaw, reached)
                 case "tts":
-                    return Used(sound=await _said(made, SENTENCES[0], reached) + await _said(made, SENTENCES[1]))
+                    return ExerciseResult(
+                        sound=await _said(made, SENTENCES[0], reached) + await _said(made, SENTENCES[1])
+                    )
                 case _:
                     return await _answered(made, reached)
         except ExceptionGroup as group:  # that of `_heard`
@@ -124,7 +136,7 @@ class EmbeddedTrial:
             await made.close()
 
 
-async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> Used:
+async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> ExerciseResult:
     """What it hears until the turn ends behind the speech."""
     text: list[str] = []
     sound = ulaw + b"\xff" * SILENCE
@@ -144,7 +156,7 @@ async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> Used:
                 text.append(event.text)
                 if event.end * SAMPLE_RATE > len(ulaw) * ALL_BUT:
                     speaking.cancel()
-                    return Used(" ".join(text))
+                    return ExerciseResult(" ".join(text))
         raise NonconformingError(ENDED)
 
 
@@ -157,7 +169,7 @@ async def _said(tts: Any, sentence: str, reached: Reached = lambda _: None) -> b
     return sound
 
 
-async def _answered(llm: Any, reached: Reached) -> Used:
+async def _answered(llm: Any, reached: Reached) -> ExerciseResult:
     """A call of the tool, then words that tell its result."""
     messages, text, calls = list(MESSAGES), "", list[tuple[str, str]]()
     for _ in range(2):
@@ -169,7 +181,7 @@ async def _answered(llm: Any, reached: Reached) -> Used:
             messages += _result(call)
         if len(messages) > len(MESSAGES):
             reached(HALFWAY)
-    return Used(text, calls=tuple(calls))
+    return ExerciseResult(text, calls=tuple(calls))
 
 
 def _result(call: ToolCall) -> list[Message]:
@@ -199,7 +211,7 @@ def _state(pid: int) -> str:
 
 def works(trial: EmbeddedTrial) -> None:
     """It hears words, speaks, or calls a tool and tells its result."""
-    found: list[Used] = []
+    found: list[ExerciseResult] = []
 
     async def work(fresh: Fresh) -> None:
         found.append(await trial.use(fresh()))

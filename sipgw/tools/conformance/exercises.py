@@ -49,7 +49,7 @@ class NonconformingError(Exception):
     """What the provider does wrong."""
 
 
-class Used(NamedTuple):
+class ExerciseResult(NamedTuple):
     """What came of it."""
 
     text: str = ""
@@ -62,7 +62,7 @@ class Used(NamedTuple):
     """Whether the provider takes this for all. Without it nothing more was waited for, or a reply was told as broken
     off."""
 
-    def lacks(self, whole: "Used") -> bool:
+    def lacks(self, whole: "ExerciseResult") -> bool:
         """Whether this is told as all, and is other than the words and calls or less than the sound of `whole`."""
         told = (self.text, self.calls) != (whole.text, whole.calls)
         return self.done and (told or len(self.sound) < len(whole.sound))
@@ -116,7 +116,7 @@ def make(record: Provider, options: Any) -> Any:
     return made(Brief("Be brief.", SENTENCES[0])) if record.part == "realtime" else made
 
 
-async def use(record: Provider, made: Any) -> Used:
+async def use(record: Provider, made: Any) -> ExerciseResult:
     """Use it once. Raises `agent.errors.ProviderError` or `NonconformingError`."""
     try:
         return await _USES[record.part](made)
@@ -124,17 +124,17 @@ async def use(record: Provider, made: Any) -> Used:
         raise group.exceptions[0] from None
 
 
-async def _stt(stt: Any) -> Used:
+async def _stt(stt: Any) -> ExerciseResult:
     await opened(stt)
     async with _sending(stt):
         async for event in stt.events():
             if isinstance(event, Transcript) and event.final and event.text.strip():
-                return Used(event.text, times=len(event.words))
+                return ExerciseResult(event.text, times=len(event.words))
         raise NonconformingError(ENDED)
-    return Used(done=False)
+    return ExerciseResult(done=False)
 
 
-async def _realtime(realtime: Any) -> Used:
+async def _realtime(realtime: Any) -> ExerciseResult:
     sound = b""
     await opened(realtime)
     async with _sending(realtime):
@@ -142,12 +142,12 @@ async def _realtime(realtime: Any) -> Used:
             if isinstance(event, ReplyAudio):
                 sound += event.ulaw
             if isinstance(event, ReplyEnded):
-                return Used(sound=sound, done=event.complete)
+                return ExerciseResult(sound=sound, done=event.complete)
         raise NonconformingError(ENDED)
-    return Used(sound=sound, done=False)
+    return ExerciseResult(sound=sound, done=False)
 
 
-async def _tts(tts: Any) -> Used:
+async def _tts(tts: Any) -> ExerciseResult:
     sound, times = b"", 0
     await opened(tts)
     for at, sentence in enumerate(SENTENCES):
@@ -157,10 +157,10 @@ async def _tts(tts: Any) -> Used:
                     times += 1
                 elif isinstance(piece, bytes):
                     sound += piece
-    return Used(sound=sound, times=times)
+    return ExerciseResult(sound=sound, times=times)
 
 
-async def _llm(llm: Any) -> Used:
+async def _llm(llm: Any) -> ExerciseResult:
     """A reply in words that calls a tool."""
     text, calls = "", list[tuple[str, str]]()
     async with aclosing(_replied(llm)) as stream:
@@ -168,7 +168,7 @@ async def _llm(llm: Any) -> Used:
             text += getattr(piece, "delta", "")
             if isinstance(piece, ToolCall):
                 calls.append((piece.name, _whole(piece)))
-    return Used(text, calls=tuple(calls))
+    return ExerciseResult(text, calls=tuple(calls))
 
 
 def _whole(call: ToolCall) -> str:
@@ -182,7 +182,12 @@ def _whole(call: ToolCall) -> str:
     return json.dumps(given)
 
 
-_USES: dict[str, Callable[[Any], Awaitable[Used]]] = {"stt": _stt, "tts": _tts, "llm": _llm, "realtime": _realtime}
+_USES: dict[str, Callable[[Any], Awaitable[ExerciseResult]]] = {
+    "stt": _stt,
+    "tts": _tts,
+    "llm": _llm,
+    "realtime": _realtime,
+}
 
 
 async def begin(record: Provider, made: Any) -> Any:

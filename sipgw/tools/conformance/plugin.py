@@ -22,8 +22,8 @@ class Hooks:
 
     @pytest.hookspec(firstresult=True)
     def pytest_sipgw_provider_speech(self, record: Any) -> Any:
-        """Give speech that the embedded STT `record` understands: a `sipgw.tools.conformance.embedded.Spoken` for each
-        ISO 639-1 code.
+        """Give speech that the embedded STT `record` understands: a `sipgw.tools.conformance.embedded.SpokenSample`
+        for each ISO 639-1 code.
         """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sipgw.config.config import GatewayConfig
 from sipgw.events import CallBegan, Event
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import Phone
+from sipgw.tools.caller import CallerPhone
 from sipgw.tools.evaluation.conversation import ConversationLog, ConversationResult, Judge, compared
 from sipgw.tools.evaluation.eval_set import CallOptions, EvalError, EvalSet
 from sipgw.tools.simulate.run import OVER, SLACK, WORDS, ScenarioRun, dialled, started
@@ -56,7 +56,7 @@ async def converse_scripted(
             tell()
             return result
 
-    async with started(config, scenes, lambda who, what: None, watch) as gateway, Phone(LOOPBACK) as phone:
+    async with started(config, scenes, lambda who, what: None, watch) as gateway, CallerPhone(LOOPBACK) as phone:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(converse(name, one)) for name, one in zip(names, calls, strict=True)]

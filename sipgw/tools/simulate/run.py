@@ -24,12 +24,12 @@ from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import WavError, read_ulaw
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import AUDIBLE, Call, Phone, with_noise
+from sipgw.tools.caller import AUDIBLE, Call, CallerPhone, with_noise
 from sipgw.tools.simulate.acting import LETTER, CallerSpeech, acting
 from sipgw.tools.simulate.expect import differs, missed, remembered
 from sipgw.tools.simulate.faults import wrapped
 from sipgw.tools.simulate.relay import NetworkRelay
-from sipgw.tools.simulate.scenario import ProviderOptions, Scenario, ScenarioError, Step
+from sipgw.tools.simulate.scenario import ProviderFaults, Scenario, ScenarioError, Step
 from sipgw.tools.simulate.scenario_script import ScenarioScript
 from sipgw.tools.simulate.verdict import CallVerdict, judge
 from sipgw.tools.trial import trial
@@ -180,7 +180,7 @@ async def simulate(
 
     `watch` gets the events of that gateway. Raises `ScenarioError`, and the errors of the gateway and the call.
     """
-    inside = scenario.speech or scenario.providers != ProviderOptions()
+    inside = scenario.speech or scenario.providers != ProviderFaults()
     if config and config.agent.realtime and not scenario.replies and inside:
         raise ScenarioError("[agent] realtime takes the place of stt, llm and tts: none can fail or be scripted")
     scene = await ScenarioRun.of(scenario, folder)
@@ -190,7 +190,7 @@ async def simulate(
             config = scene.config if scenario.replies else config
             gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell, watch))
             target, host = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port), "127.0.0.1"
-        phone = await stack.enter_async_context(Phone(host))
+        phone = await stack.enter_async_context(CallerPhone(host))
         call = await dialled(phone, target, scene, host)
         if own:
             async with asyncio.timeout(OVER):
@@ -211,7 +211,7 @@ async def started(
             yield gateway
 
 
-async def dialled(phone: Phone, target: Uri, scene: ScenarioRun, host: str = "127.0.0.1") -> Call:
+async def dialled(phone: CallerPhone, target: Uri, scene: ScenarioRun, host: str = "127.0.0.1") -> Call:
     """Play a scene in a call to `target`."""
     wanted = scene.scenario
     async with NetworkRelay(wanted.network, wanted.seed, host) as relay:

@@ -20,7 +20,7 @@ from agent.stt import Transcript
 from sipgw.tools.conformance import checks
 from sipgw.tools.conformance.checks import CHECKS, Server, Trial
 from sipgw.tools.conformance.exercises import NonconformingError
-from sipgw.tools.conformance.proxy import Fault
+from sipgw.tools.conformance.proxy import ConnectionFault
 
 KEY = "the-key-of-the-test"
 ANSWERED = 3.0
@@ -205,7 +205,7 @@ def test_a_provider_without_a_fault_passes(check: str, part: str) -> None:
     CHECKS[check](trial(part))
 
 
-def bears(fault: Fault) -> str:
+def bears(fault: ConnectionFault) -> str:
     return f"bears a connection that is {fault.value}"
 
 
@@ -216,16 +216,16 @@ def bears(fault: Fault) -> str:
         ("stt", "takes its cancellation for the end", "can be cancelled", "does not pass that on"),
         ("realtime", "takes its cancellation for the end", "can be cancelled", "does not pass that on"),
         ("llm", "takes its cancellation for a loss", "can be cancelled", "does not pass that on"),
-        ("llm", "takes any end for its own", bears(Fault.CLOSE), "for the whole, 'It is on its way.'"),
-        ("llm", "takes any end for its own", bears(Fault.CUT), "for the whole, 'It is on its way.'"),
-        ("stt", "takes any end for its own", bears(Fault.CLOSE), "its events end before `close`"),
-        ("stt", "takes any end for its own", bears(Fault.CUT), "its events end before `close`"),
-        ("realtime", "takes any end for its own", bears(Fault.CLOSE), "for the whole, 3400 bytes"),
-        ("llm", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
-        ("stt", "takes nonsense for words", bears(Fault.GARBLE), "for the whole, 'It is on its way.'"),
-        ("llm", "calls by halves", bears(Fault.CUT), "half a tool call: get_order_status("),
-        ("llm", "calls by halves", bears(Fault.STALL), "half a tool call: get_order_status("),
-        ("llm", "is patient", bears(Fault.STALL), "within 6 s, as long as a call waits for the first word"),
+        ("llm", "takes any end for its own", bears(ConnectionFault.CLOSE), "for the whole, 'It is on its way.'"),
+        ("llm", "takes any end for its own", bears(ConnectionFault.CUT), "for the whole, 'It is on its way.'"),
+        ("stt", "takes any end for its own", bears(ConnectionFault.CLOSE), "its events end before `close`"),
+        ("stt", "takes any end for its own", bears(ConnectionFault.CUT), "its events end before `close`"),
+        ("realtime", "takes any end for its own", bears(ConnectionFault.CLOSE), "for the whole, 3400 bytes"),
+        ("llm", "takes nonsense for words", bears(ConnectionFault.GARBLE), "for the whole, 'It is on its way.'"),
+        ("stt", "takes nonsense for words", bears(ConnectionFault.GARBLE), "for the whole, 'It is on its way.'"),
+        ("llm", "calls by halves", bears(ConnectionFault.CUT), "half a tool call: get_order_status("),
+        ("llm", "calls by halves", bears(ConnectionFault.STALL), "half a tool call: get_order_status("),
+        ("llm", "is patient", bears(ConnectionFault.STALL), "within 6 s, as long as a call waits for the first word"),
         ("llm", "hides tools", "works", "it called no tool"),
         ("llm", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
         ("stt", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
