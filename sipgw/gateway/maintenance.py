@@ -73,7 +73,10 @@ class Maintenance:
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self._finish)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for work in (self._keep_up, self._work, *([partial(self._upload, self._uploader)] if self._uploader else [])):
+        tasks: list[Callable[[], Awaitable[None]]] = [self._keep_up, self._work]
+        if self._uploader:
+            tasks.append(partial(self._upload, self._uploader))
+        for work in tasks:
             self._stack.callback(group.create_task(lasting(work, "maintenance failed")).cancel)
         return self
 
