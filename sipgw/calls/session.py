@@ -122,6 +122,7 @@ class CallSession:
                 stack.push_async_callback(self._uncount)
                 stack.callback(self._end_recording)
                 stack.callback(lambda: self._end(disposition))
+                await stack.enter_async_context(self._verification)
                 stack.push_async_callback(connection.close)
                 try:
                     disposition = await work
@@ -136,7 +137,7 @@ class CallSession:
 
     async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:
         limits = self.services.limits
-        if self._verification.comes_first and (declined := await self._verification.judge(connection.leg)) is not None:
+        if (declined := await self._verification.judge(connection.leg)) is not None:
             return await self._turn_away(connection, declined)
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
@@ -144,6 +145,7 @@ class CallSession:
         if (declined := self.services.refusal(self.info.tenant)) is not None:
             return await self._turn_away(connection, declined)
         self._begin()
+        self._verification.begin(connection.leg)
         return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: CallConnection) -> Disposition:
@@ -241,8 +243,6 @@ class CallSession:
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()
-        if not self._verification.comes_first:
-            await self._verification.verify(connection.leg if self.info.direction == "in" else None)
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
         except (media.PortsExhausted, media.MediaDown) as error:
