@@ -1,15 +1,19 @@
 """Asterisk by our guide with the endpoints that companies have: codecs, packets, encryption, transports, timers."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from media.g711 import RATE
+from media.rtp import packet as rtp
+from sipgw.calls.session import CallSession
 from sipgw.config.config import GatewayConfig, parse
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import cloud
 from tests.docs.test_pbx_guides import blocks
 from tests.interop.company import keys_of, leg_of, scenario
-from tests.interop.desks import until
+from tests.interop.desks import PCMU, until
 from tests.interop.office import PEER, Office, office
 
 pytestmark = pytest.mark.programs("asterisk")
@@ -33,10 +37,22 @@ async def test_g722_is_offered_first(company: Office) -> None:
     await company.hung_up(session, call)
 
 
+async def lengths(company: Office, session: CallSession) -> tuple[int, int]:
+    """Milliseconds of sound in most packets that came, and in most that the gateway has sent."""
+    found: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
+    async for packet in company.world.gateway.services.engine.packets(session.context.line.channel):
+        sound = None if packet.control else rtp.parse(packet.data)
+        if sound is not None and sound.payload_type == PCMU:
+            found[packet.out][len(sound.payload) * 1000 // RATE] += 1
+    came, sent = (found[out].most_common(1)[0][0] for out in (False, True))
+    return came, sent
+
+
 @scenario
 async def test_packets_of_30_ms(company: Office) -> None:
     session, call = await company.met("237", "607")
     assert b"a=ptime:30" in (leg_of(session).offer or b"")
+    assert await lengths(company, session) == (20, 20), "the PBX does as our answer asks"
     await company.hung_up(session, call)
 
 
@@ -44,6 +60,7 @@ async def test_packets_of_30_ms(company: Office) -> None:
 async def test_packets_of_40_ms(company: Office) -> None:
     session, call = await company.met("238", "608")
     assert b"a=ptime:40" in (leg_of(session).offer or b"")
+    assert await lengths(company, session) == (20, 20), "the PBX does as our answer asks"
     await company.hung_up(session, call)
 
 
