@@ -1,4 +1,4 @@
-"""A peer whose packets are longer or shorter than ours, whatever our answer asks for (`a=ptime:20`): in virtual time."""
+"""A peer whose packets are longer or shorter than ours, although our answer asks for `a=ptime:20`: in virtual time."""
 
 import random
 
