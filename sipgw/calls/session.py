@@ -282,11 +282,11 @@ class CallSession:
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
             disposition = await self._disposition(connection, outcome, spoke)
-        finally:
+        finally:  # whoever ends the call, its sound is in the record
             await self.transfers.close()
             await self.conference.close()
-        with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats()
+            with contextlib.suppress(media.MediaDown):
+                self.stats = await channel.stats()
         connection.hang_up()
         return disposition
 

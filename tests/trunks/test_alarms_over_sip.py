@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from media.rtp import packet as rtp
 from sipgw.config.alarms import AlarmOptions
 from sipgw.events import Event, Fault, TrunkAlarm
 from sipgw.trunks import call_alarms
+from tests.calls.test_cloud_call import records
 from tests.cloud import Cloud, cloud
 from tests.phone import Phone, calling
 from tests.waiting import until, within
@@ -83,3 +85,24 @@ def test_bad_sound_of_the_latest_calls_raises_an_alarm_and_good_sound_ends_it(
         return [(one.raised, one.bad, one.calls) for one in alarms]
 
     assert asyncio.run(scenario()) == [(True, 2, 2), (False, 1, 2)]
+
+
+def test_calls_that_an_operator_ends_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who hears nobody hangs up."""
+    monkeypatch.setattr(call_alarms, "SHORTEST", ENOUGH // 2)
+    told: list[Event] = []
+
+    async def scenario() -> list[Any]:
+        async with alarmed(tmp_path, told) as world:
+            for _ in range(2):
+                async with calling(world.target, lambda _: VOICE, sends=False) as phone:
+                    await within(heard(phone))
+                    (call,) = world.gateway.calls
+                    world.gateway.stop(call, "I hear nobody")
+                await until(lambda: not world.gateway.calls)
+            return await records(world.gateway, 2)
+
+    kept = asyncio.run(scenario())
+    assert {one["ending"] for one in kept} == {"ended_here"}
+    assert all(one["media"]["sent"] > one["media"]["received"] == 0 for one in kept)
+    assert [(one.fault, one.raised) for one in told if isinstance(one, TrunkAlarm)] == [("one_way", True)]
