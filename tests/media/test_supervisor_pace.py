@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 
 from media.g711 import FRAME
-from media.process import schedule, worker
+from media.process import schedule
 from media.process.channel import Channel
 from media.process.schedule import PHASES, TICK
 from sipgw.calls.conference import MODES, Mode
@@ -85,7 +85,7 @@ def hour(monkeypatch: pytest.MonkeyPatch, *, supervised: bool) -> list[Sent]:
             channel.say(1, tone("agent") * (SLOTS + PHASES))
             pair.exchange()
         going = Hour(pair, supervised=supervised)
-        worker.time.sleep = going.sleep  # type: ignore[assignment]  # the clock of `paired`
+        monkeypatch.setattr("media.process.worker.time.sleep", going.sleep)  # on the clock of `paired`
         pair.worker._path.epoll.unregister(pair.sockets[1])
         pair.worker.run()
         assert pair.worker._counts.lateness.quantile(1.0) <= pair.worker._counts.lateness.LEAST
