@@ -35,7 +35,7 @@ GREETING = 1.5
 EARLY = 10.0
 """Seconds after the answer within which a beep alone proves a machine."""
 WORDS = 5.0
-"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and recognisers are late."""
+"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
