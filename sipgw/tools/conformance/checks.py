@@ -19,7 +19,7 @@ from agent.line import SAMPLE_RATE
 from agent.providers.provider import Provider
 from agent.ulaw import to_linear
 from sipgw.tools.conformance import exercises
-from sipgw.tools.conformance.exercises import NonconformingError, Used
+from sipgw.tools.conformance.exercises import Given, NonconformingError, Used
 from sipgw.tools.conformance.hasty import WATCHED, HastyLoop, starved
 from sipgw.tools.conformance.proxy import Fault, Proxy
 
@@ -46,6 +46,7 @@ UNREAD = 4_000_000
 """Bytes that may wait for a reader; 5 minutes of sound are 2,400,000."""
 SECRET = 8
 """Characters from which on a hidden option is looked for in errors; shorter ones may be words."""
+NO_TOOL = "it called no tool: the server has to call the tool that it is given"
 
 
 def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: HastyLoop) -> T:
@@ -86,6 +87,8 @@ class Trial:
         self.record, self._server = record, server
         self.options = record.options()
         """Those of the last run."""
+        self.proxy: Proxy
+        """That of the last run."""
         with contextlib.suppress(ImportError):  # a check will tell
             record.load(record.options())
 
@@ -112,6 +115,7 @@ class Trial:
         async with self._server() as told:
             url = urllib.parse.urlsplit(told["url"])
             async with Proxy((url.hostname or "", url.port or 0), fault, after, reached) as proxy:
+                self.proxy = proxy
                 through = url._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
                 self.options = options = replace(self.record.options(), **{**told, "url": through, **changed})
                 WATCHED.set(True)
@@ -140,12 +144,14 @@ class Trial:
         return self.run(partial(exercises.use, self.record), fault, after, **more)
 
     def served(self) -> tuple[Used, list[int]]:
-        """What comes of it with a server that serves it, and after which pieces of that something is to go wrong."""
-        found, proxy = self.use()
+        """What comes of it with a server that serves it, and after which pieces of that something is to go wrong. One
+        is a session's call of its tool."""
+        called: list[int] = []
+        found, proxy = self.run(lambda made: exercises.use(self.record, made, lambda: called.append(self.proxy.pieces)))
         if isinstance(found, ProviderError):
             raise NonconformingError(f"it fails with a server that serves it: {found}")
         last = proxy.pieces
-        return found, sorted({round(at * last / (POINTS - 1)) for at in range(POINTS)} | {1})
+        return found, sorted({round(at * last / (POINTS - 1)) for at in range(POINTS)} | {1, *called})
 
 
 async def _closed(made: Any, proxy: Proxy, fault: Fault) -> None:
@@ -189,10 +195,10 @@ def works(trial: Trial) -> None:
     record = trial.record
     if record.part in ("stt", "llm") and not found.text:
         raise NonconformingError("no words came")
+    if record.part in ("llm", "realtime") and not found.calls:
+        raise NonconformingError(NO_TOOL)
     if record.part in ("tts", "realtime") and len(to_linear(found.sound)) < SAMPLE_RATE // 10:
         raise NonconformingError("no sound came")
-    if record.part == "llm" and not found.calls:
-        raise NonconformingError("it called no tool: the server has to answer in words and with a call of the tool")
     if record.word_times(trial.options) is not bool(found.times):
         came = "times of words" if found.times else "no time of a word"
         raise NonconformingError(f"its record says word_times = {not found.times}, but {came} came")
@@ -202,6 +208,18 @@ def works(trial: Trial) -> None:
 
     if record.part == "stt" and trial.run(ends_turns)[0] is not (said := record.ends_turns(trial.options)):
         raise NonconformingError(f"its record says ends_turns = {said}")
+
+
+def takes_results_of_tools(trial: Trial) -> None:
+    """It calls a tool, and says something of each result, whenever that comes and whatever it is."""
+    if trial.record.part not in ("llm", "realtime"):
+        return
+    for given in Given:
+        found, _ = trial.run(partial(exercises.told, trial.record, given))
+        if isinstance(found, ProviderError):
+            raise NonconformingError(f"it fails at a result {given.value}: {found}")
+        if not found.done:
+            raise NonconformingError(f"it says nothing of a result {given.value}" if found.calls else NO_TOOL)
 
 
 def refuses_wrong_keys(trial: Trial) -> None:
@@ -247,6 +265,12 @@ def can_be_cancelled(trial: Trial) -> None:
 def _cancelled(trial: Trial, after: int) -> None:
     tasks: list[asyncio.Task[Any]] = []
     asked: list[asyncio.Task[Any]] = []
+    late: list[asyncio.Task[Any]] = []
+
+    def cancel() -> None:
+        asked.extend(one for one in tasks if one.cancel())
+        look = asyncio.get_running_loop().call_later
+        look(CLOSE_LIMIT, lambda: late.extend(one for one in asked if not one.done()))
 
     async def work(made: Any) -> None:
         try:
@@ -255,8 +279,8 @@ def _cancelled(trial: Trial, after: int) -> None:
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
 
-    trial.run(work, after=after, reached=lambda: asked.extend(one for one in tasks if one.cancel()))
-    if not all(one.cancelled() for one in asked):
+    trial.run(work, after=after, reached=cancel)
+    if late or not all(one.cancelled() for one in asked):
         raise NonconformingError("it was cancelled, and does not pass that on")
 
 
@@ -365,6 +389,7 @@ def told_of(found: object) -> str:
 CHECKS: dict[str, Callable[[Trial], None]] = {
     "describes itself": describes_itself,
     "works": works,
+    "takes results of tools": takes_results_of_tools,
     "refuses wrong keys": refuses_wrong_keys,
     "bears no server": bears_no_server,
     **{
