@@ -7,8 +7,8 @@ from typing import Any
 
 from agent.providers.provider import Provider
 from sipgw.records.artifacts.wav import read_ulaw
-from sipgw.tools.conformance.checks import Server
 from sipgw.tools.conformance.embedded import Spoken
+from sipgw.tools.conformance.trials import Server
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts

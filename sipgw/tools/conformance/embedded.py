@@ -18,9 +18,10 @@ from agent.stt import Transcript
 from agent.tts import sound_alone
 from agent.turn_taking.words import words_of
 from sipgw.tools.conformance import exercises
-from sipgw.tools.conformance.checks import LIMIT, UNREAD, WAITING, describes_itself, flooded, measured, told_of, watched
+from sipgw.tools.conformance.checks import UNREAD, WAITING, describes_itself, flooded, measured, told_of
 from sipgw.tools.conformance.exercises import ENDED, PIECE, SENTENCES, Given, NonconformingError, Used
 from sipgw.tools.conformance.hasty import WATCHED, HastyLoop
+from sipgw.tools.conformance.trials import LIMIT, watched
 
 FASTER = 10
 """Times as fast as it was said a caller's speech is sent."""

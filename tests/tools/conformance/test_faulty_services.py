@@ -19,10 +19,11 @@ from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
 from agent.realtime import ReplyAudio, ReplyEnded
 from agent.stt import Transcript
-from sipgw.tools.conformance import checks
-from sipgw.tools.conformance.checks import CHECKS, Server, Trial
+from sipgw.tools.conformance import trials
+from sipgw.tools.conformance.checks import CHECKS
 from sipgw.tools.conformance.exercises import SPEECH, NonconformingError
 from sipgw.tools.conformance.proxy import Fault
+from sipgw.tools.conformance.trials import Server, Trial
 
 KEY = "the-key-of-the-test"
 ANSWERED = 3.0
@@ -309,6 +310,6 @@ def test_a_provider_with_a_fault_is_refused(part: str, fault: str, check: str, s
 def test_a_provider_that_blocks_does_not_hold_the_kit_up(
     fault: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "STUCK", 1.0)
+    monkeypatch.setattr(trials, "STUCK", 1.0)
     with pytest.raises(NonconformingError, match=says):
         CHECKS["bounds what waits"](trial("stt", fault))
