@@ -1,5 +1,6 @@
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
+import os
 import platform
 import re
 import runpy
@@ -58,11 +59,14 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dist(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make wheel` puts into dist/: the wheel is made from the archive."""
-    out = tmp_path_factory.mktemp("dist")
-    built(release, out)
-    return out
+def dist(release: Path) -> Path:
+    """What `make wheel` puts into dist/, with the tools of this environment: the wheel is made from the archive."""
+    tools = Path(sys.prefix)
+    (release / "dist").mkdir()
+    (release / "dist" / "sipgw-0.9.0.tar.gz").write_text("of an earlier release")
+    made = ran(["make", "wheel", f"VENV={tools}", f"--old-file={tools / '.tested'}"], release)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return release / "dist"
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -173,9 +177,39 @@ def test_of_a_release_the_archive_and_the_wheel_of_this_machine_are_tried(tmp_pa
         script["fitting"](tmp_path)
 
 
-def test_make_wheel_builds_as_these_tests_do() -> None:
-    (command,) = re.findall(r"^wheel:.*\n(?:\t.*\n)*?\t.*(-m build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert command.split() == [*BUILD[1:], "--outdir", "dist"]
+def test_make_wheel_leaves_one_archive_and_one_wheel(dist: Path) -> None:
+    assert sorted(file.suffix for file in dist.iterdir()) == [".gz", ".whl"]
+
+
+def tool(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the index by uvx, as a person without the checkout does. Skips without an index."""
+    kept = {
+        name: value for name, value in os.environ.items() if name.startswith(("PATH", "HOME", "UV_", "PIP_", "SSL_"))
+    }
+    kept.pop("UV_PYTHON", None)
+    command = [find_uv_bin(), "tool", "run", "--system-certs", "--python", sys.executable, *words]
+    done = ran(command, folder, kept | variables)
+    if done.returncode and UNREACHABLE.search(done.stdout + done.stderr):
+        pytest.skip("the index of packages cannot be reached, and uv has not got them all")
+    return done
+
+
+def test_uvx_runs_the_wheel_without_installing_it(dist: Path, tmp_path: Path) -> None:
+    """The base install alone has no models for the demo, and says in one line how to get them."""
+    (wheel,) = dist.glob("*.whl")
+    assert tool(tmp_path, "--from", str(wheel), "sipgw", "--version").stdout.strip() == VERSION
+    demo = tool(tmp_path, "--from", str(wheel), "sipgw", "demo")
+    assert demo.returncode == 1
+    assert re.search(r"^error: .* or run uvx --from 'sipgw\[local\]' sipgw demo$", demo.stderr, re.MULTILINE)
+
+
+def test_pipx_installs_the_wheel(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    folders = {"PIPX_HOME": tmp_path / "home", "PIPX_BIN_DIR": tmp_path / "bin", "PIPX_MAN_DIR": tmp_path / "man"}
+    words = ("--from", "pipx[uv]", "pipx", "install", "--python", sys.executable, str(wheel))
+    done = tool(tmp_path, *words, **{name: str(folder) for name, folder in folders.items()})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran([tmp_path / "bin" / "sipgw", "--version"], tmp_path).stdout.strip() == VERSION
 
 
 def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environments(dist: Path) -> None:
