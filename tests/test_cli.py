@@ -51,7 +51,7 @@ def test_the_demo_without_its_models_starts_nothing_and_says_how_to_get_them(mon
     ran = runner.invoke(app, ["demo"], env={"COLUMNS": "80"})
     assert ran.exit_code == 1
     (line,) = ran.output.splitlines()
-    assert line.startswith("error: embedded speech needs what-is-missing: pip install 'sipgw[local]'; or run uvx --from")
+    assert line.startswith("error: embedded speech needs what-is-missing: pip install 'sipgw[local]'; or run uvx ")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
