@@ -1,4 +1,4 @@
-"""The image with more extras that docs/operations.md shows: its command installs into the environment of the gateway."""
+"""The image with more extras that docs/operations.md shows: its command installs where the gateway is."""
 
 import os
 import re
@@ -25,7 +25,8 @@ def page() -> str:
 
 def variables() -> dict[str, str]:
     """What the stage `base`, and so each image of a release, sets."""
-    (stage,) = re.findall(r"^FROM \S+ AS base\n(.*?)^FROM", (ROOT / "docker" / "Dockerfile").read_text(), re.M | re.S)
+    text = (ROOT / "docker" / "Dockerfile").read_text()
+    (stage,) = re.findall(r"^FROM \S+ AS base\n(.*?)^FROM", text, re.MULTILINE | re.DOTALL)
     words = [word for line in re.findall(r"^ENV (.+)$", stage, re.MULTILINE) for word in shlex.split(line)]
     return dict(word.split("=", 1) for word in words)
 
