@@ -236,7 +236,7 @@ NOTES = """# Changelog
 ## [1.2.0] - 2026-12-01
 
 ### Added
-- It flies.
+- It flies ([how](docs/a.md#b), [why](https://a.b)).
 
 ## [1.1.0] - 2026-11-01
 
@@ -247,7 +247,10 @@ NOTES = """# Changelog
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        ("1.2.0", "### Added\n- It flies."),
+        (
+            "1.2.0",
+            "### Added\n- It flies ([how](https://github.com/sipgw/sipgw/blob/v1.2.0/docs/a.md#b), [why](https://a.b)).",
+        ),
         ("1.1.0", "the section [1.1.0] of CHANGELOG.md lists nothing"),
         ("1.3.0", "CHANGELOG.md has no section [1.3.0]; there are: Unreleased, 1.2.0, 1.1.0"),
     ],
@@ -259,3 +262,16 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path,
     printed = ran([sys.executable, ".ci/changelog.py", version], tmp_path)
     assert (printed.stdout + printed.stderr).strip() == says
     assert bool(printed.returncode) is (version != "1.2.0")
+
+
+def test_the_next_release_has_notes_that_github_takes() -> None:
+    """As CONTRIBUTING.md says: the unreleased section is renamed. If it is empty after a release, the next one counts."""
+    section = runpy.run_path(str(ROOT / ".ci" / "changelog.py"))["section"]
+    text = (ROOT / "CHANGELOG.md").read_text()
+    named = re.findall(r"^## \[([^\]]+)\]", text, re.MULTILINE)
+    assert named[0] == "Unreleased"
+    begun = re.search(r"^- ", text.partition("## [Unreleased]")[2].partition("\n## [")[0], re.MULTILINE)
+    notes = section(text.replace("[Unreleased]", "[9.9.9]", 1), "9.9.9") if begun else section(text, named[1])
+    assert 500 < len(notes) < 125_000, "GitHub refuses longer ones"
+    for path in re.findall(r"blob/v[\d.]+/([^)#]+)", notes):
+        assert (ROOT / path).exists(), path
