@@ -265,7 +265,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path,
 
 
 def test_the_next_release_has_notes_that_github_takes() -> None:
-    """As CONTRIBUTING.md says: the unreleased section is renamed. If it is empty after a release, the next one counts."""
+    """As CONTRIBUTING.md says: the unreleased section is renamed. If it is empty, the next one counts."""
     section = runpy.run_path(str(ROOT / ".ci" / "changelog.py"))["section"]
     text = (ROOT / "CHANGELOG.md").read_text()
     named = re.findall(r"^## \[([^\]]+)\]", text, re.MULTILINE)
