@@ -28,7 +28,7 @@ NICE = 19
 SHIPPED = "ear"
 """The set where an agent has none of its own; it comes with the package."""
 RUNNING = Pool("comparisons of prompts", workers=1, waiting=1)
-EVAL = (sys.executable, "-m", "sipgw", "eval")
+EVAL = (sys.executable, "-P", "-m", "sipgw", "eval")
 
 
 class ComparisonBusyError(Exception):
