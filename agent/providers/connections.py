@@ -23,7 +23,7 @@ class Warming:
         """`request` makes one of an HTTP client that keeps connections, without the key; `faults` are what it raises
         beside `httpx2`'s errors.
         """
-        self._faults = (httpx2.HTTPError, httpx2.InvalidURL, *faults)
+        self._faults: tuple[type[Exception], ...] = (httpx2.HTTPError, httpx2.InvalidURL, *faults)
         self._task = asyncio.get_running_loop().create_task(self._open(request), name="warming")
 
     async def _open(self, request: Callable[[], Awaitable[Any]]) -> None:
