@@ -7,12 +7,16 @@ two and waits; a machine goes on, says the phrases of `machine_phrases`, and bee
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from agent.ivr.phrases import asks_for_keys, asks_to_wait
 from agent.vad import HANGOVER, VoiceActivity
-from media.tones import Tone, Tones
 from sipgw.calls.machine_phrases import ASKS, HELLO, HOLDS, LEAVES, POLITE, SCREEN, STRONG, UNFINISHED, WEAK
 from sipgw.calls.screen_phrases import Further, further
+
+if TYPE_CHECKING:
+    from media.tones import Tone, Tones
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -117,7 +121,6 @@ class AnsweringMachineDetector:
         """Whether it said that nobody takes the call."""
         self._menus = menus
         self._voice = VoiceActivity()
-        self._tones = Tones()
         self._sound = _Sound()
         self._begun = False
         """Whether what is being said began as a call screen's."""
@@ -225,7 +228,14 @@ class AnsweringMachineDetector:
                 self.who, self.why = AnsweredParty.HUMAN, "waits for an answer"
         self._sound.run = 0.0
 
-    def _judge_tone(self, tone: Tone) -> None:
+    @cached_property
+    def _tones(self) -> "Tones":
+        """Imported when somebody has answered: a gateway that calls nobody needs no numpy."""
+        from media.tones import Tones
+
+        return Tones()
+
+    def _judge_tone(self, tone: "Tone") -> None:
         if abs(tone.hz - ANSWERING) < 25 and tone.seconds >= 0.5:
             self._decide(AnsweredParty.FAX, "the tone of a fax machine, 2100 Hz")
         elif abs(tone.hz - CALLING) < 25 and tone.over and 0.4 <= tone.seconds <= 0.65 and self._sound.spoken < 0.5:

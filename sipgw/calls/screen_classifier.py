@@ -8,7 +8,7 @@ encoder is installed, this decides about whole sentences and about what the patt
 
 import asyncio
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from importlib.util import find_spec
 from itertools import pairwise
 from math import sqrt
@@ -54,12 +54,13 @@ def installed() -> bool:
 
 
 def prepare() -> None:
-    """Have the encoder loaded, which takes a second the first time, without waiting for it."""
-    if installed() and not _loaded():
-        try:
+    """Have all loaded that judges who answers, which takes up to a second the first time, without waiting for it."""
+    try:
+        LOADING.submit(import_module, "media.tones")
+        if installed() and not _loaded():
             LOADING.submit(_first)
-        except NotBegun:
-            log.warning("the encoder for call screens is loaded later")
+    except NotBegun:
+        log.warning("the encoder for call screens is loaded later")
 
 
 async def resembles_screen(text: str, final: bool) -> bool | None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import numpy as np
 import structlog
 
 from agent.errors import ProviderError
@@ -358,6 +357,8 @@ def _parts(fresh: Mapping[str, list[Chunk]], most: int) -> Iterator[dict[str, li
 
 
 def _index(found: Mapping[str, DocumentRow]) -> Index:
+    import numpy as np
+
     entries, vectors = list[IndexEntry](), list[Vectors]()
     for row in sorted(found.values(), key=lambda row: row.name):
         entries += [_entry(row.name, at, one) for at, one in enumerate(row.chunks, 1)]
