@@ -96,7 +96,7 @@ class Dashboard:
             auth.local = self._stack.enter_context(published(self._commands, self.url))
         self.setup_url = f"{self.url}setup?token={auth.setup}" if auth.setup else ""
         served = application(self._gateway, self._options, self._feed, auth, self._prompts)
-        self._stack.callback(served.state.comparisons.close)
+        await self._stack.enter_async_context(served.state.app.prompts.comparisons)
         proxies = self._options.proxies
         connections = Connections(proxies)
         config = uvicorn.Config(
