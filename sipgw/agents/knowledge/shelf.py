@@ -25,7 +25,7 @@ from sipgw.agents.knowledge.reader import FolderFile, KnowledgeError, listing, r
 from sipgw.agents.knowledge.rows import DocumentRow
 from sipgw.config.config import AgentConfig
 from sipgw.config.knowledge import KnowledgeOptions
-from sipgw.policy.cost.cost import Bill, Cost, Expenses
+from sipgw.policy.cost.cost import Bill, Cost, Expenses, paid
 from sipgw.records.store.store import Store
 from sipgw.sip.boundaries import contained
 
@@ -249,7 +249,7 @@ class Shelf:
         finally:
             cost = self.expenses.close(account)
             if cost and cost.used:
-                await rows.paid(self.store, f"documents of {folder}", cost, datetime.now(UTC))
+                await paid(self.store, f"documents of {folder}", cost, datetime.now(UTC))
         found |= made
         if encoder.width and any(row.width != encoder.width for row in found.values()):
             former = {row.name for row in found.values() if row.width != encoder.width}

@@ -201,6 +201,8 @@ class ArtifactRecord(Base):
     """Where the file is, see `sipgw.records.store.artifact_states.ArtifactPlace`."""
     object: Mapped[str] = mapped_column(String(PATH), default="", server_default="")
     """Its key in object storage, from before the upload on; empty: there is none."""
+    peaks: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """The waveform of a recording, see `sipgw.records.artifacts.waveform`; None until it is measured."""
     __table_args__ = (
         Index("artifacts_due", "state", "next_try"),
         Index("artifacts_by_age", "kind", "created"),
