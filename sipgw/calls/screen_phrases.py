@@ -1,4 +1,4 @@
-"""Phrases by which a call screen goes on after its first request, in the languages of the agents; all are matched at
+"""Phrases of a call screen after its first request, in the languages of the agents; all are matched at
 once. What is none of them is said by the person whom the call is for."""
 
 import re
@@ -8,7 +8,7 @@ from sipgw.calls.machine_phrases import HOLDS
 
 
 class Further(Enum):
-    """What words mean that follow a call screen's request."""
+    """The meaning of words after a call screen's request."""
 
     AGAIN = "it asks once more"
     CHECKING = "it asks the person"

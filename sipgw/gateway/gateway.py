@@ -321,14 +321,14 @@ class Gateway:
         return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
     def _look_ahead(self) -> None:
-        """Tell what is not priced. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs it in vain."""
+        """Log products without a price. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs SRTP."""
         for note in self.agents.unpriced():
             log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
 
     def _targets(self, store: Store) -> list[Target]:
-        """Whom events are told: the webhooks, and owners by mail."""
+        """The targets of events: the webhooks, and owners by mail."""
         config = self.config
         mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
         return [*config.webhooks, *mailers]
