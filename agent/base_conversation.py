@@ -93,33 +93,31 @@ class BaseConversation(ConversationKind):
     # From the beginning to the end
 
     async def run(self) -> Outcome:
-        """Talk until somebody hangs up; never raises but on cancellation."""
+        """Talk until somebody hangs up. After an error in a task of the conversation the agent apologises and ends the
+        call. An error at the end of the conversation is raised.
+        """
         try:
             async with self._tasks:
-                try:
-                    outcome = await self._talk()
-                except Exception as error:  # the call boundary
-                    log.exception("conversation failed")
-                    outcome = Outcome.crashed(error)
+                self._floor.start(self._now())
+                self._spawn(self._listen())
+                self._spawn(self._watch_clock())
+                with self._tasks.boundary():
+                    self._start()
+                outcome = await self._floor.over
+                self._fall_silent()
+                self._end_turn()
                 self._tasks.cancel(but=self._agent.kept)
                 await self._agent.finish()
         finally:
             await self.close()
         return outcome
 
-    async def _talk(self) -> Outcome:
-        self._floor.start(self._now())
-        self._spawn(self._listen())
-        self._spawn(self._watch_clock())
+    def _start(self) -> None:
         if self._floor.broken:
             self._fail(*self._floor.broken)
         else:
             self._spawn(self._follow_events())
             self._begin()
-        outcome = await self._floor.over
-        self._fall_silent()
-        self._end_turn()
-        return outcome
 
     def dismiss(self, outcome: Outcome) -> None:
         """Say that the time is up, then end the call. Raises `agent.call_control.CallControlRefused`."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from agent.call_control import CallControl, CallControlRefused
 from agent.floor import Floor
-from agent.ivr.navigator import IvrNavigator, Limit, Place
+from agent.ivr.navigator import IvrNavigator, MenuLimit, Place
 from agent.ivr.options import IvrOptions
 from agent.key_presses import press
 from agent.line import Line
@@ -114,7 +114,7 @@ class IvrDriver:
         try:
             if text := self._navigator.handle_timer(self._now()):
                 self._answer(text)
-        except Limit as limit:
+        except MenuLimit as limit:
             if self._options.at_limit == "operator" and not self._operator_asked:
                 self._operator_asked = True
                 self._navigator.press(OPERATOR, self._now())

@@ -66,7 +66,7 @@ class Usage(NamedTuple):
     completion: int
 
 
-class Act(NamedTuple):
+class CallCommand(NamedTuple):
     """Something to be done when all words before it are on the line. Only brains that hold the call's commands do so.
 
     `do` raises only `agent.errors.ProviderError`.
@@ -75,7 +75,7 @@ class Act(NamedTuple):
     do: Callable[[], Awaitable[None]]
 
 
-Piece = Text | ToolCall | Usage | Act
+Piece = Text | ToolCall | Usage | CallCommand
 
 
 class LanguageModel(Protocol):

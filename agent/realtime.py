@@ -31,7 +31,7 @@ class ReplyAudio(NamedTuple):
     ulaw: bytes
 
 
-class Words(NamedTuple):
+class ReplyWords(NamedTuple):
     """Words of a reply, to be put behind those before.
 
     They are spoken until `until` samples of its sound; None if the provider does not say.
@@ -62,7 +62,7 @@ class Reopened(NamedTuple):
     """Another session has taken the place of the one before. It knows what the brief says, and is silent."""
 
 
-RealtimeEvent = Onset | Transcript | Answering | ReplyAudio | Words | ReplyEnded | ToolCall | Consumed | Reopened
+RealtimeEvent = Onset | Transcript | Answering | ReplyAudio | ReplyWords | ReplyEnded | ToolCall | Consumed | Reopened
 """After `Onset` the line should fall silent and `cut` be told how far the reply had come."""
 
 

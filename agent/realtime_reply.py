@@ -9,7 +9,7 @@ from agent.errors import ProviderError
 from agent.history import AssistantTurn, Sentence
 from agent.line import Finished, Heard, Line
 from agent.llm import ToolCall
-from agent.realtime import RenewableRealtime, ReplyAudio, ReplyEnded, Words, exactly
+from agent.realtime import RenewableRealtime, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.records import AgentSays, Turn
 from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
@@ -144,13 +144,13 @@ class RealtimeReply(Reply):
         """Whether it is one of these."""
         return reply in self._open
 
-    def take(self, event: ReplyAudio | Words | ReplyEnded | ToolCall) -> None:
+    def take(self, event: ReplyAudio | ReplyWords | ReplyEnded | ToolCall) -> None:
         """Take what comes of it."""
         match event:
             case ReplyAudio(reply, ulaw):
                 self.turn.times.first_sound = self.turn.times.first_sound or self._now()
                 self._speech_output.sound(self._part(reply)[0], ulaw)
-            case Words(reply, text, until):
+            case ReplyWords(reply, text, until):
                 self._words(reply, text, until)
             case ReplyEnded(reply, _):
                 if reply in self._open:

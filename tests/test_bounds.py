@@ -30,10 +30,10 @@ from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
-from sipgw.policy.inbound.limits import Caller, Limits
+from sipgw.policy.inbound.limits import Caller, InboundLimits
 from sipgw.records.artifacts import artifact
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
-from sipgw.records.evidence import WRITERS, Evidence
+from sipgw.records.evidence import WRITERS, CallEvidence
 from sipgw.records.store import spool
 from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.store import Store
@@ -171,7 +171,7 @@ async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    limits = Limits(LimitOptions(per_number=5))
+    limits = InboundLimits(LimitOptions(per_number=5))
     for number in range(21_000):
         limits.admit(Caller(f"+{number}", "100", "192.0.2.1"), 1.0)
     assert len(limits._recent) == 20_000
@@ -206,7 +206,7 @@ async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    evidence = Evidence(CaptureOptions(folder=str(folder)), Agents(GatewayConfig(), {}))
+    evidence = CallEvidence(CaptureOptions(folder=str(folder)), Agents(GatewayConfig(), {}))
     evidence._writing = WRITERS
     evidence.watch(CallEnded("one", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
     assert evidence._writing == WRITERS

@@ -86,7 +86,7 @@ PASSING = (wire.Token, wire.Play, Uninterrupted)
 
 
 @dataclass
-class Talk:
+class RelayTalk:
     """One session, and how far the talk in it is. Sans-IO but for its socket."""
 
     socket: Socket | None = None

@@ -16,7 +16,7 @@ class Evidence:
     silence: float | None = None
     """How long the caller had been silent."""
     sound: str = ""
-    """What the sound was, of `agent.hearing.changes.Evidence`."""
+    """What the sound was, of `agent.hearing.changes.SoundEvidence`."""
     expected: str = ""
     """What the agent had asked for, and how much of it there was."""
     model: float | None = None

@@ -48,7 +48,7 @@ DEAF_AFTER = 4
 
 
 @dataclass
-class Voice:
+class CallerVoice:
     """The caller's voice."""
 
     since: float | None = None
@@ -234,7 +234,7 @@ class Silence:
             self.free_until = -inf
 
 
-class Answered(NamedTuple):
+class AnsweredTurn(NamedTuple):
     """A turn of the caller that is being answered."""
 
     text: str = ""

@@ -17,10 +17,10 @@ from agent.turn_taking.parties import (
     UNHEARD_AFTER,
     WORD,
     WORDLESS,
-    Answered,
+    AnsweredTurn,
+    CallerVoice,
     Silence,
     Statement,
-    Voice,
 )
 from agent.turn_taking.table import ENDLESS, LIMITS, Event, Since, State
 from agent.turn_taking.words import Echo, WordLog, Words, words_of
@@ -49,12 +49,12 @@ class Situation:
         self.state = State.LISTENING
         self.endpointing = Endpointing(options, ends_turns)
         self._entered = now
-        self._voice = Voice()
+        self._voice = CallerVoice()
         self._log = WordLog()
         self._agent = Statement()
         self._silence = Silence(options.reprompts, now)
         self._keys = Keypad(options.max_digits)
-        self._turn = Answered()
+        self._turn = AnsweredTurn()
         self._ends_at = now + options.max_duration
 
     @property

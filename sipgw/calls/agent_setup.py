@@ -191,8 +191,9 @@ class AgentSetup:
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice)
         llm = ChargedLlm(part.llm, context.report)
-        find = services.finder(name, context.report)
-        if files := services.unread(name):
+        shelf = services.knowledge
+        find = shelf.finder(name, context.report) if shelf else nothing
+        if shelf and (files := shelf.unread(name)):
             context.tell(DocumentsUnread(info.id, datetime.now(UTC), name, files))
         if find is not nothing and part.realtime is None:
             spoken = replace(spoken, prompt=f"{spoken.prompt}\n\n{TOLD}")

@@ -13,7 +13,7 @@ from sipgw.calls.amd import AmdTalk
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.scribe import Scribe
-from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, Sound, Watchers
+from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, MediaAddress, Watchers
 from sipgw.policy.cost.cost import Bill, Cost
 from sipgw.records.artifacts.recordings import CallRecording
 
@@ -73,7 +73,7 @@ class CallContext:
         """The cost of the call so far."""
         return self.bill.cost(datetime.now().astimezone()) if self.bill else None
 
-    def answered(self, sound: Sound) -> None:
+    def answered(self, sound: MediaAddress) -> None:
         """Sound flows from now on, at `sound`; the bill starts."""
         info = self.info
         self.advance(SessionEvent.ANSWER)

@@ -9,7 +9,7 @@ import pytest
 from agent.relay import messages as wire
 from agent.relay.call import RelayCall, check_url
 from agent.relay.session import Relay
-from agent.relay.talk import CYCLES, LONGEST, Cycle, Signal, Talk
+from agent.relay.talk import CYCLES, LONGEST, Cycle, RelayTalk, Signal
 from tests.agent.relay.holding import CALL
 from tests.fakes.relay import FakeRelay, answers, judge
 from tests.virtual import run
@@ -169,11 +169,11 @@ def test_a_reply_that_was_broken_off_is_silent_until_its_end_another_prompt_or_k
 def test_each_signal_can_come_in_each_cycle_but_text_of_a_session_that_is_over() -> None:
     assert set(product(Cycle, Signal)) - CYCLES.keys() == {(Cycle.OVER, Signal.TOKEN)}
     with pytest.raises(KeyError):
-        Talk(cycle=Cycle.OVER).step(Signal.TOKEN)
+        RelayTalk(cycle=Cycle.OVER).step(Signal.TOKEN)
 
 
 def test_no_more_than_a_bound_is_spoken_of_a_reply() -> None:
-    talk = Talk()
+    talk = RelayTalk()
     talk.ask(["Tell me all."])
     refused = []
     for number in range(8):
