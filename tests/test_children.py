@@ -20,7 +20,9 @@ def commands() -> Iterator[tuple[str, list[ast.expr]]]:
     """Each sequence of words in our packages that has `-m`, and where it stands."""
     for path in sorted(path for top in ("sipgw", "media", "agent") for path in (ROOT / top).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            words = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
+            if not isinstance(node, ast.Call | ast.Tuple | ast.List):
+                continue
+            words = node.args if isinstance(node, ast.Call) else node.elts
             if any(isinstance(word, ast.Constant) and word.value == "-m" for word in words):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", words
 
@@ -32,7 +34,7 @@ COMMANDS = dict(commands())
 def test_a_process_is_started_without_the_working_directory_in_its_path(place: str, tmp_path: Path) -> None:
     for name in DECOYS:
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('the file {name}.py of the user was imported')\n")
-    words = [word.value for word in COMMANDS[place] if isinstance(word, ast.Constant)]
+    words = [str(word.value) for word in COMMANDS[place] if isinstance(word, ast.Constant)]
     module = words[words.index("-m") + 1] if len(words) > words.index("-m") + 1 else "sipgw.tools.load.worker"
     command = [sys.executable, *words[: words.index("-m")], "-m", module]
     # Without its arguments it ends at once.
