@@ -1,4 +1,4 @@
-"""How each language says money, percentages, ranges and abbreviations. Numbers stay in digits.
+"""Spoken forms of money, percentages, ranges and abbreviations in each language. Numbers stay in digits.
 
 Only a text with one meaning is changed: "$5" in Spanish may be pesos, "1,250 €" in German may be 1.25 euros, "9-5" may
 be a score; they are left to the voice.
@@ -20,7 +20,7 @@ class Money(NamedTuple):
 
 
 class Forms(NamedTuple):
-    """What a language says for signs."""
+    """The words of a language for signs."""
 
     to: str
     """Between the ends of a range."""

@@ -1,12 +1,11 @@
-"""Anthropic's Claude models.
+"""Anthropic's Claude models, by the package of the vendor.
 
-The dates on which models end are those of the vendor's package (2.12.0, ``anthropic/resources/messages/messages.py``).
+The dates on which models end are those of the package (2.12.0, ``anthropic/resources/messages/messages.py``).
 """
 
 from datetime import date
 
-from agent.providers.anthropic_messages import AnthropicLlm, AnthropicOptions
-from agent.providers.openai_client import HTTP
+from agent.providers.anthropic_messages import SDK, AnthropicLlm, AnthropicOptions
 from agent.providers.provider import Model, Price, Provider, imported
 
 _MILLION = 1_000_000
@@ -16,7 +15,7 @@ _NEW = 'model = "claude-haiku-5-5"'
 
 LLM = Provider(
     "anthropic", "llm", AnthropicOptions, AnthropicLlm, title="Anthropic", variables={"ANTHROPIC_API_KEY": "api_key"},
-    host="api.anthropic.com",
+    package="anthropic", install="sipgw[anthropic]", host="api.anthropic.com",
     prices=(
         Price("claude-haiku-5-5", "tokens_in", 0.10, _MILLION, date(2026, 10, 7),
               f"{_PAGE}; cached tokens cost a tenth, those that go to the cache a quarter more, which is not counted",
@@ -39,5 +38,5 @@ LLM = Provider(
             date(2026, 2, 19), _NEW, source=_ENDS,
         ),
     ),
-    load=lambda _: imported(HTTP),
+    load=lambda _: imported(*SDK),
 )  # fmt: skip

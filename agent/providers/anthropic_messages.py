@@ -1,7 +1,7 @@
 """A model by Anthropic's Messages interface, streamed.
 
-https://platform.claude.com/docs/en/api/messages and the types of the package ``anthropic`` 2.12.0, with which tests
-judge the requests. What the OpenAI-compatible interface of Anthropic lacks stands in ``docs/providers/anthropic.md``.
+https://platform.claude.com/docs/en/api/messages and the types of the package ``anthropic`` 2.12.0. What the
+OpenAI-compatible interface of Anthropic lacks stands in ``docs/providers/anthropic.md``.
 """
 
 import json
@@ -18,8 +18,8 @@ from agent.providers.openai_client import ModelClient, ModelOptions, field_of
 from agent.providers.reasoning import token_limit
 from agent.providers.tool_calls import MAX_ARGUMENTS, ToolCalls, TooMuchError
 
-VERSION = "2023-06-01"
-"""Of the interface."""
+SDK = ("anthropic", "anthropic.resources.messages", "httpcore2")
+"""The modules that a client uses; to import them takes seconds on a small machine."""
 EXTRA = "anthropic"
 """Under which a tool call holds what was thought before it: it goes back with the call, or the next request is refused.
 """
@@ -57,8 +57,8 @@ class AnthropicLlm(EventLlm):
 
     def __init__(self, options: AnthropicOptions) -> None:
         self._options = options
-        headers = {"x-api-key": options.api_key or "none", "anthropic-version": VERSION}
-        super().__init__(ModelClient(options, "v1/messages", self.name, headers))
+        client = ModelClient(options, self.name, "AsyncAnthropic")
+        super().__init__(client, client.sdk.messages.with_streaming_response.create)
 
     def _reader(self) -> EventReader:
         return _Reader(self._client.quoted)

@@ -1,4 +1,4 @@
-"""Connections to providers: certificates are read once, and who will be needed is connected to beforehand."""
+"""Connections to providers: certificates are read once, and connections are opened before they are needed."""
 
 import asyncio
 import contextlib

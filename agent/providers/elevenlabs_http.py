@@ -19,7 +19,7 @@ CHUNK = 160
 """Bytes of a piece, 20 ms. The SDK's own 1024 would hold back the first 128 ms of every sentence."""
 
 SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.text_to_speech.client", "httpcore")
-"""The modules of the SDK that a voice uses; to import them takes about a second, so whoever can does so beforehand."""
+"""The modules of the SDK that a voice uses; their import takes about a second, so it is done before the first call."""
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""

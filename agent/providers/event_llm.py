@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
@@ -35,8 +35,11 @@ class EventLlm(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, client: ModelClient) -> None:
-        self._client = client
+    def __init__(self, client: ModelClient, create: Callable[..., Any]) -> None:
+        """`create` is the method of the SDK that asks. The SDK imports the part that it belongs to, 0.1 s, when it is
+        first asked for: not in somebody's call.
+        """
+        self._client, self._create = client, create
 
     @abstractmethod
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
@@ -90,6 +93,6 @@ class EventLlm(ABC):
         await self._client.close()
 
     async def _events(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> AsyncGenerator[Any, None]:
-        response = await self._client.answer(stack, request, limit)
+        response = await self._client.answer(stack, self._create, request, limit)
         async for event in self._client.events(response):
             yield event

@@ -10,7 +10,7 @@ from datetime import date
 from agent.llm import LanguageModel
 from agent.providers.http_tts import HttpTts
 from agent.providers.openai_chat import OpenAILlm
-from agent.providers.openai_client import HTTP, OpenAIOptions
+from agent.providers.openai_client import SDK, OpenAIOptions
 from agent.providers.openai_listen import OpenAISttOptions, OpenAISttSession
 from agent.providers.openai_live import OpenAILiveOptions, OpenAILiveSession
 from agent.providers.openai_realtime import HINTED, OpenAIRealtimeOptions, OpenAIRealtimeSession
@@ -107,7 +107,7 @@ LLM = Provider(
         Model(("gpt-5.1-chat-latest", "gpt-5-chat-latest"), date(2026, 7, 23), **_CHAT),
     ),
     renamed={"base_url": "url", "temperature": "extra.temperature", "first_token_limit": CONSTANT},
-    load=lambda _: imported(HTTP),
+    load=lambda _: imported(*SDK),
 )  # fmt: skip
 
 BACKUP = replace(LLM, name="openai_backup", section="openai_backup", variables={}, auto=0, prices=())

@@ -4,6 +4,7 @@ https://platform.openai.com/docs/api-reference/chat
 """
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
@@ -16,6 +17,8 @@ from agent.providers.openai_client import MAX_TEXT, ModelClient, OpenAIOptions, 
 from agent.providers.reasoning import SPENT, chat_effort, token_limit
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 
+MAX_BODY = 1 << 20
+"""Bytes of a reply that comes as one JSON body."""
 CUT = ("length", "content_filter")
 """Why a reply ends before it is done."""
 
@@ -31,7 +34,9 @@ class OpenAILlm:
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
-        self._client = ModelClient(options, "chat/completions")
+        self._client = ModelClient(options)
+        # The SDK imports this part of itself, 0.1 s, when it is first asked for: not in somebody's call.
+        self._create = self._client.sdk.chat.completions.with_streaming_response.create
         self._signs = frozenset[str]()
         """The names of what the server has sent with a tool call and wants to have back."""
 
@@ -112,12 +117,17 @@ class OpenAILlm:
 
     async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> AsyncGenerator[Any, None]:
         """Chunks, or the one body of a server that does not stream; closing is up to `stack`."""
-        response = await self._client.answer(stack, request, limit)
-        if "json" in response.headers.get("content-type", ""):
-            yield await self._client.whole(response)
+        response = await self._client.answer(stack, self._create, request, limit)
+        if "json" not in response.headers.get("content-type", ""):
+            async for chunk in self._client.events(response):
+                yield chunk
             return
-        async for chunk in self._client.events(response):
-            yield chunk
+        body = b""
+        async for data in response.iter_bytes():
+            body += data
+            if len(body) > MAX_BODY:
+                raise ProviderError(self.name, "sent a body beyond 1 MiB")
+        yield json.loads(body)
 
     async def _next(self, chunks: AsyncGenerator[Any, None], deadline: float, limit: float, finish: str) -> Any:
         """The next chunk, None at the end. A reply that is already complete (`finish`) cannot fail any more."""

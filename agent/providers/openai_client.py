@@ -1,34 +1,41 @@
-"""What the language models share that are asked over HTTP: options, requests, and the meaning of errors."""
+"""What the language models share that are asked by OpenAI's or Anthropic's package: options, connections, time limits
+and the meaning of errors.
+
+One generator makes both packages: their clients, responses and errors have the same names and shapes.
+"""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
+import httpx2
 import structlog
 
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
+from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
 from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
-if TYPE_CHECKING:
-    from agent.providers.model_server import ModelRefusal, ModelServer
-
-HTTP = "agent.providers.model_server"
-"""The module that a client uses; to import it takes a tenth of a second, so it is imported beforehand where possible.
+SDK = ("openai", "openai.resources.chat.chat", "openai.resources.responses.responses", "httpcore2")
+"""The modules that a client uses; to import them takes seconds on a small machine, so whoever can does so beforehand.
 """
 
 MAX_TEXT = 20_000
 """Characters of one reply; nobody listens to more than 20 minutes."""
-MAX_BODY = 1 << 20
-"""Bytes of an answer that comes as one JSON body."""
+
+KEEP_CONNECTION = 60.0
+"""Seconds that an idle connection is kept; the transport's own 5 would cost a TLS handshake per turn."""
+
+WARM = 30.0
+"""Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
 MISWRITTEN = "tool_use_failed"
 """Groq's code for a tool call that the model did not write as it should, told as a bad request: the next may do."""
 WRONG_KEY = "API key not valid"
@@ -52,12 +59,16 @@ class ModelOptions(ProviderOptions):
     connect_limit: float = field(default=2.0, metadata=FIXED)
     """Seconds until the connection must stand."""
     first_token_limit: float = field(default=6.0, metadata=FIXED)
-    """Seconds from the request to the first piece of the reply; up to 6."""
+    """Seconds from the request to the first piece of the reply; up to 6, which a second try has to share."""
     gap_limit: float = field(default=5.0, metadata=FIXED)
     """Seconds between two pieces; up to 6."""
+    retries: int = field(default=0, metadata=FIXED)
+    """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.retries not in (0, 1):
+            raise ValueError("retries must be 0 or 1")
         if self.max_tokens < 1:
             raise ValueError("max_tokens must be at least 1")
         for name, most in (("first_token_limit", FIRST_TOKEN), ("gap_limit", GAP)):
@@ -95,56 +106,87 @@ class OpenAIOptions(ModelOptions):
 
 
 class ModelClient:
-    """One endpoint of a server, for all calls."""
+    """The connections to one server, for all calls."""
 
-    def __init__(
-        self, options: ModelOptions, path: str, name: str = "openai", headers: Mapping[str, str] | None = None
-    ) -> None:
-        """`headers` hold the key; None: as OpenAI takes it."""
+    def __init__(self, options: ModelOptions, name: str = "openai", client: str = "AsyncOpenAI") -> None:
+        """`client` is a class of the package `name`. Raises `ImportError`."""
         self.name = name
+        self._package = import_module(name)
         self.options = options
         self.dialect = Dialect()
-        self._path = path
-        self._http = import_module(HTTP)
-        keyed = {"Authorization": f"Bearer {options.api_key or 'none'}"} if headers is None else headers
-        self.server: ModelServer = self._http.ModelServer(name, options.url, keyed, options.connect_limit)
+        timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
+        limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
+        self._http = self._package.DefaultAioHttpClient(timeout=timeout, limits=limits)
+        self.sdk = getattr(self._package, client)(
+            api_key=options.api_key or "none",
+            base_url=options.url,
+            max_retries=options.retries,
+            http_client=self._http,
+            timeout=timeout,
+        )
+        self._used = float("-inf")
+        """When an answer was last read to its end, so that its connection stands."""
+        self._warming: Warming | None = None
 
     def warm(self) -> None:
-        """See `ModelServer.warm`."""
-        self.server.warm()
+        """Open a connection in the background unless one stands, so that the first reply of a call finds it."""
+        idle = asyncio.get_running_loop().time() - self._used
+        if idle > WARM and not (self._warming and self._warming.going_on):
+            self._warming = Warming(self._connect)
+
+    async def _connect(self) -> None:
+        await self._http.get(self.options.url)
+        self._used = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.server.close()
+        if self._warming is not None:
+            await self._warming.stop()
+        await self.sdk.close()
 
-    async def answer(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> Any:
+    async def answer(
+        self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any], limit: float
+    ) -> Any:
         """The response to `request`, if need be without what the server refuses or its oldest turns; `stack` closes it.
 
         Its first byte, and each further one, has `limit` seconds.
+
+        `create` is a method of the SDK. It gets all that it can do without as its extra body: for its own parameters it
+        looks at every part of every message and tool by their type hints, which takes longer than all the rest.
         """
-        shortened = False
+        shortened = again = False
+        timeout = httpx2.Timeout(limit, connect=self.options.connect_limit)
         while True:
             spoken = self.dialect.spoken(merged(request, self.options.extra))
+            needed: dict[str, Any] = {key: spoken[key] for key in ("model", "stream", "max_tokens") if key in spoken}
+            needed |= {key: [] for key in ("messages", "input") if key in spoken}
             try:
-                return await stack.enter_async_context(self.server.ask(self._path, spoken, limit))
-            except self._http.ModelRefusal as refusal:
-                if not shortened and (shorter := self._shorter(request, refusal)):
+                return await stack.enter_async_context(create(**needed, extra_body=spoken, timeout=timeout))
+            except self._package.APIConnectionError as error:
+                if again or not self._had_ended(error):
+                    raise
+                again = True
+            except self._package.APIStatusError as error:
+                if not shortened and (shorter := self._shorter(request, error)):
                     request, shortened = shorter, True
-                elif not self.learns(spoken, refusal):
+                elif not self.learns(spoken, error):
                     raise
 
-    async def whole(self, response: Any, most: int = MAX_BODY) -> Any:
-        """The JSON of an answer that comes as one body of up to `most` bytes. Raises `ProviderError` and ValueError."""
-        body = b""
-        async for data in self.server.pieces(response):
-            body += data
-            if len(body) > most:
-                raise ProviderError(self.name, f"sent a body beyond {most >> 20} MiB")
-        return json.loads(body)
+    def _had_ended(self, error: Exception) -> bool:
+        """Whether the server had ended a connection that was kept: llama.cpp does after each stream, unannounced.
 
-    def _shorter(self, request: dict[str, Any], refusal: "ModelRefusal") -> dict[str, Any] | None:
+        Then no request has reached it. aiohttp tries those again by itself, but no POST.
+        """
+        import aiohttp
+
+        lost = error.__cause__ and error.__cause__.__cause__
+        kept = asyncio.get_running_loop().time() - self._used < KEEP_CONNECTION
+        ended = isinstance(lost, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+        return kept and ended and not isinstance(lost, aiohttp.ClientConnectorError)
+
+    def _shorter(self, request: dict[str, Any], error: Any) -> dict[str, Any] | None:
         """`request` without its oldest turns, if the server refused it for its length."""
-        if refusal.status not in (400, 413, 422) or not is_too_long(_words(refusal)):
+        if error.status_code not in (400, 413, 422) or not is_too_long(_words(error)):
             return None
         key = "messages" if "messages" in request else "input"
         kept = latest(request[key])
@@ -152,11 +194,11 @@ class ModelClient:
         return request | {key: kept} if len(kept) < len(request[key]) else None
 
     async def events(self, response: Any) -> AsyncGenerator[Any, None]:
-        """The events of a streamed response.
+        """The events of a streamed response, as plain JSON: the SDK would make objects of every token.
 
         One that ends without OpenAI's last event has broken off, but for who knows by then that it is complete.
         """
-        found, pieces = Events(), self.server.pieces(response)
+        found, pieces = Events(), response.iter_bytes()
         try:
             async for data in pieces:
                 for text in found.feed(data):
@@ -164,6 +206,7 @@ class ModelClient:
                         await self.rest(pieces)
                         return
                     yield json.loads(text)
+            self._used = asyncio.get_running_loop().time()
             for text in found.end():
                 if text.startswith(DONE):
                     return
@@ -174,10 +217,13 @@ class ModelClient:
 
     async def rest(self, stream: AsyncIterator[object]) -> None:
         """Read an answer that is complete to its end: only then is its connection used again."""
-        with contextlib.suppress(ProviderError, TimeoutError, ValueError):
+        with contextlib.suppress(
+            ProviderError, TimeoutError, ValueError, self._package.APIError, httpx2.TransportError
+        ):
             async with asyncio.timeout(REST):
                 async for _ in stream:
                     pass
+                self._used = asyncio.get_running_loop().time()
 
     async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
@@ -186,24 +232,30 @@ class ModelClient:
                 return await anext(stream, None)
         except ProviderError:
             raise
-        except TimeoutError:
+        except (TimeoutError, self._package.APITimeoutError, httpx2.TimeoutException) as error:
+            if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
+                raise ProviderError(self.name, "connection failed", refused=True) from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
-        except self._http.ModelRefusal as refusal:
-            words, wait = self.quoted(_told(refusal, "message")), wait_of(refusal.headers)
-            strange = refusal.status == 400 and WRONG_KEY in words  # so Gemini tells it
-            fault = http_fault(self.name, 401 if strange else refusal.status, words, wait)
-            fault.temporary |= _told(refusal, "code") == MISWRITTEN
+        except self._package.APIStatusError as error:
+            words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
+            strange = error.status_code == 400 and WRONG_KEY in words  # so Gemini tells it
+            fault = http_fault(self.name, 401 if strange else error.status_code, words, wait)
+            fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
-        except Exception as error:  # noqa: BLE001  of parsing
+        except (self._package.APIConnectionError, httpx2.TransportError):
+            raise ProviderError(self.name, "connection failed", refused=True) from None
+        except self._package.APIError as error:
+            raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
+        except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through
             problem = self.quoted(f"{type(error).__name__} {error}")
             _log.warning("llm_failed", provider=self.name, problem=problem)
             raise ProviderError(self.name, f"sent nonsense: {problem}") from None
 
-    def learns(self, request: dict[str, Any], refusal: "ModelRefusal") -> bool:
+    def learns(self, request: dict[str, Any], error: Any) -> bool:
         """Whether the server refused a parameter of `request` that is from now on left out."""
-        if refusal.status not in (400, 422):
+        if error.status_code not in (400, 422):
             return False
-        words = _words(refusal)
+        words = _words(error)
         learnt = self.dialect.learn(request, words)
         if learnt:
             _log.info("llm_dialect", provider=self.name, problem=self.quoted(words))
@@ -214,15 +266,15 @@ class ModelClient:
         return quoted(words, self.options.api_key)
 
 
-def _told(refusal: "ModelRefusal", name: str) -> str:
+def _told(error: Any, name: str) -> str:
     """A field of the error that the server tells; Gemini tells a list of them."""
-    body = refusal.body[0] if isinstance(refusal.body, list) and refusal.body else refusal.body
+    body = error.body[0] if isinstance(error.body, list) and error.body else error.body
     return str(field_of(field_of(body, "error") or body, name) or "")
 
 
-def _words(refusal: "ModelRefusal") -> str:
+def _words(error: Any) -> str:
     """All that the server tells of the error."""
-    return " ".join(_told(refusal, name) for name in ("message", "param", "code"))
+    return " ".join(_told(error, name) for name in ("message", "param", "code"))
 
 
 def field_of(thing: Any, name: str) -> Any:

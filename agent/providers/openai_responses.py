@@ -20,7 +20,8 @@ class ResponsesLlm(EventLlm):
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
-        super().__init__(ModelClient(options, "responses"))
+        client = ModelClient(options)
+        super().__init__(client, client.sdk.responses.with_streaming_response.create)
 
     def _reader(self) -> EventReader:
         return _Reader(self._client.quoted)

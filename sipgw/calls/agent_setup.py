@@ -230,7 +230,7 @@ class AgentSetup:
         """The speech-to-speech providers of the agent of that name. Raises `ProviderError`."""
         found = self.services.providers[name].realtime
         if found is None:
-            raise ProviderError("realtime", f"agent {name!r} has none any more")
+            raise ProviderError("realtime", f"agent {name!r} no longer has a realtime provider")
         return found
 
     def _answered_by(self, who: AnsweredParty, why: str) -> None:

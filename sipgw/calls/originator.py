@@ -217,7 +217,7 @@ class Originator:
         target = onward(attempt.target, contact, number, trunk)
         try:
             if target is None or target in tried:
-                raise NotDialled("a loop" if target else "no place of this trunk; see its redirect_to")
+                raise NotDialled("a loop" if target else "the trunk allows no redirection to it; see its redirect_to")
             tried.add(target)
             known = request.number
             if number != number_of(attempt.target, trunk):

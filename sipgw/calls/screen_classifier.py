@@ -41,7 +41,7 @@ LETTERS = (4, 5)
 """How many letters in a row are looked at."""
 HINT = 1.0
 """What a pattern that is there weighs before the weights."""
-LEAST = -0.2
+LEAST = -0.6
 """The sum above which words are a screen's: people who ask for a name and a reason lie well below it."""
 SURE = 1.0
 """The same for words that are not over yet: they are judged once more when they are."""

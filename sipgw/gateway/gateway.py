@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import structlog
 
@@ -39,7 +39,6 @@ from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.gate import GateOptions
-from sipgw.config.stir import StirOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.gateway.reload import OptionChange, changes, reloaded
@@ -55,6 +54,7 @@ from sipgw.policy.inbound.kept_phones import KeptPhones
 from sipgw.policy.inbound.limits import Declined, InboundLimits
 from sipgw.policy.inbound.load_meter import LoadMeter
 from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.consent import recording_tools
@@ -74,10 +74,6 @@ from sipgw.trunks.route_selector import RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 
-if TYPE_CHECKING:
-    from sipgw.policy.stir.signer import StirSigner
-    from sipgw.policy.stir.verifier import StirVerifier
-
 log = structlog.get_logger()
 
 VOICES = Pool("the voice model", workers=1, waiting=16)
@@ -92,19 +88,6 @@ def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[Call
         message_tools,
         lambda call, agent: stop_tools(own, lambda: call.info.other, call.info.trunk.country, call.info.id),
     )
-
-
-def _signer(options: StirOptions) -> "StirSigner":
-    """Imported here, as `_verifier`'s is, because `cryptography` takes 8 MiB."""
-    from sipgw.policy.stir.signer import StirSigner
-
-    return StirSigner(options)
-
-
-def _verifier(options: StirOptions, cluster: Cluster | None) -> "StirVerifier":
-    from sipgw.policy.stir.verifier import StirVerifier
-
-    return StirVerifier(options, cluster=cluster)
 
 
 def _local_now() -> datetime:
@@ -179,12 +162,12 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
-            signer = _signer(config.stir) if config.stir.key else None
-            stir = await enter(_verifier(config.stir, cluster)) if config.stir.roots else None
+            signer = signer_of(config.stir)
+            stir = await verifier_of(config.stir, cluster, self._stack)
             expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             limits = InboundLimits(config.limits, SharedSpent(expenses, cluster).spent)
-            knowledge = await enter(Shelf(store, expenses, lambda: over.reason if (over := limits.budget()) else ""))
+            knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
             routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
@@ -338,14 +321,14 @@ class Gateway:
         return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
     def _look_ahead(self) -> None:
-        """Tell what is not priced. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs it in vain."""
+        """Log products without a price. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs SRTP."""
         for note in self.agents.unpriced():
             log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
 
     def _targets(self, store: Store) -> list[Target]:
-        """Whom events are told: the webhooks, and owners by mail."""
+        """The targets of events: the webhooks, and owners by mail."""
         config = self.config
         mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
         return [*config.webhooks, *mailers]

@@ -14,7 +14,7 @@ from sipgw.config.config import parse
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("aiohttp", "elevenlabs"):
+        if name.split(".")[0] in ("openai", "elevenlabs"):
             (held if threading.current_thread() is threading.main_thread() else beside).append(name)
 
 async def main():
@@ -63,4 +63,4 @@ def test_no_package_of_a_provider_is_imported_on_the_loop(config: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELD, config], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
     )
-    assert done.stdout.splitlines()[-1:] == ["['aiohttp', 'elevenlabs'] []"], done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1:] == ["['elevenlabs', 'openai'] []"], done.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""``python -m tests.bench.reply``: the CPU of one streamed reply of the model, over TLS."""
+"""``python -m tests.bench.reply``: what the SDK of the model takes of the CPU for one streamed reply, over TLS."""
 
 import asyncio
 import multiprocessing

@@ -11,7 +11,7 @@ from agent.errors import ProviderError
 from agent.meter import CHARACTERS_PER_TOKEN
 from agent.pool import Pool
 from agent.providers.local.brain.intents import load_encoder
-from agent.providers.openai_client import ModelClient, OpenAIOptions, field_of
+from agent.providers.openai_client import ModelClient, OpenAIOptions
 from agent.records import Used
 from sipgw.agents.knowledge.index import Vectors
 from sipgw.agents.knowledge.reader import Child
@@ -26,8 +26,6 @@ BATCH = 64
 """Texts that are encoded together."""
 LIMIT = 60.0
 """Seconds for a batch of passages, for which nobody waits: after that it hangs."""
-MAX_ANSWER = 16 << 20
-"""Bytes of the vectors of one batch: 64 of 3072 numbers are some 4 MiB."""
 LARGEST = 2048
 """Characters of one text that are encoded."""
 ANSWER = 0.6
@@ -123,7 +121,7 @@ class ServiceEncoder:
         self._asked: dict[str, Any] = {"model": model, "encoding_format": "float"}
         if dimensions:
             self._asked["dimensions"] = dimensions
-        self._client = ModelClient(OpenAIOptions(api_key=api_key, url=url), "embeddings")
+        self._client = ModelClient(OpenAIOptions(api_key=api_key, url=url))
         self._kept: OrderedDict[tuple[str, ...], Vectors] = OrderedDict()
         self._rests_until = 0.0
 
@@ -157,16 +155,13 @@ class ServiceEncoder:
         import numpy as np
 
         async def asked() -> AsyncGenerator[Any, None]:
-            request = {"input": list(texts), **self._asked}
-            async with self._client.server.ask("embeddings", request, limit) as response:
-                yield await self._client.whole(response, MAX_ANSWER)
+            yield await self._client.sdk.embeddings.create(input=list(texts), **self._asked)
 
         tokens = sum(map(len, texts)) / CHARACTERS_PER_TOKEN
         try:
             answer = await self._client.next(asked(), asyncio.get_running_loop().time() + limit, limit)
-            counted = field_of(field_of(answer, "usage"), "prompt_tokens")
-            tokens = counted if isinstance(counted, int) and counted else tokens
-            rows = [one["embedding"] for one in sorted(answer["data"], key=lambda one: one["index"])]
+            tokens = getattr(answer.usage, "prompt_tokens", 0) or tokens
+            rows = [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
             vectors = np.array(rows, np.float32)
             if vectors.shape[0] != len(texts) or vectors.ndim != 2 or not np.isfinite(vectors).all():
                 raise ProviderError("embeddings", f"{len(texts)} texts were asked for, and the answer has others")
@@ -174,7 +169,7 @@ class ServiceEncoder:
             if error.refused:
                 tokens = 0
             raise
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             raise ProviderError("embeddings", "sent nonsense") from None
         finally:
             if tokens:

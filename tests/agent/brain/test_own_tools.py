@@ -101,7 +101,7 @@ def test_a_conversation_is_followed_in_a_thread(tools: list[Any]) -> None:
 
 def test_too_many_calls_at_once_are_a_fault_of_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llm, "FOLLOWING", Pool("the embedded brain, full", workers=0, waiting=0))
-    with pytest.raises(ProviderError, match="too much is under way"):
+    with pytest.raises(ProviderError, match="too much work"):
         pieces([{"role": "user", "content": "Do you have Moby Dick?"}], MANY, LocalLlm(intents=Intents(even)))
 
 

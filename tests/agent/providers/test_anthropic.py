@@ -1,6 +1,7 @@
 """Anthropic's Messages against a server as strict as the real one; what all models share stands in `test_openai_*`."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from agent.errors import ProviderError
 from agent.limits import whole
 from agent.llm import ReplyForm, Text, ToolCall, Usage
-from agent.providers.anthropic_messages import NOBODY, said
-from sipgw.config.config import ConfigError, parse
+from agent.providers.anthropic_messages import NOBODY, AnthropicOptions, said
+from sipgw.agents.providers import choose
+from sipgw.config.config import ConfigError, GatewayConfig, parse
 from tests.agent.providers.replying import ASK, CALLS, KEY, MESSAGES, TOOLS
 from tests.agent.providers.vendors import judged
 from tests.fakes.anthropic import THOUGHT, FakeAnthropic, _events
@@ -228,3 +230,12 @@ def test_the_vendor_s_client_speaks_with_the_fake() -> None:
     assert [block.type for block in message.content] == ["text", "tool_use", "tool_use"]
     assert message.content[1].input == {"order": "7346", "who": "Łódź 🐢"}
     assert message.usage.output_tokens == 7
+
+
+def test_without_the_package_the_choice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = GatewayConfig()
+    config = config.having(anthropic=AnthropicOptions(api_key="k"), agent=replace(config.agent, llm="anthropic"))
+    assert choose(config).llm == ("anthropic",)
+    monkeypatch.setattr("agent.providers.provider.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r'pip install "sipgw\[anthropic\]"'):
+        choose(config)

@@ -294,6 +294,11 @@ def test_a_reply_that_breaks_off_is_a_temporary_error(reply, problem):
     assert error.temporary
 
 
+def test_one_retry_if_asked_for():
+    replies = (Reply(status=500, retry_after="0.01"), Reply(["Hi."]))
+    assert pieces(*replies, retries=1)[0] == Text("Hi.")
+
+
 def test_nobody_there():
     async def run():
         model = OpenAILlm(OpenAIOptions(api_key=KEY, url="http://127.0.0.1:9/v1"))
@@ -345,7 +350,7 @@ def test_the_key_is_in_no_repr_and_no_log(caplog):
     assert not any(KEY in record.getMessage() for record in own)
 
 
-@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"url": "localhost"}])
+@pytest.mark.parametrize("wrong", [{"retries": 2}, {"max_tokens": 0}, {"url": "localhost"}])
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         OpenAIOptions(**wrong)

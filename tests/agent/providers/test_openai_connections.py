@@ -53,7 +53,7 @@ def test_a_server_that_does_not_end_its_answer_costs_no_more_than_its_connection
 def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(kind):
     async def scenario(model, fake):
         model.warm()
-        await model._client.server._warming.done()
+        await model._client._warming.done()
         model.warm()
         await reply(model)
         model.warm()
@@ -69,7 +69,7 @@ def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind):
     async def scenario(model, fake):
         await fake.__aexit__()
         model.warm()
-        await model._client.server._warming.done()
+        await model._client._warming.done()
         with pytest.raises(ProviderError, match="connection failed"):
             await reply(model)
         await fake.__aenter__()
@@ -85,14 +85,14 @@ from tests.fakes.openai import Reply
 async def scenario(model, fake):
     before = set(sys.modules)
     words = [piece async for piece in model.reply(ASK, [])]
-    print(len(words), [name for name in set(sys.modules) - before if name.startswith("aiohttp")])
+    print(len(words), [name for name in set(sys.modules) - before if name.startswith("openai")])
 
 {kind}.thinking(scenario, Reply(["Hi."]))
 """
 
 
 @pytest.mark.parametrize("kind", ["CHAT", "RESPONSES"])
-def test_the_http_client_is_loaded_before_the_first_call_and_not_in_it(kind):
+def test_the_sdk_is_loaded_before_the_first_call_and_not_in_it(kind):
     program = [sys.executable, "-c", FIRST_REPLY.format(kind=kind)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=HANG, check=True)
     assert done.stdout == "2 []\n"
