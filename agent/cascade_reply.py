@@ -12,7 +12,7 @@ from agent.consent import Judge, judged
 from agent.errors import ProviderError
 from agent.history import INTERRUPTED, AssistantTurn, Draft
 from agent.limits import think
-from agent.llm import Act, LanguageModel, Piece, Text, ToolCall
+from agent.llm import CallCommand, LanguageModel, Piece, Text, ToolCall
 from agent.passages import Find, Passage, nothing
 from agent.records import Turn
 from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
@@ -45,7 +45,7 @@ class CascadeAgent(Agent):
 
     @property
     def judge(self) -> Judge:
-        """The model of whoever has the call then."""
+        """The model of the agent that has the call then."""
         return lambda action, before, answer: judged(self.llm, action, before, answer)
 
 
@@ -178,7 +178,7 @@ class CascadeReply(Reply):
             return  # nobody has asked
         agent.wordless += 1
         if agent.wordless > WORDLESS:
-            raise ProviderError(agent.llm.name, "replied with nothing")
+            raise ProviderError(agent.llm.name, "sent an empty reply")
         if agent.again:
             await self._say(agent.history.say(), agent.again, aside=True)
 
@@ -205,7 +205,7 @@ class CascadeReply(Reply):
                         await self._say(said, sentence)
                 elif isinstance(piece, ToolCall):
                     calls.append(piece)
-                elif isinstance(piece, Act):
+                elif isinstance(piece, CallCommand):
                     await self._flush(said, cutter)
                     await piece.do()
         finally:

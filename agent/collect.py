@@ -15,9 +15,9 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
-from agent.consent import Consent, Question
+from agent.consent import Consent, ConsentQuestion
 from agent.forms.fields import Address, Amount, Card, Email, FormField, FormSetting, Moment, Name, Phone, Postal
-from agent.forms.form import FieldEvent, FieldState, Form, Part
+from agent.forms.form import FieldEvent, FieldState, FormValues, ValueToConfirm
 from agent.secrets import Secret
 from agent.turn_taking.expect import OPEN, Expected, Kind
 
@@ -85,8 +85,8 @@ class Collector:
         """By what values are read."""
         self.expect: Callable[[Expected], None] = lambda expected: None
         """Is told what the agent is about to ask for."""
-        self._form = Form()
-        self._question: Question | None = None
+        self._form = FormValues()
+        self._question: ConsentQuestion | None = None
         self._one_at_a_time = asyncio.Lock()
 
     def wrong(self, arguments: type[BaseModel], parameter: str) -> None:
@@ -100,18 +100,20 @@ class Collector:
         `given` are the values as the tool gets them. Raises `ValueError` for one that is wrong.
         """
         setting = self.setting
-        parts: list[Part] = []
+        parts: list[ValueToConfirm] = []
         for name, field in collected(type(values)).items():
             if given[name] is not None:
                 field.verify(given[name])
                 said = field.parts(given[name], setting)
-                parts += [Part(name, field.kind, part, text) for part, text in said.items()]
+                parts += [ValueToConfirm(name, field.kind, part, text) for part, text in said.items()]
         if not parts and type(values).__name__ == COLLECT:
             raise ValueError("nothing was given; give what the caller has said")
         async with self._one_at_a_time:
             return await self._ask(parts, dict(collected(type(values))), consent) if parts else None
 
-    async def _ask(self, parts: list[Part], fields: dict[str, FormField], consent: Consent) -> dict[str, Any] | None:
+    async def _ask(
+        self, parts: list[ValueToConfirm], fields: dict[str, FormField], consent: Consent
+    ) -> dict[str, Any] | None:
         form = self._form
         form.take(FieldEvent.GIVEN, parts)
         if self._question is not None and (asked := form.asked(parts)):
@@ -128,10 +130,10 @@ class Collector:
 
     async def _judge(
         self,
-        parts: list[Part],
-        asked: tuple[Part, ...],
+        parts: list[ValueToConfirm],
+        asked: tuple[ValueToConfirm, ...],
         fields: dict[str, FormField],
-        question: Question,
+        question: ConsentQuestion,
         consent: Consent,
     ) -> None:
         """Take what the caller answered to the last question."""

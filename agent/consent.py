@@ -1,4 +1,4 @@
-"""Whether the caller has said yes to what cannot be undone.
+"""Consent of the caller to a tool whose effect cannot be undone.
 
 A word list cannot tell: "Sounds good" holds no yes, "Okay, so tell me the price first" begins with one, and a plain
 "yes" may answer something else than was to be asked. Answers that are nothing but small words of refusal are known at
@@ -60,7 +60,7 @@ Judge = Callable[[str, str, str], Awaitable[bool]]
 
 
 class ConsentVerdict(BaseModel):
-    """What the model reports."""
+    """The caller's answer, as the model reports it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -143,15 +143,15 @@ def _stands(value: str, said: str) -> bool:
 
 
 @dataclass(eq=False)
-class Question:
-    """What the agent has to ask, once: who is asked anew is asked another."""
+class ConsentQuestion:
+    """The question that the agent must ask. Each time it is asked is a question of its own."""
 
     place: int
     """Where in the memory it can stand at the earliest."""
 
 
 class Consent:
-    """What the caller was asked in one call, and whether they have said yes to it."""
+    """The questions of one call, and the caller's answers."""
 
     def __init__(self, history: History, judge: Judge | None = None) -> None:
         """Without a `judge` only plain answers count, to what names one of the arguments at least."""
@@ -162,22 +162,22 @@ class Consent:
         self.answer_stands: Callable[[], float | None] = lambda: 0.0
         """When the caller's last words were answered; None if they have said more since than stands in the memory."""
         self._history = history
-        self._asked: dict[str, Question] = {}
+        self._asked: dict[str, ConsentQuestion] = {}
 
     def ask(self, what: str) -> None:
         """The agent has to ask about `what` from now on."""
         self._asked[what] = self.question()
 
-    def question(self) -> Question:
+    def question(self) -> ConsentQuestion:
         """One that the agent has to ask from now on."""
-        return Question(self._history.place)
+        return ConsentQuestion(self._history.place)
 
-    def said_since(self, question: Question) -> str:
+    def said_since(self, question: ConsentQuestion) -> str:
         """What the agent has said since then, as the caller heard it, up to their last words."""
         return self._history.exchange_since(question.place).said
 
     async def answer(
-        self, question: Question, action: str, arguments: Any, heard: Callable[[str], bool]
+        self, question: ConsentQuestion, action: str, arguments: Any, heard: Callable[[str], bool]
     ) -> bool | None:
         """Whether the caller has said yes or no to it since; None for neither.
 
@@ -192,7 +192,7 @@ class Consent:
             return None
         return await self._agreed(question, action, arguments) or None
 
-    async def given(self, what: str, action: str, arguments: Any) -> Question | None:
+    async def given(self, what: str, action: str, arguments: Any) -> ConsentQuestion | None:
         """The question to which the caller has said yes since the agent has to ask; that yes is spent then.
 
         The `action` with its `arguments` is what they are to have agreed to.
@@ -205,11 +205,11 @@ class Consent:
         del self._asked[what]  # in the same step as it is found good: nothing else runs by it
         return question
 
-    def give_back(self, what: str, question: Question) -> None:
+    def give_back(self, what: str, question: ConsentQuestion) -> None:
         """The yes to this question is not spent after all: nothing was begun by it."""
         self._asked.setdefault(what, question)
 
-    async def _agreed(self, question: Question, action: str, arguments: Any) -> bool:
+    async def _agreed(self, question: ConsentQuestion, action: str, arguments: Any) -> bool:
         exchange, stands = self._history.exchange_since(question.place), self.answer_stands()
         answer = exchange.answer
         if stands is None or len(answer) > LONGEST or answers_nothing(answer, self.phrases):

@@ -1,4 +1,4 @@
-"""Walks one conversation through the menus and queues of the other side: hears, waits, presses."""
+"""Drives one conversation through the menus and queues of the other side: listens, waits, presses keys."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from agent.call_control import CallControl, CallControlRefused
 from agent.floor import Floor
-from agent.ivr.navigator import IvrNavigator, Limit, Place
+from agent.ivr.navigator import IvrNavigator, MenuLimit, Place
 from agent.ivr.options import IvrOptions
 from agent.key_presses import press
 from agent.line import Line
@@ -28,7 +28,7 @@ Keys = Annotated[
 
 
 class IvrDriver:
-    """The menus of one call. While one speaks, and in a queue, nothing reaches the model."""
+    """The menus of one call. While a menu speaks, and in a queue, the model gets nothing."""
 
     def __init__(
         self, options: IvrOptions, line: Line, floor: Floor, control: CallControl, answer: Callable[[str], None]
@@ -114,7 +114,7 @@ class IvrDriver:
         try:
             if text := self._navigator.handle_timer(self._now()):
                 self._answer(text)
-        except Limit as limit:
+        except MenuLimit as limit:
             if self._options.at_limit == "operator" and not self._operator_asked:
                 self._operator_asked = True
                 self._navigator.press(OPERATOR, self._now())

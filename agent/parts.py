@@ -1,4 +1,4 @@
-"""The providers' sessions of one conversation, got ready and put away together."""
+"""The sessions of one conversation's providers: opened and closed together."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ Broken = tuple[Part, ProviderError]
 """Which of them cannot be used, and why."""
 
 
-class Provider(Protocol):
-    """A provider's session, whatever it is there for."""
+class ProviderSession(Protocol):
+    """A session of any kind of provider."""
 
     @property
     def name(self) -> str:
@@ -33,11 +33,11 @@ class Provider(Protocol):
         ...
 
 
-async def open_parts(parts: Mapping[Part, Provider]) -> Broken | None:
+async def open_parts(parts: Mapping[Part, ProviderSession]) -> Broken | None:
     """Get all ready at the same time; returns which failed, if one did."""
     broken: list[Broken] = []
 
-    async def ready(part: Part, provider: Provider) -> None:
+    async def ready(part: Part, provider: ProviderSession) -> None:
         try:
             with boundary(provider.name):
                 try:
@@ -54,7 +54,7 @@ async def open_parts(parts: Mapping[Part, Provider]) -> Broken | None:
     return broken[-1] if broken else None
 
 
-async def close_parts(*providers: Provider) -> None:
+async def close_parts(*providers: ProviderSession) -> None:
     """End the sessions; safe to call twice, and without `open_parts`."""
     for provider in providers:
         try:

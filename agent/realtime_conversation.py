@@ -1,4 +1,4 @@
-"""The conversation of a speech-to-speech provider: it takes the turns, we hold the line, the tools and the memory.
+"""The conversation with a speech-to-speech provider: it takes the turns; we own the line, the tools and the history.
 
 The local onset of a sound silences the wire at once, as in a cascade; the provider's own onset confirms it, and then
 what was not played is forgotten on both sides. All else is `agent.base_conversation`: limits, silence, keys, transfer.
@@ -26,7 +26,7 @@ from agent.realtime import (
     Reopened,
     ReplyAudio,
     ReplyEnded,
-    Words,
+    ReplyWords,
     exactly,
 )
 from agent.realtime_reply import RealtimeOutput, RealtimeReply
@@ -207,13 +207,13 @@ class RealtimeConversation(BaseConversation):
                 self._report(Used("realtime", product or self._session.product, unit, amount))
             case Reopened():
                 self._go_on()
-            case ReplyAudio() | Words() | ReplyEnded() | ToolCall():
+            case ReplyAudio() | ReplyWords() | ReplyEnded() | ToolCall():
                 self._output(event)
 
     def _ignore(self, event: RealtimeEvent) -> bool:
         """Keep the session from an answer to a recording; returns whether there is nothing else to do."""
         match event:
-            case ReplyAudio(reply) | Words(reply) if self._floor.replying is None:
+            case ReplyAudio(reply) | ReplyWords(reply) if self._floor.replying is None:
                 if reply != self._unwanted:
                     self._unwanted = reply
                     self._session.hush()
@@ -248,7 +248,7 @@ class RealtimeConversation(BaseConversation):
         self._listening.voice.confirmed()
         self._decide(self._floor.turns.ended(self._now()))
 
-    def _output(self, event: ReplyAudio | Words | ReplyEnded | ToolCall) -> None:
+    def _output(self, event: ReplyAudio | ReplyWords | ReplyEnded | ToolCall) -> None:
         current = self._current if self._floor.replying is not None else None
         if current is None:
             if isinstance(event, ReplyEnded) or self._floor.turns.state in (State.CLOSING, State.ENDED):

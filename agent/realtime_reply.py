@@ -1,4 +1,4 @@
-"""A reply of a speech-to-speech session: sound for the line, words for the memory, calls of tools."""
+"""A reply of a speech-to-speech session: sound for the line, words for the history, calls of tools."""
 
 import asyncio
 import math
@@ -9,7 +9,7 @@ from agent.errors import ProviderError
 from agent.history import AssistantTurn, Sentence
 from agent.line import Finished, Heard, Line
 from agent.llm import ToolCall
-from agent.realtime import RenewableRealtime, ReplyAudio, ReplyEnded, Words, exactly
+from agent.realtime import RenewableRealtime, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.records import AgentSays, Turn
 from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
@@ -144,13 +144,13 @@ class RealtimeReply(Reply):
         """Whether it is one of these."""
         return reply in self._open
 
-    def take(self, event: ReplyAudio | Words | ReplyEnded | ToolCall) -> None:
+    def take(self, event: ReplyAudio | ReplyWords | ReplyEnded | ToolCall) -> None:
         """Take what comes of it."""
         match event:
             case ReplyAudio(reply, ulaw):
                 self.turn.times.first_sound = self.turn.times.first_sound or self._now()
                 self._speech_output.sound(self._part(reply)[0], ulaw)
-            case Words(reply, text, until):
+            case ReplyWords(reply, text, until):
                 self._words(reply, text, until)
             case ReplyEnded(reply, _):
                 if reply in self._open:
@@ -263,6 +263,6 @@ class RealtimeReply(Reply):
                 await self._begun.wait()
             await self._speech_output.silent()
         except TimeoutError:
-            raise ProviderError(self._session.name, "did not say what a tool asks") from None
+            raise ProviderError(self._session.name, "did not speak the question of a tool") from None
         finally:
             self.break_off(owed=False)

@@ -1,7 +1,12 @@
-"""The tasks of one conversation: what one of them raises is told, and ends neither the others nor the call's owner."""
+"""The tasks of one conversation, with its error boundary: an error in one of them does not cancel the others.
+
+It is not the boundary of the call (`sipgw.calls.session`), because the conversation still apologises to the caller or
+connects them with a person, and because `agent` also runs without sipgw.
+"""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+import contextlib
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any, Self
 
 import structlog
@@ -13,7 +18,7 @@ class Tasks:
     """Tasks that live as long as it is entered. Leaving it waits for all that were not cancelled."""
 
     def __init__(self, crashed: Callable[[Exception], None]) -> None:
-        """`crashed` is told of an exception that nobody caught; it has been logged."""
+        """`crashed` gets each exception of a task, after it was logged."""
         self._crashed = crashed
         self._group = asyncio.TaskGroup()
         self._going: set[asyncio.Task[None]] = set()
@@ -39,8 +44,14 @@ class Tasks:
             task.cancel()
 
     async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
+        with self.boundary():
             await work
-        except Exception as error:  # the call boundary: a callback of the owner's, or our own fault
+
+    @contextlib.contextmanager
+    def boundary(self) -> Iterator[None]:
+        """What the block raises goes to `crashed`."""
+        try:
+            yield
+        except Exception as error:  # an error of our own, or of a callback of the embedding program
             log.exception("conversation failed")
             self._crashed(error)

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-import structlog
-
 from agent.records import Report
 from media.process.channel import Quality
-
-log = structlog.get_logger()
-
+from sipgw.sip.boundaries import contained
 
 Fault = Literal["one_way", "foreign", "quality", "failed", "slow"]
 """What may be wrong with a call: see `sipgw.trunks.call_alarms`."""
@@ -36,7 +32,7 @@ class Disposition:
     """The time of the next attempt, if the gate named one."""
 
 
-class Sound(NamedTuple):
+class MediaAddress(NamedTuple):
     """Where the sound of a call is."""
 
     channel: int
@@ -90,7 +86,7 @@ class CallAnswered(NamedTuple):
     call: str
     at: datetime
     trunk: str = ""
-    sound: Sound | None = None
+    sound: MediaAddress | None = None
 
 
 class CallMeasured(NamedTuple):
@@ -249,7 +245,5 @@ class Watchers(Generic[T]):
     def tell(self, event: T) -> None:
         """Tell everybody."""
         for watcher in list(self._all):
-            try:
+            with contained("watcher failed"):
                 watcher(event)
-            except Exception:  # the observer boundary
-                log.exception("watcher failed")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -29,10 +30,10 @@ from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
-from sipgw.policy.inbound.limits import Caller, Limits
+from sipgw.policy.inbound.limits import Caller, InboundLimits
 from sipgw.records.artifacts import artifact
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
-from sipgw.records.evidence import WRITERS, Evidence
+from sipgw.records.evidence import WRITERS, CallEvidence
 from sipgw.records.store import spool
 from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.store import Store
@@ -72,7 +73,9 @@ async def callbacks_of_one(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """In one call, numbers without end."""
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         kept, asking = jobs.Jobs(store, ""), CallbackContext("call-1", "desk", "+14155550123", US, verified=True)
-        tools = Toolbox([callback_tool(kept, lambda: asking, CallbackOptions(other_numbers=True), lambda: NOW)])
+        tools = Toolbox(
+            [callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(other_numbers=True), lambda: NOW)]
+        )
         ask = '{"phone_number": "415 555 01%02d", "when": "tomorrow at %d pm"}'
         runs = [await tools.run("schedule_callback", ask % (number, 3)) for number in range(20)]
         assert sum(not run.error for run in runs) == jobs.MOST_OF_ONE == len(await kept.all(""))
@@ -87,7 +90,7 @@ async def callbacks_of_all(folder: Path, patch: pytest.MonkeyPatch) -> None:
         kept = jobs.Jobs(store, "")
         for number in range(20):
             asking = CallbackContext(f"call-{number}", "desk", f"+141555501{number:02}", US, verified=True)
-            tools = Toolbox([callback_tool(kept, lambda asking=asking: asking, CallbackOptions(), lambda: NOW)])
+            tools = Toolbox([callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(), lambda: NOW)])
             await tools.run("schedule_callback", f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}')
         assert len(await kept.all("")) == 5
 
@@ -168,7 +171,7 @@ async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    limits = Limits(LimitOptions(per_number=5))
+    limits = InboundLimits(LimitOptions(per_number=5))
     for number in range(21_000):
         limits.admit(Caller(f"+{number}", "100", "192.0.2.1"), 1.0)
     assert len(limits._recent) == 20_000
@@ -203,7 +206,7 @@ async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    evidence = Evidence(CaptureOptions(folder=str(folder)), Agents(GatewayConfig(), {}))
+    evidence = CallEvidence(CaptureOptions(folder=str(folder)), Agents(GatewayConfig(), {}))
     evidence._writing = WRITERS
     evidence.watch(CallEnded("one", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
     assert evidence._writing == WRITERS

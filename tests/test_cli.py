@@ -220,7 +220,7 @@ def test_a_check_imports_no_provider_that_is_not_used_and_no_database(tmp_path: 
 
 
 MODULES_OF_HELP = 400
-MODULES_AT_START = 1850
+MODULES_AT_START = 1700
 NOT_AT_START = {
     "openai",
     "anthropic",

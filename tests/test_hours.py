@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sipgw.config.hours import Span, on_duty
+from sipgw.config.hours import WeeklyHours, on_duty
 from sipgw.config.messages import MessageOptions
 
 
@@ -22,6 +22,6 @@ def test_the_office_is_closed_out_of_hours_and_on_holidays() -> None:
 
 
 def test_a_shift_over_midnight_is_of_the_day_on_which_it_begins() -> None:
-    nights = [Span.parse("mon-sun 22:00-06:00")]
+    nights = [WeeklyHours.parse("mon-sun 22:00-06:00")]
     duty = [on_duty(nights, datetime(2026, 1, day, 3), "US") for day in (1, 2, 3)]  # noqa: DTZ001  on their clock
     assert duty == [True, False, True]

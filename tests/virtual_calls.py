@@ -13,7 +13,7 @@ from agent.tools import Tool, load_tools
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import persona
 from sipgw.sip.identity import Identity
-from sipgw.tools.caller import Call, HangUp, Press, Say, Span
+from sipgw.tools.caller import Call, HangUp, Press, Say, SoundSpan
 from sipgw.tools.simulate.expect import remembered
 from sipgw.tools.simulate.run import ScenarioRun
 from sipgw.tools.simulate.scenario import Scenario
@@ -47,7 +47,7 @@ class VirtualCaller:
                 case Say(sound):
                     self._sound += sound
                     agent_audio.spoken_until = now + len(sound) / 8000
-                    self._call.utterances.append(Span(now, agent_audio.spoken_until))
+                    self._call.utterances.append(SoundSpan(now, agent_audio.spoken_until))
                 case Press(keys):
                     for number, key in enumerate(keys):
                         loop.call_later(number * KEY, self._line.incoming.put_nowait, Digit(key, now + number * KEY))

@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from agent.ulaw import from_linear
 from media.g711 import FRAME, SILENCE
 from media.rtp.rtcp import is_rtcp
-from sipgw.calls.browser_phone import BrowserPhone, Draft
+from sipgw.calls.browser_phone import BrowserPhone, PromptDraft
 
 EVENTS = 126
 ENDS, LENGTHS = (0, 0, 0, 1, 1, 1), (160, 320, 480, 640, 640, 640)
@@ -63,7 +63,9 @@ class Browser:
         assert f" {EVENTS}\r\n" in first
         return f"{first}a=rtpmap:{EVENTS} telephone-event/8000\r\na=rtcp-mux{rest}"
 
-    async def place(self, phone: BrowserPhone, agent: str = "agent", who: str = "", draft: Draft | None = None) -> None:
+    async def place(
+        self, phone: BrowserPhone, agent: str = "agent", who: str = "", draft: PromptDraft | None = None
+    ) -> None:
         self.call, self.answer = await phone.place(await self.offer(), agent, who, draft=draft)
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
 

@@ -1,4 +1,4 @@
-"""What of a call's forms is heard, said back and confirmed: one table of states, a row for each value of a field.
+"""The state of each value in a call's forms: heard, said back, confirmed. One table of states.
 
 A value is known by its field's name and kind, its part and what is said for it. So a confirmed one needs no second
 question in another tool with such a field, a corrected part starts anew while the others stay as they are, and values
@@ -20,7 +20,7 @@ values are asked one by one."""
 
 
 class FieldState(Enum):
-    """How far one value is."""
+    """The state of one value."""
 
     EMPTY = "nobody has said it"
     HEARD = "it is valid, and has to be said back"
@@ -30,7 +30,7 @@ class FieldState(Enum):
 
 
 class FieldEvent(Enum):
-    """What happens to a value."""
+    """An event of a value."""
 
     GIVEN = "the model gives it, valid, to a tool"
     SPOKEN = "the agent has said it, and the caller has heard it"
@@ -53,7 +53,7 @@ TABLE: dict[tuple[FieldState, FieldEvent], FieldState] = {
 """A missing cell is an error of ours."""
 
 
-class Part(NamedTuple):
+class ValueToConfirm(NamedTuple):
     """One value that has to be confirmed."""
 
     field: str
@@ -70,23 +70,23 @@ class Part(NamedTuple):
         """What another value of it would replace."""
         return self.field, self.kind, self.name
 
-    def is_like(self, other: "Part") -> bool:
+    def is_like(self, other: "ValueToConfirm") -> bool:
         """Whether a caller may take one for the other: two dates, of which the agent says which is which."""
         return (self.kind, self.name) == (other.kind, other.name) and self.said != other.said
 
 
 @dataclass
-class Form:
+class FormValues:
     """The values of one call."""
 
-    _states: dict[Part, FieldState] = field(default_factory=dict)
-    _asked: tuple[Part, ...] = ()
+    _states: dict[ValueToConfirm, FieldState] = field(default_factory=dict)
+    _asked: tuple[ValueToConfirm, ...] = ()
 
-    def state(self, part: Part) -> FieldState:
+    def state(self, part: ValueToConfirm) -> FieldState:
         """How far it is."""
         return self._states.get(part, FieldState.EMPTY)
 
-    def take(self, event: FieldEvent, parts: Collection[Part]) -> None:
+    def take(self, event: FieldEvent, parts: Collection[ValueToConfirm]) -> None:
         """`event` happens to `parts`. Raises `KeyError` for one that cannot happen in their state."""
         for part in parts:
             after = TABLE[self.state(part), event]
@@ -95,16 +95,16 @@ class Form:
         while len(self._states) > max(MOST, len(parts)) and event is FieldEvent.GIVEN:
             del self._states[next(iter(self._states))]
 
-    def asked(self, parts: Collection[Part]) -> tuple[Part, ...]:
+    def asked(self, parts: Collection[ValueToConfirm]) -> tuple[ValueToConfirm, ...]:
         """Which of `parts` the last question was about."""
         return tuple(one for one in parts if one in self._asked)
 
-    def is_corrected(self, parts: Collection[Part]) -> bool:
+    def is_corrected(self, parts: Collection[ValueToConfirm]) -> bool:
         """Whether `parts` have another value for something that was asked: the caller has not just agreed."""
         slots = {one.slot for one in self._asked} - {one.slot for one in self.asked(parts)}
         return any(one.slot in slots for one in parts)
 
-    def answered(self, parts: Collection[Part], *, agreed: bool) -> None:
+    def answered(self, parts: Collection[ValueToConfirm], *, agreed: bool) -> None:
         """The caller said yes or no to the last question; what was said back before it is agreed to as well."""
         asked = self.asked(parts)
         self.take(FieldEvent.SPOKEN, asked)
@@ -112,11 +112,11 @@ class Form:
         self.take(event, [one for one in parts if self.state(one) is FieldState.READ_BACK] if agreed else asked)
         self._asked = ()
 
-    def ask(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+    def ask(self, parts: Sequence[ValueToConfirm]) -> tuple[ValueToConfirm, ...]:
         """Which of `parts` have to be said back now; empty when all are confirmed. They are what is asked then."""
         left = [one for one in parts if self.state(one) is not FieldState.CONFIRMED]
         heard = [one for one in left if self.state(one) is FieldState.HEARD] or left
-        asked: list[Part] = []
+        asked: list[ValueToConfirm] = []
         for _, field_parts in groupby(heard, lambda one: one.field):
             some = list(field_parts)
             if len({one.field for one in asked}) < AT_ONCE and not any(

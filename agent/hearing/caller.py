@@ -4,7 +4,7 @@ import math
 from collections import deque
 from dataclasses import replace
 
-from agent.hearing.changes import CERTAIN, Change, Evidence, Kind
+from agent.hearing.changes import CERTAIN, Change, Kind, SoundEvidence
 from agent.hearing.echo_path import HEARD, EchoPath, Path
 from agent.hearing.levels import RATE, SECONDS, SLOT, WIDTH, level, peak, to_linear
 from agent.hearing.noise_floor import NoiseFloor
@@ -127,7 +127,7 @@ class CallerSound:
         return self._voices.include(at, self._sound if self.speaking else None)
 
     def forget_background(self) -> None:
-        """The caller was asked whether they are there: listen to whoever answers, be it as quiet as the background."""
+        """The caller was asked whether they are there: take any voice, even one as quiet as the background."""
         self._voices.forget()
 
     def confirmed(self) -> None:
@@ -291,9 +291,9 @@ class CallerSound:
         """An echo was found."""
         return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
 
-    def _evidence(self, sound: Sound, *, background: bool) -> Evidence:
+    def _evidence(self, sound: Sound, *, background: bool) -> SoundEvidence:
         echoes = self._echo.path is Path.ECHO
-        return Evidence(
+        return SoundEvidence(
             voice=min(1.0, sound.mean(sound.sure)),
             seconds=sound.seconds,
             level=sound.level,

@@ -14,18 +14,18 @@ class Kind(Enum):
     VOICE_STARTED = "the caller speaks"
     """Certain: if the agent speaks, its reply should stop now; a short word alone does not get here then."""
     VOICE_CERTAIN = "it is certain that the caller speaks"
-    """Follows a `VOICE_STARTED` whose `Evidence.voice` was below `CERTAIN`, if the voice has become clearer since."""
+    """Follows a `VOICE_STARTED` with an `evidence.voice` below `CERTAIN`, if the voice has become clearer since."""
     VOICE_ENDED = "the caller has stopped speaking"
-    """Follows each `VOICE_STARTED` once. With `Evidence.background` the voice has turned out to be a background."""
+    """Follows each `VOICE_STARTED` once. With `evidence.background` the voice has turned out to be a background."""
     SHORT_VOICE = "a short word of the caller while the agent speaks"
     """It has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before it."""
     NOISE = "a sound that is not the caller"
     """A click, a cough or a background: nothing is to be done. For the record; once per sound. Also told when an echo
-    of the agent is found on the line, with `Evidence.return_loss`; after that echoes are not told any more."""
+    of the agent is found on the line, with `SoundEvidence.return_loss`; after that echoes are not told any more."""
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SoundEvidence:
     """Why it was decided so. Levels are in dBm0, differences in dB, times in seconds."""
 
     voice: float
@@ -66,4 +66,4 @@ class Change(NamedTuple):
     at: float
     """When it really happened, on the clock given to `feed`: the first sound of a voice that started, the last sound
     of one that ended."""
-    evidence: Evidence
+    evidence: SoundEvidence

@@ -1,4 +1,4 @@
-"""Where a call is in the menus and queues of the other side. Sans-IO: words, sound, keys and the time go in."""
+"""Follows a call through the menus and queues of the other side. Sans-IO: words, sound, keys and the time go in."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ taken for persons, too: what is shorter counts, so that no menu goes on without 
 
 
 class Place(Enum):
-    """Where the call is."""
+    """The place of the call."""
 
     TALKING = "somebody talks who is taken for a person"
     MENU = "a menu says what keys stand for"
@@ -39,8 +39,8 @@ class Place(Enum):
     QUEUE = "waiting for a person"
 
 
-class Heard(Enum):
-    """What words are taken for."""
+class MenuWords(Enum):
+    """The meaning of words that were heard."""
 
     KEYS = "asks for keys"
     WAIT = "asks to wait"
@@ -48,8 +48,8 @@ class Heard(Enum):
     OTHER = "anything else"
 
 
-P, H = Place, Heard
-PLACES: dict[tuple[Place, Heard], Place] = {
+P, H = Place, MenuWords
+PLACES: dict[tuple[Place, MenuWords], Place] = {
     **{(place, H.KEYS): P.MENU for place in P},
     **{(place, H.WAIT): P.QUEUE for place in (P.TALKING, P.CHOOSING, P.QUEUE)},
     (P.MENU, H.WAIT): P.MENU,
@@ -65,8 +65,8 @@ PLACES: dict[tuple[Place, Heard], Place] = {
 """Each cell is there: words are always somebody's."""
 
 
-class Limit(Exception):  # noqa: N818  an end, not a fault
-    """The limit is reached; the message says which."""
+class MenuLimit(Exception):  # noqa: N818  an end, not a fault
+    """A limit is reached; the message names it."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class _Clock:
 
 
 class IvrNavigator:
-    """The way through the menus of one call."""
+    """Navigates the menus of one call."""
 
     def __init__(self, options: IvrOptions) -> None:
         self.place = Place.TALKING
@@ -118,7 +118,7 @@ class IvrNavigator:
     def hear(self, text: str, now: float, *, final: bool) -> Place:
         """Take words of the recogniser's turn, which replace those before until one is final."""
         heard = self._judge(text, final=final)
-        if not final and heard is Heard.OTHER and self.place is not Place.MENU:
+        if not final and heard is MenuWords.OTHER and self.place is not Place.MENU:
             return self.place  # the rest of the sentence may say more
         self._go(PLACES[self.place, heard], now)
         if self.place is Place.MENU:
@@ -161,11 +161,11 @@ class IvrNavigator:
         return min(self._clock.began + self._options.limit, other)
 
     def handle_timer(self, now: float) -> str:
-        """Let the time be `now`. Returns a menu that has ended, for the model; empty: none. Raises `Limit`."""
+        """Let the time be `now`. Returns a menu that has ended, for the model; empty: none. Raises `MenuLimit`."""
         if self.place is not Place.TALKING and now >= self._clock.began + self._options.limit:
-            raise Limit(f"{self._options.limit:g} s in menus and queues")
+            raise MenuLimit(f"{self._options.limit:g} s in menus and queues")
         if self.place is Place.CHOOSING and now >= self._sounded + DEAD:
-            raise Limit(f"no sound for {DEAD:g} s after a key")
+            raise MenuLimit(f"no sound for {DEAD:g} s after a key")
         if self.place is not Place.MENU or now < self._quiet_since + self._options.pause:
             return ""
         text = " ".join([*self._prompt, self._partial]).strip()[-LETTERS:]
@@ -178,7 +178,7 @@ class IvrNavigator:
         self._clock.began = now - self._options.limit + self._options.pause + LAST_WAIT
 
     def _told(self, text: str) -> str:
-        """The menu as the model gets it. Raises `Limit` if it came too often."""
+        """The menu as the model gets it. Raises `MenuLimit` if it came too often."""
         known = self._known(text)
         if known is None:
             self._before.append(frozenset(_words(text)))
@@ -186,16 +186,16 @@ class IvrNavigator:
         self._counts[known] += 1
         count = self._counts[known]
         if count > self._options.loops:
-            raise Limit(f"the same menu {count} times")
+            raise MenuLimit(f"the same menu {count} times")
         again = f", heard {count} times; keys pressed so far: {self.pressed or 'none'}" if count > 1 else ""
         return f"[telephone menu{again}] {text}"
 
-    def _judge(self, text: str, *, final: bool) -> Heard:
+    def _judge(self, text: str, *, final: bool) -> MenuWords:
         if asks_for_keys(text):
-            return Heard.KEYS
+            return MenuWords.KEYS
         if final and asks_to_wait(text):
-            return Heard.WAIT
-        return Heard.REPEATED if final and self._known(text) is not None else Heard.OTHER
+            return MenuWords.WAIT
+        return MenuWords.REPEATED if final and self._known(text) is not None else MenuWords.OTHER
 
     def _known(self, text: str) -> int | None:
         """The number of the recording before that this is again."""

@@ -21,7 +21,7 @@ from agent.providers.realtime import (
     SessionEvent,
     text_of,
 )
-from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
+from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.resample import Decimator
 from agent.stt import Onset, Transcript
 
@@ -200,7 +200,7 @@ class GeminiSession(RealtimeSession):
             events += self._begun()
         audible = "live" in self._flags and "ours" not in self._flags
         if spoken and audible:
-            events.append(Words(self._reply, text_of(spoken), None))
+            events.append(ReplyWords(self._reply, text_of(spoken), None))
         for part in parts:
             linear = self._sound.feed(base64.b64decode(part["inlineData"]["data"], validate=True))
             if linear and audible:

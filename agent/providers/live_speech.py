@@ -26,7 +26,7 @@ UNWANTED = 3 * SAMPLE_RATE
 """Samples of speech without a pause that are dropped at most, when what is being said is not to be heard."""
 
 
-class Voice(Enum):
+class SpeechState(Enum):
     """What the model does."""
 
     SILENT = "is silent"
@@ -38,7 +38,7 @@ class ModelVoice:
     """What the model says: a stream at the pace of speech, silence included. A reply stands between two silences."""
 
     def __init__(self) -> None:
-        self.voice = Voice.SILENT
+        self.voice = SpeechState.SILENT
         self.replies = 0
         self.streamed = 0
         """Samples of the stream: its clock, and that of the transcripts."""
@@ -65,19 +65,19 @@ class ModelVoice:
         self.streamed += len(piece)
         if speech:
             self.loud = self.streamed
-        if self.voice is Voice.UNHEARD and (self.quiet >= SHORT_GAP or self.streamed - self.began >= UNWANTED):
-            self.voice = Voice.SILENT
-        self.idles |= not speech and self.voice is Voice.SILENT
-        if not speech or self.voice is not Voice.SILENT:
+        if self.voice is SpeechState.UNHEARD and (self.quiet >= SHORT_GAP or self.streamed - self.began >= UNWANTED):
+            self.voice = SpeechState.SILENT
+        self.idles |= not speech and self.voice is SpeechState.SILENT
+        if not speech or self.voice is not SpeechState.SILENT:
             return False
-        self.voice, self.began = Voice.SPEAKING, began
+        self.voice, self.began = SpeechState.SPEAKING, began
         self.replies += 1
         return True
 
     def drop(self) -> None:
         """Nothing more is to be heard of the reply that is being said."""
-        if self.voice is Voice.SPEAKING:
-            self.voice, self.began = Voice.UNHEARD, self.streamed
+        if self.voice is SpeechState.SPEAKING:
+            self.voice, self.began = SpeechState.UNHEARD, self.streamed
 
     def until(self, end_ms: float) -> int:
         """The sample of the reply for a place of the transcript."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
 from agent.providers.extra import merged, milliseconds, one_of
-from agent.providers.live_speech import GAP, SHORT_GAP, CallerWords, ModelVoice, Voice
+from agent.providers.live_speech import GAP, SHORT_GAP, CallerWords, ModelVoice, SpeechState
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -26,7 +26,7 @@ from agent.providers.realtime import (
     text_of,
 )
 from agent.providers.reasoning import responses_effort
-from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
+from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 
 SOUND = {"type": "audio/pcmu", "rate": SAMPLE_RATE}
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
@@ -194,7 +194,7 @@ class OpenAILiveSession(RealtimeSession):
             case "session.input_transcript.delta":
                 place, end = (self.position(fields[key]) for key in ("start_ms", "end_ms"))
                 heard = self._caller.hear(text_of(fields["delta"]), place, end)
-                onset = [self._caller.notice()] if heard and self._voice.voice is Voice.SILENT else []
+                onset = [self._caller.notice()] if heard and self._voice.voice is SpeechState.SILENT else []
                 return [*onset, *heard]
             case "response.event":
                 return self._worked(text_of(fields["event"]["type"]), fields["event"])
@@ -211,7 +211,7 @@ class OpenAILiveSession(RealtimeSession):
 
     def lapse(self) -> list[SessionEvent]:
         """A server that sends no silence ends a reply by sending nothing, or has stopped in the midst of it."""
-        speaks = self._voice.voice is Voice.SPEAKING and not self._voice.idles
+        speaks = self._voice.voice is SpeechState.SPEAKING and not self._voice.idles
         return self._ended(whole=False) if speaks and self.backlog.sent - self._streamed >= STOPPED else []
 
     # The model
@@ -223,7 +223,7 @@ class OpenAILiveSession(RealtimeSession):
             self._held = b""
             events += [*caller.answered(self._at(voice.began)), Answering(), *self._words_ahead()]
         self._streamed = self.backlog.sent
-        if voice.voice is not Voice.SPEAKING:
+        if voice.voice is not SpeechState.SPEAKING:
             return events
         self._held += piece
         if voice.streamed - voice.began >= CUSHION:
@@ -239,28 +239,28 @@ class OpenAILiveSession(RealtimeSession):
     def _ended(self, *, whole: bool = True) -> list[SessionEvent]:
         """The model has fallen silent, perhaps because the caller spoke."""
         sound = self._sound()
-        self._voice.voice = Voice.SILENT
+        self._voice.voice = SpeechState.SILENT
         silenced = self._caller.silenced(self._at(self._voice.loud))
         onset = [self._caller.notice()] if silenced else []
         return [*sound, *self._caller.late(), *onset, ReplyEnded(self._voice.reply, whole and not silenced)]
 
     def _words(self, delta: str, start_ms: float, end_ms: float) -> list[SessionEvent]:
         """Words of a reply. Those of one that is over are ignored; others that come between replies are of the next."""
-        if self._voice.voice is Voice.SPEAKING:
+        if self._voice.voice is SpeechState.SPEAKING:
             return [self._placed(delta, end_ms)]
         late = self._in_step and start_ms * SAMPLE_RATE / 1000 < self._voice.loud
-        if late or self._voice.voice is Voice.UNHEARD or len(self._ahead) >= MOST_CALLS:
+        if late or self._voice.voice is SpeechState.UNHEARD or len(self._ahead) >= MOST_CALLS:
             self.ignored += 1
         else:
             self._ahead.append((delta, end_ms))
         return []
 
-    def _words_ahead(self) -> list[Words]:
+    def _words_ahead(self) -> list[ReplyWords]:
         ahead, self._ahead = self._ahead, []
         return [self._placed(delta, end_ms) for delta, end_ms in ahead]
 
-    def _placed(self, delta: str, end_ms: float) -> Words:
-        return Words(self._voice.reply, delta, self._voice.until(end_ms) if self._in_step else None)
+    def _placed(self, delta: str, end_ms: float) -> ReplyWords:
+        return ReplyWords(self._voice.reply, delta, self._voice.until(end_ms) if self._in_step else None)
 
     @property
     def _in_step(self) -> bool:
@@ -296,7 +296,11 @@ class OpenAILiveSession(RealtimeSession):
         call = ToolCall(text_of(item["call_id"]), text_of(item["name"]), text_of(item["arguments"]) or "{}")
         if item.get("status") not in (None, "completed") or not self._backend.called(call.id):
             return []
-        said = self._caller.answered(self._at(self._voice.streamed)) if self._voice.voice is not Voice.SPEAKING else []
+        said = (
+            self._caller.answered(self._at(self._voice.streamed))
+            if self._voice.voice is not SpeechState.SPEAKING
+            else []
+        )
         return [*said, call]
 
     def _go_on(self) -> None:

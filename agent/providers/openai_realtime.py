@@ -23,7 +23,7 @@ from agent.providers.realtime import (
     text_of,
 )
 from agent.providers.response_queue import Responses
-from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
+from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.stt import Onset, Transcript
 
 SOUND = {"type": "audio/pcmu"}
@@ -260,7 +260,7 @@ class OpenAIRealtimeSession(RealtimeSession):
         if item not in self._items:
             return []  # it was cut
         if kind == "response.output_audio_transcript.delta":
-            return [Words(item, delta, None)]
+            return [ReplyWords(item, delta, None)]
         ulaw = base64.b64decode(delta, validate=True)
         self._items[item] += len(ulaw)
         return [ReplyAudio(item, ulaw)] if ulaw else []

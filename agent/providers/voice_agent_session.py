@@ -19,7 +19,7 @@ from agent.providers.realtime import (
     SessionEvent,
     text_of,
 )
-from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, Words
+from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, ReplyWords
 from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
@@ -177,7 +177,7 @@ class VoiceAgentSession(RealtimeSession):
             case "transcript.agent.delta":
                 end = fields.get("end_ms")
                 until = round(end * SAMPLE_RATE / 1000) if isinstance(end, int | float) and 0 <= end < 1e7 else None
-                return [Words(reply, text_of(fields["delta"]), until)]
+                return [ReplyWords(reply, text_of(fields["delta"]), until)]
             case "reply.done" | "reply.error":
                 self._live.discard(reply)
                 return [ReplyEnded(reply, fields.get("status") == "completed")]

@@ -1,4 +1,4 @@
-"""Media that an agent's server has played to a caller: fetched, and made mu-law of the line.
+"""Media that an agent's server plays to a caller: downloaded, and converted to mu-law.
 
 WAV (PCM or mu-law, any rate, mono or stereo) is read here; all else, MP3 above all, by PyAV, the extra ``opus``.
 """
@@ -46,11 +46,11 @@ async def fetched(source: str) -> bytes:
     try:
         async with asyncio.timeout(LIMIT):
             if scheme == "http" and await _is_link_local(host):
-                raise RelayFault("play: source must be no link-local address")
+                raise RelayFault("play: source must not be a link-local address")
             file = await _fetch(source)
             return await DECODING.run(_decoded, file)
     except TimeoutError:
-        raise RelayFault(f"play: the source was not there within {LIMIT:g} s") from None
+        raise RelayFault(f"play: the source did not arrive within {LIMIT:g} s") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
         raise RelayFault(f"play: the source cannot be fetched ({type(error).__name__})") from None
     except PoolFullError:
@@ -86,7 +86,7 @@ def _decoded(file: bytes) -> bytes:
     try:
         sound = _wav(file) if file[:4] == b"RIFF" else _other(file)
     except (struct.error, audioop.error, ValueError):
-        raise RelayFault("play: the source is no sound that can be read") from None
+        raise RelayFault("play: the source is not a sound file that can be read") from None
     if not sound:
         raise RelayFault("play: the source has no sound")
     return sound[: LONGEST * SAMPLE_RATE]
@@ -111,7 +111,7 @@ def _converted(form: bytes, sound: bytes) -> bytes:
         tag = int.from_bytes(form[24:26], "little")
     width = bits // 8
     if channels not in (1, 2) or not 4000 <= rate <= 192_000 or width not in _WIDTHS.get(tag, ()):
-        raise ValueError("not of a kind that is played")
+        raise ValueError("not a media type that can be played")
     if (tag, channels, rate) == (_ULAW, 1, SAMPLE_RATE):
         return sound
     sound = sound[: len(sound) // (width * channels) * width * channels]
@@ -147,5 +147,5 @@ def _other(file: bytes) -> bytes:
                 if len(sound) > 2 * LONGEST * SAMPLE_RATE:
                     break
     except (av.FFmpegError, IndexError):
-        raise ValueError("not of a kind that is played") from None
+        raise ValueError("not a media type that can be played") from None
     return from_linear(bytes(sound))

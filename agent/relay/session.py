@@ -12,12 +12,12 @@ from functools import partial
 import structlog
 
 from agent.errors import ProviderError
-from agent.llm import Act, Message, Piece, Text, ToolSchema
+from agent.llm import CallCommand, Message, Piece, Text, ToolSchema
 from agent.providers.faults import http_fault
 from agent.providers.websocket import ConnectError, Socket, SocketListener, connect
 from agent.relay import messages as wire
 from agent.relay.call import RelayCall
-from agent.relay.talk import WAITING, Command, Cycle, Signal, Talk
+from agent.relay.talk import WAITING, Command, Cycle, RelayTalk, Signal
 
 NAME = "brain"
 """The provider in logs and errors: the URL may hold secrets."""
@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 
 
 async def _ignored(command: Command) -> None:
-    """Commands are followed by whoever holds the call."""
+    """Carries out the commands of the server."""
 
 
 class Relay:
@@ -62,7 +62,7 @@ class Relay:
         """Messages of the server that were not followed."""
         self._told = told
         self._dial = dial
-        self._session = Talk()
+        self._session = RelayTalk()
         self._connecting = asyncio.Lock()
         self._closed = False
 
@@ -93,7 +93,7 @@ class Relay:
             raise ProviderError(NAME, former.given_up, temporary=False)
         if former.socket is not None:
             await former.socket.close(0.0)
-        self._session = talk = Talk()  # a server may speak before it was told anything
+        self._session = talk = RelayTalk()  # a server may speak before it was told anything
         try:
             talk.socket = socket = await self._dial(self._told.url, self._told.headers, self, CONNECT)
         except ConnectError as error:
@@ -155,7 +155,7 @@ class Relay:
                         yield Text(item.text)
                     else:
                         session.begun.append(item)
-                        yield Act(partial(self._follow, session, item))
+                        yield CallCommand(partial(self._follow, session, item))
                 lost = session.given_up or ("" if session.alive else "the connection was lost")
                 if session.ended(reader) or (begun and lost):  # what it said stands
                     finished = True
@@ -169,7 +169,7 @@ class Relay:
                 if not finished:
                     session.break_off()
 
-    async def _more(self, session: Talk) -> None:
+    async def _more(self, session: RelayTalk) -> None:
         """Wait for what comes next; a server that does not say that its reply is complete may leave it at that."""
         session.come.clear()
         try:
@@ -179,7 +179,7 @@ class Relay:
             _log.info("brain_reply_without_end")
             session.step(Signal.LAST)
 
-    async def _follow(self, session: Talk, command: Command) -> None:
+    async def _follow(self, session: RelayTalk, command: Command) -> None:
         if command in session.begun:
             session.begun.remove(command)
         try:
@@ -231,12 +231,12 @@ class Relay:
         if self.waiting:
             self.arrived()
 
-    def _take(self, session: Talk, message: str | bytes) -> None:
+    def _take(self, session: RelayTalk, message: str | bytes) -> None:
         item = wire.read(message)
         if item is None:
             return
         if len(session.queue) >= WAITING and not isinstance(item, wire.End):
-            raise wire.RelayFault(f"{WAITING} messages wait to be followed already")
+            raise wire.RelayFault(f"{WAITING} messages already wait")
         match item:
             case wire.Token():
                 session.token(item)

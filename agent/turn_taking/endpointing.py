@@ -1,4 +1,4 @@
-"""How long a silence must be to end the caller's turn.
+"""Endpointing: the length of the silence that ends the caller's turn.
 
 A recogniser that ends turns itself is believed: its end has a delay of 0, but for an answer of which a part is known to
 be missing, and for a caller who has shown that they go on. For one that only transcribes, the words, what the agent
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
-from agent.turn_taking.expect import IN_PARTS, NO_WORDS, OPEN, Expected, Kind, Progress, kind_of, progress
+from agent.turn_taking.expect import IN_PARTS, NO_WORDS, OPEN, AnswerProgress, Expected, Kind, kind_of, progress
 from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import SENTENCE_ENDS
@@ -54,7 +54,7 @@ class TurnModel(Protocol):
 
 @dataclass
 class Endpointing:
-    """What is known of the ends of one caller's turns."""
+    """Learns how one caller's turns end."""
 
     options: TurnOptions
     ends_turns: bool = True
@@ -100,28 +100,30 @@ class Endpointing:
         state, told = progress(wanted, text, self.lexicon)
         if self.ends_turns and not ended and not others:
             longest = min(self.options.max_endpointing_delay, self.longest_silence + LATE)
-            if state is Progress.WHOLE and self.expected.length:
+            if state is AnswerProgress.WHOLE and self.expected.length:
                 return max(min(COUNTED, longest), self.pause), told, "the answer is whole"
             whole = text.rstrip().endswith(SENTENCE_ENDS) and not text.rstrip().endswith(GOES_ON)
             unknown = not self.trusted and self.longest_silence == inf  # it may never end one
-            overdue = (whole or unknown) and state is not Progress.PART
+            overdue = (whole or unknown) and state is not AnswerProgress.PART
             return (min(OVERDUE, longest) if overdue else longest), told, "the recogniser has not ended the turn"
         asked = wanted is self.expected
         seconds, why = self._by_words(text, wanted, state, asked=asked, ended=ended)
-        if state is not Progress.WHOLE and self.pause > seconds:
+        if state is not AnswerProgress.WHOLE and self.pause > seconds:
             seconds, why = self.pause, "pauses of this caller"
         longest = self.options.max_endpointing_delay
         return (min(seconds, longest) if longest else seconds), told, why
 
-    def _by_words(self, text: str, wanted: Expected, state: Progress, *, asked: bool, ended: bool) -> tuple[float, str]:
-        if state is Progress.PART and wanted.kind in IN_PARTS:
+    def _by_words(
+        self, text: str, wanted: Expected, state: AnswerProgress, *, asked: bool, ended: bool
+    ) -> tuple[float, str]:
+        if state is AnswerProgress.PART and wanted.kind in IN_PARTS:
             if asked or not self.ends_turns:
                 return PARTS, "more may follow"
             if self.asks:
                 return GUESSED, "more may follow"
         if self.ends_turns and ended:
             return 0.0, "end of turn of the recogniser"
-        if state is Progress.WHOLE:
+        if state is AnswerProgress.WHOLE:
             return WHOLE, "the answer is whole"
         if wanted.kind is Kind.DATE:
             return DATE, ""

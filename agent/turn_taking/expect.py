@@ -1,4 +1,4 @@
-"""What the agent has asked for, and how much of it has come."""
+"""The answer that the agent has asked for, and how much of it the caller has said."""
 
 import re
 from collections.abc import Collection
@@ -65,7 +65,7 @@ class Expected:
         return schema
 
 
-class Progress(Enum):
+class AnswerProgress(Enum):
     """How much of an expected answer there is."""
 
     NONE = "not that"
@@ -141,20 +141,20 @@ def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
     return Kind.SPELLING if len(letters) >= 2 and len(letters) > len(words) / 2 else Kind.OPEN
 
 
-def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tuple[Progress, str]:
+def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tuple[AnswerProgress, str]:
     """How much of what is expected `text` is, and the same for the record: "digits 6 of 10"."""
     kind, length = expected.kind, expected.length
     if kind is Kind.OPEN or not words_of(text):
-        return Progress.NONE, ""
+        return AnswerProgress.NONE, ""
     if kind is Kind.YES_NO:
-        return (Progress.WHOLE if lexicon.answers_yes_or_no(text) else Progress.NONE), "yes or no"
+        return (AnswerProgress.WHOLE if lexicon.answers_yes_or_no(text) else AnswerProgress.NONE), "yes or no"
     if kind is Kind.EMAIL:
-        return (Progress.WHOLE if _is_address(text) else Progress.PART), "e-mail"
+        return (AnswerProgress.WHOLE if _is_address(text) else AnswerProgress.PART), "e-mail"
     if kind is Kind.DATE:
-        return Progress.UNKNOWN, "date"
+        return AnswerProgress.UNKNOWN, "date"
     have = characters(text, lexicon, letters=kind is Kind.SPELLING)
     if not have:
-        return Progress.NONE, ""
+        return AnswerProgress.NONE, ""
     if length is None:
-        return Progress.PART, f"{kind.value} {have}"
-    return (Progress.WHOLE if have >= length else Progress.PART), f"{kind.value} {have} of {length}"
+        return AnswerProgress.PART, f"{kind.value} {have}"
+    return (AnswerProgress.WHOLE if have >= length else AnswerProgress.PART), f"{kind.value} {have} of {length}"

@@ -10,7 +10,7 @@ from agent.hearing.changes import Change, Kind
 from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
-from agent.turn_taking.expect import OPEN, Expected, Progress, progress
+from agent.turn_taking.expect import OPEN, AnswerProgress, Expected, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
@@ -386,5 +386,5 @@ class TurnMachine(Transitions):
             return ()
         self._log.press(keys, now)
         told = progress(self.endpointing.wanted(keys), keys)
-        expected = told[1] if told[0] is not Progress.NONE else ""
+        expected = told[1] if told[0] is not AnswerProgress.NONE else ""
         return self._handle(Event.KEYS, now, Evidence("ended", expected=expected, because=because))

@@ -1,4 +1,4 @@
-"""What is known while the turns are taken, and until when it holds: read by the machine, which changes it. Sans-IO."""
+"""The data of the turn machine, with the time until which each value holds. Sans-IO."""
 
 from math import inf
 
@@ -17,10 +17,10 @@ from agent.turn_taking.parties import (
     UNHEARD_AFTER,
     WORD,
     WORDLESS,
-    Answered,
+    AnsweredTurn,
+    CallerVoice,
     Silence,
     Statement,
-    Voice,
 )
 from agent.turn_taking.table import ENDLESS, LIMITS, Event, Since, State
 from agent.turn_taking.words import Echo, WordLog, Words, words_of
@@ -41,7 +41,7 @@ ENDS = (State.CLOSING, State.ENDED)
 
 
 class Situation:
-    """Both parties, the state, and the questions that the machine asks of them."""
+    """Both parties and the state, with the conditions that the machine asks for."""
 
     def __init__(self, options: TurnOptions, now: float, *, ends_turns: bool = True) -> None:
         """`ends_turns`: whether the recogniser ends turns itself."""
@@ -49,12 +49,12 @@ class Situation:
         self.state = State.LISTENING
         self.endpointing = Endpointing(options, ends_turns)
         self._entered = now
-        self._voice = Voice()
+        self._voice = CallerVoice()
         self._log = WordLog()
         self._agent = Statement()
         self._silence = Silence(options.reprompts, now)
         self._keys = Keypad(options.max_digits)
-        self._turn = Answered()
+        self._turn = AnsweredTurn()
         self._ends_at = now + options.max_duration
 
     @property

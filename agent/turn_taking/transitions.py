@@ -1,4 +1,4 @@
-"""From one state of turn-taking to the next: the cell of the table for a judged event, and what changes with it.
+"""The transitions of turn-taking: the cell of the table for a judged event, and the data that change with it.
 
 Sans-IO.
 """
@@ -10,7 +10,7 @@ from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import IN_PARTS, OPEN
 from agent.turn_taking.judging import Verdict
-from agent.turn_taking.parties import BORNE, Answered
+from agent.turn_taking.parties import BORNE, AnsweredTurn
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
 from agent.turn_taking.words import Words
@@ -73,7 +73,7 @@ class Transitions(Situation):
         turn, last, text = self._turn, self._last_sound(now), self._log.take()
         self._agent.kept, self._agent.broke, self._agent.early, self._agent.since = "", None, False, inf
         self._voice.settle()
-        self._turn = Answered(text, now, last, early=early, more=turn.more and action is Action.TELL)
+        self._turn = AnsweredTurn(text, now, last, early=early, more=turn.more and action is Action.TELL)
         if action is Action.ANSWER:
             self._silence.heard()
             self._voice.background = 0.0
@@ -152,7 +152,7 @@ class Transitions(Situation):
         paused, text = began - self._voice.until, self._log.text
         if paused < NOTABLE or not text or self.state not in (State.HEARING, State.DECIDING):
             return
-        if self.endpointing.wanted(text).kind not in IN_PARTS:  # whoever dictates pauses between groups
+        if self.endpointing.wanted(text).kind not in IN_PARTS:  # people who dictate pause between groups
             self.endpointing.went_on(paused)
 
     def _quiet(self, now: float, evidence: Evidence) -> Decisions:

@@ -88,7 +88,7 @@ class BrowserTransport:
     def on_answer(self, order: str, result: Any, failed: str) -> None:
         """Take the answer of the process to `order`: a result, or the message of `PathFailed`."""
         if order == "gone":
-            _settle(self._gone, result)
+            _settle(self._gone, failed or result)
         elif (answer := self._answers.pop(order, None)) and not answer.done():
             if failed:
                 answer.set_exception(PathFailed(failed))

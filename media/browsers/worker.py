@@ -11,6 +11,7 @@ import random
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from typing import Any
 
 from media.browsers.transport import Network, PathFailed
@@ -41,12 +42,17 @@ class BrowserWorker:
 
     async def _carry_out(self, order: dict[str, Any]) -> None:
         number, what = order["transport"], order["do"]
+        await self._bounded(number, what, self._do(number, what, order["with"]))
+
+    async def _bounded(self, number: int, what: str, work: Coroutine[Any, Any, Any]) -> None:
+        """Answer with the result of `work`, or with its error: all calls share the task group."""
         try:
-            self._answer(number, what, result=await self._do(number, what, order["with"]))
+            told = {"result": await work}
         except PathFailed as error:
-            self._answer(number, what, failed=str(error))
-        except Exception as error:  # noqa: BLE001  the call boundary: a fault ends only this call
-            self._answer(number, what, failed=f"{type(error).__name__}: {error}"[:200])
+            told = {"failed": str(error)}
+        except Exception as error:  # noqa: BLE001  the gateway ends the call
+            told = {"failed": f"{type(error).__name__}: {error}"[:200]}
+        self._answers.write(json.dumps({"transport": number, "do": what} | told).encode() + b"\n")
 
     async def _do(self, number: int, what: str, values: list[Any]) -> Any:
         path = self._paths.get(number)
@@ -60,20 +66,11 @@ class BrowserWorker:
             return await path.connect(user, password, tuple(fingerprints))
         if what == "attach":
             address = path.attach(*values)
-            self._group.create_task(self._carry(number, path))
+            self._group.create_task(self._bounded(number, "gone", path.carry()))
             return address
         await path.close()
         del self._paths[number]
         return None
-
-    async def _carry(self, number: int, path: BrowserPath) -> None:
-        try:
-            self._answer(number, "gone", result=await path.carry())
-        except Exception as error:  # noqa: BLE001  the call boundary: all calls share the task group
-            self._answer(number, "gone", result=f"{type(error).__name__}: {error}"[:200])
-
-    def _answer(self, number: int, what: str, **values: Any) -> None:
-        self._answers.write(json.dumps({"transport": number, "do": what} | values).encode() + b"\n")
 
 
 class Ranged(asyncio.SelectorEventLoop):

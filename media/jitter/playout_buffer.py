@@ -58,7 +58,7 @@ class PlayoutJitterBuffer:
 
     def __init__(self) -> None:
         self.stats = PlayoutJitterStats()
-        self._stream: Stream | None = None
+        self._stream: StreamPositions | None = None
         self._delays = Delays()
         self._blocks: dict[int, bytes] = {}
         self._at = 0
@@ -78,7 +78,7 @@ class PlayoutJitterBuffer:
         if not payload:
             return
         if self._stream is None:
-            self._stream = Stream(sequence, timestamp, now)
+            self._stream = StreamPositions(sequence, timestamp, now)
         position = self._stream.position(sequence, timestamp, len(payload), now)
         self.stats.clock_jumps = self._stream.jumps
         self._delays.add(now - position / RATE, now)
@@ -155,7 +155,7 @@ class PlayoutJitterBuffer:
         return sound
 
 
-class Stream:
+class StreamPositions:
     """Turns timestamps into positions that go on over new streams and jumps of the sender's clock.
 
     All positions are multiples of a block: if the sender's clock shifts by less than a block, that part is ignored.

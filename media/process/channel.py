@@ -142,8 +142,8 @@ class Channel:
         """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
         `send` and `receive` are our directions. RTCP goes to `control`: None for the port after that of `remote`, the
-        same as `remote` for the RTP port. With `ice`, user name and password of `media.rtp.ice.Credentials`, the other
-        side may choose another address than `remote`.
+        same as `remote` for the RTP port. With `ice`, user name and password of `media.rtp.ice.IceCredentials`, the
+        other side may choose another address than `remote`.
         """
         host, port = remote
         wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}

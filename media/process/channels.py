@@ -1,4 +1,7 @@
-"""The gateway's channels of one media process. A fault in one ends only that one."""
+"""The gateway's channels of one media process: an error in one ends only that one, for all of them share the pipe."""
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
@@ -6,7 +9,7 @@ from media.process.channel import Channel
 from media.process.wire import Kind, Message
 
 log = structlog.get_logger()
-FAULT = "a call failed at an event of its media"
+T = TypeVar("T")
 
 
 class Channels:
@@ -34,17 +37,13 @@ class Channels:
         if message.kind == Kind.FAILED:
             self._failed_there(channel, message)
         elif channel is not None:
-            try:
-                channel.on_message(message)
-            except Exception as error:  # the call boundary
-                log.exception(FAULT, channel=channel.number)
-                self._crashed(channel, error)
+            self._bounded(channel, channel.on_message, message)
 
     def die(self, cause: str) -> None:
         """The media process has ended, and so all its calls."""
         channels, self._all = self._all, {}
         for channel in channels.values():
-            self._die(channel, cause)
+            self._bounded(channel, channel.died, cause)
 
     def _failed_there(self, channel: Channel | None, message: Message) -> None:
         """A fault in our code in the media process ended the call."""
@@ -53,21 +52,17 @@ class Channels:
         log.error("media of a call failed", channel=message.channel, cause=cause, trace=trace)
         if channel is not None:
             self.forget(channel.number)
-            self._die(channel, cause)
+            self._bounded(channel, channel.died, cause)
 
-    def _die(self, channel: Channel, cause: str) -> None:
+    def _bounded(self, channel: Channel, work: Callable[[T], None], about: T, *, last: bool = False) -> None:
+        """Do `work`, which calls the sink of `channel`. An error closes the channel, and its sink gets one `Dead`, the
+        `last` event."""
         try:
-            channel.died(cause)
-        except Exception as error:  # the call boundary
-            log.exception(FAULT, channel=channel.number)
-            self._crashed(channel, error)
-
-    def _crashed(self, channel: Channel, error: Exception) -> None:
-        """The code that takes its events has raised an error."""
-        self.failed += 1
-        cause = f"a fault in the gateway: {type(error).__name__}: {error}"[:200]
-        channel.close()
-        try:
-            channel.died(cause)
-        except Exception:  # the same boundary
-            log.exception("a call cannot be told that its media ended", channel=channel.number)
+            work(about)
+        except Exception as error:
+            log.exception("the sink of a call's media failed", channel=channel.number)
+            if not last:
+                self.failed += 1
+                channel.close()
+                cause = f"a fault in the gateway: {type(error).__name__}: {error}"[:200]
+                self._bounded(channel, channel.died, cause, last=True)

@@ -26,7 +26,7 @@ from media.process.schedule import PHASES, Schedule, phase_of
 from media.process.wire import Kind, Message
 from media.process.worker_channel import WorkerChannel
 from media.recording.recorder import Recorder
-from media.recording.tap import Pool, TapOptions
+from media.recording.tap import BlockPool, TapOptions
 from media.rtp.packet import MAX_PACKET
 from media.rtp.source import Address
 from media.session.playout import Mark
@@ -59,7 +59,7 @@ class Worker:
         self._schedule = Schedule(time.monotonic())
         self._counts = ProcessCounts()
         self._recorder = Recorder()
-        self._taps = Pool()
+        self._taps = BlockPool()
         linear, tables = to_linear(bytes(range(256))), (ULAW_TO_ALAW, ALAW_TO_ULAW)
         self._path = base.FastPath(select.epoll(), self._out, SILENCE, (linear, LEVELS), tables)
 

@@ -15,7 +15,7 @@ from media.process.ports import PortPair
 from media.process.wire import Kind
 from media.recording.stereo import BLOCK, HELD, Recording
 from media.recording.tap import Tap
-from media.rtp.ice import Credentials
+from media.rtp.ice import IceCredentials
 from media.rtp.srtp import Keys
 from media.session.ambience import Ambience
 from media.session.format import Format
@@ -98,7 +98,7 @@ class WorkerChannel(base.Channel):
             keys=Keys.decode(wanted["keys"]) if wanted["keys"] else None,
             send=wanted["send"],
             receive=wanted["receive"],
-            ice=Credentials(*wanted["ice"]) if wanted.get("ice") else None,
+            ice=IceCredentials(*wanted["ice"]) if wanted.get("ice") else None,
         )
 
     def checked(self, sock: socket.socket, data: bytes, sender: tuple[str, int], now: float) -> bool:

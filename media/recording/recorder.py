@@ -31,7 +31,7 @@ _ORDER = struct.Struct("!IB")
 _WRITTEN = struct.Struct("!IQ")
 
 
-class Order(IntEnum):
+class RecorderOrder(IntEnum):
     """Orders: make a file, append sound to it, finish it (with the reason if it is given up)."""
 
     BEGIN = 1
@@ -71,7 +71,7 @@ class Recorder:
                 self._lost.append(Written(self._number, 0, f"no recorder: {error.strerror}"))
                 return self._number
         self._running.add(self._number)
-        self._order(self._number, Order.BEGIN, os.fsencode(path))
+        self._order(self._number, RecorderOrder.BEGIN, os.fsencode(path))
         return self._number
 
     def write(self, number: int, sound: bytes) -> None:
@@ -80,15 +80,15 @@ class Recorder:
             return
         if self.waiting > BACKLOG:
             self._running.discard(number)
-            self._order(number, Order.END, b"the disk is too slow")
+            self._order(number, RecorderOrder.END, b"the disk is too slow")
         else:
             for at in range(0, len(sound), PIECE):
-                self._order(number, Order.SOUND, sound[at : at + PIECE])
+                self._order(number, RecorderOrder.SOUND, sound[at : at + PIECE])
 
     def close(self, number: int) -> None:
         """Finish the file."""
         if number in self._running:
-            self._order(number, Order.END)
+            self._order(number, RecorderOrder.END)
             self._running.discard(number)
 
     def ended(self) -> list[Written]:
@@ -131,7 +131,7 @@ class Recorder:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603  ourselves
         self._socket = ours
 
-    def _order(self, number: int, order: Order, body: bytes = b"") -> None:
+    def _order(self, number: int, order: RecorderOrder, body: bytes = b"") -> None:
         self._orders.append(_ORDER.pack(number, order) + body)
         self.waiting += len(body)
         self._send()
@@ -219,7 +219,7 @@ def serve(orders: socket.socket) -> None:
     files: dict[int, File] = {}
     while data := orders.recv(LARGEST_ORDER):
         number, order = _ORDER.unpack_from(data)
-        problem = _carry_out(files, number, Order(order), data[_ORDER.size :])
+        problem = _carry_out(files, number, RecorderOrder(order), data[_ORDER.size :])
         if problem is not None:
             file = files.pop(number, None)
             if file:
@@ -229,14 +229,14 @@ def serve(orders: socket.socket) -> None:
         left.close()
 
 
-def _carry_out(files: dict[int, File], number: int, order: Order, body: bytes) -> str | None:
+def _carry_out(files: dict[int, File], number: int, order: RecorderOrder, body: bytes) -> str | None:
     """Carry out an order; returns the problem with which the recording ended, empty for none; None if it goes on."""
     try:
-        if order == Order.BEGIN:
+        if order == RecorderOrder.BEGIN:
             files[number] = make(body)
         elif number not in files:
             return None
-        elif order == Order.END:
+        elif order == RecorderOrder.END:
             return body.decode()
         else:
             files[number].append(body)

@@ -1,8 +1,8 @@
 """The packets of calls, as they were on the network, kept in memory for capture files, up to a limit of bytes. Sans-IO.
 
 A tap writes packets into blocks, each of which can be read without the others; the blocks of all calls share one
-`Pool`. When it is full, blocks of ended calls are dropped first, from the call that ended first; then the oldest of
-all. Keys of SRTP are not kept, and its packets are kept encrypted, unless calls are kept for replay.
+`BlockPool`. When it is full, blocks of ended calls are dropped first, from the call that ended first; then the oldest
+of all. Keys of SRTP are not kept, and its packets are kept encrypted, unless calls are kept for replay.
 """
 
 import struct
@@ -102,7 +102,7 @@ class Tap(base.Tap):
 
     __slots__ = ("_count", "_options", "_pool", "blocks", "clear", "number")
 
-    def __init__(self, pool: "Pool", number: int, options: TapOptions) -> None:
+    def __init__(self, pool: "BlockPool", number: int, options: TapOptions) -> None:
         self.number = number
         self.muted = False
         """Whether sound and keys are left out for now, because they must not be recorded."""
@@ -165,7 +165,7 @@ class Tap(base.Tap):
         return self._block
 
 
-class Pool:
+class BlockPool:
     """The blocks of all calls, within a limit."""
 
     def __init__(self, limit: int = TapOptions.limit) -> None:

@@ -29,7 +29,7 @@ _HEADER = struct.Struct("!HHI12s")
 _ATTRIBUTE = struct.Struct("!HH")
 
 
-class Credentials(NamedTuple):
+class IceCredentials(NamedTuple):
     """What the checks of the other side must have."""
 
     username: str
@@ -51,7 +51,7 @@ class IceLite:
 
     __slots__ = ("_at", "_choices", "_priority", "_room", "checked", "checks", "credentials", "nominated", "refused")
 
-    def __init__(self, credentials: Credentials, now: float) -> None:
+    def __init__(self, credentials: IceCredentials, now: float) -> None:
         self.credentials = credentials
         self.nominated: Address | None = None
         """The address that the other side has chosen last."""

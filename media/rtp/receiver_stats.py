@@ -100,7 +100,7 @@ def fraction_lost(before: Tally, after: Tally) -> int:
     return min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
 
 
-class ReportState:
+class RtcpReportState:
     """What our reports tell about the received streams: since the last report, and in the whole call."""
 
     def __init__(self) -> None:

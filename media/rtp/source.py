@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from media.fast import base
 from media.g711 import RATE
-from media.rtp.ice import Credentials, IceLite
+from media.rtp.ice import IceCredentials, IceLite
 from media.rtp.packet import Packet, signed
 
 Address = tuple[str, int]
@@ -115,7 +115,7 @@ class Source(base.Source):
         """The other source, and the same of its last packet, when the announced address took the call back."""
         self._claims = 0
 
-    def connect(self, announced: Address, now: float, ice: Credentials | None) -> None:
+    def connect(self, announced: Address, now: float, ice: IceCredentials | None) -> None:
         """Signalling spoke: packets come from `announced` until the other side chooses an address by `ice`."""
         if ice is None or self.ice is None or self.ice.credentials != ice:
             self.ice = IceLite(ice, now) if ice else None

@@ -7,7 +7,7 @@ from media.dtmf.inband import ToneReceiver
 from media.fast import base
 from media.jitter.buffer import JitterBuffer
 from media.jitter.playout_buffer import PlayoutJitterBuffer
-from media.rtp.ice import Credentials, IceLite
+from media.rtp.ice import IceCredentials, IceLite
 from media.rtp.packet import Packet
 from media.rtp.receiver_stats import ReceiverStats
 from media.rtp.refused import RefusedSources
@@ -67,7 +67,7 @@ class Inbound(base.Inbound):
         """Lets the other side choose the address of `source`, if that was agreed."""
         return self.source.ice if self.source else None
 
-    def connect(self, remote: Address, now: float, ice: Credentials | None = None) -> None:
+    def connect(self, remote: Address, now: float, ice: IceCredentials | None = None) -> None:
         """Expect sound from `remote`, or from the address that the other side chooses by `ice`, and accept a new SSRC
         at once."""
         if self.source is None:

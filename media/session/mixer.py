@@ -46,7 +46,7 @@ def together(one: bytes, other: bytes) -> bytes:
 
 
 class ThirdSide:
-    """What the third hears: the `media.session.relay.Relay` of their session."""
+    """What the third hears: the `media.session.relay.FrameSource` of their session."""
 
     __slots__ = ("take",)
 
@@ -56,7 +56,7 @@ class ThirdSide:
 
 
 class Mixer:
-    """The sound of one conference: the `media.session.relay.Relay` of the caller's session."""
+    """The sound of one conference: the `media.session.relay.FrameSource` of the caller's session."""
 
     __slots__ = ("_agent", "_bits", "_caller", "_counts", "_for_agent", "_music", "_third", "muted")
 

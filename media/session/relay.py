@@ -11,7 +11,7 @@ from typing import Protocol
 from media.g711 import FRAME, SILENCE
 
 
-class Relay(Protocol):
+class FrameSource(Protocol):
     """A source of frames."""
 
     def take(self, now: float) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 from media.g711 import RATE
 from media.jitter.buffer import HOLE_WAIT_MAX, JitterBuffer
 from media.rtp import rtcp
-from media.rtp.receiver_stats import ReceiverStats, ReportState
+from media.rtp.receiver_stats import ReceiverStats, RtcpReportState
 from media.rtp.remote_stats import FRAME_DELAY, RemoteStats
 from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, Rtcp, SenderReport, SourceDescription
 from media.rtp.sender import Sent
@@ -35,7 +35,7 @@ class RtcpCounts:
     rtcp_foreign: int = 0
 
 
-class Route:
+class RtcpRoute:
     """The destination and the accepted source of RTCP: the address that signalling named, or the host of the sound."""
 
     def __init__(self) -> None:
@@ -95,9 +95,9 @@ class RtcpReports:
         self.deadline = float("inf")
         """When `handle_timer` is due."""
         self.remote = RemoteStats()
-        self.route = Route()
+        self.route = RtcpRoute()
         self.counts = RtcpCounts()
-        self.report_state = ReportState()
+        self.report_state = RtcpReportState()
         self.meter = Meter(concealed=concealed)
         self._random_bits = random_bits
         self._epoch = epoch

@@ -9,7 +9,7 @@ from media.dtmf.sender import DigitSender, Stage
 from media.fast import base
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.recording.stereo import Recording
-from media.rtp.ice import Credentials, is_stun
+from media.rtp.ice import IceCredentials, is_stun
 from media.rtp.packet import parse
 from media.rtp.rtcp import is_rtcp
 from media.rtp.sender import RtpSender
@@ -19,7 +19,7 @@ from media.session.format import Format
 from media.session.inbound import Counts, Inbound
 from media.session.mixer import Mixer
 from media.session.playout import NO_MARKS, Mark, Playout
-from media.session.relay import Relay
+from media.session.relay import FrameSource
 from media.session.rtcp_reports import RtcpReports
 from media.session.sent_levels import SentLevels
 
@@ -79,7 +79,7 @@ class RtpSession(base.RtpSession):
         self.recording: Recording | None = None
         self.live: Recording | None = None
         """The same sound, for people who listen live."""
-        self.relay: Relay | None = None
+        self.relay: FrameSource | None = None
         """If set, its sound is sent in place of the agent's; with it if it is a `Mixer`."""
         self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
         self._sender = RtpSender(random_bits)
@@ -96,7 +96,7 @@ class RtpSession(base.RtpSession):
         keys: Keys | None = None,
         send: bool = True,
         receive: bool = True,
-        ice: Credentials | None = None,
+        ice: IceCredentials | None = None,
     ) -> None:
         """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 

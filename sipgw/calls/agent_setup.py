@@ -174,9 +174,12 @@ class AgentSetup:
     def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
         """`made`, with a lookup of the other side's number that starts with the call."""
         info, ahead = self.context.info, self._agent.config.prefetch
-        if ahead.tool and is_number(info.other) and (info.verified or not ahead.verified):
-            return Prefetched(made, made.call_control, ahead, info.other)
-        return made
+
+        async def number() -> str:
+            allowed = not ahead.verified or await self.context.verified()
+            return info.other if allowed and is_number(info.other) else ""
+
+        return Prefetched(made, made.call_control, ahead, number) if ahead.tool else made
 
     def _role(self, name: str) -> CascadeRole:
         """The agent of that name, as it speaks in this call."""
@@ -188,8 +191,9 @@ class AgentSetup:
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice)
         llm = ChargedLlm(part.llm, context.report)
-        find = services.finder(name, context.report)
-        if files := services.unread(name):
+        shelf = services.knowledge
+        find = shelf.finder(name, context.report) if shelf else nothing
+        if shelf and (files := shelf.unread(name)):
             context.tell(DocumentsUnread(info.id, datetime.now(UTC), name, files))
         if find is not nothing and part.realtime is None:
             spoken = replace(spoken, prompt=f"{spoken.prompt}\n\n{TOLD}")
@@ -226,7 +230,7 @@ class AgentSetup:
         """The speech-to-speech providers of the agent of that name. Raises `ProviderError`."""
         found = self.services.providers[name].realtime
         if found is None:
-            raise ProviderError("realtime", f"agent {name!r} has none any more")
+            raise ProviderError("realtime", f"agent {name!r} no longer has a realtime provider")
         return found
 
     def _answered_by(self, who: AnsweredParty, why: str) -> None:

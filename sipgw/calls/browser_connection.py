@@ -46,6 +46,10 @@ class BrowserConnection:
         self._transfers = transfers
         self._channel: media.Channel | None = None
 
+    async def resolve(self) -> bool:
+        """Does nothing: the candidates of the browser are not used."""
+        return True
+
     def alert(self) -> None:
         """Does nothing: the page itself shows that it waits."""
 

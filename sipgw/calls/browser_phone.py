@@ -54,7 +54,7 @@ class CallUnavailable(Exception):  # noqa: N818  an answer, not a fault
         self.status = status
 
 
-class Draft(NamedTuple):
+class PromptDraft(NamedTuple):
     """A prompt that is tried out."""
 
     name: str
@@ -104,7 +104,7 @@ class BrowserPhone:
         return missing(self._gateway.config.browser)
 
     async def place(
-        self, offer: str, agent: str, who: str = "", visitor: Caller | None = None, draft: Draft | None = None
+        self, offer: str, agent: str, who: str = "", visitor: Caller | None = None, draft: PromptDraft | None = None
     ) -> PendingCall:
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `CallUnavailable`.
 

@@ -36,6 +36,10 @@ class DialedConnection(SipLeg):
         self._stack = contextlib.AsyncExitStack()
         """Holds the place of the call on its trunk."""
 
+    async def resolve(self) -> bool:
+        """Does nothing: there is no offer of the other side."""
+        return True
+
     def alert(self) -> None:
         """Nothing: nobody waits here."""
 

@@ -12,7 +12,7 @@ from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import CallHandle, CallRegistry
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.services import CallServices
-from sipgw.calls.session import STOPPED, CallConnection, CallSession
+from sipgw.calls.session import CallConnection, CallSession
 from sipgw.calls.sip_connection import SipConnection, SipLeg
 from sipgw.config.numbers import known
 from sipgw.config.tenants import tenant_of
@@ -20,8 +20,6 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.limits import Caller
-from sipgw.sip.boundaries import bounded
-from sipgw.sip.events import Phase
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
@@ -62,30 +60,15 @@ class CallDispatcher:
         session = CallSession(info, services)
         _follow_identity(leg, info)
         caller = Caller(identity.number, identity.dialled, leg.source.host)
-        self._begin(session, bounded(self._answer(leg, session, caller), STOPPED, "call not answered"))
-
-    async def _answer(self, leg: Leg, session: CallSession, caller: Caller) -> Disposition:
-        """Resolve the host names in the offer of `leg`, then let the session accept it, unless it is over already."""
-        try:
-            await leg.find()
-            if leg.phase is Phase.ENDED:
-                return STOPPED
-            connection = SipConnection(leg, self.services.endpoint, session.context, session.transfers)
-            return await session.accept(connection, caller)
-        finally:  # for an error before the session has the leg
-            leg.reject(500)
-            leg.hangup()
+        self.begin(session, SipConnection(leg, services.endpoint, session.context, session.transfers), caller)
 
     def begin(
         self, session: CallSession, connection: CallConnection, caller: Caller | None = None
     ) -> asyncio.Task[Any]:
         """Run an incoming call, see `CallSession.accept`; it counts on its trunk until it is over."""
-        return self._begin(session, session.accept(connection, caller))
-
-    def _begin(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Any]:
         calls, trunk = self._admission.capacity.calls, session.info.trunk.name
         calls[trunk] += 1
-        task = self._run(session, work)
+        task = self._run(session, session.accept(connection, caller))
 
         def ended(_: asyncio.Task[Disposition]) -> None:
             calls[trunk] -= 1

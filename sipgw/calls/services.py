@@ -3,12 +3,12 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from agent.meter import UsageReport
-from agent.passages import Find, nothing
 from agent.tools import Tool
 from media.process.engine import MediaEngine
 from sipgw.agents.agents import AgentDefinition, Agents
+from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.agents.providers import Providers
 from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
@@ -18,9 +18,11 @@ from sipgw.policy.cost import tenants
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.sip.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from sipgw.policy.stir.verifier import StirVerifier
 
 CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
 """Makes the tools that one feature of the gateway gives to an agent in a call."""
@@ -43,12 +45,10 @@ class CallServices:
     """Are told every event of every call."""
     tools: tuple[CallTools, ...] = ()
     """The tools of the gateway's features, in the order in which agents get them."""
-    stir: StirVerifier | None = None
+    stir: "StirVerifier | None" = None
     """Verifies the signed numbers of callers."""
-    finder: Callable[[str, UsageReport], Find] = lambda agent, report: nothing
-    """Makes what finds passages of the documents of an agent, see `sipgw.agents.knowledge.shelf.Shelf.finder`."""
-    unread: Callable[[str], int] = lambda agent: 0
-    """How many files of an agent's documents have no passages yet."""
+    knowledge: Shelf | None = None
+    """The documents of all agents."""
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""
 

@@ -26,7 +26,7 @@ from sipgw.calls.services import CallServices
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.calls.transfer_legs import Consult, TransferLegs
 from sipgw.calls.transfers import Transfers, closing
-from sipgw.events import CallBegan, CallEnded, CallerVerified, Disposition, Sound
+from sipgw.events import CallBegan, CallEnded, CallerVerified, Disposition, MediaAddress
 from sipgw.policy.cost.cost import Bill
 from sipgw.policy.inbound.limits import Caller, Declined
 from sipgw.records.artifacts.consent import wanted
@@ -58,6 +58,9 @@ class CallConnection(Protocol):
     def address(self) -> str:
         """Our address for sound, as the other side knows it."""
 
+    async def resolve(self) -> bool:
+        """Look up the host names in the other side's offer. Returns whether the other side is still there."""
+
     def alert(self) -> None:
         """Tell the other side that it rings here."""
 
@@ -68,9 +71,7 @@ class CallConnection(Protocol):
         """Negotiate media at `channel` as far as possible before the answer; returns the reason of a failure."""
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Answer, or wait for an answer, while `opening` prepares the conversation. Returns the ending if there is no
-        connection, else None.
-        """
+        """Answer, or wait for the answer, while `opening` prepares the conversation. Returns the ending if it fails."""
 
     async def over(self, limit: float) -> None:
         """Wait `limit` seconds for the other side to hang up."""
@@ -104,9 +105,7 @@ class CallSession:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def accept(self, connection: CallConnection, caller: Caller | None = None) -> Disposition:
-        """Run an incoming call; raises only when it is cancelled. The limits apply to `caller`; None: this call is not
-        limited.
-        """
+        """Run an incoming call; raises only when it is cancelled. The limits apply to `caller`, if there is one."""
         return await self._bounded(connection, self._accept(connection, caller))
 
     async def originate(self, connection: CallConnection) -> Disposition:
@@ -122,6 +121,7 @@ class CallSession:
                 stack.push_async_callback(self._uncount)
                 stack.callback(self._end_recording)
                 stack.callback(lambda: self._end(disposition))
+                await stack.enter_async_context(self._verification)
                 stack.push_async_callback(connection.close)
                 try:
                     disposition = await work
@@ -136,7 +136,9 @@ class CallSession:
 
     async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:
         limits = self.services.limits
-        if self._verification.comes_first and (declined := await self._verification.judge(connection.leg)) is not None:
+        if not await connection.resolve():
+            return STOPPED
+        if (declined := await self._verification.judge(connection.leg)) is not None:
             return await self._turn_away(connection, declined)
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
@@ -144,6 +146,7 @@ class CallSession:
         if (declined := self.services.refusal(self.info.tenant)) is not None:
             return await self._turn_away(connection, declined)
         self._begin()
+        self._verification.begin(connection.leg)
         return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: CallConnection) -> Disposition:
@@ -165,10 +168,8 @@ class CallSession:
             headers = (("Retry-After", f"{SPENT_RETRY}"),) if declined.status == 503 else ()
             connection.refuse(declined.status, headers)
             return Disposition("refused", declined.reason)
-        call_recording = self.context.call_recording
-        self.context.call_recording = CallRecording(
-            "", "off" if call_recording.consent == "off" else "key"
-        )  # nobody asks, so nothing is kept
+        off = self.context.call_recording.consent == "off"
+        self.context.call_recording = CallRecording("", "off" if off else "key")  # nobody asks, so nothing is kept
         # No budget: a spent budget of the day must not cut off the sentence.
         return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
 
@@ -241,8 +242,6 @@ class CallSession:
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()
-        if not self._verification.comes_first:
-            await self._verification.verify(connection.leg if self.info.direction == "in" else None)
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
         except (media.PortsExhausted, media.MediaDown) as error:
@@ -273,7 +272,7 @@ class CallSession:
         return self.setup.talk(self.connect if targets else None, targets.names if targets else {})
 
     async def _talk(self, connection: CallConnection, channel: media.Channel, talk: Talk) -> Disposition:
-        self.context.answered(Sound(channel.number, connection.address, channel.port))
+        self.context.answered(MediaAddress(channel.number, connection.address, channel.port))
         if self.context.conversation is not None:  # an announcement is not recorded
             self.context.call_recording.begin()
         try:
@@ -282,11 +281,11 @@ class CallSession:
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
             disposition = await self._disposition(connection, outcome, spoke)
-        finally:
+        finally:  # whoever ends the call, its sound is in the record
             await self.transfers.close()
             await self.conference.close()
-        with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats()
+            with contextlib.suppress(media.MediaDown):
+                self.stats = await channel.stats()
         connection.hang_up()
         return disposition
 

@@ -16,7 +16,7 @@ from sipgw.calls.transfers import Transfers
 from sipgw.events import Disposition
 from sipgw.sip.dialog import is_private
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.events import Confirmed, Ended, KeyPressed, Moved, Offered, ReferRequested
+from sipgw.sip.events import Confirmed, Ended, KeyPressed, Moved, Offered, Phase, ReferRequested
 from sipgw.sip.leg import Answered, Leg
 from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, media_host
@@ -149,7 +149,7 @@ class SipLeg:
             async with self._referred(asked, old, side) as leg:
                 try:
                     if self._leg is not old:
-                        raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
+                        raise CallFailed(Ended("gateway", "487", "another call has replaced this one", 487))
                     local, negotiated = agree(leg, side.local)
                 except BaseException:
                     leg.hangup()
@@ -200,15 +200,24 @@ class SipConnection(SipLeg):
 
     def __init__(self, leg: Leg, endpoint: Endpoint, context: CallContext, transfers: Transfers) -> None:
         super().__init__(context, transfers)
+        self._leg = leg
+        self._endpoint = endpoint
+        self._description = b""
+        self._negotiated: Negotiated | None = None
+
+    async def resolve(self) -> bool:
+        """Find the host names in the offer of the INVITE, and our address for the one that the offer names."""
+        leg, endpoint = self.leg, self._endpoint
+        await leg.find()
+        if leg.phase is Phase.ENDED:
+            return False
         # A phone may use IPv4 for signalling and IPv6 for media.
         listening = leg.source._replace(host=media_host(leg.offer))
         other = ":" in listening.host and endpoint.reaches(listening)  # if not, the offer is refused
         there = listening if other else leg.source
-        self._leg = leg
-        local = ours(endpoint.contact_host(there), 0, context.info.trunk.srtp, leg)
+        local = ours(endpoint.contact_host(there), 0, self._context.info.trunk.srtp, leg)
         self._local = replace(local, ice=endpoint.reached(there))
-        self._description = b""
-        self._negotiated: Negotiated | None = None
+        return True
 
     def alert(self) -> None:
         """Send 180 Ringing."""

@@ -26,7 +26,7 @@ PARTING = 15.0
 LONGEST_LINE = 1 << 20
 
 
-class Kept:
+class KeptProcess:
     """A process. `run` keeps it running until `end`."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ async def _watched(process: Process, let_go: Callable[[], None], *work: Coroutin
                 task.cancel()
 
 
-class Worker(Kept):
+class GatewayProcess(KeptProcess):
     """A gateway process. It may ask for a `reload` of all."""
 
     def __init__(self, name: str, command: Sequence[str], reload: Callable[[], None]) -> None:
@@ -121,7 +121,7 @@ class Worker(Kept):
                     self._reload()
 
 
-class Edge(Kept):
+class Edge(KeptProcess):
     """Kamailio; it is ready when it listens at `place`."""
 
     def __init__(self, command: Sequence[str], place: tuple[str, int]) -> None:

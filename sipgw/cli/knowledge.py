@@ -25,7 +25,7 @@ from sipgw.config.config import AgentConfig, ConfigError, read_as
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, one_line_errors, out, say_error
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
-from sipgw.policy.inbound.limits import Limits
+from sipgw.policy.inbound.limits import InboundLimits
 from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 
@@ -206,7 +206,7 @@ async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tupl
     settings, _ = load_all(config)
     async with Store(settings.store) as store:
         expenses = Expenses(prices_of(settings), _local_now, await spent_since_midnight(store, _local_now()))
-        limits = Limits(settings.limits, expenses.spent)
+        limits = InboundLimits(settings.limits, expenses.spent)
         over = lambda: found.reason if (found := limits.budget()) else ""  # noqa: E731
         async with Shelf(store, expenses, over, patience=math.inf) as shelf:
             books = await shelf.load({DEFAULT: agent})

@@ -21,7 +21,7 @@ def _stopped(stop: asyncio.Event, hurry: asyncio.Event) -> None:
     (hurry if stop.is_set() else stop).set()
 
 
-class Link:
+class ParentLink:
     """The end of a worker, its standard input. When its parent is gone the worker hangs up and ends."""
 
     def __init__(self, stop: asyncio.Event, hurry: asyncio.Event, reload: asyncio.Event) -> None:

@@ -11,8 +11,9 @@ import structlog
 import typer
 from rich.markup import escape
 
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.cli.banner import say_how_to_call, say_ready
-from sipgw.cli.orders import Link, listen_to_signals
+from sipgw.cli.orders import ParentLink, listen_to_signals
 from sipgw.cli.workers import WORKERS_MAX, run_workers
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
@@ -20,7 +21,6 @@ from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
 from sipgw.gateway.gateway import Gateway
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.gateway.reload import OptionChange
 from sipgw.gateway.shares import share
 from sipgw.outbound.job_dialer import OutboundDialer
@@ -82,7 +82,7 @@ async def _serve(
     own: Share | None = None,
 ) -> None:  # fmt: skip
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    link = Link(stop, hurry, reload) if own else None
+    link = ParentLink(stop, hurry, reload) if own else None
     if link is None:
         listen_to_signals(stop, hurry, reload)
     async with contextlib.AsyncExitStack() as stack:
@@ -123,7 +123,7 @@ async def _serve(
 class Reloading:
     """Reads the files of a running gateway again, once at a time."""
 
-    def __init__(self, gateway: Gateway, read: Load, link: Link | None = None) -> None:
+    def __init__(self, gateway: Gateway, read: Load, link: ParentLink | None = None) -> None:
         self.gateway = gateway
         self._read = read
         self._link = link

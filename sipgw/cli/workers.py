@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from sipgw import __version__
-from sipgw.cli.kept import Edge, Worker
+from sipgw.cli.kept import Edge, GatewayProcess
 from sipgw.cli.orders import RELOAD, listen_to_signals
 from sipgw.cluster.edge import EdgeError
 from sipgw.config.config import GatewayConfig
@@ -33,7 +33,8 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
     ours = [sys.executable, *sys.orig_argv[1:]]
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     workers = [
-        Worker(f"worker {number}", [*ours, "--worker", str(number)], reload.set) for number in range(1, count + 1)
+        GatewayProcess(f"worker {number}", [*ours, "--worker", str(number)], reload.set)
+        for number in range(1, count + 1)
     ]
     kamailio = Edge(command, ((*plan.listening, "127.0.0.1")[0], plan.port))
     listen_to_signals(stop, hurry, reload)
@@ -68,7 +69,7 @@ def _check_free(hosts: tuple[str, ...], port: int) -> None:
                     raise EdgeError(f"cannot listen on {where}; stop the other program or set [sip] port") from None
 
 
-async def _reload(reload: asyncio.Event, workers: list[Worker]) -> None:
+async def _reload(reload: asyncio.Event, workers: list[GatewayProcess]) -> None:
     while True:
         await reload.wait()
         reload.clear()
@@ -76,7 +77,7 @@ async def _reload(reload: asyncio.Event, workers: list[Worker]) -> None:
             worker.tell(RELOAD)
 
 
-async def _end(stop: asyncio.Event, hurry: asyncio.Event, workers: list[Worker]) -> None:
+async def _end(stop: asyncio.Event, hurry: asyncio.Event, workers: list[GatewayProcess]) -> None:
     for asked in (stop, hurry):
         await asked.wait()
         for worker in workers:

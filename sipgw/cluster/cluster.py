@@ -12,7 +12,7 @@ import structlog
 from sipgw.cluster.shared import Shared, Unreachable
 from sipgw.cluster.slots import SharedSlots
 from sipgw.config.cluster import ClusterOptions
-from sipgw.sip.boundaries import bounded
+from sipgw.sip.boundaries import bounded, contained
 
 log = structlog.get_logger()
 
@@ -63,9 +63,5 @@ class Cluster:
     async def _once(self) -> None:
         await self.shared.check()
         for part in self.parts:
-            try:
+            with contained("a part of the cluster failed"), contextlib.suppress(Unreachable):
                 await part()
-            except Unreachable:
-                continue
-            except Exception:  # the observer boundary: calls go on
-                log.exception("a part of the cluster failed")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
 from sipgw.config.masking import inside
-from sipgw.config.options import DEFAULT_FILE, Fault, Keys, OptionError, build, merged, option_at, options_of
+from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, OptionFault, build, merged, option_at, options_of
 from sipgw.config.scope import Scope
 
 DEFAULT = "agent"
@@ -105,8 +105,8 @@ def split(text: str, path: Path) -> tuple[str, str]:
     return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
 
 
-def _in_file(fault: Fault) -> Fault:
-    return Fault(fault.path[1:] if fault.path[:1] == ("agent",) else fault.path, fault.problem)
+def _in_file(fault: OptionFault) -> OptionFault:
+    return OptionFault(fault.path[1:] if fault.path[:1] == ("agent",) else fault.path, fault.problem)
 
 
 def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
@@ -114,12 +114,16 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
     agent = {key: value for key, value in table.items() if key not in sections}
     if shared := [*_beyond(table)]:
-        raise OptionError(*(Fault(path, "concerns the whole gateway and belongs into sipgw.toml") for path in shared))
+        raise OptionError(
+            *(OptionFault(path, "concerns the whole gateway and belongs into sipgw.toml") for path in shared)
+        )
     if "agent" in agent:
-        raise OptionError(Fault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]"))
+        raise OptionError(
+            OptionFault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
+        )
     if body:
         if "prompt" in agent:
-            raise OptionError(Fault(("prompt",), "the text below the head is the prompt; leave one of them out"))
+            raise OptionError(OptionFault(("prompt",), "the text below the head is the prompt; leave one of them out"))
         agent["prompt"] = body
     return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from sipgw.config.hours import Day, Span
+from sipgw.config.hours import Day, WeeklyHours
 from sipgw.config.numbers import check_country
 from sipgw.config.scope import GATEWAY
 
@@ -33,9 +33,9 @@ class WindowOptions:
         self.span  # noqa: B018  invalid hours are reported now
 
     @cached_property
-    def span(self) -> Span:
+    def span(self) -> WeeklyHours:
         """The hours with their days."""
-        return Span.parse(self.hours, self.days)
+        return WeeklyHours.parse(self.hours, self.days)
 
     def __str__(self) -> str:
         return f"{self.hours} on {', '.join(self.days)}"

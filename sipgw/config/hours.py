@@ -32,7 +32,7 @@ def zone_of(time_zone: str) -> ZoneInfo:
 
 
 @dataclass(frozen=True)
-class Span:
+class WeeklyHours:
     """The same hours on some days of the week. If the end is not after the beginning, it is on the next day."""
 
     days: frozenset[int]
@@ -72,7 +72,7 @@ class Span:
         return day if covered and day.weekday() in self.days else None
 
 
-def on_duty(spans: Sequence[Span], local: datetime, holidays: str = "") -> bool:
+def on_duty(spans: Sequence[WeeklyHours], local: datetime, holidays: str = "") -> bool:
     """Whether one of `spans` covers `local`, a time on the clock of the place; no spans at all mean always.
 
     None begins on public `holidays` (see `check_holidays`).

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from annotated_types import Interval, MaxLen
 
 from agent.providers.extra import FIXED
-from sipgw.config.hours import Span, check_holidays, on_duty, zone_of
+from sipgw.config.hours import WeeklyHours, check_holidays, on_duty, zone_of
 
 Occasion = Literal["closed", "unreached"]
 _ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
@@ -51,9 +51,9 @@ class MessageOptions:
         self.spans, self.zone  # noqa: B018  what cannot be used is told now
 
     @cached_property
-    def spans(self) -> tuple[Span, ...]:
+    def spans(self) -> tuple[WeeklyHours, ...]:
         """The hours."""
-        return tuple(map(Span.parse, self.hours))
+        return tuple(map(WeeklyHours.parse, self.hours))
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -35,7 +35,7 @@ _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 REFERENCE = re.compile(r"\$\{(\w+)\}")
 
 
-class Fault(NamedTuple):
+class OptionFault(NamedTuple):
     """A value that cannot be used: where it stands, and one clause that says why."""
 
     path: Keys
@@ -45,7 +45,7 @@ class Fault(NamedTuple):
 class OptionError(Exception):
     """The configuration cannot be used. `faults` are all that is wrong, at least one."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: OptionFault) -> None:
         super().__init__("; ".join(fault.problem for fault in faults))
         self.faults = faults
 
@@ -113,7 +113,7 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
     """
     from pydantic import ValidationError
 
-    faults = list[Fault]()
+    faults = list[OptionFault]()
     ready = _ready(kind, table, environment, (), faults)
     if base is not None:
         before = {name: _plain(getattr(base, name)) for name in options_of(kind)}
@@ -159,12 +159,14 @@ def merged(before: Any, after: Any) -> Any:
     return before | {key: merged(before.get(key), value) for key, value in after.items()}
 
 
-def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, faults: list[Fault]) -> Any:
+def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, faults: list[OptionFault]) -> Any:
     """`value` with references replaced and durations as seconds."""
     if isinstance(value, Mapping):
         fixed = _fixed(kind, path) & value.keys()
         faults += (
-            Fault((*path, key), instead((*path, key)) or f"{key!r} cannot be set: the gateway has a constant for it")
+            OptionFault(
+                (*path, key), instead((*path, key)) or f"{key!r} cannot be set: the gateway has a constant for it"
+            )
             for key in sorted(fixed)
         )
         kept = {key: item for key, item in value.items() if key not in fixed}
@@ -175,17 +177,17 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
     if option and option.secret and not _refers(value, whole=isinstance(path[-1], str)):
         # The value is not repeated: it may be the secret itself.
         problem = 'secrets stand in the environment or in .env; write a reference here, like "${MY_KEY}"'
-        faults.append(Fault(path, problem))
+        faults.append(OptionFault(path, problem))
         return ""
     if not isinstance(value, str):
         return value
     if missing := [name for name in REFERENCE.findall(value) if name not in environment]:
-        faults.append(Fault(path, f"${{{missing[0]}}} is not set in the environment or in .env"))
+        faults.append(OptionFault(path, f"${{{missing[0]}}} is not set in the environment or in .env"))
         return value
     text = REFERENCE.sub(lambda match: environment[match[1]], value)
     if option and date in typing.get_args(option.hint) and not _DATE.fullmatch(text):
         faults.append(
-            Fault(path, f"expected {_DAY}, got {value!r}")
+            OptionFault(path, f"expected {_DAY}, got {value!r}")
         )  # pydantic would take digits as seconds since 1970
     return (
         _seconds(text, value, path, faults)
@@ -206,11 +208,11 @@ def _refers(value: Any, *, whole: bool) -> bool:
     return isinstance(value, str) and bool(REFERENCE.fullmatch(value) if whole else REFERENCE.search(value))
 
 
-def _seconds(text: str, written: str, path: Keys, faults: list[Fault]) -> float | str:
+def _seconds(text: str, written: str, path: Keys, faults: list[OptionFault]) -> float | str:
     match = _DURATION.fullmatch(text)
     if match is None:
         problem = f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {written!r}"
-        faults.append(Fault(path, problem))
+        faults.append(OptionFault(path, problem))
         return text
     return float(match[1]) * _UNIT[match[2]]
 
@@ -248,7 +250,7 @@ def _written(table: Any, path: Keys, value: Any) -> str:
     return str(table) if isinstance(table, date) else repr(table)
 
 
-def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
+def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
     """An error of pydantic in the words of the configuration."""
     path: Keys = tuple(key for key in error["loc"][1:] if key != "[key]")  # which says that the key is wrong
     while path and isinstance(path[-1], str) and option_at(kind, path) is None and option_at(kind, path[:-1]):
@@ -267,27 +269,29 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> Fault:
     )
     match error["type"]:
         case name if name == _UNKNOWN:
-            return Fault(path, _unknown(kind, path))
+            return OptionFault(path, _unknown(kind, path))
         case "missing" if isinstance(path[-1], str):
-            return Fault(path, f"{path[-1]!r} is missing")
+            return OptionFault(path, f"{path[-1]!r} is missing")
         case "missing":
-            return Fault(
+            return OptionFault(
                 path[:-1], f"expected {len(typing.get_args(option and option.hint))} values, got {len(error['input'])}"
             )
         case "too_long":
             most = "at most " if Ellipsis in typing.get_args(option and option.hint) else ""
-            return Fault(path, f"expected {most}{context['max_length']} values, got {context['actual_length']}")
+            return OptionFault(path, f"expected {most}{context['max_length']} values, got {context['actual_length']}")
         case "too_short":
-            return Fault(path, f"expected at least {context['min_length']} values, got {context['actual_length']}")
+            return OptionFault(
+                path, f"expected at least {context['min_length']} values, got {context['actual_length']}"
+            )
         case "literal_error":
-            return Fault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
+            return OptionFault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
             wrong = context["error"]  # which may know the key below the table
-            return Fault((*path, *getattr(wrong, "path", ())), getattr(wrong, "problem", str(wrong)))
+            return OptionFault((*path, *getattr(wrong, "path", ())), getattr(wrong, "problem", str(wrong)))
         case name if name in _EXPECTED:
-            return Fault(path, f"expected {_EXPECTED[name]}, got {given}")
+            return OptionFault(path, f"expected {_EXPECTED[name]}, got {given}")
     limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]
-    return Fault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
+    return OptionFault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
 
 
 def _unknown(kind: type, path: Keys) -> str:

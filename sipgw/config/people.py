@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from annotated_types import Interval, MaxLen
 
-from sipgw.config.hours import Span, check_holidays, zone_of
+from sipgw.config.hours import WeeklyHours, check_holidays, zone_of
 from sipgw.sip.uri import Uri
 
 Mode = Literal["refer", "attended", "bridge", "warm"]
@@ -59,9 +59,9 @@ class PersonOptions:
         return Uri("tel", re.sub("[ ().-]", "", self.to))
 
     @cached_property
-    def spans(self) -> tuple[Span, ...]:
+    def spans(self) -> tuple[WeeklyHours, ...]:
         """Their hours."""
-        return tuple(map(Span.parse, self.hours))
+        return tuple(map(WeeklyHours.parse, self.hours))
 
     @cached_property
     def zone(self) -> ZoneInfo:

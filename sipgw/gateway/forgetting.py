@@ -10,7 +10,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
-from sipgw.policy.gate.dnc import Entry, OwnList
+from sipgw.policy.gate.dnc import DncEntry, OwnList
 from sipgw.policy.gate.shared_counts import CountedCall
 from sipgw.records.artifacts.retention import Removed, forget, mask
 from sipgw.records.artifacts.work import ArtifactWorker
@@ -28,7 +28,7 @@ class ForgetResult:
     """Lines of the gate's audit in which the number was masked."""
     unmasked: str
     """Why it is not masked there yet: the gateway tries again. Empty if it is."""
-    kept: tuple[Entry, ...]
+    kept: tuple[DncEntry, ...]
     """Entries of the do-not-call list; without them the number could be called again."""
     elsewhere: int = 0
     """Other gateways that still have to delete files on their disks."""

@@ -14,6 +14,7 @@ import structlog
 from agent.hearing import voice
 from agent.pool import Pool
 from agent.providers.local.host import LocalSpeech
+from agent.records import Used
 from media.process.engine import MediaEngine
 from media.rtp import srtp
 from sipgw.agents.agent_providers import AgentProviders
@@ -23,6 +24,7 @@ from sipgw.agents.orders import order_tools
 from sipgw.agents.products import prices_of
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
+from sipgw.agents.report_filler import ReportFiller
 from sipgw.calls.dispatch import CallDispatcher
 from sipgw.calls.messages import message_tools
 from sipgw.calls.originator import Originator
@@ -40,10 +42,8 @@ from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.gateway.reload import OptionChange, changes, reloaded
-from sipgw.gateway.reports import ReportFiller
-from sipgw.gateway.usage import Usage
 from sipgw.outbound.callback_tools import callback_tools
-from sipgw.policy.cost.cost import expenses_of_today
+from sipgw.policy.cost.cost import Expenses, expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.emergency import EmergencyGuard
@@ -51,15 +51,15 @@ from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
-from sipgw.policy.inbound.limits import Limits
+from sipgw.policy.inbound.limits import Declined, InboundLimits
+from sipgw.policy.inbound.load_meter import LoadMeter
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.policy.stir.signer import StirSigner
-from sipgw.policy.stir.verifier import StirVerifier
+from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.consent import recording_tools
 from sipgw.records.cdr.writer import CdrWriter
-from sipgw.records.evidence import Evidence
+from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries, Target
 from sipgw.records.webhooks.mail import Mailer
@@ -111,7 +111,7 @@ class Gateway:
         self.config = config
         self.agents = Agents(config, agents or {})
         self.watchers = Watchers[Event]()
-        self.evidence = Evidence(config.capture, self.agents)
+        self.evidence = CallEvidence(config.capture, self.agents)
         alarms = CallAlarms(
             config.alarms,
             self.watchers.tell,
@@ -157,16 +157,16 @@ class Gateway:
             await VOICES.run(voice.load)
             engine = await enter(MediaEngine(config.media, config.capture.tap, both=config.sip.host == "::"))
             self.admission.capacity.delay = lambda: engine.delay
-            usage = Usage(self.admission.capacity, lambda: engine.processes)
-            self.watchers.add(usage.watch)
+            load = LoadMeter(self.admission.capacity, lambda: engine.processes)
+            self.watchers.add(load.watch)
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
-            signer = StirSigner(config.stir) if config.stir.key else None
-            stir = await enter(StirVerifier(config.stir, cluster=cluster)) if config.stir.roots else None
-            expenses = await expenses_of_today(store, prices_of(config), _local_now)
+            signer = signer_of(config.stir)
+            stir = await verifier_of(config.stir, cluster, self._stack)
+            expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            limits = Limits(config.limits, SharedSpent(expenses, cluster).spent)
+            limits = InboundLimits(config.limits, SharedSpent(expenses, cluster).spent)
             knowledge = await enter(Shelf(store, expenses, lambda: over.reason if (over := limits.budget()) else ""))
             await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
@@ -184,15 +184,15 @@ class Gateway:
                 self.watchers,
                 call_tools(store, gate.own, originator),
                 stir,
-                knowledge.finder,
-                knowledge.unread,
+                knowledge,
                 artifacts,
             )
             dispatcher = CallDispatcher(self.admission, services, self.registry, self._group, agent_providers.engage)
             self._running = RunningParts(store, agent_providers, dispatcher, knowledge, gate)
-            await enter(ReportFiller(store, services, agent_providers.engage, deliveries))
+            engage, budget = agent_providers.engage, services.budget
+            await enter(ReportFiller(store, self.agents, providers, expenses, budget, engage, deliveries))
             await enter(self._group)
-            self._stack.callback(self._group.create_task(usage.run(), name="usage").cancel)
+            self._stack.callback(self._group.create_task(load.run(), name="load").cancel)
             await enter(endpoint)  # last, for calls come at once
             if cluster:
                 await enter(cluster)
@@ -245,6 +245,9 @@ class Gateway:
         """The providers of one agent; `sipgw simulate` overrides this method."""
         return opened(config, choice, speech)
 
+    def used(self, report: Used) -> None:
+        """Something that costs was used, in a call or outside of calls; `sipgw eval` overrides this method."""
+
     @property
     def _parts(self) -> RunningParts:
         if self._running is None:
@@ -260,6 +263,15 @@ class Gateway:
     def services(self) -> CallServices:
         """The services for every call."""
         return self.dispatcher.services
+
+    @property
+    def expenses(self) -> Expenses:
+        """The bills of all that is paid for, and the sum of the day."""
+        return self.services.expenses
+
+    def budget(self) -> Declined | None:
+        """Why nothing more may be paid for today, or None."""
+        return self.services.budget()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -309,14 +321,14 @@ class Gateway:
         return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
     def _look_ahead(self) -> None:
-        """Tell what is not priced. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs it in vain."""
+        """Log products without a price. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs SRTP."""
         for note in self.agents.unpriced():
             log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
 
     def _targets(self, store: Store) -> list[Target]:
-        """Whom events are told: the webhooks, and owners by mail."""
+        """The targets of events: the webhooks, and owners by mail."""
         config = self.config
         mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
         return [*config.webhooks, *mailers]

@@ -19,10 +19,11 @@ from sipgw.calls.session import STOPPED
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
-from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome, TooSoonError
+from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
 from sipgw.records.store.store import Store
+from sipgw.sip.boundaries import contained
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
@@ -280,7 +281,7 @@ class JobDialer:
                     held.answered = True
                     # Written now, so that nobody is called twice even if this process is killed.
                     self._outcomes.keep(
-                        Outcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
+                        JobOutcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
                     )
                     self._group.create_task(self._settle())
 
@@ -311,10 +312,9 @@ class OutboundDialer:
         jobs = Jobs(self._gateway.store, new_holder())
         while not self._finishing:
             self._dialler = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
-            try:
+            with contained("dialling failed"):
                 await self._dialler.run()
-            except Exception:  # the observer boundary: other calls go on
-                log.exception("dialling failed")
+            if not self._finishing:
                 await asyncio.sleep(AGAIN)
 
     def finish(self) -> None:

@@ -120,7 +120,7 @@ class Job(Base):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """The outcome of an attempt, as it is written to the database: perhaps later, and by another process."""
 
     job: int
@@ -238,7 +238,7 @@ class Jobs:
 
     @property
     def folder(self) -> Path:
-        """Where `Outcome`s wait for the database."""
+        """Where `JobOutcome`s wait for the database."""
         return self._store.options.spool_folder / "jobs"
 
     async def claim(self, campaign: str, now: datetime, *, left: bool = True, held: Collection[int] = ()) -> Job | None:
@@ -307,12 +307,12 @@ class Jobs:
         async with self._store.write() as session:
             return set(await session.scalars(renewed))
 
-    def outcome(self, job: Job, settled: JobResult, call: str = "") -> Outcome:
+    def outcome(self, job: Job, settled: JobResult, call: str = "") -> JobOutcome:
         """The outcome of an attempt of this process."""
         reason = settled.reason[:500]
-        return Outcome(job.id, self.holder, settled.state, reason, settled.due, settled.counted, call)
+        return JobOutcome(job.id, self.holder, settled.state, reason, settled.due, settled.counted, call)
 
-    async def put_down(self, outcome: Outcome) -> None:
+    async def put_down(self, outcome: JobOutcome) -> None:
         """Write an outcome, unless another process has claimed the job since. A second time it changes nothing."""
         values: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
         values |= {"due": outcome.due} if outcome.state == "planned" else {}

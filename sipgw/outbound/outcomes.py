@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.outbound.jobs import Jobs, Outcome
+from sipgw.outbound.jobs import JobOutcome, Jobs
 from sipgw.records.store.engine import refused
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ class Outcomes:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._file = jobs.folder / f"{jobs.holder}.json"
-        self._left: dict[tuple[str, int], Outcome] = {}
+        self._left: dict[tuple[str, int], JobOutcome] = {}
         self._files: list[Path] = []
         """Files of earlier processes; their outcomes are among `_left`."""
         self._turns = asyncio.Lock()
@@ -34,14 +34,14 @@ class Outcomes:
         """Read the outcomes that earlier processes have left; `write` writes them, too."""
         for file in sorted(self._jobs.folder.glob("*.json")):
             try:
-                found = [Outcome(**one) for one in json.loads(file.read_bytes())]
+                found = [JobOutcome(**one) for one in json.loads(file.read_bytes())]
             except (OSError, ValueError, TypeError) as error:
                 log.warning("outcomes of calls out cannot be read", file=str(file), cause=str(error)[:200])
                 continue
             self._left |= {(one.holder, one.job): one for one in found}
             self._files.append(file)
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: JobOutcome) -> None:
         """Have `write` write this outcome. It replaces an earlier outcome of the same job."""
         self._left[outcome.holder, outcome.job] = outcome
 
@@ -67,7 +67,7 @@ class Outcomes:
         except (TimeoutError, SQLAlchemyError):
             log.error("outcomes of calls out wait for the next start", jobs=len(self._left), file=str(self._file))  # noqa: TRY400
 
-    async def _put_down(self, outcome: Outcome) -> None:
+    async def _put_down(self, outcome: JobOutcome) -> None:
         try:
             await self._jobs.put_down(outcome)
         except SQLAlchemyError as error:

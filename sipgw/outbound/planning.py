@@ -123,7 +123,7 @@ async def begin(jobs: Jobs, planned: Plan) -> int:
 
 
 @dataclass
-class Decision:
+class GateVerdict:
     """What the gate decides now about some numbers of a plan, by one rule."""
 
     verdict: Verdict
@@ -136,12 +136,12 @@ class Decision:
     """The lines of the file."""
 
 
-async def decisions(gate: OutboundGate, planned: Plan) -> list[Decision]:
+async def decisions(gate: OutboundGate, planned: Plan) -> list[GateVerdict]:
     """The gate's present decisions, which are neither counted nor audited, and its hook is not asked.
 
     At most `JUDGED` numbers are asked about, evenly over the file, and within `JUDGING` seconds.
     """
-    wanted, found = planned.request, dict[tuple[Verdict, str], Decision]()
+    wanted, found = planned.request, dict[tuple[Verdict, str], GateVerdict]()
     step, until = -(-len(planned.jobs) // JUDGED) or 1, asyncio.get_running_loop().time() + JUDGING
     for job in planned.jobs[::step]:
         if asyncio.get_running_loop().time() > until:
@@ -150,9 +150,9 @@ async def decisions(gate: OutboundGate, planned: Plan) -> list[Decision]:
             GateRequest(job.number, planned.trunk, wanted.agent, "campaign", wanted.consent or None, wanted.name)
         )
         if isinstance(told, Permit):
-            decision = Decision("now", "", "")
+            decision = GateVerdict("now", "", "")
         else:
-            decision = Decision("later" if told.again or told.unable else "never", told.rule, told.reason)
+            decision = GateVerdict("later" if told.again or told.unable else "never", told.rule, told.reason)
         found.setdefault((decision.verdict, decision.rule), decision).lines.append(job.line)
     return list(found.values())
 

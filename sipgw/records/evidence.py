@@ -14,7 +14,7 @@ from media.process.engine import MediaEngine
 from media.recording.tap import HEADER
 from sipgw.bounds import FULL
 from sipgw.config.records import CaptureOptions, Sink
-from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
+from sipgw.events import CallAnswered, CallEnded, Event, MediaAddress, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_name
 from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
@@ -23,6 +23,7 @@ from sipgw.records.captures.pcap import Pcap
 from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.artifact_states import ArtifactKind
+from sipgw.sip.boundaries import bounded
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced
 from sipgw.telemetry.tracing import tracing
@@ -58,12 +59,12 @@ class KeptAgents(Protocol):
 class _Packets:
     """The location of the packets of a call."""
 
-    sound: Sound
+    sound: MediaAddress
     whole: bool = True
     """Whether no private words were said; otherwise only headers are handed out."""
 
 
-class Evidence:
+class CallEvidence:
     """The evidence of all calls. Use it as an async context manager, inside that of the media engine."""
 
     def __init__(self, options: CaptureOptions, agents: KeptAgents) -> None:
@@ -121,17 +122,17 @@ class Evidence:
         elif isinstance(event, SoundWithheld) and (packets := self._packets.get(event.call)):
             packets.whole = False
         elif isinstance(event, CallEnded) and self.options.folder:
-            self._spawn(self._write(event.call))
+            self._spawn(self._write(event.call), "capture not made")
         if self.bundles.watch(event):
-            self._spawn(self.bundles.keep(event.call, self._engine, self._artifacts))
+            self._spawn(self.bundles.keep(event.call, self._engine, self._artifacts), "bundle not made")
 
-    def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, writing: Coroutine[Any, Any, None], failed: str) -> None:
         if self._writing >= WRITERS:
             FULL["capture files"] += 1
             writing.close()
             return
         self._writing += 1
-        self._group.create_task(writing).add_done_callback(self._written)
+        self._group.create_task(bounded(writing, None, failed)).add_done_callback(self._written)
 
     def _written(self, _: object) -> None:
         self._writing -= 1
@@ -186,5 +187,3 @@ class Evidence:
                     await KEEPING.run(file.close)
         except OSError as error:
             log.warning("capture not written", file=str(path), cause=error.strerror)
-        except Exception:  # the observer boundary
-            log.exception("capture not made", file=str(path))

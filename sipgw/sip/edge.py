@@ -1,8 +1,8 @@
 """The proxy before the gateway (docker/kamailio.cfg): it tells where it has a request from. Sans-IO."""
 
-from sipgw.sip.boundaries import Admit
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
+from sipgw.sip.endpoint_callbacks import Admit
 from sipgw.sip.message import Request
 from sipgw.sip.uri import is_address
 

@@ -13,14 +13,14 @@ import structlog
 
 from sipgw.sip import stun
 from sipgw.sip.address_watch import AddressWatch
-from sipgw.sip.boundaries import Admit, answering, bounded, contained, guarded
+from sipgw.sip.boundaries import bounded, contained
 from sipgw.sip.connecting import contenders
 from sipgw.sip.connection import PING, StreamCallbacks
 from sipgw.sip.connection_key import Needed
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.edge import by_origin, origin
-from sipgw.sip.endpoint_callbacks import EndpointCallbacks, Screen
+from sipgw.sip.endpoint_callbacks import Admit, EndpointCallbacks, Screen, answering, guarded, taking
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.environment import Environment
 from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
@@ -88,7 +88,7 @@ class Endpoint:
         callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
         self._transports = Transports(options, self.datagram, callbacks)
         admit = guarded(by_origin(admit, options.edge), self._transports.judged)
-        self._callbacks = EndpointCallbacks(on_invite, admit, trace, screen, met, answering(register), bound)
+        self._callbacks = EndpointCallbacks(taking(on_invite), admit, trace, screen, met, answering(register), bound)
         self._resolver = Resolver(options.dns, self._transports.speaks, self._spawn, self._after)
         environment = Environment(
             lambda: secrets.token_hex(10),
@@ -296,7 +296,7 @@ class Endpoint:
                 if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile
                     self._spawn(self._find_and_take(leg))
                 else:
-                    self._call_in(leg)
+                    self._callbacks.on_invite(leg)
 
     def _found(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
         good = tuple(self.agent.clients.health.order(hops, now))  # else each call waits for a server that is down
@@ -318,14 +318,7 @@ class Endpoint:
     async def _find_and_take(self, leg: Leg) -> None:
         await leg.find()
         if leg.phase is not Phase.ENDED:
-            self._call_in(leg)
-
-    def _call_in(self, leg: Leg) -> None:
-        try:
             self._callbacks.on_invite(leg)
-        except Exception:  # the call boundary
-            log.exception("call not taken")
-            leg.reject(500)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
         return Leg(usage, source, self._after, self._resolver.addresses)

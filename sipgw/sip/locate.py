@@ -16,7 +16,7 @@ NAPTR_SERVICE = {"SIP+D2U": "udp", "SIP+D2T": "tcp"}
 """What a ``sip:`` URI may be led to. TLS is not in it: it changes which media a carrier accepts, so it is asked for."""
 
 
-class Question(NamedTuple):
+class DnsQuestion(NamedTuple):
     """One question for the DNS; `kind` is NAPTR, SRV, A or AAAA."""
 
     name: str
@@ -43,8 +43,8 @@ class Srv(NamedTuple):
 
 
 Records = Sequence[Naptr] | Sequence[Srv] | Sequence[str]
-Answers = Mapping[Question, Records]
-Steps = Generator[list[Question], Answers, tuple[Peer, ...]]
+Answers = Mapping[DnsQuestion, Records]
+Steps = Generator[list[DnsQuestion], Answers, tuple[Peer, ...]]
 
 
 class _Server(NamedTuple):
@@ -56,26 +56,26 @@ class _Server(NamedTuple):
 def locate(target: Peer, kinds: Iterable[str], fraction: Callable[[], float]) -> Steps:
     """The addresses of `target`, whose host is a name; `kinds` are A, AAAA or both, `fraction` is chance (0 to 1)."""
     servers = yield from _servers(target, fraction)
-    questions = list(dict.fromkeys(Question(server.name, kind) for server in servers for kind in kinds))
+    questions = list(dict.fromkeys(DnsQuestion(server.name, kind) for server in servers for kind in kinds))
     answers = yield questions
     hops = [
         Peer(server.transport, address, server.port, name=target.host.lower())
         for server in servers
         for kind in kinds
         # The addresses of one name share the load alike.
-        for address in sorted(answers.get(Question(server.name, kind), ()), key=lambda _: fraction())
+        for address in sorted(answers.get(DnsQuestion(server.name, kind), ()), key=lambda _: fraction())
         if isinstance(address, str)
     ]
     return tuple(dict.fromkeys(hops))[:MAX_HOPS]
 
 
-def _servers(target: Peer, fraction: Callable[[], float]) -> Generator[list[Question], Answers, list[_Server]]:
+def _servers(target: Peer, fraction: Callable[[], float]) -> Generator[list[DnsQuestion], Answers, list[_Server]]:
     name = target.host.lower()
     if target.port:
         return [_Server(target.transport or "udp", name, target.port)]
     transports = [target.transport] if target.transport else ["udp", "tcp"]
-    services = [(transport, Question(f"{SERVICE[transport]}.{name}", "SRV")) for transport in transports]
-    naptr = Question(name, "NAPTR")
+    services = [(transport, DnsQuestion(f"{SERVICE[transport]}.{name}", "SRV")) for transport in transports]
+    naptr = DnsQuestion(name, "NAPTR")
     questions = [question for _, question in services]
     answers = yield (questions if target.transport else [naptr, *questions])
     preferred = _services(answers.get(naptr, ()))
@@ -96,14 +96,14 @@ def _servers(target: Peer, fraction: Callable[[], float]) -> Generator[list[Ques
     return [_Server(transport, name, DEFAULT_PORT[transport])]
 
 
-def _services(records: Records) -> list[tuple[str, Question]]:
+def _services(records: Records) -> list[tuple[str, DnsQuestion]]:
     """The services that we speak, best first."""
     usable = sorted(
         record
         for record in records
         if isinstance(record, Naptr) and record.flags.lower() == "s" and record.service.upper() in NAPTR_SERVICE
     )
-    return [(NAPTR_SERVICE[record.service.upper()], Question(record.replacement, "SRV")) for record in usable]
+    return [(NAPTR_SERVICE[record.service.upper()], DnsQuestion(record.replacement, "SRV")) for record in usable]
 
 
 def order(records: Sequence[Srv], fraction: Callable[[], float]) -> list[Srv]:

@@ -19,7 +19,7 @@ import structlog
 from sipgw.sip.boundaries import contained
 from sipgw.sip.client_transactions import Located
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
-from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
+from sipgw.sip.locate import DnsQuestion, Naptr, Records, Srv, locate
 from sipgw.sip.uri import is_address, parse_host_port
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ class Resolver:
             return ()
         self._media += 1
         try:
-            found = await self._of_the_dns(Question(host, "A" if version == 4 else "AAAA"))
+            found = await self._of_the_dns(DnsQuestion(host, "A" if version == 4 else "AAAA"))
         except FAULTS:
             return ()
         finally:
@@ -160,7 +160,7 @@ class Resolver:
                 hops: tuple[Peer, ...] = end.value
                 return hops
 
-    async def ask(self, question: Question, troubles: list[str]) -> Records:
+    async def ask(self, question: DnsQuestion, troubles: list[str]) -> Records:
         """The records that answer `question`; its errors are added to `troubles`."""
         if "." in question.name.strip("."):
             try:
@@ -171,14 +171,14 @@ class Resolver:
                 troubles.append(str(error))
         return await _of_the_system(question) if question.kind in ("A", "AAAA") else ()
 
-    async def _of_the_dns(self, question: Question) -> list[Any]:
+    async def _of_the_dns(self, question: DnsQuestion) -> list[Any]:
         if not self._servers and (written := _written()) not in (0, self._written):
             self._written, self._resolver = written, _resolver(())
         answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
         return [_record(data) for data in answer.rrset or ()]
 
 
-async def _of_the_system(question: Question) -> list[str]:
+async def _of_the_system(question: DnsQuestion) -> list[str]:
     """Ask the system, which also reads ``/etc/hosts``, e.g. for ``localhost``."""
     family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
     try:

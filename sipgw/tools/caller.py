@@ -51,7 +51,7 @@ class HangUp(NamedTuple):
 Action = Say | Press | HangUp
 
 
-class Span(NamedTuple):
+class SoundSpan(NamedTuple):
     """A stretch of sound, in seconds on the loop's clock."""
 
     begin: float
@@ -63,7 +63,7 @@ class AgentAudioMonitor:
     """Speech of the agent as the caller hears it. Sans-IO."""
 
     sound: bytes = b""
-    speech: list[Span] = field(default_factory=list)
+    speech: list[SoundSpan] = field(default_factory=list)
     """Stretches of the agent's speech; a pause of less than 200 ms does not part them."""
     spoken_until: float = 0.0
     """When the caller's own last words end."""
@@ -77,9 +77,9 @@ class AgentAudioMonitor:
             return
         begin = at - len(ulaw) / 8000
         if self.speech and begin - self.speech[-1].end < self.PARTING:
-            self.speech[-1] = Span(self.speech[-1].begin, at)
+            self.speech[-1] = SoundSpan(self.speech[-1].begin, at)
         else:
-            self.speech.append(Span(begin, at))
+            self.speech.append(SoundSpan(begin, at))
 
     @property
     def sounds_at(self) -> float:
@@ -121,7 +121,7 @@ class Call:
     agent_audio: AgentAudioMonitor = field(default_factory=AgentAudioMonitor)
     said: bytes = b""
     """The caller's own sound, in step with what was heard."""
-    utterances: list[Span] = field(default_factory=list)
+    utterances: list[SoundSpan] = field(default_factory=list)
     dialled: float = 0.0
     answered: float = 0.0
     ended: float = 0.0
@@ -130,7 +130,7 @@ class Call:
     """Counters of the caller's own media plane."""
 
 
-class Relay(Protocol):
+class MediaRelay(Protocol):
     """A relay between the caller's media and the network."""
 
     async def between(self, port: int) -> int:
@@ -142,7 +142,7 @@ class Relay(Protocol):
         ...
 
 
-class Phone:
+class CallerPhone:
     """The SIP endpoint and the media process of callers. Use it as an async context manager."""
 
     def __init__(self, host: str = "127.0.0.1", tls: TlsOptions | None = None) -> None:
@@ -150,7 +150,7 @@ class Phone:
         self.endpoint = Endpoint(options, _refuse, lambda *_: DROP)
         self.engine = MediaEngine(MediaOptions(bind_host=host, port_range=(40000, 44000)))
 
-    async def __aenter__(self) -> "Phone":
+    async def __aenter__(self) -> "CallerPhone":
         await self.endpoint.__aenter__()
         await self.engine.__aenter__()
         return self
@@ -160,7 +160,7 @@ class Phone:
         await self.endpoint.__aexit__(None, None, None)
 
     async def call(
-        self, target: Uri, script: Script, limit: float, call: Call | None = None, relay: Relay | None = None
+        self, target: Uri, script: Script, limit: float, call: Call | None = None, relay: MediaRelay | None = None
     ) -> Call:
         """Hold a conversation of `limit` seconds at most. Raises `CallFailed`, `NotAcceptable`, `MediaDown`."""
         call = call or Call()
@@ -184,7 +184,7 @@ class Phone:
 
 @contextlib.asynccontextmanager
 async def placed(
-    endpoint: Endpoint, target: Uri, port: int, call: Call, relay: Relay | None = None
+    endpoint: Endpoint, target: Uri, port: int, call: Call, relay: MediaRelay | None = None
 ) -> AsyncIterator[tuple[Leg, Negotiated]]:
     """Call `target` with sound at `port`, and hang up at the end of the block."""
     now = asyncio.get_running_loop().time
@@ -227,7 +227,7 @@ async def _follow(call: Call, leg: Leg, channel: media.Channel, script: Script) 
                 number += 1
                 begin = max(now(), call.agent_audio.spoken_until)
                 call.agent_audio.spoken_until = begin + len(sound) / 8000
-                call.utterances.append(Span(begin, call.agent_audio.spoken_until))
+                call.utterances.append(SoundSpan(begin, call.agent_audio.spoken_until))
                 call.said += b"\xff" * max(0, int((begin - call.answered) * 8000) - len(call.said)) + sound
                 channel.say(number, sound)
                 channel.finish(number)

@@ -20,7 +20,7 @@ from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.records.store.store import Store
 from sipgw.web.principal import ROLES, SCOPES, Role
-from sipgw.web.refusals import Refusals
+from sipgw.web.refusals import HourRefusals
 from sipgw.web.sessions import Session, Vouched
 from sipgw.web.tables import ApiKey, AuditEntry, SessionRecord, User
 
@@ -66,7 +66,7 @@ class Accounts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._refusals = Refusals()
+        self._refusals = HourRefusals()
 
     async def users(self) -> dict[str, str]:
         """Everybody's role by name."""

@@ -15,9 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from agent.pool import PoolFullError
 from sipgw import __version__
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
-from sipgw.gateway.prompt_files import PromptFiles
 from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
@@ -42,12 +42,12 @@ from sipgw.web.authentication import Authentication
 from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
-from sipgw.web.oidc.provider import Provider
+from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
-from sipgw.web.state import FOLDER, App, Page, page, templates
+from sipgw.web.state import FOLDER, App, Page, PromptEditing, page, templates
 from sipgw.web.tenant_view import within_tenant
 from sipgw.web.transcript import Transcripts
 from sipgw.web.visitors import Visitors
@@ -98,12 +98,11 @@ def application(
         Transcripts(gateway.watchers),
         PAGES,
         templates(),
-        Provider(options.oidc) if options.oidc.issuer else None,
+        OidcProvider(options.oidc) if options.oidc.issuer else None,
         PlacedCalls(gateway.store),
+        PromptEditing(prompt_files, Comparisons(gateway)),
     )
     made.state.phone = BrowserPhone(gateway)
-    made.state.prompt_files = prompt_files
-    made.state.comparisons = Comparisons()
     visits = Visits(gateway.store, gateway.config.embed)
     made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
     for router in (*(entry.router for entry in PAGES), *OTHERS):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Security
 from agent.pool import Pool
 from sipgw.outbound.campaign import FileError
 from sipgw.outbound.jobs import Job, Jobs
-from sipgw.outbound.planning import CampaignRequest, Decision, Plan, begin, decisions, estimate, plan
+from sipgw.outbound.planning import CampaignRequest, GateVerdict, Plan, begin, decisions, estimate, plan
 from sipgw.web import campaign_models as models
 from sipgw.web.api import BEARER, PREFIX, Reader, problems
 from sipgw.web.models import Done
@@ -137,14 +137,14 @@ async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
         raise HTTPException(409, str(error)) from None
 
 
-def _shown(decision: Decision) -> models.GateDecision:
+def _shown(decision: GateVerdict) -> models.GateDecision:
     return models.GateDecision(
         verdict=decision.verdict, rule=decision.rule, example=decision.example, numbers=len(decision.lines),
         lines=decision.lines[:LINES],
     )  # fmt: skip
 
 
-async def _cost(app: App, planned: Plan, known: int, judged: list[Decision]) -> models.CostEstimate | None:
+async def _cost(app: App, planned: Plan, known: int, judged: list[GateVerdict]) -> models.CostEstimate | None:
     """The cost if everybody answers; where the gate was asked about some of the numbers, they stand for all."""
     earlier = await estimate(app.gateway.store, planned.request.agent)
     if earlier is None:

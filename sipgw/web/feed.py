@@ -6,12 +6,9 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
-import structlog
-
 from sipgw.bounds import FULL
 from sipgw.calls.session import CallSession, Row
-
-log = structlog.get_logger()
+from sipgw.sip.boundaries import contained
 
 EVERY = 1.0
 """Seconds between two looks at the calls."""
@@ -76,10 +73,8 @@ class Feed:
         while True:
             await self._watched.wait()
             await asyncio.sleep(EVERY)
-            try:
+            with contained("the live page was not told"):
                 self.tick()
-            except Exception:  # the observer boundary: an error here must not end calls
-                log.exception("the live page was not told")
 
     def tick(self) -> None:
         """Check now, and send the changes to all browsers."""

@@ -12,7 +12,7 @@ from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
 from sipgw.gateway.reached_at import dialled
 from sipgw.trunks.watch import TrunkStatus
-from sipgw.web.overview import Overview, ProviderFailures, Span, Step
+from sipgw.web.overview import Overview, ProviderFailures, Span, TimeStep
 from sipgw.web.plot import Plot, plot
 from sipgw.web.principal import ViewerRole
 from sipgw.web.provider_stats import PARTS
@@ -117,12 +117,12 @@ def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:
     if alarms.cost and spent >= alarms.cost:
         limit = f"{alarms.cost:.2f} {app.gateway.config.cost.currency} ([alarms] cost)"
         yield Light("Cost", "wait", f"today's calls have cost more than {limit}", "/calls")
-    today = found.today if found else Step(app.overviews.now())
+    today = found.today if found else TimeStep(app.overviews.now())
     if alarms.share and today.calls >= alarms.least and today.bad >= alarms.share * today.calls:
         yield Light("Calls", "down", f"{today.bad} of {today.calls} calls of today went badly", "#worst")
 
 
-def _plots(steps: list[Step]) -> tuple[Plot, Plot]:
+def _plots(steps: list[TimeStep]) -> tuple[Plot, Plot]:
     """Latency in seconds, and calls."""
     p50 = [step.p50 / 1000 if step.turns else None for step in steps]
     p95 = [step.p95 / 1000 if step.turns else None for step in steps]

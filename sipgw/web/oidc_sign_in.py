@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from sipgw.web.accounts import SIGNED_IN
 from sipgw.web.authentication import BY_PROVIDER
-from sipgw.web.oidc.flow import COOKIE, PATH, Flow, over
-from sipgw.web.oidc.identity import Identity, UnknownKey, Untrusted, identify
-from sipgw.web.oidc.provider import ERRORS, OidcError, Provider
+from sipgw.web.oidc.flow import COOKIE, PATH, SignIn, over
+from sipgw.web.oidc.identity import OidcIdentity, UnknownKey, UntrustedToken, identify
+from sipgw.web.oidc.provider import ERRORS, OidcError, OidcProvider
 from sipgw.web.security import session_cookie
 from sipgw.web.sessions import Vouched
 from sipgw.web.sign_in import SLOWLY, address, inside, sign_in_page
@@ -33,7 +33,7 @@ async def begin(request: Request, app: Here, next: str = "/") -> Response:  # no
     provider, where = _provider(app), inside(next)
     if request.headers.get("sec-fetch-site") not in (None, "none", "same-origin"):
         return sign_in_page(request, where)  # a page of others must sign nobody in
-    flow = Flow.begin(where, _today())
+    flow = SignIn.begin(where, _today())
     try:
         there = await provider.authorization(flow)
     except OidcError as error:
@@ -49,7 +49,7 @@ async def callback(
     error: Annotated[str, Query(max_length=512)] = "",
 ) -> Response:  # fmt: skip
     """Let somebody in whom the provider sends back with a code (OpenID Connect Core §3.1.2.5)."""
-    provider, flow = _provider(app), Flow.read(request.cookies.get(COOKIE, ""), _today())
+    provider, flow = _provider(app), SignIn.read(request.cookies.get(COOKIE, ""), _today())
     url = provider.options.url
     once = len(request.query_params.multi_items()) == len(request.query_params)  # RFC 6749 §3.1
     where = inside(flow.where) if flow else "/"
@@ -64,7 +64,7 @@ async def callback(
             made = await _enter(request, app, await _identity(provider, code, iss, flow), where)
         except TooManyAttempts:
             made = sign_in_page(request, where, SLOWLY, 429)
-        except (OidcError, Untrusted) as refusal:
+        except (OidcError, UntrustedToken) as refusal:
             log.warning("nobody signed in by the identity provider", cause=str(refusal), address=address(request))
             away = isinstance(refusal, OidcError) and refusal.fault != "refused"
             problem = AWAY if away else "The sign-in by the identity provider failed. Begin again."
@@ -74,13 +74,13 @@ async def callback(
     return made
 
 
-async def _identity(provider: Provider, code: str, iss: str, flow: Flow) -> Identity:
-    """Who the code stands for. Raises `OidcError`, `Untrusted`."""
+async def _identity(provider: OidcProvider, code: str, iss: str, flow: SignIn) -> OidcIdentity:
+    """Who the code stands for. Raises `OidcError`, `UntrustedToken`."""
     options = provider.options
     if (iss or (await provider.metadata()).names_itself) and iss != options.issuer:  # RFC 9207 §2.4
-        raise Untrusted("the answer is that of another issuer")
+        raise UntrustedToken("the answer is that of another issuer")
     if not code:
-        raise Untrusted("the answer has no code")
+        raise UntrustedToken("the answer has no code")
     token = await provider.exchange(code, flow)
     try:
         return identify(token, await provider.keys(), options, flow.nonce, _today())
@@ -88,7 +88,7 @@ async def _identity(provider: Provider, code: str, iss: str, flow: Flow) -> Iden
         return identify(token, await provider.keys(again=True), options, flow.nonce, _today())
 
 
-async def _enter(request: Request, app: App, who: Identity, where: str) -> Response:
+async def _enter(request: Request, app: App, who: OidcIdentity, where: str) -> Response:
     options = _provider(app).options
     role, name, came = options.role(who.groups), f"{BY_PROVIDER}{who.handle}", address(request)
     detail = f"{who.subject} of {options.issuer}"
@@ -105,7 +105,7 @@ async def _enter(request: Request, app: App, who: Identity, where: str) -> Respo
     return made
 
 
-def _provider(app: App) -> Provider:
+def _provider(app: App) -> OidcProvider:
     if app.oidc is None:
         raise HTTPException(404, "There is no identity provider.")
     return app.oidc

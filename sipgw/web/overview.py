@@ -32,7 +32,7 @@ SPANS: dict[Span, tuple[int, int]] = {"day": (1800, 48), "week": (3 * 3600, 56)}
 """Seconds of a step of the lines, and how many steps there are."""
 
 
-class Step(NamedTuple):
+class TimeStep(NamedTuple):
     """A step of the lines; calls count where they began."""
 
     began: datetime
@@ -64,8 +64,8 @@ class BadCall(NamedTuple):
 class Overview:
     """The answer."""
 
-    steps: list[Step]
-    today: Step
+    steps: list[TimeStep]
+    today: TimeStep
     cost: float
     """Of today's calls that are over, and of what was paid for outside of calls."""
     parts: dict[str, float]
@@ -115,12 +115,12 @@ async def overview(session: AsyncSession, now: datetime, span: Span) -> Overview
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     since, limited = await _bounded(session, began)
     since_midnight, today_limited = await _bounded(session, midnight)
-    steps = {number: Step(datetime.fromtimestamp((first + number) * width, UTC)) for number in range(count)}
+    steps = {number: TimeStep(datetime.fromtimestamp((first + number) * width, UTC)) for number in range(count)}
     seconds = cast(extract("epoch", CallRecord.began), BigInteger)
     for number, step in (await _counted(session, since, seconds // width - first)).items():
         at = min(max(number, 0), count - 1)  # a database may round a moment up
-        steps[at] = Step(steps[at].began, **step)
-    today = Step(midnight.astimezone(UTC), **(await _counted(session, since_midnight, literal(0))).get(0, {}))
+        steps[at] = TimeStep(steps[at].began, **step)
+    today = TimeStep(midnight.astimezone(UTC), **(await _counted(session, since_midnight, literal(0))).get(0, {}))
     cost, parts, estimated = await _cost(session, since_midnight, midnight)
     yesterday = (midnight - timedelta(hours=12)).replace(hour=0)
     worst = {

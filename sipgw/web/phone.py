@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable, Draft
+from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable, PromptDraft
 from sipgw.config.agent_files import DEFAULT
 from sipgw.records.store.prompts import Prompts
 from sipgw.sip.offer_answer import NotAcceptable
@@ -39,7 +39,7 @@ class PhoneCallRequest(BaseModel):
     """The version of the agent's prompt for this call alone; 0: the prompt in use."""
 
 
-async def _draft(app: App, who: Principal, agent: str, version: int) -> Draft | None:
+async def _draft(app: App, who: Principal, agent: str, version: int) -> PromptDraft | None:
     """The version of a prompt for a call; none for 0. Raises a 403 or 404."""
     if not version:
         return None
@@ -48,7 +48,7 @@ async def _draft(app: App, who: Principal, agent: str, version: int) -> Draft | 
     found = await Prompts(app.gateway.store).version(agent, version)
     if found is None:
         raise HTTPException(404, "there is no such version of this agent's prompt")
-    return Draft(f"{agent}, version {version}", found.text)
+    return PromptDraft(f"{agent}, version {version}", found.text)
 
 
 @router.get("/phone")

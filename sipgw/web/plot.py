@@ -9,7 +9,7 @@ from typing import NamedTuple
 Values = Sequence[float | None]
 
 
-class Line(NamedTuple):
+class PlotLine(NamedTuple):
     """One line; where there is no value, it has a gap."""
 
     name: str
@@ -22,7 +22,7 @@ class Line(NamedTuple):
 class Plot(NamedTuple):
     """What a template needs."""
 
-    lines: list[Line]
+    lines: list[PlotLine]
     top: float
     """The value at the upper edge; the lower edge is 0."""
 
@@ -31,7 +31,7 @@ def plot(*series: tuple[str, str, Values]) -> Plot:
     """The plot of `series`: name, class and values of each, one for each step."""
     most = max((value for _, _, values in series for value in values if value is not None), default=0.0)
     top = rounded_up(most)
-    return Plot([Line(name, kind, _pieces(values, top)) for name, kind, values in series], top)
+    return Plot([PlotLine(name, kind, _pieces(values, top)) for name, kind, values in series], top)
 
 
 def rounded_up(value: float) -> float:

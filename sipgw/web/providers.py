@@ -12,7 +12,7 @@ from sipgw.web.state import Here, page
 router = APIRouter()
 
 
-class Part(NamedTuple):
+class ProviderRow(NamedTuple):
     """A part of an agent."""
 
     name: str
@@ -27,7 +27,7 @@ async def providers(request: Request, app: Here, _who: ViewerRole) -> Response:
     agents = []
     for name, agent in app.gateway.agents.all.items():
         parts = [
-            Part(
+            ProviderRow(
                 part,
                 agent.choice.of(part),
                 app.provider_stats.latency(name, PARTS[part]),

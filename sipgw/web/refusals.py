@@ -10,7 +10,7 @@ OF_ALL = 100
 ALL = "many addresses"
 
 
-class Refusals:
+class HourRefusals:
     """The refusals of the running hour."""
 
     def __init__(self) -> None:

@@ -14,12 +14,14 @@ from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
 from sipgw import __version__
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.records.store.searching import Searches
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web.authentication import Authentication
+from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
-from sipgw.web.oidc.provider import Provider
+from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal
@@ -40,6 +42,14 @@ class Page(NamedTuple):
     router: APIRouter
 
 
+class PromptEditing(NamedTuple):
+    """What the page of prompts works with."""
+
+    files: PromptFiles | None
+    """Those of the agents; None if the gateway was started without any."""
+    comparisons: Comparisons
+
+
 @dataclass(frozen=True)
 class App:
     """What every page can reach."""
@@ -53,9 +63,10 @@ class App:
     transcripts: Transcripts
     navigation: tuple[Page, ...]
     templates: Environment
-    oidc: Provider | None
+    oidc: OidcProvider | None
     """The identity provider, if people can sign in by one."""
     placed: PlacedCalls
+    prompts: PromptEditing
     searches: Searches = field(default_factory=Searches)
 
     @staticmethod

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Float, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sipgw.records.store.tables import TENANT, Base, Moment
+from sipgw.records.store.tables import TENANT, Base, UtcDateTime
 
 
 class User(Base):
@@ -49,7 +49,7 @@ class ApiKey(Base):
     scopes: Mapped[list[str]] = mapped_column(JSON)
     secret: Mapped[str] = mapped_column(String(64))
     """SHA-256 of the secret part, which has 256 random bits, so a slow hash gains nothing."""
-    made: Mapped[datetime] = mapped_column(Moment)
+    made: Mapped[datetime] = mapped_column(UtcDateTime)
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
     """Whose calls it reaches; empty: all."""
 
@@ -59,7 +59,7 @@ class AuditEntry(Base):
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(Moment)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     who: Mapped[str] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(64))
     target: Mapped[str] = mapped_column(String(255))

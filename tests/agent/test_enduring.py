@@ -10,7 +10,7 @@ from agent.llm import LanguageModel, Text, ToolCall
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
 from agent.providers.failover_stt import FailoverStt
-from agent.realtime import ReplyAudio, ReplyEnded, Words
+from agent.realtime import ReplyAudio, ReplyEnded, ReplyWords
 from agent.stt import Onset, SpeechToText, Transcript
 from agent.tts import TextToSpeech
 from tests.agent.enduring import (
@@ -41,7 +41,7 @@ NONSENSE = (
 )
 REALTIME_NONSENSE = (
     Onset(-5.0),
-    Words("nope", "", -1),
+    ReplyWords("nope", "", -1),
     ReplyAudio("nope", b""),
     ReplyEnded("zzz", complete=False),
     ToolCall("c", "nope", "{{{"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.ivr.navigator import DEAD, LETTERS, TALK, IvrNavigator, Limit, Place
+from agent.ivr.navigator import DEAD, LETTERS, TALK, IvrNavigator, MenuLimit, Place
 from agent.ivr.options import IvrOptions
 from agent.ivr_driver import IvrDriver
 from agent.line import SAMPLE_RATE
@@ -194,7 +194,7 @@ def test_a_menu_that_comes_again_and_again_is_noticed() -> None:
     at(navigator, 0, "For sales, press 1. For support, press 2.")
     navigator.handle_timer(3)
     at(navigator, 10, "For sales press 1 for support press 2")
-    with pytest.raises(Limit, match="the same menu 2 times"):
+    with pytest.raises(MenuLimit, match="the same menu 2 times"):
         navigator.handle_timer(13)
 
 
@@ -203,7 +203,7 @@ def test_the_time_in_menus_and_queues_is_limited() -> None:
     at(navigator, 0, "Please hold, your call is important to us.")
     assert navigator.place is Place.QUEUE
     assert navigator.handle_timer(60) == ""
-    with pytest.raises(Limit, match="60 s in menus and queues"):
+    with pytest.raises(MenuLimit, match="60 s in menus and queues"):
         navigator.handle_timer(navigator.deadline)
 
 
@@ -216,14 +216,14 @@ def test_time_with_a_person_does_not_count_as_time_in_menus() -> None:
     assert navigator.place is Place.QUEUE
     assert navigator.handle_timer(now + 59) == ""
     assert navigator.deadline == now + 60, "the time before Ann counts"
-    with pytest.raises(Limit, match="90 s in menus and queues"):
+    with pytest.raises(MenuLimit, match="90 s in menus and queues"):
         navigator.handle_timer(navigator.deadline)
 
 
 def test_announcements_that_are_taken_for_a_person_do_not_stop_the_clock() -> None:
     limit = 10 * TALK
     navigator, now = IvrNavigator(IvrOptions(press_keys=True, limit=limit, loops=1000)), 0.0
-    with pytest.raises(Limit, match="in menus and queues"):
+    with pytest.raises(MenuLimit, match="in menus and queues"):
         for number in range(1000):
             now = at(navigator, now, f"For number {number}, press 1.") + ON.pause
             navigator.handle_timer(now)

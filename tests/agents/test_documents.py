@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sipgw.agents.knowledge import documents, files, reader
 from sipgw.agents.knowledge.documents import DocumentError, chunks_of
-from sipgw.agents.knowledge.reader import Found, KnowledgeError, listing, read
+from sipgw.agents.knowledge.reader import FolderFile, KnowledgeError, listing, read
 from tests.agents.knowledge_world import FOLDER
 from tests.fakes.pdf import pdf
 from tests.waiting import HANG
@@ -191,8 +191,8 @@ def test_the_process_that_reads_has_nothing_of_the_environment(tmp_path: Path, m
         child.close()
 
 
-def found(folder: Path, *names: str) -> list[Found]:
-    return [Found(name, hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in names]
+def found(folder: Path, *names: str) -> list[FolderFile]:
+    return [FolderFile(name, hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in names]
 
 
 def test_a_process_that_takes_in_nothing_is_given_up(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.providers.local.brain.intents import load_encoder
 from sipgw.agents.knowledge.documents import chunks_of
-from sipgw.agents.knowledge.index import Entry, Index
+from sipgw.agents.knowledge.index import Index, IndexEntry
 from sipgw.config.knowledge import KnowledgeOptions
 from tests.bench.gate import Gate
 
@@ -30,7 +30,7 @@ def gates() -> Iterator[Gate]:
     encode, options = load_encoder(), KnowledgeOptions()
     asked = tomllib.loads((DATA / "questions.toml").read_text("utf-8"))["questions"]
     entries = [
-        Entry(path.relative_to(folder).as_posix(), chunk.heading, number, chunk.text)
+        IndexEntry(path.relative_to(folder).as_posix(), chunk.heading, number, chunk.text)
         for folder, most in ((DATA / "folder", 1000), (PAGES, AROUND))
         for path in sorted(folder.rglob("*.*"))
         if folder == DATA / "folder" or (path.suffix == ".md" and path.parent == PAGES)
@@ -45,7 +45,7 @@ def gates() -> Iterator[Gate]:
     yield time_gate([one["ask"] for one in asked], entries, options)
 
 
-def time_gate(asked: list[str], entries: list[Entry], options: KnowledgeOptions) -> Gate:
+def time_gate(asked: list[str], entries: list[IndexEntry], options: KnowledgeOptions) -> Gate:
     """How long a question takes, with its vector; of the CPU's time, how much the vector takes."""
     encode, random = load_encoder(), np.random.default_rng(20)
     many = [entries[at % len(entries)]._replace(chunk=at) for at in range(CHUNKS)]

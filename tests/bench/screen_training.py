@@ -16,7 +16,7 @@ from tests.bench.screening import DATA, Said, corpus
 
 Floats = npt.NDArray[np.float64]
 FILE = Path(screen_classifier.__file__).with_name(screen_classifier.WEIGHTS)
-RIDGE = 0.3
+RIDGE = 0.03
 """What keeps the weights small."""
 PARTS, STEPS, STEEP = 5, 15, 30.0
 FREE = 1e3

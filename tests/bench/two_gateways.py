@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sipgw.tools.load.plan import Level
-from sipgw.tools.load.run import Plan, run
+from sipgw.tools.load.run import LoadPlan, run
 from tests.bench.gate import Gate
 from tests.interop.kamailio_edge import Edge
 from tests.interop.rolling import PARROT
@@ -75,7 +75,7 @@ def _group(part: Path) -> Iterator[Path]:
 
 def loaded(target: str, steps: Sequence[int], seconds: float, level: Level, rate: float = 5) -> int:
     """The most calls that `sipgw load` finds held."""
-    plan = Plan(tuple(steps), seconds, target, rate=rate, workers=1, level=level)
+    plan = LoadPlan(tuple(steps), seconds, target, rate=rate, workers=1, level=level)
     return asyncio.run(run(plan, "127.0.0.1", lambda step, left: None)).held
 
 

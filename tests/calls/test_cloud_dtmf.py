@@ -13,7 +13,7 @@ from media.recording.wav import HEADER
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import CaptureOptions, RecordingOptions
 from sipgw.events import Event
-from sipgw.tools.caller import AgentAudioMonitor, Phone, Press
+from sipgw.tools.caller import AgentAudioMonitor, CallerPhone, Press
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -62,7 +62,7 @@ def test_a_pin_is_kept_by_nothing_that_keeps_things(tmp_path: Path, capfd: pytes
 
     async def scenario():
         said, replies = [Said("I want to pay.", 600, 1200)], [asks, checks, Reply(text=["Thank you."])]
-        async with cloud(tmp_path, said, replies, change=change, recording=recording) as world, Phone() as phone:
+        async with cloud(tmp_path, said, replies, change=change, recording=recording) as world, CallerPhone() as phone:
             world.gateway.watchers.add(happened.append)
             caller = Keying()
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:

@@ -47,7 +47,7 @@ def knowing(folder: Path) -> Callable[[GatewayConfig], GatewayConfig]:
 
 async def read_in(world: Cloud) -> None:
     """Documents are read while calls may come already."""
-    await until(lambda: not world.gateway.services.unread("agent"))
+    await until(lambda: not world.gateway.services.knowledge.unread("agent"))
 
 
 def cited(record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -134,7 +134,7 @@ def test_a_reload_takes_changed_documents_up_for_the_next_call(tmp_path: Path) -
                     documents(tmp_path, a=text)
                     assert await gateway.reload(gateway.config, {}) == []
                 await read_in(world)
-                (found,) = await gateway.services.finder("agent", lambda used: None)((ASKS,))
+                (found,) = await gateway.services.knowledge.finder("agent", lambda used: None)((ASKS,))
                 told.append(found.text)
             return told
 
@@ -159,7 +159,7 @@ def test_a_call_before_the_documents_are_read_is_answered_without_them_and_says_
             (record,) = await records(world.gateway)
             may_go_on.set()
             await read_in(world)
-            (found, *_) = await world.gateway.services.finder("agent", lambda used: None)((ASKS,))
+            (found, *_) = await world.gateway.services.knowledge.finder("agent", lambda used: None)((ASKS,))
             async with world.gateway.store.read() as session:
                 query = select(EventRecord.about).where(EventRecord.kind == "documents_unread")
                 events = list(await session.scalars(query))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.agents import report_filler
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import WebhookOptions
 from sipgw.config.report import ReportFieldOptions, ReportOptions
-from sipgw.gateway import reports
 from tests.calls.test_cloud_call import ANSWER, LENT, ORDER, records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -32,8 +32,8 @@ def test_after_a_call_the_model_that_is_away_at_first_fills_in_what_is_proven(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scripted model obeys the caller; the quote of their words proves nothing about the outcome."""
-    monkeypatch.setattr(reports, "PAUSE", 0.1)
-    monkeypatch.setattr(reports, "BACK_OFF", (0.1,))
+    monkeypatch.setattr(report_filler, "PAUSE", 0.1)
+    monkeypatch.setattr(report_filler, "BACK_OFF", (0.1,))
 
     def entry(value: object, turn: int, quote: str) -> dict[str, object]:
         return {"value": value, "turn": turn, "quote": quote}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import Phone
+from sipgw.tools.caller import CallerPhone
 from sipgw.tools.simulate.run import ScenarioRun, dialled, started
 from sipgw.tools.simulate.scenario import read
 from tests.virtual_calls import play
@@ -64,7 +64,7 @@ def over_rtp(paths: Sequence[Path]) -> dict[str, Sequence[str]]:
         first = next(iter(scenes.values())).config
         first = replace(first, admission=replace(first.admission, delay_limit=HANG))
         broken: dict[str, Sequence[str]] = {}
-        async with started(first, scenes, lambda who, what: None) as gateway, Phone() as phone:
+        async with started(first, scenes, lambda who, what: None) as gateway, CallerPhone() as phone:
 
             async def one(name: str, scene: ScenarioRun) -> None:
                 target = Uri("sip", name, "127.0.0.1", gateway.endpoint.port)

@@ -16,7 +16,7 @@ from sipgw.config.cluster import ClusterOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.options import OptionError, build
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.inbound.limits import Caller, Limits
+from sipgw.policy.inbound.limits import Caller, InboundLimits
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from tests.interop.redis import Server
 from tests.waiting import HANG, until
@@ -140,7 +140,7 @@ async def test_without_redis_leases_stay_and_where_none_was_given_everybody_has_
 async def test_limits_count_over_all_gateways(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
     options = LimitOptions(at_once_per_number=1, per_network=3, window=60)
-    limits = [SharedLimits(Limits(options), each) for each in (one, two)]
+    limits = [SharedLimits(InboundLimits(options), each) for each in (one, two)]
     async with still(one, two):
         assert await limits[0].admit(ANN, "a", TRUNK) is None
         declined = await limits[1].admit(ANN, "b", TRUNK)
@@ -157,7 +157,7 @@ async def test_limits_count_over_all_gateways(redis: Server) -> None:
 
 async def test_channels_of_a_trunk_count_over_all_gateways_and_those_of_the_dead_do_not_for_ever(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
-    limits = [SharedLimits(Limits(LimitOptions()), each) for each in (one, two)]
+    limits = [SharedLimits(InboundLimits(LimitOptions()), each) for each in (one, two)]
     async with still(one, two):
         assert [await limits[at % 2].admit(ANN, str(at), TRUNK) for at in range(3)] == [None] * 3
         declined = await limits[0].admit(BOB, "4", TRUNK)
@@ -170,7 +170,7 @@ async def test_channels_of_a_trunk_count_over_all_gateways_and_those_of_the_dead
 
 async def test_without_redis_each_gateway_counts_its_own_and_tells_later(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
-    limits = [SharedLimits(Limits(LimitOptions(at_once_per_number=1)), each) for each in (one, two)]
+    limits = [SharedLimits(InboundLimits(LimitOptions(at_once_per_number=1)), each) for each in (one, two)]
     async with still(one, two):
         redis.kill()
         assert await limits[0].admit(ANN, "a", TRUNK) is None

@@ -13,7 +13,7 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.cost.cost import NOTHING, Bill, Expenses
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.cost.prices import PriceTable
-from sipgw.policy.inbound.limits import Limits, SpentToday
+from sipgw.policy.inbound.limits import InboundLimits, SpentToday
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.trunks import route_selector as routes
 from sipgw.trunks.route_selector import NotDialled
@@ -31,7 +31,7 @@ async def test_calls_out_and_in_of_all_gateways_share_the_channels_of_a_trunk(re
     one, two = joined(redis), joined(redis)
     calls = Counter[str]()
     places = [TrunkSlots(calls, one), TrunkSlots(Counter(), two)]
-    coming = SharedLimits(Limits(LimitOptions()), two)
+    coming = SharedLimits(InboundLimits(LimitOptions()), two)
     async with still(one, two):
         assert await coming.admit(ANN, "a", TRUNK) is None
         async with places[0].held(TRUNK):
@@ -88,7 +88,7 @@ class Day:
         self.now = NOON
         self.own = Expenses(PriceTable(()), lambda: self.now, earlier)
         self.shared = SharedSpent(self.own, cluster)
-        self.limits = Limits(LimitOptions(minutes_per_day=10), self.shared.spent)
+        self.limits = InboundLimits(LimitOptions(minutes_per_day=10), self.shared.spent)
         self._beat = cluster.parts[-1]
 
     def talk(self, minutes: float) -> None:

@@ -14,7 +14,7 @@ from threading import Timer
 import pytest
 
 from agent.providers.local import models
-from tests.interop.test_moving import spaces
+from tests.interop.spaces import need_rights
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +23,13 @@ FETCHED = "https://github.com/sipgw/sipgw"
 pytestmark = [pytest.mark.slow, pytest.mark.programs("unshare", "iproute2")]
 
 
-def test_the_first_commands_lead_to_a_gateway_that_says_how_to_call_it(tmp_path: Path) -> None:
+def test_the_first_commands_lead_to_a_gateway_that_says_how_to_call_it(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     """In a network of its own, because the ports are the usual ones."""
-    if not (ROOT / ".git").exists() or not spaces() or models.missing():
-        pytest.skip("no checkout of git, no rights for network namespaces, or no embedded models")
+    need_rights(pytestconfig)
+    if not (ROOT / ".git").exists() or models.missing():
+        pytest.skip("no checkout of git, or no embedded models")
     block = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0]
     clone, run = (line.partition("#")[0].strip() for line in block.splitlines())
     assert FETCHED in clone and run == "make run"

@@ -8,7 +8,7 @@ from typing import Any
 from agent.call_control import CallControl
 from agent.line import Audio
 from agent.llm import ToolCall
-from agent.realtime import Answering, Brief, RealtimeEvent, ReplyAudio, ReplyEnded, Words
+from agent.realtime import Answering, Brief, RealtimeEvent, ReplyAudio, ReplyEnded, ReplyWords
 from agent.stt import Onset, Transcript
 from tests.fakes.line import LETTER, FakeLine, Fault, befall, now, sound_of
 
@@ -93,7 +93,7 @@ class FakeSession:
         self.report(Answering())
         for word in text.split():
             letters += len(word) + 1
-            self.report(Words(reply, f"{word} ", letters * LETTER if timed else None))
+            self.report(ReplyWords(reply, f"{word} ", letters * LETTER if timed else None))
         sound = sound_of(text)
         self.report(ReplyAudio(reply, sound[: len(sound) // 2]))
         self.report(ReplyAudio(reply, sound[len(sound) // 2 :]), "middle")

@@ -7,7 +7,7 @@ import pytest
 
 from sipgw.config.records import StoreOptions
 from sipgw.records.artifacts.retention import forget
-from tests.gateway.report_world import NOW, ended, world
+from tests.agents.report_world import NOW, ended, world
 from tests.interop.postgresql import Server, server
 
 __all__ = ["server"]

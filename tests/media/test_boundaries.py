@@ -5,11 +5,11 @@ import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from media.browsers.transport import Network
+from media.browsers.transport import BrowserTransport, Network
 from media.browsers.worker import BrowserWorker
 from media.g711 import FRAME
 from media.process import wire
@@ -332,9 +332,18 @@ def test_a_path_to_a_browser_that_raises_is_reported_as_gone() -> None:
     """The process for browsers has one group of tasks for all calls."""
 
     async def run() -> bytes:
-        answers, path = Mock(), Mock(carry=bug)
-        await BrowserWorker(answers, Network())._carry(7, path)
+        answers, path = Mock(), Mock(carry=AsyncMock(side_effect=bug))
+        await BrowserWorker(answers, Network())._bounded(7, "gone", path.carry())
         told: bytes = answers.write.call_args[0][0]
         return told
 
-    assert json.loads(asyncio.run(run())) == {"transport": 7, "do": "gone", "result": "Bug: in call seven"}
+    assert json.loads(asyncio.run(run())) == {"transport": 7, "do": "gone", "failed": "Bug: in call seven"}
+
+
+def test_a_call_ends_with_the_error_of_its_path_to_the_browser() -> None:
+    async def run() -> str:
+        transport = BrowserTransport(7, Mock(), Mock())
+        transport.on_answer("gone", None, "Bug: in call seven")
+        return await transport.gone()
+
+    assert asyncio.run(run()) == "Bug: in call seven"

@@ -9,12 +9,12 @@ from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.rtp.ice import BURST, CHOICES_KEPT, PER_SECOND, Credentials, IceLite, is_stun
+from media.rtp.ice import BURST, CHOICES_KEPT, PER_SECOND, IceCredentials, IceLite, is_stun
 from media.rtp.packet import parse
 from media.session.session import RtpSession
 from tests.media.test_session import FORMAT, SDP, hear, packet
 
-OURS = Credentials("evtj:h6vY", "VOkJxbRl1RmTxUk/WvJxBt")
+OURS = IceCredentials("evtj:h6vY", "VOkJxbRl1RmTxUk/WvJxBt")
 VECTOR = bytes.fromhex(
     "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74002400046e0001ff80290008932ff9b1"
     "51263b36000600096576746a3a683676592020200008001 49aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf".replace(
@@ -162,7 +162,7 @@ def test_sound_is_not_taken_for_a_check() -> None:
 # In a session
 
 
-def session(ice: Credentials | None = OURS) -> RtpSession:
+def session(ice: IceCredentials | None = OURS) -> RtpSession:
     one = RtpSession(random.Random(1).getrandbits)
     one.connect(FORMAT, SDP, 0.0, ice=ice)
     return one

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from media.process.engine import MediaEngine, MediaOptions
-from media.recording.tap import HEADER, Pool, Tap, TapOptions, packed, read
+from media.recording.tap import HEADER, BlockPool, Tap, TapOptions, packed, read
 from media.rtp.packet import build, parse
 from media.rtp.srtp import Keys, Srtp
 from tests.media.test_engine import FORMAT, OPTIONS, SPEECH, Phone, call
@@ -14,7 +14,7 @@ HERE = ("192.0.2.9", 4000)
 PACKET = bytes(range(172))
 
 
-def tap(pool: Pool, number: int = 1, **options) -> Tap:
+def tap(pool: BlockPool, number: int = 1, **options) -> Tap:
     opened = pool.open(number, TapOptions(**options))
     assert opened is not None
     return opened
@@ -25,7 +25,7 @@ def kept(tap: Tap) -> list:
 
 
 def test_packets_that_were_packed_are_read_again():
-    one = tap(Pool(), keep="always")
+    one = tap(BlockPool(), keep="always")
     for number in range(600):
         one.take(number / 50, PACKET, ("192.0.2.9", 4000 + number), out=number % 2 == 0)
     whole = kept(one)
@@ -41,7 +41,7 @@ def talk(tap: Tap, seconds: float, since: float = 0.0) -> None:
 
 
 def test_packets_come_back_as_they_were():
-    one = tap(Pool(), keep="always")
+    one = tap(BlockPool(), keep="always")
     one.take(1.5, PACKET, HERE, out=False)
     one.take(1.6, b"report", ("2001:db8::1", 4001), out=True, control=True)
     assert [tuple(packet) for packet in kept(one)] == [
@@ -51,7 +51,7 @@ def test_packets_come_back_as_they_were():
 
 
 def test_headers_are_kept_without_the_sound_but_rtcp_whole():
-    one = tap(Pool(), keep="headers")
+    one = tap(BlockPool(), keep="headers")
     one.take(0.0, PACKET, HERE, out=True)
     one.take(0.0, bytes(60), HERE, out=True, control=True)
     sound, report = kept(one)
@@ -60,7 +60,7 @@ def test_headers_are_kept_without_the_sound_but_rtcp_whole():
 
 
 def test_what_must_not_be_recorded_is_not_captured_either():
-    one = tap(Pool(), keep="always")
+    one = tap(BlockPool(), keep="always")
     one.muted = True
     one.take(0.0, PACKET, HERE, out=False)
     one.muted = False
@@ -69,26 +69,26 @@ def test_what_must_not_be_recorded_is_not_captured_either():
 
 
 def test_nothing_is_kept_when_that_is_off():
-    pool = Pool()
+    pool = BlockPool()
     assert pool.open(1, TapOptions("off")) is None
     assert not pool.taps
 
 
 def test_recent_keeps_at_least_its_seconds_and_not_much_more():
-    one = tap(Pool(), keep="recent", seconds=20.0)
+    one = tap(BlockPool(), keep="recent", seconds=20.0)
     talk(one, 100.0)
     first = kept(one)[0].at
     assert 70.0 <= first <= 80.0
 
 
 def test_always_keeps_the_whole_call():
-    one = tap(Pool(), keep="always")
+    one = tap(BlockPool(), keep="always")
     talk(one, 100.0)
     assert len(kept(one)) == 10_000
 
 
 def test_a_flood_on_one_call_takes_nothing_from_the_others():
-    pool = Pool()
+    pool = BlockPool()
     quiet, flooded = tap(pool, 1, seconds=10.0), tap(pool, 2, seconds=10.0)
     talk(quiet, 5.0)
     for at in range(100_000):
@@ -98,7 +98,7 @@ def test_a_flood_on_one_call_takes_nothing_from_the_others():
 
 
 def test_when_memory_is_full_the_call_that_ended_first_goes_before_those_that_go_on():
-    pool = Pool()
+    pool = BlockPool()
     limit = 2_000_000
     taps = {number: tap(pool, number, keep="always", limit=limit) for number in (1, 2, 3)}
     for number in (1, 2, 3):
@@ -116,7 +116,7 @@ def test_when_memory_is_full_the_call_that_ended_first_goes_before_those_that_go
 
 
 def test_many_short_calls_stay_within_the_limit_and_leave_nothing_behind():
-    pool = Pool()
+    pool = BlockPool()
     for number in range(5000):
         short = tap(pool, number, limit=500_000)
         talk(short, 0.04)

@@ -17,7 +17,7 @@ from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.gateway.maintenance import delete_old
-from sipgw.outbound.jobs import LEASE, Campaign, Job, Jobs, Outcome
+from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs
 from sipgw.outbound.retries import SOON, JobResult, next_step
 from sipgw.records.store.store import Store
 
@@ -82,7 +82,7 @@ def test_a_job_is_claimed_when_it_is_due_and_free_again_when_its_process_is_gone
         assert later.attempts == 2
         assert await ours.renew([planned], NOW + 102 * SECOND) == set()
         await ours.put_down(ours.outcome(mine, JobResult("failed", "busy")))
-        await ours.put_down(Outcome(planned, "ours", "done", "answered", call="call"))
+        await ours.put_down(JobOutcome(planned, "ours", "done", "answered", call="call"))
         (kept,) = await theirs.all("")
         assert (kept.state, kept.holder) == ("dialling", "theirs"), "who has lost the job has no say in it any more"
 
@@ -108,7 +108,7 @@ def test_who_has_answered_is_not_called_again_by_the_next_process(tmp_path: Path
         mine = await ours.claim("", NOW)
         assert mine is not None
         await ours.put_down(
-            Outcome(mine.id, "ours", "done", "answered", call="call-1")
+            JobOutcome(mine.id, "ours", "done", "answered", call="call-1")
         )  # and now the process is killed
         assert await theirs.claim("", NOW + timedelta(days=1)) is None
         (kept,) = await theirs.all("")

@@ -12,7 +12,7 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Watchers
 from sipgw.outbound.job_dialer import JobDialer, Pace
-from sipgw.outbound.jobs import Campaign, Job, Jobs, Outcome
+from sipgw.outbound.jobs import Campaign, Job, JobOutcome, Jobs
 from sipgw.outbound.outcomes import LAST
 from tests.virtual import run
 
@@ -53,7 +53,7 @@ class Table(Jobs):
         self._there()
         return set(ids)  # type: ignore[call-overload, no-any-return]
 
-    async def put_down(self, outcome: Outcome) -> None:
+    async def put_down(self, outcome: JobOutcome) -> None:
         self._there()
         if outcome.reason == "cannot be written":
             raise DataError("any", None, ValueError("a character that is none"))

@@ -16,7 +16,7 @@ from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.failover import PATIENCE
 from sipgw.sip.leg import Leg
-from sipgw.sip.locate import MAX_HOPS, Naptr, Question, Srv, locate, order
+from sipgw.sip.locate import MAX_HOPS, DnsQuestion, Naptr, Srv, locate, order
 from sipgw.sip.uri import Uri
 from tests.fakes.dns import DnsServer
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up, run
@@ -119,11 +119,11 @@ def test_both_families_are_used_ipv4_first() -> None:
 def test_the_questions_are_asked_in_two_rounds() -> None:
     steps = locate(Peer("", "h.example", 0), ("A",), lambda: 0.5)
     assert set(next(steps)) == {
-        Question("h.example", "NAPTR"),
-        Question("_sip._udp.h.example", "SRV"),
-        Question("_sip._tcp.h.example", "SRV"),
+        DnsQuestion("h.example", "NAPTR"),
+        DnsQuestion("_sip._udp.h.example", "SRV"),
+        DnsQuestion("_sip._tcp.h.example", "SRV"),
     }
-    assert steps.send({}) == [Question("h.example", "A")]
+    assert steps.send({}) == [DnsQuestion("h.example", "A")]
 
 
 def test_a_flood_of_records_is_cut_short() -> None:

@@ -10,8 +10,8 @@ import pytest
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.oidc import OidcOptions, unusable
 from sipgw.web.oidc import provider as provider_module
-from sipgw.web.oidc.flow import LIMIT, LONGEST, Flow, over
-from sipgw.web.oidc.provider import AGAIN, OidcError, Provider, read
+from sipgw.web.oidc.flow import LIMIT, LONGEST, SignIn, over
+from sipgw.web.oidc.provider import AGAIN, OidcError, OidcProvider, read
 from tests.fakes.http import Exchange
 from tests.fakes.identity_provider import IdentityProvider
 from tests.waiting import HANG
@@ -85,30 +85,30 @@ def test_addresses_that_are_not_used(url: str) -> None:
     assert unusable(url)
 
 
-def cookie_of(flow: Flow) -> str:
+def cookie_of(flow: SignIn) -> str:
     return flow.cookie("https://phone.example.com").partition(";")[0].partition("=")[2]
 
 
 def test_the_cookie_carries_the_whole_sign_in_for_ten_minutes() -> None:
-    flow = Flow.begin("/calls?x=ä;\n", 1000.9)
+    flow = SignIn.begin("/calls?x=ä;\n", 1000.9)
     cookie = flow.cookie("https://phone.example.com")
     assert cookie.endswith("; Path=/sign-in/oidc; HttpOnly; SameSite=Lax; Secure; Max-Age=600")
     assert "Secure" not in flow.cookie("http://127.0.0.1:8080")
     assert "; Max-Age=0" in over("https://phone.example.com")
     for now in (1000.9, 1000 + LIMIT - 1):
-        assert Flow.read(cookie_of(flow), now) == flow
+        assert SignIn.read(cookie_of(flow), now) == flow
     for now in (1000 + LIMIT, 0, 998):
-        assert Flow.read(cookie_of(flow), now) is None
-    assert Flow.begin("/" + "x" * LONGEST, 0).where == "/"
+        assert SignIn.read(cookie_of(flow), now) is None
+    assert SignIn.begin("/" + "x" * LONGEST, 0).where == "/"
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 43 + ".1", "a" * 43 + ".x./", "a" * 42 + ".1000./", "." * 4000])
 def test_what_is_no_cookie_of_a_sign_in(cookie: str) -> None:
-    assert Flow.read(cookie, 1000) is None
+    assert SignIn.read(cookie, 1000) is None
 
 
 def test_state_nonce_and_verifier_differ_and_the_challenge_is_the_hash_of_the_verifier() -> None:
-    flow, other = Flow.begin("/", 0), Flow.begin("/", 0)
+    flow, other = SignIn.begin("/", 0), SignIn.begin("/", 0)
     assert len({flow.state, flow.nonce, flow.verifier, flow.challenge, other.state, other.nonce, other.verifier}) == 7
     assert len(flow.verifier) == 43
     digest = hashlib.sha256(flow.verifier.encode("ascii")).digest()
@@ -158,8 +158,8 @@ def test_a_secret_needs_a_provider_that_takes_one() -> None:
         read({**DOCUMENT, "token_endpoint_auth_methods_supported": ["private_key_jwt"]}, options)
 
 
-def client_of(fake: IdentityProvider) -> Provider:
-    return Provider(OidcOptions(fake.url, "dashboard", url="http://127.0.0.1:8080", admins=("phones",)))
+def client_of(fake: IdentityProvider) -> OidcProvider:
+    return OidcProvider(OidcOptions(fake.url, "dashboard", url="http://127.0.0.1:8080", admins=("phones",)))
 
 
 def test_document_and_keys_are_fetched_once_and_keys_again_when_asked() -> None:
@@ -249,7 +249,9 @@ def test_a_document_leads_nowhere_inside_the_own_network() -> None:
 
 
 def test_nobody_listens_there() -> None:
-    there = Provider(OidcOptions("http://127.0.0.1:9", "dashboard", url="http://127.0.0.1:8080", admins=("phones",)))
+    there = OidcProvider(
+        OidcOptions("http://127.0.0.1:9", "dashboard", url="http://127.0.0.1:8080", admins=("phones",))
+    )
     with pytest.raises(OidcError, match="cannot be asked") as caught:
         asyncio.run(there.metadata())
     assert caught.value.fault == "unreachable"

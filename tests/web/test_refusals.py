@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from sipgw.web import accounts
-from sipgw.web.refusals import EACH, HOUR, Refusals
+from sipgw.web.refusals import EACH, HOUR, HourRefusals
 from tests.web.gateway_view import visit
 
 
 def test_one_address_gets_few_lines_an_hour_and_the_others_theirs() -> None:
-    refusals = Refusals()
+    refusals = HourRefusals()
     lines = [refusals.line("192.0.2.1", 0.0) for _ in range(100)]
     assert lines[:EACH] == [""] * EACH
     assert [line for line in lines[EACH:] if line] == [

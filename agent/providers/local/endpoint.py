@@ -55,7 +55,7 @@ class Act(Enum):
     FINAL = "tell that `text` is the turn"
 
 
-class Step(NamedTuple):
+class EndpointStep(NamedTuple):
     """What to do, and what it is about. Positions are samples since the session began."""
 
     act: Act
@@ -96,7 +96,7 @@ class Endpointer:
         """Whether a turn has begun and not ended."""
         return self._first >= 0
 
-    def judge(self, probability: float) -> list[Step]:
+    def judge(self, probability: float) -> list[EndpointStep]:
         """Take the probability of speech for the next window."""
         self._position += WINDOW
         speech = self._theirs is not False and probability >= (SILENCE if self._run else SPEECH)
@@ -108,7 +108,7 @@ class Endpointer:
             self._guess, self._asked = None, -1
         return self._begin_early() + self._cut(probability) + self._guess_or_end()
 
-    def follow(self, speaking: bool | None, at: int) -> list[Step]:
+    def follow(self, speaking: bool | None, at: int) -> list[EndpointStep]:
         """From position `at` on, a little ago, the caller speaks, or only others do; None: all speech is theirs again.
 
         A turn that others would have prolonged has its end there.
@@ -130,37 +130,37 @@ class Endpointer:
     def _is_early(self, end: int) -> bool:
         return end == self._early and self._asked < 0 and not self._pieces
 
-    def understood(self, end: int, text: str) -> list[Step]:
+    def understood(self, end: int, text: str) -> list[EndpointStep]:
         """Take the text of the sound that ends at `end`; one that is no longer wanted changes nothing."""
         if not self.wanted(end):
             return []
         if self._is_early(end):
-            return [Step(Act.PART, self._first, end, text)] if text else []
+            return [EndpointStep(Act.PART, self._first, end, text)] if text else []
         if end in self._pieces:
             self._pieces[end] = text
-            return self._finish() or [Step(Act.PART, self._first, end, self._so_far())]
+            return self._finish() or [EndpointStep(Act.PART, self._first, end, self._so_far())]
         self._guess = text
         whole = self._whole()
-        stable = [Step(Act.STABLE, self._first, self._end, whole)] if whole else []
+        stable = [EndpointStep(Act.STABLE, self._first, self._end, whole)] if whole else []
         return stable + self._finish()
 
-    def _begin(self, began: int, before: float) -> list[Step]:
+    def _begin(self, began: int, before: float) -> list[EndpointStep]:
         self._first = self._start = max(0, began - int(before * RATE))
         self._end = self._position
         self._guess, self._asked = None, -1
         self._pieces = {}
         self._early = self._first
         self._quietest = (1.0, 0)
-        return [Step(Act.ONSET, began, self._position)]
+        return [EndpointStep(Act.ONSET, began, self._position)]
 
-    def _begin_early(self) -> list[Step]:
+    def _begin_early(self) -> list[EndpointStep]:
         due = max(EARLY * RATE, 2 * (self._early - self._first))
         if not self._run or self._asked >= 0 or self._pieces or self._position - self._first < due:
             return []
         self._early = self._position
-        return [Step(Act.EARLY, self._first, self._position)]
+        return [EndpointStep(Act.EARLY, self._first, self._position)]
 
-    def _cut(self, probability: float) -> list[Step]:
+    def _cut(self, probability: float) -> list[EndpointStep]:
         length = (self._position - self._start) / RATE
         if length >= PIECE - SEARCH and probability <= self._quietest[0]:
             self._quietest = (probability, self._position)
@@ -169,18 +169,18 @@ class Endpointer:
         start, self._start = self._start, self._quietest[1] or self._position
         self._pieces[self._start] = None
         self._quietest = (1.0, 0)
-        return [Step(Act.DECODE, start, self._start)]
+        return [EndpointStep(Act.DECODE, start, self._start)]
 
-    def _guess_or_end(self) -> list[Step]:
+    def _guess_or_end(self) -> list[EndpointStep]:
         pause = (self._position - self._end) / RATE
         if self._asked < 0 and pause >= self._pauses.guess:
             self._asked = self._end
             if self._end > self._start:
-                return [Step(Act.DECODE, self._start, self._end)]
+                return [EndpointStep(Act.DECODE, self._start, self._end)]
             self._guess = ""  # all that was said is in the pieces
         return self._finish()
 
-    def _finish(self) -> list[Step]:
+    def _finish(self) -> list[EndpointStep]:
         whole = self._whole()
         if whole is None:
             return []
@@ -192,7 +192,7 @@ class Endpointer:
                 return []
         end, first = self._end, self._first
         self._first, self._run = -1, 0
-        return [Step(Act.FINAL, first, end, whole)]
+        return [EndpointStep(Act.FINAL, first, end, whole)]
 
     def _so_far(self) -> str:
         """The text of the first pieces; none if it is not known, which still tells that somebody is listening."""

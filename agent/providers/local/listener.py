@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from agent.hearing.silero import Silero, SileroState
-from agent.providers.local.endpoint import RATE, WINDOW, Endpointer, Pauses, Step
+from agent.providers.local.endpoint import RATE, WINDOW, Endpointer, EndpointStep, Pauses
 from agent.turn_taking.expect import Kind
 from agent.ulaw import to_linear
 
@@ -34,10 +34,10 @@ class Listener:
         self._judged = 0
         """Position up to which speech was looked for."""
 
-    def hear(self, ulaw: bytes) -> list[Step]:
+    def hear(self, ulaw: bytes) -> list[EndpointStep]:
         """Take mu-law sound of any length."""
         self._kept += ulaw
-        steps: list[Step] = []
+        steps: list[EndpointStep] = []
         while self._judged + WINDOW <= self._first + len(self._kept):
             at = self._judged - self._first
             probability = self._silero.judge(self._state, floats(self._kept[at : at + WINDOW]))
@@ -49,7 +49,7 @@ class Listener:
             self._first += surplus
         return steps
 
-    def skip(self, samples: int) -> list[Step]:
+    def skip(self, samples: int) -> list[EndpointStep]:
         """Sound was lost on its way: silence stands in for it, so that positions stay true."""
         return self.hear(SILENCE * samples)
 
@@ -58,7 +58,7 @@ class Listener:
         asked = wanted is Kind.OPEN and any(word in said.lower() for word in NUMBER_WORDS)
         self.wanted = Kind.DIGITS if asked else wanted
 
-    def follow_voice(self, speaking: bool | None, ago: float) -> list[Step]:
+    def follow_voice(self, speaking: bool | None, ago: float) -> list[EndpointStep]:
         """See `agent.stt.SpeechToText.follow_voice`."""
         return self.turns.follow(speaking, self._first + len(self._kept) - round(ago * RATE))
 

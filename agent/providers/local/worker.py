@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from agent.hearing.silero import Silero
 from agent.providers.local import wire
-from agent.providers.local.endpoint import RATE, Act, Pauses, Step
+from agent.providers.local.endpoint import RATE, Act, EndpointStep, Pauses
 from agent.providers.local.hibari_tts import HibariTts
 from agent.providers.local.listener import Listener
 from agent.providers.local.whisper import Whisper
@@ -38,7 +38,7 @@ class Decode(NamedTuple):
     end: int
 
 
-class Worker:
+class SpeechWorker:
     """All sessions of one gateway."""
 
     def __init__(self, pipe: socket.socket, threads: int) -> None:
@@ -89,7 +89,7 @@ class Worker:
             case Kind.PING:
                 self._send(Message(Kind.PONG, session))
 
-    def _take(self, session: int, listener: Listener, steps: list[Step]) -> None:
+    def _take(self, session: int, listener: Listener, steps: list[EndpointStep]) -> None:
         """Carry out what an endpointer decided; the lock is held."""
         for step in steps:
             match step.act:
@@ -166,7 +166,7 @@ def main() -> None:
     os.nice(5)  # speech may wait a moment, the gateway and its packets may not
     pipe = socket.socket(fileno=int(sys.argv[1]))
     try:
-        worker = Worker(pipe, int(sys.argv[2]))
+        worker = SpeechWorker(pipe, int(sys.argv[2]))
     except Exception as error:  # noqa: BLE001  the process boundary: the gateway tells the operator
         pipe.sendall(Message(Kind.FAILED, 0, f"{type(error).__name__}: {error}"[:300].encode()).encode())
         sys.exit(1)

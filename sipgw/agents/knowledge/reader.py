@@ -30,7 +30,7 @@ class KnowledgeError(OperatorError):
     """A folder of documents cannot be used; the message names it and says what to do."""
 
 
-class Found(NamedTuple):
+class FolderFile(NamedTuple):
     """A file of the folder."""
 
     name: str
@@ -44,7 +44,7 @@ class Listing(NamedTuple):
 
     folder: Path
     """Its absolute path."""
-    files: list[Found]
+    files: list[FolderFile]
     problems: list[str]
     """Files that are left out, each with the reason in one sentence; or that there are none."""
 
@@ -53,14 +53,14 @@ def listing(folder: Path) -> Listing:
     """The documents of `folder`. Raises `KnowledgeError` if it cannot be read."""
     if not folder.is_dir():
         raise KnowledgeError(f"[knowledge] folder: there is no folder {folder}; make it, or write another one")
-    files, problems = list[Found](), list[str]()
+    files, problems = list[FolderFile](), list[str]()
     paths = sorted(_paths(folder))
     for path in paths[:FILES]:
         name = path.relative_to(folder).as_posix()
         try:
             if len(name.encode()) > LONGEST:
                 raise ValueError("its name is too long")
-            files.append(Found(name, hashlib.sha256(content_of(folder, name)).hexdigest()))
+            files.append(FolderFile(name, hashlib.sha256(content_of(folder, name)).hexdigest()))
         except UnicodeEncodeError:
             problems.append(f"{name!a}: its name is not UTF-8")
         except ValueError as error:
@@ -89,7 +89,9 @@ def _paths(folder: Path) -> Iterator[Path]:
                 yield Path(at, name)
 
 
-def read(folder: Path, files: Sequence[Found], seconds: float = SECONDS) -> Iterator[tuple[str, list[Chunk] | str]]:
+def read(
+    folder: Path, files: Sequence[FolderFile], seconds: float = SECONDS
+) -> Iterator[tuple[str, list[Chunk] | str]]:
     """Each of the files with its passages, or with the reason in one sentence why there are none.
 
     A file that takes too long, or ends the child process, costs another child process.

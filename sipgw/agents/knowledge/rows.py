@@ -9,9 +9,8 @@ from sqlalchemy import ColumnElement, Text, and_, cast, delete, select, update
 
 from sipgw.agents.knowledge.documents import Chunk
 from sipgw.agents.knowledge.encoders import READING
-from sipgw.policy.cost.cost import Cost
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import DocumentRecord, ExpenseRecord
+from sipgw.records.store.tables import DocumentRecord
 
 UNUSED = timedelta(days=7)
 """Time after which rows are deleted that no gateway has used: their folder or its encoder is no longer configured."""
@@ -90,9 +89,3 @@ async def tidy(store: Store, used: Collection[str], now: datetime) -> None:
     async with store.write() as session:
         await session.execute(update(table).where(table.folder.in_(used)).values(used=now))
         await session.execute(delete(table).where(table.used < now - UNUSED))
-
-
-async def paid(store: Store, what: str, cost: Cost, now: datetime) -> None:
-    """Write down what reading has cost; it counts for the day."""
-    async with store.write() as session:
-        session.add(ExpenseRecord(at=now, what=what, cost=cost.total, costs=cost.as_dict()))

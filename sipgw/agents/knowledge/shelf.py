@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import numpy as np
 import structlog
 
 from agent.errors import ProviderError
@@ -21,13 +20,14 @@ from agent.records import Used
 from sipgw.agents.knowledge import rows
 from sipgw.agents.knowledge.documents import Chunk
 from sipgw.agents.knowledge.encoders import BATCH, QUESTIONS, READING, Encoder, LocalEncoder, Report, encoder_of
-from sipgw.agents.knowledge.index import Entry, Index, Vectors
-from sipgw.agents.knowledge.reader import Found, KnowledgeError, listing, read
+from sipgw.agents.knowledge.index import Index, IndexEntry, Vectors
+from sipgw.agents.knowledge.reader import FolderFile, KnowledgeError, listing, read
 from sipgw.agents.knowledge.rows import DocumentRow
 from sipgw.config.config import AgentConfig
 from sipgw.config.knowledge import KnowledgeOptions
-from sipgw.policy.cost.cost import Bill, Cost, Expenses
+from sipgw.policy.cost.cost import Bill, Cost, Expenses, paid
 from sipgw.records.store.store import Store
+from sipgw.sip.boundaries import contained
 
 log = structlog.get_logger()
 
@@ -160,20 +160,16 @@ class Shelf:
         return book.reading.unread if book else 0
 
     async def _read_on(self, agents: Mapping[str, AgentConfig]) -> None:
-        try:
+        with contained("documents are not read"):
             if any(map(self.unread, agents)):
                 told = {problem for book in self._books.values() for problem in book.reading.problems}
                 async for name, book in self._each(agents, fresh=True, lenient=True):
                     self._books = {**self._books, name: book}
                     _log_problems([book], told)
-        except Exception:  # calls go on without the documents that are not there
-            log.exception("documents are not read")
         while True:
-            try:
+            with contained("documents in use are not noted"):
                 used = {book.reading.where for book in self._books.values()}
-                await rows.tidy(self.store, used, datetime.now(UTC))
-            except Exception:  # rows outlive some days of it
-                log.exception("documents in use are not noted")
+                await rows.tidy(self.store, used, datetime.now(UTC))  # rows outlive some days without it
             await asyncio.sleep(DAY)
 
     async def _each(
@@ -253,7 +249,7 @@ class Shelf:
         finally:
             cost = self.expenses.close(account)
             if cost and cost.used:
-                await rows.paid(self.store, f"documents of {folder}", cost, datetime.now(UTC))
+                await paid(self.store, f"documents of {folder}", cost, datetime.now(UTC))
         found |= made
         if encoder.width and any(row.width != encoder.width for row in found.values()):
             former = {row.name for row in found.values() if row.width != encoder.width}
@@ -324,7 +320,7 @@ async def _found(agent: str, book: Book, words: Sequence[str], report: Report) -
 
 
 def _chunks(
-    folder: Path, files: Sequence[Found], room: int, patience: float
+    folder: Path, files: Sequence[FolderFile], room: int, patience: float
 ) -> tuple[dict[str, list[Chunk]], list[str], list[str]]:
     """The passages of files, `room` at most; the files that have none, and all that is left out, in sentences. After
     `patience` seconds no further file is begun.
@@ -361,15 +357,17 @@ def _parts(fresh: Mapping[str, list[Chunk]], most: int) -> Iterator[dict[str, li
 
 
 def _index(found: Mapping[str, DocumentRow]) -> Index:
-    entries, vectors = list[Entry](), list[Vectors]()
+    import numpy as np
+
+    entries, vectors = list[IndexEntry](), list[Vectors]()
     for row in sorted(found.values(), key=lambda row: row.name):
         entries += [_entry(row.name, at, one) for at, one in enumerate(row.chunks, 1)]
         vectors.append(np.frombuffer(row.vectors, "<f4").reshape(len(row.chunks), -1))
     return Index(entries, np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32))
 
 
-def _entry(name: str, number: int, chunk: Chunk) -> Entry:
-    return Entry(name, chunk.heading, number, chunk.text)
+def _entry(name: str, number: int, chunk: Chunk) -> IndexEntry:
+    return IndexEntry(name, chunk.heading, number, chunk.text)
 
 
 def _log_problems(books: Iterable[Book], told: Collection[str] = ()) -> None:

@@ -19,7 +19,7 @@ from sipgw.policy.gate import number_set
 from sipgw.policy.gate.number_set import NumberSet, TooManyError
 from sipgw.policy.gate.rules import GateRefusal
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import Base, Moment
+from sipgw.records.store.tables import Base, UtcDateTime
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class DoNotCall(Base):
     __tablename__ = "do_not_call"
     number: Mapped[str] = mapped_column(String(16), primary_key=True)
     """E.164."""
-    since: Mapped[datetime] = mapped_column(Moment)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str] = mapped_column(String(16))
     """The source of the entry: see `Source`."""
     call: Mapped[str] = mapped_column(String(255), default="", server_default="")
@@ -45,7 +45,7 @@ class DoNotCall(Base):
     note: Mapped[str] = mapped_column(String(200), default="", server_default="")
 
 
-class Entry(NamedTuple):
+class DncEntry(NamedTuple):
     """A number on our own list."""
 
     number: str
@@ -76,15 +76,15 @@ class OwnList:
         self._opened = (0, 0)
         """Which file that is."""
 
-    async def find(self, number: str) -> Entry | None:
+    async def find(self, number: str) -> DncEntry | None:
         """The entry of an E.164 number, or None. Raises the errors of the database."""
         if self._path:
             return self._in_file(number)
         async with self._store.read() as session:
             row = (await session.execute(_FIND.where(_TABLE.c.number == number))).first()
-            return None if row is None else Entry(*row)
+            return None if row is None else DncEntry(*row)
 
-    def _in_file(self, number: str) -> Entry | None:
+    def _in_file(self, number: str) -> DncEntry | None:
         there = Path(self._path).stat()
         if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a deleted file
             self.close()
@@ -93,7 +93,7 @@ class OwnList:
             self._opened = (there.st_dev, there.st_ino)
         assert self._file is not None  # noqa: S101  it was opened when `_opened` was set
         row = self._file.execute(_IN_FILE, (number,)).fetchone()
-        return None if row is None else Entry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
+        return None if row is None else DncEntry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
 
     def close(self) -> None:
         """Close the file."""
@@ -129,11 +129,11 @@ class OwnList:
             done: Any = await session.execute(delete(DoNotCall).where(DoNotCall.number == number))
             return bool(done.rowcount)
 
-    async def entries(self, limit: int = 100, after: str = "") -> list[Entry]:
+    async def entries(self, limit: int = 100, after: str = "") -> list[DncEntry]:
         """Up to `limit` entries behind the number `after`, by number."""
         query = _FIND.where(_TABLE.c.number > after).order_by(_TABLE.c.number).limit(limit)
         async with self._store.read() as session:
-            return [Entry(*row) for row in await session.execute(query)]
+            return [DncEntry(*row) for row in await session.execute(query)]
 
     async def count(self) -> int:
         """How many there are."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import structlog
 
+from sipgw.sip.boundaries import contained
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.registrar import LONGEST, Binding, Registrar
 from sipgw.sip.uri import Uri
@@ -54,10 +55,8 @@ class KeptPhones:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(WRITTEN_EVERY)
-            try:
+            with contained("registered phones not kept", file=str(self._file)):
                 self._write()
-            except Exception:  # the observer boundary: calls go on
-                log.exception("registered phones not kept", file=str(self._file))
 
     def _read(self) -> None:
         now, wall = asyncio.get_running_loop().time(), datetime.now(UTC).timestamp()

@@ -61,7 +61,7 @@ class Caller(NamedTuple):
     """The address that the call comes from."""
 
 
-class Limits:
+class InboundLimits:
     """Judges incoming calls; `spent` returns the minutes and money of the day."""
 
     def __init__(self, options: LimitOptions, spent: Callable[[], SpentToday] = SpentToday) -> None:

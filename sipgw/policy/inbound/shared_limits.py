@@ -7,14 +7,14 @@ from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.shared import Unreachable
 from sipgw.cluster.slots import HeldSlot, SlotLimit
 from sipgw.config.trunks import TrunkOptions
-from sipgw.policy.inbound.limits import Caller, Declined, LimitRule, Limits
+from sipgw.policy.inbound.limits import Caller, Declined, InboundLimits, LimitRule
 from sipgw.trunks.trunk_slots import HELD, TrunkCapacity, room_of
 
 
 class SharedLimits:
     """The limits of this gateway, and in a cluster of all gateways together."""
 
-    def __init__(self, own: Limits, cluster: Cluster | None) -> None:
+    def __init__(self, own: InboundLimits, cluster: Cluster | None) -> None:
         self.own = own
         self._cluster = cluster
         self._held: dict[str, list[str]] = {}

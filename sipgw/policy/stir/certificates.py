@@ -58,7 +58,7 @@ class Unfetched(Exception):  # noqa: N818  an outcome
     """There is no certificate at the URL, for now; the message says why."""
 
 
-class Untrusted(Exception):  # noqa: N818  an outcome
+class UntrustedCertificate(Exception):  # noqa: N818  an outcome
     """The certificate proves nothing; the message says why."""
 
 
@@ -120,10 +120,10 @@ class Certificates:
         return kept.chain
 
     def trusted(self, chain: Chain, at: datetime) -> x509.Certificate:
-        """The signer's certificate, if it is valid at that time and leads to a root. Raises `Untrusted`."""
+        """The signer's certificate, if it is valid at that time and leads to a root. Raises `UntrustedCertificate`."""
         signer, *others = chain
         if not signer.not_valid_before_utc <= at <= signer.not_valid_after_utc:
-            raise Untrusted("the certificate has expired, or is not valid yet")
+            raise UntrustedCertificate("the certificate has expired, or is not valid yet")
         # Signers have no host name and other key usages than the web: the policy for clients without that of the web.
         builder = PolicyBuilder().time(at.astimezone(UTC).replace(tzinfo=None)).store(self._store)
         policies = builder.max_chain_depth(DEEPEST).extension_policies(
@@ -132,7 +132,9 @@ class Certificates:
         try:
             policies.build_client_verifier().verify(signer, others)
         except VerificationError as error:
-            raise Untrusted(f"the certificate does not lead to a root of [stir] roots ({str(error)[:120]})") from None
+            raise UntrustedCertificate(
+                f"the certificate does not lead to a root of [stir] roots ({str(error)[:120]})"
+            ) from None
         return signer
 
     def _task(self, url: str) -> "asyncio.Task[_Kept] | None":

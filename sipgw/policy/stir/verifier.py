@@ -28,7 +28,7 @@ from sipgw.policy.stir.certificates import (
     Chain,
     Fetch,
     Unfetched,
-    Untrusted,
+    UntrustedCertificate,
     load_roots,
     seconds,
     signer_of,
@@ -118,7 +118,7 @@ class StirVerifier:
             signer = await self._signer(passport, datetime.fromtimestamp(now, UTC))
         except Unfetched as error:
             return Stir("unverified", str(error))
-        except Untrusted as error:
+        except UntrustedCertificate as error:
             return Stir("failed", str(error))
         if not may_sign(signer, passport.orig):
             return Stir("failed", "its certificate is not for the caller's number")
@@ -130,16 +130,16 @@ class StirVerifier:
         return Stir("passed", "", passport.attest, cleaned(passport.origid), signer_of(signer))
 
     async def _signer(self, passport: Passport, at: datetime) -> x509.Certificate:
-        """The certificate with whose key `passport` was signed. Raises `Unfetched`, `Untrusted`."""
+        """The certificate with whose key `passport` was signed. Raises `Unfetched`, `UntrustedCertificate`."""
 
         def usable(chain: Chain) -> bool:
-            with contextlib.suppress(Untrusted):
+            with contextlib.suppress(UntrustedCertificate):
                 return genuine(passport, self._certificates.trusted(chain, at).public_key())
             return False
 
         signer = self._certificates.trusted(await self._certificates.chain(passport.x5u, usable), at)
         if not genuine(passport, signer.public_key()):
-            raise Untrusted("the signature is not that of the certificate")
+            raise UntrustedCertificate("the signature is not that of the certificate")
         return signer
 
     def _unlike(self, passport: Passport, now: float, invite: Request, trunk: TrunkOptions) -> Stir | None:

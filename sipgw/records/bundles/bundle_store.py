@@ -15,13 +15,13 @@ from media.recording.tap import HEADER, Tapped
 from sipgw import __version__
 from sipgw.config.config import AgentConfig
 from sipgw.config.records import CaptureOptions
-from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, MediaAddress
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_name
 from sipgw.records.bundles.bundle import PROVIDERS, Bundle
 from sipgw.records.bundles.call_result import CallResult
 from sipgw.records.bundles.conversation_setup import ConversationSetup
-from sipgw.records.bundles.recorder import RECORDER, Recorder
+from sipgw.records.bundles.recorder import RECORDER, BundleRecorder
 from sipgw.records.bundles.redacting import clean
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.captures.timeline import ladder_as_dict
@@ -70,8 +70,8 @@ class _Seen:
 
     def __init__(self, began: CallBegan) -> None:
         self.began = began
-        self.recorder = Recorder()
-        self.sound: Sound | None = None
+        self.recorder = BundleRecorder()
+        self.sound: MediaAddress | None = None
 
 
 class BundleStore:
@@ -181,8 +181,6 @@ class BundleStore:
             log.warning("no bundle kept", cause=str(reason))
         except OSError as error:
             log.warning("bundle not written", cause=error.strerror)
-        except Exception:  # the observer boundary
-            log.exception("bundle not made")
 
 
 def _kept(packet: Tapped, zero: float) -> Tapped:
@@ -192,7 +190,7 @@ def _kept(packet: Tapped, zero: float) -> Tapped:
     return packet._replace(at=round(packet.at - zero, 6), data=data)
 
 
-def _unfit(packets: list[Tapped], recorder: Recorder) -> str:
+def _unfit(packets: list[Tapped], recorder: BundleRecorder) -> str:
     """The reason why the packets cannot be replayed; empty if they can."""
     began = next((frame["t"] for frame in recorder.frames if frame["of"] == "line"), 0.0)
     if not packets or packets[0].at > began + FIRST:

@@ -35,7 +35,7 @@ Frame = dict[str, Any]
 """``t``: seconds since the call began; ``of``: the kind; further values as the docs list them."""
 
 
-class Recorder:
+class BundleRecorder:
     """The recording of one call."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Recorder:
         return [len(self.sound) - len(sound), len(sound)]
 
 
-RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+RECORDER: ContextVar[BundleRecorder | None] = ContextVar("recorder", default=None)
 
 
 def note(of: str, **values: Any) -> None:
@@ -114,7 +114,7 @@ def fault(error: ProviderError) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _opened(recorder: Recorder, of: str, session: int, opening: Awaitable[None]) -> None:
+async def _opened(recorder: BundleRecorder, of: str, session: int, opening: Awaitable[None]) -> None:
     began = _now()
     outcome: dict[str, Any] = {"broken_off": True}
     try:
@@ -128,7 +128,7 @@ async def _opened(recorder: Recorder, of: str, session: int, opening: Awaitable[
 
 
 async def _seen(
-    recorder: Recorder, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
+    recorder: BundleRecorder, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
 ) -> AsyncGenerator[T, None]:
     """Pass `stream` on, and keep each piece, its waiting time, and the end of the stream."""
     outcome: dict[str, Any] = {"broken_off": True}
@@ -155,7 +155,7 @@ async def _seen(
 class ObservedStt(SttWrapper):
     """STT that is observed."""
 
-    def __init__(self, stt: SpeechToText, recorder: Recorder) -> None:
+    def __init__(self, stt: SpeechToText, recorder: BundleRecorder) -> None:
         super().__init__(stt)
         self._recorder = recorder
         self._session = next(recorder.numbers)
@@ -222,7 +222,7 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
 class ObservedTts(TtsWrapper):
     """TTS that is observed."""
 
-    def __init__(self, tts: TextToSpeech, recorder: Recorder) -> None:
+    def __init__(self, tts: TextToSpeech, recorder: BundleRecorder) -> None:
         super().__init__(tts)
         self._recorder = recorder
         self._session = next(recorder.numbers)
@@ -258,7 +258,7 @@ class ObservedTts(TtsWrapper):
         inquiry.ask(samples, heard)
 
 
-def observed(make: Callable[[], Part], wrap: Callable[[Part, Recorder], Part]) -> Callable[[], Part]:
+def observed(make: Callable[[], Part], wrap: Callable[[Part, BundleRecorder], Part]) -> Callable[[], Part]:
     """Creates parts that the recorder of the call observes by `wrap`, such as `ObservedStt`, if there is one."""
 
     def made() -> Part:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 
 
-class Finding(NamedTuple):
+class CallFinding(NamedTuple):
     """A finding about a call, in plain words."""
 
     what: str
@@ -67,7 +67,7 @@ PARTS = {
     "tools": ("a tool", "Make what it asks faster, or let the agent say first that it is looking."),
 }  # fmt: skip
 PRIVATE = Networks((network, True) for network in PRIVATE_NETWORKS)
-NOT_ANSWERED = Finding(
+NOT_ANSWERED = CallFinding(
     "We did not answer: the call came from an address that belongs to no trunk or account.",
     (),
     "If it is your carrier's, add its network to [[trunks]] networks; if it is a phone's, to [[accounts]] networks.",
@@ -78,7 +78,7 @@ def explain(
     ending: Mapping[str, Any] | None,
     messages: Iterable[Mapping[str, Any]] = (),
     media: Mapping[str, Any] = MappingProxyType({}),
-) -> Finding:
+) -> CallFinding:
     """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call. `media` is
     what the record has of its sound.
     """
@@ -95,26 +95,26 @@ def explain(
     for rule in RULES:
         of_old = rule.kind == "line_lost" and rule.pattern and kind in HUNG_UP
         if (rule.kind == kind or of_old) and re.search(rule.pattern, cause, re.IGNORECASE):
-            return Finding(rule.what, evidence, rule.fix, bad=bool(rule.fix))
+            return CallFinding(rule.what, evidence, rule.fix, bad=bool(rule.fix))
     number = re.search(r"\b([3-6]\d\d)\b", cause)
     meaning = STATUSES.get(int(number[1])) if number else None
     what, fix = meaning or (f"The call ended: {kind or 'nobody knows how'}.", "See the events and the ladder below.")
-    return Finding(what, evidence, fix)
+    return CallFinding(what, evidence, fix)
 
 
-def _not_answered(messages: Sequence[Mapping[str, Any]]) -> Finding:
+def _not_answered(messages: Sequence[Mapping[str, Any]]) -> CallFinding:
     if not messages or any(message.get("out") for message in messages):
-        return Finding("The call is going on.", (), "", bad=False)
+        return CallFinding("The call is going on.", (), "", bad=False)
     return NOT_ANSWERED._replace(evidence=(f"It came from {messages[0].get('peer')}; nothing was sent back.",))
 
 
-def _by_status(status: tuple[int, str, bool]) -> Finding:
+def _by_status(status: tuple[int, str, bool]) -> CallFinding:
     number, line, ours = status
     who = "We refused the call" if ours else "The other side refused the call"
     if number < 300:
-        return Finding("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
+        return CallFinding("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
     what, fix = STATUSES.get(number, ("", "See the ladder below."))
-    return Finding(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
+    return CallFinding(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
 
 
 def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | None:
@@ -148,18 +148,18 @@ def _private(host: str) -> bool:
         return False
 
 
-def findings(timeline: Mapping[str, Any]) -> list[Finding]:
+def findings(timeline: Mapping[str, Any]) -> list[CallFinding]:
     """Further findings: silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
     turns, quality = timeline.get("turns", ()), timeline.get("quality", ())
     found = [*_silent(timeline), *_refused(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
     failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
     if failures:
         evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
-        found.append(Finding("A provider failed during the call.", evidence, KEYS))
+        found.append(CallFinding("A provider failed during the call.", evidence, KEYS))
     return found
 
 
-def _silent(timeline: Mapping[str, Any]) -> Iterable[Finding]:
+def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
     quality, turns = timeline.get("quality", ()), timeline.get("turns", ())
     if timeline.get("answered") is None:
         return
@@ -167,13 +167,13 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Finding]:
     if quality and not given_up and not any(entry[1] for entry in quality):
         if refused := refused_sources(timeline.get("media") or {}):
             packets = sum(one["packets"] for one in refused)
-            yield Finding(
+            yield CallFinding(
                 "No sound of the other side was accepted: the agent could not hear the caller.",
                 (f"{packets} packets came and were refused; from where and why stands beside this.",),
                 REFUSED[_kind(refused[0])][1],
             )
             return
-        yield Finding(
+        yield CallFinding(
             "Nothing was received from the other side: the agent could not hear the caller.",
             (
                 f"Not one packet of sound came in {5 * len(quality)} s.",
@@ -182,7 +182,7 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Finding]:
             BLOCKED,
         )
     elif quality and not given_up and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
-        yield Finding(
+        yield CallFinding(
             "Sound arrived, but no word was recognised in it.",
             (f"{len(turns)} turns without a word of the caller.",),
             "Listen to the recording: is it speech, and in the language of [agent] stt?",
@@ -196,7 +196,7 @@ def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in found if _kind(one) in REFUSED] if isinstance(found, list | tuple) else []
 
 
-def _refused(timeline: Mapping[str, Any]) -> Iterable[Finding]:
+def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
     """A finding for each kind of refused packets."""
     sources = refused_sources(timeline.get("media") or {})
     began = datetime.fromisoformat(timeline["began"]).timestamp() if sources else 0.0
@@ -207,7 +207,7 @@ def _refused(timeline: Mapping[str, Any]) -> Iterable[Finding]:
         where = ", ".join(dict.fromkeys(_address(one["host"], one["port"]) for one in its))
         bad = packets >= MANY
         told = what.format(packets=f"{packets} packet{'s' * (packets > 1)}", where=where)
-        yield Finding(told, tuple(_refused_from(one, began) for one in its), fix if bad else "", bad=bad)
+        yield CallFinding(told, tuple(_refused_from(one, began) for one in its), fix if bad else "", bad=bad)
 
 
 def _kind(one: Mapping[str, Any]) -> str:
@@ -234,10 +234,10 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
+def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[CallFinding]:
     unheard = [turn for turn in turns if turn.get("said") and not turn.get("heard") and not turn.get("interrupted")]
     if unheard:
-        yield Finding(
+        yield CallFinding(
             "Something that the agent meant to say was never heard.",
             tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
             "The tts failed or the call ended before; see the events.",
@@ -250,7 +250,7 @@ def median_wait(turns: Iterable[Mapping[str, Any]]) -> float | None:
     return median(waits) if waits else None
 
 
-def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
+def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[CallFinding]:
     waits = [_shares(turn) for turn in turns if turn.get("latency_ms", {}).get("total")]
     if not waits:
         return
@@ -273,7 +273,7 @@ def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
             f"In {len(covered)} of these turns the caller heard a filler first: the model's own words came after "
             f"{max(covered):.1f} s only."
         )
-    yield Finding(f"The agent answered slowly, mostly waiting for {waited}.", tuple(evidence), fix)
+    yield CallFinding(f"The agent answered slowly, mostly waiting for {waited}.", tuple(evidence), fix)
 
 
 def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
@@ -295,13 +295,13 @@ def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
     return parts | {"covered": token - stopped}  # a sentence before the first token is a filler
 
 
-def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[Finding]:
+def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[CallFinding]:
     entries = [tuple(entry) for entry in quality]
     heard = [entry for entry in entries if entry[1]]
     bad = [entry for entry in heard if entry[2] > 0.03 or entry[1] < 3.6]
     if bad:
         worst = max(bad, key=lambda entry: entry[2])
-        yield Finding(
+        yield CallFinding(
             "The caller's sound was damaged on its way to us.",
             (
                 f"{len(bad)} of {len(heard)} measurements are bad.",

@@ -20,6 +20,7 @@ from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_name
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.captures.timeline import TEXT, Timeline, ladder_as_dict
 from sipgw.records.store.artifact_states import ArtifactKind
+from sipgw.sip.boundaries import bounded
 
 log = structlog.get_logger()
 
@@ -81,7 +82,8 @@ class Timelines:
             timeline.tell(event, now)
             if isinstance(event, CallEnded):
                 if self._open and self._kept:
-                    self._group.create_task(self._keep(event.call, timeline))
+                    keep = self._keep(event.call, timeline)
+                    self._group.create_task(bounded(keep, None, "timeline not made"))
                 else:
                     del self._live[event.call]
 
@@ -120,8 +122,6 @@ class Timelines:
                     await KEEPING.run(_write, path, text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))
-        except Exception:  # the observer boundary
-            log.exception("timeline not made")
         finally:
             if self._live.get(call) is timeline:
                 del self._live[call]

@@ -5,12 +5,12 @@ from typing import Any, Literal
 from alembic import context
 
 from sipgw.records.store.search import declared
-from sipgw.records.store.tables import Base, Moment
+from sipgw.records.store.tables import Base, UtcDateTime
 
 
 def render(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
     """A revision stays what it is when our own types change."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, Moment) else False
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, UtcDateTime) else False
 
 
 context.configure(

@@ -73,7 +73,7 @@ def enough(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Run:
+class DigitRun:
     """Digits with nothing but separators between them."""
 
     digits: str
@@ -100,7 +100,7 @@ class _Piece:
     spoken: bool
 
 
-def runs(text: str) -> list[Run]:
+def runs(text: str) -> list[DigitRun]:
     """All runs of digits in `text`, in order."""
     found: list[list[_Piece]] = [[]]
     for piece in _pieces(text):
@@ -157,7 +157,7 @@ def _joined(between: str) -> bool:
     return len(between) <= FARTHEST and all(word in _BETWEEN for word in _SEPARATORS.split(between.lower()) if word)
 
 
-def _run(pieces: list[_Piece]) -> Run:
+def _run(pieces: list[_Piece]) -> DigitRun:
     digits, spans, edges = "", list[tuple[int, int]](), {0}
     for piece in pieces:
         width = len(piece.digits)
@@ -166,4 +166,4 @@ def _run(pieces: list[_Piece]) -> Run:
             spans.append((piece.start + at, piece.start + at + 1) if exact else (piece.start, piece.end))
         digits += piece.digits
         edges.add(len(digits))
-    return Run(digits, tuple(spans), frozenset(edges), any(piece.spoken for piece in pieces))
+    return DigitRun(digits, tuple(spans), frozenset(edges), any(piece.spoken for piece in pieces))

@@ -13,7 +13,7 @@ from stdnum import iban, luhn, verhoeff
 from stdnum.us import ssn
 
 from sipgw.config.records import Kind, PrivacyOptions, Sink, english_models
-from sipgw.records.privacy.digits import Run, enough, runs
+from sipgw.records.privacy.digits import DigitRun, enough, runs
 
 Redact = Callable[[str], str]
 
@@ -95,31 +95,31 @@ def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
     return sorted(taken)
 
 
-def _emails(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
+def _emails(text: str, _said: list[DigitRun], _country: str) -> Iterator[Found]:
     for pattern in (_EMAIL, _SPOKEN_EMAIL):
         for match in pattern.finditer(text):
             yield Found(match.start(), match.end(), "[email]")
 
 
-def _windows(said: list[Run], longest: int, shortest: int) -> Iterator[tuple[Run, int, int]]:
+def _windows(said: list[DigitRun], longest: int, shortest: int) -> Iterator[tuple[DigitRun, int, int]]:
     return ((run, start, end) for run in said for start, end in run.windows(longest, shortest))
 
 
-def _cards(_text: str, said: list[Run], _country: str) -> Iterator[Found]:
+def _cards(_text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
     for run, start, end in _windows(said, 19, 13):
         number = run.digits[start:end]
         if _CARD.fullmatch(number) and luhn.is_valid(number) and len(set(number)) > 1:
             yield _of(run, start, end, f"[card ••{number[-4:]}]")
 
 
-def _aadhaar(_text: str, said: list[Run], _country: str) -> Iterator[Found]:
+def _aadhaar(_text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
     for run, start, end in _windows(said, 12, 12):
         number = run.digits[start:end]
         if number[0] in "23456789" and verhoeff.is_valid(number) and number != number[::-1]:
             yield _of(run, start, end, f"[aadhaar ••{number[-4:]}]")
 
 
-def _ssn(text: str, said: list[Run], _country: str) -> Iterator[Found]:
+def _ssn(text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
     """An SSN has no check digit: it counts if it is written in its groups, or if it is called so."""
     for run, start, end in _windows(said, 9, 9):
         number = run.digits[start:end]
@@ -130,7 +130,7 @@ def _ssn(text: str, said: list[Run], _country: str) -> Iterator[Found]:
             yield _of(run, start, end, "[ssn]")
 
 
-def _ibans(text: str, said: list[Run], _country: str) -> Iterator[Found]:
+def _ibans(text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
     yield from _written_ibans(text)
     yield from _spoken_ibans(text, said)
 
@@ -146,7 +146,7 @@ def _written_ibans(text: str) -> Iterator[Found]:
             end -= 1
 
 
-def _spoken_ibans(text: str, said: list[Run]) -> Iterator[Found]:
+def _spoken_ibans(text: str, said: list[DigitRun]) -> Iterator[Found]:
     for run in said:
         letters = _LETTERS.search(text[: run.spans[0][0]])
         if letters is None or len(run.digits) < 13:
@@ -159,7 +159,7 @@ def _spoken_ibans(text: str, said: list[Run]) -> Iterator[Found]:
                 break
 
 
-def _phones(text: str, said: list[Run], country: str) -> Iterator[Found]:
+def _phones(text: str, said: list[DigitRun], country: str) -> Iterator[Found]:
     if any(len(run.digits) >= 7 for run in said):
         yield from _written_phones(text, country)
         yield from _spoken_phones(text, said, country)
@@ -170,7 +170,7 @@ def _written_phones(text: str, country: str) -> Iterator[Found]:
         yield Found(match.start, match.end, f"[phone ••{str(match.number.national_number)[-2:]}]")
 
 
-def _spoken_phones(text: str, said: list[Run], country: str) -> Iterator[Found]:
+def _spoken_phones(text: str, said: list[DigitRun], country: str) -> Iterator[Found]:
     for run in said:
         plus = re.search(r"(?i)(?:\+|\bplus)\s*$", text[: run.spans[0][0]])
         for start, end in run.windows(15, 7) if run.spoken or plus else ():
@@ -188,7 +188,7 @@ def _is_phone(number: str, country: str) -> bool:
         return False
 
 
-def _names(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
+def _names(text: str, _said: list[DigitRun], _country: str) -> Iterator[Found]:
     for one in _analyzer().analyze(text=text, entities=["PERSON"], language="en"):
         yield Found(one.start, one.end, "[name]")
 
@@ -206,11 +206,11 @@ def _analyzer() -> Any:
     return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
 
 
-def _of(run: Run, start: int, end: int, shown: str) -> Found:
+def _of(run: DigitRun, start: int, end: int, shown: str) -> Found:
     return Found(run.spans[start][0], run.spans[end - 1][1], shown)
 
 
-_LOOKS: dict[Kind, Callable[[str, list[Run], str], Iterator[Found]]] = {
+_LOOKS: dict[Kind, Callable[[str, list[DigitRun], str], Iterator[Found]]] = {
     "emails": _emails,
     "iban": _ibans,
     "cards": _cards,

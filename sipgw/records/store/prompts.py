@@ -1,4 +1,4 @@
-"""Versions of the prompts of agents. Which one an agent uses, its file says, see `sipgw.gateway.prompt_files`."""
+"""Versions of the prompts of agents. Which one an agent uses, its file says, see `sipgw.agents.prompt_files`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from sqlalchemy import Index, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.records.store.engine import Database
-from sipgw.records.store.tables import Base, Moment
+from sipgw.records.store.tables import Base, UtcDateTime
 
 KEPT = 100
 """Versions of each agent; the oldest go."""
@@ -24,10 +24,10 @@ class PromptVersion(Base):
     agent: Mapped[str] = mapped_column(String(40))
     text: Mapped[str] = mapped_column(Text)
     made_by: Mapped[str] = mapped_column(String(64))
-    made: Mapped[datetime] = mapped_column(Moment)
+    made: Mapped[datetime] = mapped_column(UtcDateTime)
     published_by: Mapped[str | None] = mapped_column(String(64))
     """Who published it last."""
-    published: Mapped[datetime | None] = mapped_column(Moment)
+    published: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Prompts:

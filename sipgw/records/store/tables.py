@@ -23,7 +23,7 @@ WAITS = text("given_up IS NULL")
 """Deliveries that are still to be made."""
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """A point in time: kept in UTC, and UTC again when read, also from SQLite, which knows no zones."""
 
     impl = DateTime(timezone=True)
@@ -68,16 +68,16 @@ class CallRecord(Base):
     agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
     caller: Mapped[str] = mapped_column(Party)
     called: Mapped[str] = mapped_column(Party)
-    began: Mapped[datetime] = mapped_column(Moment)
-    answered: Mapped[datetime | None] = mapped_column(Moment)
+    began: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The time of the answer; None for an unanswered call."""
-    ended: Mapped[datetime | None] = mapped_column(Moment)
+    ended: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """None while the call goes on."""
     ending: Mapped[str] = mapped_column(String(64), default="", server_default="")
     """A word for statistics: see `sipgw.events.Disposition`."""
     cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """A sentence for people."""
-    again: Mapped[datetime | None] = mapped_column(Moment)
+    again: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The time of the next attempt, if the gate refused the call now."""
     cost: Mapped[float | None]
     """The total cost, in the currency of the price table."""
@@ -117,7 +117,7 @@ class TurnRecord(Base):
     call: Mapped[str] = mapped_column(String(ID), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """From 0."""
-    at: Mapped[datetime | None] = mapped_column(Moment)
+    at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was over."""
     caller: Mapped[str] = mapped_column(Text, default="", server_default="")
     said: Mapped[str] = mapped_column(Text, default="", server_default="")
@@ -144,7 +144,7 @@ class ToolCallRecord(Base):
     call: Mapped[str] = mapped_column(String(ID), index=True)
     turn: Mapped[int]
     """The number of the turn it was run in."""
-    at: Mapped[datetime | None] = mapped_column(Moment)
+    at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it returned."""
     name: Mapped[str] = mapped_column(String(PARTY))
     arguments: Mapped[Any] = mapped_column(JSON)
@@ -159,7 +159,7 @@ class EventRecord(Base):
     __tablename__ = "events"
     id: Mapped[int] = mapped_column(primary_key=True)
     call: Mapped[str] = mapped_column(String(ID), index=True)
-    at: Mapped[datetime] = mapped_column(Moment)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     kind: Mapped[str] = mapped_column(String(32))
     about: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
@@ -172,7 +172,7 @@ class SpoolRecord(Base):
     segment: Mapped[int]
     position: Mapped[int]
     """Bytes of the segment that are in the database."""
-    seen: Mapped[datetime | None] = mapped_column(Moment)
+    seen: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The time of the last news of the gateway."""
 
 
@@ -186,7 +186,7 @@ class ArtifactRecord(Base):
     call: Mapped[str] = mapped_column(String(ID), index=True)
     """Empty if it is not known."""
     kind: Mapped[str] = mapped_column(String(16))
-    created: Mapped[datetime] = mapped_column(Moment)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
     consent: Mapped[str] = mapped_column(String(16), default="", server_default="")
     """How the caller was asked for it."""
     state: Mapped[str] = mapped_column(String(16))
@@ -194,13 +194,15 @@ class ArtifactRecord(Base):
     """``spans`` to cover, and the time up to which each side was ``judged``, while the file is open."""
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     """Tries that failed."""
-    next_try: Mapped[datetime | None] = mapped_column(Moment)
+    next_try: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """Of the last try."""
     place: Mapped[str] = mapped_column(String(8), default="disk", server_default="disk")
     """Where the file is, see `sipgw.records.store.artifact_states.ArtifactPlace`."""
     object: Mapped[str] = mapped_column(String(PATH), default="", server_default="")
     """Its key in object storage, from before the upload on; empty: there is none."""
+    peaks: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """The waveform of a recording, see `sipgw.records.artifacts.waveform`; None until it is measured."""
     __table_args__ = (
         Index("artifacts_due", "state", "next_try"),
         Index("artifacts_by_age", "kind", "created"),
@@ -209,16 +211,16 @@ class ArtifactRecord(Base):
 
 
 class ReportRecord(Base):
-    """The report on a call, which the language model fills in: see `sipgw.gateway.reports`."""
+    """The report on a call, which the language model fills in: see `sipgw.agents.report_filler`."""
 
     __tablename__ = "reports"
     call: Mapped[str] = mapped_column(String(ID), primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
-    at: Mapped[datetime | None] = mapped_column(Moment)
+    at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it came into this state; None while it waits."""
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     """Tries that were begun."""
-    next_try: Mapped[datetime | None] = mapped_column(Moment)
+    next_try: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """Why it is not made, or why the last try failed."""
     content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
@@ -239,7 +241,7 @@ class DocumentRecord(Base):
     """Heading and text of each passage."""
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
     """A row of float32 for each passage."""
-    used: Mapped[datetime] = mapped_column(Moment, default=lambda: datetime.now(UTC))
+    used: Mapped[datetime] = mapped_column(UtcDateTime, default=lambda: datetime.now(UTC))
     """The last day on which a gateway had it; rows that nobody has are deleted."""
 
 
@@ -248,7 +250,7 @@ class ExpenseRecord(Base):
 
     __tablename__ = "expenses"
     id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(Moment, index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     what: Mapped[str] = mapped_column(String(PATH + 100))
     cost: Mapped[float]
     costs: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -267,13 +269,13 @@ class DeliveryRecord(Base):
     call: Mapped[str] = mapped_column(String(ID))
     kind: Mapped[str] = mapped_column(String(32))
     body: Mapped[str] = mapped_column(Text)
-    made: Mapped[datetime] = mapped_column(Moment)
-    due: Mapped[datetime] = mapped_column(Moment)
+    made: Mapped[datetime] = mapped_column(UtcDateTime)
+    due: Mapped[datetime] = mapped_column(UtcDateTime)
     """When it is tried next."""
     tries: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="")
     """Why the last try failed."""
-    given_up: Mapped[datetime | None] = mapped_column(Moment)
+    given_up: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         Index("deliveries_by_call", "target", "call", "id"),
         Index("deliveries_by_due", "target", "due"),

@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.llm import Message, ToolCall
 from agent.providers.provider import Provider
 from agent.stt import Transcript
 from agent.tts import sound_alone
 from agent.turn_taking.words import words_of
-from sipgw.tools.conformance.checks import LIMIT, UNREAD, WAITING, describes_itself, flooded, measured, told_of, watched
-from sipgw.tools.conformance.exercises import ENDED, MESSAGES, PIECE, SENTENCES, TOOL, NonconformingError, Used
+from sipgw.tools.conformance import exercises
+from sipgw.tools.conformance.checks import UNREAD, WAITING, describes_itself, flooded, measured, told_of
+from sipgw.tools.conformance.exercises import ENDED, PIECE, SENTENCES, ExerciseResult, Given, NonconformingError
 from sipgw.tools.conformance.hasty import WATCHED, HastyLoop
+from sipgw.tools.conformance.trials import LIMIT, watched
 
 FASTER = 10
 """Times as fast as it was said a caller's speech is sent."""
@@ -38,14 +39,14 @@ OPENED, HALFWAY = "before its work", "halfway"
 """Points at which something happens to its processes."""
 
 
-class Spoken(NamedTuple):
+class SpokenSample(NamedTuple):
     """A caller's speech."""
 
     ulaw: bytes
     words: str
 
 
-Speech = Mapping[str, Spoken]
+Speech = Mapping[str, SpokenSample]
 """By ISO 639-1 codes."""
 Fresh = Callable[[], Any]
 """Makes what serves one call."""
@@ -88,7 +89,7 @@ class EmbeddedTrial:
         return any(_state(pid) == "T" for pid in self._stopped)
 
     @property
-    def spoken(self) -> Spoken:
+    def spoken(self) -> SpokenSample:
         """Some speech that the provider is to understand."""
         if not self.speech:
             raise NonconformingError("the hook pytest_sipgw_provider_speech gives no speech to be heard")
@@ -104,7 +105,9 @@ class EmbeddedTrial:
                 os.kill(pid, number)
         return bool(found)
 
-    async def use(self, made: Any, spoken: Spoken | None = None, *, reached: Reached = lambda _: None) -> Used:
+    async def use(
+        self, made: Any, spoken: SpokenSample | None = None, *, reached: Reached = lambda _: None
+    ) -> ExerciseResult:
         """Use it as a call does. Raises `ProviderError`."""
         try:
             if hasattr(made, "open"):  # a model is ready at once
@@ -114,9 +117,11 @@ class EmbeddedTrial:
                 case "stt":
                     return await _heard(made, (spoken or self.spoken).ulaw, reached)
                 case "tts":
-                    return Used(sound=await _said(made, SENTENCES[0], reached) + await _said(made, SENTENCES[1]))
+                    return ExerciseResult(
+                        sound=await _said(made, SENTENCES[0], reached) + await _said(made, SENTENCES[1])
+                    )
                 case _:
-                    return await _answered(made, reached)
+                    return await exercises.answered(made, called=partial(reached, HALFWAY))
         except ExceptionGroup as group:  # that of `_heard`
             raise group.exceptions[0] from None
         finally:
@@ -124,7 +129,7 @@ class EmbeddedTrial:
             await made.close()
 
 
-async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> Used:
+async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> ExerciseResult:
     """What it hears until the turn ends behind the speech."""
     text: list[str] = []
     sound = ulaw + b"\xff" * SILENCE
@@ -144,7 +149,7 @@ async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> Used:
                 text.append(event.text)
                 if event.end * SAMPLE_RATE > len(ulaw) * ALL_BUT:
                     speaking.cancel()
-                    return Used(" ".join(text))
+                    return ExerciseResult(" ".join(text))
         raise NonconformingError(ENDED)
 
 
@@ -155,32 +160,6 @@ async def _said(tts: Any, sentence: str, reached: Reached = lambda _: None) -> b
             reached(HALFWAY)
         sound += piece
     return sound
-
-
-async def _answered(llm: Any, reached: Reached) -> Used:
-    """A call of the tool, then words that tell its result."""
-    messages, text, calls = list(MESSAGES), "", list[tuple[str, str]]()
-    for _ in range(2):
-        async with aclosing(llm.reply(messages, [TOOL])) as stream:
-            pieces = [piece async for piece in stream]
-        text += "".join(getattr(piece, "delta", "") for piece in pieces)
-        for call in (one for one in pieces if isinstance(one, ToolCall)):
-            calls.append((call.name, call.arguments))
-            messages += _result(call)
-        if len(messages) > len(MESSAGES):
-            reached(HALFWAY)
-    return Used(text, calls=tuple(calls))
-
-
-def _result(call: ToolCall) -> list[Message]:
-    function = {"name": call.name, "arguments": call.arguments}
-    made = {
-        "role": "assistant",
-        "content": None,
-        "tool_calls": [{"id": call.id, "type": "function", "function": function}],
-    }
-    result = {"role": "tool", "tool_call_id": call.id, "content": json.dumps({"status": "shipped"})}
-    return [made, result]
 
 
 def _children() -> set[int]:
@@ -199,7 +178,7 @@ def _state(pid: int) -> str:
 
 def works(trial: EmbeddedTrial) -> None:
     """It hears words, speaks, or calls a tool and tells its result."""
-    found: list[Used] = []
+    found: list[ExerciseResult] = []
 
     async def work(fresh: Fresh) -> None:
         found.append(await trial.use(fresh()))
@@ -213,6 +192,20 @@ def works(trial: EmbeddedTrial) -> None:
         raise NonconformingError("no sound came")
     if part == "llm" and [json.loads(arguments) for _, arguments in used.calls] != [{"order_number": "7346"}]:
         raise NonconformingError(f"it did not call the tool once, for order 7346: {used.calls}")
+
+
+def takes_results_of_tools(trial: EmbeddedTrial) -> None:
+    """A model calls a tool, and says something of each result, whenever that comes and whatever it is."""
+    if trial.record.part != "llm":
+        return
+
+    async def work(fresh: Fresh) -> None:
+        for given in Given:
+            made = fresh()
+            await exercises.answered(made, given)
+            await made.close()
+
+    trial.run(work)
 
 
 def knows_its_languages(trial: EmbeddedTrial) -> None:
@@ -344,6 +337,7 @@ async def _borne(trial: EmbeddedTrial, does: signal.Signals, point: str, fresh: 
 CHECKS: dict[str, Callable[[EmbeddedTrial], None]] = {
     "describes itself": describes_itself,
     "works": works,
+    "takes results of tools": takes_results_of_tools,
     "knows its languages": knows_its_languages,
     "can be cancelled": can_be_cancelled,
     "bounds what waits": bounds_what_waits,

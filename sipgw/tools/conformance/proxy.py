@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Self
 
 
-class Fault(Enum):
+class ConnectionFault(Enum):
     """What happens to a connection."""
 
     NONE = "nothing"
@@ -33,7 +33,7 @@ class Proxy:
     """Passes on what comes until the server has sent `after` pieces; then `fault` befalls every connection."""
 
     def __init__(
-        self, upstream: tuple[str, int], fault: Fault, after: int, reached: Callable[[], object] | None = None
+        self, upstream: tuple[str, int], fault: ConnectionFault, after: int, reached: Callable[[], object] | None = None
     ) -> None:
         self._upstream, self._fault, self._after = upstream, fault, after
         self._reached = reached
@@ -93,7 +93,7 @@ class Proxy:
                     one.transport.abort()
 
     async def _up(self, reader: asyncio.StreamReader, up: asyncio.StreamWriter) -> None:
-        while self._fault is not Fault.DEAF or self.pieces < self._after:
+        while self._fault is not ConnectionFault.DEAF or self.pieces < self._after:
             if not (data := await reader.read(CHUNK)):
                 return
             if not up.is_closing():
@@ -110,9 +110,9 @@ class Proxy:
             if seen == self._after:
                 if self._reached is not None:
                     self._reached()
-                if self._fault is Fault.GARBLE:  # and then as before, for a provider that reads over it
+                if self._fault is ConnectionFault.GARBLE:  # and then as before, for a provider that reads over it
                     writer.write(random.Random(self._after).randbytes(4000))
-                elif self._fault not in (Fault.NONE, Fault.DEAF):
+                elif self._fault not in (ConnectionFault.NONE, ConnectionFault.DEAF):
                     return await self._befall(writer, last)
             if not (data := await above.read(CHUNK)):
                 writer.write_eof()
@@ -124,13 +124,13 @@ class Proxy:
 
     async def _befall(self, writer: asyncio.StreamWriter, last: bytes) -> None:
         match self._fault:
-            case Fault.CUT:
+            case ConnectionFault.CUT:
                 at_once = struct.pack("ii", 1, 0)  # no FIN, but RST
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
                 writer.transport.abort()
-            case Fault.CLOSE:
+            case ConnectionFault.CLOSE:
                 writer.write_eof()
-            case Fault.FLOOD if last:
+            case ConnectionFault.FLOOD if last:
                 last *= CHUNK // len(last) + 1
                 while self.flooded < FLOOD:
                     writer.write(last)

@@ -25,7 +25,7 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.records.artifacts.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import Action, AgentAudioMonitor, Phone, Say, with_noise
+from sipgw.tools.caller import Action, AgentAudioMonitor, CallerPhone, Say, with_noise
 
 LIMIT = 120.0
 """Seconds after which the demo is given up."""
@@ -115,7 +115,7 @@ async def hold_demo(out: Console) -> DemoResult:
         async with contextlib.AsyncExitStack() as stack:
             with working("loading the embedded models"):
                 await stack.enter_async_context(gateway)
-                phone = await stack.enter_async_context(Phone())
+                phone = await stack.enter_async_context(CallerPhone())
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
             call = await phone.call(target, DemoScript(show), LIMIT)
         show.result.caller, show.result.agent = call.said, call.agent_audio.sound

@@ -98,7 +98,7 @@ def tonality(ulaw: bytes) -> float:
 
 
 @dataclass
-class Ports:
+class AudioPorts:
     """The two UDP ports of the test call."""
 
     sound: "_Port"
@@ -191,7 +191,7 @@ class _Port(asyncio.DatagramProtocol):
         self._transport.close()
 
 
-async def open_ports(host: str, first: int, last: int) -> Ports | None:
+async def open_ports(host: str, first: int, last: int) -> AudioPorts | None:
     """Two neighbouring ports of the range, or None if none are free."""
     loop = asyncio.get_running_loop()
     pairs = list(range(first + first % 2, last, 2))
@@ -206,5 +206,5 @@ async def open_ports(host: str, first: int, last: int) -> Ports | None:
         except OSError:
             sound.close()
             continue
-        return Ports(sound, control)
+        return AudioPorts(sound, control)
     return None

@@ -37,7 +37,7 @@ async def call(
 
 
 async def _placed(
-    asker: DoctorEndpoint, attempt: Attempt, ports: audio.Ports, patience: DoctorTimeouts
+    asker: DoctorEndpoint, attempt: Attempt, ports: audio.AudioPorts, patience: DoctorTimeouts
 ) -> list[Finding]:
     trunk = attempt.trunk
     side = OurSide(ports.sound.number)
@@ -65,7 +65,7 @@ async def _answered(
     asker: DoctorEndpoint,
     leg: Leg,
     local: LocalMedia,
-    ports: audio.Ports,
+    ports: audio.AudioPorts,
     trunk: TrunkOptions,
     patience: DoctorTimeouts,
 ) -> list[Finding]:

@@ -34,7 +34,7 @@ class DoctorTimeouts:
     """How long the test call lasts."""
 
 
-class Exchange(NamedTuple):
+class SipExchange(NamedTuple):
     """One request and its responses."""
 
     sent: Request
@@ -79,13 +79,13 @@ class DoctorEndpoint:
         """Forget what came so far."""
         self._trail.clear()
 
-    async def ask(self, request: Request, peer: Peer, limit: float) -> Exchange:
+    async def ask(self, request: Request, peer: Peer, limit: float) -> SipExchange:
         """Send `request`; returns after its final response, or after `limit` seconds."""
         self.begin()
         asked = await self.endpoint.ask(request, peer, limit)
         matched = asked.response
         strays = tuple(one for one in self.responses() if matched is None and one.cseq == asked.request.cseq)
-        return Exchange(asked.request, asked.peer, matched, strays, asked.failure)
+        return SipExchange(asked.request, asked.peer, matched, strays, asked.failure)
 
     def responses(self) -> list[Response]:
         """What came back since `begin`, in order."""

@@ -12,14 +12,14 @@ from sipgw.sip.dialog import is_private
 from sipgw.sip.fields import FieldError, Via
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import is_address
-from sipgw.tools.doctor.doctor_endpoint import Exchange
+from sipgw.tools.doctor.doctor_endpoint import SipExchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 SKEW = 60.0
 """Seconds that clocks may differ; a digest nonce or a certificate made in between still works."""
 
 
-def read(exchange: Exchange, about: str, *, fixed: str, listens: bool, clock: datetime) -> Iterator[Finding]:
+def read(exchange: SipExchange, about: str, *, fixed: str, listens: bool, clock: datetime) -> Iterator[Finding]:
     """All findings from one exchange; `fixed` is the configured public address, `listens` whether calls come to a fixed
     address of ours (mode ``peer``), `clock` our time."""
     response = exchange.response or next(iter(exchange.strays), None)
@@ -62,7 +62,7 @@ def _changed_fields(sent: Request, response: Response) -> str:
     return ", ".join(f"{name} sent {ours!r}, echoed {theirs!r}" for name, ours, theirs in pairs if ours != theirs)
 
 
-def _address(exchange: Exchange, sent: Via, echoed: Via, about: str, fixed: str, listens: bool) -> Iterator[Finding]:
+def _address(exchange: SipExchange, sent: Via, echoed: Via, about: str, fixed: str, listens: bool) -> Iterator[Finding]:
     seen, port = echoed.received or echoed.host, echoed.rport or echoed.port or 5060
     if not is_address(seen):
         return

@@ -151,7 +151,7 @@ def _json(text: str) -> Any:
         return redacted(text)
 
 
-class Tap:
+class LoopbackProxy:
     """A server on the loopback that passes on what comes to the service at `url`."""
 
     def __init__(self, url: str) -> None:
@@ -220,7 +220,7 @@ class Tap:
 @contextlib.asynccontextmanager
 async def taken_down(record: Provider, options: Any, folder: Path) -> AsyncIterator[Any]:
     """Options of the provider by which what it says in this block is written to ``folder/section.json``."""
-    tap = Tap(options.endpoint)
+    tap = LoopbackProxy(options.endpoint)
     async with tap.listening():
         yield options.through(tap.url)
     _write(folder, record, tap.recorded())

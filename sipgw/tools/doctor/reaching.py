@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from sipgw.sip.dialog import Peer
-from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts, Exchange, connects, refuses_udp
+from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts, SipExchange, connects, refuses_udp
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 CONNECTING = 2.0
@@ -23,7 +23,7 @@ async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding
     return good("reach.transports", about, f"{hop.host}: {', '.join(shown)} ({hop.transport} {hop.port} is configured)")
 
 
-def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | None:
+def backups(others: Sequence[tuple[Peer, SipExchange]], about: str) -> Finding | None:
     """Whether the backup servers answer too; None if there are none."""
     if not others:
         return None
@@ -47,7 +47,7 @@ async def connect(hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> 
             return bad("reach.unreachable", about, f"{where}: {cause}", key=key)
 
 
-async def of_silence(exchange: Exchange, hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
+async def of_silence(exchange: SipExchange, hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
     """Why nothing came back to a request over UDP."""
     where = f"UDP {hop.host}:{hop.port}"
     if exchange.failure and exchange.failure != "no answer":

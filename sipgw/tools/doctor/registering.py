@@ -9,7 +9,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, Exchange
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, SipExchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MAX_ROUNDS = 6
@@ -21,14 +21,14 @@ SHORT = 60
 class Round(NamedTuple):
     """One REGISTER that asked for `expires` and was answered."""
 
-    exchange: Exchange
+    exchange: SipExchange
     expires: int
     challenge: Challenge | None
 
 
 async def register(
     asker: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts
-) -> tuple[list[Exchange], list[Finding]]:
+) -> tuple[list[SipExchange], list[Finding]]:
     """Register a separate Contact at `peer`, and remove it again."""
     assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
     auth = Authenticator(trunk.credentials if trunk.password else None, asker.endpoint.agent.clients.environment.token)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
+from sipgw.sip.locate import DnsQuestion, Naptr, Records, Srv, locate
 from sipgw.sip.resolver import Resolver
 from sipgw.sip.uri import is_address
 from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
@@ -37,10 +37,10 @@ async def resolve(
 
 async def _ask(
     target: Peer, options: EndpointOptions, patience: DoctorTimeouts
-) -> tuple[Mapping[Question, Records], list[str], tuple[Peer, ...]]:
+) -> tuple[Mapping[DnsQuestion, Records], list[str], tuple[Peer, ...]]:
     resolver = Resolver(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
     troubles: list[str] = []
-    answers: dict[Question, Records] = {}
+    answers: dict[DnsQuestion, Records] = {}
     steps = locate(target, ("A", "AAAA"), random.random)
     questions = next(steps)
     try:
@@ -68,7 +68,7 @@ def _of_our_family(
     return usable, good("resolve.ok", about, f"{shown}; tried in this order: {places}" if first.name else places)
 
 
-def _shown(question: Question, records: Records) -> str:
+def _shown(question: DnsQuestion, records: Records) -> str:
     texts = []
     for record in records:
         match record:

@@ -13,9 +13,9 @@ IDS = {
 async def examine(options: OidcOptions) -> Finding:
     """What is wrong with the provider, or that nothing is."""
     from sipgw.web.oidc.identity import signing_keys
-    from sipgw.web.oidc.provider import OidcError, Provider
+    from sipgw.web.oidc.provider import OidcError, OidcProvider
 
-    about, provider = "sign-in (oidc)", Provider(options)
+    about, provider = "sign-in (oidc)", OidcProvider(options)
     try:
         keys = signing_keys(await provider.keys())
     except OidcError as error:

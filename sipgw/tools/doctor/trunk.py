@@ -10,7 +10,7 @@ from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.message import Response
 from sipgw.sip.sdp import Sdp, SdpError
 from sipgw.tools.doctor import calling, certificates, echoes, reaching, registering, resolving
-from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, Exchange, connects
+from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, SipExchange, connects
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MOST_BACKUPS = 3
@@ -61,10 +61,10 @@ async def examine(
 
 async def _standing(
     endpoint: DoctorEndpoint, trunk: TrunkOptions, hops: Sequence[Peer], patience: DoctorTimeouts
-) -> tuple[Peer, list[tuple[Peer, Exchange]]]:
+) -> tuple[Peer, list[tuple[Peer, SipExchange]]]:
     """The first reachable one of `hops`, where calls would go, or else the first; and the unreachable ones before
     it."""
-    asked: list[tuple[Peer, Exchange]] = []
+    asked: list[tuple[Peer, SipExchange]] = []
     for hop in hops[: MOST_BACKUPS + 1] if len(hops) > 1 else ():
         if hop.transport == "udp":
             exchange = await _options(endpoint, trunk, hop, patience)
@@ -116,7 +116,7 @@ async def _answers(
             yield finding
 
 
-async def _options(endpoint: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts) -> Exchange:
+async def _options(endpoint: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts) -> SipExchange:
     assert trunk.domain_uri is not None  # noqa: S101  the caller looked
     route = ((("Route", f"<{trunk.proxy_uri};lr>"),) if trunk.proxy_uri else ()) + (("Accept", "application/sdp"),)
     return await endpoint.ask(
@@ -124,7 +124,7 @@ async def _options(endpoint: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, pa
     )
 
 
-def _of_options(exchange: Exchange, hop: Peer, config: GatewayConfig, trunk: TrunkOptions) -> Iterator[Finding]:
+def _of_options(exchange: SipExchange, hop: Peer, config: GatewayConfig, trunk: TrunkOptions) -> Iterator[Finding]:
     response, evidence = exchange.response, f"OPTIONS to {hop.transport} {hop.host}:{hop.port}: {exchange.shown}"
     if response is None:
         if exchange.strays:
@@ -158,6 +158,6 @@ def _codecs(response: Response, about: str) -> Iterator[Finding]:
         yield bad("options.codec", about, evidence)
 
 
-def _echoes(exchange: Exchange, config: GatewayConfig, trunk: TrunkOptions) -> list[Finding]:
+def _echoes(exchange: SipExchange, config: GatewayConfig, trunk: TrunkOptions) -> list[Finding]:
     fixed, listens = config.sip.public_address, trunk.mode == "peer"
     return list(echoes.read(exchange, trunk.name, fixed=fixed, listens=listens, clock=datetime.now(UTC)))

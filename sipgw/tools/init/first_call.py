@@ -21,7 +21,7 @@ from sipgw.gateway.gateway import Gateway
 from sipgw.program import command
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.uri import Uri
-from sipgw.tools.caller import Action, AgentAudioMonitor, HangUp, Phone, Say, with_noise
+from sipgw.tools.caller import Action, AgentAudioMonitor, CallerPhone, HangUp, Say, with_noise
 from sipgw.tools.demo.conversation import DemoPrinter
 from sipgw.tools.trial import trial
 from sipgw.web.server import Dashboard
@@ -74,7 +74,7 @@ async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfi
         with working("starting the gateway"):
             await stack.enter_async_context(gateway)
             dashboard = await stack.enter_async_context(Dashboard(gateway, config.web))
-            phone = await stack.enter_async_context(Phone())
+            phone = await stack.enter_async_context(CallerPhone())
         target = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port)
         call = await phone.call(target, script, LIMIT)
         fault = ("the agent said nothing", "the agent gave no answer", "")[script.heard]

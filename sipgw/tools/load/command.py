@@ -19,7 +19,7 @@ from sipgw.sip.uri import UriError
 from sipgw.tools.load.distribution import milliseconds
 from sipgw.tools.load.plan import Level, LoadStep
 from sipgw.tools.load.report import as_dict, held, html, rows
-from sipgw.tools.load.run import LoadError, LoadOutcome, Plan, check_target, run
+from sipgw.tools.load.run import LoadError, LoadOutcome, LoadPlan, check_target, run
 
 SHOWN = {
     "calls": "calls", "setup_p95": "set-up p95 ms", "turn_p50": "turn p50 ms", "turn_p95": "turn p95 ms",
@@ -58,7 +58,7 @@ def load_command(
         Tls(TlsOptions(0, ca=ca)).check()
         host = check_target(target, own=own) if target else "127.0.0.1"
     level = Level(turn_limit, setup_limit, loss_limit, gap_limit)
-    plan = Plan(() if ramp_ else (calls,), seconds, target, config, rate, level=level, ca=ca, media=media_processes)
+    plan = LoadPlan(() if ramp_ else (calls,), seconds, target, config, rate, level=level, ca=ca, media=media_processes)
     plan = replace(plan, workers=min(workers or plan.workers, calls), most=calls)
     with one_line_errors(2, LoadError):
         outcome = _watched(plan, host, quiet=json_)
@@ -71,12 +71,12 @@ def load_command(
     raise typer.Exit(int(bool(outcome.broken) and not (ramp_ and outcome.held)))
 
 
-def _about(plan: Plan) -> str:
+def _about(plan: LoadPlan) -> str:
     what = plan.target or (f"the gateway of {plan.config}" if plan.config else "a gateway with the parrot as agent")
     return f"{what}; {plan.workers} processes of callers, {plan.rate:g} new calls a second, {plan.seconds:g} s a step"
 
 
-def _watched(plan: Plan, host: str, *, quiet: bool) -> LoadOutcome:
+def _watched(plan: LoadPlan, host: str, *, quiet: bool) -> LoadOutcome:
     if quiet:
         return asyncio.run(run(plan, host, lambda step, left: None))
     with Status("starting ...", console=err) as status:

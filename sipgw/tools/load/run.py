@@ -35,7 +35,7 @@ class LoadError(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """What is to be done."""
 
     steps: tuple[int, ...] = ()
@@ -135,7 +135,7 @@ async def _located(uri: Uri) -> tuple[Peer, ...]:
         return await resolver.find(peer_of(uri))
 
 
-async def run(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
+async def run(plan: LoadPlan, host: str, progress: Progress) -> LoadOutcome:
     """Run `plan`, calling from the local address `host`. Raises `LoadError`."""
     async with contextlib.AsyncExitStack() as stack:
         target, gateway = plan.target, None
@@ -191,7 +191,7 @@ def _want(calls: int, workers: list[asyncio.subprocess.Process]) -> None:
 
 async def _step(
     step: LoadStep,
-    plan: Plan,
+    plan: LoadPlan,
     workers: list[asyncio.subprocess.Process],
     gateway: StartedGateway | None,
     outcome: LoadOutcome,
@@ -268,7 +268,7 @@ async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subpro
 
 
 @contextlib.asynccontextmanager
-async def _gateway(plan: Plan) -> AsyncIterator[StartedGateway]:
+async def _gateway(plan: LoadPlan) -> AsyncIterator[StartedGateway]:
     async with _process(
         "sipgw.tools.load.host", str(plan.media), *([str(plan.config)] if plan.config else [])
     ) as process:

@@ -86,7 +86,7 @@ class PacketGrid:
         return steps, offset - self._base, silence
 
 
-class Stream:
+class LoadStream:
     """One call. It waits for the agent to finish, speaks, waits for the answer, and so on."""
 
     def __init__(self, host: str, speech: list[bytes], tally: StreamCounts) -> None:

@@ -28,7 +28,7 @@ from sipgw.telemetry import log
 from sipgw.tools.caller import Call, placed
 from sipgw.tools.load.distribution import Distribution
 from sipgw.tools.load.process import open_files
-from sipgw.tools.load.stream import Stream, StreamCounts
+from sipgw.tools.load.stream import LoadStream, StreamCounts
 
 PHASES = 4
 """Number of groups of calls whose packets leave one after the other within 20 ms; more groups mean more wake-ups of
@@ -80,7 +80,7 @@ class Callers:
         self._target = Uri.parse(job.target)
         self._speech = [_frames(name) for name in SPEECH]
         self._chance = random.Random(job.seed)
-        self._streams: list[list[Stream]] = [[] for _ in range(PHASES)]
+        self._streams: list[list[LoadStream]] = [[] for _ in range(PHASES)]
         self._calls: deque[asyncio.Task[None]] = deque()
         self._window = Window()
         self._tally = StreamCounts()
@@ -109,7 +109,7 @@ class Callers:
 
     async def _call(self) -> None:
         speech = self._chance.choice(self._speech)
-        stream, call = Stream(self._job.host, speech, self._tally), Call()
+        stream, call = LoadStream(self._job.host, speech, self._tally), Call()
         phase = min(self._streams, key=len)
         try:
             async with placed(self._endpoint, self._target, stream.port, call) as (leg, agreed):

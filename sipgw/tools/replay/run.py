@@ -23,7 +23,7 @@ from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.records.bundles.bundle import Bundle, privacy_of
 from sipgw.records.bundles.call_result import CallResult
 from sipgw.records.bundles.conversation_setup import seen_transfer
-from sipgw.records.bundles.recorder import RECORDER, Frame, Recorder
+from sipgw.records.bundles.recorder import RECORDER, BundleRecorder, Frame
 from sipgw.records.privacy.redaction import in_json, redactor_for
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.tools.replay.clock import VirtualLoop, until
@@ -86,7 +86,7 @@ class ReplayRun:
     """One call while it is played again."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.recorder = Recorder()
+        self.recorder = BundleRecorder()
         self.left = ""
         self._bundle = bundle
         self._ours = _own(bundle.frames)

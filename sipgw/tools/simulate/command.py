@@ -20,7 +20,7 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.uri import Uri, UriError
 from sipgw.telemetry import log
 from sipgw.tools.simulate.run import seeded, simulate
-from sipgw.tools.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, read
+from sipgw.tools.simulate.scenario import NetworkOptions, ProviderFaults, Scenario, ScenarioError, read
 from sipgw.tools.simulate.verdict import CallVerdict
 
 COLOURS = {"caller": "cyan", "agent": "green", "fault": "yellow"}
@@ -84,7 +84,7 @@ def simulate_command(
             wanted = replace(wanted, steps=tuple(replace(step, hears="") for step in wanted.steps))
         if uri and (inside := wanted.inside):
             raise ScenarioError(f"{', '.join(inside)}: only of a gateway that is started here; leave --target out")
-        if uri and wanted.providers != ProviderOptions():
+        if uri and wanted.providers != ProviderFaults():
             raise ScenarioError("only a gateway that is started here can have faulty providers; leave --target out")
     with one_line_errors(2, ScenarioError, NotAcceptable):
         log.configure(LogOptions(level="error"))
@@ -106,10 +106,10 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _faults(values: dict[str, Any]) -> ProviderOptions:
+def _faults(values: dict[str, Any]) -> ProviderFaults:
     if values["down"] not in ("", "stt", "llm", "tts"):
         raise ScenarioError(f"--provider-down is stt, llm or tts, not {values['down']!r}")
-    return ProviderOptions(**values)
+    return ProviderFaults(**values)
 
 
 def _scenario(path: Path | None) -> tuple[Scenario, Path]:

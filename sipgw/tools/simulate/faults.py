@@ -13,10 +13,10 @@ from agent.stt import SpeechToText, SttEvent, Transcript
 from agent.tts import Speech, TextToSpeech, sound_alone
 from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
 from sipgw.agents.providers import Providers
-from sipgw.tools.simulate.scenario import ProviderOptions
+from sipgw.tools.simulate.scenario import ProviderFaults
 
 
-def wrapped(providers: Providers, options: ProviderOptions, seed: int) -> Providers:
+def wrapped(providers: Providers, options: ProviderFaults, seed: int) -> Providers:
     """`providers` with the faults of the scenario; the same seed gives the same random values."""
     chances = (random.Random(f"{seed} voice {number}") for number in count())
     return replace(
@@ -34,7 +34,7 @@ def _refused(part: str) -> ProviderError:
 class FaultyStt(SttWrapper):
     """STT that is late in every second turn, breaks off, or reports nothing any more."""
 
-    def __init__(self, stt: SpeechToText, options: ProviderOptions) -> None:
+    def __init__(self, stt: SpeechToText, options: ProviderFaults) -> None:
         super().__init__(stt)
         self._options = options
         self._heard = 0
@@ -77,7 +77,7 @@ class FaultyStt(SttWrapper):
 class FaultyLlm(LlmWrapper):
     """An LLM with an additional delay."""
 
-    def __init__(self, llm: LanguageModel, options: ProviderOptions) -> None:
+    def __init__(self, llm: LanguageModel, options: ProviderFaults) -> None:
         super().__init__(llm)
         self._options = options
 
@@ -100,7 +100,7 @@ class FaultyLlm(LlmWrapper):
 class FaultyTts(TtsWrapper):
     """TTS that is slow, or breaks off."""
 
-    def __init__(self, tts: TextToSpeech, options: ProviderOptions, chance: random.Random) -> None:
+    def __init__(self, tts: TextToSpeech, options: ProviderFaults, chance: random.Random) -> None:
         super().__init__(tts)
         self._options = options
         self._chance = chance

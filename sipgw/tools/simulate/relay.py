@@ -33,7 +33,7 @@ class _Socket(asyncio.DatagramProtocol):
 
 
 class NetworkRelay:
-    """See `sipgw.tools.caller.Relay`. Use it as an async context manager. RTP and RTCP share the port (rtcp-mux)."""
+    """See `sipgw.tools.caller.MediaRelay`. An async context manager. RTP and RTCP share the port (rtcp-mux)."""
 
     def __init__(self, options: NetworkOptions, seed: int, host: str = "127.0.0.1") -> None:
         self.options = options
@@ -65,13 +65,13 @@ class NetworkRelay:
         return protocol
 
     async def between(self, port: int) -> int:
-        """See `sipgw.tools.caller.Relay.between`."""
+        """See `sipgw.tools.caller.MediaRelay.between`."""
         self._caller = (self._host, port)
         self._spare = await self._open(self._from_network) if self.options.rebind else None
         return self._outer.port if self._outer else port
 
     def onward(self, remote: tuple[str, int]) -> tuple[str, int]:
-        """See `sipgw.tools.caller.Relay.onward`."""
+        """See `sipgw.tools.caller.MediaRelay.onward`."""
         self._remote = remote
         if self.options.rebind:
             self._timer = asyncio.get_running_loop().call_later(self.options.rebind, self._rebind)

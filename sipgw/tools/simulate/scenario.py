@@ -42,7 +42,7 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
-class ProviderOptions:
+class ProviderFaults:
     """Faults of the providers of the gateway that the simulation starts."""
 
     stt_stall: float = 0.0
@@ -149,7 +149,7 @@ class Scenario:
     limit: float = 120.0
     """Longest call."""
     network: NetworkOptions = field(default_factory=NetworkOptions)
-    providers: ProviderOptions = field(default_factory=ProviderOptions)
+    providers: ProviderFaults = field(default_factory=ProviderFaults)
     replies: tuple[ReplyOptions, ...] = ()
     """With replies, LLM, STT and TTS are scripted: the same call every time, without keys."""
     agent: AgentOptions = field(default_factory=AgentOptions)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from sipgw.tools.caller import AgentAudioMonitor, Call, Span
+from sipgw.tools.caller import AgentAudioMonitor, Call, SoundSpan
 from sipgw.tools.simulate.scenario_script import CompletedStep
 
 GAP = 0.6
@@ -69,7 +69,7 @@ def judge(call: Call, done: Sequence[CompletedStep], left: int) -> CallVerdict:
     for number, one in enumerate(done):
         until = done[number + 1].at if number + 1 < len(done) else call.ended or float("inf")
         voiced = bool(one.step.say or one.step.wav or one.step.noise)
-        span = spoken.pop(0) if voiced and spoken else Span(one.at, one.at)
+        span = spoken.pop(0) if voiced and spoken else SoundSpan(one.at, one.at)
         broken = done[number + 1].broken if number + 1 < len(done) else _unanswered(one, span, call, left)
         waited = None if one.step.hang_up else _waited(speech, span, until)
         silenced = _silenced(speech, span) if one.interrupted else None
@@ -81,14 +81,14 @@ def judge(call: Call, done: Sequence[CompletedStep], left: int) -> CallVerdict:
     greeting = _rounded(max(0.0, speech[0].begin - call.answered)) if speech else None
     lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
     received = call.stats.get("received", 0)
-    acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]
+    acts = [*call.utterances, *(SoundSpan(one.at, one.at) for one in done)]
     gaps = _gaps(speech, acts, call.answered)
     return CallVerdict(
         _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
     )
 
 
-def _unanswered(last: CompletedStep, said: Span, call: Call, left: int) -> str:
+def _unanswered(last: CompletedStep, said: SoundSpan, call: Call, left: int) -> str:
     """Whether the agent said nothing at all after the caller's last words or keys."""
     if left or not (last.step.say or last.step.wav or last.step.press):
         return ""
@@ -112,18 +112,18 @@ def _rounded(seconds: float) -> float:
     return round(seconds, 3)
 
 
-def _waited(speech: Sequence[Span], said: Span, until: float) -> float | None:
+def _waited(speech: Sequence[SoundSpan], said: SoundSpan, until: float) -> float | None:
     begins = [span.begin for span in speech if said.end <= span.begin < until]
     return _rounded(begins[0] - said.end) if begins else None
 
 
-def _silenced(speech: Sequence[Span], said: Span) -> float | None:
+def _silenced(speech: Sequence[SoundSpan], said: SoundSpan) -> float | None:
     """From the first word of an interruption to the agent's last sound."""
     over = [span for span in speech if span.begin < said.begin < span.end]
     return _rounded(over[0].end - said.begin) if over else 0.0
 
 
-def _gaps(speech: Sequence[Span], said: Sequence[Span], answered: float) -> tuple[tuple[float, float], ...]:
+def _gaps(speech: Sequence[SoundSpan], said: Sequence[SoundSpan], answered: float) -> tuple[tuple[float, float], ...]:
     found = []
     for before, after in pairwise(speech):
         silence = after.begin - before.end

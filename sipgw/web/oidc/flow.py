@@ -24,7 +24,7 @@ _FORM = re.compile(r"([\w-]{43})\.(\d{1,12})\.([\w.~%/-]{1,3000})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Flow:
+class SignIn:
     """A sign-in under way."""
 
     token: str

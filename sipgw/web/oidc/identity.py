@@ -25,16 +25,16 @@ MOST_KEYS = 50
 MOST_GROUPS = 2000
 
 
-class Untrusted(Exception):  # noqa: N818  an outcome
+class UntrustedToken(Exception):  # noqa: N818  an outcome
     """The ID token proves nothing; the message says why."""
 
 
-class UnknownKey(Untrusted):
+class UnknownKey(UntrustedToken):
     """No key of the document signed it; the provider may have changed its keys."""
 
 
 @dataclass(frozen=True)
-class Identity:
+class OidcIdentity:
     """Somebody whom the provider vouches for."""
 
     subject: str
@@ -49,20 +49,20 @@ class Identity:
         return f"{self.name}~{hashlib.sha256(self.subject.encode()).hexdigest()[:8]}"
 
 
-def identify(token: str, keys: Mapping[str, Any], options: OidcOptions, nonce: str, now: float) -> Identity:
-    """Check an ID token by the provider's `keys`, at `now` (seconds since 1970). Raises `Untrusted`."""
+def identify(token: str, keys: Mapping[str, Any], options: OidcOptions, nonce: str, now: float) -> OidcIdentity:
+    """Check an ID token by the provider's `keys`, at `now` (seconds since 1970). Raises `UntrustedToken`."""
     claims = _signed(token, keys)
     _check(claims, options, nonce, now)
     subject = claims["sub"]
     name = claims.get(options.name_claim)
     shown = "".join(letter for letter in (name if isinstance(name, str) else "") if letter.isprintable()).strip()
-    return Identity(subject, (shown or subject)[:50], _groups(claims, options))
+    return OidcIdentity(subject, (shown or subject)[:50], _groups(claims, options))
 
 
 def _signed(token: str, keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims of a token that a key of the provider has signed. Raises `Untrusted`."""
+    """The claims of a token that a key of the provider has signed. Raises `UntrustedToken`."""
     if len(token) > LARGEST:
-        raise Untrusted(f"the ID token has more than {LARGEST} bytes")
+        raise UntrustedToken(f"the ID token has more than {LARGEST} bytes")
     known = signing_keys(keys)
     if not known:
         raise UnknownKey("the provider has no key that could sign ID tokens")
@@ -73,9 +73,9 @@ def _signed(token: str, keys: Mapping[str, Any]) -> dict[str, Any]:
     except InvalidKeyIdError:
         raise UnknownKey("no key of the provider has the name that the ID token says") from None
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Untrusted(f"the signature of the ID token is wrong: {type(error).__name__}") from None
+        raise UntrustedToken(f"the signature of the ID token is wrong: {type(error).__name__}") from None
     if not isinstance(claims, dict):
-        raise Untrusted("the ID token has no claims")
+        raise UntrustedToken("the ID token has no claims")
     return claims
 
 
@@ -96,36 +96,36 @@ def signing_keys(keys: Mapping[str, Any]) -> list[Key]:
 
 
 def _check(claims: Mapping[str, Any], options: OidcOptions, nonce: str, now: float) -> None:
-    """The rules of OpenID Connect Core §3.1.3.7. Raises `Untrusted`."""
+    """The rules of OpenID Connect Core §3.1.3.7. Raises `UntrustedToken`."""
     client, audience, party = options.client_id, claims.get("aud"), claims.get("azp")
     several = isinstance(audience, list)
     if claims.get("iss") != options.issuer:
-        raise Untrusted("the ID token is that of another issuer")
+        raise UntrustedToken("the ID token is that of another issuer")
     if not (client in audience if isinstance(audience, list) else client == audience):
-        raise Untrusted("the ID token is for another client")
+        raise UntrustedToken("the ID token is for another client")
     if party != client and ("azp" in claims or (several and len(audience) > 1)):  # type: ignore[arg-type]
-        raise Untrusted("the ID token was given to another client")
+        raise UntrustedToken("the ID token was given to another client")
     if claims.get("nonce") != nonce:
-        raise Untrusted("the ID token belongs to another sign-in")
+        raise UntrustedToken("the ID token belongs to another sign-in")
     expires, made, begins = (_seconds(claims, name) for name in ("exp", "iat", "nbf"))
     if expires is None or made is None:
-        raise Untrusted("the ID token does not say when it was made and until when it is valid")
+        raise UntrustedToken("the ID token does not say when it was made and until when it is valid")
     if now >= expires + LEEWAY or now > made + OLDEST + LEEWAY:
-        raise Untrusted("the ID token has expired; compare the clocks of this machine and the provider")
+        raise UntrustedToken("the ID token has expired; compare the clocks of this machine and the provider")
     if now < made - LEEWAY or (begins is not None and now < begins - LEEWAY):
-        raise Untrusted("the ID token is not valid yet; compare the clocks of this machine and the provider")
+        raise UntrustedToken("the ID token is not valid yet; compare the clocks of this machine and the provider")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not (subject.isascii() and subject.isprintable()):
-        raise Untrusted("the ID token names nobody")
+        raise UntrustedToken("the ID token names nobody")
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
-    """A time in seconds since 1970; None if it is not there. Raises `Untrusted`."""
+    """A time in seconds since 1970; None if it is not there. Raises `UntrustedToken`."""
     if name not in claims:
         return None
     found = claims[name]
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < LATEST:
-        raise Untrusted(f"{name} of the ID token is no time")
+        raise UntrustedToken(f"{name} of the ID token is no time")
     return found
 
 

@@ -14,7 +14,7 @@ from sipgw.config.errors import OperatorError
 from sipgw.config.networks import is_loopback
 from sipgw.config.oidc import OidcOptions, unusable
 from sipgw.records.webhooks.pinned import PrivateAddress, address_of, pinned
-from sipgw.web.oidc.flow import Flow
+from sipgw.web.oidc.flow import SignIn
 
 NAMES = Pool("the names of identity providers", workers=2, waiting=16)
 LIMIT = 10.0
@@ -52,7 +52,7 @@ class Metadata:
     """Its answers through the browser have `iss` (RFC 9207)."""
 
 
-class Provider:
+class OidcProvider:
     """The provider of `[web.oidc]`."""
 
     def __init__(self, options: OidcOptions) -> None:
@@ -90,7 +90,7 @@ class Provider:
                 self._keys = found, _now() + FRESH
             return self._keys[0]
 
-    async def authorization(self, flow: Flow) -> str:
+    async def authorization(self, flow: SignIn) -> str:
         """Where a browser goes to sign in (OpenID Connect Core §3.1.2.1). Raises `OidcError`."""
         endpoint = (await self.metadata()).authorization_endpoint
         asked = {
@@ -100,7 +100,7 @@ class Provider:
         }  # fmt: skip
         return str(httpx2.URL(endpoint).copy_merge_params(asked))
 
-    async def exchange(self, code: str, flow: Flow) -> str:
+    async def exchange(self, code: str, flow: SignIn) -> str:
         """The ID token for a code (OpenID Connect Core §3.1.3). Raises `OidcError`."""
         metadata, options = await self.metadata(), self.options
         form = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agent.providers.local.brain.results import MAX_VALUE, Fault, fault, order_sentences, parse, spoken
+from agent.providers.local.brain.results import MAX_VALUE, ToolFault, fault, order_sentences, parse, spoken
 
 
 def said(number: str, result: object) -> str:
@@ -40,19 +40,19 @@ def test_any_result_becomes_sentences(result: object, sentences: str) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ('{"error": "no order with that number"}', Fault.MISSING),
-        ('{"error": "Order not found"}', Fault.MISSING),
-        ("null", Fault.MISSING),
-        ('{"found": false}', Fault.MISSING),
-        ('{"error": "the tool took too long"}', Fault.BROKEN),
-        ('{"ok": false}', Fault.BROKEN),
-        ("", Fault.BROKEN),
+        ('{"error": "no order with that number"}', ToolFault.MISSING),
+        ('{"error": "Order not found"}', ToolFault.MISSING),
+        ("null", ToolFault.MISSING),
+        ('{"found": false}', ToolFault.MISSING),
+        ('{"error": "the tool took too long"}', ToolFault.BROKEN),
+        ('{"ok": false}', ToolFault.BROKEN),
+        ("", ToolFault.BROKEN),
         ('{"status": "shipped"}', None),
         ('{"ok": true}', None),
         ("on its way", None),
     ],
 )
-def test_faults(content: str, expected: Fault | None) -> None:
+def test_faults(content: str, expected: ToolFault | None) -> None:
     assert fault(parse(content)) is expected
 
 

@@ -4,12 +4,15 @@ import itertools
 
 import pytest
 
-from agent.forms.form import AT_ONCE, MOST, TABLE, FieldEvent, FieldState, Form, Part
+from agent.forms.form import AT_ONCE, MOST, TABLE, FieldEvent, FieldState, FormValues, ValueToConfirm
 
-MAIL = Part("mail", "email", "", "J-O at example dot com")
-STREET, CITY = Part("home", "address", "street", "Mill Lane 3"), Part("home", "address", "city", "Ulm")
+MAIL = ValueToConfirm("mail", "email", "", "J-O at example dot com")
+STREET, CITY = (
+    ValueToConfirm("home", "address", "street", "Mill Lane 3"),
+    ValueToConfirm("home", "address", "city", "Ulm"),
+)
 ELSEWHERE = STREET._replace(said="Hill Lane 3")
-NAME = Part("name", "name", "", "Jo Ray, R-A-Y")
+NAME = ValueToConfirm("name", "name", "", "Jo Ray, R-A-Y")
 
 
 def test_every_state_can_be_left_but_for_confirmed_ones() -> None:
@@ -23,13 +26,13 @@ def test_every_state_can_be_left_but_for_confirmed_ones() -> None:
 
 def test_what_cannot_happen_is_an_error() -> None:
     for state, event in set(itertools.product(FieldState, FieldEvent)) - TABLE.keys():
-        form = Form({MAIL: state})
+        form = FormValues({MAIL: state})
         with pytest.raises(KeyError):
             form.take(event, [MAIL])
 
 
 def test_a_value_is_said_back_and_agreed_to_once() -> None:
-    form = Form()
+    form = FormValues()
     form.take(FieldEvent.GIVEN, [MAIL])
     assert form.ask([MAIL]) == (MAIL,)
     form.answered([MAIL], agreed=True)
@@ -38,7 +41,7 @@ def test_a_value_is_said_back_and_agreed_to_once() -> None:
 
 
 def test_only_the_corrected_part_is_said_back_again() -> None:
-    form, corrected = Form(), [ELSEWHERE, CITY]
+    form, corrected = FormValues(), [ELSEWHERE, CITY]
     form.take(FieldEvent.GIVEN, [STREET, CITY])
     assert form.ask([STREET, CITY]) == (STREET, CITY)
     form.take(FieldEvent.GIVEN, corrected)
@@ -50,7 +53,7 @@ def test_only_the_corrected_part_is_said_back_again() -> None:
 
 
 def test_after_a_no_all_of_it_is_said_back_again() -> None:
-    form = Form()
+    form = FormValues()
     form.take(FieldEvent.GIVEN, [STREET, CITY])
     form.ask([STREET, CITY])
     form.answered([STREET, CITY], agreed=False)
@@ -60,7 +63,7 @@ def test_after_a_no_all_of_it_is_said_back_again() -> None:
 
 
 def test_few_fields_are_said_back_at_once() -> None:
-    form, parts = Form(), [MAIL, NAME, STREET, CITY]
+    form, parts = FormValues(), [MAIL, NAME, STREET, CITY]
     form.take(FieldEvent.GIVEN, parts)
     asked = form.ask(parts)
     assert asked == (MAIL, NAME)
@@ -69,22 +72,22 @@ def test_few_fields_are_said_back_at_once() -> None:
     assert form.ask(parts) == (STREET, CITY)
 
 
-COMES, GOES = Part("comes", "date", "", "1 May, 3 pm"), Part("goes", "date", "", "4 May, 3 pm")
+COMES, GOES = ValueToConfirm("comes", "date", "", "1 May, 3 pm"), ValueToConfirm("goes", "date", "", "4 May, 3 pm")
 
 
 def test_two_values_that_can_be_taken_for_each_other_are_said_back_one_by_one() -> None:
-    form, parts = Form(), [COMES, GOES, MAIL]
+    form, parts = FormValues(), [COMES, GOES, MAIL]
     form.take(FieldEvent.GIVEN, parts)
     assert form.ask(parts) == (COMES, MAIL)
     form.answered(parts, agreed=True)
     assert form.ask(parts) == (GOES,)
     same = [COMES, GOES._replace(said=COMES.said)]
     form.take(FieldEvent.GIVEN, same)
-    assert Form().ask(same) == tuple(same)
+    assert FormValues().ask(same) == tuple(same)
 
 
 def test_values_that_change_places_are_confirmed_again() -> None:
-    form, parts = Form(), [COMES, GOES]
+    form, parts = FormValues(), [COMES, GOES]
     form.take(FieldEvent.GIVEN, parts)
     while form.ask(parts):
         form.answered(parts, agreed=True)
@@ -94,7 +97,7 @@ def test_values_that_change_places_are_confirmed_again() -> None:
 
 
 def test_values_without_end_are_forgotten() -> None:
-    form = Form()
+    form = FormValues()
     for number in range(2 * MOST):
         form.take(FieldEvent.GIVEN, [MAIL._replace(said=str(number))])
     assert form.state(MAIL._replace(said=str(MOST))) is FieldState.HEARD
@@ -102,7 +105,7 @@ def test_values_without_end_are_forgotten() -> None:
 
 
 def test_values_in_use_are_not_forgotten() -> None:
-    form, parts = Form(), [MAIL, NAME]
+    form, parts = FormValues(), [MAIL, NAME]
     form.take(FieldEvent.GIVEN, parts)
     assert form.ask(parts) == (MAIL, NAME)
     for number in range(MOST - 1):
@@ -113,7 +116,10 @@ def test_values_in_use_are_not_forgotten() -> None:
 
 
 def test_a_form_may_have_more_values_than_are_kept() -> None:
-    form, parts = Form(), [Part(f"field{number}", "name", "", str(number)) for number in range(MOST + 1)]
+    form, parts = (
+        FormValues(),
+        [ValueToConfirm(f"field{number}", "name", "", str(number)) for number in range(MOST + 1)],
+    )
     for agreed in (False, True):
         form.take(FieldEvent.GIVEN, parts)
         while form.ask(parts):

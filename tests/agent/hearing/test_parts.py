@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from agent.hearing.background import AT_ONCE, Background
 from agent.hearing.caller import CallerSound
-from agent.hearing.changes import Evidence, Kind
+from agent.hearing.changes import Kind, SoundEvidence
 from agent.hearing.echo_path import EVERY, KEPT, EchoPath, Path
 from agent.hearing.levels import SILENT, SLOT, level, peak, to_linear
 from agent.hearing.model_files import ModelError
@@ -202,11 +202,11 @@ def test_murmurs_at_the_caller_s_own_level_are_never_a_background() -> None:
 
 
 def test_the_evidence_is_a_sentence_for_the_page_of_a_call() -> None:
-    assert str(Evidence(0.93, 0.18, -20.0)) == "voice 0.93 for 180 ms"
-    assert str(Evidence(0.93, 0.18, -20.0, return_loss=31.2)) == "voice 0.93 for 180 ms, echo \N{MINUS SIGN}31 dB"
-    echoes = Evidence(0.93, 0.18, -20.0, return_loss=31.2, margin=14.4)
+    assert str(SoundEvidence(0.93, 0.18, -20.0)) == "voice 0.93 for 180 ms"
+    assert str(SoundEvidence(0.93, 0.18, -20.0, return_loss=31.2)) == "voice 0.93 for 180 ms, echo \N{MINUS SIGN}31 dB"
+    echoes = SoundEvidence(0.93, 0.18, -20.0, return_loss=31.2, margin=14.4)
     assert str(echoes) == "voice 0.93 for 180 ms, echo \N{MINUS SIGN}31 dB, +14 dB above it"
-    assert str(Evidence(0.4, 1.0, -33.0, background=True)) == "voice 0.40 for 1000 ms, background"
+    assert str(SoundEvidence(0.4, 1.0, -33.0, background=True)) == "voice 0.40 for 1000 ms, background"
 
 
 def test_every_state_is_left_and_every_event_happens() -> None:

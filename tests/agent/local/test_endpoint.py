@@ -11,8 +11,8 @@ from agent.providers.local.endpoint import (
     WINDOW,
     Act,
     Endpointer,
+    EndpointStep,
     Pauses,
-    Step,
     sounds_unfinished,
 )
 
@@ -23,16 +23,16 @@ def windows(seconds: float) -> int:
     return round(seconds * RATE / WINDOW)
 
 
-def pass_time(turns: Endpointer, probability: float, seconds: float) -> list[Step]:
+def pass_time(turns: Endpointer, probability: float, seconds: float) -> list[EndpointStep]:
     """All steps while the probability of speech stays the same; nothing is understood meanwhile."""
     return [step for _ in range(windows(seconds)) for step in turns.judge(probability)]
 
 
-def acts(steps: list[Step]) -> list[Act]:
+def acts(steps: list[EndpointStep]) -> list[Act]:
     return [step.act for step in steps]
 
 
-def said(turns: Endpointer, seconds: float = 1.0) -> Step:
+def said(turns: Endpointer, seconds: float = 1.0) -> EndpointStep:
     """Speak, pause until a guess is asked for, and return what is to be decoded."""
     steps = pass_time(turns, TALK, seconds) + pass_time(turns, HUSH, 0.25)
     assert steps[-1].act is Act.DECODE

@@ -14,7 +14,7 @@ from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtim
 from agent.providers.socket_realtime import SocketRealtime
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
 from agent.providers.xai_realtime import XaiOptions, XaiSession
-from agent.realtime import Brief, ReplyAudio, Words
+from agent.realtime import Brief, ReplyAudio, ReplyWords
 from tests.agent.providers import listening
 from tests.fakes.assemblyai import Said
 from tests.fakes.gemini_live import FakeGemini
@@ -104,4 +104,4 @@ def spoken(events: list) -> bytes:
 
 
 def words(events: list) -> str:
-    return "".join(event.text for event in events if isinstance(event, Words)).strip()
+    return "".join(event.text for event in events if isinstance(event, ReplyWords)).strip()

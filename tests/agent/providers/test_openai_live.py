@@ -9,9 +9,9 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.llm import ToolCall
-from agent.providers.live_speech import GAP, LONGEST, UNWANTED, CallerWords, ModelVoice, Voice
+from agent.providers.live_speech import GAP, LONGEST, UNWANTED, CallerWords, ModelVoice, SpeechState
 from agent.providers.openai_live import MOST_CALLS, OpenAILiveOptions, OpenAILiveSession, _pieces
-from agent.realtime import Brief, Consumed, ReplyAudio, ReplyEnded, Words, exactly
+from agent.realtime import Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.stt import Onset, Transcript
 from tests.agent.providers.talking import ANSWER, BRIEF, KEY, LIVE, ORDER, refusal, spoken, talking, words
 from tests.fakes.assemblyai import Said
@@ -56,8 +56,8 @@ def test_a_turn_and_its_reply(silence: bool) -> None:
     assert heard(found) == sound_of(ANSWER.text).strip(b"\xff")
     assert words(found) == ANSWER.text
     assert found[-1] == ReplyEnded("reply1", silence)
-    assert [event.until is None for event in found if isinstance(event, Words)] == [
-        not silence for event in found if isinstance(event, Words)
+    assert [event.until is None for event in found if isinstance(event, ReplyWords)] == [
+        not silence for event in found if isinstance(event, ReplyWords)
     ]
 
 
@@ -70,7 +70,7 @@ def test_words_have_their_places_in_the_sound() -> None:
     found = talking(LIVE, fake, scenario)
     said, whole = "", len(sound_of(LONG))
     for event in found:
-        if isinstance(event, Words):
+        if isinstance(event, ReplyWords):
             said += event.text
             assert event.until is not None
             assert event.until == pytest.approx(whole * len(said) / len(LONG), abs=5 * PIECE)
@@ -150,7 +150,7 @@ def test_what_is_dropped_for_want_of_a_pause_is_not_the_whole_rest_of_the_call()
     assert voice.hear(speaking(1))
     voice.drop()
     assert not voice.hear(speaking(1))
-    assert voice.voice is Voice.UNHEARD
+    assert voice.voice is SpeechState.UNHEARD
     assert voice.hear(bytes(UNWANTED))
     assert voice.reply == "reply2"
 
@@ -169,12 +169,12 @@ def test_words_of_a_reply_that_is_over_are_ignored_and_those_ahead_of_it_are_not
 
     ahead = tell("session.output_transcript.delta", delta="Hello.", start_ms=100, end_ms=300)
     assert ahead == []
-    assert Words("reply1", "Hello.", 300 * 8) in sound(speaking(0.12)[:PIECE])
+    assert ReplyWords("reply1", "Hello.", 300 * 8) in sound(speaking(0.12)[:PIECE])
     ended = [event for _ in range(GAP // PIECE) for event in sound(SILENCE)]
     assert ended[-1] == ReplyEnded("reply1", True)
     assert tell("session.output_transcript.delta", delta=" Late.", start_ms=50, end_ms=90) == []
     assert session.ignored == 1
-    assert not [event for event in sound(speaking(0.12)[:PIECE]) if isinstance(event, Words)]
+    assert not [event for event in sound(speaking(0.12)[:PIECE]) if isinstance(event, ReplyWords)]
 
 
 def test_the_rest_of_a_turn_that_comes_when_it_is_being_answered_belongs_to_it() -> None:

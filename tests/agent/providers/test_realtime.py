@@ -11,7 +11,7 @@ from agent.errors import ProviderError
 from agent.llm import ToolCall
 from agent.providers import socket_realtime
 from agent.providers.voice_agent_session import VoiceAgentOptions
-from agent.realtime import Brief, ReplyAudio, ReplyEnded, Words
+from agent.realtime import Brief, ReplyAudio, ReplyEnded, ReplyWords
 from agent.stt import Onset, Transcript
 from tests.agent.providers.listening import sound
 from tests.agent.providers.talking import (
@@ -97,7 +97,7 @@ def test_an_interruption_leaves_no_stale_sound_behind(kind):
     ended = [event for event in onset + rest if isinstance(event, ReplyEnded)]
     assert ended[0] == ReplyEnded(reply, False)
     assert spoken(rest) == sound_of(ANSWER.text)
-    assert not any(event.reply == reply for event in rest if isinstance(event, ReplyAudio | Words))
+    assert not any(event.reply == reply for event in rest if isinstance(event, ReplyAudio | ReplyWords))
     if kind is OPENAI_REALTIME:
         assert fake.cuts == [{"reply": reply, "ms": 20}]
 
@@ -377,9 +377,9 @@ def test_a_voice_agent_times_its_words_and_ends_politely():
         return await events.until(ReplyEnded)
 
     found = talking(AGENT, fake, scenario, Brief("x", "Hello there."), keyterms=("Sipgw",))
-    assert [event for event in found if isinstance(event, Words)] == [
-        Words("reply1", "Hello ", 1600),
-        Words("reply1", "there. ", 3200),
+    assert [event for event in found if isinstance(event, ReplyWords)] == [
+        ReplyWords("reply1", "Hello ", 1600),
+        ReplyWords("reply1", "there. ", 3200),
     ]
     session = fake.sessions[0].messages[0]["session"]
     assert session["input"]["format"] == session["output"]["format"] == {"encoding": "audio/pcmu"}

@@ -8,7 +8,7 @@ import pytest
 from agent.llm import ToolCall
 from agent.providers import socket_realtime
 from agent.providers.websocket import Socket, connect
-from agent.realtime import ReplyEnded, Words
+from agent.realtime import ReplyEnded, ReplyWords
 from tests.agent.providers.listening import sound
 from tests.agent.providers.talking import AGENT, ANSWER, GEMINI, KEY, ORDER, Kind, talking, words
 from tests.fakes.realtime_server import Faults, Say
@@ -39,7 +39,7 @@ def test_what_is_told_while_a_lost_session_is_resumed_waits_until_it_has_begun(
         await dialling.wait()
         realtime.answer(asked.id, '{"status": "sent"}')
         line_is_free.set()
-        return [*await events.until(Words), *await events.until(ReplyEnded)]
+        return [*await events.until(ReplyWords), *await events.until(ReplyEnded)]
 
     assert words(talking(kind, fake, scenario)) == ANSWER.text
     assert [result["call"] for result in fake.results] == ["c1"]

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from agent.llm import Act, Piece, Text
+from agent.llm import CallCommand, Piece, Text
 from agent.relay.call import RelayCall
 from agent.relay.messages import SendDigits
 from agent.relay.session import Relay
@@ -84,7 +84,7 @@ def test_commands_are_kept_if_the_caller_goes_on_while_another_session_begins() 
 
         async def read(*said: str) -> None:
             async for piece in reply(relay, *said):
-                if isinstance(piece, Act):
+                if isinstance(piece, CallCommand):
                     await piece.do()
 
         relay.perform = follow

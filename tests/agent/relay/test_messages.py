@@ -9,7 +9,7 @@ import pytest
 from agent.relay import messages as wire
 from agent.relay.call import RelayCall, check_url
 from agent.relay.session import Relay
-from agent.relay.talk import CYCLES, LONGEST, Cycle, Signal, Talk
+from agent.relay.talk import CYCLES, LONGEST, Cycle, RelayTalk, Signal
 from tests.agent.relay.holding import CALL
 from tests.fakes.relay import FakeRelay, answers, judge
 from tests.virtual import run
@@ -61,7 +61,7 @@ def test_messages_of_the_server_are_read(sent: dict, read: object) -> None:
         ('{"type": "sendDigits", "digits": "12x"}', "1 to 64 of 0-9"),
         (json.dumps({"type": "sendDigits", "digits": "1" * 65}), "1 to 64 of 0-9"),
         ('{"type": "language"}', "is missing"),
-        ('{"type": "language", "ttsLanguage": "es-ES", "transcriptionLanguage": "en-US"}', "one language"),
+        ('{"type": "language", "ttsLanguage": "es-ES", "transcriptionLanguage": "en-US"}', "the same language"),
         (json.dumps({"type": "text", "token": "a" * 64_000}), "at most 64000 characters"),
     ],
 )
@@ -131,8 +131,8 @@ def test_encryption_is_required_unless_the_host_is_local(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("ws://example.com", "others need wss://"),
-        ("ws://8.8.8.8/", "others need wss://"),
+        ("ws://example.com", "use wss://"),
+        ("ws://8.8.8.8/", "use wss://"),
         ("https://example.com", "must be like wss://"),
         ("wss://", "must be like wss://"),
         ("wss://example.com/#a", "must be like wss://"),
@@ -169,11 +169,11 @@ def test_a_reply_that_was_broken_off_is_silent_until_its_end_another_prompt_or_k
 def test_each_signal_can_come_in_each_cycle_but_text_of_a_session_that_is_over() -> None:
     assert set(product(Cycle, Signal)) - CYCLES.keys() == {(Cycle.OVER, Signal.TOKEN)}
     with pytest.raises(KeyError):
-        Talk(cycle=Cycle.OVER).step(Signal.TOKEN)
+        RelayTalk(cycle=Cycle.OVER).step(Signal.TOKEN)
 
 
 def test_no_more_than_a_bound_is_spoken_of_a_reply() -> None:
-    talk = Talk()
+    talk = RelayTalk()
     talk.ask(["Tell me all."])
     refused = []
     for number in range(8):

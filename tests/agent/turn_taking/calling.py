@@ -1,7 +1,7 @@
 """A machine, and the sounds and words of a caller for it."""
 
 from agent.floor import lexicon_of
-from agent.hearing.changes import Change, Evidence, Kind
+from agent.hearing.changes import Change, Kind, SoundEvidence
 from agent.phrases import phrases_of
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
@@ -29,7 +29,7 @@ def speaking(said: str = STATEMENT, at: float = 0.0, *, ends_turns: bool = True)
 
 
 def voice(kind: Kind, at: float, probability: float = 0.93, seconds: float = 0.2, **more: float | bool) -> Change:
-    return Change(kind, at, Evidence(probability, seconds, -20.0, **more))  # type: ignore[arg-type]
+    return Change(kind, at, SoundEvidence(probability, seconds, -20.0, **more))  # type: ignore[arg-type]
 
 
 def begins(subject: TurnMachine, at: float, **more: float | bool) -> Decisions:

@@ -7,7 +7,7 @@ import pytest
 from agent.floor import lexicon_of
 from agent.phrases import phrases_of
 from agent.turn_taking.endpointing import COUNTED, OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
-from agent.turn_taking.expect import Expected, Kind, Progress, characters, kind_of, progress
+from agent.turn_taking.expect import AnswerProgress, Expected, Kind, characters, kind_of, progress
 from agent.turn_taking.options import TurnOptions
 from tests.agent.turn_taking.calling import LEXICON, answered, begins, ends, final, interim, machine, wait
 
@@ -153,26 +153,26 @@ def test_digits_may_come_as_words() -> None:
 
 
 def test_progress_is_told() -> None:
-    assert progress(TEN, "415 926") == (Progress.PART, "digits 6 of 10")
+    assert progress(TEN, "415 926") == (AnswerProgress.PART, "digits 6 of 10")
     assert characters("seven three, 46", LEXICON) == 4
 
 
 @pytest.mark.parametrize(
     ("expected", "text", "state"),
     [
-        (Expected(Kind.DIGITS, 6), "My customer number is 7 4", Progress.PART),
-        (Expected(Kind.DIGITS, 6), "My customer number is seven 45, 6 4 1", Progress.WHOLE),
-        (Expected(Kind.DIGITS, 6), "I don't have it with me", Progress.NONE),
-        (Expected(Kind.DIGITS, 4), "Yes, it's seven two", Progress.PART),
-        (Expected(Kind.DIGITS, 10), "Okay so the number is 0 4", Progress.PART),
-        (Expected(Kind.DIGITS), "My number is", Progress.NONE),
-        (Expected(Kind.SPELLING, 5), "B as in boy, O", Progress.PART),
-        (Expected(Kind.SPELLING, 3), "B wie Berta, O wie Otto, 2", Progress.WHOLE),
-        (Expected(Kind.SPELLING, 2), "it starts like this", Progress.NONE),
+        (Expected(Kind.DIGITS, 6), "My customer number is 7 4", AnswerProgress.PART),
+        (Expected(Kind.DIGITS, 6), "My customer number is seven 45, 6 4 1", AnswerProgress.WHOLE),
+        (Expected(Kind.DIGITS, 6), "I don't have it with me", AnswerProgress.NONE),
+        (Expected(Kind.DIGITS, 4), "Yes, it's seven two", AnswerProgress.PART),
+        (Expected(Kind.DIGITS, 10), "Okay so the number is 0 4", AnswerProgress.PART),
+        (Expected(Kind.DIGITS), "My number is", AnswerProgress.NONE),
+        (Expected(Kind.SPELLING, 5), "B as in boy, O", AnswerProgress.PART),
+        (Expected(Kind.SPELLING, 3), "B wie Berta, O wie Otto, 2", AnswerProgress.WHOLE),
+        (Expected(Kind.SPELLING, 2), "it starts like this", AnswerProgress.NONE),
     ],
 )
 def test_only_characters_count_of_an_answer_that_consists_of_them(
-    expected: Expected, text: str, state: Progress
+    expected: Expected, text: str, state: AnswerProgress
 ) -> None:
     assert progress(expected, text, LEXICON)[0] is state
 
@@ -266,7 +266,7 @@ def test_a_caller_who_hesitates_to_say_yes_or_no_is_not_cut_off(text: str) -> No
 )
 def test_an_address_is_whole_as_soon_as_it_has_a_domain(text: str, whole: bool) -> None:
     found = progress(Expected(Kind.EMAIL), text, LEXICON)[0]
-    assert found is (Progress.WHOLE if whole else Progress.PART)
+    assert found is (AnswerProgress.WHOLE if whole else AnswerProgress.PART)
     assert delay(text, ends_turns=True, expected=Expected(Kind.EMAIL)) == (0.0 if whole else PARTS)
 
 

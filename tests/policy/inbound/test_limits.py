@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sipgw.config.inbound import LimitOptions, NumberLimit
 from sipgw.config.options import OptionError, build
-from sipgw.policy.inbound.limits import Caller, Declined, Limits, SpentToday
+from sipgw.policy.inbound.limits import Caller, Declined, InboundLimits, SpentToday
 
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
 BOB = Caller("+14155550101", "+14155550199", "192.0.2.1")
@@ -14,13 +14,13 @@ UNKNOWN = Caller("", "+14155550199", "192.0.2.7")
 
 
 def test_without_limits_everybody_is_let_in() -> None:
-    limits = Limits(LimitOptions())
+    limits = InboundLimits(LimitOptions())
     for at in range(1000):
         assert limits.admit(ANN, at / 1000) is None
 
 
 def test_calls_of_one_number_within_the_window() -> None:
-    limits = Limits(LimitOptions(per_number=2, window=60))
+    limits = InboundLimits(LimitOptions(per_number=2, window=60))
     assert limits.admit(ANN, 0) is None
     assert limits.admit(ANN, 30) is None
     declined = limits.admit(ANN, 59)
@@ -37,7 +37,7 @@ def test_calls_of_one_number_within_the_window() -> None:
 
 
 def test_calls_of_one_network_within_the_window() -> None:
-    limits = Limits(LimitOptions(per_network=2, window=60))
+    limits = InboundLimits(LimitOptions(per_network=2, window=60))
     assert limits.admit(ANN, 0) is None
     assert limits.admit(BOB, 0) is None
     declined = limits.admit(ANN, 1)
@@ -49,7 +49,7 @@ def test_calls_of_one_network_within_the_window() -> None:
 
 
 def test_calls_of_one_number_at_the_same_time() -> None:
-    limits = Limits(LimitOptions(at_once_per_number=1))
+    limits = InboundLimits(LimitOptions(at_once_per_number=1))
     assert limits.admit(ANN, 0) is None
     declined = limits.admit(ANN, 0)
     assert declined
@@ -62,7 +62,7 @@ def test_calls_of_one_number_at_the_same_time() -> None:
 
 
 def test_the_number_of_a_person_who_speaks_is_busy() -> None:
-    limits = Limits(LimitOptions(people=(NumberLimit("+1415555019*"),)))
+    limits = InboundLimits(LimitOptions(people=(NumberLimit("+1415555019*"),)))
     assert limits.admit(ANN, 0) is None
     declined = limits.admit(BOB, 0)
     assert declined
@@ -74,7 +74,7 @@ def test_the_number_of_a_person_who_speaks_is_busy() -> None:
 
 
 def test_the_block_list_names_numbers_withheld_ones_and_networks() -> None:
-    limits = Limits(
+    limits = InboundLimits(
         LimitOptions(
             blocked=(
                 "+1900*",
@@ -97,7 +97,7 @@ def test_the_block_list_names_numbers_withheld_ones_and_networks() -> None:
 
 def test_minutes_and_money_of_a_day() -> None:
     spent = SpentToday()
-    limits = Limits(LimitOptions(minutes_per_day=100, money_per_day=5, answer_spent="spoken"), lambda: spent)
+    limits = InboundLimits(LimitOptions(minutes_per_day=100, money_per_day=5, answer_spent="spoken"), lambda: spent)
     assert limits.admit(ANN, 0) is None
     spent = SpentToday(minutes=100)
     assert limits.admit(ANN, 0) == Declined(
@@ -117,7 +117,7 @@ def test_each_answer_has_its_status() -> None:
 
 @pytest.mark.slow
 def test_a_flood_of_numbers_takes_bounded_memory() -> None:
-    limits = Limits(LimitOptions(per_number=1))
+    limits = InboundLimits(LimitOptions(per_number=1))
     for number in range(25_000):
         caller = ANN._replace(number=f"+1{number}")
         assert limits.admit(caller, 0) is None
@@ -128,7 +128,7 @@ def test_a_flood_of_numbers_takes_bounded_memory() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), st.floats(0, 50), st.booleans())), st.integers(1, 3))
 def test_never_more_than_so_many_calls_in_any_window(steps: list[tuple[Caller, float, bool]], most: int) -> None:
-    limits, now = Limits(LimitOptions(per_number=most, window=60, at_once_per_number=2)), 0.0
+    limits, now = InboundLimits(LimitOptions(per_number=most, window=60, at_once_per_number=2)), 0.0
     admitted: list[tuple[Caller, float]] = []
     going: list[Caller] = []
     for caller, wait, ends in steps:

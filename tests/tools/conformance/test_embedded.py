@@ -17,8 +17,8 @@ from agent.providers.provider import Provider
 from agent.stt import Transcript
 from sipgw.config.registry import every
 from sipgw.tools.conformance import embedded
-from sipgw.tools.conformance.embedded import CHECKS, EmbeddedTrial, Fresh, Spoken
-from sipgw.tools.conformance.exercises import SENTENCES, NonconformingError, Used
+from sipgw.tools.conformance.embedded import CHECKS, EmbeddedTrial, Fresh, SpokenSample
+from sipgw.tools.conformance.exercises import SENTENCES, ExerciseResult, NonconformingError
 from tests.fakes.servers import speech_of
 from tests.waiting import HANG
 
@@ -38,14 +38,14 @@ def test_our_embedded_providers_conform(record: Provider, check: str, monkeypatc
 
 @pytest.mark.slow
 def test_the_embedded_voice_is_understood_by_the_embedded_stt() -> None:
-    said: list[Used] = []
+    said: list[ExerciseResult] = []
 
     async def speak(fresh: Fresh) -> None:
         said.append(await voice.use(fresh()))
 
     voice = EmbeddedTrial(TTS, {})
     voice.run(speak)
-    CHECKS["knows its languages"](EmbeddedTrial(STT, {"en": Spoken(said[0].sound, " ".join(SENTENCES))}))
+    CHECKS["knows its languages"](EmbeddedTrial(STT, {"en": SpokenSample(said[0].sound, " ".join(SENTENCES))}))
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def trial(part: Any, *faults: str) -> EmbeddedTrial:
         embedded="nothing",
         languages=lambda _: ("en",),
     )
-    speech = {} if "has no speech" in faults else {"en": Spoken(b"\xff" * 8000, "go forward ten meters")}
+    speech = {} if "has no speech" in faults else {"en": SpokenSample(b"\xff" * 8000, "go forward ten meters")}
     return EmbeddedTrial(record, speech)
 
 

@@ -13,9 +13,10 @@ import pytest
 from agent.errors import ProviderError
 from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
-from sipgw.tools.conformance.checks import CHECKS, Trial
+from sipgw.tools.conformance.checks import CHECKS
 from sipgw.tools.conformance.exercises import SENTENCES, NonconformingError
-from sipgw.tools.conformance.proxy import Fault
+from sipgw.tools.conformance.proxy import ConnectionFault
+from sipgw.tools.conformance.trials import Trial
 
 KEY = "the-key-of-the-test"
 ANSWERED = 3.0
@@ -157,7 +158,7 @@ class Shown(Options):
     more: str = field(default="", repr=False)
 
 
-def bears(fault: Fault) -> str:
+def bears(fault: ConnectionFault) -> str:
     return f"bears a connection that is {fault.value}"
 
 
@@ -171,14 +172,18 @@ def bears(fault: Fault) -> str:
         ("refuses wrong keys", record("takes refusals for passing"), "temporary=False"),
         ("refuses wrong keys", record("tells its key"), "an error holds a secret"),
         ("bears no server", record("raises OSError"), "ConnectionRefusedError"),
-        (bears(Fault.CUT), record("raises OSError"), "after 0 pieces of the server: ConnectionResetError"),
-        (bears(Fault.CUT), record("takes what came for all"), "bytes of sound for the whole"),
-        (bears(Fault.STALL), record("takes what came for all"), "bytes of sound for the whole"),
-        (bears(Fault.CUT), record("leaves a connection"), "a connection is still open after close"),
-        (bears(Fault.CLOSE), record("leaves a task"), "tasks are left over"),
-        (bears(Fault.STALL), record("waits for ever"), "within 5 s, as long as a call waits for an open session"),
-        (bears(Fault.STALL), record("is patient"), "within 4 s, as long as a call waits for the first sound"),
-        (bears(Fault.GARBLE), record("closes slowly"), "close takes longer than 5 s"),
+        (bears(ConnectionFault.CUT), record("raises OSError"), "after 0 pieces of the server: ConnectionResetError"),
+        (bears(ConnectionFault.CUT), record("takes what came for all"), "bytes of sound for the whole"),
+        (bears(ConnectionFault.STALL), record("takes what came for all"), "bytes of sound for the whole"),
+        (bears(ConnectionFault.CUT), record("leaves a connection"), "a connection is still open after close"),
+        (bears(ConnectionFault.CLOSE), record("leaves a task"), "tasks are left over"),
+        (
+            bears(ConnectionFault.STALL),
+            record("waits for ever"),
+            "within 5 s, as long as a call waits for an open session",
+        ),
+        (bears(ConnectionFault.STALL), record("is patient"), "within 4 s, as long as a call waits for the first sound"),
+        (bears(ConnectionFault.GARBLE), record("closes slowly"), "close takes longer than 5 s"),
         ("can be cancelled", record("swallows its cancellation"), "neither done nor failed"),
         ("bounds what comes", record("hoards"), "bytes that nobody reads"),
         ("tells no stale sound", record("lets old sound stand"), "sounds otherwise"),

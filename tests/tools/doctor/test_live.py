@@ -16,7 +16,7 @@ from sipgw.config.agent import AgentOptions
 from sipgw.config.config import GatewayConfig
 from sipgw.config.registry import every
 from sipgw.tools.doctor import providers
-from sipgw.tools.doctor.live import Tap, _Connection, _stream, redacted, taken_down
+from sipgw.tools.doctor.live import LoopbackProxy, _Connection, _stream, redacted, taken_down
 from tests.fakes.servers import KEY, server_of
 from tests.fakes.shapes import deviations
 
@@ -102,7 +102,7 @@ def test_texts_numbers_and_odd_names_do_not_stay() -> None:
 
 def test_a_service_that_is_not_there_is_told_and_nothing_hangs() -> None:
     async def run() -> bytes:
-        tap = Tap("http://127.0.0.1:9/v1")
+        tap = LoopbackProxy("http://127.0.0.1:9/v1")
         async with tap.listening():
             reader, writer = await asyncio.open_connection("127.0.0.1", int(tap.url.split(":")[2].split("/")[0]))
             writer.write(b"GET / HTTP/1.1\r\n\r\n")

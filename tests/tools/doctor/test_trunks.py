@@ -17,7 +17,7 @@ from sipgw.sip.uri import Uri
 from sipgw.tools.doctor import echoes, run
 from sipgw.tools.doctor.calling import out_of_reach
 from sipgw.tools.doctor.catalogue import CATALOGUE
-from sipgw.tools.doctor.doctor_endpoint import Exchange
+from sipgw.tools.doctor.doctor_endpoint import SipExchange
 from tests.tools.doctor.broken import (
     PASSWORD,
     QUICK,
@@ -274,7 +274,7 @@ def test_addresses_inside_a_network_are_of_no_use_outside() -> None:
     sent = Request(
         "OPTIONS", Uri("sip", host="x"), headers=Headers((("Via", "SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK1"),))
     )
-    exchange = Exchange(sent, Peer("udp", "203.0.113.7", 5060), Response(200, "OK", headers=sent.headers), (), "")
+    exchange = SipExchange(sent, Peer("udp", "203.0.113.7", 5060), Response(200, "OK", headers=sent.headers), (), "")
     found = echoes.read(exchange, "t", fixed="10.0.0.9", listens=True, clock=datetime.now(UTC))
     assert "address.private-set" in {one.id for one in found}
 

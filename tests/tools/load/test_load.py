@@ -22,8 +22,8 @@ from sipgw.tools.load.distribution import Distribution, percentile
 from sipgw.tools.load.plan import Level, LoadStep, ramp, shared
 from sipgw.tools.load.process import usage
 from sipgw.tools.load.report import held, html, plot, rows
-from sipgw.tools.load.run import LoadError, LoadOutcome, Plan, Progress, check_target, run
-from sipgw.tools.load.stream import PacketGrid, Stream, StreamCounts, wall
+from sipgw.tools.load.run import LoadError, LoadOutcome, LoadPlan, Progress, check_target, run
+from sipgw.tools.load.stream import LoadStream, PacketGrid, StreamCounts, wall
 from sipgw.tools.load.worker import Window
 
 LOUD = bytes([0x10]) * FRAME
@@ -46,7 +46,7 @@ def test_a_packet_is_late_against_the_grid_of_its_timestamps() -> None:
 
 def test_the_caller_waits_speaks_and_measures_the_answer() -> None:
     tally = StreamCounts()
-    stream = Stream("127.0.0.1", [LOUD] * 3, tally)
+    stream = LoadStream("127.0.0.1", [LOUD] * 3, tally)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
         far.bind(("127.0.0.1", 0))
         far.settimeout(2)
@@ -72,7 +72,7 @@ def test_the_caller_waits_speaks_and_measures_the_answer() -> None:
 
 def test_a_law_that_was_agreed_on_is_sent_and_heard() -> None:
     tally = StreamCounts()
-    stream = Stream("127.0.0.1", [LOUD], tally)
+    stream = LoadStream("127.0.0.1", [LOUD], tally)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
         far.bind(("127.0.0.1", 0))
         far.settimeout(2)
@@ -178,7 +178,7 @@ def test_a_ramp_ends_where_the_level_breaks(monkeypatch: pytest.MonkeyPatch) -> 
 
     for name, acts in (("_process", process), ("_window", window), ("_step", measured)):
         monkeypatch.setattr(f"sipgw.tools.load.run.{name}", acts)
-    plan = Plan((10, 20, 40), target="sip:x@127.0.0.1")
+    plan = LoadPlan((10, 20, 40), target="sip:x@127.0.0.1")
     outcome = asyncio.run(run(plan, "127.0.0.1", lambda step, left: None))
     assert [step.wanted for step in outcome.steps] == [10, 20]
     assert outcome.held == 10 and outcome.broken == ["turn latency p95 9000 ms > 1500 ms"]
@@ -284,7 +284,7 @@ def test_a_small_load(tmp_path: Path) -> None:
 def test_the_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=200)
 
-    async def test(plan: Plan, host: str, progress: Progress) -> LoadOutcome:
+    async def test(plan: LoadPlan, host: str, progress: Progress) -> LoadOutcome:
         step = LoadStep(10, held=7, latencies=[0.4], lost=3, cpu=0.5)
         progress(step, 12.0)
         screen.print("")  # a line above makes it draw what it shows
@@ -292,7 +292,7 @@ def test_the_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command, "run", test)
     monkeypatch.setattr(command, "err", screen)
-    assert command._watched(Plan((10,)), "127.0.0.1", quiet=False).held == 10
+    assert command._watched(LoadPlan((10,)), "127.0.0.1", quiet=False).held == 10
     told = "7 of 10 calls, 1 turns, p95 400 ms, 3 packets lost, gateway 0.50 cores, callers 0.00 cores, 12 s left"
     assert told in screen.file.getvalue()  # type: ignore[attr-defined]
 

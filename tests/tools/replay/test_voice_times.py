@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.tts import Inquiry, Speech, TextToSpeech
 from sipgw.records.bundles.check import check
-from sipgw.records.bundles.recorder import ObservedTts, Recorder
+from sipgw.records.bundles.recorder import BundleRecorder, ObservedTts
 from sipgw.tools.replay.script import ReplayedTts, ReplayScript
 from tests.fakes.line import FakeTts
 from tests.virtual import run
@@ -23,7 +23,7 @@ AROUND: list[dict[str, Any]] = [
 
 def test_a_voice_tells_the_times_of_its_words_again() -> None:
     async def scenario() -> None:
-        recorder = Recorder()
+        recorder = BundleRecorder()
         voice = ObservedTts(FakeTts(timed=160), recorder)
         await voice.open()
         told = [piece async for piece in voice.speak("One two.", "Zero.")]
@@ -60,7 +60,7 @@ async def asked(voice: TextToSpeech) -> list[tuple[int, float]]:
 
 def test_a_voice_tells_again_what_was_heard() -> None:
     async def scenario() -> None:
-        recorder = Recorder()
+        recorder = BundleRecorder()
         assert await asked(ObservedTts(Asking(), recorder)) == [(7, 0.05)]
         frames = json.loads(json.dumps(recorder.frames))
         check([*frames, *AROUND])

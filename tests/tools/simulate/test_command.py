@@ -19,7 +19,7 @@ from sipgw.tools.evaluation.eval_set import CallOptions, EvalSet
 from sipgw.tools.simulate import command
 from sipgw.tools.simulate.relay import NetworkRelay
 from sipgw.tools.simulate.run import simulate
-from sipgw.tools.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, Step
+from sipgw.tools.simulate.scenario import NetworkOptions, ProviderFaults, Scenario, Step
 from sipgw.tools.simulate.verdict import CallVerdict, TurnVerdict
 from sipgw.tools.trial import EMBEDDED
 from tests.cloud import cloud
@@ -188,7 +188,7 @@ def test_every_flag_says_what_goes_wrong_and_what_the_caller_heard_is_printed(mo
     ):
         assert told in ran.output
     assert played[0].network == NetworkOptions(0.03, 4, 0.04, 0.01, 0.1, 15)
-    assert played[0].providers == ProviderOptions(stt_stall=2, llm_slow=3, tts_drop=0.3, down="tts")
+    assert played[0].providers == ProviderFaults(stt_stall=2, llm_slow=3, tts_drop=0.3, down="tts")
     assert played[0].seed == 5
 
 

@@ -13,12 +13,12 @@ from agent.llm import Message, Piece, Text, ToolSchema
 from agent.stt import SttEvent, Transcript
 from agent.turn_taking.expect import OPEN, Expected
 from sipgw.agents.providers import Providers
-from sipgw.tools.caller import AgentAudioMonitor, Call, HangUp, Press, Say, Span
+from sipgw.tools.caller import AgentAudioMonitor, Call, HangUp, Press, Say, SoundSpan
 from sipgw.tools.simulate import faults as seam
 from sipgw.tools.simulate.command import _show
 from sipgw.tools.simulate.faults import wrapped
 from sipgw.tools.simulate.network import OVERTAKEN, Direction
-from sipgw.tools.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, Step, read
+from sipgw.tools.simulate.scenario import NetworkOptions, ProviderFaults, Scenario, ScenarioError, Step, read
 from sipgw.tools.simulate.scenario_script import CompletedStep, ScenarioScript
 from sipgw.tools.simulate.verdict import judge
 from tests.tools.doctor.broken import on_loop
@@ -130,14 +130,14 @@ def test_patience_ends_and_the_turn_counts_as_broken() -> None:
 def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="the caller hung up", stats={"lost": 3, "received": 97})
     call.agent_audio.speech = [
-        Span(10.2, 12),
-        Span(16.1, 17),
-        Span(17.9, 20.15),
-        Span(27, 28),
-        Span(39, 39.9),
-        Span(42, 43),
+        SoundSpan(10.2, 12),
+        SoundSpan(16.1, 17),
+        SoundSpan(17.9, 20.15),
+        SoundSpan(27, 28),
+        SoundSpan(39, 39.9),
+        SoundSpan(42, 43),
     ]
-    call.utterances = [Span(13, 15), Span(20, 22)]
+    call.utterances = [SoundSpan(13, 15), SoundSpan(20, 22)]
     done = [
         CompletedStep(Step(say="one"), 13, "", False),
         CompletedStep(Step(wav="two"), 20, "", True),
@@ -156,10 +156,10 @@ def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
 
 def test_last_words_that_nobody_answers_are_a_broken_turn() -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="the call did not end within 50 s")
-    call.agent_audio.speech, call.utterances = [Span(10.2, 12)], [Span(13, 15)]
+    call.agent_audio.speech, call.utterances = [SoundSpan(10.2, 12)], [SoundSpan(13, 15)]
     asked = CompletedStep(Step(say="Where is it?"), 13, "", False)
     assert judge(call, [asked], 0).broken == ["said 'Where is it?': the agent did not answer"]
-    call.agent_audio.speech.append(Span(14.5, 16))
+    call.agent_audio.speech.append(SoundSpan(14.5, 16))
     assert judge(call, [asked], 0).broken == [], "the agent spoke on"
     call.agent_audio.speech.pop()
     assert judge(call, [CompletedStep(Step(silent=9), 13, "", False)], 0).broken == [], "nothing was asked"
@@ -190,7 +190,7 @@ class Parts:
             yield b"1234"
 
 
-def providers(options: ProviderOptions, seed: int = 1) -> Providers:
+def providers(options: ProviderFaults, seed: int = 1) -> Providers:
     plain: Any = Providers(Parts, Parts(), lambda _: Parts(), None)  # type: ignore[arg-type]
     return wrapped(plain, options, seed)
 
@@ -203,7 +203,7 @@ async def test_stt_stall_in_every_second_turn_and_the_model_thinks_longer(monkey
         slept.append(seconds)
 
     monkeypatch.setattr(seam.asyncio, "sleep", sleep)
-    parts = providers(ProviderOptions(stt_stall=2.0, llm_slow=3.0))
+    parts = providers(ProviderFaults(stt_stall=2.0, llm_slow=3.0))
     assert [event.text async for event in parts.stt().events() if isinstance(event, Transcript)] == list("0123")
     assert slept == [2.0, 2.0]
     assert [piece async for piece in parts.llm.reply([], [])] == [Text("fine")]
@@ -222,7 +222,7 @@ async def test_a_voice_breaks_off_in_the_middle_of_as_many_sentences_as_was_aske
         return sound
 
     async def run(part: float, seed: int) -> list[int]:
-        tts = providers(ProviderOptions(tts_drop=part), seed).tts("")
+        tts = providers(ProviderFaults(tts_drop=part), seed).tts("")
         return [len(await spoken(tts)) for _ in range(40)]
 
     assert set(await run(0, 1)) == {16}
@@ -235,7 +235,7 @@ async def test_a_voice_breaks_off_in_the_middle_of_as_many_sentences_as_was_aske
 @pytest.mark.parametrize("part", ["stt", "llm", "tts"])
 @on_loop
 async def test_one_provider_is_down_and_the_others_are_not(part: str) -> None:
-    parts = providers(ProviderOptions(down=part))  # type: ignore[arg-type]
+    parts = providers(ProviderFaults(down=part))  # type: ignore[arg-type]
     refused = set()
     for name, attempt in (("stt", parts.stt().open), ("tts", parts.tts("").open)):
         try:
@@ -257,13 +257,13 @@ def test_options_out_of_range_are_refused() -> None:
         NetworkOptions(loss=0.8)
     assert NetworkOptions(loss=0.8, burst=4.0)
     with pytest.raises(ValueError, match="must be"):
-        ProviderOptions(tts_drop=2)
+        ProviderFaults(tts_drop=2)
 
 
 @pytest.mark.faults("H21", "H2")
 def test_the_page_names_everything_that_broke_and_agrees_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="BYE")
-    call.agent_audio.speech, call.utterances = [Span(9.988, 12)], [Span(13, 15)]
+    call.agent_audio.speech, call.utterances = [SoundSpan(9.988, 12)], [SoundSpan(13, 15)]
     asked = CompletedStep(Step(say="Where is it?"), 13, "", False)
     verdict = replace(judge(call, [asked], 2), missed=("step 1: 'here' was not said, but 'there'",))
     assert verdict.greeting == 0.0, "sound that overtakes the 200 was there at the answer"

@@ -14,7 +14,7 @@ from agent.providers.local.brain.filling import EMAIL
 from agent.providers.local.brain.guess import OUT_OF_SCOPE, UNCLEAR, Guess
 from agent.providers.local.brain.order_dialogue import OrderDialogue
 from agent.providers.local.brain.parameters import OwnTool
-from agent.providers.local.brain.phrases import QUESTIONS, Ask, Call, ScriptedReply
+from agent.providers.local.brain.phrases import QUESTIONS, Ask, PlannedCall, ScriptedReply
 from agent.providers.local.brain.slots import slots
 from agent.providers.local.brain.tool_choice import Match
 from agent.providers.local.brain.tool_dialogue import ToolDialogue
@@ -64,7 +64,7 @@ class Dialogue:
         self.script = OrderDialogue(tools, business)
         self._own = ToolDialogue(own, best, today, self.script.offer_person)
         self.script.own_abilities = self._own.abilities
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[str, PlannedCall] = {}
 
     def follow(self, messages: Sequence[Message]) -> ScriptedReply:
         """Replay `messages` and return the reply to the last of them; without sentences if there is nothing to say."""
@@ -92,7 +92,7 @@ class Dialogue:
             if isinstance(function, Mapping) and isinstance(function.get("name"), str):
                 arguments = results.parse(function.get("arguments"))
                 given = dict(arguments) if isinstance(arguments, Mapping) else {}
-                self._calls[str(call.get("id"))] = Call(function["name"], given)
+                self._calls[str(call.get("id"))] = PlannedCall(function["name"], given)
 
     def _to_caller(self, text: str, texts: Sequence[str], *, now: bool) -> ScriptedReply:
         """The reply to `text`, with passages that may answer it; of an earlier one only that there was one counts."""

@@ -15,7 +15,7 @@ from agent.pool import LOADING, Pool, PoolFullError
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.documents import answer_of
 from agent.providers.local.brain.intents import Intents
-from agent.providers.local.brain.phrases import Call
+from agent.providers.local.brain.phrases import PlannedCall
 from agent.providers.local.brain.schemas import Tools
 from agent.providers.local.brain.tool_choice import Likeness
 
@@ -84,7 +84,7 @@ class LocalLlm:
         call = reply.call
         if reply.expect is not None and EXPECT in given.names:
             wanted = {"kind": reply.expect.kind.value, "length": reply.expect.length or 0}
-            call, arguments = Call(EXPECT, wanted), json.dumps(wanted)
+            call, arguments = PlannedCall(EXPECT, wanted), json.dumps(wanted)
         if call and arguments is not None:
             yield ToolCall(f"call_{len(messages)}", call.name, arguments)
 

@@ -29,7 +29,7 @@ FILLERS = frozenset({"uh", "um", "er", "erm", "uhm", "and", "then", "dash", "hyp
 """What may stand between two digits of one number."""
 
 
-class Run(NamedTuple):
+class FoundDigits(NamedTuple):
     """A row of digits found in a text."""
 
     digits: str
@@ -61,13 +61,13 @@ class _Tokens:
         return at
 
 
-def runs(text: str) -> list[Run]:
+def runs(text: str) -> list[FoundDigits]:
     """Every row of digits in `text`, in order: "double five oh" is ``550``, "7,346" and "73-46" are ``7346``.
 
     Cardinals are read as people write them down: "thirty-four" ``34``, "seven thousand three hundred" ``7300``.
     """
     tokens = _Tokens(text)
-    found: list[Run] = []
+    found: list[FoundDigits] = []
     at = 0
     while at < len(tokens.words):
         if tokens.is_number(at):
@@ -79,7 +79,7 @@ def runs(text: str) -> list[Run]:
     return found
 
 
-def _run(tokens: _Tokens, first: int) -> tuple[Run, int]:
+def _run(tokens: _Tokens, first: int) -> tuple[FoundDigits, int]:
     digits = ""
     at = end = first
     while True:
@@ -94,7 +94,7 @@ def _run(tokens: _Tokens, first: int) -> tuple[Run, int]:
     if digits and tokens.word(first - 1) in ("+", "plus"):
         digits = "+" + digits
         start = tokens.spans[first - 1][0]
-    return Run(digits, start, tokens.spans[end - 1][1]), end
+    return FoundDigits(digits, start, tokens.spans[end - 1][1]), end
 
 
 def _piece(tokens: _Tokens, at: int, before: int) -> tuple[str, int]:

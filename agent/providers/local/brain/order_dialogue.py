@@ -12,7 +12,7 @@ from agent.providers.local.brain import phrases, results
 from agent.providers.local.brain.callback import Callback
 from agent.providers.local.brain.guess import UNCLEAR, Guess
 from agent.providers.local.brain.numbers import separated
-from agent.providers.local.brain.phrases import DICTATED, QUESTIONS, Ask, Call, ScriptedReply
+from agent.providers.local.brain.phrases import DICTATED, QUESTIONS, Ask, PlannedCall, ScriptedReply
 from agent.providers.local.brain.slots import Slots, bare_time
 
 SHORTEST_ORDER = 4
@@ -70,7 +70,7 @@ class OrderDialogue:
         self.last = ScriptedReply((phrases.FRESH_START,))
         """The last reply that said something."""
 
-    def refused(self, call: Call) -> ScriptedReply:
+    def refused(self, call: PlannedCall) -> ScriptedReply:
         """The reply when the schema of a tool does not take what the caller said."""
         if call.name == _ORDER:
             return ScriptedReply(("That does not look right.", "Could you say the order number again?"), Ask.NUMBER)
@@ -108,11 +108,11 @@ class OrderDialogue:
         """The reply to a caller who needs the emergency services or wants no more calls; None for everything else."""
         dials = said.digits in ("911", "112", "999") and _DIALS.search(said.words)
         if _EMERGENCY in self._tools and (dials or _NEEDS_HELP.search(said.words)):
-            return ScriptedReply((), None, Call(_EMERGENCY, {}))
+            return ScriptedReply((), None, PlannedCall(_EMERGENCY, {}))
         if _STOP not in self._tools or not _NO_MORE_CALLS.search(said.words):
             return None
         self.forget()
-        return ScriptedReply((), None, Call(_STOP, {"phone_number": said.digits} if said.digits else {}))
+        return ScriptedReply((), None, PlannedCall(_STOP, {"phone_number": said.digits} if said.digits else {}))
 
     def understand(self, said: Slots, guess: Guess) -> ScriptedReply | None:
         """The reply to what is understood; None for what is not."""
@@ -172,7 +172,7 @@ class OrderDialogue:
         return self._look_up(self._digits)
 
     def _look_up(self, number: str) -> ScriptedReply:
-        return ScriptedReply((), None, Call(_ORDER, {"order_number": number}))
+        return ScriptedReply((), None, PlannedCall(_ORDER, {"order_number": number}))
 
     def _callback_slots(self, said: Slots) -> ScriptedReply | None:
         before = self._callback
@@ -216,7 +216,7 @@ class OrderDialogue:
             if asked is Ask.CONFIRM and plain_answer(said.text, _WORDS) is not True:
                 return None  # "okay, so what does it cost?": it is asked again
             if asked is Ask.CONFIRM and self._callback.complete:
-                return ScriptedReply((), None, Call(_CALLBACK, self._callback_arguments()))
+                return ScriptedReply((), None, PlannedCall(_CALLBACK, self._callback_arguments()))
             if asked is Ask.PERSON:
                 return self._human("the caller accepted to be put through")
             if asked is Ask.CALLBACK:
@@ -293,11 +293,11 @@ class OrderDialogue:
         if _PERSON not in self._tools:
             return self.offer_person("I am sorry, I cannot put calls through on this line.")
         return ScriptedReply(
-            ("I will put you through.", "One moment, please."), None, Call(_PERSON, {"reason": reason})
+            ("I will put you through.", "One moment, please."), None, PlannedCall(_PERSON, {"reason": reason})
         )
 
     def _goodbye(self) -> ScriptedReply:
-        call = Call(_HANG_UP, {"reason": "the caller said goodbye"}) if _HANG_UP in self._tools else None
+        call = PlannedCall(_HANG_UP, {"reason": "the caller said goodbye"}) if _HANG_UP in self._tools else None
         return ScriptedReply((self._farewell(),), None, call)
 
     def _drop(self) -> ScriptedReply:
@@ -306,7 +306,7 @@ class OrderDialogue:
 
     # What a tool answered
 
-    def result(self, call: Call | None, result: Mapping[str, Any] | str) -> ScriptedReply:
+    def result(self, call: PlannedCall | None, result: Mapping[str, Any] | str) -> ScriptedReply:
         """The reply to what a tool of the script has returned."""
         fault = results.fault(result)
         if call is None or call.name in (_HANG_UP, "expect"):
@@ -327,13 +327,15 @@ class OrderDialogue:
         when = results.spoken(call.arguments.get("when")) or "back"
         return self._more(f"It is arranged. We will call you {when}.")
 
-    def _order_result(self, number: str, result: Mapping[str, Any] | str, fault: results.Fault | None) -> ScriptedReply:
+    def _order_result(
+        self, number: str, result: Mapping[str, Any] | str, fault: results.ToolFault | None
+    ) -> ScriptedReply:
         number = re.sub(r"[^0-9]", "", number)[:LONGEST_ORDER]
         if fault is None:
             self.forget()
             self._order = number
             return ScriptedReply((*results.order_sentences(number, result), QUESTIONS[Ask.MORE]), Ask.MORE)
-        if fault is results.Fault.BROKEN:
+        if fault is results.ToolFault.BROKEN:
             self.forget()
             return self.offer_person("I am sorry, I could not look that up just now.")
         self._not_found += 1

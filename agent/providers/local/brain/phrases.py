@@ -21,7 +21,7 @@ class Ask(Enum):
     MORE = "anything else"
 
 
-class Call(NamedTuple):
+class PlannedCall(NamedTuple):
     """A tool to call, its arguments still unchecked against the tool's schema."""
 
     name: str
@@ -33,7 +33,7 @@ class ScriptedReply(NamedTuple):
 
     sentences: tuple[str, ...]
     ask: Ask | None = None
-    call: Call | None = None
+    call: PlannedCall | None = None
     expect: Expected | None = None
     """The kind of answer that the question wants, if its turn-taking should know."""
 

@@ -27,7 +27,7 @@ _EXPECTED = ("expected", "expected_date", "expected_delivery", "delivery_date", 
 _SILENT = re.compile(r"(?:^|_)(?:id|ids|uuid|number|order|ok|success|found|url|error)$")
 
 
-class Fault(Enum):
+class ToolFault(Enum):
     """Why a tool did not help."""
 
     MISSING = "no record with that number"
@@ -48,16 +48,16 @@ def parse(content: object) -> Mapping[str, Any] | str:
     return value if isinstance(value, Mapping) else str(value)
 
 
-def fault(result: Mapping[str, Any] | str) -> Fault | None:
+def fault(result: Mapping[str, Any] | str) -> ToolFault | None:
     """The fault that `result` reports; None when it is a success."""
     if isinstance(result, str):
-        return None if result else Fault.BROKEN
+        return None if result else ToolFault.BROKEN
     error = result.get("error")
     if error:
-        return Fault.MISSING if _MISSING.search(str(error).lower()[:500]) else Fault.BROKEN
+        return ToolFault.MISSING if _MISSING.search(str(error).lower()[:500]) else ToolFault.BROKEN
     if result.get("found") is False:
-        return Fault.MISSING
-    return Fault.BROKEN if result.get("ok") is False or result.get("success") is False else None
+        return ToolFault.MISSING
+    return ToolFault.BROKEN if result.get("ok") is False or result.get("success") is False else None
 
 
 def order_sentences(number: str, result: Mapping[str, Any] | str) -> list[str]:
@@ -126,7 +126,7 @@ def _day(text: str) -> date | None:
         return None
 
 
-class Outcome(Enum):
+class ToolOutcome(Enum):
     """What became of a run of an owner's tool."""
 
     DONE = "it has a result"
@@ -149,20 +149,20 @@ LISTED = 4
 """Entries of a list that are spoken."""
 
 
-def outcome(result: object) -> Outcome:
+def outcome(result: object) -> ToolOutcome:
     """What became of the run with that `result`."""
     if not isinstance(result, Mapping):
-        return Outcome.DONE
+        return ToolOutcome.DONE
     if result == json.loads(RUNNING):
-        return Outcome.RUNNING
+        return ToolOutcome.RUNNING
     if result == json.loads(INTERRUPTED):
-        return Outcome.INTERRUPTED
+        return ToolOutcome.INTERRUPTED
     if result.get("status") == CONFIRM:
-        return Outcome.ASKS_CONSENT
+        return ToolOutcome.ASKS_CONSENT
     error = result.get("error")
     if error:
-        return Outcome.REFUSED if str(error).startswith("wrong arguments") else Outcome.FAILED
-    return Outcome.FAILED if result.get("ok") is False or result.get("success") is False else Outcome.DONE
+        return ToolOutcome.REFUSED if str(error).startswith("wrong arguments") else ToolOutcome.FAILED
+    return ToolOutcome.FAILED if result.get("ok") is False or result.get("success") is False else ToolOutcome.DONE
 
 
 def regret(error: str) -> str:

@@ -14,7 +14,7 @@ from agent.providers.local.brain.guess import OUT_OF_SCOPE, UNCLEAR, Guess
 from agent.providers.local.brain.intents import SMALL_TALK
 from agent.providers.local.brain.numbers import separated
 from agent.providers.local.brain.parameters import Form, OwnTool, Parameter, listed, words_in
-from agent.providers.local.brain.phrases import QUESTIONS, Ask, Call, ScriptedReply
+from agent.providers.local.brain.phrases import QUESTIONS, Ask, PlannedCall, ScriptedReply
 from agent.providers.local.brain.slots import Slots
 from agent.providers.local.brain.tool_choice import PLAIN, POSSIBLE, SURE, Match
 from agent.providers.local.brain.utterance import FUNCTION
@@ -42,7 +42,7 @@ NOTHING = OwnTool("", "", ())
 _REFUSED = re.compile(r"^wrong arguments: ([\w.]+)")
 
 
-class Stage(Enum):
+class DialogueStage(Enum):
     """What the caller's next words are about while a tool is being prepared."""
 
     ASKED = "the parameter that was asked for"
@@ -80,7 +80,7 @@ class ToolDialogue:
         self._tool = NOTHING
         self._given: Arguments = {}
         self._asked: Parameter | None = None
-        self._stage = Stage.CALLED
+        self._stage = DialogueStage.CALLED
         self._misses = 0
 
     @property
@@ -95,7 +95,7 @@ class ToolDialogue:
     def forget(self) -> None:
         """Nothing is being prepared any more."""
         self._tool, self._given, self._asked, self._misses = NOTHING, {}, None, 0
-        self._stage = Stage.CALLED
+        self._stage = DialogueStage.CALLED
 
     @property
     def abilities(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class ToolDialogue:
                 self._given = volunteered(match.tool, text, {}, self._today)
             if self._missing() is not None:
                 return self._next(f"I can {match.tool.ability}.")
-            self._stage = Stage.OFFERED
+            self._stage = DialogueStage.OFFERED
             return ScriptedReply((f"I can {match.tool.ability}{self._about()}.", "Shall I do that?"), Ask.CONFIRM)
         return None
 
@@ -163,9 +163,9 @@ class ToolDialogue:
         match = self._best(text)
         if match and match.tool != self._tool and match.score >= PLAIN and _REQUEST.match(said.text):
             return self._begin(match.tool, text)
-        if self._stage in (Stage.OFFERED, Stage.CONFIRMING):
+        if self._stage in (DialogueStage.OFFERED, DialogueStage.CONFIRMING):
             return self._answer_to_offer(text, said, heard=heard)
-        if self._stage is Stage.CALLED or self._asked is None:
+        if self._stage is DialogueStage.CALLED or self._asked is None:
             self.forget()
             return None
         if guess.intent in ("wait", "repeat") and guess.score >= _LEFT and len(text.split()) <= 4:
@@ -201,11 +201,11 @@ class ToolDialogue:
             self._given = changed
             return self._next()
         if said.answer is False:
-            if self._stage is Stage.OFFERED or not heard:
+            if self._stage is DialogueStage.OFFERED or not heard:
                 self.forget()
                 return ScriptedReply(("All right.", QUESTIONS[Ask.MORE]), Ask.MORE)
             return self._change(text)
-        confirming = self._stage is Stage.CONFIRMING
+        confirming = self._stage is DialogueStage.CONFIRMING
         agreed = plain_answer(said.text, _WORDS) is True if confirming else said.answer is True
         if agreed and heard:
             return self._run()
@@ -235,15 +235,15 @@ class ToolDialogue:
         return self._ask(missing, opening) if missing else self._run()
 
     def _run(self) -> ScriptedReply:
-        self._stage = Stage.CALLED
+        self._stage = DialogueStage.CALLED
         return ScriptedReply((), None, self._call())
 
-    def _call(self) -> Call:
+    def _call(self) -> PlannedCall:
         """The tool with its arguments in its own order."""
-        return Call(self._tool.name, self._tool.arguments(self._given))
+        return PlannedCall(self._tool.name, self._tool.arguments(self._given))
 
     def _ask(self, one: Parameter, opening: str = "") -> ScriptedReply:
-        self._asked, self._stage = one, Stage.ASKED
+        self._asked, self._stage = one, DialogueStage.ASKED
         sentences = (opening, one.question) if opening else (one.question,)
         return ScriptedReply(sentences, expect=self._expected(one))
 
@@ -260,25 +260,27 @@ class ToolDialogue:
         about = f"{self._tool.ability[:1].upper()}{self._tool.ability[1:]}{self._about()}."
         if not names_one(self._given, about):  # a date is spoken in words; consent needs one argument as it is
             about = f"{about.rstrip('.')} ({listed([str(value) for value in self._given.values()], 'and')})."
-        self._stage = Stage.CONFIRMING
+        self._stage = DialogueStage.CONFIRMING
         return ScriptedReply((about, QUESTIONS[Ask.CONFIRM]), Ask.CONFIRM)
 
     # What a tool answers
 
-    def result(self, call: Call, result: Mapping[str, Any] | str | list[Any] | float | bool | None) -> ScriptedReply:
+    def result(
+        self, call: PlannedCall, result: Mapping[str, Any] | str | list[Any] | float | bool | None
+    ) -> ScriptedReply:
         """The reply to what a tool of the owner has returned."""
         tool = self._tools[call.name]
         match results.outcome(result):
-            case results.Outcome.ASKS_CONSENT:
+            case results.ToolOutcome.ASKS_CONSENT:
                 self._tool, self._given = tool, tool.given(call.arguments)
                 return self._read_back()
-            case results.Outcome.RUNNING:
+            case results.ToolOutcome.RUNNING:
                 return ScriptedReply(("That takes a moment.", "I will tell you as soon as I know."))
-            case results.Outcome.INTERRUPTED:
+            case results.ToolOutcome.INTERRUPTED:
                 return ScriptedReply(())
-            case results.Outcome.REFUSED if isinstance(result, Mapping):
+            case results.ToolOutcome.REFUSED if isinstance(result, Mapping):
                 return self._refused(tool, call, str(result["error"]))
-            case results.Outcome.FAILED if isinstance(result, Mapping):
+            case results.ToolOutcome.FAILED if isinstance(result, Mapping):
                 self.forget()
                 return self._offer_person(results.regret(str(result.get("error") or "")))
             case _:
@@ -286,7 +288,7 @@ class ToolDialogue:
                 said = results.tool_sentences(tool, tool.given(call.arguments), result)
                 return ScriptedReply((*said, QUESTIONS[Ask.MORE]), Ask.MORE)
 
-    def _refused(self, tool: OwnTool, call: Call, error: str) -> ScriptedReply:
+    def _refused(self, tool: OwnTool, call: PlannedCall, error: str) -> ScriptedReply:
         """The tool's own types refuse an argument: it is asked for again."""
         found = _REFUSED.match(error)
         one = tool.at(found.group(1)) if found else None

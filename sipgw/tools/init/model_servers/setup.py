@@ -20,7 +20,7 @@ from sipgw.tools.init.model_servers.lines import LinesError, Values, present, wi
 from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
 from sipgw.tools.init.model_servers.ollama import Ollama
 from sipgw.tools.init.model_servers.server import ModelServer, Requests, ServedModel, ServerError
-from sipgw.tools.init.model_servers.trial import Trial, TrialError, trial
+from sipgw.tools.init.model_servers.trial import TrialError, TrialResult, trial
 
 SERVERS: dict[str, type[Ollama] | type[LlamaCpp]] = {"ollama": Ollama, "llamacpp": LlamaCpp}
 SLOW = 1.5
@@ -136,7 +136,7 @@ def _options(output: Path, values: Values) -> OpenAIOptions:
         raise ServerError(f"{output}: [openai] {'.'.join(map(str, path))}: {problem}; mend it") from None
 
 
-async def _trial(server: ModelServer, options: OpenAIOptions) -> Trial:
+async def _trial(server: ModelServer, options: OpenAIOptions) -> TrialResult:
     llm = provider("llm", "openai").make(options)
     try:
         return await trial(llm)

@@ -37,7 +37,7 @@ class TrialError(Exception):
     """The model is not fit for calls; the text is the problem, without advice."""
 
 
-class Trial(NamedTuple):
+class TrialResult(NamedTuple):
     """What was found."""
 
     call: str
@@ -46,7 +46,7 @@ class Trial(NamedTuple):
     """Seconds, the median of `TIMES`."""
 
 
-async def trial(llm: LanguageModel) -> Trial:
+async def trial(llm: LanguageModel) -> TrialResult:
     """Ask for a book in a shop whose only knowledge is a tool, then for a sentence. Raises `TrialError`."""
     try:
         async with asyncio.timeout(TRIAL_LIMIT):
@@ -56,7 +56,7 @@ async def trial(llm: LanguageModel) -> Trial:
         raise TrialError(f"the trial took longer than {TRIAL_LIMIT:g} s") from None
     except ProviderError as error:
         raise TrialError(error.problem) from None
-    return Trial(call, statistics.median(firsts))
+    return TrialResult(call, statistics.median(firsts))
 
 
 async def _tool_call(llm: LanguageModel) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 from media.process.supervisor import ProcessState
 from sipgw.events import CallBegan
-from sipgw.gateway.usage import Usage
 from sipgw.policy.inbound.capacity import Capacity
+from sipgw.policy.inbound.load_meter import LoadMeter
 from tests.waiting import until
 
 BEGAN = CallBegan("call", datetime.now(UTC), "in", "pbx", "agent", "anna", "agent", {})
@@ -18,10 +18,10 @@ BEGAN = CallBegan("call", datetime.now(UTC), "in", "pbx", "agent", "anna", "agen
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.gateway.usage.EVERY", 0.01)
+    monkeypatch.setattr("sipgw.policy.inbound.load_meter.EVERY", 0.01)
 
 
-def waits(usage: Usage) -> bool:
+def waits(usage: LoadMeter) -> bool:
     """Whether it waits for a call, so that nothing else wakes it."""
     return bool(usage._begun._waiters)  # type: ignore[attr-defined]
 
@@ -35,7 +35,7 @@ def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(mon
 
     async def scenario() -> None:
         capacity = Capacity("auto", 0.1)
-        usage = Usage(capacity, media)
+        usage = LoadMeter(capacity, media)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(usage.run())
             await until(lambda: waits(usage))
@@ -61,9 +61,9 @@ def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(mon
 
 
 def test_without_the_figures_of_linux_its_own_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.gateway.usage._busy", lambda file: None)
+    monkeypatch.setattr("sipgw.policy.inbound.load_meter._busy", lambda file: None)
     monkeypatch.setattr("media.process.cores.busy", lambda: None)
-    spent = Usage(Capacity("auto", 0.1), lambda: [ProcessState(1, 1, 0, 0.0)])._spent()
+    spent = LoadMeter(Capacity("auto", 0.1), lambda: [ProcessState(1, 1, 0, 0.0)])._spent()
     assert spent.keys() == {("gateway", 0)}
     assert spent["gateway", 0] > 0
 
@@ -72,7 +72,7 @@ def test_a_process_that_was_started_again_is_another_one() -> None:
     """Its name is the same, its time begins again at 0: one second of both would be told as nothing done."""
     first, second = os.getpid(), os.getppid()
     states = [ProcessState(1, first)]
-    usage = Usage(Capacity("auto", 0.1), lambda: states)
+    usage = LoadMeter(Capacity("auto", 0.1), lambda: states)
     before = usage._spent()
     states = [ProcessState(1, second)]
     assert (usage._spent().keys() & before.keys()) == {("gateway", 0), ("the machine", 0)}

@@ -14,7 +14,7 @@ from sipgw.policy.inbound.capacity import Capacity
 EVERY = 1.0
 
 
-class Usage:
+class LoadMeter:
     """Tells `capacity.headroom` what is measured. `watch` must get all events; `run` is a task."""
 
     def __init__(self, capacity: Capacity, media: Callable[[], Iterable[ProcessState]]) -> None:

@@ -14,8 +14,8 @@ from sipgw.agents.report import QUOTE, proven
 from sipgw.agents.report_judge import LONGEST, claims_of, judge_form, judge_messages
 from sipgw.config.cost import CostOptions
 from sipgw.config.report import ReportFieldOptions, ReportOptions
+from tests.agents.report_world import NOW, World, away, ended, run
 from tests.cdr_events import a_call, turn
-from tests.gateway.report_world import NOW, World, away, ended, run
 
 OPTIONS = ReportOptions(
     "The caller knows when it arrives.",

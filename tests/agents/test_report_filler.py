@@ -23,8 +23,8 @@ from sipgw.policy.cost.cost import spent_since_midnight
 from sipgw.records.artifacts.retention import forget, purge
 from sipgw.records.cdr.export import as_csv
 from sipgw.records.store.calls import CallFilter
+from tests.agents.report_world import CARD, NOW, REPLY, REPORT, TURNS, World, ended, run
 from tests.cdr_events import START, a_call
-from tests.gateway.report_world import CARD, NOW, REPLY, REPORT, TURNS, World, ended, run
 from tests.waiting import until
 
 

@@ -16,14 +16,14 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import ToolRun
 from sipgw.agents.agents import Agents
 from sipgw.agents.products import prices_of
+from sipgw.agents.report_filler import ReportFiller
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import PriceOptions
 from sipgw.config.records import StoreOptions, WebhookOptions
 from sipgw.config.report import ReportFieldOptions, ReportOptions
 from sipgw.events import CallEnded, Event, Watchers
-from sipgw.gateway.reports import ReportFiller
 from sipgw.policy.cost.cost import Expenses
-from sipgw.policy.inbound.limits import Limits
+from sipgw.policy.inbound.limits import InboundLimits
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries
@@ -127,13 +127,11 @@ async def world(folder: Path, **changes: Any) -> AsyncIterator[World]:
             Deliveries(store, (target,), redact("webhooks"), send=made.send) as queue,
             CdrWriter(store, made.watchers, redact("records"), queue, made.agents.reports) as made.writer,
         ):
-            services: Any = SimpleNamespace(
-                agents=made.agents,
-                providers={"agent": SimpleNamespace(llm=MeteredLlm(made.llm, by="openai/x"))},
-                expenses=made.expenses,
-                budget=lambda tenant: Limits(config.limits, made.expenses.spent).budget(),
+            providers: Any = {"agent": SimpleNamespace(llm=MeteredLlm(made.llm, by="openai/x"))}
+            limits = InboundLimits(config.limits, made.expenses.spent)
+            made.filler = ReportFiller(
+                store, made.agents, providers, made.expenses, lambda _: limits.budget(), lambda _: None, queue
             )
-            made.filler = ReportFiller(store, services, lambda task: None, queue)
             yield made
 
 

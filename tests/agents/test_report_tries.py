@@ -14,14 +14,14 @@ from sqlalchemy.exc import IntegrityError
 
 from agent.errors import ProviderError
 from agent.llm import Piece, Text, Usage
+from sipgw.agents import report_filler
 from sipgw.agents.report import proven
+from sipgw.agents.report_filler import BACK_OFF, GIVE_UP, LEASE, MOST_PAID, ORPHANED
 from sipgw.events import CallBegan, Watchers
-from sipgw.gateway import reports
-from sipgw.gateway.reports import BACK_OFF, GIVE_UP, LEASE, MOST_PAID, ORPHANED
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.reports import claim, settle
+from tests.agents.report_world import NOW, TURNS, World, away, ended, run
 from tests.cdr_events import a_call, at
-from tests.gateway.report_world import NOW, TURNS, World, away, ended, run
 
 
 def test_while_the_model_is_away_it_is_tried_again_later_and_later(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_report_that_the_database_refuses_is_given_up_and_the_others_go_on(
                 raise IntegrityError("UPDATE", {}, Exception("no"))
             return await settle(session, call, state, **values)
 
-        monkeypatch.setattr(reports, "settle", refused)
+        monkeypatch.setattr(report_filler, "settle", refused)
         await made.filler.work(NOW)
         assert [(await made.report(one))["state"] for one in "ab"] == ["given up", "filled"]
         assert len(made.llm.asked) == 2
@@ -173,7 +173,7 @@ def test_one_report_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypa
                 raise RuntimeError("ours")
             return proven(*given)
 
-        monkeypatch.setattr(reports, "proven", fails_once)
+        monkeypatch.setattr(report_filler, "proven", fails_once)
         await made.filler.work(NOW)
         states = sorted([(await made.report(one))["state"] for one in "ab"])
         assert states == ["filled", "waiting"]

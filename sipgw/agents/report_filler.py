@@ -21,12 +21,13 @@ from agent.llm import Message, ReplyForm
 from agent.meter import CHARACTERS_PER_TOKEN, ChargedLlm
 from agent.providers.reasoning import ROOM
 from agent.records import Used
-from sipgw.agents.agents import AgentDefinition
+from sipgw.agents.agents import AgentDefinition, Agents
 from sipgw.agents.products import product
+from sipgw.agents.providers import Providers
 from sipgw.agents.report import form_of, messages_of, proven
 from sipgw.agents.report_judge import Claim, claims_of, judge_form, judge_messages, upheld, without
-from sipgw.calls.services import CallServices
-from sipgw.policy.cost.cost import Bill, Cost, increased
+from sipgw.policy.cost.cost import Bill, Cost, Expenses, increased
+from sipgw.policy.inbound.limits import Declined
 from sipgw.records.artifacts import hosts
 from sipgw.records.cdr.encoder import ABOUT, kept_json, text
 from sipgw.records.store.engine import refused
@@ -77,7 +78,12 @@ class ReportFiller:
     """Fills in reports while it is entered. An async context manager, inside of all that it uses."""
 
     store: Store
-    services: CallServices
+    agents: Agents
+    providers: Mapping[str, Providers]
+    """Of each agent, by its name."""
+    expenses: Expenses
+    budget: Callable[[str], Declined | None]
+    """Why no call of that tenant may cost more today: see `sipgw.calls.services.CallServices.budget`."""
     engage: Callable[[asyncio.Task[Any]], None]
     """Keeps the providers open while a task runs."""
     deliveries: Deliveries
@@ -121,7 +127,7 @@ class ReportFiller:
 
     def _ours(self, now: datetime) -> ColumnElement[bool]:
         """The calls of this machine; and reports that nobody takes up, of agents that there are here, too."""
-        agents = [name for name in self.services.agents.all if self.services.agents.reports(name)]
+        agents = [name for name in self.agents.all if self.agents.reports(name)]
         orphaned = and_(ReportRecord.next_try < now - ORPHANED, CallRecord.agent.in_(agents))
         return or_(hosts.ours(self.store, now, CallRecord.gateway), orphaned)
 
@@ -141,7 +147,7 @@ class ReportFiller:
         call = await self.store.call(row.call)
         if call is None:
             return
-        expenses, key = self.services.expenses, f"report {row.call}"
+        expenses, key = self.expenses, f"report {row.call}"
         whose = Bill(expenses.prices, call["direction"], call["caller"], now, tenant=call["tenant"], of_call=False)
         bill = expenses.open(key, whose)
         state, problem, content = ReportState.WAITING, "", None
@@ -170,8 +176,8 @@ class ReportFiller:
     async def _filled(self, call: dict[str, Any], bill: Bill) -> tuple[dict[str, Any], str]:
         """The report on `call`, and why values could not be judged. Raises `_NotMadeError`, `ProviderError`, or
         `ValueError` for useless replies."""
-        agents = self.services.agents
-        agent, part = agents.all.get(call["agent"]), self.services.providers.get(call["agent"])
+        agents = self.agents
+        agent, part = agents.all.get(call["agent"]), self.providers.get(call["agent"])
         if agent is None or part is None or not agent.config.report.wanted:
             raise _NotMadeError("its agent makes no reports any more ([report] goal)")
         if not any(turn["caller"] or turn["heard"] or turn["tools"] for turn in call["turns"]):
@@ -199,7 +205,7 @@ class ReportFiller:
         """Raises `_NotMadeError` if a request for `more` would cost more than the call may. `bill` has those before."""
         if call["ending"] == "over_budget":
             raise _NotMadeError(call["cause"])
-        if over := self.services.budget(call["tenant"]):
+        if over := self.budget(call["tenant"]):
             raise _NotMadeError(over.reason)
         cap = agent.config.cost.per_call
         if cap and call["costs"] is None:  # the gateway was killed in the call
@@ -216,7 +222,7 @@ class ReportFiller:
         tokens = len(asked.encode("utf-8", "replace")) / (CHARACTERS_PER_TOKEN / 2)
         costs, now = [], datetime.now(UTC)
         for name in agent.choice.llm:
-            bill = Bill(self.services.expenses.prices, "", "", now)
+            bill = Bill(self.expenses.prices, "", "", now)
             for unit, amount in (("tokens_in", tokens), ("tokens_out", ReplyForm.TOKENS + ROOM)):
                 bill.used(Used("llm", product(agent.config, "llm", name), unit, amount))  # type: ignore[arg-type]
             costs.append(bill.cost(now).most)
