@@ -15,6 +15,8 @@ from sipgw.config.registry import every
 
 PAGE = Path(__file__).parents[1] / "providers" / "README.md"
 PARTS: dict[Part, str] = {"stt": "STT", "llm": "LLM", "tts": "TTS", "realtime": "speech to speech"}
+AUTO: dict[Part, str] = {"stt": "STT", "llm": "the model", "tts": "the voice"}
+"""The parts for which ``auto`` takes one."""
 NO_PAGE = {"openai_backup": "openai"}
 """Providers that stand on another one's page."""
 
@@ -52,7 +54,7 @@ def auto() -> str:
     """What is used when none is named."""
     order = [
         f"{', '.join(one.title for one in records(part) if one.auto and not one.embedded)} for {words}"
-        for part, words in (("stt", "STT"), ("llm", "the model"), ("tts", "the voice"))
+        for part, words in AUTO.items()
     ]
     return (
         "If `[agent]` names no provider (`auto`), the gateway uses the first provider that has a key, in this order: "
