@@ -199,6 +199,7 @@ def trial(part: Any, *faults: str) -> Trial:
     return Trial(record, serving(0 if part == "llm" else ASKED))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", MAKERS)
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_provider_without_a_fault_passes(check: str, part: str) -> None:
@@ -209,6 +210,7 @@ def bears(fault: ConnectionFault) -> str:
     return f"bears a connection that is {fault.value}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "fault", "check", "says"),
     [
@@ -241,6 +243,7 @@ def test_a_provider_with_a_fault_is_refused(part: str, fault: str, check: str, s
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("waits for ever", "it blocks the event loop for more than 1 s"), ("sleeps long", "send_audio blocks")],
