@@ -33,6 +33,7 @@ UNUSED = {
     "agent.providers.local.brain.llm": "the embedded brain",
     "alembic": "a database of another version",
     "botocore": "Polly",
+    "openai.resources.responses.responses": "OpenAI's Responses",
     "aiortc": "calls from browsers",
 }
 """Modules that an idle gateway with cloud providers does not use, and what uses them."""
