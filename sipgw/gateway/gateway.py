@@ -167,7 +167,7 @@ class Gateway:
             expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             limits = InboundLimits(config.limits, SharedSpent(expenses, cluster).spent)
-            knowledge = await enter(Shelf(store, expenses, lambda: over.reason if (over := limits.budget()) else ""))
+            knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
             routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)

@@ -56,15 +56,15 @@ from sipgw.web.visits import Visits
 log = structlog.get_logger()
 
 PAGES = (
-    Page("Home", "/", home.router),
-    Page("Live", "/live", live.router),
+    Page("Home", "/", home.router, "house"),
+    Page("Live", "/live", live.router, "radio"),
     Page("Calls", "/calls", calls.router),
-    Page("Phone", "/phone", phone.router),
-    Page("Prompts", "/prompts", prompts.router),
-    Page("Trunks", "/trunks", trunks.router),
-    Page("Providers", "/providers", providers.router),
-    Page("Outbound", "/outbound", outbound.router),
-    Page("Configuration", "/configuration", configuration.router),
+    Page("Phone", "/phone", phone.router, "phone"),
+    Page("Prompts", "/prompts", prompts.router, "square-pen"),
+    Page("Trunks", "/trunks", trunks.router, "cable"),
+    Page("Providers", "/providers", providers.router, "cloud"),
+    Page("Outbound", "/outbound", outbound.router, "send"),
+    Page("Configuration", "/configuration", configuration.router, "settings"),
 )
 OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router, embed.router)
 """Routers of pages without an entry in the navigation."""

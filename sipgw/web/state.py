@@ -40,6 +40,8 @@ class Page(NamedTuple):
     title: str
     path: str
     router: APIRouter
+    icon: str = "list"
+    """A name of `static/vendor/lucide.svg`."""
 
 
 class PromptEditing(NamedTuple):

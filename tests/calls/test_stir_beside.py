@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from tests.calls.test_cloud_call import records
 from tests.calls.test_cloud_legs import OFFER, phone
+from tests.calls.test_realtime_call import using
 from tests.cloud import Cloud, cloud
+from tests.fakes.openai_realtime import FakeOpenAIRealtime
 from tests.sip.test_identity import invite
 from tests.stir_world import StirWorld
 from tests.waiting import until, within
@@ -98,6 +101,22 @@ def test_a_call_is_answered_while_the_certificate_of_its_caller_is_fetched(tmp_p
     record, told = asyncio.run(scenario())
     assert record["identity"]["stir"]["result"] == "passed"
     assert told == [{"result": "passed", "attestation": "A", "origid": ANY, "signer": "709B"}]
+
+
+def test_a_speech_to_speech_session_is_told_the_verdict_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            FakeOpenAIRealtime([], [], key="k") as fake,
+            slowly_verified(tmp_path, using("openai", openai=fake)) as (_, slow, _, leg),
+        ):
+            said = lambda: json.dumps(fake.sessions[0].messages)  # noqa: E731
+            await until(lambda: NOT_KNOWN in said())
+            assert VERDICT not in said()
+            slow.let.set()
+            await until(lambda: VERDICT in said())
+            leg.hangup()
+
+    asyncio.run(scenario())
 
 
 def test_a_verdict_that_a_call_did_not_live_to_see_is_none(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Reading(NamedTuple):
 
     found: Index
     where: str
-    """A digest of folder and encoder."""
+    """A digest of gateway, folder and encoder."""
     files: int
     new: int
     """Files that were read now; the others had not changed."""
@@ -97,6 +97,8 @@ class Shelf:
 
     store: Store
     expenses: Expenses
+    gateway: Callable[[], str]
+    """Whose folders these are: another gateway has others, also by the same paths."""
     over: Callable[[], str] = lambda: ""
     """Why nothing more may be paid for today; empty if something may."""
     patience: float = PATIENCE
@@ -221,15 +223,16 @@ class Shelf:
 
     async def _read(self, folder: Path, encoder: Encoder, cap: float, *, fresh: bool) -> Reading:
         folder, files, problems = await READING.run(listing, folder)
-        where = _digest(str(folder), encoder.name, str(VERSION))
-        keys = {_digest(where, one.name, one.digest): one for one in files}
+        made_by = (encoder.name, str(VERSION))
+        where = _digest(self.gateway(), str(folder), *made_by)
+        keys = {rows.key_of(where, _digest(one.name, one.digest, *made_by)): one for one in files}
         names = {key: one.name for key, one in keys.items()}
         if isinstance(encoder, LocalEncoder):
             try:
                 await LOADING.run(lambda: load_encoder()([WARMING]))
             except ProviderError as error:
                 raise KnowledgeError(f"[knowledge] {error}") from None
-        found = await rows.rows_of(self.store, where, names, encoder.width)
+        found = await rows.rows_of(self.store, where, names, encoder.width, datetime.now(UTC))
         new = [one for key, one in keys.items() if key not in found]
         if not fresh:
             return Reading(await READING.run(_index, found), where, len(found), 0, problems, None, len(new))

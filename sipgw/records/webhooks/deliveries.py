@@ -199,7 +199,7 @@ class Deliveries:
             try:
                 claimed, failed, taken = await self._round(target)
                 wait = 0.0 if claimed else await self._until_due(target)
-            except (SQLAlchemyError, OSError) as error:
+            except SQLAlchemyError as error:
                 log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
                 failed, taken, wait = 0, 0, FIRST_RETRY
             except Exception:  # the observer boundary: calls go on without their webhooks
