@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from agent.call_control import CallControlRefused
 from sipgw.agents.orders import about_verdict
@@ -15,11 +15,13 @@ from sipgw.calls.services import CallServices
 from sipgw.events import CallerVerified
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.verdicts import unwanted
-from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.sip.identity import Stir
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.passport import identities
+
+if TYPE_CHECKING:
+    from sipgw.policy.stir.verifier import StirVerifier
 
 PENDING = Stir("pending")
 ENDED_BEFORE = Stir("unverified", "the call ended before there was a verdict")
@@ -75,7 +77,7 @@ class CallerVerification:
         info, agents = self._context.info, self._services.agents
         return bool(info.trunk.verdicts) or agents.ask_verdict(leg.request, info.identity, info.trunk.name)
 
-    async def _verify(self, stir: StirVerifier, invite: Request) -> None:
+    async def _verify(self, stir: "StirVerifier", invite: Request) -> None:
         context = self._context
         verdict = await stir.verify(invite, context.info.trunk)
         if verdict is None or not self._found(verdict) or context.conversation is None:

@@ -152,11 +152,11 @@ class Gateway:
             writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries, self.agents.reports))
             artifacts.keep = writer.keep
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
+            engine = await self._begin_media()
             agent_providers = await enter(AgentProviders(self.open_providers))
             providers = await self._hire(agent_providers, self.agents)
             await VOICES.run(voice.load)
-            engine = await enter(MediaEngine(config.media, config.capture.tap, both=config.sip.host == "::"))
-            self.admission.capacity.delay = lambda: engine.delay
+            await engine.ready()
             load = LoadMeter(self.admission.capacity, lambda: engine.processes)
             self.watchers.add(load.watch)
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
@@ -238,6 +238,14 @@ class Gateway:
             except OSError as error:
                 raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
         return await agent_providers.become(agents, unchanged)
+
+    async def _begin_media(self) -> MediaEngine:
+        """The media processes start on other cores while this one imports the packages of providers."""
+        engine = MediaEngine(self.config.media, self.config.capture.tap, both=self.config.sip.host == "::")
+        await engine.begin()
+        self._stack.push_async_exit(engine)
+        self.admission.capacity.delay = lambda: engine.delay
+        return engine
 
     def open_providers(
         self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
