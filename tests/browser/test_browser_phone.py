@@ -33,6 +33,8 @@ from tests.ports import free_ports
 from tests.waiting import HANG, until
 from tests.webrtc import Browser
 
+pytestmark = pytest.mark.slow
+
 
 def phone_of(world: Cloud) -> BrowserPhone:
     return BrowserPhone(world.gateway)
@@ -42,7 +44,6 @@ def at_most(calls: int) -> Callable[[GatewayConfig], GatewayConfig]:
     return lambda config: replace(config, browser=BrowserOptions(max_calls=calls))
 
 
-@pytest.mark.slow
 def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like_any_other(tmp_path: Path) -> None:
     told = []
 
@@ -83,7 +84,6 @@ def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like
     assert kinds[-1] is CallEnded
 
 
-@pytest.mark.slow
 def test_keys_of_the_page_are_heard_once_each(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [Reply(text=["Thank you."])]) as world:
@@ -100,7 +100,6 @@ def test_keys_of_the_page_are_heard_once_each(tmp_path: Path) -> None:
     assert [turn["caller"] for turn in record["turns"] if turn["caller"]] == ["[pressed 7]"]
 
 
-@pytest.mark.slow
 def test_a_browser_that_goes_is_noticed_at_once(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], []) as world:
@@ -123,7 +122,6 @@ def workers() -> list[int]:
     return [int(child) for child in children if b"media.browsers.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-@pytest.mark.slow
 def test_the_process_for_browsers_may_die_and_ends_with_the_last_call(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], []) as world:
@@ -167,7 +165,6 @@ def test_a_gateway_that_stops_hangs_up_and_leaves_no_process(tmp_path: Path) -> 
     asyncio.run(scenario())
 
 
-@pytest.mark.slow
 def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
     def left() -> tuple[int, int, int]:
         """Sockets, tasks, and threads, except those of pools: a pool starts a thread when work comes."""
@@ -264,7 +261,6 @@ def candidates(sdp: str) -> list[list[str]]:
     return [line.split(":", 1)[1].split() for line in sdp.splitlines() if line.startswith("a=candidate")]
 
 
-@pytest.mark.slow
 def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Path) -> None:
     first, public = free_ports(40), "203.0.113.9"
     options = BrowserOptions(2, (first, first + 39), (public,))
@@ -289,7 +285,6 @@ def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Pa
     }
 
 
-@pytest.mark.slow
 def test_a_stun_server_tells_the_public_address(tmp_path: Path) -> None:
     """One that always says the same, as RFC 8489 §14.2 has it."""
 
@@ -357,7 +352,6 @@ def test_options_that_cannot_work_are_told_at_the_start(wrong) -> None:
         build(BrowserOptions, wrong | secret, {"SECRET": "x"})
 
 
-@pytest.mark.slow
 def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [], change=at_most(1)) as world:
@@ -381,7 +375,6 @@ def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.slow
 def test_addresses_in_the_offer_are_sent_nothing(tmp_path: Path) -> None:
     """Somebody who may make offers cannot make the gateway send to a third party."""
 
