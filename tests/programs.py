@@ -45,11 +45,11 @@ def _debian(package: str, *executables: str, files: tuple[str, ...] = ()) -> Pro
     return Program(f"sudo apt-get install -y {package}", executables, files=files)
 
 
-def _relay(vendor: str, repository: str, install: str, *files: str, executables: tuple[str, ...] = ()) -> Program:
+def _relay(vendor: str, repository: str, install: str, *files: str) -> Program:
     """A vendor's public example of a server for ConversationRelay, with its packages beside it."""
     folder = f"{RELAYS}/{vendor}"
     command = f"git clone --depth 1 https://github.com/{repository} {folder} && cd {folder} && {install}"
-    return Program(command, executables, files=tuple(f"{folder}/{one}" for one in files), beside=True)
+    return Program(command, files=tuple(f"{folder}/{one}" for one in files), beside=True)
 
 
 def _extra(module: str, *more: str) -> Program:
@@ -104,7 +104,6 @@ PROGRAMS = {
         "twilio-samples/conversationrelay-elevenlabs-openai",
         "npm install",
         *("index.js", "node_modules/fastify"),
-        executables=("node",),
     ),
     "redis": _debian("redis-server", "redis-server"),
     "sipp": _debian("sip-tester", "sipp"),

@@ -20,9 +20,9 @@ def commands() -> Iterator[tuple[str, list[ast.expr]]]:
     """Each sequence of words in our packages that has `-m`, and where it stands."""
     for path in sorted(path for top in ("sipgw", "media", "agent") for path in (ROOT / top).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call | ast.Tuple | ast.List):
+            if not isinstance(node, ast.expr):
                 continue
-            words = node.args if isinstance(node, ast.Call) else node.elts
+            words = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
             if any(isinstance(word, ast.Constant) and word.value == "-m" for word in words):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", words
 

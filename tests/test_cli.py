@@ -235,6 +235,7 @@ NOT_AT_START = {
 """What a gateway does not import, or only for the providers that are used, or to change its database."""
 
 
+@pytest.mark.slow
 @pytest.mark.faults("H20")
 def test_the_gateway_starts_with_few_modules() -> None:
     """Counted, for a time would be that of the machine: each hundred modules are some 0.1 s of the start."""
@@ -254,6 +255,7 @@ def test_help_is_printed_with_few_modules() -> None:
     assert len(done.stdout.splitlines()[-1].split()) < MODULES_OF_HELP
 
 
+@pytest.mark.slow
 def test_what_a_command_imports_is_left_to_no_collection_of_garbage() -> None:
     code = "import gc; from sipgw.cli.main import app; app(['serve', '--help'], standalone_mode=False); "
     code += (

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from agent.call_control import CallControlRefused
@@ -14,7 +15,6 @@ from sipgw.calls.services import CallServices
 from sipgw.events import CallerVerified
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.verdicts import unwanted
-from sipgw.sip.boundaries import bounded
 from sipgw.sip.identity import Stir
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
@@ -42,11 +42,15 @@ class CallerVerification:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._task is not None:
             self._task.cancel()
-        await self._group.__aexit__(None, None, None)
-        self._found(ENDED_BEFORE)
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        finally:
+            self._found(ENDED_BEFORE)
 
     def begin(self, leg: Leg | None) -> None:
         """Begin to verify the caller, if they are signed and it has not begun. There is no `leg` in a call of a
@@ -55,8 +59,7 @@ class CallerVerification:
         if self._task is None and stir is not None and leg is not None and identities(leg.request):
             info.identity = replace(info.identity, stir=PENDING)
             self._context.judged.clear()
-            work = bounded(self._verify(stir, leg.request), None, "caller not verified")
-            self._task = self._group.create_task(work)
+            self._task = self._group.create_task(self._verify(stir, leg.request))
             self._task.add_done_callback(lambda _: self._context.judged.set())
 
     async def judge(self, leg: Leg | None) -> Declined | None:

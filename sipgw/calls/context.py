@@ -13,7 +13,16 @@ from sipgw.calls.amd import AmdTalk
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.scribe import Scribe
-from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, MediaAddress, Watchers
+from sipgw.events import (
+    CallAnswered,
+    CallCharged,
+    CallMeasured,
+    CallReported,
+    Disposition,
+    Event,
+    MediaAddress,
+    Watchers,
+)
 from sipgw.policy.cost.cost import Bill, Cost
 from sipgw.records.artifacts.recordings import CallRecording
 
@@ -72,6 +81,11 @@ class CallContext:
     def cost(self) -> Cost | None:
         """The cost of the call so far."""
         return self.bill.cost(datetime.now().astimezone()) if self.bill else None
+
+    def note_cost(self) -> None:
+        """Tell the cost so far."""
+        if (cost := self.cost) is not None:
+            self.tell(CallCharged(self.info.id, datetime.now(UTC), cost.as_dict()))
 
     def answered(self, sound: MediaAddress) -> None:
         """Sound flows from now on, at `sound`; the bill starts."""

@@ -121,10 +121,10 @@ class CallSession:
                 stack.push_async_callback(self._uncount)
                 stack.callback(self._end_recording)
                 stack.callback(lambda: self._end(disposition))
-                await stack.enter_async_context(self._verification)
                 stack.push_async_callback(connection.close)
                 try:
-                    disposition = await work
+                    async with self._verification:
+                        disposition = await work
                 except Exception as error:
                     log.exception("call failed")
                     disposition = Disposition("failed", internal(error))

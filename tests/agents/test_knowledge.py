@@ -379,6 +379,7 @@ def test_what_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
     assert "openai" in service_of(config)[0]
 
 
+@pytest.mark.slow
 def test_the_embedded_encoder_finds_by_meaning_in_other_languages(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with shelved(configured(documents(tmp_path, hours=HOURS, parking=PARKING), tmp_path)) as one:

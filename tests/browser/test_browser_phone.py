@@ -100,6 +100,7 @@ def test_keys_of_the_page_are_heard_once_each(tmp_path: Path) -> None:
     assert [turn["caller"] for turn in record["turns"] if turn["caller"]] == ["[pressed 7]"]
 
 
+@pytest.mark.slow
 def test_a_browser_that_goes_is_noticed_at_once(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], []) as world:
@@ -122,6 +123,7 @@ def workers() -> list[int]:
     return [int(child) for child in children if b"media.browsers.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
+@pytest.mark.slow
 def test_the_process_for_browsers_may_die_and_ends_with_the_last_call(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], []) as world:
@@ -262,6 +264,7 @@ def candidates(sdp: str) -> list[list[str]]:
     return [line.split(":", 1)[1].split() for line in sdp.splitlines() if line.startswith("a=candidate")]
 
 
+@pytest.mark.slow
 def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Path) -> None:
     first, public = free_ports(40), "203.0.113.9"
     options = BrowserOptions(2, (first, first + 39), (public,))
@@ -286,6 +289,7 @@ def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Pa
     }
 
 
+@pytest.mark.slow
 def test_a_stun_server_tells_the_public_address(tmp_path: Path) -> None:
     """One that always says the same, as RFC 8489 §14.2 has it."""
 
@@ -353,6 +357,7 @@ def test_options_that_cannot_work_are_told_at_the_start(wrong) -> None:
         build(BrowserOptions, wrong | secret, {"SECRET": "x"})
 
 
+@pytest.mark.slow
 def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [], change=at_most(1)) as world:
@@ -376,6 +381,7 @@ def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_addresses_in_the_offer_are_sent_nothing(tmp_path: Path) -> None:
     """Somebody who may make offers cannot make the gateway send to a third party."""
 

@@ -12,6 +12,7 @@ from unittest.mock import ANY
 import pytest
 
 from sipgw.agents.agents import Agents
+from sipgw.calls import caller_verification
 from sipgw.calls.session import CallSession
 from sipgw.config.agent import PrefetchOptions, RouteOptions
 from sipgw.config.config import GatewayConfig
@@ -127,6 +128,21 @@ def test_a_verdict_that_a_call_did_not_live_to_see_is_none(tmp_path: Path) -> No
     record, told = asyncio.run(scenario())
     assert record["identity"]["stir"] == {"result": "unverified", "reason": "the call ended before there was a verdict"}
     assert told == [record["identity"]["stir"]]
+
+
+def test_a_fault_of_ours_in_it_ends_this_call_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Identity) -> str:
+        raise KeyError("in our code")
+
+    async def scenario() -> dict:
+        async with slowly_verified(tmp_path) as (world, slow, _, leg):
+            monkeypatch.setattr(caller_verification, "about_verdict", broken)
+            slow.let.set()
+            await until(lambda: not world.gateway.calls)
+            return (await kept(world, leg))[0]
+
+    record = asyncio.run(scenario())
+    assert (record["ending"], record["cause"]) == ("failed", "internal error: KeyError")
 
 
 def test_a_lookup_for_verified_numbers_waits_for_the_verdict_and_the_call_does_not(tmp_path: Path) -> None:

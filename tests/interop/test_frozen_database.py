@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from sipgw.config.records import StoreOptions
-from sipgw.events import Disposition, Event, Watchers
+from sipgw.events import Disposition
 from sipgw.outbound import job_dialer
 from sipgw.outbound.job_dialer import JobDialer, Pace
 from sipgw.outbound.jobs import Job, Jobs
@@ -19,6 +19,7 @@ from sipgw.records.store import postgresql
 from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts
 from tests.interop.postgresql import Server, server
+from tests.outbound.test_outcomes import House
 from tests.waiting import HANG, until
 
 __all__ = ["server"]
@@ -96,31 +97,6 @@ def test_who_writes_into_the_audit_log_goes_on(server: Server, tmp_path: Path) -
     asyncio.run(scenario())
 
 
-class Gateway:
-    """The gateway as the dialler sees it. Its calls end when the test says so."""
-
-    def __init__(self) -> None:
-        self.watchers = Watchers[Event]()
-        self.calls: list[Call] = []
-
-    def originate(self, request: object) -> "Call":
-        self.calls.append(Call(str(len(self.calls))))
-        return self.calls[-1]
-
-
-class Call:
-    def __init__(self, call: str) -> None:
-        self.id = call
-        self.over = asyncio.get_running_loop().create_future()
-        self.stopped: list[str] = []
-
-    async def ended(self) -> Disposition:
-        return await asyncio.shield(self.over)
-
-    def stop(self, cause: str) -> None:
-        self.stopped.append(cause)
-
-
 def test_calls_of_jobs_go_on(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The leases cannot be renewed, outcomes and campaigns cannot be read; the people who speak do not notice."""
 
@@ -128,23 +104,23 @@ def test_calls_of_jobs_go_on(server: Server, tmp_path: Path, monkeypatch: pytest
 
     async def scenario() -> None:
         async with opened(server, tmp_path) as store:
-            jobs, gateway = Jobs(store, "me"), Gateway()
+            jobs, gateway = Jobs(store, "me"), House()
             for key in ("a", "b"):
                 await jobs.add(Job(campaign="", key=key, number="+14155550100", agent="agent", due=0.0))
-            dialler = JobDialer(jobs, gateway, Pace(per_second=100))
+            dialler = JobDialer(jobs, gateway, Pace(per_second=100))  # type: ignore[arg-type]
             async with asyncio.TaskGroup() as group:
                 group.create_task(dialler.run())
-                await until(lambda: len(gateway.calls) == 2)
+                await until(lambda: len(gateway.placed) == 2)
                 with capture_logs() as told:
                     server.freeze()
                     await until(lambda: len(told) >= 2)
-                gateway.calls[0].over.set_result(Disposition("caller_hung_up", ""))
+                gateway.placed[0].over.set_result(Disposition("caller_hung_up", ""))
                 server.thaw()
                 await until(lambda: len(dialler._held) == 1)
-                gateway.calls[1].over.set_result(Disposition("caller_hung_up", ""))
+                gateway.placed[1].over.set_result(Disposition("caller_hung_up", ""))
                 dialler.finish()
             assert {line["event"] for line in told} == {"the jobs cannot be read or written"}
-            assert [call.stopped for call in gateway.calls] == [[], []]
+            assert [call.stopped for call in gateway.placed] == ["", ""]
             assert (await jobs.states())[""] == {"done": 2}
 
     asyncio.run(scenario())

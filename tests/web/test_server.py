@@ -83,6 +83,7 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 @pytest.mark.faults("H3")
 def test_a_password_set_in_the_terminal_protects_the_pages_of_a_running_gateway_and_of_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -43,7 +43,8 @@ def open_engine(url: str, size: int) -> AsyncEngine:
     import asyncpg
 
     engine = create_async_engine(
-        url, module=_Driver(asyncpg), pool_pre_ping=True, pool_timeout=CONNECT, pool_size=size, max_overflow=2 * size,
+        url, module=_Driver(asyncpg),  # type: ignore[no-untyped-call]
+        pool_pre_ping=True, pool_timeout=CONNECT, pool_size=size, max_overflow=2 * size,
         connect_args={"timeout": CONNECT, "command_timeout": STATEMENT},
     )  # fmt: skip
     event.listen(engine.sync_engine, "handle_error", _on_error)

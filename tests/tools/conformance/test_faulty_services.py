@@ -253,6 +253,7 @@ def trial(part: Any, *faults: str) -> Trial:
     return Trial(record, serving(part))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", MAKERS)
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_provider_without_a_fault_passes(check: str, part: str) -> None:
@@ -263,6 +264,7 @@ def bears(fault: ConnectionFault) -> str:
     return f"bears a connection that is {fault.value}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "fault", "check", "says"),
     [
@@ -303,6 +305,7 @@ def test_a_provider_with_a_fault_is_refused(part: str, fault: str, check: str, s
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("waits for ever", "it blocks the event loop for more than 1 s"), ("sleeps long", "send_audio blocks")],
