@@ -29,15 +29,21 @@ per = 1000
 USES = """
 import json, sys, time
 usage = open(sys.argv[sys.argv.index("--usage") + 1], "a", buffering=1)
-for tokens in {tokens}:
+def use(tokens):
     usage.write(json.dumps({{"part": "llm", "name": "acme/one", "unit": "tokens_out", "amount": tokens}}) + "\\n")
-{then}
+try:
+    for tokens in {tokens}:
+        use(tokens)
+    {then}
+finally:
+    use({last})
 """
 RESULT = 'print(json.dumps({"name": "x", "contestants": []}))'
 
 
-def uses(*tokens: int, then: str = RESULT) -> list[str]:
-    return [sys.executable, "-c", USES.format(tokens=list(tokens), then=then)]
+def uses(*tokens: int, then: str = RESULT, last: int = 0) -> list[str]:
+    """Uses these, and at its end, whatever ends it, the `last`."""
+    return [sys.executable, "-c", USES.format(tokens=list(tokens), then=then, last=last)]
 
 
 def clocked(there: Visit) -> Expenses:
@@ -82,17 +88,11 @@ def test_none_begins_when_the_money_of_the_day_is_used_up(tmp_path: Path) -> Non
 
 def test_it_ends_as_soon_as_the_money_of_the_day_is_used_up_and_still_tells_what_it_has_used(tmp_path: Path) -> None:
     agent_file(tmp_path)
-    more = """
-try:
-    time.sleep(600)
-finally:
-    usage.write(json.dumps({"part": "llm", "name": "acme/one", "unit": "tokens_out", "amount": 50}) + "\\n")
-"""
 
     async def look() -> None:
         async with visit(tmp_path, PRICES) as there:
             expenses = clocked(there)
-            text = (await compared(there, uses(1500, 700, then=more)))[1]
+            text = (await compared(there, uses(1500, 700, then="time.sleep(600)", last=50)))[1]
             assert "it was ended: the calls of today have taken 2.20 ([limits] money_per_day)" in text
             assert expenses.spent().money == pytest.approx(2.25)
 
