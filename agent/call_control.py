@@ -99,6 +99,12 @@ class CallControl:
         """
         self._note(text, NOTE)
 
+    def know(self, text: str) -> None:
+        """Let the agent know a fact of the call, from its next reply on. Raises `CallControlRefused` if it cannot be
+        told any."""
+        self._agent.history.know(text)
+        self._noted()
+
     def report(self, text: str) -> None:
         """Tell the agent what others said that it did not answer: data, no instruction. Raises `CallControlRefused`."""
         self._note(text, OVERHEARD)
@@ -217,8 +223,7 @@ class CallControl:
             run = ToolRun(tool, arguments, error=f"no answer within {limit:g} s", seconds=limit)
         agent.report(ToolDone(run))
         if not run.error:
-            agent.history.know(f"{PREFETCHED} {result_text(run)}")
-            self._noted()
+            self.know(f"{PREFETCHED} {result_text(run)}")
 
     def _going_on(self) -> None:
         if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):

@@ -138,7 +138,7 @@ class History:
         """In which language it is to answer; empty for whichever it likes."""
         self._entries: list[UserTurn | AssistantTurn] = []
         self._notes: list[str] = []
-        self._known = ""
+        self._known: list[str] = []
 
     @property
     def turns(self) -> int:
@@ -208,7 +208,7 @@ class History:
 
     def know(self, text: str) -> None:
         """Let the model know a fact of this call, from its next reply on."""
-        self._known = text
+        self._known.append(text)
 
     def say(self) -> AssistantTurn:
         """A new entry for what the agent is about to say."""
@@ -272,7 +272,7 @@ class History:
     def draft(self, asked: str = "", instead: str = "") -> Draft:
         """The same, to which something may be found."""
         # The newest note stands last; not every model takes system messages in the middle.
-        told = [part for part in (self.prompt, self.manner, self._known) if part]
+        told = [part for part in (self.prompt, self.manner, *self._known) if part]
         prompt = "\n\n".join([*told, *self._notes])
         messages: list[Message] = [{"role": "system", "content": prompt}]
         found: dict[int, Sequence[Passage]] = {}

@@ -50,7 +50,7 @@ class ElevenLabsHttpTts:
         base_url = self._options.url.rstrip("/")
         client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
-        self._warming = Warming(lambda: http.get(base_url))
+        self._warming = Warming(lambda: http.get(base_url), httpx.HTTPError, httpx.InvalidURL)
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis."""

@@ -103,7 +103,7 @@ class ReportFiller:
             try:
                 while await self.work(datetime.now(UTC)):
                     pass
-            except* (SQLAlchemyError, OSError) as errors:
+            except* SQLAlchemyError as errors:
                 log.warning("reports wait for the database", cause=str(errors.exceptions[0]).splitlines()[0][:200])
                 pause = AWAY
             except* Exception:  # the observer boundary: calls go on without their reports
@@ -135,11 +135,11 @@ class ReportFiller:
         """Fill one in, or note why that failed; whatever happens, the others go on."""
         try:
             await self._fill_in(row, now)
-        except (SQLAlchemyError, OSError) as error:  # it is due again when its lease is over
+        except SQLAlchemyError as error:  # it is due again when its lease is over
             log.warning("report not written", call=row.call, cause=str(error).splitlines()[0][:200])
-            if isinstance(error, SQLAlchemyError) and refused(error):  # it would be again, and each try is paid for
+            if refused(error):  # it would be again, and each try is paid for
                 problem = f"the database does not take it: {type(error).__name__}"
-                with contextlib.suppress(SQLAlchemyError, OSError):
+                with contextlib.suppress(SQLAlchemyError):
                     async with self.store.write() as session:
                         await settle(session, row.call, ReportState.GIVEN_UP, at=now, next_try=None, problem=problem)
 

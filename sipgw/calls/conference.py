@@ -300,7 +300,7 @@ class Conference:
     # What is written down
 
     def _write(self, third: Third, tell: Callable[[str], None]) -> Scribe:
-        scribe = Scribe(self._transfers.legs.setup.stt(), tell)
+        scribe = Scribe(self._transfers.legs.setup.stt, tell)
         third.scribes.append(self._transfers.spawn(scribe.run()))
         return scribe
 

@@ -34,6 +34,7 @@ CHECKING = {
     "es": r"(?:voy a|déjeme|permítame|un segundo)|(?:compruebo|consulto|pregunto|verifico)|(?:consult|comprob|verific"
     r"|conect|contact)ando|espere|manténgase|(?:intentar|tratar)(?:é|emos)",
     "fr": r"je (?:vérifie|demande|regarde|vais|vous (?:mets|passe|transfère))|patient(?:ez|er)|un moment"
+    r"|(?:veuillez|merci de) attendre|établi(?:r|s|t)? la connexion"
     r"|en cours|ne raccrochez",
     "de": r"ich (?:frage|prüfe|schaue|sehe|verbinde|versuche|kläre|stelle)\b|(?:wird|werde) (?:gefragt|verbunden"
     r"|durchgestellt)|einen (?:moment|augenblick)|wird (?:nun |jetzt )?(?:benachrichtigt|angerufen)",

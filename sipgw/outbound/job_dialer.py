@@ -23,7 +23,7 @@ from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonE
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
 from sipgw.records.store.store import Store
-from sipgw.sip.boundaries import contained
+from sipgw.sip.boundaries import bounded, contained, lasting
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
@@ -36,6 +36,9 @@ RENEW = LEASE / 4
 """Seconds between two renewals of a lease."""
 AGAIN = 5.0
 """Seconds from a fault until jobs are dialled again."""
+FAULT = Disposition("failed", "internal error")
+"""The ending of a job whose call cannot be made because of an error of ours."""
+SETTLING = "outcomes of jobs are not written"
 
 
 def new_holder() -> str:
@@ -132,11 +135,9 @@ class JobDialer:
         stop = self._places.watchers.add(self._watch)
         try:
             async with self._group:
-                renewing = self._group.create_task(self._renew())
-                await self._dial_all()
-                while self._held:
-                    await self._wait(LOOK)
-                    await self._read_campaigns()  # a campaign may be stopped
+                renewing = self._group.create_task(lasting(self._renew, "leases of jobs are not renewed"))
+                await lasting(self._dial_all, "jobs are not dialled")
+                await lasting(self._let_end, "campaigns are not read")
                 renewing.cancel()
         finally:
             stop()
@@ -163,6 +164,11 @@ class JobDialer:
             now = loop.time()
             await self._wait(min((at - now for at in (read, *self._look.values()) if at > now), default=0))
 
+    async def _let_end(self) -> None:
+        while self._held:
+            await self._wait(LOOK)
+            await self._read_campaigns()  # a campaign may be stopped
+
     async def _wait(self, seconds: float) -> None:
         """Wait for a change, `seconds` at most."""
         with contextlib.suppress(TimeoutError):
@@ -187,22 +193,24 @@ class JobDialer:
 
     async def _claim(self, campaign: str, pace: Pace) -> Job | None:
         now, job, wait = self._now(), None, LOOK
-        try:
-            await self._outcomes.write()  # otherwise a job that is over could be dialled again
-            job = await self._jobs.claim(campaign, now, left=now.timestamp() >= self._steady, held=list(self._held))
-            wait = LOOK if job is None else 1 / pace.per_second
-        except TooSoonError as early:
-            wait = min(wait, early.wait)
-        except SQLAlchemyError as error:
-            self._steady = self._now().timestamp() + 2 * RENEW  # until then living processes have renewed their leases
-            _warn(error)
+        with contained("a job is not claimed", campaign=campaign):
+            try:
+                await self._outcomes.write()  # otherwise a job that is over could be dialled again
+                job = await self._jobs.claim(campaign, now, left=now.timestamp() >= self._steady, held=list(self._held))
+                wait = LOOK if job is None else 1 / pace.per_second
+            except TooSoonError as early:
+                wait = min(wait, early.wait)
+            except SQLAlchemyError as error:
+                self._steady = self._now().timestamp() + 2 * RENEW  # living processes have renewed their leases by then
+                _warn(error)
         self._look[campaign] = asyncio.get_running_loop().time() + wait
         return job
 
     async def _dial(self, held: ClaimedJob) -> None:
         try:
-            await self._attempt(held)
-            await self._settle()  # not when cancelled: `run` writes outcomes then, for a limited time
+            with contained("the outcome of a job is lost", job=held.job.id):
+                await self._attempt(held)
+            await lasting(self._settle, SETTLING)  # not when cancelled: `run` writes outcomes then, for a limited time
         finally:
             self._held.pop(held.job.id, None)
             self._changed.set()
@@ -210,25 +218,26 @@ class JobDialer:
     async def _attempt(self, held: ClaimedJob) -> None:
         ending = STOPPED
         try:
-            refused = self._outdated(held)
-            if refused is None:
-                held.placed = self._places.originate(request_of(held.job))
-                ending = await held.placed.ended()
-            else:
-                ending = refused
-        except NoRoom as error:
-            self._look[held.job.campaign] = (
-                asyncio.get_running_loop().time() + FULL_PAUSE
-            )  # other gateways may have room
-            ending = Disposition("not_placed", str(error))
-        except (NotDialled, VariableError) as error:
-            ending = Disposition("failed", str(error))
+            ending = await bounded(self._call(held), FAULT, "the call of a job failed")
         finally:
             placed = held.placed
             if placed is not None and ending is STOPPED:
                 placed.stop("the gateway stops")
             settled = self._judge(held, ending)
             self._outcomes.keep(self._jobs.outcome(held.job, settled, placed.id if placed else ""))
+
+    async def _call(self, held: ClaimedJob) -> Disposition:
+        """Make the call of a job; returns how it ended, or why it was not made."""
+        if refused := self._outdated(held):
+            return refused
+        try:
+            held.placed = self._places.originate(request_of(held.job))
+        except NoRoom as error:  # other gateways may have room
+            self._look[held.job.campaign] = asyncio.get_running_loop().time() + FULL_PAUSE
+            return Disposition("not_placed", str(error))
+        except (NotDialled, VariableError) as error:
+            return Disposition("failed", str(error))
+        return await held.placed.ended()
 
     def _outdated(self, held: ClaimedJob) -> Disposition | None:
         """Why a job is not dialled although it is due."""
@@ -283,7 +292,7 @@ class JobDialer:
                     self._outcomes.keep(
                         JobOutcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
                     )
-                    self._group.create_task(self._settle())
+                    self._group.create_task(lasting(self._settle, SETTLING))
 
 
 class OutboundDialer:
@@ -306,7 +315,7 @@ class OutboundDialer:
         return self
 
     async def _dial(self) -> None:
-        """Dial until told to finish. A fault ends the calls that are made for jobs, and no other calls."""
+        """Dial until told to finish. An error in one job or step ends no call of another job."""
         options = self._gateway.config.callbacks
         callbacks = Pace(options.retry, options.concurrent, latest=options.latest)
         jobs = Jobs(self._gateway.store, new_holder())

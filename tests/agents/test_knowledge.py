@@ -322,7 +322,7 @@ def test_documents_that_cannot_be_read_keep_neither_others_from_being_read_nor_r
             agents = {"gone": service(gone, tmp_path, server), "agent": service(folder, tmp_path, server)}
             async with (
                 Store(agents["agent"].store) as store,
-                Shelf(store, Expenses(prices_of(agents["agent"]), lambda: datetime.now().astimezone())) as one,
+                Shelf(store, Expenses(prices_of(agents["agent"]), lambda: datetime.now().astimezone()), str) as one,
             ):
                 one.put(await one.load(agents, fresh=False))
                 shutil.rmtree(gone)

@@ -16,6 +16,7 @@ from unittest import mock
 import structlog
 
 from agent.providers.deepgram_listen import DeepgramOptions
+from agent.turn_taking.expect import Kind, kind_of
 from media.rtp.packet import signed
 from sipgw.config.config import GatewayConfig
 from sipgw.gateway.garbage import when_quiet
@@ -165,9 +166,11 @@ def eager_gate() -> Gate:
     return Gate(AREA, name, f"p50 {1000 * median:.0f} ms", "p50 <= 550 ms", median <= 0.550)
 
 
-def demo_gate() -> Gate:
-    """The embedded default over the turns of its demo."""
-    totals: list[float] = []
+def demo_gates() -> Iterator[Gate]:
+    """The embedded default over the turns of its demo. A dictated number has a line of its own: people pause for up to
+    1.2 s between its groups, so that the silence that ends it is longer.
+    """
+    sentences, numbers = list[float](), list[float]()
     for _ in range(DEMOS):
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "demo.json"
@@ -175,11 +178,16 @@ def demo_gate() -> Gate:
                 [sys.executable, "-m", "sipgw", "demo", "--json", str(report)], check=True, capture_output=True
             )
             turns = json.loads(report.read_text())["turns"]
-        totals += [turn["latency_ms"]["total"] for turn in turns if "total" in turn["latency_ms"]]
-    p50, p95 = percentile(totals, 0.5), percentile(totals, 0.95)
-    figures = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms over {len(totals)} turns"
-    met = p50 < 800 and p95 < 1200
-    return Gate(AREA, "embedded: caller stops to first audible packet", figures, "p50 < 800, p95 < 1200 ms", met)
+        for turn in turns:
+            if "total" in turn["latency_ms"]:
+                dictated = kind_of(turn["caller"]) is Kind.DIGITS
+                (numbers if dictated else sentences).append(turn["latency_ms"]["total"])
+    for totals, of_what, most in ((sentences, "sentences", (800, 1200)), (numbers, "dictated numbers", (2000, 2200))):
+        p50, p95 = percentile(totals, 0.5), percentile(totals, 0.95)
+        figures = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms over {len(totals)} turns"
+        goal = f"p50 < {most[0]}, p95 < {most[1]} ms"
+        name = f"embedded, {of_what}: caller stops to first audible packet"
+        yield Gate(AREA, name, figures, goal, p50 < most[0] and p95 < most[1])
 
 
 def cpu_gate() -> Gate:
@@ -195,7 +203,7 @@ def cpu_gate() -> Gate:
 
 def gates() -> Iterator[Gate]:
     """Measure everything."""
-    yield demo_gate()
+    yield from demo_gates()
     yield from cloud_gates()
     yield eager_gate()
     yield barge_in_gate()

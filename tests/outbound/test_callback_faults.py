@@ -4,11 +4,14 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
+from sipgw.events import CallAnswered, Disposition
 from sipgw.outbound import job_dialer
 from sipgw.outbound.job_dialer import JobDialer, OutboundDialer
 from sipgw.outbound.jobs import Jobs
@@ -16,6 +19,7 @@ from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import QUICK, job, until
+from tests.outbound.test_outcomes import NOW, Call, House, Table, dialling
 from tests.virtual import run
 
 
@@ -62,3 +66,51 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(JobDialer, "run", broken_once)
     run(scenario())
     assert began[1] - began[0] == pytest.approx(job_dialer.AGAIN)
+
+
+def test_an_error_at_one_job_ends_no_call_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts as a failed attempt, so `[callbacks]` limits how often it is tried."""
+    right = House.originate
+
+    def wrong_for_8(self: House, request: OriginateRequest) -> Call:
+        if request.number.endswith("0008"):
+            raise ValueError("a fault of ours")
+        return right(self, request)
+
+    monkeypatch.setattr(House, "originate", wrong_for_8)
+    table = Table(tmp_path, "one", 7, 8, 9)
+
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
+        await asyncio.sleep(10)
+        assert not task.done()
+        assert [call.stopped for call in gateway.placed] == ["", ""]
+        assert table.told == ["claim 7", "claim 8", "one 8 planned failed: internal error", "claim 9"]
+
+    dialling(table, act)
+
+
+@pytest.mark.parametrize("step", ["campaigns", "claim", "renew", "put_down", "outcome"])
+def test_an_error_in_a_step_ends_no_call(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is tried again, and then everybody is called."""
+    struck: list[str] = []
+
+    def wrong(*_: object, **__: object) -> Any:
+        struck.append(step)
+        raise ValueError("a fault of ours")
+
+    table = Table(tmp_path, "one", 7, 8)
+
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Table, step, wrong)
+            gateway.watchers.tell(CallAnswered("0", NOW))
+            await asyncio.sleep(30)
+            gateway.placed[0].over.set_result(Disposition("callee_hung_up", "BYE"))
+            await asyncio.sleep(30)
+        await asyncio.sleep(30)
+        assert struck
+        assert not task.done()
+        assert [call.stopped for call in gateway.placed] == ["", ""]
+        assert ("one 7 done callee hung up: BYE" in table.told) == (step != "outcome"), "it has no outcome, and ends"
+
+    dialling(table, act)

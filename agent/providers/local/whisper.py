@@ -4,6 +4,7 @@ Where digits or letters are expected they are also decoded with a vocabulary of 
 model finds them probable among all words, they reach to the end of the sound, and it is not sure of other words.
 """
 
+from collections.abc import Sequence
 from math import inf
 from string import ascii_uppercase
 from typing import Any, NamedTuple
@@ -40,6 +41,11 @@ WORDS_SCORE = -1.2
 FEW = 3
 SHORTEST = 800
 """Samples (0.1 s) below which nothing is understood."""
+ENDS_SENTENCE = 0.6
+"""Probability of a mark that ends a sentence, among all that may be written behind the last word, from which on one is
+written. The most probable text alone is a matter of chance: "." and "?" share what one of them would need, and a cut
+off sentence often gets a point. Of recorded sentences whole ones have 0.77 and more, of cut off ones two thirds less.
+"""
 LEAST_ALIGNED = 40
 """Frames that an alignment looks at, at least."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
@@ -52,6 +58,8 @@ _SPELLED = {Kind.DIGITS: _DIGITS, Kind.SPELLING: _DIGITS | {f"Ġ{letter}" for le
 _TRIED = {Kind.DIGITS: (Kind.DIGITS, Kind.SPELLING), Kind.SPELLING: (Kind.SPELLING,)}
 """Vocabularies one after the other: numbers of orders have letters, too."""
 _NUMERALS = phrases_of(("en",)).digits | {"double", "triple"}
+_ENDS = (".", "?", "!")
+_MARKS = frozenset({*_ENDS, ",", "...", "-", ";", ":"})
 _BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 
 
@@ -142,21 +150,34 @@ class Whisper:
 
     def _free(self, seen: _Seen) -> Transcription:
         """The words that were said; what was not heard in the sound is left out."""
-        result = self._decode(seen, [-1])
+        result = self._decode(seen, [-1], logits=True)
         tokens, score = [token for token in result.sequences[0] if token != _END], result.scores[0]
-        text = self._text(tokens)
-        if is_suspect(text, seen.seconds):
-            text = self._text(tokens[: heard(tokens, self._aligned(seen, tokens)[0])])
+        if is_suspect(self._text(tokens), seen.seconds):
+            tokens = tokens[: heard(tokens, self._aligned(seen, tokens)[0])]
+        text = self._text(self._ended(tokens, result.logits[0]))
         doubtful = score < GOOD_SCORE or not text or loops(text)
         return Transcription(text, score, result.no_speech_prob, doubtful)
 
-    def _decode(self, seen: _Seen, suppressed: list[int]) -> Any:
+    def _ended(self, tokens: list[str], logits: Sequence[ctranslate2.StorageView]) -> list[str]:
+        """The tokens with a mark that ends a sentence if, and only if, one is probable; `logits` of each step."""
+        last = next((at for at in range(len(tokens), 0, -1) if tokens[at - 1] not in _MARKS), 0)
+        if not last or last >= len(logits):
+            return tokens
+        chances = np.asarray(logits[last]).ravel()[: self._ids[_END]]  # only of what is written
+        chances = np.exp(chances - chances.max())
+        ends = {mark: float(chances[self._ids[mark]]) for mark in _ENDS}
+        if sum(ends.values()) >= ENDS_SENTENCE * float(chances.sum()):
+            return [*tokens[:last], max(ends, key=lambda mark: ends[mark])]
+        return tokens[:last] if tokens[-1] in _ENDS else tokens
+
+    def _decode(self, seen: _Seen, suppressed: list[int], *, logits: bool = False) -> Any:
         (result,) = self._model.generate(
             seen.features,
             [[_BEGIN, _UNTIMED]],
             beam_size=1,
             max_length=16 + int(seen.seconds * TOKENS_PER_SECOND),
             return_scores=True,
+            return_logits_vocab=logits,
             return_no_speech_prob=True,
             suppress_blank=True,
             suppress_tokens=suppressed,

@@ -109,7 +109,7 @@ class Gate:
                 write(line)
         except AuditError as error:  # a call that is not written down is not made
             verdict = self._dated(dial, GateRefusal("audit", str(error), unable=True), now)
-        except (SQLAlchemyError, OSError) as error:  # nor one that other gateways do not count
+        except (SQLAlchemyError, TimeoutError) as error:  # nor one that other gateways do not count
             verdict = self._dated(dial, _uncounted(error), now)
             with contextlib.suppress(AuditError):
                 async with self._audit.turn(now) as write:
@@ -139,7 +139,7 @@ class Gate:
         try:
             async with self._counting(judged, now):
                 return self._counted(judged)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, TimeoutError) as error:
             return _uncounted(error)
 
     def _dated(self, dial: GateRequest, refused: GateRefusal, now: datetime) -> GateRefusal:

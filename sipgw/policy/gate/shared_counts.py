@@ -44,7 +44,7 @@ class SharedCounts:
     @contextlib.asynccontextmanager
     async def turn(self, now: datetime) -> AsyncIterator[Callable[[str], None]]:
         """Hold the lock for one decision, after all earlier calls were read. Yields the function that counts a number.
-        The count is stored at the end without an error. Raises `SQLAlchemyError`, `OSError` or `TimeoutError`.
+        The count is stored at the end without an error. Raises `SQLAlchemyError` or `TimeoutError`.
         """
         counted: list[str] = []
         async with asyncio.timeout(LIMIT), self._store.write() as session:

@@ -14,7 +14,6 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    OperationalError,
     SQLAlchemyError,
     StatementError,
 )  # fmt: skip
@@ -23,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import POSTGRESQL, StoreOptions
-from sipgw.records.store import search, tenancy
+from sipgw.records.store import postgresql, search, tenancy
 from sipgw.records.store.schema import NewerSchemaError, require_newest, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
@@ -171,11 +170,7 @@ def refused(error: SQLAlchemyError) -> bool:
 def _engine(options: StoreOptions, tenant: str) -> AsyncEngine:
     if options.url:
         url = POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
-        limits = {"timeout": WAIT, "command_timeout": 30.0, "async_creator_fn": _connected}
-        size = 1 if tenant else 5  # there may be many tenants; a server has a hundred connections
-        engine = create_async_engine(
-            url, pool_pre_ping=True, pool_timeout=WAIT, pool_size=size, max_overflow=2 * size, connect_args=limits
-        )
+        engine = postgresql.open_engine(url, 1 if tenant else 5)  # there may be many tenants; a server has a hundred
     else:
         engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})
         event.listen(engine.sync_engine, "connect", _on_connect)
@@ -187,16 +182,6 @@ def _engine(options: StoreOptions, tenant: str) -> AsyncEngine:
             lambda connection, _: tenancy.bind(connection, tenant, postgresql=bool(options.url)),
         )
     return engine
-
-
-async def _connected(*given: Any, **more: Any) -> Any:
-    """A connection to PostgreSQL. An absent server raises a database error, as callers expect."""
-    import asyncpg
-
-    try:
-        return await asyncpg.connect(*given, **more)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise OperationalError("connect", None, error) from error
 
 
 def _prepare(path: str) -> None:

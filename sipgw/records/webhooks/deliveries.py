@@ -98,7 +98,7 @@ class Deliveries:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            if self._send is None:
+            if self._targets and self._send is None:
                 limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
                 client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False)
                 await stack.enter_async_context(client)
@@ -199,7 +199,7 @@ class Deliveries:
             try:
                 claimed, failed, taken = await self._round(target)
                 wait = 0.0 if claimed else await self._until_due(target)
-            except (SQLAlchemyError, OSError) as error:
+            except SQLAlchemyError as error:
                 log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
                 failed, taken, wait = 0, 0, FIRST_RETRY
             except Exception:  # the observer boundary: calls go on without their webhooks

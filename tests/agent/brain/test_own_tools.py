@@ -18,11 +18,12 @@ from agent.errors import ProviderError
 from agent.history import INTERRUPTED, RUNNING
 from agent.llm import ToolCall
 from agent.pool import Pool
-from agent.providers.local.brain import LocalLlm, llm, tool_choice
+from agent.providers.local.brain import llm, tool_choice
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.filling import LONGEST_VALUE
 from agent.providers.local.brain.guess import Guess
 from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.llm import LocalLlm
 from agent.providers.local.brain.parameters import Form, own_tool
 from agent.providers.local.brain.phrases import QUESTIONS, Ask
 from agent.providers.local.brain.tool_choice import SURE, Match

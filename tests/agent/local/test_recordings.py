@@ -1,6 +1,7 @@
 """What people really said, through the real models; a decode takes no time here."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from agent.providers.local.endpoint import Act, Pauses
 from agent.providers.local.listener import Listener, floats
 from agent.turn_taking.expect import Kind
+from agent.turn_taking.words import SENTENCE_ENDS
 from agent.ulaw import from_linear
+from sipgw.records.artifacts.wav import read_ulaw
 from tests.agent.local.listening import (
     SILENCE,
     digits_of,
@@ -26,6 +29,7 @@ from tests.bench.turns.corpus import characters
 
 pytestmark = pytest.mark.slow
 
+DEMO = Path(__file__).parents[3] / "sipgw" / "demo_voice"
 PAUSE = SILENCE * 12_000
 ASKED = "What is your order number?"
 DICTATED = ("fsdd_theo_7346.wav", "fsdd_george_8005551.wav", "fsdd_jackson_4155550123.wav", "sr_english.wav")
@@ -54,6 +58,21 @@ def test_dictated_digits_are_exact_in_one_turn(name: str, snr: float | None) -> 
     sound = recording(name) + PAUSE
     (text,) = finals(listen(noisy(sound, snr) if snr else sound, said=ASKED))
     assert digits_of(text) == digits_of(transcripts()[name])
+
+
+@pytest.mark.parametrize("lead", range(0, 3200, 400))
+def test_a_sentence_has_its_end_wherever_its_sound_begins(lead: int) -> None:
+    """The most probable text alone loses the mark of this question when the sound begins 50 ms earlier."""
+    sound = floats(SILENCE * lead + read_ulaw(DEMO / "interrupt.wav"))
+    assert whisper().transcribe(sound).text.endswith(SENTENCE_ENDS)
+
+
+@pytest.mark.parametrize("name", ["ask_order", "interrupt"])
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.65])
+def test_a_sentence_that_is_cut_off_has_no_end(name: str, share: float) -> None:
+    sound = read_ulaw(DEMO / f"{name}.wav")
+    text = whisper().transcribe(floats(sound[: int(len(sound) * share)])).text
+    assert text.endswith("...") or not text.endswith(SENTENCE_ENDS)
 
 
 def test_onset_first_words_stable_and_final_come_in_this_order_and_on_time() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
 from sipgw.config.records import PrivacyOptions, StoreOptions
-from sipgw.events import CallReported, CallTransferred, Event, Watchers
+from sipgw.events import CallCharged, CallReported, CallTransferred, Event, Watchers
+from sipgw.policy.cost.cost import spent_since_midnight
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
@@ -30,6 +31,7 @@ TURNS = [
     turn("", "Hello."),
     replace(turn("Where is 7346?", "It is on its way.", LOOKUP), agent="billing", language="es", discarded=2),
 ]
+CHARGED = {"total": 1.5, "most": 2.0, "used": {"llm openai/gpt tokens_out": 5_000_000.0}}
 
 
 class World(NamedTuple):
@@ -211,6 +213,7 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
             last = [
                 CallReported("cut", at(40), CallerSaid("Thank", True)),
                 CallReported("cut", at(41), AgentSays("Good")),
+                CallCharged("cut", at(41), CHARGED),
             ]
             world.tell(last)
             for moment in range(8):
@@ -229,8 +232,23 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
             assert (calls["whole"]["ending"], len(calls["whole"]["turns"])) == ("caller_hung_up", 2)
             assert len(calls["whole"]["turns"][1]["tools"]) == 1
             cut = calls["cut"]
+            assert (cut["cost"], cut["costs"]) == (1.5, CHARGED)
             assert (cut["ending"], cut["cause"], cut["ended"]) == ("interrupted", writer.INTERRUPTED, at(41))
             assert [(one["caller"], one["said"]) for one in cut["turns"]][-1] == ("Thank", "Good")
+
+
+@pytest.mark.faults("C1")
+def test_what_a_call_has_cost_counts_for_the_day_though_the_process_was_killed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "run").mkdir()
+        async with keeping(tmp_path / "run") as world:
+            world.tell([*a_call("cut", TURNS)[:-1], CallCharged("cut", at(41), CHARGED)])
+            await written(world)
+            shutil.copytree(tmp_path / "run", tmp_path / "killed")
+        async with keeping(tmp_path / "killed") as world:
+            assert (await spent_since_midnight(world.store, START)).money == 2.0
+
+    asyncio.run(scenario())
 
 
 def test_a_full_disk_costs_no_call_and_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

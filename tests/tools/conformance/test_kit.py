@@ -13,9 +13,10 @@ import pytest
 from agent.errors import ProviderError
 from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
-from sipgw.tools.conformance.checks import CHECKS, Trial
+from sipgw.tools.conformance.checks import CHECKS
 from sipgw.tools.conformance.exercises import SENTENCES, NonconformingError
 from sipgw.tools.conformance.proxy import ConnectionFault
+from sipgw.tools.conformance.trials import Trial
 
 KEY = "the-key-of-the-test"
 ANSWERED = 3.0
