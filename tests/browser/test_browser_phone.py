@@ -264,7 +264,6 @@ def candidates(sdp: str) -> list[list[str]]:
     return [line.split(":", 1)[1].split() for line in sdp.splitlines() if line.startswith("a=candidate")]
 
 
-@pytest.mark.slow
 def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Path) -> None:
     first, public = free_ports(40), "203.0.113.9"
     options = BrowserOptions(2, (first, first + 39), (public,))
@@ -289,7 +288,6 @@ def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Pa
     }
 
 
-@pytest.mark.slow
 def test_a_stun_server_tells_the_public_address(tmp_path: Path) -> None:
     """One that always says the same, as RFC 8489 §14.2 has it."""
 
