@@ -222,7 +222,6 @@ def test_what_is_said_first() -> None:
     assert notice_of(options, "off", "Hello.") == "Hello."
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("agrees", [True, False])
 def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees: bool) -> None:
     async def scenario():
