@@ -2,7 +2,7 @@
 
 A test whose programs are not installed is skipped with the command that installs them. With ``--all-programs``, as in
 CI, it fails, unless only a Python package is missing, which may not exist for this Python, or what is `beside` the
-system, for which not every machine has the rights. A test that starts a program
+system, for which not every machine has the rights, or the index. A test that starts a program
 without the mark fails, so that ``make check`` needs none.
 """
 
@@ -31,7 +31,7 @@ class Program(NamedTuple):
     files: tuple[str, ...] = ()
     """Files or folders that are needed."""
     beside: bool = False
-    """Whether it is in a folder with a system of its own."""
+    """Whether it is in a folder of its own, with packages that Debian does not have."""
 
     def missing(self) -> bool:
         return (
@@ -84,6 +84,7 @@ PROGRAMS = {
     "oidc-provider": Program(
         "npm ci --prefix tests/interop/oidc_provider",
         files=(str(Path(__file__).parent / "interop" / "oidc_provider" / "node_modules" / "oidc-provider"),),
+        beside=True,
     ),
     "openssl": _debian("openssl", "openssl"),
     "pjsua2": _extra("pjsua2"),

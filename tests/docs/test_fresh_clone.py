@@ -24,10 +24,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.programs("unshare", "iproute2")]
 
 
 def test_the_first_commands_lead_to_a_gateway_that_says_how_to_call_it(
-    tmp_path: Path, pytestconfig: pytest.Config
+    tmp_path: Path,
 ) -> None:
     """In a network of its own, because the ports are the usual ones."""
-    need_rights(pytestconfig)
+    need_rights()
     if not (ROOT / ".git").exists() or models.missing():
         pytest.skip("no checkout of git, or no embedded models")
     block = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0]

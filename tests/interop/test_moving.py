@@ -10,8 +10,8 @@ pytestmark = pytest.mark.programs("unshare", "iproute2")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_registration_and_call_follow_an_address_that_changes(pytestconfig: pytest.Config, transport: str) -> None:
-    told = apart(pytestconfig, "moving", transport)
+def test_registration_and_call_follow_an_address_that_changes(transport: str) -> None:
+    told = apart("moving", transport)
     registered = [seen for what, seen in told if what == "registered"]
     assert registered[0] == [[OLD, OLD]]
     assert [[NEW, NEW]] in registered, "the flow has taken the place of the old one"

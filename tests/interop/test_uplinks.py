@@ -9,8 +9,8 @@ from tests.interop.uplinks import FIRST, SECOND
 @pytest.mark.slow
 @pytest.mark.programs("unshare", "iproute2")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_registration_call_and_sound_take_the_other_uplink(pytestconfig: pytest.Config, transport: str) -> None:
-    told = apart(pytestconfig, "uplinks", transport)
+def test_registration_call_and_sound_take_the_other_uplink(transport: str) -> None:
+    told = apart("uplinks", transport)
     seen = {what: seen for what, seen in told if what != "registered"}
     registered = [one for what, bindings in told if what == "registered" for one in bindings]
     assert registered[0] == [FIRST, FIRST]
