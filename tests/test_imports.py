@@ -15,6 +15,7 @@ DECLARED = ("Sans-IO.", "Sans-IO:", "without input and output")
 DRIVERS = {
     f"sipgw/sip/{name}.py"
     for name in (
+        "boundaries",
         "connecting",
         "connection",
         "endpoint",

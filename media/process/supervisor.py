@@ -160,6 +160,9 @@ class MediaProcess:
                 cause = await self._run_process()
             except OSError as error:  # no descriptors or no memory at present
                 cause = f"the media process cannot be started: {error.strerror}"
+            except Exception as error:  # the boundary of this process: the others go on with their calls
+                log.exception("media process lost")
+                cause = f"internal error: {type(error).__name__}"
             log.error("media process died", cause=cause, process=self._state.number, calls=len(self.channels))
             self.channels.die(cause)
             await asyncio.sleep(RESTART_PAUSE)

@@ -14,6 +14,7 @@ from sipgw.agents.agents import Agents
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers
 from sipgw.config.config import AgentConfig
+from sipgw.sip.boundaries import bounded
 
 log = structlog.get_logger()
 
@@ -105,7 +106,7 @@ class AgentProviders:
         ready: asyncio.Future[Providers] = asyncio.get_running_loop().create_future()
         one = _OpenProviders(self._opening(config, choice, speech), ready, lender)
         self._open.add(one)
-        self._group.create_task(self._keep(one))
+        self._group.create_task(bounded(self._keep(one), None, "providers not kept"))
         return one
 
     async def _keep(self, one: _OpenProviders) -> None:

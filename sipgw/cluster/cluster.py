@@ -12,7 +12,7 @@ import structlog
 from sipgw.cluster.shared import Shared, Unreachable
 from sipgw.cluster.slots import SharedSlots
 from sipgw.config.cluster import ClusterOptions
-from sipgw.sip.boundaries import bounded, contained
+from sipgw.sip.boundaries import bounded, contained, lasting
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class Cluster:
         self._stack.push_async_callback(self.shared.close)
         await self.shared.check()
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        group.create_task(self._beat(), name="cluster")
+        group.create_task(lasting(self._beat, "the cluster is not told of this gateway"), name="cluster")
         return self
 
     async def __aexit__(self, *_: object) -> None:

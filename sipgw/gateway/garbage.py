@@ -9,6 +9,9 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+from sipgw.sip.boundaries import lasting
 
 PAUSE = 60.0
 """Seconds between two looks."""
@@ -23,7 +26,9 @@ async def when_quiet(busy: Callable[[], object]) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     gc.set_threshold(before[0], before[1], 1_000_000)  # the youngest two generations are small
-    looking = asyncio.get_running_loop().create_task(_look(busy), name="garbage")
+    looking = asyncio.get_running_loop().create_task(
+        lasting(partial(_look, busy), "garbage is not collected"), name="garbage"
+    )
     try:
         yield
     finally:

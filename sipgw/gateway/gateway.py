@@ -63,6 +63,7 @@ from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries, Target
 from sipgw.records.webhooks.mail import Mailer
+from sipgw.sip.boundaries import lasting
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg
@@ -192,7 +193,7 @@ class Gateway:
             engage, budget = agent_providers.engage, services.budget
             await enter(ReportFiller(store, self.agents, providers, expenses, budget, engage, deliveries))
             await enter(self._group)
-            self._stack.callback(self._group.create_task(load.run(), name="load").cancel)
+            self._stack.callback(self._group.create_task(lasting(load.run, "load is not measured"), name="load").cancel)
             await enter(endpoint)  # last, for calls come at once
             if cluster:
                 await enter(cluster)

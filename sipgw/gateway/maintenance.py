@@ -24,6 +24,7 @@ from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.artifacts.work import ArtifactWorker, on_disk
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -72,8 +73,8 @@ class Maintenance:
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self._finish)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for task in (self._keep_up(), self._work(), *([self._upload(self._uploader)] if self._uploader else [])):
-            self._stack.callback(group.create_task(task).cancel)
+        for work in (self._keep_up, self._work, *([partial(self._upload, self._uploader)] if self._uploader else [])):
+            self._stack.callback(group.create_task(lasting(work, "maintenance failed")).cancel)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol, Self
 
 import structlog
@@ -34,8 +35,6 @@ FULL_PAUSE = 5.0
 """Seconds without further claims of a campaign when this gateway has no room for a call."""
 RENEW = LEASE / 4
 """Seconds between two renewals of a lease."""
-AGAIN = 5.0
-"""Seconds from a fault until jobs are dialled again."""
 FAULT = Disposition("failed", "internal error")
 """The ending of a job whose call cannot be made because of an error of ours."""
 SETTLING = "outcomes of jobs are not written"
@@ -160,7 +159,7 @@ class JobDialer:
                     continue
                 if (job := await self._claim(campaign, pace)) is not None:
                     held = self._held[job.id] = ClaimedJob(job, pace)
-                    self._group.create_task(self._dial(held))
+                    self._group.create_task(bounded(self._dial(held), None, "a job failed"))
             now = loop.time()
             await self._wait(min((at - now for at in (read, *self._look.values()) if at > now), default=0))
 
@@ -311,20 +310,18 @@ class OutboundDialer:
         await self._group.__aenter__()
         # Without a trunk that can dial, jobs wait for a person. They do not fail when they are due.
         if self._gateway.originator.first():
-            self._dialling = self._group.create_task(self._dial())
+            jobs = Jobs(self._gateway.store, new_holder())
+            self._dialling = self._group.create_task(lasting(partial(self._dial, jobs), "dialling failed"))
         return self
 
-    async def _dial(self) -> None:
+    async def _dial(self, jobs: Jobs) -> None:
         """Dial until told to finish. An error in one job or step ends no call of another job."""
+        if self._finishing:
+            return
         options = self._gateway.config.callbacks
         callbacks = Pace(options.retry, options.concurrent, latest=options.latest)
-        jobs = Jobs(self._gateway.store, new_holder())
-        while not self._finishing:
-            self._dialler = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
-            with contained("dialling failed"):
-                await self._dialler.run()
-            if not self._finishing:
-                await asyncio.sleep(AGAIN)
+        self._dialler = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
+        await self._dialler.run()
 
     def finish(self) -> None:
         """Start no more calls here: other gateways do. Running calls go on."""

@@ -15,6 +15,7 @@ import uvicorn
 from sipgw.agents.prompt_files import PromptFiles
 from sipgw.config.errors import OperatorError
 from sipgw.config.web import PORT, WebOptions
+from sipgw.sip.boundaries import lasting
 from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
@@ -60,6 +61,15 @@ class _Server(uvicorn.Server):
         yield
 
 
+async def _serve(server: _Server, listening: socket.socket) -> None:
+    """Serve until the server is stopped. `listening` stays open, so that it can be served again after an error."""
+    try:
+        await server.serve([listening.dup()])
+    except Exception:
+        await server.shutdown()
+        raise
+
+
 class Dashboard:
     """The dashboard of a running gateway. Use it as an async context manager."""
 
@@ -89,6 +99,7 @@ class Dashboard:
         auth = Authentication(self._options, Accounts(self._gateway.store))
         await auth.prepare()
         listening = listen(self._options)
+        self._stack.callback(listening.close)
         host, port = listening.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{format_host_port(shown, port)}/"
@@ -110,8 +121,9 @@ class Dashboard:
         )  # fmt: skip
         server = _Server(config)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        feeding = group.create_task(self._feed.run(), name="dashboard feed")
-        group.create_task(server.serve([listening]), name="dashboard")
+        feeding = group.create_task(lasting(self._feed.run, "the live pages are not told"), name="dashboard feed")
+        serving = partial(_serve, server, listening)
+        group.create_task(lasting(serving, "the dashboard does not answer"), name="dashboard")
 
         def stop() -> None:
             feeding.cancel()

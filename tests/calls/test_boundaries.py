@@ -15,6 +15,7 @@ import structlog
 from media.process.channel import Frames
 from sipgw.calls.listeners import Listeners
 from sipgw.events import CallAnswered, CallBegan, CallEnded, Event
+from sipgw.policy.inbound import load_meter
 from sipgw.records.store.writing import Writer
 from sipgw.sip import parse
 from sipgw.sip.dialog import Peer
@@ -214,6 +215,13 @@ async def a_provider(under_test: GatewayUnderTest, patch: pytest.MonkeyPatch) ->
     spoilt(patch, ParrotLlm, "reply", of_bad)
     async with under_test.bad():
         await until(lambda: struck)
+
+
+@strike
+async def a_measurement(under_test: GatewayUnderTest, patch: pytest.MonkeyPatch) -> None:
+    """The task that measures the load, beside all calls."""
+    struck = spoilt(patch, load_meter.cores, "busy", lambda: True)
+    await until(lambda: struck)
 
 
 def complete(far: RemoteSide, ended: CallEnded) -> None:

@@ -12,9 +12,9 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallAnswered, Disposition
-from sipgw.outbound import job_dialer
 from sipgw.outbound.job_dialer import JobDialer, OutboundDialer
 from sipgw.outbound.jobs import Jobs
+from sipgw.sip import boundaries
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
@@ -65,7 +65,7 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(JobDialer, "run", broken_once)
     run(scenario())
-    assert began[1] - began[0] == pytest.approx(job_dialer.AGAIN)
+    assert began[1] - began[0] == pytest.approx(boundaries.PAUSE)
 
 
 def test_an_error_at_one_job_ends_no_call_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Self
 
 import structlog
 
-from agent.errors import ProviderError
+from agent.errors import ProviderError, internal
 from agent.providers.local import wire
 from agent.providers.local.endpoint import Pauses
 from agent.providers.local.models import missing
@@ -170,7 +170,11 @@ class LocalSpeech:
         while True:
             started = now()
             log.info("speech models loading", threads=self.options.threads)
-            self._problem = await self._run_process()
+            try:
+                self._problem = await self._run_process()
+            except Exception as error:  # the provider boundary: its sessions end, and it is started again
+                log.exception("speech process lost")
+                self._problem = internal(error)
             self._up = False
             self._settled.set()
             log.error("speech process died", cause=self._problem, sessions=len(self._inboxes))

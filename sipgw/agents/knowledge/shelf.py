@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -27,7 +28,7 @@ from sipgw.config.config import AgentConfig
 from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.policy.cost.cost import Bill, Cost, Expenses, paid
 from sipgw.records.store.store import Store
-from sipgw.sip.boundaries import contained
+from sipgw.sip.boundaries import bounded, contained, lasting
 
 log = structlog.get_logger()
 
@@ -130,7 +131,7 @@ class Shelf:
         for key, one in list(self._encoders.items()):
             if id(one) not in used:
                 del self._encoders[key]
-                self._group.create_task(one.close())
+                self._group.create_task(bounded(one.close(), None, "an encoder is not closed"))
         if not quietly:
             _log_problems(books.values())
 
@@ -154,7 +155,7 @@ class Shelf:
         """Have read what the books that were `put` do not have yet, while calls go on."""
         if self._reading is not None:
             self._reading.cancel()
-        self._reading = self._group.create_task(self._read_on(dict(agents)))
+        self._reading = self._group.create_task(lasting(partial(self._read_on, dict(agents)), "documents are not read"))
 
     def unread(self, agent: str) -> int:
         """How many files of an agent have no passages yet."""

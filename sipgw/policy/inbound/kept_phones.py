@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import structlog
 
-from sipgw.sip.boundaries import contained
+from sipgw.sip.boundaries import contained, lasting
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.registrar import LONGEST, Binding, Registrar
 from sipgw.sip.uri import Uri
@@ -43,7 +43,7 @@ class KeptPhones:
         await self._group.__aenter__()
         if self._users:
             self._read()
-            self._task = self._group.create_task(self._keep())
+            self._task = self._group.create_task(lasting(self._keep, "registered phones not kept"))
         return self
 
     async def __aexit__(self, *_: object) -> None:

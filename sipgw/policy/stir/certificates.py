@@ -144,8 +144,9 @@ class Certificates:
             if len(self._fetching) >= MOST_FETCHES:
                 FULL["fetches of certificates"] += 1
                 return None
-            fetching = bounded(self._fetched(url), _FAILED, "certificate not fetched")
-            task = self._fetching[url] = self._group.create_task(fetching)
+            task = self._fetching[url] = self._group.create_task(
+                bounded(self._fetched(url), _FAILED, "certificate not fetched")
+            )
         return task
 
     async def _fetched(self, url: str) -> _Kept:

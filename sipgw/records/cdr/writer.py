@@ -24,6 +24,7 @@ from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
 from sipgw.records.store.writing import Writer, last_seen
 from sipgw.records.webhooks.deliveries import Deliveries
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class CdrWriter:
                     await self._take_up(spool)
             self._writer = await self._take_up(self._spool)
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            tasks = [group.create_task(self._write()), group.create_task(self._sync())]
+            tasks = [group.create_task(lasting(one, "records not written")) for one in (self._write, self._sync)]
             stack.push_async_callback(self._finish, tasks)
             stack.callback(self._watchers.add(self._note))
             self._stack = stack.pop_all()

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Self
 
 import httpx2
@@ -29,6 +30,7 @@ from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -104,7 +106,8 @@ class Deliveries:
                 await stack.enter_async_context(client)
                 self._send = lambda target, body, headers: post(client, target, body, headers)
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            tasks = [group.create_task(self._deliver(target)) for target in self._targets]
+            delivering = [partial(self._deliver, target) for target in self._targets]
+            tasks = [group.create_task(lasting(one, "webhooks failed")) for one in delivering]
             stack.push_async_callback(self._finish, tasks)
             self._stack = stack.pop_all()
         return self
